@@ -1,0 +1,173 @@
+"""What people and programs may ask of an actuator: bare words or JSON, parsed into one type each.
+
+Raises BadCommandError with a sentence that says what was found and what is allowed.
+"""
+
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+
+from broker.errors import BadCommandError
+from broker.messages import FanMode
+
+T = TypeVar("T")
+CommandId = Annotated[str, msgspec.Meta(max_length=64)]
+AnyColor = Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-fA-F]{6}$")]
+
+
+class Pattern(msgspec.Struct, frozen=True):
+    """`count` beeps of `duration_ms`, `interval_ms` apart; no beeps at all is silence."""
+
+    count: int
+    duration_ms: int
+    interval_ms: int
+
+
+# One beep is long enough to be heard through a door and short enough not to annoy.
+PATTERNS = {
+    "beep": Pattern(1, 100, 0),
+    "beep3": Pattern(3, 100, 100),
+    "long": Pattern(1, 1000, 0),
+    "off": Pattern(0, 0, 0),
+}
+
+
+class BuzzerCommand(msgspec.Struct, frozen=True):
+    """Sound a pattern; `name` is how the buzzer's state names it."""
+
+    pattern: Pattern
+    name: str
+    id: str | None = None
+
+
+class LedsCommand(msgspec.Struct, frozen=True):
+    """Colour one LED, or all of them where `index` is None."""
+
+    index: int | None
+    color: str
+    id: str | None = None
+
+
+class FanCommand(msgspec.Struct, frozen=True):
+    mode: FanMode
+    id: str | None = None
+
+
+class PluginCommand(msgspec.Struct, frozen=True):
+    plugin: str
+    action: Literal["reload", "enable", "disable"]
+    id: str | None = None
+
+
+class _NamedPattern(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pattern: Literal["beep", "beep3", "long", "off"]
+    id: CommandId | None = None
+
+
+class _FreePattern(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    count: Annotated[int, msgspec.Meta(ge=1, le=20)]
+    duration_ms: Annotated[int, msgspec.Meta(ge=10, le=10_000)]
+    interval_ms: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 100
+    id: CommandId | None = None
+
+
+class _OneLed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    index: Annotated[int, msgspec.Meta(ge=0)]
+    color: AnyColor
+    id: CommandId | None = None
+
+
+class _AllLeds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    all: AnyColor
+    id: CommandId | None = None
+
+
+class _FanMode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    mode: FanMode
+    id: CommandId | None = None
+
+
+class _PluginAction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    plugin: str
+    action: Literal["reload", "enable", "disable"]
+    id: CommandId | None = None
+
+
+BUZZER_USAGE = 'beep, beep3, long, off, {"pattern": "beep3"} or {"count": 3, "duration_ms": 100}'
+LEDS_USAGE = 'off, {"index": 5, "color": "#ff8800"} or {"all": "#000000"}'
+FAN_USAGE = 'on, off, auto or {"mode": "on"}'
+PLUGINS_USAGE = '{"plugin": "dht22", "action": "reload"}, or enable, or disable'
+
+
+def parse_buzzer(payload: bytes) -> BuzzerCommand:
+    word = _bare_word(payload)
+    if word in PATTERNS:
+        return BuzzerCommand(PATTERNS[word], word)
+    fields = _json_object(payload, BUZZER_USAGE)
+    if "pattern" in fields:
+        named = _convert(fields, _NamedPattern, BUZZER_USAGE)
+        return BuzzerCommand(PATTERNS[named.pattern], named.pattern, named.id)
+    free = _convert(fields, _FreePattern, BUZZER_USAGE)
+    return BuzzerCommand(
+        Pattern(free.count, free.duration_ms, free.interval_ms), f"beep x{free.count}", free.id
+    )
+
+
+def parse_leds(payload: bytes) -> LedsCommand:
+    if _bare_word(payload) == "off":
+        return LedsCommand(None, "#000000")
+    fields = _json_object(payload, LEDS_USAGE)
+    if "all" in fields:
+        every = _convert(fields, _AllLeds, LEDS_USAGE)
+        return LedsCommand(None, every.all.lower(), every.id)
+    one = _convert(fields, _OneLed, LEDS_USAGE)
+    return LedsCommand(one.index, one.color.lower(), one.id)
+
+
+def parse_fan(payload: bytes) -> FanCommand:
+    word = _bare_word(payload)
+    fields = {"mode": word} if word else _json_object(payload, FAN_USAGE)
+    wanted = _convert(fields, _FanMode, FAN_USAGE)
+    return FanCommand(wanted.mode, wanted.id)
+
+
+def parse_plugin(payload: bytes) -> PluginCommand:
+    wanted = _convert(_json_object(payload, PLUGINS_USAGE), _PluginAction, PLUGINS_USAGE)
+    return PluginCommand(wanted.plugin, wanted.action, wanted.id)
+
+
+def command_id(payload: bytes) -> str | None:
+    """Return the id that a command carries, even one that is otherwise wrong, else None."""
+    try:
+        fields = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    found = fields.get("id") if isinstance(fields, dict) else None
+    return found[:64] if isinstance(found, str) else None
+
+
+def _bare_word(payload: bytes) -> str:
+    """Return the payload as a word, or nothing where it is no word. `"beep"` counts as one too."""
+    text = payload[:64].decode(errors="replace").strip().strip('"')
+    return text if text.isalnum() else ""
+
+
+def _json_object(payload: bytes, usage: str) -> dict[str, object]:
+    try:
+        fields = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        raise BadCommandError(f"found {_shown(payload)}, expected {usage}") from e
+    if not isinstance(fields, dict):
+        raise BadCommandError(f"found {_shown(payload)}, expected {usage}")
+    return fields
+
+
+def _convert(fields: dict[str, object], command_type: type[T], usage: str) -> T:
+    try:
+        return msgspec.convert(fields, command_type)
+    except msgspec.ValidationError as e:
+        raise BadCommandError(f"{e}; expected {usage}") from e
+
+
+def _shown(payload: bytes) -> str:
+    return repr(payload[:80].decode(errors="replace"))

@@ -1,0 +1,154 @@
+"""The payload of every topic as a typed Struct, encoded and strictly decoded in one place.
+
+Time is Unix epoch milliseconds, UTC. Fields that a newer node adds are ignored, so nodes can be
+upgraded one by one; a field that is missing or of the wrong type is refused.
+"""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from broker.errors import BadPayloadError
+from broker.topics import NAME_PATTERN, Kind, Topic
+
+Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
+Milliseconds = Annotated[int, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+HexColor = Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-f]{6}$")]
+Value = float | int | str | bool
+LogLevel = Literal["debug", "info", "warning", "error"]
+PluginPhase = Literal["loading", "running", "failed", "disabled"]
+FanMode = Literal["auto", "on", "off"]
+
+# A message is larger than this only by mistake or malice.
+MAX_LOG_CHARS = 4096
+
+
+class Status(msgspec.Struct, frozen=True):
+    """Presence of a node. The broker publishes the offline one as the node's last will."""
+
+    state: Literal["online", "offline"]
+    role: Literal["hub", "spoke"]
+    version: str
+    boot_id: str
+    since_ms: Milliseconds
+    # The node's cycle: three of them without a heartbeat, and the node is lost.
+    interval_s: Annotated[float, msgspec.Meta(gt=0)] = 2.0
+
+
+class Heartbeat(msgspec.Struct, frozen=True):
+    """The node's own health, once a cycle."""
+
+    seq: Count
+    uptime_s: float
+    rss_mb: float
+    cycle_ms: float
+    outbox_rows: Count
+    dropped: Count
+    clock_ms: Milliseconds
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """One sample. (`node`, `stream`, `seq`) names it for ever. A value not measured is absent."""
+
+    node: Name
+    sensor_id: Name
+    timestamp_ms: Milliseconds
+    stream: str
+    seq: Count
+    data: dict[str, Value]
+
+
+class Log(msgspec.Struct, frozen=True):
+    """One log line; `source` is `host` or `plugin:<name>`."""
+
+    timestamp_ms: Milliseconds
+    level: LogLevel
+    source: str
+    message: Annotated[str, msgspec.Meta(max_length=MAX_LOG_CHARS)]
+
+
+class PluginState(msgspec.Struct, frozen=True):
+    """What a plugin is doing; `error` is empty unless it failed."""
+
+    state: PluginPhase
+    sha256: str
+    loaded_ms: Milliseconds
+    restarts: Count
+    error: str = ""
+
+
+class Leds(msgspec.Struct, frozen=True):
+    """The strip as it was last written to the hardware."""
+
+    pixels: list[HexColor]
+
+
+class Buzzer(msgspec.Struct, frozen=True):
+    """What the buzzer is doing; `pattern` is empty while it is silent."""
+
+    sounding: bool
+    pattern: str
+
+
+class Fan(msgspec.Struct, frozen=True):
+    """The fan relay, and whether a plugin (`auto`) or a person decides."""
+
+    on: bool
+    mode: FanMode
+
+
+class Result(msgspec.Struct, frozen=True):
+    """The answer to one command; `id` is the command's own, null where it had none."""
+
+    id: str | None
+    ok: bool
+    error: str
+    finished_ms: Milliseconds
+
+
+Message = Status | Heartbeat | Reading | Log | PluginState | Leds | Buzzer | Fan | Result
+
+MESSAGE_TYPES: dict[Kind, type[Message]] = {
+    Kind.STATUS: Status,
+    Kind.HEARTBEAT: Heartbeat,
+    Kind.READING: Reading,
+    Kind.LOG: Log,
+    Kind.PLUGIN: PluginState,
+    Kind.LEDS: Leds,
+    Kind.BUZZER: Buzzer,
+    Kind.FAN: Fan,
+    Kind.RESULT: Result,
+}
+_DECODERS: dict[Kind, msgspec.json.Decoder[Any]] = {
+    kind: msgspec.json.Decoder(message_type) for kind, message_type in MESSAGE_TYPES.items()
+}
+_ENCODER = msgspec.json.Encoder()
+
+
+def encode(message: Message) -> bytes:
+    return _ENCODER.encode(message)
+
+
+def decode(topic: Topic, payload: bytes) -> Message:
+    """Return the message that `payload` spells on `topic`.
+
+    Raises BadPayloadError, which names the topic, what was found and what is expected.
+    """
+    decoder = _DECODERS.get(topic.kind)
+    if decoder is None:
+        raise BadPayloadError(f"{topic}: a {topic.kind} is decoded by the actuator it is meant for")
+    try:
+        message: Message = decoder.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        raise BadPayloadError(f"{topic}: {e}; found {payload[:80]!r}") from e
+    if isinstance(message, Reading):
+        _check_reading(topic, message)
+    return message
+
+
+def _check_reading(topic: Topic, reading: Reading) -> None:
+    if (reading.node, reading.sensor_id) != (topic.node, topic.name):
+        raise BadPayloadError(
+            f"{topic}: the payload is of {reading.node}/{reading.sensor_id}, not of this topic"
+        )

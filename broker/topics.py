@@ -1,0 +1,137 @@
+"""Every topic of the system: its shape, who publishes it, whether it is retained and at which QoS.
+
+No other module joins or splits a topic. `parse(str(topic)) == topic` for every topic.
+"""
+
+import enum
+import re
+
+import msgspec
+
+from broker.errors import BadTopicError
+
+ROOT = "harvester"
+EVERYTHING = f"{ROOT}/#"
+
+# Node, sensor and plugin names: they stand in topics, file names and URLs.
+NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$"
+_NAME = re.compile(NAME_PATTERN)
+
+
+class Kind(enum.StrEnum):
+    """What a topic carries."""
+
+    STATUS = "status"
+    HEARTBEAT = "heartbeat"
+    READING = "reading"
+    LOG = "log"
+    PLUGIN = "plugin"
+    LEDS = "leds"
+    BUZZER = "buzzer"
+    FAN = "fan"
+    COMMAND = "command"
+    RESULT = "result"
+
+
+class Channel(msgspec.Struct, frozen=True):
+    """How one kind of topic is published. `*` in `levels` stands for the topic's name."""
+
+    levels: tuple[str, ...]
+    publisher: str
+    retain: bool
+    qos: int
+
+
+CHANNELS = {
+    Kind.STATUS: Channel(("status",), "node, or the broker as its last will", True, 1),
+    Kind.HEARTBEAT: Channel(("heartbeat",), "node", False, 0),
+    Kind.READING: Channel(("readings", "*"), "node", True, 1),
+    Kind.LOG: Channel(("logs",), "node", False, 0),
+    Kind.PLUGIN: Channel(("plugins", "*"), "node", True, 1),
+    Kind.LEDS: Channel(("leds",), "node", True, 0),
+    Kind.BUZZER: Channel(("buzzer",), "node", True, 0),
+    Kind.FAN: Channel(("fan",), "node", True, 0),
+    Kind.COMMAND: Channel(("*", "cmd"), "anyone allowed", False, 1),
+    Kind.RESULT: Channel(("*", "result"), "node", False, 1),
+}
+
+ACTUATORS = ("buzzer", "fan", "leds", "plugins")
+_ACTUATOR_KINDS = frozenset({Kind.COMMAND, Kind.RESULT})
+# `plugins/cmd` is a command, so no plugin can be called that.
+RESERVED_NAMES = frozenset({"cmd", "result"})
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` can name a node, a sensor or a plugin."""
+    return _NAME.match(text) is not None and text not in RESERVED_NAMES
+
+
+class Topic(msgspec.Struct, frozen=True, order=True):
+    """One topic. `name` is the sensor, plugin or actuator where the kind has one, else empty.
+
+    Raises BadTopicError when built with a node or name that no topic can hold.
+    """
+
+    node: str
+    kind: Kind
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not is_name(self.node):
+            raise BadTopicError(f"{self.node!r} cannot name a node: {NAME_PATTERN} is expected")
+        if self.kind in _ACTUATOR_KINDS:
+            fits = self.name in ACTUATORS
+        elif "*" in CHANNELS[self.kind].levels:
+            fits = is_name(self.name)
+        else:
+            fits = self.name == ""
+        if not fits:
+            raise BadTopicError(f"{self.name!r} cannot name a {self.kind} topic of {self.node}")
+
+    def __str__(self) -> str:
+        levels = (self.name if level == "*" else level for level in self.channel.levels)
+        return "/".join((ROOT, self.node, *levels))
+
+    @property
+    def channel(self) -> Channel:
+        return CHANNELS[self.kind]
+
+
+def parse(text: str) -> Topic:
+    """Return the topic that `text` spells.
+
+    Raises BadTopicError where it is none of ours.
+    """
+    root, *levels = text.split("/")
+    if root != ROOT or len(levels) not in (2, 3):
+        raise BadTopicError(f"{text!r} is no topic of this system: {ROOT}/<node>/... is expected")
+    node, *rest = levels
+    kind, name = _kind_of(rest)
+    if kind is None:
+        raise BadTopicError(f"{text!r} is no topic of this system: see topics.md")
+    return Topic(node, kind, name)
+
+
+def _kind_of(levels: list[str]) -> tuple[Kind | None, str]:
+    if len(levels) == 1:
+        return _PLAIN.get(levels[0]), ""
+    first, second = levels
+    if second in _BY_LAST:
+        return _BY_LAST[second], first
+    return _BY_FIRST.get(first), second
+
+
+_PLAIN = {c.levels[0]: kind for kind, c in CHANNELS.items() if len(c.levels) == 1}
+_BY_FIRST = {c.levels[0]: kind for kind, c in CHANNELS.items() if c.levels[1:] == ("*",)}
+_BY_LAST = {c.levels[1]: kind for kind, c in CHANNELS.items() if c.levels[:1] == ("*",)}
+
+
+def topic_filter(kind: Kind, node: str = "+", name: str = "+") -> str:
+    """Return the subscription filter for one kind of topic, of every node and name by default."""
+    levels = (name if level == "*" else level for level in CHANNELS[kind].levels)
+    return "/".join((ROOT, node, *levels))
+
+
+def global_sensor_id(node: str, sensor_id: str) -> str:
+    """Return a reading's id towards HTTP and plugins, for example `pi4:dht22-gpio4`."""
+    return f"{node}:{sensor_id}"

@@ -1,0 +1,1 @@
+"""The command line for what spans nodes."""

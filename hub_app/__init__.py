@@ -1,0 +1,1 @@
+"""The hub: the state of every topic, streamed to a live page."""

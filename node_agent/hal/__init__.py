@@ -1,0 +1,1 @@
+"""The hardware layer: what a node can touch, on a Raspberry Pi or simulated."""

@@ -1,0 +1,65 @@
+"""What a node can touch, as one protocol. It knows neither a chip nor a library."""
+
+import enum
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+
+class Color(NamedTuple):
+    """One pixel, 0 to 255 a channel."""
+
+    red: int
+    green: int
+    blue: int
+
+
+BLACK = Color(0, 0, 0)
+
+
+class Climate(NamedTuple):
+    """Air as a DHT22 measures it."""
+
+    temperature_c: float
+    humidity_pct: float
+
+
+class Relay(enum.Enum):
+    """The relays a node may have."""
+
+    BUZZER = "buzzer"
+    FAN = "fan"
+
+
+class Hardware(Protocol):
+    """Every method may be called from any thread.
+
+    All raise DeviceUnavailableError where a device does not answer and HardwareNotInstalledError
+    where the node has no such device or library; reads raise BadDeviceDataError where the answer
+    cannot be true.
+    """
+
+    def read_dht22(self, pin: int) -> Climate:
+        """Read the DHT22 on BCM `pin`; asked again within its rest time, repeat the last answer."""
+
+    def i2c_transfer(self, address: int, data: bytes, read_len: int) -> bytes:
+        """Write `data`, then read `read_len` bytes with a repeated start. Either may be empty."""
+
+    def spi_transfer(self, data: bytes) -> bytes:
+        """Clock `data` out; return as many bytes, clocked in at the same time."""
+
+    def uart_read(self, max_len: int) -> bytes:
+        """Return what has arrived, at most `max_len` bytes, without waiting."""
+
+    def uart_write(self, data: bytes) -> int:
+        """Send `data`; return how many bytes were taken."""
+
+    def uart_set_baud(self, rate: int) -> None: ...
+
+    def show_pixels(self, pixels: Sequence[Color]) -> None:
+        """Put the whole strip on the wire once."""
+
+    def set_relay(self, relay: Relay, *, on: bool) -> None:
+        """Close (`on`) or release a relay, whatever level its coil needs for that."""
+
+    def close(self) -> None:
+        """Release every relay, darken the strip and let go of the devices. Twice is fine."""

@@ -1,0 +1,1 @@
+"""The plugins; their drivers import under CPython too."""
