@@ -1,0 +1,249 @@
+"""The whole configuration of any node as one typed object, checked when built.
+
+Reading it from a file is `broker.config_file`'s part. Every table has defaults, so an empty file is
+a working spoke in search of its hub.
+"""
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from broker.errors import MisconfiguredError
+from broker.topics import NAME_PATTERN, RESERVED_NAMES
+
+Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
+# BCM numbers of the 40-pin header: GPIO 0 and 1 belong to the HAT's EEPROM.
+Pin = Annotated[int, msgspec.Meta(ge=2, le=27)]
+# 7-bit I2C addresses outside the reserved ranges (UM10204 section 3.1.12).
+I2cAddress = Annotated[str, msgspec.Meta(pattern=r"^0x(0[89a-f]|[1-6][0-9a-f]|7[0-7])$")]
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+LedIndex = Annotated[int, msgspec.Meta(ge=0, le=255)]
+
+DEFAULT_MQTT_PORT = 1883
+
+
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One table of the file; a key that it does not know is refused."""
+
+
+class Cluster(Table):
+    node_id: Name = "node"
+    role: Literal["hub", "spoke"] = "spoke"
+
+
+class Broker(Table):
+    """`url` empty: the hub embeds a broker on `listen`:`port`, and its own clients use that."""
+
+    url: str = ""
+    listen: str = "0.0.0.0"  # noqa: S104 - the spokes are on the LAN
+    port: Port = DEFAULT_MQTT_PORT
+    keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=600)] = 15
+
+
+class Polling(Table):
+    interval_seconds: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 2.0
+
+
+class Sensors(Table):
+    """What is wired where. The DHT22 may be read every 2 s at most (datasheet section 7)."""
+
+    dht22_pins: list[Pin] = []
+    bme680_addresses: list[I2cAddress] = []
+
+
+class LedStrip(Table):
+    count: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
+    pin: Pin = 18
+    brightness: Annotated[int, msgspec.Meta(ge=0, le=255)] = 64
+
+
+class Buzzer(Table):
+    """A relay that is never closed for longer than `longest_on_ms`, whatever is commanded."""
+
+    pin: Pin = 17
+    active_low: bool = True
+    longest_on_ms: Annotated[int, msgspec.Meta(ge=100, le=60_000)] = 10_000
+
+
+class Fan(Table):
+    pin: Pin = 27
+    active_low: bool = True
+
+
+class Logging(Table):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Grant(Table):
+    """What one plugin may touch. The default is nothing."""
+
+    gpio: list[Pin] = []
+    leds: list[LedIndex] = []
+    i2c: list[I2cAddress] = []
+    buzzer: bool = False
+    fan: bool = False
+    spi: bool = False
+    uart: bool = False
+    state: bool = False
+
+
+class Plugins(Table):
+    """`directory` holds one folder a plugin with `<name>.wasm` in it."""
+
+    directory: str = "plugins"
+    enabled: list[Name] = []
+    poll_deadline_s: Annotated[float, msgspec.Meta(ge=0.05, le=60)] = 1.0
+    memory_mb: Annotated[int, msgspec.Meta(ge=16, le=512)] = 32
+    grants: dict[Name, Grant] = {}
+
+
+class Hardware(Table):
+    """Which devices the node has, and whether they are real."""
+
+    driver: Literal["raspberry-pi", "simulated"] = "raspberry-pi"
+    i2c_bus: Annotated[int, msgspec.Meta(ge=0, le=31)] = 1
+    ssd1306_addresses: list[I2cAddress] = []
+    spi_device: Annotated[str, msgspec.Meta(pattern=r"^\d+\.\d+$")] = "0.0"
+    uart_device: str = "/dev/serial0"
+    # Simulated hardware only: what happens to the chips, and a file that records what they did.
+    scenario: str = ""
+    record_file: str = ""
+
+
+class Card(Table):
+    """One card of the page: a node's own health where `node` is set, and the sensors named."""
+
+    title: str
+    node: Name | None = None
+    sensors: list[str] = []
+
+
+class Web(Table):
+    """Where HTTP is served: the page on the hub, `/health` on a Pi Zero."""
+
+    listen: str = "0.0.0.0"  # noqa: S104 - the page is for the LAN
+    port: Port = 3000
+    cards: list[Card] = []
+
+
+class Pings(Table):
+    """Hosts whose answer time a Pi Zero measures; the keys name them on the page."""
+
+    hosts: dict[Name, str] = {}
+    interval_s: Seconds = 10.0
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=10)] = 1.0
+
+
+class Storage(Table):
+    """Empty: the service's own directories where systemd gives them, else the user's."""
+
+    state_dir: str = ""
+    cache_dir: str = ""
+
+
+class Config(Table):
+    """The configuration of one node. Raises MisconfiguredError where tables contradict."""
+
+    cluster: Cluster = Cluster()
+    broker: Broker = Broker()
+    polling: Polling = Polling()
+    sensors: Sensors = Sensors()
+    leds: LedStrip = LedStrip()
+    buzzer: Buzzer | None = None
+    fan: Fan | None = None
+    logging: Logging = Logging()
+    plugins: Plugins = Plugins()
+    hardware: Hardware = Hardware()
+    web: Web = Web()
+    pings: Pings = Pings()
+    storage: Storage = Storage()
+
+    def __post_init__(self) -> None:
+        for check in (_check_broker, _check_pins, _check_led_owners, _check_grants):
+            check(self)
+
+    @property
+    def embeds_broker(self) -> bool:
+        return self.cluster.role == "hub" and not self.broker.url
+
+    @property
+    def broker_address(self) -> tuple[str, int]:
+        """Host and port of the broker that this node's clients connect to."""
+        if self.embeds_broker:
+            return "127.0.0.1", self.broker.port
+        parts = urlsplit(self.broker.url)
+        return parts.hostname or "", parts.port or DEFAULT_MQTT_PORT
+
+
+def _check_broker(config: Config) -> None:
+    if config.embeds_broker:
+        return
+    if not config.broker.url:
+        raise MisconfiguredError(
+            "broker.url: found nothing, expected the hub's address on a spoke, "
+            'for example "mqtt://192.168.7.10:1883"'
+        )
+    if not _is_mqtt_url(config.broker.url):
+        raise MisconfiguredError(
+            f"broker.url: found {config.broker.url!r}, expected mqtt://HOST or mqtt://HOST:PORT"
+        )
+
+
+def _is_mqtt_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "mqtt" and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _check_pins(config: Config) -> None:
+    users = [(f"sensors.dht22_pins[{i}]", pin) for i, pin in enumerate(config.sensors.dht22_pins)]
+    if config.leds.count:
+        users.append(("leds.pin", config.leds.pin))
+    if config.buzzer is not None:
+        users.append(("buzzer.pin", config.buzzer.pin))
+    if config.fan is not None:
+        users.append(("fan.pin", config.fan.pin))
+    taken: dict[int, str] = {}
+    for key, pin in users:
+        if pin in taken:
+            raise MisconfiguredError(
+                f"{key}: found pin {pin}, which {taken[pin]} has already; "
+                "expected a pin that nothing else uses"
+            )
+        taken[pin] = key
+
+
+def _check_led_owners(config: Config) -> None:
+    owners: dict[int, str] = {}
+    for plugin in config.plugins.enabled:
+        for index in config.plugins.grants.get(plugin, Grant()).leds:
+            key = f"plugins.grants.{plugin}.leds"
+            if index >= config.leds.count:
+                raise MisconfiguredError(
+                    f"{key}: found LED {index}, expected less than leds.count = {config.leds.count}"
+                )
+            if index in owners:
+                raise MisconfiguredError(
+                    f"{key}: found LED {index}, which {owners[index]} owns already; "
+                    "expected an LED of its own"
+                )
+            owners[index] = plugin
+
+
+def _check_grants(config: Config) -> None:
+    for plugin, grant in config.plugins.grants.items():
+        for pin in grant.gpio:
+            if pin not in config.sensors.dht22_pins:
+                raise MisconfiguredError(
+                    f"plugins.grants.{plugin}.gpio: found pin {pin}, expected one of "
+                    f"sensors.dht22_pins = {config.sensors.dht22_pins}"
+                )
+    for plugin in config.plugins.enabled:
+        if plugin in RESERVED_NAMES:
+            raise MisconfiguredError(
+                f"plugins.enabled: found {plugin!r}, expected a name that no topic reserves"
+            )

@@ -1,0 +1,1 @@
+"""Simulated devices that answer as the chips do."""

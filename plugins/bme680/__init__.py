@@ -1,0 +1,1 @@
+"""The BME680 air quality plugin and its driver."""

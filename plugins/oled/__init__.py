@@ -1,0 +1,1 @@
+"""The OLED plugin and its SSD1306 driver."""
