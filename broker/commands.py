@@ -126,7 +126,7 @@ def parse_leds(payload: bytes) -> LedsCommand:
 
 def parse_fan(payload: bytes) -> FanCommand:
     word = _bare_word(payload)
-    fields = {"mode": word} if word else _json_object(payload, FAN_USAGE)
+    fields: dict[str, object] = {"mode": word} if word else _json_object(payload, FAN_USAGE)
     wanted = _convert(fields, _FanMode, FAN_USAGE)
     return FanCommand(wanted.mode, wanted.id)
 

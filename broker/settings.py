@@ -28,12 +28,12 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """One table of the file; a key that it does not know is refused."""
 
 
-class Cluster(Table):
+class Cluster(Table, frozen=True):
     node_id: Name = "node"
     role: Literal["hub", "spoke"] = "spoke"
 
 
-class Broker(Table):
+class Broker(Table, frozen=True):
     """`url` empty: the hub embeds a broker on `listen`:`port`, and its own clients use that."""
 
     url: str = ""
@@ -42,24 +42,24 @@ class Broker(Table):
     keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=600)] = 15
 
 
-class Polling(Table):
+class Polling(Table, frozen=True):
     interval_seconds: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 2.0
 
 
-class Sensors(Table):
+class Sensors(Table, frozen=True):
     """What is wired where. The DHT22 may be read every 2 s at most (datasheet section 7)."""
 
     dht22_pins: list[Pin] = []
     bme680_addresses: list[I2cAddress] = []
 
 
-class LedStrip(Table):
+class LedStrip(Table, frozen=True):
     count: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
     pin: Pin = 18
     brightness: Annotated[int, msgspec.Meta(ge=0, le=255)] = 64
 
 
-class Buzzer(Table):
+class Buzzer(Table, frozen=True):
     """A relay that is never closed for longer than `longest_on_ms`, whatever is commanded."""
 
     pin: Pin = 17
@@ -67,16 +67,16 @@ class Buzzer(Table):
     longest_on_ms: Annotated[int, msgspec.Meta(ge=100, le=60_000)] = 10_000
 
 
-class Fan(Table):
+class Fan(Table, frozen=True):
     pin: Pin = 27
     active_low: bool = True
 
 
-class Logging(Table):
+class Logging(Table, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class Grant(Table):
+class Grant(Table, frozen=True):
     """What one plugin may touch. The default is nothing."""
 
     gpio: list[Pin] = []
@@ -89,7 +89,7 @@ class Grant(Table):
     state: bool = False
 
 
-class Plugins(Table):
+class Plugins(Table, frozen=True):
     """`directory` holds one folder a plugin with `<name>.wasm` in it."""
 
     directory: str = "plugins"
@@ -99,7 +99,7 @@ class Plugins(Table):
     grants: dict[Name, Grant] = {}
 
 
-class Hardware(Table):
+class Hardware(Table, frozen=True):
     """Which devices the node has, and whether they are real."""
 
     driver: Literal["raspberry-pi", "simulated"] = "raspberry-pi"
@@ -112,7 +112,7 @@ class Hardware(Table):
     record_file: str = ""
 
 
-class Card(Table):
+class Card(Table, frozen=True):
     """One card of the page: a node's own health where `node` is set, and the sensors named."""
 
     title: str
@@ -120,7 +120,7 @@ class Card(Table):
     sensors: list[str] = []
 
 
-class Web(Table):
+class Web(Table, frozen=True):
     """Where HTTP is served: the page on the hub, `/health` on a Pi Zero."""
 
     listen: str = "0.0.0.0"  # noqa: S104 - the page is for the LAN
@@ -128,7 +128,7 @@ class Web(Table):
     cards: list[Card] = []
 
 
-class Pings(Table):
+class Pings(Table, frozen=True):
     """Hosts whose answer time a Pi Zero measures; the keys name them on the page."""
 
     hosts: dict[Name, str] = {}
@@ -136,14 +136,14 @@ class Pings(Table):
     timeout_s: Annotated[float, msgspec.Meta(gt=0, le=10)] = 1.0
 
 
-class Storage(Table):
+class Storage(Table, frozen=True):
     """Empty: the service's own directories where systemd gives them, else the user's."""
 
     state_dir: str = ""
     cache_dir: str = ""
 
 
-class Config(Table):
+class Config(Table, frozen=True):
     """The configuration of one node. Raises MisconfiguredError where tables contradict."""
 
     cluster: Cluster = Cluster()

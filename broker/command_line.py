@@ -1,0 +1,67 @@
+"""What the programs have in common on the command line: the configuration, `--check`, logging."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from broker import config_file
+from broker.errors import MisconfiguredError
+from broker.settings import Config
+
+logger = logging.getLogger(__name__)
+
+EXIT_MISCONFIGURED = 2
+LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
+
+
+def parser(program: str, description: str) -> argparse.ArgumentParser:
+    """Return a parser with the options that every program takes."""
+    made = argparse.ArgumentParser(prog=program, description=description)
+    made.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="configuration file; default: config/ROLE.toml here or one folder up, else built-in",
+    )
+    made.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="TABLE.KEY=VALUE",
+        help="override one key of the configuration; may be given more than once",
+    )
+    made.add_argument(
+        "--simulate", action="store_true", help="use simulated hardware: nothing real is touched"
+    )
+    made.add_argument(
+        "--check",
+        action="store_true",
+        help="check the configuration, print it as it takes effect, and exit",
+    )
+    return made
+
+
+def load(options: argparse.Namespace, role: str) -> Config:
+    """Return the configuration that `options` ask for. Exits with 0 after `--check`.
+
+    Exits with 2 and one line on standard error where the configuration is wrong.
+    """
+    overrides: Sequence[str] = options.overrides
+    if options.simulate:
+        overrides = (*overrides, "hardware.driver=simulated")
+    try:
+        config = config_file.load(
+            options.config or config_file.find(role, Path.cwd()),
+            overrides,
+        )
+    except MisconfiguredError as e:
+        print(e, file=sys.stderr)  # noqa: T201 - before logging is set up, for the person who typed
+        sys.exit(EXIT_MISCONFIGURED)
+    if options.check:
+        print(config_file.dump(config), end="")  # noqa: T201 - this is what was asked for
+        sys.exit(0)
+    logging.basicConfig(level=config.logging.level.upper(), format=LOG_FORMAT, stream=sys.stderr)
+    return config
