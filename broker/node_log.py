@@ -1,0 +1,50 @@
+"""Log records of a node as messages on its log topic."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from broker.messages import MAX_LOG_CHARS, Log, LogLevel
+
+# What is logged while the link is down is sent when it is back, the newest of it.
+_MAX_WAITING = 200
+
+_LEVELS: list[tuple[int, LogLevel]] = [
+    (logging.ERROR, "error"),
+    (logging.WARNING, "warning"),
+    (logging.INFO, "info"),
+]
+
+
+class NodeLog(logging.Handler):
+    """Hands every log record to `publish`, which says whether the message could be sent."""
+
+    def __init__(self, publish: Callable[[Log], bool]) -> None:
+        super().__init__()
+        self._publish = publish
+        self._waiting: deque[Log] = deque(maxlen=_MAX_WAITING)
+        self._order = threading.Lock()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if record.exc_info and record.exc_info[1] is not None:
+            message = f"{message}: {record.exc_info[1]!r}"
+        self.say(_level(record.levelno), "host", message)
+
+    def say(self, level: LogLevel, source: str, message: str) -> None:
+        line = Log(time.time_ns() // 1_000_000, level, source, message[:MAX_LOG_CHARS])
+        with self._order:
+            if self._waiting or not self._publish(line):
+                self._waiting.append(line)
+
+    def send_waiting(self) -> None:
+        """Send what was said while the link was down."""
+        with self._order:
+            while self._waiting and self._publish(self._waiting[0]):
+                self._waiting.popleft()
+
+
+def _level(number: int) -> LogLevel:
+    return next((name for least, name in _LEVELS if number >= least), "debug")

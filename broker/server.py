@@ -1,0 +1,59 @@
+"""The broker that the hub embeds. The only module that knows amqtt."""
+
+import asyncio
+import logging
+
+from amqtt.broker import Broker
+from amqtt.contexts import BrokerConfig, ListenerConfig
+from amqtt.errors import AMQTTError, BrokerError
+
+from broker.errors import MisconfiguredError
+
+logger = logging.getLogger(__name__)
+
+_PLUGINS = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
+_STOP_S = 1.0
+# amqtt logs every connection, and each retry of a client that comes back, as warnings.
+_QUIET_LOGGERS = ("amqtt", "transitions")
+
+
+class EmbeddedBroker:
+    """An MQTT 3.1.1 broker on `listen`:`port`, in the running event loop."""
+
+    def __init__(self, listen: str, port: int) -> None:
+        self._bind = f"{listen}:{port}"
+        self._port = port
+        self._broker: Broker | None = None
+
+    async def start(self) -> None:
+        """Listen. Raises MisconfiguredError where the address is taken or not this machine's."""
+        for name in _QUIET_LOGGERS:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        config = BrokerConfig(
+            listeners={"default": ListenerConfig(bind=self._bind)}, plugins=dict(_PLUGINS)
+        )
+        broker = Broker(config, asyncio.get_running_loop())
+        try:
+            # amqtt logs the traceback of a port in use; one line with the key says more.
+            logging.getLogger("amqtt").setLevel(logging.CRITICAL)
+            await broker.start()
+        except BrokerError as e:
+            raise MisconfiguredError(
+                f"broker.port: cannot listen on {self._bind}: {e}; expected a free port"
+            ) from e
+        finally:
+            logging.getLogger("amqtt").setLevel(logging.ERROR)
+        self._broker = broker
+        logger.info("broker listening on %s", self._bind)
+
+    async def stop(self) -> None:
+        """Close every connection. Twice is fine."""
+        if self._broker is None:
+            return
+        broker, self._broker = self._broker, None
+        try:
+            await asyncio.wait_for(broker.shutdown(), _STOP_S)
+        except TimeoutError:
+            logger.warning("the broker did not stop within %.0f s", _STOP_S)
+        except AMQTTError as e:
+            logger.warning("the broker did not stop cleanly: %s", e)
