@@ -12,7 +12,9 @@ from broker.messages import FanMode
 
 T = TypeVar("T")
 CommandId = Annotated[str, msgspec.Meta(max_length=64)]
-AnyColor = Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-fA-F]{6}$")]
+AnyColor = Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-fA-F]{6}\Z")]
+# Brackets nested beyond reason end in a RecursionError.
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Pattern(msgspec.Struct, frozen=True):
@@ -140,7 +142,7 @@ def command_id(payload: bytes) -> str | None:
     """Return the id that a command carries, even one that is otherwise wrong, else None."""
     try:
         fields = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _NOT_JSON:
         return None
     found = fields.get("id") if isinstance(fields, dict) else None
     return found[:64] if isinstance(found, str) else None
@@ -148,14 +150,14 @@ def command_id(payload: bytes) -> str | None:
 
 def _bare_word(payload: bytes) -> str:
     """Return the payload as a word, or nothing where it is no word. `"beep"` counts as one too."""
-    text = payload[:64].decode(errors="replace").strip().strip('"')
+    text = payload.decode(errors="replace").strip().strip('"') if len(payload) <= 64 else ""
     return text if text.isalnum() else ""
 
 
 def _json_object(payload: bytes, usage: str) -> dict[str, object]:
     try:
         fields = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+    except _NOT_JSON as e:
         raise BadCommandError(f"found {_shown(payload)}, expected {usage}") from e
     if not isinstance(fields, dict):
         raise BadCommandError(f"found {_shown(payload)}, expected {usage}")

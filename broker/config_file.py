@@ -1,20 +1,20 @@
 """Reading a node's configuration: which file, its TOML, one clear line where it is wrong."""
 
-import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import tomli_w
 
+from broker.config_mistake import first_mistake, shown
 from broker.errors import MisconfiguredError
 from broker.settings import Config
 
-_PATH = re.compile(r" - at `\$?([^`]*)`$")
-_STEP = re.compile(r"\.([A-Za-z0-9_-]+)|\[(\d+|\.\.\.)\]")
-_UNKNOWN = re.compile(r"^Object contains unknown field `([^`]*)`")
+# TOMLDecodeError and UnicodeDecodeError are ValueErrors, and so is what `int` says to 5000 digits;
+# arrays nested beyond reason end in a RecursionError.
+_NOT_TOML = (ValueError, RecursionError)
 
 
 def find(role: str, directory: Path) -> Path | None:
@@ -38,13 +38,11 @@ def load(path: Path | None, overrides: Iterable[str] = ()) -> Config:
         for override in overrides:
             _apply(tables, override)
         config = msgspec.convert(tables, Config)
+        return _resolve_paths(config, path.parent if path is not None else Path.cwd())
     except msgspec.ValidationError as e:
-        cause = e.__cause__
-        detail = str(cause) if isinstance(cause, MisconfiguredError) else _explain(str(e), tables)
-        raise MisconfiguredError(f"{name}: {detail}") from e
+        raise MisconfiguredError(f"{name}: {first_mistake(tables, Config) or e}") from e
     except MisconfiguredError as e:
         raise MisconfiguredError(f"{name}: {e}") from e
-    return _resolve_paths(config, path.parent if path is not None else Path.cwd())
 
 
 def dump(config: Config) -> str:
@@ -57,15 +55,19 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as e:
         raise MisconfiguredError(f"{path}: {e.strerror}; expected a readable TOML file") from e
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        raise MisconfiguredError(f"{path}: found no valid TOML: {e}") from e
+    except _NOT_TOML as e:
+        raise MisconfiguredError(f"{path}: found no valid TOML: {_first_line(e)}") from e
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
 
 
 def _apply(tables: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     *parents, last = key.split(".")
     if not equals or not all((*parents, last)):
-        raise MisconfiguredError(f"--set: found {override!r}, expected table.key=value")
+        raise MisconfiguredError(f"--set: found {shown(override)}, expected table.key=value")
     table = tables
     for parent in parents:
         table = table.setdefault(parent, {})
@@ -77,75 +79,33 @@ def _apply(tables: dict[str, Any], override: str) -> None:
 def _toml_value(text: str) -> Any:
     """Return `text` as a TOML value; what is none stands for itself, so words need no quotes."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        found = tomllib.loads(f"value = {text}")
+    except _NOT_TOML:
         return text
-
-
-def _explain(message: str, tables: Mapping[str, Any]) -> str:
-    """Turn msgspec's message into `key: found this, expected that`."""
-    at = _PATH.search(message)
-    reason = message[: at.start()] if at else message
-    steps = [name or index for name, index in _STEP.findall(at.group(1))] if at else []
-    unknown = _UNKNOWN.match(reason)
-    if unknown:
-        key = ".".join((*steps, unknown.group(1)))
-        known = ", ".join(_known_keys(steps))
-        return f"{key}: found an unknown key, expected one of {known}"
-    found = _lookup(tables, steps)
-    key = ".".join(steps)
-    expected = reason.removeprefix("Expected ").split(", got ")[0]
-    return f"{key}: found {found!r}, expected {expected}"
-
-
-def _lookup(tables: Any, steps: Iterable[str]) -> Any:
-    for step in steps:
-        if step == "...":
-            return tables
-        tables = tables[int(step) if isinstance(tables, list) else step]
-    return tables
-
-
-def _known_keys(steps: Iterable[str]) -> list[str]:
-    """Return the keys of the table that `steps` leads to."""
-    kind: Any = msgspec.inspect.type_info(Config)
-    for step in steps:
-        kind = _child(kind, step)
-    return [field.encode_name for field in _struct(kind).fields]
-
-
-def _child(kind: Any, step: str) -> Any:
-    if isinstance(kind, msgspec.inspect.DictType):
-        return kind.value_type
-    if isinstance(kind, msgspec.inspect.ListType):
-        return kind.item_type
-    return next(field.type for field in _struct(kind).fields if field.encode_name == step)
-
-
-def _struct(kind: Any) -> msgspec.inspect.StructType:
-    options = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
-    return next(option for option in options if isinstance(option, msgspec.inspect.StructType))
+    return found["value"] if len(found) == 1 else text
 
 
 def _resolve_paths(config: Config, directory: Path) -> Config:
-    def absolute(text: str) -> str:
-        return str((directory / Path(text).expanduser()).resolve()) if text else ""
+    """Return `config` with its paths absolute; relative ones are relative to `directory`."""
 
-    replace = msgspec.structs.replace
-    return replace(
+    def resolved(table: str, *keys: str) -> msgspec.Struct:
+        found: msgspec.Struct = getattr(config, table)
+        paths = {key: _absolute(f"{table}.{key}", getattr(found, key), directory) for key in keys}
+        return msgspec.structs.replace(found, **paths)
+
+    return msgspec.structs.replace(
         config,
-        plugins=replace(config.plugins, directory=absolute(config.plugins.directory)),
-        hardware=replace(
-            config.hardware,
-            scenario=absolute(config.hardware.scenario),
-            record_file=absolute(config.hardware.record_file),
-        ),
-        storage=replace(
-            config.storage,
-            state_dir=absolute(config.storage.state_dir),
-            cache_dir=absolute(config.storage.cache_dir),
-        ),
+        plugins=resolved("plugins", "directory"),
+        hardware=resolved("hardware", "scenario", "record_file"),
+        storage=resolved("storage", "state_dir", "cache_dir"),
     )
+
+
+def _absolute(key: str, text: str, directory: Path) -> str:
+    try:
+        return str((directory / Path(text).expanduser()).resolve()) if text else ""
+    except (OSError, RuntimeError, ValueError) as e:
+        raise MisconfiguredError(f"{key}: found {shown(text)}, expected a path: {e}") from e
 
 
 def _without_none(value: Any) -> Any:

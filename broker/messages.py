@@ -14,7 +14,7 @@ from broker.topics import NAME_PATTERN, Kind, Topic
 Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
-HexColor = Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-f]{6}$")]
+HexColor = Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-f]{6}\Z")]
 Value = float | int | str | bool
 LogLevel = Literal["debug", "info", "warning", "error"]
 PluginPhase = Literal["loading", "running", "failed", "disabled"]
@@ -140,7 +140,7 @@ def decode(topic: Topic, payload: bytes) -> Message:
         raise BadPayloadError(f"{topic}: a {topic.kind} is decoded by the actuator it is meant for")
     try:
         message: Message = decoder.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         raise BadPayloadError(f"{topic}: {e}; found {payload[:80]!r}") from e
     if isinstance(message, Reading):
         _check_reading(topic, message)

@@ -14,7 +14,7 @@ ROOT = "harvester"
 EVERYTHING = f"{ROOT}/#"
 
 # Node, sensor and plugin names: they stand in topics, file names and URLs.
-NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$"
+NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?\Z"
 _NAME = re.compile(NAME_PATTERN)
 
 
