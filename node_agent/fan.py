@@ -1,0 +1,45 @@
+"""The fan: a plugin decides in `auto`, a person in `on` and `off`."""
+
+import threading
+from collections.abc import Callable
+
+from broker.messages import Fan, FanMode
+
+
+class FanControl:
+    """`set_relay(on)` drives the fan; `publish` hears every change."""
+
+    def __init__(self, set_relay: Callable[[bool], None], publish: Callable[[Fan], object]) -> None:
+        self._set_relay = set_relay
+        self._publish = publish
+        self._mode: FanMode = "auto"
+        self._demanded = False
+        self._on = False
+        self._lock = threading.Lock()
+
+    @property
+    def state(self) -> Fan:
+        with self._lock:
+            return Fan(self._on, self._mode)
+
+    def demand(self, *, on: bool) -> None:
+        """What a plugin wants; it counts in `auto`."""
+        with self._lock:
+            self._demanded = on
+            self._apply()
+
+    def set_mode(self, mode: FanMode) -> None:
+        with self._lock:
+            before = self._mode
+            self._mode = mode
+            if not self._apply() and before != mode:
+                self._publish(Fan(self._on, self._mode))
+
+    def _apply(self) -> bool:
+        wanted = self._demanded if self._mode == "auto" else self._mode == "on"
+        if wanted == self._on:
+            return False
+        self._set_relay(wanted)
+        self._on = wanted
+        self._publish(Fan(self._on, self._mode))
+        return True

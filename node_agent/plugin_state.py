@@ -1,0 +1,69 @@
+"""Small values that outlive a plugin: one JSON file a plugin, replaced whole."""
+
+import contextlib
+import logging
+import os
+import threading
+from pathlib import Path
+
+import msgspec
+
+from broker.errors import BadDataError
+
+logger = logging.getLogger(__name__)
+
+MAX_BYTES = 64 * 1024
+
+
+class PluginStore:
+    """The values of one plugin, written through to `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._values = _read(path)
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> str | None:
+        with self._lock:
+            return self._values.get(key)
+
+    def set(self, key: str, value: str) -> None:
+        """Keep a value. Raises BadDataError where the plugin's values would exceed 64 KB.
+
+        Raises OSError where the disk refuses.
+        """
+        with self._lock:
+            if self._values.get(key) == value:
+                return
+            values = {**self._values, key: value}
+            encoded = msgspec.json.encode(values)
+            if len(encoded) > MAX_BYTES:
+                raise BadDataError(
+                    f"plugin-state: found {len(encoded)} bytes, expected {MAX_BYTES} at most"
+                )
+            _replace(self._path, encoded)
+            self._values = values
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+    except FileNotFoundError:
+        return {}
+    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as e:
+        aside = path.with_suffix(".damaged")
+        with contextlib.suppress(OSError):
+            path.replace(aside)
+        logger.warning("%s: %s; set aside as %s, starting empty", path, e, aside.name)
+        return {}
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file so that a power cut leaves the old content or the new."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)

@@ -1,0 +1,71 @@
+"""From what a poll returns to readings. Pure: it knows records by their fields, never by sensor."""
+
+import math
+import struct
+from collections.abc import Iterator
+from typing import Any, cast
+
+import msgspec
+
+from broker.errors import BadDataError
+from broker.messages import Value
+from broker.topics import is_name
+
+_SENSOR_ID = "sensor-id"
+_TIMESTAMP = "timestamp-ms"
+_VALUES = "values"
+_MAX_FIELDS = 64
+_MAX_TEXT_CHARS = 256
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """One reading before the outbox numbers it."""
+
+    sensor_id: str
+    timestamp_ms: int
+    data: dict[str, Value]
+
+
+def samples(polled: object, plugin: str) -> list[Sample]:
+    """Return the readings in what `plugin` returned: one record, or a list of them.
+
+    A record without a sensor id is named after its plugin. Values that are not finite were not
+    measured, and are absent. Raises BadDataError where a record cannot be a reading.
+    """
+    records = polled if isinstance(polled, list) else [polled]
+    return [_sample(vars(record), plugin) for record in records]
+
+
+def _sample(fields: dict[str, Any], plugin: str) -> Sample:
+    sensor_id = fields.get(_SENSOR_ID, plugin)
+    timestamp_ms = fields.get(_TIMESTAMP)
+    if not isinstance(sensor_id, str) or not is_name(sensor_id):
+        raise BadDataError(f"sensor id {str(sensor_id)[:80]!r}: expected a-z, 0-9 and dashes")
+    if not isinstance(timestamp_ms, int):
+        raise BadDataError(f"{sensor_id}: found no {_TIMESTAMP}, expected Unix milliseconds")
+    data = dict(_values(fields))
+    if len(data) > _MAX_FIELDS:
+        raise BadDataError(f"{sensor_id}: found {len(data)} values, expected {_MAX_FIELDS} at most")
+    return Sample(sensor_id, timestamp_ms, data)
+
+
+def _values(fields: dict[str, Any]) -> Iterator[tuple[str, Value]]:
+    listed = cast("list[tuple[str, float]]", fields.get(_VALUES, []))
+    plain = ((k, v) for k, v in fields.items() if k not in (_SENSOR_ID, _TIMESTAMP, _VALUES))
+    for name, value in (*plain, *listed):
+        if isinstance(value, float) and not math.isfinite(value):
+            continue
+        if not isinstance(value, Value) or len(str(value)) > _MAX_TEXT_CHARS:
+            raise BadDataError(f"{name[:80]}: found {type(value).__name__}, expected one value")
+        yield name.replace("-", "_")[:80], _shortest(value) if isinstance(value, float) else value
+
+
+def _shortest(value: float) -> float:
+    """Return a number that came through an f32 without the digits that the f32 never had."""
+    if abs(value) > 3.4e38 or struct.unpack("f", struct.pack("f", value))[0] != value:
+        return value
+    for digits in (6, 7, 8):
+        short = float(f"{value:.{digits}g}")
+        if struct.unpack("f", struct.pack("f", short))[0] == value:
+            return short
+    return value

@@ -1,0 +1,92 @@
+"""One component, mapped from its compiled file: what it imports and exports, ready to start."""
+
+from pathlib import Path
+from typing import Self
+
+from wasmtime import Engine, WasmtimeError
+from wasmtime.component import Component, ComponentInstanceType, FuncType, ResultType, String
+
+from node_agent.sandbox import cache
+from node_agent.sandbox.errors import ComponentError
+
+PACKAGE = "harvester:plugin"
+PACKAGE_VERSION = "1.0.0"
+_WASI = "wasi:"
+_EXPECTED = f"expected interfaces of {PACKAGE}@{PACKAGE_VERSION}"
+
+# The functions of one interface, and of each whether its result needs a tag; see `_needs_tag`.
+Functions = dict[str, bool]
+
+
+def qualified(interface: str) -> str:
+    """Return the name under which a component imports or exports one of our interfaces."""
+    return f"{PACKAGE}/{interface}@{PACKAGE_VERSION}"
+
+
+class LoadedComponent:
+    """A component of this package's contract. Close it after its instances."""
+
+    def __init__(self, engine: Engine, wasm: Path, cache_dir: Path) -> None:
+        """Map `wasm`, compiling it first where needed. Blocks; raises ComponentError."""
+        compiled, self.sha256 = cache.compiled(wasm, cache_dir)
+        self.engine = engine
+        try:
+            self.component = Component.deserialize_file(engine, str(compiled))
+        except WasmtimeError as e:
+            # Left by another build of wasmtime, or damaged: the next attempt compiles it anew.
+            compiled.unlink(missing_ok=True)
+            raise ComponentError(f"{wasm}: its compiled file does not fit this host: {e}") from e
+        self.imports: dict[str, Functions] = {}
+        self.exports: dict[str, Functions] = {}
+        self._read_interfaces(wasm)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.component.close()
+
+    def _read_interfaces(self, wasm: Path) -> None:
+        kind = self.component.type
+        for name, extern in kind.imports(self.engine).items():
+            if not name.startswith(_WASI):
+                interface = _interface(name)
+                if interface is None:
+                    raise ComponentError(f"{wasm}: imports {name}; {_EXPECTED}")
+                self.imports[interface] = _functions(self.engine, extern.ty)
+        # The toolchain exports instances of its own beside the world's.
+        for name, extern in kind.exports(self.engine).items():
+            interface = _interface(name)
+            if interface is not None:
+                self.exports[interface] = _functions(self.engine, extern.ty)
+        if not self.exports:
+            found = ", ".join(kind.exports(self.engine)) or "nothing"
+            raise ComponentError(f"{wasm}: exports {found}; {_EXPECTED}")
+
+
+def _interface(name: str) -> str | None:
+    """Return the short name of an interface of our package and version, else None."""
+    package, slash, rest = name.partition("/")
+    interface, _, version = rest.partition("@")
+    ours = slash and (package, version) == (PACKAGE, PACKAGE_VERSION)
+    return interface if ours else None
+
+
+def _functions(engine: Engine, item: object) -> Functions:
+    if not isinstance(item, ComponentInstanceType):
+        return {}
+    types = {name: extern.ty for name, extern in item.exports(engine).items()}
+    return {name: _needs_tag(kind) for name, kind in types.items() if isinstance(kind, FuncType)}
+
+
+def _needs_tag(function: FuncType) -> bool:
+    """Whether ok and err are both strings, so that a bare value could be either."""
+    result = function.result
+    return (
+        isinstance(result, ResultType)
+        and isinstance(result.ok, String)
+        and isinstance(result.err, String)
+    )

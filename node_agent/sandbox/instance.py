@@ -1,0 +1,172 @@
+"""One running guest: a store with its limits, the host functions it was given, calls into it.
+
+After any fault an instance cannot be entered again: close it and start a fresh one.
+"""
+
+import contextlib
+import logging
+import math
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+import msgspec
+from wasmtime import Store, StoreContext, WasiConfig, WasmtimeError
+from wasmtime.component import Func, Instance, Linker, Variant
+
+from node_agent.sandbox.component import LoadedComponent, qualified
+from node_agent.sandbox.engine import TICK_S
+from node_agent.sandbox.errors import ComponentError, PluginError, PluginTimeoutError
+from node_agent.sandbox.output import LineBuffer, sink
+
+logger = logging.getLogger(__name__)
+
+# A guest's own traceback is rarely longer; its last line is the sentence that people read.
+_TRACEBACK_LINES = 40
+_MB = 1 << 20
+# Its writer finishes within milliseconds.
+_RELEASE_S = 1.0
+
+HostFunction = Callable[..., Any]
+Imports = Mapping[str, Mapping[str, HostFunction]]
+
+
+class Err(msgspec.Struct, frozen=True):
+    """The `err` of a host function whose WIT type is a result. It never raises instead."""
+
+    message: str
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What one guest may use: seconds a call, and megabytes of memory."""
+
+    deadline_s: float = 1.0
+    memory_mb: int = 32
+
+
+class PluginInstance:
+    """A started guest. Only one thread may use it at a time."""
+
+    def __init__(
+        self,
+        loaded: LoadedComponent,
+        imports: Imports,
+        limits: Limits,
+        on_line: Callable[[str], None],
+    ) -> None:
+        """Start the guest. Raises ComponentError where an import is missing from `imports`."""
+        self._limits = limits
+        self._recent: deque[str] = deque(maxlen=_TRACEBACK_LINES)
+        self._output = LineBuffer(on_line)
+        self._errors = LineBuffer(self._recent.append)
+        self._store = self._make_store(loaded)
+        self._linker = Linker(loaded.engine)
+        try:
+            self._instance = self._link(loaded, imports)
+        except WasmtimeError as e:
+            self.close()
+            raise ComponentError(f"the plugin does not start: {_cause(e)}") from e
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def call(self, interface: str, function: str, *arguments: object) -> Any:
+        """Call an exported function and return its value, as wasmtime-py maps it.
+
+        Raises PluginTimeoutError after the deadline and PluginError for any other fault; the
+        instance is spent then.
+        """
+        found = self._find(interface, function)
+        self._arm()
+        try:
+            value = found(self._store, *arguments)
+            found.post_return(self._store)
+        except (WasmtimeError, TypeError, ValueError) as e:
+            raise self._fault(e) from e
+        finally:
+            self._output.flush()
+        return value
+
+    @property
+    def traceback(self) -> str:
+        """What the guest wrote to its standard error last."""
+        self._errors.flush()
+        return "\n".join(self._recent)
+
+    def close(self) -> None:
+        """Free the guest. Twice is fine."""
+        with contextlib.suppress(ValueError):
+            self._linker.close()
+        with contextlib.suppress(ValueError):
+            self._store.close()
+        for released in self._released:
+            if not released.wait(_RELEASE_S):
+                logger.warning("a closed plugin's output was still in use after %.0f s", _RELEASE_S)
+
+    def _make_store(self, loaded: LoadedComponent) -> Store:
+        store = Store(loaded.engine)
+        store.set_limits(memory_size=self._limits.memory_mb * _MB)
+        wasi = WasiConfig()
+        wasi.argv = ["plugin"]
+        wasi.stdout_custom, out_released = sink(self._output.write)
+        wasi.stderr_custom, err_released = sink(self._errors.write)
+        self._released = (out_released, err_released)
+        store.set_wasi(wasi)
+        return store
+
+    def _link(self, loaded: LoadedComponent, imports: Imports) -> Instance:
+        self._linker.add_wasip2()
+        with self._linker.root() as root:
+            for interface in loaded.imports:
+                functions = imports.get(interface)
+                if functions is None:
+                    raise ComponentError(f"the plugin imports {interface}, which no host offers")
+                with root.add_instance(qualified(interface)) as linked:
+                    for name, tagged in loaded.imports[interface].items():
+                        linked.add_func(name, _adapt(functions[name], tagged=tagged))
+        self._arm()
+        return self._linker.instantiate(self._store, loaded.component)
+
+    def _arm(self) -> None:
+        # The running tick is already part spent, so one more gives at least the deadline.
+        self._store.set_epoch_deadline(math.ceil(self._limits.deadline_s / TICK_S) + 1)
+
+    def _find(self, interface: str, function: str) -> Func:
+        exported = self._instance.get_export_index(self._store, qualified(interface))
+        index = exported and self._instance.get_export_index(self._store, function, exported)
+        found = index and self._instance.get_func(self._store, index)
+        if not found:
+            raise ComponentError(f"the plugin exports no {interface}.{function}")
+        return found
+
+    def _fault(self, error: Exception) -> PluginError:
+        self._errors.flush()
+        cause = _cause(error)
+        if cause == "wasm trap: interrupt":
+            return PluginTimeoutError(
+                f"took longer than its deadline of {self._limits.deadline_s:g} s"
+            )
+        return PluginError(self._recent[-1] if self._recent else cause)
+
+
+def _cause(error: Exception) -> str:
+    """Return the innermost cause in wasmtime's message, which it prints last."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
+def _adapt(function: HostFunction, *, tagged: bool) -> HostFunction:
+    """Wrap a host function so that its value fits wasmtime-py's mapping of results."""
+
+    def called(_store: StoreContext, *arguments: Any) -> Any:
+        value = function(*arguments)
+        failed = isinstance(value, Err)
+        payload = value.message if isinstance(value, Err) else value
+        if tagged:
+            return Variant("err" if failed else "ok", payload)
+        return payload
+
+    return called
