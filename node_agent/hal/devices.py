@@ -1,0 +1,113 @@
+"""The parts that a board is made of, one protocol a part, and the board that joins them.
+
+Real and simulated parts meet here and nowhere else. Each part's methods may be called from any
+thread, and raise what `Hardware` says.
+"""
+
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import Protocol
+
+from node_agent.hal.capabilities import Climate, Color, Relay
+from node_agent.hal.errors import HardwareNotInstalledError
+
+
+class Closeable(Protocol):
+    def close(self) -> None: ...
+
+
+class ClimateSensors(Closeable, Protocol):
+    def read(self, pin: int) -> Climate: ...
+
+
+class I2c(Closeable, Protocol):
+    def transfer(self, address: int, data: bytes, read_len: int) -> bytes: ...
+
+
+class Spi(Closeable, Protocol):
+    def transfer(self, data: bytes) -> bytes: ...
+
+
+class Uart(Closeable, Protocol):
+    def read(self, max_len: int) -> bytes: ...
+
+    def write(self, data: bytes) -> int: ...
+
+    def set_baud(self, rate: int) -> None: ...
+
+
+class Strip(Closeable, Protocol):
+    def show(self, pixels: Sequence[Color]) -> None: ...
+
+
+class Switch(Closeable, Protocol):
+    """One relay. `close` lets go of its coil, as every message of this layer uses the word."""
+
+    def set(self, *, on: bool) -> None: ...
+
+
+class Board:
+    """A node's hardware, joined from its parts: what `Hardware` promises."""
+
+    def __init__(  # noqa: PLR0913 - one a part
+        self,
+        *,
+        i2c: I2c,
+        dht22: ClimateSensors,
+        spi: Spi,
+        uart: Uart,
+        strip: Strip | None,
+        relays: Mapping[Relay, Switch],
+    ) -> None:
+        """Join the parts; `strip` is None and a relay is missing where the node has none."""
+        self._i2c = i2c
+        self._dht22 = dht22
+        self._spi = spi
+        self._uart = uart
+        self._strip = strip
+        self._relays = dict(relays)
+        self._closing = threading.Lock()
+        # Closed from the last to the first: relays go before anything that could be slow or fail.
+        self._open = ExitStack()
+        for part in (uart, spi, dht22, i2c, strip, *self._relays.values()):
+            if part is not None:
+                self._open.callback(part.close)
+
+    def read_dht22(self, pin: int) -> Climate:
+        return self._dht22.read(pin)
+
+    def i2c_transfer(self, address: int, data: bytes, read_len: int) -> bytes:
+        return self._i2c.transfer(address, data, read_len)
+
+    def spi_transfer(self, data: bytes) -> bytes:
+        return self._spi.transfer(data)
+
+    def uart_read(self, max_len: int) -> bytes:
+        return self._uart.read(max_len)
+
+    def uart_write(self, data: bytes) -> int:
+        return self._uart.write(data)
+
+    def uart_set_baud(self, rate: int) -> None:
+        self._uart.set_baud(rate)
+
+    def show_pixels(self, pixels: Sequence[Color]) -> None:
+        if self._strip is None:
+            raise HardwareNotInstalledError(
+                "this node has no LED strip: leds.count is 0 in its configuration"
+            )
+        self._strip.show(pixels)
+
+    def set_relay(self, relay: Relay, *, on: bool) -> None:
+        switch = self._relays.get(relay)
+        if switch is None:
+            raise HardwareNotInstalledError(
+                f"this node has no {relay.value}: its configuration has no [{relay.value}] table"
+            )
+        switch.set(on=on)
+
+    def close(self) -> None:
+        """Close every part, even where one of them fails; the last failure is raised at the end."""
+        with self._closing:
+            self._open.close()

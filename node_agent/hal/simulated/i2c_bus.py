@@ -1,0 +1,49 @@
+"""A simulated I2C bus: which chip answers at which address, one transfer at a time."""
+
+import threading
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from node_agent.hal.errors import DeviceUnavailableError
+from node_agent.hal.simulated.wire import Wire
+
+
+class Chip(Protocol):
+    """What a chip does with the bytes that follow its address."""
+
+    def write(self, data: bytes) -> None: ...
+
+    def read(self, read_len: int) -> bytes: ...
+
+
+class Slot(NamedTuple):
+    """One chip and the wire that leads to it."""
+
+    wire: Wire
+    chip: Chip
+
+
+class SimulatedI2cBus:
+    """The bus called `name`, with a slot an address."""
+
+    def __init__(self, name: str, slots: Mapping[int, Slot]) -> None:
+        self._name = name
+        self._slots = dict(slots)
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def transfer(self, address: int, data: bytes, read_len: int) -> bytes:
+        with self._lock:
+            if self._closed:
+                raise DeviceUnavailableError(f"{self._name} is closed")
+            slot = self._slots.get(address)
+            if slot is None:
+                raise DeviceUnavailableError(f"no answer at {self._name} 0x{address:02x}")
+            slot.wire.reach()
+            if data:
+                slot.chip.write(data)
+            return slot.wire.carry(slot.chip.read(read_len)) if read_len else b""
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True

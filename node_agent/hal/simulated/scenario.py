@@ -1,0 +1,207 @@
+"""What happens to the simulated chips: curves over time, and faults in windows of time.
+
+Pure values: `t_s` is the seconds since the hardware was opened, and the same `t_s` always gives the
+same answer.
+"""
+
+import random
+from bisect import bisect_right
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Annotated
+
+import msgspec
+
+from broker.errors import MisconfiguredError
+
+NonNegative = Annotated[float, msgspec.Meta(ge=0)]
+Keyframe = tuple[NonNegative, float]
+# A device as readings name it (`dht22-gpio4`, `bme680-0x77`), or all of one kind, or all there is.
+Device = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^(i2c|dht22(-gpio\d+)?|bme680(-0x[0-9a-f]{2})?|ssd1306(-0x[0-9a-f]{2})?|spi|uart)$"
+    ),
+]
+_I2C_KINDS = ("bme680", "ssd1306")
+# Noise is drawn anew so often; a sensor that is asked twice at once says the same.
+_NOISE_STEPS_PER_S = 10
+
+
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One table of the file; a key that it does not know is refused."""
+
+
+class Curve(Table, frozen=True):
+    """`keyframes` of (second, value), joined by straight lines.
+
+    After the last one its value holds, or with `loop` the curve begins anew. `noise` is the
+    standard deviation, in the value's own unit, of what is added so that values live.
+    """
+
+    keyframes: Annotated[list[Keyframe], msgspec.Meta(min_length=1)]
+    loop: bool = False
+    noise: NonNegative = 0.0
+
+    def __post_init__(self) -> None:
+        times = [t for t, _ in self.keyframes]
+        if any(later <= earlier for earlier, later in pairwise(times)):
+            raise MisconfiguredError(f"keyframes: found times {times}, expected each to be later")
+
+    def at(self, t_s: float) -> float:
+        """Return the value at `t_s`, without noise."""
+        times = [t for t, _ in self.keyframes]
+        if self.loop and times[-1] > 0:
+            t_s %= times[-1]
+        following = bisect_right(times, t_s)
+        if following in (0, len(times)):
+            return self.keyframes[max(0, following - 1)][1]
+        (t0, v0), (t1, v1) = self.keyframes[following - 1 : following + 1]
+        return v0 + (v1 - v0) * (t_s - t0) / (t1 - t0)
+
+
+class RoomCurves(Table, frozen=True):
+    """What a DHT22 feels."""
+
+    temperature_c: float | Curve = Curve(
+        keyframes=[(0, 21.8), (50, 23.6), (90, 23.1), (150, 21.2), (200, 21.8)],
+        loop=True,
+        noise=0.06,
+    )
+    humidity_pct: float | Curve = Curve(
+        keyframes=[(0, 46), (60, 42), (120, 44.5), (160, 48), (200, 46)], loop=True, noise=0.2
+    )
+
+
+class AirCurves(Table, frozen=True):
+    """What a BME680 feels."""
+
+    temperature_c: float | Curve = Curve(
+        keyframes=[(0, 22.3), (70, 23.9), (130, 22.9), (180, 21.6), (240, 22.3)],
+        loop=True,
+        noise=0.02,
+    )
+    humidity_pct: float | Curve = Curve(
+        keyframes=[(0, 44), (80, 41), (150, 45), (240, 44)], loop=True, noise=0.08
+    )
+    pressure_hpa: float | Curve = Curve(
+        keyframes=[(0, 1013.2), (150, 1013.9), (300, 1012.8), (400, 1013.2)], loop=True, noise=0.03
+    )
+    gas_kohm: float | Curve = Curve(
+        keyframes=[(0, 72), (60, 88), (130, 76), (190, 95), (260, 72)], loop=True, noise=0.6
+    )
+
+
+class Fault(Table, frozen=True, tag_field="kind"):
+    """Something that is wrong with `device` from `from_s` until `until_s`, or for ever."""
+
+    device: Device
+    from_s: NonNegative = 0.0
+    until_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.until_s is not None and self.until_s <= self.from_s:
+            raise MisconfiguredError(
+                f"until_s: found {self.until_s}, expected later than from_s = {self.from_s}"
+            )
+
+    def is_active(self, t_s: float) -> bool:
+        return self.from_s <= t_s and (self.until_s is None or t_s < self.until_s)
+
+    def overlaps(self, since_s: float, until_s: float) -> bool:
+        return self.from_s <= until_s and (self.until_s is None or self.until_s > since_s)
+
+    def concerns(self, device: str) -> bool:
+        kind = device.partition("-")[0]
+        return self.device in (device, kind) or (self.device == "i2c" and kind in _I2C_KINDS)
+
+
+class NoAnswer(Fault, frozen=True, tag="no-answer"):
+    """The device keeps its power and its state, but nothing answers."""
+
+
+class Unplugged(Fault, frozen=True, tag="unplugged"):
+    """Nothing answers, and after the window the device starts as at power-on."""
+
+
+class WrongId(Fault, frozen=True, tag="wrong-id"):
+    """A BME680 says that it is another chip: by default a BME280."""
+
+    id: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0x60
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.device.startswith("bme680"):
+            raise MisconfiguredError(
+                f"device: found {self.device!r}, expected a bme680: only that tells its id"
+            )
+
+
+class StuckData(Fault, frozen=True, tag="stuck-data"):
+    """Measured values stop changing; with `byte`, every byte that is read is that one."""
+
+    byte: Annotated[int, msgspec.Meta(ge=0, le=255)] | None = None
+
+
+class BitErrors(Fault, frozen=True, tag="bit-errors"):
+    """Each byte that is read has one bit turned over with the probability `rate`."""
+
+    rate: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.05
+
+
+class SlowBus(Fault, frozen=True, tag="slow-bus"):
+    """Every transfer takes `delay_s` longer."""
+
+    delay_s: Annotated[float, msgspec.Meta(gt=0, le=10)] = 0.3
+
+
+AnyFault = NoAnswer | Unplugged | WrongId | StuckData | BitErrors | SlowBus
+
+
+class RegisterImage(Table, frozen=True):
+    """Raw registers of one BME680, instead of what it would hold and measure.
+
+    `registers` gives hexadecimal bytes by the address of the first: `"0x1d" = "80 00 4b"`.
+    """
+
+    device: Annotated[str, msgspec.Meta(pattern=r"^bme680-0x[0-9a-f]{2}$")]
+    registers: dict[str, str]
+
+    def __post_init__(self) -> None:
+        self.by_address()
+
+    def by_address(self) -> dict[int, bytes]:
+        try:
+            return {int(key, 16): bytes.fromhex(data) for key, data in self.registers.items()}
+        except ValueError as e:
+            raise MisconfiguredError(
+                f'registers: {e}; expected hexadecimal bytes by address: "0x1d" = "80 00 4b"'
+            ) from e
+
+
+class Scenario(Table, frozen=True):
+    """One file. The default is a pleasant, lively room without a fault."""
+
+    title: str = ""
+    seed: int = 1
+    room: RoomCurves = RoomCurves()
+    air: AirCurves = AirCurves()
+    faults: list[AnyFault] = []
+    register_images: list[RegisterImage] = []
+    # Whether a BME680's new-data flag goes when it is read; chips are to work either way.
+    bme680_clears_new_data: bool = True
+
+    def value(self, curve: float | Curve, name: str, t_s: float) -> float:
+        """Return `curve` at `t_s` with its noise, which `name` keeps apart from other curves'."""
+        if not isinstance(curve, Curve):
+            return curve
+        step = int(t_s * _NOISE_STEPS_PER_S)
+        return curve.at(t_s) + random.Random(f"{self.seed} {name} {step}").gauss(0, curve.noise)
+
+    def active_faults(self, device: str, t_s: float) -> list[AnyFault]:
+        return [f for f in self.faults if f.concerns(device) and f.is_active(t_s)]
+
+
+def frozen_since(faults: Iterable[AnyFault], t_s: float) -> float:
+    """Return the time at which values stopped changing, or `t_s` where they did not."""
+    return min((f.from_s for f in faults if isinstance(f, StuckData)), default=t_s)

@@ -1,0 +1,81 @@
+"""The wire between a node and one simulated device: where the scenario's faults happen."""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+
+from node_agent.hal.errors import DeviceUnavailableError
+from node_agent.hal.simulated.scenario import (
+    BitErrors,
+    NoAnswer,
+    Scenario,
+    SlowBus,
+    StuckData,
+    Unplugged,
+    WrongId,
+    frozen_since,
+)
+
+
+class Wire:
+    """One device's wire; `device` is its name as readings have it, `place` as errors have it."""
+
+    def __init__(
+        self,
+        device: str,
+        place: str,
+        scenario: Scenario,
+        clock: Callable[[], float],
+        power_on: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`clock` gives the scenario's time in s; `power_on` restarts a replugged device."""
+        self.device = device
+        self._place = place
+        self._scenario = scenario
+        self._clock = clock
+        self._power_on = power_on
+        self._noise = random.Random(f"{scenario.seed} {device} bits")
+        self._lock = threading.Lock()
+        self._plugged_s = 0.0
+
+    def reach(self) -> None:
+        """Wait as long as the wire takes. Raises DeviceUnavailableError where nothing answers."""
+        faults = self._scenario.active_faults(self.device, self._clock())
+        for fault in faults:
+            if isinstance(fault, SlowBus):
+                time.sleep(fault.delay_s)
+        if any(isinstance(fault, (NoAnswer, Unplugged)) for fault in faults):
+            raise DeviceUnavailableError(f"no answer at {self._place}")
+        self._replug()
+
+    def carry(self, data: bytes) -> bytes:
+        """Return `data` as it arrives."""
+        for fault in self._scenario.active_faults(self.device, self._clock()):
+            if isinstance(fault, StuckData) and fault.byte is not None:
+                data = bytes((fault.byte,)) * len(data)
+            elif isinstance(fault, BitErrors):
+                data = bytes(self._disturbed(byte, fault.rate) for byte in data)
+        return data
+
+    def felt_time_s(self, t_s: float) -> float:
+        """Return the time whose values the device measures at `t_s`: an older one while stuck."""
+        return frozen_since(self._scenario.active_faults(self.device, t_s), t_s)
+
+    def shown_id(self, own_id: int) -> int:
+        """Return the id that the device tells."""
+        faults = self._scenario.active_faults(self.device, self._clock())
+        return next((f.id for f in faults if isinstance(f, WrongId)), own_id)
+
+    def _replug(self) -> None:
+        """Restart the device where it was without power since it was last reached."""
+        with self._lock:
+            now_s = self._clock()
+            since_s, self._plugged_s = self._plugged_s, now_s
+        gaps = (f for f in self._scenario.faults if isinstance(f, Unplugged))
+        if any(f.concerns(self.device) and f.overlaps(since_s, now_s) for f in gaps):
+            self._power_on()
+
+    def _disturbed(self, byte: int, rate: float) -> int:
+        with self._lock:
+            return byte ^ 1 << self._noise.randrange(8) if self._noise.random() < rate else byte
