@@ -1,0 +1,40 @@
+"""The machine's own health as a reading; a value that cannot be measured here is absent."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from broker.messages import Value
+from node_agent.hal import system
+
+T = TypeVar("T")
+
+SENSOR_ID = "pizero-monitor"
+
+
+class OwnHealth:
+    """CPU temperature (degC), CPU load (%), memory (MB) and uptime (s) of this machine."""
+
+    def __init__(self) -> None:
+        self._cpu_usage = system.CpuUsage()
+
+    def sample(self) -> dict[str, Value]:
+        used_mb, total_mb = _measured(system.memory_mb) or (None, None)
+        cpu_temp_c = _measured(system.cpu_temperature_c)
+        cpu_usage_pct = _measured(self._cpu_usage.percent)
+        uptime_s = _measured(system.uptime_s)
+        found: dict[str, Value | None] = {
+            "cpu_temp": None if cpu_temp_c is None else round(cpu_temp_c, 1),
+            "cpu_usage": None if cpu_usage_pct is None else round(cpu_usage_pct, 1),
+            "memory_used_mb": used_mb,
+            "memory_total_mb": total_mb,
+            "uptime_seconds": None if uptime_s is None else int(uptime_s),
+        }
+        return {key: value for key, value in found.items() if value is not None}
+
+
+def _measured(measure: Callable[[], T]) -> T | None:
+    """Return what `measure` says, or None where this kernel's files do not say it."""
+    try:
+        return measure()
+    except (OSError, ValueError, LookupError):
+        return None

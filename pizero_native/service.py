@@ -1,0 +1,104 @@
+"""The light service of a Pi Zero 2W: sensors, own health and pings on the bus, no plugin host.
+
+It imports neither wasmtime nor amqtt nor starlette: the machine has 416 MB.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+from broker.errors import MisconfiguredError
+from broker.node import NodeBus, now_ms
+from broker.settings import Config
+from broker.version import VERSION
+from node_agent.hal import system
+from node_agent.hal.board import open_hardware
+from node_agent.hal.capabilities import Hardware
+from node_agent.schedule import next_due
+from pizero_native import own_health
+from pizero_native.air import AirSensor
+from pizero_native.pings import Pings
+from pizero_native.recent_log import RecentLog
+from pizero_native.web import Web
+
+logger = logging.getLogger(__name__)
+
+# Waits so many seconds; returns whether the service was asked to stop meanwhile.
+StopWithin = Callable[[float], bool]
+
+
+def run(config: Config, stop_within: StopWithin) -> None:
+    """Serve until `stop_within` says to stop.
+
+    Raises MisconfiguredError where a person has to change the configuration or the machine.
+    """
+    with (
+        RecentLog() as logs,
+        closing(open_hardware(config)) as hardware,
+        NodeBus(config) as bus,
+    ):
+        node = Node(config, hardware, bus)
+        with Web(config.web, node.health, logs), Pings(config.pings, node.publish):
+            try:
+                node.run(stop_within)
+            except MisconfiguredError as e:
+                # Said while the bus is still there, so that the page shows why the node is gone.
+                logger.error("%s", e)  # noqa: TRY400 - a traceback tells its reader nothing more
+                raise
+
+
+class Node:
+    """The cycle: every sensor, then the machine's own health, then the heartbeat."""
+
+    def __init__(self, config: Config, hardware: Hardware, bus: NodeBus) -> None:
+        self._config = config
+        self._bus = bus
+        self._sensors = [AirSensor(hardware, a) for a in config.sensors.bme680_addresses]
+        self._own_health = own_health.OwnHealth()
+        self._start_s = time.monotonic()
+
+    def run(self, stop_within: StopWithin) -> None:
+        """Run cycles at a fixed rate until asked to stop."""
+        interval_s = self._config.polling.interval_seconds
+        logger.info("%s %s is up", self._config.cluster.node_id, VERSION)
+        stopped = False
+        while not stopped:
+            began_s = time.monotonic()
+            self._poll()
+            ended_s = time.monotonic()
+            self._bus.heartbeat(cycle_ms=(ended_s - began_s) * 1000, rss_mb=system.rss_mb())
+            now_s = time.monotonic()
+            stopped = stop_within(next_due(now_s, self._start_s, interval_s) - now_s)
+
+    def publish(self, sensor_id: str, data: dict[str, Any]) -> None:
+        """Publish what was measured just now. Any thread may call."""
+        self._bus.publish_reading(sensor_id, now_ms(), data)
+
+    def health(self) -> dict[str, Any]:
+        """Return how this node is, for `GET /health`. Any thread may call."""
+        faults = {s.sensor_id: s.fault.reason for s in self._sensors if s.fault.reason}
+        return {
+            "status": "ok" if self._bus.connected and not faults else "degraded",
+            "node": self._config.cluster.node_id,
+            "version": VERSION,
+            "uptime_s": round(time.monotonic() - self._start_s, 3),
+            "rss_mb": round(system.rss_mb(), 1),
+            "broker_connected": self._bus.connected,
+            "sensors": [sensor.sensor_id for sensor in self._sensors],
+            "faults": faults,
+        }
+
+    def _poll(self) -> None:
+        for sensor in self._sensors:
+            try:
+                data = sensor.sample()
+            except MisconfiguredError:
+                raise
+            except Exception as e:  # noqa: BLE001 - logged by the fault, once, with its traceback
+                sensor.fault.failed(f"unexpected {e!r}", traceback=True)
+                continue
+            if data is not None:
+                self.publish(sensor.sensor_id, data)
+        self.publish(own_health.SENSOR_ID, self._own_health.sample())
