@@ -1,0 +1,61 @@
+"""A real WS2812B strip on a PWM, PCM or SPI pin, through rpi_ws281x."""
+
+import atexit
+from collections.abc import Sequence
+from typing import Any
+
+from node_agent.hal import library
+from node_agent.hal.capabilities import Color
+from node_agent.hal.errors import DeviceUnavailableError, HardwareNotInstalledError
+from node_agent.hal.handle import Handle
+from node_agent.hal.pixels import whole_strip
+
+# The pins on the second PWM channel (rpi_ws281x README, "GPIO usage"); all others are on the first.
+_SECOND_CHANNEL_PINS = frozenset((13, 19))
+
+
+class Ws281xStrip:
+    """`count` pixels on BCM `pin`, dimmed to `brightness` of 255."""
+
+    def __init__(self, *, count: int, pin: int, brightness: int) -> None:
+        self._count = count
+        self._pin = pin
+        self._brightness = brightness
+        self._handle: Handle[Any] = Handle(f"the LED strip at gpio{pin}", self._open, self._darken)
+
+    def show(self, pixels: Sequence[Color]) -> None:
+        wanted = whole_strip(pixels, self._count)
+        with self._handle.use() as strip:
+            self._write(strip, wanted)
+
+    def close(self) -> None:
+        """Darken the strip, where it was ever lit."""
+        self._handle.close()
+
+    def _open(self) -> Any:
+        strip = library.load("rpi_ws281x").PixelStrip(
+            self._count,
+            self._pin,
+            brightness=self._brightness,
+            channel=1 if self._pin in _SECOND_CHANNEL_PINS else 0,
+        )
+        try:
+            strip.begin()
+        except RuntimeError as e:
+            # A strip that did not begin crashes the interpreter in its own clean-up at exit.
+            atexit.unregister(strip._cleanup)  # noqa: SLF001 - no public way
+            raise HardwareNotInstalledError(
+                f"the LED strip at gpio{self._pin}: {e}: it needs root and a pin that can do PWM"
+            ) from e
+        return strip
+
+    def _darken(self, strip: Any) -> None:
+        self._write(strip, whole_strip((), self._count))
+
+    def _write(self, strip: Any, pixels: Sequence[Color]) -> None:
+        for index, (red, green, blue) in enumerate(pixels):
+            strip.setPixelColorRGB(index, red, green, blue)
+        try:
+            strip.show()
+        except RuntimeError as e:
+            raise DeviceUnavailableError(f"the LED strip at gpio{self._pin}: {e}") from e
