@@ -1,0 +1,91 @@
+"""What the OLED says: three values chosen out of the newest readings of all nodes.
+
+Pure: JSON in, lines of text out. Readings are chosen by their shape and by the role of their node,
+so a sensor may be called anything.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+TITLE = "HARVESTER OS"
+ABSENT = "--"
+# A reading older than this, relative to the newest, is not shown.
+FRESH_MS = 30_000
+
+
+@dataclass(frozen=True)
+class Screen:
+    """The lines of text; a value that nobody has measured of late is `--`."""
+
+    room: str
+    iaq: str
+    hub_cpu: str
+
+
+def screen_of(sensor_data: str) -> Screen:
+    """Return what to show for the JSON that `update` is given.
+
+    Raises ValueError where it is no JSON object.
+    """
+    state = json.loads(sensor_data)
+    if not isinstance(state, dict):
+        raise ValueError(f"an object was expected, found {sensor_data[:40]!r}")  # noqa: TRY004
+    readings = _fresh_readings(state)
+    hubs = _hub_nodes(state)
+    return Screen(
+        room=_degrees(_room_temperature(readings)),
+        iaq=_iaq(readings),
+        hub_cpu=_degrees(
+            _first(data.get("cpu_temp") for node, data in readings if node in hubs),
+        ),
+    )
+
+
+def _fresh_readings(state: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return node and data of each reading that is young enough, in the order of their ids."""
+    now_ms = state.get("last_update", 0)
+    fresh = [
+        reading
+        for reading in state.get("readings", ())
+        if now_ms - reading["timestamp_ms"] <= FRESH_MS
+    ]
+    fresh.sort(key=lambda reading: str(reading["sensor_id"]))
+    return [(reading["sensor_id"].partition(":")[0], reading["data"]) for reading in fresh]
+
+
+def _hub_nodes(state: dict[str, Any]) -> set[str]:
+    return {name for name, node in state.get("nodes", {}).items() if node.get("role") == "hub"}
+
+
+def _room_temperature(readings: list[tuple[str, dict[str, Any]]]) -> float | None:
+    """Prefer a plain climate sensor: one that also has pressure sits beside its own heater."""
+    climate = (
+        data["temperature"]
+        for _, data in readings
+        if "temperature" in data and "humidity" in data and "pressure" not in data
+    )
+    found = _first(climate)
+    if found is not None:
+        return found
+    return _first(data.get("temperature") for _, data in readings)
+
+
+def _iaq(readings: list[tuple[str, dict[str, Any]]]) -> str:
+    for _, data in readings:
+        if _is_number(data.get("iaq_score")):
+            return f"{data['iaq_score']:.0f}" if data.get("iaq_accuracy") else "burn-in"
+    return ABSENT
+
+
+def _degrees(temperature_c: float | None) -> str:
+    return ABSENT if temperature_c is None else f"{temperature_c:.1f}\N{DEGREE SIGN}C"
+
+
+def _first(values: Iterable[Any]) -> float | None:
+    return next((value for value in values if _is_number(value)), None)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

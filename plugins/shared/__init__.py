@@ -1,0 +1,1 @@
+"""Pure modules that several plugins are built with; each stands on the standard library alone."""

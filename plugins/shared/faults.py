@@ -1,0 +1,37 @@
+"""Turns a row of failures into two log lines: when a fault begins and when it ends.
+
+It knows neither clock nor log: the caller passes the time in and prints what it is given.
+"""
+
+
+class FaultLog:
+    """One device's fault. `now_s` is a monotonic clock's, in seconds."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._began_s = 0.0
+        self._reason = ""
+        self._failures = 0
+
+    @property
+    def active(self) -> bool:
+        return self._failures > 0
+
+    def failed(self, reason: str, now_s: float) -> str:
+        """Count one failure; return the line to log where a fault begins, else nothing."""
+        self._failures += 1
+        if self._failures > 1:
+            return ""
+        self._began_s, self._reason = now_s, reason
+        return f"fault: {self._device}: {reason}"
+
+    def worked(self, now_s: float) -> str:
+        """Return the line to log where this success ends a fault, else nothing."""
+        if not self.active:
+            return ""
+        lasted_s, failures = now_s - self._began_s, self._failures
+        self._failures = 0
+        return (
+            f"fault over: {self._device} after {lasted_s:.0f} s and {failures} failed "
+            f"{'try' if failures == 1 else 'tries'}: {self._reason}"
+        )
