@@ -1,0 +1,66 @@
+"""What the hub answers as JSON, built from its state. No HTTP here."""
+
+from typing import Any
+
+from broker.topics import Kind
+from hub_app.state import Change, State
+
+# How an entry of each kind stands in a node's object; the named ones are keyed by name.
+_FIELDS = {Kind.HEARTBEAT: "heartbeat", Kind.LEDS: "leds", Kind.BUZZER: "buzzer", Kind.FAN: "fan"}
+_NAMED_FIELDS = {Kind.PLUGIN: "plugins", Kind.RESULT: "results"}
+
+
+def readings(state: State) -> dict[str, Any]:
+    return {
+        "readings": [
+            {
+                "sensor_id": entry.value.sensor_id,
+                "timestamp_ms": entry.value.timestamp_ms,
+                "data": entry.value.data,
+            }
+            for entry in state.of_kind(Kind.READING)
+        ],
+        "last_update": state.last_update_ms,
+    }
+
+
+def nodes(state: State) -> dict[str, Any]:
+    return {"nodes": [node(state, name) for name in state.nodes]}
+
+
+def node(state: State, name: str) -> dict[str, Any]:
+    view = state.watch(name).view
+    made: dict[str, Any] = {
+        "node": name,
+        "presence": view.presence,
+        "heard_ms": view.heard_ms,
+        "status": view.status,
+        **dict.fromkeys(_FIELDS.values()),
+        **{field: {} for field in _NAMED_FIELDS.values()},
+    }
+    for entry in state.of_node(name):
+        if entry.kind in _FIELDS:
+            made[_FIELDS[entry.kind]] = entry.value
+        elif entry.kind in _NAMED_FIELDS:
+            made[_NAMED_FIELDS[entry.kind]][entry.name] = entry.value
+    return made
+
+
+def logs(lines: list[Change]) -> dict[str, Any]:
+    return {
+        "logs": [
+            {
+                "node": line.node,
+                "timestamp_ms": line.value.timestamp_ms,
+                "level": line.value.level,
+                "source": line.value.source,
+                "message": line.value.message,
+            }
+            for line in lines
+        ]
+    }
+
+
+def default_buzzer_node(state: State) -> str | None:
+    """Return the node whose buzzer sounds where none is named: the first that has one."""
+    return next((entry.node for entry in state.of_kind(Kind.BUZZER)), None)

@@ -1,0 +1,56 @@
+"""The command `hub-app`: the broker, the state of every topic and the live page."""
+
+import asyncio
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+from broker import command_line, config_file
+from broker.errors import MisconfiguredError
+from broker.settings import Config
+from hub_app import server
+from node_agent.sandbox.renderer import Renderer
+
+# A page of 200 nodes takes far longer to render than a poll may take.
+_RENDER_DEADLINE_S = 5.0
+_RENDER_MEMORY_MB = 64
+
+
+def main() -> None:
+    """Run the hub until SIGTERM or SIGINT; exit with 2 where the configuration is wrong."""
+    options = command_line.parser("hub-app", __doc__ or "").parse_args()
+    if options.config is None and config_file.find("hub", Path.cwd()) is None:
+        # Without any file, this program can still only be the hub.
+        options.overrides.insert(0, "cluster.role=hub")
+    config = command_line.load(options, "hub")
+    try:
+        asyncio.run(_run(config))
+    except MisconfiguredError as e:
+        print(e, file=sys.stderr)  # noqa: T201 - one line for the person who started it
+        sys.exit(command_line.EXIT_MISCONFIGURED)
+
+
+async def _run(config: Config) -> None:
+    if config.cluster.role != "hub":
+        raise MisconfiguredError(
+            f'cluster.role: found {config.cluster.role!r}, expected "hub" for hub-app'
+        )
+    renderer = partial(
+        Renderer,
+        cache_dir=_cache_dir(config),
+        deadline_s=_RENDER_DEADLINE_S,
+        memory_mb=_RENDER_MEMORY_MB,
+    )
+    await server.run(config, renderer)
+
+
+def _cache_dir(config: Config) -> Path:
+    """Return where compiled components are kept: the configured place, systemd's, or the user's."""
+    if config.storage.cache_dir:
+        return Path(config.storage.cache_dir)
+    service = os.environ.get("CACHE_DIRECTORY", "").split(":")[0]
+    if service:
+        return Path(service) / "components"
+    user = os.environ.get("XDG_CACHE_HOME")
+    return (Path(user) if user else Path.home() / ".cache") / "harvester" / "components"

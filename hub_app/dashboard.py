@@ -1,0 +1,95 @@
+"""The page as the dashboard plugin renders it, on a thread of its own, one at a time."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Protocol
+
+from broker.errors import HarvesterError, UnavailableError
+
+# A page this old is still right: the snapshot that its stream starts with brings it up to date.
+_REUSE_S = 0.5
+
+# What tells one build of the plugin from the next.
+Stamp = tuple[int, int, int]
+
+
+class PageUnavailableError(UnavailableError):
+    """The plugin is missing or failed; the message names the fault."""
+
+
+class Renderer(Protocol):
+    """An open dashboard plugin."""
+
+    def render(self, json_text: str) -> str: ...
+
+
+OpenRenderer = Callable[[Path], AbstractContextManager[Renderer]]
+
+
+class Dashboard:
+    """The plugin at `wasm`, opened on first use and again whenever the file changed."""
+
+    def __init__(self, wasm: Path, open_renderer: OpenRenderer) -> None:
+        self._wasm = wasm
+        self._open_renderer = open_renderer
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dashboard")
+        self._opened = ExitStack()
+        self._renderer: Renderer | None = None
+        self._stamp: Stamp | None = None
+        self._turn = asyncio.Lock()
+        self._page: tuple[int, float, str] | None = None
+
+    async def render(self, shape: int, json_text: Callable[[], str]) -> str:
+        """Return the page. `shape` names the set of topics that it must have places for.
+
+        Raises PageUnavailableError.
+        """
+        async with self._turn:
+            if self._page is not None:
+                page_shape, rendered_s, html = self._page
+                if page_shape == shape and time.monotonic() - rendered_s < _REUSE_S:
+                    return html
+            text = json_text()
+            loop = asyncio.get_running_loop()
+            html = await loop.run_in_executor(self._thread, self._render, text)
+            self._page = (shape, time.monotonic(), html)
+            return html
+
+    async def close(self) -> None:
+        """Close the plugin on the thread that opened it. Twice is fine."""
+        await asyncio.to_thread(self._thread.submit(self._close).result)
+        self._thread.shutdown()
+
+    # The ones below run on the dashboard's own thread.
+
+    def _render(self, text: str) -> str:
+        try:
+            return self._current().render(text)
+        except HarvesterError as e:
+            self._close()
+            raise PageUnavailableError(f"the dashboard plugin failed: {e}") from e
+
+    def _current(self) -> Renderer:
+        stamp = self._read_stamp()
+        if self._renderer is None or stamp != self._stamp:
+            self._close()
+            self._renderer = self._opened.enter_context(self._open_renderer(self._wasm))
+            self._stamp = stamp
+        return self._renderer
+
+    def _read_stamp(self) -> Stamp:
+        try:
+            stat = self._wasm.stat()
+        except OSError as e:
+            raise PageUnavailableError(
+                f"{self._wasm} is not there; run `harvester plugins build`"
+            ) from e
+        return stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+    def _close(self) -> None:
+        self._renderer = None
+        self._opened.close()

@@ -1,0 +1,78 @@
+"""The hub's parts put together, on the event loop: messages in, changes out to the browsers."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from broker.client import BusClient
+from broker.messages import Message
+from broker.settings import Card
+from broker.topics import Topic
+from broker.version import VERSION
+from hub_app.commanding import Commander
+from hub_app.dashboard import Dashboard
+from hub_app.fanout import Fanout
+from hub_app.ingest import Decoder
+from hub_app.state import Change, State
+
+# What the rendered page holds of each node's log; its stream brings the rest.
+_PAGE_LOG_LINES = 50
+
+_ENCODER = msgspec.json.Encoder()
+
+
+class PageInput(msgspec.Struct, frozen=True):
+    """What the dashboard plugin is given."""
+
+    now_ms: int
+    version: str
+    cards: Sequence[Card]
+    entries: list[Change]
+    logs: list[Change]
+
+
+class Hub:
+    """State, fan-out and commands; `receive` is where every decoded message arrives."""
+
+    def __init__(self, cards: Sequence[Card], dashboard: Dashboard) -> None:
+        self.cards = cards
+        self.dashboard = dashboard
+        self.state = State()
+        self.fanout = Fanout()
+        self.decoder = Decoder(self.receive, time.monotonic)
+        self.now_ms = steady_clock()
+        self.started_s = time.monotonic()
+        self.bus: BusClient | None = None
+        self.commander = Commander(self._publish)
+
+    def receive(self, topic: Topic, message: Message) -> None:
+        now_ms = self.now_ms()
+        self.fanout.send(self.state.apply(topic, message, now_ms), now_ms)
+        self.commander.settle(message)
+
+    def sweep(self) -> None:
+        now_ms = self.now_ms()
+        self.fanout.send(self.state.sweep(now_ms), now_ms)
+
+    async def page(self) -> str:
+        """Return the page as HTML. Raises PageUnavailableError."""
+        return await self.dashboard.render(self.state.shape, self._page_input)
+
+    @property
+    def bus_connected(self) -> bool:
+        return self.bus is not None and self.bus.connected
+
+    def _page_input(self) -> str:
+        snapshot = self.state.snapshot(self.now_ms(), _PAGE_LOG_LINES)
+        page = PageInput(snapshot.now_ms, VERSION, self.cards, snapshot.entries, snapshot.logs)
+        return _ENCODER.encode(page).decode()
+
+    def _publish(self, topic: Topic, payload: bytes) -> int | None:
+        return self.bus.publish_payload(topic, payload) if self.bus is not None else None
+
+
+def steady_clock() -> Callable[[], int]:
+    """Return a clock of Unix milliseconds that never jumps: presence is judged by it."""
+    offset_ms = time.time_ns() // 1_000_000 - time.monotonic_ns() // 1_000_000
+    return lambda: time.monotonic_ns() // 1_000_000 + offset_ms

@@ -1,0 +1,205 @@
+"""The newest value of every topic. Pure: no broker, no clock, no thread; `now_ms` is handed in.
+
+`apply` takes a message and returns what changed; `snapshot` is the whole. Both speak in Changes, so
+a browser that got a snapshot and then every change holds what the hub holds.
+"""
+
+from collections import deque
+from typing import Any
+
+import msgspec
+
+from broker.messages import Log, Message, Reading, Value
+from broker.topics import Kind, Topic, global_sensor_id
+from hub_app.presence import MISSED_CYCLES, NodeWatch
+
+MAX_NODES = 200
+MAX_SENSORS = 2000
+MAX_PLUGINS = 2000
+# A reading with more fields than this comes from no sensor.
+MAX_FIELDS = 64
+LOG_LINES_PER_NODE = 500
+# The cadence of a sensor is the shortest of its last few gaps, so one long outage does not count.
+_GAPS = 3
+
+
+class Change(msgspec.Struct, frozen=True):
+    """The new value of one topic: a message of `broker.messages`, a StatusView or a ReadingView."""
+
+    topic: str
+    kind: Kind
+    node: str
+    name: str
+    value: Any
+
+
+class ReadingView(msgspec.Struct, frozen=True):
+    """A reading as the page needs it.
+
+    `at_ms` is when it was taken on the hub's clock, and never in the future; after `stale_after_ms`
+    more it is old. `timestamp_ms` is the node's own, untouched.
+    """
+
+    sensor_id: str
+    timestamp_ms: int
+    data: dict[str, Value]
+    at_ms: int
+    stale_after_ms: int
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """Everything at one moment; log lines oldest first."""
+
+    now_ms: int
+    entries: list[Change]
+    logs: list[Change]
+
+
+class _Sensor:
+    """The newest reading of one sensor and the gaps between the last few."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.gaps_ms: deque[int] = deque(maxlen=_GAPS)
+
+    def takes(self, reading: Reading) -> bool:
+        """Whether `reading` is newer; a later `seq` is, even where the clock was set back."""
+        last = self.reading
+        if reading.stream != last.stream:
+            return True
+        return reading.timestamp_ms > last.timestamp_ms or reading.seq > last.seq
+
+    def advance(self, reading: Reading) -> None:
+        gap_ms = reading.timestamp_ms - self.reading.timestamp_ms
+        if reading.stream == self.reading.stream and gap_ms > 0:
+            self.gaps_ms.append(gap_ms)
+        self.reading = reading
+
+
+class State:
+    """What the hub knows. Anything beyond its bounds is refused and counted in `refused`."""
+
+    def __init__(self) -> None:
+        self.refused = 0
+        self.outdated = 0
+        self.last_update_ms: int | None = None
+        # Grows when the set of topics or of a reading's fields does: the page needs new elements.
+        self.shape = 0
+        self._watches: dict[str, NodeWatch] = {}
+        self._entries: dict[str, Change] = {}
+        self._sensors: dict[Topic, _Sensor] = {}
+        self._plugins: set[Topic] = set()
+        self._logs: dict[str, deque[Change]] = {}
+
+    def apply(self, topic: Topic, message: Message, now_ms: int) -> list[Change]:
+        """Take in one message; return what it changed, which may be nothing."""
+        if not self._admits(topic, message):
+            self.refused += 1
+            return []
+        watch = self._watches.get(topic.node)
+        if watch is None:
+            watch = self._watches[topic.node] = NodeWatch()
+        before = watch.view
+        watch.hear(message, now_ms)
+        changes = self._store(topic, message, watch, now_ms)
+        became = watch.update(now_ms)
+        if became or watch.status is not before.status:
+            changes.insert(0, self._keep(Topic(topic.node, Kind.STATUS), watch.view))
+        return changes
+
+    def sweep(self, now_ms: int) -> list[Change]:
+        """Return the presence of every node that fell silent since the last call."""
+        return [
+            self._keep(Topic(node, Kind.STATUS), watch.view)
+            for node, watch in self._watches.items()
+            if watch.update(now_ms)
+        ]
+
+    def snapshot(self, now_ms: int, log_lines: int = LOG_LINES_PER_NODE) -> Snapshot:
+        """Return the whole, with at most `log_lines` newest log lines of each node."""
+        logs = [line for ring in self._logs.values() for line in list(ring)[-log_lines:]]
+        return Snapshot(now_ms, list(self._entries.values()), logs)
+
+    def of_kind(self, kind: Kind) -> list[Change]:
+        """Return the newest value of every topic of one kind, in the order they first appeared."""
+        return [entry for entry in self._entries.values() if entry.kind is kind]
+
+    def of_node(self, node: str) -> list[Change]:
+        return [entry for entry in self._entries.values() if entry.node == node]
+
+    @property
+    def nodes(self) -> list[str]:
+        return list(self._watches)
+
+    def watch(self, node: str) -> NodeWatch:
+        """Return what is known of a node. Raises KeyError for one never heard of."""
+        return self._watches[node]
+
+    def logs(self, node: str | None, limit: int) -> list[Change]:
+        """Return the `limit` newest log lines of one node, or of all by time; newest last."""
+        if node is not None:
+            return list(self._logs.get(node, ()))[-limit:]
+        lines = [line for ring in self._logs.values() for line in ring]
+        return sorted(lines, key=lambda line: line.value.timestamp_ms)[-limit:]
+
+    def _admits(self, topic: Topic, message: Message) -> bool:
+        if topic.node not in self._watches and len(self._watches) >= MAX_NODES:
+            return False
+        if isinstance(message, Reading):
+            fits = topic in self._sensors or len(self._sensors) < MAX_SENSORS
+            return fits and len(message.data) <= MAX_FIELDS
+        if topic.kind is Kind.PLUGIN:
+            return topic in self._plugins or len(self._plugins) < MAX_PLUGINS
+        return True
+
+    def _store(self, topic: Topic, message: Message, watch: NodeWatch, now_ms: int) -> list[Change]:
+        if topic.kind is Kind.STATUS:
+            return []
+        if isinstance(message, Log):
+            return [self._keep_log(topic, message)]
+        if isinstance(message, Reading):
+            return self._keep_reading(topic, message, watch, now_ms)
+        if topic.kind is Kind.PLUGIN:
+            self._plugins.add(topic)
+        return [self._keep(topic, message)]
+
+    def _keep(self, topic: Topic, value: Any) -> Change:
+        text = str(topic)
+        change = Change(text, topic.kind, topic.node, topic.name, value)
+        if text not in self._entries:
+            self.shape += 1
+        self._entries[text] = change
+        return change
+
+    def _keep_log(self, topic: Topic, line: Log) -> Change:
+        change = Change(str(topic), topic.kind, topic.node, topic.name, line)
+        ring = self._logs.get(topic.node)
+        if ring is None:
+            ring = self._logs[topic.node] = deque(maxlen=LOG_LINES_PER_NODE)
+            self.shape += 1
+        ring.append(change)
+        return change
+
+    def _keep_reading(
+        self, topic: Topic, reading: Reading, watch: NodeWatch, now_ms: int
+    ) -> list[Change]:
+        sensor = self._sensors.get(topic)
+        if sensor is None:
+            sensor = self._sensors[topic] = _Sensor(reading)
+        elif sensor.takes(reading):
+            if not reading.data.keys() <= sensor.reading.data.keys():
+                self.shape += 1
+            sensor.advance(reading)
+        else:
+            self.outdated += 1
+            return []
+        self.last_update_ms = now_ms
+        cycle_ms = max(watch.interval_ms, min(sensor.gaps_ms, default=0))
+        view = ReadingView(
+            sensor_id=global_sensor_id(topic.node, topic.name),
+            timestamp_ms=reading.timestamp_ms,
+            data=reading.data,
+            at_ms=min(now_ms, reading.timestamp_ms + watch.clock_offset_ms),
+            stale_after_ms=MISSED_CYCLES * cycle_ms,
+        )
+        return [self._keep(topic, view)]

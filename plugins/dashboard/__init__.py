@@ -1,0 +1,1 @@
+"""The plugin that renders the page."""

@@ -1,0 +1,1 @@
+"""The page as pure functions from the hub's state to HTML; standard library only."""

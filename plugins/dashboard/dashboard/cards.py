@@ -1,0 +1,105 @@
+"""The cards: those of the configuration, then one for every sensor and node that none names."""
+
+from typing import Any
+
+from dashboard import fields
+from dashboard.markup import Html, element, join
+from dashboard.model import Entry, Model
+from dashboard.rows import field_row, field_rows
+
+
+def cards(model: Model) -> Html:
+    wanted = [*model.cards, *_unnamed(model)]
+    return element("div", *(_card(model, card) for card in wanted), class_="cards")
+
+
+def _unnamed(model: Model) -> list[dict[str, Any]]:
+    """Return a card for each sensor and each node that the configuration does not name."""
+    sensors = {sensor for card in model.cards for sensor in card["sensors"]}
+    nodes = {card["node"] for card in model.cards}
+    return [
+        *(
+            {"title": node, "node": node, "sensors": []}
+            for node in model.nodes()
+            if node not in nodes
+        ),
+        *(
+            {"title": entry.name, "node": None, "sensors": [sensor]}
+            for sensor, entry in model.readings.items()
+            if sensor not in sensors
+        ),
+    ]
+
+
+def _card(model: Model, card: dict[str, Any]) -> Html:
+    node = card["node"]
+    blocks = [_block(model, sensor, card) for sensor in card["sensors"]]
+    return element(
+        "section",
+        element(
+            "header",
+            element("h2", card["title"]),
+            _presence(model, node) if node else "",
+        ),
+        *blocks,
+        _health(model, node) if node else "",
+        class_="card of-node" if node else "card of-sensor",
+    )
+
+
+def _presence(model: Model, node: str) -> Html:
+    presence = model.presence(node)
+    return element(
+        "span", presence, class_="presence", data_presence_of=node, data_presence=presence
+    )
+
+
+def _block(model: Model, sensor: str, card: dict[str, Any]) -> Html:
+    reading = model.readings.get(sensor)
+    if reading is None:
+        waiting = element("p", f"no reading of {sensor} yet", class_="waiting")
+        return element("div", waiting, class_="reading")
+    return element(
+        "div",
+        _heading(reading, card),
+        element("dl", field_rows(reading.value["data"])),
+        element("p", _age(model, reading), class_="age"),
+        class_="reading",
+        data_topic=reading.topic,
+        data_presence_of=reading.node,
+        data_presence=model.presence(reading.node),
+        data_at=reading.value["at_ms"],
+        data_stale_after=reading.value["stale_after_ms"],
+        data_stale=model.is_stale(reading),
+    )
+
+
+def _heading(reading: Entry, card: dict[str, Any]) -> Html:
+    name = reading.name if card["node"] == reading.node else reading.value["sensor_id"]
+    return element("h3", name)
+
+
+def _age(model: Model, reading: Entry) -> str:
+    age_s = max(0, model.now_ms - reading.value["at_ms"]) // 1000
+    return f"{fields.duration(age_s)} ago"
+
+
+def _health(model: Model, node: str) -> Html | str:
+    beat = model.find("heartbeat", node)
+    if beat is None:
+        return ""
+    return element(
+        "details",
+        element("summary", "service"),
+        element(
+            "dl",
+            join(
+                [
+                    field_row(name, field, beat.value)
+                    for name, field in fields.HEARTBEAT_FIELDS.items()
+                ]
+            ),
+            data_topic=beat.topic,
+        ),
+        id=f"service-{node}",
+    )

@@ -1,0 +1,53 @@
+"""The whole document. Style and script are files of the hub; nothing is inline."""
+
+from dashboard.cards import cards
+from dashboard.logs import log_viewer
+from dashboard.markup import Html, element
+from dashboard.model import Model
+from dashboard.outputs import outputs, plugins
+
+
+def render(text: str) -> str:
+    """Return the page for the hub's state, given as JSON (see `hub_app.hub.PageInput`)."""
+    model = Model(text)
+    return "<!doctype html>" + element("html", _head(), _body(model), lang="en")
+
+
+def _head() -> Html:
+    return element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name_="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name_="color-scheme", content="dark"),
+        element("title", "HARVESTER"),
+        element("link", rel="icon", type="image/svg+xml", href="/static/favicon.svg"),
+        element("link", rel="stylesheet", href="/static/app.css"),
+        element("script", src="/static/app.js", defer=True),
+    )
+
+
+def _body(model: Model) -> Html:
+    return element(
+        "body",
+        element(
+            "header",
+            element("h1", "HARVESTER", element("span", "OS", class_="os")),
+            element(
+                "p",
+                element("span", class_="light", aria_hidden="true"),
+                element("span", "connecting", class_="text"),
+                id="connection",
+                role="status",
+                data_state="connecting",
+            ),
+            class_="top",
+        ),
+        element(
+            "main",
+            cards(model),
+            element("div", outputs(model), plugins(model), class_="panels"),
+            log_viewer(model),
+            data_now=model.now_ms,
+        ),
+        element("footer", element("p", f"harvester {model.version}")),
+    )

@@ -1,0 +1,139 @@
+"""How each field of a reading is named and written: one table, carried to the browser as hints.
+
+A field that is not in the table is shown under its plain name.
+"""
+
+import json
+from typing import NamedTuple
+
+Scalar = float | int | str | bool
+
+ABSENT = "\u2013"
+# Beyond this a number is a fault, not a measurement; floats have no decimals left there either.
+_HUGE = 1e15
+
+
+class Band(NamedTuple):
+    """Up to and including `upper` (None: everything above) a value has this tone and word."""
+
+    upper: float | None
+    tone: str
+    word: str = ""
+
+
+class Field(NamedTuple):
+    """How to write one field.
+
+    `decimals` is None where a number is written as short as it can be. `words` name the values 0,
+    1, 2 ..., or false and true. `full` is the value, or the field of the same reading, that fills
+    the bar.
+    """
+
+    label: str
+    unit: str = ""
+    decimals: int | None = None
+    is_duration: bool = False
+    words: tuple[str, ...] = ()
+    bands: tuple[Band, ...] = ()
+    full: float | str | None = None
+
+
+# The limits at which pi4-monitor colours its LED.
+_CPU_TEMPERATURE = (Band(60, "good"), Band(75, "warm"), Band(None, "bad"))
+_CPU_LOAD = (Band(70, "good"), Band(90, "warm"), Band(None, "bad"))
+# The limits at which bme680 colours its LED.
+_AIR_QUALITY = (
+    Band(50, "good", "excellent"),
+    Band(100, "fair", "good"),
+    Band(150, "mild", "moderate"),
+    Band(200, "warm", "poor"),
+    Band(None, "bad", "bad"),
+)
+
+# In the order in which a card lists them.
+FIELDS = {
+    "temperature": Field("Temperature", "\u00b0C", 1),
+    "iaq_score": Field("Air quality", "IAQ", 0, bands=_AIR_QUALITY, full=500),
+    "iaq_accuracy": Field("Calibration", words=("burning in", "low", "medium", "high")),
+    "humidity": Field("Humidity", "%RH", 1, full=100),
+    "pressure": Field("Pressure", "hPa", 1),
+    "gas_resistance": Field("Gas resistance", "k\u03a9", 1),
+    "cpu_temp": Field("CPU", "\u00b0C", 1, bands=_CPU_TEMPERATURE),
+    "cpu_usage": Field("Load", "%", 0, bands=_CPU_LOAD, full=100),
+    "memory_used_mb": Field("Memory", "MB", 0, full="memory_total_mb"),
+    "memory_total_mb": Field("Memory total", "MB", 0),
+    "uptime_seconds": Field("Uptime", is_duration=True),
+    "up": Field("Answers", words=("no", "yes"), bands=(Band(0, "bad"), Band(None, "good"))),
+    "rtt_ms": Field("Round trip", "ms", 1),
+}
+
+# The node's own health, from its heartbeat.
+HEARTBEAT_FIELDS = {
+    "uptime_s": Field("Service up", is_duration=True),
+    "rss_mb": Field("Memory", "MB", 1),
+    "cycle_ms": Field("Cycle", "ms", 0),
+    "outbox_rows": Field("Unsent", decimals=0),
+    "dropped": Field("Dropped", decimals=0),
+}
+
+
+def of(name: str) -> Field:
+    return FIELDS.get(name) or Field(name)
+
+
+def ordered(names: list[str]) -> list[str]:
+    """Return names as a card lists them: the table's first, then the others by name."""
+    known = [name for name in FIELDS if name in names]
+    return [*known, *sorted(name for name in names if name not in FIELDS)]
+
+
+def write(field: Field, value: Scalar | None) -> str:
+    """Return a value as text; app.js does the same from the hints."""
+    if value is None or isinstance(value, str):
+        return ABSENT if value is None else value
+    if field.words and value in range(len(field.words)):
+        return field.words[int(value)]
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if abs(value) >= _HUGE:
+        return "> 1e15" if value > 0 else "< -1e15"
+    if field.is_duration:
+        return duration(value)
+    return _number(value, field.decimals)
+
+
+def _number(value: float, decimals: int | None) -> str:
+    if decimals is None:
+        return f"{value:.3f}".rstrip("0").rstrip(".")
+    return f"{value:.{decimals}f}"
+
+
+def band(field: Field, value: Scalar | None) -> Band:
+    """Return the band that a value falls in; one without a tone where it has none."""
+    if value is None or isinstance(value, str):
+        return Band(None, "")
+    fitting = (b for b in field.bands if b.upper is None or value <= b.upper)
+    return next(fitting, Band(None, ""))
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as their two largest units, for example `3 d 4 h`."""
+    minutes, s = divmod(int(seconds), 60)
+    hours, m = divmod(minutes, 60)
+    d, h = divmod(hours, 24)
+    if d:
+        return f"{d} d {h} h"
+    if h:
+        return f"{h} h {m} min"
+    return f"{m} min {s} s" if m else f"{s} s"
+
+
+def hints(field: Field) -> dict[str, str | int | bool | None]:
+    """Return the data-attributes from which app.js writes the field as `write` does."""
+    return {
+        "data_decimals": field.decimals,
+        "data_duration": field.is_duration,
+        "data_words": json.dumps(field.words) if field.words else None,
+        "data_bands": json.dumps(field.bands) if field.bands else None,
+        "data_full": str(field.full) if field.full is not None else None,
+    }

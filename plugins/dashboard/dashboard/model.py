@@ -1,0 +1,49 @@
+"""The hub's state as the page looks things up in it."""
+
+import json
+from typing import Any, NamedTuple
+
+
+class Entry(NamedTuple):
+    """The newest value of one topic."""
+
+    topic: str
+    kind: str
+    node: str
+    name: str
+    value: dict[str, Any]
+
+
+class Model:
+    """One state of the hub, decoded from its JSON."""
+
+    def __init__(self, text: str) -> None:
+        state = json.loads(text)
+        self.now_ms: int = state["now_ms"]
+        self.version: str = state["version"]
+        self.cards: list[dict[str, Any]] = state["cards"]
+        self.entries = [Entry(**entry) for entry in state["entries"]]
+        self.logs = [Entry(**line) for line in state["logs"]]
+        self._by_key = {(entry.kind, entry.node, entry.name): entry for entry in self.entries}
+        self.readings = {
+            entry.value["sensor_id"]: entry for entry in self.entries if entry.kind == "reading"
+        }
+
+    def find(self, kind: str, node: str, name: str = "") -> Entry | None:
+        return self._by_key.get((kind, node, name))
+
+    def of_kind(self, kind: str) -> list[Entry]:
+        return [entry for entry in self.entries if entry.kind == kind]
+
+    def nodes(self) -> list[str]:
+        """Return every node, those of the configured cards first and in their order."""
+        named = [card["node"] for card in self.cards if card["node"]]
+        return list(dict.fromkeys([*named, *(e.node for e in self.entries + self.logs)]))
+
+    def presence(self, node: str) -> str:
+        status = self.find("status", node)
+        return str(status.value["presence"]) if status else "unknown"
+
+    def is_stale(self, reading: Entry) -> bool:
+        value = reading.value
+        return bool(self.now_ms - value["at_ms"] > value["stale_after_ms"])

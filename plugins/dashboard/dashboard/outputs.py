@@ -1,0 +1,135 @@
+"""What the nodes do: LED strips, buzzers, fans, and the plugins that drive them."""
+
+from dashboard.markup import Html, element
+from dashboard.model import Entry, Model
+
+# What a person can ask of a buzzer: the command's word and the button's label.
+BUTTONS = (("beep", "BEEP"), ("beep3", "BEEP x3"), ("long", "LONG"))
+
+
+def outputs(model: Model) -> Html | str:
+    """Return a row for every node that has an output, or nothing."""
+    rows = [_node(model, node) for node in model.nodes() if _has_output(model, node)]
+    if not rows:
+        return ""
+    return element(
+        "section",
+        element("h2", "Outputs", id="outputs"),
+        *rows,
+        class_="panel outputs",
+        aria_labelledby="outputs",
+    )
+
+
+def _has_output(model: Model, node: str) -> bool:
+    return any(model.find(kind, node) for kind in ("leds", "buzzer", "fan"))
+
+
+def _node(model: Model, node: str) -> Html:
+    leds, fan, buzzer = (model.find(kind, node) for kind in ("leds", "fan", "buzzer"))
+    return element(
+        "div",
+        element("h3", node),
+        _strip(leds) if leds else "",
+        _fan(fan) if fan else "",
+        _buzzer(buzzer) if buzzer else "",
+        # One line for the newest answer to any command, read out when it changes.
+        element("output", _answer(model, node), class_="answer", data_answers_of=node),
+        class_="output",
+        data_presence_of=node,
+        data_presence=model.presence(node),
+    )
+
+
+def _strip(leds: Entry) -> Html:
+    pixels = leds.value["pixels"]
+    lit = sum(pixel != "#000000" for pixel in pixels)
+    dots = (element("circle", cx=8, cy=8, r=6, fill=pixel) for pixel in pixels)
+    return element(
+        "div",
+        *(element("svg", dot, viewBox="0 0 16 16", class_="led") for dot in dots),
+        class_="strip",
+        role="img",
+        aria_label=f"{lit} of {len(pixels)} LEDs lit",
+        data_topic=leds.topic,
+        data_strip=True,
+    )
+
+
+def _fan(fan: Entry) -> Html:
+    text = f"{'on' if fan.value['on'] else 'off'} ({fan.value['mode']})"
+    return element(
+        "p",
+        "fan ",
+        element("span", text, class_="state", data_on=fan.value["on"]),
+        class_="fan",
+        data_topic=fan.topic,
+        data_fan=True,
+    )
+
+
+def _buzzer(buzzer: Entry) -> Html:
+    sounding = buzzer.value["sounding"]
+    text = f"sounding {buzzer.value['pattern']}" if sounding else "silent"
+    return element(
+        "div",
+        element(
+            "p",
+            "buzzer ",
+            element("span", text, class_="state", data_on=sounding),
+            data_topic=buzzer.topic,
+            data_buzzer=True,
+        ),
+        element(
+            "div",
+            *(_button(buzzer.node, pattern, label) for pattern, label in BUTTONS),
+            class_="buttons",
+            role="group",
+            aria_label=f"Sound the buzzer of {buzzer.node}",
+        ),
+        class_="buzzer",
+    )
+
+
+def _button(node: str, pattern: str, label: str) -> Html:
+    return element("button", label, type="button", data_node=node, data_pattern=pattern)
+
+
+def _answer(model: Model, node: str) -> str:
+    results = [entry for entry in model.of_kind("result") if entry.node == node]
+    if not results:
+        return ""
+    newest = max(results, key=lambda entry: entry.value["finished_ms"])
+    return f"{newest.name}: {'done' if newest.value['ok'] else newest.value['error']}"
+
+
+def plugins(model: Model) -> Html | str:
+    """Return a table of every node's plugins, or nothing."""
+    rows = [_plugin(entry) for entry in model.of_kind("plugin")]
+    if not rows:
+        return ""
+    heads = (element("th", text, scope="col") for text in ("node", "plugin", "state", "restarts"))
+    return element(
+        "section",
+        element("h2", "Plugins", id="plugins"),
+        element("table", element("thead", element("tr", *heads)), element("tbody", *rows)),
+        class_="panel plugins",
+        aria_labelledby="plugins",
+    )
+
+
+def _plugin(entry: Entry) -> Html:
+    value = entry.value
+    return element(
+        "tr",
+        element("td", entry.node),
+        element("td", entry.name),
+        element("td", _cell("state", value["state"]), " ", _cell("error", value["error"])),
+        element("td", _cell("restarts", str(value["restarts"]))),
+        data_topic=entry.topic,
+        data_plugin=value["state"],
+    )
+
+
+def _cell(name: str, text: str) -> Html:
+    return element("span", element("span", text, class_="value"), data_field=name, class_=name)
