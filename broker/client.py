@@ -23,7 +23,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from broker.messages import Message, encode
-from broker.topics import Topic
+from broker.topics import Topic, is_command
 
 logger = logging.getLogger(__name__)
 
@@ -192,6 +192,10 @@ class BusClient:
             topic = message.topic
         except UnicodeDecodeError:
             logger.warning("dropped a message whose topic is not UTF-8")
+            return
+        if message.retain and is_command(topic):
+            # It would be carried out again at every reconnection.
+            logger.warning("ignored a retained command on %s; publish commands unretained", topic)
             return
         self._call(self._callbacks.on_message, topic, message.payload)
 

@@ -14,7 +14,7 @@ from typing import Literal, Self
 
 from broker.client import BusClient
 from broker.errors import BadTopicError
-from broker.messages import Heartbeat, Log, LogLevel, Message, Status, Value
+from broker.messages import Heartbeat, Log, Message, Status, Value
 from broker.node_log import NodeLog
 from broker.outbox import Outbox
 from broker.settings import Config
@@ -117,10 +117,6 @@ class NodeBus:
         )
         self._heartbeats += 1
         self.publish(Kind.HEARTBEAT, beat)
-
-    def log(self, level: LogLevel, source: str, message: str) -> None:
-        """Say one log line that no logger of this process said, for example a plugin's."""
-        self._log.say(level, source, message)
 
     def _status(self, state: Literal["online", "offline"]) -> Status:
         cluster = self._config.cluster

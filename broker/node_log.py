@@ -11,6 +11,8 @@ from broker.messages import MAX_LOG_CHARS, Log, LogLevel
 # What is logged while the link is down is sent when it is back, the newest of it.
 _MAX_WAITING = 200
 
+_PLUGIN_LOGGER = "plugin"
+
 _LEVELS: list[tuple[int, LogLevel]] = [
     (logging.ERROR, "error"),
     (logging.WARNING, "warning"),
@@ -31,7 +33,7 @@ class NodeLog(logging.Handler):
         message = record.getMessage()
         if record.exc_info and record.exc_info[1] is not None:
             message = f"{message}: {record.exc_info[1]!r}"
-        self.say(_level(record.levelno), "host", message)
+        self.say(_level(record.levelno), _source(record.name), message)
 
     def say(self, level: LogLevel, source: str, message: str) -> None:
         line = Log(time.time_ns() // 1_000_000, level, source, message[:MAX_LOG_CHARS])
@@ -44,6 +46,16 @@ class NodeLog(logging.Handler):
         with self._order:
             while self._waiting and self._publish(self._waiting[0]):
                 self._waiting.popleft()
+
+
+def plugin_logger(plugin: str) -> logging.Logger:
+    """Return the logger whose records are published as `plugin`'s own lines."""
+    return logging.getLogger(f"{_PLUGIN_LOGGER}.{plugin}")
+
+
+def _source(logger_name: str) -> str:
+    parent, _, plugin = logger_name.partition(".")
+    return f"plugin:{plugin}" if parent == _PLUGIN_LOGGER and plugin else "host"
 
 
 def _level(number: int) -> LogLevel:

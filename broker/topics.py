@@ -126,6 +126,14 @@ _BY_FIRST = {c.levels[0]: kind for kind, c in CHANNELS.items() if c.levels[1:] =
 _BY_LAST = {c.levels[1]: kind for kind, c in CHANNELS.items() if c.levels[:1] == ("*",)}
 
 
+def is_command(text: str) -> bool:
+    """Whether `text` spells the topic of a command."""
+    try:
+        return parse(text).kind is Kind.COMMAND
+    except BadTopicError:
+        return False
+
+
 def topic_filter(kind: Kind, node: str = "+", name: str = "+") -> str:
     """Return the subscription filter for one kind of topic, of every node and name by default."""
     levels = (name if level == "*" else level for level in CHANNELS[kind].levels)

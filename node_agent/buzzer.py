@@ -27,6 +27,7 @@ class BuzzerPlayer:
     ) -> None:
         self._set_relay = set_relay
         self._publish = publish
+        self.state = SILENT
         self._longest_on_s = longest_on_ms / 1000
         self._wanted: tuple[Pattern, str] | None = None
         self._changed = threading.Condition()
@@ -57,11 +58,16 @@ class BuzzerPlayer:
             pattern, name = wanted
             try:
                 if pattern.count:
-                    self._publish(Buzzer(sounding=True, pattern=name))
+                    self._say(Buzzer(sounding=True, pattern=name))
                 self._sound(pattern)
-                self._publish(SILENT)
             except HarvesterError as e:
                 logger.error("buzzer: %s", e)  # noqa: TRY400 - the sentence says it all
+            self._say(SILENT)
+
+    def _say(self, state: Buzzer) -> None:
+        if state != self.state:
+            self.state = state
+            self._publish(state)
 
     def _next(self) -> tuple[Pattern, str] | None:
         with self._changed:

@@ -45,6 +45,11 @@ class LedBuffer:
         with self._lock:
             self._pixels = [color] * len(self._pixels)
 
+    @property
+    def shown(self) -> list[Color] | None:
+        """The pixels as they were last written, None before the first write."""
+        return self._shown
+
     def show(self, write: Callable[[Sequence[Color]], None]) -> list[Color] | None:
         """Hand the pixels to `write` if they changed; return them if they did.
 

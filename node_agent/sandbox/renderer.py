@@ -4,11 +4,9 @@ import logging
 from pathlib import Path
 from typing import Self
 
-from node_agent.sandbox import cache
-from node_agent.sandbox.component import LoadedComponent
-from node_agent.sandbox.engine import Ticker, make_engine
 from node_agent.sandbox.errors import PluginError
 from node_agent.sandbox.instance import Limits, PluginInstance
+from node_agent.sandbox.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 
@@ -22,17 +20,14 @@ class Renderer:
         self, wasm: Path, cache_dir: Path, *, deadline_s: float = 5.0, memory_mb: int = 64
     ) -> None:
         """Load the component, compiling it first where needed. Blocks; raises PluginError."""
-        cache.prepare_directory(cache_dir)
-        self._limits = Limits(deadline_s, memory_mb)
-        self._engine = make_engine()
-        self._ticker = Ticker(self._engine)
+        self._runtime = Runtime(cache_dir, Limits(deadline_s, memory_mb))
         self._instance: PluginInstance | None = None
+        self._runtime.__enter__()
         try:
-            self._loaded = LoadedComponent(self._engine, wasm, cache_dir)
+            self._loaded = self._runtime.load(wasm)
         except PluginError:
-            self._engine.close()
+            self._runtime.__exit__()
             raise
-        self._ticker.__enter__()
 
     def __enter__(self) -> Self:
         return self
@@ -43,7 +38,7 @@ class Renderer:
     def render(self, json_text: str) -> str:
         """Return what the plugin renders. Raises PluginError; the next call starts it afresh."""
         if self._instance is None:
-            self._instance = PluginInstance(self._loaded, {}, self._limits, _log_line)
+            self._instance = PluginInstance(self._loaded, {}, self._runtime.limits, _log_line)
         try:
             rendered = self._instance.call(_INTERFACE, "render", json_text)
         except PluginError:
@@ -52,10 +47,9 @@ class Renderer:
         return str(rendered)
 
     def close(self) -> None:
-        self._ticker.__exit__()
         self._drop_instance()
         self._loaded.close()
-        self._engine.close()
+        self._runtime.__exit__()
 
     def _drop_instance(self) -> None:
         if self._instance is not None:

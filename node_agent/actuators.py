@@ -1,0 +1,109 @@
+"""Carries out commands from the bus, on one thread of its own, and answers each with a result."""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from typing import Self
+
+from broker import commands
+from broker.errors import BadCommandError, HarvesterError
+from broker.messages import Result
+from broker.node import now_ms
+from node_agent.buzzer import BuzzerPlayer
+from node_agent.fan import FanControl
+from node_agent.led_buffer import LedBuffer, from_hex
+
+logger = logging.getLogger(__name__)
+
+# Commands that wait; who sends more in one go is told so.
+_MAX_WAITING = 100
+_JOIN_S = 1.0
+
+# Carries out one payload; raises BadCommandError where it cannot.
+Execute = Callable[[bytes], None]
+
+
+def buzzer_command(buzzer: BuzzerPlayer | None) -> Execute:
+    def execute(payload: bytes) -> None:
+        wanted = commands.parse_buzzer(payload)
+        if buzzer is None:
+            raise BadCommandError("this node has no buzzer: its configuration has no [buzzer]")
+        buzzer.play(wanted.pattern, wanted.name)
+
+    return execute
+
+
+def leds_command(leds: LedBuffer) -> Execute:
+    def execute(payload: bytes) -> None:
+        wanted = commands.parse_leds(payload)
+        if wanted.index is None:
+            leds.set_all(from_hex(wanted.color))
+        else:
+            leds.set_one(wanted.index, from_hex(wanted.color))
+
+    return execute
+
+
+def fan_command(fan: FanControl | None) -> Execute:
+    def execute(payload: bytes) -> None:
+        wanted = commands.parse_fan(payload)
+        if fan is None:
+            raise BadCommandError("this node has no fan: its configuration has no [fan]")
+        fan.set_mode(wanted.mode)
+
+    return execute
+
+
+class Actuators:
+    """`publish_result(actuator, result)` hears the outcome of every command."""
+
+    def __init__(
+        self,
+        executors: Mapping[str, Execute],
+        publish_result: Callable[[str, Result], object],
+    ) -> None:
+        self._executors = executors
+        self._publish_result = publish_result
+        self._waiting: queue.Queue[tuple[str, bytes] | None] = queue.Queue(_MAX_WAITING)
+        self._thread = threading.Thread(target=self._run, name="actuators", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._waiting.put(None)
+        self._thread.join(_JOIN_S)
+
+    def submit(self, actuator: str, payload: bytes) -> None:
+        """Take a command. Never waits, so the bus client's thread may call it."""
+        try:
+            self._waiting.put_nowait((actuator, payload))
+        except queue.Full:
+            self._answer(actuator, payload, f"more than {_MAX_WAITING} commands wait already")
+
+    def _run(self) -> None:
+        while (command := self._waiting.get()) is not None:
+            actuator, payload = command
+            self._answer(actuator, payload, self._execute(actuator, payload))
+
+    def _execute(self, actuator: str, payload: bytes) -> str:
+        """Carry out one command; return what was wrong with it, or nothing."""
+        execute = self._executors.get(actuator)
+        if execute is None:
+            return f"this node has no {actuator}"
+        try:
+            execute(payload)
+        except HarvesterError as e:
+            return str(e)
+        except Exception as e:
+            logger.exception("a command for %s failed", actuator)
+            return f"the node failed: {e!r}"
+        return ""
+
+    def _answer(self, actuator: str, payload: bytes, error: str) -> None:
+        if error:
+            logger.warning("%s command refused: %s", actuator, error)
+        result = Result(commands.command_id(payload), not error, error, now_ms())
+        self._publish_result(actuator, result)

@@ -1,0 +1,248 @@
+"""The cycle of a node: poll all plugins side by side, write the strip once, publish, beat.
+
+Threads: the caller's runs the cycle; the bus client's hands commands and readings over; one thread
+a plugin, one for commands, one for the buzzer, one advances the epoch.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from broker import commands
+from broker.errors import BadCommandError, BadDataError, HarvesterError
+from broker.messages import Fan, Leds, Result
+from broker.node import NodeBus
+from broker.settings import Config, Grant
+from broker.topics import Kind, Topic, topic_filter
+from node_agent import grants
+from node_agent.actuators import (
+    Actuators,
+    Execute,
+    buzzer_command,
+    fan_command,
+    leds_command,
+)
+from node_agent.bus_view import BusView
+from node_agent.buzzer import SILENT, BuzzerPlayer
+from node_agent.fan import FanControl
+from node_agent.hal import system
+from node_agent.hal.capabilities import BLACK, Color, Hardware, Relay
+from node_agent.led_buffer import LedBuffer, to_hex
+from node_agent.plugin_runner import PluginRunner
+from node_agent.plugin_state import PluginStore
+from node_agent.plugin_thread import PluginParts
+from node_agent.readings import Sample
+from node_agent.sandbox.runtime import Runtime
+from node_agent.schedule import next_due
+from node_agent.wit_imports import NodeParts, host_imports
+
+logger = logging.getLogger(__name__)
+
+_HEARTBEAT_COLORS = (Color(0, 0, 255), Color(0, 255, 255))
+_HEARTBEAT_LED = 0
+# What polls may take of a cycle before the strip is written without them.
+_POLL_SHARE = 0.8
+_STOP_S = 2.0
+
+
+class Agent:
+    """One node at work, from `run` until `stop`."""
+
+    def __init__(
+        self, config: Config, hardware: Hardware, runtime: Runtime, state_dir: Path
+    ) -> None:
+        self._config = config
+        self._hardware = hardware
+        self._stopping = threading.Event()
+        self._connected = threading.Event()
+        self._view = BusView()
+        self._leds = LedBuffer(config.leds.count)
+        self._cycles = 0
+        self._strip_fault = ""
+        self._bus = NodeBus(
+            config,
+            filters=_filters(config.cluster.node_id),
+            on_message=self._hear,
+            on_connect=self._connected.set,
+        )
+        self._buzzer = self._make_buzzer()
+        self._fan = self._make_fan()
+        parts = NodeParts(hardware, self._leds, self._buzzer, self._fan)
+        self._runners = [
+            self._make_runner(name, parts, runtime, state_dir) for name in config.plugins.enabled
+        ]
+        self._actuators = Actuators(self._executors(), self._publish_result)
+
+    def stop(self) -> None:
+        """Let `run` return after the current cycle. Any thread or signal handler may call."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Run cycles at a fixed rate until stopped, then leave everything in its safe state."""
+        interval_s = self._config.polling.interval_seconds
+        with ExitStack() as stack:
+            stack.enter_context(self._bus)
+            stack.callback(self._leave)
+            self._release_relays()
+            if self._buzzer is not None:
+                stack.enter_context(self._buzzer)
+            stack.enter_context(self._actuators)
+            stack.callback(self._stop_plugins)
+            start_s = time.monotonic()
+            while not self._stopping.is_set():
+                self._cycle(time.monotonic())
+                due_s = next_due(time.monotonic(), start_s, interval_s)
+                self._stopping.wait(due_s - time.monotonic())
+
+    def _cycle(self, now_s: float) -> None:
+        self._beat_led()
+        for runner in self._runners:
+            runner.beat(now_s)
+        deadline_s = now_s + _POLL_SHARE * self._config.polling.interval_seconds
+        for runner in self._runners:
+            runner.wait_idle(max(0.0, deadline_s - time.monotonic()))
+        self._write_strip()
+        if self._connected.is_set():
+            self._connected.clear()
+            self._say_everything()
+        self._bus.heartbeat(cycle_ms=(time.monotonic() - now_s) * 1000, rss_mb=system.rss_mb())
+        self._cycles += 1
+
+    def _beat_led(self) -> None:
+        plugins = self._config.plugins
+        owned = {i for name in plugins.enabled for i in plugins.grants.get(name, Grant()).leds}
+        if _HEARTBEAT_LED not in owned:
+            color = _HEARTBEAT_COLORS[self._cycles % len(_HEARTBEAT_COLORS)]
+            self._leds.set_many((_HEARTBEAT_LED,), color)
+
+    def _write_strip(self) -> None:
+        try:
+            shown = self._leds.show(self._hardware.show_pixels)
+        except HarvesterError as e:
+            if str(e) != self._strip_fault:
+                logger.error("LED strip: %s", e)  # noqa: TRY400 - the sentence says it all
+            self._strip_fault = str(e)
+            return
+        if self._strip_fault and shown:
+            logger.info("LED strip: works again")
+            self._strip_fault = ""
+        if shown:
+            self._publish_leds(shown)
+
+    def _publish_leds(self, pixels: Sequence[Color]) -> None:
+        self._bus.publish(Kind.LEDS, Leds([to_hex(pixel) for pixel in pixels]))
+
+    def _say_everything(self) -> None:
+        """Publish every retained state after a connection: the broker may have lost them."""
+        for runner in self._runners:
+            runner.tell(again=True)
+        if self._leds.shown:
+            self._publish_leds(self._leds.shown)
+        if self._buzzer is not None:
+            self._bus.publish(Kind.BUZZER, self._buzzer.state)
+        if self._fan is not None:
+            self._bus.publish(Kind.FAN, self._fan.state)
+
+    def _stop_plugins(self) -> None:
+        for runner in self._runners:
+            runner.stop()
+        for runner in self._runners:
+            runner.stop(_STOP_S)
+
+    def _leave(self) -> None:
+        """Release the relays and darken the strip, then say so."""
+        self._hardware.close()
+        self._leds.set_all(BLACK)
+        self._publish_leds([BLACK] * self._config.leds.count)
+        if self._buzzer is not None:
+            self._bus.publish(Kind.BUZZER, SILENT)
+        if self._fan is not None:
+            self._bus.publish(Kind.FAN, Fan(on=False, mode="auto"))
+
+    def _release_relays(self) -> None:
+        """Drive every relay that the node has to its released level: until then its pin floats."""
+        present = {Relay.BUZZER: self._buzzer, Relay.FAN: self._fan}
+        for relay in (relay for relay, control in present.items() if control is not None):
+            try:
+                self._hardware.set_relay(relay, on=False)
+            except HarvesterError as e:
+                logger.error("%s relay: %s", relay.value, e)  # noqa: TRY400 - says it all
+
+    def _make_buzzer(self) -> BuzzerPlayer | None:
+        buzzer = self._config.buzzer
+        if buzzer is None:
+            return None
+        return BuzzerPlayer(
+            lambda on: self._hardware.set_relay(Relay.BUZZER, on=on),
+            lambda state: self._bus.publish(Kind.BUZZER, state),
+            buzzer.longest_on_ms,
+        )
+
+    def _make_fan(self) -> FanControl | None:
+        if self._config.fan is None:
+            return None
+        return FanControl(
+            lambda on: self._hardware.set_relay(Relay.FAN, on=on),
+            lambda state: self._bus.publish(Kind.FAN, state),
+        )
+
+    def _make_runner(
+        self, name: str, parts: NodeParts, runtime: Runtime, state_dir: Path
+    ) -> PluginRunner:
+        grant = self._config.plugins.grants.get(name, Grant())
+        store = PluginStore(state_dir / "plugins" / f"{name}.json") if grant.state else None
+        plugin = PluginParts(
+            name=name,
+            runtime=runtime,
+            refuse=lambda interfaces: grants.missing(name, interfaces, grant),
+            make_imports=lambda: host_imports(name, grant, parts, store),
+            feed=self._view.as_json,
+            on_samples=self._publish_samples,
+        )
+        wasm = Path(self._config.plugins.directory) / name / f"{name}.wasm"
+        return PluginRunner(plugin, wasm, lambda state: self._bus.publish(Kind.PLUGIN, state, name))
+
+    def _publish_samples(self, found: Sequence[Sample]) -> None:
+        for sample in found:
+            self._bus.publish_reading(sample.sensor_id, sample.timestamp_ms, sample.data)
+
+    def _publish_result(self, actuator: str, result: Result) -> None:
+        self._bus.publish(Kind.RESULT, result, actuator)
+
+    def _executors(self) -> dict[str, Execute]:
+        return {
+            "buzzer": buzzer_command(self._buzzer),
+            "fan": fan_command(self._fan),
+            "leds": leds_command(self._leds),
+            "plugins": self._plugin_command,
+        }
+
+    def _plugin_command(self, payload: bytes) -> None:
+        wanted = commands.parse_plugin(payload)
+        for runner in self._runners:
+            if runner.name == wanted.plugin:
+                runner.command(wanted.action)
+                return
+        names = ", ".join(runner.name for runner in self._runners) or "none"
+        raise BadCommandError(f"plugin: found {wanted.plugin!r}, expected one of {names}")
+
+    # Runs on the bus client's thread.
+    def _hear(self, topic: Topic, payload: bytes) -> None:
+        if topic.kind is Kind.COMMAND:
+            self._actuators.submit(topic.name, payload)
+            return
+        try:
+            self._view.hear(topic, payload)
+        except BadDataError as e:
+            logger.debug("ignored a message: %s", e)
+
+
+def _filters(node: str) -> list[str]:
+    return [
+        topic_filter(Kind.COMMAND, node),
+        topic_filter(Kind.READING),
+        topic_filter(Kind.STATUS),
+    ]

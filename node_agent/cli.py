@@ -1,0 +1,62 @@
+"""`node-agent`: run one node."""
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from broker import command_line
+from broker.errors import MisconfiguredError
+from broker.settings import Config
+from node_agent import storage
+from node_agent.agent import Agent
+from node_agent.hal.board import open_hardware
+from node_agent.sandbox.instance import Limits
+from node_agent.sandbox.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = command_line.parser(
+        "node-agent", "Read sensors through sandboxed plugins and drive actuators from the bus."
+    )
+    parser.add_argument(
+        "--role",
+        choices=("hub", "spoke"),
+        default="spoke",
+        help="which configuration to look for and what this node is; default: spoke",
+    )
+    options = parser.parse_args(arguments)
+    options.overrides.append(f"cluster.role={options.role}")
+    config = command_line.load(options, options.role)
+    try:
+        _run(config)
+    except MisconfiguredError as e:
+        logger.error("%s", e)  # noqa: TRY400 - a person mends this; the traceback tells nothing
+        sys.exit(command_line.EXIT_MISCONFIGURED)
+
+
+def _run(config: Config) -> None:
+    limits = Limits(config.plugins.poll_deadline_s, config.plugins.memory_mb)
+    with (
+        contextlib.closing(open_hardware(config)) as hardware,
+        Runtime(storage.cache_dir(config, os.environ), limits) as runtime,
+    ):
+        agent = Agent(config, hardware, runtime, storage.state_dir(config, os.environ))
+
+        def stop(_signal: int, _frame: FrameType | None) -> None:
+            agent.stop()
+
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+        logger.info("node %s starts", config.cluster.node_id)
+        agent.run()
+    logger.info("node %s stopped", config.cluster.node_id)
+
+
+if __name__ == "__main__":
+    main()

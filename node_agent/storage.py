@@ -1,0 +1,32 @@
+"""Where a node keeps what outlives it: configured, given by systemd, or the user's own."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from broker.settings import Config
+
+Environment = Mapping[str, str]
+
+
+def cache_dir(config: Config, environment: Environment) -> Path:
+    """Return the directory for compiled components."""
+    if config.storage.cache_dir:
+        return Path(config.storage.cache_dir)
+    return _given(environment, "CACHE_DIRECTORY", "XDG_CACHE_HOME", ".cache") / "components"
+
+
+def state_dir(config: Config, environment: Environment) -> Path:
+    """Return this node's directory for plugin state."""
+    if config.storage.state_dir:
+        return Path(config.storage.state_dir)
+    base = _given(environment, "STATE_DIRECTORY", "XDG_STATE_HOME", ".local/state")
+    return base / config.cluster.node_id
+
+
+def _given(environment: Environment, service: str, user: str, in_home: str) -> Path:
+    # systemd separates several directories with colons (systemd.exec, StateDirectory=).
+    if environment.get(service):
+        return Path(environment[service].split(":")[0])
+    if environment.get(user):
+        return Path(environment[user]) / "harvester"
+    return Path(environment.get("HOME", "/")) / in_home / "harvester"

@@ -1,0 +1,222 @@
+"""The host's side of the WIT contract: what a plugin's calls do, within its grants.
+
+No function here raises into the guest: an exception would poison the instance and surface
+elsewhere. A call that fails returns `err` where its type has one, and is logged once where not.
+"""
+
+import logging
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from broker.commands import Pattern
+from broker.errors import HarvesterError
+from broker.node import now_ms
+from broker.settings import Grant
+from node_agent import grants
+from node_agent.buzzer import BuzzerPlayer
+from node_agent.fan import FanControl
+from node_agent.hal import system
+from node_agent.hal.capabilities import BLACK, Color, Hardware
+from node_agent.led_buffer import LedBuffer
+from node_agent.plugin_state import PluginStore
+from node_agent.sandbox.instance import Err, HostFunction, Imports
+
+logger = logging.getLogger(__name__)
+
+_MAX_TRANSFER_BYTES = 4096
+_MAX_BEEP_MS = 10_000
+# Different problems that one plugin may have in the log.
+_MAX_SAID = 50
+# The functions whose type is a result; `set` is plugin-state's.
+_RESULT_FUNCTIONS = frozenset({"read-dht22", "transfer", "read", "write", "set-baud", "set"})
+
+
+class NodeParts(msgspec.Struct, frozen=True):
+    """What the plugins of one node share."""
+
+    hardware: Hardware
+    leds: LedBuffer
+    buzzer: BuzzerPlayer | None
+    fan: FanControl | None
+
+
+def host_imports(plugin: str, grant: Grant, parts: NodeParts, store: PluginStore | None) -> Imports:
+    """Return every interface of the contract as `plugin` may use it.
+
+    `store` holds the plugin's state, None where it was not granted any.
+    """
+    host = _Host(plugin, grant, parts, store)
+    tables: dict[str, dict[str, tuple[HostFunction, Any]]] = {
+        "gpio-provider": {
+            "read-dht22": (host.read_dht22, None),
+            "get-timestamp-ms": (now_ms, 0),
+            "get-cpu-temp": (_cpu_temperature_c, math.nan),
+        },
+        "led-controller": {
+            "set-led": (host.set_led, None),
+            "set-all": (host.set_all, None),
+            "set-two": (host.set_two, None),
+            "clear": (partial(host.set_all, *BLACK), None),
+            "sync-leds": (_nothing, None),
+        },
+        "buzzer-controller": {"buzz": (host.buzz, None), "beep": (host.beep, None)},
+        "fan-controller": {
+            "set-fan": (host.set_fan, None),
+            "get-fan-state": (host.fan_state, False),
+        },
+        "system-info": {
+            "get-memory-usage": (system.memory_mb, (0, 0)),
+            "get-cpu-usage": (host.cpu_usage_pct, math.nan),
+            "get-uptime": (lambda: int(system.uptime_s()), 0),
+        },
+        "i2c": {"transfer": (host.i2c_transfer, None)},
+        "spi": {"transfer": (host.spi_transfer, None)},
+        "uart": {
+            "read": (host.uart_read, None),
+            "write": (host.uart_write, None),
+            "set-baud": (host.uart_set_baud, None),
+        },
+        "plugin-state": {"get": (host.state_get, None), "set": (host.state_set, None)},
+    }
+    return {
+        interface: {name: host.guarded(name, *entry) for name, entry in functions.items()}
+        for interface, functions in tables.items()
+    }
+
+
+class _Host:
+    """The functions behind one plugin's imports."""
+
+    def __init__(
+        self, plugin: str, grant: Grant, parts: NodeParts, store: PluginStore | None
+    ) -> None:
+        self._plugin = plugin
+        self._grant = grant
+        self._parts = parts
+        self._cpu = system.CpuUsage()
+        self._leds = frozenset(grant.leds)
+        self._i2c = frozenset(int(address, 16) for address in grant.i2c)
+        self._store = store
+        self._said: set[str] = set()
+
+    def guarded(self, name: str, function: HostFunction, fallback: Any) -> HostFunction:
+        """Wrap a function so that it never raises: see the module's rule."""
+        fails = name in _RESULT_FUNCTIONS
+
+        def called(*arguments: Any) -> Any:
+            try:
+                return function(*arguments)
+            except (HarvesterError, OSError, ValueError) as e:
+                return Err(str(e)) if fails else self._say_once(str(e), fallback)
+            except Exception:
+                logger.exception("%s failed for plugin %s", name, self._plugin)
+                return Err(f"{name} failed in the host") if fails else fallback
+
+        return called
+
+    def _say_once(self, problem: str, fallback: Any) -> Any:
+        if problem not in self._said and len(self._said) < _MAX_SAID:
+            self._said.add(problem)
+            logger.warning("plugin %s: %s", self._plugin, problem)
+        return fallback
+
+    def _refused(self, line: str) -> Err:
+        return Err(grants.refusal(self._plugin, line))
+
+    def read_dht22(self, pin: int) -> Any:
+        if pin not in self._grant.gpio:
+            return self._refused(f"gpio = [{pin}]")
+        climate = self._parts.hardware.read_dht22(pin)
+        return (float(climate.temperature_c), float(climate.humidity_pct))
+
+    def set_led(self, index: int, red: int, green: int, blue: int) -> None:
+        if index in self._leds:
+            self._parts.leds.set_many((index,), Color(red, green, blue))
+        else:
+            self._say_once(grants.refusal(self._plugin, f"leds = [{index}]"), None)
+
+    def set_all(self, red: int, green: int, blue: int) -> None:
+        self._parts.leds.set_many(self._leds, Color(red, green, blue))
+
+    def set_two(self, *channels: int) -> None:
+        self.set_led(0, *channels[:3])
+        self.set_led(1, *channels[3:])
+
+    def buzz(self, duration_ms: int) -> None:
+        self.beep(1, duration_ms, 0)
+
+    def beep(self, count: int, duration_ms: int, interval_ms: int) -> None:
+        if not self._grant.buzzer:
+            self._say_once(grants.refusal(self._plugin, "buzzer = true"), None)
+        elif self._parts.buzzer is None:
+            self._say_once("this node has no buzzer: its configuration has no [buzzer]", None)
+        else:
+            pattern = Pattern(count, min(duration_ms, _MAX_BEEP_MS), min(interval_ms, _MAX_BEEP_MS))
+            self._parts.buzzer.play(pattern, self._plugin)
+
+    def set_fan(self, on: bool) -> None:  # noqa: FBT001 - the contract's signature
+        if not self._grant.fan:
+            self._say_once(grants.refusal(self._plugin, "fan = true"), None)
+        elif self._parts.fan is None:
+            self._say_once("this node has no fan: its configuration has no [fan]", None)
+        else:
+            self._parts.fan.demand(on=on)
+
+    def fan_state(self) -> bool:
+        return self._parts.fan is not None and self._parts.fan.state.on
+
+    def cpu_usage_pct(self) -> float:
+        percent = self._cpu.percent()
+        return math.nan if percent is None else percent
+
+    def i2c_transfer(self, address: int, write_hex: str, read_len: int) -> Any:
+        if address not in self._i2c:
+            return self._refused(f'i2c = ["0x{address:02x}"]')
+        if max(len(write_hex) // 2, read_len) > _MAX_TRANSFER_BYTES:
+            return Err(f"i2c transfer: expected at most {_MAX_TRANSFER_BYTES} bytes each way")
+        return self._parts.hardware.i2c_transfer(address, bytes.fromhex(write_hex), read_len).hex()
+
+    def spi_transfer(self, data: bytes) -> Any:
+        return self._granted_bytes("spi", data, self._parts.hardware.spi_transfer)
+
+    def uart_read(self, max_len: int) -> Any:
+        if not self._grant.uart:
+            return self._refused("uart = true")
+        return self._parts.hardware.uart_read(min(max_len, _MAX_TRANSFER_BYTES))
+
+    def uart_write(self, data: bytes) -> Any:
+        return self._granted_bytes("uart", data, self._parts.hardware.uart_write)
+
+    def uart_set_baud(self, rate: int) -> Any:
+        if not self._grant.uart:
+            return self._refused("uart = true")
+        return self._parts.hardware.uart_set_baud(rate)
+
+    def state_get(self, key: str) -> str | None:
+        return self._store.get(key) if self._store is not None else None
+
+    def state_set(self, key: str, value: str) -> Any:
+        if self._store is None:
+            return self._refused("state = true")
+        self._store.set(key, value)
+        return None
+
+    def _granted_bytes(self, port: str, data: bytes, transfer: Callable[[bytes], Any]) -> Any:
+        if not getattr(self._grant, port):
+            return self._refused(f"{port} = true")
+        if len(data) > _MAX_TRANSFER_BYTES:
+            return Err(f"{port}: expected at most {_MAX_TRANSFER_BYTES} bytes")
+        return transfer(data)
+
+
+def _cpu_temperature_c() -> float:
+    temperature_c = system.cpu_temperature_c()
+    return math.nan if temperature_c is None else temperature_c
+
+
+def _nothing() -> None:
+    return
