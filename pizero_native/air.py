@@ -6,9 +6,10 @@ from broker.errors import BadDataError, UnavailableError
 from broker.messages import Value
 from node_agent.hal.capabilities import Hardware
 from node_agent.hal.errors import BadDeviceDataError
+from node_agent.plugin_state import PluginStore
 from pizero_native.fault import Fault
+from pizero_native.saved_air import SavedAirQuality
 from plugins.bme680.driver import Bme680, Bme680Error, Measurement, doubt
-from plugins.bme680.iaq import AirQuality
 
 _OHM_PER_KOHM = 1000.0
 
@@ -16,14 +17,14 @@ _OHM_PER_KOHM = 1000.0
 class AirSensor:
     """The BME680 at `address` ("0x76"). Readings are in degC, %RH, hPa and kOhm."""
 
-    def __init__(self, hardware: Hardware, address: str) -> None:
+    def __init__(self, hardware: Hardware, address: str, store: PluginStore) -> None:
         self.sensor_id = f"bme680-{address}"
         self.fault = Fault(self.sensor_id)
         number = int(address, 16)
         self._chip = Bme680(
             lambda data, read_len: hardware.i2c_transfer(number, data, read_len), time.sleep
         )
-        self._quality = AirQuality()
+        self._quality = SavedAirQuality(store, self.sensor_id)
 
     def sample(self) -> dict[str, Value] | None:
         """Return one new measurement, or None while the sensor has a fault.
@@ -37,6 +38,10 @@ class AirSensor:
             return None
         self.fault.worked()
         return self._data(measurement)
+
+    def close(self) -> None:
+        """Keep what has been learnt about the air."""
+        self._quality.save()
 
     def _measure(self) -> Measurement:
         try:
@@ -56,7 +61,7 @@ class AirSensor:
         gas_ohm = measurement.gas_resistance_ohm
         if gas_ohm is None:
             return data
-        quality = self._quality.update(gas_ohm, measurement.humidity_pct, time.monotonic())
+        quality = self._quality.update(gas_ohm, measurement.humidity_pct)
         data["gas_resistance"] = round(gas_ohm / _OHM_PER_KOHM, 4)
         data["iaq_accuracy"] = quality.accuracy
         if quality.score is not None:

@@ -4,6 +4,7 @@ It imports neither wasmtime nor amqtt nor starlette: the machine has 416 MB.
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -16,7 +17,9 @@ from broker.version import VERSION
 from node_agent.hal import system
 from node_agent.hal.board import open_hardware
 from node_agent.hal.capabilities import Hardware
+from node_agent.plugin_state import PluginStore
 from node_agent.schedule import next_due
+from node_agent.storage import state_dir
 from pizero_native import own_health
 from pizero_native.air import AirSensor
 from pizero_native.pings import Pings
@@ -34,28 +37,37 @@ def run(config: Config, stop_within: StopWithin) -> None:
 
     Raises MisconfiguredError where a person has to change the configuration or the machine.
     """
+    with RecentLog() as logs, NodeBus(config) as bus:
+        try:
+            _serve(config, bus, logs, stop_within)
+        except MisconfiguredError as e:
+            # Said while the bus is still there, so that the page shows why the node is gone.
+            logger.error("%s", e)  # noqa: TRY400 - a traceback tells its reader nothing more
+            raise
+
+
+def _serve(config: Config, bus: NodeBus, logs: RecentLog, stop_within: StopWithin) -> None:
+    store = PluginStore(state_dir(config, os.environ) / "pizero-native.json")
     with (
-        RecentLog() as logs,
         closing(open_hardware(config)) as hardware,
-        NodeBus(config) as bus,
+        closing(Node(config, hardware, bus, store)) as node,
+        Web(config.web, node.health, logs),
+        Pings(config.pings, node.publish),
     ):
-        node = Node(config, hardware, bus)
-        with Web(config.web, node.health, logs), Pings(config.pings, node.publish):
-            try:
-                node.run(stop_within)
-            except MisconfiguredError as e:
-                # Said while the bus is still there, so that the page shows why the node is gone.
-                logger.error("%s", e)  # noqa: TRY400 - a traceback tells its reader nothing more
-                raise
+        node.run(stop_within)
 
 
 class Node:
     """The cycle: every sensor, then the machine's own health, then the heartbeat."""
 
-    def __init__(self, config: Config, hardware: Hardware, bus: NodeBus) -> None:
+    def __init__(
+        self, config: Config, hardware: Hardware, bus: NodeBus, store: PluginStore
+    ) -> None:
         self._config = config
         self._bus = bus
-        self._sensors = [AirSensor(hardware, a) for a in config.sensors.bme680_addresses]
+        self._sensors = [
+            AirSensor(hardware, address, store) for address in config.sensors.bme680_addresses
+        ]
         self._own_health = own_health.OwnHealth()
         self._start_s = time.monotonic()
 
@@ -71,6 +83,10 @@ class Node:
             self._bus.heartbeat(cycle_ms=(ended_s - began_s) * 1000, rss_mb=system.rss_mb())
             now_s = time.monotonic()
             stopped = stop_within(next_due(now_s, self._start_s, interval_s) - now_s)
+
+    def close(self) -> None:
+        for sensor in self._sensors:
+            sensor.close()
 
     def publish(self, sensor_id: str, data: dict[str, Any]) -> None:
         """Publish what was measured just now. Any thread may call."""

@@ -1,0 +1,45 @@
+"""An index of air quality whose baseline outlives the process."""
+
+import time
+
+from broker.errors import BadDataError
+from broker.node import now_ms
+from node_agent.plugin_state import PluginStore
+from pizero_native.fault import Fault
+from plugins.bme680.iaq import AirQuality, Quality
+
+# The store is a file on an SD card: once a minute is plenty.
+_SAVE_EVERY_S = 60.0
+
+
+class SavedAirQuality:
+    """The air quality of one sensor; its baseline is `key` in `store`."""
+
+    def __init__(self, store: PluginStore, key: str) -> None:
+        self._store = store
+        self._key = key
+        self._fault = Fault(f"{key}: saving the baseline")
+        self._quality = AirQuality()
+        self._saved_s = time.monotonic()
+        if saved := store.get(key):
+            self._quality.restore(saved, now_ms())
+
+    def update(self, gas_ohm: float, humidity_pct: float) -> Quality:
+        """Take in what was measured just now."""
+        now_s = time.monotonic()
+        quality = self._quality.update(gas_ohm, humidity_pct, now_s)
+        if quality.accuracy and now_s - self._saved_s >= _SAVE_EVERY_S:
+            self._saved_s = now_s
+            self.save()
+        return quality
+
+    def save(self) -> None:
+        """Save the baseline if there is one; a disk that refuses is logged once."""
+        if self._quality.burning_in:
+            return
+        try:
+            self._store.set(self._key, self._quality.export(now_ms()))
+        except (OSError, BadDataError) as e:
+            self._fault.failed(str(e))
+        else:
+            self._fault.worked()
