@@ -27,12 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--role",
         choices=("hub", "spoke"),
-        default="spoke",
-        help="which configuration to look for and what this node is; default: spoke",
+        help="what this node is, and which configuration to look for; default: the file's, spoke",
     )
     options = parser.parse_args(arguments)
-    options.overrides.append(f"cluster.role={options.role}")
-    config = command_line.load(options, options.role)
+    if options.role is not None:
+        options.overrides.append(f"cluster.role={options.role}")
+    config = command_line.load(options, options.role or "spoke")
     try:
         _run(config)
     except MisconfiguredError as e:

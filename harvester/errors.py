@@ -1,0 +1,11 @@
+"""What can go wrong on the command line."""
+
+from broker.errors import BadDataError, MisconfiguredError
+
+
+class BuildError(BadDataError):
+    """A plugin does not build; the message holds what the compiler said."""
+
+
+class ToolMissingError(MisconfiguredError):
+    """A program that a command needs is not installed; the message says how to get it."""

@@ -1,0 +1,81 @@
+"""The plugins of a project as folders of source: `plugin.toml`, the world, what a build reads."""
+
+import hashlib
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from broker.errors import MisconfiguredError
+from broker.topics import is_name
+
+MANIFEST = "plugin.toml"
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`plugin.toml`. `python_path` names further folders with modules, relative to the plugin."""
+
+    world: str
+    python_path: list[str] = []
+
+
+class PluginSource(msgspec.Struct, frozen=True):
+    """One plugin's folder."""
+
+    directory: Path
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        return self.directory.name
+
+    @property
+    def wasm(self) -> Path:
+        return self.directory / f"{self.name}.wasm"
+
+    @property
+    def python_paths(self) -> list[Path]:
+        further = ((self.directory / path).resolve() for path in self.manifest.python_path)
+        return [self.directory, *further]
+
+    @property
+    def stamp(self) -> Path:
+        """Where the digest of what the component was built from is kept."""
+        return self.wasm.with_suffix(".wasm.inputs")
+
+
+def discover(plugins: Path) -> list[PluginSource]:
+    """Return the plugins below `plugins`, by name. Raises MisconfiguredError on a bad manifest."""
+    return [_read(path) for path in sorted(plugins.glob(f"*/{MANIFEST}"))]
+
+
+def _read(path: Path) -> PluginSource:
+    if not is_name(path.parent.name):
+        raise MisconfiguredError(
+            f"{path.parent}: found {path.parent.name!r}, expected a name of a-z, 0-9 and dashes"
+        )
+    try:
+        return PluginSource(path.parent, msgspec.toml.decode(path.read_bytes(), type=Manifest))
+    except (msgspec.ValidationError, tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise MisconfiguredError(f'{path}: {e}; expected world = "...-plugin"') from e
+
+
+def digest_of_inputs(source: PluginSource, wit: Path) -> str:
+    """Return a digest over all that a build reads: sources, contract, manifest, compiler."""
+    digest = hashlib.sha256(version("componentize-py").encode())
+    files = [source.directory / MANIFEST, wit]
+    for directory in source.python_paths:
+        files += sorted(directory.rglob("*.py"))
+    for file in files:
+        digest.update(f"{file.name}:{file.stat().st_size}:".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def is_current(source: PluginSource, wit: Path) -> bool:
+    """Whether the component on disk was built from the sources on disk."""
+    try:
+        return source.wasm.exists() and source.stamp.read_text() == digest_of_inputs(source, wit)
+    except FileNotFoundError:
+        return False

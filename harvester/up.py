@@ -1,0 +1,210 @@
+"""The whole system on one machine: hub, two agents and the Pi Zero service, hardware simulated.
+
+Each is the program that runs on a real node, with its shipped configuration and the addresses of
+this machine laid over it. One that dies is started again, as systemd would.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+
+from broker.command_line import EXIT_MISCONFIGURED
+from broker.errors import UnavailableError
+
+HOST = "127.0.0.1"
+_STATE = ".harvester"
+_RESTART_S = 2.0
+_READY_S = 30.0
+_STOP_S = 8.0
+
+
+class Options(msgspec.Struct, frozen=True):
+    project: Path
+    web_port: int
+    mqtt_port: int
+    zero_port: int
+    scenario: Path | None
+
+
+class Program(msgspec.Struct, frozen=True):
+    """One process: how it is called on the screen, and its command."""
+
+    name: str
+    command: list[str]
+
+
+def programs(options: Options) -> tuple[Program, ...]:
+    """Return what runs, the hub first."""
+    config = options.project / "config"
+    here = f"mqtt://{HOST}:{options.mqtt_port}"
+    state = options.project / _STATE
+    scenario = [f"hardware.scenario={options.scenario}"] if options.scenario else []
+    hub = (
+        f"broker.listen={HOST}",
+        f"broker.port={options.mqtt_port}",
+        f"web.listen={HOST}",
+        f"web.port={options.web_port}",
+        f"storage.cache_dir={state / 'cache'}",
+        f"storage.state_dir={state / 'revpi'}",
+    )
+    spoke = (
+        f"broker.url={here}",
+        f"storage.cache_dir={state / 'cache'}",
+        f"storage.state_dir={state / 'pi4'}",
+        *scenario,
+    )
+    zero = (
+        f"broker.url={here}",
+        f"web.listen={HOST}",
+        f"web.port={options.zero_port}",
+        f"storage.state_dir={state / 'pizero'}",
+        f'pings.hosts={{revpi = "{HOST}", pi4 = "{HOST}"}}',
+        *scenario,
+    )
+    return (
+        _program("hub", "hub_app.cli", config / "hub.toml", hub),
+        _program(
+            "revpi", "node_agent.cli", config / "hub.toml", hub, "--role", "hub", "--simulate"
+        ),
+        _program(
+            "pi4", "node_agent.cli", config / "spoke.toml", spoke, "--role", "spoke", "--simulate"
+        ),
+        _program("pizero", "pizero_native.cli", config / "pizero.toml", zero, "--simulate"),
+    )
+
+
+def _program(name: str, module: str, config: Path, keys: Sequence[str], *more: str) -> Program:
+    overrides = [part for key in keys for part in ("--set", key)]
+    command = [sys.executable, "-m", module, "--config", str(config), *more, *overrides]
+    return Program(name, command)
+
+
+def up(options: Options) -> int:
+    """Run until Ctrl-C or SIGTERM; return the exit code."""
+    stopping = threading.Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    hub, *others = (Supervised(program) for program in programs(options))
+    try:
+        hub.start()
+        _wait_until_listening(options.mqtt_port, hub, stopping)
+        for supervised in others:
+            supervised.start()
+        _greet(options)
+        while not stopping.wait(0.2):
+            for supervised in (hub, *others):
+                supervised.keep_alive()
+    except UnavailableError as e:
+        if not stopping.is_set():
+            print(e, file=sys.stderr)
+            return EXIT_MISCONFIGURED
+    finally:
+        # The hub goes last, so that it hears the others say goodbye.
+        _stop(others)
+        _stop([hub])
+    print("stopped")
+    return 0
+
+
+class Supervised:
+    """One process, its output on this screen behind its name."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._process: subprocess.Popen[str] | None = None
+        self._died_s: float | None = None
+
+    def start(self) -> None:
+        self._died_s = None
+        # A session of its own: Ctrl-C reaches only this process, which stops the others in order.
+        self._process = subprocess.Popen(  # noqa: S603 - our own programs, no shell
+            self._program.command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        threading.Thread(target=self._copy_output, args=(self._process,), daemon=True).start()
+
+    def exit_code(self) -> int | None:
+        return self._process.poll() if self._process is not None else None
+
+    def keep_alive(self) -> None:
+        """Start it again some time after it died. Raises UnavailableError where that is no use."""
+        code = self.exit_code()
+        if code is None:
+            return
+        if code == EXIT_MISCONFIGURED:
+            raise UnavailableError(f"{self._program.name} is misconfigured: see its last line")
+        now_s = time.monotonic()
+        if self._died_s is None:
+            self._died_s = now_s
+            print(f"{self._program.name} ended with {code}; starting it again", flush=True)
+        elif now_s - self._died_s > _RESTART_S:
+            self.start()
+
+    def ask_to_stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+
+    def wait_stopped(self, timeout_s: float) -> None:
+        if self._process is None:
+            return
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            print(f"{self._program.name} does not stop; killed", file=sys.stderr)
+            self._process.kill()
+            self._process.wait()
+
+    def _copy_output(self, process: "subprocess.Popen[str]") -> None:
+        for line in process.stdout or ():
+            print(f"{self._program.name:>6} | {line}", end="", flush=True)
+
+
+def _stop(running: Sequence[Supervised]) -> None:
+    deadline_s = time.monotonic() + _STOP_S
+    for supervised in running:
+        supervised.ask_to_stop()
+    for supervised in running:
+        supervised.wait_stopped(max(0.1, deadline_s - time.monotonic()))
+
+
+def _wait_until_listening(port: int, hub: Supervised, stopping: threading.Event) -> None:
+    deadline_s = time.monotonic() + _READY_S
+    while time.monotonic() < deadline_s and not stopping.is_set():
+        if hub.exit_code() is not None:
+            raise UnavailableError("the hub did not start: see its last line")
+        try:
+            socket.create_connection((HOST, port), 1).close()
+        except OSError:
+            stopping.wait(0.05)
+        else:
+            return
+    raise UnavailableError(f"the broker does not listen on {HOST}:{port} after {_READY_S:.0f} s")
+
+
+def _greet(options: Options) -> None:
+    port = "" if options.mqtt_port == 1883 else f" -p {options.mqtt_port}"
+    print(
+        f"\n  The page:    http://{HOST}:{options.web_port}/\n"
+        f"  Listen:      mosquitto_sub{port} -t 'harvester/#' -v\n"
+        f"  Make noise:  mosquitto_pub{port} -t harvester/pi4/buzzer/cmd -m beep3\n"
+        "  Stop:        Ctrl-C\n",
+        flush=True,
+    )
