@@ -10,7 +10,7 @@ from dashboard.rows import field_row, field_rows
 
 def cards(model: Model) -> Html:
     wanted = [*model.cards, *_unnamed(model)]
-    return element("div", *(_card(model, card) for card in wanted), class_="cards")
+    return join([_card(model, card) for card in wanted])
 
 
 def _unnamed(model: Model) -> list[dict[str, Any]]:

@@ -44,8 +44,7 @@ def _body(model: Model) -> Html:
         ),
         element(
             "main",
-            cards(model),
-            element("div", outputs(model), plugins(model), class_="panels"),
+            element("div", cards(model), outputs(model), plugins(model), class_="board"),
             log_viewer(model),
             data_now=model.now_ms,
         ),

@@ -52,9 +52,9 @@ _AIR_QUALITY = (
 
 # In the order in which a card lists them.
 FIELDS = {
-    "temperature": Field("Temperature", "\u00b0C", 1),
     "iaq_score": Field("Air quality", "IAQ", 0, bands=_AIR_QUALITY, full=500),
     "iaq_accuracy": Field("Calibration", words=("burning in", "low", "medium", "high")),
+    "temperature": Field("Temperature", "\u00b0C", 1),
     "humidity": Field("Humidity", "%RH", 1, full=100),
     "pressure": Field("Pressure", "hPa", 1),
     "gas_resistance": Field("Gas resistance", "k\u03a9", 1),

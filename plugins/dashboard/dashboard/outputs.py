@@ -108,7 +108,7 @@ def plugins(model: Model) -> Html | str:
     rows = [_plugin(entry) for entry in model.of_kind("plugin")]
     if not rows:
         return ""
-    heads = (element("th", text, scope="col") for text in ("node", "plugin", "state", "restarts"))
+    heads = (element("th", text, scope="col") for text in ("plugin", "state", "restarts"))
     return element(
         "section",
         element("h2", "Plugins", id="plugins"),
@@ -122,8 +122,7 @@ def _plugin(entry: Entry) -> Html:
     value = entry.value
     return element(
         "tr",
-        element("td", entry.node),
-        element("td", entry.name),
+        element("td", element("span", entry.node, class_="of-node-name"), entry.name),
         element("td", _cell("state", value["state"]), " ", _cell("error", value["error"])),
         element("td", _cell("restarts", str(value["restarts"]))),
         data_topic=entry.topic,
