@@ -1,8 +1,10 @@
-"""A 5 x 7 typeface for printable ASCII and the degree sign, and how to set it on a page frame.
+"""A 5 x 7 typeface for printable ASCII and the degree sign, and how a screen is set in it.
 
 Pure: a frame is a bytearray as the display has its memory, 128 columns by 8 pages, each byte a
 column of 8 pixels with the lowest bit on top.
 """
+
+from collections.abc import Iterable
 
 GLYPH_WIDTH = 5
 GLYPH_HEIGHT = 7
@@ -113,6 +115,26 @@ _ROWS = {
 GLYPHS = {character: bytes.fromhex(rows) for character, rows in _ROWS.items()}
 # What stands for a character that the typeface lacks.
 _MISSING = "?"
+
+
+# Layout: the title on page 0, a line below it, then rows of two pages, so that a value that changes
+# costs two pages.
+_LINE_ROW = 11
+_FIRST_ROW = 16
+_ROW_HEIGHT = 16
+_VALUE_SCALE = 2
+
+
+def compose(title: str, rows: Iterable[tuple[str, str]]) -> bytes:
+    """Return a frame: the title above a line, then label and, twice as large, value of each row."""
+    frame = bytearray(COLUMNS * ROWS // 8)
+    draw(frame, (COLUMNS - width(title)) // 2, 0, title)
+    draw_line(frame, _LINE_ROW)
+    for index, (label, value) in enumerate(rows):
+        top = _FIRST_ROW + index * _ROW_HEIGHT
+        draw(frame, 0, top + GLYPH_HEIGHT, label)
+        draw(frame, COLUMNS - width(value, _VALUE_SCALE), top, value, _VALUE_SCALE)
+    return bytes(frame)
 
 
 def pixels(character: str) -> list[tuple[int, int]]:

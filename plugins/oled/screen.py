@@ -23,6 +23,11 @@ class Screen:
     iaq: str
     hub_cpu: str
 
+    @property
+    def rows(self) -> tuple[tuple[str, str], ...]:
+        """Label and value of each line."""
+        return (("ROOM", self.room), ("IAQ", self.iaq), ("HUB CPU", self.hub_cpu))
+
 
 def screen_of(sensor_data: str) -> Screen:
     """Return what to show for the JSON that `update` is given.

@@ -1,0 +1,1 @@
+"""The DHT22 climate plugin."""

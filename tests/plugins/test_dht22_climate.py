@@ -1,0 +1,65 @@
+"""The room's states: what is entered where, left where, and shown how."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plugins.dht22.climate import HIGH, LOW, NORMAL, humidity_flag, light, next_state
+from plugins.shared.colors import COLORS
+
+STATES = st.sampled_from([HIGH, LOW, NORMAL])
+
+
+@pytest.mark.parametrize(
+    ("temperatures_c", "states"),
+    [
+        ([29.9, 30.0, 29.9, 28.0, 27.9, 29.9], [NORMAL, HIGH, HIGH, HIGH, NORMAL, NORMAL]),
+        ([15.1, 15.0, 15.1, 17.0, 17.1, 15.1], [NORMAL, LOW, LOW, LOW, NORMAL, NORMAL]),
+        ([35.0, 10.0, 35.0], [HIGH, LOW, HIGH]),
+    ],
+    ids=["heat", "cold", "from one to the other"],
+)
+def test_a_state_is_left_two_degrees_after_it_was_entered(
+    temperatures_c: list[float], states: list[str]
+) -> None:
+    state, found = NORMAL, []
+    for temperature_c in temperatures_c:
+        state = next_state(state, temperature_c)
+        found.append(state)
+    assert found == states
+
+
+@given(STATES, st.floats(-40, 80))
+def test_a_temperature_that_stays_changes_the_state_once_at_most(
+    state: str, temperature_c: float
+) -> None:
+    settled = next_state(state, temperature_c)
+    assert next_state(settled, temperature_c) == settled
+
+
+@pytest.mark.parametrize(
+    ("state", "temperature_c", "color"),
+    [
+        (HIGH, 28.5, "red"),
+        (LOW, 16.5, "blue"),
+        (NORMAL, 25.0, "green"),
+        (NORMAL, 25.1, "orange"),
+        (NORMAL, 29.9, "orange"),
+    ],
+)
+def test_the_led_shows_the_state(state: str, temperature_c: float, color: str) -> None:
+    assert light(state, temperature_c) == color
+    assert color in COLORS
+
+
+@pytest.mark.parametrize(
+    ("humidity_pct", "flag"),
+    [
+        (24.9, "dry"),
+        (25.0, "comfortable"),
+        (70.0, "comfortable"),
+        (70.1, "humid"),
+    ],
+)
+def test_humidity_is_flagged_beyond_its_limits(humidity_pct: float, flag: str) -> None:
+    assert humidity_flag(humidity_pct) == flag
