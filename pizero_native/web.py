@@ -96,6 +96,8 @@ class _Server(ThreadingMixIn, HTTPServer):
     """One thread a request, a few at once; who comes beyond that is turned away."""
 
     daemon_threads = True
+    # Who finds more than so many waiting tries again a second later, as TCP does.
+    request_queue_size = 32
 
     def __init__(self, address: tuple[str, int], routes: Routes) -> None:
         self.routes = routes
@@ -125,6 +127,8 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
     server_version = "harvester"
     sys_version = ""
+    # What has no version is answered with a status line all the same.
+    default_request_version = "HTTP/1.0"
 
     def setup(self) -> None:
         super().setup()
@@ -197,7 +201,11 @@ class _RequestStream(io.RawIOBase):
 def _limit(query: str) -> int:
     """Return how many log lines `query` asks for."""
     try:
-        fields = parse_qs(query, strict_parsing=True, max_num_fields=1) if query else {}
+        fields = (
+            parse_qs(query, keep_blank_values=True, strict_parsing=True, max_num_fields=1)
+            if query
+            else {}
+        )
     except ValueError:
         fields = {"": [query]}
     [(key, [text])] = fields.items() or [("limit", [_DEFAULT_LINES])]
