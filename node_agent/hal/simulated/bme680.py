@@ -14,6 +14,7 @@ from node_agent.hal.simulated.bme680_registers import calibration_of, calibratio
 
 CHIP_ID = 0x61
 VARIANT_LOW_GAS = 0x00
+VARIANT_HIGH_GAS = 0x01
 SOFT_RESET_COMMAND = 0xB6
 
 _STATUS = 0x1D
@@ -21,7 +22,7 @@ _PRESSURE = 0x1F
 _TEMPERATURE = 0x22
 _HUMIDITY = 0x25
 _GAS = 0x2A
-_FIELD = range(_STATUS, _GAS + 2)
+_FIELD = range(_STATUS, _GAS + 4)
 _RES_HEAT = 0x5A
 _GAS_WAIT = 0x64
 _CTRL_GAS_0 = 0x70
@@ -40,7 +41,6 @@ _MEASURING = 0x20
 _GAS_VALID = 0x20
 _HEATER_STABLE = 0x10
 _HEATER_OFF = 0x08
-_RUN_GAS = 0x10
 _MODE = 0x03
 _FORCED = 0x01
 
@@ -59,11 +59,25 @@ _HEAT_UP_S = 0.030
 _WORKING_RANGE_C = (150.0, 450.0)
 
 
+class _Variant(NamedTuple):
+    run_gas: int
+    gas_register: int
+    compensation: Callable[[Calibration, float, int], float]
+
+
 class _Measurement(NamedTuple):
     """One that is under way: when its parts are over, on the chip's clock, in s."""
 
     gas_from_s: float
     done_s: float
+
+
+# By variant: the bit that runs the gas measurement, where its result goes, and how that is read.
+# The BME688 is of the high-gas one; a register image can make this chip one of them.
+_VARIANTS = {
+    VARIANT_LOW_GAS: _Variant(0x10, _GAS, physics.gas_ohm),
+    VARIANT_HIGH_GAS: _Variant(0x20, _GAS + 2, physics.gas_high_ohm),
+}
 
 
 class SimulatedBme680:
@@ -126,7 +140,7 @@ class SimulatedBme680:
             self._progress()
             addresses = [(self._pointer + i) % 256 for i in range(read_len)]
             answer = bytes(self._read_register(address) for address in addresses)
-            if self._clears_new_data and _STATUS in addresses and self._running is None:
+            if self._clears_new_data and _STATUS in addresses:
                 self._registers[_STATUS] &= ~_NEW_DATA & 0xFF
             return answer
 
@@ -197,13 +211,15 @@ class SimulatedBme680:
         return round(self._filtered[channel])
 
     def _measure_gas(self, air: Air) -> None:
+        variant = self._variant
+        gas_register = variant.gas_register
         if not self._runs_gas:
-            self._registers[_GAS + 1] &= ~(_GAS_VALID | _HEATER_STABLE) & 0xFF
+            self._registers[gas_register + 1] &= ~(_GAS_VALID | _HEATER_STABLE) & 0xFF
             return
-        adc, gas_range = physics.gas_adc(self._calibration, air.gas_ohm)
+        adc, gas_range = physics.gas_adc(self._calibration, air.gas_ohm, variant.compensation)
         stable = _HEATER_STABLE if self._heats(air.temperature_c) else 0
-        self._registers[_GAS] = adc >> 2
-        self._registers[_GAS + 1] = (adc & 3) << 6 | _GAS_VALID | stable | gas_range
+        self._registers[gas_register] = adc >> 2
+        self._registers[gas_register + 1] = (adc & 3) << 6 | _GAS_VALID | stable | gas_range
 
     def _heats(self, ambient_c: float) -> bool:
         """Whether the plate gets into its working range within the time that it is given."""
@@ -226,7 +242,11 @@ class SimulatedBme680:
 
     @property
     def _runs_gas(self) -> bool:
-        return bool(self._registers[_CTRL_GAS_1] & _RUN_GAS)
+        return bool(self._registers[_CTRL_GAS_1] & self._variant.run_gas)
+
+    @property
+    def _variant(self) -> _Variant:
+        return _VARIANTS.get(self._registers[_VARIANT], _VARIANTS[VARIANT_LOW_GAS])
 
     @property
     def _osrs_t(self) -> int:

@@ -103,6 +103,11 @@ def gas_ohm(cal: Calibration, adc: float, gas_range: int) -> float:
     return 1 / (step * ((adc - 512) / gain + 1))
 
 
+def gas_high_ohm(_: Calibration, adc: float, gas_range: int) -> float:
+    """Return Ohm on a chip of the high-gas variant (BME688 datasheet, section 3.4.1)."""
+    return 1000000 * (262144 >> gas_range) / (4096 + 3 * (adc - 512))
+
+
 def heater_c(cal: Calibration, res_heat: int, ambient_c: float) -> float:
     """Section 3.3.5, turned around: what the set point `res_heat` heats the plate to, in degC."""
     x = res_heat / 3.4 + 25
@@ -125,14 +130,16 @@ def humidity_adc(cal: Calibration, h_pct: float, t_c: float) -> int:
     return _solve(lambda adc: humidity_pct(cal, adc, t_c), h_pct, zero, ADC_16_BIT_MAX)
 
 
-def gas_adc(cal: Calibration, ohm: float) -> tuple[int, int]:
+def gas_adc(
+    cal: Calibration, ohm: float, compensation: Callable[[Calibration, float, int], float] = gas_ohm
+) -> tuple[int, int]:
     """Return the 10-bit reading and the 4-bit range that the chip would choose for `ohm`.
 
     The chip switches ranges to keep its converter near the middle; so does this.
     """
 
     def reading(gas_range: int) -> int:
-        return _solve(lambda adc: -gas_ohm(cal, adc, gas_range), -ohm, 0, ADC_10_BIT_MAX)
+        return _solve(lambda adc: -compensation(cal, adc, gas_range), -ohm, 0, ADC_10_BIT_MAX)
 
     best = min(_GAS_RANGES, key=lambda gas_range: abs(reading(gas_range) - ADC_10_BIT_MAX / 2))
     return reading(best), best
