@@ -1,0 +1,161 @@
+import json
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.errors import BadPayloadError
+from broker.messages import (
+    MAX_LOG_CHARS,
+    MESSAGE_TYPES,
+    Buzzer,
+    Fan,
+    Heartbeat,
+    Leds,
+    Log,
+    Message,
+    PluginState,
+    Reading,
+    Result,
+    Status,
+    decode,
+    encode,
+)
+from broker.topics import NAME_PATTERN, Kind, Topic, is_name
+
+NAMES = st.from_regex(NAME_PATTERN, fullmatch=True).filter(is_name)
+COUNTS = st.integers(0, 2**53)
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+VALUES = NUMBERS | st.integers(-(2**53), 2**53) | st.text(max_size=50) | st.booleans()
+TEXT = st.text(max_size=50)
+COLORS = st.from_regex(r"#[0-9a-f]{6}", fullmatch=True)
+
+MESSAGES: dict[type[Message], st.SearchStrategy[Message]] = {
+    Status: st.builds(
+        Status,
+        st.sampled_from(["online", "offline"]),
+        st.sampled_from(["hub", "spoke"]),
+        *(TEXT, TEXT, COUNTS, st.floats(0.001, 1e6)),
+    ),
+    Heartbeat: st.builds(Heartbeat, COUNTS, NUMBERS, NUMBERS, NUMBERS, COUNTS, COUNTS, COUNTS),
+    Reading: st.builds(
+        Reading, NAMES, NAMES, COUNTS, TEXT, COUNTS, st.dictionaries(TEXT, VALUES, max_size=5)
+    ),
+    Log: st.builds(Log, COUNTS, st.sampled_from(["debug", "info", "warning", "error"]), TEXT, TEXT),
+    PluginState: st.builds(
+        PluginState,
+        st.sampled_from(["loading", "running", "failed", "disabled"]),
+        *(TEXT, COUNTS, COUNTS, TEXT),
+    ),
+    Leds: st.builds(Leds, st.lists(COLORS, max_size=11)),
+    Buzzer: st.builds(Buzzer, st.booleans(), TEXT),
+    Fan: st.builds(Fan, st.booleans(), st.sampled_from(["auto", "on", "off"])),
+    Result: st.builds(Result, st.none() | TEXT, st.booleans(), TEXT, COUNTS),
+}
+KINDS = {message_type: kind for kind, message_type in MESSAGE_TYPES.items()}
+
+
+def topic_of(message: Message) -> Topic:
+    kind = KINDS[type(message)]
+    if isinstance(message, Reading):
+        return Topic(message.node, kind, message.sensor_id)
+    names = {Kind.PLUGIN: "dht22", Kind.RESULT: "buzzer"}
+    return Topic("pi4", kind, names.get(kind, ""))
+
+
+def test_every_message_type_is_tested() -> None:
+    assert set(MESSAGES) == set(MESSAGE_TYPES.values())
+
+
+@given(st.one_of(*MESSAGES.values()))
+def test_a_message_is_what_its_payload_decodes_to(message: Message) -> None:
+    assert decode(topic_of(message), encode(message)) == message
+
+
+@given(st.one_of(*MESSAGES.values()))
+def test_fields_that_a_newer_node_adds_are_ignored(message: Message) -> None:
+    fields = json.loads(encode(message)) | {"added_later": [1, {"a": None}]}
+    assert decode(topic_of(message), json.dumps(fields).encode()) == message
+
+
+@given(st.one_of(*MESSAGES.values()), st.data())
+def test_a_field_that_is_missing_is_refused(message: Message, data: st.DataObject) -> None:
+    required = [f.name for f in msgspec.structs.fields(message) if f.required]
+    fields = json.loads(encode(message))
+    del fields[data.draw(st.sampled_from(required))]
+    with pytest.raises(BadPayloadError, match="missing required field"):
+        decode(topic_of(message), json.dumps(fields).encode())
+
+
+@given(st.sampled_from(Kind), st.binary() | st.recursive(VALUES, st.lists).map(msgspec.json.encode))
+def test_garbage_is_a_bad_payload(kind: Kind, payload: bytes) -> None:
+    name = "buzzer" if kind in (Kind.READING, Kind.PLUGIN, Kind.COMMAND, Kind.RESULT) else ""
+    with pytest.raises(BadPayloadError, match="harvester/pi4/"):
+        decode(Topic("pi4", kind, name), payload)
+
+
+@pytest.mark.parametrize("payload", [b"[" * 100_000, b'{"x":' * 100_000, b"9" * 100_000])
+def test_what_is_nested_beyond_reason_is_a_bad_payload(payload: bytes) -> None:
+    with pytest.raises(BadPayloadError):
+        decode(Topic("pi4", Kind.STATUS), payload)
+
+
+def test_a_reading_for_another_topic_is_refused() -> None:
+    reading = Reading("pi4", "dht22-gpio4", 1, "s", 0, {"temperature": 21.5})
+    for topic in (
+        Topic("revpi", Kind.READING, "dht22-gpio4"),
+        Topic("pi4", Kind.READING, "dht22-gpio5"),
+    ):
+        with pytest.raises(BadPayloadError, match="not of this topic"):
+            decode(topic, encode(reading))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "fields"),
+    [
+        (Kind.FAN, "", {"on": 1, "mode": "auto"}),
+        (Kind.FAN, "", {"on": True, "mode": "fast"}),
+        (Kind.LEDS, "", {"pixels": ["#FF0000"]}),
+        (Kind.LEDS, "", {"pixels": ["#ff0000\n"]}),
+        (Kind.BUZZER, "", {"sounding": True, "pattern": None}),
+        (Kind.LOG, "", {"timestamp_ms": -1, "level": "info", "source": "host", "message": ""}),
+        (Kind.LOG, "", {"timestamp_ms": 1.5, "level": "info", "source": "host", "message": ""}),
+        (
+            Kind.LOG,
+            "",
+            {"timestamp_ms": 1, "level": "info", "source": "host", "message": "x" * 5000},
+        ),
+        (
+            Kind.READING,
+            "a",
+            {"node": "pi4", "sensor_id": "a", "timestamp_ms": 1, "stream": "s", "seq": 0}
+            | {"data": {"nested": {}}},
+        ),
+        (
+            Kind.READING,
+            "a",
+            {"node": "pi4", "sensor_id": "a", "timestamp_ms": 1, "stream": "s", "seq": 0}
+            | {"data": {"absent": None}},
+        ),
+    ],
+)
+def test_a_field_of_the_wrong_type_is_refused(
+    kind: Kind, name: str, fields: dict[str, object]
+) -> None:
+    with pytest.raises(BadPayloadError):
+        decode(Topic("pi4", kind, name), json.dumps(fields).encode())
+
+
+def test_a_log_line_may_be_as_long_as_it_says() -> None:
+    line = Log(1, "info", "host", "x" * MAX_LOG_CHARS)
+    assert decode(Topic("pi4", Kind.LOG), encode(line)) == line
+
+
+def test_the_error_names_topic_and_finding_on_one_short_line() -> None:
+    with pytest.raises(BadPayloadError) as caught:
+        decode(Topic("pi4", Kind.STATUS), b"\xff\n" * 10_000)
+    text = str(caught.value)
+    assert "harvester/pi4/status" in text
+    assert len(text) < 500
+    assert "\n" not in text

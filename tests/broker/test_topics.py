@@ -1,0 +1,104 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.errors import BadTopicError
+from broker.topics import (
+    ACTUATORS,
+    CHANNELS,
+    NAME_PATTERN,
+    RESERVED_NAMES,
+    Kind,
+    Topic,
+    is_name,
+    parse,
+    topic_filter,
+)
+
+NAMES = st.from_regex(NAME_PATTERN, fullmatch=True).filter(is_name)
+# Levels that a topic may have, in any order and number, and some that it may not.
+LEVELS = st.sampled_from(
+    ["harvester", "cmd", "result", "pi4", "readings", "plugins", "logs", "leds", "", "+", "#", "A"]
+)
+
+
+@st.composite
+def topics(draw: st.DrawFn) -> Topic:
+    kind = draw(st.sampled_from(Kind))
+    if kind in (Kind.COMMAND, Kind.RESULT):
+        return Topic(draw(NAMES), kind, draw(st.sampled_from(ACTUATORS)))
+    return Topic(draw(NAMES), kind, draw(NAMES) if "*" in CHANNELS[kind].levels else "")
+
+
+@given(topics())
+def test_a_topic_is_what_its_text_parses_to(topic: Topic) -> None:
+    assert parse(str(topic)) == topic
+
+
+@given(st.text() | st.lists(LEVELS, max_size=6).map("/".join))
+def test_garbage_is_a_bad_topic_or_a_topic_that_prints_the_same(text: str) -> None:
+    try:
+        topic = parse(text)
+    except BadTopicError:
+        return
+    assert str(topic) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "topic"),
+    [
+        ("harvester/pi4/status", Topic("pi4", Kind.STATUS)),
+        ("harvester/pi4/readings/dht22-gpio4", Topic("pi4", Kind.READING, "dht22-gpio4")),
+        ("harvester/pi4/plugins/oled", Topic("pi4", Kind.PLUGIN, "oled")),
+        ("harvester/pi4/plugins/cmd", Topic("pi4", Kind.COMMAND, "plugins")),
+        ("harvester/pi4/buzzer", Topic("pi4", Kind.BUZZER)),
+        ("harvester/pi4/buzzer/cmd", Topic("pi4", Kind.COMMAND, "buzzer")),
+        ("harvester/pi4/leds/result", Topic("pi4", Kind.RESULT, "leds")),
+    ],
+)
+def test_the_topics_of_the_design(text: str, topic: Topic) -> None:
+    assert parse(text) == topic
+    assert str(topic) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "harvester", "harvester/pi4", "harvester/pi4/", "/harvester/pi4/status"),
+        *("other/pi4/status", "harvester/PI4/status", "harvester/pi4/status/x"),
+        *("harvester/pi4/readings", "harvester/pi4/readings/", "harvester/pi4/readings/cmd"),
+        *("harvester/pi4/motor/cmd", "harvester/+/status", "harvester/#"),
+        *("harvester/pi4\n/status", "harvester/pi4/readings/a\n", f"harvester/{'a' * 65}/status"),
+    ],
+)
+def test_what_is_no_topic(text: str) -> None:
+    with pytest.raises(BadTopicError):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    ("node", "kind", "name"),
+    [
+        ("", Kind.STATUS, ""),
+        ("a/b", Kind.STATUS, ""),
+        ("cmd", Kind.STATUS, ""),
+        ("pi4", Kind.STATUS, "x"),
+        ("pi4", Kind.READING, ""),
+        ("pi4", Kind.PLUGIN, "cmd"),
+        ("pi4", Kind.COMMAND, "motor"),
+    ],
+)
+def test_a_topic_that_none_can_hold_is_not_built(node: str, kind: Kind, name: str) -> None:
+    with pytest.raises(BadTopicError):
+        Topic(node, kind, name)
+
+
+def test_every_kind_has_a_channel_and_a_filter() -> None:
+    assert set(CHANNELS) == set(Kind)
+    assert topic_filter(Kind.READING) == "harvester/+/readings/+"
+    assert topic_filter(Kind.COMMAND, node="pi4") == "harvester/pi4/+/cmd"
+    assert topic_filter(Kind.STATUS) == "harvester/+/status"
+
+
+def test_reserved_names_are_no_names() -> None:
+    assert not any(map(is_name, RESERVED_NAMES))
