@@ -11,7 +11,7 @@ variant id and is read accordingly.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 CHIP_ID = 0x61
 VARIANT_GAS_LOW = 0x00  # BME680
@@ -78,6 +78,10 @@ class WrongChipError(Bme680Error):
 
 class BadCalibrationError(Bme680Error):
     """The calibration read from the chip allows no result."""
+
+
+class GarbledError(Bme680Error):
+    """Two reads of the same registers differ. The chip has no checksum: this is what there is."""
 
 
 class NoMeasurementError(Bme680Error):
@@ -351,9 +355,9 @@ class Bme680:
         self._sleep_s(_RESET_S)
         self._variant = self._identify()
         calibration = decode_calibration(
-            self._read(_COEFFICIENTS_1, _COEFFICIENTS_1_LEN),
-            self._read(_COEFFICIENTS_2, _COEFFICIENTS_2_LEN),
-            self._read(_COEFFICIENTS_3, _COEFFICIENTS_3_LEN),
+            self._read_twice(_COEFFICIENTS_1, _COEFFICIENTS_1_LEN),
+            self._read_twice(_COEFFICIENTS_2, _COEFFICIENTS_2_LEN),
+            self._read_twice(_COEFFICIENTS_3, _COEFFICIENTS_3_LEN),
         )
         field = self._convert(_NO_GAS, 0.0)
         self._ambient_c = temperature_c(fine_temperature(field.temperature_adc, calibration))
@@ -402,9 +406,15 @@ class Bme680:
             if field.measuring or not field.new_data:
                 begun = True
             elif begun or (number >= _START_POLLS and field != self._last):
-                return field
+                return self._confirmed(field)
         failed = "did not finish" if begun else "did not begin"
         raise NoMeasurementError(f"the chip {failed} a measurement in {nominal_s + _GRACE_S:.2f} s")
+
+    def _confirmed(self, field: Field) -> Field:
+        """Return `field` if the chip says it again; new_data may be gone with the first reading."""
+        if replace(self._read_field(), new_data=field.new_data) != field:
+            raise GarbledError("two reads of one measurement differ")
+        return field
 
     def _read_field(self) -> Field:
         return decode_field(self._read(_FIELD_0, _FIELD_LEN), self._variant)
@@ -413,6 +423,12 @@ class Bme680:
         answer = self._transfer(bytes([register]), length)
         if len(answer) != length:
             raise NoMeasurementError(f"register 0x{register:02x}: {len(answer)} of {length} bytes")
+        return answer
+
+    def _read_twice(self, register: int, length: int) -> bytes:
+        answer = self._read(register, length)
+        if self._read(register, length) != answer:
+            raise GarbledError(f"two reads of the coefficients from 0x{register:02x} differ")
         return answer
 
     def _write(self, register: int, value: int) -> None:

@@ -1,5 +1,6 @@
 """The driver against a chip at register level, on a clock that only the driver's sleeps move."""
 
+import random
 from collections.abc import Callable
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from node_agent.hal.simulated.bme680 import SimulatedBme680
 from node_agent.hal.simulated.bme680_physics import Air
 from plugins.bme680 import driver
-from plugins.bme680.driver import Bme680, NoMeasurementError, WrongChipError
+from plugins.bme680.driver import Bme680, GarbledError, NoMeasurementError, WrongChipError
 from tests.plugins.bme680_reference import expected, expected_heater, likely_image
 
 STATUS, RES_HEAT, GAS_WAIT, CTRL_MEAS, FIELD = 0x1D, 0x5A, 0x64, 0x74, range(0x1D, 0x2E)
@@ -227,3 +228,29 @@ def test_a_bus_that_is_stuck_at_one_level_gives_no_reading(stuck: int) -> None:
         bench.driver.measure()
     with pytest.raises(WrongChipError):
         bench.driver.measure()
+
+
+def flip_a_bit(answer: bytes) -> bytes:
+    return answer[:-1] + bytes([answer[-1] ^ 0x01])
+
+
+def test_a_bit_error_in_the_coefficients_is_noticed() -> None:
+    bench = Bench()
+    answers = iter((flip_a_bit, bytes))
+    bench.after = lambda register, answer: next(answers)(answer) if register == 0x8A else answer
+    with pytest.raises(GarbledError, match="coefficients from 0x8a"):
+        bench.driver.measure()
+
+
+def test_bit_errors_in_the_field_give_no_reading() -> None:
+    bench = Bench()
+    bench.driver.measure()
+    rng = random.Random(3)
+    bench.after = lambda register, answer: (
+        bytes(byte ^ (1 << rng.randrange(8)) for byte in answer) if register == STATUS else answer
+    )
+    for _ in range(20):
+        with pytest.raises(driver.Bme680Error):
+            bench.driver.measure()
+    bench.after = lambda _register, answer: answer
+    assert bench.driver.measure().temperature_c == pytest.approx(21.5, abs=0.01)
