@@ -1,0 +1,185 @@
+"""Who may import whom, that importing has no effects, one error tree, nothing built in git."""
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ["broker", "harvester", "hub_app", "node_agent", "pizero_native"]
+PLUGIN_DRIVERS = ["plugins.bme680.driver", "plugins.bme680.iaq", "plugins.oled.driver"]
+
+# Imports everything named on the command line, and tells what came of it.
+PROBE = """
+import importlib, json, logging, signal, sys, threading
+
+handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
+before = set(sys.modules)
+modules = [importlib.import_module(name) for name in sys.argv[1:]]
+loaded = sorted(set(sys.modules) - before)
+
+from broker.errors import HarvesterError
+
+print(json.dumps({
+    "loaded": loaded,
+    "threads": [thread.name for thread in threading.enumerate()],
+    "log_handlers": len(logging.getLogger().handlers),
+    "signals": [n for n, handler in handlers.items() if signal.getsignal(n) != handler],
+    "errors_apart": [
+        f"{module.__name__}.{name}"
+        for module in modules
+        for name, thing in vars(module).items()
+        if isinstance(thing, type) and issubclass(thing, BaseException)
+        and thing.__module__ == module.__name__ and not issubclass(thing, HarvesterError)
+    ],
+}))
+"""
+
+
+def modules_of(package: str) -> list[str]:
+    """Return the names of all modules of a package, found by file: nothing is imported."""
+    folder = ROOT.joinpath(*package.split("."))
+    files = [folder.with_suffix(".py")] if not folder.is_dir() else sorted(folder.rglob("*.py"))
+    dotted = (".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files)
+    return [name.removesuffix(".__init__") for name in dotted if not name.endswith("__main__")]
+
+
+@cache
+def imported(*modules: str) -> dict[str, Any]:
+    """Return what importing `modules` in a fresh interpreter does."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, *modules],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def loaded(*modules: str) -> set[str]:
+    return set(imported(*modules)["loaded"])
+
+
+def within(names: set[str], *packages: str) -> set[str]:
+    """Return those of `names` that are one of `packages` or inside it."""
+    return {n for n in names if any(n == p or n.startswith(f"{p}.") for p in packages)}
+
+
+def direct_imports(module: str) -> Iterator[str]:
+    """Yield what a module's source imports, inside functions too."""
+    file = ROOT.joinpath(*module.split(".")).with_suffix(".py")
+    if not file.is_file():
+        file = ROOT.joinpath(*module.split("."), "__init__.py")
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: imports are absolute"
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+ALL_MODULES = [module for package in PACKAGES for module in modules_of(package)]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_importing_has_no_effects(package: str) -> None:
+    seen = imported(*modules_of(package))
+    assert seen["threads"] == ["MainThread"]
+    assert seen["log_handlers"] == 0
+    assert seen["signals"] == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_error_derives_from_the_one_root(package: str) -> None:
+    assert imported(*modules_of(package))["errors_apart"] == []
+
+
+# Each part with all that it may load of ours.
+ARROWS = {
+    "broker": ["broker"],
+    "node_agent.hal": ["broker", "node_agent.hal"],
+    "node_agent.schedule": ["node_agent.schedule"],
+    "node_agent.sandbox": ["broker", "node_agent"],
+    "node_agent": ["broker", "node_agent"],
+    "hub_app": ["broker", "hub_app", "node_agent"],
+    "pizero_native": [
+        *("broker", "pizero_native", "plugins.bme680"),
+        *("node_agent.hal", "node_agent.schedule", "node_agent.storage", "node_agent.plugin_state"),
+    ],
+}
+
+
+@pytest.mark.parametrize("part", ARROWS)
+def test_imports_point_down_only(part: str) -> None:
+    ours = within(loaded(*modules_of(part)), *PACKAGES, "plugins")
+    parents = {"node_agent", "plugins"}
+    assert ours - parents - within(ours, *ARROWS[part]) == set()
+
+
+def test_the_hub_uses_nothing_of_the_agent_but_the_sandbox() -> None:
+    used = {name for module in modules_of("hub_app") for name in direct_imports(module)}
+    agent = within(used, "node_agent")
+    assert agent == within(agent, "node_agent.sandbox")
+
+
+HEAVY = ["wasmtime", "amqtt", "starlette", "sse_starlette", "uvicorn"]
+
+
+@pytest.mark.parametrize(
+    ("part", "heavy"),
+    [
+        ("pizero_native", HEAVY),
+        ("node_agent.hal", [*HEAVY, "paho", "smbus2", "RPi", "rpi_ws281x", "serial", "spidev"]),
+        ("node_agent.schedule", [*HEAVY, "paho"]),
+        ("node_agent", ["amqtt", "starlette", "sse_starlette", "uvicorn"]),
+        ("broker", ["wasmtime", "starlette", "sse_starlette", "uvicorn"]),
+        ("broker.node", HEAVY),
+        ("broker.config_file", [*HEAVY, "paho"]),
+        ("broker.commands", [*HEAVY, "paho"]),
+    ],
+)
+def test_what_a_part_does_not_need_it_does_not_load(part: str, heavy: list[str]) -> None:
+    assert within(loaded(*modules_of(part)), *heavy) == set()
+
+
+@pytest.mark.parametrize(
+    ("library", "owner"),
+    [
+        ("paho", ["broker.client"]),
+        ("amqtt", ["broker.server"]),
+        ("wasmtime", ["node_agent.sandbox"]),
+        ("starlette", ["hub_app"]),
+        ("icmplib", ["pizero_native.ping"]),
+    ],
+)
+def test_a_library_is_known_to_one_place(library: str, owner: list[str]) -> None:
+    users = {m for m in ALL_MODULES if within(set(direct_imports(m)), library)}
+    assert users
+    assert users - within(users, *owner) == set()
+
+
+@pytest.mark.parametrize("driver", PLUGIN_DRIVERS)
+def test_a_driver_stands_on_the_standard_library_alone(driver: str) -> None:
+    imports = {name.partition(".")[0] for name in direct_imports(driver)}
+    assert imports <= sys.stdlib_module_names
+
+
+def test_nothing_built_and_no_secret_is_in_git() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    files = [Path(name) for name in listed.stdout.split("\0") if name]
+    assert files
+    built = {".wasm", ".cwasm", ".pyc", ".env"}
+    assert [str(f) for f in files if f.suffix in built or f.name == ".env"] == []
