@@ -138,11 +138,14 @@ def gas_adc(
     The chip switches ranges to keep its converter near the middle; so does this.
     """
 
-    def reading(gas_range: int) -> int:
-        return _solve(lambda adc: -compensation(cal, adc, gas_range), -ohm, 0, ADC_10_BIT_MAX)
+    def choice(gas_range: int) -> tuple[bool, float, int]:
+        adc = _solve(lambda adc: -compensation(cal, adc, gas_range), -ohm, 0, ADC_10_BIT_MAX)
+        if 0 < adc < ADC_10_BIT_MAX:
+            return False, abs(adc - ADC_10_BIT_MAX / 2), adc
+        return True, abs(compensation(cal, adc, gas_range) - ohm), adc
 
-    best = min(_GAS_RANGES, key=lambda gas_range: abs(reading(gas_range) - ADC_10_BIT_MAX / 2))
-    return reading(best), best
+    best = min(_GAS_RANGES, key=choice)
+    return choice(best)[2], best
 
 
 def _solve(rising: Callable[[int], float], target: float, low: int, high: int) -> int:
