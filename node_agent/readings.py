@@ -64,7 +64,7 @@ def _shortest(value: float) -> float:
     """Return a number that came through an f32 without the digits that the f32 never had."""
     if abs(value) > 3.4e38 or struct.unpack("f", struct.pack("f", value))[0] != value:
         return value
-    for digits in (6, 7, 8):
+    for digits in (6, 7, 8, 9):
         short = float(f"{value:.{digits}g}")
         if struct.unpack("f", struct.pack("f", short))[0] == value:
             return short

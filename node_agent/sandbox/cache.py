@@ -49,9 +49,10 @@ def compiled(wasm: Path, directory: Path) -> tuple[Path, str]:
     """
     digest = sha256_of(wasm)
     target = directory / f"{digest}-{SETTINGS}-{platform.machine()}.cwasm"
-    with _locked(directory / f"{digest}.lock"):
-        if not target.exists():
-            _compile(wasm, target)
+    if not target.exists():
+        with _locked(directory / "compiling.lock"):
+            if not target.exists():
+                _compile(wasm, target)
     _check_trusted(target)
     return target, digest
 
@@ -81,7 +82,7 @@ def _check_trusted(path: Path) -> None:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock between processes, so that two agents do not compile the same file."""
+    """Hold a lock between threads and processes: compilers side by side need too much memory."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,0 +1,39 @@
+# `make run` starts everything on this machine; `make test` runs every test. Both set up what they
+# need in .venv first.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test check build bench clean
+
+run: $(VENV)/installed
+	@exec $(BIN)/harvester up $(ARGS)
+
+build: $(VENV)/installed
+	@$(BIN)/harvester plugins build
+
+test: $(VENV)/installed
+	@tests/install-system-packages
+	@$(BIN)/harvester plugins build
+	@$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/installed
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+bench: build
+	@$(BIN)/python bench/agent_memory.py
+	@$(BIN)/python bench/publish_to_dom.py
+
+$(VENV)/installed: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "python3 is not installed" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .harvester build *.egg-info
+	find plugins -name '*.wasm*' -delete

@@ -1,0 +1,197 @@
+"""The client, the node's side of the bus and the embedded broker, against one another."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from broker.client import BusClient
+from broker.commands import parse_buzzer
+from broker.errors import MisconfiguredError
+from broker.messages import Fan, Heartbeat, Log, Reading, Status
+from broker.node import NodeBus
+from broker.node_log import plugin_logger
+from broker.server import EmbeddedBroker
+from broker.settings import Broker, Cluster, Config
+from broker.topics import Kind, Topic, topic_filter
+from tests.support import HOST, WAIT_S, Listener, Said, embedded_broker, free_port, mosquitto
+
+
+@pytest.fixture(params=["embedded", "mosquitto"])
+def port(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
+    port = free_port()
+    started = embedded_broker(port) if request.param == "embedded" else mosquitto(port, tmp_path)
+    with started:
+        yield port
+
+
+def config(port: int) -> Config:
+    return Config(
+        cluster=Cluster(node_id="pi4"), broker=Broker(url=f"mqtt://{HOST}:{port}", keepalive_s=5)
+    )
+
+
+def states(said: Said) -> str:
+    return said.message.state if isinstance(said.message, Status) else ""
+
+
+def test_a_node_says_that_it_is_there_and_that_it_leaves(port: int) -> None:
+    with Listener(port) as ears:
+        with NodeBus(config(port)):
+            ears.wait_for(lambda said: states(said) == "online")
+        ears.wait_for(lambda said: states(said) == "offline")
+
+
+def test_status_is_retained_for_those_who_come_later(port: int) -> None:
+    with NodeBus(config(port)) as bus:
+        wait_connected(bus)
+        with Listener(port) as ears:
+            ears.wait_for(lambda said: states(said) == "online")
+
+
+def test_the_broker_announces_a_node_whose_connection_breaks(port: int) -> None:
+    status = Topic("pi4", Kind.STATUS)
+    will = Status("offline", "spoke", "0", "boot", 0)
+    connected = threading.Event()
+    client = BusClient((HOST, port), client_id="n", will=(status, will), on_connect=connected.set)
+    with Listener(port) as ears:
+        client.start()
+        assert connected.wait(WAIT_S)
+        break_connection(client)
+        ears.wait_for(lambda said: said.message == will)
+        client.stop()
+
+
+def test_every_reading_arrives_once_and_in_order(port: int) -> None:
+    with Listener(port, topic_filter(Kind.READING)) as ears, NodeBus(config(port)) as bus:
+        for n in range(200):
+            bus.publish_reading("room", n, {"n": n})
+        ears.wait_for(lambda said: isinstance(said.message, Reading) and said.message.seq == 199)
+        seqs = [said.message.seq for said in ears.said if isinstance(said.message, Reading)]
+    assert seqs == list(range(200))
+
+
+def test_readings_wait_for_a_broker_that_is_not_there_yet() -> None:
+    port = free_port()
+    with NodeBus(config(port)) as bus:
+        bus.publish_reading("room", 1, {"t": 20.5})
+        with embedded_broker(port), Listener(port) as ears:
+            said = ears.wait_topic("harvester/pi4/readings/room")
+    assert isinstance(said.message, Reading)
+    assert said.message.data == {"t": 20.5}
+
+
+def test_a_sensor_id_that_no_topic_holds_is_dropped_with_a_warning(
+    port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with NodeBus(config(port)) as bus:
+        bus.publish_reading("room/+", 1, {})
+    assert "room/+" in caplog.text
+
+
+def test_log_records_become_messages_with_their_source(port: int) -> None:
+    with Listener(port) as ears, NodeBus(config(port)) as bus:
+        wait_connected(bus)
+        logging.getLogger("somewhere").warning("fan stuck")
+        plugin_logger("dht22").warning("too dry")
+        host = ears.wait_for(lambda said: message_of(said) == "fan stuck").message
+        plugin = ears.wait_for(lambda said: message_of(said) == "too dry").message
+    assert isinstance(host, Log)
+    assert isinstance(plugin, Log)
+    assert (host.level, host.source) == ("warning", "host")
+    assert plugin.source == "plugin:dht22"
+
+
+def test_what_is_logged_before_the_link_is_up_is_sent_when_it_is() -> None:
+    port = free_port()
+    with NodeBus(config(port)):
+        logging.getLogger("somewhere").warning("early")
+        with embedded_broker(port), Listener(port) as ears:
+            ears.wait_for(lambda said: message_of(said) == "early")
+
+
+def test_heartbeats_count_up(port: int) -> None:
+    with Listener(port) as ears, NodeBus(config(port)) as bus:
+        wait_connected(bus)
+        bus.heartbeat(cycle_ms=1.5, rss_mb=20)
+        bus.heartbeat(cycle_ms=1.5, rss_mb=20)
+        said = ears.wait_for(lambda s: isinstance(s.message, Heartbeat) and s.message.seq == 1)
+    assert isinstance(said.message, Heartbeat)
+    assert said.message.outbox_rows == 0
+
+
+def test_a_command_reaches_its_node_and_no_other(port: int) -> None:
+    heard: list[tuple[Topic, bytes]] = []
+    got = threading.Event()
+
+    def hear(topic: Topic, payload: bytes) -> None:
+        heard.append((topic, payload))
+        got.set()
+
+    filters = [topic_filter(Kind.COMMAND, "pi4")]
+    with Listener(port) as ears, NodeBus(config(port), filters=filters, on_message=hear) as bus:
+        wait_connected(bus)
+        ears.publish(Topic("revpi", Kind.COMMAND, "buzzer"), b"long")
+        ears.publish(Topic("pi4", Kind.COMMAND, "buzzer"), b"beep")
+        assert got.wait(WAIT_S)
+    assert [parse_buzzer(payload).name for _, payload in heard] == ["beep"]
+
+
+def test_a_callback_that_raises_does_not_end_the_client(
+    port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard = threading.Semaphore(0)
+
+    def fail(_text: str, _payload: bytes) -> None:
+        heard.release()
+        raise ZeroDivisionError
+
+    connected = threading.Event()
+    client = BusClient(
+        (HOST, port),
+        client_id="fragile",
+        filters=[topic_filter(Kind.FAN)],
+        on_message=fail,
+        on_connect=connected.set,
+    )
+    client.start()
+    with Listener(port):
+        assert connected.wait(WAIT_S)
+        for _ in range(2):
+            client.publish(Topic("pi4", Kind.FAN), Fan(on=True, mode="on"))
+            assert heard.acquire(timeout=WAIT_S)
+    client.stop()
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_stopping_twice_is_fine(port: int) -> None:
+    client = BusClient((HOST, port), client_id="twice")
+    client.start()
+    client.stop()
+    client.stop()
+
+
+def test_a_broker_port_in_use_is_one_clear_line() -> None:
+    port = free_port()
+    with embedded_broker(port), pytest.raises(MisconfiguredError) as e:
+        asyncio.run(EmbeddedBroker(HOST, port).start())
+    assert str(e.value).count("\n") == 0
+    assert f"broker.port: cannot listen on {HOST}:{port}" in str(e.value)
+
+
+def message_of(said: Said) -> str:
+    return said.message.message if isinstance(said.message, Log) else ""
+
+
+def wait_connected(bus: NodeBus) -> None:
+    assert bus._client._connected.wait(WAIT_S)
+
+
+def break_connection(client: BusClient) -> None:
+    """Close the socket without a DISCONNECT, as a killed process does."""
+    sock = client._paho.socket()
+    assert sock is not None
+    sock.shutdown(2)

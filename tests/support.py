@@ -1,0 +1,192 @@
+"""What tests of more than one package share: ports, running brokers, ears on the bus, processes."""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from broker.client import BusClient
+from broker.errors import BadDataError
+from broker.messages import Message, decode
+from broker.server import EmbeddedBroker
+from broker.topics import EVERYTHING, Topic, parse
+
+HOST = "127.0.0.1"
+WAIT_S = 20.0
+PROJECT = Path(__file__).parent.parent
+
+
+def free_port() -> int:
+    """Return a port that the system picked."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def program(name: str) -> str:
+    """Return the path of a system program, which `tests/install-system-packages` installs.
+
+    Fails the test where it is missing: nothing is skipped in silence.
+    """
+    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    assert found, f"{name} is not installed; run tests/install-system-packages as root"
+    return found
+
+
+class Said(msgspec.Struct, frozen=True):
+    """One message as it was heard: decoded where it is no command."""
+
+    topic: Topic
+    payload: bytes
+    message: Message | None
+
+
+class Listener:
+    """Everything that is said on the bus, in order."""
+
+    def __init__(self, port: int, text_filter: str = EVERYTHING) -> None:
+        self.said: list[Said] = []
+        self._changed = threading.Condition()
+        self._connected = threading.Event()
+        self._client = BusClient(
+            (HOST, port),
+            client_id=f"listener-{os.urandom(4).hex()}",
+            filters=[text_filter],
+            on_message=self._hear,
+            on_connect=self._connected.set,
+        )
+
+    def __enter__(self) -> Self:
+        self._client.start()
+        assert self._connected.wait(WAIT_S)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.stop()
+
+    def publish(self, topic: Topic, payload: bytes) -> None:
+        assert self._client.publish_payload(topic, payload) is not None
+
+    def wait_for(
+        self, wanted: Callable[[Said], bool], timeout_s: float = WAIT_S, *, after: int = 0
+    ) -> Said:
+        """Return the first wanted message, past or to come, but for the `after` first."""
+
+        def found() -> Said | None:
+            return next((said for said in self.said[after:] if wanted(said)), None)
+
+        with self._changed:
+            heard = self._changed.wait_for(found, timeout_s)
+        assert heard is not None, f"not heard; heard {self.said[-20:]}"
+        return heard
+
+    def wait_topic(self, text: str, timeout_s: float = WAIT_S, *, after: int = 0) -> Said:
+        return self.wait_for(lambda said: str(said.topic) == text, timeout_s, after=after)
+
+    def _hear(self, text: str, payload: bytes) -> None:
+        topic = parse(text)
+        try:
+            message = decode(topic, payload)
+        except BadDataError:
+            message = None
+        with self._changed:
+            self.said.append(Said(topic, payload, message))
+            self._changed.notify_all()
+
+
+@contextmanager
+def embedded_broker(port: int) -> Iterator[None]:
+    """Run the hub's broker in a thread of its own."""
+    ready, stop = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        broker = EmbeddedBroker(HOST, port)
+        await broker.start()
+        ready.set()
+        await asyncio.to_thread(stop.wait)
+        await broker.stop()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    try:
+        assert ready.wait(WAIT_S)
+        yield
+    finally:
+        stop.set()
+        thread.join(WAIT_S)
+
+
+@contextmanager
+def mosquitto(port: int, directory: Path) -> Iterator[None]:
+    """Run Mosquitto, as anyone may in place of the embedded broker."""
+    config = directory / "mosquitto.conf"
+    config.write_text(f"listener {port} {HOST}\nallow_anonymous true\n")
+    with subprocess.Popen([program("mosquitto"), "-c", str(config)]) as process:
+        try:
+            wait_until_listening(port)
+            yield
+        finally:
+            process.terminate()
+            process.wait(WAIT_S)
+
+
+def wait_until_listening(port: int) -> None:
+    waiting = threading.Event()
+    for _ in range(int(WAIT_S / 0.05)):
+        try:
+            socket.create_connection((HOST, port), 1).close()
+        except OSError:
+            waiting.wait(0.05)
+        else:
+            return
+    raise AssertionError(f"nothing listens on port {port} after {WAIT_S} s")
+
+
+class Service:
+    """A program of ours as a process of its own, its output kept for when a test fails."""
+
+    def __init__(self, module: str, arguments: Sequence[str], log: Path) -> None:
+        self.log = log
+        self._file = log.open("w")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdout=self._file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(WAIT_S)
+        self._file.close()
+
+    def stop(self, timeout_s: float = WAIT_S) -> int:
+        """Ask it to stop as systemd does; return its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout_s)
+
+    def output(self) -> str:
+        return self.log.read_text()
+
+
+def settings(**keys: object) -> list[str]:
+    """Return `--set` arguments; a double underscore stands for the dot."""
+    return [
+        part
+        for key, value in keys.items()
+        for part in ("--set", f"{key.replace('__', '.')}={value}")
+    ]
