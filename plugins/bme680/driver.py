@@ -341,6 +341,10 @@ class Bme680:
         Raises Bme680Error, and whatever `transfer` raises.
         """
         known, self._calibration = self._calibration, None
+        if known is None:
+            self._write(_RESET, _RESET_COMMAND)
+            self._sleep_s(_RESET_S)
+        self._variant = self._identify()  # every time: somebody may have put another chip in
         calibration = known or self._start()
         self._heat(calibration)
         field = self._convert(_RUN_GAS[self._variant], HEATER_MS / 1000)
@@ -350,10 +354,7 @@ class Bme680:
         return measurement
 
     def _start(self) -> Calibration:
-        """Reset and identify the chip, read its calibration and the air's temperature."""
-        self._write(_RESET, _RESET_COMMAND)
-        self._sleep_s(_RESET_S)
-        self._variant = self._identify()
+        """Read a chip's calibration and the air's temperature, which the heater starts from."""
         calibration = decode_calibration(
             self._read_twice(_COEFFICIENTS_1, _COEFFICIENTS_1_LEN),
             self._read_twice(_COEFFICIENTS_2, _COEFFICIENTS_2_LEN),

@@ -14,7 +14,7 @@ and not comparable with Bosch's BSEC index, whose range and bands it borrows.
 The baseline follows the resistance with a time constant: in burn-in quickly, since a cold sensor
 drifts for a minute; then upwards in minutes, since air cleaner than ever seen is the new clean; and
 downwards in days, so that bad air of some hours does not become the new clean, and ageing does.
-These constants are judgement, not measurement.
+These constants are judgement, not measurement. Examples of the score are a table in its tests.
 """
 
 import json

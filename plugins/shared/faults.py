@@ -13,10 +13,6 @@ class FaultLog:
         self._reason = ""
         self._failures = 0
 
-    @property
-    def active(self) -> bool:
-        return self._failures > 0
-
     def failed(self, reason: str, now_s: float) -> str:
         """Count one failure; return the line to log where a fault begins, else nothing."""
         self._failures += 1
@@ -27,7 +23,7 @@ class FaultLog:
 
     def worked(self, now_s: float) -> str:
         """Return the line to log where this success ends a fault, else nothing."""
-        if not self.active:
+        if not self._failures:
             return ""
         lasted_s, failures = now_s - self._began_s, self._failures
         self._failures = 0

@@ -9,11 +9,9 @@ def test_a_fault_is_told_when_it_begins_and_when_it_ends_with_its_duration() -> 
     assert faults.failed("no answer", 10.0) == "fault: bme680-0x77: no answer"
     assert faults.failed("no answer", 12.0) == ""
     assert faults.failed("wrong chip", 14.0) == ""
-    assert faults.active
     assert faults.worked(72.4) == (
         "fault over: bme680-0x77 after 62 s and 3 failed tries: no answer"
     )
-    assert not faults.active
     assert faults.worked(74.0) == ""
 
 

@@ -9,7 +9,7 @@ from plugins.oled.font import COLUMNS, GLYPHS, ROWS, compose, draw, pixels, widt
 PRINTABLE = [chr(code) for code in range(0x20, 0x7F)]
 
 
-def art(frame: bytes, columns: int, rows: int) -> list[str]:
+def art(frame: bytes | bytearray, columns: int, rows: int) -> list[str]:
     return [
         "".join("#" if frame[y // 8 * COLUMNS + x] >> y % 8 & 1 else "." for x in range(columns))
         for y in range(rows)
