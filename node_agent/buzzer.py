@@ -62,7 +62,9 @@ class BuzzerPlayer:
                 self._sound(pattern)
             except HarvesterError as e:
                 logger.error("buzzer: %s", e)  # noqa: TRY400 - the sentence says it all
-            self._say(SILENT)
+            # One pattern after another is no silence.
+            if self._wanted is None:
+                self._say(SILENT)
 
     def _say(self, state: Buzzer) -> None:
         if state != self.state:

@@ -14,6 +14,7 @@ import msgspec
 from wasmtime import Store, StoreContext, WasiConfig, WasmtimeError
 from wasmtime.component import Func, Instance, Linker, Variant
 
+from node_agent.sandbox import faults
 from node_agent.sandbox.component import LoadedComponent, qualified
 from node_agent.sandbox.engine import TICK_S
 from node_agent.sandbox.errors import ComponentError, PluginError, PluginTimeoutError
@@ -92,9 +93,9 @@ class PluginInstance:
 
     @property
     def traceback(self) -> str:
-        """What the guest wrote to its standard error last."""
+        """What the guest wrote to its standard error last, its own traceback after a fault."""
         self._errors.flush()
-        return "\n".join(self._recent)
+        return "\n".join(faults.own_lines(self._recent))
 
     def close(self) -> None:
         """Free the guest. Twice is fine."""
@@ -149,7 +150,7 @@ class PluginInstance:
             return PluginTimeoutError(
                 f"took longer than its deadline of {self._limits.deadline_s:g} s"
             )
-        return PluginError(self._recent[-1] if self._recent else cause)
+        return PluginError(faults.sentence(self._recent, cause, self._limits.memory_mb))
 
 
 def _cause(error: Exception) -> str:

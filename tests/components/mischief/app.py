@@ -1,0 +1,120 @@
+"""Does whatever the test asks for: the mode comes through plugin-state, as nothing else can."""
+
+import math
+import os
+import sys
+import time
+
+from componentize_py_types import Err
+from wit_world import exports
+from wit_world.exports.sensor_logic import Reading
+from wit_world.imports import (
+    buzzer_controller,
+    gpio_provider,
+    i2c,
+    led_controller,
+    plugin_state,
+    spi,
+    system_info,
+    uart,
+)
+
+polls = 0
+
+
+def endless() -> list[Reading]:
+    while True:
+        pass
+
+
+def recurse() -> list[Reading]:
+    def deeper(n: int) -> int:
+        return deeper(n + 1) + 1
+
+    deeper(0)
+    return []
+
+
+def hog() -> list[Reading]:
+    held = []
+    while True:
+        held.append(bytearray(1 << 20))
+
+
+def fail() -> list[Reading]:
+    raise ValueError("the sensor is on fire")
+
+
+def leave() -> list[Reading]:
+    sys.exit(3)
+
+
+def sleep() -> list[Reading]:
+    time.sleep(3600)
+    return []
+
+
+def nonsense() -> list[Reading]:
+    return "not a list"
+
+
+def not_finite() -> list[Reading]:
+    return [one("odd", [("nan", math.nan), ("inf", math.inf), ("fine", 1.5)])]
+
+
+def bad_id() -> list[Reading]:
+    return [one("a/b", [("x", 1.0)])]
+
+
+def complain() -> list[Reading]:
+    raise Err("no answer from the sensor")
+
+
+def look_around() -> list[Reading]:
+    found = [("environment", float(len(os.environ)))]
+    try:
+        found.append(("files", float(len(os.listdir("/")))))
+    except OSError:
+        found.append(("files", 0.0))
+    return [one("outside", found)]
+
+
+def touch_everything() -> list[Reading]:
+    """Call every capability; what was refused is in the values as 1."""
+    calls = {
+        "dht22": lambda: gpio_provider.read_dht22(4),
+        "i2c": lambda: i2c.transfer(0x77, "d0", 1),
+        "spi": lambda: spi.transfer(b"\x01\x02"),
+        "uart": lambda: uart.read(10),
+        "state": lambda: plugin_state.set("polls", str(polls)),
+    }
+    led_controller.set_all(1, 2, 3)
+    led_controller.set_led(5, 9, 9, 9)
+    buzzer_controller.beep(1, 20, 0)
+    values = []
+    for name, call in calls.items():
+        try:
+            call()
+            values.append((name, 0.0))
+        except Err as e:
+            print(f"{name}: {e.value}")
+            values.append((name, 1.0))
+    values.append(("memory", float(system_info.get_memory_usage()[1])))
+    return [one("touched", values)]
+
+
+def count() -> list[Reading]:
+    print(f"poll {polls}")
+    return [one("counter", [("polls", float(polls))])]
+
+
+def one(sensor_id: str, values: list[tuple[str, float]]) -> Reading:
+    return Reading(sensor_id, gpio_provider.get_timestamp_ms(), values)
+
+
+class SensorLogic(exports.SensorLogic):
+    def poll(self) -> list[Reading]:
+        global polls
+        polls += 1
+        mode = plugin_state.get("mode") or "count"
+        return globals()[mode]()

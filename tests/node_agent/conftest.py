@@ -1,0 +1,45 @@
+"""Components as the tests of the sandbox and the agent use them, built once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harvester import plugin_build, plugin_source
+from node_agent.sandbox.component import LoadedComponent
+from node_agent.sandbox.instance import Limits
+from node_agent.sandbox.runtime import Runtime
+from tests.support import PROJECT
+
+WIT = PROJECT / "wit" / "plugin.wit"
+CACHE = PROJECT / ".harvester" / "cache"
+
+
+def built(directory: Path) -> dict[str, Path]:
+    """Return the component of every plugin below `directory`, building what changed."""
+    sources = plugin_source.discover(directory)
+    for outcome in plugin_build.build_all(plugin_build.outdated(sources, WIT), WIT):
+        assert not outcome.error, outcome.error
+    return {source.name: source.wasm for source in sources}
+
+
+@pytest.fixture(scope="session")
+def mischief_wasm() -> Path:
+    return built(PROJECT / "tests" / "components")["mischief"]
+
+
+@pytest.fixture(scope="session")
+def plugin_wasm() -> dict[str, Path]:
+    return built(PROJECT / "plugins")
+
+
+@pytest.fixture(scope="session")
+def runtime() -> Iterator[Runtime]:
+    with Runtime(CACHE, Limits(deadline_s=0.5, memory_mb=32)) as runtime:
+        yield runtime
+
+
+@pytest.fixture(scope="session")
+def mischief(runtime: Runtime, mischief_wasm: Path) -> Iterator[LoadedComponent]:
+    with runtime.load(mischief_wasm) as loaded:
+        yield loaded

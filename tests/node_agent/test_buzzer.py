@@ -1,0 +1,101 @@
+import queue
+import time
+
+from broker.commands import PATTERNS, Pattern
+from broker.errors import UnavailableError
+from broker.messages import Buzzer
+from node_agent.buzzer import SILENT, BuzzerPlayer
+
+WAIT_S = 5.0
+
+
+class Bench:
+    """A player with its relay's changes and its states as queues."""
+
+    def __init__(self, longest_on_ms: int = 10_000) -> None:
+        self.relay: queue.Queue[tuple[float, bool]] = queue.Queue()
+        self.states: queue.Queue[Buzzer] = queue.Queue()
+        self.player = BuzzerPlayer(self._set_relay, self.states.put, longest_on_ms)
+
+    def _set_relay(self, on: bool) -> None:
+        self.relay.put((time.monotonic(), on))
+
+    def until_silent(self) -> list[bool]:
+        while self.states.get(timeout=WAIT_S) != SILENT:
+            pass
+        return [on for _, on in list(self.relay.queue)]
+
+
+def test_three_beeps_close_the_relay_three_times() -> None:
+    bench = Bench()
+    with bench.player:
+        bench.player.play(Pattern(3, 10, 10), "beep3")
+        changes = bench.until_silent()
+    assert changes.count(True) == 3
+    assert changes[-1] is False
+
+
+def test_the_state_names_the_pattern_while_it_sounds() -> None:
+    bench = Bench()
+    with bench.player:
+        bench.player.play(Pattern(1, 10, 0), "beep")
+        assert bench.states.get(timeout=WAIT_S) == Buzzer(sounding=True, pattern="beep")
+        assert bench.states.get(timeout=WAIT_S) == SILENT
+
+
+def test_off_ends_a_pattern_at_once() -> None:
+    bench = Bench()
+    with bench.player:
+        bench.player.play(Pattern(1, 5_000, 0), "long")
+        on_s, on = bench.relay.get(timeout=WAIT_S)
+        assert on
+        bench.player.play(PATTERNS["off"], "off")
+        off_s, still_on = bench.relay.get(timeout=WAIT_S)
+    assert not still_on
+    assert off_s - on_s < 1.0
+
+
+def test_a_new_pattern_replaces_the_running_one() -> None:
+    bench = Bench()
+    with bench.player:
+        bench.player.play(Pattern(20, 5_000, 10), "endless")
+        assert bench.states.get(timeout=WAIT_S).pattern == "endless"
+        bench.player.play(Pattern(1, 10, 0), "beep")
+        assert bench.states.get(timeout=WAIT_S).pattern == "beep"
+        assert bench.states.get(timeout=WAIT_S) == SILENT
+
+
+def test_a_lost_off_never_leaves_it_on() -> None:
+    bench = Bench(longest_on_ms=100)
+    with bench.player:
+        bench.player.play(Pattern(1, 10_000, 0), "long")
+        on_s, _ = bench.relay.get(timeout=WAIT_S)
+        off_s, on = bench.relay.get(timeout=WAIT_S)
+    assert not on
+    assert off_s - on_s < 1.0
+
+
+def test_stopping_releases_the_relay() -> None:
+    bench = Bench()
+    with bench.player:
+        bench.player.play(Pattern(1, 5_000, 0), "long")
+        bench.relay.get(timeout=WAIT_S)
+    assert bench.relay.get(timeout=WAIT_S)[1] is False
+
+
+def test_a_relay_that_fails_does_not_end_the_player() -> None:
+    calls: queue.Queue[bool] = queue.Queue()
+
+    def fail(on: bool) -> None:
+        calls.put(on)
+        raise UnavailableError("no relay")
+
+    states: queue.Queue[Buzzer] = queue.Queue()
+    with BuzzerPlayer(fail, states.put, 1000) as player:
+        for _ in range(2):
+            player.play(Pattern(1, 10, 0), "beep")
+            assert calls.get(timeout=WAIT_S)
+            while states.get(timeout=WAIT_S) != SILENT:
+                pass
+            while not calls.empty():
+                calls.get()

@@ -1,0 +1,275 @@
+"""The sandbox with real components: what gets through, what does not, what it costs."""
+
+import math
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.settings import Grant
+from node_agent.hal.capabilities import Climate, Color, Relay
+from node_agent.hal.errors import DeviceUnavailableError
+from node_agent.led_buffer import LedBuffer
+from node_agent.plugin_state import PluginStore
+from node_agent.readings import samples
+from node_agent.sandbox import cache
+from node_agent.sandbox.component import LoadedComponent
+from node_agent.sandbox.errors import (
+    CacheError,
+    ComponentError,
+    PluginError,
+    PluginTimeoutError,
+)
+from node_agent.sandbox.instance import Limits, PluginInstance
+from node_agent.sandbox.renderer import Renderer
+from node_agent.sandbox.runtime import Runtime
+from node_agent.wit_imports import NodeParts, host_imports
+from tests.node_agent.conftest import CACHE
+
+WAIT_S = 10.0
+
+
+class FakeHardware:
+    """Hardware in which every device answers, or none does."""
+
+    def __init__(self, *, answers: bool = True) -> None:
+        self._answers = answers
+
+    def _answer(self, value: Any) -> Any:
+        if not self._answers:
+            raise DeviceUnavailableError("no answer at i2c-1 0x77")
+        return value
+
+    def read_dht22(self, _pin: int) -> Climate:
+        return self._answer(Climate(21.5, 40.0))
+
+    def i2c_transfer(self, _address: int, data: bytes, read_len: int) -> bytes:
+        return self._answer(data[::-1] + bytes(read_len))
+
+    def spi_transfer(self, data: bytes) -> bytes:
+        return self._answer(data)
+
+    def uart_read(self, max_len: int) -> bytes:
+        return self._answer(b"$GPGGA"[:max_len])
+
+    def uart_write(self, data: bytes) -> int:
+        return self._answer(len(data))
+
+    def uart_set_baud(self, _rate: int) -> None:
+        self._answer(None)
+
+    def show_pixels(self, pixels: object) -> None: ...
+
+    def set_relay(self, relay: Relay, *, on: bool) -> None: ...
+
+    def close(self) -> None: ...
+
+
+EVERYTHING = Grant(gpio=[4], leds=[1], i2c=["0x77"], buzzer=True, spi=True, uart=True, state=True)
+
+
+class Guest:
+    """The mischievous component with its mode, lines and LEDs at hand."""
+
+    def __init__(
+        self, loaded: LoadedComponent, directory: Path, grant: Grant, *, answers: bool = True
+    ) -> None:
+        self.lines: list[str] = []
+        self.leds = LedBuffer(8)
+        self.store = PluginStore(directory / "mischief.json")
+        parts = NodeParts(FakeHardware(answers=answers), self.leds, None, None)
+        imports = host_imports("mischief", grant, parts, self.store)
+        self.instance = PluginInstance(
+            loaded, imports, Limits(deadline_s=0.5, memory_mb=32), self.lines.append
+        )
+
+    def poll(self, mode: str) -> Any:
+        self.store.set("mode", mode)
+        return self.instance.call("sensor-logic", "poll")
+
+    def values(self, mode: str) -> dict[str, Any]:
+        return dict(samples(self.poll(mode), "mischief")[0].data)
+
+
+MakeGuest = Callable[..., Guest]
+
+
+@pytest.fixture
+def make_guest(mischief: LoadedComponent, tmp_path: Path) -> Any:
+    guests = []
+
+    def make(grant: Grant = EVERYTHING, *, answers: bool = True) -> Guest:
+        directory = tmp_path / str(len(guests))
+        guests.append(Guest(mischief, directory, grant, answers=answers))
+        return guests[-1]
+
+    yield make
+    for guest in guests:
+        guest.instance.close()
+
+
+def test_a_guest_keeps_its_memory_between_polls(make_guest: MakeGuest) -> None:
+    guest = make_guest()
+    assert [guest.values("count")["polls"] for _ in range(3)] == [1, 2, 3]
+
+
+def test_what_a_guest_prints_arrives_as_lines(make_guest: MakeGuest) -> None:
+    guest = make_guest()
+    guest.poll("count")
+    guest.instance.close()
+    assert guest.lines == ["poll 1"]
+
+
+def test_granted_devices_are_reached(make_guest: MakeGuest) -> None:
+    guest = make_guest()
+    values = guest.values("touch_everything")
+    assert values["memory"] > 0
+    assert {name for name, refused in values.items() if refused == 1.0} == set()
+
+
+def test_without_a_grant_every_call_is_refused_with_the_line_to_add(make_guest: MakeGuest) -> None:
+    guest = make_guest(Grant(state=True))
+    refused = guest.values("touch_everything")
+    guest.instance.close()
+    assert [refused[name] for name in ("dht22", "i2c", "spi", "uart")] == [1.0] * 4
+    assert 'i2c: not granted: add i2c = ["0x77"] to [plugins.grants.mischief]' in guest.lines
+
+
+def test_a_device_that_does_not_answer_is_an_err_that_names_it(make_guest: MakeGuest) -> None:
+    guest = make_guest(answers=False)
+    guest.poll("touch_everything")
+    guest.instance.close()
+    assert "i2c: no answer at i2c-1 0x77" in guest.lines
+
+
+def test_only_granted_leds_change(make_guest: MakeGuest) -> None:
+    guest = make_guest()
+    guest.poll("touch_everything")
+    shown = guest.leds.show(lambda _: None)
+    assert shown is not None
+    assert [i for i, pixel in enumerate(shown) if pixel != Color(0, 0, 0)] == [1]
+
+
+FAULTS = {
+    "fail": (PluginError, "ValueError: the sensor is on fire"),
+    "endless": (PluginTimeoutError, "deadline of 0.5 s"),
+    "recurse": (PluginError, "RecursionError"),
+    "hog": (PluginError, "more memory than its limit of 32 MB"),
+    "leave": (PluginError, "called sys.exit"),
+    "nonsense": (PluginError, "found 'not a list', expected <class 'list'>"),
+}
+
+
+@pytest.mark.parametrize("mode", FAULTS)
+def test_a_fault_is_a_sentence_and_a_fresh_instance_works(make_guest: MakeGuest, mode: str) -> None:
+    kind, sentence = FAULTS[mode]
+    with pytest.raises(kind, match=sentence):
+        make_guest().poll(mode)
+    assert make_guest().values("count") == {"polls": 1.0}
+
+
+def test_the_guests_own_traceback_is_kept(make_guest: MakeGuest) -> None:
+    guest = make_guest()
+    with pytest.raises(PluginError):
+        guest.poll("fail")
+    assert "in fail\nValueError: the sensor is on fire" in guest.instance.traceback
+
+
+def test_the_err_of_a_poll_is_a_value_and_no_fault(make_guest: MakeGuest) -> None:
+    guest = make_guest()
+    assert guest.poll("complain") == "no answer from the sensor"
+    assert guest.values("count")["polls"] == 2.0
+
+
+def test_numbers_that_are_none_are_absent(make_guest: MakeGuest) -> None:
+    values = make_guest().values("not_finite")
+    assert values == {"fine": 1.5}
+    assert all(math.isfinite(value) for value in values.values())
+
+
+def test_a_guest_sees_no_files_and_no_environment(make_guest: MakeGuest) -> None:
+    assert make_guest().values("look_around") == {"environment": 0.0, "files": 0.0}
+
+
+def test_guests_side_by_side_do_not_disturb_each_other(make_guest: MakeGuest) -> None:
+    guests = [make_guest() for _ in range(4)]
+    results: list[list[float]] = [[] for _ in guests]
+
+    def work(number: int) -> None:
+        for _ in range(50):
+            results[number].append(guests[number].values("touch_everything")["i2c"])
+
+    guests[0].store.set("mode", "touch_everything")
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(len(guests))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WAIT_S)
+    assert results == [[0.0] * 50] * len(guests)
+
+
+def test_a_component_is_compiled_once(runtime: Runtime, mischief_wasm: Path) -> None:
+    compiled, _ = cache.compiled(mischief_wasm, CACHE)
+    before = compiled.stat().st_mtime_ns
+    runtime.load(mischief_wasm).close()
+    assert compiled.stat().st_mtime_ns == before
+
+
+def test_a_missing_component_says_how_it_is_made(runtime: Runtime, tmp_path: Path) -> None:
+    with pytest.raises(ComponentError, match="harvester plugins build"):
+        runtime.load(tmp_path / "x.wasm")
+
+
+@pytest.mark.parametrize("content", [b"", b"not wasm", b"\0asm\1\0\0\0", b"\0asm\x0d\0\1\0"])
+def test_a_file_that_is_no_component_of_ours_is_refused(
+    runtime: Runtime, tmp_path: Path, content: bytes
+) -> None:
+    wasm = tmp_path / "x.wasm"
+    wasm.write_bytes(content)
+    with pytest.raises(ComponentError, match=str(wasm)):
+        runtime.load(wasm)
+
+
+def test_a_truncated_component_is_refused(
+    runtime: Runtime, tmp_path: Path, mischief_wasm: Path
+) -> None:
+    wasm = tmp_path / "x.wasm"
+    wasm.write_bytes(mischief_wasm.read_bytes()[:100_000])
+    with pytest.raises(ComponentError, match=str(wasm)):
+        runtime.load(wasm)
+
+
+def test_a_cache_that_others_may_write_to_is_not_used(tmp_path: Path) -> None:
+    directory = tmp_path / "cache"
+    directory.mkdir()
+    directory.chmod(0o777)
+    with pytest.raises(CacheError, match=r"storage\.cache_dir"):
+        Runtime(directory, Limits())
+
+
+def test_a_compiled_file_that_others_may_write_to_is_not_used(
+    tmp_path: Path, mischief_wasm: Path
+) -> None:
+    compiled, _ = cache.compiled(mischief_wasm, CACHE)
+    directory = tmp_path / "cache"
+    cache.prepare_directory(directory)
+    copy = directory / compiled.name
+    os.link(compiled, copy)
+    before = copy.stat().st_mode
+    copy.chmod(0o666)
+    try:
+        with pytest.raises(CacheError, match="no write access for others"):
+            cache.compiled(mischief_wasm, directory)
+    finally:
+        copy.chmod(before)
+
+
+def test_the_renderer_turns_json_into_a_page(plugin_wasm: dict[str, Path]) -> None:
+    with (
+        Renderer(plugin_wasm["dashboard"], CACHE) as renderer,
+    ):
+        page = renderer.render('{"nodes": {}, "readings": []}')
+    assert "<html" in page
