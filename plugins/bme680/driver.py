@@ -10,6 +10,7 @@ the same chip id and differs in its gas registers and formula (BST-BME688-DS000)
 variant id and is read accordingly.
 """
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -266,16 +267,28 @@ def gas_resistance_ohm(field: Field, c: Calibration, variant: int) -> float:
 
 
 def heater_code(target_c: float, ambient_c: int, c: Calibration) -> int:
-    """Return res_heat_x for a heater at `target_c` in air of `ambient_c` (table 11)."""
-    var1 = c.gh1 / 16 + 49
-    var2 = c.gh2 / 32768 * 0.0005 + 0.00235
+    """Return res_heat_x for a heater at `target_c` in air of `ambient_c` (table 11).
+
+    In single precision, step by step as Bosch's driver has it: the result is cut off to a whole
+    number, and near one the last bit decides.
+    """
+    var1 = _single(c.gh1 / 16 + 49)
+    var2 = _single(_single(c.gh2 / 32768 * _single(0.0005)) + _single(0.00235))
     var3 = c.gh3 / 1024
-    var4 = var1 * (1 + var2 * min(target_c, 400.0))  # the datasheet's limit of the heater
-    var5 = var4 + var3 * ambient_c
-    code = 3.4 * (var5 * (4 / (4 + c.res_heat_range)) / (1 + c.res_heat_val * 0.002) - 25)
-    # One byte, cut off as the datasheet's cast does. A chip whose calibration asks for more than
-    # 255 is heated less, never more, and reports that its heater is not stable.
-    return int(code) & 0xFF
+    hot = min(target_c, 400.0)  # the limit of the heater
+    var4 = _single(var1 * _single(1 + _single(var2 * hot)))
+    var5 = _single(var4 + _single(var3 * ambient_c))
+    by_range = _single(4 / (4 + c.res_heat_range))
+    by_value = _single(1 / _single(1 + _single(c.res_heat_val * _single(0.002))))
+    resistance = _single(_single(var5 * by_range) * by_value)
+    # One byte, as the datasheet's cast has it. A chip whose calibration asks for more than 255 is
+    # heated less, never more, and reports that its heater is not stable.
+    return int(_single(_single(3.4) * _single(resistance - 25))) & 0xFF
+
+
+def _single(value: float) -> float:
+    """Round to the nearest number of IEEE 754 single precision."""
+    return float(struct.unpack("<f", struct.pack("<f", value))[0])
 
 
 def wait_code(duration_ms: int) -> int:

@@ -68,7 +68,7 @@ def _parts(image: bytes) -> dict[int, bytes]:
 
 
 @pytest.mark.parametrize("clears", [True, False], ids=["clears new_data", "keeps new_data"])
-def test_the_air_around_the_chip_is_what_is_measured(clears: bool) -> None:  # noqa: FBT001
+def test_the_air_around_the_chip_is_what_is_measured(clears: bool) -> None:
     bench = Bench(clears=clears)
     for temperature_c in (21.5, -12.0, 60.0):
         bench.air = Air(temperature_c, 45.0, 1005.0, 120_000.0)
@@ -80,7 +80,7 @@ def test_the_air_around_the_chip_is_what_is_measured(clears: bool) -> None:  # n
 
 
 @pytest.mark.parametrize("clears", [True, False], ids=["clears new_data", "keeps new_data"])
-def test_register_images_come_through_the_chip_unchanged(clears: bool) -> None:  # noqa: FBT001
+def test_register_images_come_through_the_chip_unchanged(clears: bool) -> None:
     for seed in range(25):
         image = likely_image(seed)
         bench = Bench(clears=clears, image=image)
