@@ -3,13 +3,15 @@
 import re
 import tomllib
 from pathlib import Path
+from typing import Any, get_args
 
 import msgspec
 
 from broker.errors import MisconfiguredError
-from node_agent.hal.simulated.scenario import Scenario
+from node_agent.hal.simulated.scenario import AnyFault, Scenario
 
 _PLACE = re.compile(r" - at `\$\.?([^`]*)`$")
+_STEP = re.compile(r"([A-Za-z0-9_-]+)|\[(\d+|\.\.\.)\]")
 
 
 def load(path: str) -> Scenario:
@@ -28,10 +30,25 @@ def load(path: str) -> Scenario:
     try:
         return msgspec.convert(tables, Scenario)
     except msgspec.ValidationError as e:
-        raise MisconfiguredError(f"{path}: {_explain(str(e))}") from e
+        raise MisconfiguredError(f"{path}: {_explain(str(e), tables)}") from e
 
 
-def _explain(message: str) -> str:
-    """Put the place first: `room.temperature_c: Expected ..., got ...`."""
-    place = _PLACE.search(message)
-    return f"{place.group(1)}: {message[: place.start()]}" if place else message
+def _explain(message: str, tables: Any) -> str:
+    """Turn msgspec's message into `key: found this, expected that`."""
+    at = _PLACE.search(message)
+    place, reason = (at.group(1), message[: at.start()]) if at else ("", message)
+    if reason.startswith("Expected"):
+        expected = reason.removeprefix("Expected ").partition(", got ")[0]
+        reason = f"found {_lookup(tables, place)!r}, expected {expected}"
+    elif reason.startswith("Invalid value"):  # only a fault's kind is one of several words
+        kinds = ", ".join(str(kind.__struct_config__.tag) for kind in get_args(AnyFault))
+        reason = f"found {_lookup(tables, place)!r}, expected one of {kinds}"
+    return f"{place}: {reason}" if place else reason
+
+
+def _lookup(tables: Any, place: str) -> Any:
+    for name, index in _STEP.findall(place):
+        if index == "...":
+            return tables
+        tables = tables[int(index) if index else name]
+    return tables

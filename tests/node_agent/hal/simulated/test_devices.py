@@ -1,0 +1,174 @@
+import math
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node_agent.hal.capabilities import BLACK, Climate, Color, Relay
+from node_agent.hal.errors import BadDeviceDataError, DeviceUnavailableError
+from node_agent.hal.simulated import dht22
+from node_agent.hal.simulated.gps import SimulatedGps, sentence
+from node_agent.hal.simulated.recorder import Recorder
+from node_agent.hal.simulated.relay import SimulatedRelay
+from node_agent.hal.simulated.scenario import Scenario
+from node_agent.hal.simulated.spi_bus import SpiLoopback
+from node_agent.hal.simulated.strip import SimulatedStrip
+from node_agent.hal.simulated.wire import Wire
+
+NOTHING = Recorder("")
+RED = Color(255, 0, 0)
+STARTED = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+
+
+class Clock:
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def gps(clock: Clock) -> SimulatedGps:
+    return SimulatedGps(Wire("uart", "uart", Scenario(), clock), clock, lambda: STARTED)
+
+
+@given(st.floats(-40, 80), st.floats(0, 100))
+def test_a_dht22_answer_means_what_was_felt_to_a_tenth(t_c: float, h_pct: float) -> None:
+    received = dht22.decoded(dht22.sent_bytes(Climate(t_c, h_pct)), "dht22-gpio4")
+    assert received.temperature_c == pytest.approx(t_c, abs=0.0501)
+    assert received.humidity_pct == pytest.approx(h_pct, abs=0.0501)
+
+
+def test_a_dht22_sends_the_datasheets_examples() -> None:
+    assert dht22.sent_bytes(Climate(35.1, 65.2)).hex(" ") == "02 8c 01 5f ee"
+    assert dht22.sent_bytes(Climate(-10.1, 65.2)).hex(" ") == "02 8c 80 65 73"
+
+
+@given(st.integers(0, 39))
+def test_any_single_wrong_bit_of_a_dht22_answer_is_noticed(bit: int) -> None:
+    sent = int.from_bytes(dht22.sent_bytes(Climate(21.5, 45.0)), "big")
+    with pytest.raises(BadDeviceDataError, match="dht22-gpio4: wrong checksum"):
+        dht22.decoded((sent ^ 1 << bit).to_bytes(5, "big"), "dht22-gpio4")
+
+
+def test_a_relay_remembers_its_changes_and_when() -> None:
+    clock = Clock()
+    relay = SimulatedRelay(Relay.BUZZER, NOTHING, clock)
+    for clock.now_s, on in ((1.0, True), (2.0, True), (3.0, False)):
+        relay.set(on=on)
+    assert relay.events == ((1.0, Relay.BUZZER, True), (3.0, Relay.BUZZER, False))
+
+
+def test_a_relay_is_released_when_closed_and_cannot_be_used_after() -> None:
+    relay = SimulatedRelay(Relay.FAN, NOTHING)
+    relay.set(on=True)
+    relay.close()
+    relay.close()
+    assert not relay.on
+    assert [event.on for event in relay.events] == [True, False]
+    with pytest.raises(DeviceUnavailableError, match="fan relay is closed"):
+        relay.set(on=True)
+
+
+def test_a_strip_shows_what_was_written_last_and_darkens_when_closed() -> None:
+    strip = SimulatedStrip(3, NOTHING)
+    strip.show([RED])
+    assert strip.pixels == (RED, BLACK, BLACK)
+    assert strip.writes == 1
+    strip.close()
+    strip.close()
+    assert strip.pixels == (BLACK, BLACK, BLACK)
+    assert strip.writes == 2
+    with pytest.raises(DeviceUnavailableError, match="closed"):
+        strip.show([RED])
+
+
+def test_a_strip_refuses_more_pixels_than_it_has_and_colours_that_are_none() -> None:
+    strip = SimulatedStrip(2, NOTHING)
+    with pytest.raises(BadDeviceDataError, match="found 3 pixels, expected at most 2"):
+        strip.show([RED] * 3)
+    with pytest.raises(BadDeviceDataError, match=r"pixel 1: found \(0, 256, 0\)"):
+        strip.show([RED, Color(0, 256, 0)])
+    assert strip.writes == 0
+
+
+def test_spi_comes_back_as_it_was_sent(clock: Clock) -> None:
+    spi = SpiLoopback(Wire("spi", "spi 0.0", Scenario(), clock))
+    assert spi.transfer(b"\x01\x02\xff") == b"\x01\x02\xff"
+    spi.close()
+    with pytest.raises(DeviceUnavailableError, match="closed"):
+        spi.transfer(b"")
+
+
+def test_the_gps_says_two_sentences_a_second(gps: SimulatedGps, clock: Clock) -> None:
+    assert gps.read(1000) == b""
+    clock.now_s = 2.5
+    lines = gps.read(1000).decode().splitlines()
+    assert [line[:6] for line in lines] == ["$GPGGA", "$GPRMC"] * 2
+    assert lines[0].startswith("$GPGGA,120001.00,5332.")
+    assert lines[3].split(",")[9] == "010326"
+
+
+def test_every_gps_sentence_has_its_checksum(gps: SimulatedGps, clock: Clock) -> None:
+    clock.now_s = 20
+    for line in gps.read(4096).splitlines():
+        body, checksum = line[1:].split(b"*")
+        value = 0
+        for byte in body:
+            value ^= byte
+        assert int(checksum, 16) == value
+
+
+def test_a_known_sentence_is_framed_as_the_standard_says() -> None:
+    body = "GPGGA,123519,4807.038,N,01131.000,E,1,08,0.9,545.4,M,46.9,M,,"
+    assert sentence(body) == f"${body}*47\r\n".encode()
+
+
+def test_the_gps_walks_a_circle(gps: SimulatedGps, clock: Clock) -> None:
+    clock.now_s = 10
+    lines = gps.read(4096).decode().splitlines()[::2]
+    minutes = [float(line.split(",")[2][2:]) for line in lines]
+    assert len(set(minutes)) == len(minutes)
+    assert all(math.isclose(m, 32.652, abs_tol=0.035) for m in minutes)
+
+
+def test_what_nobody_reads_is_lost_from_the_front(gps: SimulatedGps, clock: Clock) -> None:
+    clock.now_s = 1_000_000
+    arrived = gps.read(100_000)
+    assert len(arrived) == 4096
+    assert arrived.endswith(b"\r\n")
+    assert gps.read(10) == b""
+
+
+def test_a_long_answer_is_read_in_parts(gps: SimulatedGps, clock: Clock) -> None:
+    clock.now_s = 1
+    first, second = gps.read(20), gps.read(1000)
+    assert len(first) == 20
+    assert (first + second).count(b"\r\n") == 2
+
+
+def test_at_the_wrong_rate_the_gps_is_garbled(gps: SimulatedGps, clock: Clock) -> None:
+    gps.set_baud(4800)
+    clock.now_s = 1
+    assert b"$GP" not in gps.read(1000)
+    gps.set_baud(9600)
+    clock.now_s = 2
+    assert b"$GP" in gps.read(1000)
+
+
+def test_a_rate_that_is_none_is_refused(gps: SimulatedGps) -> None:
+    with pytest.raises(BadDeviceDataError, match="found 1234 baud, expected one of"):
+        gps.set_baud(1234)
+
+
+def test_the_gps_takes_settings_until_it_is_closed(gps: SimulatedGps) -> None:
+    assert gps.write(b"$PMTK220,1000*1F\r\n") == 18
+    gps.close()
+    with pytest.raises(DeviceUnavailableError, match="closed"):
+        gps.write(b"x")
