@@ -1,0 +1,178 @@
+"""Our calls to the Raspberry Pi's libraries, against the libraries themselves.
+
+They refuse to touch hardware off a Pi, so each test stops where its library stops. They are found
+where the tests run, or in the directory that HARVESTER_PI_LIBRARIES names: one that
+`pip install --target` made of RPi.GPIO, rpi-ws281x, adafruit-circuitpython-dht, spidev, pyserial.
+"""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DIRECTORY = os.environ.get("HARVESTER_PI_LIBRARIES", "")
+ROOT = Path(__file__).parents[3]
+
+
+def is_here(library: str) -> bool:
+    return (
+        importlib.util.find_spec(library) is not None
+        or Path(DIRECTORY, library).exists()
+        or any(Path(DIRECTORY).glob(f"{library}.*"))
+    )
+
+
+def run(library: str, script: str) -> None:
+    """Run `script` in an interpreter of its own: libraries change it, and may crash at its end."""
+    if not is_here(library):
+        pytest.skip(f"{library} is not installed: see this module's first lines")
+    path = os.pathsep.join(filter(None, (str(ROOT), DIRECTORY)))
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_rpi_gpio_refuses_this_machine_or_takes_our_calls() -> None:
+    run(
+        "RPi",
+        """
+from node_agent.hal.errors import HardwareNotInstalledError
+from node_agent.hal.gpio_relay import GpioRelay
+try:
+    GpioRelay("buzzer", 17, active_low=True).set(on=False)
+except HardwareNotInstalledError as e:
+    assert "RPi.GPIO does not run here" in str(e) or "gpio17" in str(e), e
+""",
+    )
+
+
+def test_rpi_ws281x_takes_our_calls_and_its_refusal_does_not_crash_the_interpreter() -> None:
+    run(
+        "rpi_ws281x",
+        """
+import inspect
+from rpi_ws281x import PixelStrip
+from node_agent.hal.capabilities import Color
+from node_agent.hal.errors import HardwareNotInstalledError
+from node_agent.hal.ws281x_strip import Ws281xStrip
+inspect.signature(PixelStrip).bind(11, 18, brightness=64, channel=0)
+inspect.signature(PixelStrip.setPixelColorRGB).bind(None, 0, 1, 2, 3)
+inspect.signature(PixelStrip.show).bind(None)
+strip = Ws281xStrip(count=11, pin=18, brightness=64)
+for _ in range(2):
+    try:
+        strip.show([Color(1, 2, 3)])
+    except HardwareNotInstalledError as e:
+        assert "ws2811_init failed" in str(e), e
+strip.close()
+""",
+    )
+
+
+def test_adafruit_dht_decodes_pulses_and_its_errors_are_told_apart() -> None:
+    run(
+        "adafruit_dht",
+        """
+import array, sys, types
+sys.modules["board"] = types.SimpleNamespace(D4="the pin D4")
+import adafruit_dht
+from node_agent.hal import dht22_wire
+from node_agent.hal.capabilities import Climate
+from node_agent.hal.errors import BadDeviceDataError, DeviceUnavailableError
+
+def pulses(data):
+    bits = [byte >> shift & 1 for byte in data for shift in range(7, -1, -1)]
+    return array.array("H", [80] + [us for bit in bits for us in (50, 70 if bit else 26)])
+
+def answer(data):
+    adafruit_dht.DHTBase._get_pulses_bitbang = lambda self: array.array("H", data)
+
+def error():
+    try:
+        dht22_wire.read_wire(4)
+    except (BadDeviceDataError, DeviceUnavailableError) as e:
+        return type(e)
+
+# The datasheet's example: 65.2 %RH, -10.1 degC. The library drops the first pulse of 81.
+answer(pulses(b"\\x02\\x8c\\x80\\x65\\x73")[1:])
+assert dht22_wire.read_wire(4) == Climate(-10.1, 65.2)
+answer([])
+assert error() is DeviceUnavailableError
+answer(pulses(b"\\x02\\x8c\\x80\\x65\\x74")[1:])
+assert error() is BadDeviceDataError
+answer([50] * 40)
+assert error() is BadDeviceDataError
+# One that failed before must not repeat what it never read.
+answer(pulses(b"\\x01\\xf4\\x00\\xd7\\xcc")[1:])
+assert dht22_wire.read_wire(4) == Climate(21.5, 50.0)
+""",
+    )
+
+
+def test_spidev_names_the_device_file_that_is_missing() -> None:
+    run(
+        "spidev",
+        """
+import spidev
+from node_agent.hal.errors import HardwareNotInstalledError
+from node_agent.hal.spi_bus import SpiBus
+for name in ("open", "xfer2", "close", "max_speed_hz", "mode"):
+    assert hasattr(spidev.SpiDev, name)
+try:
+    SpiBus("31.7").transfer(b"x")
+except HardwareNotInstalledError as e:
+    assert "/dev/spidev31.7: No such file or directory" in str(e), e
+else:
+    raise SystemExit("expected an error")
+""",
+    )
+
+
+def test_pyserial_talks_through_a_pseudo_terminal() -> None:
+    run(
+        "serial",
+        """
+import os, tty
+from node_agent.hal.errors import (
+    BadDeviceDataError, DeviceUnavailableError, HardwareNotInstalledError,
+)
+from node_agent.hal.serial_port import SerialPort
+far, near = os.openpty()
+tty.setraw(far)
+port = SerialPort(os.ttyname(near))
+assert port.read(10) == b""
+os.write(far, b"$GPGGA,1")
+assert port.read(4) == b"$GPG"
+assert port.read(100) == b"GA,1"
+assert port.write(b"hello") == 5
+assert os.read(far, 100) == b"hello"
+port.set_baud(38400)
+for rate in (-1, 0):
+    try:
+        port.set_baud(rate)
+    except BadDeviceDataError:
+        pass
+os.close(near)
+os.close(far)
+try:
+    port.read(1)
+except DeviceUnavailableError as e:
+    assert "/dev/pts/" in str(e)
+port.close()
+try:
+    SerialPort("/dev/no-such-port").read(1)
+except HardwareNotInstalledError as e:
+    assert "/dev/no-such-port" in str(e)
+else:
+    raise SystemExit("expected an error")
+""",
+    )

@@ -1,0 +1,97 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from node_agent.hal import system
+
+MEMINFO = """MemTotal:         946564 kB
+MemFree:          512000 kB
+MemAvailable:     704900 kB
+HugePages_Total:       0
+"""
+
+
+def put(root: Path, name: str, text: str) -> None:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def put_zone(root: Path, number: int, kind: str, temp: str) -> None:
+    zone = f"sys/class/thermal/thermal_zone{number}"
+    put(root, f"{zone}/type", f"{kind}\n")
+    put(root, f"{zone}/temp", temp)
+
+
+def put_stat(root: Path, ticks: str) -> None:
+    put(root, "proc/stat", f"cpu  {ticks}\ncpu0 {ticks}\nintr 1\n")
+
+
+def test_the_cpus_zone_is_preferred_to_others(tmp_path: Path) -> None:
+    put_zone(tmp_path, 0, "iwlwifi_1", "41000\n")
+    put_zone(tmp_path, 1, "cpu-thermal", "52616\n")
+    assert system.cpu_temperature_c(tmp_path) == 52.616
+
+
+def test_below_zero_is_a_temperature_too(tmp_path: Path) -> None:
+    put_zone(tmp_path, 0, "cpu-thermal", "-4500\n")
+    assert system.cpu_temperature_c(tmp_path) == -4.5
+
+
+def test_a_machine_without_a_thermometer_has_no_temperature(tmp_path: Path) -> None:
+    assert system.cpu_temperature_c(tmp_path) is None
+
+
+def test_a_zone_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
+    put_zone(tmp_path, 0, "cpu-thermal", "")
+    (tmp_path / "sys/class/thermal/thermal_zone1").mkdir()
+    assert system.cpu_temperature_c(tmp_path) is None
+    put_zone(tmp_path, 2, "acpitz", "30000\n")
+    assert system.cpu_temperature_c(tmp_path) == 30.0
+
+
+def test_used_memory_is_what_is_not_available(tmp_path: Path) -> None:
+    put(tmp_path, "proc/meminfo", MEMINFO)
+    assert system.memory_mb(tmp_path) == (236, 924)
+
+
+def test_uptime_boot_id_and_resident_memory_are_read(tmp_path: Path) -> None:
+    put(tmp_path, "proc/uptime", "1563.27 3009.38\n")
+    put(tmp_path, "proc/sys/kernel/random/boot_id", "2a797a62-58c4-4164-8d70-56cb9ec42116\n")
+    put(tmp_path, "proc/self/statm", "7650 4340 406 5 0 123 0\n")
+    assert system.uptime_s(tmp_path) == 1563.27
+    assert system.boot_id(tmp_path) == "2a797a62-58c4-4164-8d70-56cb9ec42116"
+    expected_mb = 4340 * os.sysconf("SC_PAGE_SIZE") / 1024 / 1024
+    assert system.rss_mb(tmp_path) == pytest.approx(expected_mb)
+
+
+def test_cpu_usage_is_that_of_the_interval_since_it_was_last_asked(tmp_path: Path) -> None:
+    put_stat(tmp_path, "100 0 100 700 100 0 0 0 0 0")
+    usage = system.CpuUsage(tmp_path)
+    put_stat(tmp_path, "125 0 105 760 110 0 0 0 0 0")
+    assert usage.percent() == pytest.approx(30.0)
+    put_stat(tmp_path, "125 0 105 860 110 0 0 0 0 0")
+    assert usage.percent() == 0.0
+
+
+def test_guest_time_is_not_counted_twice(tmp_path: Path) -> None:
+    put_stat(tmp_path, "0 0 0 0 0 0 0 0 0 0")
+    usage = system.CpuUsage(tmp_path)
+    put_stat(tmp_path, "50 0 0 50 0 0 0 0 50 0")
+    assert usage.percent() == 50.0
+
+
+def test_cpu_usage_is_unknown_where_no_time_has_passed(tmp_path: Path) -> None:
+    put_stat(tmp_path, "100 0 100 700 100 0 0 0 0 0")
+    assert system.CpuUsage(tmp_path).percent() is None
+
+
+def test_this_machine_answers() -> None:
+    used_mb, total_mb = system.memory_mb()
+    assert 0 < used_mb < total_mb
+    assert system.uptime_s() > 0
+    assert 5 < system.rss_mb() < 2000
+    assert len(system.boot_id()) == 36
+    usage = system.CpuUsage().percent()
+    assert usage is None or 0 <= usage <= 100
