@@ -13,13 +13,13 @@ from typing import Any
 from broker.errors import MisconfiguredError
 from broker.node import NodeBus, now_ms
 from broker.settings import Config
+from broker.storage import state_dir
 from broker.version import VERSION
 from node_agent.hal import system
 from node_agent.hal.board import open_hardware
 from node_agent.hal.capabilities import Hardware
 from node_agent.plugin_state import PluginStore
 from node_agent.schedule import next_due
-from node_agent.storage import state_dir
 from pizero_native import own_health
 from pizero_native.air import AirSensor
 from pizero_native.pings import Pings

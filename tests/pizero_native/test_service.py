@@ -1,4 +1,3 @@
-import signal
 import subprocess
 import sys
 import time
@@ -9,72 +8,68 @@ from pathlib import Path
 import httpx
 import pytest
 
-from broker.messages import Heartbeat, Log, Message, Reading, Status
-from broker.topics import Kind, Topic
-from tests.pizero_native.conftest import (
-    WAIT_S,
-    Listener,
-    Service,
-    embedded_broker,
-    free_port,
-)
+from broker.messages import Heartbeat, Log, Reading, Status
+from tests.pizero_native.conftest import PiZero
+from tests.support import WAIT_S, Listener, Said, embedded_broker, free_port
+
+BME680 = "harvester/pizero/readings/bme680-0x76"
 
 
-def is_reading(sensor_id: str) -> Callable[[Topic, Message], bool]:
-    return lambda topic, _: (topic.kind, topic.name) == (Kind.READING, sensor_id)
+def logs(text: str) -> Callable[[Said], bool]:
+    return lambda said: isinstance(said.message, Log) and text in said.message.message
 
 
-def says(text: str) -> Callable[[Topic, Message], bool]:
-    return lambda _, message: isinstance(message, Log) and text in message.message
+def reading(listener: Listener, sensor_id: str) -> Reading:
+    message = listener.wait_topic(f"harvester/pizero/readings/{sensor_id}").message
+    assert isinstance(message, Reading)
+    return message
 
 
 @pytest.fixture(scope="module")
-def service(listener: Listener, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with Service(tmp_path_factory.mktemp("state"), listener.port) as started:
-        listener.wait_for(lambda topic, _: topic.kind is Kind.HEARTBEAT)
+def service(
+    listener: Listener, port: int, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PiZero]:
+    with PiZero(tmp_path_factory.mktemp("state"), port) as started:
+        listener.wait_topic("harvester/pizero/heartbeat")
         yield started
 
 
-def test_the_air_is_reported(service: Service, listener: Listener) -> None:
-    reading = listener.wait_for(is_reading("bme680-0x76"))
-    assert isinstance(reading, Reading)
-    assert 15 < reading.data["temperature"] < 30
-    assert 900 < reading.data["pressure"] < 1100
-    assert reading.data["iaq_accuracy"] == 0
-    assert "iaq_score" not in reading.data  # there is none in burn-in
+def test_the_air_is_reported(service: PiZero, listener: Listener) -> None:
+    data = reading(listener, "bme680-0x76").data
+    assert 15 < data["temperature"] < 30
+    assert 900 < data["pressure"] < 1100
+    assert data["iaq_accuracy"] == 0
+    assert "iaq_score" not in data  # there is none in burn-in
 
 
-def test_own_health_is_this_machines(service: Service, listener: Listener) -> None:
-    reading = listener.wait_for(is_reading("pizero-monitor"))
-    assert isinstance(reading, Reading)
+def test_own_health_is_this_machines(service: PiZero, listener: Listener) -> None:
+    data = reading(listener, "pizero-monitor").data
     fields = {"cpu_temp", "cpu_usage", "memory_used_mb", "memory_total_mb", "uptime_seconds"}
-    assert {"memory_used_mb", "memory_total_mb", "uptime_seconds"} <= reading.data.keys() <= fields
+    assert {"memory_used_mb", "memory_total_mb", "uptime_seconds"} <= data.keys() <= fields
     uptime_s = float(Path("/proc/uptime").read_text().split()[0])
-    assert abs(uptime_s - reading.data["uptime_seconds"]) < 60
+    assert abs(uptime_s - data["uptime_seconds"]) < 60
 
 
-def test_a_host_that_answers_is_up(service: Service, listener: Listener) -> None:
-    reading = listener.wait_for(is_reading("ping-here"))
-    assert isinstance(reading, Reading)
-    assert reading.data["host"] == "127.0.0.1"
-    assert reading.data["up"] is True
-    assert 0 < reading.data["rtt_ms"] < 1000
+def test_a_host_that_answers_is_up(service: PiZero, listener: Listener) -> None:
+    data = reading(listener, "ping-here").data
+    assert (data["host"], data["up"]) == ("127.0.0.1", True)
+    assert 0 < data["rtt_ms"] < 1000
 
 
-def test_the_node_is_present(service: Service, listener: Listener) -> None:
-    status = listener.wait_for(lambda topic, _: topic.kind is Kind.STATUS)
+def test_the_node_is_present(service: PiZero, listener: Listener) -> None:
+    status = listener.wait_topic("harvester/pizero/status").message
     assert isinstance(status, Status)
     assert (status.state, status.role) == ("online", "spoke")
 
 
-def test_less_than_45_mb_are_resident(service: Service, listener: Listener) -> None:
-    beat = listener.wait_for(lambda _, m: isinstance(m, Heartbeat) and m.seq >= 2)
-    assert isinstance(beat, Heartbeat)
-    assert beat.rss_mb < 45
+def test_less_than_45_mb_are_resident(service: PiZero, listener: Listener) -> None:
+    said = listener.wait_for(lambda s: isinstance(s.message, Heartbeat) and s.message.seq >= 2)
+    assert isinstance(said.message, Heartbeat)
+    assert said.message.rss_mb < 45
 
 
-def test_health_over_http(service: Service) -> None:
-    answer = httpx.get(f"http://127.0.0.1:{service.web_port}/health")
+def test_health_over_http(service: PiZero) -> None:
+    answer = httpx.get(f"{service.web}/health")
     assert answer.status_code == 200
     health = answer.json()
     assert (health["status"], health["node"]) == ("ok", "pizero")
@@ -82,22 +77,28 @@ def test_health_over_http(service: Service) -> None:
     assert health["faults"] == {}
 
 
-def test_logs_over_http(service: Service) -> None:
-    answer = httpx.get(f"http://127.0.0.1:{service.web_port}/api/logs?limit=1")
-    [line] = answer.json()["logs"]
+def test_logs_over_http(service: PiZero) -> None:
+    [line] = httpx.get(f"{service.web}/api/logs?limit=1").json()["logs"]
     assert line.keys() == {"timestamp_ms", "level", "source", "message"}
 
 
-def test_sigterm_ends_it_cleanly(tmp_path: Path) -> None:
-    port = free_port()
-    with embedded_broker(port), Listener(port) as listener, Service(tmp_path, port) as service:
-        listener.wait_for(is_reading("bme680-0x76"))
+def test_sigterm_ends_it_cleanly(tmp_path: Path, port: int) -> None:
+    with (
+        Listener(port) as listener,
+        PiZero(tmp_path, port, cluster__node_id="leaver") as service,
+    ):
+        listener.wait_topic("harvester/leaver/readings/bme680-0x76")
         asked_s = time.monotonic()
-        service.process.send_signal(signal.SIGTERM)
-        assert service.process.wait(WAIT_S) == 0
+        assert service.stop() == 0
         assert time.monotonic() - asked_s < 3
-        listener.wait_for(lambda _, m: isinstance(m, Status) and m.state == "offline")
-        assert "Traceback" not in service.log.read_text()
+        assert "Traceback" not in service.output()
+        listener.wait_for(
+            lambda said: (
+                said.topic.node == "leaver"
+                and isinstance(said.message, Status)
+                and said.message.state == "offline"
+            )
+        )
 
 
 def test_a_fault_is_said_when_it_begins_and_when_it_ends(tmp_path: Path) -> None:
@@ -109,38 +110,46 @@ def test_a_fault_is_said_when_it_begins_and_when_it_ends(tmp_path: Path) -> None
     with (
         embedded_broker(port),
         Listener(port) as listener,
-        Service(tmp_path, port, f"hardware.scenario={scenario}") as service,
+        PiZero(tmp_path, port, hardware__scenario=scenario) as service,
     ):
-        listener.wait_for(says("bme680-0x76: fault: "))
-        health = httpx.get(f"http://127.0.0.1:{service.web_port}/health").json()
+        listener.wait_for(logs("bme680-0x76: fault: "))
+        health = httpx.get(f"{service.web}/health").json()
         assert health["status"] == "degraded"
         assert list(health["faults"]) == ["bme680-0x76"]
-        listener.wait_for(says("bme680-0x76: works again after "))
-        told = [m for _, m in listener.said if isinstance(m, Log) and "bme680-0x76" in m.message]
+        listener.wait_for(logs("bme680-0x76: works again after "))
+        told = [said for said in listener.said if logs("bme680-0x76")(said)]
         assert len(told) == 2
-        before = len(listener.said)
-        listener.wait_for(
-            lambda topic, m: (
-                is_reading("bme680-0x76")(topic, m) and (topic, m) in listener.said[before:]
-            )
-        )
+        listener.wait_topic(BME680, after=len(listener.said))
 
 
 def test_a_hub_that_comes_later_is_found(tmp_path: Path) -> None:
     port = free_port()
-    with Service(tmp_path, port) as service:
-        url = f"http://127.0.0.1:{service.web_port}/health"
-        transport = httpx.HTTPTransport(retries=5)
-        with httpx.Client(transport=transport) as client:
-            assert client.get(url).json()["broker_connected"] is False
+    service = PiZero(tmp_path, port)
+    with service, httpx.Client(transport=httpx.HTTPTransport(retries=5)) as client:
+        assert client.get(f"{service.web}/health").json()["broker_connected"] is False
         with embedded_broker(port), Listener(port) as listener:
-            listener.wait_for(is_reading("bme680-0x76"))
+            listener.wait_topic(BME680)
+            assert service.stop() == 0
 
 
 def test_a_wrong_scenario_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
-    with Service(tmp_path, free_port(), "hardware.scenario=/no/such/file.toml") as service:
+    with PiZero(tmp_path, free_port(), hardware__scenario="/no/such/file.toml") as service:
         assert service.process.wait(WAIT_S) == 2
-        assert service.log.read_text().count("/no/such/file.toml") == 1
+        assert service.output().count("/no/such/file.toml") == 1
+
+
+def test_a_bus_that_is_not_there_is_exit_code_2_and_says_what_to_do(tmp_path: Path) -> None:
+    with PiZero(
+        tmp_path,
+        free_port(),
+        simulate=False,
+        hardware__driver="raspberry-pi",
+        hardware__i2c_bus=31,
+    ) as service:
+        assert service.process.wait(WAIT_S) == 2
+        said = service.output()
+    assert "raspi-config" in said
+    assert "Traceback" not in said
 
 
 def test_nothing_heavy_is_imported() -> None:

@@ -11,7 +11,7 @@ from broker.settings import Web as WebSettings
 from pizero_native import web
 from pizero_native.recent_log import RecentLog
 from pizero_native.web import Web
-from tests.pizero_native.conftest import HOST, WAIT_S, free_port
+from tests.support import HOST, WAIT_S, free_port
 
 
 @pytest.fixture(scope="module")

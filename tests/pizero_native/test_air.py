@@ -1,0 +1,101 @@
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from broker.config_file import load
+from node_agent.hal.board import open_hardware
+from node_agent.plugin_state import PluginStore
+from pizero_native import saved_air
+from pizero_native.air import AirSensor
+from pizero_native.saved_air import SavedAirQuality
+
+GAS_OHM = 80_000.0
+
+
+@contextmanager
+def sensor(tmp_path: Path, scenario: str) -> Iterator[AirSensor]:
+    file = tmp_path / "scenario.toml"
+    file.write_text(scenario)
+    config = load(
+        Path("config/pizero.toml"), ["hardware.driver=simulated", f"hardware.scenario={file}"]
+    )
+    with closing(open_hardware(config)) as hardware:
+        yield AirSensor(hardware, "0x76", PluginStore(tmp_path / "state.json"))
+
+
+def test_the_air_is_what_the_chip_feels(tmp_path: Path) -> None:
+    air = "[air]\ntemperature_c = 21.5\nhumidity_pct = 45.0\npressure_hpa = 1000.0\ngas_kohm = 80.0"
+    with sensor(tmp_path, air) as chip:
+        data = chip.sample()
+    assert data is not None
+    assert data["temperature"] == pytest.approx(21.5, abs=0.05)
+    assert data["humidity"] == pytest.approx(45.0, abs=0.2)
+    assert data["pressure"] == pytest.approx(1000.0, abs=0.2)
+    assert data["gas_resistance"] == pytest.approx(80.0, rel=0.01)
+    assert data["iaq_accuracy"] == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ('kind = "no-answer"', "0x76"),
+        ('kind = "wrong-id"', "chip id is 0x60"),
+        ('kind = "stuck-data"\nbyte = 0', "chip id is 0x00"),
+        ('kind = "stuck-data"\nbyte = 255', "chip id is 0xff"),
+    ],
+)
+def test_a_chip_that_fails_is_a_fault_and_never_a_number(
+    tmp_path: Path, fault: str, reason: str
+) -> None:
+    with sensor(tmp_path, f'[[faults]]\ndevice = "bme680-0x76"\n{fault}\n') as chip:
+        assert chip.sample() is None
+        assert reason in chip.fault.reason
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now_s = 1000.0
+        fake = SimpleNamespace(monotonic=lambda: self.now_s)
+        monkeypatch.setattr(saved_air, "time", fake)
+
+
+def burnt_in(store: PluginStore, clock: Clock) -> SavedAirQuality:
+    quality = SavedAirQuality(store, "bme680-0x76")
+    for _ in range(70):
+        quality.update(GAS_OHM, 40.0)
+        clock.now_s += 1
+    return quality
+
+
+def test_the_baseline_outlives_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    file = tmp_path / "state.json"
+    burnt_in(PluginStore(file), clock).save()
+    again = SavedAirQuality(PluginStore(file), "bme680-0x76").update(GAS_OHM / 2, 40.0)
+    assert again.accuracy >= 1
+    assert again.score == pytest.approx(188, abs=2)
+
+
+def test_a_baseline_in_burn_in_is_not_kept(tmp_path: Path) -> None:
+    quality = SavedAirQuality(PluginStore(tmp_path / "state.json"), "bme680-0x76")
+    quality.update(GAS_OHM, 40.0)
+    quality.save()
+    assert not (tmp_path / "state.json").exists()
+
+
+def test_a_disk_that_refuses_is_logged_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock(monkeypatch)
+    (tmp_path / "file").touch()
+    quality = burnt_in(PluginStore(tmp_path / "file" / "state.json"), clock)
+    caplog.clear()
+    for _ in range(3):
+        quality.save()
+    assert len([r for r in caplog.records if "saving the baseline: fault" in r.getMessage()]) <= 1
+    assert quality.update(GAS_OHM, 40.0).score is not None

@@ -1,0 +1,51 @@
+"""The units start programs that exist, with options that they take."""
+
+import configparser
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+UNITS = sorted((ROOT / "deploy").glob("*.service"))
+SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+
+
+def service_of(unit: Path) -> configparser.SectionProxy:
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read(unit)
+    return parser["Service"]
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_a_unit_starts_a_program_of_ours_on_a_shipped_file(unit: Path) -> None:
+    program, *arguments = shlex.split(service_of(unit)["ExecStart"].replace("%i", "spoke"))
+    module = SCRIPTS[Path(program).name].partition(":")[0]
+    config = ROOT / "config" / Path(arguments[arguments.index("--config") + 1]).name
+    arguments[arguments.index("--config") + 1] = str(config)
+    subprocess.run([sys.executable, "-m", module, *arguments, "--check"], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_a_wrong_configuration_is_not_tried_again(unit: Path) -> None:
+    service = service_of(unit)
+    assert service["Restart"] == "always"
+    assert service["RestartPreventExitStatus"] == "2"
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_systemd_understands_a_unit(unit: Path, tmp_path: Path) -> None:
+    # The programs are not where the unit expects them: that is all systemd may find wrong.
+    copy = tmp_path / unit.name
+    copy.write_text(unit.read_text().replace("/opt/harvester/.venv/bin/", "/usr/bin/env "))
+    named = tmp_path / unit.name.replace("@", "@spoke")
+    done = subprocess.run(
+        ["systemd-analyze", "verify", named], capture_output=True, text=True, check=False
+    )
+    assert [line for line in done.stderr.splitlines() if "harvester" in line] == []
