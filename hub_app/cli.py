@@ -54,3 +54,7 @@ def _cache_dir(config: Config) -> Path:
         return Path(service) / "components"
     user = os.environ.get("XDG_CACHE_HOME")
     return (Path(user) if user else Path.home() / ".cache") / "harvester" / "components"
+
+
+if __name__ == "__main__":
+    main()

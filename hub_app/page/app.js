@@ -255,9 +255,11 @@ function findPlaces() {
   document.querySelectorAll("time[data-ms]").forEach((at) => setText(at, clock(Number(at.dataset.ms))));
 }
 
+// Returns whether everything had a place.
 function showAll() {
-  latest.forEach(show);
+  const placed = [...latest.values()].map(show).every(Boolean);
   fillLogs();
+  return placed && [...logs.keys()].every((node) => elementsOf("log", "[data-log]", node).length);
 }
 
 let swapTimer = 0;
@@ -269,6 +271,7 @@ function swapSoon() {
 }
 
 async function swap() {
+  let again = false;
   try {
     const answer = await fetch("/");
     if (!answer.ok) return;
@@ -277,12 +280,14 @@ async function swap() {
     document.querySelector("main").replaceWith(document.adoptNode(fresh.querySelector("main")));
     open.forEach((id) => id && document.getElementById(id)?.setAttribute("open", ""));
     findPlaces();
-    showAll();
+    // What came while the new page was on its way may need yet another one.
+    again = !showAll();
   } catch {
     // The hub is away; its snapshot asks for the swap again.
   } finally {
     swappedMs = performance.now();
     swapTimer = 0;
+    if (again) swapSoon();
   }
 }
 
@@ -328,10 +333,8 @@ function onSnapshot(event) {
   logs.clear();
   entries.forEach((entry) => latest.set(entry.topic, entry));
   lines.forEach((line) => logs.set(line.node, [...(logs.get(line.node) ?? []), line]));
-  const placed = entries.map(show).every(Boolean);
-  fillLogs();
   light("live", "live");
-  if (!placed) swapSoon();
+  if (!showAll()) swapSoon();
 }
 
 function onUpdate(event) {

@@ -1,0 +1,108 @@
+"""The hub as a process on free ports, a node beside it, and a browser that looks at its page."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service as Driver
+
+from broker.messages import Message, encode
+from broker.topics import Topic
+from tests.support import (
+    HOST,
+    WAIT_S,
+    Listener,
+    Service,
+    free_port,
+    program,
+    settings,
+    wait_until_listening,
+)
+
+BROWSER_FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+    "--no-first-run",
+    "--window-size=1280,900",
+)
+
+
+class HubProcess:
+    """A running hub: its address, and a client on its bus that speaks for any node."""
+
+    def __init__(self, service: Service, web_port: int, bus: Listener) -> None:
+        self.service = service
+        self.web_port = web_port
+        self.url = f"http://{HOST}:{web_port}"
+        self.bus = bus
+        self.http = httpx.Client(base_url=self.url, timeout=10, trust_env=False)
+
+    def say(self, topic: Topic, message: Message) -> None:
+        """Publish as a node does, and wait until the hub's broker has passed it on."""
+        before = len(self.bus.said)
+        self.bus.publish(topic, encode(message))
+        self.bus.wait_topic(str(topic), after=before)
+
+
+@contextmanager
+def running_hub(directory: Path) -> Iterator[HubProcess]:
+    """Run a hub that embeds its broker. Its dashboard plugin is a stand-in file."""
+    wasm = directory / "dashboard" / "dashboard.wasm"
+    wasm.parent.mkdir()
+    wasm.write_bytes(b"")
+    web_port, mqtt_port = free_port(), free_port()
+    arguments = settings(
+        cluster__role="hub",
+        cluster__node_id="revpi",
+        web__listen=HOST,
+        web__port=web_port,
+        broker__listen=HOST,
+        broker__port=mqtt_port,
+        plugins__directory=directory,
+    )
+    config = directory / "hub.toml"
+    config.write_text("")
+    with ExitStack() as stack:
+        service = stack.enter_context(
+            Service(
+                "tests.hub_app.hub_process",
+                ["--config", str(config), *arguments],
+                directory / "hub.log",
+            )
+        )
+        wait_until_listening(web_port)
+        # The port is taken before the broker starts; an answer comes when both are up.
+        httpx.get(f"http://{HOST}:{web_port}/health", timeout=WAIT_S, trust_env=False)
+        bus = stack.enter_context(Listener(mqtt_port))
+        hub = HubProcess(service, web_port, bus)
+        stack.callback(hub.http.close)
+        yield hub
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    """One hub for the tests of a module; each test speaks for a node of its own."""
+    with running_hub(tmp_path_factory.mktemp("hub")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = program("chromium")
+    for flag in (*BROWSER_FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Driver(program("chromedriver")))
+    try:
+        yield driver
+    finally:
+        driver.quit()

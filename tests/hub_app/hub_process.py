@@ -1,0 +1,36 @@
+"""The hub as a process, with the dashboard's own modules in place of their compiled component."""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from broker import command_line
+from broker.errors import MisconfiguredError
+from hub_app import server
+from tests.hub_app.pages import render
+
+
+class PlainRenderer:
+    """Renders as the component does, without a sandbox."""
+
+    def render(self, text: str) -> str:
+        return render(text)
+
+
+@contextlib.contextmanager
+def open_plain(_wasm: Path) -> Iterator[PlainRenderer]:
+    yield PlainRenderer()
+
+
+def main() -> None:
+    config = command_line.load(command_line.parser("hub", "").parse_args(), "hub")
+    try:
+        asyncio.run(server.run(config, open_plain))
+    except MisconfiguredError as e:
+        sys.exit(str(e))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,12 @@
+"""The dashboard plugin's modules under CPython, found where the component finds them."""
+
+import sys
+
+from tests.support import PROJECT
+
+sys.path.insert(0, str(PROJECT / "plugins" / "dashboard"))
+
+from dashboard import fields, markup
+from dashboard.document import render
+
+__all__ = ["fields", "markup", "render"]

@@ -1,0 +1,107 @@
+import asyncio
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from broker.messages import Log
+from broker.topics import Kind
+from hub_app import fanout
+from hub_app.fanout import Client, Fanout, TooManyClientsError
+from hub_app.state import Change, Snapshot
+from tests.hub_app.samples import NOW_MS, log
+
+
+def change(topic: str, value: object, kind: Kind = Kind.READING) -> Change:
+    return Change(topic, kind, "pi4", "", value)
+
+
+def events(chunk: bytes) -> Iterator[tuple[int, str, dict[str, object]]]:
+    for block in chunk.decode().split("\n\n")[:-1]:
+        fields = dict(line.split(": ", 1) for line in block.split("\n"))
+        yield int(fields["id"]), fields["event"], msgspec.json.decode(fields["data"])
+
+
+def taken(client: Client) -> list[tuple[int, object]]:
+    chunk = asyncio.run(asyncio.wait_for(client.take(), 1))
+    return [(number, data["value"]) for number, _, data in events(chunk)]
+
+
+def test_every_change_reaches_every_browser_under_one_number() -> None:
+    fan = Fanout()
+    clients = [fan.join(), fan.join()]
+    fan.send([change("a", 1), change("b", 2)], NOW_MS)
+    assert [taken(client) for client in clients] == [[(1, 1), (2, 2)]] * 2
+
+
+def test_an_event_is_encoded_once_for_all_browsers(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = []
+    monkeypatch.setattr(fanout, "_event", lambda *parts: encoded.append(parts) or b"x")
+    fan = Fanout()
+    for _ in range(10):
+        fan.join()
+    fan.send([change("a", 1)], NOW_MS)
+    assert len(encoded) == 1
+
+
+def test_a_slow_browser_gets_the_newest_value_of_each_topic() -> None:
+    fan = Fanout()
+    client = fan.join()
+    for i in range(10_000):
+        fan.send([change("a", i), change("b", -i)], NOW_MS)
+    assert [value for _, value in taken(client)] == [9999, -9999]
+
+
+def test_the_last_event_sent_is_the_newest() -> None:
+    fan = Fanout()
+    client = fan.join()
+    fan.send([change("a", 1), change("b", 2), change("a", 3)], NOW_MS)
+    assert taken(client) == [(2, 2), (3, 3)]
+
+
+def test_a_slow_browser_gets_the_tail_of_the_log() -> None:
+    fan = Fanout()
+    client = fan.join()
+    for i in range(fanout.LOG_LINES_PER_CLIENT + 50):
+        fan.send([change("l", log(str(i)), Kind.LOG)], NOW_MS)
+    lines = [msgspec.convert(value, Log).message for _, value in taken(client)]
+    assert (len(lines), lines[0], lines[-1]) == (fanout.LOG_LINES_PER_CLIENT, "50", "249")
+
+
+def test_a_snapshot_carries_the_number_of_the_last_change() -> None:
+    fan = Fanout()
+    fan.send([change("a", 1)], NOW_MS)
+    (event,) = events(fan.snapshot_event(Snapshot(NOW_MS, [change("a", 1)], [])))
+    assert event[:2] == (1, "snapshot")
+
+
+def test_closing_ends_every_stream_now_and_later() -> None:
+    fan = Fanout()
+    client = fan.join()
+    fan.send([change("a", 1)], NOW_MS)
+    fan.close()
+    assert taken(client) == taken(fan.join()) == []
+
+
+def test_a_browser_that_left_costs_nothing() -> None:
+    fan = Fanout()
+    client = fan.join()
+    fan.leave(client)
+    fan.leave(client)
+    assert len(fan) == 0
+
+
+def test_more_browsers_than_the_bound_are_refused() -> None:
+    fan = Fanout()
+    for _ in range(fanout.MAX_CLIENTS):
+        fan.join()
+    with pytest.raises(TooManyClientsError):
+        fan.join()
+
+
+def test_line_breaks_in_a_value_stay_inside_one_event() -> None:
+    fan = Fanout()
+    client = fan.join()
+    fan.send([change("l", log("one\n\nevent: x\rtwo"), Kind.LOG)], NOW_MS)
+    ((_, value),) = taken(client)
+    assert msgspec.convert(value, Log).message == "one\n\nevent: x\rtwo"

@@ -1,0 +1,194 @@
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+import pytest
+
+from broker.messages import Buzzer, Result, encode
+from broker.topics import Kind, Topic
+from tests.hub_app.conftest import HubProcess
+from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
+from tests.support import WAIT_S
+
+
+def until(hub: HubProcess, path: str, wanted: str) -> None:
+    """Wait until an answer holds `wanted`: the hub may hear a message after its sender does."""
+    waiting = threading.Event()
+    for _ in range(int(WAIT_S / 0.02)):
+        if wanted in hub.http.get(path).text:
+            return
+        waiting.wait(0.02)
+    pytest.fail(f"{path} never told {wanted}")
+
+
+@contextmanager
+def buzzer_node(hub: HubProcess, node: str, error: str = "") -> Iterator[None]:
+    """Answer one buzzer command as a node does."""
+    hub.say(Topic(node, Kind.BUZZER), Buzzer(sounding=False, pattern=""))
+    until(hub, "/api/nodes", f'"{node}"')
+    before = len(hub.bus.said)
+
+    def answer() -> None:
+        said = hub.bus.wait_topic(f"harvester/{node}/buzzer/cmd", after=before)
+        command = msgspec.json.decode(said.payload)
+        result = Result(command["id"], ok=not error, error=error, finished_ms=NOW_MS)
+        hub.bus.publish(Topic(node, Kind.RESULT, "buzzer"), encode(result))
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    yield
+    thread.join(WAIT_S)
+
+
+def test_readings_tell_sensor_time_and_data(hub: HubProcess) -> None:
+    hub.say(*reading(node="r1", temperature=21.5))
+    until(hub, "/api/readings", "r1:dht22-gpio4")
+    answer = hub.http.get("/api/readings").json()
+    assert {
+        "sensor_id": "r1:dht22-gpio4",
+        "timestamp_ms": NOW_MS,
+        "data": {"temperature": 21.5},
+    } in answer["readings"]
+    assert answer["last_update"] > NOW_MS
+
+
+def test_nodes_tell_presence_status_and_heartbeat(hub: HubProcess) -> None:
+    hub.say(Topic("n1", Kind.STATUS), status())
+    hub.say(Topic("n1", Kind.HEARTBEAT), heartbeat())
+    until(hub, "/api/nodes", '"rss_mb":42.0')
+    nodes = {node["node"]: node for node in hub.http.get("/api/nodes").json()["nodes"]}
+    assert nodes["n1"]["presence"] == "online"
+    assert nodes["n1"]["status"]["boot_id"] == "a"
+    assert nodes["n1"]["plugins"] == {}
+
+
+def test_logs_are_limited_and_newest_last(hub: HubProcess) -> None:
+    for i in range(5):
+        hub.say(Topic("l1", Kind.LOG), log(f"line {i}", NOW_MS + i))
+    until(hub, "/api/logs", "line 4")
+    lines = hub.http.get("/api/logs", params={"node": "l1", "limit": 2}).json()["logs"]
+    assert [line["message"] for line in lines] == ["line 3", "line 4"]
+    assert lines[0]["node"] == "l1"
+
+
+@pytest.mark.parametrize("limit", ["0", "501", "-1", "x", "1.5", "", "9" * 99, "\u0663"])
+def test_a_bad_limit_is_refused_with_what_is_allowed(hub: HubProcess, limit: str) -> None:
+    answer = hub.http.get("/api/logs", params={"limit": limit})
+    assert answer.status_code == 400
+    assert "expected a whole number, 1 to 500" in answer.json()["error"]
+
+
+def test_logs_of_an_unknown_node_are_refused(hub: HubProcess) -> None:
+    answer = hub.http.get("/api/logs", params={"node": "nobody"})
+    assert (answer.status_code, "nobody" in answer.json()["error"]) == (404, True)
+
+
+def test_health_tells_bus_version_and_clients(hub: HubProcess) -> None:
+    answer = hub.http.get("/health")
+    assert answer.status_code == 200
+    assert answer.json().items() >= {"ok": True, "bus_connected": True, "clients": 0}.items()
+
+
+def test_a_button_sounds_the_buzzer_and_hears_the_answer(hub: HubProcess) -> None:
+    with buzzer_node(hub, "b1"):
+        answer = hub.http.post("/api/buzzer", json={"node": "b1", "pattern": "beep3"})
+    assert (answer.status_code, answer.json()["ok"]) == (200, True)
+    assert answer.json()["node"] == "b1"
+
+
+def test_the_default_is_the_first_node_with_a_buzzer(hub: HubProcess) -> None:
+    with buzzer_node(hub, "b1"):
+        assert hub.http.post("/api/buzzer?action=long").json()["pattern"] == "long"
+    with buzzer_node(hub, "b1"):
+        assert hub.http.post("/api/buzzer/test").json()["pattern"] == "beep"
+
+
+def test_a_node_that_refuses_is_quoted(hub: HubProcess) -> None:
+    with buzzer_node(hub, "b2", error="the relay is stuck"):
+        answer = hub.http.post("/api/buzzer", json={"node": "b2", "pattern": "beep"})
+    assert (answer.status_code, answer.json()["error"]) == (502, "the relay is stuck")
+
+
+def test_a_node_that_does_not_answer_is_named(hub: HubProcess) -> None:
+    hub.say(Topic("mute", Kind.BUZZER), Buzzer(sounding=False, pattern=""))
+    until(hub, "/api/nodes", '"mute"')
+    answer = hub.http.post("/api/buzzer", json={"node": "mute", "pattern": "beep"})
+    assert answer.status_code == 504
+    assert answer.json()["error"] == "mute did not answer within 2 s"
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"pattern": "siren"}', 400),
+        (b"not json", 400),
+        (b"\xff", 400),
+        (b'{"pattern": "beep", "volume": 11}', 400),
+        (b'{"pattern": "beep", "node": "nobody"}', 404),
+        (b" " * 5000, 413),
+    ],
+)
+def test_a_bad_command_is_refused(hub: HubProcess, body: bytes, code: int) -> None:
+    answer = hub.http.post("/api/buzzer", content=body)
+    assert (answer.status_code, answer.json()["ok"]) == (code, False)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_another_sites_page_cannot_sound_the_buzzer(
+    hub: HubProcess, headers: dict[str, str]
+) -> None:
+    assert hub.http.post("/api/buzzer/test", headers=headers).status_code == 403
+
+
+def test_our_own_page_may_ask(hub: HubProcess) -> None:
+    headers = {"Origin": hub.url, "Sec-Fetch-Site": "same-origin"}
+    answer = hub.http.post("/api/buzzer?action=siren", headers=headers)
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/health", "/static/app.js", "/nowhere", "/api/logs?limit=x"]
+)
+def test_every_answer_forbids_inline_and_foreign_content(hub: HubProcess, path: str) -> None:
+    headers = hub.http.get(path).headers
+    assert "default-src 'none'; script-src 'self'" in headers["content-security-policy"]
+    assert "unsafe" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "access-control-allow-origin" not in headers
+
+
+def test_a_new_browser_gets_a_snapshot_first(hub: HubProcess) -> None:
+    hub.say(*reading(node="s1"))
+    until(hub, "/api/readings", "s1:dht22-gpio4")
+    with hub.http.stream("GET", "/events") as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        lines = stream.iter_lines()
+        head = [next(lines) for _ in range(3)]
+    assert head[0].startswith("id: ")
+    assert head[1] == "event: snapshot"
+    assert "s1:dht22-gpio4" in head[2]
+
+
+def test_an_update_follows_each_message(hub: HubProcess) -> None:
+    with hub.http.stream("GET", "/events") as stream:
+        lines = stream.iter_lines()
+        next(line for line in lines if line.startswith("data: "))
+        hub.say(*reading(node="u1", temperature=19.25))
+        update = next(line for line in lines if "u1/readings" in line)
+    assert msgspec.json.decode(update.removeprefix("data: "))["value"]["data"] == {
+        "temperature": 19.25
+    }
+
+
+def test_what_does_not_decode_is_counted(hub: HubProcess) -> None:
+    hub.bus.publish(Topic("bad", Kind.LEDS), b"\x00nonsense")
+    until(hub, "/health", '"harvester/bad/leds":1')

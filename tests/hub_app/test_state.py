@@ -1,0 +1,209 @@
+from broker.messages import Buzzer, Leds, PluginState
+from broker.topics import Kind, Topic
+from hub_app import api, state
+from hub_app.state import State
+from tests.hub_app.samples import INTERVAL_MS, NOW_MS, heartbeat, log, reading, status
+
+STATUS = Topic("pi4", Kind.STATUS)
+HEARTBEAT = Topic("pi4", Kind.HEARTBEAT)
+LOG = Topic("pi4", Kind.LOG)
+
+
+def presence(hub: State, node: str = "pi4") -> str:
+    return hub.watch(node).presence
+
+
+def shown(hub: State) -> dict[str, float]:
+    (entry,) = hub.of_kind(Kind.READING)
+    data: dict[str, float] = entry.value.data
+    return data
+
+
+def test_a_reading_is_a_change_of_its_topic_and_makes_its_node_known() -> None:
+    hub = State()
+    changes = hub.apply(*reading(), NOW_MS)
+    assert [change.kind for change in changes] == [Kind.STATUS, Kind.READING]
+    assert changes[1].topic == "harvester/pi4/readings/dht22-gpio4"
+    assert changes[1].value.sensor_id == "pi4:dht22-gpio4"
+    assert hub.last_update_ms == NOW_MS
+
+
+def test_an_older_reading_never_replaces_a_newer_one_of_its_stream() -> None:
+    hub = State()
+    hub.apply(*reading(NOW_MS, 2, temperature=22.0), NOW_MS)
+    assert hub.apply(*reading(NOW_MS - 2000, 1, temperature=20.0), NOW_MS) == []
+    assert shown(hub) == {"temperature": 22.0}
+    assert hub.outdated == 1
+
+
+def test_the_same_reading_twice_is_no_change() -> None:
+    hub = State()
+    hub.apply(*reading(), NOW_MS)
+    assert hub.apply(*reading(), NOW_MS + 1) == []
+
+
+def test_a_later_reading_counts_even_where_the_clock_was_set_back() -> None:
+    hub = State()
+    hub.apply(*reading(NOW_MS, 1, temperature=20.0), NOW_MS)
+    hub.apply(*reading(NOW_MS - 3_600_000, 2, temperature=22.0), NOW_MS)
+    assert shown(hub) == {"temperature": 22.0}
+
+
+def test_a_new_stream_replaces_the_old_one() -> None:
+    hub = State()
+    hub.apply(*reading(NOW_MS, 900), NOW_MS)
+    hub.apply(*reading(NOW_MS - 50, 1, stream="t", temperature=5.0), NOW_MS)
+    assert shown(hub) == {"temperature": 5.0}
+
+
+def test_a_silent_node_is_lost_after_three_cycles_without_a_last_will() -> None:
+    hub = State()
+    hub.apply(STATUS, status(), NOW_MS)
+    assert hub.sweep(NOW_MS + 3 * INTERVAL_MS) == []
+    (change,) = hub.sweep(NOW_MS + 3 * INTERVAL_MS + 1)
+    assert (change.topic, change.value.presence) == ("harvester/pi4/status", "lost")
+    assert hub.sweep(NOW_MS + 4 * INTERVAL_MS) == []
+
+
+def test_a_lost_node_that_is_heard_again_is_online() -> None:
+    hub = State()
+    hub.apply(STATUS, status(), NOW_MS)
+    hub.sweep(NOW_MS + 60_000)
+    changes = hub.apply(HEARTBEAT, heartbeat(), NOW_MS + 61_000)
+    assert [change.kind for change in changes] == [Kind.STATUS, Kind.HEARTBEAT]
+    assert presence(hub) == "online"
+
+
+def test_the_last_will_makes_a_node_offline_at_once() -> None:
+    hub = State()
+    hub.apply(STATUS, status(), NOW_MS)
+    (change,) = hub.apply(STATUS, status("offline"), NOW_MS + 10)
+    assert change.value.presence == "offline"
+
+
+def test_a_retained_reading_does_not_bring_an_offline_node_back() -> None:
+    hub = State()
+    hub.apply(STATUS, status("offline"), NOW_MS)
+    hub.apply(*reading(), NOW_MS + 1)
+    assert presence(hub) == "offline"
+
+
+def test_a_heartbeat_after_the_last_will_proves_that_the_will_was_late() -> None:
+    hub = State()
+    hub.apply(STATUS, status("offline"), NOW_MS)
+    hub.apply(HEARTBEAT, heartbeat(), NOW_MS + 1)
+    assert presence(hub) == "online"
+
+
+def test_the_will_of_a_replaced_process_is_ignored() -> None:
+    hub = State()
+    hub.apply(STATUS, status(boot_id="new", since_ms=NOW_MS), NOW_MS)
+    assert hub.apply(STATUS, status("offline", "old", NOW_MS - 9000), NOW_MS + 1) == []
+    assert presence(hub) == "online"
+
+
+def test_a_nodes_wrong_clock_does_not_make_its_readings_old() -> None:
+    hub = State()
+    hour_ms = 3_600_000
+    hub.apply(HEARTBEAT, heartbeat(NOW_MS - hour_ms), NOW_MS)
+    change = hub.apply(*reading(NOW_MS - hour_ms + 100), NOW_MS + 120)[0]
+    assert change.value.at_ms == NOW_MS + 100
+    assert change.value.timestamp_ms == NOW_MS - hour_ms + 100
+
+
+def test_a_reading_is_never_taken_in_the_future() -> None:
+    hub = State()
+    change = hub.apply(*reading(NOW_MS + 9_999_999), NOW_MS)[1]
+    assert change.value.at_ms == NOW_MS
+
+
+def test_a_reading_is_old_after_three_cycles_of_its_node_or_of_a_slower_sensor() -> None:
+    hub = State()
+    hub.apply(STATUS, status(), NOW_MS)
+    first = hub.apply(*reading(NOW_MS, 1), NOW_MS)[0]
+    second = hub.apply(*reading(NOW_MS + 10_000, 2), NOW_MS + 10_000)[-1]
+    assert first.value.stale_after_ms == 3 * INTERVAL_MS
+    assert second.value.stale_after_ms == 30_000
+
+
+def test_one_long_outage_does_not_make_a_sensor_a_slow_one() -> None:
+    hub = State()
+    hub.apply(STATUS, status(), NOW_MS)
+    for seq, at_ms in enumerate((0, 2000, 62_000)):
+        change = hub.apply(*reading(NOW_MS + at_ms, seq), NOW_MS + at_ms)[-1]
+    assert change.value.stale_after_ms == 3 * INTERVAL_MS
+
+
+def test_nodes_beyond_the_bound_are_refused_and_counted() -> None:
+    hub = State()
+    for i in range(state.MAX_NODES + 3):
+        hub.apply(Topic(f"n{i}", Kind.STATUS), status(), NOW_MS)
+    assert (len(hub.nodes), hub.refused) == (state.MAX_NODES, 3)
+
+
+def test_sensors_beyond_the_bound_are_refused_and_known_ones_still_taken() -> None:
+    hub = State()
+    for i in range(state.MAX_SENSORS + 2):
+        hub.apply(*reading(sensor=f"s{i}"), NOW_MS)
+    assert hub.refused == 2
+    assert hub.apply(*reading(NOW_MS + 1, 2, sensor="s0"), NOW_MS + 1)
+
+
+def test_a_reading_with_too_many_fields_is_refused() -> None:
+    hub = State()
+    assert hub.apply(*reading(**{f"f{i}": i for i in range(state.MAX_FIELDS + 1)}), NOW_MS) == []
+    assert hub.refused == 1
+
+
+def test_a_nodes_log_keeps_the_newest_lines() -> None:
+    hub = State()
+    for i in range(state.LOG_LINES_PER_NODE + 5):
+        hub.apply(LOG, log(str(i)), NOW_MS)
+    lines = [line.value.message for line in hub.logs("pi4", 1000)]
+    assert (len(lines), lines[0], lines[-1]) == (state.LOG_LINES_PER_NODE, "5", "504")
+    assert len(hub.snapshot(NOW_MS, 20).logs) == 20
+
+
+def test_logs_of_all_nodes_are_in_the_order_of_time() -> None:
+    hub = State()
+    hub.apply(LOG, log("late", NOW_MS + 2), NOW_MS)
+    hub.apply(Topic("revpi", Kind.LOG), log("early", NOW_MS + 1), NOW_MS)
+    assert [line.value.message for line in hub.logs(None, 10)] == ["early", "late"]
+
+
+def test_a_browser_with_every_change_holds_what_a_snapshot_says() -> None:
+    hub = State()
+    held: dict[str, object] = {}
+    steps = [
+        (STATUS, status()),
+        reading(NOW_MS, 1),
+        (HEARTBEAT, heartbeat()),
+        (Topic("pi4", Kind.LEDS), Leds(["#000000"])),
+        reading(NOW_MS + 2000, 2, temperature=23.0),
+        (Topic("pi4", Kind.PLUGIN, "dht22"), PluginState("running", "", NOW_MS, 0)),
+        (Topic("pi4", Kind.BUZZER), Buzzer(sounding=True, pattern="beep")),
+        (STATUS, status("offline")),
+    ]
+    for i, (topic, message) in enumerate(steps):
+        held.update({c.topic: c.value for c in hub.apply(topic, message, NOW_MS + i)})
+    held.update({c.topic: c.value for c in hub.sweep(NOW_MS + 99_000)})
+    assert held == {entry.topic: entry.value for entry in hub.snapshot(NOW_MS).entries}
+
+
+def test_the_shape_grows_with_new_topics_and_fields_only() -> None:
+    hub = State()
+    hub.apply(*reading(NOW_MS, 1), NOW_MS)
+    before = hub.shape
+    hub.apply(*reading(NOW_MS + 1, 2), NOW_MS)
+    assert hub.shape == before
+    hub.apply(*reading(NOW_MS + 2, 3, temperature=1.0, humidity=40.0), NOW_MS)
+    assert hub.shape == before + 1
+
+
+def test_the_default_buzzer_is_that_of_the_first_node_that_has_one() -> None:
+    hub = State()
+    assert api.default_buzzer_node(hub) is None
+    for node in ("revpi", "pi4"):
+        hub.apply(Topic(node, Kind.BUZZER), Buzzer(sounding=False, pattern=""), NOW_MS)
+    hub.apply(Topic("revpi", Kind.BUZZER), Buzzer(sounding=True, pattern="beep"), NOW_MS)
+    assert api.default_buzzer_node(hub) == "revpi"
