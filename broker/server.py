@@ -6,6 +6,7 @@ import logging
 from amqtt.broker import Broker
 from amqtt.contexts import BrokerConfig, ListenerConfig
 from amqtt.errors import AMQTTError, BrokerError
+from amqtt.session import Session
 
 from broker.errors import MisconfiguredError
 
@@ -15,6 +16,22 @@ _PLUGINS = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymou
 _STOP_S = 1.0
 # amqtt logs every connection, and each retry of a client that comes back, as warnings.
 _QUIET_LOGGERS = ("amqtt", "transitions")
+
+
+class _Broker(Broker):
+    """amqtt without its habit of sending every client what any client has subscribed to."""
+
+    async def _publish_retained_messages_for_subscription(
+        self, subscription: tuple[str, int], session: Session
+    ) -> None:
+        """Send retained messages for a filter, unless the client never asked for it.
+
+        amqtt calls this for all filters of all clients whenever one connects. A client that only
+        came to publish would get everything, and what it said would be lost while it is being sent.
+        """
+        topic_filter, _ = subscription
+        if any(owner is session for owner, _ in self._subscriptions.get(topic_filter, ())):
+            await super()._publish_retained_messages_for_subscription(subscription, session)
 
 
 class EmbeddedBroker:
@@ -32,7 +49,7 @@ class EmbeddedBroker:
         config = BrokerConfig(
             listeners={"default": ListenerConfig(bind=self._bind)}, plugins=dict(_PLUGINS)
         )
-        broker = Broker(config, asyncio.get_running_loop())
+        broker = _Broker(config, asyncio.get_running_loop())
         try:
             # amqtt logs the traceback of a port in use; one line with the key says more.
             logging.getLogger("amqtt").setLevel(logging.CRITICAL)
