@@ -6,7 +6,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from broker import command_line, config_file
+from broker import command_line, config_file, storage
 from broker.errors import MisconfiguredError
 from broker.settings import Config
 from hub_app import server
@@ -38,22 +38,11 @@ async def _run(config: Config) -> None:
         )
     renderer = partial(
         Renderer,
-        cache_dir=_cache_dir(config),
+        cache_dir=storage.cache_dir(config, os.environ),
         deadline_s=_RENDER_DEADLINE_S,
         memory_mb=_RENDER_MEMORY_MB,
     )
     await server.run(config, renderer)
-
-
-def _cache_dir(config: Config) -> Path:
-    """Return where compiled components are kept: the configured place, systemd's, or the user's."""
-    if config.storage.cache_dir:
-        return Path(config.storage.cache_dir)
-    service = os.environ.get("CACHE_DIRECTORY", "").split(":")[0]
-    if service:
-        return Path(service) / "components"
-    user = os.environ.get("XDG_CACHE_HOME")
-    return (Path(user) if user else Path.home() / ".cache") / "harvester" / "components"
 
 
 if __name__ == "__main__":
