@@ -38,9 +38,10 @@ BROWSER_FLAGS = (
 class HubProcess:
     """A running hub: its address, and a client on its bus that speaks for any node."""
 
-    def __init__(self, service: Service, web_port: int, bus: Listener) -> None:
+    def __init__(self, service: Service, web_port: int, mqtt_port: int, bus: Listener) -> None:
         self.service = service
         self.web_port = web_port
+        self.bus_address = (HOST, mqtt_port)
         self.url = f"http://{HOST}:{web_port}"
         self.bus = bus
         self.http = httpx.Client(base_url=self.url, timeout=10, trust_env=False)
@@ -82,7 +83,7 @@ def running_hub(directory: Path) -> Iterator[HubProcess]:
         # The port is taken before the broker starts; an answer comes when both are up.
         httpx.get(f"http://{HOST}:{web_port}/health", timeout=WAIT_S, trust_env=False)
         bus = stack.enter_context(Listener(mqtt_port))
-        hub = HubProcess(service, web_port, bus)
+        hub = HubProcess(service, web_port, mqtt_port, bus)
         stack.callback(hub.http.close)
         yield hub
 

@@ -11,7 +11,7 @@ from broker.topics import Kind, Topic
 from tests.hub_app.conftest import HubProcess
 from tests.hub_app.samples import heartbeat, log, reading, status
 from tests.hub_app.test_http import buzzer_node
-from tests.support import HOST, program
+from tests.support import program
 
 NASTY = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 
@@ -70,10 +70,10 @@ def test_a_field_that_appears_later_gets_its_place(hub: HubProcess, page: Page) 
 
 def test_mosquitto_pub_changes_the_page(hub: HubProcess, page: Page) -> None:
     topic, message = reading(node="w3", temperature=7.5)
-    port = hub.bus._client._address[1]
+    host, port = hub.bus_address
     subprocess.run(
         [
-            *(program("mosquitto_pub"), "-h", HOST, "-p", str(port)),
+            *(program("mosquitto_pub"), "-h", host, "-p", str(port)),
             *("-t", str(topic), "-m", encode(message).decode()),
         ],
         check=True,
