@@ -19,7 +19,27 @@ _QUIET_LOGGERS = ("amqtt", "transitions")
 
 
 class _Broker(Broker):
-    """amqtt without its habit of sending every client what any client has subscribed to."""
+    """amqtt, mended: who connects gets only what it asked for, and stopping closes everything."""
+
+    def __init__(self, config: BrokerConfig) -> None:
+        super().__init__(config, asyncio.get_running_loop())
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def stream_connected(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
+    ) -> None:
+        self._writers.add(writer)
+        try:
+            await super().stream_connected(reader, writer, listener_name)
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+
+    async def abort_connections(self) -> None:
+        for writer in tuple(self._writers):
+            writer.transport.abort()
+        # The loop closes the sockets in its next round.
+        await asyncio.sleep(0)
 
     async def _publish_retained_messages_for_subscription(
         self, subscription: tuple[str, int], session: Session
@@ -40,7 +60,7 @@ class EmbeddedBroker:
     def __init__(self, listen: str, port: int) -> None:
         self._bind = f"{listen}:{port}"
         self._port = port
-        self._broker: Broker | None = None
+        self._broker: _Broker | None = None
 
     async def start(self) -> None:
         """Listen. Raises MisconfiguredError where the address is taken or not this machine's."""
@@ -49,7 +69,7 @@ class EmbeddedBroker:
         config = BrokerConfig(
             listeners={"default": ListenerConfig(bind=self._bind)}, plugins=dict(_PLUGINS)
         )
-        broker = _Broker(config, asyncio.get_running_loop())
+        broker = _Broker(config)
         try:
             # amqtt logs the traceback of a port in use; one line with the key says more.
             logging.getLogger("amqtt").setLevel(logging.CRITICAL)
@@ -74,3 +94,4 @@ class EmbeddedBroker:
             logger.warning("the broker did not stop within %.0f s", _STOP_S)
         except AMQTTError as e:
             logger.warning("the broker did not stop cleanly: %s", e)
+        await broker.abort_connections()

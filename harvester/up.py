@@ -6,11 +6,11 @@ this machine laid over it. One that dies is started again, as systemd would.
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
@@ -71,21 +71,20 @@ def programs(options: Options) -> tuple[Program, ...]:
         *scenario,
     )
     return (
-        _program("hub", "hub_app.cli", config / "hub.toml", hub),
+        _program("hub", "hub-app", config / "hub.toml", hub),
+        _program("revpi", "node-agent", config / "hub.toml", hub, "--role", "hub", "--simulate"),
         _program(
-            "revpi", "node_agent.cli", config / "hub.toml", hub, "--role", "hub", "--simulate"
+            "pi4", "node-agent", config / "spoke.toml", spoke, "--role", "spoke", "--simulate"
         ),
-        _program(
-            "pi4", "node_agent.cli", config / "spoke.toml", spoke, "--role", "spoke", "--simulate"
-        ),
-        _program("pizero", "pizero_native.cli", config / "pizero.toml", zero, "--simulate"),
+        _program("pizero", "pizero-native", config / "pizero.toml", zero, "--simulate"),
     )
 
 
-def _program(name: str, module: str, config: Path, keys: Sequence[str], *more: str) -> Program:
+def _program(name: str, script: str, config: Path, keys: Sequence[str], *more: str) -> Program:
     overrides = [part for key in keys for part in ("--set", key)]
-    command = [sys.executable, "-m", module, "--config", str(config), *more, *overrides]
-    return Program(name, command)
+    # The installer puts console scripts beside the interpreter.
+    executable = str(Path(sys.executable).parent / script)
+    return Program(name, [executable, "--config", str(config), *more, *overrides])
 
 
 def up(options: Options) -> int:
@@ -100,7 +99,7 @@ def up(options: Options) -> int:
     hub, *others = (Supervised(program) for program in programs(options))
     try:
         hub.start()
-        _wait_until_listening(options.mqtt_port, hub, stopping)
+        _wait_until_ready(options, hub, stopping)
         for supervised in others:
             supervised.start()
         _greet(options)
@@ -185,18 +184,19 @@ def _stop(running: Sequence[Supervised]) -> None:
         supervised.wait_stopped(max(0.1, deadline_s - time.monotonic()))
 
 
-def _wait_until_listening(port: int, hub: Supervised, stopping: threading.Event) -> None:
+def _wait_until_ready(options: Options, hub: Supervised, stopping: threading.Event) -> None:
+    health = f"http://{HOST}:{options.web_port}/health"
     deadline_s = time.monotonic() + _READY_S
     while time.monotonic() < deadline_s and not stopping.is_set():
         if hub.exit_code() is not None:
             raise UnavailableError("the hub did not start: see its last line")
         try:
-            socket.create_connection((HOST, port), 1).close()
+            urllib.request.urlopen(health, timeout=1).close()
         except OSError:
-            stopping.wait(0.05)
+            stopping.wait(0.1)
         else:
             return
-    raise UnavailableError(f"the broker does not listen on {HOST}:{port} after {_READY_S:.0f} s")
+    raise UnavailableError(f"{health} does not answer after {_READY_S:.0f} s")
 
 
 def _greet(options: Options) -> None:

@@ -154,7 +154,10 @@ class Agent:
 
     def _leave(self) -> None:
         """Release the relays and darken the strip, then say so."""
-        self._hardware.close()
+        try:
+            self._hardware.close()
+        except HarvesterError as e:
+            logger.error("hardware: %s", e)  # noqa: TRY400 - the sentence says it all
         self._leds.set_all(BLACK)
         self._publish_leds([BLACK] * self._config.leds.count)
         if self._buzzer is not None:

@@ -8,10 +8,9 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from broker import command_line
+from broker import command_line, storage
 from broker.errors import MisconfiguredError
 from broker.settings import Config
-from node_agent import storage
 from node_agent.agent import Agent
 from node_agent.hal.board import open_hardware
 from node_agent.sandbox.instance import Limits

@@ -101,7 +101,7 @@ class Node:
             "version": VERSION,
             "uptime_s": round(time.monotonic() - self._start_s, 3),
             "rss_mb": round(system.rss_mb(), 1),
-            "broker_connected": self._bus.connected,
+            "bus_connected": self._bus.connected,
             "sensors": [sensor.sensor_id for sensor in self._sensors],
             "faults": faults,
         }

@@ -54,7 +54,10 @@ class Said(msgspec.Struct, frozen=True):
 class Listener:
     """Everything that is said on the bus, in order."""
 
-    def __init__(self, port: int, text_filter: str = EVERYTHING) -> None:
+    def __init__(
+        self, port: int, text_filter: str = EVERYTHING, *, connect_s: float = WAIT_S
+    ) -> None:
+        self._connect_s = connect_s
         self.said: list[Said] = []
         self._changed = threading.Condition()
         self._connected = threading.Event()
@@ -68,7 +71,7 @@ class Listener:
 
     def __enter__(self) -> Self:
         self._client.start()
-        assert self._connected.wait(WAIT_S)
+        assert self._connected.wait(self._connect_s)
         return self
 
     def __exit__(self, *_: object) -> None:

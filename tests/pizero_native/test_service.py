@@ -126,7 +126,7 @@ def test_a_hub_that_comes_later_is_found(tmp_path: Path) -> None:
     port = free_port()
     service = PiZero(tmp_path, port)
     with service, httpx.Client(transport=httpx.HTTPTransport(retries=5)) as client:
-        assert client.get(f"{service.web}/health").json()["broker_connected"] is False
+        assert client.get(f"{service.web}/health").json()["bus_connected"] is False
         with embedded_broker(port), Listener(port) as listener:
             listener.wait_topic(BME680)
             assert service.stop() == 0

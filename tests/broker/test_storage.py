@@ -1,7 +1,7 @@
 from pathlib import Path
 
+from broker import storage
 from broker.settings import Broker, Cluster, Config, Storage
-from node_agent import storage
 
 CONFIG = Config(cluster=Cluster(node_id="pi4"), broker=Broker(url="mqtt://hub"))
 

@@ -1,0 +1,114 @@
+"""The whole system as `make run` starts it, on ports that the system picked."""
+
+import contextlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from selenium import webdriver
+
+from tests.support import HOST, PROJECT, WAIT_S, Listener, free_port, program
+
+START_S = 120.0
+
+
+class System:
+    """`harvester up`, and the ports on which it answers."""
+
+    def __init__(self, log: Path) -> None:
+        self.web_port, self.mqtt_port, self.zero_port = (free_port() for _ in range(3))
+        self.log = log
+        with log.open("w") as output:
+            self.process = subprocess.Popen(
+                [
+                    *(str(Path(sys.executable).parent / "harvester"), "--project", str(PROJECT)),
+                    *("up", "--web-port", str(self.web_port)),
+                    *("--mqtt-port", str(self.mqtt_port), "--zero-port", str(self.zero_port)),
+                ],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def page(self) -> str:
+        return f"http://{HOST}:{self.web_port}/"
+
+    def get(self, path: str, port: int = 0) -> Any:
+        url = f"http://{HOST}:{port or self.web_port}/{path}"
+        with urllib.request.urlopen(url, timeout=WAIT_S) as answer:
+            return msgspec.json.decode(answer.read())
+
+    def output(self) -> str:
+        return self.log.read_text()
+
+    def children(self) -> dict[str, int]:
+        """Return the process id of every program that runs, by its configuration's file name."""
+        ours = {}
+        for process in Path("/proc").glob("[0-9]*"):
+            # A process may end while it is being looked at.
+            with contextlib.suppress(OSError):
+                parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
+                words = (process / "cmdline").read_bytes().decode().split("\0")
+                if parent == str(self.process.pid) and "--config" in words:
+                    ours[_name(words)] = int(process.name)
+        return ours
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(WAIT_S)
+
+
+def _name(words: list[str]) -> str:
+    config = words.index("--config")
+    return f"{Path(words[config - 1]).name} {Path(words[config + 1]).stem}"
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    started = System(tmp_path_factory.mktemp("system") / "up.log")
+    try:
+        yield started
+    finally:
+        if started.process.poll() is None:
+            started.process.send_signal(signal.SIGTERM)
+            started.process.wait(WAIT_S)
+
+
+@pytest.fixture(scope="session")
+def ears(system: System) -> Iterator[Listener]:
+    with Listener(system.mqtt_port, connect_s=START_S) as listener:
+        # Every plugin has polled once: from here on a test waits for cycles, not for compilers.
+        for sensor in ("dht22-gpio4", "bme680-0x77", "pi4-monitor"):
+            listener.wait_topic(f"harvester/pi4/readings/{sensor}", START_S)
+        listener.wait_topic("harvester/revpi/readings/revpi-monitor", START_S)
+        listener.wait_topic("harvester/pizero/readings/pizero-monitor", START_S)
+        yield listener
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[webdriver.Chrome]:
+    profile = tempfile.mkdtemp()
+    options = webdriver.ChromeOptions()
+    options.binary_location = program("chromium")
+    for argument in (
+        *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+        *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+        *(f"--user-data-dir={profile}", "--window-size=1280,1000"),
+    ):
+        options.add_argument(argument)
+    service = webdriver.ChromeService(program("chromedriver"))
+    driver = webdriver.Chrome(options=options, service=service)
+    try:
+        yield driver
+    finally:
+        driver.quit()
+        shutil.rmtree(profile, ignore_errors=True)

@@ -1,0 +1,86 @@
+"""The scenario of a heat wave, played to a real agent with real plugins."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from broker.messages import Buzzer, Leds
+from broker.topics import Kind, Topic
+from tests.support import HOST, Listener, Said, Service, embedded_broker, free_port, settings
+
+SCENARIO = """
+title = "Heat wave in fast motion"
+
+[room.temperature_c]
+keyframes = [[0, 24.0], [1, 24.0], [4, 33.0]]
+noise = 0.3
+"""
+RED, GREEN, BLACK = "#ff0000", "#00ff00", "#000000"
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[tuple[Service, Listener, Path]]:
+    port = free_port()
+    scenario = tmp_path / "scenario.toml"
+    scenario.write_text(SCENARIO)
+    record = tmp_path / "record.jsonl"
+    arguments = [
+        *("--role", "spoke", "--simulate", "--config", "config/spoke.toml"),
+        *settings(
+            broker__url=f"mqtt://{HOST}:{port}",
+            polling__interval_seconds=0.5,
+            plugins__enabled='["dht22"]',
+            hardware__scenario=scenario,
+            hardware__record_file=record,
+            storage__state_dir=tmp_path / "state",
+            storage__cache_dir=Path(".harvester/cache").resolve(),
+        ),
+    ]
+    with (
+        embedded_broker(port),
+        Listener(port) as ears,
+        Service("node_agent.cli", arguments, tmp_path / "agent.log") as service,
+    ):
+        yield service, ears, record
+
+
+def test_a_heat_wave_turns_led_1_red_and_beeps_three_times_once(
+    agent: tuple[Service, Listener, Path],
+) -> None:
+    service, ears, record = agent
+    ears.wait_for(lambda said: pixels(said)[1:2] == [RED])
+    first = len(ears.said)
+    # Several cycles later there is still only the one alarm.
+    for cycle in range(6):
+        ears.wait_for(lambda said: bool(pixels(said)), after=first + cycle)
+    alarms = [s for s in ears.said if isinstance(s.message, Buzzer) and s.message.sounding]
+    assert len(alarms) == 1
+    assert service.stop() == 0
+    events = [msgspec.json.decode(line) for line in record.read_text().splitlines()]
+    closed = [e for e in events if e["event"] == "relay" and e["relay"] == "buzzer" and e["on"]]
+    assert len(closed) == 3
+
+
+def test_a_stopped_agent_leaves_everything_dark_and_released(
+    agent: tuple[Service, Listener, Path],
+) -> None:
+    service, ears, record = agent
+    ears.wait_for(lambda said: pixels(said)[1:2] == [GREEN])
+    ears.publish(Topic("pi4", Kind.COMMAND, "fan"), b"on")
+    ears.publish(Topic("pi4", Kind.COMMAND, "buzzer"), b'{"count": 20, "duration_ms": 9000}')
+    ears.wait_for(lambda said: isinstance(said.message, Buzzer) and said.message.sounding)
+    heard = len(ears.said)
+    assert service.stop() == 0
+    ears.wait_for(lambda said: set(pixels(said)) == {BLACK}, after=heard)
+    ears.wait_for(lambda said: b'"offline"' in said.payload)
+    events = [msgspec.json.decode(line) for line in record.read_text().splitlines()]
+    last_leds = [event for event in events if event["event"] == "leds"][-1]
+    assert set(last_leds["pixels"]) == {"#000000"}
+    relays = {event["relay"]: event["on"] for event in events if event["event"] == "relay"}
+    assert relays == {"buzzer": False, "fan": False}
+
+
+def pixels(said: Said) -> list[str]:
+    return said.message.pixels if isinstance(said.message, Leds) else []

@@ -1,0 +1,182 @@
+"""What a stranger sees who starts everything on one machine."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from broker.messages import Buzzer, Result, Status
+from broker.topics import CHANNELS, Kind, Topic, parse
+from tests.end_to_end.conftest import System
+from tests.support import HOST, PROJECT, WAIT_S, Listener, Said, program
+
+BUZZER = Topic("pi4", Kind.COMMAND, "buzzer")
+
+
+def test_every_topic_of_topics_md_is_heard(system: System, ears: Listener) -> None:
+    for command in ("buzzer/cmd", "leds/cmd", "fan/cmd"):
+        ears.publish(parse(f"harvester/pi4/{command}"), b"off")
+    ears.publish(parse("harvester/pi4/plugins/cmd"), b'{"plugin": "none", "action": "reload"}')
+    for kind in CHANNELS:
+        ears.wait_for(lambda said, kind=kind: said.topic.kind is kind)
+    patterns = re.findall(r"^### `harvester/<node>/(.*)`$", topics_md(), re.MULTILINE)
+    assert len(patterns) >= len(CHANNELS)
+    for pattern in patterns:
+        shape = re.compile("harvester/[^/]+/" + re.sub("<[^>]+>", "[^/]+", pattern) + "$")
+        ears.wait_for(lambda said, shape=shape: bool(shape.match(str(said.topic))))
+
+
+def test_mosquitto_sub_shows_the_bus(system: System, ears: Listener) -> None:
+    shown = subprocess.run(
+        [
+            *(program("mosquitto_sub"), "-h", HOST, "-p", str(system.mqtt_port)),
+            *("-t", "harvester/#", "-v", "-C", "30", "-W", "15"),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(shown.stdout.splitlines()) == 30
+    for line in shown.stdout.splitlines():
+        topic, _, payload = line.partition(" ")
+        parse(topic)
+        json.loads(payload)
+
+
+def test_a_typed_command_sounds_the_buzzer_and_the_result_follows_at_once(
+    system: System, ears: Listener
+) -> None:
+    heard = len(ears.said)
+    typed_s = time.monotonic()
+    subprocess.run(
+        [
+            *(program("mosquitto_pub"), "-h", HOST, "-p", str(system.mqtt_port)),
+            *("-t", str(BUZZER), "-m", "beep3"),
+        ],
+        check=True,
+    )
+    result = ears.wait_topic("harvester/pi4/buzzer/result", after=heard)
+    # 300 ms are promised; the rest is for a busy machine.
+    assert time.monotonic() - typed_s < 1.0
+    assert isinstance(result.message, Result)
+    assert result.message.ok
+    ears.wait_for(is_buzzer(Buzzer(sounding=True, pattern="beep3")), after=heard)
+    ears.wait_for(is_buzzer(Buzzer(sounding=False, pattern="")), after=heard)
+
+
+def test_a_bad_command_is_answered_with_what_was_wrong(system: System, ears: Listener) -> None:
+    heard = len(ears.said)
+    ears.publish(BUZZER, b'{"pattern": "waltz", "id": "w1"}')
+    said = ears.wait_topic("harvester/pi4/buzzer/result", after=heard)
+    assert isinstance(said.message, Result)
+    assert (said.message.id, said.message.ok) == ("w1", False)
+    assert "waltz" in said.message.error
+
+
+def test_readings_are_served_over_http(system: System, ears: Listener) -> None:
+    served = system.get("api/readings")
+    sensors = {reading["sensor_id"]: reading["data"] for reading in served["readings"]}
+    assert sensors["pi4:dht22-gpio4"].keys() == {"temperature", "humidity"}
+    assert 300 < sensors["pi4:bme680-0x77"]["pressure"] < 1100
+    assert sensors["revpi:revpi-monitor"]["memory_total_mb"] > 0
+    assert sensors["pizero:ping-revpi"]["up"] is True
+    assert served["last_update"] > 0
+
+
+def test_a_plugins_print_is_a_log_message(system: System, ears: Listener) -> None:
+    logged = system.get("api/logs?node=pi4&limit=200")
+    sources = {line["source"] for line in logged["logs"]}
+    assert "plugin:bme680" in sources
+
+
+def test_the_page_shows_five_live_cards(
+    system: System, ears: Listener, browser: webdriver.Chrome
+) -> None:
+    browser.get(system.page)
+    titles = [card.text for card in browser.find_elements(By.CSS_SELECTOR, ".card h2")]
+    for title in ("room", "air", "revpi hub", "pi 4", "pi zero"):
+        assert title in [found.lower() for found in titles]
+    wait_text(browser, "°C")
+    before = ears.said[-1]
+    room = "[data-topic='harvester/pi4/readings/dht22-gpio4'] [data-field='temperature'] .value"
+    first = browser.find_element(By.CSS_SELECTOR, room).text
+    WebDriverWait(browser, WAIT_S).until(
+        lambda b: b.find_element(By.CSS_SELECTOR, room).text != first
+    )
+    assert ears.said[-1] is not before
+    severe = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    assert severe == []
+
+
+def test_the_pages_button_sounds_the_buzzer(
+    system: System, ears: Listener, browser: webdriver.Chrome
+) -> None:
+    browser.get(system.page)
+    heard = len(ears.said)
+    button = next(b for b in browser.find_elements(By.TAG_NAME, "button") if "x3" in b.text)
+    button.click()
+    ears.wait_for(is_buzzer(Buzzer(sounding=True, pattern="beep3")), after=heard)
+    wait_text(browser, "sounding beep3")
+
+
+def test_a_killed_agent_goes_offline_on_the_page_and_comes_back(
+    system: System, ears: Listener, browser: webdriver.Chrome
+) -> None:
+    browser.get(system.page)
+    heard = len(ears.said)
+    os.kill(system.children()["node-agent spoke"], signal.SIGKILL)
+    ears.wait_for(is_status("offline"), after=heard)
+    wait_text(browser, "offline")
+    ears.wait_for(is_status("online"), after=heard)
+    ears.wait_topic("harvester/pi4/readings/dht22-gpio4", after=heard)
+
+
+def test_the_pi_zero_answers_for_itself(system: System, ears: Listener) -> None:
+    health = system.get("health", port=system.zero_port)
+    assert health["node"] == "pizero"
+    assert health["bus_connected"] is True
+
+
+def test_the_agent_with_its_four_plugins_stays_below_150_mb(system: System, ears: Listener) -> None:
+    pid = system.children()["node-agent spoke"]
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    resident = next(line for line in lines if line.startswith("VmRSS"))
+    assert int(resident.split()[1]) / 1024 < 150
+
+
+def test_ctrl_c_leaves_no_process_and_no_error(system: System, ears: Listener) -> None:
+    children = system.children()
+    assert len(children) == 4
+    assert system.stop() == 0
+    for pid in children.values():
+        assert not Path(f"/proc/{pid}").exists()
+    assert "Traceback" not in system.output()
+    assert "ERROR" not in system.output()
+    assert system.output().endswith("stopped\n")
+
+
+def topics_md() -> str:
+    return (PROJECT / "topics.md").read_text()
+
+
+def is_buzzer(state: Buzzer):  # noqa: ANN201 - a predicate
+    return lambda said: said.message == state
+
+
+def is_status(state: str):  # noqa: ANN201 - a predicate
+    def matches(said: Said) -> bool:
+        status = said.message
+        return said.topic.node == "pi4" and isinstance(status, Status) and status.state == state
+
+    return matches
+
+
+def wait_text(browser: webdriver.Chrome, text: str) -> None:
+    WebDriverWait(browser, WAIT_S).until(lambda b: text in b.find_element(By.TAG_NAME, "body").text)

@@ -1,0 +1,77 @@
+"""topics.md tells the same story as the code."""
+
+import re
+
+import pytest
+
+from broker import commands, topics
+from broker.messages import MESSAGE_TYPES, decode, encode
+from broker.topics import ACTUATORS, CHANNELS, Kind, Topic
+from tests.support import PROJECT
+
+TEXT = (PROJECT / "topics.md").read_text()
+SECTIONS = dict(
+    re.findall(r"^### `(harvester/[^`]+)`\n(.*?)(?=^### |\Z)", TEXT, re.MULTILINE | re.DOTALL)
+)
+NAMES = {Kind.READING: "sensor", Kind.PLUGIN: "plugin"}
+
+
+def shape(kind: Kind) -> str:
+    """Return how the document writes the topic of `kind`."""
+    name = NAMES.get(kind, "actuator")
+    return "/".join((topics.ROOT, "<node>", *CHANNELS[kind].levels)).replace("*", f"<{name}>")
+
+
+def examples(kind: Kind) -> list[bytes]:
+    return [block.encode() for block in re.findall(r"```json\n(.*?)\n```", SECTIONS[shape(kind)])]
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_topic_stands_in_the_table_as_it_is_published(kind: Kind) -> None:
+    channel = CHANNELS[kind]
+    retained = "yes" if channel.retain else "no"
+    row = f"| `{shape(kind)}` | {channel.publisher} | {retained} | {channel.qos} |"
+    assert row in TEXT
+
+
+@pytest.mark.parametrize("kind", MESSAGE_TYPES)
+def test_every_example_decodes_and_has_every_field(kind: Kind) -> None:
+    found = examples(kind)
+    assert found
+    for payload in found:
+        topic = topic_of(kind, payload)
+        message = decode(topic, payload)
+        assert set(message.__struct_fields__) == set(
+            re.findall(r'"(\w+)":', re.sub(r'"data": \{.*?\}', '"data":', payload.decode()))
+        )
+        assert decode(topic, encode(message)) == message
+
+
+def topic_of(kind: Kind, payload: bytes) -> Topic:
+    if kind is Kind.READING:
+        node, sensor = re.findall(rb'"node": "(.*?)", "sensor_id": "(.*?)"', payload)[0]
+        return Topic(node.decode(), kind, sensor.decode())
+    names = {Kind.PLUGIN: "dht22", Kind.RESULT: "buzzer"}
+    return Topic("pi4", kind, names.get(kind, ""))
+
+
+def test_every_command_that_is_shown_is_understood() -> None:
+    section = SECTIONS[shape(Kind.COMMAND)]
+    parsers = {
+        "buzzer": commands.parse_buzzer,
+        "leds": commands.parse_leds,
+        "fan": commands.parse_fan,
+        "plugins": commands.parse_plugin,
+    }
+    assert set(parsers) == set(ACTUATORS)
+    for actuator, parse in parsers.items():
+        part = section.split(f"`{actuator}/cmd` takes")[1].split("/cmd` takes")[0]
+        for payload in re.findall(r"```json\n(.*?)\n```", part):
+            parse(payload.encode())
+    for word in ("beep", "beep3", "long", "off"):
+        assert f"`{word}`" in section
+        commands.parse_buzzer(word.encode())
+
+
+def test_no_section_is_about_a_topic_that_does_not_exist() -> None:
+    assert set(SECTIONS) == {shape(kind) for kind in Kind}
