@@ -18,7 +18,7 @@ from broker.server import EmbeddedBroker
 from broker.settings import Config, Web
 from broker.topics import EVERYTHING
 from hub_app.app import create_app
-from hub_app.dashboard import Dashboard, OpenRenderer
+from hub_app.dashboard import Dashboard, OpenRenderer, PageUnavailableError
 from hub_app.hub import Hub
 from hub_app.ingest import Crossing
 
@@ -111,9 +111,18 @@ def listen(web: Web) -> socket.socket:
 
 async def _serve(server: Server, hub: Hub, listener: socket.socket) -> None:
     async with asyncio.TaskGroup() as group:
-        sweeper = group.create_task(_sweep(hub))
+        tasks = [group.create_task(_sweep(hub)), group.create_task(_open_dashboard(hub))]
         await server.serve(sockets=[listener])
-        sweeper.cancel()
+        for task in tasks:
+            task.cancel()
+
+
+async def _open_dashboard(hub: Hub) -> None:
+    """Render once, so that the first browser need not wait for the compiler."""
+    try:
+        await hub.page()
+    except PageUnavailableError as e:
+        logger.warning("no page: %s", e)
 
 
 async def _sweep(hub: Hub) -> None:

@@ -105,7 +105,8 @@ def _answer(model: Model, node: str) -> str:
 
 def plugins(model: Model) -> Html | str:
     """Return a table of every node's plugins, or nothing."""
-    rows = [_plugin(entry) for entry in model.of_kind("plugin")]
+    entries = sorted(model.of_kind("plugin"), key=lambda entry: (entry.node, entry.name))
+    rows = [_plugin(entry) for entry in entries]
     if not rows:
         return ""
     heads = (element("th", text, scope="col") for text in ("plugin", "state", "restarts"))
