@@ -24,8 +24,8 @@ check: $(VENV)/installed
 	@$(BIN)/mypy
 
 bench: build
-	@$(BIN)/python bench/agent_memory.py
-	@$(BIN)/python bench/publish_to_dom.py
+	@$(BIN)/python -m bench.agent_memory
+	@$(BIN)/python -m bench.publish_to_dom
 
 $(VENV)/installed: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "python3 is not installed" >&2; exit 1; }
