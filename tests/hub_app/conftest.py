@@ -54,11 +54,12 @@ class HubProcess:
 
 
 @contextmanager
-def running_hub(directory: Path) -> Iterator[HubProcess]:
+def running_hub(directory: Path, *, has_plugin: bool = True) -> Iterator[HubProcess]:
     """Run a hub that embeds its broker. Its dashboard plugin is a stand-in file."""
     wasm = directory / "dashboard" / "dashboard.wasm"
     wasm.parent.mkdir()
-    wasm.write_bytes(b"")
+    if has_plugin:
+        wasm.write_bytes(b"")
     web_port, mqtt_port = free_port(), free_port()
     arguments = settings(
         cluster__role="hub",

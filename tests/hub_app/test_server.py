@@ -102,8 +102,7 @@ def test_a_spokes_configuration_is_refused(tmp_path: Path) -> None:
 
 
 def test_without_the_plugin_the_page_names_the_fault(tmp_path: Path) -> None:
-    with running_hub(tmp_path) as hub:
-        (tmp_path / "dashboard" / "dashboard.wasm").unlink()
+    with running_hub(tmp_path, has_plugin=False) as hub:
         answer = hub.http.get("/")
         assert answer.status_code == 503
         assert "dashboard.wasm is not there" in answer.text
