@@ -144,8 +144,8 @@ def measure(hub: HubProcess, driver: webdriver.Chrome) -> tuple[list[float], lis
                 " && document.querySelector('[data-field=count]')"
             )
         )
-        clients = hub.http.get("/health").json()["clients"]
-        print(f"{clients} event streams, one of them Chromium; {READINGS} readings")
+        waiting.until(lambda _: hub.http.get("/health").json()["clients"] == OTHER_CLIENTS + 1)
+        print(f"{OTHER_CLIENTS + 1} event streams, one of them Chromium; {READINGS} readings")
         driver.execute_script(WATCH)
         sent = publish(publisher)
         peer.finished.wait(WAIT_S)
