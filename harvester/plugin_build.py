@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import msgspec
 
+from harvester import least_world
 from harvester.errors import BuildError, ToolMissingError
-from harvester.plugin_source import PluginSource, digest_of_inputs, is_current
+from harvester.plugin_source import PluginSource, digest_of_inputs, is_current, python_files
 
 _TIMEOUT_S = 300
 
@@ -51,11 +53,25 @@ def _build(source: PluginSource, wit: Path, compiler: Path) -> Built:
 def _componentize(source: PluginSource, wit: Path, compiler: Path) -> None:
     inputs = digest_of_inputs(source, wit)
     partial = source.wasm.with_suffix(".wasm.partial")
-    command = [str(compiler), "--quiet", "-d", str(wit), "-w", source.manifest.world]
-    command.append("componentize")
-    for directory in source.python_paths:
-        command += ["-p", str(directory)]
-    command += ["app", "-o", str(partial)]
+    world = source.manifest.world
+    with tempfile.TemporaryDirectory() as directory:
+        least = Path(directory) / wit.name
+        least.write_text(least_world.contract(wit.read_text(), world, python_files(source)))
+        options = ["--quiet", "-d", str(least), "-w", world]
+        _run(
+            [
+                *(str(compiler), *options, "componentize", "-i", least_world.NAME),
+                *(part for path in source.python_paths for part in ("-p", str(path))),
+                *("app", "-o", str(partial)),
+            ],
+            source,
+        )
+    # Renamed into place, so that an agent never sees half a component.
+    partial.replace(source.wasm)
+    source.stamp.write_text(inputs)
+
+
+def _run(command: list[str], source: PluginSource) -> None:
     # The compiler would take modules from an active virtual environment; plugins have none.
     environment = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"}
     try:
@@ -67,15 +83,10 @@ def _componentize(source: PluginSource, wit: Path, compiler: Path) -> None:
             check=False,
             env=environment,
         )
-        if done.returncode != 0:
-            raise BuildError(f"{source.directory}: {done.stderr.strip() or done.stdout.strip()}")
-        # Renamed into place, so that an agent never sees half a component.
-        partial.replace(source.wasm)
-        source.stamp.write_text(inputs)
     except subprocess.TimeoutExpired as e:
         raise BuildError(f"{source.directory}: not built within {_TIMEOUT_S} s") from e
-    finally:
-        partial.unlink(missing_ok=True)
+    if done.returncode != 0:
+        raise BuildError(f"{source.directory}: {done.stderr.strip() or done.stdout.strip()}")
 
 
 def _compiler() -> Path:

@@ -1,7 +1,6 @@
 """The plugins of a project as folders of source: `plugin.toml`, the world, what a build reads."""
 
 import hashlib
-import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,6 +10,8 @@ from broker.errors import MisconfiguredError
 from broker.topics import is_name
 
 MANIFEST = "plugin.toml"
+# Changes with how components are built, so that those built otherwise count as outdated.
+_RECIPE = "least-world"
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,17 +58,19 @@ def _read(path: Path) -> PluginSource:
         )
     try:
         return PluginSource(path.parent, msgspec.toml.decode(path.read_bytes(), type=Manifest))
-    except (msgspec.ValidationError, tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+    except (msgspec.DecodeError, UnicodeDecodeError) as e:
         raise MisconfiguredError(f'{path}: {e}; expected world = "...-plugin"') from e
+
+
+def python_files(source: PluginSource) -> list[Path]:
+    """Return every module that may become part of the component."""
+    return [file for path in source.python_paths for file in sorted(path.rglob("*.py"))]
 
 
 def digest_of_inputs(source: PluginSource, wit: Path) -> str:
     """Return a digest over all that a build reads: sources, contract, manifest, compiler."""
-    digest = hashlib.sha256(version("componentize-py").encode())
-    files = [source.directory / MANIFEST, wit]
-    for directory in source.python_paths:
-        files += sorted(directory.rglob("*.py"))
-    for file in files:
+    digest = hashlib.sha256(f"{_RECIPE}:{version('componentize-py')}:".encode())
+    for file in (source.directory / MANIFEST, wit, *python_files(source)):
         digest.update(f"{file.name}:{file.stat().st_size}:".encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()

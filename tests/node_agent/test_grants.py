@@ -4,7 +4,7 @@ from node_agent import grants
 
 def test_an_interface_without_a_grant_names_the_line_to_add() -> None:
     assert grants.missing("bme680", ["i2c", "plugin-state"], Grant()) == (
-        'add to [plugins.grants.bme680]: i2c = ["0x77"], state = true'
+        'not granted: add i2c = ["0x77"], state = true to [plugins.grants.bme680]'
     )
 
 
@@ -13,6 +13,10 @@ def test_granted_interfaces_miss_nothing() -> None:
     assert grants.missing("bme680", ["i2c", "plugin-state", "gpio-provider"], grant) == ""
 
 
-def test_clock_leds_health_and_buzzer_may_be_imported_by_all() -> None:
-    worlds = ["gpio-provider", "led-controller", "buzzer-controller", "system-info"]
-    assert grants.missing("pizero-monitor", worlds, Grant()) == ""
+def test_the_clock_and_the_machines_health_are_free() -> None:
+    assert grants.missing("pizero-monitor", ["gpio-provider", "system-info"], Grant()) == ""
+
+
+def test_actuators_are_not() -> None:
+    refused = grants.missing("x", ["led-controller", "buzzer-controller"], Grant())
+    assert refused == "not granted: add leds = [1], buzzer = true to [plugins.grants.x]"

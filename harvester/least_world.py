@@ -1,0 +1,71 @@
+"""The part of a plugin's world that its source uses, so that a component asks for no more.
+
+A world names what a plugin may ever import, and a host refuses a component whose imports its node
+does not grant. A sensor on I2C should not have to be granted the serial port.
+"""
+
+import ast
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from harvester.errors import BuildError
+
+NAME = "least"
+_IMPORTS = "wit_world.imports"
+_EVERYTHING = "*"
+
+
+def contract(wit: str, world: str, sources: Iterable[Path]) -> str:
+    """Return the contract `wit` with one more world, NAME: `world` less the imports not used.
+
+    Raises BuildError where the contract has no such world or a source is no Python.
+    """
+    found = re.search(rf"^world {re.escape(world)} \{{(.*?)^\}}", wit, re.MULTILINE | re.DOTALL)
+    if found is None:
+        known = ", ".join(re.findall(r"^world (\S+)", wit, re.MULTILINE))
+        raise BuildError(f"world: found {world!r}, expected one of {known}")
+    used = used_interfaces(sources)
+    kept = [line for line in found.group(1).splitlines() if _is_kept(line, used)]
+    return "\n".join((wit, f"world {NAME} {{", *kept, "}", ""))
+
+
+def used_interfaces(sources: Iterable[Path]) -> set[str]:
+    """Return the interfaces that Python sources import, in WIT's spelling; `*` where it is open."""
+    names: set[str] = set()
+    for source in sources:
+        try:
+            tree = ast.parse(source.read_bytes(), str(source))
+        except (SyntaxError, ValueError) as e:
+            line = getattr(e, "lineno", None)
+            raise BuildError(f"{source}:{line or 1}: {e}") from e
+        for node in ast.walk(tree):
+            names.update(_interfaces(node))
+    return {name.replace("_", "-") for name in names}
+
+
+def _interfaces(node: ast.AST) -> Iterable[str]:
+    if isinstance(node, ast.Import):
+        return [_first_below(alias.name) for alias in node.names if _is_ours(alias.name)]
+    if not isinstance(node, ast.ImportFrom) or node.module is None:
+        return ()
+    if node.module == _IMPORTS:
+        return [alias.name for alias in node.names]
+    if node.module == "wit_world":
+        return (_EVERYTHING,) if any(alias.name == "imports" for alias in node.names) else ()
+    return (_first_below(node.module),) if _is_ours(node.module) else ()
+
+
+def _is_ours(module: str) -> bool:
+    return module in ("wit_world", _IMPORTS) or module.startswith(f"{_IMPORTS}.")
+
+
+def _first_below(module: str) -> str:
+    """Return the interface in `wit_world.imports.<interface>`; a whole package is everything."""
+    below = module.removeprefix(_IMPORTS).removeprefix(".")
+    return _EVERYTHING if below in ("", "wit_world") else below.split(".")[0]
+
+
+def _is_kept(line: str, used: set[str]) -> bool:
+    imported = re.match(r"\s*import ([\w-]+);", line)
+    return imported is None or _EVERYTHING in used or imported.group(1) in used

@@ -1,0 +1,99 @@
+"""Building and listing plugins from the command line."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from broker.errors import MisconfiguredError
+from harvester import plugin_source
+from harvester.cli import main
+from tests.support import PROJECT
+
+SOURCE = """
+from wit_world import exports
+from wit_world.exports.sensor_logic import Reading
+from wit_world.imports import gpio_provider
+
+class SensorLogic(exports.SensorLogic):
+    def poll(self):
+        return [Reading("tiny", gpio_provider.get_timestamp_ms(), [("one", 1.0)])]
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Return a project with one plugin that builds."""
+    shutil.copytree(PROJECT / "wit", tmp_path / "wit")
+    plugin = tmp_path / "plugins" / "tiny"
+    plugin.mkdir(parents=True)
+    (plugin / "plugin.toml").write_text('world = "sensor-plugin"\n')
+    (plugin / "app.py").write_text(SOURCE)
+    return tmp_path
+
+
+def run(project: Path, *arguments: str) -> None:
+    main(["--project", str(project), "plugins", *arguments])
+
+
+def test_a_plugin_is_built_once_and_again_when_its_source_changed(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(project, "build")
+    assert "[1/1] tiny: " in capsys.readouterr().out
+    run(project, "build")
+    assert capsys.readouterr().out == "plugins: 1 up to date\n"
+    app = project / "plugins" / "tiny" / "app.py"
+    app.write_text(SOURCE + "# changed\n")
+    run(project, "list")
+    assert capsys.readouterr().out.split() == ["tiny", "sensor-plugin", "outdated"]
+
+
+def test_a_plugin_that_does_not_build_names_the_line_and_keeps_the_old_component(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plugin = project / "plugins" / "tiny"
+    (plugin / "tiny.wasm").write_bytes(b"old")
+    (plugin / "app.py").write_text("import nothing_like_this\n")
+    with pytest.raises(SystemExit) as exited:
+        run(project, "build")
+    assert exited.value.code == 1
+    error = capsys.readouterr().err
+    assert str(plugin) in error
+    assert "nothing_like_this" in error
+    assert (plugin / "tiny.wasm").read_bytes() == b"old"
+
+
+def test_an_unknown_plugin_names_those_that_exist(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exited:
+        run(project, "build", "tinny")
+    assert exited.value.code == 2
+    assert capsys.readouterr().err == "plugins: found tinny, expected some of tiny\n"
+
+
+def test_a_folder_without_a_contract_is_no_project(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exited:
+        run(tmp_path, "list")
+    assert exited.value.code == 2
+    assert "plugin.wit" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("manifest", ["", "world = 1", 'world = "x"\ncolour = 2', "world ="])
+def test_a_bad_manifest_is_named(tmp_path: Path, manifest: str) -> None:
+    plugin = tmp_path / "tiny"
+    plugin.mkdir()
+    (plugin / "plugin.toml").write_text(manifest)
+    with pytest.raises(MisconfiguredError, match=str(plugin / "plugin.toml")):
+        plugin_source.discover(tmp_path)
+
+
+def test_all_shipped_plugins_are_found() -> None:
+    names = [source.name for source in plugin_source.discover(PROJECT / "plugins")]
+    assert names == [
+        *("bme680", "dashboard", "dht22", "oled"),
+        *("pi4-monitor", "pizero-monitor", "revpi-monitor"),
+    ]
