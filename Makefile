@@ -15,6 +15,7 @@ build: $(VENV)/installed
 
 test: $(VENV)/installed
 	@tests/install-system-packages
+	@$(BIN)/python tests/install-pi-libraries
 	@$(BIN)/harvester plugins build
 	@$(BIN)/pytest $(ARGS)
 

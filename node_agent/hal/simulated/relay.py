@@ -15,7 +15,7 @@ _REMEMBERED = 10_000
 
 
 class RelayEvent(NamedTuple):
-    """One change; `at_s` is on the monotonic clock."""
+    """One level that was driven; `at_s` is on the monotonic clock."""
 
     at_s: float
     relay: Relay
@@ -23,7 +23,10 @@ class RelayEvent(NamedTuple):
 
 
 class SimulatedRelay:
-    """Released at first. Setting it to what it is already is no event."""
+    """Released at first, by nobody: the first setting drives the pin and so is always an event.
+
+    After that, setting it to what it is already is none.
+    """
 
     def __init__(
         self,
@@ -35,13 +38,13 @@ class SimulatedRelay:
         self._recorder = recorder
         self._now = now
         self._lock = threading.Lock()
-        self._on = False
+        self._driven: bool | None = None
         self._closed = False
         self._events: deque[RelayEvent] = deque(maxlen=_REMEMBERED)
 
     @property
     def on(self) -> bool:
-        return self._on
+        return bool(self._driven)
 
     @property
     def events(self) -> tuple[RelayEvent, ...]:
@@ -56,12 +59,13 @@ class SimulatedRelay:
 
     def close(self) -> None:
         with self._lock:
-            self._turn(on=False)
+            if self._driven is not None:
+                self._turn(on=False)
             self._closed = True
 
     def _turn(self, *, on: bool) -> None:
-        if on == self._on:
+        if on == self._driven:
             return
-        self._on = on
+        self._driven = on
         self._events.append(RelayEvent(self._now(), self._relay, on))
         self._recorder.record("relay", relay=self._relay.value, on=on)

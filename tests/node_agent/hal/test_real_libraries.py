@@ -1,11 +1,10 @@
 """Our calls to the Raspberry Pi's libraries, against the libraries themselves.
 
-They refuse to touch hardware off a Pi, so each test stops where its library stops. They are found
-where the tests run, or in the directory that HARVESTER_PI_LIBRARIES names: one that
-`pip install --target` made of RPi.GPIO, rpi-ws281x, adafruit-circuitpython-dht, spidev, pyserial.
+They refuse to touch hardware off a Pi, so each test stops where its library stops. They are looked
+for where `make test` puts them with `tests/install-pi-libraries`, or in the directory that
+HARVESTER_PI_LIBRARIES names, and only by these tests' own interpreters.
 """
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -13,32 +12,56 @@ from pathlib import Path
 
 import pytest
 
-DIRECTORY = os.environ.get("HARVESTER_PI_LIBRARIES", "")
-ROOT = Path(__file__).parents[3]
+from tests.support import PROJECT
+
+DIRECTORY = Path(
+    os.environ.get("HARVESTER_PI_LIBRARIES") or PROJECT / ".harvester" / "pi-libraries"
+)
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join((str(PROJECT), str(DIRECTORY)))}
 
 
 def is_here(library: str) -> bool:
-    return (
-        importlib.util.find_spec(library) is not None
-        or Path(DIRECTORY, library).exists()
-        or any(Path(DIRECTORY).glob(f"{library}.*"))
+    script = "import importlib.util, sys; sys.exit(not importlib.util.find_spec(sys.argv[1]))"
+    return python(script, library).returncode == 0
+
+
+def python(script: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=ENVIRONMENT,
     )
 
 
 def run(library: str, script: str) -> None:
     """Run `script` in an interpreter of its own: libraries change it, and may crash at its end."""
     if not is_here(library):
-        pytest.skip(f"{library} is not installed: see this module's first lines")
-    path = os.pathsep.join(filter(None, (str(ROOT), DIRECTORY)))
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        env={**os.environ, "PYTHONPATH": path},
-    )
+        missing = f"{library} is not in {DIRECTORY}: run tests/install-pi-libraries"
+        # A gate that skips its tests is none.
+        assert not os.environ.get("CI"), missing
+        pytest.skip(missing)
+    done = python(script)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_libraries_reach_no_other_test() -> None:
+    files = [Path(getattr(module, "__file__", None) or "/") for module in sys.modules.values()]
+    assert [str(file) for file in files if DIRECTORY in file.parents] == []
+    assert str(DIRECTORY) not in sys.path
+
+
+def test_a_missing_library_skips_a_test_here_and_fails_it_in_the_gate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="no_such_library is not in"):
+        run("no_such_library", "")
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(AssertionError, match="run tests/install-pi-libraries"):
+        run("no_such_library", "")
 
 
 def test_rpi_gpio_refuses_this_machine_or_takes_our_calls() -> None:

@@ -65,6 +65,21 @@ def test_a_relay_remembers_its_changes_and_when() -> None:
     assert relay.events == ((1.0, Relay.BUZZER, True), (3.0, Relay.BUZZER, False))
 
 
+def test_the_first_setting_of_a_relay_is_an_event_whatever_it_is() -> None:
+    clock = Clock()
+    relay = SimulatedRelay(Relay.BUZZER, NOTHING, clock)
+    assert not relay.on
+    for _ in range(2):
+        relay.set(on=False)
+    assert relay.events == ((0.0, Relay.BUZZER, False),)
+
+
+def test_a_relay_that_was_never_set_is_left_alone_when_closed() -> None:
+    relay = SimulatedRelay(Relay.FAN, NOTHING)
+    relay.close()
+    assert relay.events == ()
+
+
 def test_a_relay_is_released_when_closed_and_cannot_be_used_after() -> None:
     relay = SimulatedRelay(Relay.FAN, NOTHING)
     relay.set(on=True)
