@@ -22,13 +22,29 @@ def service_of(unit: Path) -> configparser.SectionProxy:
     return parser["Service"]
 
 
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
-def test_a_unit_starts_a_program_of_ours_on_a_shipped_file(unit: Path) -> None:
-    program, *arguments = shlex.split(service_of(unit)["ExecStart"].replace("%i", "spoke"))
+COMMANDS = [
+    (unit, key)
+    for unit in UNITS
+    for key in ("ExecStart", "ExecStopPost")
+    if key in service_of(unit)
+]
+
+
+@pytest.mark.parametrize(
+    ("unit", "key"), COMMANDS, ids=[f"{unit.name} {key}" for unit, key in COMMANDS]
+)
+def test_a_unit_runs_a_program_of_ours_on_a_shipped_file(unit: Path, key: str) -> None:
+    program, *arguments = shlex.split(service_of(unit)[key].replace("%i", "spoke"))
     module = SCRIPTS[Path(program).name].partition(":")[0]
     config = ROOT / "config" / Path(arguments[arguments.index("--config") + 1]).name
     arguments[arguments.index("--config") + 1] = str(config)
     subprocess.run([sys.executable, "-m", module, *arguments, "--check"], cwd=ROOT, check=True)
+
+
+def test_only_a_unit_with_actuators_has_something_to_release() -> None:
+    assert [unit.name for unit, key in COMMANDS if key == "ExecStopPost"] == [
+        "harvester-agent@.service"
+    ]
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)

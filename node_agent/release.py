@@ -1,0 +1,77 @@
+"""`node-agent-release`: leave a node's actuators in their safe state, after its agent has gone.
+
+An agent that stops does this by itself; one that was killed cannot, and a relay stays as its pin
+was left. So the service runs this whenever its agent has ended. It must be quick and must not fail
+with what felled the agent: it knows neither the bus nor the plugins nor their host.
+"""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+from broker import command_line
+from broker.errors import HarvesterError, MisconfiguredError
+from broker.settings import Config
+from node_agent.hal.board import open_hardware
+from node_agent.hal.capabilities import BLACK, Hardware, Relay
+
+logger = logging.getLogger(__name__)
+
+EXIT_FAILED = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Exit with 0 where all is released, 1 where something is not, 2 where misconfigured."""
+    parser = command_line.parser(
+        "node-agent-release",
+        "Release every relay and darken the LED strip, after the agent has ended.",
+    )
+    parser.add_argument(
+        "--role",
+        choices=("hub", "spoke"),
+        help="what this node is, and which configuration to look for; default: the file's, spoke",
+    )
+    options = parser.parse_args(arguments)
+    if options.role is not None:
+        options.overrides.append(f"cluster.role={options.role}")
+    config = command_line.load(options, options.role or "spoke")
+    try:
+        released = release(config)
+    except MisconfiguredError as e:
+        logger.error("%s", e)  # noqa: TRY400 - a person mends this; the traceback tells nothing
+        sys.exit(command_line.EXIT_MISCONFIGURED)
+    sys.exit(0 if released else EXIT_FAILED)
+
+
+def release(config: Config) -> bool:
+    """Release each part, even where another fails, and log that; return whether all went well.
+
+    Raises MisconfiguredError where the hardware cannot be opened at all.
+    """
+    hardware = open_hardware(config)
+    results = [_done(name, act) for name, act in _actions(config, hardware)]
+    results.append(_done("hardware", hardware.close))
+    return all(results)
+
+
+def _actions(config: Config, hardware: Hardware) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Yield what there is to do; relays first, before a strip that could be slow or fail."""
+    if config.buzzer is not None:
+        yield "buzzer relay", lambda: hardware.set_relay(Relay.BUZZER, on=False)
+    if config.fan is not None:
+        yield "fan relay", lambda: hardware.set_relay(Relay.FAN, on=False)
+    if config.leds.count:
+        yield "LED strip", lambda: hardware.show_pixels([BLACK] * config.leds.count)
+
+
+def _done(name: str, act: Callable[[], None]) -> bool:
+    try:
+        act()
+    except HarvesterError as e:
+        logger.error("%s: %s", name, e)  # noqa: TRY400 - the sentence says it all
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    main()
