@@ -106,8 +106,10 @@ class PluginRunner:
             phase = "disabled"
         elif life is not None:
             phase = "running" if life.phase is Phase.RUNNING else "loading"
-        sha256, loaded_ms = (life.sha256, life.loaded_ms) if life is not None else ("", 0)
-        return PluginState(phase, sha256, loaded_ms, self._restarts, self._error)
+        if life is None or life.phase is not Phase.RUNNING:
+            return PluginState(phase, "", 0, self._restarts, self._error)
+        error = self._error or life.fault[:_MAX_ERROR_CHARS]
+        return PluginState(phase, life.sha256, life.loaded_ms, self._restarts, error)
 
     def _begin(self, now_s: float) -> None:
         if self._life is not None or now_s < self._retry_at_s:
@@ -116,8 +118,8 @@ class PluginRunner:
         self._began_s = now_s
         self._life = self._new_life()
 
-    def _new_life(self) -> PluginThread:
-        life = PluginThread(self._parts, self._wasm, lambda: None)
+    def _new_life(self, *, on_trial: bool = False) -> PluginThread:
+        life = PluginThread(self._parts, self._wasm, on_trial=on_trial)
         life.start()
         return life
 
@@ -164,7 +166,7 @@ class PluginRunner:
             return
         self._stamp = found
         logger.info("plugin %s: %s changed, loading it beside the old one", self.name, self._wasm)
-        self._candidate = self._new_life()
+        self._candidate = self._new_life(on_trial=True)
 
     def _swap(self) -> None:
         """Let a candidate that polled once take over, and drop one that could not."""
@@ -181,6 +183,7 @@ class PluginRunner:
             logger.error("plugin %s: %s; the old one runs on", self.name, self._error)
         elif candidate.polled.is_set():
             old, self._life, self._candidate = self._life, candidate, None
+            candidate.on_trial = False
             self._began_s, self._error = time.monotonic(), ""
             if old is not None:
                 old.stop()

@@ -47,16 +47,21 @@ class PluginParts(msgspec.Struct, frozen=True):
 
 
 class PluginThread:
-    """A life, from `start` until `phase` is ENDED; `error` says why unless it was stopped."""
+    """A life, from `start` until `phase` is ENDED; `error` says why unless it was stopped.
 
-    def __init__(self, parts: PluginParts, wasm: Path, on_change: Callable[[], None]) -> None:
+    One on trial polls as any other, but its readings count only from when `on_trial` is cleared.
+    """
+
+    def __init__(self, parts: PluginParts, wasm: Path, *, on_trial: bool = False) -> None:
         self._parts = parts
         self._wasm = wasm
-        self._on_change = on_change
+        self.on_trial = on_trial
         self._beat = threading.Event()
         self._idle = threading.Event()
         self._stopping = False
         self._busy_since_s: float | None = None
+        self._last_line = ""
+        self._barren = False
         self.phase = Phase.LOADING
         self.polled = threading.Event()
         self.error = ""
@@ -83,6 +88,11 @@ class PluginThread:
         since_s = self._busy_since_s
         return 0.0 if since_s is None else time.monotonic() - since_s
 
+    @property
+    def fault(self) -> str:
+        """Why the last poll brought no reading, in the plugin's own last words; else nothing."""
+        return (self._last_line or "returned no reading") if self._barren else ""
+
     def stop(self, timeout_s: float = 0.0) -> None:
         """Let the life end after its current poll; wait for that for a while."""
         self._stopping = True
@@ -105,7 +115,8 @@ class PluginThread:
             logger.exception("plugin %s: the host failed", self._parts.name)
             self.error = f"the host failed: {e!r}"
         finally:
-            self._set_phase(Phase.ENDED)
+            self.phase = Phase.ENDED
+            self._idle.set()
 
     def _check(self, loaded: LoadedComponent) -> None:
         self.sha256 = loaded.sha256
@@ -116,7 +127,7 @@ class PluginThread:
     def _serve(self, loaded: LoadedComponent, instance: PluginInstance) -> None:
         interface, function = _entry(loaded)
         self.loaded_ms = now_ms()
-        self._set_phase(Phase.RUNNING)
+        self.phase = Phase.RUNNING
         while True:
             self._beat.wait()
             self._beat.clear()
@@ -135,31 +146,28 @@ class PluginThread:
             instance.call(interface, function, self._parts.feed())
         else:
             self._hand_over(instance.call(interface, function))
-        if not self.polled.is_set():
-            self.polled.set()
-            self._on_change()
+        self.polled.set()
 
     def _hand_over(self, polled: object) -> None:
-        if isinstance(polled, str):  # the err of a poll that has one
-            logger.warning("plugin %s: %s", self._parts.name, polled)
-            return
+        found: list[Sample] = []
         try:
             found = samples(polled, self._parts.name)
         except BadDataError as e:
-            logger.warning("plugin %s: dropped a reading: %s", self._parts.name, e)
-            return
+            self._complain(str(e))
+        self._barren = not found
         # A life that was left behind in a host call may come back after its successor began.
-        if not self._stopping:
+        if not (self._stopping or self.on_trial):
             self._parts.on_samples(found)
 
-    def _say(self, line: str) -> None:
-        plugin_logger(self._parts.name).info("%s", line)
+    def _complain(self, problem: str) -> None:
+        """Log why there is no reading, once for as long as it stays the same."""
+        if problem != self._last_line or not self._barren:
+            logger.warning("plugin %s: no reading: %s", self._parts.name, problem)
+        self._last_line = problem
 
-    def _set_phase(self, phase: Phase) -> None:
-        self.phase = phase
-        if phase is Phase.ENDED:
-            self._idle.set()
-        self._on_change()
+    def _say(self, line: str) -> None:
+        self._last_line = line
+        plugin_logger(self._parts.name).info("%s", line)
 
 
 def _entry(loaded: LoadedComponent) -> tuple[str, str]:

@@ -30,8 +30,11 @@ def samples(polled: object, plugin: str) -> list[Sample]:
     """Return the readings in what `plugin` returned: one record, or a list of them.
 
     A record without a sensor id is named after its plugin. Values that are not finite were not
-    measured, and are absent. Raises BadDataError where a record cannot be a reading.
+    measured, and are absent. Raises BadDataError where a record cannot be a reading, and with the
+    plugin's own words where it returned an err.
     """
+    if isinstance(polled, str):
+        raise BadDataError(polled)
     records = polled if isinstance(polled, list) else [polled]
     return [_sample(vars(record), plugin) for record in records]
 

@@ -268,8 +268,7 @@ def test_a_compiled_file_that_others_may_write_to_is_not_used(
 
 
 def test_the_renderer_turns_json_into_a_page(plugin_wasm: dict[str, Path]) -> None:
-    with (
-        Renderer(plugin_wasm["dashboard"], CACHE) as renderer,
-    ):
-        page = renderer.render('{"nodes": {}, "readings": []}')
+    state = '{"now_ms": 0, "version": "1", "cards": [], "entries": [], "logs": []}'
+    with Renderer(plugin_wasm["dashboard"], CACHE) as renderer:
+        page = renderer.render(state)
     assert "<html" in page
