@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 
+from broker.errors import MisconfiguredError
 from broker.settings import Config
 from node_agent.hal.capabilities import Climate, Relay
 from node_agent.hal.devices import Board
@@ -13,10 +14,12 @@ from node_agent.hal.simulated.bme680_physics import Air
 from node_agent.hal.simulated.dht22 import SimulatedDht22
 from node_agent.hal.simulated.gps import SimulatedGps
 from node_agent.hal.simulated.i2c_bus import SimulatedI2cBus, Slot
+from node_agent.hal.simulated.mcp3008 import SimulatedMcp3008
 from node_agent.hal.simulated.recorder import Recorder
 from node_agent.hal.simulated.relay import SimulatedRelay
-from node_agent.hal.simulated.scenario import Scenario
-from node_agent.hal.simulated.spi_bus import SpiLoopback
+from node_agent.hal.simulated.scenario import Mcp3008, Scenario, Sht31
+from node_agent.hal.simulated.sht31 import SimulatedSht31
+from node_agent.hal.simulated.spi_bus import SimulatedSpiBus
 from node_agent.hal.simulated.ssd1306 import SimulatedSsd1306
 from node_agent.hal.simulated.strip import SimulatedStrip
 from node_agent.hal.simulated.wire import Wire
@@ -32,7 +35,10 @@ class SimulatedBoard(Board):
         recorder: Recorder,
         clock: Callable[[], float],
     ) -> None:
-        """`clock` gives the scenario's time in s."""
+        """`clock` gives the scenario's time in s.
+
+        Raises MisconfiguredError where the scenario puts a chip in another one's place.
+        """
         world = _World(config, scenario, recorder, clock)
         self.displays: Mapping[int, SimulatedSsd1306] = {
             int(address, 16): SimulatedSsd1306(scenario.seed)
@@ -48,7 +54,7 @@ class SimulatedBoard(Board):
         super().__init__(
             i2c=world.i2c_bus(self.displays),
             dht22=world.dht22_sensors(),
-            spi=SpiLoopback(world.wire("spi", f"spi {config.hardware.spi_device}")),
+            spi=world.spi_bus(),
             uart=SimulatedGps(world.wire("uart", config.hardware.uart_device), clock),
             strip=self.strip,
             relays=self.relays,
@@ -99,12 +105,45 @@ class _World:
         }
         for text in self._config.sensors.bme680_addresses:
             slots[int(text, 16)] = self._bme680(f"bme680-{text}", f"{bus} {text}")
+        for chip in self._scenario.chips:
+            if isinstance(chip, Sht31):
+                address = int(chip.address, 16)
+                if address in slots:
+                    raise self._taken(f"address {chip.address}")
+                slots[address] = self._sht31(f"sht31-{chip.address}", f"{bus} {chip.address}")
         return SimulatedI2cBus(bus, slots)
+
+    def spi_bus(self) -> SimulatedSpiBus:
+        wire = self.wire("spi", f"spi {self._config.hardware.spi_device}")
+        chips = [chip for chip in self._scenario.chips if isinstance(chip, Mcp3008)]
+        if len(chips) > 1:
+            raise self._taken("the SPI bus")
+        return SimulatedSpiBus(wire, self._mcp3008(chips[0], wire).exchange if chips else bytes)
 
     def dht22_sensors(self) -> Dht22Sensors:
         pins = self._config.sensors.dht22_pins
         sensors = {pin: self._dht22(f"dht22-gpio{pin}", f"gpio{pin}") for pin in pins}
         return Dht22Sensors(pins, lambda pin: sensors[pin].read_wire())
+
+    def _taken(self, place: str) -> MisconfiguredError:
+        return MisconfiguredError(
+            f"{self._config.hardware.scenario or 'scenario'}: chips: found two at {place}, "
+            "expected one"
+        )
+
+    def _sht31(self, device: str, place: str) -> Slot:
+        wire = self.wire(device, place, lambda: chip.power_on())  # noqa: PLW0108 - made below
+        chip = SimulatedSht31(lambda t_s: self._climate(device, wire.felt_time_s(t_s)), self._clock)
+        return Slot(wire, chip)
+
+    def _mcp3008(self, chip: Mcp3008, wire: Wire) -> SimulatedMcp3008:
+        def volts(channel: int) -> float:
+            if channel >= len(chip.volts):
+                return 0.0
+            now_s = wire.felt_time_s(self._clock())
+            return self._scenario.value(chip.volts[channel], f"spi channel {channel}", now_s)
+
+        return SimulatedMcp3008(volts, chip.reference_v)
 
     def _bme680(self, device: str, place: str) -> Slot:
         images = {i.device: i.by_address() for i in self._scenario.register_images}

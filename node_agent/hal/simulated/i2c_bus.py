@@ -13,7 +13,8 @@ class Chip(Protocol):
 
     def write(self, data: bytes) -> None: ...
 
-    def read(self, read_len: int) -> bytes: ...
+    def read(self, read_len: int) -> bytes:
+        """Return what it sends; nothing where it doesn't acknowledge that it is read."""
 
 
 class Slot(NamedTuple):
@@ -38,12 +39,20 @@ class SimulatedI2cBus:
                 raise DeviceUnavailableError(f"{self._name} is closed")
             slot = self._slots.get(address)
             if slot is None:
-                raise DeviceUnavailableError(f"no answer at {self._name} 0x{address:02x}")
+                raise self._no_answer(address)
             slot.wire.reach()
             if data:
                 slot.chip.write(data)
-            return slot.wire.carry(slot.chip.read(read_len)) if read_len else b""
+            if not read_len:
+                return b""
+            answer = slot.chip.read(read_len)
+            if not answer:
+                raise self._no_answer(address)
+            return slot.wire.carry(answer)
 
     def close(self) -> None:
         with self._lock:
             self._closed = True
+
+    def _no_answer(self, address: int) -> DeviceUnavailableError:
+        return DeviceUnavailableError(f"no answer at {self._name} 0x{address:02x}")

@@ -8,7 +8,7 @@ import random
 from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -18,10 +18,10 @@ Keyframe = tuple[NonNegative, float]
 Device = Annotated[
     str,
     msgspec.Meta(
-        pattern=r"^(i2c|dht22(-gpio\d+)?|bme680(-0x[0-9a-f]{2})?|ssd1306(-0x[0-9a-f]{2})?|spi|uart)$"
+        pattern=r"^(i2c|dht22(-gpio\d+)?|(bme680|ssd1306|sht31)(-0x[0-9a-f]{2})?|spi|uart)$"
     ),
 ]
-_I2C_KINDS = ("bme680", "ssd1306")
+_I2C_KINDS = ("bme680", "ssd1306", "sht31")
 # Noise is drawn anew so often; a sensor that is asked twice at once says the same.
 _NOISE_STEPS_PER_S = 10
 
@@ -148,12 +148,29 @@ class BitErrors(Fault, frozen=True, tag="bit-errors"):
 
 
 class SlowBus(Fault, frozen=True, tag="slow-bus"):
-    """Every transfer takes `delay_s` longer."""
+    """Every transfer takes `delay_s` longer; the node gives up one that takes too long."""
 
-    delay_s: Annotated[float, msgspec.Meta(gt=0, le=10)] = 0.3
+    delay_s: Annotated[float, msgspec.Meta(gt=0, le=10)] = 0.1
 
 
 AnyFault = NoAnswer | Unplugged | WrongId | StuckData | BitErrors | SlowBus
+
+
+class Sht31(Table, frozen=True, tag_field="kind", tag="sht31"):
+    """A climate sensor on I2C; it feels what the room has."""
+
+    # What its ADDR pin chooses (datasheet table 8).
+    address: Literal["0x44", "0x45"] = "0x44"
+
+
+class Mcp3008(Table, frozen=True, tag_field="kind", tag="mcp3008"):
+    """Eight analogue inputs on SPI, in place of the loopback; the last of them may be left out."""
+
+    volts: Annotated[list[float | Curve], msgspec.Meta(max_length=8)]
+    reference_v: Annotated[float, msgspec.Meta(gt=0, le=5.5)] = 3.3
+
+
+AnyChip = Sht31 | Mcp3008
 
 
 class RegisterImage(Table, frozen=True):
@@ -185,6 +202,8 @@ class Scenario(Table, frozen=True):
     room: RoomCurves = RoomCurves()
     air: AirCurves = AirCurves()
     faults: list[AnyFault] = []
+    # Chips that a node has besides those that its configuration names.
+    chips: list[AnyChip] = []
     register_images: list[RegisterImage] = []
     # Whether a BME680's new-data flag goes when it is read; chips are to work either way.
     bme680_clears_new_data: bool = True

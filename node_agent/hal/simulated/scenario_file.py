@@ -8,7 +8,7 @@ from typing import Any, get_args
 import msgspec
 
 from broker.errors import MisconfiguredError
-from node_agent.hal.simulated.scenario import AnyFault, Scenario
+from node_agent.hal.simulated.scenario import AnyChip, AnyFault, Scenario
 
 _PLACE = re.compile(r" - at `\$\.?([^`]*)`$")
 _STEP = re.compile(r"([A-Za-z0-9_-]+)|\[(\d+|\.\.\.)\]")
@@ -40,8 +40,9 @@ def _explain(message: str, tables: Any) -> str:
     if reason.startswith("Expected"):
         expected = reason.removeprefix("Expected ").partition(", got ")[0]
         reason = f"found {_lookup(tables, place)!r}, expected {expected}"
-    elif reason.startswith("Invalid value"):  # only a fault's kind is one of several words
-        kinds = ", ".join(str(kind.__struct_config__.tag) for kind in get_args(AnyFault))
+    elif reason.startswith("Invalid value"):  # only a kind is one of several words
+        tables_of_kinds = get_args(AnyChip if place.startswith("chips") else AnyFault)
+        kinds = ", ".join(str(kind.__struct_config__.tag) for kind in tables_of_kinds)
         reason = f"found {_lookup(tables, place)!r}, expected one of {kinds}"
     return f"{place}: {reason}" if place else reason
 

@@ -1,16 +1,18 @@
-"""A simulated SPI bus with a wire from its output to its input."""
+"""A simulated SPI bus with one chip on it, or a wire from its output to its input."""
 
 import threading
+from collections.abc import Callable
 
 from node_agent.hal.errors import DeviceUnavailableError
 from node_agent.hal.simulated.wire import Wire
 
 
-class SpiLoopback:
-    """What is clocked out comes back in."""
+class SimulatedSpiBus:
+    """`exchange(data)` is what the chip answers; without one, what goes out comes back in."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, exchange: Callable[[bytes], bytes] = bytes) -> None:
         self._wire = wire
+        self._exchange = exchange
         self._lock = threading.Lock()
         self._closed = False
 
@@ -19,7 +21,7 @@ class SpiLoopback:
             if self._closed:
                 raise DeviceUnavailableError(f"{self._wire.device} is closed")
             self._wire.reach()
-            return self._wire.carry(data)
+            return self._wire.carry(self._exchange(data))
 
     def close(self) -> None:
         with self._lock:

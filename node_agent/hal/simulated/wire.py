@@ -17,6 +17,10 @@ from node_agent.hal.simulated.scenario import (
     frozen_since,
 )
 
+# A transfer that takes longer is given up: what the real bus has its kernel do (hal.i2c_bus), and
+# less than the 0.35 s after which a DHT22's read ends whatever happens.
+LONGEST_TRANSFER_S = 0.25
+
 
 class Wire:
     """One device's wire; `device` is its name as readings have it, `place` as errors have it."""
@@ -40,11 +44,18 @@ class Wire:
         self._plugged_s = 0.0
 
     def reach(self) -> None:
-        """Wait as long as the wire takes. Raises DeviceUnavailableError where nothing answers."""
+        """Wait as long as the wire takes, up to LONGEST_TRANSFER_S.
+
+        Raises DeviceUnavailableError where nothing answers, or not within that time.
+        """
         faults = self._scenario.active_faults(self.device, self._clock())
-        for fault in faults:
-            if isinstance(fault, SlowBus):
-                time.sleep(fault.delay_s)
+        delay_s = sum(fault.delay_s for fault in faults if isinstance(fault, SlowBus))
+        if delay_s:
+            time.sleep(min(delay_s, LONGEST_TRANSFER_S))
+        if delay_s > LONGEST_TRANSFER_S:
+            raise DeviceUnavailableError(
+                f"no end of the transfer at {self._place}: is a wire stuck?"
+            )
         if any(isinstance(fault, (NoAnswer, Unplugged)) for fault in faults):
             raise DeviceUnavailableError(f"no answer at {self._place}")
         self._replug()

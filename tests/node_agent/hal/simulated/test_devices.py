@@ -12,7 +12,7 @@ from node_agent.hal.simulated.gps import SimulatedGps, sentence
 from node_agent.hal.simulated.recorder import Recorder
 from node_agent.hal.simulated.relay import SimulatedRelay
 from node_agent.hal.simulated.scenario import Scenario
-from node_agent.hal.simulated.spi_bus import SpiLoopback
+from node_agent.hal.simulated.spi_bus import SimulatedSpiBus
 from node_agent.hal.simulated.strip import SimulatedStrip
 from node_agent.hal.simulated.wire import Wire
 
@@ -114,7 +114,7 @@ def test_a_strip_refuses_more_pixels_than_it_has_and_colours_that_are_none() -> 
 
 
 def test_spi_comes_back_as_it_was_sent(clock: Clock) -> None:
-    spi = SpiLoopback(Wire("spi", "spi 0.0", Scenario(), clock))
+    spi = SimulatedSpiBus(Wire("spi", "spi 0.0", Scenario(), clock))
     assert spi.transfer(b"\x01\x02\xff") == b"\x01\x02\xff"
     spi.close()
     with pytest.raises(DeviceUnavailableError, match="closed"):

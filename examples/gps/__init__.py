@@ -1,0 +1,1 @@
+"""A GPS receiver as a plugin, and its parser."""

@@ -1,0 +1,96 @@
+"""An agent that runs every example, told of them by nothing but a configuration file."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from harvester import plugin_build, plugin_source
+from tests.support import HOST, PROJECT, Listener, Service, embedded_broker, free_port
+
+EXAMPLES = PROJECT / "examples"
+WIT = PROJECT / "wit" / "plugin.wit"
+CONFIG = """
+[cluster]
+node_id = "shed"
+
+[broker]
+url = "mqtt://{host}:{port}"
+
+[polling]
+interval_seconds = 0.3
+
+[plugins]
+directory = "{examples}"
+enabled = ["sht31", "gps", "mcp3008"]
+
+[plugins.grants.sht31]
+i2c = ["0x44"]
+
+[plugins.grants.gps]
+uart = true
+
+[plugins.grants.mcp3008]
+spi = true
+
+[hardware]
+driver = "simulated"
+scenario = "{scenario}"
+
+[storage]
+state_dir = "{state}"
+cache_dir = "{cache}"
+"""
+SCENARIO = """
+[room]
+temperature_c = 23.4
+humidity_pct = 56.7
+
+[[chips]]
+kind = "sht31"
+
+[[chips]]
+kind = "mcp3008"
+volts = [1.1, 2.2]
+
+[[faults]]
+kind = "bit-errors"
+device = "sht31"
+from_s = 8
+until_s = 10
+rate = 1
+"""
+
+
+@pytest.fixture(scope="session")
+def built_examples() -> list[str]:
+    """Build what changed; return the names."""
+    sources = plugin_source.discover(EXAMPLES)
+    for outcome in plugin_build.build_all(plugin_build.outdated(sources, WIT), WIT):
+        assert not outcome.error, outcome.error
+    return [source.name for source in sources]
+
+
+@pytest.fixture(scope="module")
+def shed(built_examples: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
+    """Return ears on a node that has one of each."""
+    directory = tmp_path_factory.mktemp("shed")
+    port = free_port()
+    scenario, config = directory / "scenario.toml", directory / "node.toml"
+    scenario.write_text(SCENARIO)
+    config.write_text(
+        CONFIG.format(
+            host=HOST,
+            port=port,
+            examples=EXAMPLES,
+            scenario=scenario,
+            state=directory / "state",
+            cache=PROJECT / ".harvester" / "cache",
+        )
+    )
+    arguments = ["--role", "spoke", "--config", str(config)]
+    with (
+        embedded_broker(port),
+        Listener(port) as ears,
+        Service("node_agent.cli", arguments, directory / "agent.log"),
+    ):
+        yield ears

@@ -1,0 +1,108 @@
+"""The parser of NMEA: whole sentences with the right checksum, and no position without a fix."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from examples.gps.nmea import Fix, Receiver
+
+# The known example of both sentences, with its published checksums.
+GGA = b"$GPGGA,123519,4807.038,N,01131.000,E,1,08,0.9,545.4,M,46.9,M,,*47\r\n"
+RMC = b"$GPRMC,123519,A,4807.038,N,01131.000,E,022.4,084.4,230394,003.1,W*6A\r\n"
+FIX = Fix(
+    latitude=48 + 7.038 / 60,
+    longitude=11 + 31 / 60,
+    altitude=545.4,
+    speed=22.4 * (1852 / 3600),
+    satellites=8,
+)
+
+
+def sentence(body: str) -> bytes:
+    checksum = 0
+    for byte in body.encode():
+        checksum ^= byte
+    return f"${body}*{checksum:02X}\r\n".encode()
+
+
+@pytest.mark.parametrize("heard", [GGA + RMC, RMC + GGA])
+def test_two_sentences_of_one_second_make_a_fix(heard: bytes) -> None:
+    assert Receiver().feed(heard) == FIX
+
+
+@given(st.lists(st.integers(0, len(GGA + RMC)), max_size=6))
+def test_sentences_may_be_cut_anywhere_between_two_polls(cuts: list[int]) -> None:
+    receiver, places = Receiver(), [0, *sorted(cuts), len(GGA + RMC)]
+    parts = [(GGA + RMC)[a:b] for a, b in pairwise(places)]
+    assert [fix for fix in map(receiver.feed, parts) if fix] == [FIX]
+
+
+@pytest.mark.parametrize("position", range(1, len(GGA) - 5))
+def test_a_sentence_with_a_wrong_character_does_not_exist(position: int) -> None:
+    garbled = bytearray(GGA)
+    garbled[position] ^= 0x01
+    assert Receiver().feed(bytes(garbled) + RMC) is None
+
+
+@pytest.mark.parametrize(
+    ("quality", "status", "satellites"), [("0", "V", "03"), ("6", "A", "03"), ("1", "V", "03")]
+)
+def test_without_a_fix_there_is_no_position(quality: str, status: str, satellites: str) -> None:
+    position = "4807.038,N,01131.000,E"
+    heard = sentence(f"GNGGA,123519,{position},{quality},{satellites},9.9,545.4,M,46.9,M,,")
+    heard += sentence(f"GNRMC,123519,{status},{position},022.4,084.4,230394,,")
+    assert Receiver().feed(heard) == Fix(satellites=3)
+
+
+def test_a_receiver_that_has_just_been_switched_on_knows_nothing_but_that() -> None:
+    cold = sentence("GPRMC,,V,,,,,,,,,,N") + sentence("GPGGA,,,,,,0,00,99.99,,,,,,")
+    fix = Receiver().feed(cold)
+    assert fix is not None
+    assert fix.values() == [("satellites", 0.0)]
+
+
+def test_sentences_of_two_seconds_are_not_mixed() -> None:
+    receiver = Receiver()
+    assert receiver.feed(GGA) is None
+    later = sentence("GPRMC,123520,A,4807.100,N,01131.000,E,022.4,084.4,230394,003.1,W")
+    assert receiver.feed(later) is None
+
+
+def test_south_and_west_are_negative() -> None:
+    heard = sentence("GPGGA,1,3351.650,S,15112.480,W,1,05,1.0,-3.2,M,,M,,")
+    heard += sentence("GPRMC,1,A,3351.650,S,15112.480,W,,,230394,,")
+    fix = Receiver().feed(heard)
+    assert fix is not None
+    assert dict(fix.values()) == {
+        "latitude": pytest.approx(-33.860833),
+        "longitude": pytest.approx(-151.208),
+        "altitude": -3.2,
+        "satellites": 5,
+    }
+
+
+@pytest.mark.parametrize(
+    "position", [",,,", "9100.0,N,18100.0,E", "4860.0,N,01160.0,E", "4807.0,X,01131.0,", "x,N,y,E"]
+)
+def test_a_position_that_is_none_is_absent(position: str) -> None:
+    heard = sentence(f"GPGGA,1,{position},1,05,1.0,,M,,M,,")
+    fix = Receiver().feed(heard + sentence(f"GPRMC,1,A,{position},,,230394,,"))
+    assert fix == Fix(satellites=5)
+
+
+@given(st.binary(max_size=2000))
+def test_noise_is_no_fix_and_is_not_kept_for_ever(noise: bytes) -> None:
+    receiver = Receiver()
+    assert receiver.feed(noise) is None
+    assert len(receiver._partial) <= 256
+    assert receiver.feed(b"\r\n" + GGA + RMC) == FIX
+
+
+def test_the_newest_of_several_seconds_is_told() -> None:
+    newer = sentence("GPGGA,123520,4808.000,N,01131.000,E,1,08,0.9,545.4,M,46.9,M,,")
+    newer += sentence("GPRMC,123520,A,4808.000,N,01131.000,E,022.4,084.4,230394,003.1,W")
+    fix = Receiver().feed(GGA + RMC + newer)
+    assert fix is not None
+    assert fix.latitude == pytest.approx(48 + 8 / 60)

@@ -1,0 +1,77 @@
+"""A new sensor is a folder and a table in a configuration file: no host code knows the examples."""
+
+import pytest
+
+from broker.messages import Log, PluginState, Reading
+from broker.topics import Kind
+from tests.support import PROJECT, Listener, Said
+
+# The components are compiled when they are first loaded.
+COMPILE_S = 50.0
+
+
+def reading(ears: Listener, sensor: str, *, after: int = 0) -> Reading:
+    said = ears.wait_topic(f"harvester/shed/readings/{sensor}", COMPILE_S, after=after)
+    assert isinstance(said.message, Reading)
+    return said.message
+
+
+def test_every_example_is_built_and_runs(built_examples: list[str], shed: Listener) -> None:
+    def runs(said: Said) -> bool:
+        return isinstance(said.message, PluginState) and said.message.state == "running"
+
+    for name in built_examples:
+        shed.wait_for(lambda said: runs(said) and said.topic.name == name, COMPILE_S)  # noqa: B023 - called at once
+
+
+def test_the_sht31_is_heard_on_the_bus(shed: Listener) -> None:
+    data = reading(shed, "sht31-0x44").data
+    # One step of 16 bits is 0.0027 degC and 0.0015 %RH.
+    assert data == {
+        "temperature": pytest.approx(23.4, abs=0.0014),
+        "humidity": pytest.approx(56.7, abs=0.0008),
+    }
+
+
+def test_the_mcp3008_is_heard_on_the_bus(shed: Listener) -> None:
+    data = reading(shed, "mcp3008").data
+    # One step of 10 bits is 3.2 mV.
+    assert data == {
+        "light_voltage": pytest.approx(1.1, abs=0.0033),
+        "knob_voltage": pytest.approx(2.2, abs=0.0033),
+    }
+
+
+def test_the_gps_is_heard_on_the_bus(shed: Listener) -> None:
+    data = reading(shed, "gps").data
+    assert data == {
+        "latitude": pytest.approx(53.5442, abs=0.0006),
+        "longitude": pytest.approx(9.9653, abs=0.0006),
+        "altitude": 6.2,
+        "speed": pytest.approx(0.720, abs=0.001),
+        "satellites": 9,
+    }
+
+
+def test_a_checksum_that_fails_is_a_fault_and_no_number(shed: Listener) -> None:
+    def is_fault(said: Said) -> bool:
+        return isinstance(said.message, Log) and "checksum" in said.message.message
+
+    shed.wait_for(is_fault, COMPILE_S)
+    after = len(shed.said)
+    assert reading(shed, "sht31-0x44", after=after).data["humidity"] == pytest.approx(56.7, abs=0.1)
+    heard = [s.message for s in shed.said if s.topic.kind is Kind.READING]
+    sht31 = [r.data for r in heard if isinstance(r, Reading) and r.sensor_id == "sht31-0x44"]
+    assert {round(float(data["temperature"]), 1) for data in sht31} == {23.4}
+    failed = [s for s in shed.said if b'"failed"' in s.payload and s.topic.kind is Kind.PLUGIN]
+    assert failed == []
+
+
+@pytest.mark.parametrize("name", ["sht31", "gps", "mcp3008"])
+def test_no_host_code_knows_an_example(name: str) -> None:
+    packages = ("broker", "hub_app", "node_agent", "harvester", "pizero_native")
+    files = [file for package in packages for file in (PROJECT / package).rglob("*.py")]
+    # A simulated chip stands in for the world, not for the host; its models know their names.
+    host = [file for file in files if "simulated" not in file.parts]
+    naming = [str(file) for file in host if f'"{name}' in file.read_text()]
+    assert naming == []

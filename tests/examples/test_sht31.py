@@ -1,0 +1,95 @@
+"""The SHT31's driver against the datasheet, and against the simulated chip."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from examples.sht31.driver import Sht31, Sht31Error, crc8, decode
+from node_agent.hal.capabilities import Climate
+from node_agent.hal.simulated.sht31 import SimulatedSht31
+
+ROOM = Climate(23.4, 56.7)
+
+
+class Bench:
+    """A driver wired to a simulated chip, on a clock of its own."""
+
+    def __init__(self, climate: Climate = ROOM) -> None:
+        self.now_s = 0.0
+        self.chip = SimulatedSht31(lambda _: climate, lambda: self.now_s)
+        self.sent: list[tuple[bytes, int]] = []
+        self.driver = Sht31(self._transfer, self._sleep)
+
+    def _sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+    def _transfer(self, write: bytes, read_len: int) -> bytes:
+        self.sent.append((write, read_len))
+        if write:
+            self.chip.write(write)
+        return self.chip.read(read_len) if read_len else b""
+
+
+def word(value: int) -> bytes:
+    data = value.to_bytes(2, "big")
+    return data + bytes((crc8(data),))
+
+
+def test_the_checksum_is_the_datasheets_example() -> None:
+    assert crc8(b"\xbe\xef") == 0x92
+
+
+@given(st.integers(0, 0xFFFF), st.integers(0, 0xFFFF))
+def test_an_answer_is_read_by_the_datasheets_formulae(temperature: int, humidity: int) -> None:
+    measured = decode(word(temperature) + word(humidity))
+    assert measured.temperature_c == pytest.approx(float(Fraction(175 * temperature, 65535) - 45))
+    assert measured.humidity_pct == pytest.approx(float(Fraction(100 * humidity, 65535)))
+
+
+@pytest.mark.parametrize("bit", range(48))
+def test_one_bit_that_is_wrong_makes_no_number(bit: int) -> None:
+    answer = bytearray(word(0x6666) + word(0x9128))
+    answer[bit // 8] ^= 1 << bit % 8
+    with pytest.raises(Sht31Error, match="temperature" if bit < 24 else "humidity"):
+        decode(bytes(answer))
+
+
+@pytest.mark.parametrize("stuck", [0x00, 0xFF])
+def test_a_line_that_is_stuck_makes_no_number(stuck: int) -> None:
+    with pytest.raises(Sht31Error, match="checksum"):
+        decode(bytes((stuck,)) * 6)
+
+
+def test_an_answer_that_is_too_short_makes_no_number() -> None:
+    with pytest.raises(Sht31Error, match="found 3 bytes, expected 6"):
+        decode(word(1))
+
+
+@pytest.mark.parametrize("climate", [ROOM, Climate(-45.0, 0.0), Climate(130.0, 100.0)])
+def test_the_simulated_chip_is_read_to_its_resolution(climate: Climate) -> None:
+    bench = Bench(climate)
+    measured = bench.driver.measure()
+    assert measured.temperature_c == pytest.approx(climate.temperature_c, abs=175 / 65535)
+    assert measured.humidity_pct == pytest.approx(climate.humidity_pct, abs=100 / 65535)
+    assert bench.sent == [(b"\x24\x00", 0), (b"", 6)]
+
+
+def test_the_chip_does_not_acknowledge_before_it_has_measured_and_after_it_was_read() -> None:
+    bench = Bench()
+    assert bench.chip.read(6) == b""
+    bench.chip.write(b"\x24\x00")
+    bench.now_s = 0.015
+    assert bench.chip.read(6) == b""
+    bench.now_s = 0.016
+    assert len(bench.chip.read(6)) == 6
+    assert bench.chip.read(6) == b""
+
+
+def test_a_chip_that_lost_its_power_has_nothing_to_read() -> None:
+    bench = Bench()
+    bench.chip.write(b"\x24\x00")
+    bench.now_s = 1
+    bench.chip.write(b"\x30\xa2")
+    assert bench.chip.read(6) == b""
