@@ -1,13 +1,16 @@
-"""`harvester`: what spans nodes. Build the plugins, start the whole system on this machine."""
+"""`harvester`: what spans nodes. Build the plugins, start the whole system, examine a machine."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from broker import command_line, config_file
 from broker.command_line import EXIT_MISCONFIGURED
 from broker.errors import HarvesterError, MisconfiguredError
-from harvester import plugin_build, plugin_source
+from harvester import doctor, plugin_build, plugin_source
+from harvester.doctor_machine import this_machine
 from harvester.errors import BuildError
 from harvester.up import Options, up
 
@@ -38,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_up(commands)
     _add_plugins(commands)
+    _add_doctor(commands)
     return parser
 
 
@@ -68,6 +72,31 @@ def _add_plugins(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     build.set_defaults(run=_build)
     listed = verbs.add_parser("list", help="list the plugins, their world and whether they stand")
     listed.set_defaults(run=_list)
+
+
+def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    about = "find what this node lacks of what its configuration asks for, and what mends it"
+    added = commands.add_parser(
+        "doctor",
+        help=about,
+        description=about,
+        parents=[command_line.parser("harvester doctor", "")],
+        conflict_handler="resolve",
+    )
+    added.add_argument("--role", choices=("hub", "spoke", "pizero"), required=True)
+    added.set_defaults(run=_doctor)
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    if options.role != "pizero":
+        options.overrides.append(f"cluster.role={options.role}")
+    # What its parts log is in its lines already, but who asks for more gets it.
+    options.overrides.insert(0, "logging.level=error")
+    options.config = options.config or config_file.find(options.role, options.project)
+    config = command_line.load(options, options.role)
+    text, well = doctor.report(config, options.role, this_machine(os.environ))
+    print(text)
+    sys.exit(0 if well else EXIT_FAILED)
 
 
 def _up(options: argparse.Namespace) -> None:

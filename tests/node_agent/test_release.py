@@ -83,10 +83,16 @@ def test_a_node_without_actuators_has_nothing_to_release(tmp_path: Path) -> None
     assert record.read_text() == ""
 
 
+@pytest.fixture
+def without_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a Pi, too, no test may reach what is wired to it."""
+    for name in ("RPi.GPIO", "rpi_ws281x"):
+        monkeypatch.setitem(sys.modules, name, None)
+
+
 def test_each_part_that_cannot_be_released_is_named_and_the_others_are_tried(
-    node: Node, caplog: pytest.LogCaptureFixture
+    node: Node, without_libraries: None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # The libraries of a Pi are not installed where tests run, and if they are, refuse to.
     assert not release(node.config("hardware.driver=raspberry-pi"))
     said = [record.getMessage() for record in caplog.records]
     assert [line.partition(":")[0] for line in said] == ["buzzer relay", "fan relay", "LED strip"]
@@ -101,7 +107,9 @@ def test_each_part_that_cannot_be_released_is_named_and_the_others_are_tried(
         ("buzzer.pin=99", 2),
     ],
 )
-def test_the_exit_code_says_who_must_act(node: Node, override: str, code: int) -> None:
+def test_the_exit_code_says_who_must_act(
+    node: Node, without_libraries: None, override: str, code: int
+) -> None:
     with pytest.raises(SystemExit) as exited:
         main(["--config", str(node.file), "--set", override])
     assert exited.value.code == code

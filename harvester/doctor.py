@@ -1,0 +1,65 @@
+"""`harvester doctor`: whether everything is there that a node's configuration asks for.
+
+It changes nothing: no relay is switched, no LED lit, no directory made.
+"""
+
+import contextlib
+from collections.abc import Iterator
+
+import msgspec
+
+from broker.settings import Config
+from harvester.doctor_chips import Ways, chip_findings
+from harvester.doctor_finding import Finding, ok, rendered, skipped
+from harvester.doctor_machine import Machine
+from harvester.doctor_needs import DHT22, Role, i2c, interfaces
+from harvester.doctor_services import service_findings
+from harvester.doctor_system import blocker, interface_findings, special_findings
+from node_agent.hal.board import open_hardware
+
+
+def examine(config: Config, role: Role, machine: Machine) -> list[Finding]:
+    """Return every finding, each once, in the order in which they should be mended.
+
+    Raises MisconfiguredError where the scenario of simulated hardware is wrong.
+    """
+    found = (
+        *_system_findings(config, role, machine),
+        *_hardware_findings(config, role, machine),
+        *service_findings(config, role, machine),
+    )
+    return list(dict.fromkeys(found))
+
+
+def report(config: Config, role: Role, machine: Machine) -> tuple[str, bool]:
+    """Return the text for a person, and whether all is well."""
+    findings = examine(config, role, machine)
+    count = sum(not finding.is_well for finding in findings)
+    groups = ", ".join(sorted(machine.groups)) or "no group"
+    head = f"{config.cluster.node_id}, {role}, as user {machine.user} in {groups}"
+    end = f"{count} of {len(findings)} missing" if count else "all is well"
+    return f"{head}\n\n{rendered(findings)}\n\n{end}", count == 0
+
+
+def _system_findings(config: Config, role: Role, machine: Machine) -> Iterator[Finding]:
+    if config.hardware.driver == "simulated":
+        yield skipped("devices", "hardware.driver is simulated: no device, group or library needed")
+        return
+    wanted = interfaces(config, role)
+    if not wanted:
+        yield ok("devices", "the configuration names none")
+    for interface in wanted:
+        yield from interface_findings(machine, interface)
+    if role != "pizero":
+        yield from special_findings(machine, config, wanted)
+
+
+def _hardware_findings(config: Config, role: Role, machine: Machine) -> Iterator[Finding]:
+    ways = Ways()
+    if config.hardware.driver != "simulated":
+        ways = Ways(blocker(machine, i2c(config)), blocker(machine, DHT22))
+    # The record of what simulated hardware does is the agent's.
+    quiet = msgspec.structs.replace(config.hardware, record_file="")
+    opened = open_hardware(msgspec.structs.replace(config, hardware=quiet))
+    with contextlib.closing(opened) as hardware:
+        yield from chip_findings(config, role, hardware, ways)

@@ -1,0 +1,101 @@
+"""Chips and pins, asked through the node's own hardware layer: the one that the agent will use."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from broker.errors import HarvesterError
+from broker.settings import Config
+from harvester.doctor_finding import Finding, missing, ok
+from harvester.doctor_needs import Role, grants, i2c_addresses
+from node_agent.hal.capabilities import Hardware
+from node_agent.hal.errors import HardwareNotInstalledError
+from plugins.bme680.driver import CHIP_ID
+
+# BST-BME680-DS001 table 16.
+_CHIP_ID_REGISTER = b"\xd0"
+# SSD1306 rev 1.1, 8.1.5.2 and table 9-1: a command stream of one NOP.
+_SSD1306_NOP = b"\x00\xe3"
+
+
+class Ways(msgspec.Struct, frozen=True):
+    """What is missing on the way to the chips and to the pins; None where nothing is."""
+
+    i2c: Finding | None = None
+    dht22: Finding | None = None
+
+
+def chip_findings(config: Config, role: Role, hardware: Hardware, ways: Ways) -> Iterator[Finding]:
+    """Yield a finding a chip and sensor pin that the programs of `role` use."""
+    chips = I2cChips(hardware, config.hardware.i2c_bus, ways.i2c)
+    for address in config.sensors.bme680_addresses:
+        yield chips.bme680(address)
+    if role == "pizero":
+        return
+    displays = config.hardware.ssd1306_addresses
+    for address in displays:
+        yield chips.acknowledge("ssd1306", address, _SSD1306_NOP)
+    for address in i2c_addresses(config):
+        if address not in (*config.sensors.bme680_addresses, *displays):
+            yield chips.acknowledge(_users(config, address), address, b"")
+    for pin in config.sensors.dht22_pins:
+        yield dht22(hardware, pin, ways.dht22)
+
+
+class I2cChips:
+    """The chips on one bus, whose way there may be blocked by what is missing."""
+
+    def __init__(self, hardware: Hardware, bus: int, blocked_by: Finding | None) -> None:
+        self._hardware = hardware
+        self._bus = bus
+        self._blocked_by = blocked_by
+
+    def bme680(self, address: str) -> Finding:
+        """Read the chip's id."""
+        what = f"bme680 i2c-{self._bus} {address}"
+        try:
+            answer = self._hardware.i2c_transfer(int(address, 16), _CHIP_ID_REGISTER, 1)
+        except HarvesterError as e:
+            return self._silent(what, e)
+        found = f"id 0x{answer.hex()}"
+        if answer == bytes([CHIP_ID]):
+            return ok(what, found)
+        mend = "put a BME680 there, or change sensors.bme680_addresses"
+        return missing(what, f"{found}, expected 0x{CHIP_ID:02x}", mend)
+
+    def acknowledge(self, name: str, address: str, harmless: bytes) -> Finding:
+        """Check that something answers to `harmless`, empty where the chip is not known."""
+        what = f"{name} i2c-{self._bus} {address}"
+        try:
+            self._hardware.i2c_transfer(int(address, 16), harmless, 0)
+        except HarvesterError as e:
+            return self._silent(what, e)
+        return ok(what, "answers")
+
+    def _silent(self, what: str, error: HarvesterError) -> Finding:
+        wiring = f"check its wiring and address: i2cdetect -y {self._bus}"
+        return _unanswered(what, error, self._blocked_by, wiring)
+
+
+def dht22(hardware: Hardware, pin: int, blocked_by: Finding | None) -> Finding:
+    what = f"dht22 gpio{pin}"
+    try:
+        climate = hardware.read_dht22(pin)
+    except HarvesterError as e:
+        # The pull-up: datasheet (Aosong AM2302) section 5.
+        wiring = f"check its wiring: data to GPIO {pin}, and 10 kOhm from there to 3.3 V"
+        return _unanswered(what, e, blocked_by, wiring)
+    return ok(what, f"{climate.temperature_c:.1f} degC, {climate.humidity_pct:.1f} %RH")
+
+
+def _unanswered(
+    what: str, error: HarvesterError, blocked_by: Finding | None, wiring: str
+) -> Finding:
+    """Return the finding for a device that could not be asked, or did not answer well."""
+    if isinstance(error, HardwareNotInstalledError) and blocked_by is not None:
+        return missing(what, f"cannot be asked without {blocked_by.what}", blocked_by.mend)
+    return missing(what, str(error), wiring)
+
+
+def _users(config: Config, address: str) -> str:
+    return ", ".join(name for name, grant in grants(config).items() if address in grant.i2c)

@@ -1,0 +1,146 @@
+"""Device files, rights, kernel modules and libraries of one interface to hardware."""
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from broker.errors import HarvesterError
+from broker.settings import Config
+from harvester.doctor_finding import Finding, missing, ok
+from harvester.doctor_machine import Machine, group_name, user_name
+from harvester.doctor_needs import PCM_PINS, PWM_PINS, SPI_PINS, Interface, has_strip, uart
+
+# The headphone jack's driver, which uses the same PWM (rpi_ws281x README, "Limitations").
+_AUDIO_MODULE = "snd_bcm2835"
+_AUDIO_OFF = (
+    "sudo sed -i 's/^dtparam=audio=on/dtparam=audio=off/' /boot/firmware/config.txt && sudo reboot"
+)
+
+
+def interface_findings(machine: Machine, interface: Interface) -> Iterator[Finding]:
+    """Yield a finding a device file, group, module and library."""
+    for alternatives in interface.devices:
+        yield device(machine, alternatives, interface)
+    if interface.group:
+        yield group(machine, interface.group)
+    for name in interface.modules:
+        yield module(machine, name, interface)
+    for name in interface.libraries:
+        yield library(machine, name)
+
+
+def blocker(machine: Machine, interface: Interface) -> Finding | None:
+    """Return the first thing that is missing of an interface, or None."""
+    return next((f for f in interface_findings(machine, interface) if not f.is_well), None)
+
+
+def device(machine: Machine, alternatives: tuple[str, ...], interface: Interface) -> Finding:
+    """Check that one of the files is there and open to this user."""
+    there = [path for path in alternatives if machine.path(path).exists()]
+    if not there:
+        return missing(f"device {' or '.join(alternatives)}", "no such file", interface.turn_on)
+    usable = [path for path in there if machine.may_use(machine.path(path))]
+    path = (usable or there)[0]
+    status = machine.path(path).stat()
+    owner = f"{user_name(status.st_uid)}:{group_name(status.st_gid)}"
+    found = f"{owner} {stat.S_IMODE(status.st_mode):04o}"
+    if usable:
+        return ok(f"device {path}", f"{found}, open to {machine.user}")
+    mend = interface.open_up or _join(machine, interface.group or group_name(status.st_gid))
+    return missing(f"device {path}", f"{found}, closed to {machine.user}", mend)
+
+
+def group(machine: Machine, name: str) -> Finding:
+    """Check that this process is in the group, which the next boot's device files belong to."""
+    what = f"group {name}"
+    if machine.is_root:
+        return ok(what, "root needs none")
+    if name in machine.groups:
+        return ok(what, f"{machine.user} is in it")
+    members = _members(machine)
+    if name not in members:
+        mend = f"sudo groupadd --system {name} && {_join(machine, name)}"
+        return missing(what, "there is no such group", mend)
+    if machine.user in members[name]:
+        return missing(what, f"{machine.user} joined after this session began", "log in again")
+    return missing(what, f"{machine.user} is not in it", _join(machine, name))
+
+
+def module(machine: Machine, name: str, interface: Interface) -> Finding:
+    """Check that the kernel module is loaded or built in."""
+    what = f"module {name}"
+    if is_loaded(machine, name):
+        return ok(what, "loaded")
+    # A module that is built into the kernel is in no list, but its device files are there.
+    if any(machine.path(path).exists() for files in interface.devices for path in files):
+        return ok(what, "built into the kernel")
+    return missing(what, "not loaded", f"sudo modprobe {name.replace('_', '-')}")
+
+
+def is_loaded(machine: Machine, name: str) -> bool:
+    listed = _text(machine.path("/proc/modules")).splitlines()
+    loaded = machine.path(f"/sys/module/{name}").exists()
+    return loaded or any(line.split()[:1] == [name] for line in listed)
+
+
+def library(machine: Machine, name: str) -> Finding:
+    """Check that the driver library can be imported on this machine."""
+    what = f"library {name}"
+    try:
+        machine.load(name)
+    except HarvesterError as e:
+        if isinstance(e.__cause__, ImportError):
+            pip = f"{machine.sudo}{machine.programs / 'pip'}"
+            return missing(what, "not installed", f"{pip} install 'harvester-edge[pi]'")
+        return missing(what, str(e), "run this on a Raspberry Pi")
+    except OSError as e:
+        return missing(what, f"does not start: {e}", "mend the device files above")
+    return ok(what, "can be imported")
+
+
+def special_findings(
+    machine: Machine, config: Config, wanted: list[Interface]
+) -> Iterator[Finding]:
+    """Yield what goes wrong though every file is there. Nothing where all is well."""
+    if uart(config) in wanted and _is_console(machine, config.hardware.uart_device):
+        yield missing(
+            f"uart {config.hardware.uart_device}",
+            "a login prompt is on it",
+            "sudo raspi-config nonint do_serial_cons 1 && sudo reboot",
+        )
+    if has_strip(config, PWM_PINS) and is_loaded(machine, _AUDIO_MODULE):
+        yield missing(
+            f"strip gpio{config.leds.pin}", "the headphone jack uses the same PWM", _AUDIO_OFF
+        )
+    if config.leds.count and config.leds.pin not in PWM_PINS | PCM_PINS | SPI_PINS:
+        yield missing(
+            f"strip gpio{config.leds.pin}",
+            "this pin cannot drive a strip",
+            "set leds.pin to 10 (SPI), 12, 13, 18 or 19 (PWM) or 21 (PCM)",
+        )
+
+
+def _is_console(machine: Machine, path: str) -> bool:
+    """Whether the kernel was told to put its console on the port, under any of its names."""
+    names = {Path(path).name, machine.path(path).resolve().name}
+    words = _text(machine.path("/proc/cmdline")).split()
+    consoles = (word.removeprefix("console=") for word in words if word.startswith("console="))
+    return any(console.partition(",")[0] in names for console in consoles)
+
+
+def _join(machine: Machine, group_: str) -> str:
+    return f"sudo usermod -aG {group_} {machine.user}"
+
+
+def _members(machine: Machine) -> dict[str, list[str]]:
+    """Return the members by group, as group(5) has them."""
+    lines = (line.split(":") for line in _text(machine.path("/etc/group")).splitlines())
+    return {fields[0]: fields[3].split(",") for fields in lines if len(fields) == 4}
+
+
+def _text(path: Path) -> str:
+    """Return what the file holds; nothing where this machine has none."""
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
