@@ -34,6 +34,8 @@ Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 LedIndex = Annotated[int, msgspec.Meta(ge=0, le=255)]
 
 DEFAULT_MQTT_PORT = 1883
+# Where the shipped files have the hub.
+DEFAULT_HUB_URL = f"mqtt://192.168.7.10:{DEFAULT_MQTT_PORT}"
 
 
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -46,7 +48,10 @@ class Cluster(Table, frozen=True):
 
 
 class Broker(Table, frozen=True):
-    """`url` empty: the hub embeds a broker on `listen`:`port`, and its own clients use that."""
+    """`url` empty: the hub embeds a broker on `listen`:`port`, and its own clients use that.
+
+    On a spoke it is filled in with the address that the shipped files give the hub.
+    """
 
     url: str = ""
     listen: str = "0.0.0.0"  # noqa: S104 - the spokes are on the LAN
@@ -173,6 +178,10 @@ class Config(Table, frozen=True):
     storage: Storage = Storage()
 
     def __post_init__(self) -> None:
+        if self.cluster.role == "spoke" and not self.broker.url:
+            found = msgspec.structs.replace(self.broker, url=DEFAULT_HUB_URL)
+            # Once, before anyone else holds this object.
+            msgspec.structs.force_setattr(self, "broker", found)
         for check in (_check_broker, _check_pins, _check_led_owners, _check_grants):
             check(self)
 
@@ -192,11 +201,6 @@ class Config(Table, frozen=True):
 def _check_broker(config: Config) -> None:
     if config.embeds_broker:
         return
-    if not config.broker.url:
-        raise MisconfiguredError(
-            "broker.url: found nothing, expected the hub's address on a spoke, "
-            'for example "mqtt://192.168.7.10:1883"'
-        )
     if not _is_mqtt_url(config.broker.url):
         raise MisconfiguredError(
             f"broker.url: found {config.broker.url!r}, expected mqtt://HOST or mqtt://HOST:PORT"

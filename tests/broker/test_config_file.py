@@ -139,7 +139,6 @@ def test_a_wrong_key_or_value_is_named_in_full(path: Path, text: str, said: str)
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "broker.url: found nothing, expected the hub's address on a spoke"),
         ('[broker]\nurl = "http://x"', "broker.url: found 'http://x', expected mqtt://HOST"),
         ('[broker]\nurl = "mqtt://"', "broker.url: found 'mqtt://', expected mqtt://HOST"),
         ('[broker]\nurl = "mqtt://x:99999"', "broker.url: found 'mqtt://x:99999', expected "),
@@ -264,8 +263,7 @@ def test_the_role_is_searched_here_then_one_folder_up_then_built_in(tmp_path: Pa
 
 
 def test_the_built_in_defaults_are_a_spoke_in_search_of_its_hub() -> None:
-    with pytest.raises(MisconfiguredError, match=r"^built-in defaults: broker\.url: found nothing"):
-        config_file.load(None)
+    assert config_file.load(None).broker_address == ("192.168.7.10", 1883)
     assert config_file.load(None, ["broker.url=mqtt://hub"]).broker_address == ("hub", 1883)
 
 

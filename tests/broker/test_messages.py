@@ -1,3 +1,4 @@
+import base64
 import json
 
 import msgspec
@@ -15,6 +16,7 @@ from broker.messages import (
     Leds,
     Log,
     Message,
+    Oled,
     PluginState,
     Reading,
     Result,
@@ -51,6 +53,11 @@ MESSAGES: dict[type[Message], st.SearchStrategy[Message]] = {
     Leds: st.builds(Leds, st.lists(COLORS, max_size=11)),
     Buzzer: st.builds(Buzzer, st.booleans(), TEXT),
     Fan: st.builds(Fan, st.booleans(), st.sampled_from(["auto", "on", "off"])),
+    Oled: st.tuples(st.integers(1, 32), st.integers(1, 256), st.booleans(), st.randoms()).map(
+        lambda drawn: Oled(
+            8 * drawn[0], drawn[1], drawn[2], drawn[3].randbytes(drawn[0] * drawn[1])
+        )
+    ),
     Result: st.builds(Result, st.none() | TEXT, st.booleans(), TEXT, COUNTS),
 }
 KINDS = {message_type: kind for kind, message_type in MESSAGE_TYPES.items()}
@@ -145,6 +152,41 @@ def test_a_field_of_the_wrong_type_is_refused(
 ) -> None:
     with pytest.raises(BadPayloadError):
         decode(Topic("pi4", kind, name), json.dumps(fields).encode())
+
+
+def frame_of(size: int) -> str:
+    return base64.b64encode(bytes(size)).decode()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"frame": frame_of(1023)},
+        {"frame": frame_of(1025)},
+        {"frame": ""},
+        {"frame": "not base64"},
+        {"frame": frame_of(1024)[:-1]},
+        {"frame": frame_of(1024) + "\n"},
+        {"frame": [0] * 1024},
+        {"width": 64},
+        {"width": 0},
+        {"width": 12},
+        {"width": 1 << 60, "height": 1 << 60},
+        {"height": -64},
+        {"on": 1},
+    ],
+)
+def test_a_picture_that_is_not_as_large_as_it_says_is_refused(changed: dict[str, object]) -> None:
+    oled = {"width": 128, "height": 64, "on": True, "frame": frame_of(1024)}
+    topic = Topic("pi4", Kind.OLED)
+    assert decode(topic, json.dumps(oled).encode()) == Oled(128, 64, on=True, frame=bytes(1024))
+    with pytest.raises(BadPayloadError, match="harvester/pi4/oled"):
+        decode(topic, json.dumps(oled | changed).encode())
+
+
+def test_a_picture_is_base64_of_its_rows() -> None:
+    payload = encode(Oled(16, 1, on=True, frame=b"\x80\x01"))
+    assert json.loads(payload) == {"width": 16, "height": 1, "on": True, "frame": "gAE="}
 
 
 def test_a_log_line_may_be_as_long_as_it_says() -> None:

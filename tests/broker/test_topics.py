@@ -52,6 +52,7 @@ def test_garbage_is_a_bad_topic_or_a_topic_that_prints_the_same(text: str) -> No
         ("harvester/pi4/plugins/oled", Topic("pi4", Kind.PLUGIN, "oled")),
         ("harvester/pi4/plugins/cmd", Topic("pi4", Kind.COMMAND, "plugins")),
         ("harvester/pi4/buzzer", Topic("pi4", Kind.BUZZER)),
+        ("harvester/pi4/oled", Topic("pi4", Kind.OLED)),
         ("harvester/pi4/buzzer/cmd", Topic("pi4", Kind.COMMAND, "buzzer")),
         ("harvester/pi4/leds/result", Topic("pi4", Kind.RESULT, "leds")),
     ],
