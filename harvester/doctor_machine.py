@@ -54,6 +54,15 @@ def this_machine(environment: Mapping[str, str]) -> Machine:
     )
 
 
+def is_there(path: Path) -> bool:
+    """Whether this process can see the file: what lies in a closed folder, it cannot."""
+    try:
+        path.stat()
+    except OSError:
+        return False
+    return True
+
+
 def user_name(uid: int) -> str:
     """Return the user's name, or its number where it has none."""
     try:

@@ -12,7 +12,7 @@ from broker.errors import MisconfiguredError
 from broker.settings import Config
 from broker.storage import cache_dir
 from harvester.doctor_finding import Finding, missing, ok
-from harvester.doctor_machine import Machine, user_name
+from harvester.doctor_machine import Machine, is_there, user_name
 from harvester.doctor_needs import Role
 from pizero_native.ping import needs_privilege
 
@@ -52,7 +52,7 @@ def cache(machine: Machine, directory: Path) -> Finding:
     """Check that nobody else can write where compiled components, which are native code, are."""
     what = "cache"
     # Where it is not there yet, it is made below whatever is.
-    nearest = next(path for path in (directory, *directory.parents) if path.exists())
+    nearest = next(path for path in (directory, *directory.parents) if is_there(path))
     if nearest != directory:
         if machine.may_use(nearest):
             return ok(what, f"{directory}, made at the first start")

@@ -7,7 +7,7 @@ from pathlib import Path
 from broker.errors import HarvesterError
 from broker.settings import Config
 from harvester.doctor_finding import Finding, missing, ok
-from harvester.doctor_machine import Machine, group_name, user_name
+from harvester.doctor_machine import Machine, group_name, is_there, user_name
 from harvester.doctor_needs import PCM_PINS, PWM_PINS, SPI_PINS, Interface, has_strip, uart
 
 # The headphone jack's driver, which uses the same PWM (rpi_ws281x README, "Limitations").
@@ -36,7 +36,7 @@ def blocker(machine: Machine, interface: Interface) -> Finding | None:
 
 def device(machine: Machine, alternatives: tuple[str, ...], interface: Interface) -> Finding:
     """Check that one of the files is there and open to this user."""
-    there = [path for path in alternatives if machine.path(path).exists()]
+    there = [path for path in alternatives if is_there(machine.path(path))]
     if not there:
         return missing(f"device {' or '.join(alternatives)}", "no such file", interface.turn_on)
     usable = [path for path in there if machine.may_use(machine.path(path))]
@@ -72,14 +72,14 @@ def module(machine: Machine, name: str, interface: Interface) -> Finding:
     if is_loaded(machine, name):
         return ok(what, "loaded")
     # A module that is built into the kernel is in no list, but its device files are there.
-    if any(machine.path(path).exists() for files in interface.devices for path in files):
+    if any(is_there(machine.path(path)) for files in interface.devices for path in files):
         return ok(what, "built into the kernel")
     return missing(what, "not loaded", f"sudo modprobe {name.replace('_', '-')}")
 
 
 def is_loaded(machine: Machine, name: str) -> bool:
     listed = _text(machine.path("/proc/modules")).splitlines()
-    loaded = machine.path(f"/sys/module/{name}").exists()
+    loaded = is_there(machine.path(f"/sys/module/{name}"))
     return loaded or any(line.split()[:1] == [name] for line in listed)
 
 

@@ -75,6 +75,15 @@ def test_a_cache_that_is_not_there_yet_must_be_possible(pi: FakePi, tmp_path: Pa
     assert not directory.exists()
 
 
+def test_a_cache_in_a_folder_that_cannot_be_entered_is_one_that_cannot_be_made(
+    pi: FakePi, tmp_path: Path
+) -> None:
+    # A name that no file system takes refuses as a closed folder does, to root as well.
+    directory = tmp_path / ("x" * 300) / "cache"
+    pi.closed = {"/"}
+    assert f"cannot be made in {tmp_path}" in cache(pi, directory).found
+
+
 def test_our_own_broker_takes_connections() -> None:
     port = free_port()
     with embedded_broker(port):
