@@ -59,7 +59,7 @@ def decode(answer: bytes) -> Measurement:
 
 def _word(name: str, data: bytes) -> int:
     if crc8(data[:2]) != data[2]:
-        raise Sht31Error(f"wrong checksum of the {name} in {data.hex(' ')}")
+        raise Sht31Error(f"wrong checksum of the {name}")
     return int.from_bytes(data[:2], "big")
 
 

@@ -8,6 +8,7 @@ from componentize_py_types import Err
 from driver import Bme680, Bme680Error, Measurement, doubt
 from faults import FaultLog
 from iaq import AirQuality, BadAirAlarm, Quality, band_of
+from patience import Patience, TooSlowError
 from wit_world import exports
 from wit_world.exports.bme680_logic import Bme680Reading
 from wit_world.imports import (
@@ -28,10 +29,6 @@ BASELINE_KEY = "baseline"
 SAVE_EVERY_S = 60.0
 
 
-def _transfer(write: bytes, read_len: int) -> bytes:
-    return bytes.fromhex(i2c.transfer(ADDRESS, write.hex(), read_len))
-
-
 def _log(line: str) -> None:
     if line:
         print(line)
@@ -44,7 +41,8 @@ def _show(color: str) -> None:
 
 class Bme680Logic(exports.Bme680Logic):
     def __init__(self) -> None:
-        self._chip = Bme680(_transfer, time.sleep)
+        self._chip = Bme680(self._transfer, time.sleep)
+        self._patience = Patience()
         self._faults = FaultLog(SENSOR_ID)
         self._air = AirQuality()
         self._alarm = BadAirAlarm()
@@ -59,7 +57,7 @@ class Bme680Logic(exports.Bme680Logic):
             self._restore(now_ms)
         try:
             measurement = self._measure()
-        except (Bme680Error, Err) as e:
+        except (Bme680Error, TooSlowError, Err) as e:
             reason = str(e.value) if isinstance(e, Err) else str(e)
             _log(self._faults.failed(reason, time.monotonic()))
             _show(FAULT)
@@ -70,11 +68,16 @@ class Bme680Logic(exports.Bme680Logic):
         return [_reading(measurement, quality, now_ms)]
 
     def _measure(self) -> Measurement:
+        self._patience.begin(time.monotonic())
         measurement = self._chip.measure()
         reason = doubt(measurement)
         if reason:
             raise Bme680Error(reason)
         return measurement
+
+    def _transfer(self, write: bytes, read_len: int) -> bytes:
+        self._patience.check(time.monotonic())
+        return bytes.fromhex(i2c.transfer(ADDRESS, write.hex(), read_len))
 
     def _judge(self, measurement: Measurement, now_ms: int) -> Quality:
         if measurement.gas_resistance_ohm is None:

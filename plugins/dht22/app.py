@@ -2,7 +2,7 @@
 
 import time
 
-from climate import HIGH, NORMAL, humidity_flag, light, next_state
+from climate import HIGH, NORMAL, doubt, humidity_flag, light, next_state
 from colors import COLORS, FAULT
 from componentize_py_types import Err
 from faults import FaultLog
@@ -22,6 +22,14 @@ def _show(color: str) -> None:
     led_controller.sync_leds()
 
 
+def _measure() -> tuple[float, float]:
+    temperature_c, humidity_pct = gpio_provider.read_dht22(PIN)
+    reason = doubt(temperature_c, humidity_pct)
+    if reason:
+        raise Err(reason)
+    return temperature_c, humidity_pct
+
+
 class Dht22Logic(exports.Dht22Logic):
     def __init__(self) -> None:
         self._faults = FaultLog(SENSOR_ID)
@@ -30,7 +38,7 @@ class Dht22Logic(exports.Dht22Logic):
 
     def poll(self) -> list[Dht22Reading]:
         try:
-            temperature_c, humidity_pct = gpio_provider.read_dht22(PIN)
+            temperature_c, humidity_pct = _measure()
         except Err as e:
             self._log(self._faults.failed(str(e.value), time.monotonic()))
             _show(FAULT)

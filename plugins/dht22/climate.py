@@ -13,9 +13,23 @@ WARM_C = 25.0
 HUMID_PCT = 70.0
 DRY_PCT = 25.0
 
+# What forty zero bits say, and their checksum agrees: a line that is held low, not dry air.
+_NO_BITS = (0.0, 0.0)
+
 NORMAL = "normal"
 HIGH = "high"
 LOW = "low"
+
+
+def doubt(temperature_c: float, humidity_pct: float) -> str:
+    """Return why an answer can't be true, or nothing where it can.
+
+    >>> doubt(0.0, 0.0), doubt(0.0, 40.0), doubt(21.0, 0.0)
+    ('all bits are 0: is the data line held low?', '', '')
+    """
+    if (temperature_c, humidity_pct) == _NO_BITS:
+        return "all bits are 0: is the data line held low?"
+    return ""
 
 
 def next_state(state: str, temperature_c: float) -> str:

@@ -6,6 +6,7 @@ from componentize_py_types import Err
 from driver import Ssd1306
 from faults import FaultLog
 from font import compose
+from patience import Patience, TooSlowError
 from screen import TITLE, screen_of
 from wit_world import exports
 from wit_world.imports import i2c
@@ -13,22 +14,25 @@ from wit_world.imports import i2c
 ADDRESS = 0x3C
 
 
-def _transfer(write: bytes, read_len: int) -> bytes:
-    return bytes.fromhex(i2c.transfer(ADDRESS, write.hex(), read_len))
-
-
 class OledLogic(exports.OledLogic):
     def __init__(self) -> None:
-        self._display = Ssd1306(_transfer)
+        self._display = Ssd1306(self._transfer)
+        self._patience = Patience()
         self._faults = FaultLog(f"ssd1306-0x{ADDRESS:02x}")
 
     def update(self, sensor_data: str) -> None:
         frame = compose(TITLE, screen_of(sensor_data).rows)
+        self._patience.begin(time.monotonic())
         try:
             self._display.show(frame)
-        except Err as e:
-            line = self._faults.failed(str(e.value), time.monotonic())
+        except (TooSlowError, Err) as e:
+            reason = str(e.value) if isinstance(e, Err) else str(e)
+            line = self._faults.failed(reason, time.monotonic())
         else:
             line = self._faults.worked(time.monotonic())
         if line:
             print(line)
+
+    def _transfer(self, write: bytes, read_len: int) -> bytes:
+        self._patience.check(time.monotonic())
+        return bytes.fromhex(i2c.transfer(ADDRESS, write.hex(), read_len))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugins.dht22.climate import HIGH, LOW, NORMAL, humidity_flag, light, next_state
+from plugins.dht22.climate import HIGH, LOW, NORMAL, doubt, humidity_flag, light, next_state
 from plugins.shared.colors import COLORS
 
 STATES = st.sampled_from([HIGH, LOW, NORMAL])
@@ -63,3 +63,13 @@ def test_the_led_shows_the_state(state: str, temperature_c: float, color: str) -
 )
 def test_humidity_is_flagged_beyond_its_limits(humidity_pct: float, flag: str) -> None:
     assert humidity_flag(humidity_pct) == flag
+
+
+@pytest.mark.parametrize("answer", [(-40.0, 0.0), (80.0, 100.0), (0.0, 0.1), (0.1, 0.0)])
+def test_everything_in_the_sensors_range_is_believed(answer: tuple[float, float]) -> None:
+    assert doubt(*answer) == ""
+
+
+def test_forty_zero_bits_are_a_line_held_low_and_not_dry_frost() -> None:
+    assert doubt(0.0, 0.0).startswith("all bits are 0")
+    assert doubt(-0.0, 0.0)

@@ -1,0 +1,252 @@
+"""Every fault on every device of the Pi 4, played to real agents: the table of docs/faults.md.
+
+Each fault of a device has a node of its own, and all nodes play at once.
+"""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from broker.messages import Leds, Log, PluginState, Reading
+from node_agent.sandbox.instance import Limits
+from node_agent.sandbox.runtime import Runtime
+from tests.support import (
+    HOST,
+    PROJECT,
+    Listener,
+    Said,
+    Service,
+    embedded_broker,
+    free_port,
+    settings,
+)
+
+CACHE = PROJECT / ".harvester" / "cache"
+# Late enough for several agents to start at once on two cores.
+FROM_S, UNTIL_S = 8, 13
+WAIT_S = 40.0
+MAGENTA = "#ff00ff"
+PLUGINS = {"dht22-gpio4": "dht22", "bme680-0x77": "bme680", "ssd1306-0x3c": "oled"}
+LEDS = {"dht22-gpio4": 1, "bme680-0x77": 2}
+# The room gets warmer all the time, so that a value that stands still is seen.
+SCENARIO = """
+[room]
+temperature_c = {keyframes = [[0, 16.0], [60, 28.0]]}
+
+[air]
+temperature_c = {keyframes = [[0, 16.0], [60, 28.0]]}
+"""
+
+
+class Case(msgspec.Struct, frozen=True):
+    """One fault of one device, and what the log says of it; nothing where it can't be noticed."""
+
+    kind: str
+    device: str
+    says: str
+    settings: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.device} {self.kind} {self.settings}".strip()
+
+    @property
+    def plugin(self) -> str:
+        return PLUGINS[self.device]
+
+
+CASES = [
+    Case("no-answer", "dht22-gpio4", "no answer at gpio4"),
+    Case("unplugged", "dht22-gpio4", "no answer at gpio4"),
+    Case("bit-errors", "dht22-gpio4", "wrong checksum", "rate = 1"),
+    Case("slow-bus", "dht22-gpio4", "no end of the transfer at gpio4", "delay_s = 9"),
+    Case("stuck-data", "dht22-gpio4", "all bits are 0", "byte = 0x00"),
+    Case("stuck-data", "dht22-gpio4", "wrong checksum", "byte = 0xff"),
+    Case("stuck-data", "dht22-gpio4", ""),
+    Case("no-answer", "bme680-0x77", "no answer at i2c-1 0x77"),
+    Case("unplugged", "bme680-0x77", "no answer at i2c-1 0x77"),
+    Case("wrong-id", "bme680-0x77", "chip id is 0x60"),
+    # What these two do first depends on where in a measurement they begin.
+    Case("bit-errors", "bme680-0x77", "bme680-0x77", "rate = 1"),
+    Case("stuck-data", "bme680-0x77", "bme680-0x77", "byte = 0x00"),
+    Case("slow-bus", "bme680-0x77", "the bus is too slow", "delay_s = 0.1"),
+    Case("stuck-data", "bme680-0x77", ""),
+    Case("no-answer", "ssd1306-0x3c", "no answer at i2c-1 0x3c"),
+    Case("unplugged", "ssd1306-0x3c", "no answer at i2c-1 0x3c"),
+    Case("slow-bus", "ssd1306-0x3c", "no end of the transfer at i2c-1 0x3c", "delay_s = 9"),
+    Case("bit-errors", "ssd1306-0x3c", "", "rate = 1"),
+]
+NOTICED = [case for case in CASES if case.says]
+UNNOTICED = [case for case in CASES if not case.says]
+
+
+def nodes() -> dict[str, list[Case]]:
+    """Return the cases by node: no node has two faults of one device."""
+    by_device = [[case for case in CASES if case.device == device] for device in PLUGINS]
+    columns = itertools.zip_longest(*by_device)
+    return {f"node-{n}": [c for c in column if c] for n, column in enumerate(columns)}
+
+
+def node_of(case: Case) -> str:
+    return next(node for node, cases in nodes().items() if case in cases)
+
+
+def scenario_of(cases: list[Case]) -> str:
+    faults = (
+        f'[[faults]]\nkind = "{case.kind}"\ndevice = "{case.device}"\n'
+        f"from_s = {FROM_S}\nuntil_s = {UNTIL_S}\n{case.settings}\n"
+        for case in cases
+    )
+    return SCENARIO + "\n".join(faults)
+
+
+def agent(node: str, cases: list[Case], port: int, directory: Path) -> Service:
+    scenario = directory / f"{node}.toml"
+    scenario.write_text(scenario_of(cases))
+    arguments = [
+        *("--role", "spoke", "--simulate", "--config", "config/spoke.toml"),
+        *settings(
+            cluster__node_id=node,
+            broker__url=f"mqtt://{HOST}:{port}",
+            polling__interval_seconds=0.3,
+            plugins__enabled=msgspec.json.encode([*PLUGINS.values()]).decode(),
+            hardware__scenario=scenario,
+            storage__state_dir=directory / node,
+            storage__cache_dir=CACHE,
+        ),
+    ]
+    return Service("node_agent.cli", arguments, directory / f"{node}.log")
+
+
+@pytest.fixture(scope="module")
+def ears(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
+    """Return ears on all nodes, which have just been started."""
+    with Runtime(CACHE, Limits()) as runtime:
+        for plugin in PLUGINS.values():
+            runtime.load(PROJECT / "plugins" / plugin / f"{plugin}.wasm").close()
+    directory, port = tmp_path_factory.mktemp("faults"), free_port()
+    with ExitStack() as stack:
+        stack.enter_context(embedded_broker(port))
+        listener = stack.enter_context(Listener(port))
+        for node, cases in nodes().items():
+            stack.enter_context(agent(node, cases, port, directory))
+        yield listener
+
+
+def line(said: Said, case: Case, begins_with: str) -> bool:
+    """Whether this is the line of the log about the case's device that begins so."""
+    return (
+        said.topic.node == node_of(case)
+        and isinstance(said.message, Log)
+        and said.message.source == f"plugin:{case.plugin}"
+        and said.message.message.startswith(f"{begins_with}: {case.device}")
+    )
+
+
+def wait_line(ears: Listener, case: Case, begins_with: str) -> tuple[int, str]:
+    """Return where the line stands in what was heard, and what it says."""
+    said = ears.wait_for(lambda said: line(said, case, begins_with), WAIT_S)
+    assert isinstance(said.message, Log)
+    return ears.said.index(said), said.message.message
+
+
+def reading(said: Said, case: Case) -> dict[str, object] | None:
+    if said.topic.node != node_of(case) or not isinstance(said.message, Reading):
+        return None
+    return {**said.message.data} if said.message.sensor_id == case.device else None
+
+
+def light(said: Said, case: Case) -> str:
+    """Return the colour of the case's LED, where this tells it."""
+    if said.topic.node != node_of(case) or not isinstance(said.message, Leds):
+        return ""
+    return said.message.pixels[LEDS[case.device]]
+
+
+def state(said: Said, case: Case) -> PluginState | None:
+    if said.topic.node != node_of(case) or not isinstance(said.message, PluginState):
+        return None
+    return said.message if said.topic.name == case.plugin else None
+
+
+@pytest.mark.parametrize("case", NOTICED, ids=str)
+def test_a_fault_is_logged_once_when_it_begins_and_once_when_it_ends(
+    ears: Listener, case: Case
+) -> None:
+    begin, begun = wait_line(ears, case, "fault")
+    end, ended = wait_line(ears, case, "fault over")
+    assert case.says in begun
+    assert case.says in ended
+    lasted_s = int(ended.partition(" after ")[2].split()[0])
+    # A DHT22 is asked every 2 s at most.
+    assert abs(lasted_s - (UNTIL_S - FROM_S)) <= 3
+    assert begin < end
+    for begins_with in ("fault", "fault over"):
+        assert len([said for said in ears.said if line(said, case, begins_with)]) == 1
+
+
+@pytest.mark.parametrize("case", [case for case in NOTICED if case.device in LEDS], ids=str)
+def test_a_fault_stops_the_reading_and_its_end_brings_it_back(ears: Listener, case: Case) -> None:
+    begin, _ = wait_line(ears, case, "fault")
+    end, _ = wait_line(ears, case, "fault over")
+    assert [said for said in ears.said[begin:end] if reading(said, case)] == []
+    ears.wait_for(lambda said: reading(said, case) is not None, WAIT_S, after=end)
+
+
+@pytest.mark.parametrize("case", [case for case in NOTICED if case.device in LEDS], ids=str)
+def test_a_fault_turns_the_led_magenta_until_it_ends(ears: Listener, case: Case) -> None:
+    begin, _ = wait_line(ears, case, "fault")
+    end, _ = wait_line(ears, case, "fault over")
+    during = [light(said, case) for said in ears.said[begin:end] if light(said, case)]
+    assert MAGENTA in during
+    assert set(during[during.index(MAGENTA) :]) == {MAGENTA}
+    ears.wait_for(lambda said: light(said, case) not in ("", MAGENTA), WAIT_S, after=end)
+
+
+@pytest.mark.parametrize("case", NOTICED, ids=str)
+def test_a_fault_of_a_device_does_not_stop_its_plugin(ears: Listener, case: Case) -> None:
+    end, _ = wait_line(ears, case, "fault over")
+    states = [found for said in ears.said[:end] if (found := state(said, case))]
+    assert {found.state for found in states} <= {"loading", "running"}
+    assert {found.restarts for found in states} == {0}
+
+
+@pytest.mark.parametrize("case", [case for case in NOTICED if case.device in LEDS], ids=str)
+def test_a_fault_is_named_in_the_plugins_state_until_it_ends(ears: Listener, case: Case) -> None:
+    begin, begun = wait_line(ears, case, "fault")
+    end, _ = wait_line(ears, case, "fault over")
+    named = [found.error for said in ears.said[begin:end] if (found := state(said, case))]
+    assert named
+    assert set(named) <= {"", begun}
+    assert begun in named
+    ears.wait_for(
+        lambda said: (found := state(said, case)) is not None and found.error == "",
+        WAIT_S,
+        after=end,
+    )
+
+
+@pytest.mark.parametrize("case", [case for case in UNNOTICED if case.kind == "stuck-data"], ids=str)
+def test_values_that_stand_still_are_believed(ears: Listener, case: Case) -> None:
+    def temperatures() -> list[object]:
+        return [data["temperature"] for said in ears.said if (data := reading(said, case))]
+
+    def stood_still_and_went_on(_: Said) -> bool:
+        runs = [len([*equal]) for _, equal in itertools.groupby(temperatures())]
+        # 5 s are at least a dozen cycles; a DHT22 that works repeats itself for 7 of them.
+        return any(length >= 11 for length in runs[:-1])
+
+    ears.wait_for(stood_still_and_went_on, WAIT_S)
+    assert [said for said in ears.said if line(said, case, "fault")] == []
+    assert MAGENTA not in {light(said, case) for said in ears.said}
+
+
+def test_a_display_is_never_read_so_it_knows_no_bit_errors(ears: Listener) -> None:
+    (case,) = (case for case in UNNOTICED if case.device == "ssd1306-0x3c")
+    # The same node's other devices have been through their faults by then.
+    neighbour = next(c for c in nodes()[node_of(case)] if c in NOTICED)
+    wait_line(ears, neighbour, "fault over")
+    assert [said for said in ears.said if line(said, case, "fault")] == []
