@@ -20,6 +20,10 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 PluginPhase = Literal["loading", "running", "failed", "disabled"]
 FanMode = Literal["auto", "on", "off"]
 
+# Bounds that leave room for other displays; whole bytes, since a row is packed into them.
+Width = Annotated[int, msgspec.Meta(ge=8, le=256, multiple_of=8)]
+Height = Annotated[int, msgspec.Meta(ge=1, le=256)]
+
 # A message is larger than this only by mistake or malice.
 MAX_LOG_CHARS = 4096
 
@@ -98,6 +102,19 @@ class Fan(msgspec.Struct, frozen=True):
     mode: FanMode
 
 
+class Oled(msgspec.Struct, frozen=True):
+    """What the display shows; a dark frame where it is switched off or does not answer.
+
+    `frame` is base64 of `height` rows from the top, each of `width` / 8 bytes from the left; the
+    highest bit of a byte is its leftmost pixel, 1 where lit. Contrast is not told.
+    """
+
+    width: Width
+    height: Height
+    on: bool
+    frame: bytes
+
+
 class Result(msgspec.Struct, frozen=True):
     """The answer to one command; `id` is the command's own, null where it had none."""
 
@@ -107,7 +124,7 @@ class Result(msgspec.Struct, frozen=True):
     finished_ms: Milliseconds
 
 
-Message = Status | Heartbeat | Reading | Log | PluginState | Leds | Buzzer | Fan | Result
+Message = Status | Heartbeat | Reading | Log | PluginState | Leds | Buzzer | Fan | Oled | Result
 
 MESSAGE_TYPES: dict[Kind, type[Message]] = {
     Kind.STATUS: Status,
@@ -118,6 +135,7 @@ MESSAGE_TYPES: dict[Kind, type[Message]] = {
     Kind.LEDS: Leds,
     Kind.BUZZER: Buzzer,
     Kind.FAN: Fan,
+    Kind.OLED: Oled,
     Kind.RESULT: Result,
 }
 _DECODERS: dict[Kind, msgspec.json.Decoder[Any]] = {
@@ -144,6 +162,8 @@ def decode(topic: Topic, payload: bytes) -> Message:
         raise BadPayloadError(f"{topic}: {e}; found {payload[:80]!r}") from e
     if isinstance(message, Reading):
         _check_reading(topic, message)
+    if isinstance(message, Oled):
+        _check_frame(topic, message)
     return message
 
 
@@ -151,4 +171,13 @@ def _check_reading(topic: Topic, reading: Reading) -> None:
     if (reading.node, reading.sensor_id) != (topic.node, topic.name):
         raise BadPayloadError(
             f"{topic}: the payload is of {reading.node}/{reading.sensor_id}, not of this topic"
+        )
+
+
+def _check_frame(topic: Topic, oled: Oled) -> None:
+    expected = oled.width // 8 * oled.height
+    if len(oled.frame) != expected:
+        raise BadPayloadError(
+            f"{topic}: found a frame of {len(oled.frame)} bytes, expected {expected}"
+            f" for {oled.width} x {oled.height} pixels"
         )

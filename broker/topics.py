@@ -29,6 +29,7 @@ class Kind(enum.StrEnum):
     LEDS = "leds"
     BUZZER = "buzzer"
     FAN = "fan"
+    OLED = "oled"
     COMMAND = "command"
     RESULT = "result"
 
@@ -51,6 +52,7 @@ CHANNELS = {
     Kind.LEDS: Channel(("leds",), "node", True, 0),
     Kind.BUZZER: Channel(("buzzer",), "node", True, 0),
     Kind.FAN: Channel(("fan",), "node", True, 0),
+    Kind.OLED: Channel(("oled",), "node", True, 0),
     Kind.COMMAND: Channel(("*", "cmd"), "anyone allowed", False, 1),
     Kind.RESULT: Channel(("*", "result"), "node", False, 1),
 }

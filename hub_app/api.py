@@ -6,7 +6,13 @@ from broker.topics import Kind
 from hub_app.state import Change, State
 
 # How an entry of each kind stands in a node's object; the named ones are keyed by name.
-_FIELDS = {Kind.HEARTBEAT: "heartbeat", Kind.LEDS: "leds", Kind.BUZZER: "buzzer", Kind.FAN: "fan"}
+_FIELDS = {
+    Kind.HEARTBEAT: "heartbeat",
+    Kind.LEDS: "leds",
+    Kind.BUZZER: "buzzer",
+    Kind.FAN: "fan",
+    Kind.OLED: "oled",
+}
 _NAMED_FIELDS = {Kind.PLUGIN: "plugins", Kind.RESULT: "results"}
 
 

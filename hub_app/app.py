@@ -17,18 +17,20 @@ from starlette.staticfiles import StaticFiles
 from broker.commands import PATTERNS
 from broker.errors import BadCommandError
 from broker.version import VERSION
-from hub_app import api
+from hub_app import api, png
 from hub_app.commanding import BusDownError, NoAnswerError
 from hub_app.dashboard import PageUnavailableError
 from hub_app.fanout import MAX_CLIENTS
 from hub_app.guard import Guard
 from hub_app.hub import Hub
 from hub_app.sse import Abort, EventStream
-from hub_app.state import LOG_LINES_PER_NODE
+from hub_app.state import LOG_LINES_PER_NODE, State, view_of
 
 PAGE_DIR = Path(__file__).with_name("page")
 
 _DEFAULT_LOG_LIMIT = 100
+# Dots a pixel: 128 x 64 pixels are 512 x 256 dots.
+_OLED_SCALE = 4
 # A command is a few words.
 _MAX_BODY_BYTES = 4096
 
@@ -59,6 +61,7 @@ def create_app(hub: Hub, abort: Abort = lambda _client: None) -> Starlette:
             Route("/api/readings", readings),
             Route("/api/logs", logs),
             Route("/api/nodes", nodes),
+            Route("/api/nodes/{node}/oled.png", oled),
             Route("/api/buzzer", buzzer, methods=["POST"]),
             Route("/api/buzzer/test", buzzer_test, methods=["POST"]),
             Route("/health", health),
@@ -105,10 +108,24 @@ async def nodes(request: Request) -> Response:
 async def logs(request: Request) -> Response:
     state = _hub(request).state
     node = request.query_params.get("node")
-    if node is not None and node not in state.nodes:
-        raise HTTPException(404, f"node: found {node!r}, expected one of {_listed(state.nodes)}")
+    if node is not None:
+        _check_node(state, node)
     limit = _limit(request.query_params.get("limit", str(_DEFAULT_LOG_LIMIT)))
     return Json(api.logs(state.logs(node, limit)))
+
+
+async def oled(request: Request) -> Response:
+    state, node = _hub(request).state, request.path_params["node"]
+    _check_node(state, node)
+    shown = state.picture(node)
+    if shown is None:
+        raise HTTPException(404, f"{node} has no display, or has not told what it shows")
+    etag = f'"{view_of(shown).digest}"'
+    headers = {"Cache-Control": "no-store", "ETag": etag}
+    if request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers=headers)
+    picture = png.encode(shown.width, shown.frame, _OLED_SCALE)
+    return Response(picture, headers=headers, media_type="image/png")
 
 
 async def buzzer(request: Request) -> Response:
@@ -124,7 +141,7 @@ async def health(request: Request) -> Response:
     hub = _hub(request)
     return Json(
         {
-            "ok": hub.bus_connected,
+            "status": "ok" if hub.bus_connected else "degraded",
             "bus_connected": hub.bus_connected,
             "uptime_s": round(time.monotonic() - hub.started_s, 1),
             "version": VERSION,
@@ -180,15 +197,19 @@ async def _sound(hub: Hub, asked_node: str | None, pattern: str) -> Response:
     node = asked_node or api.default_buzzer_node(hub.state)
     if node is None:
         raise HTTPException(404, "no node has a buzzer")
-    if node not in hub.state.nodes:
-        raise HTTPException(
-            404, f"node: found {node[:70]!r}, expected one of {_listed(hub.state.nodes)}"
-        )
+    _check_node(hub.state, node)
     try:
         result = await hub.commander.sound(node, pattern)
     except (BadCommandError, BusDownError, NoAnswerError) as e:
         raise HTTPException(_COMMAND_FAULTS[type(e)], str(e)) from e
     return Json({"ok": True, "node": node, "pattern": pattern, "finished_ms": result.finished_ms})
+
+
+def _check_node(state: State, node: str) -> None:
+    if node not in state.nodes:
+        raise HTTPException(
+            404, f"node: found {node[:70]!r}, expected one of {_listed(state.nodes)}"
+        )
 
 
 def _listed(names: Any) -> str:

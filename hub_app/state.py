@@ -4,12 +4,13 @@
 a browser that got a snapshot and then every change holds what the hub holds.
 """
 
+import hashlib
 from collections import deque
 from typing import Any
 
 import msgspec
 
-from broker.messages import Log, Message, Reading, Value
+from broker.messages import Log, Message, Oled, Reading, Value
 from broker.topics import Kind, Topic, global_sensor_id
 from hub_app.presence import MISSED_CYCLES, NodeWatch
 
@@ -24,7 +25,7 @@ _GAPS = 3
 
 
 class Change(msgspec.Struct, frozen=True):
-    """The new value of one topic: a message of `broker.messages`, a StatusView or a ReadingView."""
+    """The new value of one topic: a message of `broker.messages`, or what stands here for one."""
 
     topic: str
     kind: Kind
@@ -45,6 +46,15 @@ class ReadingView(msgspec.Struct, frozen=True):
     data: dict[str, Value]
     at_ms: int
     stale_after_ms: int
+
+
+class OledView(msgspec.Struct, frozen=True):
+    """A display as the page needs it: `digest` names the picture, which is asked for by itself."""
+
+    width: int
+    height: int
+    on: bool
+    digest: str
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -76,6 +86,11 @@ class _Sensor:
         self.reading = reading
 
 
+def view_of(oled: Oled) -> OledView:
+    digest = hashlib.sha256(b"%d %d " % (oled.width, oled.on) + oled.frame).hexdigest()[:16]
+    return OledView(oled.width, oled.height, oled.on, digest)
+
+
 class State:
     """What the hub knows. Anything beyond its bounds is refused and counted in `refused`."""
 
@@ -89,6 +104,7 @@ class State:
         self._entries: dict[str, Change] = {}
         self._sensors: dict[Topic, _Sensor] = {}
         self._plugins: set[Topic] = set()
+        self._pictures: dict[str, Oled] = {}
         self._logs: dict[str, deque[Change]] = {}
 
     def apply(self, topic: Topic, message: Message, now_ms: int) -> list[Change]:
@@ -142,6 +158,10 @@ class State:
         lines = [line for ring in self._logs.values() for line in ring]
         return sorted(lines, key=lambda line: line.value.timestamp_ms)[-limit:]
 
+    def picture(self, node: str) -> Oled | None:
+        """Return what the display of a node shows; None where the node has told of none."""
+        return self._pictures.get(node)
+
     def _admits(self, topic: Topic, message: Message) -> bool:
         if topic.node not in self._watches and len(self._watches) >= MAX_NODES:
             return False
@@ -159,6 +179,9 @@ class State:
             return [self._keep_log(topic, message)]
         if isinstance(message, Reading):
             return self._keep_reading(topic, message, watch, now_ms)
+        if isinstance(message, Oled):
+            self._pictures[topic.node] = message
+            return [self._keep(topic, view_of(message))]
         if topic.kind is Kind.PLUGIN:
             self._plugins.add(topic)
         return [self._keep(topic, message)]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from broker import commands
 from broker.errors import BadCommandError, BadDataError, HarvesterError
-from broker.messages import Fan, Leds, Result
+from broker.messages import Fan, Leds, Oled, Result
 from broker.node import NodeBus
 from broker.settings import Config, Grant
 from broker.topics import Kind, Topic, topic_filter
@@ -30,6 +30,7 @@ from node_agent.buzzer import SILENT, BuzzerPlayer
 from node_agent.fan import FanControl
 from node_agent.hal import system
 from node_agent.hal.capabilities import BLACK, Color, Hardware, Relay
+from node_agent.hal.display_tap import HEIGHT, WIDTH, DisplayTap, Picture
 from node_agent.led_buffer import LedBuffer, to_hex
 from node_agent.plugin_runner import PluginRunner
 from node_agent.plugin_state import PluginStore
@@ -70,7 +71,9 @@ class Agent:
         )
         self._buzzer = self._make_buzzer()
         self._fan = self._make_fan()
-        parts = NodeParts(hardware, self._leds, self._buzzer, self._fan)
+        self._display = self._tap_display()
+        self._picture: Picture | None = None
+        parts = NodeParts(hardware, self._leds, self._buzzer, self._fan, self._display)
         self._runners = [
             self._make_runner(name, parts, runtime, state_dir) for name in config.plugins.enabled
         ]
@@ -105,6 +108,7 @@ class Agent:
         for runner in self._runners:
             runner.wait_idle(max(0.0, deadline_s - time.monotonic()))
         self._write_strip()
+        self._look_at_display()
         if self._connected.is_set():
             self._connected.clear()
             self._say_everything()
@@ -135,12 +139,23 @@ class Agent:
     def _publish_leds(self, pixels: Sequence[Color]) -> None:
         self._bus.publish(Kind.LEDS, Leds([to_hex(pixel) for pixel in pixels]))
 
+    def _look_at_display(self) -> None:
+        seen = self._display.seen() if self._display is not None else None
+        if seen is not None and seen != self._picture:
+            self._publish_picture(seen)
+        self._picture = seen
+
+    def _publish_picture(self, picture: Picture) -> None:
+        self._bus.publish(Kind.OLED, Oled(WIDTH, HEIGHT, picture.on, picture.frame))
+
     def _say_everything(self) -> None:
         """Publish every retained state after a connection: the broker may have lost them."""
         for runner in self._runners:
             runner.tell(again=True)
         if self._leds.shown:
             self._publish_leds(self._leds.shown)
+        if self._picture is not None:
+            self._publish_picture(self._picture)
         if self._buzzer is not None:
             self._bus.publish(Kind.BUZZER, self._buzzer.state)
         if self._fan is not None:
@@ -173,6 +188,13 @@ class Agent:
                 self._hardware.set_relay(relay, on=False)
             except HarvesterError as e:
                 logger.error("%s relay: %s", relay.value, e)  # noqa: TRY400 - says it all
+
+    def _tap_display(self) -> DisplayTap | None:
+        """Follow the node's display; of several, the first that the configuration names."""
+        addresses = self._config.hardware.ssd1306_addresses
+        if not addresses:
+            return None
+        return DisplayTap(int(addresses[0], 16), self._hardware.i2c_transfer)
 
     def _make_buzzer(self) -> BuzzerPlayer | None:
         buzzer = self._config.buzzer

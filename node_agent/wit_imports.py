@@ -21,6 +21,7 @@ from node_agent.buzzer import BuzzerPlayer
 from node_agent.fan import FanControl
 from node_agent.hal import system
 from node_agent.hal.capabilities import BLACK, Color, Hardware
+from node_agent.hal.display_tap import DisplayTap
 from node_agent.led_buffer import LedBuffer
 from node_agent.plugin_state import PluginStore
 from node_agent.sandbox.instance import Err, HostFunction, Imports
@@ -42,6 +43,7 @@ class NodeParts(msgspec.Struct, frozen=True):
     leds: LedBuffer
     buzzer: BuzzerPlayer | None
     fan: FanControl | None
+    display: DisplayTap | None = None
 
 
 def host_imports(plugin: str, grant: Grant, parts: NodeParts, store: PluginStore | None) -> Imports:
@@ -100,6 +102,7 @@ class _Host:
         self._cpu = system.CpuUsage()
         self._leds = frozenset(grant.leds)
         self._i2c = frozenset(int(address, 16) for address in grant.i2c)
+        self._i2c_bus = parts.display or parts.hardware
         self._store = store
         self._said: set[str] = set()
 
@@ -178,7 +181,7 @@ class _Host:
             return self._refused(f'i2c = ["0x{address:02x}"]')
         if max(len(write_hex) // 2, read_len) > _MAX_TRANSFER_BYTES:
             return Err(f"i2c transfer: expected at most {_MAX_TRANSFER_BYTES} bytes each way")
-        return self._parts.hardware.i2c_transfer(address, bytes.fromhex(write_hex), read_len).hex()
+        return self._i2c_bus.i2c_transfer(address, bytes.fromhex(write_hex), read_len).hex()
 
     def spi_transfer(self, data: bytes) -> Any:
         return self._granted_bytes("spi", data, self._parts.hardware.spi_transfer)

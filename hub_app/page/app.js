@@ -50,10 +50,12 @@ function setText(element, text) {
 }
 
 // A field may be called anything, "constructor" too.
-const own = (data, name) => (Object.hasOwn(data, name) ? data[name] : undefined);
+const own = (data, name) => (name !== undefined && Object.hasOwn(data, name) ? data[name] : undefined);
 
 function showField(row, data) {
-  const value = own(data, row.dataset.field);
+  const isPending = [0, false].includes(own(data, row.dataset.unlessZero));
+  const value = isPending ? row.dataset.meanwhile : own(data, row.dataset.field);
+  row.toggleAttribute("data-pending", isPending);
   const total = own(data, row.dataset.full);
   setText(row.querySelector(".value"), write(value, row.dataset));
   setText(row.querySelector(".total"), write(total, { decimals: row.dataset.decimals }));
@@ -111,6 +113,12 @@ const shows = {
     const lit = value.pixels.filter((color) => color !== "#000000").length;
     place.setAttribute("aria-label", `${lit} of ${value.pixels.length} LEDs lit`);
     return true;
+  },
+  oled(place, { value }) {
+    const picture = place.querySelector("img");
+    const path = `${picture.dataset.path}?v=${encodeURIComponent(value.digest)}`;
+    if (picture.getAttribute("src") !== path) picture.setAttribute("src", path);
+    return showState(place, value.on, value.on ? "on" : "off");
   },
   buzzer(place, { value }) {
     return showState(place, value.sounding, value.sounding ? `sounding ${value.pattern}` : "silent");

@@ -6,7 +6,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
-from broker.messages import Buzzer, Leds, PluginState, encode
+from broker.messages import Buzzer, Leds, Oled, PluginState, encode
 from broker.topics import Kind, Topic
 from tests.hub_app.conftest import HubProcess
 from tests.hub_app.samples import heartbeat, log, reading, status
@@ -97,7 +97,7 @@ def test_text_from_the_bus_stays_text(hub: HubProcess, page: Page) -> None:
     page.until_text(NASTY + "!")
     assert page.driver.title == "HARVESTER"
     assert page.driver.execute_script("return document.scripts.length") == 1
-    assert page.driver.execute_script("return document.images.length") == 0
+    assert not page.driver.find_elements(By.CSS_SELECTOR, "img[onerror], img[src=x]")
 
 
 def test_a_field_may_be_called_like_a_part_of_the_language(hub: HubProcess, page: Page) -> None:
@@ -117,6 +117,70 @@ def test_the_strip_follows_the_leds(hub: HubProcess, page: Page) -> None:
     for pixels in (["#ff0000", "#000000"], ["#0000ff"], ["#00ff00", "#00ffff", "#000000"]):
         hub.say(topic, Leds(pixels))
         page.until(f"{fills} === arguments[0]", ",".join(pixels))
+
+
+# Draws the picture on a canvas and returns each of its dots, 1 where it is white.
+DOTS = """
+const picture = document.querySelector(arguments[0]);
+const canvas = document.createElement("canvas");
+canvas.width = picture.naturalWidth;
+canvas.height = picture.naturalHeight;
+const context = canvas.getContext("2d");
+context.drawImage(picture, 0, 0);
+const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+return data.filter((_, i) => i % 4 === 0).map((red) => red > 127 ? 1 : 0).join("");
+"""
+
+
+def test_the_page_has_what_the_display_shows_as_a_picture(hub: HubProcess, page: Page) -> None:
+    topic = Topic("w14", Kind.OLED)
+    picture = f"[data-topic='{topic}'] img"
+    addresses = set()
+    for frame in (bytes(range(256)) * 4, bytes(1023) + b"\x01"):
+        hub.say(topic, Oled(128, 64, on=True, frame=frame))
+        dots = "".join(
+            "".join(4 * bit for byte in frame[at : at + 16] for bit in f"{byte:08b}") * 4
+            for at in range(0, 1024, 16)
+        )
+        page.until(
+            f"document.querySelector(arguments[0])?.complete && (() => {{{DOTS}}})"
+            ".apply(null, [arguments[0]]) === arguments[1]",
+            picture,
+            dots,
+        )
+        addresses.add(page.driver.find_element(By.CSS_SELECTOR, picture).get_attribute("src"))
+    assert len(addresses) == 2
+    state = f"document.querySelector(\"[data-topic='{topic}'] .state\")?.textContent"
+    page.until(f"{state} === 'on'")
+    hub.say(topic, Oled(128, 64, on=False, frame=bytes(1024)))
+    page.until(f"{state} === 'off'")
+
+
+def test_a_score_appears_when_the_sensor_has_calibrated(hub: HubProcess, page: Page) -> None:
+    topic, first = reading(node="w15", seq=1, iaq_score=0, iaq_accuracy=0)
+    row = f"[data-topic='{topic}'] [data-field=iaq_score]"
+    tone = "document.querySelector(arguments[0]).dataset.tone"
+    hub.say(topic, first)
+    page.until_field(str(topic), "iaq_score", "calibrating")
+    page.until(f"{tone} === undefined", row)
+    hub.say(*reading(first.timestamp_ms + 1, 2, node="w15", iaq_score=38, iaq_accuracy=1))
+    page.until_field(str(topic), "iaq_score", "38")
+    page.until(f"{tone} === 'good'", row)
+    hub.say(*reading(first.timestamp_ms + 2, 3, node="w15", iaq_score=0, iaq_accuracy=0))
+    page.until_field(str(topic), "iaq_score", "calibrating")
+    page.until(f"{tone} === undefined", row)
+    assert not page.driver.find_element(By.CSS_SELECTOR, f"{row} .unit").is_displayed()
+
+
+def test_each_plugin_has_one_line_and_its_fault_another(hub: HubProcess, page: Page) -> None:
+    for name, error in (("pizero-monitor", ""), ("bme680", "the poll was cut off after 1 s")):
+        topic = Topic("w16", Kind.PLUGIN, name)
+        hub.say(topic, PluginState("failed" if error else "running", "", 1, 0, error))
+        page.until_field(str(topic), "error", error)
+        rows = f'[data-topic="{topic}"] tr'
+        heights = [row.size["height"] for row in page.driver.find_elements(By.CSS_SELECTOR, rows)]
+        assert heights[0] < 40
+        assert bool(heights[1]) is bool(error)
 
 
 def test_a_node_goes_offline_and_comes_back(hub: HubProcess, page: Page) -> None:

@@ -5,9 +5,10 @@ from contextlib import contextmanager
 import msgspec
 import pytest
 
-from broker.messages import Buzzer, Result, encode
+from broker.messages import Buzzer, Oled, Result, encode
 from broker.topics import Kind, Topic
 from tests.hub_app.conftest import HubProcess
+from tests.hub_app.pictures import decode
 from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
 from tests.support import WAIT_S
 
@@ -87,7 +88,82 @@ def test_logs_of_an_unknown_node_are_refused(hub: HubProcess) -> None:
 def test_health_tells_bus_version_and_clients(hub: HubProcess) -> None:
     answer = hub.http.get("/health")
     assert answer.status_code == 200
-    assert answer.json().items() >= {"ok": True, "bus_connected": True, "clients": 0}.items()
+    assert answer.json().items() >= {"status": "ok", "bus_connected": True, "clients": 0}.items()
+    assert "ok" not in answer.json()
+
+
+FRAME = bytes(range(256)) * 4
+
+
+def test_the_display_is_a_png_of_four_dots_a_pixel(hub: HubProcess) -> None:
+    hub.say(Topic("o1", Kind.OLED), Oled(128, 64, on=True, frame=FRAME))
+    until(hub, "/api/nodes", '"o1"')
+    answer = hub.http.get("/api/nodes/o1/oled.png")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+    assert answer.headers["cache-control"] == "no-store"
+    dots = decode(answer.content)
+    assert (len(dots[0]), len(dots)) == (512, 256)
+    for y in range(256):
+        for x in range(512):
+            byte = FRAME[y // 4 * 16 + x // 4 // 8]
+            assert dots[y][x] == bool(byte & 0x80 >> x // 4 % 8)
+
+
+def test_who_has_the_picture_is_told_that_it_is_the_same(hub: HubProcess) -> None:
+    topic = Topic("o2", Kind.OLED)
+    hub.say(topic, Oled(128, 64, on=True, frame=FRAME))
+    until(hub, "/api/nodes", '"o2"')
+    etag = hub.http.get("/api/nodes/o2/oled.png").headers["etag"]
+    headers = {"If-None-Match": etag}
+    assert hub.http.get("/api/nodes/o2/oled.png", headers=headers).status_code == 304
+    hub.say(topic, Oled(128, 64, on=False, frame=bytes(1024)))
+    until(hub, "/api/nodes", '"on":false')
+    answer = hub.http.get("/api/nodes/o2/oled.png", headers=headers)
+    assert (answer.status_code, answer.headers["etag"] != etag) == (200, True)
+
+
+def test_a_node_without_a_display_has_no_picture(hub: HubProcess) -> None:
+    hub.say(*reading(node="o3"))
+    until(hub, "/api/nodes", '"o3"')
+    answer = hub.http.get("/api/nodes/o3/oled.png")
+    assert answer.status_code == 404
+    assert answer.json()["error"] == "o3 has no display, or has not told what it shows"
+    answer = hub.http.get("/api/nodes/nobody/oled.png")
+    assert answer.status_code == 404
+    assert "found 'nobody', expected one of" in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"width":128,"height":64,"on":true,"frame":"AAAA"}',
+        b'{"width":128,"height":64,"on":true,"frame":"<script>"}',
+        b'{"width":9999,"height":64,"on":true,"frame":""}',
+        b"\x89PNG",
+    ],
+)
+def test_a_tampered_picture_is_dropped_and_the_last_one_stays(
+    hub: HubProcess, payload: bytes
+) -> None:
+    topic = Topic("o4", Kind.OLED)
+    hub.say(topic, Oled(128, 64, on=True, frame=FRAME))
+    until(hub, "/api/nodes", '"o4"')
+    before = hub.http.get("/api/nodes/o4/oled.png").content
+    counted = hub.http.get("/health").json()["undecodable"].get(str(topic), 0)
+    hub.bus.publish(topic, payload)
+    until(hub, "/health", f'"{topic}":{counted + 1}')
+    assert hub.http.get("/api/nodes/o4/oled.png").content == before
+
+
+def test_the_stream_carries_no_picture(hub: HubProcess) -> None:
+    with hub.http.stream("GET", "/events") as stream:
+        lines = stream.iter_lines()
+        next(line for line in lines if line.startswith("data: "))
+        hub.say(Topic("o5", Kind.OLED), Oled(128, 64, on=True, frame=FRAME))
+        update = next(line for line in lines if "o5/oled" in line)
+    assert len(update) < 300
+    value = msgspec.json.decode(update.removeprefix("data: "))["value"]
+    assert sorted(value) == ["digest", "height", "on", "width"]
 
 
 def test_a_button_sounds_the_buzzer_and_hears_the_answer(hub: HubProcess) -> None:

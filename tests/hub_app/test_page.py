@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from broker.messages import Buzzer, Fan, Leds, Log, Message, PluginState, Result, Value
+from broker.messages import Buzzer, Fan, Leds, Log, Message, Oled, PluginState, Result, Value
 from broker.settings import Card
 from broker.topics import Kind, Topic
 from hub_app.hub import PageInput
@@ -83,10 +83,26 @@ def test_a_page_without_cards_and_nodes_is_a_page() -> None:
 
 
 def test_the_air_quality_has_a_word_and_a_tone() -> None:
-    shown = page(reading(sensor="bme680-0x77", iaq_score=180, iaq_accuracy=0))
-    assert "poor" in shown.text
-    assert "burning in" in shown.text
+    shown = page(reading(sensor="bme680-0x77", iaq_score=180, iaq_accuracy=3))
+    assert "180IAQpoor" in shown.text
     assert shown.having(data_field="iaq_score", data_tone="warm")
+
+
+@pytest.mark.parametrize("sensor", ["bme680-0x77", "any-other"])
+def test_while_the_sensor_calibrates_there_is_no_score(sensor: str) -> None:
+    shown = page(reading(sensor=sensor, iaq_score=0, iaq_accuracy=0))
+    assert "Air qualitycalibrating" in shown.text
+    assert "Calibrationburning in" in shown.text
+    assert "excellent" not in shown.text
+    (row,) = shown.having(data_field="iaq_score")
+    assert "data-pending" in row
+    assert "data-tone" not in row
+
+
+def test_a_score_without_an_accuracy_is_shown_as_it_is() -> None:
+    shown = page(reading(iaq_score=20))
+    assert "20IAQexcellent" in shown.text
+    assert "data-pending" not in shown.having(data_field="iaq_score")[0]
 
 
 def test_memory_is_shown_against_its_total_in_one_row() -> None:
@@ -114,6 +130,22 @@ def test_the_strip_is_a_dot_for_every_led_in_its_colour() -> None:
     shown = page((Topic("pi4", Kind.LEDS), Leds(["#ff8800", "#000000"])))
     assert [a["fill"] for tag, a in shown.elements if tag == "circle"] == ["#ff8800", "#000000"]
     assert shown.having(aria_label="1 of 2 LEDs lit")
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_the_display_is_a_picture_of_the_hub(*, on: bool) -> None:
+    shown = page((Topic("pi4", Kind.OLED), Oled(128, 64, on=on, frame=bytes(1024))))
+    (picture,) = [a for tag, a in shown.elements if tag == "img"]
+    assert str(picture["src"]).startswith("/api/nodes/pi4/oled.png?v=")
+    assert picture["alt"] == "what the display of pi4 shows"
+    assert (picture["width"], picture["height"]) == ("256", "128")
+    assert f"display {'on' if on else 'off'}" in shown.text
+
+
+def test_another_picture_has_another_address() -> None:
+    frames = (bytes(1024), bytes(1023) + b"\x01")
+    pages = [page((Topic("pi4", Kind.OLED), Oled(128, 64, on=True, frame=f))) for f in frames]
+    assert len({str(a["src"]) for p in pages for tag, a in p.elements if tag == "img"}) == 2
 
 
 def test_a_buzzer_brings_its_buttons_and_the_newest_answer() -> None:

@@ -126,4 +126,5 @@ def test_without_a_bus_health_and_commands_say_so(tmp_path: Path) -> None:
         wait_until_listening(port)
         answer = httpx.get(f"http://{HOST}:{port}/health", trust_env=False)
         assert (answer.status_code, answer.json()["bus_connected"]) == (503, False)
+        assert answer.json()["status"] == "degraded"
         assert service.stop() == 0

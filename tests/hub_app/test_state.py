@@ -1,4 +1,4 @@
-from broker.messages import Buzzer, Leds, PluginState
+from broker.messages import Buzzer, Leds, Oled, PluginState, encode
 from broker.topics import Kind, Topic
 from hub_app import api, state
 from hub_app.state import State
@@ -7,10 +7,15 @@ from tests.hub_app.samples import INTERVAL_MS, NOW_MS, heartbeat, log, reading, 
 STATUS = Topic("pi4", Kind.STATUS)
 HEARTBEAT = Topic("pi4", Kind.HEARTBEAT)
 LOG = Topic("pi4", Kind.LOG)
+OLED = Topic("pi4", Kind.OLED)
 
 
 def presence(hub: State, node: str = "pi4") -> str:
     return hub.watch(node).presence
+
+
+def picture(last: bytes = b"\0", *, on: bool = True) -> Oled:
+    return Oled(128, 64, on=on, frame=bytes(1023) + last)
 
 
 def shown(hub: State) -> dict[str, float]:
@@ -182,6 +187,7 @@ def test_a_browser_with_every_change_holds_what_a_snapshot_says() -> None:
         reading(NOW_MS + 2000, 2, temperature=23.0),
         (Topic("pi4", Kind.PLUGIN, "dht22"), PluginState("running", "", NOW_MS, 0)),
         (Topic("pi4", Kind.BUZZER), Buzzer(sounding=True, pattern="beep")),
+        (OLED, picture()),
         (STATUS, status("offline")),
     ]
     for i, (topic, message) in enumerate(steps):
@@ -198,6 +204,28 @@ def test_the_shape_grows_with_new_topics_and_fields_only() -> None:
     assert hub.shape == before
     hub.apply(*reading(NOW_MS + 2, 3, temperature=1.0, humidity=40.0), NOW_MS)
     assert hub.shape == before + 1
+
+
+def test_a_picture_is_kept_and_its_change_tells_only_that_it_is_another() -> None:
+    hub = State()
+    assert hub.picture("pi4") is None
+    digests = set()
+    for shown in (picture(), picture(b"\x01"), picture(on=False)):
+        change = hub.apply(OLED, shown, NOW_MS)[-1]
+        assert hub.picture("pi4") == shown
+        assert len(encode(change.value)) < 100
+        assert (change.value.width, change.value.height) == (128, 64)
+        digests.add(change.value.digest)
+    assert len(digests) == 3
+    (entry,) = hub.of_kind(Kind.OLED)
+    assert entry.value == change.value
+    assert api.node(hub, "pi4")["oled"] == change.value
+
+
+def test_the_same_picture_again_has_the_same_digest() -> None:
+    hub = State()
+    first, again = (hub.apply(OLED, picture(), NOW_MS)[-1].value for _ in range(2))
+    assert first == again
 
 
 def test_the_default_buzzer_is_that_of_the_first_node_that_has_one() -> None:

@@ -26,7 +26,8 @@ class Field(NamedTuple):
 
     `decimals` is None where a number is written as short as it can be. `words` name the values 0,
     1, 2 ..., or false and true. `full` is the value, or the field of the same reading, that fills
-    the bar.
+    the bar. `unless_zero` names a field of the same reading: while that is 0, `meanwhile` stands in
+    place of this value, which means nothing then.
     """
 
     label: str
@@ -36,6 +37,8 @@ class Field(NamedTuple):
     words: tuple[str, ...] = ()
     bands: tuple[Band, ...] = ()
     full: float | str | None = None
+    unless_zero: str | None = None
+    meanwhile: str = ""
 
 
 # The limits at which pi4-monitor colours its LED.
@@ -52,7 +55,15 @@ _AIR_QUALITY = (
 
 # In the order in which a card lists them.
 FIELDS = {
-    "iaq_score": Field("Air quality", "IAQ", 0, bands=_AIR_QUALITY, full=500),
+    "iaq_score": Field(
+        "Air quality",
+        "IAQ",
+        0,
+        bands=_AIR_QUALITY,
+        full=500,
+        unless_zero="iaq_accuracy",
+        meanwhile="calibrating",
+    ),
     "iaq_accuracy": Field("Calibration", words=("burning in", "low", "medium", "high")),
     "temperature": Field("Temperature", "\u00b0C", 1),
     "humidity": Field("Humidity", "%RH", 1, full=100),
@@ -85,6 +96,11 @@ def ordered(names: list[str]) -> list[str]:
     """Return names as a card lists them: the table's first, then the others by name."""
     known = [name for name in FIELDS if name in names]
     return [*known, *sorted(name for name in names if name not in FIELDS)]
+
+
+def is_pending(field: Field, data: dict[str, Scalar]) -> bool:
+    """Whether the reading itself says that this value is not to be believed yet."""
+    return field.unless_zero is not None and data.get(field.unless_zero) in (0, False)
 
 
 def write(field: Field, value: Scalar | None) -> str:
@@ -136,4 +152,6 @@ def hints(field: Field) -> dict[str, str | int | bool | None]:
         "data_words": json.dumps(field.words) if field.words else None,
         "data_bands": json.dumps(field.bands) if field.bands else None,
         "data_full": str(field.full) if field.full is not None else None,
+        "data_unless_zero": field.unless_zero,
+        "data_meanwhile": field.meanwhile or None,
     }

@@ -1,4 +1,4 @@
-"""What the nodes do: LED strips, buzzers, fans, and the plugins that drive them."""
+"""What the nodes do: LED strips, displays, buzzers, fans, and the plugins that drive them."""
 
 from dashboard.markup import Html, element
 from dashboard.model import Entry, Model
@@ -22,15 +22,17 @@ def outputs(model: Model) -> Html | str:
 
 
 def _has_output(model: Model, node: str) -> bool:
-    return any(model.find(kind, node) for kind in ("leds", "buzzer", "fan"))
+    return any(model.find(kind, node) for kind in ("leds", "buzzer", "fan", "oled"))
 
 
 def _node(model: Model, node: str) -> Html:
-    leds, fan, buzzer = (model.find(kind, node) for kind in ("leds", "fan", "buzzer"))
+    kinds = ("leds", "oled", "fan", "buzzer")
+    leds, oled, fan, buzzer = (model.find(kind, node) for kind in kinds)
     return element(
         "div",
         element("h3", node),
         _strip(leds) if leds else "",
+        _oled(oled) if oled else "",
         _fan(fan) if fan else "",
         _buzzer(buzzer) if buzzer else "",
         # One line for the newest answer to any command, read out when it changes.
@@ -53,6 +55,31 @@ def _strip(leds: Entry) -> Html:
         aria_label=f"{lit} of {len(pixels)} LEDs lit",
         data_topic=leds.topic,
         data_strip=True,
+    )
+
+
+def _oled(oled: Entry) -> Html:
+    value = oled.value
+    path = f"/api/nodes/{oled.node}/oled.png"
+    picture = element(
+        "img",
+        src=f"{path}?v={value['digest']}",
+        alt=f"what the display of {oled.node} shows",
+        # Two dots a pixel, whatever the picture has.
+        width=2 * value["width"],
+        height=2 * value["height"],
+        data_path=path,
+    )
+    return element(
+        "div",
+        element(
+            "p",
+            "display ",
+            element("span", "on" if value["on"] else "off", class_="state", data_on=value["on"]),
+        ),
+        element("div", picture, class_="screen"),
+        class_="oled",
+        data_topic=oled.topic,
     )
 
 
@@ -109,11 +136,11 @@ def plugins(model: Model) -> Html | str:
     rows = [_plugin(entry) for entry in entries]
     if not rows:
         return ""
-    heads = (element("th", text, scope="col") for text in ("plugin", "state", "restarts"))
+    heads = (element("th", text, scope="col") for text in ("node", "plugin", "state", "restarts"))
     return element(
         "section",
         element("h2", "Plugins", id="plugins"),
-        element("table", element("thead", element("tr", *heads)), element("tbody", *rows)),
+        element("table", element("thead", element("tr", *heads)), *rows),
         class_="panel plugins",
         aria_labelledby="plugins",
     )
@@ -122,14 +149,21 @@ def plugins(model: Model) -> Html | str:
 def _plugin(entry: Entry) -> Html:
     value = entry.value
     return element(
-        "tr",
-        element("td", element("span", entry.node, class_="of-node-name"), entry.name),
-        element("td", _cell("state", value["state"]), " ", _cell("error", value["error"])),
-        element("td", _cell("restarts", str(value["restarts"]))),
+        "tbody",
+        element(
+            "tr",
+            element("td", entry.node, class_="of-node-name"),
+            element("td", entry.name),
+            _cell("state", value["state"]),
+            _cell("restarts", str(value["restarts"])),
+        ),
+        # What is wrong stands below, over the whole width, and takes no room while nothing is.
+        element("tr", _cell("error", value["error"], colspan=4)),
         data_topic=entry.topic,
         data_plugin=value["state"],
     )
 
 
-def _cell(name: str, text: str) -> Html:
-    return element("span", element("span", text, class_="value"), data_field=name, class_=name)
+def _cell(name: str, text: str, **attributes: int) -> Html:
+    value = element("span", text, class_="value")
+    return element("td", value, data_field=name, class_=name, **attributes)

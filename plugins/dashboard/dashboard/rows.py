@@ -13,7 +13,8 @@ def field_rows(data: dict[str, Scalar]) -> Html:
 
 
 def field_row(name: str, field: Field, data: dict[str, Scalar]) -> Html:
-    value = data.get(name)
+    is_pending = fields.is_pending(field, data)
+    value = field.meanwhile if is_pending else data.get(name)
     band = fields.band(field, value)
     return element(
         "div",
@@ -25,10 +26,11 @@ def field_row(name: str, field: Field, data: dict[str, Scalar]) -> Html:
             element("span", field.unit, class_="unit") if field.unit else "",
             element("span", band.word, class_="band") if field.bands else "",
         ),
-        _bar(field, data, value),
+        _bar(field, data, None if is_pending else value),
         class_="field",
         data_field=name,
         data_tone=band.tone or None,
+        data_pending=is_pending,
         **fields.hints(field),
     )
 

@@ -1,0 +1,62 @@
+"""What a node's display shows, found by listening to what is sent to it. It knows no chip's bus."""
+
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+from node_agent.hal.ssd1306_decoder import HEIGHT, WIDTH, Frame, Ssd1306Decoder
+
+__all__ = ["HEIGHT", "WIDTH", "DisplayTap", "Picture"]
+
+_DARK = bytes(WIDTH // 8 * HEIGHT)
+
+Transfer = Callable[[int, bytes, int], bytes]
+
+
+class Picture(NamedTuple):
+    """What is seen: rows from the top, 8 pixels a byte, the highest bit leftmost, 1 where lit."""
+
+    on: bool
+    frame: bytes
+
+
+class DisplayTap:
+    """Passes I2C transfers on and follows those to the display. Any thread may call."""
+
+    def __init__(self, address: int, transfer: Transfer) -> None:
+        self._address = address
+        self._transfer = transfer
+        self._decoder = Ssd1306Decoder()
+        # One writer at a time: bytes are decoded in the order in which the display gets them.
+        self._writing = threading.Lock()
+        self._answers: bool | None = None
+
+    def i2c_transfer(self, address: int, data: bytes, read_len: int) -> bytes:
+        """Do as `Hardware.i2c_transfer` does, and raise what it raises."""
+        if address != self._address:
+            return self._transfer(address, data, read_len)
+        with self._writing:
+            try:
+                answer = self._transfer(address, data, read_len)
+            except BaseException:
+                self._answers = False
+                raise
+            self._decoder.write(data)
+            self._answers = True
+            return answer
+
+    def seen(self) -> Picture | None:
+        """Return the picture, None before anything was sent. Never waits for a transfer.
+
+        A display that does not answer shows nothing as far as anyone can tell.
+        """
+        if self._answers is None:
+            return None
+        if not (self._answers and self._decoder.lit):
+            return Picture(on=False, frame=_DARK)
+        return Picture(on=True, frame=_packed(self._decoder.frame()))
+
+
+def _packed(frame: Frame) -> bytes:
+    bits = "".join("1" if pixel else "0" for row in frame for pixel in row)
+    return int(bits, 2).to_bytes(len(bits) // 8, "big")
