@@ -182,7 +182,8 @@ class Config(Table, frozen=True):
             found = msgspec.structs.replace(self.broker, url=DEFAULT_HUB_URL)
             # Once, before anyone else holds this object.
             msgspec.structs.force_setattr(self, "broker", found)
-        for check in (_check_broker, _check_pins, _check_led_owners, _check_grants):
+        checks = (_check_broker, _check_pins, _check_led_owners, _check_sole_users, _check_grants)
+        for check in checks:
             check(self)
 
     @property
@@ -248,6 +249,27 @@ def _check_led_owners(config: Config) -> None:
                     "expected an LED of its own"
                 )
             owners[index] = plugin
+
+
+def _check_sole_users(config: Config) -> None:
+    """Refuse two plugins at one chip or port.
+
+    A measurement is several transfers, and another plugin's between them would change what it
+    reads; what one has read of the serial port is gone for the other. Other chips' transfers are
+    harmless, and so is a DHT22 that two plugins ask: each read is whole.
+    """
+    users: dict[str, str] = {}
+    for plugin in config.plugins.enabled:
+        grant = config.plugins.grants.get(plugin, Grant())
+        things = [f"i2c: found {address!r}" for address in grant.i2c]
+        things += ["uart: found true"] if grant.uart else []
+        for thing in things:
+            user = users.setdefault(thing, plugin)
+            if user != plugin:
+                raise MisconfiguredError(
+                    f"plugins.grants.{plugin}.{thing}, which {user} has already; "
+                    "expected one plugin for it"
+                )
 
 
 def _check_grants(config: Config) -> None:

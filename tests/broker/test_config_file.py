@@ -161,6 +161,16 @@ def test_a_wrong_key_or_value_is_named_in_full(path: Path, text: str, said: str)
             "plugins.grants.b.leds: found LED 0, which a owns already; expected an LED of its own",
         ),
         (
+            URL + '[plugins]\nenabled = ["a", "b"]\n'
+            '[plugins.grants.a]\ni2c = ["0x3c", "0x77"]\n[plugins.grants.b]\ni2c = ["0x77"]',
+            "plugins.grants.b.i2c: found '0x77', which a has already; expected one plugin for it",
+        ),
+        (
+            URL + '[plugins]\nenabled = ["a", "b"]\n'
+            "[plugins.grants.a]\nuart = true\n[plugins.grants.b]\nuart = true",
+            "plugins.grants.b.uart: found true, which a has already; expected one plugin for it",
+        ),
+        (
             URL + "[plugins.grants.a]\ngpio = [4]",
             "plugins.grants.a.gpio: found pin 4, expected one of sensors.dht22_pins = []",
         ),
@@ -169,6 +179,19 @@ def test_a_wrong_key_or_value_is_named_in_full(path: Path, text: str, said: str)
 )
 def test_tables_that_contradict_are_named(path: Path, text: str, said: str) -> None:
     assert refusal(path, text).startswith(said)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[plugins]\nenabled = ["a"]\n[plugins.grants]\na.i2c = ["0x77"]\nb.i2c = ["0x77"]',
+        "[sensors]\ndht22_pins = [4]\n[plugins.grants]\na.gpio = [4]\nb.gpio = [4]",
+        '[plugins]\nenabled = ["a", "b"]\n[plugins.grants]\na.spi = true\nb.spi = true',
+    ],
+)
+def test_what_two_plugins_may_share_is_granted_to_both(path: Path, text: str) -> None:
+    path.write_text(URL + text)
+    assert config_file.load(path).plugins.grants.keys() == {"a", "b"}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import random
 from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
@@ -160,7 +160,7 @@ class Sht31(Table, frozen=True, tag_field="kind", tag="sht31"):
     """A climate sensor on I2C; it feels what the room has."""
 
     # What its ADDR pin chooses (datasheet table 8).
-    address: Literal["0x44", "0x45"] = "0x44"
+    address: Annotated[str, msgspec.Meta(pattern=r"^0x4[45]$")] = "0x44"
 
 
 class Mcp3008(Table, frozen=True, tag_field="kind", tag="mcp3008"):

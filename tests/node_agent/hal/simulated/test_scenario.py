@@ -125,6 +125,11 @@ def test_the_heat_wave_passes_30_degrees_once_and_for_good_within_20_seconds() -
             '[[faults]]\nkind = "gremlin"\ndevice = "i2c"',
             "found 'gremlin', expected one of no-answer,",
         ),
+        (
+            '[[chips]]\nkind = "toaster"',
+            "chips[0].kind: found 'toaster', expected one of sht31, mcp3008",
+        ),
+        ('[[chips]]\nkind = "sht31"\naddress = "0x50"', "chips[0].address: found '0x50'"),
         ('[[faults]]\nkind = "no-answer"\ndevice = "toaster"', "faults[0].device"),
         ('[[faults]]\nkind = "no-answer"\ndevice = "i2c"\nfrom_s = 9\nuntil_s = 9', "until_s"),
         ('[[faults]]\nkind = "wrong-id"\ndevice = "ssd1306"', "expected a bme680"),
