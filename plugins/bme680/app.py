@@ -44,6 +44,7 @@ class Bme680Logic(exports.Bme680Logic):
         self._chip = Bme680(self._transfer, time.sleep)
         self._patience = Patience()
         self._faults = FaultLog(SENSOR_ID)
+        self._gas_faults = FaultLog(f"{SENSOR_ID} gas")
         self._air = AirQuality()
         self._alarm = BadAirAlarm()
         self._restored = False
@@ -64,7 +65,10 @@ class Bme680Logic(exports.Bme680Logic):
             return []
         _log(self._faults.worked(time.monotonic()))
         quality = self._judge(measurement, now_ms)
-        self._show_quality(quality)
+        if measurement.gas_resistance_ohm is None:
+            _show(FAULT)
+        else:
+            self._show_quality(quality)
         return [_reading(measurement, quality, now_ms)]
 
     def _measure(self) -> Measurement:
@@ -80,9 +84,11 @@ class Bme680Logic(exports.Bme680Logic):
         return bytes.fromhex(i2c.transfer(ADDRESS, write.hex(), read_len))
 
     def _judge(self, measurement: Measurement, now_ms: int) -> Quality:
-        if measurement.gas_resistance_ohm is None:
-            return Quality(None, 0)
         now_s = time.monotonic()
+        if measurement.gas_resistance_ohm is None:
+            _log(self._gas_faults.failed("not valid, or its heater is not stable", now_s))
+            return Quality(None, 0)
+        _log(self._gas_faults.worked(now_s))
         quality = self._air.update(measurement.gas_resistance_ohm, measurement.humidity_pct, now_s)
         if quality.accuracy and now_s - self._saved_s >= SAVE_EVERY_S:
             self._saved_s = now_s
@@ -91,22 +97,15 @@ class Bme680Logic(exports.Bme680Logic):
 
     def _show_quality(self, quality: Quality) -> None:
         if quality.score is None:
-            self._show_no_score()
+            self._tell("air: calibrating")
+            self._pulse = not self._pulse
+            _show("purple" if self._pulse else "dim purple")
             return
         band = band_of(quality.score)
         self._tell(f"air: {band.name}")
         _show(band.color)
         if self._alarm.due(quality.score):
             buzzer_controller.buzz(ALARM_MS)
-
-    def _show_no_score(self) -> None:
-        if self._air.burning_in:
-            self._tell("air: calibrating")
-            self._pulse = not self._pulse
-            _show("purple" if self._pulse else "dim purple")
-        else:
-            self._tell("air: the gas measurement is not valid")
-            _show(FAULT)
 
     def _tell(self, state: str) -> None:
         if state != self._told:

@@ -41,6 +41,13 @@ temperature_c = {keyframes = [[0, 16.0], [60, 28.0]]}
 temperature_c = {keyframes = [[0, 16.0], [60, 28.0]]}
 """
 
+# A BME680 that never says that its gas is valid or its heater stable (gas_r_lsb is 0).
+NO_GAS = """
+[[register_images]]
+device = "bme680-0x77"
+registers = { "0x2b" = "00" }
+"""
+
 
 class Case(msgspec.Struct, frozen=True):
     """One fault of one device, and what the log says of it; nothing where it can't be noticed."""
@@ -103,9 +110,9 @@ def scenario_of(cases: list[Case]) -> str:
     return SCENARIO + "\n".join(faults)
 
 
-def agent(node: str, cases: list[Case], port: int, directory: Path) -> Service:
+def agent(node: str, playing: str, port: int, directory: Path) -> Service:
     scenario = directory / f"{node}.toml"
-    scenario.write_text(scenario_of(cases))
+    scenario.write_text(playing)
     arguments = [
         *("--role", "spoke", "--simulate", "--config", "config/spoke.toml"),
         *settings(
@@ -132,7 +139,8 @@ def ears(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
         stack.enter_context(embedded_broker(port))
         listener = stack.enter_context(Listener(port))
         for node, cases in nodes().items():
-            stack.enter_context(agent(node, cases, port, directory))
+            stack.enter_context(agent(node, scenario_of(cases), port, directory))
+        stack.enter_context(agent("no-gas", NO_GAS, port, directory))
         yield listener
 
 
@@ -250,3 +258,25 @@ def test_a_display_is_never_read_so_it_knows_no_bit_errors(ears: Listener) -> No
     neighbour = next(c for c in nodes()[node_of(case)] if c in NOTICED)
     wait_line(ears, neighbour, "fault over")
     assert [said for said in ears.said if line(said, case, "fault")] == []
+
+
+def test_without_valid_gas_there_is_no_gas_reading_and_a_fault_that_says_so(ears: Listener) -> None:
+    def of_node(said: Said, kind: type) -> bool:
+        return said.topic.node == "no-gas" and isinstance(said.message, kind)
+
+    def is_fault(said: Said) -> bool:
+        return of_node(said, Log) and b"fault: bme680-0x77 gas: not valid" in said.payload
+
+    ears.wait_for(is_fault, WAIT_S)
+    ears.wait_for(
+        lambda s: (
+            isinstance(s.message, Leds) and of_node(s, Leds) and s.message.pixels[2] == MAGENTA
+        ),
+        WAIT_S,
+    )
+    said = ears.wait_for(lambda s: of_node(s, Reading) and s.topic.name == "bme680-0x77", WAIT_S)
+    assert isinstance(said.message, Reading)
+    assert "gas_resistance" not in said.message.data
+    assert said.message.data["iaq_accuracy"] == 0
+    assert {"temperature", "humidity", "pressure"} <= said.message.data.keys()
+    assert len([said for said in ears.said if is_fault(said)]) == 1
