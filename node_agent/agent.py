@@ -108,10 +108,12 @@ class Agent:
         for runner in self._runners:
             runner.wait_idle(max(0.0, deadline_s - time.monotonic()))
         self._write_strip()
-        self._look_at_display()
+        shows_another = self._look_at_display()
         if self._connected.is_set():
             self._connected.clear()
             self._say_everything()
+        elif shows_another:
+            self._publish_picture()
         self._bus.heartbeat(cycle_ms=(time.monotonic() - now_s) * 1000, rss_mb=system.rss_mb())
         self._cycles += 1
 
@@ -139,14 +141,15 @@ class Agent:
     def _publish_leds(self, pixels: Sequence[Color]) -> None:
         self._bus.publish(Kind.LEDS, Leds([to_hex(pixel) for pixel in pixels]))
 
-    def _look_at_display(self) -> None:
-        seen = self._display.seen() if self._display is not None else None
-        if seen is not None and seen != self._picture:
-            self._publish_picture(seen)
-        self._picture = seen
+    def _look_at_display(self) -> bool:
+        """Return whether the display shows another picture than in the last cycle."""
+        last, self._picture = self._picture, self._display.seen() if self._display else None
+        return self._picture != last
 
-    def _publish_picture(self, picture: Picture) -> None:
-        self._bus.publish(Kind.OLED, Oled(WIDTH, HEIGHT, picture.on, picture.frame))
+    def _publish_picture(self) -> None:
+        if self._picture is not None:
+            on, frame = self._picture
+            self._bus.publish(Kind.OLED, Oled(WIDTH, HEIGHT, on, frame))
 
     def _say_everything(self) -> None:
         """Publish every retained state after a connection: the broker may have lost them."""
@@ -154,8 +157,7 @@ class Agent:
             runner.tell(again=True)
         if self._leds.shown:
             self._publish_leds(self._leds.shown)
-        if self._picture is not None:
-            self._publish_picture(self._picture)
+        self._publish_picture()
         if self._buzzer is not None:
             self._bus.publish(Kind.BUZZER, self._buzzer.state)
         if self._fan is not None:

@@ -1,0 +1,94 @@
+"""What the node says of its display, with the real plugin, against the simulated display itself."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from broker.messages import Oled, Reading, encode
+from broker.settings import Config
+from broker.topics import Kind, Topic
+from node_agent.agent import Agent
+from node_agent.hal.simulated.board import SimulatedBoard, open_simulated
+from node_agent.sandbox.runtime import Runtime
+from tests.support import HOST, PROJECT, WAIT_S, Listener, embedded_broker, free_port
+
+CYCLE_S = 0.2
+ADDRESS = 0x3C
+OLED = Topic("pi4", Kind.OLED)
+
+
+def config_of(port: int) -> Config:
+    return msgspec.convert(
+        {
+            "cluster": {"node_id": "pi4", "role": "spoke"},
+            "broker": {"url": f"mqtt://{HOST}:{port}"},
+            "polling": {"interval_seconds": CYCLE_S},
+            "hardware": {"driver": "simulated", "ssd1306_addresses": [f"0x{ADDRESS:02x}"]},
+            "plugins": {
+                "directory": str(PROJECT / "plugins"),
+                "enabled": ["oled"],
+                "grants": {"oled": {"i2c": [f"0x{ADDRESS:02x}"]}},
+            },
+        },
+        Config,
+    )
+
+
+@contextmanager
+def running(config: Config, board: SimulatedBoard, runtime: Runtime, state: Path) -> Iterator[None]:
+    agent = Agent(config, board, runtime, state)
+    thread = threading.Thread(target=agent.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        agent.stop()
+        thread.join(WAIT_S)
+        assert not thread.is_alive()
+
+
+def shown(board: SimulatedBoard) -> bytes:
+    """Return what the simulated display shows, packed as the topic has it."""
+    return bytes(
+        sum(0x80 >> i for i in range(8) if row[x + i])
+        for row in board.displays[ADDRESS].frame()
+        for x in range(0, len(row), 8)
+    )
+
+
+def room(celsius: float, seq: int) -> tuple[Topic, bytes]:
+    data = {"temperature": celsius, "humidity": 40.0}
+    reading = Reading("garden", "sht31", 1_700_000_000_000 + seq, "s", seq, data)
+    return Topic("garden", Kind.READING, "sht31"), encode(reading)
+
+
+@pytest.mark.usefixtures("plugin_wasm")
+def test_the_node_tells_what_its_display_shows(runtime: Runtime, tmp_path: Path) -> None:
+    port = free_port()
+    config = config_of(port)
+    with ExitStack() as stack:
+        board = stack.enter_context(closing(open_simulated(config)))
+        with embedded_broker(port), Listener(port) as ears:
+            stack.enter_context(running(config, board, runtime, tmp_path))
+            told = [ears.wait_for(lambda said: said.topic == OLED).message]
+            assert told[0] == Oled(128, 64, on=True, frame=shown(board))
+            for seq, celsius in enumerate((21.5, 8.25)):
+                before = len(ears.said)
+                ears.publish(*room(celsius, seq))
+                told.append(ears.wait_for(lambda said: said.topic == OLED, after=before).message)
+                assert told[-1] == Oled(128, 64, on=True, frame=shown(board))
+            assert len({msgspec.json.encode(message) for message in told}) == 3
+            # Cycles go on without a word, since nothing changes.
+            before = len(ears.said)
+            for _ in range(3):
+                before = 1 + ears.said.index(
+                    ears.wait_topic("harvester/pi4/heartbeat", after=before)
+                )
+            assert [said.message for said in ears.said if said.topic == OLED] == told
+        # A broker that comes back without its memory is told again.
+        with embedded_broker(port), Listener(port) as ears:
+            assert ears.wait_for(lambda said: said.topic == OLED).message == told[-1]
