@@ -280,3 +280,13 @@ def test_without_valid_gas_there_is_no_gas_reading_and_a_fault_that_says_so(ears
     assert said.message.data["iaq_accuracy"] == 0
     assert {"temperature", "humidity", "pressure"} <= said.message.data.keys()
     assert len([said for said in ears.said if is_fault(said)]) == 1
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_table_in_the_docs_has_every_fault(case: Case) -> None:
+    document = (PROJECT / "docs" / "faults.md").read_text()
+    (section,) = (part for part in document.split("\n## ") if f"(`{case.device}`)" in part)
+    rows = [row for row in section.splitlines() if row.startswith("|") and f"`{case.kind}`" in row]
+    assert rows
+    if case.says != case.device:
+        assert any((case.says or "**Not noticed") in row for row in rows)
