@@ -5,9 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from harvester import plugin_build, plugin_source
+from node_agent.sandbox.instance import Limits
+from node_agent.sandbox.runtime import Runtime
 from tests.support import HOST, PROJECT, Listener, Service, embedded_broker, free_port
 
 EXAMPLES = PROJECT / "examples"
+CACHE = PROJECT / ".harvester" / "cache"
 WIT = PROJECT / "wit" / "plugin.wit"
 CONFIG = """
 [cluster]
@@ -56,17 +59,20 @@ volts = [1.1, 2.2]
 kind = "bit-errors"
 device = "sht31"
 from_s = 8
-until_s = 10
+until_s = 11
 rate = 1
 """
 
 
 @pytest.fixture(scope="session")
 def built_examples() -> list[str]:
-    """Build what changed; return the names."""
+    """Build and compile what changed, so that an agent starts at once; return the names."""
     sources = plugin_source.discover(EXAMPLES)
     for outcome in plugin_build.build_all(plugin_build.outdated(sources, WIT), WIT):
         assert not outcome.error, outcome.error
+    with Runtime(CACHE, Limits()) as runtime:
+        for source in sources:
+            runtime.load(source.wasm).close()
     return [source.name for source in sources]
 
 
@@ -84,7 +90,7 @@ def shed(built_examples: list[str], tmp_path_factory: pytest.TempPathFactory) ->
             examples=EXAMPLES,
             scenario=scenario,
             state=directory / "state",
-            cache=PROJECT / ".harvester" / "cache",
+            cache=CACHE,
         )
     )
     arguments = ["--role", "spoke", "--config", str(config)]

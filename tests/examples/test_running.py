@@ -6,12 +6,11 @@ from broker.messages import Log, PluginState, Reading
 from broker.topics import Kind
 from tests.support import PROJECT, Listener, Said
 
-# The components are compiled when they are first loaded.
-COMPILE_S = 50.0
+WAIT_S = 40.0
 
 
 def reading(ears: Listener, sensor: str, *, after: int = 0) -> Reading:
-    said = ears.wait_topic(f"harvester/shed/readings/{sensor}", COMPILE_S, after=after)
+    said = ears.wait_topic(f"harvester/shed/readings/{sensor}", WAIT_S, after=after)
     assert isinstance(said.message, Reading)
     return said.message
 
@@ -21,7 +20,7 @@ def test_every_example_is_built_and_runs(built_examples: list[str], shed: Listen
         return isinstance(said.message, PluginState) and said.message.state == "running"
 
     for name in built_examples:
-        shed.wait_for(lambda said: runs(said) and said.topic.name == name, COMPILE_S)  # noqa: B023 - called at once
+        shed.wait_for(lambda said: runs(said) and said.topic.name == name, WAIT_S)  # noqa: B023 - called at once
 
 
 def test_the_sht31_is_heard_on_the_bus(shed: Listener) -> None:
@@ -57,7 +56,7 @@ def test_a_checksum_that_fails_is_a_fault_and_no_number(shed: Listener) -> None:
     def is_fault(said: Said) -> bool:
         return isinstance(said.message, Log) and "checksum" in said.message.message
 
-    shed.wait_for(is_fault, COMPILE_S)
+    shed.wait_for(is_fault, WAIT_S)
     after = len(shed.said)
     assert reading(shed, "sht31-0x44", after=after).data["humidity"] == pytest.approx(56.7, abs=0.1)
     heard = [s.message for s in shed.said if s.topic.kind is Kind.READING]
