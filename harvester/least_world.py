@@ -34,14 +34,19 @@ def used_interfaces(sources: Iterable[Path]) -> set[str]:
     """Return the interfaces that Python sources import, in WIT's spelling; `*` where it is open."""
     names: set[str] = set()
     for source in sources:
-        try:
-            tree = ast.parse(source.read_bytes(), str(source))
-        except (SyntaxError, ValueError) as e:
-            line = getattr(e, "lineno", None)
-            raise BuildError(f"{source}:{line or 1}: {e}") from e
-        for node in ast.walk(tree):
+        for node in ast.walk(parse(source)):
             names.update(_interfaces(node))
     return {name.replace("_", "-") for name in names}
+
+
+def parse(source: Path) -> ast.Module:
+    """Return a module's syntax tree. Raises BuildError, with the line, where it is no Python."""
+    try:
+        return ast.parse(source.read_bytes(), str(source))
+    except SyntaxError as e:
+        raise BuildError(f"{source}:{e.lineno or 1}: {e.msg}") from e
+    except ValueError as e:
+        raise BuildError(f"{source}:1: {e}") from e
 
 
 def _interfaces(node: ast.AST) -> Iterable[str]:

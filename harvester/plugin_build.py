@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from harvester import least_world
+from harvester import build_errors, contract, least_world, source_check
 from harvester.errors import BuildError, ToolMissingError
 from harvester.plugin_source import PluginSource, digest_of_inputs, is_current, python_files
 
@@ -51,6 +51,7 @@ def _build(source: PluginSource, wit: Path, compiler: Path) -> Built:
 
 
 def _componentize(source: PluginSource, wit: Path, compiler: Path) -> None:
+    source_check.check(source, contract.read(wit.read_text()))
     inputs = digest_of_inputs(source, wit)
     partial = source.wasm.with_suffix(".wasm.partial")
     world = source.manifest.world
@@ -65,15 +66,23 @@ def _componentize(source: PluginSource, wit: Path, compiler: Path) -> None:
                 *("app", "-o", str(partial)),
             ],
             source,
+            _bare_environment(Path(directory)),
         )
     # Renamed into place, so that an agent never sees half a component.
     partial.replace(source.wasm)
     source.stamp.write_text(inputs)
 
 
-def _run(command: list[str], source: PluginSource) -> None:
-    # The compiler would take modules from an active virtual environment; plugins have none.
-    environment = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"}
+def _bare_environment(directory: Path) -> dict[str, str]:
+    """Return the compiler's environment: a virtual one in `directory`, without any package.
+
+    It takes modules from the active one, or else from whatever Python it finds on this machine.
+    """
+    (directory / "lib" / "site-packages").mkdir(parents=True)
+    return {**os.environ, "VIRTUAL_ENV": str(directory)}
+
+
+def _run(command: list[str], source: PluginSource, environment: dict[str, str]) -> None:
     try:
         done = subprocess.run(  # noqa: S603 - the compiler, no shell
             command,
@@ -86,7 +95,7 @@ def _run(command: list[str], source: PluginSource) -> None:
     except subprocess.TimeoutExpired as e:
         raise BuildError(f"{source.directory}: not built within {_TIMEOUT_S} s") from e
     if done.returncode != 0:
-        raise BuildError(f"{source.directory}: {done.stderr.strip() or done.stdout.strip()}")
+        raise BuildError(build_errors.explain(done.stderr or done.stdout, source))
 
 
 def _compiler() -> Path:

@@ -12,6 +12,8 @@ from broker.topics import is_name
 MANIFEST = "plugin.toml"
 # Changes with how components are built, so that those built otherwise count as outdated.
 _RECIPE = "least-world"
+# A plugin's tests stand in its folder and never become part of it.
+_TESTS = ("test_", "conftest.")
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,7 +66,8 @@ def _read(path: Path) -> PluginSource:
 
 def python_files(source: PluginSource) -> list[Path]:
     """Return every module that may become part of the component."""
-    return [file for path in source.python_paths for file in sorted(path.rglob("*.py"))]
+    files = (file for path in source.python_paths for file in sorted(path.rglob("*.py")))
+    return [file for file in files if not file.name.startswith(_TESTS)]
 
 
 def digest_of_inputs(source: PluginSource, wit: Path) -> str:
