@@ -106,13 +106,38 @@ class Grant(Table, frozen=True):
     state: bool = False
 
 
+DeadlineS = Annotated[float, msgspec.Meta(ge=0.05, le=60)]
+MemoryMb = Annotated[int, msgspec.Meta(ge=16, le=512)]
+LogLines = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+ResultKb = Annotated[int, msgspec.Meta(ge=1, le=4096)]
+Readings = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+
+
+class PluginLimits(Table, frozen=True):
+    """What one plugin may use, where it differs from the limits of all."""
+
+    poll_deadline_s: DeadlineS | None = None
+    memory_mb: MemoryMb | None = None
+    log_lines_per_minute: LogLines | None = None
+    result_kb: ResultKb | None = None
+    readings_per_poll: Readings | None = None
+
+
 class Plugins(Table, frozen=True):
-    """`directory` holds one folder a plugin with `<name>.wasm` in it."""
+    """`directory` holds one folder a plugin with `<name>.wasm` in it.
+
+    `target` is what plugins run as: native code, portable bytecode, or the first that there is.
+    """
 
     directory: str = "plugins"
     enabled: list[Name] = []
-    poll_deadline_s: Annotated[float, msgspec.Meta(ge=0.05, le=60)] = 1.0
-    memory_mb: Annotated[int, msgspec.Meta(ge=16, le=512)] = 32
+    target: Literal["auto", "native", "pulley64"] = "auto"
+    poll_deadline_s: DeadlineS = 1.0
+    memory_mb: MemoryMb = 32
+    log_lines_per_minute: LogLines = 120
+    result_kb: ResultKb = 64
+    readings_per_poll: Readings = 64
+    limits: dict[Name, PluginLimits] = {}
     grants: dict[Name, Grant] = {}
 
 

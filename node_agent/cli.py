@@ -13,7 +13,7 @@ from broker.errors import MisconfiguredError
 from broker.settings import Config
 from node_agent.agent import Agent
 from node_agent.hal.board import open_hardware
-from node_agent.sandbox.instance import Limits
+from node_agent.sandbox.limits import Limits, limits_of
 from node_agent.sandbox.runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -40,10 +40,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(config: Config) -> None:
-    limits = Limits(config.plugins.poll_deadline_s, config.plugins.memory_mb)
+    plugins = config.plugins
     with (
         contextlib.closing(open_hardware(config)) as hardware,
-        Runtime(storage.cache_dir(config, os.environ), limits) as runtime,
+        Runtime(
+            storage.cache_dir(config, os.environ),
+            Limits(plugins.poll_deadline_s, plugins.memory_mb),
+            limits_of=lambda name: limits_of(plugins, name),
+            target=plugins.target,
+        ) as runtime,
     ):
         agent = Agent(config, hardware, runtime, storage.state_dir(config, os.environ))
 

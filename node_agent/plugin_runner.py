@@ -1,7 +1,7 @@
 """Keeps one plugin alive: restarts after faults, reloads when its file changed, its state message.
 
 The cycle calls `beat`; everything else follows from it. A life that hangs in a host call cannot be
-stopped: it is left behind, counted, and a fresh one begins.
+stopped: it is left behind, counted, and a fresh one begins, up to a number that a node can bear.
 """
 
 import logging
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from broker.messages import PluginPhase, PluginState
+from broker.node_log import plugin_logger
+from node_agent.line_quota import LineQuota
 from node_agent.plugin_thread import Phase, PluginParts, PluginThread
 from node_agent.schedule import backoff_s
 
@@ -22,6 +24,8 @@ _GRACE_S = 1.0
 _HEALTHY_S = 300.0
 _RELOAD_FAILED = "reload failed"
 _MAX_ERROR_CHARS = 2000
+# Each holds its guest's memory, some 20 MB, until it comes back by itself.
+MAX_LEFT_BEHIND = 3
 
 Action = Literal["reload", "enable", "disable"]
 Stamp = tuple[int, int, int]
@@ -37,6 +41,10 @@ class PluginRunner:
         self._wasm = wasm
         self._publish = publish
         self._enabled = True
+        self._limits = parts.runtime.limits_of(parts.name)
+        self._quota = LineQuota(self._limits.log_lines_per_minute)
+        self._left: list[PluginThread] = []
+        self._commanded = False
         self._commands: queue.SimpleQueue[Action] = queue.SimpleQueue()
         self._restarts = 0
         self._failures = 0
@@ -55,6 +63,8 @@ class PluginRunner:
 
     def beat(self, now_s: float) -> None:
         """Ask for one poll, after what must be done first to have a plugin to poll."""
+        self._left = [life for life in self._left if life.phase is not Phase.ENDED]
+        self._say_what_was_dropped()
         while not self._commands.empty():
             self._obey(self._commands.get())
         if self._enabled:
@@ -70,6 +80,19 @@ class PluginRunner:
     def wait_idle(self, timeout_s: float) -> bool:
         return self._life is None or self._life.wait_idle(timeout_s)
 
+    @property
+    def left_behind(self) -> int:
+        """How many lives hang in a host call and cannot be stopped."""
+        return len(self._left)
+
+    def _say_what_was_dropped(self) -> None:
+        dropped = self._quota.dropped(time.monotonic())
+        if dropped:
+            plugin_logger(self.name).warning(
+                "%d lines more were dropped in one minute; the limit is %d",
+                *(dropped, self._quota.per_minute),
+            )
+
     def command(self, action: Action) -> None:
         """Take a command for the next beat. Any thread may call."""
         self._commands.put(action)
@@ -81,7 +104,7 @@ class PluginRunner:
             self.stop()
             self._life = self._candidate = None
             return
-        self._enabled = True
+        self._enabled = self._commanded = True
         self._failures, self._retry_at_s = 0, 0.0
         if action == "reload":
             self._stamp = None
@@ -112,14 +135,24 @@ class PluginRunner:
         return PluginState(phase, life.sha256, life.loaded_ms, self._restarts, error)
 
     def _begin(self, now_s: float) -> None:
-        if self._life is not None or now_s < self._retry_at_s:
+        if self._life is not None or not self._is_due(now_s):
             return
         self._stamp = self._seen = _stamp(self._wasm)
         self._began_s = now_s
         self._life = self._new_life()
 
+    def _is_due(self, now_s: float) -> bool:
+        """Whether to start: the back-off is over, or a new file promises better."""
+        found = _stamp(self._wasm)
+        settled = found == self._seen
+        self._seen = found
+        if found not in (None, self._stamp) and settled:
+            return True
+        held_back = self.left_behind >= MAX_LEFT_BEHIND and not self._commanded
+        return now_s >= self._retry_at_s and not held_back
+
     def _new_life(self, *, on_trial: bool = False) -> PluginThread:
-        life = PluginThread(self._parts, self._wasm, on_trial=on_trial)
+        life = PluginThread(self._parts, self._wasm, self._quota, on_trial=on_trial)
         life.start()
         return life
 
@@ -131,26 +164,35 @@ class PluginRunner:
         if life.phase is Phase.RUNNING and now_s - self._began_s > _HEALTHY_S:
             self._failures = 0
         if self._hangs(life):
-            life.stop()
-            self._fail(now_s, f"hung in a host call for {life.busy_s():.1f} s; left behind", "")
+            self._fail(now_s, self._leave_behind(life), "")
         elif life.phase is Phase.ENDED:
             self._fail(now_s, life.error, life.traceback)
         elif life.polled.is_set() and self._candidate is None and not self._reload_failed():
             self._error = ""
 
     def _hangs(self, life: PluginThread) -> bool:
-        return life.busy_s() > self._parts.runtime.limits.deadline_s + _GRACE_S
+        return life.busy_s() > self._limits.deadline_s + _GRACE_S
+
+    def _leave_behind(self, life: PluginThread) -> str:
+        """Let go of a life that hangs; return what to say of it."""
+        life.stop()
+        self._left.append(life)
+        said = f"hung in a host call for {life.busy_s():.1f} s, so it was left behind"
+        return f"{said}; {self.left_behind} of at most {MAX_LEFT_BEHIND} hang so"
 
     def _fail(self, now_s: float, error: str, traceback: str) -> None:
         self._life = None
         self._failures += 1
         self._restarts += 1
+        self._commanded = False
         wait_s = backoff_s(self._failures)
+        if self.left_behind >= MAX_LEFT_BEHIND:
+            error = f"{error}: it is not started again before one ends or its file changes"
         self._retry_at_s = now_s + wait_s
         self._error = error[:_MAX_ERROR_CHARS]
         logger.error("plugin %s failed: %s; next try in %.0f s", self.name, error, wait_s)
         if traceback:
-            logger.error("plugin %s: %s", self.name, traceback)
+            plugin_logger(self.name).error("%s", traceback)
 
     def _reload_failed(self) -> bool:
         return self._error.startswith(_RELOAD_FAILED)
@@ -173,12 +215,9 @@ class PluginRunner:
         candidate = self._candidate
         if candidate is None:
             return
-        hangs = self._hangs(candidate)
-        if hangs:
-            candidate.stop()
-        if hangs or candidate.phase is Phase.ENDED:
+        error = self._leave_behind(candidate) if self._hangs(candidate) else candidate.error
+        if error or candidate.phase is Phase.ENDED:
             self._candidate = None
-            error = candidate.error or "hung in a host call"
             self._error = f"{_RELOAD_FAILED}: {error}"[:_MAX_ERROR_CHARS]
             logger.error("plugin %s: %s; the old one runs on", self.name, self._error)
         elif candidate.polled.is_set():

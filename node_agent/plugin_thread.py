@@ -15,6 +15,7 @@ import msgspec
 from broker.errors import BadDataError, HarvesterError
 from broker.node import now_ms
 from broker.node_log import plugin_logger
+from node_agent.line_quota import LineQuota
 from node_agent.readings import Sample, samples
 from node_agent.sandbox.component import LoadedComponent
 from node_agent.sandbox.errors import ComponentError
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 # How an agent calls an exported interface: by the function that it finds there.
 POLL = "poll"
 UPDATE = "update"
+# Of one poll, in its plugin's state.
+_MAX_PROBLEMS = 5
 
 
 class Phase(enum.Enum):
@@ -52,16 +55,20 @@ class PluginThread:
     One on trial polls as any other, but its readings count only from when `on_trial` is cleared.
     """
 
-    def __init__(self, parts: PluginParts, wasm: Path, *, on_trial: bool = False) -> None:
+    def __init__(
+        self, parts: PluginParts, wasm: Path, quota: LineQuota, *, on_trial: bool = False
+    ) -> None:
         self._parts = parts
         self._wasm = wasm
+        self._quota = quota
+        self._limits = parts.runtime.limits_of(parts.name)
         self.on_trial = on_trial
         self._beat = threading.Event()
         self._idle = threading.Event()
         self._stopping = False
         self._busy_since_s: float | None = None
         self._last_line = ""
-        self._barren = False
+        self._fault = ""
         self.phase = Phase.LOADING
         self.polled = threading.Event()
         self.error = ""
@@ -90,8 +97,8 @@ class PluginThread:
 
     @property
     def fault(self) -> str:
-        """Why the last poll brought no reading, in the plugin's own last words; else nothing."""
-        return (self._last_line or "returned no reading") if self._barren else ""
+        """What was wrong with the last poll, in the plugin's own last words; else nothing."""
+        return self._fault
 
     def stop(self, timeout_s: float = 0.0) -> None:
         """Let the life end after its current poll; wait for that for a while."""
@@ -105,9 +112,7 @@ class PluginThread:
             with self._parts.runtime.load(self._wasm) as loaded:
                 self._check(loaded)
                 imports = self._parts.make_imports()
-                with PluginInstance(
-                    loaded, imports, self._parts.runtime.limits, self._say
-                ) as instance:
+                with PluginInstance(loaded, imports, self._limits, self._say) as instance:
                     self._serve(loaded, instance)
         except HarvesterError as e:
             self.error = str(e)
@@ -123,6 +128,9 @@ class PluginThread:
         refused = self._parts.refuse(list(loaded.imports))
         if refused:
             raise ComponentError(refused)
+        logger.info(
+            "plugin %s: %s runs as %s", self._parts.name, loaded.sha256[:12], loaded.runs_as
+        )
 
     def _serve(self, loaded: LoadedComponent, instance: PluginInstance) -> None:
         interface, function = _entry(loaded)
@@ -149,25 +157,31 @@ class PluginThread:
         self.polled.set()
 
     def _hand_over(self, polled: object) -> None:
-        found: list[Sample] = []
+        problems: list[str] = []
         try:
-            found = samples(polled, self._parts.name)
+            found = samples(polled, self._parts.name, problems.append)
         except BadDataError as e:
-            self._complain(str(e))
-        self._barren = not found
+            found = []
+            problems.append(str(e))
+        if not found and not problems:
+            problems.append(self._last_line or "returned no reading")
+        else:
+            self._complain(problems)
+        self._fault = "; ".join(problems[:_MAX_PROBLEMS])
         # A life that was left behind in a host call may come back after its successor began.
         if not (self._stopping or self.on_trial):
             self._parts.on_samples(found)
 
-    def _complain(self, problem: str) -> None:
-        """Log why there is no reading, once for as long as it stays the same."""
-        if problem != self._last_line or not self._barren:
-            logger.warning("plugin %s: no reading: %s", self._parts.name, problem)
-        self._last_line = problem
+    def _complain(self, problems: list[str]) -> None:
+        """Log what is wrong with the readings, once for as long as it stays the same."""
+        said = "; ".join(problems[:_MAX_PROBLEMS])
+        if said and said != self._fault:
+            logger.warning("plugin %s: %s", self._parts.name, said)
 
     def _say(self, line: str) -> None:
         self._last_line = line
-        plugin_logger(self._parts.name).info("%s", line)
+        if self._quota.admit(time.monotonic()):
+            plugin_logger(self._parts.name).info("%s", line)
 
 
 def _entry(loaded: LoadedComponent) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import msgspec
@@ -26,37 +26,44 @@ class Sample(msgspec.Struct, frozen=True):
     data: dict[str, Value]
 
 
-def samples(polled: object, plugin: str) -> list[Sample]:
+Note = Callable[[str], object]
+
+
+def samples(polled: object, plugin: str, note: Note = lambda _problem: None) -> list[Sample]:
     """Return the readings in what `plugin` returned: one record, or a list of them.
 
-    A record without a sensor id is named after its plugin. Values that are not finite were not
-    measured, and are absent. Raises BadDataError where a record cannot be a reading, and with the
-    plugin's own words where it returned an err.
+    A record without a sensor id is named after its plugin. NaN was not measured, so such a value is
+    absent; infinity is absent too, but a mistake that `note` is told of. Raises BadDataError where
+    a record cannot be a reading, and with the plugin's own words where it returned an err.
     """
     if isinstance(polled, str):
         raise BadDataError(polled)
     records = polled if isinstance(polled, list) else [polled]
-    return [_sample(vars(record), plugin) for record in records]
+    return [_sample(vars(record), plugin, note) for record in records]
 
 
-def _sample(fields: dict[str, Any], plugin: str) -> Sample:
+def _sample(fields: dict[str, Any], plugin: str, note: Note) -> Sample:
     sensor_id = fields.get(_SENSOR_ID, plugin)
     timestamp_ms = fields.get(_TIMESTAMP)
     if not isinstance(sensor_id, str) or not is_name(sensor_id):
         raise BadDataError(f"sensor id {str(sensor_id)[:80]!r}: expected a-z, 0-9 and dashes")
     if not isinstance(timestamp_ms, int):
         raise BadDataError(f"{sensor_id}: found no {_TIMESTAMP}, expected Unix milliseconds")
-    data = dict(_values(fields))
+    data = dict(_values(fields, lambda problem: note(f"{sensor_id}: {problem}")))
+    if not data:
+        raise BadDataError(f"{sensor_id}: found no finite value, expected one at least")
     if len(data) > _MAX_FIELDS:
         raise BadDataError(f"{sensor_id}: found {len(data)} values, expected {_MAX_FIELDS} at most")
     return Sample(sensor_id, timestamp_ms, data)
 
 
-def _values(fields: dict[str, Any]) -> Iterator[tuple[str, Value]]:
+def _values(fields: dict[str, Any], note: Note) -> Iterator[tuple[str, Value]]:
     listed = cast("list[tuple[str, float]]", fields.get(_VALUES, []))
     plain = ((k, v) for k, v in fields.items() if k not in (_SENSOR_ID, _TIMESTAMP, _VALUES))
     for name, value in (*plain, *listed):
         if isinstance(value, float) and not math.isfinite(value):
+            if math.isinf(value):
+                note(f"{name[:80]}: found {value}, expected a finite number")
             continue
         if not isinstance(value, Value) or len(str(value)) > _MAX_TEXT_CHARS:
             raise BadDataError(f"{name[:80]}: found {type(value).__name__}, expected one value")

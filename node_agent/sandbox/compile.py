@@ -1,33 +1,53 @@
-"""Compile one component to native code: `python -m node_agent.sandbox.compile IN OUT`.
+"""Compile one component: `python -m node_agent.sandbox.compile [--portable] TARGET IN OUT`.
 
 A process of its own, because the compiler needs some 370 MB that are never given back.
 """
 
-import os
+import argparse
+import hashlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from wasmtime import WasmtimeError
 from wasmtime.component import Component
 
-from node_agent.sandbox.engine import make_engine
+from node_agent.sandbox import seal
+from node_agent.sandbox.engine import SETTINGS, Target, make_engine
 
 
-def compile_file(source: Path, target: Path) -> None:
-    """Write `source` compiled to `target`, whole or not at all. Raises WasmtimeError, OSError."""
-    with make_engine() as engine, Component.from_file(engine, source) as component:
+def compile_file(source: Path, output: Path, target: Target, *, portable: bool = False) -> None:
+    """Write `source` compiled to `output`, whole or not at all, with its seal beside it.
+
+    Raises WasmtimeError, OSError.
+    """
+    content = source.read_bytes()
+    with (
+        make_engine(target, portable=portable) as engine,
+        Component(engine, content) as component,
+    ):
         compiled = component.serialize()
-    partial = target.with_suffix(f".{os.getpid()}.partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(compiled)
-    partial.replace(target)
+    seal.write_whole(output, compiled)
+    seal.write(
+        output,
+        seal.Seal(
+            component=hashlib.sha256(content).hexdigest(),
+            sha256=hashlib.sha256(compiled).hexdigest(),
+            settings=SETTINGS,
+            machine=target.machine,
+        ),
+    )
 
 
-def main() -> None:
-    source, target = sys.argv[1:]
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="compile")
+    parser.add_argument("--portable", action="store_true", help="for every machine of this kind")
+    parser.add_argument("target", type=Target)
+    parser.add_argument("source", type=Path)
+    parser.add_argument("output", type=Path)
+    options = parser.parse_args(arguments)
     try:
-        compile_file(Path(source), Path(target))
+        compile_file(options.source, options.output, options.target, portable=options.portable)
     except (WasmtimeError, OSError) as e:
         sys.exit(str(e))
 

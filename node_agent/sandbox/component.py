@@ -6,8 +6,7 @@ from typing import Self
 from wasmtime import Engine, WasmtimeError
 from wasmtime.component import Component, ComponentInstanceType, FuncType, ResultType, String
 
-from node_agent.sandbox import cache
-from node_agent.sandbox.errors import ComponentError
+from node_agent.sandbox.errors import ComponentError, StaleError
 
 PACKAGE = "harvester:plugin"
 PACKAGE_VERSION = "1.0.0"
@@ -26,19 +25,25 @@ def qualified(interface: str) -> str:
 class LoadedComponent:
     """A component of this package's contract. Close it after its instances."""
 
-    def __init__(self, engine: Engine, wasm: Path, cache_dir: Path) -> None:
-        """Map `wasm`, compiling it first where needed. Blocks; raises ComponentError."""
-        compiled, self.sha256 = cache.compiled(wasm, cache_dir)
+    def __init__(self, engine: Engine, wasm: Path, compiled: Path, sha256: str) -> None:
+        """Map `compiled`, made of `wasm` with that digest. Raises ComponentError, StaleError."""
         self.engine = engine
+        self.sha256 = sha256
         try:
             self.component = Component.deserialize_file(engine, str(compiled))
         except WasmtimeError as e:
-            # Left by another build of wasmtime, or damaged: the next attempt compiles it anew.
-            compiled.unlink(missing_ok=True)
-            raise ComponentError(f"{wasm}: its compiled file does not fit this host: {e}") from e
+            raise StaleError(f"{wasm}: its compiled file does not fit this host: {e}") from e
         self.imports: dict[str, Functions] = {}
         self.exports: dict[str, Functions] = {}
-        self._read_interfaces(wasm)
+        try:
+            self._read_interfaces(wasm)
+        except ComponentError:
+            self.close()
+            raise
+
+    @property
+    def runs_as(self) -> str:
+        return "pulley64 bytecode" if self.engine.is_pulley() else "native code"
 
     def __enter__(self) -> Self:
         return self

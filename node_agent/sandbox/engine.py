@@ -1,17 +1,22 @@
 """The wasmtime engine, its clock, and where wasmtime-py itself needs a mend."""
 
+import ctypes
+import enum
+import platform
 import threading
 from collections.abc import Iterator
 from importlib.metadata import version
-from typing import Self
+from typing import Any, Self
 
-from wasmtime import Config, Engine
-from wasmtime.component import _types
+from wasmtime import Config, Engine, WasmtimeError, _ffi
+from wasmtime.component import ListType, _types
 
 # A deadline is counted in ticks, so it is exact to one of these.
 TICK_S = 0.02
 # Part of the key of a compiled file: an engine maps only what one with the same settings made.
 SETTINGS = f"wasmtime-{version('wasmtime')}-epoch1"
+# A list takes 32 bytes an element on its way to the host, and a moment each to become Python's.
+_MAX_LIST = 65_536
 
 
 class _PerThreadSet(threading.local):
@@ -30,17 +35,51 @@ class _PerThreadSet(threading.local):
         return iter(self._items)
 
 
+_lift_list = ListType.convert_from_c
+
+
+def _lift_short_list(kind: ListType, value: Any) -> Any:
+    """Refuse, as a trap, a list that would hold the interpreter up for seconds."""
+    size = value.of.list.size
+    if size <= _MAX_LIST:
+        return _lift_list(kind, value)
+    _ffi.wasmtime_component_vallist_delete(ctypes.byref(value.of.list))
+    raise WasmtimeError(f"passed a list of {size} items; expected {_MAX_LIST} at most")
+
+
+ListType.convert_from_c = _lift_short_list  # type: ignore[assignment, method-assign]
+
+
 # wasmtime-py lowers every result<> and option<> through one process-wide set, which it clears and
 # fills without a lock: two plugins polled side by side see each other's classes.
 _types.case_test_cache = _PerThreadSet()  # type: ignore[assignment]
 
 
-def make_engine() -> Engine:
-    """Return an engine that interrupts guests at their deadline; close it after its components."""
+class Target(enum.Enum):
+    """What components are compiled to. Bytecode runs on any 64-bit machine, but slower."""
+
+    NATIVE = "native"
+    PULLEY = "pulley64"
+
+    @property
+    def machine(self) -> str:
+        """The kind of machine that runs it, as it stands in a compiled file's name."""
+        return platform.machine() if self is Target.NATIVE else self.value
+
+
+def make_engine(target: Target = Target.NATIVE, *, portable: bool = False) -> Engine:
+    """Return an engine that interrupts guests at their deadline; close it after its components.
+
+    A `portable` one compiles for every machine of this kind, not for this very processor.
+    """
     config = Config()
     config.epoch_interruption = True
     # Threads of the compiler are only used in the compiling child.
     config.parallel_compilation = True
+    if target is Target.PULLEY:
+        config.target = target.value
+    elif portable:
+        config.target = f"{target.machine}-unknown-linux-gnu"
     return Engine(config)
 
 

@@ -15,5 +15,9 @@ class ComponentError(PluginError):
     """A file is no component that this host can run; it stays so until the file changes."""
 
 
+class StaleError(ComponentError):
+    """A compiled file is of another build of wasmtime: it must be made anew."""
+
+
 class CacheError(MisconfiguredError):
     """The directory of compiled components cannot be trusted."""

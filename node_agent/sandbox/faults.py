@@ -8,26 +8,34 @@ import itertools
 import re
 from collections.abc import Iterable
 
-_PANIC = re.compile(r"thread '.*' .*panicked at ")
+# Where the toolchain's report begins: Python raised, or had no memory left to say so.
+_REPORT = re.compile(r"thread '.*' .*panicked at |object address +: |note: run with `RUST_")
+_NO_MEMORY = re.compile(r"MemoryError|memory allocation of \d+ bytes failed")
 _WRONG_TYPE = re.compile(r"CastError \{ from: (.*), classinfo: (.*) \}")
+# wasmtime's words and ours.
+_CAUSES = {
+    "Exited with": "called sys.exit",
+    "too much data is being copied": "passed more data to the host in one call than may be copied",
+}
 
 
 def own_lines(lines: Iterable[str]) -> list[str]:
     """Return the plugin's own traceback."""
-    return list(itertools.takewhile(lambda line: not _PANIC.match(line), lines))
+    return list(itertools.takewhile(lambda line: not _REPORT.match(line), lines))
 
 
 def sentence(lines: Iterable[str], cause: str, memory_mb: int) -> str:
     """Return why a call failed: `lines` from standard error, `cause` in wasmtime's words."""
     written = list(lines)
     text = "\n".join(written)
-    if "MemoryError" in text:
+    if _NO_MEMORY.search(text):
         return f"needed more memory than its limit of {memory_mb} MB"
     wrong_type = _WRONG_TYPE.search(text)
     if wrong_type:
         found, expected = wrong_type.groups()
         return f"returned a value of the wrong type: found {found[:80]}, expected {expected}"
-    if cause.startswith("Exited with"):
-        return "called sys.exit"
+    for theirs, ours in _CAUSES.items():
+        if cause.startswith(theirs):
+            return ours
     own = own_lines(written)
     return own[-1] if own else cause

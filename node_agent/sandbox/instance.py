@@ -14,11 +14,13 @@ import msgspec
 from wasmtime import Store, StoreContext, WasiConfig, WasmtimeError
 from wasmtime.component import Func, Instance, Linker, Variant
 
-from node_agent.sandbox import faults
+from node_agent.sandbox import faults, heap
 from node_agent.sandbox.component import LoadedComponent, qualified
 from node_agent.sandbox.engine import TICK_S
 from node_agent.sandbox.errors import ComponentError, PluginError, PluginTimeoutError
+from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.output import LineBuffer, sink
+from node_agent.sandbox.result_size import BoundedType
 
 logger = logging.getLogger(__name__)
 
@@ -38,13 +40,6 @@ class Err(msgspec.Struct, frozen=True):
     message: str
 
 
-class Limits(msgspec.Struct, frozen=True):
-    """What one guest may use: seconds a call, and megabytes of memory."""
-
-    deadline_s: float = 1.0
-    memory_mb: int = 32
-
-
 class PluginInstance:
     """A started guest. Only one thread may use it at a time."""
 
@@ -60,6 +55,7 @@ class PluginInstance:
         self._recent: deque[str] = deque(maxlen=_TRACEBACK_LINES)
         self._output = LineBuffer(on_line)
         self._errors = LineBuffer(self._recent.append)
+        self._found: dict[tuple[str, str], Func] = {}
         self._store = self._make_store(loaded)
         self._linker = Linker(loaded.engine)
         try:
@@ -86,7 +82,9 @@ class PluginInstance:
             value = found(self._store, *arguments)
             found.post_return(self._store)
         except (WasmtimeError, TypeError, ValueError) as e:
-            raise self._fault(e) from e
+            # Its traceback holds a frame of wasmtime-py that holds the error, which holds the whole
+            # compiled component, until some day the collector comes by.
+            raise self._fault(e) from e.with_traceback(None)
         finally:
             self._output.flush()
         return value
@@ -106,6 +104,7 @@ class PluginInstance:
         for released in self._released:
             if not released.wait(_RELEASE_S):
                 logger.warning("a closed plugin's output was still in use after %.0f s", _RELEASE_S)
+        heap.give_back()
 
     def _make_store(self, loaded: LoadedComponent) -> Store:
         store = Store(loaded.engine)
@@ -136,11 +135,19 @@ class PluginInstance:
         self._store.set_epoch_deadline(math.ceil(self._limits.deadline_s / TICK_S) + 1)
 
     def _find(self, interface: str, function: str) -> Func:
+        found = self._found.get((interface, function))
+        if found is None:
+            found = self._found[interface, function] = self._look_up(interface, function)
+        return found
+
+    def _look_up(self, interface: str, function: str) -> Func:
         exported = self._instance.get_export_index(self._store, qualified(interface))
         index = exported and self._instance.get_export_index(self._store, function, exported)
         found = index and self._instance.get_func(self._store, index)
         if not found:
             raise ComponentError(f"the plugin exports no {interface}.{function}")
+        bounded = BoundedType(found.type(self._store), self._limits)
+        found.type = lambda _store: bounded  # type: ignore[method-assign, assignment, return-value]
         return found
 
     def _fault(self, error: Exception) -> PluginError:

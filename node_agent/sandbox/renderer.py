@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Self
 
 from node_agent.sandbox.errors import PluginError
-from node_agent.sandbox.instance import Limits, PluginInstance
+from node_agent.sandbox.instance import PluginInstance
+from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 
 _INTERFACE = "dashboard-logic"
+# A page of a hundred sensors has some 200 KB.
+_PAGE_BYTES = 4 << 20
 
 
 class Renderer:
@@ -20,7 +23,8 @@ class Renderer:
         self, wasm: Path, cache_dir: Path, *, deadline_s: float = 5.0, memory_mb: int = 64
     ) -> None:
         """Load the component, compiling it first where needed. Blocks; raises PluginError."""
-        self._runtime = Runtime(cache_dir, Limits(deadline_s, memory_mb))
+        limits = Limits(deadline_s, memory_mb, result_bytes=_PAGE_BYTES)
+        self._runtime = Runtime(cache_dir, limits)
         self._instance: PluginInstance | None = None
         self._runtime.__enter__()
         try:

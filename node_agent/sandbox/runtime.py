@@ -1,33 +1,76 @@
-"""What all plugins of one process share: the engine, its clock, the cache and the limits."""
+"""What all plugins of one process share: the engines, their clocks, the cache and the limits."""
 
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+from wasmtime import Engine
+
 from node_agent.sandbox import cache
+from node_agent.sandbox.choice import Wanted, choose
 from node_agent.sandbox.component import LoadedComponent
-from node_agent.sandbox.engine import Ticker, make_engine
-from node_agent.sandbox.instance import Limits
+from node_agent.sandbox.engine import Target, Ticker, make_engine
+from node_agent.sandbox.errors import StaleError
+from node_agent.sandbox.limits import Limits
+from node_agent.sandbox.seal import Stamp, stamp
 
 
 class Runtime:
     """Loads components. Close it after every component that it loaded."""
 
-    def __init__(self, cache_dir: Path, limits: Limits) -> None:
-        """Raises CacheError where `cache_dir` cannot be trusted."""
+    def __init__(
+        self,
+        cache_dir: Path,
+        limits: Limits,
+        *,
+        limits_of: Callable[[str], Limits] | None = None,
+        target: Wanted = "auto",
+    ) -> None:
+        """`limits_of` returns a plugin's own. Raises CacheError for a cache not to be trusted."""
         cache.prepare_directory(cache_dir)
         self._cache_dir = cache_dir
+        self._target = target
         self.limits = limits
-        self._engine = make_engine()
-        self._ticker = Ticker(self._engine)
+        self.limits_of = limits_of or (lambda _name: limits)
+        self._digests: dict[Path, tuple[Stamp | None, str]] = {}
+        self._engines: dict[Target, Engine] = {}
+        self._opening = threading.Lock()
+        self._tickers = ExitStack()
 
     def __enter__(self) -> Self:
-        self._ticker.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ticker.__exit__()
-        self._engine.close()
+        self._tickers.close()
+        for engine in self._engines.values():
+            engine.close()
 
     def load(self, wasm: Path) -> LoadedComponent:
         """Map a component, compiling it first where needed. Blocks; raises ComponentError."""
-        return LoadedComponent(self._engine, wasm, self._cache_dir)
+        digest = self._digest(wasm)
+        compiled, target = choose(wasm, self._cache_dir, self._target, digest)
+        try:
+            return LoadedComponent(self._engine(target), wasm, compiled, digest)
+        except StaleError:
+            cache.discard(compiled)
+        compiled, target = choose(wasm, self._cache_dir, self._target, digest)
+        return LoadedComponent(self._engine(target), wasm, compiled, digest)
+
+    def _digest(self, wasm: Path) -> str:
+        """Return a component's digest, reckoned once for as long as the file stays the same."""
+        now = stamp(wasm) if wasm.exists() else None
+        before, digest = self._digests.get(wasm, (None, ""))
+        if now is None or now != before:
+            digest = cache.sha256_of(wasm)
+            self._digests[wasm] = (now, digest)
+        return digest
+
+    def _engine(self, target: Target) -> Engine:
+        # Lives load side by side, each on its plugin's thread.
+        with self._opening:
+            if target not in self._engines:
+                self._engines[target] = make_engine(target)
+                self._tickers.enter_context(Ticker(self._engines[target]))
+            return self._engines[target]

@@ -7,7 +7,7 @@ import pytest
 
 from harvester import plugin_build, plugin_source
 from node_agent.sandbox.component import LoadedComponent
-from node_agent.sandbox.instance import Limits
+from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.runtime import Runtime
 from tests.support import PROJECT
 

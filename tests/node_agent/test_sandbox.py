@@ -23,7 +23,8 @@ from node_agent.sandbox.errors import (
     PluginError,
     PluginTimeoutError,
 )
-from node_agent.sandbox.instance import Limits, PluginInstance
+from node_agent.sandbox.instance import PluginInstance
+from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.renderer import Renderer
 from node_agent.sandbox.runtime import Runtime
 from node_agent.wit_imports import NodeParts, host_imports

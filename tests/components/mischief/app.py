@@ -62,8 +62,74 @@ def not_finite() -> list[Reading]:
     return [one("odd", [("nan", math.nan), ("inf", math.inf), ("fine", 1.5)])]
 
 
+def nothing_finite() -> list[Reading]:
+    return [one("odd", [("nan", math.nan), ("inf", -math.inf)])]
+
+
 def bad_id() -> list[Reading]:
     return [one("a/b", [("x", 1.0)])]
+
+
+def named() -> list[Reading]:
+    return [one(plugin_state.get("id") or "", [("x", 1.0)])]
+
+
+def huge_string() -> list[Reading]:
+    return [one("x" * 100_000_000, [("x", 1.0)])]
+
+
+def large_string() -> list[Reading]:
+    return [one("x" * 4_000_000, [("x", 1.0)])]
+
+
+def many_readings() -> list[Reading]:
+    return [one("x", [("x", 1.0)])] * 20_000
+
+
+def many_values() -> list[Reading]:
+    return [one("x", [("x", 1.0)] * 200_000)]
+
+
+def huge_print() -> list[Reading]:
+    print("x" * 100_000_000)
+    return count()
+
+
+def long_print() -> list[Reading]:
+    part = "x" * 1_000_000
+    while True:
+        print(part)
+
+
+def flood() -> list[Reading]:
+    for number in range(1000):
+        print(f"line {number}")
+    return count()
+
+
+def endless_flood() -> list[Reading]:
+    while True:
+        print("and again")
+
+
+def led_storm() -> list[Reading]:
+    for number in range(5_000_000):
+        led_controller.set_led(1, number & 255, 0, 0)
+    return count()
+
+
+def long_transfer() -> list[Reading]:
+    spi.transfer(bytes(4_000_000))
+    return count()
+
+
+def long_state() -> list[Reading]:
+    for number in range(20):
+        try:
+            plugin_state.set(f"key{number}", "x" * 2_000_000)
+        except Err as e:
+            print(e.value)
+    return count()
 
 
 def complain() -> list[Reading]:

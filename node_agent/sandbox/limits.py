@@ -1,0 +1,32 @@
+"""What one guest may use. Pure."""
+
+import msgspec
+
+from broker.settings import PluginLimits, Plugins
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Seconds a call, megabytes of memory, lines a minute, bytes and readings a returned value."""
+
+    deadline_s: float = 1.0
+    memory_mb: int = 32
+    log_lines_per_minute: int = 120
+    result_bytes: int = 64 * 1024
+    readings: int = 64
+
+
+def limits_of(plugins: Plugins, name: str) -> Limits:
+    """Return the limits of one plugin: its own, and those of all where it has none."""
+    own = plugins.limits.get(name, PluginLimits())
+
+    def limit(key: str) -> float:
+        found = getattr(own, key)
+        return getattr(plugins, key) if found is None else found  # type: ignore[no-any-return]
+
+    return Limits(
+        deadline_s=limit("poll_deadline_s"),
+        memory_mb=int(limit("memory_mb")),
+        log_lines_per_minute=int(limit("log_lines_per_minute")),
+        result_bytes=int(limit("result_kb")) * 1024,
+        readings=int(limit("readings_per_poll")),
+    )

@@ -1,0 +1,90 @@
+"""How large a guest's returned value is, before it becomes Python's: that takes time and memory."""
+
+import ctypes
+from collections.abc import Iterable
+from typing import Any
+
+from wasmtime import _ffi
+from wasmtime.component import FuncType
+
+from node_agent.sandbox.errors import PluginError
+from node_agent.sandbox.limits import Limits
+
+# What one number, or the head of a string or list, takes in a guest.
+_ITEM_BYTES = 8
+
+_STRING = _ffi.WASMTIME_COMPONENT_STRING.value
+_LIST = _ffi.WASMTIME_COMPONENT_LIST.value
+_TUPLE = _ffi.WASMTIME_COMPONENT_TUPLE.value
+_RECORD = _ffi.WASMTIME_COMPONENT_RECORD.value
+_RESULT = _ffi.WASMTIME_COMPONENT_RESULT.value
+_OPTION = _ffi.WASMTIME_COMPONENT_OPTION.value
+
+
+class BoundedType:
+    """A function's type to wasmtime-py, with a result that is refused where it is too large."""
+
+    def __init__(self, kind: FuncType, limits: Limits) -> None:
+        self._kind = kind
+        self.params = kind.params
+        self.result = None if kind.result is None else _BoundedResult(kind.result, limits)
+
+
+class _BoundedResult:
+    def __init__(self, kind: Any, limits: Limits) -> None:
+        self._kind = kind
+        self._limits = limits
+
+    def convert_from_c(self, value: Any) -> Any:
+        refused = _refusal(value, self._limits)
+        if refused:
+            _ffi.wasmtime_component_val_delete(ctypes.byref(value))
+            raise PluginError(refused)
+        return self._kind.convert_from_c(value)
+
+
+def _refusal(value: Any, limits: Limits) -> str:
+    """Return why a value is too large, or nothing."""
+    top = value
+    if top.kind == _RESULT and top.of.result.val:
+        top = top.of.result.val.contents
+    if top.kind == _LIST and top.of.list.size > limits.readings:
+        return f"returned {top.of.list.size} readings; expected {limits.readings} at most"
+    if _exceeds(value, limits.result_bytes):
+        return f"returned more than {limits.result_bytes} bytes"
+    return ""
+
+
+def _exceeds(value: Any, limit_bytes: int) -> bool:
+    """Whether a value takes more than so many bytes. Looks no further than it must."""
+    left = limit_bytes
+    waiting = [value]
+    while waiting:
+        found = waiting.pop()
+        left -= _own_bytes(found)
+        if left < 0:
+            return True
+        waiting.extend(_parts(found))
+    return False
+
+
+def _own_bytes(value: Any) -> int:
+    """Return what a value takes without its parts' own, and what their number alone takes."""
+    if value.kind == _STRING:
+        return _ITEM_BYTES + int(value.of.string.size)
+    if value.kind in (_LIST, _TUPLE):
+        return _ITEM_BYTES * int(value.of.list.size)
+    return _ITEM_BYTES
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if value.kind in (_LIST, _TUPLE):
+        return [value.of.list.data[n] for n in range(value.of.list.size)]
+    if value.kind == _RECORD:
+        return [value.of.record.data[n].val for n in range(value.of.record.size)]
+    pointer = None
+    if value.kind == _RESULT:
+        pointer = value.of.result.val
+    elif value.kind == _OPTION:
+        pointer = value.of.option
+    return [pointer.contents] if pointer else []
