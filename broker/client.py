@@ -105,6 +105,7 @@ class BusClient:
         made.reconnect_delay_set(_RECONNECT_MIN_S, _RECONNECT_MAX_S)
         made.on_socket_open = _send_at_once
         made.on_connect = self._on_connect
+        made.on_subscribe = self._on_subscribe
         made.on_disconnect = self._on_disconnect
         made.on_connect_fail = self._on_connect_fail
         made.on_message = self._on_message
@@ -174,9 +175,17 @@ class BusClient:
             logger.error("the broker at %s:%d refused the connection: %s", host, port, reason)
             return
         if self._filters:
+            # Connected is who hears, too: the rest waits for the broker's answer.
             client.subscribe(self._filters)
+        else:
+            self._be_connected()
+
+    def _on_subscribe(self, *_: object) -> None:
+        self._be_connected()
+
+    def _be_connected(self) -> None:
         self._connected.set()
-        logger.info("connected to the broker at %s:%d", host, port)
+        logger.info("connected to the broker at %s:%d", *self._address)
         self._call(self._callbacks.on_connect)
 
     def _on_disconnect(

@@ -13,7 +13,7 @@ from broker.commands import parse_buzzer
 from broker.errors import MisconfiguredError
 from broker.messages import Fan, Heartbeat, Log, Reading, Status
 from broker.node import NodeBus
-from broker.node_log import plugin_logger
+from broker.node_log import NodeLog, plugin_logger
 from broker.server import EmbeddedBroker
 from broker.settings import Broker, Cluster, Config
 from broker.topics import Kind, Topic, topic_filter
@@ -105,12 +105,22 @@ def test_log_records_become_messages_with_their_source(port: int) -> None:
     assert plugin.source == "plugin:dht22"
 
 
-def test_what_is_logged_before_the_link_is_up_is_sent_when_it_is() -> None:
-    port = free_port()
-    with NodeBus(config(port)):
-        logging.getLogger("somewhere").warning("early")
-        with embedded_broker(port), Listener(port) as ears:
-            ears.wait_for(lambda said: message_of(said) == "early")
+def test_what_is_logged_while_the_link_is_down_is_sent_in_order_when_it_is_up() -> None:
+    sent: list[str] = []
+    link_up = False
+
+    def publish(line: Log) -> bool:
+        if link_up:
+            sent.append(line.message)
+        return link_up
+
+    log = NodeLog(publish)
+    log.say("warning", "host", "early")
+    log.say("warning", "host", "later")
+    link_up = True
+    log.send_waiting()
+    log.say("warning", "host", "now")
+    assert sent == ["early", "later", "now"]
 
 
 def test_heartbeats_count_up(port: int) -> None:
