@@ -33,9 +33,9 @@ def outdated(sources: Sequence[PluginSource], wit: Path) -> list[PluginSource]:
 
 def build_all(sources: Sequence[PluginSource], wit: Path) -> Iterator[Built]:
     """Build every source, as many at once as there are cores; yield each as it is done."""
-    compiler = _compiler()
+    tool = compiler()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        running = [pool.submit(_build, source, wit, compiler) for source in sources]
+        running = [pool.submit(_build, source, wit, tool) for source in sources]
         for done in as_completed(running):
             yield done.result()
 
@@ -98,7 +98,8 @@ def _run(command: list[str], source: PluginSource, environment: dict[str, str]) 
         raise BuildError(build_errors.explain(done.stderr or done.stdout, source))
 
 
-def _compiler() -> Path:
+def compiler() -> Path:
+    """Return the toolchain's program. Raises ToolMissingError where it is not installed."""
     beside = Path(sys.executable).parent / "componentize-py"
     found = beside if beside.exists() else shutil.which("componentize-py")
     if found is None:

@@ -1,4 +1,4 @@
-"""The Raspberry Pi 4's own health: shows the CPU's heat on LED 3, beeps, and runs the fan."""  # noqa: INP001 - a plugin, and no package
+"""The Raspberry Pi 4's own health: shows the CPU's heat on LED 3, beeps, and runs the fan."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The Pi Zero's own health, in numbers only: no LED, no buzzer."""  # noqa: INP001 - a plugin, and no package
+"""The Pi Zero's own health, in numbers only: no LED, no buzzer."""
 
 from wit_world import exports
 from wit_world.exports.pi_monitor_logic import PiStats

@@ -1,4 +1,4 @@
-"""The RevPi's own health: shows the CPU's heat on LED 0 and beeps. It has no fan."""  # noqa: INP001 - a plugin, and no package
+"""The RevPi's own health: shows the CPU's heat on LED 0 and beeps. It has no fan."""
 
 import math
 

@@ -1,0 +1,1 @@
+# Written by `harvester plugins stubs` from wit/plugin.wit.

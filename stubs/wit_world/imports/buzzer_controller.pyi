@@ -1,0 +1,6 @@
+# Written by `harvester plugins stubs` from wit/plugin.wit.
+"""The buzzer relay. Calls return at once; patterns sound in the background."""
+
+def buzz(duration_ms: int) -> None: ...
+
+def beep(count: int, duration_ms: int, interval_ms: int) -> None: ...

@@ -1,0 +1,6 @@
+# Written by `harvester plugins stubs` from wit/plugin.wit.
+"""The fan relay."""
+
+def set_fan(on: bool) -> None: ...
+
+def get_fan_state() -> bool: ...

@@ -1,0 +1,11 @@
+# Written by `harvester plugins stubs` from wit/plugin.wit.
+"""The machine's own health."""
+
+def get_memory_usage() -> tuple[int, int]:
+    """Used and total memory in MB."""
+
+def get_cpu_usage() -> float:
+    """CPU load over the last interval in percent of all cores."""
+
+def get_uptime() -> int:
+    """Seconds since boot."""
