@@ -37,4 +37,4 @@ $(VENV)/installed: pyproject.toml
 
 clean:
 	rm -rf $(VENV) .harvester build *.egg-info
-	find plugins -name '*.wasm*' -delete
+	find plugins examples tests/components -name '*.wasm*' -delete
