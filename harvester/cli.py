@@ -9,10 +9,11 @@ from pathlib import Path
 from broker import command_line, config_file
 from broker.command_line import EXIT_MISCONFIGURED
 from broker.errors import HarvesterError, MisconfiguredError
-from harvester import doctor, plugin_build, plugin_source
+from harvester import doctor, plugin_build, plugin_compile, plugin_source
 from harvester.doctor_machine import this_machine
 from harvester.errors import BuildError
 from harvester.up import Options, up
+from node_agent.sandbox.engine import Target
 
 EXIT_FAILED = 1
 
@@ -70,6 +71,16 @@ def _add_plugins(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     build.add_argument("names", nargs="*", metavar="NAME", help="default: all")
     build.add_argument("--force", action="store_true", help="build what did not change, too")
     build.set_defaults(run=_build)
+    compiled = verbs.add_parser("compile", help="compile built plugins for another machine")
+    compiled.add_argument("names", nargs="*", metavar="NAME", help="default: all")
+    compiled.add_argument(
+        "--target",
+        choices=[target.value for target in Target],
+        default=Target.NATIVE.value,
+        help="machine code for machines of this kind, or bytecode for any; default: native",
+    )
+    compiled.add_argument("--output", type=Path, metavar="DIR", help="default: by the component")
+    compiled.set_defaults(run=_compile)
     listed = verbs.add_parser("list", help="list the plugins, their world and whether they stand")
     listed.set_defaults(run=_list)
 
@@ -136,6 +147,16 @@ def build(project: Path, names: Sequence[str], *, force: bool) -> None:
             failed.append(built.error)
     if failed:
         raise BuildError("\n".join(failed))
+
+
+def _compile(options: argparse.Namespace) -> None:
+    sources = _chosen(options.project, options.names)
+    failed = False
+    for outcome in plugin_compile.compile_all(sources, Target(options.target), options.output):
+        print(outcome, flush=True)
+        failed = failed or bool(outcome.error)
+    if failed:
+        sys.exit(EXIT_FAILED)
 
 
 def _list(options: argparse.Namespace) -> None:
