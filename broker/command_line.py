@@ -65,3 +65,17 @@ def load(options: argparse.Namespace, role: str) -> Config:
         sys.exit(0)
     logging.basicConfig(level=config.logging.level.upper(), format=LOG_FORMAT, stream=sys.stderr)
     return config
+
+
+def load_node(program: str, description: str, arguments: Sequence[str] | None) -> Config:
+    """Return the configuration that the command line of a node's program asks for; see `load`."""
+    made = parser(program, description)
+    made.add_argument(
+        "--role",
+        choices=("hub", "spoke"),
+        help="what this node is, and which configuration to look for; default: the file's, spoke",
+    )
+    options = made.parse_args(arguments)
+    if options.role is not None:
+        options.overrides.append(f"cluster.role={options.role}")
+    return load(options, options.role or "spoke")

@@ -20,18 +20,11 @@ logger = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = command_line.parser(
-        "node-agent", "Read sensors through sandboxed plugins and drive actuators from the bus."
+    config = command_line.load_node(
+        "node-agent",
+        "Read sensors through sandboxed plugins and drive actuators from the bus.",
+        arguments,
     )
-    parser.add_argument(
-        "--role",
-        choices=("hub", "spoke"),
-        help="what this node is, and which configuration to look for; default: the file's, spoke",
-    )
-    options = parser.parse_args(arguments)
-    if options.role is not None:
-        options.overrides.append(f"cluster.role={options.role}")
-    config = command_line.load(options, options.role or "spoke")
     try:
         _run(config)
     except MisconfiguredError as e:

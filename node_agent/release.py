@@ -22,19 +22,11 @@ EXIT_FAILED = 1
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Exit with 0 where all is released, 1 where something is not, 2 where misconfigured."""
-    parser = command_line.parser(
+    config = command_line.load_node(
         "node-agent-release",
         "Release every relay and darken the LED strip, after the agent has ended.",
+        arguments,
     )
-    parser.add_argument(
-        "--role",
-        choices=("hub", "spoke"),
-        help="what this node is, and which configuration to look for; default: the file's, spoke",
-    )
-    options = parser.parse_args(arguments)
-    if options.role is not None:
-        options.overrides.append(f"cluster.role={options.role}")
-    config = command_line.load(options, options.role or "spoke")
     try:
         released = release(config)
     except MisconfiguredError as e:
