@@ -1,5 +1,7 @@
 """Which interfaces of the contract a plugin's grants cover. Pure."""
 
+from collections.abc import Iterable
+
 from broker.settings import Grant
 
 # The grant that an interface needs, and the line that gives it. What is not here is free: the clock
@@ -15,13 +17,14 @@ _NEEDED = {
 }
 
 
+def needed(interfaces: Iterable[str]) -> dict[str, str]:
+    """Return the grants that `interfaces` need: the key, and a line that may stand for it."""
+    return dict(_NEEDED[interface] for interface in _NEEDED if interface in set(interfaces))
+
+
 def missing(plugin: str, interfaces: list[str], grant: Grant) -> str:
     """Return what must be added to the configuration before `plugin` may load, or nothing."""
-    lines = [
-        line
-        for interface, (key, line) in _NEEDED.items()
-        if interface in interfaces and not getattr(grant, key)
-    ]
+    lines = [line for key, line in needed(interfaces).items() if not getattr(grant, key)]
     if not lines:
         return ""
     return f"not granted: add {', '.join(lines)} to [plugins.grants.{plugin}]"

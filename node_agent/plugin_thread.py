@@ -133,7 +133,7 @@ class PluginThread:
         )
 
     def _serve(self, loaded: LoadedComponent, instance: PluginInstance) -> None:
-        interface, function = _entry(loaded)
+        interface, function = entry(loaded)
         self.loaded_ms = now_ms()
         self.phase = Phase.RUNNING
         while True:
@@ -184,7 +184,7 @@ class PluginThread:
             plugin_logger(self._parts.name).info("%s", line)
 
 
-def _entry(loaded: LoadedComponent) -> tuple[str, str]:
+def entry(loaded: LoadedComponent) -> tuple[str, str]:
     """Return the interface and function that an agent calls once a cycle."""
     for interface, functions in loaded.exports.items():
         for function in (POLL, UPDATE):

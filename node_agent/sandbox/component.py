@@ -35,6 +35,8 @@ class LoadedComponent:
             raise StaleError(f"{wasm}: its compiled file does not fit this host: {e}") from e
         self.imports: dict[str, Functions] = {}
         self.exports: dict[str, Functions] = {}
+        # What the toolchain's libraries import, by its full name.
+        self.wasi: list[str] = []
         try:
             self._read_interfaces(wasm)
         except ComponentError:
@@ -57,10 +59,12 @@ class LoadedComponent:
     def _read_interfaces(self, wasm: Path) -> None:
         kind = self.component.type
         for name, extern in kind.imports(self.engine).items():
-            if not name.startswith(_WASI):
-                interface = _interface(name)
-                if interface is None:
-                    raise ComponentError(f"{wasm}: imports {name}; {_EXPECTED}")
+            interface = _interface(name)
+            if name.startswith(_WASI):
+                self.wasi.append(name)
+            elif interface is None:
+                raise ComponentError(f"{wasm}: imports {name}; {_EXPECTED}")
+            else:
                 self.imports[interface] = _functions(self.engine, extern.ty)
         # The toolchain exports instances of its own beside the world's.
         for name, extern in kind.exports(self.engine).items():
