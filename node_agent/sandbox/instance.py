@@ -7,7 +7,7 @@ import contextlib
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 import msgspec
@@ -60,6 +60,9 @@ class PluginInstance:
         self._linker = Linker(loaded.engine)
         try:
             self._instance = self._link(loaded, imports)
+        except ComponentError:
+            self.close()
+            raise
         except WasmtimeError as e:
             self.close()
             raise ComponentError(f"the plugin does not start: {_cause(e)}") from e
@@ -121,9 +124,7 @@ class PluginInstance:
         self._linker.add_wasip2()
         with self._linker.root() as root:
             for interface in loaded.imports:
-                functions = imports.get(interface)
-                if functions is None:
-                    raise ComponentError(f"the plugin imports {interface}, which no host offers")
+                functions = _offered(imports, interface, loaded.imports[interface])
                 with root.add_instance(qualified(interface)) as linked:
                     for name, tagged in loaded.imports[interface].items():
                         linked.add_func(name, _adapt(functions[name], tagged=tagged))
@@ -164,6 +165,17 @@ def _cause(error: Exception) -> str:
     """Return the innermost cause in wasmtime's message, which it prints last."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
+
+
+def _offered(imports: Imports, interface: str, wanted: Iterable[str]) -> Mapping[str, HostFunction]:
+    """Return the host's functions of an interface. Raises ComponentError where one is missing."""
+    functions = imports.get(interface)
+    if functions is None:
+        raise ComponentError(f"the plugin imports {interface}, which no host offers")
+    unknown = [name for name in wanted if name not in functions]
+    if unknown:
+        raise ComponentError(f"the plugin imports {interface}.{unknown[0]}, which no host offers")
+    return functions
 
 
 def _adapt(function: HostFunction, *, tagged: bool) -> HostFunction:
