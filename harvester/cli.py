@@ -9,13 +9,10 @@ from pathlib import Path
 from broker import command_line, config_file
 from broker.command_line import EXIT_MISCONFIGURED
 from broker.errors import HarvesterError, MisconfiguredError
-from harvester import doctor, plugin_build, plugin_compile, plugin_source
+from harvester import doctor, plugins_cli
 from harvester.doctor_machine import this_machine
-from harvester.errors import BuildError
+from harvester.errors import EXIT_FAILED
 from harvester.up import Options, up
-from node_agent.sandbox.engine import Target
-
-EXIT_FAILED = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -41,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_up(commands)
-    _add_plugins(commands)
+    plugins_cli.add(commands)
     _add_doctor(commands)
     return parser
 
@@ -62,27 +59,6 @@ def _add_up(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help="what happens to the simulated chips, for example config/scenarios/heat-wave.toml",
     )
     added.set_defaults(run=_up)
-
-
-def _add_plugins(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    plugins = commands.add_parser("plugins", help="build and list the plugins")
-    verbs = plugins.add_subparsers(required=True, metavar="COMMAND")
-    build = verbs.add_parser("build", help="build plugins to WebAssembly, only what changed")
-    build.add_argument("names", nargs="*", metavar="NAME", help="default: all")
-    build.add_argument("--force", action="store_true", help="build what did not change, too")
-    build.set_defaults(run=_build)
-    compiled = verbs.add_parser("compile", help="compile built plugins for another machine")
-    compiled.add_argument("names", nargs="*", metavar="NAME", help="default: all")
-    compiled.add_argument(
-        "--target",
-        choices=[target.value for target in Target],
-        default=Target.NATIVE.value,
-        help="machine code for machines of this kind, or bytecode for any; default: native",
-    )
-    compiled.add_argument("--output", type=Path, metavar="DIR", help="default: by the component")
-    compiled.set_defaults(run=_compile)
-    listed = verbs.add_parser("list", help="list the plugins, their world and whether they stand")
-    listed.set_defaults(run=_list)
 
 
 def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -111,7 +87,7 @@ def _doctor(options: argparse.Namespace) -> None:
 
 
 def _up(options: argparse.Namespace) -> None:
-    build(options.project, [], force=False)
+    plugins_cli.build(options.project, [], force=False)
     sys.exit(
         up(
             Options(
@@ -123,66 +99,6 @@ def _up(options: argparse.Namespace) -> None:
             )
         )
     )
-
-
-def _build(options: argparse.Namespace) -> None:
-    build(options.project, options.names, force=options.force)
-
-
-def build(project: Path, names: Sequence[str], *, force: bool) -> None:
-    """Build what changed and say so. Raises BuildError where a plugin does not build."""
-    wit = _wit(project)
-    sources = _chosen(project, names)
-    wanted = sources if force else plugin_build.outdated(sources, wit)
-    if not wanted:
-        print(f"plugins: {len(sources)} up to date")
-        return
-    print(f"plugins: building {', '.join(source.name for source in wanted)}", flush=True)
-    failed = []
-    for number, built in enumerate(plugin_build.build_all(wanted, wit), 1):
-        outcome = "FAILED" if built.error else f"{built.source.wasm.stat().st_size / 1e6:.1f} MB"
-        progress = f"[{number}/{len(wanted)}]"
-        print(f"  {progress} {built.source.name}: {outcome}, {built.seconds:.1f} s", flush=True)
-        if built.error:
-            failed.append(built.error)
-    if failed:
-        raise BuildError("\n".join(failed))
-
-
-def _compile(options: argparse.Namespace) -> None:
-    sources = _chosen(options.project, options.names)
-    failed = False
-    for outcome in plugin_compile.compile_all(sources, Target(options.target), options.output):
-        print(outcome, flush=True)
-        failed = failed or bool(outcome.error)
-    if failed:
-        sys.exit(EXIT_FAILED)
-
-
-def _list(options: argparse.Namespace) -> None:
-    wit = _wit(options.project)
-    for source in _chosen(options.project, []):
-        current = "built" if plugin_source.is_current(source, wit) else "outdated"
-        state = current if source.wasm.exists() else "not built"
-        print(f"{source.name:<18}{source.manifest.world:<24}{state}")
-
-
-def _wit(project: Path) -> Path:
-    wit = project / "wit" / "plugin.wit"
-    if not wit.is_file():
-        raise MisconfiguredError(f"{wit}: not found; expected to run in a project, or --project")
-    return wit
-
-
-def _chosen(project: Path, names: Sequence[str]) -> list[plugin_source.PluginSource]:
-    sources = plugin_source.discover(project / "plugins")
-    known = {source.name: source for source in sources}
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise MisconfiguredError(
-            f"plugins: found {', '.join(unknown)}, expected some of {', '.join(known)}"
-        )
-    return [known[name] for name in names] if names else sources
 
 
 if __name__ == "__main__":

@@ -2,6 +2,9 @@
 
 from broker.errors import BadDataError, MisconfiguredError
 
+# The exit code of what was asked for rightly and went wrong.
+EXIT_FAILED = 1
+
 
 class BuildError(BadDataError):
     """A plugin does not build; the message holds what the compiler said."""

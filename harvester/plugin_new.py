@@ -9,7 +9,7 @@ import msgspec
 
 from broker.errors import MisconfiguredError
 from broker.settings import Config
-from broker.topics import is_name
+from broker.topics import RESERVED_NAMES, is_name
 from harvester.contract import module_name
 
 _ROOT = Path(__file__).parent / "templates"
@@ -42,7 +42,8 @@ def new(plugins: Path, name: str, kind: str, config: Config, config_file: str) -
     target = plugins / name
     if not is_name(name):
         raise MisconfiguredError(
-            f"plugins new: found {name!r}, expected a name of a-z, 0-9 and dashes"
+            f"plugins new: found {name!r}, expected up to 64 of a-z, 0-9 and dashes, and none of "
+            f"{', '.join(sorted(RESERVED_NAMES))}"
         )
     if target.exists():
         raise MisconfiguredError(f"plugins new: {target} exists; expected a name that is free")

@@ -50,17 +50,19 @@ class PluginSource(msgspec.Struct, frozen=True):
 
 def discover(plugins: Path) -> list[PluginSource]:
     """Return the plugins below `plugins`, by name. Raises MisconfiguredError on a bad manifest."""
-    return [_read(path) for path in sorted(plugins.glob(f"*/{MANIFEST}"))]
+    return [read(path.parent) for path in sorted(plugins.glob(f"*/{MANIFEST}"))]
 
 
-def _read(path: Path) -> PluginSource:
+def read(directory: Path) -> PluginSource:
+    """Return the plugin in `directory`. Raises MisconfiguredError where its manifest is bad."""
+    path = directory / MANIFEST
     if not is_name(path.parent.name):
         raise MisconfiguredError(
             f"{path.parent}: found {path.parent.name!r}, expected a name of a-z, 0-9 and dashes"
         )
     try:
         return PluginSource(path.parent, msgspec.toml.decode(path.read_bytes(), type=Manifest))
-    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as e:
         raise MisconfiguredError(f'{path}: {e}; expected world = "...-plugin"') from e
 
 

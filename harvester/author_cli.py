@@ -1,0 +1,177 @@
+"""`harvester plugins`, what authors need: new, test, dev, inspect and stubs."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from broker import config_file
+from broker.settings import Config
+from harvester import (
+    plugin_build,
+    plugin_dev,
+    plugin_inspect,
+    plugin_new,
+    plugin_stubs,
+    plugin_try,
+)
+from harvester.errors import EXIT_FAILED, BuildError
+from harvester.plugin_source import PluginSource
+from harvester.project import CACHE, chosen, contract_file, shown
+
+_CONFIG = Path("config") / "spoke.toml"
+_SCENARIO = "scenario.toml"
+_LONGEST_S = 3600
+
+
+def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    made = verbs.add_parser("new", help="make the folder of a new plugin, which runs as it is")
+    made.add_argument("name", metavar="NAME")
+    made.add_argument("--kind", choices=tuple(plugin_new.KINDS), default="i2c", help="default: i2c")
+    _add_config(made)
+    made.set_defaults(run=_new)
+    _add_trials(verbs)
+    inspected = verbs.add_parser("inspect", help="tell what a component is and needs")
+    inspected.add_argument("file", type=Path, metavar="FILE.wasm")
+    inspected.set_defaults(run=_inspect)
+    stubs = verbs.add_parser("stubs", help="write stubs/, for editors and type checkers")
+    stubs.set_defaults(run=_stubs)
+
+
+def _add_trials(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    tried = verbs.add_parser("test", help="poll a plugin on simulated hardware; print each call")
+    tried.add_argument("--polls", type=_count, default=3, metavar="N", help="default: 3")
+    tried.set_defaults(run=_test)
+    dev = verbs.add_parser("dev", help="build, reload and poll a plugin whenever it is saved")
+    dev.add_argument("--calls", action="store_true", help="print every call of the host, too")
+    dev.set_defaults(run=_dev)
+    for parser in (tried, dev):
+        parser.add_argument("name", metavar="NAME")
+        _add_config(parser)
+        parser.add_argument(
+            "--scenario",
+            type=Path,
+            metavar="FILE",
+            help="what happens to the simulated chips; default: scenario.toml in the plugin's "
+            "folder, else the configuration's",
+        )
+        parser.add_argument(
+            "--interval",
+            type=_seconds,
+            metavar="S",
+            help="seconds from poll to poll; default: the configuration's",
+        )
+        parser.add_argument(
+            "--grant-all", action="store_true", help="grant the plugin all that the node has"
+        )
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="the node's configuration, with the grants; default: config/spoke.toml",
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected 1 or more")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= _LONGEST_S:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected up to {_LONGEST_S} seconds")
+    return value
+
+
+def _new(options: argparse.Namespace) -> None:
+    path = _config_path(options)
+    config = config_file.load(path)
+    plugins = options.project / "plugins"
+    called = f"`{shown(path or options.project / _CONFIG)}`"
+    contract_file(options.project)
+    for file in plugin_new.new(plugins, options.name, options.kind, config, called):
+        print(f"made {shown(file)}")
+    print(
+        f"\nTry it:   harvester plugins test {options.name} --grant-all\n"
+        f"Work:     harvester plugins dev {options.name} --grant-all\n"
+        f"Run it:   add the lines in {shown(plugins / options.name / 'README.md')} to {called}"
+    )
+
+
+def _test(options: argparse.Namespace) -> None:
+    (source,) = chosen(options.project, [options.name])
+    config = _bench_config(options)
+    _build(source, contract_file(options.project))
+    did_well = plugin_try.run(
+        source,
+        config,
+        options.project / CACHE,
+        plugin_try.Options(
+            polls=options.polls,
+            interval_s=options.interval or config.polling.interval_seconds,
+            grant_all=options.grant_all,
+        ),
+    )
+    if not did_well:
+        sys.exit(EXIT_FAILED)
+
+
+def _build(source: PluginSource, wit: Path) -> None:
+    """Build what changed. Raises BuildError."""
+    for built in plugin_build.build_all(plugin_build.outdated([source], wit), wit):
+        if built.error:
+            raise BuildError(built.error)
+        print(f"built {shown(source.wasm)} in {built.seconds:.1f} s", flush=True)
+
+
+def _dev(options: argparse.Namespace) -> None:
+    (source,) = chosen(options.project, [options.name])
+    plugin_dev.run(
+        source,
+        contract_file(options.project),
+        options.project / CACHE,
+        plugin_dev.Options(
+            load_config=lambda: _bench_config(options),
+            config_path=_config_path(options),
+            interval_s=options.interval,
+            grant_all=options.grant_all,
+            shows_calls=options.calls,
+        ),
+    )
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    print(plugin_inspect.report(options.file, options.project / CACHE))
+
+
+def _stubs(options: argparse.Namespace) -> None:
+    target = options.project / "stubs"
+    print(
+        f"wrote {len(plugin_stubs.write(contract_file(options.project), target))} files to {target}"
+    )
+
+
+def _bench_config(options: argparse.Namespace) -> Config:
+    """Return the node's configuration with simulated hardware, and the scenario to play."""
+    overrides = ["hardware.driver=simulated", "hardware.record_file="]
+    own = options.project / "plugins" / options.name / _SCENARIO
+    scenario = options.scenario or (own if own.is_file() else None)
+    if scenario is not None:
+        overrides.append(f"hardware.scenario={json.dumps(str(scenario.resolve()))}")
+    return config_file.load(_config_path(options), overrides)
+
+
+def _config_path(options: argparse.Namespace) -> Path | None:
+    """Return the file to read, None for the built-in defaults of a project without one."""
+    if options.config is not None:
+        return Path(options.config)
+    shipped = Path(options.project) / _CONFIG
+    return shipped if shipped.is_file() else None

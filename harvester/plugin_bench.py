@@ -1,0 +1,187 @@
+"""A workbench: the parts of one simulated node, and plugins in the real sandbox on it.
+
+What happens is told line by line to a `Say`. It knows neither a bus nor an agent.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from broker.errors import BadDataError
+from broker.messages import Buzzer, Fan
+from broker.settings import Config, Grant
+from harvester.plugin_trace import HostCall, traced
+from node_agent import grants
+from node_agent.bus_view import BusView
+from node_agent.buzzer import BuzzerPlayer
+from node_agent.fan import FanControl
+from node_agent.hal.board import open_hardware
+from node_agent.hal.capabilities import BLACK, Hardware, Relay
+from node_agent.led_buffer import LedBuffer, to_hex
+from node_agent.plugin_state import PluginStore
+from node_agent.plugin_thread import UPDATE, entry
+from node_agent.readings import Sample, samples
+from node_agent.sandbox.component import LoadedComponent
+from node_agent.sandbox.errors import ComponentError
+from node_agent.sandbox.instance import PluginInstance
+from node_agent.sandbox.limits import Limits, limits_of
+from node_agent.sandbox.runtime import Runtime
+from node_agent.wit_imports import NodeParts, host_imports
+
+# Hears what happens: its kind in a word, and the rest. Any thread may call.
+Say = Callable[[str, str], None]
+
+_FIRST_I2C_ADDRESS, _LAST_I2C_ADDRESS = 0x08, 0x77
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """One poll: what it brought, what was wrong with that, whether the plugin said so itself."""
+
+    samples: list[Sample]
+    problems: list[str]
+    is_own_err: bool
+    took_s: float
+
+
+class Bench:
+    """Open it with `with`; its hardware's scenario begins then."""
+
+    def __init__(self, config: Config, cache_dir: Path, say: Say) -> None:
+        """`config` must ask for simulated hardware."""
+        self.config = config
+        self._say = say
+        self._leds = LedBuffer(config.leds.count)
+        self._open = ExitStack()
+        self.runtime = Runtime(
+            cache_dir,
+            Limits(),
+            limits_of=lambda name: limits_of(config.plugins, name),
+            target=config.plugins.target,
+        )
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opening:
+            state = opening.enter_context(tempfile.TemporaryDirectory())
+            hardware = opening.enter_context(closing(open_hardware(self.config)))
+            opening.enter_context(self.runtime)
+            self._hardware = hardware
+            self._state_dir = Path(state)
+            self._parts = NodeParts(
+                hardware, self._leds, self._buzzer(hardware, opening), self._fan(hardware)
+            )
+            self._open = opening.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def start(
+        self,
+        name: str,
+        loaded: LoadedComponent,
+        grant: Grant,
+        on_call: Callable[[HostCall], None],
+    ) -> "Guest":
+        """Start an instance. Raises ComponentError where it is refused or does not start."""
+        refused = grants.missing(name, list(loaded.imports), grant)
+        if refused:
+            raise ComponentError(refused)
+        store = PluginStore(self._state_dir / f"{name}.json") if grant.state else None
+        imports = traced(host_imports(name, grant, self._parts, store), on_call)
+        limits = self.runtime.limits_of(name)
+        interface, function = entry(loaded)
+        instance = PluginInstance(loaded, imports, limits, lambda line: self._say("print", line))
+        return Guest(name, instance, interface, function)
+
+    def show_leds(self) -> None:
+        """Write the strip as an agent does at the end of a cycle, and tell what changed."""
+        before = self._leds.shown or [BLACK] * self.config.leds.count
+        after = self._leds.show(self._hardware.show_pixels) or before
+        for index, (old, new) in enumerate(zip(before, after, strict=True)):
+            if old != new:
+                self._say("led", f"{index} {to_hex(new)}")
+
+    def _buzzer(self, hardware: Hardware, opening: ExitStack) -> BuzzerPlayer | None:
+        if self.config.buzzer is None:
+            return None
+
+        def tell(state: Buzzer) -> None:
+            self._say("buzzer", "sounds" if state.sounding else "silent")
+
+        player = BuzzerPlayer(
+            lambda on: hardware.set_relay(Relay.BUZZER, on=on),
+            tell,
+            self.config.buzzer.longest_on_ms,
+        )
+        return opening.enter_context(player)
+
+    def _fan(self, hardware: Hardware) -> FanControl | None:
+        if self.config.fan is None:
+            return None
+
+        def tell(state: Fan) -> None:
+            self._say("fan", "on" if state.on else "off")
+
+        return FanControl(lambda on: hardware.set_relay(Relay.FAN, on=on), tell)
+
+
+class Guest:
+    """A started instance of a plugin; spent after a poll that raised."""
+
+    def __init__(self, name: str, instance: PluginInstance, interface: str, function: str) -> None:
+        self._name = name
+        self._instance = instance
+        self._interface = interface
+        self._function = function
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def traceback(self) -> str:
+        return self._instance.traceback
+
+    @property
+    def brings_readings(self) -> bool:
+        return self._function != UPDATE
+
+    def poll(self) -> Outcome:
+        """Call it as an agent does once a cycle. Raises PluginError."""
+        arguments = () if self.brings_readings else (BusView().as_json(),)
+        began_s = time.perf_counter()
+        returned = self._instance.call(self._interface, self._function, *arguments)
+        took_s = time.perf_counter() - began_s
+        problems: list[str] = []
+        found: list[Sample] = []
+        if self.brings_readings:
+            try:
+                found = samples(returned, self._name, problems.append)
+            except BadDataError as e:
+                problems.append(str(e))
+        return Outcome(found, problems, isinstance(returned, str), took_s)
+
+    def close(self) -> None:
+        self._instance.close()
+
+
+def everything(config: Config) -> Grant:
+    """Return a grant of all that a node with this configuration has."""
+    addresses = range(_FIRST_I2C_ADDRESS, _LAST_I2C_ADDRESS + 1)
+    return Grant(
+        gpio=config.sensors.dht22_pins,
+        leds=list(range(config.leds.count)),
+        i2c=[f"0x{address:02x}" for address in addresses],
+        buzzer=True,
+        fan=True,
+        spi=True,
+        uart=True,
+        state=True,
+    )

@@ -1,0 +1,95 @@
+"""`harvester plugins inspect`: what a component is, what it asks for and what to grant it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from harvester.contract import module_name
+from node_agent import grants
+from node_agent.sandbox.component import Functions, LoadedComponent
+from node_agent.sandbox.errors import ComponentError
+from node_agent.sandbox.limits import Limits
+from node_agent.sandbox.runtime import Runtime
+
+# The WebAssembly core specification 2.0, section 5.5.16: the magic number, and the version of a
+# module; then a component's, by the component model's Binary.md.
+_MAGIC = b"\0asm"
+_MODULE = b"\x01\x00\x00\x00"
+_COMPONENT = b"\x0d\x00\x01\x00"
+_EXPECTED = "expected a component, made by `harvester plugins build`"
+
+
+def report(wasm: Path, cache_dir: Path) -> str:
+    """Return the text for a person. Blocks for as long as the compiler takes.
+
+    Raises ComponentError, in one line, where the file is no component of this contract.
+    """
+    _check_is_component(wasm)
+    with Runtime(cache_dir, Limits()) as runtime, runtime.load(wasm) as loaded:
+        lines = _lines(wasm, loaded)
+        return "\n".join((str(wasm), *(f"  {key:<9}{text}".rstrip() for key, text in lines)))
+
+
+def grant_lines(plugin: str, loaded: LoadedComponent) -> list[str]:
+    """Return the lines of a node's configuration without which the component does not load."""
+    lines = grants.needed(loaded.imports)
+    return [f"[plugins.grants.{plugin}]", *lines.values()] if lines else []
+
+
+def _check_is_component(wasm: Path) -> None:
+    try:
+        with wasm.open("rb") as file:
+            head = file.read(len(_MAGIC) + len(_COMPONENT))
+    except OSError as e:
+        raise ComponentError(f"{wasm}: {e.strerror}; {_EXPECTED}") from e
+    if not head:
+        raise ComponentError(f"{wasm}: found an empty file, {_EXPECTED}")
+    if not head.startswith(_MAGIC):
+        raise ComponentError(f"{wasm}: found no WebAssembly, {_EXPECTED}")
+    version = head.removeprefix(_MAGIC)
+    if version == _MODULE:
+        raise ComponentError(f"{wasm}: found a core module, {_EXPECTED}")
+    if version != _COMPONENT:
+        raise ComponentError(f"{wasm}: found WebAssembly version {version.hex(' ')}, {_EXPECTED}")
+
+
+def _lines(wasm: Path, loaded: LoadedComponent) -> Iterator[tuple[str, str]]:
+    size_bytes = wasm.stat().st_size
+    yield "size", f"{size_bytes / 1e6:.1f} MB, {size_bytes} bytes"
+    yield "sha256", loaded.sha256
+    yield from _column("exports", _interfaces(loaded.exports))
+    yield from _column("imports", _interfaces(loaded.imports) or ["nothing of the contract"])
+    yield "wasi", _wasi(loaded.wasi)
+    yield from _column("grants", _grants(wasm.stem, loaded))
+
+
+def _column(key: str, texts: list[str]) -> Iterator[tuple[str, str]]:
+    for place, text in enumerate(texts):
+        yield ("" if place else key), text
+
+
+def _interfaces(interfaces: dict[str, Functions]) -> list[str]:
+    return [
+        f"{name}: {', '.join(functions)}" if functions else name
+        for name, functions in interfaces.items()
+    ]
+
+
+def _wasi(names: list[str]) -> str:
+    """Return how many interfaces of which packages: `wasi:io/poll@0.2.6` is one of `io`."""
+    if not names:
+        return "nothing"
+    packages = sorted({name.partition(":")[2].partition("/")[0] for name in names})
+    return (
+        f"{len(names)} interfaces of {', '.join(packages)}; behind them are no files, no network "
+        "and no environment"
+    )
+
+
+def _grants(plugin: str, loaded: LoadedComponent) -> list[str]:
+    found = grant_lines(plugin, loaded) or ["none needed"]
+    if any(line.startswith(("leds", "i2c")) for line in found):
+        found.append("# with the LEDs and addresses that it uses")
+    if "read-dht22" in loaded.imports.get("gpio-provider", {}):
+        call = f"gpio_provider.{module_name('read-dht22')}"
+        found.append(f"# and gpio = [4], with its pins, where it calls {call}")
+    return found

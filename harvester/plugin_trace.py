@@ -1,0 +1,91 @@
+"""What a plugin asks of its host, written down: every call, with its result and its time."""
+
+import json
+import time
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import msgspec
+
+from harvester.contract import module_name
+from node_agent.sandbox.instance import Err, HostFunction, Imports
+
+# What is longer is cut; a display's frame is 1 kB.
+_MAX_CHARS = 64
+
+
+class Use(NamedTuple):
+    """What of the node a call concerns: the pin, address or LED that is its first argument."""
+
+    interface: str
+    function: str
+    number: int | None
+
+
+class HostCall(msgspec.Struct, frozen=True):
+    """One call as the contract names it; `took_s` is what the host needed for it."""
+
+    interface: str
+    function: str
+    arguments: tuple[Any, ...]
+    result: Any
+    took_s: float
+
+    @property
+    def use(self) -> Use:
+        first = next(iter(self.arguments), None)
+        return Use(self.interface, self.function, first if isinstance(first, int) else None)
+
+    def __str__(self) -> str:
+        name = f"{module_name(self.interface)}.{module_name(self.function)}"
+        arguments = [_shown(argument) for argument in self.arguments]
+        if self.interface == "i2c":
+            arguments[0] = f"0x{self.arguments[0]:02x}"
+        result = "" if self.result is None else f" -> {_shown(self.result)}"
+        return f"{name}({', '.join(arguments)}){result}"
+
+
+def traced(imports: Imports, on_call: Callable[[HostCall], None]) -> Imports:
+    """Return `imports` such that `on_call` hears of each call when it is over."""
+
+    def called(interface: str, name: str, function: HostFunction, *arguments: Any) -> Any:
+        began_s = time.perf_counter()
+        result = function(*arguments)
+        took_s = time.perf_counter() - began_s
+        on_call(HostCall(interface, name, arguments, result, took_s))
+        return result
+
+    return {
+        interface: {
+            name: partial(called, interface, name, function) for name, function in functions.items()
+        }
+        for interface, functions in imports.items()
+    }
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Err):
+        return f"err {_shown(value.message)}"
+    text = f"{value:.6g}" if isinstance(value, float) else repr(value)
+    return text if len(text) <= _MAX_CHARS else f"{text[: _MAX_CHARS - 4]} ..."
+
+
+def grants_used(used: Collection[Use], needed: Mapping[str, str]) -> list[str]:
+    """Return the TOML lines that cover what was `used`, and the rest of what is `needed`."""
+    leds = _numbers(used, "led-controller", "set-led")
+    if any(use.function == "set-two" for use in used):
+        leds = sorted({0, 1, *leds})
+    numbers = {
+        "gpio": _numbers(used, "gpio-provider", "read-dht22"),
+        "i2c": [f"0x{address:02x}" for address in _numbers(used, "i2c", "transfer")],
+        "leds": leds,
+    }
+    lines = {key: f"{key} = {json.dumps(found)}" for key, found in numbers.items() if found}
+    return list({**needed, **lines}.values())
+
+
+def _numbers(used: Collection[Use], interface: str, function: str) -> list[int]:
+    wanted = (interface, function)
+    found = (use.number for use in used if (use.interface, use.function) == wanted)
+    return sorted(number for number in found if number is not None)

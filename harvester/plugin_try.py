@@ -1,0 +1,192 @@
+"""`harvester plugins test`: a plugin in the real sandbox on simulated hardware, call by call."""
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from broker.settings import Config, Grant
+from harvester.build_errors import authors_paths
+from harvester.plugin_bench import Bench, Guest, Outcome, everything
+from harvester.plugin_source import PluginSource
+from harvester.plugin_trace import HostCall, Use, grants_used
+from node_agent import grants
+from node_agent.readings import Sample
+from node_agent.sandbox.component import LoadedComponent
+from node_agent.sandbox.errors import PluginError
+
+# Lines of one poll; a plugin that makes a million calls is no reason to print them all.
+_MAX_LINES = 200
+_CALL_COLUMNS = 76
+
+
+class Options(msgspec.Struct, frozen=True):
+    """How to try a plugin; `interval_s` lies between the beginnings of two polls."""
+
+    polls: int
+    interval_s: float
+    grant_all: bool = False
+
+    def grant(self, config: Config, name: str) -> Grant:
+        if self.grant_all:
+            return everything(config)
+        return config.plugins.grants.get(name, Grant())
+
+
+class Screen:
+    """Prints what happens, a line each, at most so many between two calls of `begin`."""
+
+    def __init__(self, *, shows_calls: bool) -> None:
+        self._shows_calls = shows_calls
+        self._lines = 0
+        self._order = threading.Lock()
+        self.used: set[Use] = set()
+
+    def begin(self) -> None:
+        with self._order:
+            hidden, self._lines = self._lines - _MAX_LINES, 0
+        if hidden > 0:
+            print(f"  ... and {hidden} lines more")
+
+    def say(self, kind: str, text: str) -> None:
+        self._print(f"  {kind:<8} {text}")
+
+    def call(self, call: HostCall) -> None:
+        self.used.add(call.use)
+        if self._shows_calls:
+            self._print(f"  {f'call     {call}':<{_CALL_COLUMNS}} {call.took_s * 1000:8.2f} ms")
+
+    def _print(self, line: str) -> None:
+        with self._order:
+            self._lines += 1
+            if self._lines <= _MAX_LINES:
+                print(line, flush=True)
+
+
+class _HostLog(logging.Handler):
+    """Shows what the node would log about the plugin, such as a call that no grant covers."""
+
+    def __init__(self, screen: Screen) -> None:
+        super().__init__(logging.WARNING)
+        self._screen = screen
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._screen.say("host", record.getMessage())
+
+
+@contextlib.contextmanager
+def host_log_on(screen: Screen) -> Iterator[None]:
+    """Show what the node logs for as long as the context is open."""
+    shows, node = _HostLog(screen), logging.getLogger("node_agent")
+    node.addHandler(shows)
+    try:
+        yield
+    finally:
+        node.removeHandler(shows)
+
+
+def shown(sample: Sample) -> str:
+    values = ", ".join(f"{name} {_number(value)}" for name, value in sample.data.items())
+    return f"{sample.sensor_id}: {values}"
+
+
+def _number(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def tell(outcome: Outcome, screen: Screen) -> None:
+    for sample in outcome.samples:
+        screen.say("reading", shown(sample))
+    for problem in outcome.problems:
+        screen.say("err" if outcome.is_own_err else "WRONG", problem)
+
+
+def fault_lines(error: PluginError, traceback: str, source: PluginSource) -> Iterator[str]:
+    """Yield why a plugin failed, after its own traceback with the author's files in it."""
+    if traceback:
+        yield authors_paths(traceback, source)
+    yield f"{source.name} failed: {error}"
+
+
+def run(source: PluginSource, config: Config, cache_dir: Path, options: Options) -> bool:
+    """Poll a built plugin and print all that it does; return whether it did well.
+
+    Raises ComponentError where it does not load or is not granted what it imports.
+    """
+    screen = Screen(shows_calls=True)
+    with (
+        host_log_on(screen),
+        Bench(config, cache_dir, screen.say) as bench,
+        bench.runtime.load(source.wasm) as loaded,
+    ):
+        print(f"{source.name}: {source.manifest.world}, {loaded.runs_as}")
+        grant = options.grant(config, source.name)
+        with bench.start(source.name, loaded, grant, screen.call) as guest:
+            did_well = _Trial(bench, guest, source, screen).run(options)
+        if options.grant_all and did_well:
+            print(_advice(source.name, loaded, screen))
+        return did_well
+
+
+class _Trial:
+    """So many polls of one instance, and how they went."""
+
+    def __init__(self, bench: Bench, guest: Guest, source: PluginSource, screen: Screen) -> None:
+        self._bench = bench
+        self._guest = guest
+        self._source = source
+        self._screen = screen
+        self._readings = 0
+        self._mistakes = 0
+        self._slowest_s = 0.0
+
+    def run(self, options: Options) -> bool:
+        waiting = threading.Event()
+        for number in range(1, options.polls + 1):
+            self._screen.begin()
+            print(f"poll {number}")
+            began_s = time.monotonic()
+            try:
+                self._poll()
+            except PluginError as e:
+                print(*fault_lines(e, self._guest.traceback, self._source), sep="\n")
+                return False
+            if number < options.polls:
+                waiting.wait(max(0.0, began_s + options.interval_s - time.monotonic()))
+        self._screen.begin()
+        return self._sum_up(options.polls)
+
+    def _poll(self) -> None:
+        outcome = self._guest.poll()
+        tell(outcome, self._screen)
+        self._bench.show_leds()
+        self._screen.say("took", f"{outcome.took_s * 1000:.1f} ms")
+        self._readings += len(outcome.samples)
+        self._mistakes += 0 if outcome.is_own_err else len(outcome.problems)
+        self._slowest_s = max(self._slowest_s, outcome.took_s)
+
+    def _sum_up(self, polls: int) -> bool:
+        """Print the sums; return whether there were readings, if any are due, and no mistakes."""
+        deadline_s = self._bench.runtime.limits_of(self._source.name).deadline_s
+        print(
+            f"{polls} polls, {self._readings} readings, slowest {self._slowest_s * 1000:.1f} ms "
+            f"of {deadline_s * 1000:.0f} ms"
+        )
+        barren = self._guest.brings_readings and not self._readings
+        if barren:
+            print(f"{self._source.name} failed: no reading in {polls} polls")
+        elif self._mistakes:
+            print(f"{self._source.name} failed: what it returned was wrong {self._mistakes} times")
+        return not (barren or self._mistakes)
+
+
+def _advice(name: str, loaded: LoadedComponent, screen: Screen) -> str:
+    lines = grants_used(screen.used, grants.needed(loaded.imports))
+    if not lines:
+        return "it needs no grants"
+    head = "what it used, for its node's configuration:\n"
+    return "\n".join((head, f"[plugins.grants.{name}]", *lines))
