@@ -64,7 +64,7 @@ class PluginRunner:
     def beat(self, now_s: float) -> None:
         """Ask for one poll, after what must be done first to have a plugin to poll."""
         self._left = [life for life in self._left if life.phase is not Phase.ENDED]
-        self._say_what_was_dropped()
+        self._say_what_was_dropped(now_s)
         while not self._commands.empty():
             self._obey(self._commands.get())
         if self._enabled:
@@ -85,8 +85,8 @@ class PluginRunner:
         """How many lives hang in a host call and cannot be stopped."""
         return len(self._left)
 
-    def _say_what_was_dropped(self) -> None:
-        dropped = self._quota.dropped(time.monotonic())
+    def _say_what_was_dropped(self, now_s: float) -> None:
+        dropped = self._quota.dropped(now_s)
         if dropped:
             plugin_logger(self.name).warning(
                 "%d lines more were dropped in one minute; the limit is %d",

@@ -31,7 +31,12 @@ class Bench:
     """A runner that is beaten as a cycle does, with a clock that a test may push ahead."""
 
     def __init__(
-        self, runtime: Runtime, wasm: Path, directory: Path, grant: Grant = EVERYTHING
+        self,
+        runtime: Runtime,
+        wasm: Path,
+        directory: Path,
+        grant: Grant = EVERYTHING,
+        name: str = "mischief",
     ) -> None:
         self.ahead_s = 0.0
         self.states: list[PluginState] = []
@@ -39,10 +44,10 @@ class Bench:
         self.store = PluginStore(directory / "state.json")
         node = NodeParts(FakeHardware(), LedBuffer(8), None, None)
         parts = PluginParts(
-            name="mischief",
+            name=name,
             runtime=runtime,
-            refuse=lambda interfaces: grants.missing("mischief", interfaces, grant),
-            make_imports=lambda: host_imports("mischief", grant, node, self.store),
+            refuse=lambda interfaces: grants.missing(name, interfaces, grant),
+            make_imports=lambda: host_imports(name, grant, node, self.store),
             feed=lambda: "{}",
             on_samples=self.samples.extend,
         )

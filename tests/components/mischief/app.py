@@ -54,6 +54,11 @@ def sleep() -> list[Reading]:
     return []
 
 
+def nap() -> list[Reading]:
+    time.sleep(8)
+    return []
+
+
 def nonsense() -> list[Reading]:
     return "not a list"
 
@@ -63,7 +68,7 @@ def not_finite() -> list[Reading]:
 
 
 def nothing_finite() -> list[Reading]:
-    return [one("odd", [("nan", math.nan), ("inf", -math.inf)])]
+    return [one("odd", [("nan", math.nan), ("nan2", -math.nan)])]
 
 
 def bad_id() -> list[Reading]:

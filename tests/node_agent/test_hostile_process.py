@@ -1,0 +1,66 @@
+"""An agent with a plugin that sleeps in the host still ends when it is told to."""
+
+import time
+from pathlib import Path
+
+import msgspec
+
+from broker.messages import PluginState
+from tests.node_agent.conftest import CACHE
+from tests.support import HOST, Listener, Said, Service, embedded_broker, free_port, settings
+
+CONFIG = """
+[plugins]
+directory = "{directory}"
+enabled = ["mischief"]
+poll_deadline_s = 0.2
+
+[plugins.grants.mischief]
+gpio = []
+leds = [1]
+i2c = ["0x77"]
+buzzer = true
+spi = true
+uart = true
+state = true
+
+[polling]
+interval_seconds = 0.2
+
+[leds]
+count = 2
+"""
+
+
+def hangs(said: Said) -> bool:
+    message = said.message
+    return isinstance(message, PluginState) and "hung in a host call" in message.error
+
+
+def test_it_ends_quickly_and_cleanly_while_a_plugin_hangs(
+    tmp_path: Path, mischief_wasm: Path
+) -> None:
+    state = tmp_path / "state"
+    (state / "plugins").mkdir(parents=True)
+    (state / "plugins" / "mischief.json").write_bytes(msgspec.json.encode({"mode": "sleep"}))
+    config = tmp_path / "spoke.toml"
+    config.write_text(CONFIG.format(directory=mischief_wasm.parents[1]))
+    port = free_port()
+    arguments = [
+        *("--role", "spoke", "--simulate", "--config", str(config)),
+        *settings(
+            broker__url=f"mqtt://{HOST}:{port}",
+            storage__cache_dir=CACHE,
+            storage__state_dir=state,
+        ),
+    ]
+    with (
+        embedded_broker(port),
+        Listener(port) as ears,
+        Service("node_agent.cli", arguments, tmp_path / "agent.log") as service,
+    ):
+        ears.wait_for(hangs)
+        began_s = time.monotonic()
+        assert service.stop() == 0, service.output()
+        assert time.monotonic() - began_s < 5
+    assert "Traceback" not in service.output()
