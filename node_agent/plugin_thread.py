@@ -15,6 +15,7 @@ import msgspec
 from broker.errors import BadDataError, HarvesterError
 from broker.node import now_ms
 from broker.node_log import plugin_logger
+from node_agent.fault import Fault
 from node_agent.line_quota import LineQuota
 from node_agent.readings import Sample, samples
 from node_agent.sandbox.component import LoadedComponent
@@ -69,6 +70,7 @@ class PluginThread:
         self._busy_since_s: float | None = None
         self._last_line = ""
         self._fault = ""
+        self._trouble = Fault(f"plugin {parts.name}")
         self.phase = Phase.LOADING
         self.polled = threading.Event()
         self.error = ""
@@ -163,20 +165,16 @@ class PluginThread:
         except BadDataError as e:
             found = []
             problems.append(str(e))
-        if not found and not problems:
-            problems.append(self._last_line or "returned no reading")
-        else:
-            self._complain(problems)
-        self._fault = "; ".join(problems[:_MAX_PROBLEMS])
+        said = "; ".join(problems[:_MAX_PROBLEMS])
+        if said:
+            self._trouble.failed(said)
+        elif found:
+            self._trouble.worked()
+        # A plugin that returns nothing has logged why by itself.
+        self._fault = said if found or said else self._last_line or "returned no reading"
         # A life that was left behind in a host call may come back after its successor began.
         if not (self._stopping or self.on_trial):
             self._parts.on_samples(found)
-
-    def _complain(self, problems: list[str]) -> None:
-        """Log what is wrong with the readings, once for as long as it stays the same."""
-        said = "; ".join(problems[:_MAX_PROBLEMS])
-        if said and said != self._fault:
-            logger.warning("plugin %s: %s", self._parts.name, said)
 
     def _say(self, line: str) -> None:
         self._last_line = line

@@ -4,10 +4,10 @@ import time
 
 from broker.errors import BadDataError, UnavailableError
 from broker.messages import Value
+from node_agent.fault import Fault
 from node_agent.hal.capabilities import Hardware
 from node_agent.hal.errors import BadDeviceDataError
 from node_agent.plugin_state import PluginStore
-from pizero_native.fault import Fault
 from pizero_native.saved_air import SavedAirQuality
 from plugins.bme680.driver import Bme680, Bme680Error, Measurement, doubt
 

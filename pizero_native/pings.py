@@ -8,8 +8,8 @@ from typing import Self
 
 from broker.messages import Value
 from broker.settings import Pings as PingSettings
+from node_agent.fault import Fault
 from node_agent.schedule import next_due
-from pizero_native.fault import Fault
 from pizero_native.ping import NoAnswerError, PingNotAllowedError, needs_privilege, round_trip_ms
 
 logger = logging.getLogger(__name__)

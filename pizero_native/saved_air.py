@@ -4,8 +4,8 @@ import time
 
 from broker.errors import BadDataError
 from broker.node import now_ms
+from node_agent.fault import Fault
 from node_agent.plugin_state import PluginStore
-from pizero_native.fault import Fault
 from plugins.bme680.iaq import AirQuality, Quality
 
 # The store is a file on an SD card: once a minute is plenty.

@@ -23,7 +23,7 @@ import msgspec
 from broker.config_mistake import shown
 from broker.errors import BadDataError
 from broker.settings import Web as WebSettings
-from pizero_native.fault import Fault
+from node_agent.fault import Fault
 from pizero_native.recent_log import MAX_LINES, RecentLog
 
 logger = logging.getLogger(__name__)

@@ -115,7 +115,7 @@ ARROWS = {
     "hub_app": ["broker", "hub_app", "node_agent"],
     "pizero_native": [
         *("broker", "pizero_native", "plugins.bme680"),
-        *("node_agent.hal", "node_agent.schedule", "node_agent.plugin_state"),
+        *("node_agent.hal", "node_agent.schedule", "node_agent.plugin_state", "node_agent.fault"),
     ],
 }
 

@@ -86,6 +86,9 @@ def write_whole(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+        # What was just written lies in the page cache in huge pages, and a process that maps it
+        # gets those whole, 2 MB for every page it touches. Read back from disk, it does not.
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     partial.replace(path)
 
 

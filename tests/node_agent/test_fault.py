@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from pizero_native.fault import Fault
+from node_agent.fault import Fault
 
 
 def test_a_fault_is_logged_once_and_its_end_with_its_duration(
