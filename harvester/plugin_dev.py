@@ -134,7 +134,7 @@ class _Workshop:
             for built in plugin_build.build_all([self._source], self._wit):
                 if built.error:
                     raise BuildError(built.error)
-                _say(f"built in {built.seconds:.1f} s")
+                _say(f"built in {built.seconds:.1f} s, compiling")
         return self._bench.runtime.load(self._source.wasm)
 
     def _take(self, done: "Future[LoadedComponent]") -> None:

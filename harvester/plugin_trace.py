@@ -1,6 +1,7 @@
 """What a plugin asks of its host, written down: every call, with its result and its time."""
 
 import json
+import string
 import time
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
@@ -12,7 +13,9 @@ from harvester.contract import module_name
 from node_agent.sandbox.instance import Err, HostFunction, Imports
 
 # What is longer is cut; a display's frame is 1 kB.
-_MAX_CHARS = 64
+_MAX_CHARS = 44
+# Bytes that people read as text; others are shown in hexadecimal.
+_TEXT = frozenset(string.printable.encode())
 
 
 class Use(NamedTuple):
@@ -67,8 +70,16 @@ def traced(imports: Imports, on_call: Callable[[HostCall], None]) -> Imports:
 def _shown(value: Any) -> str:
     if isinstance(value, Err):
         return f"err {_shown(value.message)}"
-    text = f"{value:.6g}" if isinstance(value, float) else repr(value)
+    text = _spelled(value)
     return text if len(text) <= _MAX_CHARS else f"{text[: _MAX_CHARS - 4]} ..."
+
+
+def _spelled(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, bytes) and not _TEXT.issuperset(value):
+        return f"hex {value.hex(' ')}"
+    return repr(value)
 
 
 def grants_used(used: Collection[Use], needed: Mapping[str, str]) -> list[str]:

@@ -1,0 +1,50 @@
+"""Save, rebuild, reload, see the reading: the whole loop in a process of its own."""
+
+import shutil
+import threading
+from pathlib import Path
+
+from tests.support import Service
+
+# A build and a compilation on a machine that does other things, too.
+WAIT_S = 50.0
+
+
+def wait_for(service: Service, text: str, *, after: int = 0) -> int:
+    """Wait until the service printed `text` after so many characters; return where that ends."""
+    waiting = threading.Event()
+    for _ in range(int(WAIT_S / 0.05)):
+        place = service.output().find(text, after)
+        if place >= 0:
+            return place + len(text)
+        assert service.process.poll() is None, service.output()
+        waiting.wait(0.05)
+    raise AssertionError(f"{text!r} not printed; printed {service.output()[after:]}")
+
+
+def test_what_is_saved_runs_and_what_is_broken_leaves_the_old_one_running(
+    author_project: Path, tmp_path: Path
+) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(author_project, project)
+    app = project / "plugins" / "my-gpio" / "app.py"
+    arguments = ["--project", str(project), "plugins", "dev", "my-gpio", "--interval", "0.1"]
+    with Service("harvester.cli", arguments, tmp_path / "dev.log") as dev:
+        # The grants are read again whenever the configuration is saved.
+        place = wait_for(dev, "not granted: add leds = [1] to [plugins.grants.my-gpio]")
+        config = project / "config" / "spoke.toml"
+        config.write_text(f"{config.read_text()}\n[plugins.grants.my-gpio]\ngpio = [4]\nleds = [4]")
+        place = wait_for(dev, "  reading  my-gpio: temperature", after=place)
+
+        good = app.read_text()
+        app.write_text(good.replace("def poll(self)", "def poll(self"))
+        place = wait_for(dev, f"{app}:", after=place)
+        place = wait_for(dev, "the old one runs on\n", after=place)
+        place = wait_for(dev, "  reading  my-gpio: temperature", after=place)
+
+        app.write_text(good.replace('"my-gpio"', '"better"'))
+        place = wait_for(dev, "building my-gpio\n", after=place)
+        place = wait_for(dev, "  reading  my-gpio: temperature", after=place)
+        wait_for(dev, "  reading  better: temperature", after=place)
+        assert dev.stop() == 0
+        assert dev.output().endswith("stopped\n")

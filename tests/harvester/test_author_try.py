@@ -1,0 +1,184 @@
+"""Trying and examining a plugin: real components in the real sandbox, only hardware simulated."""
+
+from pathlib import Path
+
+import pytest
+
+from harvester.cli import main
+from harvester.plugin_trace import HostCall, Use, grants_used, traced
+from node_agent.sandbox.instance import Err
+
+
+def harvester(project: Path, *arguments: str) -> int:
+    """Run a command; return its exit code."""
+    try:
+        main(["--project", str(project), "plugins", *arguments])
+    except SystemExit as e:
+        return int(e.code or 0)
+    return 0
+
+
+def test_every_call_to_the_host_is_told_with_its_result_and_its_time(
+    author_project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--grant-all", "--polls", "2", "--interval", "0.1")
+    assert harvester(author_project, "test", "my-i2c", *options) == 0
+    lines = capsys.readouterr().out.splitlines()
+    calls = [line.split(maxsplit=1)[1] for line in lines if line.startswith("  call ")]
+    assert calls[0].startswith("i2c.transfer(0x44, '2400', 0) -> ''")
+    assert calls[2].startswith("led_controller.set_led(4, 0, 255, 0)")
+    assert all(call.endswith(" ms") for call in calls)
+    assert len(calls) == 8
+    assert lines.count("  led      4 #00ff00") == 1
+    assert lines[-3:] == ["[plugins.grants.my-i2c]", "leds = [4]", 'i2c = ["0x44"]']
+
+
+def test_a_plugin_without_its_grants_is_told_the_lines_to_add(
+    author_project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert harvester(author_project, "test", "my-spi") == 1
+    assert capsys.readouterr().err == (
+        "not granted: add leds = [1], spi = true to [plugins.grants.my-spi], "
+        "or try it with --grant-all\n"
+    )
+
+
+def test_the_grants_of_the_configuration_hold(
+    author_project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "node.toml"
+    config.write_text('[leds]\ncount = 8\n[plugins.grants.my-i2c]\ni2c = ["0x45"]\nleds = [2]\n')
+    options = ("--config", str(config), "--polls", "1")
+    assert harvester(author_project, "test", "my-i2c", *options) == 1
+    printed = capsys.readouterr().out
+    assert '  err      not granted: add i2c = ["0x44"] to [plugins.grants.my-i2c]' in printed
+    assert "  host     plugin my-i2c: not granted: add leds = [4] to" in printed
+    assert printed.endswith("my-i2c failed: no reading in 1 polls\n")
+
+
+def test_a_scenario_may_break_the_sensor(
+    author_project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scenario = tmp_path / "scenario.toml"
+    scenario.write_text('[[faults]]\nkind = "no-answer"\ndevice = "dht22"\n')
+    options = ("--grant-all", "--polls", "1", "--scenario", str(scenario))
+    assert harvester(author_project, "test", "my-gpio", *options) == 1
+    printed = capsys.readouterr().out
+    assert "read_dht22(4) -> err 'no answer" in printed
+    assert "  led      4 #ff00ff" in printed
+
+
+def test_a_plugin_that_goes_wrong_fails_with_its_own_traceback(
+    author_project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--grant-all", "--polls", "5", "--interval", "0.1")
+    assert harvester(author_project, "test", "faulty", *options) == 1
+    printed = capsys.readouterr().out
+    folder = author_project / "plugins" / "faulty"
+    assert "  print    poll number 1" in printed
+    assert "  buzzer   sounds" in printed
+    assert "  reading  faulty: resistance 2.5" in printed
+    assert "  WRONG    sensor id 'no name': expected a-z, 0-9 and dashes" in printed
+    assert "poll 4" not in printed
+    assert printed.endswith(
+        "Traceback (most recent call last):\n"
+        f'  File "{folder / "app.py"}", line 15, in poll\n'
+        f'  File "{folder / "driver.py"}", line 2, in resistance\n'
+        "ZeroDivisionError: division by zero\n"
+        "faulty failed: ZeroDivisionError: division by zero\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "options", [("--polls", "0"), ("--interval", "0"), ("--interval", "nan"), ("--polls", "-1")]
+)
+def test_a_number_that_makes_no_sense_is_refused(
+    author_project: Path, options: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert harvester(author_project, "test", "my-i2c", *options) == 2
+    assert f"found '{options[1]}', expected" in capsys.readouterr().err
+
+
+def test_a_component_tells_what_it_is_and_needs(
+    author_project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wasm = author_project / "plugins" / "my-i2c" / "my-i2c.wasm"
+    assert harvester(author_project, "inspect", str(wasm)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == str(wasm)
+    found = {line[2:11].strip(): line[11:] for line in lines[1:] if line[2:11].strip()}
+    assert found["size"].endswith(f"{wasm.stat().st_size} bytes")
+    assert len(found["sha256"]) == 64
+    assert found["exports"] == "sensor-logic: poll"
+    assert "           i2c: transfer" in lines
+    assert "interfaces of cli, clocks" in found["wasi"]
+    assert found["grants"] == "[plugins.grants.my-i2c]"
+    assert '           i2c = ["0x77"]' in lines
+    assert "           spi = true" not in lines
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"", "found an empty file"),
+        (b"[plugins]\n", "found no WebAssembly"),
+        (b"\0asm\x01\0\0\0", "found a core module"),
+        (b"\0asm\x0e\0\x01\0", "found WebAssembly version 0e 00 01 00"),
+        (b"\0asm\x0d\0\x01\0", "exports nothing"),
+        (b"\0asm\x0d\0\x01\0\x00\x09trunc", "not a component that this host can compile"),
+    ],
+)
+def test_what_is_no_component_of_ours_is_one_line(
+    tmp_path: Path, content: bytes, found: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wasm = tmp_path / "x.wasm"
+    wasm.write_bytes(content)
+    assert harvester(tmp_path, "inspect", str(wasm)) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"{wasm}: {found}")
+    assert said.count("\n") == 1
+
+
+def test_a_file_that_is_not_there_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path, reason in ((tmp_path / "x.wasm", "No such file"), (tmp_path, "Is a directory")):
+        assert harvester(tmp_path, "inspect", str(path)) == 1
+        said = capsys.readouterr().err
+        assert said.startswith(f"{path}: {reason}")
+        assert said.count("\n") == 1
+
+
+def test_a_call_reads_as_the_author_wrote_it() -> None:
+    def call(interface: str, function: str, arguments: tuple[object, ...], result: object) -> str:
+        return str(HostCall(interface, function, arguments, result, 0.0))
+
+    assert call("plugin-state", "set", ("a", "1"), None) == "plugin_state.set('a', '1')"
+    assert call("i2c", "transfer", (5, "d0", 1), Err("away")) == (
+        "i2c.transfer(0x05, 'd0', 1) -> err 'away'"
+    )
+    assert call("spi", "transfer", (b"\x01\x80",), b"ok\n") == (
+        "spi.transfer(hex 01 80) -> b'ok\\n'"
+    )
+    assert call("uart", "read", (9,), b"a" * 99).endswith("a ...")
+
+
+def test_a_traced_function_returns_what_the_host_returned() -> None:
+    heard: list[HostCall] = []
+    imports = traced({"system-info": {"get-uptime": lambda: 7}}, heard.append)
+    assert imports["system-info"]["get-uptime"]() == 7
+    assert [(call.function, call.result) for call in heard] == [("get-uptime", 7)]
+
+
+def test_the_grants_that_were_used_have_the_plugins_own_numbers() -> None:
+    used = {
+        Use("i2c", "transfer", 0x44),
+        Use("i2c", "transfer", 0x45),
+        Use("led-controller", "set-two", 0),
+        Use("gpio-provider", "read-dht22", 4),
+    }
+    needed = {"leds": "leds = [1]", "i2c": 'i2c = ["0x77"]', "buzzer": "buzzer = true"}
+    assert grants_used(used, needed) == [
+        *("leds = [0, 1]", 'i2c = ["0x44", "0x45"]', "buzzer = true"),
+        "gpio = [4]",
+    ]
