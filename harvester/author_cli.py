@@ -17,7 +17,7 @@ from harvester import (
 )
 from harvester.errors import EXIT_FAILED, BuildError
 from harvester.plugin_source import PluginSource
-from harvester.project import CACHE, chosen, contract_file, shown
+from harvester.project import CACHE, chosen, contract_file, from_here
 
 _CONFIG = Path("config") / "spoke.toml"
 _SCENARIO = "scenario.toml"
@@ -95,14 +95,14 @@ def _new(options: argparse.Namespace) -> None:
     path = _config_path(options)
     config = config_file.load(path)
     plugins = options.project / "plugins"
-    called = f"`{shown(path or options.project / _CONFIG)}`"
+    called = f"`{from_here(path or options.project / _CONFIG)}`"
     contract_file(options.project)
     for file in plugin_new.new(plugins, options.name, options.kind, config, called):
-        print(f"made {shown(file)}")
+        print(f"made {from_here(file)}")
     print(
         f"\nTry it:   harvester plugins test {options.name} --grant-all\n"
         f"Work:     harvester plugins dev {options.name} --grant-all\n"
-        f"Run it:   add the lines in {shown(plugins / options.name / 'README.md')} to {called}"
+        f"Run it:   add the lines in {from_here(plugins / options.name / 'README.md')} to {called}"
     )
 
 
@@ -129,7 +129,7 @@ def _build(source: PluginSource, wit: Path) -> None:
     for built in plugin_build.build_all(plugin_build.outdated([source], wit), wit):
         if built.error:
             raise BuildError(built.error)
-        print(f"built {shown(source.wasm)} in {built.seconds:.1f} s", flush=True)
+        print(f"built {from_here(source.wasm)} in {built.seconds:.1f} s", flush=True)
 
 
 def _dev(options: argparse.Namespace) -> None:

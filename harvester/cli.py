@@ -12,6 +12,7 @@ from broker.errors import HarvesterError, MisconfiguredError
 from harvester import doctor, plugins_cli
 from harvester.doctor_machine import this_machine
 from harvester.errors import EXIT_FAILED
+from harvester.project import from_here
 from harvester.up import Options, up
 
 
@@ -20,10 +21,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         options.run(options)
     except MisconfiguredError as e:
-        print(e, file=sys.stderr)
+        print(from_here(e), file=sys.stderr)
         sys.exit(EXIT_MISCONFIGURED)
     except HarvesterError as e:
-        print(e, file=sys.stderr)
+        print(from_here(e), file=sys.stderr)
         sys.exit(EXIT_FAILED)
 
 

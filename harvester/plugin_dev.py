@@ -21,6 +21,7 @@ from harvester.errors import BuildError
 from harvester.plugin_bench import Bench, Guest, everything
 from harvester.plugin_source import MANIFEST, PluginSource, python_files
 from harvester.plugin_try import Screen, fault_lines, host_log_on, tell
+from harvester.project import from_here
 from node_agent.sandbox.component import LoadedComponent
 from node_agent.sandbox.errors import PluginError
 
@@ -56,7 +57,7 @@ def run(source: PluginSource, wit: Path, cache_dir: Path, options: Options) -> N
         Bench(config, cache_dir, screen.say) as bench,
         _Workshop(bench, source, wit, options, screen) as workshop,
     ):
-        _say(f"watching {source.directory}; Ctrl-C ends it")
+        _say(f"watching {from_here(source.directory)}; Ctrl-C ends it")
         while not stopping.is_set():
             workshop.step(time.monotonic())
             stopping.wait(_LOOK_S)
@@ -142,7 +143,7 @@ class _Workshop:
         try:
             candidate = self._start(done.result())
         except HarvesterError as e:
-            print(e, flush=True)
+            print(from_here(e), flush=True)
             self._keep()
             return
         if self._poll(candidate):

@@ -14,6 +14,7 @@ from harvester.build_errors import authors_paths
 from harvester.plugin_bench import Bench, Guest, Outcome, everything
 from harvester.plugin_source import PluginSource
 from harvester.plugin_trace import HostCall, Use, grants_used
+from harvester.project import from_here
 from node_agent import grants
 from node_agent.readings import Sample
 from node_agent.sandbox.component import LoadedComponent
@@ -108,7 +109,7 @@ def tell(outcome: Outcome, screen: Screen) -> None:
 def fault_lines(error: PluginError, traceback: str, source: PluginSource) -> Iterator[str]:
     """Yield why a plugin failed, after its own traceback with the author's files in it."""
     if traceback:
-        yield authors_paths(traceback, source)
+        yield from_here(authors_paths(traceback, source))
     yield f"{source.name} failed: {error}"
 
 
@@ -173,12 +174,12 @@ class _Trial:
         """Print the sums; return whether there were readings, if any are due, and no mistakes."""
         deadline_s = self._bench.runtime.limits_of(self._source.name).deadline_s
         print(
-            f"{polls} polls, {self._readings} readings, slowest {self._slowest_s * 1000:.1f} ms "
+            f"polls {polls}, readings {self._readings}, slowest {self._slowest_s * 1000:.1f} ms "
             f"of {deadline_s * 1000:.0f} ms"
         )
         barren = self._guest.brings_readings and not self._readings
         if barren:
-            print(f"{self._source.name} failed: no reading in {polls} polls")
+            print(f"{self._source.name} failed: no reading")
         elif self._mistakes:
             print(f"{self._source.name} failed: what it returned was wrong {self._mistakes} times")
         return not (barren or self._mistakes)

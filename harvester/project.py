@@ -31,7 +31,6 @@ def chosen(project: Path, names: Sequence[str]) -> list[PluginSource]:
     return [known[name] for name in names] if names else sources
 
 
-def shown(path: Path) -> str:
-    """Return a path as seen from here where it is below, as people type it."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+def from_here(text: object) -> str:
+    """Return a path, or a text with paths in it, as people type what is below this folder."""
+    return str(text).replace(f"{Path.cwd()}/", "")
