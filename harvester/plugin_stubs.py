@@ -44,9 +44,12 @@ def stubs(wit: Path) -> dict[str, str]:
 
 
 def write(wit: Path, target: Path) -> list[Path]:
-    """Write the stubs below `target`; return the files."""
+    """Write the stubs below `target`, remove those of before; return the files."""
+    found = stubs(wit)
+    for old in target.rglob("*.pyi"):
+        old.unlink()
     written = []
-    for name, text in stubs(wit).items():
+    for name, text in found.items():
         path = target / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
