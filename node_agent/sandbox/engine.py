@@ -11,8 +11,8 @@ from typing import Any, Self
 from wasmtime import Config, Engine, WasmtimeError, _ffi
 from wasmtime.component import ListType, _types
 
-# A deadline is counted in ticks, so it is exact to one of these.
-TICK_S = 0.02
+# A deadline is counted in ticks, so it is exact to one of these. Each costs some 15 us of CPU.
+TICK_S = 0.05
 # Part of the key of a compiled file: an engine maps only what one with the same settings made.
 SETTINGS = f"wasmtime-{version('wasmtime')}-epoch1"
 # A list takes 32 bytes an element on its way to the host, and a moment each to become Python's.
