@@ -23,6 +23,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from broker.login import Login, tls_context
 from broker.messages import Message, encode
 from broker.topics import Topic, is_command
 
@@ -71,6 +72,7 @@ class BusClient:
         address: tuple[str, int],
         *,
         client_id: str,
+        login: Login | None = None,
         keepalive_s: int = 15,
         filters: Sequence[str] = (),
         on_message: Payload = _ignore,
@@ -92,6 +94,8 @@ class BusClient:
         self._connected = threading.Event()
         self._started = False
         self._paho = self._make_paho(client_id)
+        if login is not None:
+            self._show(login)
         if will is not None:
             topic, message = will
             self._paho.will_set(
@@ -111,6 +115,11 @@ class BusClient:
         made.on_message = self._on_message
         made.on_publish = self._on_publish
         return made
+
+    def _show(self, login: Login) -> None:
+        self._paho.username_pw_set(login.username, login.token)
+        if login.ca_file is not None:
+            self._paho.tls_set_context(tls_context(login))
 
     @property
     def connected(self) -> bool:

@@ -9,54 +9,24 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from broker.broker_settings import DEFAULT_HUB_URL, DEFAULT_MQTT_PORT, Broker
 from broker.errors import MisconfiguredError
-from broker.topics import NAME_PATTERN, RESERVED_NAMES
-
-Name = Annotated[
-    str,
-    msgspec.Meta(pattern=NAME_PATTERN, description="a name of up to 64 of a-z, 0-9 and hyphens"),
-]
-# BCM numbers of the 40-pin header: GPIO 0 and 1 belong to the HAT's EEPROM.
-Pin = Annotated[int, msgspec.Meta(ge=2, le=27)]
-# 7-bit I2C addresses outside the reserved ranges (UM10204 section 3.1.12).
-I2cAddress = Annotated[
-    str,
-    msgspec.Meta(
-        pattern=r"^0x(0[89a-f]|[1-6][0-9a-f]|7[0-7])\Z",
-        description='a 7-bit address from "0x08" to "0x77", in lower case',
-    ),
-]
-SpiDevice = Annotated[
-    str, msgspec.Meta(pattern=r"^[0-9]+\.[0-9]+\Z", description='"BUS.DEVICE", like "0.0"')
-]
-Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
-Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
-LedIndex = Annotated[int, msgspec.Meta(ge=0, le=255)]
-
-DEFAULT_MQTT_PORT = 1883
-# Where the shipped files have the hub.
-DEFAULT_HUB_URL = f"mqtt://192.168.7.10:{DEFAULT_MQTT_PORT}"
-
-
-class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One table of the file; a key that it does not know is refused."""
+from broker.setting_types import (
+    I2cAddress,
+    LedIndex,
+    Name,
+    Pin,
+    Port,
+    Seconds,
+    SpiDevice,
+    Table,
+)
+from broker.topics import RESERVED_NAMES
 
 
 class Cluster(Table, frozen=True):
     node_id: Name = "node"
     role: Literal["hub", "spoke"] = "spoke"
-
-
-class Broker(Table, frozen=True):
-    """`url` empty: the hub embeds a broker on `listen`:`port`, and its own clients use that.
-
-    On a spoke it is filled in with the address that the shipped files give the hub.
-    """
-
-    url: str = ""
-    listen: str = "0.0.0.0"  # noqa: S104 - the spokes are on the LAN
-    port: Port = DEFAULT_MQTT_PORT
-    keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=600)] = 15
 
 
 class Polling(Table, frozen=True):

@@ -1,0 +1,46 @@
+"""The [broker] table: where the broker is, who may come in, and what each may cost the others."""
+
+from typing import Annotated
+
+import msgspec
+
+from broker.setting_types import Port, Seconds, Table
+
+DEFAULT_MQTT_PORT = 1883
+# The registered port of MQTT over TLS (IANA, secure-mqtt).
+DEFAULT_MQTTS_PORT = 8883
+# Where the shipped files have the hub.
+DEFAULT_HUB_URL = f"mqtt://192.168.7.10:{DEFAULT_MQTT_PORT}"
+
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+
+
+class Broker(Table, frozen=True):
+    """`url` empty: the hub embeds a broker, and its own clients use that.
+
+    On a spoke it is filled in with the address that the shipped files give the hub. The keys from
+    `packet_kb` on bound the embedded broker.
+    """
+
+    url: str = ""
+    listen: str = "0.0.0.0"  # noqa: S104 - the spokes are on the LAN
+    port: Port = DEFAULT_MQTT_PORT
+    keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=600)] = 15
+
+    # A client on the hub itself needs no password: it may read everything and command.
+    allow_local: bool = True
+
+    packet_kb: Annotated[int, msgspec.Meta(ge=4, le=65_536)] = 256
+    in_flight: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 20
+    queued_messages: Count = 1_000
+    connections: Count = 2_048
+    connections_per_address: Count = 1_280
+    connect_timeout_s: Annotated[float, msgspec.Meta(ge=0.1, le=60)] = 5.0
+    subscriptions_per_client: Count = 1_000
+    retained_messages: Count = 10_000
+    retained_mb: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 16
+    retained_days: Annotated[float, msgspec.Meta(gt=0, le=3650)] = 365.0
+    sessions: Count = 1_000
+    session_days: Annotated[float, msgspec.Meta(gt=0, le=3650)] = 7.0
+    log_lines_per_minute: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 6
+    sys_interval_s: Seconds = 10.0
