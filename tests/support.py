@@ -15,8 +15,10 @@ from typing import Self
 
 import msgspec
 
+from broker.broker_settings import Broker
 from broker.client import BusClient
 from broker.errors import BadDataError
+from broker.gate import Attempt, Identity, Role
 from broker.messages import Message, decode
 from broker.server import EmbeddedBroker
 from broker.topics import EVERYTHING, Topic, parse
@@ -118,13 +120,29 @@ class Listener:
             self._changed.notify_all()
 
 
+class OpenGate:
+    """Lets everyone in, as the hub, and allows everything."""
+
+    async def identify(self, attempt: Attempt) -> Identity | None:
+        return Identity(attempt.username or "anyone", Role.HUB)
+
+    def may_publish(self, _identity: Identity, _topic: str) -> bool:
+        return True
+
+    def may_subscribe(self, _identity: Identity, _topic_filter: str) -> bool:
+        return True
+
+    def may_receive(self, _identity: Identity, _topic: str) -> bool:
+        return True
+
+
 @contextmanager
 def embedded_broker(port: int) -> Iterator[None]:
     """Run the hub's broker in a thread of its own."""
     ready, stop = threading.Event(), threading.Event()
 
     async def serve() -> None:
-        broker = EmbeddedBroker(HOST, port)
+        broker = EmbeddedBroker(Broker(listen=HOST, port=port), OpenGate())
         await broker.start()
         ready.set()
         await asyncio.to_thread(stop.wait)

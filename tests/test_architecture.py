@@ -157,7 +157,7 @@ def test_what_a_part_does_not_need_it_does_not_load(part: str, heavy: list[str])
     ("library", "owner"),
     [
         ("paho", ["broker.client"]),
-        ("amqtt", ["broker.server"]),
+        ("amqtt", ["broker.embedded", "broker.server"]),
         ("wasmtime", ["node_agent.sandbox"]),
         ("starlette", ["hub_app"]),
         ("icmplib", ["pizero_native.ping"]),

@@ -17,7 +17,16 @@ from broker.node_log import NodeLog, plugin_logger
 from broker.server import EmbeddedBroker
 from broker.settings import Broker, Cluster, Config
 from broker.topics import Kind, Topic, topic_filter
-from tests.support import HOST, WAIT_S, Listener, Said, embedded_broker, free_port, mosquitto
+from tests.support import (
+    HOST,
+    WAIT_S,
+    Listener,
+    OpenGate,
+    Said,
+    embedded_broker,
+    free_port,
+    mosquitto,
+)
 
 
 @pytest.fixture(params=["embedded", "mosquitto"])
@@ -187,7 +196,7 @@ def test_stopping_twice_is_fine(port: int) -> None:
 def test_a_broker_port_in_use_is_one_clear_line() -> None:
     port = free_port()
     with embedded_broker(port), pytest.raises(MisconfiguredError) as e:
-        asyncio.run(EmbeddedBroker(HOST, port).start())
+        asyncio.run(EmbeddedBroker(Broker(listen=HOST, port=port), OpenGate()).start())
     assert str(e.value).count("\n") == 0
     assert f"broker.port: cannot listen on {HOST}:{port}" in str(e.value)
 
