@@ -35,10 +35,12 @@ class Commander:
 
         Raises BusDownError, NoAnswerError, or BadCommandError with the node's own words.
         """
-        result = await self._ask(Topic(node, Kind.COMMAND, "buzzer"), {"pattern": pattern})
-        if not result.ok:
-            raise BadCommandError(result.error)
-        return result
+        return await self._ask(Topic(node, Kind.COMMAND, "buzzer"), {"pattern": pattern})
+
+    async def plugin(self, node: str, plugin: str, action: str) -> Result:
+        """Reload, enable or disable a plugin of a node; raises as `sound` does."""
+        topic = Topic(node, Kind.COMMAND, "plugins")
+        return await self._ask(topic, {"plugin": plugin, "action": action})
 
     def settle(self, message: Message) -> None:
         """Hand a result to whoever waits for it."""
@@ -55,8 +57,11 @@ class Commander:
             payload = msgspec.json.encode({**fields, "id": command_id})
             if self._publish(topic, payload) is None:
                 raise BusDownError("the hub has no connection to its broker")
-            return await asyncio.wait_for(answer, ANSWER_S)
+            result = await asyncio.wait_for(answer, ANSWER_S)
         except TimeoutError as e:
             raise NoAnswerError(f"{topic.node} did not answer within {ANSWER_S:g} s") from e
         finally:
             del self._waiting[command_id]
+        if not result.ok:
+            raise BadCommandError(result.error)
+        return result

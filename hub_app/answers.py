@@ -1,0 +1,65 @@
+"""What routes have in common: JSON answers, bounded bodies, and the hub that they ask."""
+
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from hub_app.hub import Hub
+from hub_app.state import State
+
+T = TypeVar("T")
+
+# A command is a few words, and so are a name and a password.
+MAX_BODY_BYTES = 4096
+
+
+class Json(Response):
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return msgspec.json.encode(content)
+
+
+async def refuse(_request: Request, exc: Exception) -> Response:
+    """Answer a refused request with one JSON line, whatever refused it."""
+    if not isinstance(exc, HTTPException):
+        raise exc
+    return Json({"ok": False, "error": exc.detail}, exc.status_code, exc.headers)
+
+
+def hub_of(request: Request) -> Hub:
+    hub: Hub = request.app.state.hub
+    return hub
+
+
+async def read_body(request: Request) -> bytes:
+    """Return the body. Raises HTTPException where it is longer than any that is expected."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise HTTPException(413, f"expected at most {MAX_BODY_BYTES} bytes")
+    return body
+
+
+async def read_json(request: Request, wanted: type[T], usage: str) -> T:
+    """Return the body as `wanted`. Raises HTTPException, which tells `usage`."""
+    try:
+        return msgspec.json.decode(await read_body(request), type=wanted)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+        raise HTTPException(400, f"found no command: {e}; expected {usage}") from e
+
+
+def check_node(state: State, node: str) -> None:
+    """Raise HTTPException for a node that was never heard of."""
+    if node not in state.nodes:
+        raise HTTPException(
+            404, f"node: found {node[:70]!r}, expected one of {listed(state.nodes)}"
+        )
+
+
+def listed(names: Any) -> str:
+    return ", ".join(names) or "none yet"

@@ -1,0 +1,78 @@
+"""What a browser may ask of the nodes: a sound, and a plugin's reload, enabling or disabling."""
+
+from collections.abc import Awaitable
+from typing import Literal
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from broker.commands import PATTERNS
+from broker.errors import BadCommandError
+from broker.messages import Result
+from hub_app import api
+from hub_app.answers import Json, check_node, hub_of, listed, read_json
+from hub_app.commanding import BusDownError, NoAnswerError
+from hub_app.hub import Hub
+
+# Which status answers which fault of a command.
+_FAULTS = {BadCommandError: 502, BusDownError: 503, NoAnswerError: 504}
+_BUZZER_USAGE = '?action=beep or {"pattern": "beep"}'
+_PLUGIN_USAGE = '{"node": "pi4", "plugin": "dht22", "action": "reload"}, or enable, or disable'
+
+
+class BuzzerBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of POST /api/buzzer."""
+
+    pattern: str
+    node: str | None = None
+
+
+class PluginBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of POST /api/plugins."""
+
+    node: str
+    plugin: str
+    action: Literal["reload", "enable", "disable"]
+
+
+async def buzzer(request: Request) -> Response:
+    action = request.query_params.get("action")
+    if action is not None:
+        return await _sound(hub_of(request), request.query_params.get("node"), action)
+    wanted = await read_json(request, BuzzerBody, _BUZZER_USAGE)
+    return await _sound(hub_of(request), wanted.node, wanted.pattern)
+
+
+async def buzzer_test(request: Request) -> Response:
+    return await _sound(hub_of(request), None, "beep")
+
+
+async def plugins(request: Request) -> Response:
+    wanted = await read_json(request, PluginBody, _PLUGIN_USAGE)
+    hub = hub_of(request)
+    check_node(hub.state, wanted.node)
+    result = await _result(hub.commander.plugin(wanted.node, wanted.plugin, wanted.action))
+    done = msgspec.structs.asdict(wanted)
+    return Json({"ok": True, **done, "finished_ms": result.finished_ms})
+
+
+async def _sound(hub: Hub, asked_node: str | None, pattern: str) -> Response:
+    if pattern not in PATTERNS:
+        raise HTTPException(
+            400, f"pattern: found {pattern[:40]!r}, expected one of {listed(PATTERNS)}"
+        )
+    node = asked_node or api.default_buzzer_node(hub.state)
+    if node is None:
+        raise HTTPException(404, "no node has a buzzer")
+    check_node(hub.state, node)
+    result = await _result(hub.commander.sound(node, pattern))
+    return Json({"ok": True, "node": node, "pattern": pattern, "finished_ms": result.finished_ms})
+
+
+async def _result(asked: Awaitable[Result]) -> Result:
+    try:
+        return await asked
+    except (BadCommandError, BusDownError, NoAnswerError) as e:
+        raise HTTPException(_FAULTS[type(e)], str(e)) from e
