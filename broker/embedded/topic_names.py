@@ -1,0 +1,36 @@
+"""What a topic and a topic filter may look like (MQTT 3.1.1 sections 1.5.3 and 4.7)."""
+
+# MQTT-4.7.3-3.
+MAX_BYTES = 65_535
+# The specification sets no limit, but each level costs a node of a tree: 65,535 slashes would be
+# some 13 MB. Mosquitto has the same limit (TOPIC_HIERARCHY_LIMIT).
+MAX_LEVELS = 200
+
+
+def valid_topic(text: str) -> bool:
+    """Whether a message can be published to `text`: it names one topic, without a wildcard."""
+    return "+" not in text and "#" not in text and _well_formed(text)
+
+
+def valid_filter(text: str) -> bool:
+    """Whether `text` can be subscribed to: each wildcard is a whole level, `#` the last one."""
+    if not _well_formed(text):
+        return False
+    levels = text.split("/")
+    return all(
+        level == "+"
+        or (level == "#" and place == len(levels))
+        or not ("+" in level or "#" in level)
+        for place, level in enumerate(levels, 1)
+    )
+
+
+def _well_formed(text: str) -> bool:
+    # MQTT-4.7.3-1: not empty; 4.7.3-2 and 1.5.3-2: no NUL.
+    if not text or "\0" in text or text.count("/") >= MAX_LEVELS:
+        return False
+    try:
+        return len(text.encode()) <= MAX_BYTES
+    except UnicodeEncodeError:
+        # MQTT-1.5.3-1: no half of a surrogate pair.
+        return False

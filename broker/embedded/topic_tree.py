@@ -1,0 +1,103 @@
+"""Who subscribed to what, found by topic at a cost that depends on the matches alone."""
+
+from collections.abc import Hashable, Mapping
+from types import MappingProxyType
+from typing import Generic, TypeVar
+
+from broker.embedded.levels import Node, find, grow, prune
+from broker.embedded.topic_names import valid_filter, valid_topic
+
+__all__ = ["TopicTree", "valid_filter", "valid_topic"]
+
+C = TypeVar("C", bound=Hashable)
+_NONE: Mapping[str, int] = MappingProxyType({})
+
+
+class TopicTree(Generic[C]):
+    """Subscriptions of clients. Filters and topics are taken to be valid (`valid_filter`).
+
+    A client with several filters that match a topic is in the result once, with the highest QoS
+    that it was granted for one of them (MQTT-3.3.5-1; Mosquitto delivers once, too).
+    """
+
+    def __init__(self) -> None:
+        self._root: Node[dict[C, int]] = Node()
+        self._filters: dict[C, dict[str, int]] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        """Return how many subscriptions there are, of all clients."""
+        return self._count
+
+    def add(self, topic_filter: str, client: C, qos: int) -> bool:
+        """Subscribe, or replace the QoS of a subscription (MQTT-3.8.4-3); whether it is new."""
+        filters = self._filters.setdefault(client, {})
+        is_new = topic_filter not in filters
+        filters[topic_filter] = qos
+        node = grow(self._root, topic_filter)
+        if node.value is None:
+            node.value = {}
+        node.value[client] = qos
+        self._count += is_new
+        return is_new
+
+    def remove(self, topic_filter: str, client: C) -> bool:
+        """Unsubscribe; whether there was such a subscription."""
+        filters = self._filters.get(client)
+        if filters is None or filters.pop(topic_filter, None) is None:
+            return False
+        if not filters:
+            del self._filters[client]
+        self._take_out(topic_filter, client)
+        return True
+
+    def remove_client(self, client: C) -> None:
+        """Forget all of a client's subscriptions."""
+        for topic_filter in self._filters.pop(client, ()):
+            self._take_out(topic_filter, client)
+
+    def filters(self, client: C) -> Mapping[str, int]:
+        """Return what a client subscribed to, and the QoS of each."""
+        return MappingProxyType(self._filters[client]) if client in self._filters else _NONE
+
+    def match(self, topic: str) -> dict[C, int]:
+        """Return every client that subscribed to `topic`, and the highest QoS of each."""
+        found: dict[C, int] = {}
+        # MQTT-4.7.2-1: a leading wildcard matches no topic that begins with `$`.
+        wild = not topic.startswith("$")
+        nodes = [self._root]
+        for level in topic.split("/"):
+            reached = []
+            for node in nodes:
+                children = node.children
+                if wild:
+                    _collect(children.get("#"), found)
+                    if (one := children.get("+")) is not None:
+                        reached.append(one)
+                if (same := children.get(level)) is not None:
+                    reached.append(same)
+            if not reached:
+                return found
+            nodes, wild = reached, True
+        for node in nodes:
+            _collect(node, found)
+            # MQTT-4.7.1-2: `a/#` matches its parent `a` as well.
+            _collect(node.children.get("#"), found)
+        return found
+
+    def _take_out(self, topic_filter: str, client: C) -> None:
+        self._count -= 1
+        node = find(self._root, topic_filter)
+        if node is None or node.value is None:
+            return
+        node.value.pop(client, None)
+        if not node.value:
+            prune(self._root, topic_filter)
+
+
+def _collect(node: Node[dict[C, int]] | None, found: dict[C, int]) -> None:
+    if node is None or node.value is None:
+        return
+    for client, qos in node.value.items():
+        if qos > found.get(client, -1):
+            found[client] = qos

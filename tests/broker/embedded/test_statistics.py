@@ -1,0 +1,76 @@
+import msgspec
+import pytest
+
+from broker.broker_settings import Broker
+from broker.embedded.statistics import (
+    BrokerSnapshot,
+    Holdings,
+    Refusal,
+    Statistics,
+    sys_topics,
+)
+from broker.embedded.topic_names import valid_topic
+
+
+def told(statistics: Statistics, held: Holdings | None = None, now_s: float = 0) -> dict[str, str]:
+    snapshot = statistics.snapshot(held or Holdings(), now_s)
+    return {topic: payload.decode() for topic, payload in sys_topics(snapshot).items()}
+
+
+def test_the_topics_read_like_mosquittos() -> None:
+    statistics = Statistics(Broker(), 100.0)
+    statistics.counters.messages_received = 7
+    statistics.counters.clients_maximum = 3
+    said = told(
+        statistics,
+        Holdings(connected=2, disconnected=1, retained_messages=4, queued_messages=5),
+        161,
+    )
+    expected = {
+        "uptime": "61 seconds",
+        "clients/connected": "2",
+        "clients/disconnected": "1",
+        "clients/total": "3",
+        "clients/maximum": "3",
+        "messages/received": "7",
+        "messages/stored": "9",
+        "retained messages/count": "4",
+        "load/messages/received/1min": "0.00",
+    }
+    assert {f"$SYS/broker/{k}": v for k, v in expected.items()}.items() <= said.items()
+    assert said["$SYS/broker/version"].startswith("harvester version ")
+
+
+def test_every_limit_and_every_refusal_is_told() -> None:
+    statistics = Statistics(Broker(in_flight=7, session_days=2.5), 0)
+    statistics.counters.refuse(Refusal.LOGIN)
+    said = told(statistics)
+    assert said["$SYS/broker/limits/in_flight"] == "7"
+    assert said["$SYS/broker/limits/session_days"] == "2.5"
+    assert said["$SYS/broker/refused/login"] == "1"
+    assert said["$SYS/broker/refused/queue"] == "0"
+    # Where the broker is and who may come in without a password bounds nothing.
+    assert "$SYS/broker/limits/url" not in said
+
+
+def test_every_topic_can_be_published() -> None:
+    assert all(valid_topic(topic) for topic in told(Statistics(Broker(), 0)))
+
+
+def test_averages_approach_the_rate_and_forget_it() -> None:
+    statistics = Statistics(Broker(), 0)
+    for now_s in range(10, 610, 10):
+        statistics.counters.publish_received += 20
+        statistics.average(now_s)
+    load = statistics.snapshot(Holdings(), 600).load["publish/received"]
+    # 2 a second; after 10 minutes 1 - exp(-10 / minutes) of it has arrived.
+    assert (load.one, load.five, load.fifteen) == pytest.approx((120.0, 103.8, 58.4), abs=0.1)
+    statistics.average(660)
+    assert statistics.snapshot(Holdings(), 660).load["publish/received"].one == pytest.approx(
+        44.1, abs=0.1
+    )
+
+
+def test_a_snapshot_survives_json() -> None:
+    snapshot = Statistics(Broker(), 0).snapshot(Holdings(connected=1), 5)
+    assert msgspec.json.decode(msgspec.json.encode(snapshot), type=BrokerSnapshot) == snapshot
