@@ -61,7 +61,7 @@ class NodeBus:
         self._sender = threading.Thread(target=self._send_readings, name="outbox", daemon=True)
         self._client = BusClient(
             config.broker_address,
-            client_id=f"{self._node}-{self._boot_id}",
+            client_id=self._node,
             keepalive_s=config.broker.keepalive_s,
             filters=filters,
             on_message=self._handle_message,
