@@ -25,8 +25,11 @@ from broker.topics import RESERVED_NAMES
 
 
 class Cluster(Table, frozen=True):
+    """`service` is what `pizero-native` runs as: itself, or the plugin host."""
+
     node_id: Name = "node"
     role: Literal["hub", "spoke"] = "spoke"
+    service: Literal["native", "plugin-host"] = "native"
 
 
 class Polling(Table, frozen=True):
@@ -234,7 +237,8 @@ def _check_led_owners(config: Config) -> None:
     for plugin in config.plugins.enabled:
         for index in config.plugins.grants.get(plugin, Grant()).leds:
             key = f"plugins.grants.{plugin}.leds"
-            if index >= config.leds.count:
+            # No strip at all: the same plugin runs, and lights nothing.
+            if config.leds.count and index >= config.leds.count:
                 raise MisconfiguredError(
                     f"{key}: found LED {index}, expected less than leds.count = {config.leds.count}"
                 )

@@ -1,9 +1,13 @@
-"""`pizero-native`: the command line of the light service."""
+"""`pizero-native`: the command line of the light service, and the way to the plugin host."""
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
 
+from broker import config_file
 from broker.command_line import EXIT_MISCONFIGURED, load, parser
 from broker.errors import MisconfiguredError
 from pizero_native import service
@@ -13,11 +17,15 @@ _STOPS = frozenset({signal.SIGINT, signal.SIGTERM})
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the service until SIGINT or SIGTERM; return the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
     options = parser(
         "pizero-native",
         "BME680, own health and pings of a Pi Zero 2W, published to the hub's broker.",
-    ).parse_args(argv)
+    ).parse_args(arguments)
+    options.config = options.config or config_file.find("pizero", Path.cwd())
     config = load(options, "pizero")
+    if config.cluster.service == "plugin-host":
+        _become_plugin_host(options.config, arguments)
     # Blocked before any thread starts, and awaited below: no handler can cut into anything.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
     try:
@@ -25,6 +33,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MisconfiguredError:
         return EXIT_MISCONFIGURED
     return 0
+
+
+def _become_plugin_host(config: Path | None, arguments: Sequence[str]) -> NoReturn:
+    """Go on as `node-agent` in this process: the same service, without this program's memory."""
+    found = ["--config", str(config)] if config is not None else []
+    command = [sys.executable, "-m", "node_agent.cli", "--role", "spoke", *found, *arguments]
+    os.execv(command[0], command)  # noqa: S606 - our own program, no shell
 
 
 def _stop_within(seconds: float) -> bool:

@@ -1,4 +1,4 @@
-"""The BME680 at 0x77: reports the air and an index of its quality, shows that on LED 2."""
+"""The BME680: reports the air and an index of its quality, shows that on LED 2."""
 
 import math
 import time
@@ -19,8 +19,9 @@ from wit_world.imports import (
     plugin_state,
 )
 
-ADDRESS = 0x77
-SENSOR_ID = f"bme680-0x{ADDRESS:02x}"
+# SDO high and low (BST-BME680-DS001 section 6.1).
+ADDRESSES = (0x77, 0x76)
+CHIP_ID_REGISTER = "d0"
 LED = 2
 # One beep of 500 ms.
 ALARM_MS = 500
@@ -34,6 +35,19 @@ def _log(line: str) -> None:
         print(line)
 
 
+def _granted_address() -> int:
+    """Return the first address that this plugin may use, whether or not a chip answers there."""
+    for address in ADDRESSES:
+        try:
+            i2c.transfer(address, CHIP_ID_REGISTER, 1)
+        except Err as e:
+            if str(e.value).startswith("not granted"):
+                continue
+        return address
+    # The refusal of this one names the grant to add.
+    return ADDRESSES[0]
+
+
 def _show(color: str) -> None:
     led_controller.set_led(LED, *COLORS[color])
     led_controller.sync_leds()
@@ -43,19 +57,17 @@ class Bme680Logic(exports.Bme680Logic):
     def __init__(self) -> None:
         self._chip = Bme680(self._transfer, time.sleep)
         self._patience = Patience()
-        self._faults = FaultLog(SENSOR_ID)
-        self._gas_faults = FaultLog(f"{SENSOR_ID} gas")
         self._air = AirQuality()
         self._alarm = BadAirAlarm()
-        self._restored = False
+        self._begun = False
         self._saved_s = 0.0
         self._told = ""
         self._pulse = False
 
     def poll(self) -> list[Bme680Reading]:
         now_ms = gpio_provider.get_timestamp_ms()
-        if not self._restored:
-            self._restore(now_ms)
+        if not self._begun:
+            self._begin(now_ms)
         try:
             measurement = self._measure()
         except (Bme680Error, TooSlowError, Err) as e:
@@ -69,7 +81,16 @@ class Bme680Logic(exports.Bme680Logic):
             _show(FAULT)
         else:
             self._show_quality(quality)
-        return [_reading(measurement, quality, now_ms)]
+        return [_reading(self._sensor_id, measurement, quality, now_ms)]
+
+    def _begin(self, now_ms: int) -> None:
+        """Ask the host what can't be asked while the component is built."""
+        self._begun = True
+        self._address = _granted_address()
+        self._sensor_id = f"bme680-0x{self._address:02x}"
+        self._faults = FaultLog(self._sensor_id)
+        self._gas_faults = FaultLog(f"{self._sensor_id} gas")
+        self._restore(now_ms)
 
     def _measure(self) -> Measurement:
         self._patience.begin(time.monotonic())
@@ -81,7 +102,7 @@ class Bme680Logic(exports.Bme680Logic):
 
     def _transfer(self, write: bytes, read_len: int) -> bytes:
         self._patience.check(time.monotonic())
-        return bytes.fromhex(i2c.transfer(ADDRESS, write.hex(), read_len))
+        return bytes.fromhex(i2c.transfer(self._address, write.hex(), read_len))
 
     def _judge(self, measurement: Measurement, now_ms: int) -> Quality:
         now_s = time.monotonic()
@@ -113,7 +134,6 @@ class Bme680Logic(exports.Bme680Logic):
             print(state)
 
     def _restore(self, now_ms: int) -> None:
-        self._restored = True
         saved = plugin_state.get(BASELINE_KEY)
         if saved is None:
             print("baseline: none saved, calibrating")
@@ -129,10 +149,12 @@ class Bme680Logic(exports.Bme680Logic):
             print(f"baseline: not saved: {e.value}")
 
 
-def _reading(measurement: Measurement, quality: Quality, now_ms: int) -> Bme680Reading:
+def _reading(
+    sensor_id: str, measurement: Measurement, quality: Quality, now_ms: int
+) -> Bme680Reading:
     gas_ohm = measurement.gas_resistance_ohm
     return Bme680Reading(
-        sensor_id=SENSOR_ID,
+        sensor_id=sensor_id,
         temperature=measurement.temperature_c,
         humidity=measurement.humidity_pct,
         pressure=measurement.pressure_hpa,

@@ -152,8 +152,8 @@ def test_a_wrong_key_or_value_is_named_in_full(path: Path, text: str, said: str)
             "leds.pin: found pin 18, which sensors.dht22_pins[0] has already; expected ",
         ),
         (
-            URL + '[plugins]\nenabled = ["a"]\n[plugins.grants.a]\nleds = [0]',
-            "plugins.grants.a.leds: found LED 0, expected less than leds.count = 0",
+            URL + '[leds]\ncount = 2\n[plugins]\nenabled = ["a"]\n[plugins.grants.a]\nleds = [2]',
+            "plugins.grants.a.leds: found LED 2, expected less than leds.count = 2",
         ),
         (
             URL + '[leds]\ncount = 1\n[plugins]\nenabled = ["a", "b"]\n'
