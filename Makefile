@@ -17,7 +17,7 @@ test: $(VENV)/installed
 	@tests/install-system-packages
 	@$(BIN)/python tests/install-pi-libraries
 	@$(BIN)/harvester plugins build
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest --numprocesses 3 --dist loadgroup $(ARGS)
 
 check: $(VENV)/installed
 	@$(BIN)/ruff format --check .
@@ -27,6 +27,7 @@ check: $(VENV)/installed
 bench: build
 	@$(BIN)/python -m bench.agent_memory
 	@$(BIN)/python -m bench.publish_to_dom
+	@$(BIN)/python -m bench.plugins
 
 $(VENV)/installed: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "python3 is not installed" >&2; exit 1; }

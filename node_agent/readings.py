@@ -16,6 +16,7 @@ _TIMESTAMP = "timestamp-ms"
 _VALUES = "values"
 _MAX_FIELDS = 64
 _MAX_TEXT_CHARS = 256
+_LARGEST_F32 = 3.4e38
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -60,19 +61,24 @@ def _sample(fields: dict[str, Any], plugin: str, note: Note) -> Sample:
 def _values(fields: dict[str, Any], note: Note) -> Iterator[tuple[str, Value]]:
     listed = cast("list[tuple[str, float]]", fields.get(_VALUES, []))
     plain = ((k, v) for k, v in fields.items() if k not in (_SENSOR_ID, _TIMESTAMP, _VALUES))
-    for name, value in (*plain, *listed):
+    shortened = ((k, _shortest(v) if isinstance(v, float) else v) for k, v in plain)
+    for name, value in (*shortened, *listed):
         if isinstance(value, float) and not math.isfinite(value):
             if math.isinf(value):
                 note(f"{name[:80]}: found {value}, expected a finite number")
             continue
         if not isinstance(value, Value) or len(str(value)) > _MAX_TEXT_CHARS:
             raise BadDataError(f"{name[:80]}: found {type(value).__name__}, expected one value")
-        yield name.replace("-", "_")[:80], _shortest(value) if isinstance(value, float) else value
+        yield name.replace("-", "_")[:80], value
 
 
 def _shortest(value: float) -> float:
     """Return a number that came through an f32 without the digits that the f32 never had."""
-    if abs(value) > 3.4e38 or struct.unpack("f", struct.pack("f", value))[0] != value:
+    if (
+        not abs(value) <= 3.4e38
+        or value.is_integer()
+        or struct.unpack("f", struct.pack("f", value))[0] != value
+    ):
         return value
     for digits in (6, 7, 8, 9):
         short = float(f"{value:.{digits}g}")

@@ -1,5 +1,6 @@
 """Components as the tests of the sandbox and the agent use them, built once."""
 
+import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +19,12 @@ CACHE = PROJECT / ".harvester" / "cache"
 def built(directory: Path) -> dict[str, Path]:
     """Return the component of every plugin below `directory`, building what changed."""
     sources = plugin_source.discover(directory)
-    for outcome in plugin_build.build_all(plugin_build.outdated(sources, WIT), WIT):
-        assert not outcome.error, outcome.error
+    CACHE.mkdir(parents=True, exist_ok=True)
+    # Tests run in several processes: the second to come finds everything built.
+    with CACHE.with_name("build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for outcome in plugin_build.build_all(plugin_build.outdated(sources, WIT), WIT):
+            assert not outcome.error, outcome.error
     return {source.name: source.wasm for source in sources}
 
 

@@ -1,5 +1,6 @@
 import math
 import struct
+from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
@@ -58,7 +59,16 @@ def test_an_f32_keeps_its_value_and_loses_invented_digits(value: float) -> None:
     shown = samples(record(timestamp_ms=1, x=value), "p")[0].data["x"]
     assert isinstance(shown, float)
     assert struct.pack("f", shown) == struct.pack("f", value)
-    assert len(repr(shown)) <= len(repr(value))
+    assert digits(shown) <= digits(value)
+
+
+def digits(value: float) -> int:
+    return len(Decimal(repr(value)).normalize().as_tuple().digits)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_double_is_kept_as_it_is(value: float) -> None:
+    assert samples(record(timestamp_ms=1, values=[("x", value)]), "p")[0].data == {"x": value}
 
 
 def test_a_temperature_reads_as_the_sensor_gave_it() -> None:

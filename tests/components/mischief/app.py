@@ -92,7 +92,7 @@ def many_readings() -> list[Reading]:
 
 
 def many_values() -> list[Reading]:
-    return [one("x", [("x", 1.0)] * 200_000)]
+    return [one("x", [("x", 1.0)] * 20_000)]
 
 
 def huge_print() -> list[Reading]:
