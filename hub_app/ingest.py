@@ -18,6 +18,9 @@ MAX_BAD_TOPICS = 500
 _SECONDS_BETWEEN_LOGS = 60.0
 _OTHER_TOPICS = "(other)"
 
+# Commands are the actuators' part; what is stored the hub says itself.
+_NOT_OF_THE_NODE = frozenset({Kind.COMMAND, Kind.STORED})
+
 Receive = Callable[[Topic, Message], None]
 
 
@@ -69,7 +72,7 @@ class Decoder:
     def handle(self, text: str, payload: bytes) -> None:
         try:
             topic = parse(text)
-            if topic.kind is Kind.COMMAND:
+            if topic.kind in _NOT_OF_THE_NODE:
                 return
             message = decode(topic, payload)
         except BadDataError as e:

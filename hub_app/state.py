@@ -23,6 +23,9 @@ LOG_LINES_PER_NODE = 500
 # The cadence of a sensor is the shortest of its last few gaps, so one long outage does not count.
 _GAPS = 3
 
+# Presence is an entry of its own kind; a backlog is old, and for the history.
+_WITHOUT_ENTRY = frozenset({Kind.STATUS, Kind.BACKLOG})
+
 
 class Change(msgspec.Struct, frozen=True):
     """The new value of one topic: a message of `broker.messages`, or what stands here for one."""
@@ -173,7 +176,7 @@ class State:
         return True
 
     def _store(self, topic: Topic, message: Message, watch: NodeWatch, now_ms: int) -> list[Change]:
-        if topic.kind is Kind.STATUS:
+        if topic.kind in _WITHOUT_ENTRY:
             return []
         if isinstance(message, Log):
             return [self._keep_log(topic, message)]

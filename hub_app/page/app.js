@@ -1,15 +1,15 @@
 // Keeps the page as new as the hub. The dashboard plugin renders every element; this file finds
 // them by their data-attributes and sets text and attributes only. Text from the bus never becomes
 // markup. Where a topic has no element yet, the page is rendered anew and its <main> swapped in.
-"use strict";
+import { command } from "./commands.js";
+import { elementsOf, setText } from "./elements.js";
+import { clock, duration, write } from "./values.js";
 
 const RETRY_MS = 2000;
 // The hub says the time every 10 s; twice that without a word is a dead link.
 const SILENT_MS = 25000;
 const SWAP_MS = 1000;
 const LOG_LINES = 500;
-const HUGE = 1e15; // beyond this a number is a fault, not a measurement
-const ABSENT = "\u2013";
 const COLOR = /^#[0-9a-f]{6}$/;
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -23,32 +23,6 @@ let shownLog = "";
 
 const hubNow = () => performance.now() + hubOffsetMs;
 
-// --- writing values, from the hints that the plugin left -------------------------------------
-
-function duration(seconds) {
-  const minutes = Math.floor(seconds / 60);
-  const hours = Math.floor(minutes / 60);
-  const days = Math.floor(hours / 24);
-  if (days) return `${days} d ${hours % 24} h`;
-  if (hours) return `${hours} h ${minutes % 60} min`;
-  return minutes ? `${minutes} min ${Math.floor(seconds) % 60} s` : `${Math.floor(seconds)} s`;
-}
-
-function write(value, hints) {
-  if (value === undefined || value === null) return ABSENT;
-  if (typeof value === "string") return value;
-  if (hints.words) return JSON.parse(hints.words)[Number(value)] ?? String(value);
-  if (typeof value === "boolean") return value ? "yes" : "no";
-  if (Math.abs(value) >= HUGE) return value > 0 ? "> 1e15" : "< -1e15";
-  if (hints.duration !== undefined) return duration(value);
-  if (hints.decimals === undefined) return String(Number(value.toFixed(3)));
-  return value.toFixed(Number(hints.decimals));
-}
-
-function setText(element, text) {
-  if (element && element.textContent !== text) element.textContent = text;
-}
-
 // A field may be called anything, "constructor" too.
 const own = (data, name) => (name !== undefined && Object.hasOwn(data, name) ? data[name] : undefined);
 
@@ -58,6 +32,7 @@ function showField(row, data) {
   row.toggleAttribute("data-pending", isPending);
   const total = own(data, row.dataset.full);
   setText(row.querySelector(".value"), write(value, row.dataset));
+  if (row.dataset.first) row.title = value;
   setText(row.querySelector(".total"), write(total, { decimals: row.dataset.decimals }));
   showBand(row, value);
   const bar = row.querySelector("meter");
@@ -161,11 +136,6 @@ function showAnswer({ node, name, value }) {
   return true;
 }
 
-// Compares in script: what comes from the bus is never part of a selector.
-function elementsOf(key, selector, value) {
-  return [...document.querySelectorAll(selector)].filter((element) => element.dataset[key] === value);
-}
-
 function show(event) {
   if (event.kind === "status") return showPresence(event.node, event.value.presence);
   if (event.kind === "result") return showAnswer(event);
@@ -187,11 +157,6 @@ function tick() {
 }
 
 // --- logs -------------------------------------------------------------------------------------
-
-function clock(ms) {
-  const at = new Date(ms);
-  return Number.isNaN(at.getTime()) ? "--:--:--" : at.toLocaleTimeString("en-GB");
-}
 
 function logLine({ value }) {
   const line = document.createElement("li");
@@ -285,8 +250,10 @@ async function swap() {
     if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     const open = [...document.querySelectorAll("details[open]")].map((details) => details.id);
+    const focused = document.activeElement?.id;
     document.querySelector("main").replaceWith(document.adoptNode(fresh.querySelector("main")));
     open.forEach((id) => id && document.getElementById(id)?.setAttribute("open", ""));
+    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
     findPlaces();
     // What came while the new page was on its way may need yet another one.
     again = !showAll();
@@ -296,27 +263,6 @@ async function swap() {
     swappedMs = performance.now();
     swapTimer = 0;
     if (again) swapSoon();
-  }
-}
-
-async function sound(button) {
-  const { node, pattern } = button.dataset;
-  const say = (text) =>
-    elementsOf("answersOf", "[data-answers-of]", node).forEach((element) => setText(element, text));
-  button.disabled = true;
-  say(`buzzer: ${pattern} ...`);
-  try {
-    const answer = await fetch("/api/buzzer", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ node, pattern }),
-    });
-    const said = await answer.json();
-    say(said.ok ? `buzzer: ${pattern} done` : `buzzer: ${said.error}`);
-  } catch {
-    say("buzzer: the hub does not answer");
-  } finally {
-    button.disabled = false;
   }
 }
 
@@ -383,7 +329,7 @@ function followVisibility() {
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
-  if (button?.dataset.pattern) sound(button);
+  if (button?.dataset.node) command(button);
   if (button?.dataset.tab) showLog(button.dataset.tab);
 });
 document.addEventListener("keydown", moveTab);

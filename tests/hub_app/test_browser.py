@@ -1,16 +1,18 @@
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
 from broker.messages import Buzzer, Leds, Oled, PluginState, encode
 from broker.topics import Kind, Topic
 from tests.hub_app.conftest import HubProcess
-from tests.hub_app.samples import heartbeat, log, reading, status
-from tests.hub_app.test_http import buzzer_node
+from tests.hub_app.nodes import buzzer_node, plugin_node
+from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
 from tests.support import program
 
 NASTY = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
@@ -172,15 +174,74 @@ def test_a_score_appears_when_the_sensor_has_calibrated(hub: HubProcess, page: P
     assert not page.driver.find_element(By.CSS_SELECTOR, f"{row} .unit").is_displayed()
 
 
-def test_each_plugin_has_one_line_and_its_fault_another(hub: HubProcess, page: Page) -> None:
-    for name, error in (("pizero-monitor", ""), ("bme680", "the poll was cut off after 1 s")):
-        topic = Topic("w16", Kind.PLUGIN, name)
-        hub.say(topic, PluginState("failed" if error else "running", "", 1, 0, error))
-        page.until_field(str(topic), "error", error)
-        rows = f'[data-topic="{topic}"] tr'
-        heights = [row.size["height"] for row in page.driver.find_elements(By.CSS_SELECTOR, rows)]
-        assert heights[0] < 40
-        assert bool(heights[1]) is bool(error)
+@contextmanager
+def phone(page: Page, width: int) -> Iterator[None]:
+    """Show the page as a screen of `width` dots does."""
+    metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        yield
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+SHA256 = "0b0bf0b2f6bb6ed5e3a3e8f6a5bb0e2f9f0d8ac2f1b0a8cf2ea4ad5b0b4f1c3e"
+
+
+def test_a_plugins_row_follows_its_state(hub: HubProcess, page: Page) -> None:
+    topic = Topic("w16", Kind.PLUGIN, "bme680")
+    hub.say(topic, PluginState("running", SHA256, NOW_MS, 0))
+    page.until_field(str(topic), "state", "running")
+    row = f'tr[data-topic="{topic}"]'
+    version = page.driver.find_element(By.CSS_SELECTOR, f"{row} [data-field=sha256]")
+    assert (version.text, version.get_attribute("title")) == (SHA256[:8], SHA256)
+    hub.say(topic, PluginState("failed", "", 0, 3, "the poll was cut off after 1 s"))
+    page.until_field(str(topic), "error", "the poll was cut off after 1 s")
+    cells = page.driver.find_elements(By.CSS_SELECTOR, f"{row} .value")
+    assert [cell.text for cell in cells[:4]] == ["failed", "\u2013", "\u2013", "3"]
+    hub.say(topic, PluginState("running", "c" * 64, NOW_MS, 3))
+    page.until_field(str(topic), "sha256", "c" * 8)
+    page.until(f"document.querySelector('{row} [data-field=sha256]').title === 'c'.repeat(64)")
+    moment = f"document.querySelector('{row} [data-field=loaded_ms] .value').textContent"
+    page.until(f"/^2023-11-1[45] [0-9:]{{8}}$/.test({moment})")
+
+
+def test_a_plugin_is_commanded_by_keyboard_and_the_answer_is_shown(
+    hub: HubProcess, page: Page
+) -> None:
+    topic = Topic("w17", Kind.PLUGIN, "oled")
+    with plugin_node(hub, topic, error="no such plugin") as commands:
+        page.until_field(str(topic), "state", "running")
+        button = page.driver.find_element(By.ID, "disable-w17-oled")
+        assert button.accessible_name == "Disable oled of w17"
+        page.driver.execute_script("arguments[0].focus()", button)
+        page.driver.switch_to.active_element.send_keys(Keys.ENTER)
+        page.until_text("oled of w17: no such plugin")
+    assert commands == [("oled", "disable")]
+    assert page.driver.switch_to.active_element == button
+    with plugin_node(hub, topic) as commands:
+        page.driver.switch_to.active_element.send_keys(Keys.SHIFT, Keys.TAB)
+        page.driver.switch_to.active_element.send_keys(Keys.SPACE)
+        page.until_text("oled of w17: enable done")
+    assert commands == [("oled", "enable")]
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_plugins_are_a_table_on_every_screen(hub: HubProcess, page: Page, width: int) -> None:
+    topic = Topic("w18", Kind.PLUGIN, "a-plugin-with-quite-a-long-name-indeed")
+    hub.say(topic, PluginState("failed", SHA256, NOW_MS, 12, "it went wrong " * 20))
+    page.until_field(str(topic), "restarts", "12")
+    with phone(page, width):
+        page.until("document.documentElement.scrollWidth <= arguments[0]", width)
+        table = page.driver.find_element(By.CSS_SELECTOR, ".plugins table")
+        assert table.aria_role == "table"
+        row = table.find_element(By.CSS_SELECTOR, f'tr[data-topic="{topic}"]')
+        assert row.aria_role == "row"
+        assert row.find_element(By.TAG_NAME, "th").aria_role == "rowheader"
+        for button in row.find_elements(By.TAG_NAME, "button"):
+            assert button.is_displayed()
+            assert 0 <= button.rect["x"] <= width - button.rect["width"]
+            assert width > 500 or button.rect["height"] >= 44
 
 
 def test_a_node_goes_offline_and_comes_back(hub: HubProcess, page: Page) -> None:
@@ -227,10 +288,8 @@ def test_log_lines_are_appended_below_and_tabs_choose_the_node(hub: HubProcess, 
 def test_the_page_is_never_wider_than_the_screen(hub: HubProcess, page: Page, width: int) -> None:
     hub.say(*reading(node="w13", **{"a-field-with-a-very-long-name" * 4: "x" * 300}))
     page.until_text("x" * 300)
-    metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
-    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    page.until("document.documentElement.scrollWidth <= arguments[0]", width)
-    page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    with phone(page, width):
+        page.until("document.documentElement.scrollWidth <= arguments[0]", width)
 
 
 def test_the_page_asks_no_foreign_host(hub: HubProcess, page: Page) -> None:

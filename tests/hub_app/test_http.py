@@ -1,45 +1,12 @@
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import msgspec
 import pytest
 
-from broker.messages import Buzzer, Oled, Result, encode
+from broker.messages import Buzzer, Oled
 from broker.topics import Kind, Topic
 from tests.hub_app.conftest import HubProcess
+from tests.hub_app.nodes import buzzer_node, plugin_node, until
 from tests.hub_app.pictures import decode
 from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
-from tests.support import WAIT_S
-
-
-def until(hub: HubProcess, path: str, wanted: str) -> None:
-    """Wait until an answer holds `wanted`: the hub may hear a message after its sender does."""
-    waiting = threading.Event()
-    for _ in range(int(WAIT_S / 0.02)):
-        if wanted in hub.http.get(path).text:
-            return
-        waiting.wait(0.02)
-    pytest.fail(f"{path} never told {wanted}")
-
-
-@contextmanager
-def buzzer_node(hub: HubProcess, node: str, error: str = "") -> Iterator[None]:
-    """Answer one buzzer command as a node does."""
-    hub.say(Topic(node, Kind.BUZZER), Buzzer(sounding=False, pattern=""))
-    until(hub, "/api/nodes", f'"{node}"')
-    before = len(hub.bus.said)
-
-    def answer() -> None:
-        said = hub.bus.wait_topic(f"harvester/{node}/buzzer/cmd", after=before)
-        command = msgspec.json.decode(said.payload)
-        result = Result(command["id"], ok=not error, error=error, finished_ms=NOW_MS)
-        hub.bus.publish(Topic(node, Kind.RESULT, "buzzer"), encode(result))
-
-    thread = threading.Thread(target=answer)
-    thread.start()
-    yield
-    thread.join(WAIT_S)
 
 
 def test_readings_tell_sensor_time_and_data(hub: HubProcess) -> None:
@@ -208,6 +175,38 @@ def test_a_node_that_does_not_answer_is_named(hub: HubProcess) -> None:
 def test_a_bad_command_is_refused(hub: HubProcess, body: bytes, code: int) -> None:
     answer = hub.http.post("/api/buzzer", content=body)
     assert (answer.status_code, answer.json()["ok"]) == (code, False)
+
+
+def test_a_plugin_is_commanded_and_the_nodes_answer_returned(hub: HubProcess) -> None:
+    wanted = {"node": "p1", "plugin": "dht22", "action": "reload"}
+    with plugin_node(hub, Topic("p1", Kind.PLUGIN, "dht22")) as commands:
+        answer = hub.http.post("/api/plugins", json=wanted)
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"ok": True, **wanted, "finished_ms": NOW_MS},
+    )
+    assert commands == [("dht22", "reload")]
+    with plugin_node(hub, Topic("p1", Kind.PLUGIN, "dht22"), error="no plugin none here"):
+        answer = hub.http.post("/api/plugins", json={**wanted, "plugin": "none"})
+    assert (answer.status_code, answer.json()["error"]) == (502, "no plugin none here")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", 400),
+        (b'{"node": "p1", "plugin": "dht22"}', 400),
+        (b'{"node": "p1", "plugin": "dht22", "action": "remove"}', 400),
+        (b'{"node": "p1", "plugin": "dht22", "action": "reload", "now": 1}', 400),
+        (b'{"node": "nobody", "plugin": "dht22", "action": "reload"}', 404),
+        (b"[" * 4000, 400),
+        (b" " * 5000, 413),
+    ],
+)
+def test_a_bad_plugin_command_is_refused(hub: HubProcess, body: bytes, code: int) -> None:
+    answer = hub.http.post("/api/plugins", content=body)
+    assert (answer.status_code, answer.json()["ok"]) == (code, False)
+    assert hub.http.get("/api/plugins").status_code == 405
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from dashboard.cards import cards
 from dashboard.logs import log_viewer
 from dashboard.markup import Html, element
 from dashboard.model import Model
-from dashboard.outputs import outputs, plugins
+from dashboard.outputs import outputs
+from dashboard.plugin_table import plugin_table
 
 
 def render(text: str) -> str:
@@ -22,7 +23,7 @@ def _head() -> Html:
         element("title", "HARVESTER"),
         element("link", rel="icon", type="image/svg+xml", href="/static/favicon.svg"),
         element("link", rel="stylesheet", href="/static/app.css"),
-        element("script", src="/static/app.js", defer=True),
+        element("script", src="/static/app.js", type="module"),
     )
 
 
@@ -44,7 +45,8 @@ def _body(model: Model) -> Html:
         ),
         element(
             "main",
-            element("div", cards(model), outputs(model), plugins(model), class_="board"),
+            element("div", cards(model), outputs(model), class_="board"),
+            plugin_table(model),
             log_viewer(model),
             data_now=model.now_ms,
         ),

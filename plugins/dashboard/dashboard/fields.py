@@ -4,6 +4,7 @@ A field that is not in the table is shown under its plain name.
 """
 
 import json
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 Scalar = float | int | str | bool
@@ -27,7 +28,8 @@ class Field(NamedTuple):
     `decimals` is None where a number is written as short as it can be. `words` name the values 0,
     1, 2 ..., or false and true. `full` is the value, or the field of the same reading, that fills
     the bar. `unless_zero` names a field of the same reading: while that is 0, `meanwhile` stands in
-    place of this value, which means nothing then.
+    place of this value, which means nothing then. `is_moment` is a time in Unix milliseconds, 0
+    where there was none. `first` is how much of a long text is shown; the whole is its title.
     """
 
     label: str
@@ -39,6 +41,8 @@ class Field(NamedTuple):
     full: float | str | None = None
     unless_zero: str | None = None
     meanwhile: str = ""
+    is_moment: bool = False
+    first: int | None = None
 
 
 # The limits at which pi4-monitor colours its LED.
@@ -87,6 +91,15 @@ HEARTBEAT_FIELDS = {
     "dropped": Field("Dropped", decimals=0),
 }
 
+# What a plugin's state says of it, in the order of the columns.
+PLUGIN_FIELDS = {
+    "state": Field("state"),
+    "sha256": Field("version", first=8),
+    "loaded_ms": Field("loaded", is_moment=True),
+    "restarts": Field("restarts", decimals=0),
+    "error": Field("last error"),
+}
+
 
 def of(name: str) -> Field:
     return FIELDS.get(name) or Field(name)
@@ -105,23 +118,27 @@ def is_pending(field: Field, data: dict[str, Scalar]) -> bool:
 
 def write(field: Field, value: Scalar | None) -> str:
     """Return a value as text; app.js does the same from the hints."""
-    if value is None or isinstance(value, str):
-        return ABSENT if value is None else value
+    if value is None:
+        return ABSENT
+    if isinstance(value, str):
+        return value if field.first is None else value[: field.first] or ABSENT
     if field.words and value in range(len(field.words)):
         return field.words[int(value)]
     if isinstance(value, bool):
         return "yes" if value else "no"
+    return _number(field, value)
+
+
+def _number(field: Field, value: float) -> str:
     if abs(value) >= _HUGE:
         return "> 1e15" if value > 0 else "< -1e15"
     if field.is_duration:
         return duration(value)
-    return _number(value, field.decimals)
-
-
-def _number(value: float, decimals: int | None) -> str:
-    if decimals is None:
+    if field.is_moment:
+        return moment(value)
+    if field.decimals is None:
         return f"{value:.3f}".rstrip("0").rstrip(".")
-    return f"{value:.{decimals}f}"
+    return f"{value:.{field.decimals}f}"
 
 
 def band(field: Field, value: Scalar | None) -> Band:
@@ -144,6 +161,15 @@ def duration(seconds: float) -> str:
     return f"{m} min {s} s" if m else f"{s} s"
 
 
+def moment(timestamp_ms: float) -> str:
+    """Return a time in UTC; app.js writes the reader's own."""
+    try:
+        at = datetime.fromtimestamp(timestamp_ms / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return ABSENT
+    return at.strftime("%Y-%m-%d %H:%M:%S") if timestamp_ms else ABSENT
+
+
 def hints(field: Field) -> dict[str, str | int | bool | None]:
     """Return the data-attributes from which app.js writes the field as `write` does."""
     return {
@@ -154,4 +180,6 @@ def hints(field: Field) -> dict[str, str | int | bool | None]:
         "data_full": str(field.full) if field.full is not None else None,
         "data_unless_zero": field.unless_zero,
         "data_meanwhile": field.meanwhile or None,
+        "data_moment": field.is_moment,
+        "data_first": field.first,
     }

@@ -1,4 +1,4 @@
-"""What the nodes do: LED strips, displays, buzzers, fans, and the plugins that drive them."""
+"""What the nodes do: LED strips, displays, buzzers and fans."""
 
 from dashboard.markup import Html, element
 from dashboard.model import Entry, Model
@@ -128,42 +128,3 @@ def _answer(model: Model, node: str) -> str:
         return ""
     newest = max(results, key=lambda entry: entry.value["finished_ms"])
     return f"{newest.name}: {'done' if newest.value['ok'] else newest.value['error']}"
-
-
-def plugins(model: Model) -> Html | str:
-    """Return a table of every node's plugins, or nothing."""
-    entries = sorted(model.of_kind("plugin"), key=lambda entry: (entry.node, entry.name))
-    rows = [_plugin(entry) for entry in entries]
-    if not rows:
-        return ""
-    heads = (element("th", text, scope="col") for text in ("node", "plugin", "state", "restarts"))
-    return element(
-        "section",
-        element("h2", "Plugins", id="plugins"),
-        element("table", element("thead", element("tr", *heads)), *rows),
-        class_="panel plugins",
-        aria_labelledby="plugins",
-    )
-
-
-def _plugin(entry: Entry) -> Html:
-    value = entry.value
-    return element(
-        "tbody",
-        element(
-            "tr",
-            element("td", entry.node, class_="of-node-name"),
-            element("td", entry.name),
-            _cell("state", value["state"]),
-            _cell("restarts", str(value["restarts"])),
-        ),
-        # What is wrong stands below, over the whole width, and takes no room while nothing is.
-        element("tr", _cell("error", value["error"], colspan=4)),
-        data_topic=entry.topic,
-        data_plugin=value["state"],
-    )
-
-
-def _cell(name: str, text: str, **attributes: int) -> Html:
-    value = element("span", text, class_="value")
-    return element("td", value, data_field=name, class_=name, **attributes)

@@ -1,0 +1,38 @@
+// Values as text, from the hints that the dashboard plugin left at their elements.
+
+const HUGE = 1e15; // beyond this a number is a fault, not a measurement
+const ABSENT = "\u2013";
+
+export function clock(ms) {
+  const at = new Date(ms);
+  return Number.isNaN(at.getTime()) ? "--:--:--" : at.toLocaleTimeString("en-GB");
+}
+
+export function duration(seconds) {
+  const minutes = Math.floor(seconds / 60);
+  const hours = Math.floor(minutes / 60);
+  const days = Math.floor(hours / 24);
+  if (days) return `${days} d ${hours % 24} h`;
+  if (hours) return `${hours} h ${minutes % 60} min`;
+  return minutes ? `${minutes} min ${Math.floor(seconds) % 60} s` : `${Math.floor(seconds)} s`;
+}
+
+// The time of day, with the date where it was not today.
+function moment(ms) {
+  const at = new Date(ms);
+  if (!ms || Number.isNaN(at.getTime())) return ABSENT;
+  const isToday = at.toDateString() === new Date().toDateString();
+  return isToday ? clock(ms) : `${at.toLocaleDateString("en-CA")} ${clock(ms)}`;
+}
+
+export function write(value, hints) {
+  if (value === undefined || value === null) return ABSENT;
+  if (typeof value === "string") return hints.first ? value.slice(0, Number(hints.first)) || ABSENT : value;
+  if (hints.words) return JSON.parse(hints.words)[Number(value)] ?? String(value);
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (Math.abs(value) >= HUGE) return value > 0 ? "> 1e15" : "< -1e15";
+  if (hints.duration !== undefined) return duration(value);
+  if (hints.moment !== undefined) return moment(value);
+  if (hints.decimals === undefined) return String(Number(value.toFixed(3)));
+  return value.toFixed(Number(hints.decimals));
+}

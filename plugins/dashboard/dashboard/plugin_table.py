@@ -1,0 +1,85 @@
+"""Every node's plugins: how each does, and the buttons that command it."""
+
+from dashboard import fields
+from dashboard.fields import PLUGIN_FIELDS
+from dashboard.markup import Html, element, join
+from dashboard.model import Entry, Model
+
+# What a person can ask of a plugin: the command's word and the button's label.
+ACTIONS = (("reload", "Reload"), ("enable", "Enable"), ("disable", "Disable"))
+
+
+def plugin_table(model: Model) -> Html | str:
+    """Return a table with a row for every plugin of every node, or nothing.
+
+    Its roles are spelled out: a small screen lays the rows out as blocks, and a browser may take an
+    element that is no table in its style for none in its meaning.
+    """
+    entries = sorted(model.of_kind("plugin"), key=lambda entry: (entry.node, entry.name))
+    if not entries:
+        return ""
+    heads = ["node", "plugin", *(field.label for field in PLUGIN_FIELDS.values()), "command"]
+    return element(
+        "section",
+        element("h2", "Plugins", id="plugins"),
+        element(
+            "table",
+            element("thead", element("tr", *map(_head, heads), role="row"), role="rowgroup"),
+            element("tbody", *(_row(entry) for entry in entries), role="rowgroup"),
+            role="table",
+            aria_labelledby="plugins",
+        ),
+        # The answer to the last button, read out when it changes.
+        element("output", class_="answer", id="plugin-answer"),
+        class_="panel plugins",
+        aria_labelledby="plugins",
+    )
+
+
+def _head(text: str) -> Html:
+    return element("th", text, scope="col", role="columnheader")
+
+
+def _row(entry: Entry) -> Html:
+    return element(
+        "tr",
+        element("td", entry.node, role="cell", class_="of-node-name", data_label="node"),
+        element("th", entry.name, role="rowheader", scope="row"),
+        join([_cell(name, entry) for name in PLUGIN_FIELDS]),
+        _buttons(entry),
+        role="row",
+        data_topic=entry.topic,
+        data_plugin=entry.value["state"],
+    )
+
+
+def _cell(name: str, entry: Entry) -> Html:
+    field, value = PLUGIN_FIELDS[name], entry.value[name]
+    return element(
+        "td",
+        element("span", fields.write(field, value), class_="value"),
+        role="cell",
+        class_=name,
+        title=value if field.first else None,
+        data_field=name,
+        data_label=field.label,
+        **fields.hints(field),
+    )
+
+
+def _buttons(entry: Entry) -> Html:
+    made = (_button(entry, action, label) for action, label in ACTIONS)
+    return element("td", element("div", *made, class_="buttons"), role="cell", class_="commands")
+
+
+def _button(entry: Entry, action: str, label: str) -> Html:
+    return element(
+        "button",
+        label,
+        type="button",
+        id=f"{action}-{entry.node}-{entry.name}",
+        aria_label=f"{label} {entry.name} of {entry.node}",
+        data_node=entry.node,
+        data_commands=entry.name,
+        data_action=action,
+    )

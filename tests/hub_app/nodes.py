@@ -1,0 +1,69 @@
+"""Nodes that answer commands, and waiting for what the hub hears."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import msgspec
+import pytest
+
+from broker.messages import Buzzer, PluginState, Result, encode
+from broker.topics import Kind, Topic
+from tests.hub_app.conftest import HubProcess
+from tests.hub_app.samples import NOW_MS
+from tests.support import WAIT_S
+
+
+def until(hub: HubProcess, path: str, wanted: str) -> None:
+    """Wait until an answer holds `wanted`: the hub may hear a message after its sender does."""
+    waiting = threading.Event()
+    for _ in range(int(WAIT_S / 0.02)):
+        if wanted in hub.http.get(path).text:
+            return
+        waiting.wait(0.02)
+    pytest.fail(f"{path} never told {wanted}")
+
+
+@contextmanager
+def buzzer_node(hub: HubProcess, node: str, error: str = "") -> Iterator[None]:
+    """Answer one buzzer command as a node does."""
+    hub.say(Topic(node, Kind.BUZZER), Buzzer(sounding=False, pattern=""))
+    with _answering(hub, node, "buzzer", error):
+        yield
+
+
+@contextmanager
+def plugin_node(hub: HubProcess, plugin: Topic, error: str = "") -> Iterator[list[tuple[str, str]]]:
+    """Answer one command for a plugin; what was commanded is in the list that this gives."""
+    hub.say(plugin, PluginState("running", "", NOW_MS, 0))
+    commands: list[tuple[str, str]] = []
+
+    def note(command: dict[str, str]) -> None:
+        commands.append((command["plugin"], command["action"]))
+
+    with _answering(hub, plugin.node, "plugins", error, note):
+        yield commands
+
+
+@contextmanager
+def _answering(
+    hub: HubProcess,
+    node: str,
+    actuator: str,
+    error: str,
+    note: Callable[[dict[str, str]], None] = lambda _command: None,
+) -> Iterator[None]:
+    until(hub, "/api/nodes", f'"{node}"')
+    before = len(hub.bus.said)
+
+    def answer() -> None:
+        said = hub.bus.wait_topic(f"harvester/{node}/{actuator}/cmd", after=before)
+        command = msgspec.json.decode(said.payload)
+        note(command)
+        result = Result(command["id"], ok=not error, error=error, finished_ms=NOW_MS)
+        hub.bus.publish(Topic(node, Kind.RESULT, actuator), encode(result))
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    yield
+    thread.join(WAIT_S)
