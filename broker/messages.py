@@ -19,6 +19,9 @@ Value = float | int | str | bool
 LogLevel = Literal["debug", "info", "warning", "error"]
 PluginPhase = Literal["loading", "running", "failed", "disabled"]
 FanMode = Literal["auto", "on", "off"]
+# Whether the node's clock was right when a reading was taken: `set`; not yet, so that its time may
+# be corrected later: `unset`; not, and its time was worked out when it was: `redated`.
+ClockState = Literal["set", "unset", "redated"]
 
 # Bounds that leave room for other displays; whole bytes, since a row is packed into them.
 Width = Annotated[int, msgspec.Meta(ge=8, le=256, multiple_of=8)]
@@ -26,6 +29,8 @@ Height = Annotated[int, msgspec.Meta(ge=1, le=256)]
 
 # A message is larger than this only by mistake or malice.
 MAX_LOG_CHARS = 4096
+MAX_BACKLOG = 500
+MAX_RANGES = 1000
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -53,7 +58,12 @@ class Heartbeat(msgspec.Struct, frozen=True):
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """One sample. (`node`, `stream`, `seq`) names it for ever. A value not measured is absent."""
+    """One sample. (`node`, `stream`, `seq`) names it for ever. A value not measured is absent.
+
+    `monotonic_ms` counts since the boot of the machine that `boot_id` names, so a reading can be
+    dated again; `boot_id` is empty where the time is not of the machine's clock. `plugin` is what
+    returned the reading, empty where a node has no plugin for it.
+    """
 
     node: Name
     sensor_id: Name
@@ -61,6 +71,28 @@ class Reading(msgspec.Struct, frozen=True):
     stream: str
     seq: Count
     data: dict[str, Value]
+    plugin: str = ""
+    boot_id: str = ""
+    monotonic_ms: Milliseconds = 0
+    clock: ClockState = "set"
+
+
+class Backlog(msgspec.Struct, frozen=True):
+    """Readings that were not acknowledged in time, oldest first. The payload is the bare list."""
+
+    readings: Annotated[list[Reading], msgspec.Meta(max_length=MAX_BACKLOG)]
+
+
+_READINGS = msgspec.json.Decoder(Annotated[list[Reading], msgspec.Meta(max_length=MAX_BACKLOG)])
+
+Range = tuple[Count, Count]
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """Which readings of a stream the hub keeps from now on: inclusive [first, last] of `seq`."""
+
+    stream: str
+    ranges: Annotated[list[Range], msgspec.Meta(max_length=MAX_RANGES)]
 
 
 class Log(msgspec.Struct, frozen=True):
@@ -124,12 +156,27 @@ class Result(msgspec.Struct, frozen=True):
     finished_ms: Milliseconds
 
 
-Message = Status | Heartbeat | Reading | Log | PluginState | Leds | Buzzer | Fan | Oled | Result
+Message = (
+    Status
+    | Heartbeat
+    | Reading
+    | Backlog
+    | Stored
+    | Log
+    | PluginState
+    | Leds
+    | Buzzer
+    | Fan
+    | Oled
+    | Result
+)
 
 MESSAGE_TYPES: dict[Kind, type[Message]] = {
     Kind.STATUS: Status,
     Kind.HEARTBEAT: Heartbeat,
     Kind.READING: Reading,
+    Kind.BACKLOG: Backlog,
+    Kind.STORED: Stored,
     Kind.LOG: Log,
     Kind.PLUGIN: PluginState,
     Kind.LEDS: Leds,
@@ -145,7 +192,7 @@ _ENCODER = msgspec.json.Encoder()
 
 
 def encode(message: Message) -> bytes:
-    return _ENCODER.encode(message)
+    return _ENCODER.encode(message.readings if isinstance(message, Backlog) else message)
 
 
 def decode(topic: Topic, payload: bytes) -> Message:
@@ -157,11 +204,17 @@ def decode(topic: Topic, payload: bytes) -> Message:
     if decoder is None:
         raise BadPayloadError(f"{topic}: a {topic.kind} is decoded by the actuator it is meant for")
     try:
-        message: Message = decoder.decode(payload)
+        message: Message = (
+            Backlog(_READINGS.decode(payload))
+            if topic.kind is Kind.BACKLOG
+            else decoder.decode(payload)
+        )
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         raise BadPayloadError(f"{topic}: {e}; found {payload[:80]!r}") from e
     if isinstance(message, Reading):
         _check_reading(topic, message)
+    if isinstance(message, Backlog) and any(r.node != topic.node for r in message.readings):
+        raise BadPayloadError(f"{topic}: found a reading of another node")
     if isinstance(message, Oled):
         _check_frame(topic, message)
     return message

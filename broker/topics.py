@@ -24,6 +24,8 @@ class Kind(enum.StrEnum):
     STATUS = "status"
     HEARTBEAT = "heartbeat"
     READING = "reading"
+    BACKLOG = "backlog"
+    STORED = "stored"
     LOG = "log"
     PLUGIN = "plugin"
     LEDS = "leds"
@@ -47,6 +49,8 @@ CHANNELS = {
     Kind.STATUS: Channel(("status",), "node, or the broker as its last will", True, 1),
     Kind.HEARTBEAT: Channel(("heartbeat",), "node", False, 0),
     Kind.READING: Channel(("readings", "*"), "node", True, 1),
+    Kind.BACKLOG: Channel(("backlog",), "node", False, 1),
+    Kind.STORED: Channel(("stored",), "hub", False, 1),
     Kind.LOG: Channel(("logs",), "node", False, 0),
     Kind.PLUGIN: Channel(("plugins", "*"), "node", True, 1),
     Kind.LEDS: Channel(("leds",), "node", True, 0),

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from broker.errors import BadPayloadError
 from broker.messages import (
+    MAX_BACKLOG,
     MAX_LOG_CHARS,
     MESSAGE_TYPES,
+    Backlog,
     Buzzer,
     Fan,
     Heartbeat,
@@ -21,6 +23,7 @@ from broker.messages import (
     Reading,
     Result,
     Status,
+    Stored,
     decode,
     encode,
 )
@@ -33,6 +36,13 @@ VALUES = NUMBERS | st.integers(-(2**53), 2**53) | st.text(max_size=50) | st.bool
 TEXT = st.text(max_size=50)
 COLORS = st.from_regex(r"#[0-9a-f]{6}", fullmatch=True)
 
+
+def readings(nodes: st.SearchStrategy[str]) -> st.SearchStrategy[Reading]:
+    data = st.dictionaries(TEXT, VALUES, max_size=5)
+    clocks = st.sampled_from(["set", "unset", "redated"])
+    return st.builds(Reading, nodes, NAMES, COUNTS, TEXT, COUNTS, data, TEXT, TEXT, COUNTS, clocks)
+
+
 MESSAGES: dict[type[Message], st.SearchStrategy[Message]] = {
     Status: st.builds(
         Status,
@@ -41,9 +51,9 @@ MESSAGES: dict[type[Message], st.SearchStrategy[Message]] = {
         *(TEXT, TEXT, COUNTS, st.floats(0.001, 1e6)),
     ),
     Heartbeat: st.builds(Heartbeat, COUNTS, NUMBERS, NUMBERS, NUMBERS, COUNTS, COUNTS, COUNTS),
-    Reading: st.builds(
-        Reading, NAMES, NAMES, COUNTS, TEXT, COUNTS, st.dictionaries(TEXT, VALUES, max_size=5)
-    ),
+    Reading: readings(NAMES),
+    Backlog: st.builds(Backlog, st.lists(readings(st.just("pi4")), max_size=3)),
+    Stored: st.builds(Stored, TEXT, st.lists(st.tuples(COUNTS, COUNTS), max_size=3)),
     Log: st.builds(Log, COUNTS, st.sampled_from(["debug", "info", "warning", "error"]), TEXT, TEXT),
     PluginState: st.builds(
         PluginState,
@@ -80,7 +90,10 @@ def test_a_message_is_what_its_payload_decodes_to(message: Message) -> None:
     assert decode(topic_of(message), encode(message)) == message
 
 
-@given(st.one_of(*MESSAGES.values()))
+OBJECTS = [made for message_type, made in MESSAGES.items() if message_type is not Backlog]
+
+
+@given(st.one_of(*OBJECTS))
 def test_fields_that_a_newer_node_adds_are_ignored(message: Message) -> None:
     fields = json.loads(encode(message)) | {"added_later": [1, {"a": None}]}
     assert decode(topic_of(message), json.dumps(fields).encode()) == message
@@ -201,3 +214,12 @@ def test_the_error_names_topic_and_finding_on_one_short_line() -> None:
     assert "harvester/pi4/status" in text
     assert len(text) < 500
     assert "\n" not in text
+
+
+def test_a_backlog_that_is_too_long_or_of_another_node_is_refused() -> None:
+    topic = Topic("pi4", Kind.BACKLOG)
+    own, other = (Reading(node, "room", 1, "s", 1, {}) for node in ("pi4", "revpi"))
+    assert decode(topic, encode(Backlog([own] * MAX_BACKLOG))) == Backlog([own] * MAX_BACKLOG)
+    for bad in ([own] * (MAX_BACKLOG + 1), [own, other]):
+        with pytest.raises(BadPayloadError):
+            decode(topic, encode(Backlog(bad)))
