@@ -1,0 +1,107 @@
+"""Who may do what on the bus: one table of roles, and the questions that a broker asks of it.
+
+What no line allows is refused. Nothing here knows a broker, a password or a clock.
+"""
+
+import re
+
+import msgspec
+
+from broker.gate import Identity, Role
+from broker.topics import NAME_PATTERN, ROOT
+
+# Stands in a pattern for the name of who asks.
+OWN = "<node>"
+_LEVEL = re.compile(NAME_PATTERN)
+
+
+class Rights(msgspec.Struct, frozen=True, kw_only=True):
+    """Topic patterns, as MQTT writes filters. `never` takes away from `publish`."""
+
+    publish: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    read: tuple[str, ...] = ()
+
+
+_EVERYTHING = ("harvester/#", "$SYS/#")
+
+ROLES = {
+    Role.NODE: Rights(
+        publish=("harvester/<node>/+", "harvester/<node>/+/+"),
+        never=("harvester/<node>/cmd", "harvester/<node>/+/cmd", "harvester/<node>/stored"),
+        read=(
+            "harvester/<node>/+/cmd",
+            "harvester/<node>/stored",
+            # What a display shows.
+            "harvester/+/readings/+",
+            "harvester/+/status",
+        ),
+    ),
+    Role.HUB: Rights(publish=("harvester/+/+", "harvester/+/+/+"), read=_EVERYTHING),
+    Role.OPERATOR: Rights(publish=("harvester/+/+/cmd",), read=_EVERYTHING),
+    Role.VIEWER: Rights(read=_EVERYTHING),
+}
+
+
+def may_publish(identity: Identity, topic: str) -> bool:
+    """Whether `identity` may publish to `topic`, a last will included.
+
+    Whatever the role, each level below the root has to be a name as `broker.topics` defines it.
+    """
+    rights = ROLES[identity.role]
+    return (
+        _is_ours(topic)
+        and _any_covers(rights.publish, identity.name, topic)
+        and not _any_covers(rights.never, identity.name, topic)
+    )
+
+
+def may_subscribe(identity: Identity, topic_filter: str) -> bool:
+    """Whether every topic that `topic_filter` can match may be read."""
+    return _is_filter(topic_filter) and _any_covers(
+        ROLES[identity.role].read, identity.name, topic_filter
+    )
+
+
+def may_receive(identity: Identity, topic: str) -> bool:
+    """Whether `identity` may read what was published to `topic`."""
+    return _any_covers(ROLES[identity.role].read, identity.name, topic)
+
+
+def covers(pattern: str, wanted: str) -> bool:
+    """Whether `pattern` matches every topic that the filter or topic `wanted` matches.
+
+    `pattern` begins with no wildcard, so the rule of MQTT 3.1.1 section 4.7.2 on topics that begin
+    with `$` needs no case of its own.
+    """
+    allowed, asked = pattern.split("/"), wanted.split("/")
+    for level, ask in zip(allowed, asked, strict=False):
+        if level == "#":
+            return True
+        if ask == "#" or level not in ("+", ask):
+            return False
+    rest = allowed[len(asked) :]
+    # 4.7.1-2: `a/#` matches `a`, too.
+    return len(asked) <= len(allowed) and rest in ([], ["#"])
+
+
+def of_own(pattern: str, name: str) -> str:
+    """Return `pattern` as it stands for the node `name`."""
+    return pattern.replace(OWN, name)
+
+
+def _any_covers(patterns: tuple[str, ...], name: str, wanted: str) -> bool:
+    return any(covers(of_own(pattern, name), wanted) for pattern in patterns)
+
+
+def _is_ours(topic: str) -> bool:
+    root, *levels = topic.split("/")
+    return root == ROOT and all(_LEVEL.match(level) for level in levels)
+
+
+def _is_filter(text: str) -> bool:
+    """Whether each wildcard is a whole level, and `#` the last one (MQTT-4.7.1-1, 4.7.1-2)."""
+    levels = text.split("/")
+    wild = ("#" in level or "+" in level for level in levels)
+    whole = all(level in ("#", "+") for level, is_wild in zip(levels, wild, strict=True) if is_wild)
+    return whole and "#" not in levels[:-1] and "\0" not in text

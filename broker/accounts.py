@@ -1,0 +1,152 @@
+"""The accounts that the hub knows: one file in its state directory, closed to everyone else.
+
+It holds hashes, no secret that would let anyone in. Each is kept twice: for the embedded broker,
+and as Mosquitto keeps it, for a broker that stands in its place.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from broker import passwords, secret_file, tokens
+from broker.errors import MisconfiguredError
+from broker.gate import Role
+from broker.topics import NAME_PATTERN, is_name
+
+FILE_NAME = "accounts.json"
+# A node's name has no underscore, so nothing else can be called that.
+HUB_USER = "hub_app"
+LOCAL_USER = "local"
+
+PersonRole = Literal[Role.OPERATOR, Role.VIEWER]
+# Argon2 takes any length; what is longer than a broker's packet can't be sent.
+_LONGEST_PASSWORD = 1024
+
+
+class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who shows a token: a node, or the hub itself. The hashes are in no text of it."""
+
+    token_sha256: str
+    mosquitto: str
+    since_ms: int
+
+    def __repr__(self) -> str:
+        return f"Machine(since_ms={self.since_ms})"
+
+
+class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who types a password. The hashes are in no text of it."""
+
+    role: PersonRole
+    argon2: str
+    mosquitto: str
+    since_ms: int
+
+    def __repr__(self) -> str:
+        return f"Person({self.role!r}, since_ms={self.since_ms})"
+
+
+class Accounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everyone who may come in, by name. `hub` has an account with an external broker only."""
+
+    nodes: dict[str, Machine] = {}
+    people: dict[str, Person] = {}
+    hub: Machine | None = None
+
+    def changed_since(self, earlier: "Accounts") -> set[str]:
+        """Return the names whose account is gone or another one."""
+        return {
+            *(name for name, found in earlier.nodes.items() if self.nodes.get(name) != found),
+            *(name for name, found in earlier.people.items() if self.people.get(name) != found),
+        }
+
+
+def load(path: Path) -> Accounts:
+    """Return what the file holds; no accounts where there is none.
+
+    Raises MisconfiguredError where it is open to others, cannot be read or holds something else.
+    """
+    try:
+        return msgspec.json.decode(secret_file.read(path), type=Accounts)
+    except FileNotFoundError:
+        return Accounts()
+    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
+        raise MisconfiguredError(f"{path}: found no accounts: {e}; restore or remove it") from e
+
+
+def enroll(path: Path, node: str) -> str:
+    """Make or replace the account of `node`; return its token, which is kept nowhere."""
+    _check_name(node, "node")
+    token = tokens.make()
+
+    def add(accounts: Accounts) -> Accounts:
+        if node in accounts.people:
+            raise MisconfiguredError(f"{node} is a person's account; expected another node id")
+        nodes = {**accounts.nodes, node: _machine(token)}
+        return msgspec.structs.replace(accounts, nodes=nodes)
+
+    _change(path, add)
+    return token
+
+
+def enroll_hub(path: Path) -> str:
+    """Make or replace the hub's own account with an external broker; return its token."""
+    token = tokens.make()
+    _change(path, lambda accounts: msgspec.structs.replace(accounts, hub=_machine(token)))
+    return token
+
+
+def revoke(path: Path, name: str) -> None:
+    """Remove a node's or a person's account. Raises MisconfiguredError where there is none."""
+
+    def remove(accounts: Accounts) -> Accounts:
+        if name not in accounts.nodes and name not in accounts.people:
+            raise MisconfiguredError(f"{path}: found no account {name!r}")
+        nodes = {key: value for key, value in accounts.nodes.items() if key != name}
+        people = {key: value for key, value in accounts.people.items() if key != name}
+        return msgspec.structs.replace(accounts, nodes=nodes, people=people)
+
+    _change(path, remove)
+
+
+def set_password(path: Path, name: str, role: PersonRole, password: str) -> None:
+    """Make or replace a person's account. Takes some 0.4 s."""
+    _check_name(name, "person")
+    if not password or len(password) > _LONGEST_PASSWORD or tokens.is_token(password.encode()):
+        raise MisconfiguredError(
+            f"the password of {name}: expected 1 to {_LONGEST_PASSWORD} characters, and no token"
+        )
+    iterations = tokens.MOSQUITTO_PASSWORD_ITERATIONS
+    person = Person(
+        role, passwords.hashed(password), tokens.mosquitto_hash(password, iterations), _now_ms()
+    )
+
+    def add(accounts: Accounts) -> Accounts:
+        if name in accounts.nodes:
+            raise MisconfiguredError(f"{name} is a node's account; expected another name")
+        return msgspec.structs.replace(accounts, people={**accounts.people, name: person})
+
+    _change(path, add)
+
+
+def _change(path: Path, change: Callable[[Accounts], Accounts]) -> None:
+    with secret_file.locked(path):
+        secret_file.write(path, msgspec.json.format(msgspec.json.encode(change(load(path)))))
+
+
+def _machine(token: str) -> Machine:
+    return Machine(tokens.hashed(token.encode()), tokens.mosquitto_hash(token), _now_ms())
+
+
+def _check_name(name: str, what: str) -> None:
+    if not is_name(name) or name == LOCAL_USER:
+        raise MisconfiguredError(
+            f"found {name!r}, expected a name for a {what}: {NAME_PATTERN}, not {LOCAL_USER}"
+        )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
