@@ -46,8 +46,11 @@ def load(path: Path | None, overrides: Iterable[str] = ()) -> Config:
 
 
 def dump(config: Config) -> str:
-    """Return the effective configuration as TOML."""
-    return tomli_w.dumps(_without_none(msgspec.to_builtins(config)))
+    """Return the effective configuration as TOML, secrets aside."""
+    tables = _without_none(msgspec.to_builtins(config))
+    # Some people will put the password itself where its file is expected.
+    tables["web"]["password"] = "(set)" if config.web.password else ""
+    return tomli_w.dumps(tables)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -95,9 +98,11 @@ def _resolve_paths(config: Config, directory: Path) -> Config:
 
     return msgspec.structs.replace(
         config,
+        broker=_with_credentials(resolved("broker", "credentials_file", "tls_dir"), config, directory),
         plugins=resolved("plugins", "directory"),
         hardware=resolved("hardware", "scenario", "record_file"),
-        storage=resolved("storage", "state_dir", "cache_dir"),
+        web=resolved("web", "password"),
+        storage=resolved("storage", "state_dir", "cache_dir", "runtime_dir"),
     )
 
 

@@ -5,23 +5,25 @@ a working spoke in search of its hub.
 """
 
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 
-from broker.broker_settings import DEFAULT_HUB_URL, DEFAULT_MQTT_PORT, Broker
+from broker import broker_url
+from broker.broker_settings import DEFAULT_HUB_URL, LOOPBACK, Broker
 from broker.errors import MisconfiguredError
+from broker.history_settings import History
+from broker.outbox_settings import Outbox
 from broker.setting_types import (
     I2cAddress,
     LedIndex,
     Name,
     Pin,
-    Port,
     Seconds,
     SpiDevice,
     Table,
 )
 from broker.topics import RESERVED_NAMES
+from broker.web_settings import Web
 
 
 class Cluster(Table, frozen=True):
@@ -127,22 +129,6 @@ class Hardware(Table, frozen=True):
     record_file: str = ""
 
 
-class Card(Table, frozen=True):
-    """One card of the page: a node's own health where `node` is set, and the sensors named."""
-
-    title: str
-    node: Name | None = None
-    sensors: list[str] = []
-
-
-class Web(Table, frozen=True):
-    """Where HTTP is served: the page on the hub, `/health` on a Pi Zero."""
-
-    listen: str = "0.0.0.0"  # noqa: S104 - the page is for the LAN
-    port: Port = 3000
-    cards: list[Card] = []
-
-
 class Pings(Table, frozen=True):
     """Hosts whose answer time a Pi Zero measures; the keys name them on the page."""
 
@@ -156,6 +142,8 @@ class Storage(Table, frozen=True):
 
     state_dir: str = ""
     cache_dir: str = ""
+    # In RAM, where there is a choice: what changes every cycle is kept here.
+    runtime_dir: str = ""
 
 
 class Config(Table, frozen=True):
@@ -174,12 +162,10 @@ class Config(Table, frozen=True):
     web: Web = Web()
     pings: Pings = Pings()
     storage: Storage = Storage()
+    outbox: Outbox = Outbox()
+    history: History = History()
 
     def __post_init__(self) -> None:
-        if self.cluster.role == "spoke" and not self.broker.url:
-            found = msgspec.structs.replace(self.broker, url=DEFAULT_HUB_URL)
-            # Once, before anyone else holds this object.
-            msgspec.structs.force_setattr(self, "broker", found)
         checks = (_check_broker, _check_pins, _check_led_owners, _check_sole_users, _check_grants)
         for check in checks:
             check(self)
@@ -189,29 +175,20 @@ class Config(Table, frozen=True):
         return self.cluster.role == "hub" and not self.broker.url
 
     @property
-    def broker_address(self) -> tuple[str, int]:
-        """Host and port of the broker that this node's clients connect to."""
+    def broker_url(self) -> str:
+        """Where this node's clients find the broker, unless its credentials name another place."""
         if self.embeds_broker:
-            return "127.0.0.1", self.broker.port
-        parts = urlsplit(self.broker.url)
-        return parts.hostname or "", parts.port or DEFAULT_MQTT_PORT
+            return broker_url.make(LOOPBACK, self.broker.port, tls=False)
+        return self.broker.url or DEFAULT_HUB_URL
+
+    @property
+    def broker_address(self) -> tuple[str, int]:
+        """Host and port of `broker_url`."""
+        return broker_url.parse(self.broker_url, "broker.url").address
 
 
 def _check_broker(config: Config) -> None:
-    if config.embeds_broker:
-        return
-    if not _is_mqtt_url(config.broker.url):
-        raise MisconfiguredError(
-            f"broker.url: found {config.broker.url!r}, expected mqtt://HOST or mqtt://HOST:PORT"
-        )
-
-
-def _is_mqtt_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme == "mqtt" and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
+    broker_url.parse(config.broker_url, "broker.url")
 
 
 def _check_pins(config: Config) -> None:

@@ -7,9 +7,9 @@ import msgspec
 
 from broker.client import BusClient
 from broker.messages import Message
-from broker.settings import Card
 from broker.topics import Topic
 from broker.version import VERSION
+from broker.web_settings import Card
 from hub_app.commanding import Commander
 from hub_app.dashboard import Dashboard
 from hub_app.fanout import Fanout

@@ -16,8 +16,9 @@ from broker.client import BusClient
 from broker.errors import MisconfiguredError
 from broker.gate import Attempt, Identity, Role
 from broker.server import EmbeddedBroker
-from broker.settings import Config, Web
+from broker.settings import Config
 from broker.topics import EVERYTHING
+from broker.web_settings import Web
 from hub_app.app import create_app
 from hub_app.dashboard import Dashboard, OpenRenderer, PageUnavailableError
 from hub_app.hub import Hub

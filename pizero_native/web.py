@@ -22,7 +22,7 @@ import msgspec
 
 from broker.config_mistake import shown
 from broker.errors import BadDataError
-from broker.settings import Web as WebSettings
+from broker.web_settings import Web as WebSettings
 from node_agent.fault import Fault
 from pizero_native.recent_log import MAX_LINES, RecentLog
 

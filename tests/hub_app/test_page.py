@@ -7,8 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from broker.messages import Buzzer, Fan, Leds, Log, Message, Oled, PluginState, Result, Value
-from broker.settings import Card
 from broker.topics import Kind, Topic
+from broker.web_settings import Card
 from hub_app.hub import PageInput
 from hub_app.state import State
 from tests.hub_app.pages import fields, markup, render

@@ -1,0 +1,49 @@
+"""The [web] table: where HTTP is served, what the page shows, and who has to log in."""
+
+from typing import Annotated
+
+import msgspec
+
+from broker.setting_types import Name, Port, Table
+
+# Labels of letters, digits and hyphens, as RFC 1123 section 2.1 has host names.
+HostName = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\Z",
+        max_length=253,
+        description="a host name in lower case, without port",
+    ),
+]
+
+
+class Card(Table, frozen=True):
+    """One card of the page: a node's own health where `node` is set, and the sensors named."""
+
+    title: str
+    node: Name | None = None
+    sensors: list[str] = []
+
+
+class Web(Table, frozen=True):
+    """Where HTTP is served: the page on the hub, `/health` on a Pi Zero.
+
+    Without `password` and `login` the page is open to whoever reaches it.
+    """
+
+    listen: str = "0.0.0.0"  # noqa: S104 - the page is for the LAN
+    port: Port = 3000
+    cards: list[Card] = []
+    # By which names the page may be asked for, besides addresses and this machine's own names.
+    names: list[HostName] = []
+    # A file, mode 0600, that holds the password of the user "operator".
+    password: str = ""
+    # Let in the people that `harvester passwd` knows.
+    login: bool = False
+
+    def __repr__(self) -> str:
+        return f"Web({self.listen!r}, {self.port!r})"
+
+    @property
+    def needs_login(self) -> bool:
+        return self.login or bool(self.password)
