@@ -16,7 +16,6 @@ from broker.errors import MisconfiguredError
 from broker.gate import Role
 from broker.topics import NAME_PATTERN, is_name
 
-FILE_NAME = "accounts.json"
 # A node's name has no underscore, so nothing else can be called that.
 HUB_USER = "hub_app"
 LOCAL_USER = "local"

@@ -1,6 +1,6 @@
 """The [broker] table: where the broker is, who may come in, and what each may cost the others."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -9,6 +9,8 @@ from broker.setting_types import Port, Seconds, Table
 DEFAULT_MQTT_PORT = 1883
 # The registered port of MQTT over TLS (IANA, secure-mqtt).
 DEFAULT_MQTTS_PORT = 8883
+LOOPBACK = "127.0.0.1"
+CREDENTIALS_NAME = "credentials.toml"
 # Where the shipped files have the hub.
 DEFAULT_HUB_URL = f"mqtt://192.168.7.10:{DEFAULT_MQTT_PORT}"
 
@@ -18,8 +20,8 @@ Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 class Broker(Table, frozen=True):
     """`url` empty: the hub embeds a broker, and its own clients use that.
 
-    On a spoke it is filled in with the address that the shipped files give the hub. The keys from
-    `packet_kb` on bound the embedded broker.
+    On a spoke it then is where the credentials say, and without any, where the shipped files have
+    the hub. The keys from `packet_kb` on bound the embedded broker.
     """
 
     url: str = ""
@@ -27,12 +29,27 @@ class Broker(Table, frozen=True):
     port: Port = DEFAULT_MQTT_PORT
     keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=600)] = 15
 
+    # A node's login, as `harvester enroll` wrote it. Empty: credentials.toml beside this file, and on
+    # the hub the one that hub-app keeps in its state directory for the hub's own node.
+    credentials_file: str = ""
+
+    # The hub's certificate, its key and the CA, as `harvester tls init` makes them. Empty: tls/ in
+    # the hub's state directory. Where they are, `listen` is served on `tls_port` with TLS, and
+    # `port` on this machine alone.
+    tls_dir: str = ""
+    tls_port: Port = DEFAULT_MQTTS_PORT
+    # With "optional" or "required", a certificate that a client shows must be the CA's, and name
+    # the user that logs in.
+    client_certificates: Literal["none", "optional", "required"] = "none"
+
     # A client on the hub itself needs no password: it may read everything and command.
     allow_local: bool = True
 
     packet_kb: Annotated[int, msgspec.Meta(ge=4, le=65_536)] = 256
     in_flight: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 20
     queued_messages: Count = 1_000
+    # What waits for all clients that are away, together.
+    queued_mb: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 64
     connections: Count = 2_048
     connections_per_address: Count = 1_280
     connect_timeout_s: Annotated[float, msgspec.Meta(ge=0.1, le=60)] = 5.0

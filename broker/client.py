@@ -11,6 +11,8 @@ paho holds its message lock while it reports an acknowledgement, and takes that 
 import contextlib
 import logging
 import socket
+import ssl
+import sys
 import threading
 import time
 from collections import deque
@@ -62,6 +64,7 @@ class Callbacks(msgspec.Struct, frozen=True, kw_only=True):
     on_connect: Callable[[], None] = _ignore
     on_disconnect: Callable[[str], None] = _ignore
     on_acknowledged: Callable[[int], None] = _ignore
+    on_refused: Callable[[str], None] = _ignore
 
 
 class BusClient:
@@ -73,12 +76,14 @@ class BusClient:
         *,
         client_id: str,
         login: Login | None = None,
+        relogin: Callable[[], Login | None] | None = None,
         keepalive_s: int = 15,
         filters: Sequence[str] = (),
         on_message: Payload = _ignore,
         on_connect: Callable[[], None] = _ignore,
         on_disconnect: Callable[[str], None] = _ignore,
         on_acknowledged: Callable[[int], None] = _ignore,
+        on_refused: Callable[[str], None] = _ignore,
         will: tuple[Topic, Message] | None = None,
     ) -> None:
         self._address = address
@@ -89,13 +94,17 @@ class BusClient:
             on_connect=on_connect,
             on_disconnect=on_disconnect,
             on_acknowledged=on_acknowledged,
+            on_refused=on_refused,
         )
         self._unacknowledged: deque[paho.MQTTMessageInfo] = deque(maxlen=_MAX_QUEUED)
         self._connected = threading.Event()
         self._started = False
+        self._relogin = relogin
         self._paho = self._make_paho(client_id)
         if login is not None:
             self._show(login)
+            if login.tls:
+                self._paho.tls_set_context(tls_context(login))
         if will is not None:
             topic, message = will
             self._paho.will_set(
@@ -108,6 +117,7 @@ class BusClient:
         made.max_queued_messages_set(_MAX_QUEUED)
         made.reconnect_delay_set(_RECONNECT_MIN_S, _RECONNECT_MAX_S)
         made.on_socket_open = _send_at_once
+        made.on_pre_connect = self._on_pre_connect
         made.on_connect = self._on_connect
         made.on_subscribe = self._on_subscribe
         made.on_disconnect = self._on_disconnect
@@ -117,9 +127,8 @@ class BusClient:
         return made
 
     def _show(self, login: Login) -> None:
-        self._paho.username_pw_set(login.username, login.token)
-        if login.ca_file is not None:
-            self._paho.tls_set_context(tls_context(login))
+        if login.username:
+            self._paho.username_pw_set(login.username, login.token)
 
     @property
     def connected(self) -> bool:
@@ -182,6 +191,7 @@ class BusClient:
         host, port = self._address
         if reason.is_failure:
             logger.error("the broker at %s:%d refused the connection: %s", host, port, reason)
+            self._call(self._callbacks.on_refused, str(reason))
             return
         if self._filters:
             # Connected is who hears, too: the rest waits for the broker's answer.
@@ -211,7 +221,24 @@ class BusClient:
             logger.warning("lost the broker at %s:%d: %s", *self._address, reason)
         self._call(self._callbacks.on_disconnect, str(reason))
 
+    def _on_pre_connect(self, _client: paho.Client, _userdata: Any) -> None:
+        """Ask for the login again: a node that was enrolled meanwhile gets in by itself."""
+        if self._relogin is None:
+            return
+        try:
+            login = self._relogin()
+        except Exception:
+            logger.exception("a bus callback failed")
+            return
+        if login is not None:
+            self._show(login)
+
     def _on_connect_fail(self, _client: paho.Client, _userdata: Any) -> None:
+        # paho calls this while it handles the error, which it hands to nobody.
+        error = sys.exc_info()[1]
+        if isinstance(error, ssl.SSLError):
+            logger.error("no trust in the broker at %s:%d: %s", *self._address, error)
+            return
         logger.info("no broker at %s:%d yet", *self._address)
 
     def _on_message(self, _client: paho.Client, _userdata: Any, message: paho.MQTTMessage) -> None:

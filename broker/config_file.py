@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import tomli_w
 
+from broker.broker_settings import CREDENTIALS_NAME
 from broker.config_mistake import first_mistake, shown
 from broker.errors import MisconfiguredError
 from broker.settings import Config
@@ -37,7 +38,7 @@ def load(path: Path | None, overrides: Iterable[str] = ()) -> Config:
     try:
         for override in overrides:
             _apply(tables, override)
-        config = msgspec.convert(tables, Config)
+        config = _with_credentials(msgspec.convert(tables, Config))
         return _resolve_paths(config, path.parent if path is not None else Path.cwd())
     except msgspec.ValidationError as e:
         raise MisconfiguredError(f"{name}: {first_mistake(tables, Config) or e}") from e
@@ -88,6 +89,14 @@ def _toml_value(text: str) -> Any:
     return found["value"] if len(found) == 1 else text
 
 
+def _with_credentials(config: Config) -> Config:
+    """Return `config` with a spoke's credentials beside the file, where it names none."""
+    if config.cluster.role == "hub" or config.broker.credentials_file:
+        return config
+    found = msgspec.structs.replace(config.broker, credentials_file=CREDENTIALS_NAME)
+    return msgspec.structs.replace(config, broker=found)
+
+
 def _resolve_paths(config: Config, directory: Path) -> Config:
     """Return `config` with its paths absolute; relative ones are relative to `directory`."""
 
@@ -98,7 +107,7 @@ def _resolve_paths(config: Config, directory: Path) -> Config:
 
     return msgspec.structs.replace(
         config,
-        broker=_with_credentials(resolved("broker", "credentials_file", "tls_dir"), config, directory),
+        broker=resolved("broker", "credentials_file", "tls_dir"),
         plugins=resolved("plugins", "directory"),
         hardware=resolved("hardware", "scenario", "record_file"),
         web=resolved("web", "password"),

@@ -1,0 +1,144 @@
+"""The one file that lets a node in: who it is, its token, and where the broker is.
+
+`harvester enroll` writes it on the hub, a person copies it to the node.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import tomli_w
+
+from broker import broker_url, hub_files, secret_file
+from broker.broker_settings import CREDENTIALS_NAME
+from broker.errors import MisconfiguredError
+from broker.login import Login, tls_context
+from broker.settings import Config
+
+# What the hub itself shows to a broker that is not its own.
+HUB_FILE_NAME = "hub_app.toml"
+
+_HEAD = "# The login of {} with the broker. It is a secret: mode 0600, in no repository.\n\n"
+
+
+class Credentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The file's keys. `url` empty: `broker.url` alone says where the broker is.
+
+    The certificates and the key are PEM. Neither token nor key is in any text of it.
+    """
+
+    username: str
+    token: str
+    url: str = ""
+    ca_certificate: str = ""
+    certificate: str = ""
+    key: str = ""
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.username!r}, {self.url!r})"
+
+
+class Connection(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a program connects to, and with which login. `file` is where that came from."""
+
+    address: tuple[str, int]
+    login: Login | None
+    file: Path
+
+    def advice(self, node: str) -> str:
+        """Return what a person can do when the broker refuses the login."""
+        found = f"{self.file} is no longer valid" if self.login else f"there is no {self.file}"
+        return f"{found}: run `harvester enroll {node}` on the hub and put the file it makes there"
+
+
+def path_for(config: Config, environment: Mapping[str, str]) -> Path:
+    """Return the node's credentials file: configured, or on the hub in the hub's state directory.
+
+    There, hub-app itself puts the credentials of the hub's own node.
+    """
+    if config.cluster.role == "hub" and not config.broker.credentials_file:
+        return hub_files.of(config, environment).state_dir / CREDENTIALS_NAME
+    return Path(config.broker.credentials_file or CREDENTIALS_NAME).absolute()
+
+
+def connection(config: Config, file: Path, username: str) -> Connection:
+    """Return how to connect as `username` with the credentials in `file`, which may be absent.
+
+    Raises MisconfiguredError where the file is open to others, wrong, or somebody else's.
+    """
+    found = load(file)
+    if found is not None and found.username != username:
+        raise MisconfiguredError(
+            f"{file}: found the credentials of {found.username!r}, expected those of {username!r}"
+        )
+    where, key = _where(config, found)
+    url = broker_url.parse(where, key)
+    login = _login(found, tls=url.tls)
+    _check_trust(file, found, login, where)
+    return Connection(address=url.address, login=login, file=file)
+
+
+def load(file: Path) -> Credentials | None:
+    """Return what the file holds, or None where there is none.
+
+    Raises MisconfiguredError, in which nothing secret stands.
+    """
+    try:
+        return msgspec.convert(tomllib.loads(secret_file.read(file).decode()), Credentials)
+    except FileNotFoundError:
+        return None
+    except msgspec.ValidationError as e:
+        raise MisconfiguredError(f"{file}: {e}; expected what `harvester enroll` writes") from e
+    except (ValueError, RecursionError):
+        # The text of these errors quotes the file.
+        raise MisconfiguredError(
+            f"{file}: found no valid TOML, expected what `harvester enroll` writes"
+        ) from None
+
+
+def save(file: Path, credentials: Credentials) -> None:
+    """Write the file, closed to others. Raises MisconfiguredError where it cannot be written."""
+    keys = {name: text for name, text in msgspec.to_builtins(credentials).items() if text}
+    text = _HEAD.format(credentials.username) + tomli_w.dumps(keys, multiline_strings=True)
+    secret_file.write(file, text.encode())
+
+
+def _where(config: Config, found: Credentials | None) -> tuple[str, str]:
+    """Return the broker's URL and the key it stands at: what a person configured goes first."""
+    if not config.embeds_broker and not config.broker.url and found is not None and found.url:
+        return found.url, "url"
+    return config.broker_url, "broker.url"
+
+
+def _login(found: Credentials | None, *, tls: bool) -> Login | None:
+    if found is None:
+        return Login(tls=True) if tls else None
+    return Login(
+        username=found.username,
+        token=found.token,
+        tls=tls,
+        ca_pem=found.ca_certificate,
+        certificate_pem=found.certificate,
+        key_pem=found.key,
+    )
+
+
+def _check_trust(file: Path, found: Credentials | None, login: Login | None, where: str) -> None:
+    if found is not None and found.ca_certificate and login is not None and not login.tls:
+        raise MisconfiguredError(
+            f"broker.url: found {where!r}, which would send the token of {file} in clear; "
+            "expected mqtts://, as the file holds a CA certificate"
+        )
+    if login is not None and login.tls:
+        try:
+            tls_context(login)
+        except (OSError, ValueError) as e:
+            raise MisconfiguredError(f"{file}: found no usable certificate or key: {e}") from e
+
+
+def of_node(config: Config, environment: Mapping[str, str] | None = None) -> Connection:
+    """Return how the node of `config` connects; see `connection`."""
+    path = path_for(config, os.environ if environment is None else environment)
+    return connection(config, path, config.cluster.node_id)
