@@ -115,7 +115,7 @@ def test_foreign_filters_cost_a_match_nothing() -> None:
     class Counting(dict[str, Node[dict[int, int]]]):
         def get(self, key: str, default: object = None) -> Any:
             visited.append(key)
-            return super().get(key)
+            return super().get(key, default)
 
     tree._root.children = Counting(tree._root.children)
     assert tree.match("mine/x") == {0: 1}
