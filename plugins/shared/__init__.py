@@ -1,1 +1,1 @@
-"""Pure modules that several plugins are built with; each stands on the standard library alone."""
+"""What several plugins are built with. All but `own_health` stand on the standard library alone."""

@@ -41,6 +41,7 @@ def _body(model: Model) -> Html:
                 role="status",
                 data_state="connecting",
             ),
+            _log_out() if model.role else "",
             class_="top",
         ),
         element(
@@ -52,3 +53,8 @@ def _body(model: Model) -> Html:
         ),
         element("footer", element("p", f"harvester {model.version}")),
     )
+
+
+def _log_out() -> Html:
+    """Return a form, which needs no script."""
+    return element("form", element("button", "Log out"), method="post", action="/logout")

@@ -21,6 +21,8 @@ class Model:
         state = json.loads(text)
         self.now_ms: int = state["now_ms"]
         self.version: str = state["version"]
+        # None where nobody has to log in: then everyone may do everything.
+        self.role: str | None = state.get("role")
         self.cards: list[dict[str, Any]] = state["cards"]
         self.entries = [Entry(**entry) for entry in state["entries"]]
         self.logs = [Entry(**line) for line in state["logs"]]
@@ -28,6 +30,10 @@ class Model:
         self.readings = {
             entry.value["sensor_id"]: entry for entry in self.entries if entry.kind == "reading"
         }
+
+    @property
+    def may_command(self) -> bool:
+        return self.role != "viewer"
 
     def find(self, kind: str, node: str, name: str = "") -> Entry | None:
         return self._by_key.get((kind, node, name))

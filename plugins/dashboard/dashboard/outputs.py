@@ -34,7 +34,7 @@ def _node(model: Model, node: str) -> Html:
         _strip(leds) if leds else "",
         _oled(oled) if oled else "",
         _fan(fan) if fan else "",
-        _buzzer(buzzer) if buzzer else "",
+        _buzzer(buzzer, with_buttons=model.may_command) if buzzer else "",
         # One line for the newest answer to any command, read out when it changes.
         element("output", _answer(model, node), class_="answer", data_answers_of=node),
         class_="output",
@@ -95,7 +95,7 @@ def _fan(fan: Entry) -> Html:
     )
 
 
-def _buzzer(buzzer: Entry) -> Html:
+def _buzzer(buzzer: Entry, *, with_buttons: bool) -> Html:
     sounding = buzzer.value["sounding"]
     text = f"sounding {buzzer.value['pattern']}" if sounding else "silent"
     return element(
@@ -107,14 +107,18 @@ def _buzzer(buzzer: Entry) -> Html:
             data_topic=buzzer.topic,
             data_buzzer=True,
         ),
-        element(
-            "div",
-            *(_button(buzzer.node, pattern, label) for pattern, label in BUTTONS),
-            class_="buttons",
-            role="group",
-            aria_label=f"Sound the buzzer of {buzzer.node}",
-        ),
+        _buttons(buzzer.node) if with_buttons else "",
         class_="buzzer",
+    )
+
+
+def _buttons(node: str) -> Html:
+    return element(
+        "div",
+        *(_button(node, pattern, label) for pattern, label in BUTTONS),
+        class_="buttons",
+        role="group",
+        aria_label=f"Sound the buzzer of {node}",
     )
 
 

@@ -18,14 +18,16 @@ def plugin_table(model: Model) -> Html | str:
     entries = sorted(model.of_kind("plugin"), key=lambda entry: (entry.node, entry.name))
     if not entries:
         return ""
-    heads = ["node", "plugin", *(field.label for field in PLUGIN_FIELDS.values()), "command"]
+    commands = ["command"] if model.may_command else []
+    heads = ["node", "plugin", *(field.label for field in PLUGIN_FIELDS.values()), *commands]
+    rows = (_row(entry, with_buttons=model.may_command) for entry in entries)
     return element(
         "section",
         element("h2", "Plugins", id="plugins"),
         element(
             "table",
             element("thead", element("tr", *map(_head, heads), role="row"), role="rowgroup"),
-            element("tbody", *(_row(entry) for entry in entries), role="rowgroup"),
+            element("tbody", *rows, role="rowgroup"),
             role="table",
             aria_labelledby="plugins",
         ),
@@ -40,13 +42,13 @@ def _head(text: str) -> Html:
     return element("th", text, scope="col", role="columnheader")
 
 
-def _row(entry: Entry) -> Html:
+def _row(entry: Entry, *, with_buttons: bool) -> Html:
     return element(
         "tr",
         element("td", entry.node, role="cell", class_="of-node-name", data_label="node"),
         element("th", entry.name, role="rowheader", scope="row"),
         join([_cell(name, entry) for name in PLUGIN_FIELDS]),
-        _buttons(entry),
+        _buttons(entry) if with_buttons else "",
         role="row",
         data_topic=entry.topic,
         data_plugin=entry.value["state"],
