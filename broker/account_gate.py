@@ -3,7 +3,6 @@
 All of it runs on the broker's event loop, but for the passwords of people.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -17,7 +16,6 @@ from broker.password_desk import PasswordDesk
 
 logger = logging.getLogger(__name__)
 
-_LOOK_S = 0.5
 _LOCAL = Identity(LOCAL_USER, Role.OPERATOR)
 
 # What a file was when it was read: modified at (ns), inode, bytes. None: there is none.
@@ -62,12 +60,6 @@ class AccountGate:
 
     def may_receive(self, identity: Identity, topic: str) -> bool:
         return self._is_known(identity) and access.may_receive(identity, topic)
-
-    async def watch(self) -> None:
-        """Notice for ever what other programs change in the file."""
-        while True:
-            await asyncio.sleep(_LOOK_S)
-            self.refresh()
 
     def refresh(self) -> None:
         """Read the file again if it is another one; a broken one changes nothing.

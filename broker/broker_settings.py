@@ -29,8 +29,8 @@ class Broker(Table, frozen=True):
     port: Port = DEFAULT_MQTT_PORT
     keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=600)] = 15
 
-    # A node's login, as `harvester enroll` wrote it. Empty: credentials.toml beside this file, and on
-    # the hub the one that hub-app keeps in its state directory for the hub's own node.
+    # A node's login, as `harvester enroll` wrote it. Empty: credentials.toml beside this file; on
+    # the hub, the one that hub-app keeps in its state directory for the hub's own node.
     credentials_file: str = ""
 
     # The hub's certificate, its key and the CA, as `harvester tls init` makes them. Empty: tls/ in

@@ -40,12 +40,20 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return f"Credentials({self.username!r}, {self.url!r})"
 
 
-class Connection(msgspec.Struct, frozen=True, kw_only=True):
+class Connection(msgspec.Struct, frozen=True):
     """Where a program connects to, and with which login. `file` is where that came from."""
 
     address: tuple[str, int]
     login: Login | None
     file: Path
+
+    def is_like(self, other: "Connection") -> bool:
+        """Whether it leads to the same place in the same way, whatever the login."""
+        return (self.address, self.is_tls) == (other.address, other.is_tls)
+
+    @property
+    def is_tls(self) -> bool:
+        return self.login is not None and self.login.tls
 
     def advice(self, node: str) -> str:
         """Return what a person can do when the broker refuses the login."""
@@ -77,7 +85,7 @@ def connection(config: Config, file: Path, username: str) -> Connection:
     url = broker_url.parse(where, key)
     login = _login(found, tls=url.tls)
     _check_trust(file, found, login, where)
-    return Connection(address=url.address, login=login, file=file)
+    return Connection(url.address, login, file)
 
 
 def load(file: Path) -> Credentials | None:

@@ -23,6 +23,11 @@ class HubFiles(msgspec.Struct, frozen=True):
     def accounts(self) -> Path:
         return self.state_dir / ACCOUNTS_NAME
 
+    @property
+    def broker(self) -> Path:
+        """Where the embedded broker keeps sessions and retained messages."""
+        return self.state_dir / "broker"
+
 
 def of(
     config: Config, environment: Mapping[str, str], service: Path = SERVICE_DIRECTORY

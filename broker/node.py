@@ -12,8 +12,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Literal, Self
 
+from broker import credentials
 from broker.client import BusClient
-from broker.errors import BadTopicError
+from broker.errors import BadTopicError, MisconfiguredError
+from broker.login import Login
 from broker.messages import Heartbeat, Log, Message, Status, Value
 from broker.node_log import NodeLog
 from broker.outbox import Outbox
@@ -35,7 +37,10 @@ def now_ms() -> int:
 
 
 class NodeBus:
-    """A node's side of the bus, from entering to leaving its context."""
+    """A node's side of the bus, from entering to leaving its context.
+
+    Raises MisconfiguredError where its credentials are open to others, wrong or another node's.
+    """
 
     def __init__(
         self,
@@ -59,14 +64,18 @@ class NodeBus:
         self._acknowledged: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._log = NodeLog(self._publish_log)
         self._sender = threading.Thread(target=self._send_readings, name="outbox", daemon=True)
+        self._connection = credentials.of_node(config)
         self._client = BusClient(
-            config.broker_address,
+            self._connection.address,
             client_id=self._node,
+            login=self._connection.login,
+            relogin=self._read_login_again,
             keepalive_s=config.broker.keepalive_s,
             filters=filters,
             on_message=self._handle_message,
             on_connect=self._handle_connect,
             on_acknowledged=self._handle_acknowledged,
+            on_refused=self._handle_refused,
             will=(Topic(self._node, Kind.STATUS), self._status("offline")),
         )
 
@@ -126,7 +135,20 @@ class NodeBus:
     def _publish_log(self, line: Log) -> bool:
         return self.publish(Kind.LOG, line)
 
-    # The three below run on paho's network thread.
+    # The five below run on paho's network thread.
+
+    def _read_login_again(self) -> Login | None:
+        """Return the login as its file has it by now, for the broker of this run."""
+        try:
+            found = credentials.of_node(self._config)
+        except MisconfiguredError as e:
+            logger.error("%s", e)  # noqa: TRY400 - a person mends this; the traceback tells nothing
+            return None
+        if not found.is_like(self._connection):
+            # A token for a broker with TLS must not go to one without.
+            logger.error("%s names another broker; restart the node to use it", found.file)
+            return None
+        return found.login
 
     def _handle_connect(self) -> None:
         self.publish(Kind.STATUS, self._status("online"))
@@ -134,6 +156,9 @@ class NodeBus:
             self._on_connect()
         self._log.send_waiting()
         self._wake.set()
+
+    def _handle_refused(self, _reason: str) -> None:
+        logger.error("%s", self._connection.advice(self._node))
 
     def _handle_acknowledged(self, packet_id: int) -> None:
         self._acknowledged.put(packet_id)

@@ -6,8 +6,8 @@ It imports neither wasmtime nor amqtt nor starlette: the machine has 416 MB.
 import logging
 import os
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 from broker.errors import MisconfiguredError
@@ -37,13 +37,22 @@ def run(config: Config, stop_within: StopWithin) -> None:
 
     Raises MisconfiguredError where a person has to change the configuration or the machine.
     """
-    with RecentLog() as logs, NodeBus(config) as bus:
-        try:
+    with RecentLog() as logs:
+        with _said():
+            bus = NodeBus(config)
+        # Said while the bus is still there, so that the page shows why the node is gone.
+        with bus, _said():
             _serve(config, bus, logs, stop_within)
-        except MisconfiguredError as e:
-            # Said while the bus is still there, so that the page shows why the node is gone.
-            logger.error("%s", e)  # noqa: TRY400 - a traceback tells its reader nothing more
-            raise
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """Log what a person has to change."""
+    try:
+        yield
+    except MisconfiguredError as e:
+        logger.error("%s", e)  # noqa: TRY400 - a traceback tells its reader nothing more
+        raise
 
 
 def _serve(config: Config, bus: NodeBus, logs: RecentLog, stop_within: StopWithin) -> None:

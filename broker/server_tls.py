@@ -1,0 +1,74 @@
+"""What the embedded broker shows and asks of clients on its TLS port."""
+
+import ssl
+from pathlib import Path
+
+import msgspec
+
+from broker import secret_file
+from broker.errors import MisconfiguredError
+
+CA_NAME = "ca.pem"
+CA_KEY_NAME = "ca.key"
+CERTIFICATE_NAME = "hub.pem"
+KEY_NAME = "hub.key"
+
+_ASKS = {
+    "none": ssl.CERT_NONE,
+    "optional": ssl.CERT_OPTIONAL,
+    "required": ssl.CERT_REQUIRED,
+}
+
+
+class ServerTls(msgspec.Struct):
+    """The hub's certificate in use. `refresh` takes up a renewed one for connections to come."""
+
+    context: ssl.SSLContext
+    directory: Path
+    modified_ns: int
+
+    def refresh(self) -> None:
+        """Raises MisconfiguredError, and keeps what it had, where the new files are wrong."""
+        modified_ns = _modified_ns(self.directory)
+        if modified_ns != self.modified_ns:
+            self.modified_ns = modified_ns
+            _load(self.context, self.directory)
+
+
+def load(directory: Path, client_certificates: str) -> ServerTls | None:
+    """Return what `harvester tls init` made in `directory`, or None where it made nothing.
+
+    `client_certificates` is that key of [broker]. Raises MisconfiguredError where files are
+    missing, wrong or open to others.
+    """
+    if not (directory / CERTIFICATE_NAME).exists():
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_mode = _ASKS[client_certificates]
+    _load(context, directory)
+    if context.verify_mode is not ssl.CERT_NONE:
+        try:
+            context.load_verify_locations(directory / CA_NAME)
+        except OSError as e:
+            raise MisconfiguredError(f"{directory / CA_NAME}: found no certificate: {e}") from e
+    return ServerTls(context, directory, _modified_ns(directory))
+
+
+def _load(context: ssl.SSLContext, directory: Path) -> None:
+    certificate, key = directory / CERTIFICATE_NAME, directory / KEY_NAME
+    try:
+        secret_file.read(key)
+        context.load_cert_chain(certificate, key)
+    except OSError as e:
+        raise MisconfiguredError(
+            f"{certificate}: found no certificate with its key in {key}: {e}; "
+            "expected what `harvester tls init` makes"
+        ) from e
+
+
+def _modified_ns(directory: Path) -> int:
+    try:
+        return (directory / CERTIFICATE_NAME).stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -1,0 +1,83 @@
+"""The broker as the hub runs it: its accounts, its certificate, and the folder that it keeps."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping
+
+from broker import credentials, enrolment, hub_files, secret_file, server_tls, tokens
+from broker.account_gate import AccountGate
+from broker.accounts import HUB_USER
+from broker.broker_settings import LOOPBACK
+from broker.credentials import Connection
+from broker.embedded.listener import Listener
+from broker.errors import MisconfiguredError
+from broker.login import Login
+from broker.server import EmbeddedBroker
+from broker.server_tls import ServerTls
+from broker.settings import Config
+
+logger = logging.getLogger(__name__)
+
+_LOOK_S = 0.5
+
+
+@contextlib.asynccontextmanager
+async def embedded_broker(
+    config: Config, environment: Mapping[str, str]
+) -> AsyncIterator[tuple[EmbeddedBroker, Connection]]:
+    """Run the broker; yield it and how the hub's own client gets in, which holds for this run.
+
+    Raises MisconfiguredError where a port, a file or a folder cannot be used.
+    """
+    files = hub_files.of(config, environment)
+    own_credentials = credentials.path_for(config, environment)
+    enrolment.ensure(files.accounts, config.cluster.node_id, own_credentials)
+    token = tokens.make()
+    gate = AccountGate(files.accounts, hub_token=token, allow_local=config.broker.allow_local)
+    tls = server_tls.load(files.tls_dir, config.broker.client_certificates)
+    secret_file.make_directory(files.broker)
+    broker = EmbeddedBroker(
+        config.broker, gate, store_dir=files.broker, listeners=_listeners(config, tls)
+    )
+    gate.on_revoked = broker.disconnect
+    await broker.start()
+    watching = asyncio.create_task(_watch(gate, tls))
+    login = Login(username=HUB_USER, token=token)
+    try:
+        yield broker, Connection(config.broker_address, login, files.accounts)
+    finally:
+        watching.cancel()
+        await broker.stop()
+
+
+def outside_broker(config: Config, environment: Mapping[str, str]) -> Connection:
+    """Return how the hub's own client gets into a broker that is not its own.
+
+    Raises MisconfiguredError where its credentials are wrong or open to others.
+    """
+    files = hub_files.of(config, environment)
+    return credentials.connection(config, files.state_dir / credentials.HUB_FILE_NAME, HUB_USER)
+
+
+def _listeners(config: Config, tls: ServerTls | None) -> list[Listener]:
+    settings = config.broker
+    if tls is None:
+        return [Listener(settings.listen, settings.port)]
+    return [
+        # In clear to nobody but this machine.
+        Listener(LOOPBACK, settings.port),
+        Listener(settings.listen, settings.tls_port, tls.context, key="broker.tls_port"),
+    ]
+
+
+async def _watch(gate: AccountGate, tls: ServerTls | None) -> None:
+    """Notice for ever what other programs change: accounts, and a renewed certificate."""
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        gate.refresh()
+        if tls is not None:
+            try:
+                tls.refresh()
+            except MisconfiguredError as e:
+                logger.error("the certificate stays as it was: %s", e)  # noqa: TRY400 - says it all
