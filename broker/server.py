@@ -1,62 +1,26 @@
-"""The broker that the hub embeds. The only module that knows amqtt."""
+"""The broker that the hub embeds, as the hub sees it."""
 
 import asyncio
+import contextlib
 import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from amqtt.broker import Broker
-from amqtt.contexts import BrokerConfig, ListenerConfig
-from amqtt.errors import AMQTTError, BrokerError
-from amqtt.session import Session
-
 from broker.broker_settings import Broker as Settings
+from broker.embedded.accept import bind
+from broker.embedded.broker import HardenedBroker
 from broker.embedded.listener import Listener
-from broker.errors import MisconfiguredError
+from broker.embedded.pin import require_amqtt
+from broker.embedded.statistics import BrokerSnapshot
+from broker.embedded.store import Store
 from broker.gate import Gate
+
+__all__ = ["EmbeddedBroker", "Listener"]
 
 logger = logging.getLogger(__name__)
 
-_PLUGINS = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
-_STOP_S = 1.0
-# amqtt logs every connection, and each retry of a client that comes back, as warnings.
-_QUIET_LOGGERS = ("amqtt", "transitions")
-
-
-class _Broker(Broker):
-    """amqtt, mended: who connects gets only what it asked for, and stopping closes everything."""
-
-    def __init__(self, config: BrokerConfig) -> None:
-        super().__init__(config, asyncio.get_running_loop())
-        self._writers: set[asyncio.StreamWriter] = set()
-
-    async def stream_connected(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
-    ) -> None:
-        self._writers.add(writer)
-        try:
-            await super().stream_connected(reader, writer, listener_name)
-        finally:
-            self._writers.discard(writer)
-            writer.close()
-
-    async def abort_connections(self) -> None:
-        for writer in tuple(self._writers):
-            writer.transport.abort()
-        # The loop closes the sockets in its next round.
-        await asyncio.sleep(0)
-
-    async def _publish_retained_messages_for_subscription(
-        self, subscription: tuple[str, int], session: Session
-    ) -> None:
-        """Send retained messages for a filter, unless the client never asked for it.
-
-        amqtt calls this for all filters of all clients whenever one connects. A client that only
-        came to publish would get everything, and what it said would be lost while it is being sent.
-        """
-        topic_filter, _ = subscription
-        if any(owner is session for owner, _ in self._subscriptions.get(topic_filter, ())):
-            await super()._publish_retained_messages_for_subscription(subscription, session)
+_STOP_S = 2.0
 
 
 class EmbeddedBroker:
@@ -79,44 +43,52 @@ class EmbeddedBroker:
         self._gate = gate
         self._store_dir = store_dir
         self._listeners = listeners or [Listener(settings.listen, settings.port)]
-        self._broker: _Broker | None = None
+        self._broker: HardenedBroker | None = None
+        self._store: Store | None = None
 
     async def start(self) -> None:
-        """Listen. Raises MisconfiguredError where an address is taken or not this machine's."""
-        for name in _QUIET_LOGGERS:
-            logging.getLogger(name).setLevel(logging.ERROR)
-        listener = self._listeners[0]
-        config = BrokerConfig(
-            listeners={"default": ListenerConfig(bind=str(listener))}, plugins=dict(_PLUGINS)
-        )
-        broker = _Broker(config)
-        try:
-            # amqtt logs the traceback of a port in use; one line with the key says more.
-            logging.getLogger("amqtt").setLevel(logging.CRITICAL)
-            await broker.start()
-        except BrokerError as e:
-            raise MisconfiguredError(
-                f"{listener.key}: cannot listen on {listener}: {e}; expected a free port"
-            ) from e
-        finally:
-            logging.getLogger("amqtt").setLevel(logging.ERROR)
-        self._broker = broker
-        logger.info("broker listening on %s", listener)
+        """Listen, with what was on the disk.
+
+        Raises MisconfiguredError where an address is taken or not this machine's, where the store
+        may not be used, and where amqtt is of another version.
+        """
+        require_amqtt()
+        # It logs every step of its own, in lines without a name.
+        logging.getLogger("amqtt").setLevel(logging.ERROR)
+        store = Store(self._store_dir, self._settings)
+        with contextlib.ExitStack() as stack:
+            bound = [(each, stack.enter_context(bind(each))) for each in self._listeners]
+            contents = await asyncio.to_thread(store.load, time.time_ns() // 1_000_000)
+            # From here on the broker closes them.
+            stack.pop_all()
+        store.start()
+        self._store = store
+        self._broker = HardenedBroker(self._settings, self._gate, store, bound)
+        self._broker.load(contents)
+        await self._broker.start()
+        for listener in self._listeners:
+            logger.info("broker listening on %s%s", listener, " with TLS" if listener.tls else "")
 
     async def stop(self) -> None:
-        """Close every connection. Twice is fine."""
-        if self._broker is None:
+        """Close every connection, write what is kept. Twice is fine."""
+        if self._broker is None or self._store is None:
             return
         broker, self._broker = self._broker, None
+        store, self._store = self._store, None
         try:
             await asyncio.wait_for(broker.shutdown(), _STOP_S)
         except TimeoutError:
             logger.warning("the broker did not stop within %.0f s", _STOP_S)
-        except AMQTTError as e:
-            logger.warning("the broker did not stop cleanly: %s", e)
-        await broker.abort_connections()
+        finally:
+            await store.stop()
+
+    def snapshot(self) -> BrokerSnapshot | None:
+        """Return what the broker did and holds; None while it does not run."""
+        return None if self._broker is None else self._broker.snapshot
 
     def disconnect(self, name: str) -> int:
-        """Cut off every client that came in as `name` and forget its sessions; say how many."""
-        _ = name
-        return 0
+        """Cut off every client that came in as `name` and forget its sessions.
+
+        Returns how many sessions that were. Call it in the event loop.
+        """
+        return 0 if self._broker is None else self._broker.disconnect(name)

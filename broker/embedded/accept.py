@@ -1,0 +1,104 @@
+"""Listening sockets. Who exceeds a bound is turned away before a byte is read or a task is made."""
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+
+from amqtt.broker import ExternalServer
+
+from broker.embedded.admission import Admission
+from broker.embedded.limited_log import LimitedLog
+from broker.embedded.listener import Listener
+from broker.embedded.statistics import Counters
+from broker.errors import MisconfiguredError
+
+logger = logging.getLogger(__name__)
+
+_BACKLOG = 1_024
+# Without a free descriptor there is nothing to do but to wait for one.
+_NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_WAIT_S = 0.2
+
+Serve = Callable[[Listener, socket.socket, str], Awaitable[None]]
+
+
+def bind(listener: Listener) -> socket.socket:
+    """Return a listening socket. Raises MisconfiguredError, which names the key to change."""
+    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+    try:
+        bound = socket.create_server(
+            (listener.host, listener.port), family=family, backlog=_BACKLOG
+        )
+    except OSError as e:
+        raise MisconfiguredError(
+            f"{listener.key}: cannot listen on {listener}: {e.strerror or e}; expected a free port"
+        ) from e
+    bound.setblocking(False)
+    return bound
+
+
+class Acceptor(ExternalServer):
+    """Takes connections in on one socket, one in each round of the loop, and owns their tasks."""
+
+    def __init__(  # noqa: PLR0913 - what it stands between
+        self,
+        listener: Listener,
+        bound: socket.socket,
+        serve: Serve,
+        *,
+        admission: Admission,
+        counters: Counters,
+        log: LimitedLog,
+    ) -> None:
+        super().__init__()
+        self._listener = listener
+        self._bound = bound
+        self._serve = serve
+        self._admission = admission
+        self._counters = counters
+        self._log = log
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._accepting = asyncio.get_running_loop().create_task(self._accept_all())
+
+    async def close_instance(self) -> None:
+        """Listen no more and end every connection."""
+        self._accepting.cancel()
+        await asyncio.wait([self._accepting])
+        self._bound.close()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _accept_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                sock, peer = await loop.sock_accept(self._bound)
+            except OSError as e:
+                # The peer may be gone again already.
+                if e.errno in _NO_DESCRIPTOR:
+                    self._log.warning("no descriptor", "cannot accept a connection: %s", e)
+                    await asyncio.sleep(_WAIT_S)
+                continue
+            self._accepted(sock, str(peer[0]))
+
+    def _accepted(self, sock: socket.socket, address: str) -> None:
+        self._counters.sockets += 1
+        refusal = self._admission.enter(address)
+        if refusal is not None:
+            sock.close()
+            self._counters.refuse(refusal)
+            self._log.warning(refusal, "turned %s away: too many (broker.%s)", address, refusal)
+            return
+        task = asyncio.get_running_loop().create_task(self._attend(sock, address))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _attend(self, sock: socket.socket, address: str) -> None:
+        try:
+            await self._serve(self._listener, sock, address)
+        finally:
+            self._admission.leave(address)

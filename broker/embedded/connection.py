@@ -1,0 +1,236 @@
+"""One client's socket: whole packets in, bytes out in batches. It knows no session.
+
+Reading yields to the other clients every few milliseconds, and waits while what was written is not
+taken, so that neither a flood nor a stall costs anyone else.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+
+import msgspec
+
+from broker.embedded.statistics import Counters
+from broker.embedded.wire import LONGEST_LENGTH_BYTES, Kind, ViolationError, kind_of
+
+# The most that is read at a time, and how long a client is served before it is another's turn.
+_CHUNK_BYTES = 16 * 1024
+_SLICE_S = 0.002
+# What may lie between the broker and a client that takes nothing: the kernel's buffers come on top.
+_OUT_BYTES = 64 * 1024
+# A client that is sent its last packet has this long to take it.
+_LAST_PACKET_S = 1.0
+# A peer whose power went off is noticed in about a minute, even without an MQTT keep-alive.
+_PROBE_AFTER_S = 30
+_PROBE_EVERY_S = 10
+_PROBES = 3
+
+
+class TooLargeError(ViolationError):
+    """A packet of more bytes than the broker takes."""
+
+
+class Packet(msgspec.Struct, frozen=True, gc=False):
+    kind: Kind
+    first_byte: int
+    body: bytes
+
+
+class Framer:
+    """Cuts a stream of bytes into packets. Type, flags and length are judged before the body."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._buffer = bytearray()
+        self._at = 0
+
+    def feed(self, data: bytes) -> None:
+        del self._buffer[: self._at]
+        self._at = 0
+        self._buffer += data
+
+    def next(self) -> Packet | None:
+        """Return the next whole packet, None where more bytes are needed.
+
+        Raises ViolationError where none can come of them.
+        """
+        if len(self._buffer) <= self._at:
+            return None
+        first_byte = self._buffer[self._at]
+        kind = kind_of(first_byte)
+        length, start = self._length()
+        end = start + length
+        if not start or end > len(self._buffer):
+            return None
+        body = bytes(memoryview(self._buffer)[start:end])
+        self._at = end
+        return Packet(kind, first_byte, body)
+
+    def _length(self) -> tuple[int, int]:
+        """Return the remaining length and where the body starts; 0, 0 where bytes are missing."""
+        length = 0
+        for place, byte in enumerate(self._buffer[self._at + 1 : self._at + 5]):
+            length |= (byte & 0x7F) << 7 * place
+            if length > self._most_bytes:
+                raise TooLargeError(f"a packet of {length} bytes, at most {self._most_bytes}")
+            if byte < 0x80:
+                return length, self._at + 2 + place
+            if place + 1 == LONGEST_LENGTH_BYTES:
+                raise ViolationError("a length of more than four bytes")
+        return 0, 0
+
+
+class Connection:
+    """An accepted socket. `address` is the peer's, without its port."""
+
+    def __init__(  # noqa: PLR0913 - what a connection is made of
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        address: str,
+        most_bytes: int,
+        counters: Counters,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.address = address
+        self._reader = reader
+        self._writer = writer
+        self._framer = Framer(most_bytes)
+        self._counters = counters
+        self._loop = loop
+        self._slice_end_s = 0.0
+        self._batch: list[bytes] = []
+        self._batch_bytes = 0
+        self._draining: asyncio.Task[None] | None = None
+
+    async def read(self) -> Packet | None:
+        """Return the next packet, None at the end of the stream. Raises ViolationError."""
+        while (packet := self._framer.next()) is None:
+            data = await self._read_chunk()
+            if not data:
+                return None
+            self._framer.feed(data)
+        if self._loop.time() > self._slice_end_s:
+            await self._let_others()
+        if self.is_congested:
+            await self.drain()
+        self._counters.messages_received += 1
+        return packet
+
+    async def _read_chunk(self) -> bytes:
+        try:
+            data = await self._reader.read(_CHUNK_BYTES)
+        except OSError:
+            return b""
+        self._counters.bytes_received += len(data)
+        if len(data) == _CHUNK_BYTES:
+            await self._let_others()
+        self._slice_end_s = self._loop.time() + _SLICE_S
+        return data
+
+    async def _let_others(self) -> None:
+        await asyncio.sleep(0)
+        self._slice_end_s = self._loop.time() + _SLICE_S
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether the client has not taken what was written."""
+        return self._batch_bytes + self._writer.transport.get_write_buffer_size() > _OUT_BYTES
+
+    @property
+    def is_closing(self) -> bool:
+        return self._writer.transport.is_closing()
+
+    @property
+    def certificate_name(self) -> str | None:
+        """The common name of the client's certificate, where it has shown one."""
+        certificate = self._writer.get_extra_info("peercert") or {}
+        names = dict(pair for group in certificate.get("subject", ()) for pair in group)
+        return names.get("commonName")
+
+    def send(self, packet: bytes) -> None:
+        """Write a packet with all others of this round of the loop."""
+        if not self._batch:
+            self._loop.call_soon(self._flush)
+        self._batch.append(packet)
+        self._batch_bytes += len(packet)
+        self._counters.messages_sent += 1
+
+    def _flush(self) -> None:
+        if not self._batch:
+            return
+        data = b"".join(self._batch)
+        self._batch.clear()
+        self._batch_bytes = 0
+        if not self.is_closing:
+            self._counters.bytes_sent += len(data)
+            self._writer.write(data)
+
+    async def drain(self) -> None:
+        """Wait until the client has taken most of what was written, or is gone."""
+        self._flush()
+        try:
+            await self._writer.drain()
+        except OSError:
+            return
+
+    def when_drained(self, callback: Callable[[], None]) -> None:
+        """Call back once, when there is room again; a call while one is awaited does nothing."""
+        if self._draining is None:
+            self._draining = self._loop.create_task(self._drain_then(callback))
+
+    async def _drain_then(self, callback: Callable[[], None]) -> None:
+        try:
+            await self.drain()
+        finally:
+            self._draining = None
+        if not self.is_closing:
+            callback()
+
+    def abort(self) -> None:
+        """Close at once; what was not taken is lost."""
+        self._batch.clear()
+        self._batch_bytes = 0
+        self._writer.transport.abort()
+
+    def close(self) -> None:
+        """Close when what was written is taken, or after a second."""
+        self._flush()
+        self._writer.close()
+        self._loop.call_later(_LAST_PACKET_S, self._writer.transport.abort)
+
+
+async def connect(
+    sock: socket.socket, tls: ssl.SSLContext | None, handshake_s: float
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Make streams of an accepted socket, after a TLS handshake where there is to be one.
+
+    Raises OSError (ssl.SSLError and ConnectionError are some) where that fails.
+    """
+    loop = asyncio.get_running_loop()
+    _tune(sock)
+    reader = asyncio.StreamReader(limit=_CHUNK_BYTES, loop=loop)
+    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    transport, _ = await loop.connect_accepted_socket(
+        lambda: protocol,
+        sock,
+        ssl=tls,
+        ssl_handshake_timeout=handshake_s if tls else None,
+    )
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
+def _tune(sock: socket.socket) -> None:
+    """Send at once, and probe a peer that is silent for long."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    # Linux alone has the three.
+    for name, value in (
+        ("TCP_KEEPIDLE", _PROBE_AFTER_S),
+        ("TCP_KEEPINTVL", _PROBE_EVERY_S),
+        ("TCP_KEEPCNT", _PROBES),
+    ):
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

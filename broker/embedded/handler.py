@@ -1,0 +1,208 @@
+"""One client's connection, from its CONNECT on: reads its packets, answers, sends what is due.
+
+Everything a packet causes happens before the next one is read, in one step of the event loop: two
+connections never see a half-made change of each other.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
+
+from broker.embedded import wire
+from broker.embedded.connection import Connection, Packet
+from broker.embedded.delivery import Sending
+from broker.embedded.session import ClientSession
+from broker.embedded.statistics import Refusal
+from broker.embedded.topic_names import valid_topic
+from broker.embedded.wire import Connect, Kind, ViolationError
+
+if TYPE_CHECKING:
+    from broker.embedded.broker import HardenedBroker
+
+# MQTT-3.1.2-24.
+_KEEP_ALIVE_FACTOR = 1.5
+# Acknowledgements that wait for the disk; a client with more waits with them.
+_MOST_WAITING = 1_000
+
+Settled = asyncio.Future[bool]
+
+
+class Handler(BrokerProtocolHandler):
+    """A connected client. `has_ended`: its session is another's, or nobody's."""
+
+    session: ClientSession
+
+    def __init__(
+        self,
+        broker: "HardenedBroker",
+        connection: Connection,
+        session: ClientSession,
+        connect: Connect,
+    ) -> None:
+        super().__init__(broker.plugins_manager, loop=broker.loop)
+        self.session = session
+        self.connection = connection
+        self.will = connect.will
+        self.has_ended = False
+        self.is_leaving = False
+        self._broker = broker
+        self._router = broker.router
+        self._silence_s = _KEEP_ALIVE_FACTOR * connect.keep_alive_s
+        self._heard_s = self._loop.time()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._acknowledgements: deque[tuple[Sequence[Settled], bytes]] = deque()
+
+    async def start(self) -> None:
+        """Serve the client until it goes. Raises ViolationError where it must go."""
+        self._watch()
+        self.session.delivery.rewind()
+        self.pump()
+        while not self.has_ended:
+            packet = await self.connection.read()
+            if packet is None or self.has_ended:
+                return
+            self._heard_s = self._loop.time()
+            if packet.kind is Kind.DISCONNECT:
+                wire.parse_nothing(packet.body)
+                # MQTT-3.14.4-3.
+                self.will = None
+                return
+            _REACTIONS[packet.kind](self, packet)
+            if len(self._acknowledgements) > _MOST_WAITING:
+                await asyncio.wait(self._acknowledgements[0][0])
+
+    async def stop(self) -> None:
+        """End the connection as if the client had gone without a word."""
+        self._broker.end(self)
+
+    def close(self) -> None:
+        """Stop watching and cut the connection. For the broker, which ends the session's part."""
+        self.has_ended = True
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._acknowledgements.clear()
+        self.connection.abort()
+
+    def pump(self) -> None:
+        """Write what is due, as much as the client takes right now."""
+        if self.has_ended or self.is_leaving:
+            return
+        while not self.connection.is_congested:
+            sending = self.session.next()
+            if sending is None:
+                return
+            self._send(sending)
+        self.connection.when_drained(self.pump)
+
+    def overflow(self) -> None:
+        """Cut off a client that takes less than comes; its session ends when its reading does."""
+        if not self.is_leaving:
+            self.is_leaving = True
+            self._broker.note(Refusal.QUEUE, "queue full", self, "takes less than comes for it")
+            self.connection.abort()
+
+    def _send(self, sending: Sending) -> None:
+        if sending.packet_id and not sending.dup:
+            self._router.note_sent(self.session, sending.entry, sending.packet_id)
+        self._router.counters.publish_sent += 1
+        message = sending.entry.message
+        self.connection.send(wire.publish(message, sending.packet_id, dup=sending.dup))
+
+    def _watch(self) -> None:
+        """Look after 1.5 times the keep-alive whether the client is heard of; 0 means never."""
+        if not self._silence_s:
+            return
+        due_s = self._heard_s + self._silence_s
+        if self._loop.time() >= due_s:
+            self._broker.note(Refusal.KEEP_ALIVE, "silent", self, "is silent: keep-alive exceeded")
+            self._broker.end(self)
+        else:
+            self._alarm = self._loop.call_at(due_s, self._watch)
+
+    def _on_publish(self, packet: Packet) -> None:
+        message = wire.parse_publish(packet.first_byte, packet.body)
+        if not valid_topic(message.topic) or message.topic.startswith("$"):
+            raise ViolationError("a PUBLISH to a topic that no client may publish to")
+        self._router.counters.publish_received += 1
+        if message.qos < 2:
+            settled = self._router.publish_for(self.session, message)
+            if message.qos:
+                self._acknowledge(settled, Kind.PUBACK, message.packet_id)
+        else:
+            self._on_publish_2(message)
+
+    def _on_publish_2(self, message: wire.Publish) -> None:
+        """Pass it on once, with QoS 1 at most, and answer PUBREC each time."""
+        unreleased = self.session.unreleased
+        settled: Sequence[Settled] = ()
+        if message.packet_id not in unreleased:
+            settled = self._router.publish_for(self.session, message)
+            unreleased.add(message.packet_id)
+        self._acknowledge(settled, Kind.PUBREC, message.packet_id)
+
+    def _on_pubrel(self, packet: Packet) -> None:
+        packet_id = wire.parse_packet_id(packet.body)
+        self.session.unreleased.discard(packet_id)
+        # Also for an id that is unknown: the client forgot that it was answered (MQTT-4.3.3-2).
+        self._acknowledge((), Kind.PUBCOMP, packet_id)
+
+    def _on_puback(self, packet: Packet) -> None:
+        self._router.acknowledged(self.session, wire.parse_packet_id(packet.body))
+        self.pump()
+
+    def _on_stray(self, packet: Packet) -> None:
+        """PUBREC or PUBCOMP: nothing of QoS 2 is ever sent. One may be left of another broker."""
+        packet_id = wire.parse_packet_id(packet.body)
+        if packet.kind is Kind.PUBREC:
+            self.connection.send(wire.release(packet_id))
+
+    def _on_subscribe(self, packet: Packet) -> None:
+        asked = wire.parse_subscribe(packet.body)
+        codes, retained = self._router.subscribe(self.session, asked.filters)
+        self.connection.send(wire.suback(asked.packet_id, codes))
+        self.session.send_retained(retained)
+        self.pump()
+
+    def _on_unsubscribe(self, packet: Packet) -> None:
+        asked = wire.parse_unsubscribe(packet.body)
+        self._router.unsubscribe(self.session, asked.filters)
+        self.connection.send(wire.acknowledgement(Kind.UNSUBACK, asked.packet_id))
+
+    def _on_pingreq(self, packet: Packet) -> None:
+        wire.parse_nothing(packet.body)
+        self.connection.send(wire.PINGRESP)
+
+    def _on_connect(self, _packet: Packet) -> None:
+        raise ViolationError("a second CONNECT (MQTT-3.1.0-2)")
+
+    def _acknowledge(self, settled: Sequence[Settled], kind: Kind, packet_id: int) -> None:
+        """Answer once everything is on the disk, in the order of the questions (MQTT-4.6.0-2)."""
+        answer = wire.acknowledgement(kind, packet_id)
+        waited_for = [future for future in settled if not future.done()]
+        if not waited_for and not self._acknowledgements:
+            self.connection.send(answer)
+            return
+        self._acknowledgements.append((waited_for, answer))
+        for future in waited_for:
+            future.add_done_callback(self._send_acknowledgements)
+
+    def _send_acknowledgements(self, _settled: Settled) -> None:
+        waiting = self._acknowledgements
+        while waiting and all(future.done() for future in waiting[0][0]):
+            self.connection.send(waiting.popleft()[1])
+
+
+_REACTIONS: dict[Kind, Callable[[Handler, Packet], None]] = {
+    Kind.CONNECT: Handler._on_connect,  # noqa: SLF001 - a table of this class's own methods
+    Kind.PUBLISH: Handler._on_publish,  # noqa: SLF001
+    Kind.PUBACK: Handler._on_puback,  # noqa: SLF001
+    Kind.PUBREC: Handler._on_stray,  # noqa: SLF001
+    Kind.PUBREL: Handler._on_pubrel,  # noqa: SLF001
+    Kind.PUBCOMP: Handler._on_stray,  # noqa: SLF001
+    Kind.SUBSCRIBE: Handler._on_subscribe,  # noqa: SLF001
+    Kind.UNSUBSCRIBE: Handler._on_unsubscribe,  # noqa: SLF001
+    Kind.PINGREQ: Handler._on_pingreq,  # noqa: SLF001
+}

@@ -1,0 +1,307 @@
+"""MQTT 3.1.1 packets as bytes: what clients send, read strictly, and what the broker sends.
+
+Pure: it knows no socket, no session and no rule about topics. Clauses are those of the OASIS
+standard of 29 October 2014.
+"""
+
+import enum
+import struct
+
+import msgspec
+
+from broker.errors import BadDataError
+
+_UINT16 = struct.Struct("!H")
+# Section 2.2.3: four bytes of seven bits.
+LONGEST_LENGTH_BYTES = 4
+
+
+class ViolationError(BadDataError):
+    """A client broke the protocol, which ends its connection and nothing else."""
+
+
+class RefusedVersionError(ViolationError):
+    """A CONNECT of another version of MQTT (MQTT-3.1.2-2)."""
+
+
+class Kind(enum.IntEnum):
+    """The packet types, section 2.2.1."""
+
+    CONNECT = 1
+    CONNACK = 2
+    PUBLISH = 3
+    PUBACK = 4
+    PUBREC = 5
+    PUBREL = 6
+    PUBCOMP = 7
+    SUBSCRIBE = 8
+    SUBACK = 9
+    UNSUBSCRIBE = 10
+    UNSUBACK = 11
+    PINGREQ = 12
+    PINGRESP = 13
+    DISCONNECT = 14
+
+
+class ConnackCode(enum.IntEnum):
+    """Section 3.2.2.3."""
+
+    ACCEPTED = 0
+    VERSION = 1
+    IDENTIFIER = 2
+    UNAVAILABLE = 3
+    CREDENTIALS = 4
+    NOT_AUTHORIZED = 5
+
+
+SUBSCRIPTION_FAILED = 0x80
+
+# Section 2.2.2: the flags of every packet that a client may send, PUBLISH aside.
+_FLAGS = {
+    Kind.CONNECT: 0,
+    Kind.PUBACK: 0,
+    Kind.PUBREC: 0,
+    Kind.PUBREL: 2,
+    Kind.PUBCOMP: 0,
+    Kind.SUBSCRIBE: 2,
+    Kind.UNSUBSCRIBE: 2,
+    Kind.PINGREQ: 0,
+    Kind.DISCONNECT: 0,
+}
+
+
+class Will(msgspec.Struct, frozen=True):
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool
+
+
+class Connect(msgspec.Struct, frozen=True, kw_only=True):
+    """A CONNECT. `keep_alive_s` 0: none. The password is in no text of it."""
+
+    client_id: str
+    clean_session: bool
+    keep_alive_s: int
+    will: Will | None
+    username: str | None
+    password: bytes | None
+
+    def __repr__(self) -> str:
+        return f"Connect({self.client_id!r}, {self.username!r})"
+
+
+class Publish(msgspec.Struct, frozen=True, gc=False):
+    """A PUBLISH. `packet_id` 0: QoS 0."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool
+    packet_id: int
+
+
+class Subscribe(msgspec.Struct, frozen=True):
+    packet_id: int
+    filters: list[tuple[str, int]]
+
+
+class Unsubscribe(msgspec.Struct, frozen=True):
+    packet_id: int
+    filters: list[str]
+
+
+def kind_of(first_byte: int) -> Kind:
+    """Return the type of a packet by its first byte. Raises ViolationError on wrong flags too."""
+    kind, flags = first_byte >> 4, first_byte & 0x0F
+    if kind == Kind.PUBLISH:
+        return Kind.PUBLISH
+    expected = _FLAGS.get(kind)  # type: ignore[call-overload] # an IntEnum is hashed as its number
+    if expected is None:
+        raise ViolationError(f"packet type {kind}, which no client may send")
+    if flags != expected:
+        raise ViolationError(f"flags {flags:#x} of a {Kind(kind).name} (MQTT-2.2.2-2)")
+    return Kind(kind)
+
+
+class _Body:
+    """Reads a packet's body from its start. Every method raises ViolationError past its end."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    @property
+    def is_at_end(self) -> bool:
+        return self._at == len(self._data)
+
+    def take(self, count: int) -> bytes:
+        end = self._at + count
+        if end > len(self._data):
+            raise ViolationError("a packet that ends within a field")
+        taken = self._data[self._at : end]
+        self._at = end
+        return taken
+
+    def byte(self) -> int:
+        return self.take(1)[0]
+
+    def uint16(self) -> int:
+        return int(_UINT16.unpack(self.take(2))[0])
+
+    def packet_id(self) -> int:
+        found = self.uint16()
+        if not found:
+            raise ViolationError("packet identifier 0 (MQTT-2.3.1-1)")
+        return found
+
+    def binary(self) -> bytes:
+        return self.take(self.uint16())
+
+    def text(self) -> str:
+        try:
+            text = self.binary().decode()
+        except UnicodeDecodeError as e:
+            raise ViolationError("a string that is no UTF-8 (MQTT-1.5.3-1)") from e
+        if "\0" in text:
+            raise ViolationError("a string with U+0000 (MQTT-1.5.3-2)")
+        return text
+
+    def rest(self) -> bytes:
+        return self.take(len(self._data) - self._at)
+
+    def end(self) -> None:
+        if not self.is_at_end:
+            raise ViolationError("a packet with more than its fields")
+
+
+def parse_publish(first_byte: int, data: bytes) -> Publish:
+    body = _Body(data)
+    qos = first_byte >> 1 & 3
+    if qos == 3:
+        raise ViolationError("a PUBLISH at QoS 3 (MQTT-3.3.1-4)")
+    if not qos and first_byte & 8:
+        raise ViolationError("a PUBLISH at QoS 0 with DUP (MQTT-3.3.1-2)")
+    topic = body.text()
+    packet_id = body.packet_id() if qos else 0
+    return Publish(topic, body.rest(), qos, bool(first_byte & 1), packet_id)
+
+
+def parse_packet_id(data: bytes) -> int:
+    """Return the packet id that PUBACK, PUBREC, PUBREL and PUBCOMP consist of."""
+    body = _Body(data)
+    packet_id = body.packet_id()
+    body.end()
+    return packet_id
+
+
+def parse_subscribe(data: bytes) -> Subscribe:
+    body = _Body(data)
+    packet_id = body.packet_id()
+    filters = []
+    while not body.is_at_end:
+        text, qos = body.text(), body.byte()
+        if qos > 2:
+            raise ViolationError(f"a SUBSCRIBE with QoS byte {qos:#x} (MQTT-3-8.3-4)")
+        filters.append((text, qos))
+    if not filters:
+        raise ViolationError("a SUBSCRIBE without a filter (MQTT-3.8.3-3)")
+    return Subscribe(packet_id, filters)
+
+
+def parse_unsubscribe(data: bytes) -> Unsubscribe:
+    body = _Body(data)
+    packet_id = body.packet_id()
+    filters = []
+    while not body.is_at_end:
+        filters.append(body.text())
+    if not filters:
+        raise ViolationError("an UNSUBSCRIBE without a filter (MQTT-3.10.3-2)")
+    return Unsubscribe(packet_id, filters)
+
+
+def parse_nothing(data: bytes) -> None:
+    """Check that a PINGREQ or DISCONNECT has no body."""
+    _Body(data).end()
+
+
+def parse_connect(data: bytes) -> Connect:
+    """Raises ViolationError: RefusedVersionError where it is another version of MQTT."""
+    body = _Body(data)
+    name, level = body.binary(), body.byte()
+    if name not in {b"MQTT", b"MQIsdp"}:
+        raise ViolationError("a CONNECT of another protocol (MQTT-3.1.2-1)")
+    if (name, level) != (b"MQTT", 4):
+        raise RefusedVersionError(f"MQTT protocol level {level}, expected 4")
+    flags, keep_alive_s = body.byte(), body.uint16()
+    _check_connect_flags(flags)
+    client_id = body.text()
+    will = _parse_will(body, flags) if flags & 0x04 else None
+    username = body.text() if flags & 0x80 else None
+    password = body.binary() if flags & 0x40 else None
+    body.end()
+    return Connect(
+        client_id=client_id,
+        clean_session=bool(flags & 0x02),
+        keep_alive_s=keep_alive_s,
+        will=will,
+        username=username,
+        password=password,
+    )
+
+
+def _check_connect_flags(flags: int) -> None:
+    if flags & 0x01:
+        raise ViolationError("a CONNECT with the reserved flag (MQTT-3.1.2-3)")
+    if not flags & 0x04 and flags & 0x38:
+        raise ViolationError("a CONNECT with will flags and no will (MQTT-3.1.2-13)")
+    if flags & 0x18 == 0x18:
+        raise ViolationError("a will at QoS 3 (MQTT-3.1.2-14)")
+    if flags & 0x40 and not flags & 0x80:
+        raise ViolationError("a password without a user name (MQTT-3.1.2-22)")
+
+
+def _parse_will(body: _Body, flags: int) -> Will:
+    return Will(body.text(), body.binary(), flags >> 3 & 3, bool(flags & 0x20))
+
+
+PINGRESP = bytes((Kind.PINGRESP << 4, 0))
+
+
+def connack(code: ConnackCode, *, session_present: bool = False) -> bytes:
+    return bytes((Kind.CONNACK << 4, 2, session_present, code))
+
+
+def acknowledgement(kind: Kind, packet_id: int) -> bytes:
+    """Return a PUBACK, PUBREC, PUBCOMP or UNSUBACK."""
+    return bytes((kind << 4, 2)) + _UINT16.pack(packet_id)
+
+
+def release(packet_id: int) -> bytes:
+    """Return a PUBREL, which has a flag (MQTT-3.6.1-1)."""
+    return bytes((Kind.PUBREL << 4 | 2, 2)) + _UINT16.pack(packet_id)
+
+
+def suback(packet_id: int, codes: list[int]) -> bytes:
+    body = _UINT16.pack(packet_id) + bytes(codes)
+    return bytes((Kind.SUBACK << 4,)) + _length(len(body)) + body
+
+
+def publish(message: Publish, packet_id: int = 0, *, dup: bool = False) -> bytes:
+    """Return a PUBLISH of `message` under a packet id of the receiver's session."""
+    topic = message.topic.encode()
+    ids = _UINT16.pack(packet_id) if message.qos else b""
+    flags = dup << 3 | message.qos << 1 | message.retain
+    length = _length(2 + len(topic) + len(ids) + len(message.payload))
+    start = bytes((Kind.PUBLISH << 4 | flags,))
+    return b"".join((start, length, _UINT16.pack(len(topic)), topic, ids, message.payload))
+
+
+def _length(count: int) -> bytes:
+    """Encode a remaining length, section 2.2.3."""
+    encoded = bytearray()
+    while True:
+        count, low = divmod(count, 128)
+        encoded.append(low | (128 if count else 0))
+        if not count:
+            return bytes(encoded)
