@@ -7,7 +7,7 @@ and as Mosquitto keeps it, for a broker that stands in its place.
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -39,10 +39,14 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who types a password. The hashes are in no text of it."""
 
-    role: PersonRole
+    role: Role
     argon2: str
     mosquitto: str
     since_ms: int
+
+    def __post_init__(self) -> None:
+        if self.role not in get_args(PersonRole):
+            raise ValueError(f"found {self.role}, expected a person's role")
 
     def __repr__(self) -> str:
         return f"Person({self.role!r}, since_ms={self.since_ms})"
