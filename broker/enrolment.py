@@ -1,22 +1,31 @@
-"""Accounts and credentials made together, for the nodes of this machine."""
+"""Accounts and credentials made together, for what runs on the hub's own machine."""
 
 from pathlib import Path
 
 from broker import accounts, credentials, tokens
+from broker.accounts import HUB_USER, Machine
 from broker.credentials import Credentials
 
 
-def ensure(accounts_file: Path, node: str, file: Path) -> bool:
-    """Enroll `node` with credentials in `file`, unless they are valid; return whether it did."""
-    account = accounts.load(accounts_file).nodes.get(node)
+def ensure(accounts_file: Path, node: str, file: Path) -> None:
+    """Enroll `node` with credentials in `file`, unless those are valid."""
+    if not _is_valid(accounts.load(accounts_file).nodes.get(node), node, file):
+        token = accounts.enroll(accounts_file, node)
+        credentials.save(file, Credentials(username=node, token=token))
+
+
+def ensure_hub(accounts_file: Path, file: Path) -> None:
+    """Give the hub an account for a broker that is not its own; see `ensure`."""
+    if not _is_valid(accounts.load(accounts_file).hub, HUB_USER, file):
+        token = accounts.enroll_hub(accounts_file)
+        credentials.save(file, Credentials(username=HUB_USER, token=token))
+
+
+def _is_valid(account: Machine | None, name: str, file: Path) -> bool:
     found = credentials.load(file)
-    if (
+    return (
         account is not None
         and found is not None
-        and found.username == node
+        and found.username == name
         and tokens.is_right(found.token.encode(), account.token_sha256)
-    ):
-        return False
-    token = accounts.enroll(accounts_file, node)
-    credentials.save(file, Credentials(username=node, token=token))
-    return True
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 from broker import command_line, config_file
 from broker.command_line import EXIT_MISCONFIGURED
 from broker.errors import HarvesterError, MisconfiguredError
-from harvester import doctor, plugins_cli
+from harvester import access_cli, broker_cli, doctor, plugins_cli
 from harvester.doctor_machine import this_machine
 from harvester.errors import EXIT_FAILED
 from harvester.project import from_here
@@ -41,6 +41,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_up(commands)
     plugins_cli.add(commands)
     _add_doctor(commands)
+    access_cli.add(commands)
+    broker_cli.add(commands)
     return parser
 
 

@@ -1,0 +1,163 @@
+"""`harvester enroll` and `harvester passwd`: who has an account with the hub."""
+
+import argparse
+import datetime as dt
+import getpass
+import os
+import sys
+from pathlib import Path
+
+from broker import accounts, broker_url, certificates, credentials, hub_files
+from broker.accounts import Accounts, PersonRole
+from broker.credentials import Credentials
+from broker.errors import MisconfiguredError
+from broker.gate import Role
+from broker.hub_files import HubFiles
+from broker.server_tls import CA_NAME, CERTIFICATE_NAME
+from broker.settings import Config
+from harvester.hub_options import add_command, hub_config, own_names
+
+_ROLES: dict[str, PersonRole] = {"operator": Role.OPERATOR, "viewer": Role.VIEWER}
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the two commands to the parser."""
+    added = add_command(commands, "enroll", "give a node its login, or take it away", _enroll)
+    added.add_argument("node", nargs="?", help="the node's id, for example pi4")
+    what = added.add_mutually_exclusive_group()
+    what.add_argument("--revoke", action="store_true", help="cut the node off at once")
+    what.add_argument("--list", action="store_true", help="list every account")
+    added.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="the file to copy to the node; default: credentials-NODE.toml here",
+    )
+    added.add_argument(
+        "--host",
+        help="name or address under which the node finds this hub; default: this machine's address",
+    )
+    added.add_argument(
+        "--certificate",
+        action="store_true",
+        help="also make a client certificate, for [broker] client_certificates",
+    )
+    added = add_command(
+        commands, "passwd", "give a person a password, read from the terminal or stdin", _passwd
+    )
+    added.add_argument("name", help="what the person logs in as")
+    what = added.add_mutually_exclusive_group()
+    what.add_argument(
+        "--role",
+        choices=tuple(_ROLES),
+        default="viewer",
+        help="an operator may command, a viewer only look; default: viewer",
+    )
+    what.add_argument("--remove", action="store_true", help="remove the account")
+
+
+def _enroll(options: argparse.Namespace) -> None:
+    config = hub_config(options)
+    files = hub_files.of(config, os.environ)
+    if options.list:
+        print(_listed(accounts.load(files.accounts)), end="")
+        return
+    if options.node is None:
+        raise MisconfiguredError("enroll: expected a node's id, or --list")
+    if options.revoke:
+        if options.node not in accounts.load(files.accounts).nodes:
+            raise MisconfiguredError(f"{files.accounts}: found no node {options.node!r}")
+        accounts.revoke(files.accounts, options.node)
+        print(f"{options.node} is cut off")
+        return
+    _make_credentials(options, config, files)
+
+
+def _make_credentials(options: argparse.Namespace, config: Config, files: HubFiles) -> None:
+    output = options.output or Path(f"credentials-{options.node}.toml")
+    url = _url(options, config, files)
+    pair = None
+    if options.certificate:
+        now = dt.datetime.now(dt.UTC)
+        pair = certificates.make_client(certificates.authority(files.tls_dir), options.node, now)
+    token = accounts.enroll(files.accounts, options.node)
+    made = Credentials(
+        username=options.node,
+        token=token,
+        url=url,
+        ca_certificate=_ca(files),
+        certificate=pair.certificate.decode() if pair else "",
+        key=pair.key.decode() if pair else "",
+    )
+    credentials.save(output, made)
+    print(
+        f"{output}: the login of {options.node} at {url}\n"
+        f"On {options.node}, beside its configuration, for example:\n"
+        f"  sudo install -m 600 -o harvester {output.name} /etc/harvester/credentials.toml\n"
+        "Then remove every other copy."
+    )
+
+
+def _url(options: argparse.Namespace, config: Config, files: HubFiles) -> str:
+    if not config.embeds_broker:
+        return config.broker.url
+    has_tls = (files.tls_dir / CERTIFICATE_NAME).exists()
+    port = config.broker.tls_port if has_tls else config.broker.port
+    host = options.host or (_certified(files) if has_tls else _address(config))
+    return broker_url.make(host, port, tls=has_tls)
+
+
+def _certified(files: HubFiles) -> str:
+    """Return the first name of the certificate that is not this machine's own name for itself."""
+    names = certificates.validity(files.tls_dir / CERTIFICATE_NAME).names
+    return next((name for name in names if name not in _LOCAL), names[0])
+
+
+def _address(config: Config) -> str:
+    names = [name for name in own_names(config) if name not in _LOCAL]
+    if not names:
+        raise MisconfiguredError("found no address of this machine; expected --host HOST")
+    return names[0]
+
+
+def _ca(files: HubFiles) -> str:
+    path = files.tls_dir / CA_NAME
+    return path.read_text() if path.exists() else ""
+
+
+def _listed(found: Accounts) -> str:
+    rows = [(name, "node", machine.since_ms) for name, machine in sorted(found.nodes.items())]
+    rows += [(name, p.role.value, p.since_ms) for name, p in sorted(found.people.items())]
+    if not rows:
+        return "no accounts yet\n"
+    width = max(len(name) for name, _, _ in rows)
+    return "".join(
+        f"{name:<{width}}  {role:<8}  since {_day(since_ms)}\n" for name, role, since_ms in rows
+    )
+
+
+def _day(since_ms: int) -> str:
+    return dt.datetime.fromtimestamp(since_ms / 1000, dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _passwd(options: argparse.Namespace) -> None:
+    path = hub_files.of(hub_config(options), os.environ).accounts
+    if options.remove:
+        if options.name not in accounts.load(path).people:
+            raise MisconfiguredError(f"{path}: found no person {options.name!r}")
+        accounts.revoke(path, options.name)
+        print(f"{options.name} is gone")
+        return
+    role = _ROLES[options.role]
+    accounts.set_password(path, options.name, role, _read_password(options.name))
+    print(f"{options.name} may log in as {role}")
+
+
+def _read_password(name: str) -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    password = getpass.getpass(f"password for {name}: ")
+    if getpass.getpass("once more: ") != password:
+        raise MisconfiguredError("the two are not the same")
+    return password
