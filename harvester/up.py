@@ -17,8 +17,11 @@ from types import FrameType
 
 import msgspec
 
+from broker import enrolment
+from broker.broker_settings import CREDENTIALS_NAME
 from broker.command_line import EXIT_MISCONFIGURED
 from broker.errors import UnavailableError
+from broker.hub_files import ACCOUNTS_NAME
 
 HOST = "127.0.0.1"
 _STATE = ".harvester"
@@ -60,6 +63,7 @@ def programs(options: Options) -> tuple[Program, ...]:
         f"broker.url={here}",
         f"storage.cache_dir={state / 'cache'}",
         f"storage.state_dir={state / 'pi4'}",
+        f"broker.credentials_file={_credentials(options, 'pi4')}",
         *scenario,
     )
     zero = (
@@ -67,6 +71,7 @@ def programs(options: Options) -> tuple[Program, ...]:
         f"web.listen={HOST}",
         f"web.port={options.zero_port}",
         f"storage.state_dir={state / 'pizero'}",
+        f"broker.credentials_file={_credentials(options, 'pizero')}",
         f'pings.hosts={{revpi = "{HOST}", pi4 = "{HOST}"}}',
         *scenario,
     )
@@ -80,6 +85,17 @@ def programs(options: Options) -> tuple[Program, ...]:
     )
 
 
+def _credentials(options: Options, node: str) -> Path:
+    return options.project / _STATE / node / CREDENTIALS_NAME
+
+
+def _enroll(options: Options) -> None:
+    """Give the two spokes their logins; hub-app sees to its own machine's node."""
+    accounts_file = options.project / _STATE / "revpi" / ACCOUNTS_NAME
+    for node in ("pi4", "pizero"):
+        enrolment.ensure(accounts_file, node, _credentials(options, node))
+
+
 def _program(name: str, script: str, config: Path, keys: Sequence[str], *more: str) -> Program:
     overrides = [part for key in keys for part in ("--set", key)]
     # The installer puts console scripts beside the interpreter.
@@ -88,7 +104,10 @@ def _program(name: str, script: str, config: Path, keys: Sequence[str], *more: s
 
 
 def up(options: Options) -> int:
-    """Run until Ctrl-C or SIGTERM; return the exit code."""
+    """Run until Ctrl-C or SIGTERM; return the exit code.
+
+    Raises MisconfiguredError where the nodes' credentials cannot be written.
+    """
     stopping = threading.Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -96,6 +115,7 @@ def up(options: Options) -> int:
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
+    _enroll(options)
     hub, *others = (Supervised(program) for program in programs(options))
     try:
         hub.start()
