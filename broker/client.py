@@ -1,18 +1,20 @@
-"""An MQTT client that reconnects for ever. The only module that knows paho.
+"""An MQTT client that connects again for ever. The only module that knows paho.
 
-paho's network thread runs the callbacks. An exception in one would end that thread in silence, so
-each is caught and logged here. Nothing is queued in paho while the link is down: what must survive
-that waits in the node's outbox.
+Each connection is a paho client of its own: what one had in flight when its link broke is never
+sent again behind newer messages, and one whose thread died is replaced like one that lost its
+broker. What must survive that waits in the node's outbox.
 
-paho holds its message lock while it reports an acknowledgement, and takes that lock to publish. So
-`on_acknowledged` must not wait for a lock that its owner holds around `publish`.
+Threads: one of ours connects, watches and waits in between; paho's network thread runs the
+callbacks, and an exception in one is caught and logged here. paho holds its message lock while it
+reports an acknowledgement, and takes that lock to publish: `on_acknowledged` must not wait for a
+lock that its owner holds around `publish`.
 """
 
 import contextlib
 import logging
+import random
 import socket
 import ssl
-import sys
 import threading
 import time
 from collections import deque
@@ -25,23 +27,20 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from broker.backoff import Backoff
 from broker.login import Login, tls_context
 from broker.messages import Message, encode
 from broker.topics import Topic, is_command
 
 logger = logging.getLogger(__name__)
 
-# paho repeats a failed attempt after 1, 2, 4 ... s; a hub that is back should be found soon.
-_RECONNECT_MIN_S = 1
-_RECONNECT_MAX_S = 15
+_CONNECT_S = 5.0
 _FLUSH_S = 2.0
 _MAX_QUEUED = 100
-
-# At QoS 1, "no connection" means that paho keeps the message and sends it on the next one.
-_ACCEPTED = {
-    0: (MQTTErrorCode.MQTT_ERR_SUCCESS,),
-    1: (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN),
-}
+# How often the link is looked at: whether its thread lives, whether the broker still answers.
+_WATCH_S = 0.5
+# paho notices a silent broker by the first; this is for when paho's own thread is stuck.
+_KEEPALIVES_WITHOUT_PUBACK = 2
 
 Payload = Callable[[str, bytes], None]
 
@@ -87,8 +86,12 @@ class BusClient:
         will: tuple[Topic, Message] | None = None,
     ) -> None:
         self._address = address
+        self._client_id = client_id
+        self._login = login
+        self._relogin = relogin
         self._keepalive_s = keepalive_s
         self._filters = [(text, 1) for text in filters]
+        self._will = will
         self._callbacks = Callbacks(
             on_message=on_message,
             on_connect=on_connect,
@@ -96,60 +99,45 @@ class BusClient:
             on_acknowledged=on_acknowledged,
             on_refused=on_refused,
         )
-        self._unacknowledged: deque[paho.MQTTMessageInfo] = deque(maxlen=_MAX_QUEUED)
+        self._backoff = Backoff(random.uniform)
+        self._stopping = threading.Event()
+        self._ended = threading.Event()
         self._connected = threading.Event()
-        self._started = False
-        self._relogin = relogin
-        self._paho = self._make_paho(client_id)
-        if login is not None:
-            self._show(login)
-            if login.tls:
-                self._paho.tls_set_context(tls_context(login))
-        if will is not None:
-            topic, message = will
-            self._paho.will_set(
-                str(topic), encode(message), topic.channel.qos, topic.channel.retain
-            )
-
-    def _make_paho(self, client_id: str) -> paho.Client:
-        made = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=paho.MQTTv311)
-        made.suppress_exceptions = True
-        made.max_queued_messages_set(_MAX_QUEUED)
-        made.reconnect_delay_set(_RECONNECT_MIN_S, _RECONNECT_MAX_S)
-        made.on_socket_open = _send_at_once
-        made.on_pre_connect = self._on_pre_connect
-        made.on_connect = self._on_connect
-        made.on_subscribe = self._on_subscribe
-        made.on_disconnect = self._on_disconnect
-        made.on_connect_fail = self._on_connect_fail
-        made.on_message = self._on_message
-        made.on_publish = self._on_publish
-        return made
-
-    def _show(self, login: Login) -> None:
-        if login.username:
-            self._paho.username_pw_set(login.username, login.token)
+        self._unacknowledged: deque[paho.MQTTMessageInfo] = deque(maxlen=_MAX_QUEUED)
+        self._acknowledged_s = 0.0
+        self._complaint = ""
+        # Raises here, not in the thread, where a certificate cannot be read.
+        self._paho = self._make_paho()
+        self._thread: threading.Thread | None = None
 
     @property
     def connected(self) -> bool:
         return self._connected.is_set()
 
+    @property
+    def in_flight(self) -> int:
+        """How many messages at QoS 1 the broker has not acknowledged on this connection."""
+        while self._unacknowledged and _is_over(self._unacknowledged[0]):
+            self._unacknowledged.popleft()
+        return sum(not _is_over(info) for info in tuple(self._unacknowledged))
+
     def start(self) -> None:
         """Connect in the background and stay connected. Returns at once."""
-        host, port = self._address
-        self._started = True
-        self._paho.connect_async(host, port, self._keepalive_s)
-        self._paho.loop_start()
+        self._stopping.clear()
+        self._thread = threading.Thread(
+            target=self._stay_connected, name=f"bus-{self._client_id}", daemon=True
+        )
+        self._thread.start()
 
     def stop(self) -> None:
         """Wait up to 2 s for what is in flight, then disconnect. Twice is fine."""
-        if not self._started:
+        if self._thread is None:
             return
-        self._started = False
         self._flush(time.monotonic() + _FLUSH_S)
-        self._paho.disconnect()
-        self._paho.loop_stop()
-        self._connected.clear()
+        self._stopping.set()
+        self._ended.set()
+        self._thread.join(_CONNECT_S + _FLUSH_S)
+        self._thread = None
 
     def _flush(self, deadline_s: float) -> None:
         for info in tuple(self._unacknowledged):
@@ -173,12 +161,107 @@ class BusClient:
         channel = topic.channel
         if not self.connected:
             return None
+        idle = not self.in_flight
         info = self._paho.publish(str(topic), payload, channel.qos, channel.retain)
-        if info.rc not in _ACCEPTED[channel.qos]:
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             return None
         if channel.qos > 0:
+            if idle:
+                self._acknowledged_s = time.monotonic()
             self._unacknowledged.append(info)
         return info.mid
+
+    # The next six run on our own thread.
+
+    def _stay_connected(self) -> None:
+        while not self._stopping.is_set():
+            began_s = time.monotonic()
+            try:
+                self._connect_once()
+            except Exception:
+                logger.exception("the bus client failed")
+            was_connected = self._connected.is_set()
+            self._connected.clear()
+            if not self._stopping.is_set():
+                lasted_s = time.monotonic() - began_s if was_connected else 0.0
+                self._stopping.wait(self._backoff.next_s(lasted_s))
+
+    def _connect_once(self) -> None:
+        """Connect and stay until the link ends, for whatever reason."""
+        host, port = self._address
+        self._ended.clear()
+        self._unacknowledged.clear()
+        self._read_login_again()
+        self._paho = client = self._make_paho()
+        try:
+            client.connect(host, port, self._keepalive_s)
+        except ssl.SSLError as e:
+            self._complain(f"no trust in the broker at {host}:{port}: {e}", logging.ERROR)
+            return
+        except OSError as e:
+            self._complain(f"no broker at {host}:{port} yet: {e.strerror or e}", logging.INFO)
+            return
+        client.loop_start()
+        self._watch()
+        if self._stopping.is_set():
+            client.disconnect()
+        client.loop_stop()
+
+    def _read_login_again(self) -> None:
+        """Ask for the login again: a node that was enrolled meanwhile gets in by itself."""
+        try:
+            found = self._relogin() if self._relogin is not None else None
+        except Exception:
+            logger.exception("a bus callback failed")
+            return
+        self._login = found or self._login
+
+    def _watch(self) -> None:
+        """Return when the link has ended, or must: no answer, no thread, or asked to stop."""
+        patience_s = _KEEPALIVES_WITHOUT_PUBACK * self._keepalive_s
+        began_s = time.monotonic()
+        while not self._ended.wait(_WATCH_S):
+            now_s = time.monotonic()
+            since_s = self._acknowledged_s if self.in_flight else now_s
+            if not self.connected:
+                since_s = began_s
+            if now_s - since_s > patience_s:
+                logger.warning(
+                    "the broker has not answered for %.0f s: connecting anew", patience_s
+                )
+                return
+
+    def _make_paho(self) -> paho.Client:
+        made = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._client_id,
+            protocol=paho.MQTTv311,
+            reconnect_on_failure=False,
+        )
+        made.suppress_exceptions = True
+        made.connect_timeout = _CONNECT_S
+        made.max_queued_messages_set(_MAX_QUEUED)
+        made.on_socket_open = _send_at_once
+        made.on_connect = self._on_connect
+        made.on_subscribe = self._on_subscribe
+        made.on_disconnect = self._on_disconnect
+        made.on_message = self._on_message
+        made.on_publish = self._on_publish
+        if self._login is not None:
+            self._show(made, self._login)
+        if self._will is not None:
+            topic, message = self._will
+            made.will_set(str(topic), encode(message), topic.channel.qos, topic.channel.retain)
+        return made
+
+    @staticmethod
+    def _show(client: paho.Client, login: Login) -> None:
+        if login.username:
+            client.username_pw_set(login.username, login.token)
+        if login.tls:
+            client.tls_set_context(tls_context(login))
+
+    # From here on, everything runs on paho's network thread.
 
     def _on_connect(
         self,
@@ -190,56 +273,42 @@ class BusClient:
     ) -> None:
         host, port = self._address
         if reason.is_failure:
-            logger.error("the broker at %s:%d refused the connection: %s", host, port, reason)
-            self._call(self._callbacks.on_refused, str(reason))
+            said = f"the broker at {host}:{port} refused the connection: {reason}"
+            if self._complain(said, logging.ERROR):
+                self._call(self._callbacks.on_refused, str(reason))
             return
         if self._filters:
             # Connected is who hears, too: the rest waits for the broker's answer.
             client.subscribe(self._filters)
         else:
-            self._be_connected()
+            self._be_connected(client)
 
-    def _on_subscribe(self, *_: object) -> None:
-        self._be_connected()
+    def _on_subscribe(self, client: paho.Client, *_: object) -> None:
+        self._be_connected(client)
 
-    def _be_connected(self) -> None:
+    def _be_connected(self, client: paho.Client) -> None:
+        if client is not self._paho or self._stopping.is_set():
+            return
+        self._complaint = ""
         self._connected.set()
         logger.info("connected to the broker at %s:%d", *self._address)
         self._call(self._callbacks.on_connect)
 
     def _on_disconnect(
         self,
-        _client: paho.Client,
+        client: paho.Client,
         _userdata: Any,
         _flags: paho.DisconnectFlags,
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
-        was_connected = self._connected.is_set()
-        self._connected.clear()
-        if was_connected and self._started:
+        if client is not self._paho:
+            return
+        if self._connected.is_set() and not self._stopping.is_set():
             logger.warning("lost the broker at %s:%d: %s", *self._address, reason)
+        self._connected.clear()
         self._call(self._callbacks.on_disconnect, str(reason))
-
-    def _on_pre_connect(self, _client: paho.Client, _userdata: Any) -> None:
-        """Ask for the login again: a node that was enrolled meanwhile gets in by itself."""
-        if self._relogin is None:
-            return
-        try:
-            login = self._relogin()
-        except Exception:
-            logger.exception("a bus callback failed")
-            return
-        if login is not None:
-            self._show(login)
-
-    def _on_connect_fail(self, _client: paho.Client, _userdata: Any) -> None:
-        # paho calls this while it handles the error, which it hands to nobody.
-        error = sys.exc_info()[1]
-        if isinstance(error, ssl.SSLError):
-            logger.error("no trust in the broker at %s:%d: %s", *self._address, error)
-            return
-        logger.info("no broker at %s:%d yet", *self._address)
+        self._ended.set()
 
     def _on_message(self, _client: paho.Client, _userdata: Any, message: paho.MQTTMessage) -> None:
         try:
@@ -254,9 +323,19 @@ class BusClient:
         self._call(self._callbacks.on_message, topic, message.payload)
 
     def _on_publish(
-        self, _client: paho.Client, _userdata: Any, mid: int, _reason: Any, _properties: Any
+        self, client: paho.Client, _userdata: Any, mid: int, _reason: Any, _properties: Any
     ) -> None:
-        self._call(self._callbacks.on_acknowledged, mid)
+        if client is self._paho:
+            self._acknowledged_s = time.monotonic()
+            self._call(self._callbacks.on_acknowledged, mid)
+
+    def _complain(self, text: str, level: int) -> bool:
+        """Log why there is no connection, once for each reason; return whether it is a new one."""
+        if text == self._complaint:
+            return False
+        self._complaint = text
+        logger.log(level, "%s", text)
+        return True
 
     @staticmethod
     def _call(callback: Callable[..., None], *arguments: object) -> None:
@@ -264,3 +343,11 @@ class BusClient:
             callback(*arguments)
         except Exception:
             logger.exception("a bus callback failed")
+
+
+def _is_over(info: paho.MQTTMessageInfo) -> bool:
+    """Whether a message was acknowledged, or never went out."""
+    try:
+        return info.is_published()
+    except (RuntimeError, ValueError):
+        return True

@@ -80,10 +80,12 @@ class Reading(msgspec.Struct, frozen=True):
 class Backlog(msgspec.Struct, frozen=True):
     """Readings that were not acknowledged in time, oldest first. The payload is the bare list."""
 
-    readings: Annotated[list[Reading], msgspec.Meta(max_length=MAX_BACKLOG)]
+    readings: Annotated[list[Reading], msgspec.Meta(min_length=1, max_length=MAX_BACKLOG)]
 
 
-_READINGS = msgspec.json.Decoder(Annotated[list[Reading], msgspec.Meta(max_length=MAX_BACKLOG)])
+_READINGS = msgspec.json.Decoder(
+    Annotated[list[Reading], msgspec.Meta(min_length=1, max_length=MAX_BACKLOG)]
+)
 
 Range = tuple[Count, Count]
 

@@ -1,32 +1,34 @@
 """What any node says on the bus: its presence, readings, heartbeats, logs and states.
 
-One sender thread drains the outbox, only while connected, with a bounded number in flight; every
-other message goes out as it is said, or not at all while the link is down.
+Readings go through the outbox, whose sender thread publishes them; every other message goes out as
+it is said, or not at all while the link is down.
 """
 
 import logging
-import queue
+import os
 import secrets
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Literal, Self
 
-from broker import credentials
+from broker import credentials, storage
 from broker.client import BusClient
-from broker.errors import BadTopicError, MisconfiguredError
+from broker.clock import Clock
+from broker.errors import BadDataError, MisconfiguredError
 from broker.login import Login
-from broker.messages import Heartbeat, Log, Message, Status, Value
+from broker.messages import Heartbeat, Log, Message, Status, Stored, Value, decode
 from broker.node_log import NodeLog
-from broker.outbox import Outbox
+from broker.outbox import Outbox, Sample
+from broker.sender import Link, Sender
 from broker.settings import Config
-from broker.topics import Kind, Topic, parse
+from broker.topics import Kind, Topic, is_name, parse, topic_filter
 from broker.version import VERSION
 
 logger = logging.getLogger(__name__)
 
-_MAX_IN_FLIGHT = 20
-_JOIN_S = 2.0
+OUTBOX_FILE = "outbox.db"
+# What SQLite and JSON hold without loss.
+_LATEST_MS = 2**53
 
 TopicPayload = Callable[[Topic, bytes], None]
 
@@ -49,6 +51,7 @@ class NodeBus:
         filters: Sequence[str] = (),
         on_message: TopicPayload | None = None,
         on_connect: Callable[[], None] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._config = config
         self._node = config.cluster.node_id
@@ -58,23 +61,26 @@ class NodeBus:
         self._on_message = on_message
         self._on_connect = on_connect
         self._heartbeats = 0
-        self._outbox = Outbox(self._node)
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
-        self._acknowledged: queue.SimpleQueue[int] = queue.SimpleQueue()
-        self._log = NodeLog(self._publish_log)
-        self._sender = threading.Thread(target=self._send_readings, name="outbox", daemon=True)
         self._connection = credentials.of_node(config)
+        self._outbox = _open_outbox(config, clock or Clock())
+        link = Link(
+            is_connected=lambda: self._client.connected,
+            in_flight=lambda: self._client.in_flight,
+            say_reading=lambda reading: self.publish(Kind.READING, reading, reading.sensor_id),
+            say_backlog=lambda backlog: self.publish(Kind.BACKLOG, backlog),
+        )
+        self._sender = Sender(self._outbox, config.outbox, link)
+        self._log = NodeLog(self._publish_log)
         self._client = BusClient(
             self._connection.address,
             client_id=self._node,
             login=self._connection.login,
             relogin=self._read_login_again,
             keepalive_s=config.broker.keepalive_s,
-            filters=filters,
+            filters=(*filters, topic_filter(Kind.STORED, self._node)),
             on_message=self._handle_message,
             on_connect=self._handle_connect,
-            on_acknowledged=self._handle_acknowledged,
+            on_acknowledged=lambda _: self._sender.wake(),
             on_refused=self._handle_refused,
             will=(Topic(self._node, Kind.STATUS), self._status("offline")),
         )
@@ -86,29 +92,31 @@ class NodeBus:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        self._wake.set()
-        self._sender.join(_JOIN_S)
+        self._sender.stop()
         self.publish(Kind.STATUS, self._status("offline"))
         logging.getLogger().removeHandler(self._log)
         self._client.stop()
+        self._outbox.close()
 
     @property
     def connected(self) -> bool:
         return self._client.connected
 
     def publish_reading(self, sensor_id: str, timestamp_ms: int, data: dict[str, Value]) -> None:
-        """Put a reading into the outbox. Never waits; a sensor id that no topic holds is dropped.
+        """Put one reading into the outbox; see `publish_readings`."""
+        self.publish_readings([Sample(sensor_id, timestamp_ms, data)])
 
-        `data` holds finite numbers, strings and booleans; what was not measured is not in it.
+    def publish_readings(self, samples: Sequence[Sample], plugin: str = "") -> None:
+        """Put what a plugin returned into the outbox, in one commit to RAM.
+
+        Once this returns they survive the death of this process. `data` holds finite numbers,
+        strings and booleans; what was not measured is not in it. A sensor id that no topic holds,
+        or a time that no calendar has, is dropped with a warning.
         """
-        try:
-            Topic(self._node, Kind.READING, sensor_id)
-        except BadTopicError as e:
-            logger.warning("dropped a reading: %s", e)
-            return
-        self._outbox.add(sensor_id, timestamp_ms, data)
-        self._wake.set()
+        fitting = [sample for sample in samples if _fits(sample)]
+        if fitting:
+            self._outbox.add(fitting, plugin)
+            self._sender.wake()
 
     def publish(self, kind: Kind, message: Message, name: str = "") -> bool:
         """Say `message` on this node's topic now; return whether the link took it."""
@@ -135,7 +143,7 @@ class NodeBus:
     def _publish_log(self, line: Log) -> bool:
         return self.publish(Kind.LOG, line)
 
-    # The five below run on paho's network thread.
+    # Those below run on paho's network thread.
 
     def _read_login_again(self) -> Login | None:
         """Return the login as its file has it by now, for the broker of this run."""
@@ -155,50 +163,39 @@ class NodeBus:
         if self._on_connect is not None:
             self._on_connect()
         self._log.send_waiting()
-        self._wake.set()
+        self._sender.wake()
 
     def _handle_refused(self, _reason: str) -> None:
         logger.error("%s", self._connection.advice(self._node))
 
-    def _handle_acknowledged(self, packet_id: int) -> None:
-        self._acknowledged.put(packet_id)
-        self._wake.set()
-
     def _handle_message(self, text: str, payload: bytes) -> None:
         try:
             topic = parse(text)
-        except BadTopicError as e:
+            if topic.kind is Kind.STORED:
+                self._handle_stored(topic, payload)
+                return
+        except BadDataError as e:
             logger.debug("ignored a message: %s", e)
             return
         if self._on_message is not None:
             self._on_message(topic, payload)
 
-    def _send_readings(self) -> None:
-        in_flight: dict[int, int] = {}
-        while not self._stopping.is_set():
-            self._wake.wait()
-            self._wake.clear()
-            self._settle(in_flight)
-            while len(in_flight) < _MAX_IN_FLIGHT and self._send_next(in_flight):
-                self._settle(in_flight)
+    def _handle_stored(self, topic: Topic, payload: bytes) -> None:
+        message = decode(topic, payload)
+        if isinstance(message, Stored):
+            self._sender.hear(message)
 
-    def _settle(self, in_flight: dict[int, int]) -> None:
-        """Forget the readings that were acknowledged."""
-        while not self._acknowledged.empty():
-            seq = in_flight.pop(self._acknowledged.get(), None)
-            if seq is not None:
-                self._outbox.acknowledge(seq)
 
-    def _send_next(self, in_flight: dict[int, int]) -> bool:
-        if not self._client.connected:
-            return False
-        reading = self._outbox.take()
-        if reading is None:
-            return False
-        topic = Topic(self._node, Kind.READING, reading.sensor_id)
-        packet_id = self._client.publish(topic, reading)
-        if packet_id is None:
-            self._outbox.put_back(reading.seq)
-            return False
-        in_flight[packet_id] = reading.seq
+def _open_outbox(config: Config, clock: Clock) -> Outbox:
+    ram, disk = (
+        folder(config, os.environ) / OUTBOX_FILE
+        for folder in (storage.runtime_dir, storage.state_dir)
+    )
+    return Outbox(config.cluster.node_id, config.outbox, ram, disk, clock)
+
+
+def _fits(sample: Sample) -> bool:
+    if is_name(sample.sensor_id) and 0 <= sample.timestamp_ms <= _LATEST_MS:
         return True
+    logger.warning("dropped a reading of %.80r at %.30r", sample.sensor_id, sample.timestamp_ms)
+    return False

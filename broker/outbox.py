@@ -1,67 +1,267 @@
-"""Readings that the broker has not acknowledged yet: bounded, ordered, the oldest given up first.
+"""Readings that the hub has not stored yet, in two tiers: a file in RAM, and one on disk.
 
-Held in memory: what waits here when the process dies is lost, and what is given up is counted.
+The one in RAM takes every reading before anything is published; it survives the death of the
+process. What the hub has not stored for a while moves to disk, which survives a power cut, many
+readings a transaction: a card wears out by being written to. A reading leaves only when the hub
+says that it is stored, or when the outbox is full: then the oldest go, and are counted.
+
+A stream begins with the file in RAM, so a number in it can never be given twice.
 """
 
+import logging
 import secrets
+import sqlite3
 import threading
-from collections import OrderedDict
+from collections import deque
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-from broker.messages import Reading, Value
+import msgspec
 
-# About half an hour of five sensors at one reading in 2 s each, and some 6 MB.
-MAX_ROWS = 5_000
+from broker.clock import Clock, Moment
+from broker.database import DamagedError, claim, set_aside
+from broker.messages import MAX_BACKLOG, ClockState, Range, Reading, Value, encode
+from broker.outbox_disk import DiskTier, Rows
+from broker.outbox_file import JUMP_MS, Key, OutboxFile
+from broker.outbox_settings import Outbox as Settings
+
+logger = logging.getLogger(__name__)
+
+# A time that is further from the machine's clock comes from another one.
+_FOREIGN_MS = 10_000
+_BYTES_PER_MB = 1_000_000
+# Of its rows, so many are given up at once where the tier in RAM is full.
+_GIVEN_UP_SHARE = 20
+# Well below the 256 KB of a packet.
+_BACKLOG_BYTES = 190_000
+_MAX_LIVE = 1000
+# More rows than the tier in RAM holds at its default size.
+_ALL_ROWS = 200_000
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """One reading before it is numbered."""
+
+    sensor_id: str
+    timestamp_ms: int
+    data: dict[str, Value]
 
 
 class Outbox:
-    """Numbers readings and keeps each until it is acknowledged. Any thread may call."""
+    """Numbers the readings of `node` and keeps each until it is stored. Any thread may add.
 
-    def __init__(self, node: str, max_rows: int = MAX_ROWS) -> None:
+    Raises MisconfiguredError where another program uses the files or they cannot be made.
+    """
+
+    def __init__(
+        self, node: str, settings: Settings, ram_file: Path, disk_file: Path, clock: Clock
+    ) -> None:
         self._node = node
-        self._max_rows = max_rows
-        self._stream = secrets.token_hex(8)
-        self._next_seq = 0
-        self._unsent: OrderedDict[int, Reading] = OrderedDict()
-        self._sent: dict[int, Reading] = {}
-        self._dropped = 0
+        self._settings = settings
+        self._clock = clock
         self._lock = threading.Lock()
-
-    def add(self, sensor_id: str, timestamp_ms: int, data: dict[str, Value]) -> None:
-        with self._lock:
-            reading = Reading(
-                self._node, sensor_id, timestamp_ms, self._stream, self._next_seq, data
-            )
-            self._unsent[self._next_seq] = reading
-            self._next_seq += 1
-            if len(self._unsent) > self._max_rows:
-                self._unsent.popitem(last=False)
-                self._dropped += 1
-
-    def take(self) -> Reading | None:
-        """Return the oldest reading that waits, now on its way, or None."""
-        with self._lock:
-            if not self._unsent:
-                return None
-            seq, reading = self._unsent.popitem(last=False)
-            self._sent[seq] = reading
-            return reading
-
-    def put_back(self, seq: int) -> None:
-        """Let a reading that could not be sent wait again, in its old place."""
-        with self._lock:
-            self._unsent[seq] = self._sent.pop(seq)
-            self._unsent.move_to_end(seq, last=False)
-
-    def acknowledge(self, seq: int) -> None:
-        with self._lock:
-            self._sent.pop(seq, None)
+        self._live: deque[tuple[Reading, int]] = deque(maxlen=_MAX_LIVE)
+        self._ram_file = ram_file
+        self._claim = claim(ram_file)
+        self._ram = OutboxFile(node, ram_file, "OFF")
+        self._disk = DiskTier(node, disk_file, settings)
+        self._ram_fails = False
+        self._unkept = 0
+        self._has_unset = True
+        self._set_at: Moment | None = None
+        moment = clock.now()
+        self._offset_ms = moment.offset_ms
+        self._moved_at_ms = moment.monotonic_ms
+        self._stream, self._next_seq = self._resumed()
 
     @property
     def rows(self) -> int:
         with self._lock:
-            return len(self._unsent) + len(self._sent)
+            return self._ram.rows + self._disk.rows
 
     @property
     def dropped(self) -> int:
+        """How many readings were ever given up."""
         with self._lock:
-            return self._dropped
+            in_ram = self._ram.dropped()
+        return sum((self._disk.dropped() | in_ram).values()) + self._unkept
+
+    @property
+    def stream(self) -> str:
+        return self._stream
+
+    def add(self, samples: Sequence[Sample], plugin: str = "") -> None:
+        """Number readings and keep them, in one commit; then they may be published."""
+        moment = self._clock.now()
+        with self._lock:
+            if self._claim.closed:
+                # A plugin that was left behind came back after the end.
+                return
+            self._look_at_clock(moment)
+            try:
+                readings = self._keep(samples, plugin, moment)
+            except DamagedError as e:
+                self._replace_ram(e)
+                readings = self._keep(samples, plugin, moment)
+            self._live.extend(_aged(readings, moment))
+
+    def take_live(self) -> Reading | None:
+        """Return the oldest reading that is new enough for its own topic, once."""
+        horizon_ms = self._horizon_ms(self._settings.live_s)
+        with self._lock:
+            while self._live:
+                reading, added_ms = self._live.popleft()
+                if added_ms > horizon_ms:
+                    return reading
+        return None
+
+    def backlog(self, after: Key | None) -> list[Reading]:
+        """Return the oldest readings behind `after` that are no longer new, at most a message."""
+        found = self._disk.page(after, self._stream, MAX_BACKLOG)
+        if len(found) < MAX_BACKLOG:
+            behind = after if after is not None and after[0] == self._stream else None
+            horizon_ms = self._horizon_ms(self._settings.live_s)
+            with self._lock:
+                found += self._ram.page(behind, MAX_BACKLOG - len(found), horizon_ms)
+        return _fitting(reading for reading, _ in found)
+
+    def stored(self, stream: str, ranges: list[Range]) -> None:
+        """Forget what the hub has stored."""
+        with self._lock:
+            try:
+                self._ram.remove(stream, ranges)
+            except DamagedError as e:
+                self._replace_ram(e)
+        self._disk.stored(stream, ranges)
+
+    def tend(self) -> None:
+        """Do what is due: date again, and move old readings to disk. Of one thread only."""
+        moment, self._set_at = self._set_at, None
+        if moment is not None:
+            self._date_again(moment)
+        now_ms = self._clock.now().monotonic_ms
+        if now_ms - self._moved_at_ms >= self._settings.disk_every_s * 1000:
+            self._moved_at_ms = now_ms
+            self._disk.forget_stored()
+            self._move(self._horizon_ms(self._settings.disk_after_s))
+
+    def forget_stored(self) -> None:
+        """Delete what is stored from the disk now: it would be read again."""
+        self._disk.forget_stored()
+
+    def close(self) -> None:
+        """Move everything to disk, then close both files."""
+        self._disk.forget_stored()
+        self._move(None)
+        with self._lock:
+            self._ram.close()
+        self._disk.close()
+        self._claim.close()
+
+    def _horizon_ms(self, age_s: float) -> int:
+        return self._clock.now().monotonic_ms - round(age_s * 1000)
+
+    def _resumed(self) -> tuple[str, int]:
+        """Return the stream of this boot that the file in RAM holds, or a new one."""
+        for name, boot_id in self._ram.streams.items():
+            if boot_id == self._clock.boot_id:
+                return name, self._ram.next_seq(name)
+        # None, or from before the machine was started anew, as the folder is no tmpfs.
+        self._move(None)
+        return secrets.token_hex(8), 0
+
+    def _look_at_clock(self, moment: Moment) -> None:
+        step_ms = moment.offset_ms - self._offset_ms
+        self._offset_ms = moment.offset_ms
+        has_jumped = abs(step_ms) > JUMP_MS
+        if has_jumped:
+            logger.warning("the clock was set: it jumped by %+.1f s", step_ms / 1000)
+        if self._has_unset and (moment.is_set or has_jumped):
+            self._set_at = moment
+            self._has_unset = not moment.is_set
+
+    def _keep(self, samples: Sequence[Sample], plugin: str, moment: Moment) -> list[Reading]:
+        """Return the readings that are kept from now on."""
+        readings = [
+            self._reading(sample, self._stream, self._next_seq + i, plugin, moment)
+            for i, sample in enumerate(samples)
+        ]
+        try:
+            self._ram.add(self._stream, self._clock.boot_id, _aged(readings, moment))
+            self._next_seq += len(readings)
+            if self._ram.used_bytes > self._settings.ram_mb * _BYTES_PER_MB:
+                self._ram.drop_oldest(self._ram.rows // _GIVEN_UP_SHARE + 1)
+        except sqlite3.Error as e:
+            return self._unkept_readings(samples, plugin, moment, str(e))
+        if self._ram_fails:
+            self._ram_fails = False
+            logger.warning("%s: works again", self._ram_file)
+        return readings
+
+    def _unkept_readings(
+        self, samples: Sequence[Sample], plugin: str, moment: Moment, reason: str
+    ) -> list[Reading]:
+        """Return readings that are published and then lost, in a stream that ends with them."""
+        if not self._ram_fails:
+            logger.error("%s: %s; readings are published, but not kept", self._ram_file, reason)
+        self._ram_fails = True
+        self._unkept += len(samples)
+        stream = secrets.token_hex(8)
+        return [
+            self._reading(sample, stream, i, plugin, moment) for i, sample in enumerate(samples)
+        ]
+
+    def _reading(
+        self, sample: Sample, stream: str, seq: int, plugin: str, moment: Moment
+    ) -> Reading:
+        known = (self._node, sample.sensor_id, sample.timestamp_ms, stream, seq, sample.data)
+        monotonic_ms = sample.timestamp_ms - moment.offset_ms
+        if abs(sample.timestamp_ms - moment.wall_ms) > _FOREIGN_MS or monotonic_ms < 0:
+            return Reading(*known, plugin)
+        clock: ClockState = "set" if moment.is_set else "unset"
+        self._has_unset = self._has_unset or not moment.is_set
+        return Reading(*known, plugin, self._clock.boot_id, monotonic_ms, clock)
+
+    def _replace_ram(self, error: DamagedError) -> None:
+        self._ram.close()
+        set_aside(self._ram_file, str(error))
+        self._ram = OutboxFile(self._node, self._ram_file, "OFF")
+        self._stream, self._next_seq = secrets.token_hex(8), 0
+
+    def _date_again(self, moment: Moment) -> None:
+        boot_id, offset_ms, is_set = self._clock.boot_id, moment.offset_ms, moment.is_set
+        with self._lock:
+            moved = self._ram.redate(boot_id, offset_ms, is_set=is_set)
+            if moved:
+                # These have their old times still; they follow as backlog.
+                self._live.clear()
+        moved += self._disk.redate(boot_id, offset_ms, is_set=is_set)
+        if moved:
+            logger.warning("%d readings from before the clock was set are dated again", moved)
+
+    def _move(self, added_before_ms: int | None) -> None:
+        """Move what was added until then to disk: one commit there, then one in RAM."""
+        with self._lock:
+            rows = self._ram.page(None, _ALL_ROWS, added_before_ms)
+            given_up, boots = self._ram.dropped(), self._ram.streams
+        for stream, boot_id in boots.items():
+            own: Rows = [row for row in rows if row[0].stream == stream]
+            if own and self._disk.take(stream, boot_id, own, given_up.get(stream, 0)):
+                with self._lock:
+                    self._ram.remove(stream, [(own[0][0].seq, own[-1][0].seq)])
+
+
+def _aged(readings: Iterable[Reading], moment: Moment) -> Rows:
+    return [(reading, moment.monotonic_ms) for reading in readings]
+
+
+def _fitting(readings: Iterable[Reading]) -> list[Reading]:
+    """Return as many of the first readings as one message holds."""
+    fitting: list[Reading] = []
+    size = 0
+    for reading in readings:
+        size += len(encode(reading)) + 1
+        if fitting and size > _BACKLOG_BYTES:
+            break
+        fitting.append(reading)
+    return fitting

@@ -1,5 +1,6 @@
 """Where a node keeps what outlives it: configured, given by systemd, or the user's own."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,6 +22,24 @@ def state_dir(config: Config, environment: Environment) -> Path:
         return Path(config.storage.state_dir)
     base = _given(environment, "STATE_DIRECTORY", "XDG_STATE_HOME", ".local/state")
     return base / config.cluster.node_id
+
+
+def runtime_dir(config: Config, environment: Environment) -> Path:
+    """Return this node's directory for what changes every cycle: in RAM, where systemd gives one.
+
+    Elsewhere it is below the state directory. It must outlive the process, if not the machine.
+    """
+    if config.storage.runtime_dir:
+        return Path(config.storage.runtime_dir)
+    if environment.get("RUNTIME_DIRECTORY"):
+        return Path(environment["RUNTIME_DIRECTORY"].split(":")[0])
+    state = state_dir(config, environment)
+    if environment.get("XDG_RUNTIME_DIR"):
+        # Two nodes of one name that keep their states apart keep this apart, too.
+        mark = hashlib.sha256(str(state).encode()).hexdigest()[:8]
+        name = f"{config.cluster.node_id}-{mark}"
+        return Path(environment["XDG_RUNTIME_DIR"]) / "harvester" / name
+    return state / "run"
 
 
 def _given(environment: Environment, service: str, user: str, in_home: str) -> Path:

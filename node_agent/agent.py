@@ -9,12 +9,14 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from broker import commands
 from broker.errors import BadCommandError, BadDataError, HarvesterError
 from broker.messages import Fan, Leds, Oled, Result
 from broker.node import NodeBus
+from broker.outbox import Sample
 from broker.settings import Config, Grant
 from broker.topics import Kind, Topic, topic_filter
 from node_agent import grants
@@ -35,7 +37,6 @@ from node_agent.led_buffer import LedBuffer, to_hex
 from node_agent.plugin_runner import PluginRunner
 from node_agent.plugin_state import PluginStore
 from node_agent.plugin_thread import PluginParts
-from node_agent.readings import Sample
 from node_agent.sandbox.runtime import Runtime
 from node_agent.schedule import next_due
 from node_agent.wit_imports import NodeParts, host_imports
@@ -227,14 +228,13 @@ class Agent:
             refuse=lambda interfaces: grants.missing(name, interfaces, grant),
             make_imports=lambda: host_imports(name, grant, parts, store),
             feed=self._view.as_json,
-            on_samples=self._publish_samples,
+            on_samples=partial(self._publish_samples, name),
         )
         wasm = Path(self._config.plugins.directory) / name / f"{name}.wasm"
         return PluginRunner(plugin, wasm, lambda state: self._bus.publish(Kind.PLUGIN, state, name))
 
-    def _publish_samples(self, found: Sequence[Sample]) -> None:
-        for sample in found:
-            self._bus.publish_reading(sample.sensor_id, sample.timestamp_ms, sample.data)
+    def _publish_samples(self, plugin: str, found: Sequence[Sample]) -> None:
+        self._bus.publish_readings(found, plugin)
 
     def _publish_result(self, actuator: str, result: Result) -> None:
         self._bus.publish(Kind.RESULT, result, actuator)

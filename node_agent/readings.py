@@ -5,11 +5,12 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
-import msgspec
-
 from broker.errors import BadDataError
 from broker.messages import Value
+from broker.outbox import Sample
 from broker.topics import is_name
+
+__all__ = ["Sample", "samples"]
 
 _SENSOR_ID = "sensor-id"
 _TIMESTAMP = "timestamp-ms"
@@ -17,14 +18,6 @@ _VALUES = "values"
 _MAX_FIELDS = 64
 _MAX_TEXT_CHARS = 256
 _LARGEST_F32 = 3.4e38
-
-
-class Sample(msgspec.Struct, frozen=True):
-    """One reading before the outbox numbers it."""
-
-    sensor_id: str
-    timestamp_ms: int
-    data: dict[str, Value]
 
 
 Note = Callable[[str], object]

@@ -37,6 +37,12 @@ def port(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
         yield port
 
 
+@pytest.fixture(autouse=True)
+def own_outbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+
+
 def config(port: int) -> Config:
     return Config(
         cluster=Cluster(node_id="pi4"), broker=Broker(url=f"mqtt://{HOST}:{port}", keepalive_s=5)

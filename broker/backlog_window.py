@@ -1,0 +1,54 @@
+"""Which part of the backlog is on its way, and when more may follow. Pure: it is told the time."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from broker.messages import Range, Reading
+from broker.outbox_file import Key
+
+# Batches that the hub has not stored yet: enough to keep it busy between two of its commits.
+MAX_BATCHES = 4
+
+
+class _Batch(msgspec.Struct):
+    sent_s: float
+    waiting: set[Key]
+
+
+class Window:
+    """Batches go out oldest first, at `rows_per_s`; one that is not stored in time, again."""
+
+    def __init__(self, rows_per_s: float, resend_s: float) -> None:
+        self._rows_per_s = rows_per_s
+        self._resend_s = resend_s
+        self._batches: list[_Batch] = []
+        self._next_s = 0.0
+        # The last reading that was sent: the next batch begins behind it.
+        self.cursor: Key | None = None
+
+    def has_room(self, now_s: float) -> bool:
+        return len(self._batches) < MAX_BATCHES and now_s >= self._next_s
+
+    def sent(self, readings: Sequence[Reading], now_s: float) -> None:
+        keys = [(reading.stream, reading.seq) for reading in readings]
+        self.cursor = keys[-1]
+        self._batches.append(_Batch(now_s, set(keys)))
+        self._next_s = now_s + len(keys) / self._rows_per_s
+
+    def stored(self, stream: str, ranges: Sequence[Range]) -> None:
+        for batch in self._batches:
+            batch.waiting = {
+                (name, seq)
+                for name, seq in batch.waiting
+                if name != stream or not any(first <= seq <= last for first, last in ranges)
+            }
+        self._batches = [batch for batch in self._batches if batch.waiting]
+
+    def is_overdue(self, now_s: float) -> bool:
+        return any(now_s - batch.sent_s > self._resend_s for batch in self._batches)
+
+    def restart(self) -> None:
+        """Begin with the oldest again."""
+        self._batches.clear()
+        self.cursor = None

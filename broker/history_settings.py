@@ -1,0 +1,18 @@
+"""The [history] table: how often the hub commits, and for how long it keeps what."""
+
+from typing import Annotated
+
+import msgspec
+
+from broker.setting_types import Table
+
+Days = Annotated[float, msgspec.Meta(gt=0, le=36_500)]
+
+
+class History(Table, frozen=True):
+    """Single readings are kept for `raw_days`; their 5-minute means, minima, maxima for longer."""
+
+    # Readings of so long are one commit; a power cut of hub and node costs nothing of them.
+    commit_s: Annotated[float, msgspec.Meta(ge=0.05, le=60)] = 2.0
+    raw_days: Days = 30.0
+    mean_days: Days = 730.0

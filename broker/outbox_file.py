@@ -1,0 +1,186 @@
+"""One SQLite file of readings that are on their way, in the order in which they were taken.
+
+It knows neither age nor importance: what to keep and for how long is the outbox's part. One thread
+at a time.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from broker.database import open_database, transaction, used_bytes
+from broker.messages import ClockState, Range, Reading
+
+# A stream is the readings of one boot of the machine, so that is said once. Readings whose time is
+# not of the machine's clock have no monotonic_ms. `added_ms` is monotonic, too.
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS stream (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, boot_id TEXT NOT NULL,
+    next_seq INTEGER NOT NULL DEFAULT 0, dropped INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS reading (
+    stream INTEGER NOT NULL, seq INTEGER NOT NULL, sensor TEXT NOT NULL, plugin TEXT NOT NULL,
+    timestamp_ms INTEGER NOT NULL, monotonic_ms INTEGER, added_ms INTEGER NOT NULL,
+    clock INTEGER NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY (stream, seq)
+) WITHOUT ROWID;
+"""
+_COLUMNS = "stream, seq, sensor, plugin, timestamp_ms, monotonic_ms, added_ms, clock, data"
+_INSERT = "INSERT OR IGNORE INTO reading VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_CLOCKS: tuple[ClockState, ...] = ("set", "unset", "redated")
+_SET, _UNSET, _REDATED = range(3)
+# Smaller steps are NTP's own business.
+JUMP_MS = 2000
+# The first id of the next page of readings.
+Key = tuple[str, int]
+
+
+class OutboxFile:
+    """The readings of `node` in `path`; see `broker.database.open_database` for what it raises."""
+
+    def __init__(self, node: str, path: Path, synchronous: Literal["OFF", "FULL"]) -> None:
+        self._node = node
+        self.path = path
+        self._db = open_database(path, _SCHEMA, synchronous=synchronous)
+        self._rows = self._count()
+        found = self._db.execute("SELECT id, name, boot_id, dropped FROM stream").fetchall()
+        self._streams = {name: (number, boot_id) for number, name, boot_id, _ in found}
+        self._dropped = {name: dropped for _, name, _, dropped in found}
+        self._by_id = {number: (name, boot) for name, (number, boot) in self._streams.items()}
+
+    def close(self) -> None:
+        self._db.close()
+
+    @property
+    def rows(self) -> int:
+        return self._rows
+
+    @property
+    def used_bytes(self) -> int:
+        return used_bytes(self._db)
+
+    @property
+    def streams(self) -> dict[str, str]:
+        """The boot of every stream, in the order in which they began here."""
+        return {name: boot_id for name, (_, boot_id) in self._streams.items()}
+
+    def dropped(self) -> dict[str, int]:
+        """Return how many readings of each stream were given up."""
+        return dict(self._dropped)
+
+    def next_seq(self, stream: str) -> int:
+        found = self._db.execute("SELECT next_seq FROM stream WHERE name = ?", (stream,)).fetchone()
+        return int(found[0]) if found else 0
+
+    def add(self, stream: str, boot_id: str, readings: Iterable[tuple[Reading, int]]) -> None:
+        """Keep readings, each with its `added_ms`; one commit. What is here already stays."""
+        number = self._number(stream, boot_id)
+        rows = [self._row(number, reading, added_ms) for reading, added_ms in readings]
+        with transaction(self._db):
+            added = self._db.executemany(_INSERT, rows).rowcount
+            last = max((row[1] for row in rows), default=-1)
+            self._db.execute(
+                "UPDATE stream SET next_seq = max(next_seq, ?) WHERE id = ?", (last + 1, number)
+            )
+        self._rows += added
+
+    def remove(self, stream: str, ranges: Iterable[Range]) -> None:
+        """Forget what is in `ranges`; one commit."""
+        if stream not in self._streams:
+            return
+        number, _ = self._streams[stream]
+        with transaction(self._db):
+            removed = self._db.executemany(
+                "DELETE FROM reading WHERE stream = ? AND seq BETWEEN ? AND ?",
+                [(number, first, last) for first, last in ranges],
+            ).rowcount
+        self._rows -= removed
+
+    def page(
+        self, after: Key | None, limit: int, added_before_ms: int | None = None
+    ) -> list[tuple[Reading, int]]:
+        """Return up to `limit` readings, oldest first, each with its `added_ms`."""
+        name, seq = after or ("", -1)
+        number, _ = self._streams.get(name, (0, ""))
+        young = "" if added_before_ms is None else "AND added_ms <= ?"
+        found = self._db.execute(
+            f"SELECT {_COLUMNS} FROM reading WHERE (stream, seq) > (?, ?) {young}"  # noqa: S608
+            " ORDER BY stream, seq LIMIT ?",
+            (number, seq, *(() if added_before_ms is None else (added_before_ms,)), limit),
+        )
+        return [self._reading(row) for row in found]
+
+    def drop_oldest(self, count: int) -> None:
+        """Give up the `count` oldest readings and count them as dropped; one commit."""
+        with transaction(self._db):
+            lost = self._db.execute(
+                "SELECT stream, seq FROM reading ORDER BY stream, seq LIMIT ?", (count,)
+            ).fetchall()
+            self._db.executemany("DELETE FROM reading WHERE stream = ? AND seq = ?", lost)
+            self._db.executemany(
+                "UPDATE stream SET dropped = dropped + 1 WHERE id = ?", [row[:1] for row in lost]
+            )
+        self._rows -= len(lost)
+        for number, _ in lost:
+            stream, _ = self._by_id[number]
+            self._dropped[stream] = self._dropped.get(stream, 0) + 1
+
+    def set_dropped(self, stream: str, boot_id: str, count: int) -> None:
+        """Note how many of a stream were given up before they came here."""
+        number = self._number(stream, boot_id)
+        with transaction(self._db):
+            self._db.execute("UPDATE stream SET dropped = ? WHERE id = ?", (count, number))
+        self._dropped[stream] = count
+
+    def redate(self, boot_id: str, offset_ms: int, *, is_set: bool) -> int:
+        """Date the readings of a boot that were taken with an unset clock; return how many moved.
+
+        `offset_ms` is what to add to their monotonic time; `is_set`: it is final.
+        """
+        numbers = [str(number) for number, boot in self._streams.values() if boot == boot_id]
+        of_boot = f"clock = {_UNSET} AND stream IN ({', '.join(numbers)})"
+        off = f"abs(timestamp_ms - monotonic_ms - {offset_ms:d}) > {JUMP_MS}"
+        with transaction(self._db):
+            moved = self._db.execute(
+                f"UPDATE reading SET timestamp_ms = monotonic_ms + {offset_ms:d},"  # noqa: S608
+                f" clock = {_REDATED} WHERE {of_boot} AND {off}"
+            ).rowcount
+            if is_set:
+                self._db.execute(
+                    f"UPDATE reading SET clock = {_SET} WHERE {of_boot}"  # noqa: S608
+                )
+        return int(moved)
+
+    def _count(self) -> int:
+        (count,) = self._db.execute("SELECT count(*) FROM reading").fetchone()
+        return int(count)
+
+    def _number(self, stream: str, boot_id: str) -> int:
+        if stream not in self._streams:
+            with transaction(self._db):
+                number = self._db.execute(
+                    "INSERT INTO stream (name, boot_id) VALUES (?, ?) RETURNING id",
+                    (stream, boot_id),
+                ).fetchone()[0]
+            self._streams[stream] = (number, boot_id)
+            self._by_id[number] = (stream, boot_id)
+        return int(self._streams[stream][0])
+
+    @staticmethod
+    def _row(number: int, reading: Reading, added_ms: int) -> tuple[Any, ...]:
+        return (
+            *(number, reading.seq, reading.sensor_id, reading.plugin, reading.timestamp_ms),
+            *(reading.monotonic_ms if reading.boot_id else None, added_ms),
+            *(_CLOCKS.index(reading.clock), msgspec.json.encode(reading.data)),
+        )
+
+    def _reading(self, row: Sequence[Any]) -> tuple[Reading, int]:
+        number, seq, sensor, plugin, timestamp_ms, monotonic_ms, added_ms, clock, data = row
+        stream, boot_id = self._by_id[number]
+        reading = Reading(
+            *(self._node, sensor, timestamp_ms, stream, seq, msgspec.json.decode(data), plugin),
+            *(boot_id if monotonic_ms is not None else "", monotonic_ms or 0, _CLOCKS[clock]),
+        )
+        return reading, added_ms
