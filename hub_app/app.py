@@ -2,7 +2,9 @@
 
 import html
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -13,12 +15,14 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from broker.version import VERSION
-from hub_app import api, command_routes, png
+from hub_app import api, command_routes, log_in_routes, png
 from hub_app.answers import Json, check_node, hub_of, refuse
 from hub_app.dashboard import PageUnavailableError
 from hub_app.fanout import MAX_CLIENTS
 from hub_app.guard import Guard
 from hub_app.hub import Hub
+from hub_app.log_in import LogIn
+from hub_app.session_gate import LOG_IN_PATH, LOG_OUT_PATH, SessionGate, token_of
 from hub_app.sse import Abort, EventStream
 from hub_app.state import LOG_LINES_PER_NODE, view_of
 
@@ -29,8 +33,17 @@ _DEFAULT_LOG_LIMIT = 100
 _OLED_SCALE = 4
 
 
-def create_app(hub: Hub, abort: Abort = lambda _client: None) -> Starlette:
-    """Return the application. `abort` cuts the connection of a client (host, port) at once."""
+def create_app(
+    hub: Hub,
+    abort: Abort = lambda _client: None,
+    *,
+    log_in: LogIn | None = None,
+    names: Iterable[str] = (),
+) -> Starlette:
+    """Return the application. `abort` cuts the connection of a client (host, port) at once.
+
+    Without `log_in` everyone is an operator. `names` are this machine's, see `Guard`.
+    """
     app = Starlette(
         routes=[
             Route("/", page),
@@ -42,20 +55,27 @@ def create_app(hub: Hub, abort: Abort = lambda _client: None) -> Starlette:
             Route("/api/buzzer", command_routes.buzzer, methods=["POST"]),
             Route("/api/buzzer/test", command_routes.buzzer_test, methods=["POST"]),
             Route("/api/plugins", command_routes.plugins, methods=["POST"]),
+            Route(LOG_IN_PATH, log_in_routes.show),
+            Route(LOG_IN_PATH, log_in_routes.enter, methods=["POST"]),
+            Route(LOG_OUT_PATH, log_in_routes.leave, methods=["POST"]),
+            Route("/api/session", log_in_routes.session),
             Route("/health", health),
             Mount("/static", StaticFiles(directory=PAGE_DIR)),
         ],
-        middleware=[Middleware(Guard)],
+        middleware=[Middleware(Guard, names=names), Middleware(SessionGate, log_in=log_in)],
         exception_handlers={HTTPException: refuse},
     )
     app.state.hub = hub
     app.state.abort = abort
+    app.state.log_in = log_in
     return app
 
 
 async def page(request: Request) -> Response:
+    # Where nobody has to log in, the page has no way out either.
+    role = request.state.visitor.role if request.app.state.log_in is not None else None
     try:
-        return HTMLResponse(await hub_of(request).page(), headers={"Cache-Control": "no-store"})
+        return HTMLResponse(await hub_of(request).page(role))
     except PageUnavailableError as e:
         text = (PAGE_DIR / "unrendered.html").read_text(encoding="utf-8")
         return HTMLResponse(text.replace("{fault}", html.escape(str(e))), 503)
@@ -65,7 +85,17 @@ async def events(request: Request) -> Response:
     hub = hub_of(request)
     if hub.fanout.is_full:
         raise HTTPException(503, f"{MAX_CLIENTS} browsers are connected, no more are served")
-    return EventStream(hub.state, hub.fanout, hub.now_ms, request.app.state.abort)
+    if request.method == "HEAD":
+        return Response(media_type="text/event-stream")
+    return EventStream(
+        hub.state, hub.fanout, hub.now_ms, request.app.state.abort, lambda: is_welcome(request)
+    )
+
+
+def is_welcome(request: Request) -> bool:
+    """Whether the session that opened a stream is still open."""
+    log_in: LogIn | None = request.app.state.log_in
+    return log_in is None or log_in.visitor(token_of(request)) is not None
 
 
 async def readings(request: Request) -> Response:
@@ -101,20 +131,22 @@ async def oled(request: Request) -> Response:
 
 async def health(request: Request) -> Response:
     hub = hub_of(request)
-    return Json(
-        {
-            "status": "ok" if hub.bus_connected else "degraded",
-            "bus_connected": hub.bus_connected,
-            "uptime_s": round(time.monotonic() - hub.started_s, 1),
-            "version": VERSION,
+    told: dict[str, Any] = {
+        "status": "ok" if hub.bus_connected else "degraded",
+        "bus_connected": hub.bus_connected,
+        "uptime_s": round(time.monotonic() - hub.started_s, 1),
+        "version": VERSION,
+    }
+    # A watchdog needs no session, and is told nothing of what happens here.
+    if request.state.visitor is not None:
+        told |= {
             "clients": len(hub.fanout),
             "nodes": len(hub.state.nodes),
             "refused": hub.state.refused,
             "outdated": hub.state.outdated,
             "undecodable": hub.decoder.undecodable,
-        },
-        200 if hub.bus_connected else 503,
-    )
+        }
+    return Json(told, 200 if hub.bus_connected else 503)
 
 
 def _limit(text: str) -> int:

@@ -42,7 +42,7 @@ async def _run(config: Config) -> None:
         deadline_s=_RENDER_DEADLINE_S,
         memory_mb=_RENDER_MEMORY_MB,
     )
-    await server.run(config, renderer)
+    await server.run(config, renderer, os.environ)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -41,10 +41,10 @@ class Dashboard:
         self._renderer: Renderer | None = None
         self._stamp: Stamp | None = None
         self._turn = asyncio.Lock()
-        self._page: tuple[int, float, str] | None = None
+        self._page: tuple[Hashable, float, str] | None = None
 
-    async def render(self, shape: int, json_text: Callable[[], str]) -> str:
-        """Return the page. `shape` names the set of topics that it must have places for.
+    async def render(self, shape: Hashable, json_text: Callable[[], str]) -> str:
+        """Return the page. `shape` names what it must have places for, and for whom it is.
 
         Raises PageUnavailableError.
         """

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from broker.client import BusClient
+from broker.gate import Role
 from broker.messages import Message
 from broker.topics import Topic
 from broker.version import VERSION
@@ -23,13 +24,14 @@ _ENCODER = msgspec.json.Encoder()
 
 
 class PageInput(msgspec.Struct, frozen=True):
-    """What the dashboard plugin is given."""
+    """What the dashboard plugin is given. `role` is None where nobody has to log in."""
 
     now_ms: int
     version: str
     cards: Sequence[Card]
     entries: list[Change]
     logs: list[Change]
+    role: Role | None = None
 
 
 class Hub:
@@ -55,17 +57,19 @@ class Hub:
         now_ms = self.now_ms()
         self.fanout.send(self.state.sweep(now_ms), now_ms)
 
-    async def page(self) -> str:
-        """Return the page as HTML. Raises PageUnavailableError."""
-        return await self.dashboard.render(self.state.shape, self._page_input)
+    async def page(self, role: Role | None = None) -> str:
+        """Return the page as HTML, as `role` may see it. Raises PageUnavailableError."""
+        return await self.dashboard.render((self.state.shape, role), lambda: self._page_input(role))
 
     @property
     def bus_connected(self) -> bool:
         return self.bus is not None and self.bus.connected
 
-    def _page_input(self) -> str:
+    def _page_input(self, role: Role | None) -> str:
         snapshot = self.state.snapshot(self.now_ms(), _PAGE_LOG_LINES)
-        page = PageInput(snapshot.now_ms, VERSION, self.cards, snapshot.entries, snapshot.logs)
+        page = PageInput(
+            snapshot.now_ms, VERSION, self.cards, snapshot.entries, snapshot.logs, role
+        )
         return _ENCODER.encode(page).decode()
 
     def _publish(self, topic: Topic, payload: bytes) -> int | None:

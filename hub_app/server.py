@@ -6,23 +6,29 @@ import logging
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
 import uvicorn
 
+from broker import hub_files
 from broker.client import BusClient
+from broker.credentials import Connection
 from broker.errors import MisconfiguredError
-from broker.gate import Attempt, Identity, Role
-from broker.server import EmbeddedBroker
 from broker.settings import Config
+from broker.storage import Environment
 from broker.topics import EVERYTHING
 from broker.web_settings import Web
 from hub_app.app import create_app
 from hub_app.dashboard import Dashboard, OpenRenderer, PageUnavailableError
+from hub_app.embedding import embedded_broker, outside_broker
+from hub_app.guard import own_names
 from hub_app.hub import Hub
 from hub_app.ingest import Crossing
+from hub_app.log_in import LogIn
+from hub_app.people import AccountHolders, People, read_password
 
 logger = logging.getLogger(__name__)
 
@@ -34,29 +40,13 @@ _GRACE_S = 3
 _BACKLOG = 128
 
 
-class _OpenGate:
-    """Lets everyone in, as the hub."""
-
-    async def identify(self, attempt: Attempt) -> Identity:
-        return Identity(attempt.username or attempt.client_id, Role.HUB)
-
-    def may_publish(self, _identity: Identity, _topic: str) -> bool:
-        return True
-
-    def may_subscribe(self, _identity: Identity, _topic_filter: str) -> bool:
-        return True
-
-    def may_receive(self, _identity: Identity, _topic: str) -> bool:
-        return True
-
-
 class Server(uvicorn.Server):
     """A web server that ends its event streams before it waits for its connections to end."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, log_in: LogIn | None, names: Iterable[str]) -> None:
         self._hub = hub
         config = uvicorn.Config(
-            create_app(hub, self.abort),
+            create_app(hub, self.abort, log_in=log_in, names=names),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -92,22 +82,25 @@ class Server(uvicorn.Server):
                 connection.transport.abort()
 
 
-async def run(config: Config, open_renderer: OpenRenderer) -> None:
-    """Serve until SIGTERM or SIGINT. Raises MisconfiguredError where a port cannot be had."""
+async def run(config: Config, open_renderer: OpenRenderer, environment: Environment) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises MisconfiguredError where a port cannot be had or a file of secrets cannot be used.
+    """
+    log_in = _log_in(config, environment)
     listener = listen(config.web)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(listener.close)
-        if config.embeds_broker:
-            await stack.enter_async_context(_broker(config))
+        connection = await _connection(config, environment, stack)
         wasm = Path(config.plugins.directory) / "dashboard" / "dashboard.wasm"
         dashboard = Dashboard(wasm, open_renderer)
         stack.push_async_callback(dashboard.close)
         hub = Hub(config.web.cards, dashboard)
-        await stack.enter_async_context(_bus(config, hub))
-        server = Server(hub)
+        await stack.enter_async_context(_bus(config, hub, connection))
+        server = Server(hub, log_in, {*config.web.names, *own_names(socket.gethostname())})
         with _signals(partial(setattr, server, "should_exit", True)):
             logger.info("page on http://%s:%d/", config.web.listen, listener.getsockname()[1])
-            await _serve(server, hub, listener)
+            await _serve(server, hub, log_in, listener)
 
 
 def listen(web: Web) -> socket.socket:
@@ -127,9 +120,19 @@ def listen(web: Web) -> socket.socket:
     return listener
 
 
-async def _serve(server: Server, hub: Hub, listener: socket.socket) -> None:
+def _log_in(config: Config, environment: Environment) -> LogIn | None:
+    """Return the way in, or None where the page is open to everyone."""
+    people: list[People] = []
+    if config.web.password:
+        people.append(read_password(Path(config.web.password)))
+    if config.web.login:
+        people.append(AccountHolders(hub_files.of(config, environment).accounts))
+    return LogIn(people, time.monotonic) if people else None
+
+
+async def _serve(server: Server, hub: Hub, log_in: LogIn | None, listener: socket.socket) -> None:
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_sweep(hub)), group.create_task(_open_dashboard(hub))]
+        tasks = [group.create_task(_sweep(hub, log_in)), group.create_task(_open_dashboard(hub))]
         await server.serve(sockets=[listener])
         for task in tasks:
             task.cancel()
@@ -143,29 +146,32 @@ async def _open_dashboard(hub: Hub) -> None:
         logger.warning("no page: %s", e)
 
 
-async def _sweep(hub: Hub) -> None:
+async def _sweep(hub: Hub, log_in: LogIn | None) -> None:
     while True:
         await asyncio.sleep(_SWEEP_S)
         hub.sweep()
+        if log_in is not None:
+            log_in.refresh()
+
+
+async def _connection(
+    config: Config, environment: Environment, stack: contextlib.AsyncExitStack
+) -> Connection:
+    """Return how the hub's own client gets onto the bus, which may need a broker first."""
+    if not config.embeds_broker:
+        return outside_broker(config, environment)
+    _, connection = await stack.enter_async_context(embedded_broker(config, environment))
+    return connection
 
 
 @contextlib.asynccontextmanager
-async def _broker(config: Config) -> AsyncIterator[None]:
-    broker = EmbeddedBroker(config.broker, _OpenGate())
-    await broker.start()
-    try:
-        yield
-    finally:
-        await broker.stop()
-
-
-@contextlib.asynccontextmanager
-async def _bus(config: Config, hub: Hub) -> AsyncIterator[None]:
+async def _bus(config: Config, hub: Hub, connection: Connection) -> AsyncIterator[None]:
     """Feed the hub from the bus. Stopping waits for a thread, so it happens off the loop."""
     crossing = Crossing(asyncio.get_running_loop(), hub.decoder.handle)
     client = BusClient(
-        config.broker_address,
-        client_id=f"{config.cluster.node_id}-hub-app-{secrets.token_hex(4)}",
+        connection.address,
+        client_id=_client_id(config, connection),
+        login=connection.login,
         keepalive_s=config.broker.keepalive_s,
         filters=(EVERYTHING,),
         on_message=crossing.put,
@@ -176,6 +182,13 @@ async def _bus(config: Config, hub: Hub) -> AsyncIterator[None]:
         yield
     finally:
         await asyncio.to_thread(client.stop)
+
+
+def _client_id(config: Config, connection: Connection) -> str:
+    """Return the user's name, which the login is bound to; without one, a name of this run."""
+    if connection.login is not None and connection.login.username:
+        return connection.login.username
+    return f"{config.cluster.node_id}-hub-app-{secrets.token_hex(4)}"
 
 
 @contextlib.contextmanager

@@ -23,14 +23,19 @@ Abort = Callable[[tuple[str, int]], None]
 
 
 class EventStream(EventSourceResponse):
-    """The stream of `state` to one browser."""
+    """The stream of `state` to one browser, for as long as it is welcome."""
 
     def __init__(
-        self, state: State, fanout: Fanout, now_ms: Callable[[], int], abort: Abort
+        self,
+        state: State,
+        fanout: Fanout,
+        now_ms: Callable[[], int],
+        abort: Abort,
+        is_welcome: Callable[[], bool],
     ) -> None:
         self._abort = abort
         super().__init__(
-            _events(state, fanout, now_ms),
+            _events(state, fanout, now_ms, is_welcome),
             ping=PING_S,
             # sse-starlette passes bytes through, which its annotation does not say.
             ping_message_factory=lambda: time_event(now_ms()),  # type: ignore[arg-type,return-value]
@@ -45,12 +50,14 @@ class EventStream(EventSourceResponse):
             self._abort(scope["client"])
 
 
-async def _events(state: State, fanout: Fanout, now_ms: Callable[[], int]) -> AsyncIterator[bytes]:
+async def _events(
+    state: State, fanout: Fanout, now_ms: Callable[[], int], is_welcome: Callable[[], bool]
+) -> AsyncIterator[bytes]:
     client = fanout.join()
     try:
         # Nothing is awaited between joining and the snapshot, so no change falls in between.
         yield fanout.snapshot_event(state.snapshot(now_ms(), SNAPSHOT_LOG_LINES))
-        while chunk := await client.take():
+        while (chunk := await client.take()) and is_welcome():
             yield chunk
     finally:
         fanout.leave(client)

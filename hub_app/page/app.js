@@ -316,7 +316,18 @@ function connect() {
     light("lost", "reconnecting");
     disconnect();
     retryTimer = setTimeout(connect, RETRY_MS);
+    leaveIfLoggedOut();
   };
+}
+
+// A stream does not tell why it was refused.
+async function leaveIfLoggedOut() {
+  try {
+    const answer = await fetch("/api/session");
+    if (answer.status === 401) location.replace("/login");
+  } catch {
+    // The hub is away: the stream is tried again.
+  }
 }
 
 // A page that nobody sees holds no stream; a snapshot brings it up to date when it is seen again.

@@ -1,5 +1,6 @@
 """The hub as a process on free ports, a node beside it, and a browser that looks at its page."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.support import (
     WAIT_S,
     Listener,
     Service,
+    embedded_broker,
     free_port,
     program,
     settings,
@@ -38,13 +40,24 @@ BROWSER_FLAGS = (
 class HubProcess:
     """A running hub: its address, and a client on its bus that speaks for any node."""
 
-    def __init__(self, service: Service, web_port: int, mqtt_port: int, bus: Listener) -> None:
+    def __init__(
+        self, directory: Path, service: Service, web_port: int, mqtt_port: int, bus: Listener
+    ) -> None:
+        self.directory = directory
         self.service = service
         self.web_port = web_port
         self.bus_address = (HOST, mqtt_port)
         self.url = f"http://{HOST}:{web_port}"
         self.bus = bus
         self.http = httpx.Client(base_url=self.url, timeout=10, trust_env=False)
+
+    def wait_until_it_hears(self) -> None:
+        waiting = threading.Event()
+        for _ in range(int(WAIT_S / 0.02)):
+            if self.http.get("/health").json()["bus_connected"]:
+                return
+            waiting.wait(0.02)
+        pytest.fail("the hub did not get onto the bus")
 
     def say(self, topic: Topic, message: Message) -> None:
         """Publish as a node does, and wait until the hub's broker has passed it on."""
@@ -54,8 +67,13 @@ class HubProcess:
 
 
 @contextmanager
-def running_hub(directory: Path, *, has_plugin: bool = True) -> Iterator[HubProcess]:
-    """Run a hub that embeds its broker. Its dashboard plugin is a stand-in file."""
+def running_hub(
+    directory: Path, *, has_plugin: bool = True, **keys: object
+) -> Iterator[HubProcess]:
+    """Run a hub beside a broker that lets a test speak for any node.
+
+    Its dashboard plugin is a stand-in file. `keys` are those of its configuration.
+    """
     wasm = directory / "dashboard" / "dashboard.wasm"
     wasm.parent.mkdir()
     if has_plugin:
@@ -66,13 +84,15 @@ def running_hub(directory: Path, *, has_plugin: bool = True) -> Iterator[HubProc
         cluster__node_id="revpi",
         web__listen=HOST,
         web__port=web_port,
-        broker__listen=HOST,
-        broker__port=mqtt_port,
+        broker__url=f"mqtt://{HOST}:{mqtt_port}",
         plugins__directory=directory,
+        storage__state_dir=directory / "state",
+        **keys,
     )
     config = directory / "hub.toml"
     config.write_text("")
     with ExitStack() as stack:
+        stack.enter_context(embedded_broker(mqtt_port))
         service = stack.enter_context(
             Service(
                 "tests.hub_app.hub_process",
@@ -81,11 +101,10 @@ def running_hub(directory: Path, *, has_plugin: bool = True) -> Iterator[HubProc
             )
         )
         wait_until_listening(web_port)
-        # The port is taken before the broker starts; an answer comes when both are up.
-        httpx.get(f"http://{HOST}:{web_port}/health", timeout=WAIT_S, trust_env=False)
         bus = stack.enter_context(Listener(mqtt_port))
-        hub = HubProcess(service, web_port, mqtt_port, bus)
+        hub = HubProcess(directory, service, web_port, mqtt_port, bus)
         stack.callback(hub.http.close)
+        hub.wait_until_it_hears()
         yield hub
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +28,7 @@ def open_plain(_wasm: Path) -> Iterator[PlainRenderer]:
 def main() -> None:
     config = command_line.load(command_line.parser("hub", "").parse_args(), "hub")
     try:
-        asyncio.run(server.run(config, open_plain))
+        asyncio.run(server.run(config, open_plain, os.environ))
     except MisconfiguredError as e:
         sys.exit(str(e))
 

@@ -16,12 +16,17 @@ from tests.support import WAIT_S
 
 def until(hub: HubProcess, path: str, wanted: str) -> None:
     """Wait until an answer holds `wanted`: the hub may hear a message after its sender does."""
+    eventually(lambda: wanted in hub.http.get(path).text, f"{path} never told {wanted}")
+
+
+def eventually(is_so: Callable[[], bool], otherwise: str) -> None:
+    """Ask again and again; fail with `otherwise` where it never is so."""
     waiting = threading.Event()
     for _ in range(int(WAIT_S / 0.02)):
-        if wanted in hub.http.get(path).text:
+        if is_so():
             return
         waiting.wait(0.02)
-    pytest.fail(f"{path} never told {wanted}")
+    pytest.fail(otherwise)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ def open_stream(hub: HubProcess) -> socket.socket:
     """Open an event stream and read nothing of it."""
     stream = socket.create_connection((HOST, hub.web_port))
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-    stream.sendall(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+    stream.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
     return stream
 
 

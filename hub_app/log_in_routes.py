@@ -1,0 +1,102 @@
+"""The log-in page, which works without any script, and the way out."""
+
+import html
+import math
+from http import HTTPStatus
+from pathlib import Path
+from string import Template
+from urllib.parse import parse_qs
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from broker.errors import BadDataError
+from hub_app.answers import Json, read_body
+from hub_app.log_in import LogIn, TooManyAttemptsError, WrongPasswordError
+from hub_app.session_gate import COOKIE, LOG_IN_PATH, token_of
+from hub_app.sessions import LONGEST_S, Visitor
+
+_PAGE = Path(__file__).with_name("page") / "login.html"
+_MAX_FIELDS = 10
+
+
+class _NoFormError(BadDataError):
+    """A body that the form would not have sent."""
+
+
+async def show(request: Request) -> Response:
+    """The form, or the page itself where there is no need to log in."""
+    if request.state.visitor is not None:
+        return RedirectResponse("/", HTTPStatus.SEE_OTHER)
+    return _form()
+
+
+async def enter(request: Request) -> Response:
+    log_in: LogIn | None = request.app.state.log_in
+    if log_in is None:
+        return RedirectResponse("/", HTTPStatus.SEE_OTHER)
+    name = ""
+    try:
+        name, password = _name_and_password(await read_body(request))
+        token = await log_in.enter(request.client.host if request.client else "", name, password)
+    except _NoFormError as e:
+        return _form(HTTPStatus.BAD_REQUEST, str(e))
+    except WrongPasswordError as e:
+        return _form(HTTPStatus.UNAUTHORIZED, str(e), name)
+    except TooManyAttemptsError as e:
+        wait_s = str(math.ceil(e.wait_s))
+        return _form(HTTPStatus.TOO_MANY_REQUESTS, str(e), name, {"Retry-After": wait_s})
+    # Who logs in anew leaves what was open before.
+    log_in.leave(token_of(request))
+    return _welcome(token, is_secure=request.url.scheme == "https")
+
+
+def _welcome(token: str, *, is_secure: bool) -> Response:
+    answer = RedirectResponse("/", HTTPStatus.SEE_OTHER)
+    answer.set_cookie(
+        COOKIE,
+        token,
+        max_age=round(LONGEST_S),
+        httponly=True,
+        samesite="strict",
+        secure=is_secure,
+    )
+    return answer
+
+
+async def leave(request: Request) -> Response:
+    log_in: LogIn | None = request.app.state.log_in
+    if log_in is not None:
+        log_in.leave(token_of(request))
+    answer = RedirectResponse(LOG_IN_PATH, HTTPStatus.SEE_OTHER)
+    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    return answer
+
+
+async def session(request: Request) -> Response:
+    """Who this browser is logged in as; without log-in, everyone is an operator."""
+    visitor: Visitor = request.state.visitor
+    has_login = request.app.state.log_in is not None
+    return Json({"login": has_login, "name": visitor.name, "role": visitor.role})
+
+
+def _name_and_password(body: bytes) -> tuple[str, str]:
+    try:
+        fields = parse_qs(body.decode("ascii"), max_num_fields=_MAX_FIELDS, errors="strict")
+    except ValueError as e:
+        raise _NoFormError("found no form, expected name and password") from e
+    name, password = (fields.get(field, [""])[0] for field in ("name", "password"))
+    if not name or not password:
+        raise _NoFormError("type your name and your password")
+    return name.strip(), password
+
+
+def _form(
+    status: HTTPStatus = HTTPStatus.OK,
+    error: str = "",
+    name: str = "",
+    headers: dict[str, str] | None = None,
+) -> Response:
+    page = Template(_PAGE.read_text(encoding="utf-8"))
+    text = page.substitute(error=html.escape(error), name=html.escape(name))
+    return HTMLResponse(text, status, headers)

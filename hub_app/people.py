@@ -1,0 +1,120 @@
+"""Who may log in to the page: the operator of [web] password, and the people with an account."""
+
+import asyncio
+import hashlib
+import hmac
+import logging
+from pathlib import Path
+from typing import Protocol
+
+from broker import accounts, passwords, secret_file
+from broker.errors import MisconfiguredError
+from broker.gate import Role
+
+logger = logging.getLogger(__name__)
+
+# The user whose password [web] password holds.
+OPERATOR = "operator"
+_LEAST_CHARS = 8
+
+# What a file was when it was read: modified at (ns), inode, bytes. None: there is none.
+_Version = tuple[int, int, int] | None
+
+
+class People(Protocol):
+    """Some of those who may log in."""
+
+    async def verify(self, name: str, password: str) -> Role | None:
+        """Return what the person may do, or None. Takes the same time for a name that is none."""
+
+    def changed(self) -> set[str]:
+        """Return whose account is gone or another one since this was asked last."""
+
+
+class OnePassword:
+    """The password of the operator, as a file held it at the start."""
+
+    def __init__(self, password: bytes) -> None:
+        self._digest = hashlib.sha256(password).digest()
+
+    async def verify(self, name: str, password: str) -> Role | None:
+        found = hashlib.sha256(_encoded(password)).digest()
+        is_right = hmac.compare_digest(found, self._digest)
+        return Role.OPERATOR if is_right and name == OPERATOR else None
+
+    def changed(self) -> set[str]:
+        return set()
+
+
+def read_password(path: Path) -> OnePassword:
+    """Return the password that `path` holds. Raises MisconfiguredError, which tells no password."""
+    try:
+        password = secret_file.read(path).strip()
+    except FileNotFoundError as e:
+        # What stands in the key may be the password itself.
+        raise MisconfiguredError(
+            "web.password: found no such file; expected the path of a file, mode 0600, that holds "
+            "the password"
+        ) from e
+    try:
+        length = len(password.decode())
+    except UnicodeDecodeError as e:
+        raise MisconfiguredError(f"{path}: found no UTF-8, expected a password") from e
+    if length < _LEAST_CHARS:
+        raise MisconfiguredError(
+            f"{path}: found a password of {length} characters, expected at least {_LEAST_CHARS}"
+        )
+    return OnePassword(password)
+
+
+class AccountHolders:
+    """The people in the file at `path`, which other programs change.
+
+    Raises MisconfiguredError where the file cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._version = self._look()
+        self._accounts = accounts.load(path)
+        self._one_at_a_time = asyncio.Lock()
+        if not self._accounts.people:
+            logger.warning("nobody can log in yet: `harvester passwd NAME` makes an account")
+
+    async def verify(self, name: str, password: str) -> Role | None:
+        account = self._accounts.people.get(name)
+        expected = account.argon2 if account else None
+        async with self._one_at_a_time:
+            right = await asyncio.to_thread(passwords.is_right, _encoded(password), expected)
+        # The account may have been revoked while the password was being checked.
+        if not right or account is None or self._accounts.people.get(name) != account:
+            return None
+        return account.role
+
+    def changed(self) -> set[str]:
+        """Read the file again if it is another one; a broken one changes nothing.
+
+        It is a small file on this machine's disk: not worth a thread.
+        """
+        version = self._look()
+        if version == self._version:
+            return set()
+        self._version = version
+        try:
+            found = accounts.load(self._path)
+        except MisconfiguredError as e:
+            logger.error("the accounts stay as they were: %s", e)  # noqa: TRY400 - says it all
+            return set()
+        before, self._accounts = self._accounts, found
+        return found.changed_since(before)
+
+    def _look(self) -> _Version:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+def _encoded(password: str) -> bytes:
+    return password.encode(errors="surrogatepass")

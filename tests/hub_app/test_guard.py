@@ -1,0 +1,60 @@
+import pytest
+from starlette.datastructures import Headers
+
+from hub_app.guard import Guard, is_own_page, own_names
+
+
+async def nothing(*_: object) -> None:
+    raise AssertionError
+
+
+GUARD = Guard(nothing, ["harvester.example", *own_names("RevPi.lan")])
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("192.168.7.10", "192.168.7.10:3000", "[::1]:3000", "[fe80::1]", "localhost:3000"),
+        *("LOCALHOST", "revpi", "revpi.local:3000", "revpi.lan", "revpi.local."),
+        "harvester.example",
+    ],
+)
+def test_an_address_and_a_name_of_ours_are_served(host: str) -> None:
+    assert GUARD._refusal("GET", Headers({"host": host})) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(
+            "",
+            "evil.example",
+            "evil.example:3000",
+            "192.168.7.10.evil.example",
+            "revpi.evil.example",
+        ),
+        *("evil@127.0.0.1", "127.0.0.1/x", "[::1", "::1", "localhost:", "localhost:123456", "a b"),
+        *("harvester.example.evil.example", "0x7f000001", "[evil.example]", "127.0.0.1 evil"),
+    ],
+)
+def test_a_name_that_someone_made_lead_here_is_refused(host: str) -> None:
+    refusal = GUARD._refusal("GET", Headers({"host": host}))
+    assert refusal is not None
+    assert refusal.status_code == 421
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "is_ours"),
+    [
+        ("http://10.0.0.1:3000", "10.0.0.1:3000", True),
+        ("http://10.0.0.1", "10.0.0.1:3000", False),
+        ("http://10.0.0.1:3001", "10.0.0.1:3000", False),
+        ("null", "10.0.0.1:3000", False),
+        ("", "10.0.0.1:3000", False),
+        ("http://[::1", "[::1", False),
+    ],
+)
+def test_an_origin_is_ours_where_it_is_what_was_asked(
+    origin: str, host: str, is_ours: bool
+) -> None:
+    assert is_own_page(Headers({"origin": origin, "host": host})) is is_ours
