@@ -1,0 +1,79 @@
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.chaos.proxy import Proxy, Way
+from tests.support import HOST, free_port
+
+SHORT_S = 0.2
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[Proxy, socket.socket, socket.socket]]:
+    """A proxy, and the two ends of a connection through it."""
+    with (
+        socket.create_server((HOST, 0)) as server,
+        Proxy(free_port(), server.getsockname()[1]) as proxy,
+        socket.create_connection((HOST, proxy.port), 5) as near,
+    ):
+        far, _ = server.accept()
+        far.settimeout(5)
+        near.sendall(b"hello")
+        assert far.recv(9) == b"hello"
+        with far:
+            yield proxy, near, far
+
+
+Ends = tuple[Proxy, socket.socket, socket.socket]
+
+
+def test_it_carries_both_ways(ends: Ends) -> None:
+    _, near, far = ends
+    near.sendall(b"up")
+    assert far.recv(9) == b"up"
+    far.sendall(b"down")
+    assert near.recv(9) == b"down"
+
+
+def test_a_cut_resets_both_ends_and_refuses_until_it_is_healed(ends: Ends) -> None:
+    proxy, near, far = ends
+    proxy.cut()
+    for end in (near, far):
+        with pytest.raises(ConnectionResetError):
+            end.recv(9)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((HOST, proxy.port), 1)
+    proxy.heal()
+    socket.create_connection((HOST, proxy.port), 1).close()
+
+
+def test_a_stall_of_one_way_leaves_the_other(ends: Ends) -> None:
+    proxy, near, far = ends
+    proxy.stall(Way.DOWN)
+    far.sendall(b"later")
+    near.settimeout(SHORT_S)
+    with pytest.raises(TimeoutError):
+        near.recv(9)
+    near.sendall(b"up")
+    assert far.recv(9) == b"up"
+    proxy.heal()
+    near.settimeout(5)
+    assert near.recv(9) == b"later"
+
+
+def test_what_was_stalled_when_it_is_cut_is_gone(ends: Ends) -> None:
+    proxy, near, far = ends
+    proxy.stall(Way.BOTH)
+    near.sendall(b"lost")
+    proxy.cut()
+    with pytest.raises(ConnectionResetError):
+        far.recv(9)
+
+
+def test_an_end_that_closes_closes_the_other(ends: Ends) -> None:
+    _, near, far = ends
+    near.sendall(b"bye")
+    near.shutdown(socket.SHUT_WR)
+    assert far.recv(9) == b"bye"
+    assert far.recv(9) == b""
