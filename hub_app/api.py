@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import msgspec
+
+from broker.embedded.statistics import BrokerSnapshot
 from broker.topics import Kind
 from hub_app.state import Change, State
 
@@ -65,6 +68,20 @@ def logs(lines: list[Change]) -> dict[str, Any]:
             for line in lines
         ]
     }
+
+
+def broker(
+    snapshot: BrokerSnapshot | None, address: tuple[str, int], *, connected: bool
+) -> dict[str, Any]:
+    """Return limits and counters of the hub's own broker, or which other one it uses."""
+    host, port = address
+    told = {
+        "embedded": snapshot is not None,
+        "connected": connected,
+        "host": host,
+        "port": port,
+    }
+    return told | msgspec.structs.asdict(snapshot) if snapshot is not None else told
 
 
 def default_buzzer_node(state: State) -> str | None:

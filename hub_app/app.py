@@ -50,6 +50,7 @@ def create_app(
             Route("/events", events),
             Route("/api/readings", readings),
             Route("/api/logs", logs),
+            Route("/api/broker", broker),
             Route("/api/nodes", nodes),
             Route("/api/nodes/{node}/oled.png", oled),
             Route("/api/buzzer", command_routes.buzzer, methods=["POST"]),
@@ -104,6 +105,11 @@ async def readings(request: Request) -> Response:
 
 async def nodes(request: Request) -> Response:
     return Json(api.nodes(hub_of(request).state))
+
+
+async def broker(request: Request) -> Response:
+    hub = hub_of(request)
+    return Json(api.broker(hub.broker_snapshot(), hub.broker_address, connected=hub.bus_connected))
 
 
 async def logs(request: Request) -> Response:

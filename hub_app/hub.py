@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from broker.client import BusClient
+from broker.embedded.statistics import BrokerSnapshot
 from broker.gate import Role
 from broker.messages import Message
 from broker.topics import Topic
@@ -46,6 +47,9 @@ class Hub:
         self.now_ms = steady_clock()
         self.started_s = time.monotonic()
         self.bus: BusClient | None = None
+        # Where the broker is, and what an embedded one tells of itself.
+        self.broker_address = ("", 0)
+        self.broker_snapshot: Callable[[], BrokerSnapshot | None] = lambda: None
         self.commander = Commander(self._publish)
 
     def receive(self, topic: Topic, message: Message) -> None:

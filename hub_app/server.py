@@ -17,6 +17,7 @@ from broker import hub_files
 from broker.client import BusClient
 from broker.credentials import Connection
 from broker.errors import MisconfiguredError
+from broker.server import EmbeddedBroker
 from broker.settings import Config
 from broker.storage import Environment
 from broker.topics import EVERYTHING
@@ -91,11 +92,14 @@ async def run(config: Config, open_renderer: OpenRenderer, environment: Environm
     listener = listen(config.web)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(listener.close)
-        connection = await _connection(config, environment, stack)
+        broker, connection = await _connection(config, environment, stack)
         wasm = Path(config.plugins.directory) / "dashboard" / "dashboard.wasm"
         dashboard = Dashboard(wasm, open_renderer)
         stack.push_async_callback(dashboard.close)
         hub = Hub(config.web.cards, dashboard)
+        hub.broker_address = connection.address
+        if broker is not None:
+            hub.broker_snapshot = broker.snapshot
         await stack.enter_async_context(_bus(config, hub, connection))
         server = Server(hub, log_in, {*config.web.names, *own_names(socket.gethostname())})
         with _signals(partial(setattr, server, "should_exit", True)):
@@ -156,12 +160,11 @@ async def _sweep(hub: Hub, log_in: LogIn | None) -> None:
 
 async def _connection(
     config: Config, environment: Environment, stack: contextlib.AsyncExitStack
-) -> Connection:
-    """Return how the hub's own client gets onto the bus, which may need a broker first."""
+) -> tuple[EmbeddedBroker | None, Connection]:
+    """Return how the hub's own client gets onto the bus, and the broker where it is our own."""
     if not config.embeds_broker:
-        return outside_broker(config, environment)
-    _, connection = await stack.enter_async_context(embedded_broker(config, environment))
-    return connection
+        return None, outside_broker(config, environment)
+    return await stack.enter_async_context(embedded_broker(config, environment))
 
 
 @contextlib.asynccontextmanager

@@ -1,3 +1,4 @@
+import os
 import socket
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 
 from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.samples import reading
-from tests.support import HOST, WAIT_S, Service, free_port, settings, wait_until_listening
+from tests.support import HOST, WAIT_S, Listener, Service, free_port, settings, wait_until_listening
 
 
 def open_stream(hub: HubProcess) -> socket.socket:
@@ -128,3 +129,42 @@ def test_without_a_bus_health_and_commands_say_so(tmp_path: Path) -> None:
         assert (answer.status_code, answer.json()["bus_connected"]) == (503, False)
         assert answer.json()["status"] == "degraded"
         assert service.stop() == 0
+
+
+def test_the_embedded_broker_tells_its_limits_and_counters(tmp_path: Path) -> None:
+    ports = {"web__port": free_port(), "broker__port": free_port(), "broker__in_flight": 7}
+    with Service(
+        "tests.hub_app.hub_process",
+        [
+            *("--config", os.devnull),
+            *settings(
+                cluster__role="hub",
+                web__listen=HOST,
+                broker__listen=HOST,
+                storage__state_dir=tmp_path,
+                **ports,
+            ),
+        ],
+        tmp_path / "log",
+    ) as service:
+        wait_until_listening(ports["web__port"])
+        url = f"http://{HOST}:{ports['web__port']}/api/broker"
+        with Listener(ports["broker__port"], "$SYS/broker/limits/in_flight"):
+            told = httpx.get(url, trust_env=False).json()
+        assert told["embedded"] is True
+        assert (told["host"], told["port"]) == ("127.0.0.1", ports["broker__port"])
+        assert told["limits"]["in_flight"] == 7
+        assert told["clients"]["connected"] >= 1
+        assert told["refused"]["login"] == 0
+        assert service.stop() == 0
+
+
+def test_a_foreign_broker_is_named(tmp_path: Path) -> None:
+    with running_hub(tmp_path) as hub:
+        host, port = hub.bus_address
+        assert hub.http.get("/api/broker").json() == {
+            "embedded": False,
+            "connected": True,
+            "host": host,
+            "port": port,
+        }
