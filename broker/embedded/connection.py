@@ -196,7 +196,12 @@ class Connection:
         self._writer.transport.abort()
 
     def close(self) -> None:
-        """Close when what was written is taken, or after a second."""
+        """Close when what was written is taken, or after a second. Twice is fine."""
+        if self.is_closing:
+            return
+        if self.is_congested:
+            self.abort()
+            return
         self._flush()
         self._writer.close()
         self._loop.call_later(_LAST_PACKET_S, self._writer.transport.abort)

@@ -84,7 +84,7 @@ class Handler(BrokerProtocolHandler):
         if self._alarm is not None:
             self._alarm.cancel()
         self._acknowledgements.clear()
-        self.connection.abort()
+        self.connection.close()
 
     def pump(self) -> None:
         """Write what is due, as much as the client takes right now."""
@@ -124,24 +124,30 @@ class Handler(BrokerProtocolHandler):
 
     def _on_publish(self, packet: Packet) -> None:
         message = wire.parse_publish(packet.first_byte, packet.body)
-        if not valid_topic(message.topic) or message.topic.startswith("$"):
-            raise ViolationError("a PUBLISH to a topic that no client may publish to")
+        if not valid_topic(message.topic):
+            raise ViolationError("a PUBLISH to what is no topic (MQTT-3.3.2-2, MQTT-4.7.3-1)")
         self._router.counters.publish_received += 1
-        if message.qos < 2:
-            settled = self._router.publish_for(self.session, message)
-            if message.qos:
-                self._acknowledge(settled, Kind.PUBACK, message.packet_id)
+        if message.topic.startswith("$"):
+            # Acknowledged first, or the client would begin its next connection with it again.
+            self._answer(message, ())
+            raise ViolationError(f"a PUBLISH to {message.topic!r}: `$` topics are the broker's own")
+        if message.qos == 2 and self._is_repeated(message):
+            self._answer(message, ())
         else:
-            self._on_publish_2(message)
+            self._answer(message, self._router.publish_for(self.session, message))
 
-    def _on_publish_2(self, message: wire.Publish) -> None:
-        """Pass it on once, with QoS 1 at most, and answer PUBREC each time."""
+    def _is_repeated(self, message: wire.Publish) -> bool:
+        """Whether a message of QoS 2 came before and was not released (method B, 4.3.3)."""
         unreleased = self.session.unreleased
-        settled: Sequence[Settled] = ()
-        if message.packet_id not in unreleased:
-            settled = self._router.publish_for(self.session, message)
-            unreleased.add(message.packet_id)
-        self._acknowledge(settled, Kind.PUBREC, message.packet_id)
+        if message.packet_id in unreleased:
+            return True
+        unreleased.add(message.packet_id)
+        return False
+
+    def _answer(self, message: wire.Publish, settled: Sequence[Settled]) -> None:
+        if message.qos:
+            kind = Kind.PUBACK if message.qos == 1 else Kind.PUBREC
+            self._acknowledge(settled, kind, message.packet_id)
 
     def _on_pubrel(self, packet: Packet) -> None:
         packet_id = wire.parse_packet_id(packet.body)

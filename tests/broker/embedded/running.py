@@ -1,0 +1,143 @@
+"""A broker in a thread: ours, or with HARVESTER_BROKER=stock amqtt as its makers ship it.
+
+Against amqtt the tests of its faults must fail; that shows what they are worth, and which of them
+a newer amqtt would not need any more.
+"""
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from broker.broker_settings import Broker as Settings
+from broker.gate import Gate
+from broker.server import EmbeddedBroker
+from tests.broker.embedded.raw import RawClient
+from tests.broker.embedded.stock import StockBroker
+from tests.support import HOST, WAIT_S, OpenGate, free_port
+
+STOCK = os.environ.get("HARVESTER_BROKER") == "stock"
+# For tests of what only ours has: a bound, a method, a store.
+ours_only = pytest.mark.skipif(STOCK, reason="amqtt has no such thing")
+
+T = TypeVar("T")
+
+
+class Running:
+    """A broker that listens on `port`, and the loop that it runs in."""
+
+    def __init__(self, broker: EmbeddedBroker | StockBroker, port: int) -> None:
+        self.broker = broker
+        self.port = port
+        self.loop = asyncio.new_event_loop()
+        self._clients: list[RawClient] = []
+
+    def client(self, client_id: str, **options: object) -> RawClient:
+        """Return a client that was let in; it is closed when the broker is."""
+        client = self.raw()
+        code = client.connect(client_id, **options)
+        assert code == 0, f"CONNACK {code}"
+        return client
+
+    def raw(self) -> RawClient:
+        self._clients.append(RawClient(self.port))
+        return self._clients[-1]
+
+    def close_clients(self) -> None:
+        for client in self._clients:
+            client.sock.close()
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Run a function in the broker's loop and return what it returns."""
+
+        async def run() -> T:
+            return function()
+
+        return self.run(run())
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(WAIT_S)
+
+    def sessions(self) -> int:
+        """Return how many sessions the broker holds, connected or not."""
+        if isinstance(self.broker, StockBroker):
+            return self.broker.sessions
+        snapshot = self.call(self.broker.snapshot)
+        assert snapshot is not None
+        return snapshot.clients.total
+
+    def filters(self) -> int:
+        """Return how many topic filters the broker looks at."""
+        if isinstance(self.broker, StockBroker):
+            return self.broker.filters
+        snapshot = self.call(self.broker.snapshot)
+        assert snapshot is not None
+        return snapshot.subscriptions
+
+    def wait_until(self, wanted: Callable[[], bool], timeout_s: float = WAIT_S) -> None:
+        """Wait until something holds that only the broker's own figures tell."""
+        pause = threading.Event()
+        for _ in range(int(timeout_s / 0.02)):
+            if wanted():
+                return
+            pause.wait(0.02)
+        raise AssertionError("it did not come to that")
+
+
+@contextlib.contextmanager
+def running(
+    gate: Gate | None = None,
+    *,
+    store_dir: Path | None = None,
+    stock: bool = STOCK,
+    **settings: Any,
+) -> Iterator[Running]:
+    """Run a broker; `settings` are keys of the [broker] table."""
+    port = free_port()
+    table = Settings(listen=HOST, port=port, **settings)
+    opened = gate or OpenGate()
+    broker = (
+        StockBroker(port, opened) if stock else EmbeddedBroker(table, opened, store_dir=store_dir)
+    )
+    it = Running(broker, port)
+    thread = threading.Thread(target=_serve, args=(it,))
+    started = threading.Event()
+    it.loop.call_soon(lambda: it.loop.create_task(_start(it, started)))
+    thread.start()
+    try:
+        assert started.wait(WAIT_S)
+        yield it
+    finally:
+        it.close_clients()
+        it.run(broker.stop())
+        it.loop.call_soon_threadsafe(it.loop.stop)
+        thread.join(WAIT_S)
+
+
+def _serve(it: Running) -> None:
+    asyncio.set_event_loop(it.loop)
+    it.loop.run_forever()
+    rest = asyncio.all_tasks(it.loop)
+    for task in rest:
+        task.cancel()
+    it.loop.run_until_complete(asyncio.gather(*rest, return_exceptions=True))
+    it.loop.close()
+
+
+async def _start(it: Running, started: threading.Event) -> None:
+    await it.broker.start()
+    started.set()
+
+
+def open_sockets() -> int:
+    """Return how many sockets this process has open."""
+    count = 0
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            count += str(link.readlink()).startswith("socket:")
+    return count

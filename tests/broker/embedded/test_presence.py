@@ -1,0 +1,115 @@
+"""Who is there: keep-alive, last wills, and a client that comes back while it is still there."""
+
+import time
+
+import pytest
+
+from tests.broker.embedded.raw import DISCONNECT, PINGREQ, PUBACK, SUBACK, RawClient, publish
+from tests.broker.embedded.running import running
+
+WILL = ("will", b"gone", 1, False)
+RETAINED_WILL = ("will", b"gone", 1, True)
+
+
+def watcher(client: RawClient) -> RawClient:
+    client.subscribe(("will", 1))
+    return client
+
+
+def test_a_silent_client_is_gone_after_one_and_a_half_keep_alives() -> None:
+    with running() as broker, watcher(broker.client("watcher")) as ears:
+        mute = broker.client("mute", keep_alive_s=1, will=WILL)
+        began_s = time.monotonic()
+        assert ears.receive(5).payload == b"gone"
+        assert 1.4 <= time.monotonic() - began_s <= 2.0
+        assert mute.is_closed(1)
+
+
+def test_a_client_that_pings_stays() -> None:
+    with running() as broker, watcher(broker.client("watcher")) as ears:
+        with broker.client("alive", keep_alive_s=1, will=WILL) as alive:
+            for _ in range(4):
+                assert not alive.is_closed(0.5)
+                alive.send(PINGREQ)
+            alive.disconnect()
+        assert ears.take_rest() == []
+
+
+def test_a_broken_connection_leaves_a_will_and_a_goodbye_does_not() -> None:
+    with running() as broker, watcher(broker.client("watcher")) as ears:
+        broker.client("a", will=WILL).disconnect()
+        broker.client("b", will=("will", b"b broke", 0, False)).reset()
+        assert [m.payload for m in ears.take_rest()] == [b"b broke"]
+
+
+def test_a_will_is_retained_where_it_says_so_also_on_a_session_that_goes_on() -> None:
+    with running() as broker:
+        broker.client("c", clean=False, will=WILL).disconnect()
+        with watcher(broker.client("watcher")) as ears:
+            broker.client("c", clean=False, will=RETAINED_WILL).reset()
+            assert not ears.take(1)[0].retain
+        with watcher(broker.client("late")) as late:
+            assert late.take(1)[0].retain
+
+
+@pytest.mark.parametrize("clean", [False, True])
+def test_a_take_over_ends_the_old_connection_and_its_will_comes_before_the_new_birth(
+    clean: bool,
+) -> None:
+    with running() as broker:
+        old = broker.client("node", clean=clean, will=RETAINED_WILL)
+        old.subscribe(("for/node", 1))
+        with broker.client("node", clean=clean, will=RETAINED_WILL) as new:
+            assert new.session_present is not clean
+            new.publish("will", b"here", retain=True)
+            assert old.is_closed()
+            if clean:
+                new.subscribe(("for/node", 1))
+            with broker.client("other") as other:
+                other.publish("for/node", b"hello")
+                assert [m.payload for m in new.take_rest()] == [b"hello"]
+                assert other.subscribe(("will", 1)) == [1]
+                assert [m.payload for m in other.take_rest()] == [b"here"]
+
+
+def test_a_hundred_take_overs_leave_one_client_that_hears() -> None:
+    with running() as broker, broker.client("other") as other:
+        clients = []
+        for _ in range(100):
+            clients.append(broker.client("node", clean=False))
+            clients[-1].send(b"\x82\x06\0\1\0\1t\1")
+        last = clients[-1]
+        last.expect(SUBACK)
+        other.publish("t", b"hello")
+        assert last.take(1)[0].payload == b"hello"
+        assert all(client.is_closed(1) for client in clients[:-1])
+        assert broker.sessions() == 2
+
+
+def test_a_second_connect_on_one_connection_ends_it() -> None:
+    with running() as broker, watcher(broker.client("watcher")) as ears:
+        client = broker.client("twice", will=WILL)
+        assert client.connect("twice") is None
+        assert ears.receive().payload == b"gone"
+
+
+@pytest.mark.parametrize("topic", ["$SYS/broker/version", "", "a/+", "a/#"])
+def test_a_topic_that_is_none_closes_that_client_with_its_will_and_leaves_nothing(
+    topic: str,
+) -> None:
+    with running() as broker, watcher(broker.client("watcher")) as ears:
+        client = broker.client("lost", will=WILL)
+        client.send(publish(topic, b"x", 1))
+        assert client.is_closed(2)
+        assert ears.receive(2).payload == b"gone"
+        assert broker.sessions() == 1
+        ears.ping()
+
+
+def test_a_refused_topic_of_the_broker_is_acknowledged_so_that_it_is_not_sent_again() -> None:
+    with running() as broker, broker.client("c") as client:
+        client.send(publish("$mine", b"x", 1, packet_id=5))
+        assert client.expect(PUBACK) == b"\0\5"
+        # The end is orderly: a client that says good-bye now sees no error.
+        client.send(DISCONNECT)
+        assert client.is_closed()
