@@ -6,37 +6,16 @@ import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.wait import WebDriverWait
 
 from broker.messages import Buzzer, Leds, Oled, PluginState, encode
 from broker.topics import Kind, Topic
 from tests.hub_app.conftest import HubProcess
 from tests.hub_app.nodes import buzzer_node, plugin_node
+from tests.hub_app.page_in_browser import Page
 from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
 from tests.support import program
 
 NASTY = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
-
-
-class Page:
-    """The page in a real browser, asked only through the DOM."""
-
-    def __init__(self, driver: Chrome) -> None:
-        self.driver = driver
-
-    def until(self, script: str, *arguments: object) -> object:
-        """Wait until a JavaScript expression is true; return what it gave."""
-        waiting = WebDriverWait(self.driver, 10, 0.05)
-        return waiting.until(lambda d: d.execute_script(f"return {script}", *arguments), script)
-
-    def until_field(self, topic: str, field: str, text: str) -> None:
-        selector = f'[data-topic="{topic}"] [data-field="{field}"] .value'
-        self.until(
-            "document.querySelector(arguments[0])?.textContent === arguments[1]", selector, text
-        )
-
-    def until_text(self, text: str) -> None:
-        self.until("document.body.textContent.includes(arguments[0])", text)
 
 
 @pytest.fixture

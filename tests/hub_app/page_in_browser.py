@@ -1,0 +1,36 @@
+"""The page as a real browser shows it."""
+
+from selenium.webdriver import Chrome
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.wait import WebDriverWait
+
+
+class Page:
+    """The page in a real browser, asked only through the DOM."""
+
+    def __init__(self, driver: Chrome) -> None:
+        self.driver = driver
+
+    def until(self, script: str, *arguments: object) -> object:
+        """Wait until a JavaScript expression is true; return what it gave."""
+        waiting = WebDriverWait(self.driver, 10, 0.05)
+        return waiting.until(lambda d: d.execute_script(f"return {script}", *arguments), script)
+
+    def until_field(self, topic: str, field: str, text: str) -> None:
+        selector = f'[data-topic="{topic}"] [data-field="{field}"] .value'
+        self.until(
+            "document.querySelector(arguments[0])?.textContent === arguments[1]", selector, text
+        )
+
+    def until_text(self, text: str) -> None:
+        self.until("document.body.textContent.includes(arguments[0])", text)
+
+    def until_at(self, address: str) -> None:
+        """Wait for an address; asks the browser, so that a page without scripts will do."""
+        waiting = WebDriverWait(self.driver, 10, 0.05)
+        waiting.until(lambda d: d.current_url == address, address)
+
+    def until_there(self, selector: str) -> WebElement:
+        """Wait for an element; asks the browser, as `until_at` does."""
+        waiting = WebDriverWait(self.driver, 10, 0.05)
+        return waiting.until(lambda d: next(iter(d.find_elements("css selector", selector)), None))
