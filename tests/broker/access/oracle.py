@@ -1,0 +1,83 @@
+"""Who may do what, said a second time and in another way: by looking at single topics.
+
+A filter is judged by topics that it matches: each wildcard stands in turn for words that no rule
+names and for every word that one does.
+"""
+
+import itertools
+import string
+from collections.abc import Iterator
+
+from broker.gate import Identity, Role
+
+NAMES = set(string.ascii_lowercase + string.digits + "-")
+UNHEARD_OF = "zzz"
+
+
+def spelled_well(topic: str) -> bool:
+    root, *rest = topic.split("/")
+    return (
+        root == "harvester"
+        and len(rest) in (2, 3)
+        and all(
+            0 < len(word) <= 64
+            and set(word) <= NAMES
+            and not word.startswith("-")
+            and not word.endswith("-")
+            for word in rest
+        )
+    )
+
+
+def publishes(who: Identity, topic: str) -> bool:
+    if not spelled_well(topic):
+        return False
+    _, node, *rest = topic.split("/")
+    if who.role is Role.HUB:
+        return True
+    if who.role is Role.OPERATOR:
+        return len(rest) == 2 and rest[1] == "cmd"
+    if who.role is Role.NODE:
+        return node == who.name and rest[-1] != "cmd" and rest != ["stored"]
+    return False
+
+
+def reads(who: Identity, topic: str) -> bool:
+    words = topic.split("/")
+    if who.role is not Role.NODE:
+        return words[0] in ("harvester", "$SYS")
+    if words[0] != "harvester" or len(words) < 3:
+        return False
+    own, rest = words[1] == who.name, words[2:]
+    if len(rest) == 2:
+        return rest[0] == "readings" or (own and rest[1] == "cmd")
+    return rest == ["status"] or (own and rest == ["stored"])
+
+
+def subscribes(who: Identity, text: str) -> bool:
+    return is_filter(text) and all(reads(who, topic) for topic in matched(text, who.name))
+
+
+def is_filter(text: str) -> bool:
+    words = text.split("/")
+    for place, word in enumerate(words):
+        if "#" in word and (word != "#" or place != len(words) - 1):
+            return False
+        if "+" in word and word != "+":
+            return False
+    return True
+
+
+def matched(text: str, name: str) -> Iterator[str]:
+    """Yield topics that the filter matches, of every kind that a rule tells from another."""
+    words = text.split("/")
+    stand_ins = (UNHEARD_OF, name, "cmd", "stored", "")
+    choices = [stand_ins if word == "+" else (word,) for word in words if word != "#"]
+    tails = [()]
+    if words[-1] == "#":
+        tails += [(UNHEARD_OF,) * count for count in range(1, 5)]
+        tails += [("cmd",), (UNHEARD_OF, "cmd"), ("readings", UNHEARD_OF)]
+    for head in itertools.product(*choices):
+        for tail in tails:
+            if head or tail:
+                yield "/".join((*head, *tail))
