@@ -142,7 +142,7 @@ def test_nothing_gets_through_the_broker_that_the_oracle_forbids(
         heard = {int(message.payload) for message in ears.messages}
     wanted = {n for n, (role, topic) in enumerate(sent) if oracle.publishes(PEOPLE[role], topic)}
     assert {sent[n] for n in heard ^ wanted} == set()
-    assert len(wanted) > 500
+    assert len(wanted) > 200
 
 
 def test_the_broker_grants_the_filters_that_the_oracle_allows(
