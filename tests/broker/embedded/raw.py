@@ -7,7 +7,8 @@ from typing import Self
 
 import msgspec
 
-from tests.support import HOST, WAIT_S
+from tests.broker.embedded.switch import PATIENCE_S
+from tests.support import HOST
 
 CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP = 2, 3, 4, 5, 6, 7
 SUBACK, UNSUBACK, PINGRESP = 9, 11, 13
@@ -102,7 +103,7 @@ class RawClient:
         self.sock = socket.socket()
         if receive_bytes is not None:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-        self.sock.settimeout(WAIT_S)
+        self.sock.settimeout(PATIENCE_S)
         self.sock.connect((HOST, port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.messages: list[Message] = []
@@ -128,7 +129,7 @@ class RawClient:
     def send(self, data: bytes) -> None:
         self.sock.sendall(data)
 
-    def read(self, timeout_s: float = WAIT_S) -> tuple[int, bytes] | None:
+    def read(self, timeout_s: float = PATIENCE_S) -> tuple[int, bytes] | None:
         """Return the next packet's first byte and body, None where the broker closed."""
         deadline_s = time.monotonic() + timeout_s
         while (found := self._frame()) is None:
@@ -155,7 +156,7 @@ class RawClient:
                 return found
         return None
 
-    def expect(self, kind: int, timeout_s: float = WAIT_S) -> bytes:
+    def expect(self, kind: int, timeout_s: float = PATIENCE_S) -> bytes:
         """Return the body of the next packet of a kind; messages before it are kept."""
         while True:
             found = self.read(timeout_s)
@@ -165,7 +166,7 @@ class RawClient:
             assert found[0] >> 4 == PUBLISH, f"packet type {found[0] >> 4}, expected {kind}"
             self.messages.append(_message(*found))
 
-    def receive(self, timeout_s: float = WAIT_S) -> Message:
+    def receive(self, timeout_s: float = PATIENCE_S) -> Message:
         """Return the next message, without acknowledging it."""
         if self.messages:
             return self.messages.pop(0)
@@ -174,11 +175,22 @@ class RawClient:
         assert found[0] >> 4 == PUBLISH, f"packet type {found[0] >> 4}, expected a message"
         return _message(*found)
 
-    def take(self, count: int, timeout_s: float = WAIT_S) -> list[Message]:
+    def take(self, count: int, timeout_s: float = PATIENCE_S) -> list[Message]:
         """Return so many messages, each acknowledged."""
         taken = []
         for _ in range(count):
             taken.append(self.receive(timeout_s))
+            self.acknowledge(taken[-1])
+        return taken
+
+    def take_some(self, most: int, quiet_s: float) -> list[Message]:
+        """Return at most so many messages, each acknowledged, or what comes until it is quiet."""
+        taken: list[Message] = []
+        while len(taken) < most:
+            try:
+                taken.append(self.receive(quiet_s))
+            except TimeoutError:
+                break
             self.acknowledge(taken[-1])
         return taken
 
@@ -217,12 +229,12 @@ class RawClient:
         if qos:
             assert self.expect(PUBACK) == uint16(self._packet_id)
 
-    def ping(self, timeout_s: float = WAIT_S) -> None:
+    def ping(self, timeout_s: float = PATIENCE_S) -> None:
         """Wait until the broker has dealt with all that was sent before."""
         self.send(PINGREQ)
         self.expect(PINGRESP, timeout_s)
 
-    def is_closed(self, timeout_s: float = WAIT_S) -> bool:
+    def is_closed(self, timeout_s: float = PATIENCE_S) -> bool:
         """Whether the broker closes within the time; whatever it still sends is thrown away."""
         deadline_s = time.monotonic() + timeout_s
         try:

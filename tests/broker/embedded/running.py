@@ -1,29 +1,19 @@
-"""A broker in a thread: ours, or with HARVESTER_BROKER=stock amqtt as its makers ship it.
-
-Against amqtt the tests of its faults must fail; that shows what they are worth, and which of them
-a newer amqtt would not need any more.
-"""
+"""A broker in a thread, ours or amqtt's: see `switch`."""
 
 import asyncio
 import contextlib
-import os
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
-
-import pytest
 
 from broker.broker_settings import Broker as Settings
 from broker.gate import Gate
 from broker.server import EmbeddedBroker
 from tests.broker.embedded.raw import RawClient
 from tests.broker.embedded.stock import StockBroker
+from tests.broker.embedded.switch import PATIENCE_S, STOCK
 from tests.support import HOST, WAIT_S, OpenGate, free_port
-
-STOCK = os.environ.get("HARVESTER_BROKER") == "stock"
-# For tests of what only ours has: a bound, a method, a store.
-ours_only = pytest.mark.skipif(STOCK, reason="amqtt has no such thing")
 
 T = TypeVar("T")
 
@@ -79,7 +69,7 @@ class Running:
         assert snapshot is not None
         return snapshot.subscriptions
 
-    def wait_until(self, wanted: Callable[[], bool], timeout_s: float = WAIT_S) -> None:
+    def wait_until(self, wanted: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
         """Wait until something holds that only the broker's own figures tell."""
         pause = threading.Event()
         for _ in range(int(timeout_s / 0.02)):

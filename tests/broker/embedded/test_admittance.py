@@ -7,12 +7,8 @@ import pytest
 from broker.gate import Attempt, Identity, Role
 from tests.broker.embedded.gates import OwnTopics, Passwords
 from tests.broker.embedded.raw import connect, packet
-from tests.broker.embedded.running import (
-    STOCK,
-    open_sockets,
-    ours_only,
-    running,
-)
+from tests.broker.embedded.running import open_sockets, running
+from tests.broker.embedded.switch import STOCK, ours_only
 from tests.support import OpenGate
 
 NAME_PASSWORD = {"username": "victim", "password": b"right"}

@@ -16,7 +16,8 @@ from tests.broker.embedded.raw import (
     subscribe,
     uint16,
 )
-from tests.broker.embedded.running import STOCK, Running, ours_only, running
+from tests.broker.embedded.running import Running, running
+from tests.broker.embedded.switch import STOCK, ours_only
 
 # amqtt gives up on an acknowledgement after five seconds.
 _PATIENCE_S = 5.5 if STOCK else 0.3

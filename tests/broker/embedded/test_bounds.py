@@ -1,0 +1,187 @@
+"""What one client may cost: packets, queues, log lines."""
+
+import asyncio
+import resource
+import socket
+import threading
+
+import pytest
+
+from broker.embedded.accept import bind
+from broker.embedded.connection import Connection, connect
+from broker.embedded.listener import Listener
+from broker.embedded.statistics import Counters
+from broker.embedded.wire import PINGRESP
+from tests.broker.embedded.raw import PINGREQ, PUBACK, RawClient, packet, publish, subscribe, uint16
+from tests.broker.embedded.running import Running, running
+from tests.broker.embedded.switch import STOCK, ours_only
+from tests.support import HOST
+
+
+def test_a_packet_that_is_too_large_is_refused_by_its_header() -> None:
+    with running(packet_kb=4) as broker:
+        client = broker.client("c")
+        client.send(b"\x30\xff\xff\xff\x7f")
+        assert client.is_closed(2)
+        fits = broker.client("fits")
+        fits.publish("t", b"x" * 4_000)
+        fits.send(publish("t", b"x" * 5_000, 1))
+        assert fits.is_closed(2)
+
+
+BAD_AFTER_CONNECT = {
+    "SUBSCRIBE at QoS 3": subscribe(("t", 3)),
+    "SUBSCRIBE at QoS 255": subscribe(("t", 255)),
+    "SUBSCRIBE with its flags wrong": packet(0x80, subscribe(("t", 1))[2:]),
+    "SUBSCRIBE to nothing": packet(0x82, uint16(1)),
+    "SUBSCRIBE that ends early": packet(0x82, uint16(1) + b"\0\5ab"),
+    "UNSUBSCRIBE from nothing": packet(0xA2, uint16(1)),
+    "PUBLISH at QoS 3": packet(0x36, b"\0\1t\0\1x"),
+    "PUBLISH with packet id 0": publish("t", b"", 1, packet_id=0),
+    "PUBLISH with NUL": publish("a\0b"),
+    "PUBLISH that is no UTF-8": publish(b"a\xff"),
+    "DUP at QoS 0": packet(0x38, b"\0\1t"),
+    "PUBACK of three bytes": packet(PUBACK << 4, b"\0\1\0"),
+    "PUBREL with its flags wrong": packet(0x60, uint16(1)),
+    "PINGREQ with a body": packet(0xC0, b"x"),
+    "what only a broker sends": packet(0x90, uint16(1) + b"\0"),
+    "reserved type 0": packet(0x00),
+    "reserved type 15": packet(0xF0),
+}
+
+
+@pytest.mark.parametrize("what", BAD_AFTER_CONNECT)
+def test_a_malformed_packet_ends_its_connection_with_its_will(what: str) -> None:
+    with running() as broker:
+        ears = broker.client("ears")
+        ears.subscribe(("will", 1))
+        client = broker.client("c", will=("will", b"gone", 1, False))
+        client.send(BAD_AFTER_CONNECT[what])
+        assert client.is_closed(1)
+        assert ears.receive(1).payload == b"gone"
+        assert broker.sessions() == 1
+
+
+def _stall(broker: Running, count: int, qos: int) -> RawClient:
+    """Publish to a subscriber that reads nothing; return it."""
+    stalled = broker.raw()
+    stalled.connect("stalled")
+    stalled.subscribe(("t", 1))
+    pub = broker.client("pub")
+    for n in range(0, count, 100):
+        burst = range(n, n + 100)
+        pub.send(b"".join(publish("t", b"x" * 200, qos, packet_id=i + 1) for i in burst))
+        for _ in range(100 * qos):
+            pub.expect(PUBACK)
+    pub.ping()
+    return stalled
+
+
+@ours_only
+def test_a_stalled_subscriber_is_closed_when_its_queue_is_full() -> None:
+    with running(queued_messages=100) as broker:
+        stalled = _stall(broker, 300, 1)
+        assert stalled.is_closed()
+        assert broker.sessions() == 1
+
+
+@ours_only
+def test_of_qos_0_the_oldest_go_first_and_the_client_stays() -> None:
+    with running(queued_messages=100) as broker:
+        stalled = _stall(broker, 30_000, 0)
+        first = stalled.receive()
+        rest = stalled.take_rest()
+        assert 100 < len(rest) + 1 < 30_000
+        assert first.payload == rest[-1].payload
+        stalled.ping()
+
+
+def test_a_stalled_subscriber_and_bad_clients_write_few_log_lines(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with running(queued_messages=100, log_lines_per_minute=3) as broker:
+        for _ in range(20):
+            _stall(broker, 300, 1)
+        for n in range(100):
+            client = broker.client(f"c{n}")
+            client.send(b"\xf0\0")
+            client.sock.close()
+        broker.wait_until(lambda: broker.sessions() <= 2)
+    assert 0 < len(caplog.records) <= 20
+
+
+def test_a_client_that_asks_and_never_reads_is_not_read_from_any_more() -> None:
+    answered = asyncio.run(_answer_who_never_reads())
+    # The kernel's and the broker's buffers were full, and no more was asked for.
+    assert answered * len(PINGRESP) < 1_000_000
+
+
+async def _answer_who_never_reads() -> int:
+    """Return how many PINGs were answered before the answers were not taken any more."""
+    loop = asyncio.get_running_loop()
+    counters = Counters()
+    with bind(Listener(HOST, 0)) as listening, socket.socket() as asker:
+        asker.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        asker.setblocking(False)
+        await loop.sock_connect(asker, listening.getsockname())
+        accepted, _ = await loop.sock_accept(listening)
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+        reader, writer = await connect(accepted, None, 1.0)
+        connection = Connection(
+            reader, writer, address=HOST, most_bytes=100, counters=counters, loop=loop
+        )
+
+        async def answer() -> None:
+            while await connection.read() is not None:
+                connection.send(PINGRESP)
+
+        asking = loop.create_task(loop.sock_sendall(asker, PINGREQ * 2_000_000))
+        answering = loop.create_task(answer())
+        before = -1
+        while counters.messages_sent > before:
+            before = counters.messages_sent
+            await asyncio.sleep(0.2)
+        for task in (asking, answering):
+            task.cancel()
+        await asyncio.wait((asking, answering))
+        connection.abort()
+        await asyncio.sleep(0)
+    return counters.messages_sent
+
+
+@ours_only
+def test_without_a_free_descriptor_there_are_few_log_lines_and_service_returns(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with running(log_lines_per_minute=3) as broker:
+        sockets = [broker.raw() for _ in range(5)]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (sockets[-1].sock.fileno() + 6, hard))
+        try:
+            for _ in range(4):
+                try:
+                    sockets.append(broker.raw())
+                except OSError:
+                    break
+            threading.Event().wait(0.5)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for client in sockets:
+            client.sock.close()
+        broker.client("after").ping()
+    assert len(caplog.records) <= 4
+
+
+def test_the_switch_runs_what_it_says() -> None:
+    """On amqtt as it is shipped, an empty topic leaves a client that is answered and not served."""
+    with running(stock=True) as broker:
+        client = broker.client("zombie")
+        client.send(publish("", b"x"))
+        client.ping()
+        client.publish("t", b"acknowledged and lost")
+        assert not client.is_closed(0.3)
+    if not STOCK:
+        with running() as broker:
+            client = broker.client("zombie")
+            client.send(publish("", b"x"))
+            assert client.is_closed(2)

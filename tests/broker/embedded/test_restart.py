@@ -1,0 +1,118 @@
+"""What is back after the broker was killed or restarted, with its store on a real disk."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from broker.embedded.accept import bind
+from broker.embedded.listener import Listener
+from broker.embedded.pin import require_amqtt
+from broker.errors import MisconfiguredError
+from tests.broker.embedded.raw import PUBACK, RawClient, publish, uint16
+from tests.broker.embedded.running import running
+from tests.broker.embedded.switch import ours_only
+from tests.support import HOST, PROJECT, WAIT_S, free_port, wait_until_listening
+
+SERVE = """
+import asyncio, sys
+from pathlib import Path
+from broker.broker_settings import Broker
+from broker.server import EmbeddedBroker
+from tests.support import HOST, OpenGate
+
+async def serve():
+    settings = Broker(listen=HOST, port=int(sys.argv[1]))
+    await EmbeddedBroker(settings, OpenGate(), store_dir=Path(sys.argv[2])).start()
+    await asyncio.Event().wait()
+
+asyncio.run(serve())
+"""
+
+
+@contextmanager
+def killed(port: int, folder: Path) -> Iterator[None]:
+    """Run a broker in a process of its own, and kill it where it stands."""
+    arguments = [sys.executable, "-c", SERVE, str(port), str(folder)]
+    with subprocess.Popen(arguments, cwd=PROJECT) as process:
+        try:
+            wait_until_listening(port)
+            yield
+        finally:
+            process.kill()
+            process.wait(WAIT_S)
+
+
+def client(port: int, name: str, *, clean: bool = False) -> RawClient:
+    made = RawClient(port)
+    assert made.connect(name, clean=clean) == 0
+    return made
+
+
+@ours_only
+def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
+    port = free_port()
+    with killed(port, tmp_path):
+        with client(port, "away") as away:
+            away.subscribe(("t", 1))
+        with client(port, "half") as half, client(port, "pub", clean=True) as pub:
+            half.subscribe(("t", 1))
+            for n in range(20):
+                pub.publish(f"kept/{n}", b"%d" % n, retain=True)
+            pub.publish("kept/0", b"", retain=True)
+            pub.send(b"".join(publish("t", b"%d" % n, 1, packet_id=n + 1) for n in range(200)))
+            taken = half.take(50)
+            for n in range(200):
+                assert pub.expect(PUBACK) == uint16(n + 1)
+            half.ping()
+    with killed(port, tmp_path):
+        with client(port, "away") as away:
+            assert away.session_present
+            assert [m.payload for m in away.take(200)] == [b"%d" % n for n in range(200)]
+        with client(port, "half") as half:
+            rest = half.take_rest()
+            again = {m.payload for m in taken} & {m.payload for m in rest}
+            # What was acknowledged within the last commit may come twice, and nothing is missing.
+            assert {m.payload for m in (*taken, *rest)} == {b"%d" % n for n in range(200)}
+            assert len(again) <= 50
+            assert rest[0].dup
+        with client(port, "late", clean=True) as late:
+            late.subscribe(("kept/#", 1))
+            assert {m.payload for m in late.take_rest()} == {b"%d" % n for n in range(1, 20)}
+
+
+@ours_only
+def test_subscriptions_and_their_removal_survive_a_restart(tmp_path: Path) -> None:
+    with running(store_dir=tmp_path) as broker:
+        kept = broker.client("kept", clean=False)
+        kept.subscribe(("a", 1), ("b", 1))
+        kept.unsubscribe("b")
+        gone = broker.client("gone", clean=False)
+        gone.subscribe(("a", 1))
+        gone.disconnect()
+        broker.client("gone", clean=True).disconnect()
+    with running(store_dir=tmp_path) as broker:
+        pub = broker.client("pub")
+        pub.publish("a", b"a")
+        pub.publish("b", b"b")
+        assert broker.sessions() == 2
+        assert [m.payload for m in broker.client("kept", clean=False).take_rest()] == [b"a"]
+
+
+def test_another_version_of_amqtt_is_refused_with_one_clear_line() -> None:
+    require_amqtt()
+    with pytest.raises(MisconfiguredError, match=r"found version 0\.13\.0, expected 0\.12\.1"):
+        require_amqtt("0.13.0")
+
+
+def test_an_address_that_is_not_ours_names_its_key() -> None:
+    with pytest.raises(
+        MisconfiguredError, match=r"broker\.tls_port: cannot listen on 192\.0\.2\.1"
+    ):
+        bind(Listener("192.0.2.1", 1, key="broker.tls_port"))
+    with bind(Listener("::1", free_port())) as bound:
+        assert bound.getsockname()[0] == "::1"
+    assert HOST
