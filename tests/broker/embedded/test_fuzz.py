@@ -1,0 +1,287 @@
+"""Malformed packets at every stage, floods and stalls: they end the one who sent them, no other."""
+
+import asyncio
+import contextlib
+import gc
+import itertools
+import logging
+import os
+import socket
+import struct
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from broker.broker_settings import Broker
+from broker.embedded.connection import Connection
+from broker.embedded.handler import Handler
+from broker.embedded.session import ClientSession
+from broker.embedded.statistics import BrokerSnapshot
+from broker.gate import Attempt, Identity, Role
+from broker.server import EmbeddedBroker
+from tests.broker.embedded.malformed import malformed
+from tests.broker.embedded.raw import connect, publish, subscribe
+from tests.support import HOST, OpenGate, free_port
+
+PACKETS = 10_000
+AT_A_TIME = 8
+FLOOD = 40_000
+FLOOD_PAYLOAD = b"x" * 1_000
+BEAT_S = 0.01
+SETTLE_S = 5.0
+CONNECTIONS = 20
+
+
+class FuzzGate(OpenGate):
+    """Lets in whom a test names; so what a broken CONNECT asks for is never granted by chance."""
+
+    async def identify(self, attempt: Attempt) -> Identity | None:
+        return Identity("fuzz", Role.HUB) if attempt.username == "let me in" else None
+
+
+def arriving(client_id: str) -> bytes:
+    return connect(client_id, username="let me in")
+
+
+STAGES = {
+    "before CONNECT": b"",
+    "after CONNECT": arriving("fuzz-%d"),
+    "after SUBSCRIBE": arriving("fuzz-%d")
+    + subscribe(("fuzz/topic", 1), ("$SYS/broker/uptime", 0)),
+}
+
+
+class Bystander:
+    """Two healthy clients; what one says the other hears, each message once and in order."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._said = 0
+        self.heard: list[int] = []
+
+    async def __aenter__(self) -> Self:
+        self._ear, ear = await self._open("ear", subscribe(("bystander", 1)), 4 + 5)
+        self._mouth, mouth = await self._open("mouth", b"", 4)
+        self._tasks = [
+            asyncio.create_task(each)
+            for each in (self._listen(self._ear, ear), self._speak(mouth), self._drain(self._mouth))
+        ]
+        self._writers = (ear, mouth)
+        return self
+
+    async def _open(
+        self, name: str, more: bytes, answer: int
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection(HOST, self._port)
+        writer.write(arriving(name) + more)
+        await reader.readexactly(answer)
+        return reader, writer
+
+    async def _speak(self, writer: asyncio.StreamWriter) -> None:
+        while True:
+            self._said += 1
+            packet_id = self._said % 60_000 + 1
+            writer.write(publish("bystander", b"%08d" % self._said, 1, packet_id=packet_id))
+            await asyncio.sleep(BEAT_S)
+
+    async def _drain(self, reader: asyncio.StreamReader) -> None:
+        while await reader.read(65_536):
+            pass
+
+    async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        size = len(publish("bystander", b"%08d" % 0, 1))
+        while True:
+            data = await reader.readexactly(size)
+            self.heard.append(int(data[-8:]))
+            writer.write(b"\x40\x02" + data[-10:-8])
+
+    async def has_heard_all(self) -> None:
+        """Fail unless all that was said has been heard, or is within the time."""
+        self._tasks[1].cancel()
+        await until(lambda: len(self.heard) >= self._said)
+        assert self.heard == list(range(1, self._said + 1))
+        assert not self._tasks[0].done()
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+        for writer in self._writers:
+            writer.close()
+
+
+async def until(condition: Any) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(SETTLE_S):
+            while not condition():  # noqa: ASYNC110 - what is awaited has no event
+                await asyncio.sleep(0.01)
+    assert condition()
+
+
+def holdings() -> Counter[str]:
+    """Return how many tasks, descriptors and objects of connections there are."""
+    gc.collect()
+    kinds = {Handler, ClientSession, Connection}
+    found = Counter(type(thing).__name__ for thing in gc.get_objects() if type(thing) in kinds)
+    found["tasks"] = len(asyncio.all_tasks())
+    found["descriptors"] = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - it lists itself once
+    return found
+
+
+@contextlib.asynccontextmanager
+async def serving(settings: Broker, directory: Path | None) -> AsyncIterator[EmbeddedBroker]:
+    """Run a broker; fail where a callback of the loop or a task raised."""
+    raised: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, what: raised.append(what))
+    broker = EmbeddedBroker(settings, FuzzGate(), store_dir=directory)
+    await broker.start()
+    try:
+        yield broker
+    finally:
+        await broker.stop()
+    gc.collect()
+    assert raised == []
+
+
+async def attack(port: int, data: bytes, *, reset: bool) -> None:
+    """Send, then hang up: at once, or once the broker has."""
+    loop = asyncio.get_running_loop()
+    with socket.socket() as sock:
+        sock.setblocking(False)
+        # Close by RST: thousands of sockets in TIME_WAIT would take every port.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await loop.sock_connect(sock, (HOST, port))
+        with contextlib.suppress(ConnectionError):
+            await loop.sock_sendall(sock, data)
+            if reset:
+                return
+            sock.shutdown(socket.SHUT_WR)
+            while await loop.sock_recv(sock, 65_536):
+                pass
+
+
+async def attack_all(port: int, start: bytes, packets: Iterator[tuple[int, bytes]]) -> None:
+    for number, data in packets:
+        # The length of the client id is part of the packet.
+        begin = start.replace(b"fuzz-%d", b"fz%05d" % number)
+        await attack(port, begin + data, reset=number % 5 == 0)
+
+
+class Lines(logging.Handler):
+    """Counts log records by level, and keeps none: an error's frames would hold its connection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.counts[record.levelname] += 1
+
+
+@contextlib.contextmanager
+def counted_lines() -> Iterator[Counter[str]]:
+    logger, handler = logging.getLogger("broker"), Lines()
+    # Within the test: pytest listens to each logger that propagates nothing before it begins.
+    logger.propagate = False
+    logger.addHandler(handler)
+    try:
+        yield handler.counts
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = True
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_malformed_packets_leave_nothing_behind(stage: str, tmp_path: Path) -> None:
+    port = free_port()
+    settings = Broker(
+        listen=HOST, port=port, connections=CONNECTIONS, connections_per_address=CONNECTIONS
+    )
+
+    async def fuzz() -> None:
+        async with serving(settings, tmp_path) as broker, Bystander(port) as bystander:
+            before = holdings()
+            packets = itertools.islice(enumerate(malformed(len(stage))), PACKETS)
+            await asyncio.gather(
+                *(attack_all(port, STAGES[stage], packets) for _ in range(AT_A_TIME))
+            )
+            await until(lambda: holdings() == before)
+            # Every place is free again.
+            await asyncio.gather(*(attack(port, b"", reset=False) for _ in range(CONNECTIONS - 2)))
+            snapshot = figures(broker)
+            assert (snapshot.clients.connected, snapshot.clients.disconnected) == (2, 0)
+            assert snapshot.refused["connections"] == 0
+            assert snapshot.refused["malformed"] > PACKETS / 10
+            await bystander.has_heard_all()
+
+    with counted_lines() as lines:
+        asyncio.run(fuzz())
+    assert set(lines) <= {"INFO", "WARNING"}
+    assert lines.total() < 100
+
+
+def figures(broker: EmbeddedBroker) -> BrokerSnapshot:
+    snapshot = broker.snapshot()
+    assert snapshot is not None
+    return snapshot
+
+
+def rss_mb() -> float:
+    line = next(x for x in Path("/proc/self/status").read_text().splitlines() if "VmRSS" in x)
+    return int(line.split()[1]) / 1024
+
+
+async def flood(port: int, qos: int) -> None:
+    """Publish as fast as the broker takes it, and take each acknowledgement."""
+    reader, writer = await asyncio.open_connection(HOST, port)
+    writer.write(arriving("flooder"))
+    await reader.readexactly(4)
+    chunk = b"".join(publish("flood/topic", FLOOD_PAYLOAD, qos, packet_id=n) for n in range(1, 101))
+    for _ in range(FLOOD // 100):
+        writer.write(chunk)
+        await writer.drain()
+        if qos:
+            await reader.readexactly(4 * 100)
+    writer.close()
+    await writer.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def stalled_client(port: int, qos: int) -> AsyncIterator[None]:
+    """Subscribe to a flood and read nothing of it."""
+    _, writer = await asyncio.open_connection(HOST, port, limit=1_024)
+    writer.write(arriving("stalled") + subscribe(("flood/#", qos)))
+    try:
+        yield
+    finally:
+        writer.transport.abort()
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+def test_a_flood_to_a_stalled_client_costs_the_others_nothing(qos: int) -> None:
+    port = free_port()
+
+    async def stall() -> None:
+        settings = Broker(listen=HOST, port=port)
+        async with serving(settings, None) as broker, Bystander(port) as bystander:
+            async with stalled_client(port, qos):
+                await until(lambda: figures(broker).subscriptions == 2)
+                before_mb = rss_mb()
+                await flood(port, qos)
+                # The oldest of QoS 0 go; of QoS 1 none may, so the client does.
+                await until(lambda: figures(broker).clients.connected == 3 - qos)
+                snapshot = figures(broker)
+                assert snapshot.refused["queue"] == qos
+                assert qos or snapshot.publish.dropped > FLOOD / 2
+                most = settings.queued_messages * (len(FLOOD_PAYLOAD) + 20)
+                assert snapshot.stored.queued_bytes <= most
+                # What was sent is four times as much.
+                assert rss_mb() - before_mb < FLOOD * len(FLOOD_PAYLOAD) / 4e6
+            await bystander.has_heard_all()
+
+    with counted_lines() as lines:
+        asyncio.run(stall())
+    assert lines.total() < 10
