@@ -19,7 +19,7 @@ def held(produced: list[Measured], stored: list[Row], sort: Sort = AFTER, **more
 def test_one_reading_behind_each_measurement_is_whole() -> None:
     found = held(measured(1000, 2000, 3000), rows(1000, 2900, 3100))
     assert found.is_whole
-    assert (found.produced, found.stored) == (3, 3)
+    assert (len(found.produced), len(found.stored)) == (3, 3)
 
 
 def test_a_measurement_without_a_reading_is_missing() -> None:
@@ -72,4 +72,4 @@ def test_a_number_that_no_row_has_is_a_gap() -> None:
 
 def test_what_was_measured_later_is_not_counted_yet() -> None:
     found = held(measured(1000, 2000), rows(1001), until_ms=1500)
-    assert (found.produced, found.missing) == (1, [])
+    assert (found.produced, found.missing) == (measured(1000), [])

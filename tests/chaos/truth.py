@@ -78,8 +78,8 @@ class Sort(msgspec.Struct, frozen=True):
 class Count(msgspec.Struct):
     """What became of the measurements, and of the numbers that readings were given."""
 
-    produced: int = 0
-    stored: int = 0
+    produced: list[Measured] = []
+    stored: list[Row] = []
     missing: list[Measured] = []
     twice: list[Row] = []
     undecided: list[Measured] = []
@@ -90,6 +90,7 @@ class Count(msgspec.Struct):
 
     @property
     def is_whole(self) -> bool:
+        """Whether nothing is missing, and nothing there that should not be."""
         return not (self.missing or self.twice or self.gaps or self.unexplained)
 
 
@@ -107,7 +108,7 @@ def count(
     `damaged` are the rows that were in files when those were corrupted on purpose: they need not
     be in `rows`. `sorts` says which sensors the record has; of others only numbers are checked.
     """
-    found = Count(stored=len(rows))
+    found = Count(stored=list(rows))
     kept, lost = _by_sensor(rows), _by_sensor(damaged)
     moments: dict[Sensor, list[Measured]] = defaultdict(list)
     for each in sorted(measured, key=lambda m: m.timestamp_ms):
@@ -120,7 +121,7 @@ def count(
         for index, each in enumerate(moments[sensor]):
             if each.timestamp_ms > until_ms:
                 break
-            found.produced += 1
+            found.produced.append(each)
             inside = held.get(index, [])
             if not inside:
                 _find_excuse(found, each, hits, is_damaged=index in excused)
