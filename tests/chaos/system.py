@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -48,10 +48,21 @@ class Pace(msgspec.Struct, frozen=True):
 class System:
     """Everything that runs, from entering to leaving the context, in `folder`."""
 
-    def __init__(self, folder: Path, pace: Pace, *, external_broker: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        pace: Pace,
+        *,
+        external_broker: bool = False,
+        hub_starts: bool = True,
+        before_start: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`hub_starts` False: the hub stays down until its unit is started."""
         self.folder = folder
         self._pace = pace
         self._external = external_broker
+        self._hub_starts = hub_starts
+        self._before_start = before_start
         self.broker_port = free_port()
         self.web_port = free_port()
         self.proxies = {node: Proxy(free_port(), self.broker_port) for node in SPOKES}
@@ -97,11 +108,12 @@ class System:
         for node in (HUB, *SPOKES):
             for part in ("state", "run"):
                 (self.folder / node / part).mkdir(parents=True, exist_ok=True)
+        self._before_start()
         for proxy in self.proxies.values():
             self._stack.enter_context(proxy)
         if self._external:
             self._run(BROKER, self._mosquitto())
-        self._run(HUB, self._hub())
+        self._run(HUB, self._hub(), starts=self._hub_starts)
         for node in SPOKES:
             self._enroll(node)
             record = Record(self.folder / node / "record.pipe", self.folder / f"{node}.jsonl")
@@ -109,8 +121,9 @@ class System:
         self._run(AGENT, self._agent())
         self._run(ZERO, self._zero())
 
-    def _run(self, name: str, command: list[str]) -> None:
-        unit = Unit(name, command, self.folder / f"{name}.log", self._pace.restart_s)
+    def _run(self, name: str, command: list[str], *, starts: bool = True) -> None:
+        log = self.folder / f"{name}.log"
+        unit = Unit(name, command, log, self._pace.restart_s, starts=starts)
         self.units[name] = self._stack.enter_context(unit)
 
     def _enroll(self, node: str) -> None:

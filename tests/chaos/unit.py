@@ -28,7 +28,16 @@ class Unit:
     A unit that ends with EXIT_MISCONFIGURED stays down (RestartPreventExitStatus=2).
     """
 
-    def __init__(self, node: str, command: Sequence[str], log: Path, restart_s: float) -> None:
+    def __init__(
+        self,
+        node: str,
+        command: Sequence[str],
+        log: Path,
+        restart_s: float,
+        *,
+        starts: bool = True,
+    ) -> None:
+        """`starts` False: it stays down until `start`."""
         self.node = node
         self.log = log
         self.starts = 0
@@ -37,12 +46,13 @@ class Unit:
         self._restart_s = restart_s
         self._process: subprocess.Popen[bytes] | None = None
         self._may_run = threading.Event()
+        if starts:
+            self._may_run.set()
         self._leaving = threading.Event()
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._keep_alive, name=f"unit-{node}")
 
     def __enter__(self) -> Self:
-        self._may_run.set()
         self._thread.start()
         return self
 
@@ -62,6 +72,9 @@ class Unit:
 
     def output(self) -> str:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def start(self) -> None:
+        self._may_run.set()
 
     def kill(self) -> Hit:
         """End the process at once; return when that was."""
@@ -127,9 +140,10 @@ class Unit:
     def _keep_alive(self) -> None:
         with self.log.open("ab", buffering=0) as log:
             while not self._leaving.is_set() and not self.is_misconfigured:
-                self._live(log)
-                self._leaving.wait(self._restart_s)
                 self._may_run.wait()
+                if not self._leaving.is_set():
+                    self._live(log)
+                    self._leaving.wait(self._restart_s)
 
     def _live(self, log: IO[bytes]) -> None:
         # Through a pipe: a process that can write no file still says why.

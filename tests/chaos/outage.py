@@ -1,0 +1,190 @@
+"""The hub comes back after a long time: how fast everything arrives, and what comes first.
+
+`python -m tests.chaos.outage --hours 1` prints the figures. The spokes are real and running; what
+they took before is put into their outboxes by the outbox's own class, with a clock that is behind.
+"""
+
+import argparse
+import math
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import msgspec
+
+from broker.clock import Clock, Moment
+from broker.messages import Value
+from broker.outbox import Outbox, Sample
+from broker.outbox_settings import Outbox as Settings
+from tests.chaos import rows
+from tests.chaos.faults import AGENT, HUB, SPOKES, ZERO
+from tests.chaos.play import logs
+from tests.chaos.system import OUTBOX, Pace, System, Watch
+from tests.chaos.truth import Key
+from tests.chaos.unit import now_ms
+
+INTERVAL_S = 2.0
+WITHIN_S = 60.0
+# Some cycles that the spokes run without their hub.
+_ALONE_S = 3.0
+_START_S = 30.0
+_LOOK_S = 0.2
+_AIR: dict[str, Value] = {
+    "temperature": 23.136702,
+    "humidity": 42.393658,
+    "pressure": 1013.3813,
+    "gas_resistance": 81.62634,
+    "iaq_score": 38,
+    "iaq_accuracy": 3,
+}
+_HEALTH: dict[str, Value] = {
+    "cpu_temp": 48.3,
+    "cpu_usage": 12.5,
+    "memory_used_mb": 412,
+    "memory_total_mb": 3792,
+    "uptime_seconds": 86_400,
+}
+# What a cycle brings at the default rate; the two pings come every fifth.
+_OF_A_CYCLE: dict[str, dict[str, dict[str, Value]]] = {
+    AGENT: {
+        "dht22-gpio4": {"temperature": 23.1, "humidity": 43.7},
+        "bme680-0x77": _AIR,
+        "pi4-monitor": _HEALTH,
+    },
+    ZERO: {"bme680-0x76": _AIR, "pizero-monitor": _HEALTH},
+}
+_PINGS = ("ping-revpi", "ping-pi4")
+_PING: dict[str, Value] = {"host": "127.0.0.1", "up": True, "rtt_ms": 0.18}
+
+
+class Figures(msgspec.Struct):
+    """What was measured; times in s since the hub's process was started."""
+
+    preloaded: int
+    live_s: dict[str, float]
+    all_s: float
+    # The oldest that the newest reading of a node was, once it had been heard.
+    oldest_live_s: float
+    missing: int
+
+    def __str__(self) -> str:
+        live = ", ".join(f"{node} {at_s:.1f} s" for node, at_s in self.live_s.items())
+        return (
+            f"{self.preloaded} readings waited in two outboxes; {self.missing} are missing\n"
+            f"first live reading in the history after {live}; everything after {self.all_s:.1f} s\n"
+            f"until then the newest reading was never older than {self.oldest_live_s:.1f} s"
+        )
+
+
+class _LateClock(Clock):
+    """The machine's clocks, behind by `behind_s`."""
+
+    behind_s = 0.0
+
+    def now(self) -> Moment:
+        moment, behind_ms = super().now(), round(self.behind_s * 1000)
+        return Moment(moment.wall_ms - behind_ms, moment.monotonic_ms - behind_ms, is_set=True)
+
+
+def measure(folder: Path, hours: float) -> Figures:
+    """Fill the outboxes, let the spokes run alone for a while, start the hub, and wait."""
+    with System(
+        folder, _pace(), hub_starts=False, before_start=lambda: preload(folder, hours)
+    ) as system:
+        expected = {row.key for row in system.waiting()}
+        with Watch(system.history) as watch:
+            for node in SPOKES:
+                assert _runs(system, node), logs(system)
+            time.sleep(_ALONE_S)
+            begun_ms = now_ms()
+            system.units[HUB].start()
+            all_ms, missing = _wait_for_all(system, expected)
+        return _figures(watch, len(expected), begun_ms, all_ms, missing)
+
+
+def preload(folder: Path, hours: float) -> None:
+    """Put what was taken in the last `hours` into both outboxes."""
+    cycles = round(hours * 3600 / INTERVAL_S)
+    for node in SPOKES:
+        clock = _LateClock()
+        clock.behind_s = hours * 3600
+        ram, disk = (folder / node / part / OUTBOX for part in ("run", "state"))
+        outbox = Outbox(node, Settings(), ram, disk, clock)
+        for cycle in range(cycles):
+            clock.behind_s = (cycles - cycle) * INTERVAL_S
+            outbox.add(_samples(node, cycle, clock.now().wall_ms))
+            outbox.tend()
+        outbox.close()
+
+
+def _samples(node: str, cycle: int, wall_ms: int) -> list[Sample]:
+    found = dict(_OF_A_CYCLE[node])
+    if node == ZERO and cycle % 5 == 0:
+        found |= dict.fromkeys(_PINGS, _PING)
+    return [Sample(sensor_id, wall_ms, data) for sensor_id, data in found.items()]
+
+
+def _pace() -> Pace:
+    """Return the pace of a system as it is shipped."""
+    outbox = Settings()
+    return Pace(
+        interval_s=INTERVAL_S,
+        live_s=outbox.live_s,
+        disk_after_s=outbox.disk_after_s,
+        disk_every_s=outbox.disk_every_s,
+        resend_s=outbox.resend_s,
+        commit_s=2.0,
+    )
+
+
+def _runs(system: System, node: str) -> bool:
+    """Wait until a node has put a reading of its own into its outbox in RAM."""
+    ram, _ = system.outboxes(node)
+    deadline_s = time.monotonic() + _START_S
+    while time.monotonic() < deadline_s:
+        if rows.of_outbox(node, ram):
+            return True
+        time.sleep(_LOOK_S)
+    return False
+
+
+def _wait_for_all(system: System, expected: set[Key]) -> tuple[int, int]:
+    """Return when the last of `expected` was there, and how many are not."""
+    deadline_s = time.monotonic() + WITHIN_S * 2
+    while True:
+        missing = len(expected - {row.key for row in system.stored()})
+        if not missing or time.monotonic() > deadline_s:
+            return now_ms(), missing
+        time.sleep(_LOOK_S)
+
+
+def _figures(watch: Watch, preloaded: int, begun_ms: int, all_ms: int, missing: int) -> Figures:
+    live_ms = {node: watch.came_at_ms(node, begun_ms - 10_000) or math.inf for node in SPOKES}
+    ages_ms = [
+        at_ms - latest[node]
+        for at_ms, latest in watch.seen
+        for node in SPOKES
+        if live_ms[node] <= at_ms <= all_ms
+    ]
+    return Figures(
+        preloaded,
+        {node: (at_ms - begun_ms) / 1000 for node, at_ms in live_ms.items()},
+        (all_ms - begun_ms) / 1000,
+        max(ages_ms, default=math.inf) / 1000,
+        missing,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.outage", description=__doc__)
+    parser.add_argument("--hours", type=float, default=1.0, help="how long; default: 1")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="outage-") as folder:
+        figures = measure(Path(folder), options.hours)
+    print(figures)  # noqa: T201 - a command line prints
+    sys.exit(0 if figures.missing == 0 and figures.all_s <= WITHIN_S else 1)
+
+
+if __name__ == "__main__":
+    main()
