@@ -53,8 +53,9 @@ class EmbeddedBroker:
         may not be used, and where amqtt is of another version.
         """
         require_amqtt()
-        # It logs every step of its own, in lines without a name.
-        logging.getLogger("amqtt").setLevel(logging.ERROR)
+        # They log every step of their own.
+        for name in ("amqtt", "transitions"):
+            logging.getLogger(name).setLevel(logging.ERROR)
         store = Store(self._store_dir, self._settings)
         with contextlib.ExitStack() as stack:
             bound = [(each, stack.enter_context(bind(each))) for each in self._listeners]

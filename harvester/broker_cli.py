@@ -5,7 +5,15 @@ import datetime as dt
 import os
 from pathlib import Path
 
-from broker import accounts, broker_url, certificates, credentials, enrolment, hub_files
+from broker import (
+    accounts,
+    broker_url,
+    certificates,
+    command_line,
+    credentials,
+    enrolment,
+    hub_files,
+)
 from broker import mosquitto as files_of_mosquitto
 from broker.hub_files import HubFiles
 from broker.secret_file import write
@@ -34,6 +42,13 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         metavar="DIR",
         help="where Mosquitto will find the files; default: %(default)s",
     )
+    added = parts.add_parser(
+        "run",
+        help="run the hub's broker alone, open to everyone on this machine: for test suites",
+        parents=[command_line.parser("harvester broker run", "")],
+        conflict_handler="resolve",
+    )
+    added.set_defaults(run=_run)
     tls = commands.add_parser("tls", help="certificates for the hub's broker")
     parts = tls.add_subparsers(required=True, metavar="COMMAND")
     for name, about, run in (
@@ -49,6 +64,13 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
             metavar="HOST",
             help="host name or address under which nodes find the hub, beside this machine's own",
         )
+
+
+def _run(options: argparse.Namespace) -> None:
+    # Only here: it loads the broker, which no other command needs.
+    from harvester import open_broker  # noqa: PLC0415
+
+    open_broker.run(command_line.load(options, "hub").broker)
 
 
 def _acl(options: argparse.Namespace) -> None:

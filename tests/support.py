@@ -18,10 +18,10 @@ import msgspec
 from broker.broker_settings import Broker
 from broker.client import BusClient
 from broker.errors import BadDataError
-from broker.gate import Attempt, Identity, Role
 from broker.messages import Message, decode
 from broker.server import EmbeddedBroker
 from broker.topics import EVERYTHING, Topic, parse
+from harvester.open_broker import OpenGate
 
 HOST = "127.0.0.1"
 WAIT_S = 20.0
@@ -118,22 +118,6 @@ class Listener:
         with self._changed:
             self.said.append(Said(topic, payload, message))
             self._changed.notify_all()
-
-
-class OpenGate:
-    """Lets everyone in, as the hub, and allows everything."""
-
-    async def identify(self, attempt: Attempt) -> Identity | None:
-        return Identity(attempt.username or "anyone", Role.HUB)
-
-    def may_publish(self, _identity: Identity, _topic: str) -> bool:
-        return True
-
-    def may_subscribe(self, _identity: Identity, _topic_filter: str) -> bool:
-        return True
-
-    def may_receive(self, _identity: Identity, _topic: str) -> bool:
-        return True
 
 
 @contextmanager

@@ -1,0 +1,46 @@
+"""The embedded broker by itself, open to everyone on this machine: for suites and benchmarks."""
+
+import asyncio
+import logging
+import signal
+
+from broker.broker_settings import Broker
+from broker.gate import Attempt, Identity, Role
+from broker.server import EmbeddedBroker, Listener
+
+HOST = "127.0.0.1"
+
+
+class OpenGate:
+    """Lets everyone in, as the hub, and allows everything."""
+
+    async def identify(self, attempt: Attempt) -> Identity | None:
+        return Identity(attempt.username or "anyone", Role.HUB)
+
+    def may_publish(self, _identity: Identity, _topic: str) -> bool:
+        return True
+
+    def may_subscribe(self, _identity: Identity, _topic_filter: str) -> bool:
+        return True
+
+    def may_receive(self, _identity: Identity, _topic: str) -> bool:
+        return True
+
+
+def run(settings: Broker) -> None:
+    """Serve `settings.port` on the loopback address until SIGINT or SIGTERM; nothing is kept.
+
+    Raises MisconfiguredError where the port is taken.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    asyncio.run(_serve(settings))
+
+
+async def _serve(settings: Broker) -> None:
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    broker = EmbeddedBroker(settings, OpenGate(), listeners=[Listener(HOST, settings.port)])
+    await broker.start()
+    await stopping.wait()
+    await broker.stop()
