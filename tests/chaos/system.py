@@ -14,12 +14,13 @@ import msgspec
 from broker import enrolment
 from broker.broker_settings import CREDENTIALS_NAME
 from broker.hub_files import ACCOUNTS_NAME
+from broker.mosquitto import CONF_NAME
 from tests.chaos import rows
 from tests.chaos.faults import AGENT, BROKER, HUB, SPOKES, ZERO
 from tests.chaos.proxy import Proxy
 from tests.chaos.truth import Measured, Row, Sort
 from tests.chaos.unit import Record, Unit
-from tests.support import HOST, PROJECT, free_port, settings
+from tests.support import HOST, PROJECT, free_port, program, settings
 
 HISTORY = "history.db"
 OUTBOX = "outbox.db"
@@ -111,13 +112,14 @@ class System:
         self._before_start()
         for proxy in self.proxies.values():
             self._stack.enter_context(proxy)
-        if self._external:
-            self._run(BROKER, self._mosquitto())
-        self._run(HUB, self._hub(), starts=self._hub_starts)
         for node in SPOKES:
             self._enroll(node)
             record = Record(self.folder / node / "record.pipe", self.folder / f"{node}.jsonl")
             self._records[node] = self._stack.enter_context(record)
+        if self._external:
+            self._run(BROKER, self._mosquitto())
+        hub = self._program("hub_app.cli", "hub.toml", HUB, self._of_hub())
+        self._run(HUB, hub, starts=self._hub_starts)
         self._run(AGENT, self._agent())
         self._run(ZERO, self._zero())
 
@@ -127,16 +129,23 @@ class System:
         self.units[name] = self._stack.enter_context(unit)
 
     def _enroll(self, node: str) -> None:
-        if not self._external:
-            accounts = self.folder / HUB / "state" / ACCOUNTS_NAME
-            enrolment.ensure(accounts, node, self.folder / node / CREDENTIALS_NAME)
+        accounts = self.folder / HUB / "state" / ACCOUNTS_NAME
+        enrolment.ensure(accounts, node, self.folder / node / CREDENTIALS_NAME)
 
     def _mosquitto(self) -> list[str]:
-        config = self.folder / "mosquitto.conf"
-        config.write_text(f"listener {self.broker_port} {HOST}\nallow_anonymous true\n")
-        return ["/usr/sbin/mosquitto", "-c", str(config)]
+        """Return the command of a Mosquitto with the hub's own accounts and rights."""
+        folder = self.folder / BROKER
+        command = self._program("harvester.cli", "hub.toml", HUB, self._of_hub())
+        command[3:3] = ["broker", "acl", "--output", str(folder), "--installed", str(folder)]
+        subprocess.run(
+            [*command, "--local-port", str(free_port())], check=True, capture_output=True
+        )
+        made = folder / CONF_NAME
+        # It would not stay root, and then could not read what root has closed to others.
+        made.write_text(f"user root\n{made.read_text()}")
+        return [program("mosquitto"), "-c", str(made)]
 
-    def _hub(self) -> list[str]:
+    def _of_hub(self) -> dict[str, object]:
         keys: dict[str, object] = {
             "broker__listen": HOST,
             "broker__port": self.broker_port,
@@ -146,7 +155,7 @@ class System:
         }
         if self._external:
             keys["broker__url"] = f"mqtt://{HOST}:{self.broker_port}"
-        return self._program("hub_app.cli", "hub.toml", HUB, keys)
+        return keys
 
     def _agent(self) -> list[str]:
         keys = {"plugins__enabled": '["dht22", "bme680", "pi4-monitor"]', **self._of_spoke(AGENT)}
