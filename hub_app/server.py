@@ -39,6 +39,8 @@ _LAST_EVENTS_S = 0.3
 # Whatever else still runs after the streams have ended, for example a command that waits.
 _GRACE_S = 3
 _BACKLOG = 128
+# Each browser has a stream and a few requests; who holds more open is told to come back.
+_MAX_CONNECTIONS = 500
 
 
 class Server(uvicorn.Server):
@@ -49,7 +51,10 @@ class Server(uvicorn.Server):
         config = uvicorn.Config(
             create_app(hub, self.abort, log_in=log_in, names=names),
             log_config=None,
+            # Below that it has a line for every request that is none, which strangers can send.
+            log_level="error",
             access_log=False,
+            limit_concurrency=_MAX_CONNECTIONS,
             lifespan="off",
             ws="none",
             server_header=False,
