@@ -43,6 +43,9 @@ class Handler(BrokerProtocolHandler):
         connect: Connect,
     ) -> None:
         super().__init__(broker.plugins_manager, loop=broker.loop)
+        # amqtt's own flows are not used, and their queues are 10 KB a client.
+        del self._pending_subscriptions, self._pending_unsubscriptions
+        del self._reader_stopped, self._write_lock
         self.session = session
         self.connection = connection
         self.will = connect.will

@@ -31,6 +31,9 @@ class ClientSession(Session):
         self, key: str, client_id: str, identity: Identity, delivery: Delivery, *, is_kept: bool
     ) -> None:
         super().__init__()
+        # `delivery` is used in their place.
+        del self.retained_messages, self.delivered_message_queue
+        del self.inflight_in, self.inflight_out
         self.client_id = client_id
         self.clean_session = not is_kept
         self.username = identity.name

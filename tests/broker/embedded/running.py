@@ -91,9 +91,11 @@ def running(
     port = free_port()
     table = Settings(listen=HOST, port=port, **settings)
     opened = gate or OpenGate()
-    broker = (
-        StockBroker(port, opened) if stock else EmbeddedBroker(table, opened, store_dir=store_dir)
-    )
+    broker: EmbeddedBroker | StockBroker
+    if stock:
+        broker = StockBroker(port, opened, settings.get("connections", -1))
+    else:
+        broker = EmbeddedBroker(table, opened, store_dir=store_dir)
     it = Running(broker, port)
     thread = threading.Thread(target=_serve, args=(it,))
     started = threading.Event()

@@ -60,7 +60,8 @@ class GateTopics(BaseTopicPlugin):
 class StockBroker:
     """Started and stopped like ours."""
 
-    def __init__(self, port: int, gate: Gate) -> None:
+    def __init__(self, port: int, gate: Gate, connections: int = -1) -> None:
+        self._connections = connections
         self._port = port
         self._gate = gate
         self._broker: Broker | None = None
@@ -78,8 +79,9 @@ class StockBroker:
     async def start(self) -> None:
         logging.getLogger("amqtt").setLevel(logging.ERROR)
         _gates.append(self._gate)
+        listener = ListenerConfig(bind=f"{HOST}:{self._port}", max_connections=self._connections)
         config = BrokerConfig(
-            listeners={"default": ListenerConfig(bind=f"{HOST}:{self._port}")},
+            listeners={"default": listener},
             plugins={f"{_here}.GateAuth": {}, f"{_here}.GateTopics": {}},
         )
         self._broker = Broker(config, asyncio.get_running_loop())

@@ -164,7 +164,6 @@ def test_one_that_says_half_a_connect_is_closed_too() -> None:
         assert half.is_closed(5 if STOCK else 2)
 
 
-@ours_only
 def test_one_connection_too_many_is_turned_away_at_once_and_the_next_place_is_free() -> None:
     with running(connections=3) as broker:
         first, *others = [broker.client(f"c{n}") for n in range(3)]
@@ -185,7 +184,6 @@ def test_one_address_has_its_own_bound() -> None:
         assert broker.raw().is_closed(1)
 
 
-@ours_only
 def test_no_place_is_lost_to_who_breaks_off() -> None:
     with running(connections=20) as broker:
         before = open_sockets()

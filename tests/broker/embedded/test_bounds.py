@@ -77,7 +77,6 @@ def _stall(broker: Running, count: int, qos: int) -> RawClient:
     return stalled
 
 
-@ours_only
 def test_a_stalled_subscriber_is_closed_when_its_queue_is_full() -> None:
     with running(queued_messages=100) as broker:
         stalled = _stall(broker, 300, 1)
@@ -85,7 +84,6 @@ def test_a_stalled_subscriber_is_closed_when_its_queue_is_full() -> None:
         assert broker.sessions() == 1
 
 
-@ours_only
 def test_of_qos_0_the_oldest_go_first_and_the_client_stays() -> None:
     with running(queued_messages=100) as broker:
         stalled = _stall(broker, 30_000, 0)

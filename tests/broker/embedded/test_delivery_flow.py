@@ -17,7 +17,7 @@ from tests.broker.embedded.raw import (
     uint16,
 )
 from tests.broker.embedded.running import Running, running
-from tests.broker.embedded.switch import STOCK, ours_only
+from tests.broker.embedded.switch import STOCK
 
 # amqtt gives up on an acknowledgement after five seconds.
 _PATIENCE_S = 5.5 if STOCK else 0.3
@@ -58,7 +58,6 @@ def test_a_client_that_takes_its_time_to_acknowledge_loses_nothing() -> None:
             assert [m.payload for m in again.take_rest()] == [b"slow"]
 
 
-@ours_only
 def test_no_more_than_the_window_is_out_at_a_time() -> None:
     with running(in_flight=3) as broker, broker.client("pub") as pub, broker.client("sub") as sub:
         sub.subscribe(("t", 1))

@@ -1,5 +1,6 @@
 """Many clients that come and go at once: nobody is dropped, nothing is lost, nothing stays."""
 
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -73,16 +74,20 @@ def _publish_paced(broker: Running, count: int) -> None:
 
 
 def test_a_healthy_subscriber_loses_nothing_while_others_subscribe() -> None:
-    count = 1_500
+    count = 1_000
     with running(OwnTopics()) as broker:
+        # Another filter that matches, looked at before.
+        broker.client("first", username="boss").subscribe(("load/#", 0))
         sub = broker.client("boss")
         sub.subscribe(("load/t", 1))
         stop = threading.Event()
 
         def churn(n: int) -> None:
-            while not stop.is_set():
-                client = broker.client(f"churn{n}")
-                client.subscribe(*((f"churn{n}/{i}", 1) for i in range(10)))
+            for visit in itertools.count():
+                if stop.is_set():
+                    return
+                client = broker.client(f"{n}.{visit}", username="churn")
+                client.subscribe(*((f"churn/{n}/{visit}/{i}", 1) for i in range(10)))
                 client.reset()
 
         with ThreadPoolExecutor(9) as pool:
