@@ -15,7 +15,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from broker.version import VERSION
-from hub_app import api, command_routes, log_in_routes, png
+from hub_app import api, command_routes, history_routes, log_in_routes, png
 from hub_app.answers import Json, check_node, hub_of, refuse
 from hub_app.dashboard import PageUnavailableError
 from hub_app.fanout import MAX_CLIENTS
@@ -52,6 +52,8 @@ def create_app(
             Route("/api/logs", logs),
             Route("/api/broker", broker),
             Route("/api/nodes", nodes),
+            Route("/api/history", history_routes.history),
+            Route("/api/coverage", history_routes.coverage),
             Route("/api/nodes/{node}/oled.png", oled),
             Route("/api/buzzer", command_routes.buzzer, methods=["POST"]),
             Route("/api/buzzer/test", command_routes.buzzer_test, methods=["POST"]),
@@ -151,6 +153,7 @@ async def health(request: Request) -> Response:
             "refused": hub.state.refused,
             "outdated": hub.state.outdated,
             "undecodable": hub.decoder.undecodable,
+            "history": hub.history_figures,
         }
     return Json(told, 200 if hub.bus_connected else 503)
 

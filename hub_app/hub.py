@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -15,6 +16,7 @@ from broker.web_settings import Card
 from hub_app.commanding import Commander
 from hub_app.dashboard import Dashboard
 from hub_app.fanout import Fanout
+from hub_app.history import Figures
 from hub_app.ingest import Decoder
 from hub_app.state import Change, State
 
@@ -47,6 +49,10 @@ class Hub:
         self.now_ms = steady_clock()
         self.started_s = time.monotonic()
         self.bus: BusClient | None = None
+        # Where questions about the past are answered from; None where nothing is kept.
+        self.history_file: Path | None = None
+        self.history_figures: Figures | None = None
+        self.wall_ms = wall_ms
         # Where the broker is, and what an embedded one tells of itself.
         self.broker_address = ("", 0)
         self.broker_snapshot: Callable[[], BrokerSnapshot | None] = lambda: None
@@ -76,8 +82,17 @@ class Hub:
         )
         return _ENCODER.encode(page).decode()
 
+    def answer(self, topic: Topic, message: Message) -> bool:
+        """Say something to a node; return whether the bus took it. Any thread may call."""
+        return self.bus is not None and self.bus.publish(topic, message) is not None
+
     def _publish(self, topic: Topic, payload: bytes) -> int | None:
         return self.bus.publish_payload(topic, payload) if self.bus is not None else None
+
+
+def wall_ms() -> int:
+    """Return Unix time in milliseconds, UTC."""
+    return time.time_ns() // 1_000_000
 
 
 def steady_clock() -> Callable[[], int]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import uvicorn
 
-from broker import hub_files
+from broker import hub_files, storage
 from broker.client import BusClient
 from broker.credentials import Connection
 from broker.errors import MisconfiguredError
@@ -26,6 +26,7 @@ from hub_app.app import create_app
 from hub_app.dashboard import Dashboard, OpenRenderer, PageUnavailableError
 from hub_app.embedding import embedded_broker, outside_broker
 from hub_app.guard import own_names
+from hub_app.history import History
 from hub_app.hub import Hub
 from hub_app.ingest import Crossing
 from hub_app.log_in import LogIn
@@ -105,7 +106,7 @@ async def run(config: Config, open_renderer: OpenRenderer, environment: Environm
         hub.broker_address = connection.address
         if broker is not None:
             hub.broker_snapshot = broker.snapshot
-        await stack.enter_async_context(_bus(config, hub, connection))
+        await stack.enter_async_context(_bus(config, hub, connection, environment))
         server = Server(hub, log_in, {*config.web.names, *own_names(socket.gethostname())})
         with _signals(partial(setattr, server, "should_exit", True)):
             logger.info("page on http://%s:%d/", config.web.listen, listener.getsockname()[1])
@@ -173,23 +174,41 @@ async def _connection(
 
 
 @contextlib.asynccontextmanager
-async def _bus(config: Config, hub: Hub, connection: Connection) -> AsyncIterator[None]:
-    """Feed the hub from the bus. Stopping waits for a thread, so it happens off the loop."""
+async def _bus(
+    config: Config, hub: Hub, connection: Connection, environment: Environment
+) -> AsyncIterator[None]:
+    """Feed the hub and its history. Stopping waits for threads, so it happens off the loop."""
     crossing = Crossing(asyncio.get_running_loop(), hub.decoder.handle)
+    history = _history(config, hub, environment)
+
+    def hear(topic: str, payload: bytes) -> None:
+        crossing.put(topic, payload)
+        history.offer(topic, payload)
+
     client = BusClient(
         connection.address,
         client_id=_client_id(config, connection),
         login=connection.login,
         keepalive_s=config.broker.keepalive_s,
         filters=(EVERYTHING,),
-        on_message=crossing.put,
+        on_message=hear,
     )
     hub.bus = client
+    await asyncio.to_thread(history.start)
     client.start()
     try:
         yield
     finally:
+        # The last commit is answered while there is a bus.
+        await asyncio.to_thread(history.stop)
         await asyncio.to_thread(client.stop)
+
+
+def _history(config: Config, hub: Hub, environment: Environment) -> History:
+    path = storage.state_dir(config, environment) / "history.db"
+    history = History(config.cluster.node_id, path, config.history, hub.answer, hub.wall_ms)
+    hub.history_file, hub.history_figures = path, history.figures
+    return history
 
 
 def _client_id(config: Config, connection: Connection) -> str:

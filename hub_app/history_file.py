@@ -1,0 +1,124 @@
+"""The tables of the history, and what a row of them means. It knows no bus and no thread.
+
+Names are said once: `readings` is the view for people and their SQL.
+"""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from broker.database import open_database
+from broker.messages import Value
+
+# Downsampled to this. Whatever is kept of a bucket stands at its first millisecond.
+BUCKET_MS = 300_000
+
+# Flags of a reading.
+REDATED = 1
+UNSET = 2
+LATE = 4
+
+# Small pages: a commit appends a few rows at the end of each node's stream, and writes a page each.
+# Measured for the three default nodes in bench/durability.py.
+_PAGE_BYTES = 512
+# Pages in the write-ahead log before they are copied: each is copied once, however often written.
+_CHECKPOINT_PAGES = 8000
+_CACHE_KB = 8000
+
+# A stream's id stands for (node, stream), so the primary key of a reading is (node, stream, seq).
+# `span`: where the readings of a sensor and a bucket are; `folded`: their means are made. Readings
+# with a seq beyond their stream's `spanned_to` are in no span yet.
+# `unset`: readings of a boot whose clock was not set yet, with the offset that it had, and by how
+# much it was behind the hub's.
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS node (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS stream (
+    id INTEGER PRIMARY KEY, node INTEGER NOT NULL, name TEXT NOT NULL,
+    spanned_to INTEGER NOT NULL DEFAULT -1, UNIQUE (node, name)
+);
+CREATE TABLE IF NOT EXISTS sensor (
+    id INTEGER PRIMARY KEY, node INTEGER NOT NULL, name TEXT NOT NULL,
+    plugin TEXT NOT NULL DEFAULT '', UNIQUE (node, name)
+);
+CREATE TABLE IF NOT EXISTS shape (id INTEGER PRIMARY KEY, fields TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS sensor_shape (
+    sensor INTEGER NOT NULL, shape INTEGER NOT NULL, PRIMARY KEY (sensor, shape)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS field (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS reading (
+    stream INTEGER NOT NULL, seq INTEGER NOT NULL, sensor INTEGER NOT NULL,
+    timestamp_ms INTEGER NOT NULL, flags INTEGER NOT NULL, shape INTEGER NOT NULL,
+    data BLOB NOT NULL, PRIMARY KEY (stream, seq)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS span (
+    sensor INTEGER NOT NULL, bucket_ms INTEGER NOT NULL, stream INTEGER NOT NULL,
+    first INTEGER NOT NULL, last INTEGER NOT NULL, folded INTEGER NOT NULL DEFAULT 0,
+    count INTEGER NOT NULL DEFAULT 0, late INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (sensor, bucket_ms, stream)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS unfolded ON span (bucket_ms) WHERE folded = 0;
+CREATE TABLE IF NOT EXISTS mean (
+    sensor INTEGER NOT NULL, field INTEGER NOT NULL, bucket_ms INTEGER NOT NULL,
+    count INTEGER NOT NULL, mean REAL NOT NULL, low REAL NOT NULL, high REAL NOT NULL,
+    PRIMARY KEY (sensor, field, bucket_ms)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS event (
+    node INTEGER NOT NULL, at_ms INTEGER NOT NULL, id INTEGER NOT NULL, kind TEXT NOT NULL,
+    subject TEXT NOT NULL, detail TEXT NOT NULL, PRIMARY KEY (node, at_ms, id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS boot (
+    node INTEGER NOT NULL, boot_id TEXT NOT NULL, offset_ms INTEGER NOT NULL,
+    PRIMARY KEY (node, boot_id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS unset (
+    node INTEGER NOT NULL, boot_id TEXT NOT NULL, stream INTEGER NOT NULL,
+    first INTEGER NOT NULL, last INTEGER NOT NULL, offset_ms INTEGER NOT NULL,
+    behind_ms INTEGER NOT NULL, PRIMARY KEY (node, boot_id, stream)
+) WITHOUT ROWID;
+CREATE VIEW IF NOT EXISTS readings AS
+    SELECT node.name AS node, stream.name AS stream, seq, sensor.name AS sensor, timestamp_ms,
+           flags & 1 > 0 AS redated, flags & 4 > 0 AS late, shape.fields AS fields,
+           hex(data) AS data
+    FROM reading JOIN stream ON stream.id = reading.stream JOIN node ON node.id = stream.node
+    JOIN sensor ON sensor.id = reading.sensor JOIN shape ON shape.id = reading.shape;
+"""
+
+_PACK = msgspec.msgpack.Encoder()
+_UNPACK = msgspec.msgpack.Decoder(list[Value])
+
+
+def open_history(path: Path) -> sqlite3.Connection:
+    """Open the history for writing; see `broker.database.open_database`."""
+    db = open_database(path, _SCHEMA, synchronous="FULL", page_bytes=_PAGE_BYTES)
+    db.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
+    db.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
+    return db
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """Open the history beside its writer. Raises sqlite3.OperationalError where there is none."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    db.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
+    db.execute("PRAGMA query_only=1")
+    return db
+
+
+def bucket_of(timestamp_ms: int) -> int:
+    return timestamp_ms - timestamp_ms % BUCKET_MS
+
+
+def pack(data: dict[str, Value]) -> tuple[str, bytes]:
+    """Return the fields of a reading as JSON, and their values. Raises OverflowError."""
+    return msgspec.json.encode(list(data)).decode(), _PACK.encode(list(data.values()))
+
+
+def unpack(data: bytes) -> list[Value]:
+    return _UNPACK.decode(data)
+
+
+def fields_of(shape: str) -> list[str]:
+    fields: list[Any] = msgspec.json.decode(shape)
+    return fields

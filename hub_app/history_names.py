@@ -1,0 +1,99 @@
+"""The ids that stand for names in the history; each name is written once."""
+
+import sqlite3
+
+import msgspec
+
+# Of all nodes together; more come from a mistake.
+MAX_SENSORS = 5000
+
+
+class Stream(msgspec.Struct):
+    """A stream and how far it reaches; see the table."""
+
+    id: int
+    spanned_to: int
+    newest: int
+
+
+class Names:
+    """Looks names up and gives ids to new ones, within the caller's transaction."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._nodes: dict[str, int] = {}
+        self._streams: dict[tuple[str, str], Stream] = {}
+        self._sensors: dict[tuple[str, str], tuple[int, str]] = {
+            (node, name): (number, plugin)
+            for node, name, number, plugin in db.execute(
+                "SELECT node.name, sensor.name, sensor.id, plugin FROM sensor"
+                " JOIN node ON node.id = sensor.node"
+            )
+        }
+        self._shapes: dict[str, int] = {}
+        self._sensor_shapes: set[tuple[int, int]] = set()
+
+    @property
+    def streams(self) -> list[Stream]:
+        return list(self._streams.values())
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._sensors) >= MAX_SENSORS
+
+    def knows(self, node: str, sensor: str) -> bool:
+        return (node, sensor) in self._sensors
+
+    def load_streams(self) -> list[Stream]:
+        found = self._db.execute(
+            "SELECT node.name, stream.name, stream.id, spanned_to FROM stream"
+            " JOIN node ON node.id = stream.node"
+        )
+        for node, name, number, spanned_to in found.fetchall():
+            self._streams[node, name] = Stream(number, spanned_to, spanned_to)
+        return self.streams
+
+    def node(self, name: str) -> int:
+        if name not in self._nodes:
+            self._db.execute("INSERT OR IGNORE INTO node (name) VALUES (?)", (name,))
+            found = self._db.execute("SELECT id FROM node WHERE name = ?", (name,))
+            self._nodes[name] = found.fetchone()[0]
+        return self._nodes[name]
+
+    def stream(self, node: str, name: str) -> Stream:
+        if (node, name) not in self._streams:
+            key = (self.node(node), name)
+            self._db.execute("INSERT OR IGNORE INTO stream (node, name) VALUES (?, ?)", key)
+            number, spanned_to = self._db.execute(
+                "SELECT id, spanned_to FROM stream WHERE node = ? AND name = ?", key
+            ).fetchone()
+            self._streams[node, name] = Stream(number, spanned_to, spanned_to)
+        return self._streams[node, name]
+
+    def sensor(self, node: str, name: str, plugin: str) -> int:
+        number, known = self._sensors.get((node, name), (0, ""))
+        if not number or known != plugin:
+            key = (self.node(node), name)
+            self._db.execute(
+                "INSERT INTO sensor (node, name, plugin) VALUES (?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET plugin = excluded.plugin",
+                (*key, plugin),
+            )
+            number = self._db.execute(
+                "SELECT id FROM sensor WHERE node = ? AND name = ?", key
+            ).fetchone()[0]
+            self._sensors[node, name] = (number, plugin)
+        return number
+
+    def shape(self, fields: str) -> int:
+        if fields not in self._shapes:
+            self._db.execute("INSERT OR IGNORE INTO shape (fields) VALUES (?)", (fields,))
+            found = self._db.execute("SELECT id FROM shape WHERE fields = ?", (fields,))
+            self._shapes[fields] = found.fetchone()[0]
+        return self._shapes[fields]
+
+    def note_shape(self, sensor: int, shape: int) -> None:
+        """Note that a sensor has readings with these fields."""
+        if (sensor, shape) not in self._sensor_shapes:
+            self._sensor_shapes.add((sensor, shape))
+            self._db.execute("INSERT OR IGNORE INTO sensor_shape VALUES (?, ?)", (sensor, shape))

@@ -1,0 +1,117 @@
+"""`GET /api/history` and `GET /api/coverage`: what is asked, checked, and answered as JSON or CSV.
+
+Questions are answered beside the event loop, a few at a time, each on a connection of its own.
+"""
+
+import asyncio
+import contextlib
+import csv
+import io
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+from starlette.datastructures import QueryParams
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from broker.errors import BadDataError
+from hub_app.coverage_query import LONGEST_COVERAGE_MS, coverage_of
+from hub_app.history_file import open_for_reading
+from hub_app.history_query import DEFAULT_POINTS, MAX_POINTS, Asked, Query, Series
+
+_AT_ONCE = 2
+_LATEST_MS = 2**53
+_DAY_MS = 86_400_000
+_FORMATS = ("json", "csv")
+
+_slots = asyncio.Semaphore(_AT_ONCE)
+T = TypeVar("T")
+
+
+async def history(request: Request) -> Response:
+    """Answer ?sensor=&field=&from=&to=&points=&format=; `from` and `to` default to the last day."""
+    params = request.query_params
+    node, _, sensor = _wanted(params, "sensor").partition(":")
+    now_ms: int = request.app.state.hub.wall_ms()
+    to_ms = _number(params, "to", now_ms, 1, _LATEST_MS)
+    from_ms = _number(params, "from", max(0, to_ms - _DAY_MS), 0, to_ms - 1)
+    points = _number(params, "points", DEFAULT_POINTS, 1, MAX_POINTS)
+    asked = Asked(node, sensor, _wanted(params, "field"), from_ms, to_ms, points)
+    form = params.get("format", "json")
+    if form not in _FORMATS:
+        raise HTTPException(400, f"format: found {form[:20]!r}, expected json or csv")
+    series = await _read(request, lambda db: Query(db).series(asked))
+    return _csv(series) if form == "csv" else _json(series)
+
+
+async def coverage(request: Request) -> Response:
+    """Answer ?node=&from=&to=; `from` and `to` default to the last day."""
+    params = request.query_params
+    node = _wanted(params, "node")
+    now_ms: int = request.app.state.hub.wall_ms()
+    to_ms = _number(params, "to", now_ms, 1, _LATEST_MS)
+    from_ms = _number(params, "from", max(0, to_ms - _DAY_MS), 0, to_ms - 1)
+    if to_ms - from_ms > LONGEST_COVERAGE_MS:
+        days = LONGEST_COVERAGE_MS // _DAY_MS
+        raise HTTPException(400, f"from: found a range of more than {days} days before to")
+    return _json(await _read(request, lambda db: coverage_of(db, node, from_ms, to_ms, now_ms)))
+
+
+async def _read(request: Request, ask: Callable[[sqlite3.Connection], T]) -> T:
+    path: Path | None = request.app.state.hub.history_file
+    if path is None:
+        raise HTTPException(503, "this hub keeps no history")
+    async with _slots:
+        try:
+            return await asyncio.to_thread(_asked_of, path, ask)
+        except BadDataError as e:
+            raise HTTPException(404, str(e)) from e
+        except sqlite3.Error as e:
+            raise HTTPException(503, f"the history cannot be read: {e}") from e
+
+
+def _asked_of(path: Path, ask: Callable[[sqlite3.Connection], T]) -> T:
+    with contextlib.closing(open_for_reading(path)) as db:
+        return ask(db)
+
+
+def _json(answer: msgspec.Struct) -> Response:
+    headers = {"Cache-Control": "no-store"}
+    return Response(msgspec.json.encode(answer), headers=headers, media_type="application/json")
+
+
+def _csv(series: Series) -> Response:
+    """Return a table with a line of names, for a spreadsheet."""
+    text = io.StringIO()
+    table = csv.writer(text)
+    table.writerow(("timestamp_ms", series.field, "low", "high", "count"))
+    table.writerows(series.points)
+    name = f"{series.sensor.replace(':', '-')}-{series.field}.csv"
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Disposition": f'attachment; filename="{name}"',
+    }
+    return Response(text.getvalue(), headers=headers, media_type="text/csv")
+
+
+def _wanted(params: QueryParams, name: str) -> str:
+    found = params.get(name, "")
+    if not found:
+        raise HTTPException(400, f"{name}: found nothing, expected one")
+    return found
+
+
+def _number(params: QueryParams, name: str, default: int, least: int, most: int) -> int:
+    text = params.get(name)
+    if text is None:
+        return default
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 16 else -1
+    if not least <= number <= most:
+        raise HTTPException(
+            400, f"{name}: found {text[:20]!r}, expected a whole number, {least} to {most}"
+        )
+    return number
