@@ -1,0 +1,269 @@
+"""Who is let in: accounts, this machine's own people, wrong passwords, and what they cost."""
+
+import asyncio
+import statistics
+import time
+from pathlib import Path
+
+import argon2
+import pytest
+
+from broker import accounts, passwords, tokens
+from broker.account_gate import AccountGate
+from broker.errors import MisconfiguredError
+from broker.gate import Attempt, Identity, Role
+from broker.password_desk import Backoff, PasswordDesk
+
+PASSWORD = "correct horse"
+FAR = "10.0.0.9"
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("accounts") / "accounts.json"
+    accounts.set_password(made, "ann", Role.OPERATOR, PASSWORD)
+    accounts.set_password(made, "vic", Role.VIEWER, PASSWORD)
+    return made
+
+
+@pytest.fixture(scope="module")
+def token(path: Path) -> str:
+    return accounts.enroll(path, "pi4")
+
+
+@pytest.fixture
+def gate(path: Path) -> AccountGate:
+    return AccountGate(path, hub_token=tokens.make(), allow_local=True)
+
+
+def attempt(
+    username: str | None = None,
+    password: str | None = None,
+    *,
+    client_id: str = "",
+    address: str = FAR,
+    is_local: bool = False,
+    certificate_name: str | None = None,
+) -> Attempt:
+    return Attempt(
+        client_id=client_id or username or "somebody",
+        username=username,
+        password=None if password is None else password.encode(),
+        address=address,
+        is_local=is_local,
+        certificate_name=certificate_name,
+    )
+
+
+def identify(gate: AccountGate, made: Attempt) -> Identity | None:
+    return asyncio.run(gate.identify(made))
+
+
+def test_a_node_shows_its_token(gate: AccountGate, token: str) -> None:
+    assert identify(gate, attempt("pi4", token)) == Identity("pi4", Role.NODE)
+
+
+@pytest.mark.parametrize(("name", "role"), [("ann", Role.OPERATOR), ("vic", Role.VIEWER)])
+def test_a_person_types_a_password_under_any_client_id(
+    gate: AccountGate, name: str, role: Role
+) -> None:
+    assert identify(gate, attempt(name, PASSWORD, client_id="phone")) == Identity(name, role)
+
+
+def test_the_hub_shows_the_token_of_this_run(path: Path) -> None:
+    secret = tokens.make()
+    gate = AccountGate(path, hub_token=secret, allow_local=True)
+    assert identify(gate, attempt("hub_app", secret)) == Identity("hub_app", Role.HUB)
+    assert identify(gate, attempt("hub_app", tokens.make())) is None
+    other = AccountGate(path, hub_token=None, allow_local=True)
+    assert identify(other, attempt("hub_app", secret)) is None
+
+
+def test_who_is_on_this_machine_is_an_operator_without_a_password(gate: AccountGate) -> None:
+    assert identify(gate, attempt(is_local=True)) == Identity("local", Role.OPERATOR)
+    assert identify(gate, attempt(is_local=False)) is None
+
+
+def test_one_key_turns_that_off(path: Path) -> None:
+    gate = AccountGate(path, hub_token=None, allow_local=False)
+    assert identify(gate, attempt(is_local=True)) is None
+    assert identify(gate, attempt("ann", PASSWORD, is_local=True)) is not None
+
+
+def test_a_login_that_is_shown_has_to_be_right_even_here(gate: AccountGate, token: str) -> None:
+    for username, password in [
+        ("ann", "wrong"),
+        ("ann", None),
+        ("ann", ""),
+        ("nobody", PASSWORD),
+        ("", ""),
+        ("pi4", tokens.make()),
+        (None, PASSWORD),
+    ]:
+        made = attempt(username, password, is_local=True, address=f"127.0.0.{len(username or '')}")
+        assert identify(gate, made) is None
+    made = attempt("pi4", token, is_local=True)
+    assert identify(gate, made) == Identity("pi4", Role.NODE)
+
+
+@pytest.mark.parametrize("client_id", ["hub_app", "pi5", "pi4 ", "PI4"])
+def test_a_node_cannot_call_itself_otherwise(gate: AccountGate, token: str, client_id: str) -> None:
+    assert identify(gate, attempt("pi4", token, client_id=client_id)) is None
+
+
+def test_a_certificate_must_name_who_logs_in(gate: AccountGate, token: str) -> None:
+    assert identify(gate, attempt("pi4", token, certificate_name="pi4")) is not None
+    assert identify(gate, attempt("pi4", token, certificate_name="pi5")) is None
+
+
+def test_one_nodes_token_is_not_anothers(gate: AccountGate, path: Path, token: str) -> None:
+    accounts.enroll(path, "pi5")
+    assert identify(gate, attempt("pi5", token)) is None
+
+
+def test_a_persons_password_in_the_shape_of_a_token_is_refused(path: Path) -> None:
+    with pytest.raises(MisconfiguredError, match="no token"):
+        accounts.set_password(path, "eve", Role.VIEWER, tokens.make())
+
+
+def test_what_an_account_may_do_ends_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "accounts.json"
+    token = accounts.enroll(path, "pi4")
+    gate = AccountGate(path, hub_token=None, allow_local=True)
+    node = identify(gate, attempt("pi4", token))
+    assert node is not None
+    assert gate.may_publish(node, "harvester/pi4/status")
+    accounts.revoke(path, "pi4")
+    gate.refresh()
+    assert not gate.may_publish(node, "harvester/pi4/status")
+    assert not gate.may_subscribe(node, "harvester/pi4/+/cmd")
+    assert not gate.may_receive(node, "harvester/pi4/fan/cmd")
+    assert identify(gate, attempt("pi4", token)) is None
+
+
+def test_the_gate_tells_who_was_revoked_or_replaced_once(tmp_path: Path) -> None:
+    path = tmp_path / "accounts.json"
+    for node in ("pi4", "pi5", "pi6"):
+        accounts.enroll(path, node)
+    gate = AccountGate(path, hub_token=None, allow_local=True)
+    told: list[str] = []
+    gate.on_revoked = told.append
+    accounts.revoke(path, "pi4")
+    accounts.enroll(path, "pi5")
+    accounts.enroll(path, "pi7")
+    gate.refresh()
+    gate.refresh()
+    assert told == ["pi4", "pi5"]
+
+
+@pytest.mark.parametrize("damage", ["mode", "text"])
+def test_a_file_that_breaks_under_a_running_gate_changes_nothing(
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "accounts.json"
+    token = accounts.enroll(path, "pi4")
+    gate = AccountGate(path, hub_token=None, allow_local=True)
+    whole = path.read_bytes()
+    path.write_bytes(whole + b" " if damage == "mode" else b"{")
+    path.chmod(0o644 if damage == "mode" else 0o600)
+    gate.refresh()
+    gate.refresh()
+    assert caplog.records[0].message.startswith("the accounts stay")
+    assert len(caplog.records) == 1
+    assert identify(gate, attempt("pi4", token)) is not None
+
+
+@pytest.fixture
+def slow_addresses() -> list[str]:
+    return [f"10.0.1.{n}" for n in range(200)]
+
+
+def test_a_refusal_takes_as_long_for_a_name_that_nobody_has(
+    gate: AccountGate, slow_addresses: list[str]
+) -> None:
+    """Each attempt is from an address of its own, so that none has to wait."""
+    took_s: dict[str, list[float]] = {"ann": [], "nobody": [], "pi4": []}
+    for _ in range(3):
+        for name, times in took_s.items():
+            began_s = time.perf_counter()
+            assert identify(gate, attempt(name, "wrong", address=slow_addresses.pop())) is None
+            times.append(time.perf_counter() - began_s)
+    medians = [statistics.median(times) for times in took_s.values()]
+    assert max(medians) < 2 * min(medians)
+
+
+def test_the_loop_goes_on_while_passwords_are_checked(
+    gate: AccountGate, slow_addresses: list[str]
+) -> None:
+    async def run() -> float:
+        checks = [
+            asyncio.create_task(gate.identify(attempt("ann", PASSWORD, address=address)))
+            for address in slow_addresses[:4]
+        ]
+        longest_s = 0.0
+        while not all(check.done() for check in checks):
+            began_s = time.perf_counter()
+            await asyncio.sleep(0.005)
+            longest_s = max(longest_s, time.perf_counter() - began_s)
+        assert {check.result() for check in checks} == {Identity("ann", Role.OPERATOR)}
+        return longest_s
+
+    # One check alone takes longer.
+    assert asyncio.run(run()) < 0.1
+
+
+def test_a_full_queue_refuses_at_once_and_no_address_fills_it(slow_addresses: list[str]) -> None:
+    quick = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+
+    async def run() -> list[int]:
+        desk = PasswordDesk(time.monotonic)
+
+        async def right(addresses: list[str]) -> int:
+            answers = (desk.is_right(address, PASSWORD.encode(), quick) for address in addresses)
+            return sum(await asyncio.gather(*answers))
+
+        return [await right([FAR] * 12), await right(slow_addresses[:20])]
+
+    assert asyncio.run(run()) == [4, 16]
+
+
+def test_an_address_waits_longer_after_each_wrong_password() -> None:
+    backoff = Backoff()
+    now_s, waits = 0.0, []
+    for _ in range(10):
+        backoff.failed(FAR, now_s)
+        began_s = now_s
+        while backoff.is_closed(FAR, now_s):
+            now_s += 0.25
+        waits.append(now_s - began_s)
+    assert waits == [0.5, 1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert not backoff.is_closed("10.0.0.8", now_s)
+    backoff.failed(FAR, now_s)
+    backoff.succeeded(FAR)
+    assert not backoff.is_closed(FAR, now_s)
+
+
+def test_the_list_of_addresses_is_bounded() -> None:
+    backoff = Backoff()
+    for n in range(5_000):
+        backoff.failed(f"address {n}", 0.0)
+    assert len(backoff._failures) == 1024
+
+
+def test_a_right_password_is_not_even_looked_at_while_an_address_waits(path: Path) -> None:
+    found = accounts.load(path).people["ann"].argon2
+
+    async def run() -> list[bool]:
+        now_s = [0.0]
+        desk = PasswordDesk(lambda: now_s[0])
+        wrong = await desk.is_right(FAR, b"wrong", found)
+        hasty = await desk.is_right(FAR, PASSWORD.encode(), found)
+        now_s[0] = 0.6
+        return [wrong, hasty, await desk.is_right(FAR, PASSWORD.encode(), found)]
+
+    assert asyncio.run(run()) == [False, False, True]
+
+
+def test_nobodys_hash_is_one_that_costs_as_much_and_fits_no_password() -> None:
+    assert passwords._NOBODY.split("$")[:4] == passwords.hashed("x").split("$")[:4]
+    assert not passwords.is_right(b"", None)
