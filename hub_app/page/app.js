@@ -2,6 +2,7 @@
 // them by their data-attributes and sets text and attributes only. Text from the bus never becomes
 // markup. Where a topic has no element yet, the page is rendered anew and its <main> swapped in.
 import { command } from "./commands.js";
+import { drawCoverage, refreshCoverage } from "./coverage.js";
 import { elementsOf, setText } from "./elements.js";
 import { clock, duration, write } from "./values.js";
 
@@ -9,6 +10,9 @@ const RETRY_MS = 2000;
 // The hub says the time every 10 s; twice that without a word is a dead link.
 const SILENT_MS = 25000;
 const SWAP_MS = 1000;
+// The first samples are in the history a little after they are on the bus.
+const FIRST_COVERAGE_MS = 4000;
+const COVERAGE_MS = 60000;
 const LOG_LINES = 500;
 const COLOR = /^#[0-9a-f]{6}$/;
 const SVG = "http://www.w3.org/2000/svg";
@@ -255,6 +259,7 @@ async function swap() {
     open.forEach((id) => id && document.getElementById(id)?.setAttribute("open", ""));
     if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
     findPlaces();
+    drawCoverage();
     // What came while the new page was on its way may need yet another one.
     again = !showAll();
   } catch {
@@ -348,6 +353,12 @@ document.addEventListener("visibilitychange", followVisibility);
 addEventListener("pagehide", disconnect);
 addEventListener("pageshow", (event) => event.persisted && followVisibility());
 
+function cover() {
+  if (source) refreshCoverage(hubNow());
+}
+
 findPlaces();
 followVisibility();
 setInterval(tick, 1000);
+setTimeout(cover, FIRST_COVERAGE_MS);
+setInterval(cover, COVERAGE_MS);

@@ -64,6 +64,13 @@ def _block(model: Model, sensor: str, card: dict[str, Any]) -> Html:
         _heading(reading, card),
         element("dl", field_rows(reading.value["data"])),
         element("p", _age(model, reading), class_="age"),
+        # The browser asks for it: it is of the history, not of the state.
+        element(
+            "div",
+            class_="coverage",
+            data_coverage_of=reading.value["sensor_id"],
+            data_coverage_node=reading.node,
+        ),
         class_="reading",
         data_topic=reading.topic,
         data_presence_of=reading.node,
