@@ -29,6 +29,7 @@ bench: build
 	@$(BIN)/python -m bench.publish_to_dom
 	@$(BIN)/python -m bench.plugins
 	@$(BIN)/python -m bench.pizero_memory
+	@$(BIN)/python -m bench.broker
 
 $(VENV)/installed: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "python3 is not installed" >&2; exit 1; }

@@ -98,9 +98,14 @@ def running(name: str, directory: Path) -> Iterator[Running]:
             process.kill()
 
 
-async def measure_rate(broker: Running, qos: int, subscribers: int) -> float:
-    """Return how many messages a second one publisher gets to each of its subscribers, in all."""
-    ears = [await open_client(broker.port, f"ear-{n}") for n in range(subscribers)]
+async def measure_rate(
+    broker: Running, qos: int, subscribers: int, *, retain: bool = False, kept: bool = False
+) -> float:
+    """Return how many messages a second one publisher gets to its subscribers, all together.
+
+    `kept`: to sessions that outlive a connection.
+    """
+    ears = [await open_client(broker.port, f"ear-{n}", clean=not kept) for n in range(subscribers)]
     mouth = await open_client(broker.port, "mouth")
     async with clients(mouth, *ears):
         for ear in ears:
@@ -113,7 +118,7 @@ async def measure_rate(broker: Running, qos: int, subscribers: int) -> float:
             free = ON_THEIR_WAY - (sent - (min(arrived, mouth.acknowledged) if qos else arrived))
             if free > ON_THEIR_WAY // 4:
                 sent += free
-                mouth.publish(TOPIC, PAYLOAD, qos, free)
+                mouth.publish(TOPIC, PAYLOAD, qos, free, retain=retain)
 
         for client in (mouth, *ears):
             client.changed = refill
@@ -264,6 +269,11 @@ async def show_rates(brokers: list[Running]) -> None:
             rates = await best(brokers, partial(measure_rate, qos=qos, subscribers=subscribers))
             label = f"QoS {qos}, one to {subscribers}, messages a second"
             row(label, [f"{rate:.0f}" for rate in rates], f"ours/stock {rates[0] / rates[1]:.2f}")
+    kept = await best(brokers, partial(measure_rate, qos=1, subscribers=1, kept=True))
+    row("QoS 1, one to a kept session", [f"{rate:.0f}" for rate in kept])
+    retained = await best(brokers, partial(measure_rate, qos=1, subscribers=1, retain=True))
+    note = "only ours acknowledges what is on the disk"
+    row("QoS 1, one to 1, retained", [f"{rate:.0f}" for rate in retained], note)
 
 
 async def show_delays(brokers: list[Running]) -> None:

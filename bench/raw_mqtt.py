@@ -38,7 +38,9 @@ def subscribe(packet_id: int, filters: list[tuple[str, int]]) -> bytes:
     return packet(0x82, struct.pack(">H", packet_id) + asked)
 
 
-def publish(topic: str, payload: bytes, qos: int = 0, packet_id: int = 0, retain: int = 0) -> bytes:
+def publish(
+    topic: str, payload: bytes, qos: int = 0, packet_id: int = 0, *, retain: bool = False
+) -> bytes:
     ids = struct.pack(">H", packet_id) if qos else b""
     return packet(0x30 | qos << 1 | retain, text(topic) + ids + payload)
 
@@ -113,15 +115,17 @@ class RawClient(asyncio.Protocol):
         for first in range(0, len(filters), 100):
             await self.ask(subscribe(1, filters[first : first + 100]))
 
-    def publish(self, topic: str, payload: bytes, qos: int, count: int = 1) -> None:
+    def publish(
+        self, topic: str, payload: bytes, qos: int, count: int = 1, *, retain: bool = False
+    ) -> None:
         """Publish the same message `count` times, in one write."""
         if not qos:
-            self.transport.write(publish(topic, payload) * count)
+            self.transport.write(publish(topic, payload, retain=retain) * count)
             return
         packets = []
         for _ in range(count):
             self._packet_id = self._packet_id % 65_535 + 1
-            packets.append(publish(topic, payload, 1, self._packet_id))
+            packets.append(publish(topic, payload, 1, self._packet_id, retain=retain))
         self.transport.write(b"".join(packets))
 
 
@@ -137,17 +141,22 @@ def frame(data: bytes, at: int) -> tuple[int, int]:
 
 
 async def open_client(
-    port: int, client_id: str, heard: Callable[[bytes], None] | None = None
+    port: int,
+    client_id: str,
+    heard: Callable[[bytes], None] | None = None,
+    *,
+    clean: bool = True,
 ) -> RawClient:
     """Connect and wait until the broker has let it in. Raises OSError where it does not."""
     loop = asyncio.get_running_loop()
     _, client = await loop.create_connection(lambda: RawClient(heard), HOST, port)
     try:
-        answer = await client.ask(connect(client_id))
+        answer = await client.ask(connect(client_id, clean=clean))
     except BaseException:
         client.transport.abort()
         raise
-    if answer != b"\x20\x02\x00\x00":
+    # The first byte of the body says whether there was a session.
+    if answer[0] != 0x20 or answer[3] != 0:
         client.transport.abort()
         raise ConnectionRefusedError(f"the broker answered {answer.hex()}")
     return client
