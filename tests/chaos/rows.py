@@ -16,6 +16,16 @@ class _Event(msgspec.Struct):
     timestamp_ms: int
     event: str
     device: str = ""
+    gas_ohm: float | None = None
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether a plugin that gets this has a reading.
+
+        After a reset a BME680 is asked for the temperature alone first, which its heater needs.
+        """
+        is_partial = self.device.startswith("bme680") and self.gas_ohm is None
+        return self.event == "measurement" and not is_partial
 
 
 _DECODER = msgspec.json.Decoder(_Event)
@@ -24,7 +34,7 @@ _DECODER = msgspec.json.Decoder(_Event)
 def measured(node: str, record: Path) -> list[Measured]:
     """Return what the simulated chips of a node measured."""
     events = (_DECODER.decode(line) for line in record.read_bytes().splitlines() if line)
-    return [Measured(node, e.device, e.timestamp_ms) for e in events if e.event == "measurement"]
+    return [Measured(node, e.device, e.timestamp_ms) for e in events if e.is_reading]
 
 
 def of_history(path: Path) -> list[Row]:

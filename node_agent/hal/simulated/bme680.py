@@ -97,7 +97,7 @@ class SimulatedBme680:
         image: Mapping[int, bytes] | None = None,
         clears_new_data: bool = True,
         chip_id: Callable[[], int] = lambda: CHIP_ID,
-        on_measured: Callable[[Air], None] = lambda _: None,
+        on_measured: Callable[[Mapping[str, float]], None] = lambda _: None,
     ) -> None:
         self._air = air
         self._clock = clock
@@ -183,7 +183,14 @@ class SimulatedBme680:
         self._registers[_CTRL_MEAS] &= ~_MODE & 0xFF
         self._registers[_STATUS] = _NEW_DATA | self._profile
         self._overlay(_FIELD)
-        self._on_measured(air)
+        self._on_measured(self._measured(air))
+
+    def _measured(self, air: Air) -> dict[str, float]:
+        """Return what of `air` was measured: gas only where it was asked for."""
+        fields = {name: getattr(air, name) for name in air.__struct_fields__}
+        if not self._runs_gas:
+            del fields["gas_ohm"]
+        return fields
 
     def _measure_temperature_pressure(self, air: Air) -> None:
         """Convert what the compensation will turn back into `air`, and humidity with it."""

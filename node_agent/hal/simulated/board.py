@@ -154,9 +154,7 @@ class _World:
             image=images.get(device),
             clears_new_data=self._scenario.bme680_clears_new_data,
             chip_id=lambda: wire.shown_id(CHIP_ID),
-            on_measured=lambda air: self._recorder.record(
-                "measurement", device=device, **_fields(air)
-            ),
+            on_measured=lambda air: self._recorder.record("measurement", device=device, **air),
         )
         return Slot(wire, chip)
 
@@ -188,7 +186,3 @@ class _World:
 def _percent(value: float) -> float:
     """Keep noise from making air wetter than water or drier than nothing."""
     return min(100.0, max(0.0, value))
-
-
-def _fields(air: Air) -> dict[str, float]:
-    return {name: getattr(air, name) for name in air.__struct_fields__}

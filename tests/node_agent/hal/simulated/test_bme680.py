@@ -1,9 +1,10 @@
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from node_agent.hal.simulated import bme680_physics as physics
 from node_agent.hal.simulated.bme680 import SimulatedBme680
@@ -284,10 +285,13 @@ def test_a_chip_with_blank_calibration_answers_all_the_same() -> None:
     assert bench.status() == NEW_DATA
 
 
-def test_each_measurement_is_told_with_its_true_air() -> None:
-    told: list[Air] = []
+@pytest.mark.parametrize(("ctrl_gas_1", "has_gas"), [("10", True), ("00", False)])
+def test_what_was_measured_is_told_with_its_true_values(ctrl_gas_1: str, has_gas: bool) -> None:
+    told: list[Mapping[str, float]] = []
     bench = Bench(on_measured=told.append)
-    bench.transfer(MEASURE, 0)
+    bench.transfer(bytes.fromhex(f"72 01 5a 74 64 65 71 {ctrl_gas_1} 74 25"), 0)
     bench.sleep(MEASURE_S)
     bench.status()
-    assert told == [AIR]
+    (measured,) = told
+    assert ("gas_ohm" in measured) is has_gas
+    assert {"gas_ohm": AIR.gas_ohm, **measured} == structs.asdict(AIR)
