@@ -1,14 +1,20 @@
 """What a node needs beside its hardware: components, a trusted cache, its broker, pings."""
 
+import datetime as dt
 import os
 import socket
+import ssl
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from broker import certificates, credentials, hub_files
 from broker.client import BusClient
+from broker.credentials import Connection
 from broker.errors import MisconfiguredError
+from broker.login import tls_context
+from broker.server_tls import CERTIFICATE_NAME
 from broker.settings import Config
 from broker.storage import cache_dir
 from harvester.doctor_finding import Finding, missing, ok
@@ -20,6 +26,8 @@ from pizero_native.ping import needs_privilege
 _PAGE = "dashboard"
 # A broker on the LAN answers within milliseconds.
 TIMEOUT_S = 3.0
+# Time for a person to notice.
+_RENEW_BEFORE = dt.timedelta(days=30)
 
 
 def service_findings(config: Config, role: Role, machine: Machine) -> Iterator[Finding]:
@@ -32,7 +40,11 @@ def service_findings(config: Config, role: Role, machine: Machine) -> Iterator[F
         yield from (plugin(machine, directory, name) for name in names)
         if names:
             yield cache(machine, cache_dir(config, machine.environment))
-    yield broker(config, TIMEOUT_S)
+    if role == "hub" and config.embeds_broker:
+        directory = hub_files.of(config, machine.environment).tls_dir
+        if is_there(directory / CERTIFICATE_NAME):
+            yield certificate(machine, directory, dt.datetime.now(dt.UTC))
+    yield broker(config, TIMEOUT_S, machine.environment)
 
 
 def plugin(machine: Machine, directory: Path, name: str) -> Finding:
@@ -68,23 +80,49 @@ def cache(machine: Machine, directory: Path) -> Finding:
     return ok(what, found)
 
 
-def broker(config: Config, timeout_s: float) -> Finding:
-    """Check that the broker takes a connection, first of TCP and then of MQTT."""
-    host, port = config.broker_address
+def broker(
+    config: Config, timeout_s: float, environment: Mapping[str, str] | None = None
+) -> Finding:
+    """Check that the broker takes a connection: of TCP, of TLS where it asks for it, of MQTT."""
+    node = config.cluster.node_id
+    try:
+        connection = credentials.of_node(config, environment)
+    except MisconfiguredError as e:
+        return missing("credentials", str(e), f"harvester enroll {node}, on the hub")
+    host, port = connection.address
     what = f"broker {host}:{port}"
     start = "sudo systemctl restart harvester-hub"
     mend = start if config.embeds_broker else f"on {host}: {start}"
     try:
-        socket.create_connection((host, port), timeout_s).close()
+        _reach(connection, timeout_s)
+    except ssl.SSLError as e:
+        return missing(what, f"not trusted: {e}", f"harvester enroll {node}, on the hub")
     except OSError as e:
         return missing(what, e.strerror or str(e), mend)
-    refusal = _refusal((host, port), timeout_s)
+    refused = threading.Event()
+    refusal = _refusal(connection, node, timeout_s, refused)
     if refusal:
-        return missing(what, refusal, mend)
-    return ok(what, "takes connections")
+        return missing(what, refusal, connection.advice(node) if refused.is_set() else mend)
+    return ok(what, f"takes connections{_as_whom(connection)}")
 
 
-def _refusal(address: tuple[str, int], timeout_s: float) -> str:
+def _as_whom(connection: Connection) -> str:
+    login = connection.login
+    if login is None:
+        return ""
+    return f" of {login.username or 'anyone'}{' over TLS' if login.tls else ''}"
+
+
+def _reach(connection: Connection, timeout_s: float) -> None:
+    """Connect and hang up again. Raises OSError, ssl.SSLError where the broker is not trusted."""
+    login = connection.login
+    with socket.create_connection(connection.address, timeout_s) as plain:
+        if login is not None and login.tls:
+            context = tls_context(login)
+            context.wrap_socket(plain, server_hostname=connection.address[0]).close()
+
+
+def _refusal(connection: Connection, node: str, timeout_s: float, refused: threading.Event) -> str:
     """Return why the broker takes no MQTT connection, or nothing where it does."""
     answered = threading.Event()
     reasons: list[str] = []
@@ -94,11 +132,19 @@ def _refusal(address: tuple[str, int], timeout_s: float) -> str:
         reasons.append(reason)
         answered.set()
 
+    def turned_away(reason: str) -> None:
+        refused.set()
+        lost(reason)
+
+    login = connection.login
     client = BusClient(
-        address,
-        client_id=f"doctor-{os.urandom(4).hex()}",
+        connection.address,
+        # A login is bound to its client id, so this takes over from an agent that runs.
+        client_id=node if login and login.username else f"doctor-{os.urandom(4).hex()}",
+        login=login,
         on_connect=answered.set,
         on_disconnect=lost,
+        on_refused=turned_away,
     )
     client.start()
     try:
@@ -107,6 +153,20 @@ def _refusal(address: tuple[str, int], timeout_s: float) -> str:
         return f"no MQTT connection: {reasons[0]}" if reasons else ""
     finally:
         client.stop()
+
+
+def certificate(machine: Machine, directory: Path, now: dt.datetime) -> Finding:
+    """Check that the hub's certificate is good for some weeks to come."""
+    path = directory / CERTIFICATE_NAME
+    mend = f"{machine.sudo}{machine.programs / 'harvester'} tls renew"
+    try:
+        until = certificates.validity(path).until
+    except MisconfiguredError as e:
+        return missing("certificate", str(e), mend)
+    found = f"{path}, until {until:%Y-%m-%d}"
+    if until - now < _RENEW_BEFORE:
+        return missing("certificate", found, mend)
+    return ok("certificate", found)
 
 
 def pings(ask: Callable[[], bool]) -> Finding:

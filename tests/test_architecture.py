@@ -133,6 +133,8 @@ def test_the_hub_uses_nothing_of_the_agent_but_the_sandbox() -> None:
     assert agent == within(agent, "node_agent.sandbox")
 
 
+# What only those who make accounts and certificates, or judge them, have to load.
+SECRETS = ["argon2", "cryptography"]
 HEAVY = ["wasmtime", "amqtt", "starlette", "sse_starlette", "uvicorn"]
 
 
@@ -144,7 +146,10 @@ HEAVY = ["wasmtime", "amqtt", "starlette", "sse_starlette", "uvicorn"]
         ("node_agent.schedule", [*HEAVY, "paho"]),
         ("node_agent", ["amqtt", "starlette", "sse_starlette", "uvicorn"]),
         ("broker", ["wasmtime", "starlette", "sse_starlette", "uvicorn"]),
-        ("broker.node", HEAVY),
+        ("broker.node", [*HEAVY, *SECRETS]),
+        ("pizero_native", SECRETS),
+        ("node_agent", SECRETS),
+        ("hub_app", ["cryptography"]),
         ("broker.config_file", [*HEAVY, "paho"]),
         ("broker.commands", [*HEAVY, "paho"]),
     ],
@@ -161,6 +166,8 @@ def test_what_a_part_does_not_need_it_does_not_load(part: str, heavy: list[str])
         ("wasmtime", ["node_agent.sandbox"]),
         ("starlette", ["hub_app"]),
         ("icmplib", ["pizero_native.ping"]),
+        ("argon2", ["broker.passwords"]),
+        ("cryptography", ["broker.certificates"]),
     ],
 )
 def test_a_library_is_known_to_one_place(library: str, owner: list[str]) -> None:

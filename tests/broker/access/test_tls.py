@@ -19,8 +19,11 @@ from broker.credentials import Credentials
 from broker.errors import MisconfiguredError
 from broker.login import Login, tls_context
 from broker.node import NodeBus
+from harvester import doctor_services
+from harvester.doctor_finding import Finding
 from tests.broker.access.hub import HubBus, hub_bus, hub_config
 from tests.broker.embedded.raw import RawClient
+from tests.harvester.fake_machine import FakePi
 from tests.support import HOST, WAIT_S, Listener
 
 NOW = dt.datetime.now(dt.UTC)
@@ -334,3 +337,43 @@ def test_a_certificate_without_its_key_stops_the_hub(
 
 def test_where_there_is_no_certificate_there_is_no_tls(tmp_path: Path) -> None:
     assert server_tls.load(tmp_path, "none") is None
+
+
+def doctor(hub: HubBus, tmp_path: Path, login: Login, url: str) -> Finding:
+    file = tmp_path / "credentials.toml"
+    made = Credentials(username=login.username, token=login.token, ca_certificate=login.ca_pem)
+    credentials.save(file, made)
+    config = hub_config(
+        tmp_path,
+        cluster__role="spoke",
+        cluster__node_id=login.username,
+        broker__url=url,
+        broker__credentials_file=file,
+    )
+    return doctor_services.broker(config, WAIT_S)
+
+
+def test_the_doctor_logs_in_as_the_node_does(hub: HubBus, tmp_path: Path) -> None:
+    url = f"mqtts://{HOST}:{hub.tls_port}"
+    login = login_of(hub, "pi10")
+    found = doctor(hub, tmp_path, login, url)
+    assert (found.is_well, found.found) == (True, "takes connections of pi10 over TLS")
+    accounts.revoke(hub.accounts, "pi10")
+    refused = doctor(hub, tmp_path, login, url)
+    assert refused.found == "no MQTT connection: Not authorized"
+    assert "run `harvester enroll pi10` on the hub" in refused.mend
+    other = certificates.make_authority(NOW).certificate.decode()
+    distrusted = Login(username="pi10", token=login.token, ca_pem=other)
+    assert "not trusted" in doctor(hub, tmp_path, distrusted, url).found
+    (tmp_path / "credentials.toml").chmod(0o644)
+    in_clear = doctor(hub, tmp_path, distrusted, f"mqtt://{HOST}:{hub.port}")
+    assert in_clear.what == "credentials"
+    assert "in clear" in in_clear.found
+
+
+def test_the_doctor_warns_before_a_certificate_expires(made: Path, tmp_path: Path) -> None:
+    machine = FakePi(tmp_path).machine()
+    assert doctor_services.certificate(machine, made, NOW).is_well
+    late = doctor_services.certificate(machine, made, NOW + dt.timedelta(days=800))
+    assert not late.is_well
+    assert late.mend.endswith("harvester tls renew")
