@@ -72,8 +72,9 @@ class Figures(msgspec.Struct):
         live = ", ".join(f"{node} {at_s:.1f} s" for node, at_s in self.live_s.items())
         return (
             f"{self.preloaded} readings waited in two outboxes; {self.missing} are missing\n"
-            f"first live reading in the history after {live}; everything after {self.all_s:.1f} s\n"
-            f"until then the newest reading was never older than {self.oldest_live_s:.1f} s"
+            f"the hub's first new reading came after {live}, the last old one after"
+            f" {self.all_s:.1f} s\n"
+            f"in between, the newest in the history was never older than {self.oldest_live_s:.1f} s"
         )
 
 
@@ -160,7 +161,7 @@ def _wait_for_all(system: System, expected: set[Key]) -> tuple[int, int]:
 
 
 def _figures(watch: Watch, preloaded: int, begun_ms: int, all_ms: int, missing: int) -> Figures:
-    live_ms = {node: watch.came_at_ms(node, begun_ms - 10_000) or math.inf for node in SPOKES}
+    live_ms = {node: watch.came_at_ms(node, begun_ms) or math.inf for node in SPOKES}
     ages_ms = [
         at_ms - latest[node]
         for at_ms, latest in watch.seen
