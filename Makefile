@@ -5,7 +5,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check build bench clean
+.PHONY: run test chaos check build bench clean
 
 run: $(VENV)/installed
 	@exec $(BIN)/harvester up $(ARGS)
@@ -18,6 +18,10 @@ test: $(VENV)/installed
 	@$(BIN)/python tests/install-pi-libraries
 	@$(BIN)/harvester plugins build
 	@$(BIN)/pytest --numprocesses 3 --dist loadgroup $(ARGS)
+
+# A hundred faults to a running system, some 15 minutes: ARGS="--seed 7 --broker mosquitto".
+chaos: build
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 check: $(VENV)/installed
 	@$(BIN)/ruff format --check .
