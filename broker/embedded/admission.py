@@ -2,16 +2,15 @@
 
 from collections import Counter
 
-from broker.broker_settings import Broker
 from broker.embedded.statistics import Refusal
 
 
 class Admission:
     """Counts connections from the moment they are accepted, before any of them has said a word."""
 
-    def __init__(self, settings: Broker) -> None:
-        self._most = settings.connections
-        self._most_per_address = settings.connections_per_address
+    def __init__(self, connections: int, per_address: int) -> None:
+        self._most = connections
+        self._most_per_address = per_address
         self._by_address: Counter[str] = Counter()
         self.count = 0
 

@@ -18,6 +18,7 @@ from broker.embedded.accept import Acceptor
 from broker.embedded.admission import Admission
 from broker.embedded.arrival import Arrival, RefusedError, arrive
 from broker.embedded.connection import Connection, TooLargeError, connect
+from broker.embedded.descriptors import room_for
 from broker.embedded.handler import Handler
 from broker.embedded.limited_log import LimitedLog
 from broker.embedded.listener import Listener
@@ -55,10 +56,13 @@ class HardenedBroker(Broker):
         self._statistics = Statistics(settings, self.loop.time())
         self.counters = self._statistics.counters
         self._log = LimitedLog(logger, settings.log_lines_per_minute, self.loop.time)
-        self._admission = Admission(settings)
+        self._admission = Admission(
+            room_for(settings.connections), settings.connections_per_address
+        )
         self.router = Router(settings, gate, store, self.counters, self._log)
         self._clients = Sessions(settings, store, self.router, self.counters)
         self._connected = 0
+        self._show_s = 0.0
 
     def load(self, contents: Contents) -> None:
         """Take over what was on the disk; call it before `start`."""
@@ -105,7 +109,7 @@ class HardenedBroker(Broker):
     def note(self, cause: Refusal, label: str, handler: Handler, text: str) -> None:
         """Count and log why a client that was let in has to go."""
         self.counters.refuse(cause)
-        self._log.warning(label, "%s %s", handler.session.key, text)
+        self._log.warning(label, "%r %s", handler.session.key, text)
 
     async def shutdown(self) -> None:
         """Listen no more, end every connection, publish their wills."""
@@ -207,21 +211,25 @@ class HardenedBroker(Broker):
     def _violated(self, who: str, error: ViolationError) -> None:
         is_large = isinstance(error, TooLargeError)
         self.counters.refuse(Refusal.PACKET_SIZE if is_large else Refusal.MALFORMED)
-        self._log.warning("violation", "closed %s: %s", who, error)
+        self._log.warning("violation", "closed %r: %s", who, error)
 
     async def _session_monitor(self) -> None:
         """Do what is due by the clock."""
-        shown_s = 0.0
         while True:
-            now_s = self.loop.time()
-            self._clients.expire()
-            self.router.expire()
-            self._log.sweep()
-            if now_s - shown_s >= self._settings.sys_interval_s:
-                shown_s = now_s
-                self._statistics.average(now_s)
-                self.router.show(sys_topics(self.snapshot))
+            try:
+                self._tick(self.loop.time())
+            except Exception:  # noqa: BLE001 - the next tick must come
+                self._log.fault("fault", "the broker's clock missed a beat")
             await asyncio.sleep(_TICK_S)
+
+    def _tick(self, now_s: float) -> None:
+        self._clients.expire()
+        self.router.expire()
+        self._log.sweep()
+        if now_s >= self._show_s:
+            self._show_s = now_s + self._settings.sys_interval_s
+            self._statistics.average(now_s)
+            self.router.show(sys_topics(self.snapshot))
 
     async def _broadcast_loop(self) -> None:
         """Nothing is queued for all: a message goes to each session's own queue at once."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # MQTT-3.1.2-24.
 _KEEP_ALIVE_FACTOR = 1.5
-# Acknowledgements that wait for the disk; a client with more waits with them.
+# Acknowledgements that wait for the disk, and subscriptions that wait for their retained messages.
 _MOST_WAITING = 1_000
 
 Settled = asyncio.Future[bool]
@@ -174,6 +174,9 @@ class Handler(BrokerProtocolHandler):
         self.connection.send(wire.suback(asked.packet_id, codes))
         self.session.send_retained(retained)
         self.pump()
+        # It subscribes again and again, and takes nothing.
+        if self.session.backlog > _MOST_WAITING:
+            self.overflow()
 
     def _on_unsubscribe(self, packet: Packet) -> None:
         asked = wire.parse_unsubscribe(packet.body)

@@ -56,7 +56,7 @@ class Router:
             self.counters.refuse(Refusal.PUBLISH)
             self.counters.publish_dropped += 1
             self._log.warning(
-                "publish refused", "%s may not publish to %r", session.key, message.topic
+                "publish refused", "%r may not publish to %r", session.key, message.topic
             )
             return ()
         return self.publish(message)
@@ -127,7 +127,7 @@ class Router:
         if cause is not None:
             self.counters.refuse(cause)
             self._log.warning(
-                "subscription refused", "%s may not subscribe to %r (%s)", session.key, text, cause
+                "subscription refused", "%r may not subscribe to %r (%s)", session.key, text, cause
             )
             return SUBSCRIPTION_FAILED
         granted = min(qos, _BEST_QOS)
@@ -192,7 +192,7 @@ class Router:
         for entry in entries:
             self._store.drop_message(session.key, entry.row)
         if session.handler is None:
-            self._log.warning("queue full", "%s is away and its queue is full", session.key)
+            self._log.warning("queue full", "%r is away and its queue is full", session.key)
         elif any(entry.message.qos for entry in entries):
             session.handler.overflow()
 

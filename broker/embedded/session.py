@@ -59,6 +59,11 @@ class ClientSession(Session):
     def _init_states(self) -> None:
         self.transitions = _NO_MACHINE
 
+    @property
+    def backlog(self) -> int:
+        """How many subscriptions wait for their retained messages to be sent."""
+        return len(self._retained)
+
     def send_retained(self, messages: Iterator[Publish]) -> None:
         """Send these before what waits, as fast as the client takes them."""
         self._retained.append(messages)

@@ -110,11 +110,11 @@ class Sessions:
         client_id = str(session.client_id)
         if self._store.put_session(session.key, client_id, left_ms):
             return True
-        self._counters.refuse(Refusal.SESSIONS)
         absent = [other for other in self if other.left_ms is not None]
         own = [other for other in absent if other.identity == session.identity]
         if not own:
             return False
+        self._counters.refuse(Refusal.SESSIONS)
         self.forget(min(own, key=lambda other: other.left_ms or 0))
         return self._store.put_session(session.key, client_id, left_ms)
 

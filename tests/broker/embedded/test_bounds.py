@@ -9,6 +9,7 @@ import pytest
 
 from broker.embedded.accept import bind
 from broker.embedded.connection import Connection, connect
+from broker.embedded.descriptors import room_for
 from broker.embedded.listener import Listener
 from broker.embedded.statistics import Counters
 from broker.embedded.wire import PINGRESP
@@ -168,6 +169,28 @@ def test_without_a_free_descriptor_there_are_few_log_lines_and_service_returns(
             client.sock.close()
         broker.client("after").ping()
     assert len(caplog.records) <= 4
+
+
+def test_there_is_room_for_the_hub_beside_the_connections() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (400, hard))
+        assert room_for(500) == 500
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 756
+        resource.setrlimit(resource.RLIMIT_NOFILE, (400, hard))
+        if hard != resource.RLIM_INFINITY:
+            assert room_for(hard) == hard - 256
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@ours_only
+def test_who_subscribes_again_and_again_and_acknowledges_nothing_is_closed() -> None:
+    with running(in_flight=1) as broker:
+        broker.client("pub").publish("t", b"x", retain=True)
+        client = broker.client("c")
+        client.send(subscribe(("t", 1)) * 1_200)
+        assert client.is_closed()
 
 
 def test_the_switch_runs_what_it_says() -> None:
