@@ -15,7 +15,8 @@ from broker.version import VERSION
 
 PREFIX = "$SYS/broker/"
 _AVERAGES_MIN = (1, 5, 15)
-_NO_LIMIT = frozenset({"url", "listen", "port", "keepalive_s", "allow_local"})
+# The [broker] table begins with where the broker is and who may come in; bounds follow.
+_FIRST_LIMIT = "packet_kb"
 
 
 class Refusal(enum.StrEnum):
@@ -198,8 +199,8 @@ class Statistics:
 
 def limits_of(settings: Broker) -> dict[str, float]:
     """Return what bounds the broker, by key of the [broker] table."""
-    table: dict[str, float] = msgspec.to_builtins(settings)
-    return {key: value for key, value in table.items() if key not in _NO_LIMIT}
+    keys = [field.name for field in msgspec.structs.fields(settings)]
+    return {key: getattr(settings, key) for key in keys[keys.index(_FIRST_LIMIT) :]}
 
 
 def sys_topics(snapshot: BrokerSnapshot) -> dict[str, bytes]:
