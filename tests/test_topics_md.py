@@ -5,6 +5,8 @@ import re
 import pytest
 
 from broker import commands, topics
+from broker.access import OWN, ROLES
+from broker.gate import Role
 from broker.messages import MESSAGE_TYPES, Backlog, decode, encode
 from broker.topics import ACTUATORS, CHANNELS, Kind, Topic
 from tests.support import PROJECT
@@ -76,3 +78,13 @@ def test_every_command_that_is_shown_is_understood() -> None:
 
 def test_no_section_is_about_a_topic_that_does_not_exist() -> None:
     assert set(SECTIONS) == {shape(kind) for kind in Kind}
+
+
+@pytest.mark.parametrize("role", Role)
+def test_who_may_do_what_stands_in_the_table_as_it_is_enforced(role: Role) -> None:
+    def cell(patterns: tuple[str, ...]) -> str:
+        return ", ".join(f"`{text.replace(OWN, '<own>')}`" for text in patterns) or "-"
+
+    rights = ROLES[role]
+    cells = (cell(rights.publish), cell(rights.never), cell(rights.read))
+    assert f"| {role} | {' | '.join(cells)} |" in TEXT
