@@ -6,10 +6,11 @@ import secrets
 import msgspec
 
 from broker.embedded import wire
+from broker.embedded.answers import ConnackCode
 from broker.embedded.connection import Connection
 from broker.embedded.statistics import Refusal
 from broker.embedded.topic_names import valid_topic
-from broker.embedded.wire import ConnackCode, Connect, Kind, ViolationError
+from broker.embedded.wire import Connect, Kind, ViolationError
 from broker.errors import BadDataError, UnavailableError
 from broker.gate import Attempt, Gate, Identity
 

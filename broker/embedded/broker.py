@@ -13,9 +13,10 @@ from amqtt.broker import Broker
 from amqtt.contexts import BrokerConfig, ListenerConfig
 
 from broker.broker_settings import Broker as Settings
-from broker.embedded import wire
+from broker.embedded import answers
 from broker.embedded.accept import Acceptor
 from broker.embedded.admission import Admission
+from broker.embedded.answers import ConnackCode
 from broker.embedded.arrival import Arrival, RefusedError, arrive
 from broker.embedded.connection import Connection, TooLargeError, connect
 from broker.embedded.descriptors import room_for
@@ -29,7 +30,7 @@ from broker.embedded.sessions import Sessions
 from broker.embedded.statistics import BrokerSnapshot, Holdings, Refusal, Statistics, sys_topics
 from broker.embedded.store import Store
 from broker.embedded.stored import Contents
-from broker.embedded.wire import ConnackCode, Publish, ViolationError
+from broker.embedded.wire import Publish, ViolationError
 from broker.gate import Gate
 
 logger = logging.getLogger(__name__)
@@ -192,7 +193,7 @@ class HardenedBroker(Broker):
         self._connected += 1
         self.counters.connections += 1
         self.counters.clients_maximum = max(self.counters.clients_maximum, self._connected)
-        connection.send(wire.connack(ConnackCode.ACCEPTED, session_present=was_there))
+        connection.send(answers.connack(ConnackCode.ACCEPTED, session_present=was_there))
         return handler
 
     def _take_over(self, session: ClientSession) -> None:
@@ -205,7 +206,7 @@ class HardenedBroker(Broker):
         if refusal.code is None:
             connection.abort()
             return
-        connection.send(wire.connack(refusal.code))
+        connection.send(answers.connack(refusal.code))
         connection.close()
 
     def _violated(self, who: str, error: ViolationError) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 
-from broker.embedded import wire
+from broker.embedded import answers, wire
 from broker.embedded.connection import Connection, Packet
 from broker.embedded.delivery import Sending
 from broker.embedded.session import ClientSession
@@ -112,7 +112,7 @@ class Handler(BrokerProtocolHandler):
             self._router.note_sent(self.session, sending.entry, sending.packet_id)
         self._router.counters.publish_sent += 1
         message = sending.entry.message
-        self.connection.send(wire.publish(message, sending.packet_id, dup=sending.dup))
+        self.connection.send(answers.publish(message, sending.packet_id, dup=sending.dup))
 
     def _watch(self) -> None:
         """Look after 1.5 times the keep-alive whether the client is heard of; 0 means never."""
@@ -166,12 +166,12 @@ class Handler(BrokerProtocolHandler):
         """PUBREC or PUBCOMP: nothing of QoS 2 is ever sent. One may be left of another broker."""
         packet_id = wire.parse_packet_id(packet.body)
         if packet.kind is Kind.PUBREC:
-            self.connection.send(wire.release(packet_id))
+            self.connection.send(answers.release(packet_id))
 
     def _on_subscribe(self, packet: Packet) -> None:
         asked = wire.parse_subscribe(packet.body)
         codes, retained = self._router.subscribe(self.session, asked.filters)
-        self.connection.send(wire.suback(asked.packet_id, codes))
+        self.connection.send(answers.suback(asked.packet_id, codes))
         self.session.send_retained(retained)
         self.pump()
         # It subscribes again and again, and takes nothing.
@@ -181,18 +181,18 @@ class Handler(BrokerProtocolHandler):
     def _on_unsubscribe(self, packet: Packet) -> None:
         asked = wire.parse_unsubscribe(packet.body)
         self._router.unsubscribe(self.session, asked.filters)
-        self.connection.send(wire.acknowledgement(Kind.UNSUBACK, asked.packet_id))
+        self.connection.send(answers.acknowledgement(Kind.UNSUBACK, asked.packet_id))
 
     def _on_pingreq(self, packet: Packet) -> None:
         wire.parse_nothing(packet.body)
-        self.connection.send(wire.PINGRESP)
+        self.connection.send(answers.PINGRESP)
 
     def _on_connect(self, _packet: Packet) -> None:
         raise ViolationError("a second CONNECT (MQTT-3.1.0-2)")
 
     def _acknowledge(self, settled: Sequence[Settled], kind: Kind, packet_id: int) -> None:
         """Answer once everything is on the disk, in the order of the questions (MQTT-4.6.0-2)."""
-        answer = wire.acknowledgement(kind, packet_id)
+        answer = answers.acknowledgement(kind, packet_id)
         waited_for = [future for future in settled if not future.done()]
         if not waited_for and not self._acknowledgements:
             self.connection.send(answer)

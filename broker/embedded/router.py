@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from broker.broker_settings import Broker as Settings
+from broker.embedded.answers import SUBSCRIPTION_FAILED
 from broker.embedded.delivery import Entry
 from broker.embedded.keeping import stored
 from broker.embedded.limited_log import LimitedLog
@@ -18,7 +19,7 @@ from broker.embedded.store import Store
 from broker.embedded.store_writer import Settled
 from broker.embedded.topic_names import valid_filter
 from broker.embedded.topic_tree import TopicTree
-from broker.embedded.wire import SUBSCRIPTION_FAILED, Publish
+from broker.embedded.wire import Publish
 from broker.gate import Gate
 
 # MQTT allows a broker to grant less than was asked for (MQTT-3.8.4-6).

@@ -1,4 +1,4 @@
-"""MQTT 3.1.1 packets as bytes: what clients send, read strictly, and what the broker sends.
+"""MQTT 3.1.1 packets that clients send, read strictly.
 
 Pure: it knows no socket, no session and no rule about topics. Clauses are those of the OASIS
 standard of 29 October 2014.
@@ -42,19 +42,6 @@ class Kind(enum.IntEnum):
     PINGRESP = 13
     DISCONNECT = 14
 
-
-class ConnackCode(enum.IntEnum):
-    """Section 3.2.2.3."""
-
-    ACCEPTED = 0
-    VERSION = 1
-    IDENTIFIER = 2
-    UNAVAILABLE = 3
-    CREDENTIALS = 4
-    NOT_AUTHORIZED = 5
-
-
-SUBSCRIPTION_FAILED = 0x80
 
 # Section 2.2.2: the flags of every packet that a client may send, PUBLISH aside.
 _FLAGS = {
@@ -263,45 +250,3 @@ def _check_connect_flags(flags: int) -> None:
 
 def _parse_will(body: _Body, flags: int) -> Will:
     return Will(body.text(), body.binary(), flags >> 3 & 3, bool(flags & 0x20))
-
-
-PINGRESP = bytes((Kind.PINGRESP << 4, 0))
-
-
-def connack(code: ConnackCode, *, session_present: bool = False) -> bytes:
-    return bytes((Kind.CONNACK << 4, 2, session_present, code))
-
-
-def acknowledgement(kind: Kind, packet_id: int) -> bytes:
-    """Return a PUBACK, PUBREC, PUBCOMP or UNSUBACK."""
-    return bytes((kind << 4, 2)) + _UINT16.pack(packet_id)
-
-
-def release(packet_id: int) -> bytes:
-    """Return a PUBREL, which has a flag (MQTT-3.6.1-1)."""
-    return bytes((Kind.PUBREL << 4 | 2, 2)) + _UINT16.pack(packet_id)
-
-
-def suback(packet_id: int, codes: list[int]) -> bytes:
-    body = _UINT16.pack(packet_id) + bytes(codes)
-    return bytes((Kind.SUBACK << 4,)) + _length(len(body)) + body
-
-
-def publish(message: Publish, packet_id: int = 0, *, dup: bool = False) -> bytes:
-    """Return a PUBLISH of `message` under a packet id of the receiver's session."""
-    topic = message.topic.encode()
-    ids = _UINT16.pack(packet_id) if message.qos else b""
-    flags = dup << 3 | message.qos << 1 | message.retain
-    length = _length(2 + len(topic) + len(ids) + len(message.payload))
-    start = bytes((Kind.PUBLISH << 4 | flags,))
-    return b"".join((start, length, _UINT16.pack(len(topic)), topic, ids, message.payload))
-
-
-def _length(count: int) -> bytes:
-    """Encode a remaining length, section 2.2.3."""
-    encoded = bytearray()
-    while True:
-        count, low = divmod(count, 128)
-        encoded.append(low | (128 if count else 0))
-        if not count:
-            return bytes(encoded)

@@ -8,11 +8,11 @@ import threading
 import pytest
 
 from broker.embedded.accept import bind
+from broker.embedded.answers import PINGRESP
 from broker.embedded.connection import Connection, connect
 from broker.embedded.descriptors import room_for
 from broker.embedded.listener import Listener
 from broker.embedded.statistics import Counters
-from broker.embedded.wire import PINGRESP
 from tests.broker.embedded.raw import PINGREQ, PUBACK, RawClient, packet, publish, subscribe, uint16
 from tests.broker.embedded.running import Running, running
 from tests.broker.embedded.switch import STOCK, ours_only
