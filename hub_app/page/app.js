@@ -1,6 +1,7 @@
 // Keeps the page as new as the hub. The dashboard plugin renders every element; this file finds
 // them by their data-attributes and sets text and attributes only. Text from the bus never becomes
 // markup. Where a topic has no element yet, the page is rendered anew and its <main> swapped in.
+import { refreshBroker } from "./broker.js";
 import { command } from "./commands.js";
 import { drawCoverage, refreshCoverage } from "./coverage.js";
 import { elementsOf, setText } from "./elements.js";
@@ -13,6 +14,7 @@ const SWAP_MS = 1000;
 // The first samples are in the history a little after they are on the bus.
 const FIRST_COVERAGE_MS = 4000;
 const COVERAGE_MS = 60000;
+const BROKER_MS = 10000;
 const LOG_LINES = 500;
 const COLOR = /^#[0-9a-f]{6}$/;
 const SVG = "http://www.w3.org/2000/svg";
@@ -250,16 +252,20 @@ function swapSoon() {
 async function swap() {
   let again = false;
   try {
-    const answer = await fetch("/");
-    if (!answer.ok) return;
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const page = await fetch("/");
+    if (page.redirected) location.replace(page.url);
+    if (!page.ok || page.redirected) return;
+    const fresh = new DOMParser().parseFromString(await page.text(), "text/html");
     const open = [...document.querySelectorAll("details[open]")].map((details) => details.id);
     const focused = document.activeElement?.id;
+    const answer = document.getElementById("plugin-answer")?.textContent ?? "";
     document.querySelector("main").replaceWith(document.adoptNode(fresh.querySelector("main")));
     open.forEach((id) => id && document.getElementById(id)?.setAttribute("open", ""));
+    setText(document.getElementById("plugin-answer"), answer);
     if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
     findPlaces();
     drawCoverage();
+    refreshBroker();
     // What came while the new page was on its way may need yet another one.
     again = !showAll();
   } catch {
@@ -362,3 +368,5 @@ followVisibility();
 setInterval(tick, 1000);
 setTimeout(cover, FIRST_COVERAGE_MS);
 setInterval(cover, COVERAGE_MS);
+refreshBroker();
+setInterval(() => source && refreshBroker(), BROKER_MS);

@@ -1,6 +1,7 @@
 """The page's plugin table beside real agents."""
 
 from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -8,25 +9,26 @@ from tests.end_to_end.conftest import System
 from tests.support import WAIT_S, Listener
 
 ROW = "tr[data-topic='harvester/pi4/plugins/oled']"
+STATE = f"{ROW} .state .value"
+VERSION = f"{ROW} .sha256 .value"
 
 
 def test_a_plugin_is_disabled_and_enabled_from_the_page(
     system: System, ears: Listener, browser: webdriver.Chrome
 ) -> None:
     browser.get(system.page)
-    waiting = WebDriverWait(browser, WAIT_S)
+    # The page may be drawn anew at any time, which makes an element that was found another one.
+    waiting = WebDriverWait(
+        browser, WAIT_S, 0.1, [NoSuchElementException, StaleElementReferenceException]
+    )
 
-    def shows(state: str) -> None:
-        waiting.until(
-            lambda b: b.find_element(By.CSS_SELECTOR, f"{ROW} .state .value").text == state, state
-        )
+    def shows(selector: str, text: str) -> None:
+        waiting.until(lambda b: b.find_element(By.CSS_SELECTOR, selector).text == text, text)
 
-    shows("running")
-    version = browser.find_element(By.CSS_SELECTOR, f"{ROW} [data-field=sha256]")
-    assert len(version.text) == 8
-    assert str(version.get_attribute("title")).startswith(version.text)
+    shows(STATE, "running")
+    waiting.until(lambda b: len(b.find_element(By.CSS_SELECTOR, VERSION).text) == 8)
     for action, state in (("disable", "disabled"), ("enable", "running"), ("reload", "running")):
-        browser.find_element(By.ID, f"{action}-pi4-oled").click()
-        answer = f"oled of pi4: {action} done"
-        waiting.until(lambda b, a=answer: b.find_element(By.ID, "plugin-answer").text == a, answer)
-        shows(state)
+        button = f"{action}-pi4-oled"
+        waiting.until(lambda b, i=button: b.find_element(By.ID, i).click() is None)
+        shows("#plugin-answer", f"oled of pi4: {action} done")
+        shows(STATE, state)

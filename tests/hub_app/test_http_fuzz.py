@@ -21,8 +21,9 @@ PATHS = [
     *("/", "/events", "/api/readings", "/api/logs", "/api/nodes", "/api/nodes/fuzzed/oled.png"),
     *("/api/nodes/", "/api/buzzer", "/api/buzzer/test", "/api/plugins", "/api/broker", "/health"),
     *("/login", "/logout", "/api/session", "/static/", "/static/app.js", "/static/../app.py"),
+    *("/api/history", "/api/coverage"),
 ]
-NAMES = ["node", "limit", "action", "pattern", "plugin", "name", "password", "v"]
+NAMES = ["node", "limit", "action", "pattern", "plugin", "name", "password", "sensor", "from"]
 HEADERS = [
     *("Host", "Origin", "Cookie", "Content-Type", "Content-Length", "Transfer-Encoding"),
     *("Sec-Fetch-Site", "If-None-Match", "If-Modified-Since", "Range", "If-Range", "Expect"),

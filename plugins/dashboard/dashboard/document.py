@@ -1,5 +1,6 @@
 """The whole document. Style and script are files of the hub; nothing is inline."""
 
+from dashboard.broker_panel import broker_panel
 from dashboard.cards import cards
 from dashboard.logs import log_viewer
 from dashboard.markup import Html, element
@@ -46,7 +47,7 @@ def _body(model: Model) -> Html:
         ),
         element(
             "main",
-            element("div", cards(model), outputs(model), class_="board"),
+            element("div", cards(model), outputs(model), broker_panel(), class_="board"),
             plugin_table(model),
             log_viewer(model),
             data_now=model.now_ms,

@@ -1,0 +1,29 @@
+// A few figures of the hub's own broker. They are of no topic that the stream carries, so they are
+// asked for now and then.
+import { setText } from "./elements.js";
+
+const FIGURES = {
+  clients: ({ clients }) => `${clients.connected}`,
+  messages: ({ load }) => `${(load["publish/received"].one / 60).toFixed(1)} in, ${(load["publish/sent"].one / 60).toFixed(1)} out`,
+  retained: ({ stored }) => `${stored.retained_messages}`,
+  queued: ({ stored }) => `${stored.queued_messages}`,
+  refused: ({ refused }) => `${Object.values(refused).reduce((sum, count) => sum + count, 0)}`,
+};
+
+export async function refreshBroker() {
+  const panel = document.getElementById("broker");
+  if (!panel) return;
+  try {
+    const answer = await fetch("/api/broker");
+    if (answer.ok) show(panel, await answer.json());
+  } catch {
+    // The hub is away; the figures stay as they were.
+  }
+}
+
+function show(panel, told) {
+  panel.hidden = !told.embedded;
+  if (!told.embedded) return;
+  panel.querySelectorAll("[data-figure]").forEach((place) =>
+    setText(place.querySelector(".value"), FIGURES[place.dataset.figure](told)));
+}
