@@ -43,10 +43,14 @@ CREATE TABLE IF NOT EXISTS messages (
     retain INTEGER NOT NULL, packet_id INTEGER, queued_ms INTEGER NOT NULL
 ) STRICT;
 """
+# Not INSERT OR REPLACE, which moves the row and writes its index again.
 _PUT = {
-    "retained": "INSERT OR REPLACE INTO retained VALUES (?, ?, ?, ?)",
-    "sessions": "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?)",
-    "subscriptions": "INSERT OR REPLACE INTO subscriptions VALUES (?, ?, ?)",
+    "retained": "INSERT INTO retained VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+    "payload = excluded.payload, qos = excluded.qos, stored_ms = excluded.stored_ms",
+    "sessions": "INSERT INTO sessions VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET "
+    "client_id = excluded.client_id, left_ms = excluded.left_ms",
+    "subscriptions": "INSERT INTO subscriptions VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET "
+    "qos = excluded.qos",
     "messages": "INSERT OR REPLACE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 }
 _DROP = {
