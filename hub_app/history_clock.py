@@ -62,6 +62,10 @@ class ClockBook:
             return reading.timestamp_ms, 0
         return reading.monotonic_ms + known_ms, REDATED
 
+    @property
+    def has_something_to_date(self) -> bool:
+        return any(boot in self._offsets_ms for boot, _ in self._unset)
+
     def date_again(self, cover: Cover) -> int:
         """Move some of the readings whose boot's clock is known by now; return how many."""
         for (boot, stream), unset in self._unset.items():

@@ -20,23 +20,24 @@ REDATED = 1
 UNSET = 2
 LATE = 4
 
-# Small pages: a commit appends a few rows at the end of each node's stream, and writes a page each.
-# Measured for the three default nodes in bench/durability.py.
+# A commit every 2 s writes hardly more than the pages that it touches, so these are small, and
+# readings are at first written over older ones in one small table, `newest`: no page is made or
+# freed for them. Measured in bench/durability.py.
 _PAGE_BYTES = 512
 # Pages in the write-ahead log before they are copied: each is copied once, however often written.
 _CHECKPOINT_PAGES = 8000
 _CACHE_KB = 8000
 
 # A stream's id stands for (node, stream), so the primary key of a reading is (node, stream, seq).
-# `span`: where the readings of a sensor and a bucket are; `folded`: their means are made. Readings
-# with a seq beyond their stream's `spanned_to` are in no span yet.
+# `newest` has the readings that came last, in the order in which they came. Those up to the
+# `arrival` in `moved` are in `reading`, too.
+# `span`: where in `reading` those of a sensor and a bucket are; `folded`: their means are made.
 # `unset`: readings of a boot whose clock was not set yet, with the offset that it had, and by how
 # much it was behind the hub's.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS node (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS stream (
-    id INTEGER PRIMARY KEY, node INTEGER NOT NULL, name TEXT NOT NULL,
-    spanned_to INTEGER NOT NULL DEFAULT -1, UNIQUE (node, name)
+    id INTEGER PRIMARY KEY, node INTEGER NOT NULL, name TEXT NOT NULL, UNIQUE (node, name)
 );
 CREATE TABLE IF NOT EXISTS sensor (
     id INTEGER PRIMARY KEY, node INTEGER NOT NULL, name TEXT NOT NULL,
@@ -52,6 +53,16 @@ CREATE TABLE IF NOT EXISTS reading (
     timestamp_ms INTEGER NOT NULL, flags INTEGER NOT NULL, shape INTEGER NOT NULL,
     data BLOB NOT NULL, PRIMARY KEY (stream, seq)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS newest (
+    slot INTEGER PRIMARY KEY, arrival INTEGER NOT NULL,
+    stream INTEGER NOT NULL, seq INTEGER NOT NULL, sensor INTEGER NOT NULL,
+    timestamp_ms INTEGER NOT NULL, flags INTEGER NOT NULL, shape INTEGER NOT NULL,
+    data BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS moved (id INTEGER PRIMARY KEY CHECK (id = 1), arrival INTEGER NOT NULL);
+INSERT OR IGNORE INTO moved VALUES (1, 0);
+CREATE VIEW IF NOT EXISTS unmoved AS
+    SELECT * FROM newest WHERE arrival > (SELECT arrival FROM moved);
 CREATE TABLE IF NOT EXISTS span (
     sensor INTEGER NOT NULL, bucket_ms INTEGER NOT NULL, stream INTEGER NOT NULL,
     first INTEGER NOT NULL, last INTEGER NOT NULL, folded INTEGER NOT NULL DEFAULT 0,
@@ -77,12 +88,16 @@ CREATE TABLE IF NOT EXISTS unset (
     first INTEGER NOT NULL, last INTEGER NOT NULL, offset_ms INTEGER NOT NULL,
     behind_ms INTEGER NOT NULL, PRIMARY KEY (node, boot_id, stream)
 ) WITHOUT ROWID;
+CREATE VIEW IF NOT EXISTS every_reading AS
+    SELECT stream, seq, sensor, timestamp_ms, flags, shape, data FROM reading UNION ALL
+    SELECT stream, seq, sensor, timestamp_ms, flags, shape, data FROM unmoved;
 CREATE VIEW IF NOT EXISTS readings AS
     SELECT node.name AS node, stream.name AS stream, seq, sensor.name AS sensor, timestamp_ms,
            flags & 1 > 0 AS redated, flags & 4 > 0 AS late, shape.fields AS fields,
            hex(data) AS data
-    FROM reading JOIN stream ON stream.id = reading.stream JOIN node ON node.id = stream.node
-    JOIN sensor ON sensor.id = reading.sensor JOIN shape ON shape.id = reading.shape;
+    FROM every_reading AS kept
+    JOIN stream ON stream.id = kept.stream JOIN node ON node.id = stream.node
+    JOIN sensor ON sensor.id = kept.sensor JOIN shape ON shape.id = kept.shape;
 """
 
 _PACK = msgspec.msgpack.Encoder()

@@ -2,18 +2,8 @@
 
 import sqlite3
 
-import msgspec
-
 # Of all nodes together; more come from a mistake.
 MAX_SENSORS = 5000
-
-
-class Stream(msgspec.Struct):
-    """A stream and how far it reaches; see the table."""
-
-    id: int
-    spanned_to: int
-    newest: int
 
 
 class Names:
@@ -22,7 +12,7 @@ class Names:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._nodes: dict[str, int] = {}
-        self._streams: dict[tuple[str, str], Stream] = {}
+        self._streams: dict[tuple[str, str], int] = {}
         self._sensors: dict[tuple[str, str], tuple[int, str]] = {
             (node, name): (number, plugin)
             for node, name, number, plugin in db.execute(
@@ -34,24 +24,11 @@ class Names:
         self._sensor_shapes: set[tuple[int, int]] = set()
 
     @property
-    def streams(self) -> list[Stream]:
-        return list(self._streams.values())
-
-    @property
     def is_full(self) -> bool:
         return len(self._sensors) >= MAX_SENSORS
 
     def knows(self, node: str, sensor: str) -> bool:
         return (node, sensor) in self._sensors
-
-    def load_streams(self) -> list[Stream]:
-        found = self._db.execute(
-            "SELECT node.name, stream.name, stream.id, spanned_to FROM stream"
-            " JOIN node ON node.id = stream.node"
-        )
-        for node, name, number, spanned_to in found.fetchall():
-            self._streams[node, name] = Stream(number, spanned_to, spanned_to)
-        return self.streams
 
     def node(self, name: str) -> int:
         if name not in self._nodes:
@@ -60,14 +37,12 @@ class Names:
             self._nodes[name] = found.fetchone()[0]
         return self._nodes[name]
 
-    def stream(self, node: str, name: str) -> Stream:
+    def stream(self, node: str, name: str) -> int:
         if (node, name) not in self._streams:
             key = (self.node(node), name)
             self._db.execute("INSERT OR IGNORE INTO stream (node, name) VALUES (?, ?)", key)
-            number, spanned_to = self._db.execute(
-                "SELECT id, spanned_to FROM stream WHERE node = ? AND name = ?", key
-            ).fetchone()
-            self._streams[node, name] = Stream(number, spanned_to, spanned_to)
+            found = self._db.execute("SELECT id FROM stream WHERE node = ? AND name = ?", key)
+            self._streams[node, name] = found.fetchone()[0]
         return self._streams[node, name]
 
     def sensor(self, node: str, name: str, plugin: str) -> int:

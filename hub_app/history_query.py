@@ -133,18 +133,14 @@ class Query:
         )
         points = list(_points(spanned, places))
         points += _points(self._newest(sensor, from_ms, to_ms), places)
-        # A reading that is in a span and came again into another is one reading still.
         points.sort()
         return points
 
     def _newest(self, sensor: int, from_ms: int, to_ms: int) -> Iterable[tuple[int, int, bytes]]:
-        """Return what came within the last minute and is in no span yet."""
         return self._db.execute(
-            "SELECT timestamp_ms, shape, data FROM stream CROSS JOIN reading"
-            " ON reading.stream = stream.id AND reading.seq > stream.spanned_to"
-            " WHERE stream.node = (SELECT node FROM sensor WHERE id = ?)"
-            " AND reading.sensor = ? AND timestamp_ms BETWEEN ? AND ?",
-            (sensor, sensor, from_ms, to_ms - 1),
+            "SELECT timestamp_ms, shape, data FROM unmoved"
+            " WHERE sensor = ? AND timestamp_ms BETWEEN ? AND ?",
+            (sensor, from_ms, to_ms - 1),
         )
 
     def _means(self, sensor: int, places: dict[int, int], asked: Asked) -> list[Point]:

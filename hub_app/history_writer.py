@@ -12,11 +12,12 @@ from broker.database import transaction
 from broker.errors import BadDataError
 from broker.messages import Reading
 from hub_app.history_clock import ClockBook
-from hub_app.history_file import LATE, bucket_of, pack
+from hub_app.history_file import BUCKET_MS, LATE, bucket_of, pack
 from hub_app.history_names import MAX_SENSORS, Names
 
-# Spans are written at this pace, or with readings that come out of order.
-_SPANS_EVERY_MS = 60_000
+# Readings move to their place at this pace, or sooner where they are many.
+_MOVE_EVERY_MS = 300_000
+_SLOTS = 2048
 # What SQLite holds; a number beyond is no reading's.
 LARGEST = 2**53
 MAX_STREAM_CHARS = 64
@@ -39,9 +40,6 @@ class Event(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-Span = tuple[int, int, int]
-
-
 class Writer:
     """The one writer of a history. Every method is one transaction; one thread."""
 
@@ -49,11 +47,13 @@ class Writer:
         self._db = db
         self._names = Names(db)
         self._clock = ClockBook(db)
-        # Of readings beyond their stream's `spanned_to`: which seqs each span covers.
-        self._spans: dict[Span, list[int]] = {}
-        self._spanned_ms = 0
-        self._events = 0
-        self._load()
+        # Readings that have not moved yet.
+        self._newest: set[tuple[int, int]] = set(db.execute("SELECT stream, seq FROM unmoved"))
+        (self._arrival,) = db.execute(
+            "SELECT max(arrival) FROM (SELECT arrival FROM moved UNION SELECT arrival FROM newest)"
+        ).fetchone()
+        self._moved_ms = 0
+        (self._events,) = db.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()
 
     def check(self, reading: Reading) -> None:
         """Raise BadDataError where a reading cannot be kept as it is."""
@@ -77,76 +77,80 @@ class Writer:
         """
         self._clock.now_ms = now_ms
         with transaction(self._db):
-            added = [arrival for arrival in arrivals if self._insert(arrival)]
+            added = sum(self._insert(arrival) for arrival in arrivals)
             for event in events:
                 self._insert_event(event)
-            moved = self._clock.date_again(self._cover)
-            out_of_order = any(self._covers_the_past(arrival.reading) for arrival in added)
-            if moved or out_of_order or now_ms - self._spanned_ms >= _SPANS_EVERY_MS:
-                self._write_spans()
-                self._spanned_ms = now_ms
-        return len(added)
+            is_due = now_ms - self._moved_ms >= _MOVE_EVERY_MS
+            if is_due or self._clock.has_something_to_date:
+                self._move()
+                self._moved_ms = now_ms
+            self._clock.date_again(self._cover)
+        return added
 
     def _insert(self, arrival: Arrival) -> bool:
         reading = arrival.reading
         stream = self._names.stream(reading.node, reading.stream)
         sensor = self._names.sensor(reading.node, reading.sensor_id, reading.plugin)
+        node = self._names.node(reading.node)
+        # Also of a repeated reading: it may be the first to know the time.
+        timestamp_ms, flags = self._clock.date(node, stream, reading)
+        if self._is_known(stream, reading.seq):
+            return False
         fields, data = pack(reading.data)
         shape = self._names.shape(fields)
-        node = self._names.node(reading.node)
-        timestamp_ms, flags = self._clock.date(node, stream.id, reading)
-        inserted = self._db.execute(
-            "INSERT OR IGNORE INTO reading VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                *(stream.id, reading.seq, sensor, timestamp_ms),
-                *(flags | (LATE if arrival.is_late else 0), shape, data),
-            ),
-        ).rowcount
-        if inserted:
-            self._names.note_shape(sensor, shape)
-            self._cover(sensor, timestamp_ms, stream.id, reading.seq)
-            stream.newest = max(stream.newest, reading.seq)
-        return bool(inserted)
+        self._names.note_shape(sensor, shape)
+        flags |= LATE if arrival.is_late else 0
+        if len(self._newest) == _SLOTS:
+            self._move()
+        self._arrival += 1
+        row = (stream, reading.seq, sensor, timestamp_ms, flags, shape, data)
+        self._db.execute(
+            "INSERT OR REPLACE INTO newest VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (self._arrival % _SLOTS, self._arrival, *row),
+        )
+        self._newest.add((stream, reading.seq))
+        return True
 
-    def _covers_the_past(self, reading: Reading) -> bool:
-        return reading.seq <= self._names.stream(reading.node, reading.stream).spanned_to
+    def _is_known(self, stream: int, seq: int) -> bool:
+        if (stream, seq) in self._newest:
+            return True
+        found = self._db.execute(
+            "SELECT 1 FROM reading WHERE stream = ? AND seq = ?", (stream, seq)
+        )
+        return found.fetchone() is not None
+
+    def _move(self) -> None:
+        """Move the newest readings to where they stay, and say where that is."""
+        spans = self._db.execute(
+            "SELECT sensor, timestamp_ms - timestamp_ms % ?, stream, min(seq), max(seq)"
+            " FROM unmoved GROUP BY 1, 2, 3",
+            (BUCKET_MS,),
+        )
+        self._write_spans(spans.fetchall())
+        self._db.execute(
+            "INSERT INTO reading SELECT stream, seq, sensor, timestamp_ms, flags, shape, data"
+            " FROM unmoved ORDER BY stream, seq"
+        )
+        self._db.execute("UPDATE moved SET arrival = ?", (self._arrival,))
+        self._newest.clear()
 
     def _cover(self, sensor: int, timestamp_ms: int, stream: int, seq: int) -> None:
-        extent = self._spans.setdefault((sensor, bucket_of(timestamp_ms), stream), [seq, seq])
-        extent[0], extent[1] = min(extent[0], seq), max(extent[1], seq)
+        self._write_spans([(sensor, bucket_of(timestamp_ms), stream, seq, seq)])
 
-    def _insert_event(self, event: Event) -> None:
-        node = self._names.node(event.node)
-        self._events += 1
-        self._db.execute(
-            "INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?, ?)",
-            (node, event.at_ms, self._events, event.kind, event.subject, event.detail),
-        )
-
-    def _write_spans(self) -> None:
+    def _write_spans(self, spans: Iterable[tuple[int, ...]]) -> None:
         self._db.executemany(
             "INSERT INTO span (sensor, bucket_ms, stream, first, last) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET first = min(first, excluded.first),"
             " last = max(last, excluded.last), folded = 0",
-            [(*span, *extent) for span, extent in self._spans.items()],
+            spans,
         )
-        self._spans.clear()
-        for stream in self._names.streams:
-            if stream.newest > stream.spanned_to:
-                stream.spanned_to = stream.newest
-                self._db.execute(
-                    "UPDATE stream SET spanned_to = ? WHERE id = ?", (stream.newest, stream.id)
-                )
 
-    def _load(self) -> None:
-        """Learn again which readings are in no span yet."""
-        for stream in self._names.load_streams():
-            found = self._db.execute(
-                "SELECT sensor, timestamp_ms, seq FROM reading WHERE stream = ? AND seq > ?",
-                (stream.id, stream.spanned_to),
-            )
-            for sensor, timestamp_ms, seq in found:
-                self._cover(sensor, timestamp_ms, stream.id, seq)
-                stream.newest = max(stream.newest, seq)
-        (last,) = self._db.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()
-        self._events = last
+    def _insert_event(self, event: Event) -> None:
+        self._events += 1
+        self._db.execute(
+            "INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                *(self._names.node(event.node), event.at_ms, self._events),
+                *(event.kind, event.subject, event.detail),
+            ),
+        )
