@@ -12,8 +12,11 @@ from tests.chaos.faults import HUB, Fault
 from tests.chaos.proxy import Way
 from tests.chaos.system import System
 from tests.chaos.truth import Hit, Row
+from tests.chaos.unit import now_ms
 
 _WAYS = (Way.UP, Way.DOWN, Way.BOTH)
+# What a poll that was stopped takes to its end.
+_POLL_MS = 400
 _BALLAST = "ballast"
 _BALLAST_PIECE = 1 << 20
 
@@ -49,9 +52,12 @@ def _asked_to_stop(system: System, wanted: Fault, _: Damages) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _frozen(system: System, wanted: Fault, _: Damages) -> Iterator[str]:
+def _frozen(system: System, wanted: Fault, damages: Damages) -> Iterator[str]:
+    from_ms = now_ms()
     with system.units[wanted.target].frozen():
         yield ""
+    # A plugin that finds that its sensor took seconds does not believe it.
+    damages.hits.append(Hit(wanted.target, from_ms, now_ms() + _POLL_MS))
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from tests.chaos.truth import Count, count
 from tests.chaos.unit import now_ms
 
 START_S = 60.0
-RECOVERY_S = 40.0
+RECOVERY_S = 60.0
 SETTLE_S = 60.0
 _LOOK_S = 0.5
 # Room for the history of a run, and quickly filled.
