@@ -5,7 +5,7 @@ const DAY_MS = 24 * 3600 * 1000;
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 1000;
 // What is missing is seen, however short it was.
-const LEAST_WIDTH = 3;
+const LEAST_WIDTH = 8;
 const PRESENT = ["there", "late"];
 const WORDS = {
   there: "there",

@@ -83,7 +83,7 @@ def test_one_missing_sample_is_seen_and_is_never_rounded_away(hub: HubProcess, p
         ),
     )
     kind, _, width = drawn(page)[-1]
-    assert (kind, width) == ("fault", 3)
+    assert (kind, width) == ("fault", 8)
     page.until_text("24 h: 99.9 %, 1 sensor fault")
 
 

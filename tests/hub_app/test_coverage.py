@@ -1,0 +1,171 @@
+"""Why a sample is missing, and that spans follow one another without gap."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.history_settings import History as Settings
+from broker.messages import Reading
+from hub_app.chronicle import DROPPED, PLUGIN
+from hub_app.coverage import SensorCoverage
+from hub_app.coverage_query import UnknownNodeError, coverage_of
+from hub_app.history_file import BUCKET_MS, open_history
+from hub_app.history_fold import Folder
+from hub_app.history_writer import Arrival, Event, Writer
+
+START = 1_795_000_200_000
+CYCLE = 2000
+DAY = 86_400_000
+
+
+class Story:
+    """A node `pi4` with the sensors `air` and `cpu`, told in cycles of 2 s."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db = db
+        self.writer = Writer(db)
+        self.seq = 0
+        self.stream = "s"
+
+    def run(self, first: int, last: int, *sensors: str, late: bool = False) -> None:
+        arrivals = []
+        for cycle in range(first, last):
+            for sensor in sensors or ("air", "cpu"):
+                stamp = START + cycle * CYCLE
+                reading = Reading(
+                    "pi4", sensor, stamp, self.stream, self.seq, {"t": 1.0}, f"{sensor}-plugin"
+                )
+                arrivals.append(Arrival(reading, late))
+                self.seq += 1
+        self.writer.store(arrivals, [], START + last * CYCLE)
+
+    def tell(self, cycle: int, kind: str, subject: str = "", detail: str = "") -> None:
+        event = Event("pi4", START + cycle * CYCLE, kind, subject, detail)
+        self.writer.store([], [event], START + cycle * CYCLE)
+
+    def fold(self, cycle: int) -> None:
+        now = START + cycle * CYCLE
+        self.writer.store([], [], now)
+        folder = Folder(self.db, Settings())
+        while folder.step(now, now):
+            pass
+
+    def covered(self, cycles: int, now: int | None = None) -> dict[str, SensorCoverage]:
+        end = START + cycles * CYCLE
+        found = coverage_of(self.db, "pi4", START, end, end + DAY if now is None else now)
+        return {sensor.sensor_id: sensor for sensor in found.sensors}
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> Iterator[Story]:
+    with contextlib.closing(open_history(tmp_path / "history.db")) as db:
+        yield Story(db)
+
+
+def kinds(sensor: SensorCoverage) -> list[tuple[str, int]]:
+    return [(kind, count) for _, _, kind, count in sensor.spans]
+
+
+@pytest.mark.parametrize("folded", [False, True])
+def test_a_day_without_a_gap_is_one_span(story: Story, folded: bool) -> None:
+    story.run(0, 900)
+    if folded:
+        story.fold(1200)
+    for sensor in story.covered(900).values():
+        assert kinds(sensor) == [("there", 900)]
+        assert sensor.interval_ms == CYCLE
+
+
+def test_what_came_later_is_late(story: Story) -> None:
+    story.run(0, 100)
+    story.run(100, 200, late=True)
+    story.run(200, 300)
+    assert kinds(story.covered(300)["pi4:air"]) == [("there", 100), ("late", 100), ("there", 100)]
+
+
+def test_a_node_that_was_off_gave_out_no_numbers(story: Story) -> None:
+    story.run(0, 100)
+    story.stream, story.seq = "t", 0
+    story.run(150, 200)
+    assert kinds(story.covered(200)["pi4:air"]) == [("there", 100), ("off", 50), ("there", 50)]
+
+
+def test_numbers_that_are_missing_were_dropped_or_are_on_their_way(story: Story) -> None:
+    story.run(0, 100)
+    story.seq += 100
+    story.run(150, 200)
+    assert kinds(story.covered(200)["pi4:air"])[1] == ("waiting", 50)
+    story.tell(200, DROPPED, "", "100")
+    assert kinds(story.covered(200)["pi4:air"])[1] == ("dropped", 50)
+
+
+def test_a_sensor_alone_has_a_fault_or_its_plugin_has(story: Story) -> None:
+    story.run(0, 100)
+    story.run(100, 150, "cpu")
+    story.tell(150, PLUGIN, "air-plugin", "failed: no answer")
+    story.run(150, 200, "cpu")
+    story.tell(200, PLUGIN, "air-plugin", "running")
+    story.run(200, 300)
+    found = story.covered(300)
+    assert kinds(found["pi4:air"]) == [
+        ("there", 100),
+        ("fault", 50),
+        ("plugin", 50),
+        ("there", 100),
+    ]
+    assert found["pi4:air"].counts == {"there": 200, "fault": 50, "plugin": 50}
+    assert kinds(found["pi4:cpu"]) == [("there", 300)]
+
+
+def test_a_node_that_is_silent_now_may_still_hold_its_samples(story: Story) -> None:
+    story.run(0, 100)
+    found = story.covered(200, now=START + 200 * CYCLE)["pi4:air"]
+    assert [kind for kind, _ in kinds(found)] == ["there", "waiting", "none"]
+
+
+def test_nothing_was_expected_before_a_sensor_began(story: Story) -> None:
+    story.run(50, 100)
+    assert kinds(story.covered(100)["pi4:air"]) == [("none", 0), ("there", 50)]
+
+
+def test_one_missing_sample_is_seen(story: Story) -> None:
+    story.run(0, 70)
+    story.run(70, 71, "cpu")
+    story.run(71, 450)
+    story.fold(900)
+    assert kinds(story.covered(450)["pi4:air"]) == [("there", 70), ("fault", 1), ("there", 379)]
+
+
+def test_an_unknown_node_is_named(story: Story) -> None:
+    with pytest.raises(UnknownNodeError, match="nowhere"):
+        coverage_of(story.db, "nowhere", 0, 1, 1)
+
+
+@given(st.lists(st.tuples(st.integers(1, 200), st.sampled_from(["all", "cpu", "off", "late"]))))
+def test_spans_follow_one_another_and_every_reading_is_counted_once(
+    tmp_path_factory: pytest.TempPathFactory, chapters: list[tuple[int, str]]
+) -> None:
+    path = tmp_path_factory.mktemp("story") / "history.db"
+    with contextlib.closing(open_history(path)) as db:
+        story = Story(db)
+        story.run(0, 10)
+        cycle, stored = 10, 10
+        for length, what in chapters:
+            if what != "off":
+                sensors = ("cpu",) if what == "cpu" else ()
+                story.run(cycle, cycle + length, *sensors, late=what == "late")
+                stored += 0 if what == "cpu" else length
+            cycle += length
+        found = story.covered(cycle)["pi4:air"]
+    assert found.spans[0][0] == START
+    assert found.spans[-1][1] == START + cycle * CYCLE
+    for before, after in zip(found.spans, found.spans[1:], strict=False):
+        assert before[1] == after[0]
+        assert before[2] != after[2]
+    assert sum(count for *_, kind, count in found.spans if kind in ("there", "late")) == stored
+    assert BUCKET_MS > CYCLE
