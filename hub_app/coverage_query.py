@@ -1,14 +1,162 @@
 """What the history knows of a node's samples in a range of time, for `hub_app.coverage`."""
 
 import sqlite3
+from itertools import pairwise
 
-from hub_app.coverage import Coverage
+from broker.errors import BadDataError
+from hub_app.chronicle import DROPPED, PLUGIN, PRESENCE
+from hub_app.coverage import Coverage, Edge, Known, Piece, SensorSamples, cover
+from hub_app.history_file import BUCKET_MS, LATE, bucket_of
 
 LONGEST_COVERAGE_MS = 7 * 86_400_000
+# A sensor that gave nothing for so long before the range has been taken away.
+_FORGOTTEN_MS = 7 * 86_400_000
+_DEFAULT_INTERVAL_MS = 2000
+# Gaps that the interval of a sensor is learnt from.
+_GAPS = 200
+
+# From, to; and of a span in the history: bucket, stream, first and last seq.
+_Times = tuple[int, int]
+_Span = tuple[int, int, int, int]
+
+
+class UnknownNodeError(BadDataError):
+    """A node that the history has never heard of."""
 
 
 def coverage_of(
     db: sqlite3.Connection, node: str, from_ms: int, to_ms: int, now_ms: int
 ) -> Coverage:
     """Return the coverage of a node. Raises UnknownNodeError."""
-    return Coverage(node, from_ms, to_ms, [])
+    db.execute("BEGIN")
+    try:
+        found = db.execute("SELECT id FROM node WHERE name = ?", (node,)).fetchone()
+        if found is None:
+            raise UnknownNodeError(f"node: found {node[:70]!r}, of which there is no history")
+        known = _known(db, found[0], from_ms, to_ms, now_ms)
+    finally:
+        db.execute("COMMIT")
+    return Coverage(node, from_ms, to_ms, cover(node, known))
+
+
+def _known(db: sqlite3.Connection, node: int, from_ms: int, to_ms: int, now_ms: int) -> Known:
+    edges: list[Edge] = []
+    sensors = [
+        _samples(db, found, (from_ms, to_ms), edges)
+        for found in db.execute(
+            "SELECT id, name, plugin FROM sensor WHERE node = ? ORDER BY name", (node,)
+        ).fetchall()
+        if _is_in_use(db, found[0], from_ms, to_ms)
+    ]
+    return Known(
+        from_ms=from_ms,
+        to_ms=to_ms,
+        now_ms=now_ms,
+        sensors=sensors,
+        edges=sorted(edges),
+        dropped_ms=[at_ms for at_ms, _, _ in _events(db, node, DROPPED)],
+        presence=[(at_ms, detail) for at_ms, _, detail in _events(db, node, PRESENCE)],
+        plugins=[(at, plugin, said) for at, plugin, said in _events(db, node, PLUGIN)],
+    )
+
+
+def _events(db: sqlite3.Connection, node: int, kind: str) -> list[tuple[int, str, str]]:
+    return db.execute(
+        "SELECT at_ms, subject, detail FROM event WHERE node = ? AND kind = ? ORDER BY at_ms, id",
+        (node, kind),
+    ).fetchall()
+
+
+def _is_in_use(db: sqlite3.Connection, sensor: int, from_ms: int, to_ms: int) -> bool:
+    spanned = db.execute(
+        "SELECT 1 FROM span WHERE sensor = ? AND bucket_ms BETWEEN ? AND ? LIMIT 1",
+        (sensor, from_ms - _FORGOTTEN_MS, to_ms),
+    ).fetchone()
+    newest = "SELECT 1 FROM unmoved WHERE sensor = ? AND timestamp_ms < ? LIMIT 1"
+    return bool(spanned or db.execute(newest, (sensor, to_ms)).fetchone())
+
+
+def _samples(
+    db: sqlite3.Connection, found: tuple[int, str, str], times: _Times, edges: list[Edge]
+) -> SensorSamples:
+    """Return the samples of a sensor; what is known of single ones goes to `edges`, too."""
+    sensor, name, plugin = found
+    from_ms, to_ms = times
+    interval_ms = _interval_ms(db, sensor, from_ms, to_ms)
+    whole, broken = _buckets(db, sensor, times, BUCKET_MS // interval_ms, edges)
+    rows = _rows(db, sensor, broken, times)
+    edges += [(at_ms, stream, seq) for at_ms, _, stream, seq in rows]
+    pieces = whole + [
+        Piece(at_ms, at_ms + interval_ms, bool(flags & LATE), 1) for at_ms, flags, _, _ in rows
+    ]
+    pieces.sort(key=lambda piece: piece.from_ms)
+    (first,) = db.execute("SELECT min(bucket_ms) FROM span WHERE sensor = ?", (sensor,)).fetchone()
+    began_ms = min(first if first is not None else to_ms, pieces[0].from_ms if pieces else to_ms)
+    if first is not None and bucket_of(from_ms) <= first and pieces:
+        # Its very first bucket: it began with its first sample.
+        began_ms = pieces[0].from_ms
+    return SensorSamples(name, plugin, interval_ms, began_ms, pieces)
+
+
+def _interval_ms(db: sqlite3.Connection, sensor: int, from_ms: int, to_ms: int) -> int:
+    """Return the median time between samples, from some of the range and just before."""
+    found = db.execute(
+        "SELECT timestamp_ms FROM span CROSS JOIN reading"
+        " ON reading.stream = span.stream AND reading.seq BETWEEN span.first AND span.last"
+        " WHERE span.sensor = ? AND bucket_ms BETWEEN ? AND ? AND reading.sensor = ?"
+        " ORDER BY bucket_ms DESC LIMIT ?",
+        (sensor, from_ms - _FORGOTTEN_MS, to_ms, sensor, _GAPS),
+    ).fetchall()
+    found += db.execute(
+        "SELECT timestamp_ms FROM unmoved WHERE sensor = ? AND timestamp_ms < ? LIMIT ?",
+        (sensor, to_ms, _GAPS),
+    ).fetchall()
+    gaps = sorted(b - a for (a,), (b,) in pairwise(sorted(found)) if b > a)
+    return max(gaps[len(gaps) // 2], 1) if gaps else _DEFAULT_INTERVAL_MS
+
+
+def _buckets(
+    db: sqlite3.Connection, sensor: int, times: _Times, expected: int, edges: list[Edge]
+) -> tuple[list[Piece], list[_Span]]:
+    """Return the buckets that are whole as pieces, and the spans of those to be looked into."""
+    from_ms, to_ms = times
+    whole: list[Piece] = []
+    broken: list[_Span] = []
+    found = db.execute(
+        "SELECT bucket_ms, stream, first, last, folded, count, late FROM span"
+        " WHERE sensor = ? AND bucket_ms BETWEEN ? AND ? ORDER BY bucket_ms",
+        (sensor, bucket_of(from_ms), to_ms - 1),
+    )
+    for bucket_ms, stream, first, last, folded, count, late in found:
+        end_ms = bucket_ms + BUCKET_MS
+        is_within = from_ms <= bucket_ms and end_ms <= to_ms
+        is_alike = late in (0, count)
+        if folded and is_within and is_alike and count >= max(expected, 1):
+            whole.append(Piece(bucket_ms, end_ms, late > 0, count))
+            edges += [(bucket_ms, stream, first), (end_ms - 1, stream, last)]
+        else:
+            broken.append((bucket_ms, stream, first, last))
+    return whole, broken
+
+
+def _rows(
+    db: sqlite3.Connection, sensor: int, spans: list[_Span], times: _Times
+) -> list[tuple[int, int, int, int]]:
+    """Return (timestamp_ms, flags, stream, seq) of single readings."""
+    from_ms, to_ms = times
+    rows: list[tuple[int, int, int, int]] = []
+    for bucket_ms, stream, first, last in spans:
+        rows += db.execute(
+            "SELECT timestamp_ms, flags, stream, seq FROM reading WHERE stream = ?"
+            " AND seq BETWEEN ? AND ? AND sensor = ? AND timestamp_ms BETWEEN ? AND ?",
+            (
+                *(stream, first, last, sensor),
+                *(max(bucket_ms, from_ms), min(bucket_ms + BUCKET_MS, to_ms) - 1),
+            ),
+        ).fetchall()
+    rows += db.execute(
+        "SELECT timestamp_ms, flags, stream, seq FROM unmoved"
+        " WHERE sensor = ? AND timestamp_ms BETWEEN ? AND ?",
+        (sensor, from_ms, to_ms - 1),
+    ).fetchall()
+    return rows
