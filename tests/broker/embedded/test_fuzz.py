@@ -150,15 +150,18 @@ async def attack(port: int, data: bytes, *, reset: bool) -> None:
     """Send, then hang up: at once, or once the broker has."""
     loop = asyncio.get_running_loop()
     with socket.socket() as sock:
-        sock.setblocking(False)
         # Close by RST: thousands of sockets in TIME_WAIT would take every port.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        await loop.sock_connect(sock, (HOST, port))
-        with contextlib.suppress(ConnectionError):
-            await loop.sock_sendall(sock, data)
+        # Neither waits on the broker: the kernel accepts, and has room for one packet.
+        sock.connect((HOST, port))
+        # The broker may be the first to hang up.
+        with contextlib.suppress(OSError):
+            sock.sendall(data)
             if reset:
+                await asyncio.sleep(0)
                 return
             sock.shutdown(socket.SHUT_WR)
+            sock.setblocking(False)
             while await loop.sock_recv(sock, 65_536):
                 pass
 

@@ -481,5 +481,5 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 TestStoreMachine = StoreMachine.TestCase
 TestStoreMachine.settings = hypothesis_settings(
-    max_examples=40, stateful_step_count=25, deadline=None
+    max_examples=30, stateful_step_count=25, deadline=None
 )
