@@ -4,6 +4,8 @@ What no line allows is refused. Nothing here knows a broker, a password or a clo
 """
 
 import re
+from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -12,7 +14,13 @@ from broker.topics import NAME_PATTERN, ROOT
 
 # Stands in a pattern for the name of who asks.
 OWN = "<node>"
-_LEVEL = re.compile(NAME_PATTERN)
+# How many names' patterns are kept split up: a hub of more nodes than that does it again.
+_MOST_NAMES = 4096
+
+_NAME = NAME_PATTERN.removeprefix("^").removesuffix(r"\Z")
+_OURS = re.compile(rf"{ROOT}(/{_NAME})+\Z")
+
+Levels = Sequence[str]
 
 
 class Rights(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +58,7 @@ def may_publish(identity: Identity, topic: str) -> bool:
     """
     rights = ROLES[identity.role]
     return (
-        _is_ours(topic)
+        _OURS.match(topic) is not None
         and _any_covers(rights.publish, identity.name, topic)
         and not _any_covers(rights.never, identity.name, topic)
     )
@@ -74,15 +82,7 @@ def covers(pattern: str, wanted: str) -> bool:
     `pattern` begins with no wildcard, so the rule of MQTT 3.1.1 section 4.7.2 on topics that begin
     with `$` needs no case of its own.
     """
-    allowed, asked = pattern.split("/"), wanted.split("/")
-    for level, ask in zip(allowed, asked, strict=False):
-        if level == "#":
-            return True
-        if ask == "#" or level not in ("+", ask):
-            return False
-    rest = allowed[len(asked) :]
-    # 4.7.1-2: `a/#` matches `a`, too.
-    return len(asked) <= len(allowed) and rest in ([], ["#"])
+    return _covers(pattern.split("/"), wanted.split("/"))
 
 
 def of_own(pattern: str, name: str) -> str:
@@ -91,12 +91,25 @@ def of_own(pattern: str, name: str) -> str:
 
 
 def _any_covers(patterns: tuple[str, ...], name: str, wanted: str) -> bool:
-    return any(covers(of_own(pattern, name), wanted) for pattern in patterns)
+    asked = wanted.split("/")
+    return any(_covers(allowed, asked) for allowed in _split(patterns, name))
 
 
-def _is_ours(topic: str) -> bool:
-    root, *levels = topic.split("/")
-    return root == ROOT and all(_LEVEL.match(level) for level in levels)
+@lru_cache(_MOST_NAMES)
+def _split(patterns: tuple[str, ...], name: str) -> tuple[Levels, ...]:
+    return tuple(of_own(pattern, name).split("/") for pattern in patterns)
+
+
+def _covers(allowed: Levels, asked: Levels) -> bool:
+    for level, ask in zip(allowed, asked, strict=False):
+        if level == "#":
+            return True
+        if ask == "#" or level not in ("+", ask):
+            return False
+    # 4.7.1-2: `a/#` matches `a`, too.
+    return len(asked) == len(allowed) or (
+        len(asked) < len(allowed) and allowed[len(asked) :] == ["#"]
+    )
 
 
 def _is_filter(text: str) -> bool:
