@@ -1,0 +1,95 @@
+"""The commands that make logins and certificates, as a person types them on the hub."""
+
+import io
+import stat
+from pathlib import Path
+
+import pytest
+
+from broker import accounts, credentials
+from broker.gate import Role
+from harvester import cli
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hub.toml").write_text(
+        '[cluster]\nnode_id = "revpi"\nrole = "hub"\n[storage]\nstate_dir = "state"\n'
+    )
+    return tmp_path
+
+
+def run(*arguments: str) -> None:
+    cli.main([*arguments, "--config", "hub.toml"])
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as caught:
+        run(*arguments)
+    assert caught.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_enrolling_makes_one_file_that_says_where_to_go(
+    hub: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("enroll", "pi4", "--host", "10.1.2.3")
+    file = hub / "credentials-pi4.toml"
+    found = credentials.load(file)
+    assert found is not None
+    assert (found.username, found.url) == ("pi4", "mqtt://10.1.2.3:1883")
+    assert found.token not in capsys.readouterr().out
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_with_certificates_the_file_brings_all_that_the_node_needs(hub: Path) -> None:
+    run("tls", "init", "--name", "hub.lan")
+    run("enroll", "pi4", "--certificate")
+    found = credentials.load(hub / "credentials-pi4.toml")
+    assert found is not None
+    assert found.url == "mqtts://hub.lan:8883"
+    assert found.ca_certificate == (hub / "state" / "tls" / "ca.pem").read_text()
+    assert "BEGIN CERTIFICATE" in found.certificate
+    assert "BEGIN PRIVATE KEY" in found.key
+    for name in ("ca.key", "hub.key"):
+        assert stat.S_IMODE((hub / "state" / "tls" / name).stat().st_mode) == 0o600
+
+
+def test_a_password_comes_from_stdin_and_is_no_argument(
+    hub: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("correct horse\n"))
+    run("passwd", "ann", "--role", "operator")
+    assert capsys.readouterr().out == "ann may log in as operator\n"
+    assert accounts.load(hub / "state" / "accounts.json").people["ann"].role is Role.OPERATOR
+    with pytest.raises(SystemExit):
+        run("passwd", "ann", "correct horse")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("enroll",), "expected a node's id, or --list"),
+        (("enroll", "Pi 4", "--host", "x"), "found 'Pi 4', expected a name for a node"),
+        (("enroll", "pi4", "--revoke"), "found no node 'pi4'"),
+        (("enroll", "pi4", "--host", "x", "--certificate"), "`harvester tls init` makes it"),
+        (("passwd", "ann", "--remove"), "found no person 'ann'"),
+        (("passwd", "local"), "expected a name for a person"),
+        (("tls", "renew"), "found no certificate"),
+        (("tls", "init", "--name", "a b"), "found 'a b', expected a host name or an address"),
+        (("enroll", "pi4", "--set", "cluster.role=spoke"), "expected the hub's file"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_no_account(
+    hub: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    said: str,
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("correct horse\n"))
+    error = refusal(capsys, *arguments)
+    assert said in error
+    assert error.count("\n") == 1
+    assert accounts.load(hub / "state" / "accounts.json") == accounts.Accounts()
