@@ -84,7 +84,7 @@ class Outbox:
         """How many readings were ever given up."""
         with self._lock:
             in_ram = self._ram.dropped()
-        return sum((self._disk.dropped() | in_ram).values()) + self._unkept
+        return self._disk.dropped(in_ram) + sum(in_ram.values()) + self._unkept
 
     @property
     def stream(self) -> str:

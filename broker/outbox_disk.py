@@ -45,9 +45,15 @@ class DiskTier:
     def rows(self) -> int:
         return self._file.rows if self._file is not None else 0
 
-    def dropped(self) -> dict[str, int]:
-        """Return how many readings of each stream were ever given up, here and before."""
-        return self._ask(lambda file: file.dropped(), {})
+    def dropped(self, counted: dict[str, int]) -> int:
+        """Return how many readings were ever given up, here and before, but for the `counted`."""
+        file = self._file
+        if file is None:
+            return 0
+        before = {
+            name: count for name, count in file.dropped_before().items() if name not in counted
+        }
+        return sum(file.dropped().values()) + sum(before.values())
 
     def take(self, stream: str, boot_id: str, rows: Rows, given_up: int) -> bool:
         """Keep rows of a stream of which `given_up` are lost; return whether they are safe."""
@@ -57,7 +63,7 @@ class DiskTier:
         def take(file: OutboxFile) -> bool:
             file.add(stream, boot_id, rows)
             if given_up:
-                file.set_dropped(stream, boot_id, given_up)
+                file.note_dropped_before(stream, boot_id, given_up)
             self._keep_bounds(file)
             return True
 

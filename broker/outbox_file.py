@@ -18,7 +18,8 @@ from broker.messages import ClockState, Range, Reading
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS stream (
     id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, boot_id TEXT NOT NULL,
-    next_seq INTEGER NOT NULL DEFAULT 0, dropped INTEGER NOT NULL DEFAULT 0
+    next_seq INTEGER NOT NULL DEFAULT 0, dropped INTEGER NOT NULL DEFAULT 0,
+    dropped_before INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS reading (
     stream INTEGER NOT NULL, seq INTEGER NOT NULL, sensor TEXT NOT NULL, plugin TEXT NOT NULL,
@@ -45,9 +46,12 @@ class OutboxFile:
         self.path = path
         self._db = open_database(path, _SCHEMA, synchronous=synchronous)
         self._rows = self._count()
-        found = self._db.execute("SELECT id, name, boot_id, dropped FROM stream").fetchall()
-        self._streams = {name: (number, boot_id) for number, name, boot_id, _ in found}
-        self._dropped = {name: dropped for _, name, _, dropped in found}
+        found = self._db.execute(
+            "SELECT name, id, boot_id, dropped, dropped_before FROM stream ORDER BY id"
+        ).fetchall()
+        self._streams = {name: (number, boot_id) for name, number, boot_id, *_ in found}
+        self._dropped = {name: dropped for name, *_, dropped, _ in found}
+        self._dropped_before = {name: before for name, *_, before in found}
         self._by_id = {number: (name, boot) for name, (number, boot) in self._streams.items()}
 
     def close(self) -> None:
@@ -69,6 +73,10 @@ class OutboxFile:
     def dropped(self) -> dict[str, int]:
         """Return how many readings of each stream were given up."""
         return dict(self._dropped)
+
+    def dropped_before(self) -> dict[str, int]:
+        """Return how many readings of each stream were given up before they came here."""
+        return dict(self._dropped_before)
 
     def next_seq(self, stream: str) -> int:
         found = self._db.execute("SELECT next_seq FROM stream WHERE name = ?", (stream,)).fetchone()
@@ -127,12 +135,12 @@ class OutboxFile:
             stream, _ = self._by_id[number]
             self._dropped[stream] = self._dropped.get(stream, 0) + 1
 
-    def set_dropped(self, stream: str, boot_id: str, count: int) -> None:
-        """Note how many of a stream were given up before they came here."""
+    def note_dropped_before(self, stream: str, boot_id: str, count: int) -> None:
+        """Note how many of a stream were given up before they came here, in all."""
         number = self._number(stream, boot_id)
         with transaction(self._db):
-            self._db.execute("UPDATE stream SET dropped = ? WHERE id = ?", (count, number))
-        self._dropped[stream] = count
+            self._db.execute("UPDATE stream SET dropped_before = ? WHERE id = ?", (count, number))
+        self._dropped_before[stream] = count
 
     def redate(self, boot_id: str, offset_ms: int, *, is_set: bool) -> int:
         """Date the readings of a boot that were taken with an unset clock; return how many moved.
