@@ -21,7 +21,7 @@ class Kind(msgspec.Struct, frozen=True):
 ALL = (HUB, *SPOKES)
 # Longer than 1.5 times the keep-alive of 5 s is noticed by both ends; shorter is not.
 KINDS = {
-    "kill -9": Kind(ALL, 6),
+    "kill -9": Kind(ALL, 8),
     "SIGSTOP": Kind(ALL, 3, 0.3, 9.0),
     "SIGTERM": Kind(ALL, 2),
     "link cut": Kind(SPOKES, 3, 0.1, 6.0),

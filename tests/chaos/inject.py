@@ -17,6 +17,8 @@ from tests.chaos.unit import now_ms
 _WAYS = (Way.UP, Way.DOWN, Way.BOTH)
 # What a poll that was stopped takes to its end.
 _POLL_MS = 400
+# In the note of a file in which SQLite finds a mistake.
+UNSOUND = "unsound"
 _BALLAST = "ballast"
 _BALLAST_PIECE = 1 << 20
 
@@ -151,7 +153,7 @@ def _outbox_corrupted(system: System, wanted: Fault, damages: Damages) -> Iterat
 
 def _spoil(path: Path, wanted: Fault) -> str:
     way = damage.spoil(path, random.Random(wanted.seed))
-    return way if damage.is_sound(path) else f"{way}, unsound"
+    return way if damage.is_sound(path) else f"{way}, {UNSOUND}"
 
 
 _KINDS: dict[str, Callable[[System, Fault, Damages], contextlib.AbstractContextManager[str]]] = {

@@ -11,7 +11,7 @@ import msgspec
 
 from tests.chaos import inject
 from tests.chaos.faults import ALL, SPOKES, Fault
-from tests.chaos.inject import Damages
+from tests.chaos.inject import UNSOUND, Damages
 from tests.chaos.system import SORTS, Pace, System, Watch, small_disk
 from tests.chaos.truth import Count, count
 from tests.chaos.unit import now_ms
@@ -142,10 +142,13 @@ def _failures(system: System, outcomes: Sequence[Outcome]) -> list[str]:
         for node, recovered_s in outcome.recovered_s.items()
         if recovered_s is None
     ]
-    said += [
-        f"{n} found itself misconfigured" for n, u in system.units.items() if u.is_misconfigured
-    ]
-    said += [
-        f"{n}: a traceback in its log" for n, u in system.units.items() if "Traceback" in u.output()
-    ]
+    for name, unit in system.units.items():
+        output = unit.output()
+        if unit.is_misconfigured:
+            said.append(f"{name} found itself misconfigured")
+        if "Traceback" in output:
+            said.append(f"{name}: a traceback in its log")
+        unsound = sum(UNSOUND in o.note for o in outcomes if o.fault.target == name)
+        if output.count(" is damaged ") < unsound:
+            said.append(f"{name} did not say of each of {unsound} files that it is damaged")
     return said
