@@ -27,6 +27,13 @@ class OpenGate:
         return True
 
 
+class SuiteGate(OpenGate):
+    """Open, but for the one filter that Eclipse Paho's suite expects any broker to refuse."""
+
+    def may_subscribe(self, _identity: Identity, topic_filter: str) -> bool:
+        return topic_filter != "test/nosubscribe"
+
+
 def run(settings: Broker) -> None:
     """Serve `settings.port` on the loopback address until SIGINT or SIGTERM; nothing is kept.
 
@@ -40,7 +47,7 @@ async def _serve(settings: Broker) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    broker = EmbeddedBroker(settings, OpenGate(), listeners=[Listener(HOST, settings.port)])
+    broker = EmbeddedBroker(settings, SuiteGate(), listeners=[Listener(HOST, settings.port)])
     await broker.start()
     await stopping.wait()
     await broker.stop()
