@@ -116,7 +116,7 @@ def revoke(path: Path, name: str) -> None:
 
 
 def set_password(path: Path, name: str, role: PersonRole, password: str) -> None:
-    """Make or replace a person's account. Takes some 0.4 s."""
+    """Make or replace a person's account. Takes some 0.2 s."""
     _check_name(name, "person")
     if not password or len(password) > _LONGEST_PASSWORD or tokens.is_token(password.encode()):
         raise MisconfiguredError(

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from broker import passwords
 
-# At 0.2 s each, who is admitted to the queue is answered before a CONNECT times out.
+# At 0.05 s each, and four times that on a Pi, the last one still is answered before its CONNECT
+# times out.
 _MOST_WAITING = 16
 _MOST_WAITING_OF_ADDRESS = 4
 
