@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 _CONNECT_S = 5.0
 _FLUSH_S = 2.0
+_GOODBYE_S = 0.5
 _MAX_QUEUED = 100
 # How often the link is looked at: whether its thread lives, whether the broker still answers.
 _WATCH_S = 0.5
@@ -202,10 +203,10 @@ class BusClient:
             self._complain(f"no broker at {host}:{port} yet: {e.strerror or e}", logging.INFO)
             return
         client.loop_start()
-        self._watch()
-        if self._stopping.is_set():
-            client.disconnect()
-        client.loop_stop()
+        try:
+            self._watch(client)
+        finally:
+            self._close(client)
 
     def _read_login_again(self) -> None:
         """Ask for the login again: a node that was enrolled meanwhile gets in by itself."""
@@ -216,11 +217,28 @@ class BusClient:
             return
         self._login = found or self._login
 
-    def _watch(self) -> None:
+    def _close(self, client: paho.Client) -> None:
+        """End a connection and paho's thread, whatever state they are in."""
+        if self._stopping.is_set() and self.connected:
+            self._ended.clear()
+            client.disconnect()
+            # So that the broker gets the DISCONNECT, and keeps the last will to itself.
+            self._ended.wait(_GOODBYE_S)
+        sock = client.socket()
+        if isinstance(sock, socket.socket):
+            # paho's thread does not end while messages wait, other than for a dead link.
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        client.loop_stop()
+
+    def _watch(self, client: paho.Client) -> None:
         """Return when the link has ended, or must: no answer, no thread, or asked to stop."""
         patience_s = _KEEPALIVES_WITHOUT_PUBACK * self._keepalive_s
         began_s = time.monotonic()
         while not self._ended.wait(_WATCH_S):
+            if client._thread is None:  # noqa: SLF001 - paho tells nobody that its thread is gone
+                logger.error("paho's thread has ended: connecting anew")
+                return
             now_s = time.monotonic()
             since_s = self._acknowledged_s if self.in_flight else now_s
             if not self.connected:

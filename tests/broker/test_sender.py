@@ -1,0 +1,243 @@
+"""From a node to the hub's history over a real broker: once each, live first, whatever breaks."""
+
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from broker.backlog_window import MAX_BATCHES, Window
+from broker.backoff import FIRST_S, LAST_S, Backoff
+from broker.client import BusClient
+from broker.history_settings import History as HistorySettings
+from broker.messages import Backlog, Reading
+from broker.node import NodeBus, now_ms
+from broker.outbox_settings import Outbox
+from broker.settings import Broker, Cluster, Config, Storage
+from broker.topics import EVERYTHING, Kind, Topic
+from hub_app.history import History
+from tests.support import HOST, WAIT_S, Listener, embedded_broker, free_port
+
+QUICK = Outbox(live_s=0.5, disk_after_s=1, disk_every_s=0.5, resend_s=1.5)
+
+
+@pytest.fixture(autouse=True)
+def quick_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broker.backoff.FIRST_S", 0.05)
+    monkeypatch.setattr("broker.backoff.LAST_S", 0.2)
+
+
+def config(port: int, directory: Path, outbox: Outbox = QUICK) -> Config:
+    return Config(
+        cluster=Cluster(node_id="pi4"),
+        broker=Broker(url=f"mqtt://{HOST}:{port}", keepalive_s=5),
+        storage=Storage(state_dir=str(directory / "pi4"), runtime_dir=str(directory / "run")),
+        outbox=outbox,
+    )
+
+
+@contextlib.contextmanager
+def hub(port: int, directory: Path) -> Iterator[History]:
+    """The hub's history on the bus, without the rest of it."""
+    client: list[BusClient] = []
+    history = History(
+        "revpi",
+        directory / "history.db",
+        HistorySettings(commit_s=0.05),
+        lambda topic, stored: client[0].publish(topic, stored) is not None,
+        now_ms,
+    )
+    client.append(
+        BusClient((HOST, port), client_id="hub", filters=[EVERYTHING], on_message=history.offer)
+    )
+    history.start()
+    client[0].start()
+    try:
+        yield history
+    finally:
+        history.stop()
+        client[0].stop()
+
+
+def stored(directory: Path) -> list[int]:
+    with contextlib.closing(sqlite3.connect(directory / "history.db")) as db:
+        found = db.execute("SELECT data FROM readings ORDER BY stream, seq").fetchall()
+    return [len(found)]
+
+
+def wait_until_empty(bus: NodeBus) -> None:
+    deadline_s = time.monotonic() + WAIT_S
+    pause = threading.Event()
+    while bus._outbox.rows:
+        assert time.monotonic() < deadline_s, bus._outbox.rows
+        pause.wait(0.02)
+
+
+def publish(bus: NodeBus, count: int) -> None:
+    for n in range(count):
+        bus.publish_reading("room", now_ms(), {"n": n})
+
+
+def test_every_reading_is_in_the_history_once_and_leaves_the_outbox(tmp_path: Path) -> None:
+    port = free_port()
+    with embedded_broker(port), hub(port, tmp_path) as history:
+        with NodeBus(config(port, tmp_path)) as bus:
+            publish(bus, 300)
+            wait_until_empty(bus)
+        assert history.figures.stored == 300
+    assert stored(tmp_path) == [300]
+
+
+def test_brokers_that_come_and_go_and_a_hub_that_restarts_lose_nothing(tmp_path: Path) -> None:
+    port = free_port()
+    with NodeBus(config(port, tmp_path)) as bus:
+        publish(bus, 50)
+        for _ in range(3):
+            with embedded_broker(port), hub(port, tmp_path):
+                publish(bus, 50)
+                threading.Event().wait(0.2)
+            publish(bus, 50)
+        with embedded_broker(port), hub(port, tmp_path):
+            wait_until_empty(bus)
+    assert stored(tmp_path) == [350]
+
+
+def test_what_waits_goes_as_backlog_and_what_is_new_on_its_own_topic(tmp_path: Path) -> None:
+    port = free_port()
+    with NodeBus(config(port, tmp_path)) as bus:
+        publish(bus, 1200)
+        threading.Event().wait(0.7)
+        with embedded_broker(port), Listener(port) as ears:
+            bus.publish_reading("room", now_ms(), {"new": True})
+            said = ears.wait_topic("harvester/pi4/readings/room")
+            last = ears.wait_for(
+                lambda s: isinstance(s.message, Backlog) and s.message.readings[-1].seq == 1200
+            )
+        readings = [s.message for s in ears.said if isinstance(s.message, Reading)]
+        batches = [s.message.readings for s in ears.said if isinstance(s.message, Backlog)]
+    assert isinstance(said.message, Reading)
+    assert said.message.data == {"new": True}
+    assert [reading.seq for reading in readings] == [1200]
+    assert last.topic == Topic("pi4", Kind.BACKLOG)
+    seqs = [reading.seq for batch in batches for reading in batch]
+    assert seqs[:1200] == list(range(1200))
+    assert len(batches[0]) == 500
+
+
+def test_a_hub_with_a_fresh_disk_gets_all_that_it_did_not_acknowledge(tmp_path: Path) -> None:
+    port = free_port()
+    with embedded_broker(port), NodeBus(config(port, tmp_path)) as bus:
+        publish(bus, 10)
+        with hub(port, tmp_path):
+            wait_until_empty(bus)
+        publish(bus, 20)
+        for file in tmp_path.glob("history.db*"):
+            file.unlink()
+        with hub(port, tmp_path):
+            wait_until_empty(bus)
+    assert stored(tmp_path) == [20]
+
+
+def test_a_node_with_a_fresh_disk_begins_a_new_stream(tmp_path: Path) -> None:
+    port = free_port()
+    with embedded_broker(port), hub(port, tmp_path):
+        for disk in ("one", "two"):
+            with NodeBus(config(port, tmp_path / disk)) as bus:
+                publish(bus, 10)
+                wait_until_empty(bus)
+    with contextlib.closing(sqlite3.connect(tmp_path / "history.db")) as db:
+        found = db.execute("SELECT stream, count(*) FROM readings GROUP BY stream").fetchall()
+    assert [count for _, count in found] == [10, 10]
+
+
+def test_a_client_whose_link_stalls_is_built_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("broker.client._KEEPALIVES_WITHOUT_PUBACK", 0.1)
+    port = free_port()
+    with embedded_broker(port), NodeBus(config(port, tmp_path)) as bus:
+        wait_connected(bus)
+        before = bus._client._paho
+        # As a broker that takes everything and acknowledges nothing.
+        monkeypatch.setattr(before, "_handle_pubackcomp", lambda _cmd: 0)
+        publish(bus, 1)
+        deadline_s = time.monotonic() + WAIT_S
+        while bus._client._paho is before or not bus.connected:
+            assert time.monotonic() < deadline_s
+            threading.Event().wait(0.02)
+    assert "has not answered" in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_client_whose_thread_died_is_built_anew(tmp_path: Path) -> None:
+    port = free_port()
+    with embedded_broker(port), hub(port, tmp_path), NodeBus(config(port, tmp_path)) as bus:
+        wait_connected(bus)
+        before = bus._client._paho
+
+        def die() -> None:
+            raise ZeroDivisionError
+
+        before.loop_misc = die
+        publish(bus, 5)
+        deadline_s = time.monotonic() + WAIT_S
+        while bus._client._paho is before:
+            assert time.monotonic() < deadline_s
+            threading.Event().wait(0.02)
+        wait_until_empty(bus)
+
+
+def wait_connected(bus: NodeBus) -> None:
+    assert bus._client._connected.wait(WAIT_S)
+
+
+def test_attempts_are_spread_over_a_time_that_doubles_up_to_half_a_minute() -> None:
+    bounds: list[float] = []
+
+    def draw(_low: float, high: float) -> float:
+        bounds.append(high)
+        return high / 2
+
+    backoff = Backoff(draw)
+    assert [backoff.next_s() for _ in range(2)] == [bounds[0] / 2, bounds[1] / 2]
+    for _ in range(50):
+        backoff.next_s(lasted_s=2.0)
+    assert bounds == sorted(bounds)
+    assert backoff.next_s(lasted_s=3600.0) == bounds[0] / 2
+
+
+def test_the_bounds_are_a_second_and_half_a_minute() -> None:
+    assert (FIRST_S, LAST_S) == (1.0, 30.0)
+
+
+def readings(first: int, count: int) -> list[Reading]:
+    return [Reading("pi4", "room", 0, "s", seq, {}) for seq in range(first, first + count)]
+
+
+def test_a_window_has_room_for_few_batches_and_a_bounded_rate() -> None:
+    window = Window(rows_per_s=100, resend_s=10)
+    for batch in range(MAX_BATCHES):
+        now_s = batch * 1.0
+        assert window.has_room(now_s)
+        window.sent(readings(batch * 100, 100), now_s)
+        assert not window.has_room(now_s + 0.9)
+    assert not window.has_room(5.0)
+    window.stored("s", [(0, 98)])
+    assert not window.has_room(5.0)
+    window.stored("s", [(99, 99)])
+    assert window.has_room(5.0)
+    assert window.cursor == ("s", 399)
+
+
+def test_a_batch_that_is_not_stored_in_time_lets_the_window_begin_anew() -> None:
+    window = Window(rows_per_s=100, resend_s=10)
+    window.sent(readings(0, 5), 0.0)
+    window.stored("other", [(0, 5)])
+    assert not window.is_overdue(10.0)
+    assert window.is_overdue(10.1)
+    window.restart()
+    assert window.cursor is None
+    assert window.has_room(10.1)
