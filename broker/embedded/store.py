@@ -1,12 +1,14 @@
 """What outlives the broker: retained messages and the sessions of clients that want theirs kept.
 
 The broker decides what is kept and tells it here as it happens; nothing here blocks but `load`.
-A kill at any moment loses at most what was put within the last commit interval.
+A kill at any moment loses at most what was put within the last commit interval, and of a retained
+message that changes all the time its changes of the last minute.
 """
 
 import asyncio
 import itertools
 import logging
+import time
 from pathlib import Path
 
 from broker.broker_settings import Broker
@@ -14,6 +16,7 @@ from broker.embedded.retained import Retained
 from broker.embedded.store_file import Row, StoreFile
 from broker.embedded.store_writer import Settled, StoreWriter
 from broker.embedded.stored import Contents, StoredMessage, StoredSession
+from broker.embedded.wear import INTERVAL_S, Wear
 from broker.errors import UnavailableError
 
 __all__ = ["Contents", "Store", "StoredMessage", "StoredSession"]
@@ -54,6 +57,10 @@ class Store:
         self._age_ms = settings.session_days * _MS_PER_DAY
         self._sessions: dict[str, _Kept] = {}
         self._retained: set[str] = set()
+        self._wear = Wear()
+        # Rows of retained messages that are written with the next ones.
+        self._late: dict[str, Row] = {}
+        self._late_s = time.monotonic()
         self._ids = itertools.count(1)
         self._messages = 0
         self._bytes = 0
@@ -89,6 +96,7 @@ class Store:
     async def stop(self) -> None:
         """Write what waits and close the file. Twice is fine."""
         if self._writer is not None:
+            self._write_late()
             await self._writer.stop()
 
     @property
@@ -113,21 +121,35 @@ class Store:
     @property
     def pending(self) -> int:
         """Rows that are not on the disk yet."""
-        return self._writer.pending if self._writer else 0
+        return self._writer.pending + len(self._late) if self._writer else 0
 
     def new_message_id(self) -> int:
         """Return an id greater than all before, also before the last restart."""
         return next(self._ids)
 
     def put_retained(self, topic: str, message: Retained | None) -> Settled:
-        """Write a topic's retained message, or with None that it has none any more."""
+        """Write a topic's retained message, or with None that it has none any more.
+
+        The future of one that changes all the time is True at once: see `broker.embedded.wear`.
+        """
         is_new = topic not in self._retained
+        self._late.pop(topic, None)
         if message is None:
             self._retained.discard(topic)
+            self._wear.forget(topic)
             return self._put("retained", (topic,), None)
         self._retained.add(topic)
         row = (topic, message.payload, message.qos, message.stored_ms)
-        return self._put("retained", (topic,), row, is_new=is_new)
+        if self._writer is None or self._wear.spend(topic, time.monotonic()) or is_new:
+            return self._put("retained", (topic,), row, is_new=is_new)
+        self._late[topic] = row
+        return _settled()
+
+    def tend(self, now_s: float) -> None:
+        """Write what was put off, if it is time. `now_s` is monotonic."""
+        if now_s - self._late_s >= INTERVAL_S:
+            self._late_s = now_s
+            self._write_late()
 
     def put_session(self, key: str, client_id: str, left_ms: int | None) -> bool:
         """Keep a session, or note that its client came (None) or left. False: no room for it.
@@ -212,6 +234,7 @@ class Store:
 
     async def flush(self) -> bool:
         """Wait until all that was put is on the disk; False where the disk refuses it."""
+        self._write_late()
         return True if self._writer is None else await self._writer.flush()
 
     def _has_room(self, kept: _Kept, size: int) -> bool:
@@ -220,9 +243,12 @@ class Store:
     def _put(self, table: str, key: Row, row: Row | None, *, is_new: bool = False) -> Settled:
         if self._writer is not None:
             return self._writer.put((table, key), row, is_new=is_new)
-        settled: Settled = asyncio.get_running_loop().create_future()
-        settled.set_result(True)
-        return settled
+        return _settled()
+
+    def _write_late(self) -> None:
+        late, self._late = self._late, {}
+        for topic, row in late.items():
+            self._put("retained", (topic,), row)
 
     def _index(self, key: str, session: StoredSession) -> None:
         kept = self._sessions[key] = _Kept(session.client_id, session.left_ms)
@@ -230,6 +256,12 @@ class Store:
         kept.messages.update((m.message_id, m.size_bytes) for m in session.messages)
         self._messages += len(kept.messages)
         self._bytes += sum(kept.messages.values())
+
+
+def _settled() -> Settled:
+    settled: Settled = asyncio.get_running_loop().create_future()
+    settled.set_result(True)
+    return settled
 
 
 def _row(key: str, message: StoredMessage) -> Row:

@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from broker.broker_settings import Broker
-from broker.embedded import store_writer
+from broker.embedded import store_writer, wear
 from broker.embedded.retained import Retained
 from broker.embedded.store import FILE_NAME, Contents, Store, StoredMessage
 from broker.embedded.store_file import Batch, StoreFile
@@ -343,8 +344,7 @@ async def main():
     store.put_session("s", "c", None)
     store.put_subscription("s", "a/#", 1)
     for number in range(1, 1_000_000):
-        for each in range(10):
-            store.put_retained(f"t/{each}", Retained(f"t/{each}", b"%d" % number, 1, 0))
+        store.put_retained(f"t/{number}", Retained(f"t/{number}", b"%d" % number, 1, 0))
         done = store.put_message("s", StoredMessage(
             message_id=number, topic="a/b", payload=b"x" * 1000, qos=1, queued_ms=0))
         if number % 20 == 0:
@@ -369,8 +369,9 @@ def test_what_was_called_durable_survives_a_kill(tmp_path: Path) -> None:
         # The same ids are written again in the second round, so they begin at 1 in both.
         ids = [m.message_id for m in kept.messages]
         assert ids[: said[-1]] == list(range(1, said[-1] + 1))
-        assert len(found.retained) == 10
-        assert all(int(m.payload) >= said[-1] for m in found.retained)
+        retained = {m.topic: m.payload for m in found.retained}
+        expected = range(1, said[-1] + 1)
+        assert all(retained[f"t/{number}"] == b"%d" % number for number in expected)
 
 
 KEYS = st.sampled_from(["s", "t", "u"])
@@ -483,3 +484,30 @@ TestStoreMachine = StoreMachine.TestCase
 TestStoreMachine.settings = hypothesis_settings(
     max_examples=30, stateful_step_count=25, deadline=None
 )
+
+
+def test_what_changes_all_the_time_is_written_now_and_then(tmp_path: Path) -> None:
+    def value(number: int) -> Retained:
+        return Retained("a/b", str(number).encode(), 1, 5)
+
+    async def change() -> None:
+        async with running(tmp_path) as (store, _):
+            for number in range(wear.BURST + 100):
+                assert await store.put_retained("a/b", value(number))
+            assert store.pending == 1
+            store.tend(time.monotonic())
+            assert store.pending == 1
+            store.tend(time.monotonic() + wear.INTERVAL_S)
+            assert await store.flush()
+            assert store.pending == 0
+
+    asyncio.run(change())
+    assert loaded(tmp_path).retained == [value(wear.BURST + 99)]
+
+
+def test_a_topic_that_rests_may_change_at_once_again() -> None:
+    budget = wear.Wear()
+    assert [budget.spend("a", 0.0) for _ in range(wear.BURST + 1)] == [True] * wear.BURST + [False]
+    assert budget.spend("b", 0.0)
+    assert [budget.spend("a", wear.REFILL_S) for _ in range(2)] == [True, False]
+    assert budget.spend("a", wear.REFILL_S * (wear.BURST + 1))
