@@ -51,10 +51,16 @@ MONITOR = {
 PING = {"host": "192.168.7.10", "up": True, "rtt_ms": 0.182}
 NODES: dict[str, list[tuple[str, dict[str, Value], int]]] = {
     "revpi": [("revpi-monitor", dict(MONITOR), 1)],
-    "pi4": [("dht22-gpio4", dict(DHT22), 1), ("bme680-0x77", dict(BME680), 1)]
-    + [("pi4-monitor", dict(MONITOR), 1)],
-    "pizero": [("bme680-0x76", dict(BME680), 1), ("pizero-monitor", dict(MONITOR), 1)]
-    + [(f"ping-{host}", dict(PING), 5) for host in ("revpi", "pi4")],
+    "pi4": [
+        ("dht22-gpio4", dict(DHT22), 1),
+        ("bme680-0x77", dict(BME680), 1),
+        ("pi4-monitor", dict(MONITOR), 1),
+    ],
+    "pizero": [
+        ("bme680-0x76", dict(BME680), 1),
+        ("pizero-monitor", dict(MONITOR), 1),
+        *((f"ping-{host}", dict(PING), 5) for host in ("revpi", "pi4")),
+    ],
 }
 
 
