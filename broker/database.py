@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Literal
 
+import msgspec
+
 from broker.errors import MisconfiguredError, UnavailableError
 
 logger = logging.getLogger(__name__)
@@ -28,14 +30,30 @@ class DamagedError(UnavailableError):
     """A database file that holds no database, or a broken one."""
 
 
+class Schema(msgspec.Struct, frozen=True):
+    """The tables of a kind of file, and how an older file gets them.
+
+    `statements` make a new file. Each of `migrations` turns a file of one version, the first being
+    1, into one of the next.
+    """
+
+    statements: str
+    migrations: tuple[str, ...] = ()
+
+    @property
+    def version(self) -> int:
+        return 1 + len(self.migrations)
+
+
 def open_database(
-    path: Path, schema: str, *, synchronous: Literal["OFF", "FULL"], page_bytes: int = 4096
+    path: Path, schema: Schema, *, synchronous: Literal["OFF", "FULL"], page_bytes: int = 4096
 ) -> sqlite3.Connection:
-    """Open `path`, made where it is not there, in WAL mode with `schema` (CREATE ... statements).
+    """Open `path`, made where it is not there, in WAL mode with the tables of `schema`.
 
     One that is damaged is set aside, with a line in the log, for a new one. The connection is in
     autocommit mode, for any thread, one at a time. Raises MisconfiguredError where another program
-    has it open or the folder cannot be written; sqlite3.OperationalError where the disk is full.
+    has it open, a newer version of this one wrote it, or the folder cannot be written;
+    sqlite3.OperationalError where the disk is full.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -48,7 +66,7 @@ def open_database(
         return _open(path, schema, synchronous, page_bytes)
 
 
-def _open(path: Path, schema: str, synchronous: str, page_bytes: int) -> sqlite3.Connection:
+def _open(path: Path, schema: Schema, synchronous: str, page_bytes: int) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
     )
@@ -56,9 +74,10 @@ def _open(path: Path, schema: str, synchronous: str, page_bytes: int) -> sqlite3
         with damage_told():
             connection.executescript(
                 f"PRAGMA page_size={page_bytes}; PRAGMA journal_mode=WAL;"
-                f"PRAGMA synchronous={synchronous}; BEGIN IMMEDIATE; {schema} COMMIT;"
+                f"PRAGMA synchronous={synchronous};"
             )
             _check(connection, path)
+            _bring_up(connection, schema, path)
     except BaseException as e:
         connection.close()
         if isinstance(e, sqlite3.OperationalError) and not is_full(e):
@@ -73,6 +92,23 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     said = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if said != "ok":
         raise DamagedError(said)
+
+
+def _bring_up(connection: sqlite3.Connection, schema: Schema, path: Path) -> None:
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    if found == schema.version:
+        return
+    if found > schema.version:
+        raise MisconfiguredError(
+            f"{path}: found version {found}, expected at most {schema.version}; a newer version of "
+            "this program wrote it"
+        )
+    steps = schema.migrations[found - 1 :] if found else (schema.statements,)
+    if not found and connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+        raise DamagedError("its tables are of no version")
+    connection.executescript(
+        f"BEGIN IMMEDIATE; {' '.join(steps)} PRAGMA user_version={schema.version}; COMMIT;"
+    )
 
 
 @contextlib.contextmanager

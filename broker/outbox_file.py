@@ -10,24 +10,24 @@ from typing import Any, Literal
 
 import msgspec
 
-from broker.database import open_database, transaction, used_bytes
+from broker.database import Schema, open_database, transaction, used_bytes
 from broker.messages import ClockState, Range, Reading
 
 # A stream is the readings of one boot of the machine, so that is said once. Readings whose time is
 # not of the machine's clock have no monotonic_ms. `added_ms` is monotonic, too.
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS stream (
+_SCHEMA = Schema("""
+CREATE TABLE stream (
     id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, boot_id TEXT NOT NULL,
     next_seq INTEGER NOT NULL DEFAULT 0, dropped INTEGER NOT NULL DEFAULT 0,
     dropped_before INTEGER NOT NULL DEFAULT 0
 );
-CREATE TABLE IF NOT EXISTS reading (
+CREATE TABLE reading (
     stream INTEGER NOT NULL, seq INTEGER NOT NULL, sensor TEXT NOT NULL, plugin TEXT NOT NULL,
     timestamp_ms INTEGER NOT NULL, monotonic_ms INTEGER, added_ms INTEGER NOT NULL,
     clock INTEGER NOT NULL, data BLOB NOT NULL,
     PRIMARY KEY (stream, seq)
 ) WITHOUT ROWID;
-"""
+""")
 _COLUMNS = "stream, seq, sensor, plugin, timestamp_ms, monotonic_ms, added_ms, clock, data"
 _INSERT = "INSERT OR IGNORE INTO reading VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _CLOCKS: tuple[ClockState, ...] = ("set", "unset", "redated")

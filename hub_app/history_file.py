@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from broker.database import open_database
+from broker.database import Schema, open_database
 from broker.messages import Value
 
 # Downsampled to this. Whatever is kept of a bucket stands at its first millisecond.
@@ -34,71 +34,71 @@ _CACHE_KB = 8000
 # `span`: where in `reading` those of a sensor and a bucket are; `folded`: their means are made.
 # `unset`: readings of a boot whose clock was not set yet, with the offset that it had, and by how
 # much it was behind the hub's.
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS node (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS stream (
+_SCHEMA = Schema("""
+CREATE TABLE node (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE stream (
     id INTEGER PRIMARY KEY, node INTEGER NOT NULL, name TEXT NOT NULL, UNIQUE (node, name)
 );
-CREATE TABLE IF NOT EXISTS sensor (
+CREATE TABLE sensor (
     id INTEGER PRIMARY KEY, node INTEGER NOT NULL, name TEXT NOT NULL,
     plugin TEXT NOT NULL DEFAULT '', UNIQUE (node, name)
 );
-CREATE TABLE IF NOT EXISTS shape (id INTEGER PRIMARY KEY, fields TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS sensor_shape (
+CREATE TABLE shape (id INTEGER PRIMARY KEY, fields TEXT NOT NULL UNIQUE);
+CREATE TABLE sensor_shape (
     sensor INTEGER NOT NULL, shape INTEGER NOT NULL, PRIMARY KEY (sensor, shape)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS field (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS reading (
+CREATE TABLE field (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE reading (
     stream INTEGER NOT NULL, seq INTEGER NOT NULL, sensor INTEGER NOT NULL,
     timestamp_ms INTEGER NOT NULL, flags INTEGER NOT NULL, shape INTEGER NOT NULL,
     data BLOB NOT NULL, PRIMARY KEY (stream, seq)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS newest (
+CREATE TABLE newest (
     slot INTEGER PRIMARY KEY, arrival INTEGER NOT NULL,
     stream INTEGER NOT NULL, seq INTEGER NOT NULL, sensor INTEGER NOT NULL,
     timestamp_ms INTEGER NOT NULL, flags INTEGER NOT NULL, shape INTEGER NOT NULL,
     data BLOB NOT NULL
 );
-CREATE TABLE IF NOT EXISTS moved (id INTEGER PRIMARY KEY CHECK (id = 1), arrival INTEGER NOT NULL);
+CREATE TABLE moved (id INTEGER PRIMARY KEY CHECK (id = 1), arrival INTEGER NOT NULL);
 INSERT OR IGNORE INTO moved VALUES (1, 0);
-CREATE VIEW IF NOT EXISTS unmoved AS
+CREATE VIEW unmoved AS
     SELECT * FROM newest WHERE arrival > (SELECT arrival FROM moved);
-CREATE TABLE IF NOT EXISTS span (
+CREATE TABLE span (
     sensor INTEGER NOT NULL, bucket_ms INTEGER NOT NULL, stream INTEGER NOT NULL,
     first INTEGER NOT NULL, last INTEGER NOT NULL, folded INTEGER NOT NULL DEFAULT 0,
     count INTEGER NOT NULL DEFAULT 0, late INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (sensor, bucket_ms, stream)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS unfolded ON span (bucket_ms) WHERE folded = 0;
-CREATE TABLE IF NOT EXISTS mean (
+CREATE INDEX unfolded ON span (bucket_ms) WHERE folded = 0;
+CREATE TABLE mean (
     sensor INTEGER NOT NULL, field INTEGER NOT NULL, bucket_ms INTEGER NOT NULL,
     count INTEGER NOT NULL, mean REAL NOT NULL, low REAL NOT NULL, high REAL NOT NULL,
     PRIMARY KEY (sensor, field, bucket_ms)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS event (
+CREATE TABLE event (
     node INTEGER NOT NULL, at_ms INTEGER NOT NULL, id INTEGER NOT NULL, kind TEXT NOT NULL,
     subject TEXT NOT NULL, detail TEXT NOT NULL, PRIMARY KEY (node, at_ms, id)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS boot (
+CREATE TABLE boot (
     node INTEGER NOT NULL, boot_id TEXT NOT NULL, offset_ms INTEGER NOT NULL,
     PRIMARY KEY (node, boot_id)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS unset (
+CREATE TABLE unset (
     node INTEGER NOT NULL, boot_id TEXT NOT NULL, stream INTEGER NOT NULL,
     first INTEGER NOT NULL, last INTEGER NOT NULL, offset_ms INTEGER NOT NULL,
     behind_ms INTEGER NOT NULL, PRIMARY KEY (node, boot_id, stream)
 ) WITHOUT ROWID;
-CREATE VIEW IF NOT EXISTS every_reading AS
+CREATE VIEW every_reading AS
     SELECT stream, seq, sensor, timestamp_ms, flags, shape, data FROM reading UNION ALL
     SELECT stream, seq, sensor, timestamp_ms, flags, shape, data FROM unmoved;
-CREATE VIEW IF NOT EXISTS readings AS
+CREATE VIEW readings AS
     SELECT node.name AS node, stream.name AS stream, seq, sensor.name AS sensor, timestamp_ms,
            flags & 1 > 0 AS redated, flags & 4 > 0 AS late, shape.fields AS fields,
            hex(data) AS data
     FROM every_reading AS kept
     JOIN stream ON stream.id = kept.stream JOIN node ON node.id = stream.node
     JOIN sensor ON sensor.id = kept.sensor JOIN shape ON shape.id = kept.shape;
-"""
+""")
 
 _PACK = msgspec.msgpack.Encoder()
 _UNPACK = msgspec.msgpack.Decoder(list[Value])
