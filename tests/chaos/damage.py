@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -58,10 +59,20 @@ def _spoil_log(path: Path, chance: random.Random) -> None:
         _spoil_page(path, chance)
 
 
+def _spoil_value(path: Path, chance: random.Random) -> None:
+    """Spoil the values of one reading, which SQLite does not notice."""
+    starts = [found.start() for found in re.finditer(rb'\{"', path.read_bytes())]
+    if starts:
+        _write(path, chance.choice(starts), b"\xff\x00")
+    else:
+        _spoil_page(path, chance)
+
+
 _WAYS: dict[str, Callable[[Path, random.Random], None]] = {
     "head": _spoil_head,
     "page": _spoil_page,
     "second half": _zero_second_half,
     "cut short": _cut_short,
     "log": _spoil_log,
+    "value": _spoil_value,
 }

@@ -114,13 +114,13 @@ def _settle(system: System, damages: Damages, until_ms: int) -> Count:
     deadline_s = time.monotonic() + SETTLE_S
     while True:
         # The rows first: of each the measurement is in the record by then.
-        stored = system.stored()
+        stored = [*damages.history_rows, *system.stored()]
         found = count(
             system.measured(),
-            stored,
+            list({row.key: row for row in stored}.values()),
             SORTS,
             hits=damages.hits,
-            damaged=damages.rows,
+            damaged=damages.outbox_rows,
             until_ms=until_ms,
         )
         waiting = any(row.timestamp_ms <= until_ms for row in system.waiting())

@@ -59,10 +59,10 @@ def _aligned(lines: list[tuple[str, ...]]) -> list[str]:
 def _remarks(run: Run) -> list[str]:
     found = run.found
     said = [
-        f"{len(found.stored)} rows in the history, of all sensors",
+        f"{len(found.stored)} rows in the history, of all sensors, or there when it was corrupted",
         f"{len(found.gaps)} numbers without a row",
         f"{len(found.undecided)} measured as their process was hit, and perhaps not returned",
-        f"{len(found.excused)} were in files that were corrupted on purpose",
+        f"{len(found.excused)} were in outboxes when those were corrupted on purpose",
         f"{len(found.unexplained)} rows of no measurement",
         *run.failures,
     ]

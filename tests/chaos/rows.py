@@ -17,6 +17,7 @@ class _Event(msgspec.Struct):
     event: str
     device: str = ""
     gas_ohm: float | None = None
+    age_s: float = 0.0
 
     @property
     def is_reading(self) -> bool:
@@ -34,7 +35,11 @@ _DECODER = msgspec.json.Decoder(_Event)
 def measured(node: str, record: Path) -> list[Measured]:
     """Return what the simulated chips of a node measured."""
     events = (_DECODER.decode(line) for line in record.read_bytes().splitlines() if line)
-    return [Measured(node, e.device, e.timestamp_ms) for e in events if e.is_reading]
+    return [
+        Measured(node, e.device, e.timestamp_ms, e.timestamp_ms - round(e.age_s * 1000))
+        for e in events
+        if e.is_reading
+    ]
 
 
 def of_history(path: Path) -> list[Row]:

@@ -5,7 +5,7 @@ SENSOR = ("pi4", "s")
 
 
 def measured(*times_ms: int) -> list[Measured]:
-    return [Measured("pi4", "s", time_ms) for time_ms in times_ms]
+    return [Measured("pi4", "s", time_ms, time_ms - 200) for time_ms in times_ms]
 
 
 def rows(*times_ms: int, first: int = 0) -> list[Row]:
@@ -56,6 +56,12 @@ def test_only_what_was_measured_as_its_process_was_hit_is_undecided() -> None:
     assert (found.undecided, found.missing) == (measured(2000), measured(1000))
     other = Hit("pizero", 2050, 2060)
     assert held(measured(2000), [], hits=[other]).missing == measured(2000)
+
+
+def test_a_poll_that_was_paused_in_its_middle_is_undecided() -> None:
+    late = [Measured("pi4", "s", 9000, 1000)]
+    assert held(late, [], hits=[Hit("pi4", 1100, 8900)]).undecided == late
+    assert held(late, [], hits=[Hit("pi4", 100, 900)]).missing == late
 
 
 def test_what_was_in_a_file_that_was_corrupted_is_counted_apart() -> None:

@@ -27,6 +27,8 @@ class Measured(msgspec.Struct, frozen=True):
     node: str
     device: str
     timestamp_ms: int
+    # When its plugin had asked for it.
+    begun_ms: int
 
     @property
     def sensor(self) -> Sensor:
@@ -52,16 +54,17 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Hit(msgspec.Struct, frozen=True):
-    """When a node's process was stopped by force: not before, and over by."""
+    """When a node's process was killed or paused: not before, and not after."""
 
     node: str
     from_ms: int
     until_ms: int
 
     def leaves_open(self, measured: Measured) -> bool:
-        """Whether the plugin that measured may not have come to return it."""
-        begin_ms = self.from_ms - UNDECIDED_MS
-        return self.node == measured.node and begin_ms <= measured.timestamp_ms <= self.until_ms
+        """Whether it fell into the poll that measured, which then perhaps did not return it."""
+        end_ms = measured.timestamp_ms + UNDECIDED_MS
+        is_within = self.from_ms <= end_ms and measured.begun_ms <= self.until_ms
+        return self.node == measured.node and is_within
 
 
 class Sort(msgspec.Struct, frozen=True):

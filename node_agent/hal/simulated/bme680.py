@@ -66,8 +66,9 @@ class _Variant(NamedTuple):
 
 
 class _Measurement(NamedTuple):
-    """One that is under way: when its parts are over, on the chip's clock, in s."""
+    """One that is under way: when it and its parts begin and end, on the chip's clock, in s."""
 
+    begun_s: float
     gas_from_s: float
     done_s: float
 
@@ -85,7 +86,8 @@ class SimulatedBme680:
 
     `image` holds raw bytes by register address; they stand in place of what the chip would hold
     after a reset, and in place of what it would measure. `clears_new_data` tells whether reading
-    the status register takes the flag away: the datasheet leaves that open.
+    the status register takes the flag away: the datasheet leaves that open. `on_measured` is told
+    of each measurement when the chip is next asked for anything, with how long ago it began, in s.
     """
 
     def __init__(  # noqa: PLR0913 - each is one property of the chip
@@ -160,9 +162,10 @@ class SimulatedBme680:
     def _start(self) -> None:
         registers = self._registers
         conversions = sum(map(_samples, (self._osrs_t, self._osrs_p, self._osrs_h)))
-        gas_from_s = self._clock() + _WAKE_UP_S + conversions * _CONVERSION_S + _SWITCHING_S
+        begun_s = self._clock()
+        gas_from_s = begun_s + _WAKE_UP_S + conversions * _CONVERSION_S + _SWITCHING_S
         gas_s = self._gas_wait_s() + _GAS_CONVERSION_S if self._runs_gas else 0.0
-        self._running = _Measurement(gas_from_s, gas_from_s + gas_s)
+        self._running = _Measurement(begun_s, gas_from_s, gas_from_s + gas_s)
         # The new-data flag of the measurement before stays until it is read or replaced.
         registers[_STATUS] = registers[_STATUS] & _NEW_DATA | _MEASURING | self._profile
 
@@ -173,17 +176,17 @@ class SimulatedBme680:
             return
         if now_s >= running.done_s:
             self._running = None
-            self._finish(self._air(running.done_s))
+            self._finish(self._air(running.done_s), now_s - running.begun_s)
         elif now_s >= running.gas_from_s:
             self._registers[_STATUS] |= _GAS_MEASURING
 
-    def _finish(self, air: Air) -> None:
+    def _finish(self, air: Air, age_s: float) -> None:
         self._measure_temperature_pressure(air)
         self._measure_gas(air)
         self._registers[_CTRL_MEAS] &= ~_MODE & 0xFF
         self._registers[_STATUS] = _NEW_DATA | self._profile
         self._overlay(_FIELD)
-        self._on_measured(self._measured(air))
+        self._on_measured(self._measured(air) | {"age_s": round(age_s, 3)})
 
     def _measured(self, air: Air) -> dict[str, float]:
         """Return what of `air` was measured: gas only where it was asked for."""

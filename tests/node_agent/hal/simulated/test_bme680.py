@@ -294,4 +294,5 @@ def test_what_was_measured_is_told_with_its_true_values(ctrl_gas_1: str, has_gas
     bench.status()
     (measured,) = told
     assert ("gas_ohm" in measured) is has_gas
-    assert {"gas_ohm": AIR.gas_ohm, **measured} == structs.asdict(AIR)
+    expected = {**structs.asdict(AIR), "age_s": MEASURE_S}
+    assert {"gas_ohm": AIR.gas_ohm, **measured} == expected
