@@ -1,5 +1,6 @@
 """What the hub answers as JSON, built from its state. No HTTP here."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -33,8 +34,9 @@ def readings(state: State) -> dict[str, Any]:
     }
 
 
-def nodes(state: State) -> dict[str, Any]:
-    return {"nodes": [node(state, name) for name in state.nodes]}
+def nodes(state: State, is_twin: Callable[[str], bool]) -> dict[str, Any]:
+    """Return every node; `twins`: two machines use its id."""
+    return {"nodes": [node(state, name) | {"twins": is_twin(name)} for name in state.nodes]}
 
 
 def node(state: State, name: str) -> dict[str, Any]:

@@ -106,7 +106,8 @@ async def readings(request: Request) -> Response:
 
 
 async def nodes(request: Request) -> Response:
-    return Json(api.nodes(hub_of(request).state))
+    hub = hub_of(request)
+    return Json(api.nodes(hub.state, lambda node: hub.twins.are_at(node, hub.now_ms())))
 
 
 async def broker(request: Request) -> Response:

@@ -9,7 +9,7 @@ import msgspec
 from broker.client import BusClient
 from broker.embedded.statistics import BrokerSnapshot
 from broker.gate import Role
-from broker.messages import Message
+from broker.messages import Message, Reading
 from broker.topics import Topic
 from broker.version import VERSION
 from broker.web_settings import Card
@@ -19,6 +19,7 @@ from hub_app.fanout import Fanout
 from hub_app.history import Figures
 from hub_app.ingest import Decoder
 from hub_app.state import Change, State
+from hub_app.twins import Twins
 
 # What the rendered page holds of each node's log; its stream brings the rest.
 _PAGE_LOG_LINES = 50
@@ -45,6 +46,7 @@ class Hub:
         self.dashboard = dashboard
         self.state = State()
         self.fanout = Fanout()
+        self.twins = Twins()
         self.decoder = Decoder(self.receive, time.monotonic)
         self.now_ms = steady_clock()
         self.started_s = time.monotonic()
@@ -61,6 +63,8 @@ class Hub:
     def receive(self, topic: Topic, message: Message) -> None:
         now_ms = self.now_ms()
         self.fanout.send(self.state.apply(topic, message, now_ms), now_ms)
+        if isinstance(message, Reading):
+            self.twins.hear(topic.node, message.stream, message.seq, now_ms)
         self.commander.settle(message)
 
     def sweep(self) -> None:

@@ -1,0 +1,125 @@
+"""The history of a running hub: over the bus in, over HTTP out, whole after SIGTERM."""
+
+import contextlib
+import csv
+import io
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from broker.messages import Backlog, Reading, Stored
+from broker.node import now_ms
+from broker.topics import Kind, Topic
+from tests.hub_app.conftest import HubProcess, running_hub
+from tests.hub_app.test_server import open_stream
+
+TOPIC = Topic("pi9", Kind.READING, "room")
+BACKLOG = Topic("pi9", Kind.BACKLOG)
+BEGAN_MS = now_ms() - 3_600_000
+
+
+def reading(seq: int) -> Reading:
+    data = {"t": 20.0 + seq, "name": "x"}
+    return Reading("pi9", "room", BEGAN_MS + seq * 2000, "s", seq, data, "p")
+
+
+def wait_stored(hub: HubProcess, seq: int) -> None:
+    hub.bus.wait_for(
+        lambda said: (
+            isinstance(said.message, Stored)
+            and any(first <= seq <= last for first, last in said.message.ranges)
+        )
+    )
+
+
+@pytest.fixture
+def filled(hub: HubProcess) -> HubProcess:
+    hub.say(BACKLOG, Backlog([reading(n) for n in range(100)]))
+    wait_stored(hub, 99)
+    return hub
+
+
+def test_what_was_stored_is_answered_as_points(filled: HubProcess) -> None:
+    query = {"sensor": "pi9:room", "field": "t", "points": "1000"}
+    answer = filled.http.get("/api/history", params=query)
+    assert answer.status_code == 200
+    told = answer.json()
+    assert (told["sensor"], told["field"], told["source"]) == ("pi9:room", "t", "readings")
+    assert told["points"][0] == [BEGAN_MS, 20.0, 20.0, 20.0, 1]
+    assert len(told["points"]) == 100
+    few = filled.http.get("/api/history", params=query | {"points": "3"}).json()["points"]
+    assert len(few) <= 3
+    assert sum(point[4] for point in few) == 100
+
+
+def test_a_spreadsheet_gets_csv(filled: HubProcess) -> None:
+    query = {"sensor": "pi9:room", "field": "t", "format": "csv"}
+    answer = filled.http.get("/api/history", params=query)
+    assert answer.headers["content-type"].startswith("text/csv")
+    table = list(csv.reader(io.StringIO(answer.text)))
+    assert table[0] == ["timestamp_ms", "t", "low", "high", "count"]
+    assert len(table) == 101
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "said"),
+    [
+        ("", 400, "sensor: found nothing"),
+        ("sensor=pi9:room", 400, "field: found nothing"),
+        ("sensor=pi9:attic&field=t", 404, "sensor: found pi9:attic"),
+        ("sensor=room&field=t", 404, "sensor: found room:"),
+        ("sensor=pi9:room&field=humidity", 404, "expected one of name, t"),
+        ("sensor=pi9:room&field=t&points=0", 400, "points: found '0'"),
+        ("sensor=pi9:room&field=t&points=many", 400, "points: found 'many'"),
+        ("sensor=pi9:room&field=t&from=5&to=5", 400, "from: found '5'"),
+        ("sensor=pi9:room&field=t&to=-1", 400, "to: found '-1'"),
+        ("sensor=pi9:room&field=t&to=99999999999999999999", 400, "to: found"),
+        ("sensor=pi9:room&field=t&format=xml", 400, "format: found 'xml'"),
+    ],
+)
+def test_a_wrong_question_is_one_clear_line(
+    filled: HubProcess, query: str, status: int, said: str
+) -> None:
+    answer = filled.http.get(f"/api/history?{query}")
+    assert answer.status_code == status
+    assert said in answer.json()["error"]
+
+
+def test_coverage_says_what_is_there_and_what_came_late(filled: HubProcess) -> None:
+    query = {"node": "pi9", "from": str(BEGAN_MS), "to": str(BEGAN_MS + 200_000)}
+    told = filled.http.get("/api/coverage", params=query).json()
+    (sensor,) = told["sensors"]
+    assert sensor["sensor_id"] == "pi9:room"
+    assert sensor["spans"] == [[BEGAN_MS, BEGAN_MS + 200_000, "late", 100]]
+    assert filled.http.get("/api/coverage").status_code == 400
+    assert filled.http.get("/api/coverage?node=nowhere").status_code == 404
+    long = filled.http.get("/api/coverage?node=pi9&from=1")
+    assert (long.status_code, "7 days" in long.json()["error"]) == (400, True)
+
+
+def test_an_old_reading_in_a_backlog_leaves_the_newest_value_alone(filled: HubProcess) -> None:
+    filled.say(TOPIC, reading(500))
+    filled.say(BACKLOG, Backlog([reading(101)]))
+    wait_stored(filled, 101)
+    (shown,) = [
+        entry
+        for entry in filled.http.get("/api/readings").json()["readings"]
+        if entry["sensor_id"] == "pi9:room"
+    ]
+    assert shown["data"]["t"] == 520.0
+
+
+def test_a_hub_that_is_told_to_stop_commits_first_and_with_open_streams_is_quick(
+    tmp_path: Path,
+) -> None:
+    with running_hub(tmp_path) as hub, open_stream(hub) as stream:
+        assert stream.recv(1024)
+        hub.say(BACKLOG, Backlog([reading(n) for n in range(50)]))
+        began_s = time.monotonic()
+        assert hub.service.stop() == 0
+        assert time.monotonic() - began_s < 2
+    (found,) = tmp_path.rglob("history.db")
+    with contextlib.closing(sqlite3.connect(found)) as db:
+        assert db.execute("SELECT count(*) FROM readings").fetchone() == (50,)
