@@ -1,0 +1,47 @@
+"""A browser that lost its stream comes back with the id of its last event."""
+
+import json
+import socket
+
+from broker.messages import Fan
+from broker.topics import Kind, Topic
+from tests.hub_app.conftest import HubProcess
+from tests.support import HOST, WAIT_S
+
+FAN = Topic("pi8", Kind.FAN)
+
+
+def first_event(hub: HubProcess, last_id: int | None) -> tuple[int, dict[str, object]]:
+    """Return the id and the content of the first event of a stream."""
+    header = f"Last-Event-ID: {last_id}\r\n" if last_id is not None else ""
+    with socket.create_connection((HOST, hub.web_port), WAIT_S) as stream:
+        stream.sendall(f"GET /events HTTP/1.1\r\nHost: {HOST}\r\n{header}\r\n".encode())
+        received = b""
+        while b"\n\n" not in received.partition(b"id: ")[2]:
+            chunk = stream.recv(65536)
+            assert chunk
+            received += chunk
+    number, _, rest = received.partition(b"id: ")[2].partition(b"\nevent: snapshot\ndata: ")
+    return int(number), json.loads(rest.partition(b"\n\n")[0].split(b"\r\n")[0])
+
+
+def fan_in(snapshot: dict[str, object]) -> object:
+    entries = snapshot["entries"]
+    assert isinstance(entries, list)
+    return next(entry["value"] for entry in entries if entry["topic"] == str(FAN))
+
+
+def test_who_comes_back_with_its_last_id_gets_what_it_missed_in_a_fresh_snapshot(
+    hub: HubProcess,
+) -> None:
+    hub.say(FAN, Fan(on=False, mode="auto"))
+    last_id, before = first_event(hub, None)
+    hub.say(FAN, Fan(on=True, mode="on"))
+    next_id, after = first_event(hub, last_id)
+    assert next_id > last_id
+    assert (fan_in(before), fan_in(after)) == (
+        {"on": False, "mode": "auto"},
+        {"on": True, "mode": "on"},
+    )
+    # An id of another run of the hub is no mistake either.
+    assert fan_in(first_event(hub, 10**9)[1]) == fan_in(after)
