@@ -118,8 +118,6 @@ class BusClient:
     @property
     def in_flight(self) -> int:
         """How many messages at QoS 1 the broker has not acknowledged on this connection."""
-        while self._unacknowledged and _is_over(self._unacknowledged[0]):
-            self._unacknowledged.popleft()
         return sum(not _is_over(info) for info in tuple(self._unacknowledged))
 
     def start(self) -> None:

@@ -156,6 +156,9 @@ class History:
             except BadDataError:
                 # The live state counts and logs these.
                 continue
+            except Exception:
+                # This thread has no other owner, and nothing that comes over the bus may end it.
+                logger.exception("the history failed at a message on %s", text[:200])
 
     def _hear(self, topic: Topic, payload: bytes, now_ms: int) -> None:
         if topic.kind in _KEPT:
