@@ -5,15 +5,16 @@ process. What the hub has not stored for a while moves to disk, which survives a
 readings a transaction: a card wears out by being written to. A reading leaves only when the hub
 says that it is stored, or when the outbox is full: then the oldest go, and are counted.
 
-A stream begins with the file in RAM, so a number in it can never be given twice.
+A stream begins with the process, so a number in it is never given twice, whatever became of a file.
 """
 
+import contextlib
 import logging
 import secrets
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -37,6 +38,8 @@ _BACKLOG_BYTES = 190_000
 _MAX_LIVE = 1000
 # More rows than the tier in RAM holds at its default size.
 _ALL_ROWS = 200_000
+# What waits in the process itself while the file in RAM takes nothing: some 10 MB.
+_MAX_HELD = 10_000
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -66,25 +69,28 @@ class Outbox:
         self._ram = OutboxFile(node, ram_file, "OFF")
         self._disk = DiskTier(node, disk_file, settings)
         self._ram_fails = False
-        self._unkept = 0
+        # What the file in RAM does not take waits here, and dies with the process.
+        self._held: deque[tuple[Reading, int]] = deque()
+        self._lost = 0
         self._has_unset = True
         self._set_at: Moment | None = None
         moment = clock.now()
         self._offset_ms = moment.offset_ms
         self._moved_at_ms = moment.monotonic_ms
-        self._stream, self._next_seq = self._resumed()
+        self._stream, self._next_seq = secrets.token_hex(8), 0
+        self._move_former_boots()
 
     @property
     def rows(self) -> int:
         with self._lock:
-            return self._ram.rows + self._disk.rows
+            return self._ram.rows + self._disk.rows + len(self._held)
 
     @property
     def dropped(self) -> int:
         """How many readings were ever given up."""
         with self._lock:
             in_ram = self._ram.dropped()
-        return self._disk.dropped(in_ram) + sum(in_ram.values()) + self._unkept
+        return self._disk.dropped(in_ram) + sum(in_ram.values()) + self._lost
 
     @property
     def stream(self) -> str:
@@ -98,12 +104,12 @@ class Outbox:
                 # A plugin that was left behind came back after the end.
                 return
             self._look_at_clock(moment)
-            try:
-                readings = self._keep(samples, plugin, moment)
-            except DamagedError as e:
-                self._replace_ram(e)
-                readings = self._keep(samples, plugin, moment)
-            self._live.extend(_aged(readings, moment))
+            rows = [
+                (self._numbered(sample, plugin, moment), moment.monotonic_ms) for sample in samples
+            ]
+            self._held.extend(rows)
+            self._keep_held()
+            self._live.extend(rows)
 
     def take_live(self) -> Reading | None:
         """Return the oldest reading that is new enough for its own topic, once."""
@@ -117,21 +123,24 @@ class Outbox:
 
     def backlog(self, after: Key | None) -> list[Reading]:
         """Return the oldest readings behind `after` that are no longer new, at most a message."""
-        found = self._disk.page(after, self._stream, MAX_BACKLOG)
+        in_ram, horizon_ms = self._ram.streams, self._horizon_ms(self._settings.live_s)
+        found = self._disk.page(after, {*in_ram, self._stream}, MAX_BACKLOG)
         if len(found) < MAX_BACKLOG:
-            behind = after if after is not None and after[0] == self._stream else None
-            horizon_ms = self._horizon_ms(self._settings.live_s)
-            with self._lock:
+            behind = after if after is not None and after[0] in in_ram else None
+            with self._lock, self._using_ram():
                 found += self._ram.page(behind, MAX_BACKLOG - len(found), horizon_ms)
+        if len(found) < MAX_BACKLOG:
+            with self._lock:
+                found += self._held_behind(after, horizon_ms)
         return _fitting(reading for reading, _ in found)
 
     def stored(self, stream: str, ranges: list[Range]) -> None:
         """Forget what the hub has stored."""
         with self._lock:
-            try:
+            if stream == self._stream and self._held:
+                self._held = deque(row for row in self._held if not _is_in(row[0].seq, ranges))
+            with self._using_ram():
                 self._ram.remove(stream, ranges)
-            except DamagedError as e:
-                self._replace_ram(e)
         self._disk.stored(stream, ranges)
 
     def tend(self) -> None:
@@ -152,8 +161,14 @@ class Outbox:
     def close(self) -> None:
         """Move everything to disk, then close both files."""
         self._disk.forget_stored()
+        with self._lock:
+            self._keep_held()
         self._move(None)
         with self._lock:
+            if self._held and not self._disk.take(*self._own, list(self._held), 0):
+                logger.error(
+                    "%d readings are lost: neither RAM nor disk took them", len(self._held)
+                )
             self._ram.close()
         self._disk.close()
         self._claim.close()
@@ -161,14 +176,14 @@ class Outbox:
     def _horizon_ms(self, age_s: float) -> int:
         return self._clock.now().monotonic_ms - round(age_s * 1000)
 
-    def _resumed(self) -> tuple[str, int]:
-        """Return the stream of this boot that the file in RAM holds, or a new one."""
-        for name, boot_id in self._ram.streams.items():
-            if boot_id == self._clock.boot_id:
-                return name, self._ram.next_seq(name)
-        # None, or from before the machine was started anew, as the folder is no tmpfs.
-        self._move(None)
-        return secrets.token_hex(8), 0
+    @property
+    def _own(self) -> tuple[str, str]:
+        return self._stream, self._clock.boot_id
+
+    def _move_former_boots(self) -> None:
+        """Move to disk what is older than the machine's start, as the folder is no tmpfs."""
+        if any(boot_id != self._clock.boot_id for boot_id in self._ram.streams.values()):
+            self._move(None)
 
     def _look_at_clock(self, moment: Moment) -> None:
         step_ms = moment.offset_ms - self._offset_ms
@@ -180,36 +195,41 @@ class Outbox:
             self._set_at = moment
             self._has_unset = not moment.is_set
 
-    def _keep(self, samples: Sequence[Sample], plugin: str, moment: Moment) -> list[Reading]:
-        """Return the readings that are kept from now on."""
-        readings = [
-            self._reading(sample, self._stream, self._next_seq + i, plugin, moment)
-            for i, sample in enumerate(samples)
-        ]
-        try:
-            self._ram.add(self._stream, self._clock.boot_id, _aged(readings, moment))
-            self._next_seq += len(readings)
+    def _keep_held(self) -> None:
+        """Put what is held into the file in RAM, in one commit; what it refuses is held on."""
+        with self._using_ram():
+            self._ram.add(*self._own, self._held)
+            self._held.clear()
             if self._ram.used_bytes > self._settings.ram_mb * _BYTES_PER_MB:
                 self._ram.drop_oldest(self._ram.rows // _GIVEN_UP_SHARE + 1)
-        except sqlite3.Error as e:
-            return self._unkept_readings(samples, plugin, moment, str(e))
-        if self._ram_fails:
-            self._ram_fails = False
-            logger.warning("%s: works again", self._ram_file)
-        return readings
+            if self._ram_fails:
+                self._ram_fails = False
+                logger.warning("%s: works again", self._ram_file)
+        while len(self._held) > _MAX_HELD:
+            self._held.popleft()
+            self._lost += 1
 
-    def _unkept_readings(
-        self, samples: Sequence[Sample], plugin: str, moment: Moment, reason: str
-    ) -> list[Reading]:
-        """Return readings that are published and then lost, in a stream that ends with them."""
-        if not self._ram_fails:
-            logger.error("%s: %s; readings are published, but not kept", self._ram_file, reason)
-        self._ram_fails = True
-        self._unkept += len(samples)
-        stream = secrets.token_hex(8)
-        return [
-            self._reading(sample, stream, i, plugin, moment) for i, sample in enumerate(samples)
-        ]
+    def _held_behind(self, after: Key | None, horizon_ms: int) -> Rows:
+        seq = after[1] if after is not None and after[0] == self._stream else -1
+        return [row for row in self._held if row[0].seq > seq and row[1] <= horizon_ms]
+
+    @contextlib.contextmanager
+    def _using_ram(self) -> Iterator[None]:
+        """Go on where the file in RAM refuses: who asked asks again. A damaged one is replaced."""
+        try:
+            yield
+        except DamagedError as e:
+            self._ram.close()
+            set_aside(self._ram_file, str(e))
+            self._ram = OutboxFile(self._node, self._ram_file, "OFF")
+        except sqlite3.Error as e:
+            if not self._ram_fails:
+                logger.error("%s: %s; readings wait in this process only", self._ram_file, e)  # noqa: TRY400 - says it all
+            self._ram_fails = True
+
+    def _numbered(self, sample: Sample, plugin: str, moment: Moment) -> Reading:
+        seq, self._next_seq = self._next_seq, self._next_seq + 1
+        return self._reading(sample, self._stream, seq, plugin, moment)
 
     def _reading(
         self, sample: Sample, stream: str, seq: int, plugin: str, moment: Moment
@@ -222,15 +242,10 @@ class Outbox:
         self._has_unset = self._has_unset or not moment.is_set
         return Reading(*known, plugin, self._clock.boot_id, monotonic_ms, clock)
 
-    def _replace_ram(self, error: DamagedError) -> None:
-        self._ram.close()
-        set_aside(self._ram_file, str(error))
-        self._ram = OutboxFile(self._node, self._ram_file, "OFF")
-        self._stream, self._next_seq = secrets.token_hex(8), 0
-
     def _date_again(self, moment: Moment) -> None:
         boot_id, offset_ms, is_set = self._clock.boot_id, moment.offset_ms, moment.is_set
-        with self._lock:
+        moved = 0
+        with self._lock, self._using_ram():
             moved = self._ram.redate(boot_id, offset_ms, is_set=is_set)
             if moved:
                 # These have their old times still; they follow as backlog.
@@ -241,18 +256,20 @@ class Outbox:
 
     def _move(self, added_before_ms: int | None) -> None:
         """Move what was added until then to disk: one commit there, then one in RAM."""
-        with self._lock:
+        rows: Rows = []
+        with self._lock, self._using_ram():
             rows = self._ram.page(None, _ALL_ROWS, added_before_ms)
+        with self._lock:
             given_up, boots = self._ram.dropped(), self._ram.streams
         for stream, boot_id in boots.items():
             own: Rows = [row for row in rows if row[0].stream == stream]
             if own and self._disk.take(stream, boot_id, own, given_up.get(stream, 0)):
-                with self._lock:
+                with self._lock, self._using_ram():
                     self._ram.remove(stream, [(own[0][0].seq, own[-1][0].seq)])
 
 
-def _aged(readings: Iterable[Reading], moment: Moment) -> Rows:
-    return [(reading, moment.monotonic_ms) for reading in readings]
+def _is_in(seq: int, ranges: list[Range]) -> bool:
+    return any(first <= seq <= last for first, last in ranges)
 
 
 def _fitting(readings: Iterable[Reading]) -> list[Reading]:

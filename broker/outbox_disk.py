@@ -6,7 +6,7 @@ A disk that takes nothing never stops a node: that is said once, and again when 
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeVar
 
@@ -69,13 +69,13 @@ class DiskTier:
 
         return self._ask(take, otherwise=False)
 
-    def page(self, after: Key | None, own_stream: str, limit: int) -> Rows:
-        """Return the oldest readings behind `after`; those of `own_stream` are the newest."""
+    def page(self, after: Key | None, in_ram: Collection[str], limit: int) -> Rows:
+        """Return the oldest readings behind `after`; those of the streams `in_ram` are newer."""
 
         def read(file: OutboxFile) -> Rows:
             known = after is None or after[0] in file.streams
             # A stream that is not here is newer than all that is, or was forgotten whole.
-            if not known and after is not None and after[0] == own_stream:
+            if not known and after is not None and after[0] in in_ram:
                 return []
             return file.page(after if known else None, limit)
 

@@ -4,22 +4,24 @@ It knows neither age nor importance: what to keep and for how long is the outbox
 at a time.
 """
 
+import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from broker.database import Schema, open_database, transaction, used_bytes
-from broker.messages import ClockState, Range, Reading
+from broker.database import Schema, damage_told, open_database, transaction, used_bytes
+from broker.messages import ClockState, Range, Reading, Value
 
-# A stream is the readings of one boot of the machine, so that is said once. Readings whose time is
-# not of the machine's clock have no monotonic_ms. `added_ms` is monotonic, too.
+logger = logging.getLogger(__name__)
+
+# A stream is the readings of one run of the program, so its boot is said once. Readings whose time
+# is not of the machine's clock have no monotonic_ms. `added_ms` is monotonic, too.
 _SCHEMA = Schema("""
 CREATE TABLE stream (
     id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, boot_id TEXT NOT NULL,
-    next_seq INTEGER NOT NULL DEFAULT 0, dropped INTEGER NOT NULL DEFAULT 0,
-    dropped_before INTEGER NOT NULL DEFAULT 0
+    dropped INTEGER NOT NULL DEFAULT 0, dropped_before INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE reading (
     stream INTEGER NOT NULL, seq INTEGER NOT NULL, sensor TEXT NOT NULL, plugin TEXT NOT NULL,
@@ -30,6 +32,7 @@ CREATE TABLE reading (
 """)
 _COLUMNS = "stream, seq, sensor, plugin, timestamp_ms, monotonic_ms, added_ms, clock, data"
 _INSERT = "INSERT OR IGNORE INTO reading VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_VALUES = msgspec.json.Decoder(dict[str, Value])
 _CLOCKS: tuple[ClockState, ...] = ("set", "unset", "redated")
 _SET, _UNSET, _REDATED = range(3)
 # Smaller steps are NTP's own business.
@@ -78,20 +81,12 @@ class OutboxFile:
         """Return how many readings of each stream were given up before they came here."""
         return dict(self._dropped_before)
 
-    def next_seq(self, stream: str) -> int:
-        found = self._db.execute("SELECT next_seq FROM stream WHERE name = ?", (stream,)).fetchone()
-        return int(found[0]) if found else 0
-
     def add(self, stream: str, boot_id: str, readings: Iterable[tuple[Reading, int]]) -> None:
         """Keep readings, each with its `added_ms`; one commit. What is here already stays."""
         number = self._number(stream, boot_id)
         rows = [self._row(number, reading, added_ms) for reading, added_ms in readings]
         with transaction(self._db):
             added = self._db.executemany(_INSERT, rows).rowcount
-            last = max((row[1] for row in rows), default=-1)
-            self._db.execute(
-                "UPDATE stream SET next_seq = max(next_seq, ?) WHERE id = ?", (last + 1, number)
-            )
         self._rows += added
 
     def remove(self, stream: str, ranges: Iterable[Range]) -> None:
@@ -113,26 +108,37 @@ class OutboxFile:
         name, seq = after or ("", -1)
         number, _ = self._streams.get(name, (0, ""))
         young = "" if added_before_ms is None else "AND added_ms <= ?"
-        found = self._db.execute(
-            f"SELECT {_COLUMNS} FROM reading WHERE (stream, seq) > (?, ?) {young}"  # noqa: S608
-            " ORDER BY stream, seq LIMIT ?",
-            (number, seq, *(() if added_before_ms is None else (added_before_ms,)), limit),
-        )
-        return [self._reading(row) for row in found]
+        with damage_told():
+            rows = self._db.execute(
+                f"SELECT {_COLUMNS} FROM reading WHERE (stream, seq) > (?, ?) {young}"  # noqa: S608
+                " ORDER BY stream, seq LIMIT ?",
+                (number, seq, *(() if added_before_ms is None else (added_before_ms,)), limit),
+            ).fetchall()
+        found = [self._reading(row) for row in rows]
+        spoiled = [row[:2] for row, reading in zip(rows, found, strict=True) if reading is None]
+        if spoiled:
+            self._give_up(spoiled)
+            logger.error("%s: %d readings are damaged and given up", self.path, len(spoiled))
+            # There may be more behind these, and none would look like the end.
+            return self.page(after, limit, added_before_ms)
+        return [reading for reading in found if reading is not None]
 
     def drop_oldest(self, count: int) -> None:
         """Give up the `count` oldest readings and count them as dropped; one commit."""
+        lost = self._db.execute(
+            "SELECT stream, seq FROM reading ORDER BY stream, seq LIMIT ?", (count,)
+        ).fetchall()
+        self._give_up(lost)
+
+    def _give_up(self, lost: Sequence[tuple[int, int]]) -> None:
         with transaction(self._db):
-            lost = self._db.execute(
-                "SELECT stream, seq FROM reading ORDER BY stream, seq LIMIT ?", (count,)
-            ).fetchall()
             self._db.executemany("DELETE FROM reading WHERE stream = ? AND seq = ?", lost)
             self._db.executemany(
                 "UPDATE stream SET dropped = dropped + 1 WHERE id = ?", [row[:1] for row in lost]
             )
         self._rows -= len(lost)
-        for number, _ in lost:
-            stream, _ = self._by_id[number]
+        # A spoiled number is of no stream.
+        for stream, _ in (self._by_id[number] for number, _ in lost if number in self._by_id):
             self._dropped[stream] = self._dropped.get(stream, 0) + 1
 
     def note_dropped_before(self, stream: str, boot_id: str, count: int) -> None:
@@ -184,11 +190,14 @@ class OutboxFile:
             *(_CLOCKS.index(reading.clock), msgspec.json.encode(reading.data)),
         )
 
-    def _reading(self, row: Sequence[Any]) -> tuple[Reading, int]:
+    def _reading(self, row: Sequence[Any]) -> tuple[Reading, int] | None:
+        """Return what a row holds; None where a value of it is spoiled, which SQLite can't see."""
         number, seq, sensor, plugin, timestamp_ms, monotonic_ms, added_ms, clock, data = row
-        stream, boot_id = self._by_id[number]
-        reading = Reading(
-            *(self._node, sensor, timestamp_ms, stream, seq, msgspec.json.decode(data), plugin),
-            *(boot_id if monotonic_ms is not None else "", monotonic_ms or 0, _CLOCKS[clock]),
-        )
-        return reading, added_ms
+        try:
+            stream, boot_id = self._by_id[number]
+            values = _VALUES.decode(data)
+            known = (self._node, sensor, timestamp_ms, stream, seq, values, plugin)
+            boot = boot_id if monotonic_ms is not None else ""
+            return Reading(*known, boot, monotonic_ms or 0, _CLOCKS[clock]), added_ms
+        except (msgspec.MsgspecError, UnicodeDecodeError, LookupError, TypeError):
+            return None

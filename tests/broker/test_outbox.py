@@ -1,7 +1,10 @@
 """The outbox: what it keeps, where, for how long, and what it says when it cannot."""
 
+import contextlib
 import logging
 import os
+import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -23,6 +26,17 @@ def box(tmp_path: Path) -> Iterator[Box]:
     made = Box(tmp_path)
     yield made
     made.box.close()
+
+
+@contextlib.contextmanager
+def full_disk() -> Iterator[None]:
+    """Let no file of this process grow or change."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def values(box: Box) -> list[object]:
@@ -81,21 +95,79 @@ def test_what_is_not_stored_for_a_minute_moves_to_disk_and_leaves_when_it_is(box
 
 def test_the_death_of_the_process_costs_nothing(box: Box) -> None:
     box.add(1, 2)
-    stream = box.box.stream
+    before = box.box.stream
     box.kill()
     box.open()
     box.add(3)
-    assert box.box.stream == stream
-    assert [(r.stream, r.seq) for r in box.everything()] == [(stream, n) for n in range(3)]
+    now = box.box.stream
+    assert [(r.stream, r.seq) for r in box.everything()] == [(before, 0), (before, 1), (now, 0)]
 
 
-def test_numbers_that_were_stored_are_not_given_again(box: Box) -> None:
-    box.add(1, 2)
-    box.box.stored(box.box.stream, [(0, 1)])
+def test_no_number_is_given_again_whatever_a_file_has_forgotten(box: Box) -> None:
+    box.add(1)
     box.kill()
+    forgetful = {path: path.read_bytes() for path in box.ram.parent.iterdir()}
+    box.open()
+    box.add(2)
+    first = {(r.stream, r.seq): r.data["n"] for r in box.everything()}
+    box.kill()
+    for path, content in forgetful.items():
+        path.write_bytes(content)
     box.open()
     box.add(3)
-    assert [r.seq for r in box.everything()] == [2]
+    second = {(r.stream, r.seq): r.data["n"] for r in box.everything()}
+    assert {key: n for key, n in second.items() if key in first and first[key] != n} == {}
+
+
+def test_a_long_backlog_of_several_runs_is_read_from_end_to_end(box: Box) -> None:
+    for run in range(3):
+        box.add(*range(run * 700, (run + 1) * 700))
+        box.clock.elapsed_s += 40
+        box.box.tend()
+        box.kill()
+        box.open()
+    assert values(box) == list(range(2100))
+
+
+def test_what_neither_ram_nor_disk_takes_is_held_and_sent_all_the_same(
+    box: Box, caplog: pytest.LogCaptureFixture
+) -> None:
+    box.add(1)
+    with full_disk():
+        box.add(2, 3)
+        box.add(4)
+        box.box.stored(box.box.stream, [(1, 1)])
+        assert values(box) == [1, 3, 4]
+        box.clock.elapsed_s += 70
+        box.box.tend()
+        assert box.box.rows == 3
+    box.add(5)
+    box.kill()
+    box.open()
+    assert values(box) == [1, 3, 4, 5]
+    assert sum("wait in this process only" in line for line in caplog.messages) == 1
+    assert sum("run/outbox.db: works again" in line for line in caplog.messages) == 1
+
+
+def test_an_orderly_stop_brings_to_disk_what_ram_did_not_take(box: Box) -> None:
+    box.add(1)
+    box.box._ram._db.execute("DROP TABLE reading")
+    box.add(2)
+    box.box.close()
+    shutil.rmtree(box.ram.parent)
+    box.open()
+    assert values(box) == [2]
+
+
+@pytest.mark.parametrize("spoiled", [b"\xff\x00", b"[1]"])
+def test_a_reading_whose_values_are_spoiled_is_given_up_and_holds_up_no_other(
+    box: Box, caplog: pytest.LogCaptureFixture, spoiled: bytes
+) -> None:
+    box.add(1, 2, 3)
+    box.box._ram._db.execute("UPDATE reading SET data = ? WHERE seq = 1", (spoiled,))
+    assert values(box) == [1, 3]
+    assert (box.box.rows, box.box.dropped) == (2, 1)
+    assert "1 readings are damaged and given up" in caplog.text
 
 
 def test_after_a_power_cut_the_disk_has_the_rest_and_a_new_stream_begins(box: Box) -> None:
@@ -304,6 +376,7 @@ def test_a_writer_that_is_killed_loses_nothing_that_it_was_told_is_kept(tmp_path
         box = Box(tmp_path)
         found = box.everything()
         assert [reading.data["n"] for reading in found][: said + 1] == list(range(said + 1))
-        assert len({reading.seq for reading in found}) == len(found)
-        box.box.stored(box.box.stream, [(0, 10_000_000)])
+        assert len({(reading.stream, reading.seq) for reading in found}) == len(found)
+        for stream in {reading.stream for reading in found}:
+            box.box.stored(stream, [(0, 10_000_000)])
         box.kill()
