@@ -380,3 +380,19 @@ def test_a_writer_that_is_killed_loses_nothing_that_it_was_told_is_kept(tmp_path
         for stream in {reading.stream for reading in found}:
             box.box.stored(stream, [(0, 10_000_000)])
         box.kill()
+
+
+def test_damage_that_only_reading_finds_is_noticed(
+    box: Box, caplog: pytest.LogCaptureFixture
+) -> None:
+    box.add(*range(3000))
+    box.box._ram._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    box.kill()
+    with box.ram.open("r+b") as file:
+        file.seek(40_960)
+        file.write(b"\xff" * 81_920)
+    box.open()
+    assert len(box.everything()) <= 3000
+    box.add(7)
+    assert values(box)[-1] == 7
+    assert "is damaged" in caplog.text
