@@ -7,7 +7,9 @@ import pytest
 _TESTS = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # First: pytest-xdist reads the groups in the same hook.
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_sharers(item.path.relative_to(_TESTS))))
 
