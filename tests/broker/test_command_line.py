@@ -58,7 +58,7 @@ def test_the_file_is_found_by_role_where_none_is_named(tmp_path: Path) -> None:
     assert tomllib.loads(found.stdout)["cluster"]["node_id"] == "above"
     (tmp_path / "config" / "pizero.toml").unlink()
     found = pizero(tmp_path / "a", "--check")
-    assert tomllib.loads(found.stdout)["broker"]["url"] == "mqtt://192.168.7.10:1883"
+    assert tomllib.loads(found.stdout)["cluster"]["node_id"] == "node"
 
 
 def test_help_reads_well(tmp_path: Path) -> None:
