@@ -76,7 +76,7 @@ class Outbox:
         self._set_at: Moment | None = None
         moment = clock.now()
         self._offset_ms = moment.offset_ms
-        self._moved_at_ms = moment.monotonic_ms
+        self._moved_at_ms = self._forgot_at_ms = moment.monotonic_ms
         self._stream, self._next_seq = secrets.token_hex(8), 0
         self._move_former_boots()
 
@@ -148,11 +148,14 @@ class Outbox:
         moment, self._set_at = self._set_at, None
         if moment is not None:
             self._date_again(moment)
-        now_ms = self._clock.now().monotonic_ms
-        if now_ms - self._moved_at_ms >= self._settings.disk_every_s * 1000:
-            self._moved_at_ms = now_ms
+        now_ms, every_ms = self._clock.now().monotonic_ms, self._settings.disk_every_s * 1000
+        if now_ms - self._forgot_at_ms >= every_ms:
+            self._forgot_at_ms = now_ms
             self._disk.forget_stored()
-            self._move(self._horizon_ms(self._settings.disk_after_s))
+        if now_ms - self._moved_at_ms >= every_ms and self._is_overdue():
+            self._moved_at_ms = now_ms
+            # The younger ones, too: it is one transaction, and a power cut would take them.
+            self._move()
 
     def forget_stored(self) -> None:
         """Delete what is stored from the disk now: it would be read again."""
@@ -163,7 +166,7 @@ class Outbox:
         self._disk.forget_stored()
         with self._lock:
             self._keep_held()
-        self._move(None)
+        self._move()
         with self._lock:
             if self._held and not self._disk.take(*self._own, list(self._held), 0):
                 logger.error(
@@ -183,7 +186,7 @@ class Outbox:
     def _move_former_boots(self) -> None:
         """Move to disk what is older than the machine's start, as the folder is no tmpfs."""
         if any(boot_id != self._clock.boot_id for boot_id in self._ram.streams.values()):
-            self._move(None)
+            self._move()
 
     def _look_at_clock(self, moment: Moment) -> None:
         step_ms = moment.offset_ms - self._offset_ms
@@ -254,11 +257,19 @@ class Outbox:
         if moved:
             logger.warning("%d readings from before the clock was set are dated again", moved)
 
-    def _move(self, added_before_ms: int | None) -> None:
-        """Move what was added until then to disk: one commit there, then one in RAM."""
+    def _is_overdue(self) -> bool:
+        """Whether the oldest reading in RAM has waited long enough for the disk."""
+        horizon_ms = self._horizon_ms(self._settings.disk_after_s)
+        found: Rows = []
+        with self._lock, self._using_ram():
+            found = self._ram.page(None, 1, horizon_ms)
+        return bool(found)
+
+    def _move(self) -> None:
+        """Move everything to disk: one commit there, then one in RAM."""
         rows: Rows = []
         with self._lock, self._using_ram():
-            rows = self._ram.page(None, _ALL_ROWS, added_before_ms)
+            rows = self._ram.page(None, _ALL_ROWS, None)
         with self._lock:
             given_up, boots = self._ram.dropped(), self._ram.streams
         for stream, boot_id in boots.items():

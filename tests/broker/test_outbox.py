@@ -81,16 +81,30 @@ def test_with_the_hub_in_reach_nothing_is_written_to_disk(box: Box) -> None:
     assert not box.disk.exists()
 
 
-def test_what_is_not_stored_for_a_minute_moves_to_disk_and_leaves_when_it_is(box: Box) -> None:
+def test_once_one_waits_a_minute_all_move_to_disk_and_leave_when_stored(box: Box) -> None:
     box.add(1)
-    box.clock.elapsed_s += 61
+    box.clock.elapsed_s += 59
+    box.box.tend()
+    assert not box.disk.exists()
+    box.clock.elapsed_s += 1
     box.add(2)
     box.box.tend()
-    assert box.box._disk.rows == 1
+    assert box.box._disk.rows == 2
     assert values(box) == [1, 2]
     box.box.stored(box.box.stream, [(0, 1)])
     box.box.forget_stored()
     assert box.box.rows == 0
+
+
+def test_the_disk_is_written_to_once_a_minute_and_a_power_cut_costs_no_more(box: Box) -> None:
+    on_disk = []
+    for second in range(240):
+        box.add(second)
+        box.clock.elapsed_s += 1
+        box.box.tend()
+        on_disk.append(box.box._disk.rows)
+    assert set(on_disk) == {0, 60, 120, 180, 240}
+    assert all(second + 1 - rows <= 60 for second, rows in enumerate(on_disk))
 
 
 def test_the_death_of_the_process_costs_nothing(box: Box) -> None:
