@@ -71,8 +71,10 @@ def running_system(
         yield system, watch
 
 
-def play(system: System, watch: Watch, faults: Sequence[Fault], say: Say) -> Run:
-    """Do all faults, then count."""
+def play(
+    system: System, watch: Watch, faults: Sequence[Fault], say: Say, *, waits: bool = True
+) -> Run:
+    """Do all faults, then count. `waits` False: no fault waits for the end of the one before."""
     damages, outcomes = Damages(), []
     for number, fault in enumerate(faults, 1):
         outcome = _do(system, fault, damages)
@@ -81,11 +83,13 @@ def play(system: System, watch: Watch, faults: Sequence[Fault], say: Say) -> Run
             f" {outcome.note}"
         )
         outcomes.append(outcome)
-        for node in _nodes(fault) if fault.waits else ():
+        for node in _nodes(fault) if fault.waits and waits else ():
             if not watch.wait(node, outcome.end_ms, RECOVERY_S):
                 say(f"    {node} is not heard {RECOVERY_S:.0f} s later")
         time.sleep(fault.pause_s)
     quiet_ms = now_ms()
+    for node in SPOKES:
+        watch.wait(node, quiet_ms, RECOVERY_S)
     found = _settle(system, damages, quiet_ms)
     for outcome in outcomes:
         _note_recovery(outcome, watch)

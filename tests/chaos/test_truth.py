@@ -47,7 +47,7 @@ def test_one_reading_under_two_numbers_is_twice() -> None:
 
 def test_a_reading_of_no_measurement_is_unexplained() -> None:
     assert len(held(measured(1000), rows(900, 1001)).unexplained) == 1
-    assert len(held(measured(1000), rows(900, 1001), BEFORE).unexplained) == 1
+    assert len(held(measured(1000), rows(700, 900), BEFORE).unexplained) == 1
 
 
 def test_only_what_was_measured_as_its_process_was_hit_is_undecided() -> None:
@@ -62,6 +62,12 @@ def test_a_poll_that_was_paused_in_its_middle_is_undecided() -> None:
     late = [Measured("pi4", "s", 9000, 1000)]
     assert held(late, [], hits=[Hit("pi4", 1100, 8900)]).undecided == late
     assert held(late, [], hits=[Hit("pi4", 100, 900)]).missing == late
+
+
+def test_a_measurement_that_is_told_of_late_takes_no_others_reading() -> None:
+    late = [Measured("pi4", "s", 9001, 1000), Measured("pi4", "s", 9400, 9200)]
+    found = held(late, rows(9000), BEFORE, hits=[Hit("pi4", 1100, 8900)])
+    assert (found.undecided, found.missing) == (late[:1], [])
 
 
 def test_what_was_in_a_file_that_was_corrupted_is_counted_apart() -> None:

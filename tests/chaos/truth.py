@@ -1,9 +1,9 @@
 """What was measured against what is kept. Pure: events and rows in, a count out.
 
 The simulated hardware writes every measurement to a file, with the time, before the plugin that
-asked for it returns. The reading's own time is taken by the plugin in the same poll. Polls of one
-plugin follow each other, so the times of measurements divide the readings of a sensor exactly:
-between a measurement and the next lies the one reading that holds it.
+asked for it returns. The reading's own time is taken by the plugin in the same poll, before it
+asks or when it has its answer. Polls of one plugin follow each other, so the times of measurements
+divide the readings of a sensor exactly: between one and the next lies the reading that holds it.
 """
 
 import math
@@ -117,7 +117,7 @@ def count(
     for each in sorted(measured, key=lambda m: m.timestamp_ms):
         moments[each.sensor].append(each)
     for sensor, sort in sorts.items():
-        times = [each.timestamp_ms for each in moments[sensor]]
+        times = [e.begun_ms if sort.stamped_first else e.timestamp_ms for e in moments[sensor]]
         held = _holders(times, kept[sensor], sort)
         found.unexplained.extend(held.pop(None, []))
         excused = _holders(times, lost[sensor], sort)

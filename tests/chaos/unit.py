@@ -110,6 +110,7 @@ class Unit:
     @contextlib.contextmanager
     def held_down(self) -> Iterator[Hit]:
         """Kill the process, and start it again after what is done within."""
+        self._running()
         self._may_run.clear()
         try:
             yield self.kill()
