@@ -1,6 +1,7 @@
 """`python -m tests.chaos`: a hundred faults to a whole system, and the count."""
 
 import argparse
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -23,10 +24,20 @@ def main() -> None:
         watch,
     ):
         run = play(system, watch, faults, say)
+        if options.folder:
+            keep(options.folder)
         if not run.is_good and options.verbose:
             say(logs(system))
     say(table(run))
     sys.exit(0 if run.is_good else 1)
+
+
+def keep(folder: Path) -> None:
+    """Copy what the small disks hold, as they go with the system."""
+    for state in folder.glob("*/state"):
+        shutil.copytree(
+            state, state.with_name("state-at-end"), ignore=shutil.ignore_patterns("ballast")
+        )
 
 
 def say(text: str) -> None:
