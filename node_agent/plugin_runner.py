@@ -175,7 +175,7 @@ class PluginRunner:
 
     def _leave_behind(self, life: PluginThread) -> str:
         """Let go of a life that hangs; return what to say of it."""
-        life.stop()
+        life.abandon()
         self._left.append(life)
         said = f"hung in a host call for {life.busy_s():.1f} s, so it was left behind"
         return f"{said}; {self.left_behind} of at most {MAX_LEFT_BEHIND} hang so"

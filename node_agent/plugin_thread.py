@@ -66,7 +66,7 @@ class PluginThread:
         self.on_trial = on_trial
         self._beat = threading.Event()
         self._idle = threading.Event()
-        self._stopping = False
+        self._stopping = self._abandoned = False
         self._busy_since_s: float | None = None
         self._last_line = ""
         self._fault = ""
@@ -108,6 +108,11 @@ class PluginThread:
         self._beat.set()
         if timeout_s:
             self._thread.join(timeout_s)
+
+    def abandon(self) -> None:
+        """Stop, and let nothing count that it may still return: its successor has begun by then."""
+        self._abandoned = True
+        self.stop()
 
     def _live(self) -> None:
         try:
@@ -172,8 +177,8 @@ class PluginThread:
             self._trouble.worked()
         # A plugin that returns nothing has logged why by itself.
         self._fault = said if found or said else self._last_line or "returned no reading"
-        # A life that was left behind in a host call may come back after its successor began.
-        if not (self._stopping or self.on_trial):
+        # One that was asked to stop has returned these all the same.
+        if not (self._abandoned or self.on_trial):
             self._parts.on_samples(found)
 
     def _say(self, line: str) -> None:

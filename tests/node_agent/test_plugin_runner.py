@@ -128,6 +128,24 @@ def test_a_guest_that_sleeps_in_the_host_is_left_behind(bench: Bench) -> None:
     bench.beat_until(bench.is_running)
 
 
+def test_what_a_poll_returns_that_is_under_way_at_the_stop_still_counts(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answered, get = threading.Event(), threading.Event(), bench.store.get
+
+    def slowly(key: str) -> str | None:
+        asked.set()
+        answered.wait(WAIT_S)
+        return get(key)
+
+    monkeypatch.setattr(bench.store, "get", slowly)
+    bench.beat_until(asked.is_set)
+    bench.runner.stop()
+    answered.set()
+    bench.runner.stop(WAIT_S)
+    assert len(bench.samples) == 1
+
+
 def test_a_poll_without_a_reading_names_the_fault_and_keeps_the_plugin(bench: Bench) -> None:
     bench.beat_until(bench.is_running)
     bench.mode("complain")
