@@ -2,6 +2,7 @@
 
 import argparse
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -14,6 +15,8 @@ from tests.chaos.system import Pace
 
 def main() -> None:
     options = _parser().parse_args()
+    # Leave by the contexts, which stop every process and unmount every disk.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     seed = options.seed if options.seed is not None else int(time.time())
     external = options.broker == "mosquitto"
     faults = plan(seed, options.faults, more=(BROKER,) if external else ())
