@@ -98,11 +98,12 @@ class Outbox:
 
     def add(self, samples: Sequence[Sample], plugin: str = "") -> None:
         """Number readings and keep them, in one commit; then they may be published."""
-        moment = self._clock.now()
         with self._lock:
             if self._claim.closed:
                 # A plugin that was left behind came back after the end.
                 return
+            # Here, so that a later number never has an earlier time: both say what is old.
+            moment = self._clock.now()
             self._look_at_clock(moment)
             rows = [
                 (self._numbered(sample, plugin, moment), moment.monotonic_ms) for sample in samples

@@ -9,11 +9,13 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from broker.clock import Moment
 from broker.errors import MisconfiguredError
 from broker.messages import MAX_BACKLOG, Backlog, encode
 from broker.outbox import Outbox, Sample
@@ -141,6 +143,27 @@ def test_a_long_backlog_of_several_runs_is_read_from_end_to_end(box: Box) -> Non
         box.kill()
         box.open()
     assert values(box) == list(range(2100))
+
+
+def test_a_later_number_never_has_an_earlier_time(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, other = box.clock.now, threading.Thread(target=box.add, args=(2,))
+
+    def overtaken() -> Moment:
+        moment = now()
+        monkeypatch.setattr(box.clock, "now", now)
+        box.clock.elapsed_s += 5
+        other.start()
+        other.join(0.2)
+        return moment
+
+    sample = Sample("room", now().wall_ms, {"n": 1})
+    monkeypatch.setattr(box.clock, "now", overtaken)
+    box.box.add([sample])
+    other.join()
+    added_ms = [added for _, added in box.box._ram.page(None, 10)]
+    assert added_ms == sorted(added_ms)
 
 
 def test_what_neither_ram_nor_disk_takes_is_held_and_sent_all_the_same(
