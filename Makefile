@@ -17,7 +17,7 @@ test: $(VENV)/installed
 	@tests/install-system-packages
 	@$(BIN)/python tests/install-pi-libraries
 	@$(BIN)/harvester plugins build
-	@$(BIN)/pytest --numprocesses 3 --dist loadgroup $(ARGS)
+	@$(BIN)/pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder --durations 40 $(ARGS)
 
 # A hundred faults to a running system, some 15 minutes: ARGS="--seed 7 --broker mosquitto".
 chaos: build

@@ -13,7 +13,7 @@ from harvester import access_cli, broker_cli, doctor, plugins_cli
 from harvester.doctor_machine import this_machine
 from harvester.errors import EXIT_FAILED
 from harvester.project import from_here
-from harvester.up import Options, up
+from harvester.up import STATE, Options, up
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -61,6 +61,12 @@ def _add_up(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         metavar="FILE",
         help="what happens to the simulated chips, for example config/scenarios/heat-wave.toml",
     )
+    added.add_argument(
+        "--state",
+        type=Path,
+        metavar="DIR",
+        help="where history, logins and plugin state are kept; default: .harvester in the project",
+    )
     added.set_defaults(run=_up)
 
 
@@ -95,6 +101,7 @@ def _up(options: argparse.Namespace) -> None:
         up(
             Options(
                 project=options.project.resolve(),
+                state=(options.state or options.project / STATE).resolve(),
                 web_port=options.web_port,
                 mqtt_port=options.mqtt_port,
                 zero_port=options.zero_port,

@@ -24,14 +24,18 @@ from broker.errors import UnavailableError
 from broker.hub_files import ACCOUNTS_NAME
 
 HOST = "127.0.0.1"
-_STATE = ".harvester"
+# In the project's folder.
+STATE = ".harvester"
 _RESTART_S = 2.0
 _READY_S = 30.0
 _STOP_S = 8.0
 
 
 class Options(msgspec.Struct, frozen=True):
+    """`state` is the folder of what outlives a run; compiled components are the project's."""
+
     project: Path
+    state: Path
     web_port: int
     mqtt_port: int
     zero_port: int
@@ -49,20 +53,18 @@ def programs(options: Options) -> tuple[Program, ...]:
     """Return what runs, the hub first."""
     config = options.project / "config"
     here = f"mqtt://{HOST}:{options.mqtt_port}"
-    state = options.project / _STATE
+    cache = options.project / STATE / "cache"
     scenario = [f"hardware.scenario={options.scenario}"] if options.scenario else []
     hub = (
         f"broker.listen={HOST}",
         f"broker.port={options.mqtt_port}",
         f"web.listen={HOST}",
         f"web.port={options.web_port}",
-        f"storage.cache_dir={state / 'cache'}",
-        f"storage.state_dir={state / 'revpi'}",
+        *_storage(options, cache, "revpi"),
     )
     spoke = (
         f"broker.url={here}",
-        f"storage.cache_dir={state / 'cache'}",
-        f"storage.state_dir={state / 'pi4'}",
+        *_storage(options, cache, "pi4"),
         f"broker.credentials_file={_credentials(options, 'pi4')}",
         *scenario,
     )
@@ -70,7 +72,7 @@ def programs(options: Options) -> tuple[Program, ...]:
         f"broker.url={here}",
         f"web.listen={HOST}",
         f"web.port={options.zero_port}",
-        f"storage.state_dir={state / 'pizero'}",
+        *_storage(options, cache, "pizero"),
         f"broker.credentials_file={_credentials(options, 'pizero')}",
         f'pings.hosts={{revpi = "{HOST}", pi4 = "{HOST}"}}',
         *scenario,
@@ -85,13 +87,23 @@ def programs(options: Options) -> tuple[Program, ...]:
     )
 
 
+def _storage(options: Options, cache: Path, node: str) -> tuple[str, ...]:
+    folder = options.state / node
+    # Several systems may run side by side, so nothing of them is in a place of the user's.
+    return (
+        f"storage.cache_dir={cache}",
+        f"storage.state_dir={folder}",
+        f"storage.runtime_dir={folder / 'run'}",
+    )
+
+
 def _credentials(options: Options, node: str) -> Path:
-    return options.project / _STATE / node / CREDENTIALS_NAME
+    return options.state / node / CREDENTIALS_NAME
 
 
 def _enroll(options: Options) -> None:
     """Give the two spokes their logins; hub-app sees to its own machine's node."""
-    accounts_file = options.project / _STATE / "revpi" / ACCOUNTS_NAME
+    accounts_file = options.state / "revpi" / ACCOUNTS_NAME
     for node in ("pi4", "pizero"):
         enrolment.ensure(accounts_file, node, _credentials(options, node))
 

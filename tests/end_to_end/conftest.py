@@ -30,7 +30,7 @@ class System:
             self.process = subprocess.Popen(
                 [
                     *(str(Path(sys.executable).parent / "harvester"), "--project", str(PROJECT)),
-                    *("up", "--web-port", str(self.web_port)),
+                    *("up", "--state", str(log.parent), "--web-port", str(self.web_port)),
                     *("--mqtt-port", str(self.mqtt_port), "--zero-port", str(self.zero_port)),
                 ],
                 stdout=output,
