@@ -24,12 +24,12 @@ def test_every_topic_of_topics_md_is_heard(system: System, ears: Listener) -> No
     for command in ("buzzer/cmd", "leds/cmd", "fan/cmd"):
         ears.publish(parse(f"harvester/pi4/{command}"), b"off")
     ears.publish(parse("harvester/pi4/plugins/cmd"), b'{"plugin": "none", "action": "reload"}')
-    # Backlog is said after an outage only.
+    # There is a backlog after an outage only.
     for kind in CHANNELS.keys() - {Kind.BACKLOG}:
         ears.wait_for(lambda said, kind=kind: said.topic.kind is kind)
     patterns = re.findall(r"^### `harvester/<node>/(.*)`$", topics_md(), re.MULTILINE)
     assert len(patterns) >= len(CHANNELS)
-    for pattern in patterns:
+    for pattern in set(patterns) - {"backlog"}:
         shape = re.compile("harvester/[^/]+/" + re.sub("<[^>]+>", "[^/]+", pattern) + "$")
         ears.wait_for(lambda said, shape=shape: bool(shape.match(str(said.topic))))
 
