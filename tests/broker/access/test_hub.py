@@ -216,6 +216,9 @@ def test_a_node_is_enrolled_and_cut_off_while_all_run(hub: HubBus, tmp_path: Pat
         assert harvester(hub, "enroll", "pi4", "--revoke") == "pi4 is cut off\n"
         ears.wait_for(lambda said: b'"offline"' in said.payload, after=before)
         assert time.monotonic() - began_s < NOTICED_S
+        lost = threading.Event()
+        while node.connected and time.monotonic() - began_s < NOTICED_S:
+            lost.wait(0.01)
         assert not node.connected
         found = credentials.load(file)
         assert found is not None
