@@ -183,7 +183,7 @@ def test_a_forged_will_keeps_a_node_out(hub: HubBus, thief: str) -> None:
 def test_a_viewer_looks_and_an_operator_commands(hub: HubBus) -> None:
     accounts.set_password(hub.accounts, "ann", Role.OPERATOR, "correct horse")
     accounts.set_password(hub.accounts, "vic", Role.VIEWER, "battery staple")
-    with hub.client("ann", "correct horse", "a") as ann, hub.client("vic", "battery staple") as vic:
+    with hub.person("ann", "correct horse", "a") as ann, hub.person("vic", "battery staple") as vic:
         assert ann.subscribe((EVERYTHING, 1), ("$SYS/#", 0)) == [1, 0]
         assert vic.subscribe((EVERYTHING, 0)) == [0]
         vic.publish("harvester/pi4/fan/cmd", b"forged")
