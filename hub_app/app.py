@@ -15,7 +15,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from broker.version import VERSION
-from hub_app import api, command_routes, history_routes, log_in_routes, png
+from hub_app import api, command_routes, history_routes, log_in_routes, metrics, png
 from hub_app.answers import Json, check_node, hub_of, refuse
 from hub_app.dashboard import PageUnavailableError
 from hub_app.fanout import MAX_CLIENTS
@@ -63,6 +63,7 @@ def create_app(
             Route(LOG_OUT_PATH, log_in_routes.leave, methods=["POST"]),
             Route("/api/session", log_in_routes.session),
             Route("/health", health),
+            Route("/metrics", prometheus),
             Mount("/static", StaticFiles(directory=PAGE_DIR)),
         ],
         middleware=[Middleware(Guard, names=names), Middleware(SessionGate, log_in=log_in)],
@@ -136,6 +137,10 @@ async def oled(request: Request) -> Response:
         return Response(status_code=304, headers=headers)
     picture = png.encode(shown.width, shown.frame, _OLED_SCALE)
     return Response(picture, headers=headers, media_type="image/png")
+
+
+async def prometheus(request: Request) -> Response:
+    return Response(metrics.exposition(hub_of(request)), media_type=metrics.MEDIA_TYPE)
 
 
 async def health(request: Request) -> Response:

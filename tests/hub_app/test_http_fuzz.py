@@ -18,7 +18,15 @@ from tests.support import HOST, WAIT_S
 
 SECRET = "a secret that nobody guesses"
 PATHS = [
-    *("/", "/events", "/api/readings", "/api/logs", "/api/nodes", "/api/nodes/fuzzed/oled.png"),
+    *(
+        "/",
+        "/events",
+        "/metrics",
+        "/api/readings",
+        "/api/logs",
+        "/api/nodes",
+        "/api/nodes/fuzzed/oled.png",
+    ),
     *("/api/nodes/", "/api/buzzer", "/api/buzzer/test", "/api/plugins", "/api/broker", "/health"),
     *("/login", "/logout", "/api/session", "/static/", "/static/app.js", "/static/../app.py"),
     *("/api/history", "/api/coverage"),
