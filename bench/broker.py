@@ -10,6 +10,7 @@ number on their way, so that no broker gains by dropping any. Run from the proje
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import resource
 import signal
@@ -43,6 +44,7 @@ FILTERS_A_CLIENT = 500
 CLIENTS = 1_000
 STORM_S = 30.0
 FLOOD_S = 2.0
+RETAINED_TOPICS = 5_000
 
 
 class Running:
@@ -109,7 +111,9 @@ async def measure_rate(
     mouth = await open_client(broker.port, "mouth")
     async with clients(mouth, *ears):
         for ear in ears:
-            await ear.subscribe([(TOPIC, qos)])
+            await ear.subscribe([(f"{TOPIC}/#", qos)])
+        # Ours writes a topic that changes all the time now and then only.
+        topics = itertools.cycle(f"{TOPIC}/{n}" for n in range(RETAINED_TOPICS))
         sent = 0
 
         def refill() -> None:
@@ -117,8 +121,9 @@ async def measure_rate(
             arrived = min(ear.received for ear in ears)
             free = ON_THEIR_WAY - (sent - (min(arrived, mouth.acknowledged) if qos else arrived))
             if free > ON_THEIR_WAY // 4:
+                for topic in {next(topics): None for _ in range(free)} if retain else (TOPIC,):
+                    mouth.publish(topic, PAYLOAD, qos, 1 if retain else free, retain=retain)
                 sent += free
-                mouth.publish(TOPIC, PAYLOAD, qos, free, retain=retain)
 
         for client in (mouth, *ears):
             client.changed = refill
