@@ -62,6 +62,12 @@ def _add_up(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help="what happens to the simulated chips, for example config/scenarios/heat-wave.toml",
     )
     added.add_argument(
+        "--broker-url",
+        default="",
+        metavar="URL",
+        help="use this broker, with the files of `harvester broker acl`, and not the hub's own",
+    )
+    added.add_argument(
         "--state",
         type=Path,
         metavar="DIR",
@@ -106,6 +112,7 @@ def _up(options: argparse.Namespace) -> None:
                 mqtt_port=options.mqtt_port,
                 zero_port=options.zero_port,
                 scenario=options.scenario.resolve() if options.scenario else None,
+                broker_url=options.broker_url,
             )
         )
     )

@@ -32,7 +32,10 @@ _STOP_S = 8.0
 
 
 class Options(msgspec.Struct, frozen=True):
-    """`state` is the folder of what outlives a run; compiled components are the project's."""
+    """`state` is the folder of what outlives a run; compiled components are the project's.
+
+    `broker_url` names a broker in the place of the hub's own, which then does not start.
+    """
 
     project: Path
     state: Path
@@ -40,6 +43,7 @@ class Options(msgspec.Struct, frozen=True):
     mqtt_port: int
     zero_port: int
     scenario: Path | None
+    broker_url: str = ""
 
 
 class Program(msgspec.Struct, frozen=True):
@@ -52,7 +56,7 @@ class Program(msgspec.Struct, frozen=True):
 def programs(options: Options) -> tuple[Program, ...]:
     """Return what runs, the hub first."""
     config = options.project / "config"
-    here = f"mqtt://{HOST}:{options.mqtt_port}"
+    here = options.broker_url or f"mqtt://{HOST}:{options.mqtt_port}"
     cache = options.project / STATE / "cache"
     scenario = [f"hardware.scenario={options.scenario}"] if options.scenario else []
     hub = (
@@ -61,6 +65,7 @@ def programs(options: Options) -> tuple[Program, ...]:
         f"web.listen={HOST}",
         f"web.port={options.web_port}",
         *_storage(options, cache, "revpi"),
+        *([f"broker.url={here}"] if options.broker_url else []),
     )
     spoke = (
         f"broker.url={here}",

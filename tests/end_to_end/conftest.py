@@ -15,22 +15,37 @@ import msgspec
 import pytest
 from selenium import webdriver
 
-from tests.support import HOST, PROJECT, WAIT_S, Listener, free_port, program
+from broker.credentials import CREDENTIALS_NAME
+from broker.mosquitto import CONF_NAME
+from tests.support import (
+    HOST,
+    PROJECT,
+    WAIT_S,
+    Listener,
+    free_port,
+    program,
+    settings,
+    wait_until_listening,
+)
 
 START_S = 120.0
 
 
-class System:
-    """`harvester up`, and the ports on which it answers."""
+HARVESTER = [str(Path(sys.executable).parent / "harvester"), "--project", str(PROJECT)]
 
-    def __init__(self, log: Path) -> None:
-        self.web_port, self.mqtt_port, self.zero_port = (free_port() for _ in range(3))
+
+class System:
+    """`harvester up`, and the ports on which it answers. `mqtt_port` asks for no login."""
+
+    def __init__(self, log: Path, broker_url: str = "", mqtt_port: int = 0) -> None:
+        self.web_port, self.zero_port = free_port(), free_port()
+        self.mqtt_port = mqtt_port or free_port()
         self.log = log
         with log.open("w") as output:
             self.process = subprocess.Popen(
                 [
-                    *(str(Path(sys.executable).parent / "harvester"), "--project", str(PROJECT)),
-                    *("up", "--state", str(log.parent), "--web-port", str(self.web_port)),
+                    *(*HARVESTER, "up", "--state", str(log.parent), "--broker-url", broker_url),
+                    *("--web-port", str(self.web_port)),
                     *("--mqtt-port", str(self.mqtt_port), "--zero-port", str(self.zero_port)),
                 ],
                 stdout=output,
@@ -72,15 +87,54 @@ def _name(words: list[str]) -> str:
     return f"{Path(words[config - 1]).name} {Path(words[config + 1]).stem}"
 
 
-@pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    started = System(tmp_path_factory.mktemp("system") / "up.log")
-    try:
-        yield started
-    finally:
-        if started.process.poll() is None:
-            started.process.send_signal(signal.SIGTERM)
-            started.process.wait(WAIT_S)
+@contextlib.contextmanager
+def mosquitto_for(state: Path, port: int, local_port: int) -> Iterator[str]:
+    """Run Mosquitto with the accounts and rights of the system whose state is there."""
+    url = f"mqtt://{HOST}:{port}"
+    hub = [
+        *("--config", str(PROJECT / "config" / "hub.toml")),
+        *settings(broker__url=url, storage__state_dir=state / "revpi"),
+    ]
+    for node in ("pi4", "pizero"):
+        (state / node).mkdir(parents=True)
+        enroll(hub, node, state / node / CREDENTIALS_NAME)
+    folder = state / "mosquitto"
+    here = ["--output", str(folder), "--installed", str(folder), "--local-port", str(local_port)]
+    subprocess.run([*HARVESTER, "broker", "acl", *here, *hub], check=True, capture_output=True)
+    conf = folder / CONF_NAME
+    # It would not stay root, and then could not read what root has closed to others.
+    conf.write_text(f"user root\n{conf.read_text()}")
+    with subprocess.Popen([program("mosquitto"), "-c", str(conf)]) as process:
+        try:
+            wait_until_listening(port)
+            yield url
+        finally:
+            process.terminate()
+
+
+def enroll(hub: list[str], node: str, output: Path) -> None:
+    subprocess.run(
+        [*HARVESTER, "enroll", node, "--output", str(output), *hub], check=True, capture_output=True
+    )
+
+
+@pytest.fixture(scope="session", params=["embedded", "mosquitto"])
+def system(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[System]:
+    state = tmp_path_factory.mktemp("system")
+    with contextlib.ExitStack() as stack:
+        url, local_port = "", 0
+        if request.param == "mosquitto":
+            local_port = free_port()
+            url = stack.enter_context(mosquitto_for(state, free_port(), local_port))
+        started = System(state / "up.log", url, local_port)
+        try:
+            yield started
+        finally:
+            if started.process.poll() is None:
+                started.process.send_signal(signal.SIGTERM)
+                started.process.wait(WAIT_S)
 
 
 @pytest.fixture(scope="session")

@@ -47,8 +47,9 @@ def test_mosquitto_sub_shows_the_bus(system: System, ears: Listener) -> None:
     assert len(shown.stdout.splitlines()) == 30
     for line in shown.stdout.splitlines():
         topic, _, payload = line.partition(" ")
-        parse(topic)
-        json.loads(payload)
+        # A person types a command as a bare word.
+        if parse(topic).kind is not Kind.COMMAND:
+            json.loads(payload)
 
 
 def test_a_typed_command_sounds_the_buzzer_and_the_result_follows_at_once(
@@ -100,6 +101,9 @@ def test_a_plugins_print_is_a_log_message(system: System, ears: Listener) -> Non
 def test_the_page_shows_five_live_cards(
     system: System, ears: Listener, browser: webdriver.Chrome
 ) -> None:
+    # A page of an earlier system has complained of its end.
+    browser.get("about:blank")
+    browser.get_log("browser")
     browser.get(system.page)
     titles = [card.text for card in browser.find_elements(By.CSS_SELECTOR, ".card h2")]
     for title in ("room", "air", "revpi hub", "pi 4", "pi zero"):
@@ -180,4 +184,8 @@ def is_status(state: str):  # noqa: ANN201 - a predicate
 
 
 def wait_text(browser: webdriver.Chrome, text: str) -> None:
-    WebDriverWait(browser, WAIT_S).until(lambda b: text in b.find_element(By.TAG_NAME, "body").text)
+    def is_there(shown: webdriver.Chrome) -> bool:
+        return text in shown.find_element(By.TAG_NAME, "body").text
+
+    # Often enough for what a buzzer does within half a second.
+    WebDriverWait(browser, WAIT_S, poll_frequency=0.05).until(is_there)
