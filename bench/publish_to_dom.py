@@ -96,7 +96,7 @@ async def drain(port: int) -> None:
 
     async def take_all() -> None:
         reader, writer = await asyncio.open_connection(HOST, port)
-        writer.write(b"GET /events HTTP/1.1\r\nHost: bench\r\n\r\n")
+        writer.write(b"GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         while await reader.read(65536):
             pass
 
