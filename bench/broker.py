@@ -44,6 +44,7 @@ FILTERS_A_CLIENT = 500
 CLIENTS = 1_000
 STORM_S = 30.0
 FLOOD_S = 2.0
+RETAINED = "bench/retained"
 RETAINED_TOPICS = 5_000
 
 
@@ -111,9 +112,9 @@ async def measure_rate(
     mouth = await open_client(broker.port, "mouth")
     async with clients(mouth, *ears):
         for ear in ears:
-            await ear.subscribe([(f"{TOPIC}/#", qos)])
+            await ear.subscribe([(f"{RETAINED}/#" if retain else TOPIC, qos)])
         # Ours writes a topic that changes all the time now and then only.
-        topics = itertools.cycle(f"{TOPIC}/{n}" for n in range(RETAINED_TOPICS))
+        topics = itertools.cycle(f"{RETAINED}/{n}" for n in range(RETAINED_TOPICS))
         sent = 0
 
         def refill() -> None:
