@@ -100,12 +100,16 @@ class Proxy:
             writer.transport.abort()
 
     async def _close(self) -> None:
+        self._is_slow = False
+        for flow in self._flows.values():
+            flow.set()
         await self._cut()
-        # Also those that were accepted just now.
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        # One that was accepted just now has no writer yet, and a task that is cancelled before it
+        # began would leave its socket open: so each is let begin, and then cut.
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(tasks, timeout=0.01)
+            for writer in self._writers:
+                writer.transport.abort()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         ends = [writer]

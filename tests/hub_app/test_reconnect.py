@@ -6,6 +6,7 @@ import socket
 from broker.messages import Fan
 from broker.topics import Kind, Topic
 from tests.hub_app.conftest import HubProcess
+from tests.hub_app.nodes import until
 from tests.support import HOST, WAIT_S
 
 FAN = Topic("pi8", Kind.FAN)
@@ -35,8 +36,10 @@ def test_who_comes_back_with_its_last_id_gets_what_it_missed_in_a_fresh_snapshot
     hub: HubProcess,
 ) -> None:
     hub.say(FAN, Fan(on=False, mode="auto"))
+    until(hub, "/api/nodes", '"pi8"')
     last_id, before = first_event(hub, None)
     hub.say(FAN, Fan(on=True, mode="on"))
+    until(hub, "/api/nodes", '"fan":{"on":true,"mode":"on"}')
     next_id, after = first_event(hub, last_id)
     assert next_id > last_id
     assert (fan_in(before), fan_in(after)) == (
