@@ -23,6 +23,11 @@ _TIMEX_BYTES = 208
 _STATUS_OFFSET = 5 * ctypes.sizeof(ctypes.c_long)
 
 
+def now_ms() -> int:
+    """Return Unix time in milliseconds, UTC."""
+    return time.time_ns() // 1_000_000
+
+
 class Moment(msgspec.Struct, frozen=True):
     """One look at the clocks. `monotonic_ms` counts from the machine's boot, sleep included."""
 
@@ -43,7 +48,7 @@ class Clock:
         self.boot_id = _boot_id()
 
     def now(self) -> Moment:
-        wall_ms = time.time_ns() // 1_000_000
+        wall_ms = now_ms()
         monotonic_ms = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
         return Moment(wall_ms, monotonic_ms, wall_ms >= _EARLIEST_MS and _is_synchronized())
 

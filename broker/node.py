@@ -13,7 +13,7 @@ from typing import Literal, Self
 
 from broker import credentials, storage
 from broker.client import BusClient
-from broker.clock import Clock
+from broker.clock import Clock, now_ms
 from broker.errors import BadDataError, MisconfiguredError
 from broker.login import Login
 from broker.messages import Heartbeat, Log, Message, Status, Stored, Value, decode
@@ -31,11 +31,6 @@ OUTBOX_FILE = "outbox.db"
 _LATEST_MS = 2**53
 
 TopicPayload = Callable[[Topic, bytes], None]
-
-
-def now_ms() -> int:
-    """Return Unix time in milliseconds, UTC."""
-    return time.time_ns() // 1_000_000
 
 
 class NodeBus:

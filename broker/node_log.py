@@ -2,10 +2,10 @@
 
 import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 
+from broker.clock import now_ms
 from broker.messages import MAX_LOG_CHARS, Log, LogLevel
 
 # What is logged while the link is down is sent when it is back, the newest of it.
@@ -36,7 +36,7 @@ class NodeLog(logging.Handler):
         self.say(_level(record.levelno), _source(record.name), message)
 
     def say(self, level: LogLevel, source: str, message: str) -> None:
-        line = Log(time.time_ns() // 1_000_000, level, source, message[:MAX_LOG_CHARS])
+        line = Log(now_ms(), level, source, message[:MAX_LOG_CHARS])
         with self._order:
             if self._waiting or not self._publish(line):
                 self._waiting.append(line)

@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from broker.broker_settings import Broker as Settings
+from broker.clock import now_ms
 from broker.embedded.accept import bind
 from broker.embedded.broker import HardenedBroker
 from broker.embedded.listener import Listener
@@ -59,7 +59,7 @@ class EmbeddedBroker:
         store = Store(self._store_dir, self._settings)
         with contextlib.ExitStack() as stack:
             bound = [(each, stack.enter_context(bind(each))) for each in self._listeners]
-            contents = await asyncio.to_thread(store.load, time.time_ns() // 1_000_000)
+            contents = await asyncio.to_thread(store.load, now_ms())
             # From here on the broker closes them.
             stack.pop_all()
         store.start()

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from broker.client import BusClient
+from broker.clock import now_ms
 from broker.embedded.statistics import BrokerSnapshot
 from broker.gate import Role
 from broker.messages import Message, Reading
@@ -54,7 +55,7 @@ class Hub:
         # Where questions about the past are answered from; None where nothing is kept.
         self.history_file: Path | None = None
         self.history_figures: Figures | None = None
-        self.wall_ms = wall_ms
+        self.wall_ms = now_ms
         # Where the broker is, and what an embedded one tells of itself.
         self.broker_address = ("", 0)
         self.broker_snapshot: Callable[[], BrokerSnapshot | None] = lambda: None
@@ -94,12 +95,7 @@ class Hub:
         return self.bus.publish_payload(topic, payload) if self.bus is not None else None
 
 
-def wall_ms() -> int:
-    """Return Unix time in milliseconds, UTC."""
-    return time.time_ns() // 1_000_000
-
-
 def steady_clock() -> Callable[[], int]:
     """Return a clock of Unix milliseconds that never jumps: presence is judged by it."""
-    offset_ms = time.time_ns() // 1_000_000 - time.monotonic_ns() // 1_000_000
+    offset_ms = now_ms() - time.monotonic_ns() // 1_000_000
     return lambda: time.monotonic_ns() // 1_000_000 + offset_ms

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
+from broker.clock import now_ms
 from broker.errors import BadDataError, HarvesterError
-from broker.node import now_ms
 from broker.node_log import plugin_logger
 from node_agent.fault import Fault
 from node_agent.line_quota import LineQuota

@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
+from broker.clock import now_ms
 from broker.commands import Pattern
 from broker.errors import HarvesterError
-from broker.node import now_ms
 from broker.settings import Grant
 from node_agent import grants
 from node_agent.buzzer import BuzzerPlayer

@@ -2,8 +2,8 @@
 
 import time
 
+from broker.clock import now_ms
 from broker.errors import BadDataError
-from broker.node import now_ms
 from node_agent.fault import Fault
 from node_agent.plugin_state import PluginStore
 from plugins.bme680.iaq import AirQuality, Quality

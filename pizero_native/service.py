@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
+from broker.clock import now_ms
 from broker.errors import MisconfiguredError
-from broker.node import NodeBus, now_ms
+from broker.node import NodeBus
 from broker.settings import Config
 from broker.storage import state_dir
 from broker.version import VERSION

@@ -4,10 +4,10 @@ It asks the gate for each message, and tells the store what must survive.
 """
 
 import itertools
-import time
 from collections.abc import Iterator, Sequence
 
 from broker.broker_settings import Broker as Settings
+from broker.clock import now_ms
 from broker.embedded.answers import SUBSCRIPTION_FAILED
 from broker.embedded.delivery import Entry
 from broker.embedded.keeping import stored
@@ -112,7 +112,7 @@ class Router:
 
     def expire(self) -> None:
         """Forget retained messages that nobody has changed for too long."""
-        for topic in self.retained.expire(_now_ms()):
+        for topic in self.retained.expire(now_ms()):
             self._store.put_retained(topic, None)
 
     def withdraw_forbidden(self, session: ClientSession) -> None:
@@ -153,7 +153,7 @@ class Router:
                 yield Publish(kept.topic, kept.payload, lower, retain=True, packet_id=0)
 
     def _retain(self, message: Publish, settled: list[Settled]) -> None:
-        kept = Retained(message.topic, message.payload, min(message.qos, _BEST_QOS), _now_ms())
+        kept = Retained(message.topic, message.payload, min(message.qos, _BEST_QOS), now_ms())
         outcome = self.retained.set(kept.topic, kept.payload, kept.qos, kept.stored_ms)
         if outcome is Outcome.NOTHING:
             return
@@ -167,7 +167,7 @@ class Router:
         """Queue a message for a session; QoS 0 is for those who are there."""
         if session.handler is None and not message.qos:
             return
-        entry = Entry(message, queued_ms=_now_ms() if session.is_kept else 0)
+        entry = Entry(message, queued_ms=now_ms() if session.is_kept else 0)
         if session.is_kept and message.qos and not self._keep(session, entry, settled):
             return
         given_up = session.delivery.put(entry)
@@ -201,7 +201,3 @@ class Router:
 def _copy(message: Publish, qos: int) -> Publish:
     """Return a message as it goes to who subscribed before (MQTT-3.3.1-9)."""
     return Publish(message.topic, message.payload, qos, retain=False, packet_id=0)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -1,9 +1,9 @@
 """All sessions, of clients that are there and of those that may come back."""
 
-import time
 from collections.abc import Callable, Iterator
 
 from broker.broker_settings import Broker as Settings
+from broker.clock import now_ms
 from broker.embedded.arrival import Arrival
 from broker.embedded.keeping import new_delivery, restore
 from broker.embedded.router import Router
@@ -82,7 +82,7 @@ class Sessions:
         if not session.is_kept:
             self.forget(session)
             return
-        session.left_ms = _now_ms()
+        session.left_ms = now_ms()
         self._store.put_session(session.key, str(session.client_id), session.left_ms)
 
     def forget(self, session: ClientSession) -> None:
@@ -92,7 +92,7 @@ class Sessions:
 
     def expire(self) -> None:
         """Forget whose client has stayed away too long."""
-        for key in self._store.expire(_now_ms()):
+        for key in self._store.expire(now_ms()):
             self._counters.clients_expired += 1
             session = self._by_key.get(key)
             if session is not None:
@@ -123,7 +123,3 @@ def _identity(key: str, client_id: str) -> Identity | None:
     """Return whose session has that key: the reverse of `broker.gate.session_key`."""
     role, _, name = key.removesuffix(f":{client_id}").partition(":")
     return Identity(name, Role(role)) if role in set(Role) else None
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -12,9 +12,10 @@ import pytest
 from broker.backlog_window import MAX_BATCHES, Window
 from broker.backoff import FIRST_S, LAST_S, Backoff
 from broker.client import BusClient
+from broker.clock import now_ms
 from broker.history_settings import History as HistorySettings
 from broker.messages import Backlog, Reading
-from broker.node import NodeBus, now_ms
+from broker.node import NodeBus
 from broker.outbox_settings import Outbox
 from broker.settings import Broker, Cluster, Config, Storage
 from broker.topics import EVERYTHING, Kind, Topic

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from broker.clock import now_ms
 from broker.messages import Backlog, Reading, Stored
-from broker.node import now_ms
 from broker.topics import Kind, Topic
 from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.test_server import open_stream

@@ -1,12 +1,12 @@
 """A file of what simulated hardware did, one JSON object a line, each line on disk at once."""
 
 import threading
-import time
 from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 
+from broker.clock import now_ms
 from broker.errors import MisconfiguredError
 
 
@@ -20,7 +20,7 @@ class Recorder:
 
     def record(self, event: str, **fields: Any) -> None:
         """Append one event with the time of now; after `close` it is dropped."""
-        entry = {"timestamp_ms": time.time_ns() // 1_000_000, "event": event, **fields}
+        entry = {"timestamp_ms": now_ms(), "event": event, **fields}
         with self._lock:
             if self._file is not None:
                 self._file.write(msgspec.json.encode(entry) + b"\n")
