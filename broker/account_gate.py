@@ -8,18 +8,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from broker import access, accounts, tokens
-from broker.accounts import HUB_USER, LOCAL_USER
-from broker.errors import MisconfiguredError
+from broker import access, tokens
+from broker.accounts import HUB_USER, LOCAL_USER, AccountsFile
 from broker.gate import Attempt, Identity, Role
 from broker.password_desk import PasswordDesk
 
 logger = logging.getLogger(__name__)
 
 _LOCAL = Identity(LOCAL_USER, Role.OPERATOR)
-
-# What a file was when it was read: modified at (ns), inode, bytes. None: there is none.
-_Version = tuple[int, int, int] | None
 
 
 class AccountGate:
@@ -30,12 +26,10 @@ class AccountGate:
     """
 
     def __init__(self, path: Path, *, hub_token: str | None, allow_local: bool) -> None:
-        self._path = path
         self._hub_hash = tokens.hashed(hub_token.encode()) if hub_token else None
         self._allow_local = allow_local
         self._desk = PasswordDesk(time.monotonic)
-        self._version = self._look()
-        self._accounts = accounts.load(path)
+        self._file = AccountsFile(path)
         self.on_revoked: Callable[[str], object] = lambda _name: None
 
     async def identify(self, attempt: Attempt) -> Identity | None:
@@ -62,54 +56,35 @@ class AccountGate:
         return self._is_known(identity) and access.may_receive(identity, topic)
 
     def refresh(self) -> None:
-        """Read the file again if it is another one; a broken one changes nothing.
-
-        It is a small file on this machine's disk: not worth a thread.
-        """
-        version = self._look()
-        if version == self._version:
-            return
-        self._version = version
-        try:
-            found = accounts.load(self._path)
-        except MisconfiguredError as e:
-            logger.error("the accounts stay as they were: %s", e)  # noqa: TRY400 - says it all
-            return
-        revoked = found.changed_since(self._accounts)
-        self._accounts = found
-        for name in sorted(revoked):
+        """Read the file again if it is another one, and tell of everyone who is cut off by it."""
+        for name in sorted(self._file.refresh()):
             logger.info("the account of %s was revoked or replaced", name)
             self.on_revoked(name)
 
     def _is_known(self, identity: Identity) -> bool:
         """Whether the account is still there: it may go while its owner is just coming in."""
         if identity.role is Role.NODE:
-            return identity.name in self._accounts.nodes
-        return identity.name in (LOCAL_USER, HUB_USER) or identity.name in self._accounts.people
-
-    def _look(self) -> _Version:
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_ino, found.st_size
+            return identity.name in self._file.accounts.nodes
+        return (
+            identity.name in (LOCAL_USER, HUB_USER) or identity.name in self._file.accounts.people
+        )
 
     def _machine(self, name: str, client_id: str, token: bytes) -> Identity | None:
         if name == HUB_USER:
             role, expected = Role.HUB, self._hub_hash
         else:
-            account = self._accounts.nodes.get(name)
+            account = self._file.accounts.nodes.get(name)
             role, expected = Role.NODE, account.token_sha256 if account else None
         if not tokens.is_right(token, expected) or client_id != name:
             return None
         return Identity(name, role)
 
     async def _person(self, name: str, address: str, password: bytes) -> Identity | None:
-        account = self._accounts.people.get(name)
+        account = self._file.accounts.people.get(name)
         expected = account.argon2 if account else None
         if not await self._desk.is_right(address, password, expected):
             return None
         # The account may have been revoked while the password was being checked.
-        if account is None or self._accounts.people.get(name) != account:
+        if account is None or self._file.accounts.people.get(name) != account:
             return None
         return Identity(name, account.role)

@@ -4,7 +4,7 @@ It holds hashes, no secret that would let anyone in. Each is kept twice: for the
 and as Mosquitto keeps it, for a broker that stands in its place.
 """
 
-import time
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, get_args
@@ -12,6 +12,7 @@ from typing import Literal, get_args
 import msgspec
 
 from broker import passwords, secret_file, tokens
+from broker.clock import now_ms
 from broker.errors import MisconfiguredError
 from broker.gate import Role
 from broker.topics import NAME_PATTERN, is_name
@@ -19,6 +20,8 @@ from broker.topics import NAME_PATTERN, is_name
 # A node's name has no underscore, so nothing else can be called that.
 HUB_USER = "hub_app"
 LOCAL_USER = "local"
+
+logger = logging.getLogger(__name__)
 
 PersonRole = Literal[Role.OPERATOR, Role.VIEWER]
 # Argon2 takes any length; what is longer than a broker's packet can't be sent.
@@ -80,6 +83,46 @@ def load(path: Path) -> Accounts:
         raise MisconfiguredError(f"{path}: found no accounts: {e}; restore or remove it") from e
 
 
+# What a file was when it was read: modified at (ns), inode, bytes. None: there is none.
+_Version = tuple[int, int, int] | None
+
+
+class AccountsFile:
+    """The accounts at `path` as a running program follows them; other programs change them.
+
+    Raises MisconfiguredError where the file cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._version = self._look()
+        self.accounts = load(path)
+
+    def refresh(self) -> set[str]:
+        """Read the file again if it is another one; return whose account is gone or replaced.
+
+        A broken file changes nothing. It is a small one on this machine's disk: not worth a thread.
+        """
+        version = self._look()
+        if version == self._version:
+            return set()
+        self._version = version
+        try:
+            found = load(self._path)
+        except MisconfiguredError as e:
+            logger.error("the accounts stay as they were: %s", e)  # noqa: TRY400 - says it all
+            return set()
+        before, self.accounts = self.accounts, found
+        return found.changed_since(before)
+
+    def _look(self) -> _Version:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_ino, found.st_size
+
+
 def enroll(path: Path, node: str) -> str:
     """Make or replace the account of `node`; return its token, which is kept nowhere."""
     _check_name(node, "node")
@@ -124,7 +167,7 @@ def set_password(path: Path, name: str, role: PersonRole, password: str) -> None
         )
     iterations = tokens.MOSQUITTO_PASSWORD_ITERATIONS
     person = Person(
-        role, passwords.hashed(password), tokens.mosquitto_hash(password, iterations), _now_ms()
+        role, passwords.hashed(password), tokens.mosquitto_hash(password, iterations), now_ms()
     )
 
     def add(accounts: Accounts) -> Accounts:
@@ -141,7 +184,7 @@ def _change(path: Path, change: Callable[[Accounts], Accounts]) -> None:
 
 
 def _machine(token: str) -> Machine:
-    return Machine(tokens.hashed(token.encode()), tokens.mosquitto_hash(token), _now_ms())
+    return Machine(tokens.hashed(token.encode()), tokens.mosquitto_hash(token), now_ms())
 
 
 def _check_name(name: str, what: str) -> None:
@@ -149,7 +192,3 @@ def _check_name(name: str, what: str) -> None:
         raise MisconfiguredError(
             f"found {name!r}, expected a name for a {what}: {NAME_PATTERN}, not {LOCAL_USER}"
         )
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -7,7 +7,8 @@ import logging
 from pathlib import Path
 from typing import Protocol
 
-from broker import accounts, passwords, secret_file
+from broker import passwords, secret_file
+from broker.accounts import AccountsFile
 from broker.errors import MisconfiguredError
 from broker.gate import Role
 
@@ -16,9 +17,6 @@ logger = logging.getLogger(__name__)
 # The user whose password [web] password holds.
 OPERATOR = "operator"
 _LEAST_CHARS = 8
-
-# What a file was when it was read: modified at (ns), inode, bytes. None: there is none.
-_Version = tuple[int, int, int] | None
 
 
 class People(Protocol):
@@ -74,46 +72,23 @@ class AccountHolders:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._version = self._look()
-        self._accounts = accounts.load(path)
+        self._file = AccountsFile(path)
         self._one_at_a_time = asyncio.Lock()
-        if not self._accounts.people:
+        if not self._file.accounts.people:
             logger.warning("nobody can log in yet: `harvester passwd NAME` makes an account")
 
     async def verify(self, name: str, password: str) -> Role | None:
-        account = self._accounts.people.get(name)
+        account = self._file.accounts.people.get(name)
         expected = account.argon2 if account else None
         async with self._one_at_a_time:
             right = await asyncio.to_thread(passwords.is_right, _encoded(password), expected)
         # The account may have been revoked while the password was being checked.
-        if not right or account is None or self._accounts.people.get(name) != account:
+        if not right or account is None or self._file.accounts.people.get(name) != account:
             return None
         return account.role
 
     def changed(self) -> set[str]:
-        """Read the file again if it is another one; a broken one changes nothing.
-
-        It is a small file on this machine's disk: not worth a thread.
-        """
-        version = self._look()
-        if version == self._version:
-            return set()
-        self._version = version
-        try:
-            found = accounts.load(self._path)
-        except MisconfiguredError as e:
-            logger.error("the accounts stay as they were: %s", e)  # noqa: TRY400 - says it all
-            return set()
-        before, self._accounts = self._accounts, found
-        return found.changed_since(before)
-
-    def _look(self) -> _Version:
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_ino, found.st_size
+        return self._file.refresh()
 
 
 def _encoded(password: str) -> bytes:
