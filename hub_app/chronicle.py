@@ -3,7 +3,7 @@
 Pure: messages and the hub's time in, events out. It knows no database.
 """
 
-from broker.messages import Heartbeat, Message, PluginState, Reading, Status
+from broker.messages import Heartbeat, Message, PluginState
 from broker.topics import Topic
 from hub_app.history_writer import Event
 from hub_app.presence import NodeWatch
@@ -66,7 +66,3 @@ class Chronicle:
         if known is None or dropped <= known:
             return []
         return [Event(node, now_ms, DROPPED, "", str(dropped - known))]
-
-
-def is_of_interest(message: Message) -> bool:
-    return isinstance(message, Status | Heartbeat | PluginState | Reading)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from broker.database import transaction
 from broker.history_settings import History as Settings
 from hub_app.history_file import BUCKET_MS, LATE, bucket_of, fields_of, unpack
+from hub_app.history_names import id_of
 
 # A bucket is folded when the readings of its end have had time to arrive.
 _GRACE_MS = 60_000
@@ -179,9 +180,7 @@ class Folder:
 
     def _field(self, name: str) -> int:
         if name not in self._fields:
-            self._db.execute("INSERT OR IGNORE INTO field (name) VALUES (?)", (name,))
-            found = self._db.execute("SELECT id FROM field WHERE name = ?", (name,))
-            self._fields[name] = found.fetchone()[0]
+            self._fields[name] = id_of(self._db, "field", name=name)
         return self._fields[name]
 
 

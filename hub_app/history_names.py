@@ -6,6 +6,17 @@ import sqlite3
 MAX_SENSORS = 5000
 
 
+def id_of(db: sqlite3.Connection, table: str, **key: str | int) -> int:
+    """Return the id of the row that has `key`, made where there is none."""
+    columns, marks = ", ".join(key), ", ".join("?" * len(key))
+    values = tuple(key.values())
+    # Table and columns are of this program alone.
+    db.execute(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", values)  # noqa: S608
+    wanted = " AND ".join(f"{column} = ?" for column in key)
+    (number,) = db.execute(f"SELECT id FROM {table} WHERE {wanted}", values).fetchone()  # noqa: S608
+    return int(number)
+
+
 class Names:
     """Looks names up and gives ids to new ones, within the caller's transaction."""
 
@@ -32,17 +43,13 @@ class Names:
 
     def node(self, name: str) -> int:
         if name not in self._nodes:
-            self._db.execute("INSERT OR IGNORE INTO node (name) VALUES (?)", (name,))
-            found = self._db.execute("SELECT id FROM node WHERE name = ?", (name,))
-            self._nodes[name] = found.fetchone()[0]
+            self._nodes[name] = id_of(self._db, "node", name=name)
         return self._nodes[name]
 
     def stream(self, node: str, name: str) -> int:
         if (node, name) not in self._streams:
-            key = (self.node(node), name)
-            self._db.execute("INSERT OR IGNORE INTO stream (node, name) VALUES (?, ?)", key)
-            found = self._db.execute("SELECT id FROM stream WHERE node = ? AND name = ?", key)
-            self._streams[node, name] = found.fetchone()[0]
+            found = id_of(self._db, "stream", node=self.node(node), name=name)
+            self._streams[node, name] = found
         return self._streams[node, name]
 
     def sensor(self, node: str, name: str, plugin: str) -> int:
@@ -62,9 +69,7 @@ class Names:
 
     def shape(self, fields: str) -> int:
         if fields not in self._shapes:
-            self._db.execute("INSERT OR IGNORE INTO shape (fields) VALUES (?)", (fields,))
-            found = self._db.execute("SELECT id FROM shape WHERE fields = ?", (fields,))
-            self._shapes[fields] = found.fetchone()[0]
+            self._shapes[fields] = id_of(self._db, "shape", fields=fields)
         return self._shapes[fields]
 
     def note_shape(self, sensor: int, shape: int) -> None:

@@ -121,7 +121,16 @@ class Query:
     def _readings(
         self, sensor: int, places: dict[int, int], from_ms: int, to_ms: int
     ) -> list[Point]:
-        spanned = self._db.execute(
+        points = self._settled(sensor, places, from_ms, to_ms)
+        points += _points(self._newest(sensor, from_ms, to_ms), places)
+        points.sort()
+        return points
+
+    def _settled(
+        self, sensor: int, places: dict[int, int], from_ms: int, to_ms: int
+    ) -> list[Point]:
+        """Return the readings that have moved to where they stay, in no order."""
+        found = self._db.execute(
             "SELECT timestamp_ms, shape, data FROM span CROSS JOIN reading"
             " ON reading.stream = span.stream AND reading.seq BETWEEN span.first AND span.last"
             " WHERE span.sensor = ? AND span.bucket_ms BETWEEN ? AND ? AND reading.sensor = ?"
@@ -131,10 +140,7 @@ class Query:
                 *(from_ms, to_ms - 1, BUCKET_MS - 1),
             ),
         )
-        points = list(_points(spanned, places))
-        points += _points(self._newest(sensor, from_ms, to_ms), places)
-        points.sort()
-        return points
+        return list(_points(found, places))
 
     def _newest(self, sensor: int, from_ms: int, to_ms: int) -> Iterable[tuple[int, int, bytes]]:
         return self._db.execute(
@@ -162,23 +168,13 @@ class Query:
         }
         raw: list[Point] = []
         for bucket_ms in open_buckets:
-            raw += self._spanned_in(sensor, places, bucket_ms)
+            raw += self._settled(sensor, places, bucket_ms, bucket_ms + BUCKET_MS)
             found.pop(bucket_ms, None)
         raw += _points(self._newest(sensor, asked.from_ms, asked.to_ms), places)
         for point in _grouped(sorted(raw), 0, BUCKET_MS):
             known = found.get(point[0])
             found[point[0]] = _merged([known, point]) if known else point
         return sorted(found.values())
-
-    def _spanned_in(self, sensor: int, places: dict[int, int], bucket_ms: int) -> list[Point]:
-        found = self._db.execute(
-            "SELECT timestamp_ms, shape, data FROM span CROSS JOIN reading"
-            " ON reading.stream = span.stream AND reading.seq BETWEEN span.first AND span.last"
-            " WHERE span.sensor = ? AND span.bucket_ms = ? AND reading.sensor = ?"
-            " AND timestamp_ms BETWEEN ? AND ?",
-            (sensor, bucket_ms, sensor, bucket_ms, bucket_ms + BUCKET_MS - 1),
-        )
-        return list(_points(found, places))
 
     @staticmethod
     def _answer(asked: Asked, source: Literal["readings", "means"], points: list[Point]) -> Series:
