@@ -27,39 +27,23 @@ from hub_app.history_file import BUCKET_MS, open_for_reading, open_history
 from hub_app.history_fold import Folder
 from hub_app.history_query import Asked, Query
 from hub_app.history_writer import Arrival, Writer
+from tests.default_readings import AIR, HEALTH, PING, ROOM
 
 DAY_S = 86_400
 CYCLE_S = 2.0
 START_MS = 1_795_000_000_000
 # What the shipped files have on each node: sensors, and how often each is read.
-DHT22 = {"temperature": 23.1, "humidity": 43.7}
-BME680 = {
-    "temperature": 23.136702,
-    "humidity": 42.393658,
-    "pressure": 1013.3813,
-    "gas_resistance": 81.62634,
-    "iaq_score": 38,
-    "iaq_accuracy": 3,
-}
-MONITOR = {
-    "cpu_temp": 48.3,
-    "cpu_usage": 12.5,
-    "memory_used_mb": 412,
-    "memory_total_mb": 3792,
-    "uptime_seconds": 123456,
-}
-PING = {"host": "192.168.7.10", "up": True, "rtt_ms": 0.182}
 NODES: dict[str, list[tuple[str, dict[str, Value], int]]] = {
-    "revpi": [("revpi-monitor", dict(MONITOR), 1)],
+    "revpi": [("revpi-monitor", HEALTH, 1)],
     "pi4": [
-        ("dht22-gpio4", dict(DHT22), 1),
-        ("bme680-0x77", dict(BME680), 1),
-        ("pi4-monitor", dict(MONITOR), 1),
+        ("dht22-gpio4", ROOM, 1),
+        ("bme680-0x77", AIR, 1),
+        ("pi4-monitor", HEALTH, 1),
     ],
     "pizero": [
-        ("bme680-0x76", dict(BME680), 1),
-        ("pizero-monitor", dict(MONITOR), 1),
-        *((f"ping-{host}", dict(PING), 5) for host in ("revpi", "pi4")),
+        ("bme680-0x76", AIR, 1),
+        ("pizero-monitor", HEALTH, 1),
+        *((f"ping-{host}", PING, 5) for host in ("revpi", "pi4")),
     ],
 }
 

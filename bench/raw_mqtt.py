@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-import struct
 from collections.abc import AsyncIterator, Callable
 
+from tests.broker.embedded.raw import binary, connect, packet, uint16
 from tests.support import HOST
 
 WAIT_S = 20.0
@@ -12,36 +12,19 @@ KEEP_ALIVE_S = 60
 _CONNACK, _PUBLISH, _PUBACK, _SUBACK = 2, 3, 4, 9
 
 
-def packet(first_byte: int, body: bytes) -> bytes:
-    length, rest = b"", len(body)
-    while True:
-        rest, low = divmod(rest, 128)
-        length += bytes((low | (128 if rest else 0),))
-        if not rest:
-            return bytes((first_byte,)) + length + body
-
-
 def text(value: str) -> bytes:
-    data = value.encode()
-    return struct.pack(">H", len(data)) + data
-
-
-def connect(client_id: str, *, clean: bool = True, keep_alive_s: int = KEEP_ALIVE_S) -> bytes:
-    flags = 2 if clean else 0
-    return packet(
-        0x10, text("MQTT") + bytes((4, flags)) + struct.pack(">H", keep_alive_s) + text(client_id)
-    )
+    return binary(value.encode())
 
 
 def subscribe(packet_id: int, filters: list[tuple[str, int]]) -> bytes:
     asked = b"".join(text(name) + bytes((qos,)) for name, qos in filters)
-    return packet(0x82, struct.pack(">H", packet_id) + asked)
+    return packet(0x82, uint16(packet_id) + asked)
 
 
 def publish(
     topic: str, payload: bytes, qos: int = 0, packet_id: int = 0, *, retain: bool = False
 ) -> bytes:
-    ids = struct.pack(">H", packet_id) if qos else b""
+    ids = uint16(packet_id) if qos else b""
     return packet(0x30 | qos << 1 | retain, text(topic) + ids + payload)
 
 
@@ -151,7 +134,7 @@ async def open_client(
     loop = asyncio.get_running_loop()
     _, client = await loop.create_connection(lambda: RawClient(heard), HOST, port)
     try:
-        answer = await client.ask(connect(client_id, clean=clean))
+        answer = await client.ask(connect(client_id, clean=clean, keep_alive_s=KEEP_ALIVE_S))
     except BaseException:
         client.transport.abort()
         raise

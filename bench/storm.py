@@ -9,8 +9,9 @@ import sys
 import time
 from collections.abc import Iterator
 
-from bench.raw_mqtt import connect, packet, publish, subscribe
+from bench.raw_mqtt import KEEP_ALIVE_S, publish, subscribe
 from broker.backoff import Backoff
+from tests.broker.embedded.raw import connect, packet
 from tests.support import HOST, PROJECT, free_port, wait_until_listening
 
 CLIENTS = 1000
@@ -68,7 +69,7 @@ class Crowd:
         try:
             name = f"node-{number}"
             wanted = (
-                (connect(name), _CONNACK),
+                (connect(name, keep_alive_s=KEEP_ALIVE_S), _CONNACK),
                 (subscribe(1, [(f"harvester/{name}/stored", 1)]), _SUBACK),
                 (publish(f"harvester/{name}/backlog", b"[]", 1, 2), _PUBACK),
             )

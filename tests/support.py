@@ -19,6 +19,7 @@ from broker.broker_settings import Broker
 from broker.client import BusClient
 from broker.errors import BadDataError
 from broker.messages import Message, decode
+from broker.mosquitto import CONF_NAME
 from broker.server import EmbeddedBroker
 from broker.topics import EVERYTHING, Topic, parse
 from harvester.open_broker import OpenGate
@@ -154,6 +155,24 @@ def mosquitto(port: int, directory: Path) -> Iterator[None]:
         finally:
             process.terminate()
             process.wait(WAIT_S)
+
+
+def mosquitto_for_hub(hub: Sequence[str], folder: Path, local_port: int) -> list[str]:
+    """Return the command of a Mosquitto with the accounts and rights of a hub.
+
+    `hub` is what its programs are given on the command line; `local_port` asks for no login.
+    """
+    where = ["--output", str(folder), "--installed", str(folder), "--local-port", str(local_port)]
+    subprocess.run(
+        [sys.executable, "-m", "harvester.cli", "broker", "acl", *where, *hub],
+        check=True,
+        capture_output=True,
+        cwd=PROJECT,
+    )
+    made = folder / CONF_NAME
+    # It would not stay root, and then could not read what root has closed to others.
+    made.write_text(f"user root\n{made.read_text()}")
+    return [program("mosquitto"), "-c", str(made)]
 
 
 def wait_until_listening(port: int) -> None:

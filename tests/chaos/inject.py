@@ -7,12 +7,12 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from broker.clock import now_ms
 from tests.chaos import damage, rows
 from tests.chaos.faults import HUB, Fault
 from tests.chaos.proxy import Way
 from tests.chaos.system import System
 from tests.chaos.truth import Hit, Row
-from tests.chaos.unit import now_ms
 
 _WAYS = (Way.UP, Way.DOWN, Way.BOTH)
 # In the note of a file in which SQLite finds a mistake.

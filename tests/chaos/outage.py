@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from broker.clock import Clock, Moment
+from broker.clock import Clock, Moment, now_ms
 from broker.messages import Value
 from broker.outbox import Outbox, Sample
 from broker.outbox_settings import Outbox as Settings
@@ -22,7 +22,7 @@ from tests.chaos.faults import AGENT, HUB, SPOKES, ZERO
 from tests.chaos.play import logs
 from tests.chaos.system import OUTBOX, Pace, System, Watch
 from tests.chaos.truth import Key
-from tests.chaos.unit import now_ms
+from tests.default_readings import AIR, HEALTH, PING, ROOM
 
 INTERVAL_S = 2.0
 WITHIN_S = 60.0
@@ -30,32 +30,16 @@ WITHIN_S = 60.0
 _ALONE_S = 3.0
 _START_S = 30.0
 _LOOK_S = 0.2
-_AIR: dict[str, Value] = {
-    "temperature": 23.136702,
-    "humidity": 42.393658,
-    "pressure": 1013.3813,
-    "gas_resistance": 81.62634,
-    "iaq_score": 38,
-    "iaq_accuracy": 3,
-}
-_HEALTH: dict[str, Value] = {
-    "cpu_temp": 48.3,
-    "cpu_usage": 12.5,
-    "memory_used_mb": 412,
-    "memory_total_mb": 3792,
-    "uptime_seconds": 86_400,
-}
 # What a cycle brings at the default rate; the two pings come every fifth.
 _OF_A_CYCLE: dict[str, dict[str, dict[str, Value]]] = {
     AGENT: {
-        "dht22-gpio4": {"temperature": 23.1, "humidity": 43.7},
-        "bme680-0x77": _AIR,
-        "pi4-monitor": _HEALTH,
+        "dht22-gpio4": ROOM,
+        "bme680-0x77": AIR,
+        "pi4-monitor": HEALTH,
     },
-    ZERO: {"bme680-0x76": _AIR, "pizero-monitor": _HEALTH},
+    ZERO: {"bme680-0x76": AIR, "pizero-monitor": HEALTH},
 }
 _PINGS = ("ping-revpi", "ping-pi4")
-_PING: dict[str, Value] = {"host": "127.0.0.1", "up": True, "rtt_ms": 0.18}
 
 
 class Figures(msgspec.Struct):
@@ -122,7 +106,7 @@ def preload(folder: Path, hours: float) -> None:
 def _samples(node: str, cycle: int, wall_ms: int) -> list[Sample]:
     found = dict(_OF_A_CYCLE[node])
     if node == ZERO and cycle % 5 == 0:
-        found |= dict.fromkeys(_PINGS, _PING)
+        found |= dict.fromkeys(_PINGS, PING)
     return [Sample(sensor_id, wall_ms, data) for sensor_id, data in found.items()]
 
 

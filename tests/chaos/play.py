@@ -9,12 +9,12 @@ from subprocess import CalledProcessError
 
 import msgspec
 
+from broker.clock import now_ms
 from tests.chaos import inject
 from tests.chaos.faults import ALL, SPOKES, Fault
 from tests.chaos.inject import UNSOUND, Damages
 from tests.chaos.system import SORTS, Pace, System, Watch, small_disk
 from tests.chaos.truth import Count, count
-from tests.chaos.unit import now_ms
 
 START_S = 60.0
 RECOVERY_S = 60.0

@@ -25,7 +25,6 @@ _ROUNDS_TO_ACCEPT = 10
 class Way(enum.Flag):
     """A direction of the link."""
 
-    NEITHER = 0
     UP = enum.auto()  # from the node to the broker
     DOWN = enum.auto()
     BOTH = UP | DOWN

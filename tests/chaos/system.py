@@ -4,7 +4,6 @@ import contextlib
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Self
@@ -13,18 +12,17 @@ import msgspec
 
 from broker import enrolment
 from broker.broker_settings import CREDENTIALS_NAME
+from broker.clock import now_ms
 from broker.hub_files import ACCOUNTS_NAME
-from broker.mosquitto import CONF_NAME
 from tests.chaos import rows
 from tests.chaos.faults import AGENT, BROKER, HUB, SPOKES, ZERO
 from tests.chaos.proxy import Proxy
 from tests.chaos.truth import Measured, Row, Sort
 from tests.chaos.unit import Record, Unit
-from tests.support import HOST, PROJECT, free_port, program, settings
+from tests.support import HOST, PROJECT, free_port, mosquitto_for_hub, settings
 
 HISTORY = "history.db"
 OUTBOX = "outbox.db"
-HUB_NODE = "revpi"
 # The two BME680s answer each poll anew; a DHT22 must rest for 2 s, and is repeated meanwhile.
 SORTS = {
     (AGENT, "dht22-gpio4"): Sort(repeats=True),
@@ -133,17 +131,8 @@ class System:
         enrolment.ensure(accounts, node, self.folder / node / CREDENTIALS_NAME)
 
     def _mosquitto(self) -> list[str]:
-        """Return the command of a Mosquitto with the hub's own accounts and rights."""
-        folder = self.folder / BROKER
-        command = self._program("harvester.cli", "hub.toml", HUB, self._of_hub())
-        command[3:3] = ["broker", "acl", "--output", str(folder), "--installed", str(folder)]
-        subprocess.run(
-            [*command, "--local-port", str(free_port())], check=True, capture_output=True
-        )
-        made = folder / CONF_NAME
-        # It would not stay root, and then could not read what root has closed to others.
-        made.write_text(f"user root\n{made.read_text()}")
-        return [program("mosquitto"), "-c", str(made)]
+        hub = self._program("harvester.cli", "hub.toml", HUB, self._of_hub())
+        return mosquitto_for_hub(hub[3:], self.folder / BROKER, free_port())
 
     def _of_hub(self) -> dict[str, object]:
         keys: dict[str, object] = {
@@ -238,7 +227,7 @@ class Watch:
         while not self._leaving.wait(_SAMPLE_S):
             latest = rows.latest_ms(self._history)
             with self._changed:
-                self.seen.append((time.time_ns() // 1_000_000, latest))
+                self.seen.append((now_ms(), latest))
                 self._changed.notify_all()
 
 

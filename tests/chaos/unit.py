@@ -6,20 +6,16 @@ import resource
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Self
 
+from broker.clock import now_ms
 from broker.command_line import EXIT_MISCONFIGURED
 from tests.chaos.truth import Hit
 from tests.support import WAIT_S
 
 _PIECE_BYTES = 65_536
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class Unit:

@@ -16,13 +16,13 @@ import pytest
 from selenium import webdriver
 
 from broker.credentials import CREDENTIALS_NAME
-from broker.mosquitto import CONF_NAME
 from tests.support import (
     HOST,
     PROJECT,
     WAIT_S,
     Listener,
     free_port,
+    mosquitto_for_hub,
     program,
     settings,
     wait_until_listening,
@@ -98,13 +98,7 @@ def mosquitto_for(state: Path, port: int, local_port: int) -> Iterator[str]:
     for node in ("pi4", "pizero"):
         (state / node).mkdir(parents=True)
         enroll(hub, node, state / node / CREDENTIALS_NAME)
-    folder = state / "mosquitto"
-    here = ["--output", str(folder), "--installed", str(folder), "--local-port", str(local_port)]
-    subprocess.run([*HARVESTER, "broker", "acl", *here, *hub], check=True, capture_output=True)
-    conf = folder / CONF_NAME
-    # It would not stay root, and then could not read what root has closed to others.
-    conf.write_text(f"user root\n{conf.read_text()}")
-    with subprocess.Popen([program("mosquitto"), "-c", str(conf)]) as process:
+    with subprocess.Popen(mosquitto_for_hub(hub, state / "mosquitto", local_port)) as process:
         try:
             wait_until_listening(port)
             yield url
