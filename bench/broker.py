@@ -26,8 +26,8 @@ from pathlib import Path
 from amqtt.broker import Broker as StockBroker
 
 from bench.raw_mqtt import RawClient, clients, open_client
-from broker.broker_settings import Broker
 from broker.server import EmbeddedBroker
+from bus.config.broker_table import Broker
 from tests.support import HOST, OpenGate, free_port, program, wait_until_listening
 
 BROKERS = ("ours", "stock amqtt", "mosquitto")

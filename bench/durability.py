@@ -18,11 +18,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.storm import storm
-from broker.clock import Clock, Moment
-from broker.history_settings import History
-from broker.messages import Reading, Value
-from broker.outbox import Outbox, Sample
-from broker.outbox_settings import Outbox as OutboxSettings
+from bus.clock import Clock, Moment
+from bus.config.history_table import History
+from bus.config.outbox_table import Outbox as OutboxSettings
+from bus.contract.messages import Reading, Value
+from bus.outbox.outbox import Outbox, Sample
 from hub_app.history_file import BUCKET_MS, open_for_reading, open_history
 from hub_app.history_fold import Folder
 from hub_app.history_query import Asked, Query

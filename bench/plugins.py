@@ -17,9 +17,9 @@ from pathlib import Path
 
 from wasmtime.component import Component
 
-from broker import config_file
-from broker.messages import PluginState
-from broker.settings import Config
+from bus.config import config_file
+from bus.config.settings import Config
+from bus.contract.messages import PluginState
 from node_agent.hal.board import open_hardware
 from node_agent.led_buffer import LedBuffer
 from node_agent.plugin_runner import PluginRunner

@@ -21,9 +21,9 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service as Driver
 from selenium.webdriver.support.wait import WebDriverWait
 
-from broker.client import BusClient
-from broker.messages import Reading, decode
-from broker.topics import Kind, Topic, parse
+from bus.client.client import BusClient
+from bus.contract.messages import Reading, decode
+from bus.contract.topics import Kind, Topic, parse
 from tests.hub_app.conftest import BROWSER_FLAGS, HubProcess, running_hub
 from tests.support import HOST, WAIT_S, program
 

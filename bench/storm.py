@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 from bench.raw_mqtt import KEEP_ALIVE_S, publish, subscribe
-from broker.backoff import Backoff
+from bus.client.backoff import Backoff
 from tests.broker.embedded.raw import connect, packet
 from tests.support import HOST, PROJECT, free_port, wait_until_listening
 

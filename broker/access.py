@@ -10,7 +10,7 @@ from functools import lru_cache
 import msgspec
 
 from broker.gate import Identity, Role
-from broker.topics import NAME_PATTERN, ROOT
+from bus.contract.topics import NAME_PATTERN, ROOT
 
 # Stands in a pattern for the name of who asks.
 OWN = "<node>"
@@ -54,7 +54,8 @@ ROLES = {
 def may_publish(identity: Identity, topic: str) -> bool:
     """Whether `identity` may publish to `topic`, a last will included.
 
-    Whatever the role, each level below the root has to be a name as `broker.topics` defines it.
+    Whatever the role, each level below the root must be a name as `bus.contract.topics`
+    defines it.
     """
     rights = ROLES[identity.role]
     return (

@@ -11,11 +11,12 @@ from typing import Literal, get_args
 
 import msgspec
 
-from broker import passwords, secret_file, tokens
-from broker.clock import now_ms
-from broker.errors import MisconfiguredError
+from broker import passwords, tokens
 from broker.gate import Role
-from broker.topics import NAME_PATTERN, is_name
+from bus import private_file
+from bus.clock import now_ms
+from bus.contract.topics import NAME_PATTERN, is_name
+from bus.errors import MisconfiguredError
 
 # A node's name has no underscore, so nothing else can be called that.
 HUB_USER = "hub_app"
@@ -76,7 +77,7 @@ def load(path: Path) -> Accounts:
     Raises MisconfiguredError where it is open to others, cannot be read or holds something else.
     """
     try:
-        return msgspec.json.decode(secret_file.read(path), type=Accounts)
+        return msgspec.json.decode(private_file.read(path), type=Accounts)
     except FileNotFoundError:
         return Accounts()
     except (msgspec.MsgspecError, UnicodeDecodeError) as e:
@@ -179,8 +180,8 @@ def set_password(path: Path, name: str, role: PersonRole, password: str) -> None
 
 
 def _change(path: Path, change: Callable[[Accounts], Accounts]) -> None:
-    with secret_file.locked(path):
-        secret_file.write(path, msgspec.json.format(msgspec.json.encode(change(load(path)))))
+    with private_file.locked(path):
+        private_file.write(path, msgspec.json.format(msgspec.json.encode(change(load(path)))))
 
 
 def _machine(token: str) -> Machine:

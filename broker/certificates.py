@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from broker import secret_file
-from broker.errors import MisconfiguredError
 from broker.server_tls import CA_KEY_NAME, CA_NAME, CERTIFICATE_NAME, KEY_NAME
+from bus import private_file
+from bus.errors import MisconfiguredError
 
 _CA_DAYS = 3650
 # What browsers and Apple's systems accept at most (CA/Browser Forum until 2020, Apple HT210176).
@@ -100,8 +100,8 @@ def init(directory: Path, names: Sequence[str], now: dt.datetime) -> None:
         )
     authority = make_authority(now)
     hub = make_hub(authority, names, now)
-    secret_file.write(directory / CA_KEY_NAME, authority.key)
-    secret_file.write(directory / CA_NAME, authority.certificate)
+    private_file.write(directory / CA_KEY_NAME, authority.key)
+    private_file.write(directory / CA_NAME, authority.certificate)
     _write_hub(directory, hub)
 
 
@@ -117,7 +117,7 @@ def renew(directory: Path, names: Sequence[str], now: dt.datetime) -> None:
 def authority(directory: Path) -> Pair:
     """Return the CA in `directory`. Raises MisconfiguredError where there is none."""
     try:
-        key = secret_file.read(directory / CA_KEY_NAME)
+        key = private_file.read(directory / CA_KEY_NAME)
         return Pair((directory / CA_NAME).read_bytes(), key)
     except OSError as e:
         raise MisconfiguredError(
@@ -127,8 +127,8 @@ def authority(directory: Path) -> Pair:
 
 def _write_hub(directory: Path, hub: Pair) -> None:
     # The certificate goes last: it is what a running hub looks at.
-    secret_file.write(directory / KEY_NAME, hub.key)
-    secret_file.write(directory / CERTIFICATE_NAME, hub.certificate)
+    private_file.write(directory / KEY_NAME, hub.key)
+    private_file.write(directory / CERTIFICATE_NAME, hub.certificate)
 
 
 def _make(

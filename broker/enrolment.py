@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from broker import accounts, credentials, tokens
+from broker import accounts, tokens
 from broker.accounts import HUB_USER, Machine
-from broker.credentials import Credentials
+from bus.client import credentials
+from bus.client.credentials import Credentials
 
 
 def ensure(accounts_file: Path, node: str, file: Path) -> None:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from broker.access import ROLES, covers, of_own
 from broker.accounts import HUB_USER, Accounts
-from broker.broker_settings import LOOPBACK, Broker
 from broker.gate import Role
-from broker.topics import CHANNELS, topic_filter
+from bus.config.broker_table import LOOPBACK, Broker
+from bus.contract.topics import CHANNELS, topic_filter
 
 ACL_NAME = "acl"
 PASSWORDS_NAME = "passwords"

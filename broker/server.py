@@ -6,8 +6,6 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from broker.broker_settings import Broker as Settings
-from broker.clock import now_ms
 from broker.embedded.accept import bind
 from broker.embedded.broker import HardenedBroker
 from broker.embedded.listener import Listener
@@ -15,6 +13,8 @@ from broker.embedded.pin import require_amqtt
 from broker.embedded.statistics import BrokerSnapshot
 from broker.embedded.store import Store
 from broker.gate import Gate
+from bus.clock import now_ms
+from bus.config.broker_table import Broker as Settings
 
 __all__ = ["EmbeddedBroker", "Listener"]
 

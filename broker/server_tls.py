@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from broker import secret_file
-from broker.errors import MisconfiguredError
+from bus import private_file
+from bus.errors import MisconfiguredError
 
 CA_NAME = "ca.pem"
 CA_KEY_NAME = "ca.key"
@@ -58,7 +58,7 @@ def load(directory: Path, client_certificates: str) -> ServerTls | None:
 def _load(context: ssl.SSLContext, directory: Path) -> None:
     certificate, key = directory / CERTIFICATE_NAME, directory / KEY_NAME
     try:
-        secret_file.read(key)
+        private_file.read(key)
         context.load_cert_chain(certificate, key)
     except OSError as e:
         raise MisconfiguredError(

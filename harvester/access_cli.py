@@ -7,14 +7,16 @@ import os
 import sys
 from pathlib import Path
 
-from broker import accounts, broker_url, certificates, credentials, hub_files
+from broker import accounts, certificates
 from broker.accounts import Accounts, PersonRole
-from broker.credentials import Credentials
-from broker.errors import MisconfiguredError
 from broker.gate import Role
-from broker.hub_files import HubFiles
 from broker.server_tls import CA_NAME, CERTIFICATE_NAME
-from broker.settings import Config
+from bus.client import credentials
+from bus.client.credentials import Credentials
+from bus.config import broker_url, hub_files
+from bus.config.hub_files import HubFiles
+from bus.config.settings import Config
+from bus.errors import MisconfiguredError
 from harvester.hub_options import add_command, hub_config, own_names
 
 _ROLES: dict[str, PersonRole] = {"operator": Role.OPERATOR, "viewer": Role.VIEWER}

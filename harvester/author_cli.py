@@ -5,8 +5,8 @@ import json
 import sys
 from pathlib import Path
 
-from broker import config_file
-from broker.settings import Config
+from bus.config import config_file
+from bus.config.settings import Config
 from harvester import (
     plugin_build,
     plugin_dev,

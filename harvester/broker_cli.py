@@ -5,20 +5,14 @@ import datetime as dt
 import os
 from pathlib import Path
 
-from broker import (
-    accounts,
-    broker_url,
-    certificates,
-    command_line,
-    credentials,
-    enrolment,
-    hub_files,
-)
+from broker import accounts, certificates, enrolment
 from broker import mosquitto as files_of_mosquitto
-from broker.hub_files import HubFiles
-from broker.secret_file import write
 from broker.server_tls import CA_NAME, CERTIFICATE_NAME
-from broker.settings import Config
+from bus.client import credentials
+from bus.config import broker_url, command_line, hub_files
+from bus.config.hub_files import HubFiles
+from bus.config.settings import Config
+from bus.private_file import write
 from harvester.hub_options import add_command, hub_config, own_names
 
 _LOCAL_PORT = 1884

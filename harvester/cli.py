@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from broker import command_line, config_file
-from broker.command_line import EXIT_MISCONFIGURED
-from broker.errors import HarvesterError, MisconfiguredError
+from bus.config import command_line, config_file
+from bus.config.command_line import EXIT_MISCONFIGURED
+from bus.errors import HarvesterError, MisconfiguredError
 from harvester import access_cli, broker_cli, doctor, plugins_cli
 from harvester.doctor_machine import this_machine
 from harvester.errors import EXIT_FAILED

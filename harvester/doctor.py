@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from broker.settings import Config
+from bus.config.settings import Config
 from harvester.doctor_chips import Ways, chip_findings
 from harvester.doctor_finding import Finding, ok, rendered, skipped
 from harvester.doctor_machine import Machine

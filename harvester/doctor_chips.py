@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from broker.errors import HarvesterError
-from broker.settings import Config
+from bus.config.settings import Config
+from bus.errors import HarvesterError
 from harvester.doctor_finding import Finding, missing, ok
 from harvester.doctor_needs import Role, grants, i2c_addresses
 from node_agent.hal.capabilities import Hardware

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from broker.settings import Config, Grant
+from bus.config.settings import Config, Grant
 
 Role = Literal["hub", "spoke", "pizero"]
 

@@ -9,14 +9,16 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from broker import certificates, credentials, hub_files
-from broker.client import BusClient
-from broker.credentials import Connection
-from broker.errors import MisconfiguredError
-from broker.login import tls_context
+from broker import certificates
 from broker.server_tls import CERTIFICATE_NAME
-from broker.settings import Config
-from broker.storage import cache_dir
+from bus.client import credentials
+from bus.client.client import BusClient
+from bus.client.credentials import Connection
+from bus.client.login import tls_context
+from bus.config import hub_files
+from bus.config.directories import cache_dir
+from bus.config.settings import Config
+from bus.errors import MisconfiguredError
 from harvester.doctor_finding import Finding, missing, ok
 from harvester.doctor_machine import Machine, is_there, user_name
 from harvester.doctor_needs import Role

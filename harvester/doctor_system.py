@@ -4,8 +4,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from broker.errors import HarvesterError
-from broker.settings import Config
+from bus.config.settings import Config
+from bus.errors import HarvesterError
 from harvester.doctor_finding import Finding, missing, ok
 from harvester.doctor_machine import Machine, group_name, is_there, user_name
 from harvester.doctor_needs import PCM_PINS, PWM_PINS, SPI_PINS, Interface, has_strip, uart

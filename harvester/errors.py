@@ -1,6 +1,6 @@
 """What can go wrong on the command line."""
 
-from broker.errors import BadDataError, MisconfiguredError
+from bus.errors import BadDataError, MisconfiguredError
 
 # The exit code of what was asked for rightly and went wrong.
 EXIT_FAILED = 1

@@ -5,9 +5,9 @@ import ipaddress
 import socket
 from collections.abc import Callable
 
-from broker import command_line, config_file
-from broker.errors import MisconfiguredError
-from broker.settings import Config
+from bus.config import command_line, config_file
+from bus.config.settings import Config
+from bus.errors import MisconfiguredError
 
 Run = Callable[[argparse.Namespace], None]
 

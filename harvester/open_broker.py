@@ -4,9 +4,9 @@ import asyncio
 import logging
 import signal
 
-from broker.broker_settings import Broker
 from broker.gate import Attempt, Identity, Role
 from broker.server import EmbeddedBroker, Listener
+from bus.config.broker_table import Broker
 
 HOST = "127.0.0.1"
 

@@ -12,9 +12,9 @@ from typing import Self
 
 import msgspec
 
-from broker.errors import BadDataError
-from broker.messages import Buzzer, Fan
-from broker.settings import Config, Grant
+from bus.config.settings import Config, Grant
+from bus.contract.messages import Buzzer, Fan
+from bus.errors import BadDataError
 from harvester.plugin_trace import HostCall, traced
 from node_agent import grants
 from node_agent.bus_view import BusView

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from broker.errors import MisconfiguredError
+from bus.errors import MisconfiguredError
 from harvester.plugin_source import PluginSource
 from node_agent.sandbox import cache, seal
 from node_agent.sandbox.engine import Target

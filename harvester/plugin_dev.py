@@ -14,8 +14,8 @@ from typing import Self
 
 import msgspec
 
-from broker.errors import HarvesterError
-from broker.settings import Config, Grant
+from bus.config.settings import Config, Grant
+from bus.errors import HarvesterError
 from harvester import plugin_build, plugin_source
 from harvester.errors import BuildError
 from harvester.plugin_bench import Bench, Guest, everything

@@ -7,9 +7,9 @@ from string import Template
 
 import msgspec
 
-from broker.errors import MisconfiguredError
-from broker.settings import Config
-from broker.topics import RESERVED_NAMES, is_name
+from bus.config.settings import Config
+from bus.contract.topics import RESERVED_NAMES, is_name
+from bus.errors import MisconfiguredError
 from harvester.contract import module_name
 
 _ROOT = Path(__file__).parent / "templates"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from broker.errors import MisconfiguredError
-from broker.topics import is_name
+from bus.contract.topics import is_name
+from bus.errors import MisconfiguredError
 
 MANIFEST = "plugin.toml"
 # Changes with how components are built, so that those built otherwise count as outdated.

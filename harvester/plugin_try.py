@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from broker.settings import Config, Grant
+from bus.config.settings import Config, Grant
 from harvester.build_errors import authors_paths
 from harvester.plugin_bench import Bench, Guest, Outcome, everything
 from harvester.plugin_source import PluginSource

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from broker.errors import MisconfiguredError
+from bus.errors import MisconfiguredError
 from harvester import plugin_source
 from harvester.plugin_source import PluginSource
 

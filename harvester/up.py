@@ -18,10 +18,10 @@ from types import FrameType
 import msgspec
 
 from broker import enrolment
-from broker.broker_settings import CREDENTIALS_NAME
-from broker.command_line import EXIT_MISCONFIGURED
-from broker.errors import UnavailableError
-from broker.hub_files import ACCOUNTS_NAME
+from bus.config.broker_table import CREDENTIALS_NAME
+from bus.config.command_line import EXIT_MISCONFIGURED
+from bus.config.hub_files import ACCOUNTS_NAME
+from bus.errors import UnavailableError
 
 HOST = "127.0.0.1"
 # In the project's folder.

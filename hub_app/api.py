@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from broker.embedded.statistics import BrokerSnapshot
-from broker.topics import Kind
+from bus.contract.topics import Kind
 from hub_app.state import Change, State
 
 # How an entry of each kind stands in a node's object; the named ones are keyed by name.

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from broker.version import VERSION
+from bus.version import VERSION
 from hub_app import api, command_routes, history_routes, log_in_routes, metrics, png
 from hub_app.answers import Json, check_node, hub_of, refuse
 from hub_app.dashboard import PageUnavailableError

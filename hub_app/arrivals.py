@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import msgspec
 
-from broker.errors import BadDataError, BadPayloadError
-from broker.messages import MAX_BACKLOG, Reading, decode
-from broker.topics import Kind, Topic
+from bus.contract.messages import MAX_BACKLOG, Reading, decode
+from bus.contract.topics import Kind, Topic
+from bus.errors import BadDataError, BadPayloadError
 
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 

@@ -3,8 +3,8 @@
 Pure: messages and the hub's time in, events out. It knows no database.
 """
 
-from broker.messages import Heartbeat, Message, PluginState
-from broker.topics import Topic
+from bus.contract.messages import Heartbeat, Message, PluginState
+from bus.contract.topics import Topic
 from hub_app.history_writer import Event
 from hub_app.presence import NodeWatch
 

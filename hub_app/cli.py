@@ -6,9 +6,9 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from broker import command_line, config_file, storage
-from broker.errors import MisconfiguredError
-from broker.settings import Config
+from bus.config import command_line, config_file, directories
+from bus.config.settings import Config
+from bus.errors import MisconfiguredError
 from hub_app import server
 from node_agent.sandbox.renderer import Renderer
 
@@ -38,7 +38,7 @@ async def _run(config: Config) -> None:
         )
     renderer = partial(
         Renderer,
-        cache_dir=storage.cache_dir(config, os.environ),
+        cache_dir=directories.cache_dir(config, os.environ),
         deadline_s=_RENDER_DEADLINE_S,
         memory_mb=_RENDER_MEMORY_MB,
     )

@@ -8,9 +8,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broker.commands import PATTERNS
-from broker.errors import BadCommandError
-from broker.messages import Result
+from bus.contract.commands import PATTERNS
+from bus.contract.messages import Result
+from bus.errors import BadCommandError
 from hub_app import api
 from hub_app.answers import Json, check_node, hub_of, listed, read_json
 from hub_app.commanding import BusDownError, NoAnswerError

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from broker.errors import BadCommandError, UnavailableError
-from broker.messages import Message, Result
-from broker.topics import Kind, Topic
+from bus.contract.messages import Message, Result
+from bus.contract.topics import Kind, Topic
+from bus.errors import BadCommandError, UnavailableError
 
 ANSWER_S = 2.0
 

@@ -3,7 +3,7 @@
 import sqlite3
 from itertools import pairwise
 
-from broker.errors import BadDataError
+from bus.errors import BadDataError
 from hub_app.chronicle import DROPPED, PLUGIN, PRESENCE
 from hub_app.coverage import Coverage, Edge, Known, Piece, SensorSamples, cover
 from hub_app.history_file import BUCKET_MS, LATE, bucket_of

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Protocol
 
-from broker.errors import HarvesterError, UnavailableError
+from bus.errors import HarvesterError, UnavailableError
 
 # A page this old is still right: the snapshot that its stream starts with brings it up to date.
 _REUSE_S = 0.5

@@ -5,17 +5,20 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping
 
-from broker import credentials, enrolment, hub_files, secret_file, server_tls, tokens
+from broker import enrolment, server_tls, tokens
 from broker.account_gate import AccountGate
 from broker.accounts import HUB_USER
-from broker.broker_settings import LOOPBACK
-from broker.credentials import Connection
 from broker.embedded.listener import Listener
-from broker.errors import MisconfiguredError
-from broker.login import Login
 from broker.server import EmbeddedBroker
 from broker.server_tls import ServerTls
-from broker.settings import Config
+from bus import private_file
+from bus.client import credentials
+from bus.client.credentials import Connection
+from bus.client.login import Login
+from bus.config import hub_files
+from bus.config.broker_table import LOOPBACK
+from bus.config.settings import Config
+from bus.errors import MisconfiguredError
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +39,7 @@ async def embedded_broker(
     token = tokens.make()
     gate = AccountGate(files.accounts, hub_token=token, allow_local=config.broker.allow_local)
     tls = server_tls.load(files.tls_dir, config.broker.client_certificates)
-    secret_file.make_directory(files.broker)
+    private_file.make_directory(files.broker)
     broker = EmbeddedBroker(
         config.broker, gate, store_dir=files.broker, listeners=_listeners(config, tls)
     )

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from broker.errors import UnavailableError
-from broker.topics import Kind
+from bus.contract.topics import Kind
+from bus.errors import UnavailableError
 from hub_app.state import Change, Snapshot
 
 # 39 KB a stream were measured, and a LAN has no more people than this.

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import msgspec
 
-from broker.database import DamagedError, set_aside
-from broker.errors import BadDataError, MisconfiguredError
-from broker.history_settings import History as Settings
-from broker.messages import MAX_RANGES, Range, Reading, Stored, decode
-from broker.topics import Kind, Topic, parse
+from bus.config.history_table import History as Settings
+from bus.contract.messages import MAX_RANGES, Range, Reading, Stored, decode
+from bus.contract.topics import Kind, Topic, parse
+from bus.database import DamagedError, set_aside
+from bus.errors import BadDataError, MisconfiguredError
 from hub_app.arrivals import Name, Refused, readings_in
 from hub_app.chronicle import HUB, REFUSED, Chronicle
 from hub_app.history_file import open_history

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from broker.messages import Reading
-from broker.outbox_file import JUMP_MS
+from bus.contract.messages import Reading
+from bus.outbox.file import JUMP_MS
 from hub_app.history_file import REDATED, UNSET
 
 _MOVED_AT_ONCE = 2000

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from broker.database import Schema, open_database
-from broker.messages import Value
+from bus.contract.messages import Value
+from bus.database import Schema, open_database
 
 # Downsampled to this. Whatever is kept of a bucket stands at its first millisecond.
 BUCKET_MS = 300_000
@@ -105,7 +105,7 @@ _UNPACK = msgspec.msgpack.Decoder(list[Value])
 
 
 def open_history(path: Path) -> sqlite3.Connection:
-    """Open the history for writing; see `broker.database.open_database`."""
+    """Open the history for writing; see `bus.database.open_database`."""
     db = open_database(path, _SCHEMA, synchronous="FULL", page_bytes=_PAGE_BYTES)
     db.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
     db.execute(f"PRAGMA cache_size=-{_CACHE_KB}")

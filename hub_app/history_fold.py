@@ -6,8 +6,8 @@ Each step is one short transaction, so that it never holds up what comes in.
 import sqlite3
 from collections.abc import Iterator
 
-from broker.database import transaction
-from broker.history_settings import History as Settings
+from bus.config.history_table import History as Settings
+from bus.database import transaction
 from hub_app.history_file import BUCKET_MS, LATE, bucket_of, fields_of, unpack
 from hub_app.history_names import id_of
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from broker.errors import BadDataError
+from bus.errors import BadDataError
 from hub_app.history_file import BUCKET_MS, bucket_of, fields_of, unpack
 
 MAX_POINTS = 10_000

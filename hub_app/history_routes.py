@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broker.errors import BadDataError
+from bus.errors import BadDataError
 from hub_app.coverage_query import LONGEST_COVERAGE_MS, coverage_of
 from hub_app.history_file import open_for_reading
 from hub_app.history_query import DEFAULT_POINTS, MAX_POINTS, Asked, Query, Series

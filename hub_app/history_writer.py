@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from broker.database import transaction
-from broker.errors import BadDataError
-from broker.messages import Reading
+from bus.contract.messages import Reading
+from bus.database import transaction
+from bus.errors import BadDataError
 from hub_app.history_clock import ClockBook
 from hub_app.history_file import BUCKET_MS, LATE, bucket_of, pack
 from hub_app.history_names import MAX_SENSORS, Names

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import msgspec
 
-from broker.client import BusClient
-from broker.clock import now_ms
 from broker.embedded.statistics import BrokerSnapshot
 from broker.gate import Role
-from broker.messages import Message, Reading
-from broker.topics import Topic
-from broker.version import VERSION
-from broker.web_settings import Card
+from bus.client.client import BusClient
+from bus.clock import now_ms
+from bus.config.web_table import Card
+from bus.contract.messages import Message, Reading
+from bus.contract.topics import Topic
+from bus.version import VERSION
 from hub_app.commanding import Commander
 from hub_app.dashboard import Dashboard
 from hub_app.fanout import Fanout

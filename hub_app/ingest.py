@@ -6,9 +6,9 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from broker.errors import BadDataError
-from broker.messages import Message, decode
-from broker.topics import Kind, Topic, parse
+from bus.contract.messages import Message, decode
+from bus.contract.topics import Kind, Topic, parse
+from bus.errors import BadDataError
 
 logger = logging.getLogger(__name__)
 

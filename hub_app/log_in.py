@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Callable, Sequence
 
-from broker.errors import BadDataError, UnavailableError
 from broker.gate import Role
+from bus.errors import BadDataError, UnavailableError
 from hub_app.attempts import Attempts
 from hub_app.people import People
 from hub_app.sessions import Sessions, Visitor

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from broker.errors import BadDataError
+from bus.errors import BadDataError
 from hub_app.answers import Json, read_body
 from hub_app.log_in import LogIn, TooManyAttemptsError, WrongPasswordError
 from hub_app.session_gate import COOKIE, LOG_IN_PATH, token_of

@@ -8,8 +8,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from broker.embedded.statistics import BrokerSnapshot
-from broker.messages import Heartbeat, PluginState
-from broker.topics import Kind
+from bus.contract.messages import Heartbeat, PluginState
+from bus.contract.topics import Kind
 from hub_app.history import Figures
 from hub_app.hub import Hub
 from hub_app.state import ReadingView, State

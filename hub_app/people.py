@@ -7,10 +7,11 @@ import logging
 from pathlib import Path
 from typing import Protocol
 
-from broker import passwords, secret_file
+from broker import passwords
 from broker.accounts import AccountsFile
-from broker.errors import MisconfiguredError
 from broker.gate import Role
+from bus import private_file
+from bus.errors import MisconfiguredError
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class OnePassword:
 def read_password(path: Path) -> OnePassword:
     """Return the password that `path` holds. Raises MisconfiguredError, which tells no password."""
     try:
-        password = secret_file.read(path).strip()
+        password = private_file.read(path).strip()
     except FileNotFoundError as e:
         # What stands in the key may be the password itself.
         raise MisconfiguredError(

@@ -9,7 +9,7 @@ _NO_FILTER = b"\0"
 
 
 def encode(width: int, frame: bytes, scale: int = 1) -> bytes:
-    """Return a frame, packed as `broker.messages.Oled` says, with pixels of `scale` dots."""
+    """Return a frame, packed as `bus.contract.messages.Oled` says, with pixels of `scale` dots."""
     stride = width // 8
     rows = [_enlarged(frame[at : at + stride], scale) for at in range(0, len(frame), stride)]
     body = b"".join((_NO_FILTER + row) * scale for row in rows)

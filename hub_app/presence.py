@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from broker.messages import Heartbeat, Message, Status
+from bus.contract.messages import Heartbeat, Message, Status
 
 Presence = Literal["online", "offline", "lost"]
 

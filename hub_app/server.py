@@ -13,15 +13,15 @@ from pathlib import Path
 
 import uvicorn
 
-from broker import hub_files, storage
-from broker.client import BusClient
-from broker.credentials import Connection
-from broker.errors import MisconfiguredError
 from broker.server import EmbeddedBroker
-from broker.settings import Config
-from broker.storage import Environment
-from broker.topics import EVERYTHING
-from broker.web_settings import Web
+from bus.client.client import BusClient
+from bus.client.credentials import Connection
+from bus.config import directories, hub_files
+from bus.config.directories import Environment
+from bus.config.settings import Config
+from bus.config.web_table import Web
+from bus.contract.topics import EVERYTHING
+from bus.errors import MisconfiguredError
 from hub_app.app import create_app
 from hub_app.dashboard import Dashboard, OpenRenderer, PageUnavailableError
 from hub_app.embedding import embedded_broker, outside_broker
@@ -205,7 +205,7 @@ async def _bus(
 
 
 def _history(config: Config, hub: Hub, environment: Environment) -> History:
-    path = storage.state_dir(config, environment) / "history.db"
+    path = directories.state_dir(config, environment) / "history.db"
     history = History(config.cluster.node_id, path, config.history, hub.answer, hub.wall_ms)
     hub.history_file, hub.history_figures = path, history.figures
     return history

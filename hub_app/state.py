@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from broker.messages import Log, Message, Oled, Reading, Value
-from broker.topics import Kind, Topic, global_sensor_id
+from bus.contract.messages import Log, Message, Oled, Reading, Value
+from bus.contract.topics import Kind, Topic, global_sensor_id
 from hub_app.presence import MISSED_CYCLES, NodeWatch
 
 MAX_NODES = 200
@@ -28,7 +28,7 @@ _WITHOUT_ENTRY = frozenset({Kind.STATUS, Kind.BACKLOG})
 
 
 class Change(msgspec.Struct, frozen=True):
-    """The new value of one topic: a message of `broker.messages`, or what stands here for one."""
+    """The new value of one topic: a message of the bus, or a struct of this module."""
 
     topic: str
     kind: Kind

@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Self
 
-from broker import commands
-from broker.clock import now_ms
-from broker.errors import BadCommandError, HarvesterError
-from broker.messages import Result
+from bus.clock import now_ms
+from bus.contract import commands
+from bus.contract.messages import Result
+from bus.errors import BadCommandError, HarvesterError
 from node_agent.buzzer import BuzzerPlayer
 from node_agent.fan import FanControl
 from node_agent.led_buffer import LedBuffer, from_hex

@@ -12,13 +12,13 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from broker import commands
-from broker.errors import BadCommandError, BadDataError, HarvesterError
-from broker.messages import Fan, Leds, Oled, Result
-from broker.node import NodeBus
-from broker.outbox import Sample
-from broker.settings import Config, Grant
-from broker.topics import Kind, Topic, topic_filter
+from bus.client.node import NodeBus
+from bus.config.settings import Config, Grant
+from bus.contract import commands
+from bus.contract.messages import Fan, Leds, Oled, Result
+from bus.contract.topics import Kind, Topic, topic_filter
+from bus.errors import BadCommandError, BadDataError, HarvesterError
+from bus.outbox.outbox import Sample
 from node_agent import grants
 from node_agent.actuators import (
     Actuators,

@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from broker.errors import BadDataError
-from broker.messages import Reading, Status, decode
-from broker.topics import Kind, Topic, global_sensor_id
+from bus.contract.messages import Reading, Status, decode
+from bus.contract.topics import Kind, Topic, global_sensor_id
+from bus.errors import BadDataError
 
 # More than this many sensors are a mistake or malice; what is known stays.
 _MAX_SENSORS = 2000

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-from broker.commands import PATTERNS, Pattern
-from broker.errors import HarvesterError
-from broker.messages import Buzzer
+from bus.contract.commands import PATTERNS, Pattern
+from bus.contract.messages import Buzzer
+from bus.errors import HarvesterError
 
 logger = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from broker import command_line, storage
-from broker.errors import MisconfiguredError
-from broker.settings import Config
+from bus.config import command_line, directories
+from bus.config.settings import Config
+from bus.errors import MisconfiguredError
 from node_agent.agent import Agent
 from node_agent.hal.board import open_hardware
 from node_agent.sandbox.limits import Limits, limits_of
@@ -37,13 +37,13 @@ def _run(config: Config) -> None:
     with (
         contextlib.closing(open_hardware(config)) as hardware,
         Runtime(
-            storage.cache_dir(config, os.environ),
+            directories.cache_dir(config, os.environ),
             Limits(plugins.poll_deadline_s, plugins.memory_mb),
             limits_of=lambda name: limits_of(plugins, name),
             target=plugins.target,
         ) as runtime,
     ):
-        agent = Agent(config, hardware, runtime, storage.state_dir(config, os.environ))
+        agent = Agent(config, hardware, runtime, directories.state_dir(config, os.environ))
 
         def stop(_signal: int, _frame: FrameType | None) -> None:
             agent.stop()

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from broker.messages import Fan, FanMode
+from bus.contract.messages import Fan, FanMode
 
 
 class FanControl:

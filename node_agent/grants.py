@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from broker.settings import Grant
+from bus.config.settings import Grant
 
 # The grant that an interface needs, and the line that gives it. What is not here is free: the clock
 # and thermometer (a DHT22's pin is granted by itself) and the machine's own health.

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Collection, Sequence
 
-from broker.errors import BadCommandError
+from bus.errors import BadCommandError
 from node_agent.hal.capabilities import BLACK, Color
 
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from broker.messages import PluginPhase, PluginState
-from broker.node_log import plugin_logger
+from bus.client.node_log import plugin_logger
+from bus.contract.messages import PluginPhase, PluginState
 from node_agent.line_quota import LineQuota
 from node_agent.plugin_thread import Phase, PluginParts, PluginThread
 from node_agent.schedule import backoff_s

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from broker.errors import BadDataError
+from bus.errors import BadDataError
 
 logger = logging.getLogger(__name__)
 

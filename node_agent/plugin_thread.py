@@ -12,10 +12,10 @@ from pathlib import Path
 
 import msgspec
 
-from broker.clock import now_ms
-from broker.errors import BadDataError, HarvesterError
-from broker.node_log import plugin_logger
-from node_agent.fault import Fault
+from bus.client.node_log import plugin_logger
+from bus.clock import now_ms
+from bus.errors import BadDataError, HarvesterError
+from bus.fault import Fault
 from node_agent.line_quota import LineQuota
 from node_agent.readings import Sample, samples
 from node_agent.sandbox.component import LoadedComponent

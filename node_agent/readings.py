@@ -5,10 +5,10 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
-from broker.errors import BadDataError
-from broker.messages import Value
-from broker.outbox import Sample
-from broker.topics import is_name
+from bus.contract.messages import Value
+from bus.contract.topics import is_name
+from bus.errors import BadDataError
+from bus.outbox.outbox import Sample
 
 __all__ = ["Sample", "samples"]
 

@@ -9,9 +9,9 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from broker import command_line
-from broker.errors import HarvesterError, MisconfiguredError
-from broker.settings import Config
+from bus.config import command_line
+from bus.config.settings import Config
+from bus.errors import HarvesterError, MisconfiguredError
 from node_agent.hal.board import open_hardware
 from node_agent.hal.capabilities import BLACK, Hardware, Relay
 

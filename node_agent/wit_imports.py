@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 
-from broker.clock import now_ms
-from broker.commands import Pattern
-from broker.errors import HarvesterError
-from broker.settings import Grant
+from bus.clock import now_ms
+from bus.config.settings import Grant
+from bus.contract.commands import Pattern
+from bus.errors import HarvesterError
 from node_agent import grants
 from node_agent.buzzer import BuzzerPlayer
 from node_agent.fan import FanControl

@@ -2,9 +2,9 @@
 
 import time
 
-from broker.errors import BadDataError, UnavailableError
-from broker.messages import Value
-from node_agent.fault import Fault
+from bus.contract.messages import Value
+from bus.errors import BadDataError, UnavailableError
+from bus.fault import Fault
 from node_agent.hal.capabilities import Hardware
 from node_agent.hal.errors import BadDeviceDataError
 from node_agent.plugin_state import PluginStore

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from broker import config_file
-from broker.command_line import EXIT_MISCONFIGURED, load, parser
-from broker.errors import MisconfiguredError
+from bus.config import config_file
+from bus.config.command_line import EXIT_MISCONFIGURED, load, parser
+from bus.errors import MisconfiguredError
 from pizero_native import service
 
 _STOPS = frozenset({signal.SIGINT, signal.SIGTERM})

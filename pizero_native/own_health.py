@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from broker.messages import Value
+from bus.contract.messages import Value
 from node_agent.hal import system
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ from icmplib.models import ICMPRequest
 from icmplib.sockets import ICMPv4Socket, ICMPv6Socket
 from icmplib.utils import resolve, unique_identifier
 
-from broker.errors import MisconfiguredError, UnavailableError
+from bus.errors import MisconfiguredError, UnavailableError
 
 # How soon a stop is noticed while an answer is awaited.
 _SLICE_S = 0.5

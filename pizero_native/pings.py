@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-from broker.messages import Value
-from broker.settings import Pings as PingSettings
-from node_agent.fault import Fault
+from bus.config.settings import Pings as PingSettings
+from bus.contract.messages import Value
+from bus.fault import Fault
 from node_agent.schedule import next_due
 from pizero_native.ping import NoAnswerError, PingNotAllowedError, needs_privilege, round_trip_ms
 

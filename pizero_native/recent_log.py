@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Self
 
-from broker.messages import Log
-from broker.node_log import NodeLog
+from bus.client.node_log import NodeLog
+from bus.contract.messages import Log
 
 # 500 lines of 100 characters are 0.1 MB.
 MAX_LINES = 500

@@ -2,9 +2,9 @@
 
 import time
 
-from broker.clock import now_ms
-from broker.errors import BadDataError
-from node_agent.fault import Fault
+from bus.clock import now_ms
+from bus.errors import BadDataError
+from bus.fault import Fault
 from node_agent.plugin_state import PluginStore
 from plugins.bme680.iaq import AirQuality, Quality
 

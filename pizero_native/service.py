@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-from broker.clock import now_ms
-from broker.errors import MisconfiguredError
-from broker.node import NodeBus
-from broker.settings import Config
-from broker.storage import state_dir
-from broker.version import VERSION
+from bus.client.node import NodeBus
+from bus.clock import now_ms
+from bus.config.directories import state_dir
+from bus.config.settings import Config
+from bus.errors import MisconfiguredError
+from bus.version import VERSION
 from node_agent.hal import system
 from node_agent.hal.board import open_hardware
 from node_agent.hal.capabilities import Hardware

@@ -20,10 +20,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from broker.config_mistake import shown
-from broker.errors import BadDataError
-from broker.web_settings import Web as WebSettings
-from node_agent.fault import Fault
+from bus.config.mistake import shown
+from bus.config.web_table import Web as WebSettings
+from bus.errors import BadDataError
+from bus.fault import Fault
 from pizero_native.recent_log import MAX_LINES, RecentLog
 
 logger = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """What the sensors of the shipped configuration give in one cycle, for loads and fillings."""
 
-from broker.messages import Value
+from bus.contract.messages import Value
 
 ROOM: dict[str, Value] = {"temperature": 23.1, "humidity": 43.7}
 AIR: dict[str, Value] = {

@@ -15,13 +15,13 @@ from typing import Self
 
 import msgspec
 
-from broker.broker_settings import Broker
-from broker.client import BusClient
-from broker.errors import BadDataError
-from broker.messages import Message, decode
 from broker.mosquitto import CONF_NAME
 from broker.server import EmbeddedBroker
-from broker.topics import EVERYTHING, Topic, parse
+from bus.client.client import BusClient
+from bus.config.broker_table import Broker
+from bus.contract.messages import Message, decode
+from bus.contract.topics import EVERYTHING, Topic, parse
+from bus.errors import BadDataError
 from harvester.open_broker import OpenGate
 
 HOST = "127.0.0.1"

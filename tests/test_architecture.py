@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ["broker", "harvester", "hub_app", "node_agent", "pizero_native"]
+PACKAGES = ["bus", "broker", "harvester", "hub_app", "node_agent", "pizero_native"]
 PLUGIN_DRIVERS = ["plugins.bme680.driver", "plugins.bme680.iaq", "plugins.oled.driver"]
 
 # Imports everything named on the command line, and tells what came of it.
@@ -24,7 +24,7 @@ before = set(sys.modules)
 modules = [importlib.import_module(name) for name in sys.argv[1:]]
 loaded = sorted(set(sys.modules) - before)
 
-from broker.errors import HarvesterError
+from bus.errors import HarvesterError
 
 print(json.dumps({
     "loaded": loaded,
@@ -107,15 +107,16 @@ def test_every_error_derives_from_the_one_root(package: str) -> None:
 
 # Each part with all that it may load of ours.
 ARROWS = {
-    "broker": ["broker"],
-    "node_agent.hal": ["broker", "node_agent.hal"],
+    "bus": ["bus"],
+    "broker": ["bus", "broker"],
+    "node_agent.hal": ["bus", "node_agent.hal"],
     "node_agent.schedule": ["node_agent.schedule"],
-    "node_agent.sandbox": ["broker", "node_agent"],
-    "node_agent": ["broker", "node_agent"],
-    "hub_app": ["broker", "hub_app", "node_agent"],
+    "node_agent.sandbox": ["bus", "node_agent"],
+    "node_agent": ["bus", "node_agent"],
+    "hub_app": ["bus", "broker", "hub_app", "node_agent"],
     "pizero_native": [
-        *("broker", "pizero_native", "plugins.bme680"),
-        *("node_agent.hal", "node_agent.schedule", "node_agent.plugin_state", "node_agent.fault"),
+        *("bus", "pizero_native", "plugins.bme680"),
+        *("node_agent.hal", "node_agent.schedule", "node_agent.plugin_state"),
     ],
 }
 
@@ -146,12 +147,12 @@ HEAVY = ["wasmtime", "amqtt", "starlette", "sse_starlette", "uvicorn"]
         ("node_agent.schedule", [*HEAVY, "paho"]),
         ("node_agent", ["amqtt", "starlette", "sse_starlette", "uvicorn"]),
         ("broker", ["wasmtime", "starlette", "sse_starlette", "uvicorn"]),
-        ("broker.node", [*HEAVY, *SECRETS]),
+        ("bus.client.node", [*HEAVY, *SECRETS]),
         ("pizero_native", SECRETS),
         ("node_agent", SECRETS),
         ("hub_app", ["cryptography"]),
-        ("broker.config_file", [*HEAVY, "paho"]),
-        ("broker.commands", [*HEAVY, "paho"]),
+        ("bus.config.config_file", [*HEAVY, "paho"]),
+        ("bus.contract.commands", [*HEAVY, "paho"]),
     ],
 )
 def test_what_a_part_does_not_need_it_does_not_load(part: str, heavy: list[str]) -> None:
@@ -161,7 +162,7 @@ def test_what_a_part_does_not_need_it_does_not_load(part: str, heavy: list[str])
 @pytest.mark.parametrize(
     ("library", "owner"),
     [
-        ("paho", ["broker.client"]),
+        ("paho", ["bus.client.client"]),
         ("amqtt", ["broker.embedded", "broker.server"]),
         ("wasmtime", ["node_agent.sandbox"]),
         ("starlette", ["hub_app"]),

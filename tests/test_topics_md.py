@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from broker import commands, topics
 from broker.access import OWN, ROLES
 from broker.gate import Role
-from broker.messages import MESSAGE_TYPES, Backlog, decode, encode
-from broker.topics import ACTUATORS, CHANNELS, Kind, Topic
+from bus.contract import commands, topics
+from bus.contract.messages import MESSAGE_TYPES, Backlog, decode, encode
+from bus.contract.topics import ACTUATORS, CHANNELS, Kind, Topic
 from tests.support import PROJECT
 
 TEXT = (PROJECT / "topics.md").read_text()

@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable
 from amqtt.broker import ExternalServer
 
 from broker.embedded.admission import Admission
-from broker.embedded.limited_log import LimitedLog
 from broker.embedded.listener import Listener
 from broker.embedded.statistics import Counters
-from broker.errors import MisconfiguredError
+from bus.errors import MisconfiguredError
+from bus.limited_log import LimitedLog
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from broker.embedded.connection import Connection
 from broker.embedded.statistics import Refusal
 from broker.embedded.topic_names import valid_topic
 from broker.embedded.wire import Connect, Kind, ViolationError
-from broker.errors import BadDataError, UnavailableError
 from broker.gate import Attempt, Gate, Identity
+from bus.errors import BadDataError, UnavailableError
 
 # MQTT-3.1.3-5 asks for 23 bytes at least; a session's key is kept and logged.
 _LONGEST_CLIENT_ID = 256

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from amqtt.broker import Broker
 from amqtt.contexts import BrokerConfig, ListenerConfig
 
-from broker.broker_settings import Broker as Settings
 from broker.embedded import answers
 from broker.embedded.accept import Acceptor
 from broker.embedded.admission import Admission
@@ -21,7 +20,6 @@ from broker.embedded.arrival import Arrival, RefusedError, arrive
 from broker.embedded.connection import Connection, TooLargeError, connect
 from broker.embedded.descriptors import room_for
 from broker.embedded.handler import Handler
-from broker.embedded.limited_log import LimitedLog
 from broker.embedded.listener import Listener
 from broker.embedded.local import is_loopback
 from broker.embedded.router import Router
@@ -32,6 +30,8 @@ from broker.embedded.store import Store
 from broker.embedded.stored import Contents
 from broker.embedded.wire import Publish, ViolationError
 from broker.gate import Gate
+from bus.config.broker_table import Broker as Settings
+from bus.limited_log import LimitedLog
 
 logger = logging.getLogger(__name__)
 

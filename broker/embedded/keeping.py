@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from broker.broker_settings import Broker as Settings
 from broker.embedded.delivery import Delivery, Entry
 from broker.embedded.stored import StoredMessage
 from broker.embedded.wire import Publish
+from bus.config.broker_table import Broker as Settings
 
 # A client's share of memory, in packets of the greatest size. What waits is seldom that large.
 _QUEUE_PACKETS = 32

@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 
-from broker.errors import MisconfiguredError
+from bus.errors import MisconfiguredError
 
 # The subclasses reach into its internals, and each of its faults is tested for.
 AMQTT_VERSION = "0.12.1"

@@ -6,8 +6,8 @@ from typing import Self
 
 import msgspec
 
-from broker.broker_settings import Broker
 from broker.embedded.levels import Node, grow, prune
+from bus.config.broker_table import Broker
 
 _MS_PER_DAY = 86_400_000
 _BYTES_PER_MB = 1024 * 1024

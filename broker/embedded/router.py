@@ -6,12 +6,9 @@ It asks the gate for each message, and tells the store what must survive.
 import itertools
 from collections.abc import Iterator, Sequence
 
-from broker.broker_settings import Broker as Settings
-from broker.clock import now_ms
 from broker.embedded.answers import SUBSCRIPTION_FAILED
 from broker.embedded.delivery import Entry
 from broker.embedded.keeping import stored
-from broker.embedded.limited_log import LimitedLog
 from broker.embedded.retained import Outcome, Retained, RetainedMessages
 from broker.embedded.session import ClientSession
 from broker.embedded.statistics import Counters, Refusal
@@ -21,6 +18,9 @@ from broker.embedded.topic_names import valid_filter
 from broker.embedded.topic_tree import TopicTree
 from broker.embedded.wire import Publish
 from broker.gate import Gate
+from bus.clock import now_ms
+from bus.config.broker_table import Broker as Settings
+from bus.limited_log import LimitedLog
 
 # MQTT allows a broker to grant less than was asked for (MQTT-3.8.4-6).
 _BEST_QOS = 1

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Iterator
 
-from broker.broker_settings import Broker as Settings
-from broker.clock import now_ms
 from broker.embedded.arrival import Arrival
 from broker.embedded.keeping import new_delivery, restore
 from broker.embedded.router import Router
@@ -12,6 +10,8 @@ from broker.embedded.statistics import Counters, Refusal
 from broker.embedded.store import Store
 from broker.embedded.stored import StoredSession
 from broker.gate import Identity, Role, session_key
+from bus.clock import now_ms
+from bus.config.broker_table import Broker as Settings
 
 
 class Sessions:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from broker.broker_settings import Broker
-from broker.version import VERSION
+from bus.config.broker_table import Broker
+from bus.version import VERSION
 
 PREFIX = "$SYS/broker/"
 _AVERAGES_MIN = (1, 5, 15)

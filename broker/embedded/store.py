@@ -11,13 +11,13 @@ import logging
 import time
 from pathlib import Path
 
-from broker.broker_settings import Broker
 from broker.embedded.retained import Retained
 from broker.embedded.store_file import Row, StoreFile
 from broker.embedded.store_writer import Settled, StoreWriter
 from broker.embedded.stored import Contents, StoredMessage, StoredSession
 from broker.embedded.wear import INTERVAL_S, Wear
-from broker.errors import UnavailableError
+from bus.config.broker_table import Broker
+from bus.errors import UnavailableError
 
 __all__ = ["Contents", "Store", "StoredMessage", "StoredSession"]
 

@@ -14,7 +14,7 @@ import msgspec
 
 from broker.embedded.retained import Retained
 from broker.embedded.stored import Contents, StoredMessage, StoredSession
-from broker.errors import MisconfiguredError, UnavailableError
+from bus.errors import MisconfiguredError, UnavailableError
 
 logger = logging.getLogger(__name__)
 

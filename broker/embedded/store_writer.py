@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 
 from broker.embedded.store_file import Row, RowKey, StoreFile
-from broker.errors import HarvesterError
+from bus.errors import HarvesterError
 
 logger = logging.getLogger(__name__)
 

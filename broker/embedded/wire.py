@@ -9,7 +9,7 @@ import struct
 
 import msgspec
 
-from broker.errors import BadDataError
+from bus.errors import BadDataError
 
 _UINT16 = struct.Struct("!H")
 # Section 2.2.3: four bytes of seven bits.

@@ -1,6 +1,6 @@
 """Which hardware a node gets. Neither kind is imported unless it is asked for."""
 
-from broker.settings import Config
+from bus.config.settings import Config
 from node_agent.hal.capabilities import Hardware
 
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from broker.errors import HarvesterError
+from bus.errors import HarvesterError
 from node_agent.hal.capabilities import Climate
 from node_agent.hal.errors import (
     BadDeviceDataError,

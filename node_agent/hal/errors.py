@@ -1,6 +1,6 @@
 """What can go wrong with hardware. Above this layer nobody knows `errno`."""
 
-from broker.errors import BadDataError, MisconfiguredError, UnavailableError
+from bus.errors import BadDataError, MisconfiguredError, UnavailableError
 
 
 class DeviceUnavailableError(UnavailableError):

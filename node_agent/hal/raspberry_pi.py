@@ -1,6 +1,6 @@
 """A Raspberry Pi's hardware, wired up as the configuration says. Nothing is opened yet."""
 
-from broker.settings import Config
+from bus.config.settings import Config
 from node_agent.hal import dht22_wire
 from node_agent.hal.capabilities import Relay
 from node_agent.hal.devices import Board

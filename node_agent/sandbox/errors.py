@@ -1,6 +1,6 @@
 """What can go wrong with a plugin. The messages become the plugin's state on the bus."""
 
-from broker.errors import MisconfiguredError, UnavailableError
+from bus.errors import MisconfiguredError, UnavailableError
 
 
 class PluginError(UnavailableError):

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from broker.settings import PluginLimits, Plugins
+from bus.config.settings import PluginLimits, Plugins
 
 
 class Limits(msgspec.Struct, frozen=True):

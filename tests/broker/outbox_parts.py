@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from broker.clock import Clock, Moment
-from broker.messages import Reading
-from broker.outbox import Outbox, Sample
-from broker.outbox_settings import Outbox as Settings
+from bus.clock import Clock, Moment
+from bus.config.outbox_table import Outbox as Settings
+from bus.contract.messages import Reading
+from bus.outbox.outbox import Outbox, Sample
 
 START_MS = 1_795_000_000_000
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from broker.client import BusClient
-from broker.commands import parse_buzzer
-from broker.errors import MisconfiguredError
-from broker.messages import Fan, Heartbeat, Log, Reading, Status
-from broker.node import NodeBus
-from broker.node_log import NodeLog, plugin_logger
 from broker.server import EmbeddedBroker
-from broker.settings import Broker, Cluster, Config
-from broker.topics import Kind, Topic, topic_filter
+from bus.client.client import BusClient
+from bus.client.node import NodeBus
+from bus.client.node_log import NodeLog, plugin_logger
+from bus.config.settings import Broker, Cluster, Config
+from bus.contract.commands import parse_buzzer
+from bus.contract.messages import Fan, Heartbeat, Log, Reading, Status
+from bus.contract.topics import Kind, Topic, topic_filter
+from bus.errors import MisconfiguredError
 from tests.support import (
     HOST,
     WAIT_S,

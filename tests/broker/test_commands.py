@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.commands import (
+from bus.contract.commands import (
     PATTERNS,
     BuzzerCommand,
     FanCommand,
@@ -18,7 +18,7 @@ from broker.commands import (
     parse_leds,
     parse_plugin,
 )
-from broker.errors import BadCommandError
+from bus.errors import BadCommandError
 
 PARSERS = [parse_buzzer, parse_leds, parse_fan, parse_plugin]
 KEYS = st.sampled_from(

@@ -9,9 +9,9 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker import config_file
-from broker.errors import MisconfiguredError
-from broker.settings import Config
+from bus.config import config_file
+from bus.config.settings import Config
+from bus.errors import MisconfiguredError
 
 CONFIG = Path(__file__).parents[2] / "config"
 ROLES = ["hub", "spoke", "pizero"]

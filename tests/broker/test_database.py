@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.database import Schema, open_database
-from broker.errors import MisconfiguredError
+from bus.database import Schema, open_database
+from bus.errors import MisconfiguredError
 
 FIRST = Schema("CREATE TABLE reading (seq INTEGER);")
 SECOND = Schema(

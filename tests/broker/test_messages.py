@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.errors import BadPayloadError
-from broker.messages import (
+from bus.contract.messages import (
     MAX_BACKLOG,
     MAX_LOG_CHARS,
     MESSAGE_TYPES,
@@ -27,7 +26,8 @@ from broker.messages import (
     decode,
     encode,
 )
-from broker.topics import NAME_PATTERN, Kind, Topic, is_name
+from bus.contract.topics import NAME_PATTERN, Kind, Topic, is_name
+from bus.errors import BadPayloadError
 
 NAMES = st.from_regex(NAME_PATTERN, fullmatch=True).filter(is_name)
 COUNTS = st.integers(0, 2**53)

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from broker.clock import Moment
-from broker.errors import MisconfiguredError
-from broker.messages import MAX_BACKLOG, Backlog, encode
-from broker.outbox import Outbox, Sample
+from bus.clock import Moment
+from bus.contract.messages import MAX_BACKLOG, Backlog, encode
+from bus.errors import MisconfiguredError
+from bus.outbox.outbox import Outbox, Sample
 from tests.broker.outbox_parts import START_MS, Box
 from tests.support import PROJECT, WAIT_S
 
@@ -328,7 +328,7 @@ def test_a_disk_that_takes_nothing_is_said_once_and_the_ram_keeps_on(
 
 
 def test_two_programs_cannot_use_one_outbox(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("broker.database._BUSY_S", 0.1)
+    monkeypatch.setattr("bus.database._BUSY_S", 0.1)
     with pytest.raises(MisconfiguredError, match="another program uses it"):
         Outbox("pi4", box.settings, box.ram, box.disk, box.clock)
 

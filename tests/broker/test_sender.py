@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from broker.backlog_window import MAX_BATCHES, Window
-from broker.backoff import FIRST_S, LAST_S, Backoff
-from broker.client import BusClient
-from broker.clock import now_ms
-from broker.history_settings import History as HistorySettings
-from broker.messages import Backlog, Reading
-from broker.node import NodeBus
-from broker.outbox_settings import Outbox
-from broker.settings import Broker, Cluster, Config, Storage
-from broker.topics import EVERYTHING, Kind, Topic
+from bus.client.backoff import FIRST_S, LAST_S, Backoff
+from bus.client.client import BusClient
+from bus.client.node import NodeBus
+from bus.clock import now_ms
+from bus.config.history_table import History as HistorySettings
+from bus.config.outbox_table import Outbox
+from bus.config.settings import Broker, Cluster, Config, Storage
+from bus.contract.messages import Backlog, Reading
+from bus.contract.topics import EVERYTHING, Kind, Topic
+from bus.outbox.window import MAX_BATCHES, Window
 from hub_app.history import History
 from tests.support import HOST, WAIT_S, Listener, embedded_broker, free_port
 
@@ -27,8 +27,8 @@ QUICK = Outbox(live_s=0.5, disk_after_s=1, disk_every_s=0.5, resend_s=1.5)
 
 @pytest.fixture(autouse=True)
 def quick_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("broker.backoff.FIRST_S", 0.05)
-    monkeypatch.setattr("broker.backoff.LAST_S", 0.2)
+    monkeypatch.setattr("bus.client.backoff.FIRST_S", 0.05)
+    monkeypatch.setattr("bus.client.backoff.LAST_S", 0.2)
 
 
 def config(port: int, directory: Path, outbox: Outbox = QUICK) -> Config:
@@ -157,7 +157,7 @@ def test_a_node_with_a_fresh_disk_begins_a_new_stream(tmp_path: Path) -> None:
 def test_a_client_whose_link_stalls_is_built_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("broker.client._KEEPALIVES_WITHOUT_PUBACK", 0.1)
+    monkeypatch.setattr("bus.client.client._KEEPALIVES_WITHOUT_PUBACK", 0.1)
     port = free_port()
     with embedded_broker(port), NodeBus(config(port, tmp_path)) as bus:
         wait_connected(bus)

@@ -1,26 +1,30 @@
 from pathlib import Path
 
-from broker import storage
-from broker.settings import Broker, Cluster, Config, Storage
+from bus.config import directories
+from bus.config.settings import Broker, Cluster, Config, Storage
 
 CONFIG = Config(cluster=Cluster(node_id="pi4"), broker=Broker(url="mqtt://hub"))
 
 
 def test_a_service_keeps_things_where_systemd_says() -> None:
     environment = {"CACHE_DIRECTORY": "/var/cache/harvester", "STATE_DIRECTORY": "/a:/b"}
-    assert storage.cache_dir(CONFIG, environment) == Path("/var/cache/harvester/components")
-    assert storage.state_dir(CONFIG, environment) == Path("/a/pi4")
+    assert directories.cache_dir(CONFIG, environment) == Path("/var/cache/harvester/components")
+    assert directories.state_dir(CONFIG, environment) == Path("/a/pi4")
 
 
 def test_a_person_keeps_them_at_home() -> None:
     environment = {"HOME": "/home/ann"}
-    assert storage.cache_dir(CONFIG, environment) == Path("/home/ann/.cache/harvester/components")
-    assert storage.state_dir(CONFIG, environment) == Path("/home/ann/.local/state/harvester/pi4")
+    assert directories.cache_dir(CONFIG, environment) == Path(
+        "/home/ann/.cache/harvester/components"
+    )
+    assert directories.state_dir(CONFIG, environment) == Path(
+        "/home/ann/.local/state/harvester/pi4"
+    )
 
 
 def test_the_configuration_goes_first() -> None:
     config = Config(
         broker=Broker(url="mqtt://hub"), storage=Storage(state_dir="/s", cache_dir="/c")
     )
-    assert storage.cache_dir(config, {"CACHE_DIRECTORY": "/x"}) == Path("/c")
-    assert storage.state_dir(config, {"STATE_DIRECTORY": "/x"}) == Path("/s")
+    assert directories.cache_dir(config, {"CACHE_DIRECTORY": "/x"}) == Path("/c")
+    assert directories.state_dir(config, {"STATE_DIRECTORY": "/x"}) == Path("/s")

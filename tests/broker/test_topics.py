@@ -2,8 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.errors import BadTopicError
-from broker.topics import (
+from bus.contract.topics import (
     ACTUATORS,
     CHANNELS,
     NAME_PATTERN,
@@ -14,6 +13,7 @@ from broker.topics import (
     parse,
     topic_filter,
 )
+from bus.errors import BadTopicError
 
 NAMES = st.from_regex(NAME_PATTERN, fullmatch=True).filter(is_name)
 # Levels that a topic may have, in any order and number, and some that it may not.

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from broker.clock import now_ms
+from bus.clock import now_ms
 from tests.chaos import damage, rows
 from tests.chaos.faults import HUB, Fault
 from tests.chaos.proxy import Way

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import msgspec
 
-from broker.clock import Clock, Moment, now_ms
-from broker.messages import Value
-from broker.outbox import Outbox, Sample
-from broker.outbox_settings import Outbox as Settings
+from bus.clock import Clock, Moment, now_ms
+from bus.config.outbox_table import Outbox as Settings
+from bus.contract.messages import Value
+from bus.outbox.outbox import Outbox, Sample
 from tests.chaos import rows
 from tests.chaos.faults import AGENT, HUB, SPOKES, ZERO
 from tests.chaos.play import logs

@@ -9,7 +9,7 @@ from subprocess import CalledProcessError
 
 import msgspec
 
-from broker.clock import now_ms
+from bus.clock import now_ms
 from tests.chaos import inject
 from tests.chaos.faults import ALL, SPOKES, Fault
 from tests.chaos.inject import UNSOUND, Damages

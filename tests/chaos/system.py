@@ -11,9 +11,9 @@ from typing import Self
 import msgspec
 
 from broker import enrolment
-from broker.broker_settings import CREDENTIALS_NAME
-from broker.clock import now_ms
-from broker.hub_files import ACCOUNTS_NAME
+from bus.clock import now_ms
+from bus.config.broker_table import CREDENTIALS_NAME
+from bus.config.hub_files import ACCOUNTS_NAME
 from tests.chaos import rows
 from tests.chaos.faults import AGENT, BROKER, HUB, SPOKES, ZERO
 from tests.chaos.proxy import Proxy

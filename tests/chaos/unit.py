@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Self
 
-from broker.clock import now_ms
-from broker.command_line import EXIT_MISCONFIGURED
+from bus.clock import now_ms
+from bus.config.command_line import EXIT_MISCONFIGURED
 from tests.chaos.truth import Hit
 from tests.support import WAIT_S
 

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from selenium import webdriver
 
-from broker.credentials import CREDENTIALS_NAME
+from bus.client.credentials import CREDENTIALS_NAME
 from tests.support import (
     HOST,
     PROJECT,

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from broker.messages import Leds, Log, PluginState, Reading
+from bus.contract.messages import Leds, Log, PluginState, Reading
 from node_agent.sandbox.instance import Limits
 from node_agent.sandbox.runtime import Runtime
 from tests.support import (

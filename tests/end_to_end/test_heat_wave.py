@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from broker.messages import Buzzer, Leds
-from broker.topics import Kind, Topic
+from bus.contract.messages import Buzzer, Leds
+from bus.contract.topics import Kind, Topic
 from tests.support import HOST, Listener, Said, Service, embedded_broker, free_port, settings
 
 SCENARIO = """

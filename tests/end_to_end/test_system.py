@@ -12,8 +12,8 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from broker.messages import Buzzer, Result, Status
-from broker.topics import CHANNELS, Kind, Topic, parse
+from bus.contract.messages import Buzzer, Result, Status
+from bus.contract.topics import CHANNELS, Kind, Topic, parse
 from tests.end_to_end.conftest import System
 from tests.support import HOST, PROJECT, WAIT_S, Listener, Said, program
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from broker.messages import Log, PluginState, Reading
-from broker.topics import Kind
+from bus.contract.messages import Log, PluginState, Reading
+from bus.contract.topics import Kind
 from tests.support import PROJECT, Listener, Said
 
 WAIT_S = 40.0

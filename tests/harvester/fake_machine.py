@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from broker.settings import Config
+from bus.config.settings import Config
 from harvester.doctor_machine import Machine
 from node_agent.hal.errors import HardwareNotInstalledError
 

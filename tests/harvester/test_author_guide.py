@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from broker import config_file
+from bus.config import config_file
 from node_agent.hal.simulated import scenario_file
 from tests.support import PROJECT
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from broker import config_file
+from bus.config import config_file
 from harvester import plugin_stubs
 from harvester.cli import main
 from harvester.plugin_new import KINDS

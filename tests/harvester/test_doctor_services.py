@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.settings import Config
+from bus.config.settings import Config
 from harvester import doctor_services
 from harvester.doctor_finding import Finding
 from pizero_native.ping import PingNotAllowedError

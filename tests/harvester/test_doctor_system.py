@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from broker.settings import Config
+from bus.config.settings import Config
 from harvester import doctor_needs, doctor_system
 from harvester.doctor_finding import Finding
 from harvester.doctor_machine import this_machine

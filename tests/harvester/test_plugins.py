@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.errors import MisconfiguredError
+from bus.errors import MisconfiguredError
 from harvester import plugin_source
 from harvester.cli import main
 from tests.support import PROJECT

@@ -10,8 +10,8 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service as Driver
 
-from broker.messages import Message, encode
-from broker.topics import Topic
+from bus.contract.messages import Message, encode
+from bus.contract.topics import Topic
 from tests.support import (
     HOST,
     WAIT_S,

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from broker import command_line
-from broker.errors import MisconfiguredError
+from bus.config import command_line
+from bus.errors import MisconfiguredError
 from hub_app import server
 from tests.hub_app.pages import render
 

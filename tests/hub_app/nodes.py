@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import msgspec
 import pytest
 
-from broker.messages import Buzzer, PluginState, Result, encode
-from broker.topics import Kind, Topic
+from bus.contract.messages import Buzzer, PluginState, Result, encode
+from bus.contract.topics import Kind, Topic
 from tests.hub_app.conftest import HubProcess
 from tests.hub_app.samples import NOW_MS
 from tests.support import WAIT_S

@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from broker.messages import Heartbeat, Log, LogLevel, Reading, Status, Value
-from broker.topics import Kind, Topic
+from bus.contract.messages import Heartbeat, Log, LogLevel, Reading, Status, Value
+from bus.contract.topics import Kind, Topic
 
 NOW_MS = 1_700_000_000_000
 INTERVAL_MS = 2000

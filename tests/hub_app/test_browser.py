@@ -7,8 +7,8 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from broker.messages import Buzzer, Leds, Oled, PluginState, encode
-from broker.topics import Kind, Topic
+from bus.contract.messages import Buzzer, Leds, Oled, PluginState, encode
+from bus.contract.topics import Kind, Topic
 from tests.hub_app.conftest import HubProcess
 from tests.hub_app.nodes import buzzer_node, plugin_node
 from tests.hub_app.page_in_browser import Page

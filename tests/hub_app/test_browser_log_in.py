@@ -7,9 +7,9 @@ from selenium.webdriver.common.keys import Keys
 
 from broker import accounts
 from broker.gate import Role
-from broker.hub_files import ACCOUNTS_NAME
-from broker.messages import Buzzer, PluginState
-from broker.topics import Kind, Topic
+from bus.config.hub_files import ACCOUNTS_NAME
+from bus.contract.messages import Buzzer, PluginState
+from bus.contract.topics import Kind, Topic
 from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.page_in_browser import Page
 from tests.hub_app.samples import NOW_MS, reading

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.history_settings import History as Settings
-from broker.messages import Reading
+from bus.config.history_table import History as Settings
+from bus.contract.messages import Reading
 from hub_app.chronicle import DROPPED, PLUGIN
 from hub_app.coverage import SensorCoverage
 from hub_app.coverage_query import UnknownNodeError, coverage_of

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.errors import UnavailableError
+from bus.errors import UnavailableError
 from hub_app.dashboard import Dashboard, PageUnavailableError
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from broker.messages import Log
-from broker.topics import Kind
+from bus.contract.messages import Log
+from bus.contract.topics import Kind
 from hub_app import fanout
 from hub_app.fanout import Client, Fanout, TooManyClientsError
 from hub_app.state import Change, Snapshot

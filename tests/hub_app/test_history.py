@@ -12,9 +12,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from broker.history_settings import History as Settings
-from broker.messages import Backlog, Heartbeat, Reading, Stored, encode
-from broker.topics import Kind, Topic
+from bus.config.history_table import History as Settings
+from bus.contract.messages import Backlog, Heartbeat, Reading, Stored, encode
+from bus.contract.topics import Kind, Topic
 from hub_app.history import History, ranges_of
 from hub_app.history_file import BUCKET_MS, open_for_reading, open_history
 from hub_app.history_fold import Folder

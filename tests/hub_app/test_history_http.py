@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from broker.clock import now_ms
-from broker.messages import Backlog, Reading, Stored
-from broker.topics import Kind, Topic
+from bus.clock import now_ms
+from bus.contract.messages import Backlog, Reading, Stored
+from bus.contract.topics import Kind, Topic
 from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.test_server import open_stream
 

@@ -8,8 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from broker.history_settings import History as Settings
-from broker.messages import Reading
+from bus.config.history_table import History as Settings
+from bus.contract.messages import Reading
 from hub_app.history_file import BUCKET_MS, bucket_of, open_history
 from hub_app.history_fold import Folder
 from hub_app.history_query import Asked, Query

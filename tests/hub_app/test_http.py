@@ -1,8 +1,8 @@
 import msgspec
 import pytest
 
-from broker.messages import Buzzer, Oled
-from broker.topics import Kind, Topic
+from bus.contract.messages import Buzzer, Oled
+from bus.contract.topics import Kind, Topic
 from tests.hub_app.conftest import HubProcess
 from tests.hub_app.nodes import buzzer_node, plugin_node, until
 from tests.hub_app.pictures import decode

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.messages import Oled
-from broker.topics import Kind, Topic
+from bus.contract.messages import Oled
+from bus.contract.topics import Kind, Topic
 from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.nodes import until
 from tests.hub_app.samples import log, reading

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from broker.messages import Buzzer, Message, encode
-from broker.topics import Topic
+from bus.contract.messages import Buzzer, Message, encode
+from bus.contract.topics import Topic
 from hub_app import ingest
 from hub_app.ingest import Crossing, Decoder
 

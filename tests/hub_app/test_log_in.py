@@ -5,10 +5,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from broker import accounts, config_file
-from broker.errors import MisconfiguredError
+from broker import accounts
 from broker.gate import Role
-from broker.hub_files import ACCOUNTS_NAME
+from bus.config import config_file
+from bus.config.hub_files import ACCOUNTS_NAME
+from bus.errors import MisconfiguredError
 from hub_app.log_in import LogIn, TooManyAttemptsError, WrongPasswordError
 from hub_app.people import AccountHolders, OnePassword, read_password
 from tests.hub_app.conftest import HubProcess, running_hub

@@ -2,7 +2,7 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from broker.topics import Kind, Topic
+from bus.contract.topics import Kind, Topic
 from tests.hub_app.conftest import HubProcess
 from tests.hub_app.nodes import until
 from tests.hub_app.samples import heartbeat, reading, status

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from broker.messages import Buzzer, Fan, Leds, Log, Message, Oled, PluginState, Result, Value
-from broker.topics import Kind, Topic
-from broker.web_settings import Card
+from bus.config.web_table import Card
+from bus.contract.messages import Buzzer, Fan, Leds, Log, Message, Oled, PluginState, Result, Value
+from bus.contract.topics import Kind, Topic
 from hub_app.hub import PageInput
 from hub_app.state import State
 from tests.hub_app.pages import fields, markup, render

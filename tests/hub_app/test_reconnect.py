@@ -3,8 +3,8 @@
 import json
 import socket
 
-from broker.messages import Fan
-from broker.topics import Kind, Topic
+from bus.contract.messages import Fan
+from bus.contract.topics import Kind, Topic
 from tests.hub_app.conftest import HubProcess
 from tests.hub_app.nodes import until
 from tests.support import HOST, WAIT_S

@@ -1,5 +1,5 @@
-from broker.messages import Buzzer, Leds, Oled, PluginState, encode
-from broker.topics import Kind, Topic
+from bus.contract.messages import Buzzer, Leds, Oled, PluginState, encode
+from bus.contract.topics import Kind, Topic
 from hub_app import api, state
 from hub_app.state import State
 from tests.hub_app.samples import INTERVAL_MS, NOW_MS, heartbeat, log, reading, status

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from broker.settings import Grant
+from bus.config.settings import Grant
 from node_agent.sandbox.runtime import Runtime
 from tests.node_agent.test_plugin_runner import WAIT_S, Bench
 from tests.node_agent.test_sandbox import EVERYTHING

@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from broker.errors import BadDataError
-from broker.messages import Fan, Reading, Status, encode
-from broker.topics import Kind, Topic
+from bus.contract.messages import Fan, Reading, Status, encode
+from bus.contract.topics import Kind, Topic
+from bus.errors import BadDataError
 from node_agent.bus_view import BusView
 
 

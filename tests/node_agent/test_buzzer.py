@@ -1,9 +1,9 @@
 import queue
 import time
 
-from broker.commands import PATTERNS, Pattern
-from broker.errors import UnavailableError
-from broker.messages import Buzzer
+from bus.contract.commands import PATTERNS, Pattern
+from bus.contract.messages import Buzzer
+from bus.errors import UnavailableError
 from node_agent.buzzer import SILENT, BuzzerPlayer
 
 WAIT_S = 5.0

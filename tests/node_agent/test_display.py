@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from broker.messages import Oled, Reading, encode
-from broker.settings import Config
-from broker.topics import Kind, Topic
+from bus.config.settings import Config
+from bus.contract.messages import Oled, Reading, encode
+from bus.contract.topics import Kind, Topic
 from node_agent.agent import Agent
 from node_agent.hal.simulated.board import SimulatedBoard, open_simulated
 from node_agent.sandbox.runtime import Runtime

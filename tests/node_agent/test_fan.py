@@ -1,4 +1,4 @@
-from broker.messages import Fan
+from bus.contract.messages import Fan
 from node_agent.fan import FanControl
 
 

@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from node_agent.fault import Fault
+from bus.fault import Fault
 
 
 def test_a_fault_is_logged_once_and_its_end_with_its_duration(

@@ -1,4 +1,4 @@
-from broker.settings import Grant
+from bus.config.settings import Grant
 from node_agent import grants
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from broker.errors import HarvesterError
+from bus.errors import HarvesterError
 from node_agent.led_buffer import LedBuffer
 from node_agent.plugin_runner import MAX_LEFT_BEHIND
 from node_agent.plugin_state import PluginStore

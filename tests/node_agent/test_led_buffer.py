@@ -1,6 +1,6 @@
 import pytest
 
-from broker.errors import BadCommandError, UnavailableError
+from bus.errors import BadCommandError, UnavailableError
 from node_agent.hal.capabilities import BLACK, Color
 from node_agent.led_buffer import LedBuffer, from_hex, to_hex
 

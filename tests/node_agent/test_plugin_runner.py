@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from broker.messages import PluginState
-from broker.settings import Grant
+from bus.config.settings import Grant
+from bus.contract.messages import PluginState
 from node_agent import grants
 from node_agent.led_buffer import LedBuffer
 from node_agent.plugin_runner import PluginRunner

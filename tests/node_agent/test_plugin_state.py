@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.errors import BadDataError
+from bus.errors import BadDataError
 from node_agent.plugin_state import PluginStore
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.errors import BadDataError
+from bus.errors import BadDataError
 from node_agent.readings import Sample, samples
 
 

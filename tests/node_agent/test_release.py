@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from broker import config_file
-from broker.messages import Buzzer
-from broker.settings import Config
-from broker.topics import Kind, Topic
+from bus.config import config_file
+from bus.config.settings import Config
+from bus.contract.messages import Buzzer
+from bus.contract.topics import Kind, Topic
 from node_agent.release import main, release
 from tests.support import HOST, PROJECT, WAIT_S, Listener, Service, embedded_broker, free_port
 from tests.test_deploy import service_of

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from broker.settings import Grant
+from bus.config.settings import Grant
 from node_agent.hal.capabilities import Climate, Color, Relay
 from node_agent.hal.errors import DeviceUnavailableError
 from node_agent.led_buffer import LedBuffer

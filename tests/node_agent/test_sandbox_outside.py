@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from broker.settings import Grant
+from bus.config.settings import Grant
 from node_agent.led_buffer import LedBuffer
 from node_agent.plugin_state import PluginStore
 from node_agent.readings import samples

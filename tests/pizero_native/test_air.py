@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from broker.config_file import load
+from bus.config.config_file import load
 from node_agent.hal.board import open_hardware
 from node_agent.plugin_state import PluginStore
 from pizero_native import saved_air

@@ -5,8 +5,8 @@ import threading
 import pytest
 from icmplib.exceptions import SocketPermissionError, TimeoutExceeded
 
-from broker.messages import Value
-from broker.settings import Pings as PingSettings
+from bus.config.settings import Pings as PingSettings
+from bus.contract.messages import Value
 from pizero_native import ping
 from pizero_native.ping import NoAnswerError, PingNotAllowedError, needs_privilege, round_trip_ms
 from pizero_native.pings import Pings

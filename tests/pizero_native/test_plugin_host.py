@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.messages import PluginState, Reading
+from bus.contract.messages import PluginState, Reading
 from tests.pizero_native.conftest import PiZero
 from tests.support import PROJECT, WAIT_S, Listener, Said
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from broker.messages import Heartbeat, Log, Reading, Status
+from bus.contract.messages import Heartbeat, Log, Reading, Status
 from tests.pizero_native.conftest import PiZero
 from tests.support import WAIT_S, Listener, Said, embedded_broker, free_port
 

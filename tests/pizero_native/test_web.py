@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from broker.web_settings import Web as WebSettings
+from bus.config.web_table import Web as WebSettings
 from pizero_native import web
 from pizero_native.recent_log import RecentLog
 from pizero_native.web import Web

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.web_settings import Web as WebSettings
+from bus.config.web_table import Web as WebSettings
 from pizero_native.recent_log import RecentLog
 from pizero_native.web import Web
 from tests.support import HOST, WAIT_S, free_port, wait_until_listening

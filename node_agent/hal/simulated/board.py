@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable, Mapping
 
-from broker.errors import MisconfiguredError
-from broker.settings import Config
+from bus.config.settings import Config
+from bus.errors import MisconfiguredError
 from node_agent.hal.capabilities import Climate, Relay
 from node_agent.hal.devices import Board
 from node_agent.hal.dht22 import Dht22Sensors

@@ -6,8 +6,8 @@ from typing import IO, Any
 
 import msgspec
 
-from broker.clock import now_ms
-from broker.errors import MisconfiguredError
+from bus.clock import now_ms
+from bus.errors import MisconfiguredError
 
 
 class Recorder:

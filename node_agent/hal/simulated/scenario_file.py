@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from broker.errors import MisconfiguredError
+from bus.errors import MisconfiguredError
 from node_agent.hal.simulated.scenario import AnyChip, AnyFault, Scenario
 
 _PLACE = re.compile(r" - at `\$\.?([^`]*)`$")

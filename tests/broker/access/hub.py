@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from broker import config_file, hub_files
-from broker.broker_settings import LOOPBACK
-from broker.hub_files import HubFiles
-from broker.login import Login
-from broker.settings import Config
+from bus.client.login import Login
+from bus.config import config_file, hub_files
+from bus.config.broker_table import LOOPBACK
+from bus.config.hub_files import HubFiles
+from bus.config.settings import Config
 from hub_app.embedding import embedded_broker
 from tests.broker.embedded.raw import RawClient
 from tests.support import WAIT_S, free_port

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from broker import accounts, credentials
+from broker import accounts
 from broker.gate import Role
+from bus.client import credentials
 from harvester import cli
 
 

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from broker import accounts, credentials, enrolment, secret_file, tokens
+from broker import accounts, enrolment, tokens
 from broker.accounts import Accounts, Machine, Person
-from broker.config_file import dump
-from broker.credentials import Credentials
-from broker.errors import MisconfiguredError
 from broker.gate import Attempt, Role
-from broker.login import Login
-from broker.settings import Config
+from bus import private_file
+from bus.client import credentials
+from bus.client.credentials import Credentials
+from bus.client.login import Login
+from bus.config.config_file import dump
+from bus.config.settings import Config
+from bus.errors import MisconfiguredError
 from tests.broker.access.hub import hub_config
 
 # The same in every process that collects these tests: it stands in their names.
@@ -26,11 +28,11 @@ def mode(path: Path) -> int:
 
 def test_a_secret_is_its_owners_alone_from_the_first_moment(tmp_path: Path) -> None:
     path = tmp_path / "new" / "secret"
-    secret_file.write(path, b"1")
+    private_file.write(path, b"1")
     assert mode(path) == 0o600
     assert mode(path.parent) == 0o700
-    secret_file.write(path, b"2")
-    assert secret_file.read(path) == b"2"
+    private_file.write(path, b"2")
+    assert private_file.read(path) == b"2"
     assert list(path.parent.iterdir()) == [path]
 
 
@@ -40,7 +42,7 @@ def test_a_secret_that_others_may_reach_is_refused(tmp_path: Path, found: int) -
     path.write_text(TOKEN)
     path.chmod(found)
     with pytest.raises(MisconfiguredError) as caught:
-        secret_file.read(path)
+        private_file.read(path)
     assert str(caught.value) == (
         f"{path}: found mode {found:04o}, expected 0600, as it holds a secret: chmod 600 {path}"
     )
@@ -49,7 +51,7 @@ def test_a_secret_that_others_may_reach_is_refused(tmp_path: Path, found: int) -
 def test_what_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(MisconfiguredError, match="cannot be written"):
-        secret_file.write(tmp_path / "file" / "secret", b"")
+        private_file.write(tmp_path / "file" / "secret", b"")
 
 
 def _enroll(path: Path, node: str) -> None:
@@ -97,7 +99,7 @@ def test_a_name_is_a_nodes_or_a_persons(tmp_path: Path) -> None:
 )
 def test_a_file_that_holds_no_accounts_stops_the_hub(tmp_path: Path, text: str) -> None:
     path = tmp_path / "accounts.json"
-    secret_file.write(path, text.encode(errors="surrogateescape"))
+    private_file.write(path, text.encode(errors="surrogateescape"))
     with pytest.raises(MisconfiguredError, match=f"{path}: found no accounts"):
         accounts.load(path)
 
@@ -153,7 +155,7 @@ def test_credentials_come_back_as_they_were_saved(tmp_path: Path) -> None:
 
 def spoke(tmp_path: Path, text: str, url: str = "mqtt://127.0.0.1:1") -> Config:
     path = tmp_path / "credentials.toml"
-    secret_file.write(path, text.encode())
+    private_file.write(path, text.encode())
     return hub_config(
         tmp_path,
         cluster__role="spoke",

@@ -10,9 +10,9 @@ import pytest
 
 from broker import accounts, passwords, tokens
 from broker.account_gate import AccountGate
-from broker.errors import MisconfiguredError
 from broker.gate import Attempt, Identity, Role
 from broker.password_desk import Backoff, PasswordDesk
+from bus.errors import MisconfiguredError
 
 PASSWORD = "correct horse"
 FAR = "10.0.0.9"

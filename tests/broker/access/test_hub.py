@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from broker import accounts, credentials, tokens
-from broker.client import BusClient
+from broker import accounts, tokens
 from broker.gate import Role
-from broker.login import Login
-from broker.node import NodeBus
-from broker.topics import EVERYTHING, Kind, Topic
+from bus.client import credentials
+from bus.client.client import BusClient
+from bus.client.login import Login
+from bus.client.node import NodeBus
+from bus.contract.topics import EVERYTHING, Kind, Topic
 from tests.broker.access.hub import HubBus, hub_bus, hub_config
 from tests.broker.embedded.raw import RawClient
 from tests.support import HOST, WAIT_S, Listener, free_port, program
@@ -251,9 +252,9 @@ def test_a_refused_node_says_which_file_and_what_to_do(hub: HubBus, tmp_path: Pa
         f"there is no {tmp_path / 'credentials.toml'}: run `harvester enroll pi9` on the hub"
     )
     with NodeBus(config):
-        logging.getLogger("broker.node").addHandler(said)
+        logging.getLogger("bus.client.node").addHandler(said)
         assert said.heard.wait(WAIT_S)
-    logging.getLogger("broker.node").removeHandler(said)
+    logging.getLogger("bus.client.node").removeHandler(said)
 
 
 def test_the_hubs_own_node_has_credentials_of_its_own(hub: HubBus) -> None:

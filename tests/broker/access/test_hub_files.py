@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from broker import config_file, credentials, hub_files
-from broker.settings import Config
+from bus.client import credentials
+from bus.config import config_file, hub_files
+from bus.config.settings import Config
 
 CONFIG = config_file.load(None, ["cluster.role=hub", "cluster.node_id=revpi"])
 SHELL = {"HOME": "/root"}

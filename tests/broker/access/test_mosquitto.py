@@ -12,11 +12,12 @@ import httpx
 import msgspec
 import pytest
 
-from broker import accounts, credentials, tokens
-from broker.errors import BadTopicError
+from broker import accounts, tokens
 from broker.gate import Role
-from broker.node import NodeBus
-from broker.topics import Kind, parse
+from bus.client import credentials
+from bus.client.node import NodeBus
+from bus.contract.topics import Kind, parse
+from bus.errors import BadTopicError
 from tests.broker.access import oracle
 from tests.broker.access.cases import NODE, OTHER, PEOPLE, Case, case_of
 from tests.broker.access.hub import connected, hub_config

@@ -8,11 +8,12 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from broker import access, accounts, topics
+from broker import access, accounts
 from broker.access import ROLES, covers
 from broker.account_gate import AccountGate
 from broker.gate import Attempt, Identity, Role
-from broker.topics import CHANNELS, Kind, topic_filter
+from bus.contract import topics
+from bus.contract.topics import CHANNELS, Kind, topic_filter
 from tests.broker.access import oracle
 from tests.broker.access.cases import NODE, OTHER, PEOPLE, Case, batches
 from tests.broker.access.hub import connected

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from broker import accounts, certificates, credentials, server_tls
-from broker.client import BusClient
-from broker.credentials import Credentials
-from broker.errors import MisconfiguredError
-from broker.login import Login, tls_context
-from broker.node import NodeBus
+from broker import accounts, certificates, server_tls
+from bus.client import credentials
+from bus.client.client import BusClient
+from bus.client.credentials import Credentials
+from bus.client.login import Login, tls_context
+from bus.client.node import NodeBus
+from bus.errors import MisconfiguredError
 from harvester import doctor_services
 from harvester.doctor_finding import Finding
 from tests.broker.access.hub import HubBus, hub_bus, hub_config
@@ -145,7 +146,7 @@ def refusals(port: int, login: Login, host: str = HOST) -> str:
             said.set()
 
     note = Note()
-    logger = logging.getLogger("broker.client")
+    logger = logging.getLogger("bus.client.client")
     logger.addHandler(note)
     connected = threading.Event()
     client = BusClient(

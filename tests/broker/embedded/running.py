@@ -7,9 +7,9 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from broker.broker_settings import Broker as Settings
 from broker.gate import Gate
 from broker.server import EmbeddedBroker
+from bus.config.broker_table import Broker as Settings
 from tests.broker.embedded.raw import RawClient
 from tests.broker.embedded.stock import StockBroker
 from tests.broker.embedded.switch import PATIENCE_S, STOCK

@@ -15,13 +15,13 @@ from typing import Any, Self
 
 import pytest
 
-from broker.broker_settings import Broker
 from broker.embedded.connection import Connection
 from broker.embedded.handler import Handler
 from broker.embedded.session import ClientSession
 from broker.embedded.statistics import BrokerSnapshot
 from broker.gate import Attempt, Identity, Role
 from broker.server import EmbeddedBroker
+from bus.config.broker_table import Broker
 from tests.broker.embedded.malformed import malformed
 from tests.broker.embedded.raw import connect, publish, subscribe
 from tests.support import HOST, OpenGate, free_port

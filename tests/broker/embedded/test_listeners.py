@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from broker import certificates, server_tls
-from broker.broker_settings import Broker
 from broker.embedded.listener import Listener
 from broker.embedded.local import is_loopback
 from broker.server import EmbeddedBroker
+from bus.config.broker_table import Broker
 from tests.broker.embedded.gates import Passwords
 from tests.broker.embedded.raw import connect
 from tests.support import HOST, free_port

@@ -11,9 +11,9 @@ from broker.embedded import answers, wire
 from broker.embedded.admission import Admission
 from broker.embedded.connection import Framer, TooLargeError
 from broker.embedded.delivery import Delivery, Entry
-from broker.embedded.limited_log import LimitedLog
 from broker.embedded.statistics import Refusal
 from broker.embedded.wire import Publish, ViolationError
+from bus.limited_log import LimitedLog
 
 topics = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 publishes = st.builds(

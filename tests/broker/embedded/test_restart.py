@@ -11,7 +11,7 @@ import pytest
 from broker.embedded.accept import bind
 from broker.embedded.listener import Listener
 from broker.embedded.pin import require_amqtt
-from broker.errors import MisconfiguredError
+from bus.errors import MisconfiguredError
 from tests.broker.embedded.raw import PUBACK, RawClient, publish, uint16
 from tests.broker.embedded.running import running
 from tests.broker.embedded.switch import ours_only
@@ -20,7 +20,7 @@ from tests.support import HOST, PROJECT, WAIT_S, free_port, wait_until_listening
 SERVE = """
 import asyncio, sys
 from pathlib import Path
-from broker.broker_settings import Broker
+from bus.config.broker_table import Broker
 from broker.server import EmbeddedBroker
 from tests.support import HOST, OpenGate
 

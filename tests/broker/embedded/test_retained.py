@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.broker_settings import Broker
 from broker.embedded.retained import Outcome, Retained, RetainedMessages
+from bus.config.broker_table import Broker
 from tests.broker.embedded.test_topic_tree import FILTERS, TOPICS, naive_match
 
 MB = 1024 * 1024

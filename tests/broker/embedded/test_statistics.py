@@ -1,7 +1,6 @@
 import msgspec
 import pytest
 
-from broker.broker_settings import Broker
 from broker.embedded.statistics import (
     BrokerSnapshot,
     Holdings,
@@ -10,6 +9,7 @@ from broker.embedded.statistics import (
     sys_topics,
 )
 from broker.embedded.topic_names import valid_topic
+from bus.config.broker_table import Broker
 
 
 def told(statistics: Statistics, held: Holdings | None = None, now_s: float = 0) -> dict[str, str]:

@@ -20,12 +20,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from broker.broker_settings import Broker
 from broker.embedded import store_writer, wear
 from broker.embedded.retained import Retained
 from broker.embedded.store import FILE_NAME, Contents, Store, StoredMessage
 from broker.embedded.store_file import Batch, StoreFile
-from broker.errors import MisconfiguredError
+from bus.config.broker_table import Broker
+from bus.errors import MisconfiguredError
 
 MS_PER_DAY = 86_400_000
 
@@ -333,7 +333,7 @@ async def until(condition: Callable[[], bool]) -> None:
 CHILD = """
 import asyncio, sys
 from pathlib import Path
-from broker.broker_settings import Broker
+from bus.config.broker_table import Broker
 from broker.embedded.retained import Retained
 from broker.embedded.store import Store, StoredMessage
 

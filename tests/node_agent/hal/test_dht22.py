@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import pytest
 
-from broker.errors import HarvesterError
+from bus.errors import HarvesterError
 from node_agent.hal.capabilities import Climate
 from node_agent.hal.dht22 import Dht22Sensors
 from node_agent.hal.errors import (

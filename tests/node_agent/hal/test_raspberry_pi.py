@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from broker.settings import Config
+from bus.config.settings import Config
 from node_agent.hal import dht22_wire
 from node_agent.hal.board import open_hardware
 from node_agent.hal.capabilities import Climate, Color, Hardware, Relay
@@ -501,7 +501,7 @@ def test_a_library_that_refuses_this_machine_is_named(
 def test_opening_imports_no_library_and_nothing_of_the_other_kind() -> None:
     script = f"""
 import sys, msgspec
-from broker.settings import Config
+from bus.config.settings import Config
 from node_agent.hal.board import open_hardware
 config = msgspec.convert({CONFIG!r}, Config)
 assert not [name for name in sys.modules if "simulated" in name or "raspberry" in name]

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from broker.errors import MisconfiguredError
-from broker.settings import Config
+from bus.config.settings import Config
+from bus.errors import MisconfiguredError
 from node_agent.hal.board import open_hardware
 from node_agent.hal.capabilities import BLACK, Color, Hardware, Relay
 from node_agent.hal.errors import (

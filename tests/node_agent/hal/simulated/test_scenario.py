@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.errors import MisconfiguredError
+from bus.errors import MisconfiguredError
 from node_agent.hal.simulated import scenario_file
 from node_agent.hal.simulated.scenario import Curve, NoAnswer, Scenario, StuckData, frozen_since
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 import pytest
 
-from broker.errors import MisconfiguredError
-from broker.settings import Config
+from bus.config.settings import Config
+from bus.errors import MisconfiguredError
 from examples.sht31.driver import Sht31
 from node_agent.hal.errors import DeviceUnavailableError
 from node_agent.hal.simulated.board import SimulatedBoard

@@ -1,19 +1,17 @@
 """The whole configuration of any node as one typed object, checked when built.
 
-Reading it from a file is `broker.config_file`'s part. Every table has defaults, so an empty file is
-a working spoke in search of its hub.
+`bus.config.config_file` reads it from a file. Every table has defaults, so an empty file is a
+working spoke in search of its hub.
 """
 
 from typing import Annotated, Literal
 
 import msgspec
 
-from broker import broker_url
-from broker.broker_settings import DEFAULT_HUB_URL, LOOPBACK, Broker
-from broker.errors import MisconfiguredError
-from broker.history_settings import History
-from broker.outbox_settings import Outbox
-from broker.setting_types import (
+from bus.config import broker_url
+from bus.config.broker_table import DEFAULT_HUB_URL, LOOPBACK, Broker
+from bus.config.history_table import History
+from bus.config.key_types import (
     I2cAddress,
     LedIndex,
     Name,
@@ -22,8 +20,10 @@ from broker.setting_types import (
     SpiDevice,
     Table,
 )
-from broker.topics import RESERVED_NAMES
-from broker.web_settings import Web
+from bus.config.outbox_table import Outbox
+from bus.config.web_table import Web
+from bus.contract.topics import RESERVED_NAMES
+from bus.errors import MisconfiguredError
 
 
 class Cluster(Table, frozen=True):

@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from broker.backlog_window import Window
-from broker.messages import Backlog, Reading, Stored
-from broker.outbox import Outbox
-from broker.outbox_settings import Outbox as Settings
+from bus.config.outbox_table import Outbox as Settings
+from bus.contract.messages import Backlog, Reading, Stored
+from bus.outbox.outbox import Outbox
+from bus.outbox.window import Window
 
 logger = logging.getLogger(__name__)
 

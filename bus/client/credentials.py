@@ -11,11 +11,12 @@ from pathlib import Path
 import msgspec
 import tomli_w
 
-from broker import broker_url, hub_files, secret_file
-from broker.broker_settings import CREDENTIALS_NAME
-from broker.errors import MisconfiguredError
-from broker.login import Login, tls_context
-from broker.settings import Config
+from bus import private_file
+from bus.client.login import Login, tls_context
+from bus.config import broker_url, hub_files
+from bus.config.broker_table import CREDENTIALS_NAME
+from bus.config.settings import Config
+from bus.errors import MisconfiguredError
 
 # What the hub itself shows to a broker that is not its own.
 HUB_FILE_NAME = "hub_app.toml"
@@ -94,7 +95,7 @@ def load(file: Path) -> Credentials | None:
     Raises MisconfiguredError, in which nothing secret stands.
     """
     try:
-        return msgspec.convert(tomllib.loads(secret_file.read(file).decode()), Credentials)
+        return msgspec.convert(tomllib.loads(private_file.read(file).decode()), Credentials)
     except FileNotFoundError:
         return None
     except msgspec.ValidationError as e:
@@ -110,7 +111,7 @@ def save(file: Path, credentials: Credentials) -> None:
     """Write the file, closed to others. Raises MisconfiguredError where it cannot be written."""
     keys = {name: text for name, text in msgspec.to_builtins(credentials).items() if text}
     text = _HEAD.format(credentials.username) + tomli_w.dumps(keys, multiline_strings=True)
-    secret_file.write(file, text.encode())
+    private_file.write(file, text.encode())
 
 
 def _where(config: Config, found: Credentials | None) -> tuple[str, str]:

@@ -4,8 +4,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from broker.broker_settings import DEFAULT_MQTT_PORT, DEFAULT_MQTTS_PORT
-from broker.errors import MisconfiguredError
+from bus.config.broker_table import DEFAULT_MQTT_PORT, DEFAULT_MQTTS_PORT
+from bus.errors import MisconfiguredError
 
 _PORTS = {"mqtt": DEFAULT_MQTT_PORT, "mqtts": DEFAULT_MQTTS_PORT}
 

@@ -7,8 +7,8 @@ from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
-from broker.errors import BadCommandError
-from broker.messages import FanMode
+from bus.contract.messages import FanMode
+from bus.errors import BadCommandError
 
 T = TypeVar("T")
 CommandId = Annotated[str, msgspec.Meta(max_length=64)]

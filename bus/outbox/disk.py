@@ -10,11 +10,11 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeVar
 
-from broker.database import DamagedError, set_aside
-from broker.errors import MisconfiguredError
-from broker.messages import Range, Reading
-from broker.outbox_file import Key, OutboxFile
-from broker.outbox_settings import Outbox as Settings
+from bus.config.outbox_table import Outbox as Settings
+from bus.contract.messages import Range, Reading
+from bus.database import DamagedError, set_aside
+from bus.errors import MisconfiguredError
+from bus.outbox.file import Key, OutboxFile
 
 logger = logging.getLogger(__name__)
 

@@ -11,18 +11,19 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Literal, Self
 
-from broker import credentials, storage
-from broker.client import BusClient
-from broker.clock import Clock, now_ms
-from broker.errors import BadDataError, MisconfiguredError
-from broker.login import Login
-from broker.messages import Heartbeat, Log, Message, Status, Stored, Value, decode
-from broker.node_log import NodeLog
-from broker.outbox import Outbox, Sample
-from broker.sender import Link, Sender
-from broker.settings import Config
-from broker.topics import Kind, Topic, is_name, parse, topic_filter
-from broker.version import VERSION
+from bus.client import credentials
+from bus.client.client import BusClient
+from bus.client.login import Login
+from bus.client.node_log import NodeLog
+from bus.clock import Clock, now_ms
+from bus.config import directories
+from bus.config.settings import Config
+from bus.contract.messages import Heartbeat, Log, Message, Status, Stored, Value, decode
+from bus.contract.topics import Kind, Topic, is_name, parse, topic_filter
+from bus.errors import BadDataError, MisconfiguredError
+from bus.outbox.outbox import Outbox, Sample
+from bus.outbox.sender import Link, Sender
+from bus.version import VERSION
 
 logger = logging.getLogger(__name__)
 
@@ -184,7 +185,7 @@ class NodeBus:
 def _open_outbox(config: Config, clock: Clock) -> Outbox:
     ram, disk = (
         folder(config, os.environ) / OUTBOX_FILE
-        for folder in (storage.runtime_dir, storage.state_dir)
+        for folder in (directories.runtime_dir, directories.state_dir)
     )
     return Outbox(config.cluster.node_id, config.outbox, ram, disk, clock)
 

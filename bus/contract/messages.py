@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from broker.errors import BadPayloadError
-from broker.topics import NAME_PATTERN, Kind, Topic
+from bus.contract.topics import NAME_PATTERN, Kind, Topic
+from bus.errors import BadPayloadError
 
 Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0)]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from broker.topics import NAME_PATTERN
+from bus.contract.topics import NAME_PATTERN
 
 Name = Annotated[
     str,

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from broker.setting_types import Port, Seconds, Table
+from bus.config.key_types import Port, Seconds, Table
 
 DEFAULT_MQTT_PORT = 1883
 # The registered port of MQTT over TLS (IANA, secure-mqtt).

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import tomli_w
 
-from broker.broker_settings import CREDENTIALS_NAME
-from broker.config_mistake import first_mistake, shown
-from broker.errors import MisconfiguredError
-from broker.settings import Config
+from bus.config.broker_table import CREDENTIALS_NAME
+from bus.config.mistake import first_mistake, shown
+from bus.config.settings import Config
+from bus.errors import MisconfiguredError
 
 # TOMLDecodeError and UnicodeDecodeError are ValueErrors, and so is what `int` says to 5000 digits;
 # arrays nested beyond reason end in a RecursionError.

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from broker.setting_types import Seconds, Table
+from bus.config.key_types import Seconds, Table
 
 
 class Outbox(Table, frozen=True):

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from broker.database import Schema, damage_told, open_database, transaction, used_bytes
-from broker.messages import ClockState, Range, Reading, Value
+from bus.contract.messages import ClockState, Range, Reading, Value
+from bus.database import Schema, damage_told, open_database, transaction, used_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ Key = tuple[str, int]
 
 
 class OutboxFile:
-    """The readings of `node` in `path`; see `broker.database.open_database` for what it raises."""
+    """The readings of `node` in `path`; see `bus.database.open_database` for what it raises."""
 
     def __init__(self, node: str, path: Path, synchronous: Literal["OFF", "FULL"]) -> None:
         self._node = node

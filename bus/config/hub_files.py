@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from broker.settings import Config
-from broker.storage import state_dir
+from bus.config.directories import state_dir
+from bus.config.settings import Config
 
 # What its unit has as StateDirectory (deploy/harvester-hub.service).
 SERVICE_DIRECTORY = Path("/var/lib/harvester-hub")

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from broker.errors import MisconfiguredError
+from bus.errors import MisconfiguredError
 
 MODE = 0o600
 DIRECTORY_MODE = 0o700

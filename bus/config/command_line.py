@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from broker import config_file
-from broker.errors import MisconfiguredError
-from broker.settings import Config
+from bus.config import config_file
+from bus.config.settings import Config
+from bus.errors import MisconfiguredError
 
 logger = logging.getLogger(__name__)
 

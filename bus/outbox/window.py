@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from broker.messages import Range, Reading
-from broker.outbox_file import Key
+from bus.contract.messages import Range, Reading
+from bus.outbox.file import Key
 
 # Batches that the hub has not stored yet: enough to keep it busy between two of its commits.
 MAX_BATCHES = 4

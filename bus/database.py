@@ -14,7 +14,7 @@ from typing import IO, Literal
 
 import msgspec
 
-from broker.errors import MisconfiguredError, UnavailableError
+from bus.errors import MisconfiguredError, UnavailableError
 
 logger = logging.getLogger(__name__)
 

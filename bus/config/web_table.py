@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from broker.setting_types import Name, Port, Table
+from bus.config.key_types import Name, Port, Table
 
 # Labels of letters, digits and hyphens, as RFC 1123 section 2.1 has host names.
 HostName = Annotated[

@@ -8,7 +8,7 @@ import re
 
 import msgspec
 
-from broker.errors import BadTopicError
+from bus.errors import BadTopicError
 
 ROOT = "harvester"
 EVERYTHING = f"{ROOT}/#"

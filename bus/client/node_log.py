@@ -5,8 +5,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from broker.clock import now_ms
-from broker.messages import MAX_LOG_CHARS, Log, LogLevel
+from bus.clock import now_ms
+from bus.contract.messages import MAX_LOG_CHARS, Log, LogLevel
 
 # What is logged while the link is down is sent when it is back, the newest of it.
 _MAX_WAITING = 200

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from broker.setting_types import Table
+from bus.config.key_types import Table
 
 Days = Annotated[float, msgspec.Meta(gt=0, le=36_500)]
 

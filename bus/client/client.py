@@ -27,10 +27,10 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from broker.backoff import Backoff
-from broker.login import Login, tls_context
-from broker.messages import Message, encode
-from broker.topics import Topic, is_command
+from bus.client.backoff import Backoff
+from bus.client.login import Login, tls_context
+from bus.contract.messages import Message, encode
+from bus.contract.topics import Topic, is_command
 
 logger = logging.getLogger(__name__)
 

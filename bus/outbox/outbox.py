@@ -19,12 +19,12 @@ from pathlib import Path
 
 import msgspec
 
-from broker.clock import Clock, Moment
-from broker.database import DamagedError, claim, set_aside
-from broker.messages import MAX_BACKLOG, ClockState, Range, Reading, Value, encode
-from broker.outbox_disk import DiskTier, Rows
-from broker.outbox_file import JUMP_MS, Key, OutboxFile
-from broker.outbox_settings import Outbox as Settings
+from bus.clock import Clock, Moment
+from bus.config.outbox_table import Outbox as Settings
+from bus.contract.messages import MAX_BACKLOG, ClockState, Range, Reading, Value, encode
+from bus.database import DamagedError, claim, set_aside
+from bus.outbox.disk import DiskTier, Rows
+from bus.outbox.file import JUMP_MS, Key, OutboxFile
 
 logger = logging.getLogger(__name__)
 

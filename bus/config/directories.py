@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from broker.settings import Config
+from bus.config.settings import Config
 
 Environment = Mapping[str, str]
 

@@ -1,0 +1,1 @@
+"""What every node shares: the contract of the bus, configuration, the MQTT client, the outbox."""

@@ -1,0 +1,1 @@
+"""The MQTT client of a node: connection, credentials, back-off, log shipping."""

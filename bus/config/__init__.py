@@ -1,0 +1,1 @@
+"""Configuration: the tables of the TOML files, reading them, and errors in them."""

@@ -1,0 +1,1 @@
+"""Topics, messages and commands: the words on the bus."""

@@ -1,0 +1,1 @@
+"""The outbox: readings wait here until the hub has stored them."""
