@@ -6,13 +6,13 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from broker.embedded.accept import bind
+from broker.auth.gate import Gate
 from broker.embedded.broker import HardenedBroker
-from broker.embedded.listener import Listener
+from broker.embedded.net.accept import bind
+from broker.embedded.net.listener import Listener
 from broker.embedded.pin import require_amqtt
 from broker.embedded.statistics import BrokerSnapshot
-from broker.embedded.store import Store
-from broker.gate import Gate
+from broker.embedded.store.store import Store
 from bus.clock import now_ms
 from bus.config.broker_table import Broker as Settings
 

@@ -7,10 +7,10 @@ import os
 import sys
 from pathlib import Path
 
-from broker import accounts, certificates
-from broker.accounts import Accounts, PersonRole
-from broker.gate import Role
-from broker.server_tls import CA_NAME, CERTIFICATE_NAME
+from broker.auth import accounts, certificates
+from broker.auth.accounts import Accounts, PersonRole
+from broker.auth.gate import Role
+from broker.auth.server_tls import CA_NAME, CERTIFICATE_NAME
 from bus.client import credentials
 from bus.client.credentials import Credentials
 from bus.config import broker_url, hub_files

@@ -5,9 +5,9 @@ import datetime as dt
 import os
 from pathlib import Path
 
-from broker import accounts, certificates, enrolment
-from broker import mosquitto as files_of_mosquitto
-from broker.server_tls import CA_NAME, CERTIFICATE_NAME
+from broker.auth import accounts, certificates, enrolment
+from broker.auth import mosquitto as files_of_mosquitto
+from broker.auth.server_tls import CA_NAME, CERTIFICATE_NAME
 from bus.client import credentials
 from bus.config import broker_url, command_line, hub_files
 from bus.config.hub_files import HubFiles

@@ -9,8 +9,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from broker import certificates
-from broker.server_tls import CERTIFICATE_NAME
+from broker.auth import certificates
+from broker.auth.server_tls import CERTIFICATE_NAME
 from bus.client import credentials
 from bus.client.client import BusClient
 from bus.client.credentials import Connection

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 
-from broker.gate import Attempt, Identity, Role
+from broker.auth.gate import Attempt, Identity, Role
 from broker.server import EmbeddedBroker, Listener
 from bus.config.broker_table import Broker
 

@@ -17,7 +17,7 @@ from types import FrameType
 
 import msgspec
 
-from broker import enrolment
+from broker.auth import enrolment
 from bus.config.broker_table import CREDENTIALS_NAME
 from bus.config.command_line import EXIT_MISCONFIGURED
 from bus.config.hub_files import ACCOUNTS_NAME

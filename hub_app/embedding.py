@@ -5,12 +5,12 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping
 
-from broker import enrolment, server_tls, tokens
-from broker.account_gate import AccountGate
-from broker.accounts import HUB_USER
-from broker.embedded.listener import Listener
+from broker.auth import enrolment, server_tls, tokens
+from broker.auth.account_gate import AccountGate
+from broker.auth.accounts import HUB_USER
+from broker.auth.server_tls import ServerTls
+from broker.embedded.net.listener import Listener
 from broker.server import EmbeddedBroker
-from broker.server_tls import ServerTls
 from bus import private_file
 from bus.client import credentials
 from bus.client.credentials import Connection

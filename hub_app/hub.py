@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from broker.auth.gate import Role
 from broker.embedded.statistics import BrokerSnapshot
-from broker.gate import Role
 from bus.client.client import BusClient
 from bus.clock import now_ms
 from bus.config.web_table import Card

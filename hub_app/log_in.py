@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 
-from broker.gate import Role
+from broker.auth.gate import Role
 from bus.errors import BadDataError, UnavailableError
 from hub_app.attempts import Attempts
 from hub_app.people import People

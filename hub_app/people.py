@@ -7,9 +7,9 @@ import logging
 from pathlib import Path
 from typing import Protocol
 
-from broker import passwords
-from broker.accounts import AccountsFile
-from broker.gate import Role
+from broker.auth import passwords
+from broker.auth.accounts import AccountsFile
+from broker.auth.gate import Role
 from bus import private_file
 from bus.errors import MisconfiguredError
 

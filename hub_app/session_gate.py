@@ -9,7 +9,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from broker.gate import Role
+from broker.auth.gate import Role
 from hub_app.answers import Json
 from hub_app.guard import SAFE_METHODS
 from hub_app.log_in import LogIn

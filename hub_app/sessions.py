@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 import msgspec
 
-from broker.gate import Role
+from broker.auth.gate import Role
 
 # Beyond this the session that was not used for the longest time goes.
 MAX_SESSIONS = 1000

@@ -15,7 +15,7 @@ from typing import Self
 
 import msgspec
 
-from broker.mosquitto import CONF_NAME
+from broker.auth.mosquitto import CONF_NAME
 from broker.server import EmbeddedBroker
 from bus.client.client import BusClient
 from bus.config.broker_table import Broker

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from broker.access import OWN, ROLES
-from broker.gate import Role
+from broker.auth.acl import OWN, ROLES
+from broker.auth.gate import Role
 from bus.contract import commands, topics
 from bus.contract.messages import MESSAGE_TYPES, Backlog, decode, encode
 from bus.contract.topics import ACTUATORS, CHANNELS, Kind, Topic

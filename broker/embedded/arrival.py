@@ -5,13 +5,13 @@ import secrets
 
 import msgspec
 
-from broker.embedded import wire
-from broker.embedded.answers import ConnackCode
-from broker.embedded.connection import Connection
+from broker.auth.gate import Attempt, Gate, Identity
+from broker.embedded.net.connection import Connection
+from broker.embedded.packets import decode
+from broker.embedded.packets.decode import Connect, Kind, ViolationError
+from broker.embedded.packets.encode import ConnackCode
 from broker.embedded.statistics import Refusal
-from broker.embedded.topic_names import valid_topic
-from broker.embedded.wire import Connect, Kind, ViolationError
-from broker.gate import Attempt, Gate, Identity
+from broker.embedded.topics.names import valid_topic
 from bus.errors import BadDataError, UnavailableError
 
 # MQTT-3.1.3-5 asks for 23 bytes at least; a session's key is kept and logged.
@@ -73,8 +73,8 @@ async def _read(connection: Connection, timeout_s: float) -> Connect | None:
     if packet.kind is not Kind.CONNECT:
         raise ViolationError(f"a {packet.kind.name} before the CONNECT (MQTT-3.1.0-1)")
     try:
-        return wire.parse_connect(packet.body)
-    except wire.RefusedVersionError as e:
+        return decode.parse_connect(packet.body)
+    except decode.RefusedVersionError as e:
         raise RefusedError(ConnackCode.VERSION, Refusal.MALFORMED, str(e)) from e
 
 

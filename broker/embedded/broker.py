@@ -12,24 +12,24 @@ from collections.abc import Sequence
 from amqtt.broker import Broker
 from amqtt.contexts import BrokerConfig, ListenerConfig
 
-from broker.embedded import answers
-from broker.embedded.accept import Acceptor
-from broker.embedded.admission import Admission
-from broker.embedded.answers import ConnackCode
+from broker.auth.gate import Gate
 from broker.embedded.arrival import Arrival, RefusedError, arrive
-from broker.embedded.connection import Connection, TooLargeError, connect
-from broker.embedded.descriptors import room_for
 from broker.embedded.handler import Handler
-from broker.embedded.listener import Listener
-from broker.embedded.local import is_loopback
+from broker.embedded.net.accept import Acceptor
+from broker.embedded.net.admission import Admission
+from broker.embedded.net.connection import Connection, TooLargeError, connect
+from broker.embedded.net.descriptors import room_for
+from broker.embedded.net.listener import Listener
+from broker.embedded.net.local import is_loopback
+from broker.embedded.packets import encode
+from broker.embedded.packets.decode import Publish, ViolationError
+from broker.embedded.packets.encode import ConnackCode
 from broker.embedded.router import Router
 from broker.embedded.session import ClientSession
 from broker.embedded.sessions import Sessions
 from broker.embedded.statistics import BrokerSnapshot, Holdings, Refusal, Statistics, sys_topics
-from broker.embedded.store import Store
-from broker.embedded.stored import Contents
-from broker.embedded.wire import Publish, ViolationError
-from broker.gate import Gate
+from broker.embedded.store.records import Contents
+from broker.embedded.store.store import Store
 from bus.config.broker_table import Broker as Settings
 from bus.limited_log import LimitedLog
 
@@ -193,7 +193,7 @@ class HardenedBroker(Broker):
         self._connected += 1
         self.counters.connections += 1
         self.counters.clients_maximum = max(self.counters.clients_maximum, self._connected)
-        connection.send(answers.connack(ConnackCode.ACCEPTED, session_present=was_there))
+        connection.send(encode.connack(ConnackCode.ACCEPTED, session_present=was_there))
         return handler
 
     def _take_over(self, session: ClientSession) -> None:
@@ -206,7 +206,7 @@ class HardenedBroker(Broker):
         if refusal.code is None:
             connection.abort()
             return
-        connection.send(answers.connack(refusal.code))
+        connection.send(encode.connack(refusal.code))
         connection.close()
 
     def _violated(self, who: str, error: ViolationError) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from broker.embedded.wire import Publish
+from broker.embedded.packets.decode import Publish
 
 _LAST_PACKET_ID = 65_535
 

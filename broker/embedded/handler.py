@@ -1,4 +1,4 @@
-"""One client's connection, from its CONNECT on: reads its packets, answers, sends what is due.
+"""One client's connection, from its CONNECT on: reads its packets, encode, sends what is due.
 
 Everything a packet causes happens before the next one is read, in one step of the event loop: two
 connections never see a half-made change of each other.
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 
-from broker.embedded import answers, wire
-from broker.embedded.connection import Connection, Packet
 from broker.embedded.delivery import Sending
+from broker.embedded.net.connection import Connection, Packet
+from broker.embedded.packets import decode, encode
+from broker.embedded.packets.decode import Connect, Kind, ViolationError
 from broker.embedded.session import ClientSession
 from broker.embedded.statistics import Refusal
-from broker.embedded.topic_names import valid_topic
-from broker.embedded.wire import Connect, Kind, ViolationError
+from broker.embedded.topics.names import valid_topic
 
 if TYPE_CHECKING:
     from broker.embedded.broker import HardenedBroker
@@ -69,7 +69,7 @@ class Handler(BrokerProtocolHandler):
                 return
             self._heard_s = self._loop.time()
             if packet.kind is Kind.DISCONNECT:
-                wire.parse_nothing(packet.body)
+                decode.parse_nothing(packet.body)
                 # MQTT-3.14.4-3.
                 self.will = None
                 return
@@ -112,7 +112,7 @@ class Handler(BrokerProtocolHandler):
             self._router.note_sent(self.session, sending.entry, sending.packet_id)
         self._router.counters.publish_sent += 1
         message = sending.entry.message
-        self.connection.send(answers.publish(message, sending.packet_id, dup=sending.dup))
+        self.connection.send(encode.publish(message, sending.packet_id, dup=sending.dup))
 
     def _watch(self) -> None:
         """Look after 1.5 times the keep-alive whether the client is heard of; 0 means never."""
@@ -126,7 +126,7 @@ class Handler(BrokerProtocolHandler):
             self._alarm = self._loop.call_at(due_s, self._watch)
 
     def _on_publish(self, packet: Packet) -> None:
-        message = wire.parse_publish(packet.first_byte, packet.body)
+        message = decode.parse_publish(packet.first_byte, packet.body)
         if not valid_topic(message.topic):
             raise ViolationError("a PUBLISH to what is no topic (MQTT-3.3.2-2, MQTT-4.7.3-1)")
         self._router.counters.publish_received += 1
@@ -139,7 +139,7 @@ class Handler(BrokerProtocolHandler):
         else:
             self._answer(message, self._router.publish_for(self.session, message))
 
-    def _is_repeated(self, message: wire.Publish) -> bool:
+    def _is_repeated(self, message: decode.Publish) -> bool:
         """Whether a message of QoS 2 came before and was not released (method B, 4.3.3)."""
         unreleased = self.session.unreleased
         if message.packet_id in unreleased:
@@ -147,31 +147,31 @@ class Handler(BrokerProtocolHandler):
         unreleased.add(message.packet_id)
         return False
 
-    def _answer(self, message: wire.Publish, settled: Sequence[Settled]) -> None:
+    def _answer(self, message: decode.Publish, settled: Sequence[Settled]) -> None:
         if message.qos:
             kind = Kind.PUBACK if message.qos == 1 else Kind.PUBREC
             self._acknowledge(settled, kind, message.packet_id)
 
     def _on_pubrel(self, packet: Packet) -> None:
-        packet_id = wire.parse_packet_id(packet.body)
+        packet_id = decode.parse_packet_id(packet.body)
         self.session.unreleased.discard(packet_id)
         # Also for an id that is unknown: the client forgot that it was answered (MQTT-4.3.3-2).
         self._acknowledge((), Kind.PUBCOMP, packet_id)
 
     def _on_puback(self, packet: Packet) -> None:
-        self._router.acknowledged(self.session, wire.parse_packet_id(packet.body))
+        self._router.acknowledged(self.session, decode.parse_packet_id(packet.body))
         self.pump()
 
     def _on_stray(self, packet: Packet) -> None:
         """PUBREC or PUBCOMP: nothing of QoS 2 is ever sent. One may be left of another broker."""
-        packet_id = wire.parse_packet_id(packet.body)
+        packet_id = decode.parse_packet_id(packet.body)
         if packet.kind is Kind.PUBREC:
-            self.connection.send(answers.release(packet_id))
+            self.connection.send(encode.release(packet_id))
 
     def _on_subscribe(self, packet: Packet) -> None:
-        asked = wire.parse_subscribe(packet.body)
+        asked = decode.parse_subscribe(packet.body)
         codes, retained = self._router.subscribe(self.session, asked.filters)
-        self.connection.send(answers.suback(asked.packet_id, codes))
+        self.connection.send(encode.suback(asked.packet_id, codes))
         self.session.send_retained(retained)
         self.pump()
         # It subscribes again and again, and takes nothing.
@@ -179,20 +179,20 @@ class Handler(BrokerProtocolHandler):
             self.overflow()
 
     def _on_unsubscribe(self, packet: Packet) -> None:
-        asked = wire.parse_unsubscribe(packet.body)
+        asked = decode.parse_unsubscribe(packet.body)
         self._router.unsubscribe(self.session, asked.filters)
-        self.connection.send(answers.acknowledgement(Kind.UNSUBACK, asked.packet_id))
+        self.connection.send(encode.acknowledgement(Kind.UNSUBACK, asked.packet_id))
 
     def _on_pingreq(self, packet: Packet) -> None:
-        wire.parse_nothing(packet.body)
-        self.connection.send(answers.PINGRESP)
+        decode.parse_nothing(packet.body)
+        self.connection.send(encode.PINGRESP)
 
     def _on_connect(self, _packet: Packet) -> None:
         raise ViolationError("a second CONNECT (MQTT-3.1.0-2)")
 
     def _acknowledge(self, settled: Sequence[Settled], kind: Kind, packet_id: int) -> None:
         """Answer once everything is on the disk, in the order of the questions (MQTT-4.6.0-2)."""
-        answer = answers.acknowledgement(kind, packet_id)
+        answer = encode.acknowledgement(kind, packet_id)
         waited_for = [future for future in settled if not future.done()]
         if not waited_for and not self._acknowledgements:
             self.connection.send(answer)

@@ -6,18 +6,18 @@ It asks the gate for each message, and tells the store what must survive.
 import itertools
 from collections.abc import Iterator, Sequence
 
-from broker.embedded.answers import SUBSCRIPTION_FAILED
+from broker.auth.gate import Gate
 from broker.embedded.delivery import Entry
-from broker.embedded.keeping import stored
-from broker.embedded.retained import Outcome, Retained, RetainedMessages
+from broker.embedded.packets.decode import Publish
+from broker.embedded.packets.encode import SUBSCRIPTION_FAILED
 from broker.embedded.session import ClientSession
 from broker.embedded.statistics import Counters, Refusal
-from broker.embedded.store import Store
-from broker.embedded.store_writer import Settled
-from broker.embedded.topic_names import valid_filter
-from broker.embedded.topic_tree import TopicTree
-from broker.embedded.wire import Publish
-from broker.gate import Gate
+from broker.embedded.store.queue_records import stored
+from broker.embedded.store.store import Store
+from broker.embedded.store.writer import Settled
+from broker.embedded.topics.names import valid_filter
+from broker.embedded.topics.retained import Outcome, Retained, RetainedMessages
+from broker.embedded.topics.tree import TopicTree
 from bus.clock import now_ms
 from bus.config.broker_table import Broker as Settings
 from bus.limited_log import LimitedLog

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, cast
 from amqtt.session import Session
 from transitions import Machine
 
+from broker.auth.gate import Identity
 from broker.embedded.delivery import Delivery, Entry, Sending
-from broker.embedded.wire import Publish
-from broker.gate import Identity
+from broker.embedded.packets.decode import Publish
 
 if TYPE_CHECKING:
     from broker.embedded.handler import Handler

@@ -2,20 +2,20 @@
 
 from collections.abc import Callable, Iterator
 
+from broker.auth.gate import Identity, Role, session_key
 from broker.embedded.arrival import Arrival
-from broker.embedded.keeping import new_delivery, restore
 from broker.embedded.router import Router
 from broker.embedded.session import ClientSession
 from broker.embedded.statistics import Counters, Refusal
-from broker.embedded.store import Store
-from broker.embedded.stored import StoredSession
-from broker.gate import Identity, Role, session_key
+from broker.embedded.store.queue_records import new_delivery, restore
+from broker.embedded.store.records import StoredSession
+from broker.embedded.store.store import Store
 from bus.clock import now_ms
 from bus.config.broker_table import Broker as Settings
 
 
 class Sessions:
-    """Opens, keeps and forgets sessions. Each is one user's: see `broker.gate.session_key`."""
+    """Opens, keeps and forgets sessions. Each is one user's: see `broker.auth.gate.session_key`."""
 
     def __init__(
         self, settings: Settings, store: Store, router: Router, counters: Counters
@@ -120,6 +120,6 @@ class Sessions:
 
 
 def _identity(key: str, client_id: str) -> Identity | None:
-    """Return whose session has that key: the reverse of `broker.gate.session_key`."""
+    """Return whose session has that key: the reverse of `broker.auth.gate.session_key`."""
     role, _, name = key.removesuffix(f":{client_id}").partition(":")
     return Identity(name, Role(role)) if role in set(Role) else None

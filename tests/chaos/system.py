@@ -10,7 +10,7 @@ from typing import Self
 
 import msgspec
 
-from broker import enrolment
+from broker.auth import enrolment
 from bus.clock import now_ms
 from bus.config.broker_table import CREDENTIALS_NAME
 from bus.config.hub_files import ACCOUNTS_NAME

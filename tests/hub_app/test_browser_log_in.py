@@ -5,8 +5,8 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from broker import accounts
-from broker.gate import Role
+from broker.auth import accounts
+from broker.auth.gate import Role
 from bus.config.hub_files import ACCOUNTS_NAME
 from bus.contract.messages import Buzzer, PluginState
 from bus.contract.topics import Kind, Topic

@@ -5,8 +5,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from broker import accounts
-from broker.gate import Role
+from broker.auth import accounts
+from broker.auth.gate import Role
 from bus.config import config_file
 from bus.config.hub_files import ACCOUNTS_NAME
 from bus.errors import MisconfiguredError

@@ -1,4 +1,4 @@
-from broker.gate import Role
+from broker.auth.gate import Role
 from hub_app.attempts import BURST, MAX_ADDRESSES, SECONDS_PER_TRY, Attempts
 from hub_app.sessions import IDLE_S, LONGEST_S, MAX_SESSIONS, Sessions, Visitor
 

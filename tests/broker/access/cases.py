@@ -6,7 +6,7 @@ from typing import TypeVar
 import msgspec
 from hypothesis import strategies as st
 
-from broker.gate import Identity, Role
+from broker.auth.gate import Identity, Role
 
 T = TypeVar("T")
 

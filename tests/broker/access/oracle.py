@@ -8,7 +8,7 @@ import itertools
 import string
 from collections.abc import Iterator
 
-from broker.gate import Identity, Role
+from broker.auth.gate import Identity, Role
 
 NAMES = set(string.ascii_lowercase + string.digits + "-")
 UNHEARD_OF = "zzz"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from broker import accounts
-from broker.gate import Role
+from broker.auth import accounts
+from broker.auth.gate import Role
 from bus.client import credentials
 from harvester import cli
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from broker import accounts, enrolment, tokens
-from broker.accounts import Accounts, Machine, Person
-from broker.gate import Attempt, Role
+from broker.auth import accounts, enrolment, tokens
+from broker.auth.accounts import Accounts, Machine, Person
+from broker.auth.gate import Attempt, Role
 from bus import private_file
 from bus.client import credentials
 from bus.client.credentials import Credentials

@@ -8,10 +8,10 @@ from pathlib import Path
 import argon2
 import pytest
 
-from broker import accounts, passwords, tokens
-from broker.account_gate import AccountGate
-from broker.gate import Attempt, Identity, Role
-from broker.password_desk import Backoff, PasswordDesk
+from broker.auth import accounts, passwords, tokens
+from broker.auth.account_gate import AccountGate
+from broker.auth.gate import Attempt, Identity, Role
+from broker.auth.password_check import Backoff, PasswordDesk
 from bus.errors import MisconfiguredError
 
 PASSWORD = "correct horse"

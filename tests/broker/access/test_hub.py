@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from broker import accounts, tokens
-from broker.gate import Role
+from broker.auth import accounts, tokens
+from broker.auth.gate import Role
 from bus.client import credentials
 from bus.client.client import BusClient
 from bus.client.login import Login

@@ -12,8 +12,8 @@ import httpx
 import msgspec
 import pytest
 
-from broker import accounts, tokens
-from broker.gate import Role
+from broker.auth import accounts, tokens
+from broker.auth.gate import Role
 from bus.client import credentials
 from bus.client.node import NodeBus
 from bus.contract.topics import Kind, parse

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from broker import access, accounts
-from broker.access import ROLES, covers
-from broker.account_gate import AccountGate
-from broker.gate import Attempt, Identity, Role
+from broker.auth import accounts, acl
+from broker.auth.account_gate import AccountGate
+from broker.auth.acl import ROLES, covers
+from broker.auth.gate import Attempt, Identity, Role
 from bus.contract import topics
 from bus.contract.topics import CHANNELS, Kind, topic_filter
 from tests.broker.access import oracle
@@ -39,13 +39,13 @@ class SpiedGate(AccountGate):
         return next((who for who in PEOPLE.values() if who.name == attempt.username), None)
 
     def may_publish(self, identity: Identity, topic: str) -> bool:
-        return identity == _SPY or access.may_publish(identity, topic)
+        return identity == _SPY or acl.may_publish(identity, topic)
 
     def may_subscribe(self, identity: Identity, topic_filter: str) -> bool:
-        return identity == _SPY or access.may_subscribe(identity, topic_filter)
+        return identity == _SPY or acl.may_subscribe(identity, topic_filter)
 
     def may_receive(self, identity: Identity, topic: str) -> bool:
-        return identity == _SPY or access.may_receive(identity, topic)
+        return identity == _SPY or acl.may_receive(identity, topic)
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +105,8 @@ def test_the_table_and_the_oracle_agree_on_every_publication(
     wrong = [
         (role, topic)
         for role, topic in publications
-        if access.may_publish(PEOPLE[role], topic) != oracle.publishes(PEOPLE[role], topic)
-        or access.may_receive(PEOPLE[role], topic) != oracle.reads(PEOPLE[role], topic)
+        if acl.may_publish(PEOPLE[role], topic) != oracle.publishes(PEOPLE[role], topic)
+        or acl.may_receive(PEOPLE[role], topic) != oracle.reads(PEOPLE[role], topic)
     ]
     assert wrong == []
     allowed = [case for case in publications if oracle.publishes(PEOPLE[case[0]], case[1])]
@@ -119,7 +119,7 @@ def test_the_table_and_the_oracle_agree_on_every_filter(
     wrong = [
         (role, text)
         for role, text in set(subscriptions)
-        if access.may_subscribe(PEOPLE[role], text) != oracle.subscribes(PEOPLE[role], text)
+        if acl.may_subscribe(PEOPLE[role], text) != oracle.subscribes(PEOPLE[role], text)
     ]
     assert wrong == []
     allowed = {case for case in subscriptions if oracle.subscribes(PEOPLE[case[0]], case[1])}
@@ -229,11 +229,11 @@ def test_a_role_has_a_line_and_each_pattern_begins_with_what_is_ours() -> None:
 def test_the_table_fits_who_publishes_each_kind_of_topic(kind: Kind) -> None:
     topic = topic_filter(kind, NODE, "buzzer")
     publisher = CHANNELS[kind].publisher
-    assert access.may_publish(PEOPLE[Role.NODE], topic) == publisher.startswith("node")
-    assert access.may_publish(PEOPLE[Role.OPERATOR], topic) == (kind is Kind.COMMAND)
-    assert access.may_publish(PEOPLE[Role.HUB], topic)
-    assert not access.may_publish(PEOPLE[Role.VIEWER], topic)
-    assert access.may_receive(PEOPLE[Role.VIEWER], topic)
+    assert acl.may_publish(PEOPLE[Role.NODE], topic) == publisher.startswith("node")
+    assert acl.may_publish(PEOPLE[Role.OPERATOR], topic) == (kind is Kind.COMMAND)
+    assert acl.may_publish(PEOPLE[Role.HUB], topic)
+    assert not acl.may_publish(PEOPLE[Role.VIEWER], topic)
+    assert acl.may_receive(PEOPLE[Role.VIEWER], topic)
 
 
 def test_a_node_may_subscribe_to_what_its_agent_asks_for() -> None:
@@ -243,7 +243,7 @@ def test_a_node_may_subscribe_to_what_its_agent_asks_for() -> None:
         topics.topic_filter(Kind.STATUS),
         topics.topic_filter(Kind.STORED, NODE),
     ):
-        assert access.may_subscribe(PEOPLE[Role.NODE], text)
+        assert acl.may_subscribe(PEOPLE[Role.NODE], text)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from broker import accounts, certificates, server_tls
+from broker.auth import accounts, certificates, server_tls
 from bus.client import credentials
 from bus.client.client import BusClient
 from bus.client.credentials import Credentials

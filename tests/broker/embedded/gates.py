@@ -1,6 +1,6 @@
 """Gates for tests: who gets in by a password, and what each may do by a prefix of topics."""
 
-from broker.gate import Attempt, Identity, Role
+from broker.auth.gate import Attempt, Identity, Role
 from tests.support import OpenGate
 
 

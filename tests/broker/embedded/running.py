@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from broker.gate import Gate
+from broker.auth.gate import Gate
 from broker.server import EmbeddedBroker
 from bus.config.broker_table import Broker as Settings
 from tests.broker.embedded.raw import RawClient

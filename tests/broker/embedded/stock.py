@@ -9,7 +9,7 @@ from amqtt.contexts import Action, BaseContext, BrokerConfig, ListenerConfig
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.session import Session
 
-from broker.gate import Attempt, Gate, Identity
+from broker.auth.gate import Attempt, Gate, Identity
 from tests.support import HOST
 
 _STOP_S = 3.0

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from broker.gate import Attempt, Identity, Role
+from broker.auth.gate import Attempt, Identity, Role
 from tests.broker.embedded.gates import OwnTopics, Passwords
 from tests.broker.embedded.raw import connect, packet
 from tests.broker.embedded.running import open_sockets, running

@@ -7,11 +7,11 @@ import threading
 
 import pytest
 
-from broker.embedded.accept import bind
-from broker.embedded.answers import PINGRESP
-from broker.embedded.connection import Connection, connect
-from broker.embedded.descriptors import room_for
-from broker.embedded.listener import Listener
+from broker.embedded.net.accept import bind
+from broker.embedded.net.connection import Connection, connect
+from broker.embedded.net.descriptors import room_for
+from broker.embedded.net.listener import Listener
+from broker.embedded.packets.encode import PINGRESP
 from broker.embedded.statistics import Counters
 from tests.broker.embedded.raw import PINGREQ, PUBACK, RawClient, packet, publish, subscribe, uint16
 from tests.broker.embedded.running import Running, running

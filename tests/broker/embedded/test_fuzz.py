@@ -15,11 +15,11 @@ from typing import Any, Self
 
 import pytest
 
-from broker.embedded.connection import Connection
+from broker.auth.gate import Attempt, Identity, Role
 from broker.embedded.handler import Handler
+from broker.embedded.net.connection import Connection
 from broker.embedded.session import ClientSession
 from broker.embedded.statistics import BrokerSnapshot
-from broker.gate import Attempt, Identity, Role
 from broker.server import EmbeddedBroker
 from bus.config.broker_table import Broker
 from tests.broker.embedded.malformed import malformed

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from broker import certificates, server_tls
-from broker.embedded.listener import Listener
-from broker.embedded.local import is_loopback
+from broker.auth import certificates, server_tls
+from broker.embedded.net.listener import Listener
+from broker.embedded.net.local import is_loopback
 from broker.server import EmbeddedBroker
 from bus.config.broker_table import Broker
 from tests.broker.embedded.gates import Passwords

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.embedded import answers, wire
-from broker.embedded.admission import Admission
-from broker.embedded.connection import Framer, TooLargeError
 from broker.embedded.delivery import Delivery, Entry
+from broker.embedded.net.admission import Admission
+from broker.embedded.net.connection import Framer, TooLargeError
+from broker.embedded.packets import decode, encode
+from broker.embedded.packets.decode import Publish, ViolationError
 from broker.embedded.statistics import Refusal
-from broker.embedded.wire import Publish, ViolationError
 from bus.limited_log import LimitedLog
 
 topics = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
@@ -30,7 +30,7 @@ publishes = st.builds(
 def test_a_stream_is_cut_into_its_packets_however_it_arrives(
     sent: list[Publish], sizes: list[int]
 ) -> None:
-    stream = b"".join(answers.publish(message, message.packet_id) for message in sent)
+    stream = b"".join(encode.publish(message, message.packet_id) for message in sent)
     framer = Framer(1_000)
     read = []
     at = 0
@@ -38,7 +38,7 @@ def test_a_stream_is_cut_into_its_packets_however_it_arrives(
         framer.feed(stream[at : at + size])
         at += size
         while (packet := framer.next()) is not None:
-            read.append(wire.parse_publish(packet.first_byte, packet.body))
+            read.append(decode.parse_publish(packet.first_byte, packet.body))
         if at >= len(stream):
             break
     assert [(m.topic, m.payload, m.qos, m.retain) for m in read] == [
@@ -57,11 +57,11 @@ def test_a_length_is_judged_before_the_body_comes() -> None:
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_packet_or_a_violation(data: bytes) -> None:
     for parse in (
-        wire.parse_connect,
-        wire.parse_subscribe,
-        wire.parse_unsubscribe,
-        wire.parse_packet_id,
-        lambda body: wire.parse_publish(0x32, body),
+        decode.parse_connect,
+        decode.parse_subscribe,
+        decode.parse_unsubscribe,
+        decode.parse_packet_id,
+        lambda body: decode.parse_publish(0x32, body),
     ):
         try:
             parse(data)

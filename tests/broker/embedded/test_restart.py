@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.embedded.accept import bind
-from broker.embedded.listener import Listener
+from broker.embedded.net.accept import bind
+from broker.embedded.net.listener import Listener
 from broker.embedded.pin import require_amqtt
 from bus.errors import MisconfiguredError
 from tests.broker.embedded.raw import PUBACK, RawClient, publish, uint16

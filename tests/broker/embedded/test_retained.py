@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.embedded.retained import Outcome, Retained, RetainedMessages
+from broker.embedded.topics.retained import Outcome, Retained, RetainedMessages
 from bus.config.broker_table import Broker
 from tests.broker.embedded.test_topic_tree import FILTERS, TOPICS, naive_match
 

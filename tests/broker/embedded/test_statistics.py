@@ -8,7 +8,7 @@ from broker.embedded.statistics import (
     Statistics,
     sys_topics,
 )
-from broker.embedded.topic_names import valid_topic
+from broker.embedded.topics.names import valid_topic
 from bus.config.broker_table import Broker
 
 

@@ -20,10 +20,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from broker.embedded import store_writer, wear
-from broker.embedded.retained import Retained
-from broker.embedded.store import FILE_NAME, Contents, Store, StoredMessage
-from broker.embedded.store_file import Batch, StoreFile
+from broker.embedded.store import write_throttle, writer
+from broker.embedded.store.file import Batch, StoreFile
+from broker.embedded.store.store import FILE_NAME, Contents, Store, StoredMessage
+from broker.embedded.topics.retained import Retained
 from bus.config.broker_table import Broker
 from bus.errors import MisconfiguredError
 
@@ -279,7 +279,7 @@ def test_a_full_disk_is_ridden_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(store_writer, "RETRY_S", 0.02)
+    monkeypatch.setattr(writer, "RETRY_S", 0.02)
 
     async def fill() -> None:
         async with running(tmp_path) as (store, _):
@@ -334,8 +334,8 @@ CHILD = """
 import asyncio, sys
 from pathlib import Path
 from bus.config.broker_table import Broker
-from broker.embedded.retained import Retained
-from broker.embedded.store import Store, StoredMessage
+from broker.embedded.topics.retained import Retained
+from broker.embedded.store.store import Store, StoredMessage
 
 async def main():
     store = Store(Path(sys.argv[1]), Broker(queued_messages=1_000_000))
@@ -477,7 +477,7 @@ class StoreMachine(RuleBasedStateMachine):
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_writer, "INTERVAL_S", 0.005)
+    monkeypatch.setattr(writer, "INTERVAL_S", 0.005)
 
 
 TestStoreMachine = StoreMachine.TestCase
@@ -492,22 +492,24 @@ def test_what_changes_all_the_time_is_written_now_and_then(tmp_path: Path) -> No
 
     async def change() -> None:
         async with running(tmp_path) as (store, _):
-            for number in range(wear.BURST + 100):
+            for number in range(write_throttle.BURST + 100):
                 assert await store.put_retained("a/b", value(number))
             assert store.pending == 1
             store.tend(time.monotonic())
             assert store.pending == 1
-            store.tend(time.monotonic() + wear.INTERVAL_S)
+            store.tend(time.monotonic() + write_throttle.INTERVAL_S)
             assert await store.flush()
             assert store.pending == 0
 
     asyncio.run(change())
-    assert loaded(tmp_path).retained == [value(wear.BURST + 99)]
+    assert loaded(tmp_path).retained == [value(write_throttle.BURST + 99)]
 
 
 def test_a_topic_that_rests_may_change_at_once_again() -> None:
-    budget = wear.Wear()
-    assert [budget.spend("a", 0.0) for _ in range(wear.BURST + 1)] == [True] * wear.BURST + [False]
+    budget = write_throttle.Wear()
+    assert [budget.spend("a", 0.0) for _ in range(write_throttle.BURST + 1)] == [
+        True
+    ] * write_throttle.BURST + [False]
     assert budget.spend("b", 0.0)
-    assert [budget.spend("a", wear.REFILL_S) for _ in range(2)] == [True, False]
-    assert budget.spend("a", wear.REFILL_S * (wear.BURST + 1))
+    assert [budget.spend("a", write_throttle.REFILL_S) for _ in range(2)] == [True, False]
+    assert budget.spend("a", write_throttle.REFILL_S * (write_throttle.BURST + 1))

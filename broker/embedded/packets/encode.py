@@ -3,7 +3,7 @@
 import enum
 import struct
 
-from broker.embedded.wire import Kind, Publish
+from broker.embedded.packets.decode import Kind, Publish
 
 _UINT16 = struct.Struct("!H")
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from broker.server_tls import CA_KEY_NAME, CA_NAME, CERTIFICATE_NAME, KEY_NAME
+from broker.auth.server_tls import CA_KEY_NAME, CA_NAME, CERTIFICATE_NAME, KEY_NAME
 from bus import private_file
 from bus.errors import MisconfiguredError
 

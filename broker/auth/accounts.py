@@ -11,8 +11,8 @@ from typing import Literal, get_args
 
 import msgspec
 
-from broker import passwords, tokens
-from broker.gate import Role
+from broker.auth import passwords, tokens
+from broker.auth.gate import Role
 from bus import private_file
 from bus.clock import now_ms
 from bus.contract.topics import NAME_PATTERN, is_name

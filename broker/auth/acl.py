@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import msgspec
 
-from broker.gate import Identity, Role
+from broker.auth.gate import Identity, Role
 from bus.contract.topics import NAME_PATTERN, ROOT
 
 # Stands in a pattern for the name of who asks.

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from broker import accounts, tokens
-from broker.accounts import HUB_USER, Machine
+from broker.auth import accounts, tokens
+from broker.auth.accounts import HUB_USER, Machine
 from bus.client import credentials
 from bus.client.credentials import Credentials
 

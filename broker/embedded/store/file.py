@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from broker.embedded.retained import Retained
-from broker.embedded.stored import Contents, StoredMessage, StoredSession
+from broker.embedded.store.records import Contents, StoredMessage, StoredSession
+from broker.embedded.topics.retained import Retained
 from bus.errors import MisconfiguredError, UnavailableError
 
 logger = logging.getLogger(__name__)

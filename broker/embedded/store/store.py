@@ -11,11 +11,11 @@ import logging
 import time
 from pathlib import Path
 
-from broker.embedded.retained import Retained
-from broker.embedded.store_file import Row, StoreFile
-from broker.embedded.store_writer import Settled, StoreWriter
-from broker.embedded.stored import Contents, StoredMessage, StoredSession
-from broker.embedded.wear import INTERVAL_S, Wear
+from broker.embedded.store.file import Row, StoreFile
+from broker.embedded.store.records import Contents, StoredMessage, StoredSession
+from broker.embedded.store.write_throttle import INTERVAL_S, Wear
+from broker.embedded.store.writer import Settled, StoreWriter
+from broker.embedded.topics.retained import Retained
 from bus.config.broker_table import Broker
 from bus.errors import UnavailableError
 
@@ -130,7 +130,7 @@ class Store:
     def put_retained(self, topic: str, message: Retained | None) -> Settled:
         """Write a topic's retained message, or with None that it has none any more.
 
-        The future of one that changes all the time is True at once: see `broker.embedded.wear`.
+        The future of one that changes all the time is True at once: see `write_throttle`.
         """
         is_new = topic not in self._retained
         self._late.pop(topic, None)
@@ -154,7 +154,7 @@ class Store:
     def put_session(self, key: str, client_id: str, left_ms: int | None) -> bool:
         """Keep a session, or note that its client came (None) or left. False: no room for it.
 
-        `key` is what `broker.gate.session_key` gives.
+        `key` is what `broker.auth.gate.session_key` gives.
         """
         kept = self._sessions.get(key)
         if kept is None and len(self._sessions) >= self._most_sessions:

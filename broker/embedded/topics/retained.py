@@ -6,7 +6,7 @@ from typing import Self
 
 import msgspec
 
-from broker.embedded.levels import Node, grow, prune
+from broker.embedded.topics.levels import Node, grow, prune
 from bus.config.broker_table import Broker
 
 _MS_PER_DAY = 86_400_000

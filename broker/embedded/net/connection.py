@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from broker.embedded.packets.decode import LONGEST_LENGTH_BYTES, Kind, ViolationError, kind_of
 from broker.embedded.statistics import Counters
-from broker.embedded.wire import LONGEST_LENGTH_BYTES, Kind, ViolationError, kind_of
 
 # The most that is read at a time, and how long a client is served before it is another's turn.
 _CHUNK_BYTES = 16 * 1024

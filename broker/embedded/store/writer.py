@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterable
 
-from broker.embedded.store_file import Row, RowKey, StoreFile
+from broker.embedded.store.file import Row, RowKey, StoreFile
 from bus.errors import HarvesterError
 
 logger = logging.getLogger(__name__)

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from broker.embedded.retained import Retained
+from broker.embedded.topics.retained import Retained
 
 
 class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from broker import access, tokens
-from broker.accounts import HUB_USER, LOCAL_USER, AccountsFile
-from broker.gate import Attempt, Identity, Role
-from broker.password_desk import PasswordDesk
+from broker.auth import acl, tokens
+from broker.auth.accounts import HUB_USER, LOCAL_USER, AccountsFile
+from broker.auth.gate import Attempt, Identity, Role
+from broker.auth.password_check import PasswordDesk
 
 logger = logging.getLogger(__name__)
 
@@ -47,13 +47,13 @@ class AccountGate:
         return await self._person(attempt.username, attempt.address, password)
 
     def may_publish(self, identity: Identity, topic: str) -> bool:
-        return self._is_known(identity) and access.may_publish(identity, topic)
+        return self._is_known(identity) and acl.may_publish(identity, topic)
 
     def may_subscribe(self, identity: Identity, topic_filter: str) -> bool:
-        return self._is_known(identity) and access.may_subscribe(identity, topic_filter)
+        return self._is_known(identity) and acl.may_subscribe(identity, topic_filter)
 
     def may_receive(self, identity: Identity, topic: str) -> bool:
-        return self._is_known(identity) and access.may_receive(identity, topic)
+        return self._is_known(identity) and acl.may_receive(identity, topic)
 
     def refresh(self) -> None:
         """Read the file again if it is another one, and tell of everyone who is cut off by it."""

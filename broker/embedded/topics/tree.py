@@ -4,8 +4,8 @@ from collections.abc import Hashable, Mapping
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
-from broker.embedded.levels import Node, find, grow, prune
-from broker.embedded.topic_names import valid_filter, valid_topic
+from broker.embedded.topics.levels import Node, find, grow, prune
+from broker.embedded.topics.names import valid_filter, valid_topic
 
 __all__ = ["TopicTree", "valid_filter", "valid_topic"]
 

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 
 from amqtt.broker import ExternalServer
 
-from broker.embedded.admission import Admission
-from broker.embedded.listener import Listener
+from broker.embedded.net.admission import Admission
+from broker.embedded.net.listener import Listener
 from broker.embedded.statistics import Counters
 from bus.errors import MisconfiguredError
 from bus.limited_log import LimitedLog

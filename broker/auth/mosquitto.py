@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from broker.access import ROLES, covers, of_own
-from broker.accounts import HUB_USER, Accounts
-from broker.gate import Role
+from broker.auth.accounts import HUB_USER, Accounts
+from broker.auth.acl import ROLES, covers, of_own
+from broker.auth.gate import Role
 from bus.config.broker_table import LOOPBACK, Broker
 from bus.contract.topics import CHANNELS, topic_filter
 

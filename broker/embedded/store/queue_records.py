@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from broker.embedded.delivery import Delivery, Entry
-from broker.embedded.stored import StoredMessage
-from broker.embedded.wire import Publish
+from broker.embedded.packets.decode import Publish
+from broker.embedded.store.records import StoredMessage
 from bus.config.broker_table import Broker as Settings
 
 # A client's share of memory, in packets of the greatest size. What waits is seldom that large.

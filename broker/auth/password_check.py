@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 
-from broker import passwords
+from broker.auth import passwords
 
 # At 0.05 s each, and four times that on a Pi, the last one still is answered before its CONNECT
 # times out.

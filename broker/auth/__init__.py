@@ -1,0 +1,1 @@
+"""Authentication and authorization: accounts, ACL, gate, passwords, certificates, enrolment."""

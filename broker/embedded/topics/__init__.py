@@ -1,0 +1,1 @@
+"""Topic names, the subscription tree and retained messages."""
