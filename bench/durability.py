@@ -23,10 +23,10 @@ from bus.config.history_table import History
 from bus.config.outbox_table import Outbox as OutboxSettings
 from bus.contract.messages import Reading, Value
 from bus.outbox.outbox import Outbox, Sample
-from hub_app.history_file import BUCKET_MS, open_for_reading, open_history
-from hub_app.history_fold import Folder
-from hub_app.history_query import Asked, Query
-from hub_app.history_writer import Arrival, Writer
+from hub_app.history.downsample import Folder
+from hub_app.history.query import Asked, Query
+from hub_app.history.schema import BUCKET_MS, open_for_reading, open_history
+from hub_app.history.writer import Arrival, Writer
 from tests.default_readings import AIR, HEALTH, PING, ROOM
 
 DAY_S = 86_400

@@ -14,13 +14,13 @@ from bus.config.web_table import Card
 from bus.contract.messages import Message, Reading
 from bus.contract.topics import Topic
 from bus.version import VERSION
-from hub_app.commanding import Commander
-from hub_app.dashboard import Dashboard
-from hub_app.fanout import Fanout
-from hub_app.history import Figures
-from hub_app.ingest import Decoder
-from hub_app.state import Change, State
-from hub_app.twins import Twins
+from hub_app.history.recorder import Figures
+from hub_app.live.commander import Commander
+from hub_app.live.dashboard import Dashboard
+from hub_app.live.duplicate_ids import Twins
+from hub_app.live.fanout import Fanout
+from hub_app.live.ingest import Decoder
+from hub_app.live.state import Change, State
 
 # What the rendered page holds of each node's log; its stream brings the rest.
 _PAGE_LOG_LINES = 50

@@ -22,15 +22,15 @@ from bus.config.settings import Config
 from bus.config.web_table import Web
 from bus.contract.topics import EVERYTHING
 from bus.errors import MisconfiguredError
-from hub_app.app import create_app
-from hub_app.dashboard import Dashboard, OpenRenderer, PageUnavailableError
 from hub_app.embedding import embedded_broker, outside_broker
-from hub_app.guard import own_names
-from hub_app.history import History
+from hub_app.history.recorder import History
+from hub_app.http.app import create_app
+from hub_app.http.guard import own_names
 from hub_app.hub import Hub
-from hub_app.ingest import Crossing
-from hub_app.log_in import LogIn
-from hub_app.people import AccountHolders, People, read_password
+from hub_app.live.dashboard import Dashboard, OpenRenderer, PageUnavailableError
+from hub_app.live.ingest import Crossing
+from hub_app.login.login import LogIn
+from hub_app.login.people import AccountHolders, People, read_password
 
 logger = logging.getLogger(__name__)
 

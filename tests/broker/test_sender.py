@@ -19,7 +19,7 @@ from bus.config.settings import Broker, Cluster, Config, Storage
 from bus.contract.messages import Backlog, Reading
 from bus.contract.topics import EVERYTHING, Kind, Topic
 from bus.outbox.window import MAX_BATCHES, Window
-from hub_app.history import History
+from hub_app.history.recorder import History
 from tests.support import HOST, WAIT_S, Listener, embedded_broker, free_port
 
 QUICK = Outbox(live_s=0.5, disk_after_s=1, disk_every_s=0.5, resend_s=1.5)

@@ -2,7 +2,7 @@ import msgspec
 import pytest
 from selenium.webdriver import Chrome
 
-from hub_app.coverage import Coverage, CoverageSpan, SensorCoverage
+from hub_app.history.coverage import Coverage, CoverageSpan, SensorCoverage
 from tests.hub_app.conftest import HubProcess
 from tests.hub_app.page_in_browser import Page
 from tests.hub_app.samples import reading

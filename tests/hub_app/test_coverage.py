@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from bus.config.history_table import History as Settings
 from bus.contract.messages import Reading
-from hub_app.chronicle import DROPPED, PLUGIN
-from hub_app.coverage import SensorCoverage
-from hub_app.coverage_query import UnknownNodeError, coverage_of
-from hub_app.history_file import open_history
-from hub_app.history_fold import Folder
-from hub_app.history_writer import Arrival, Event, Writer
+from hub_app.history.coverage import SensorCoverage
+from hub_app.history.coverage_query import UnknownNodeError, coverage_of
+from hub_app.history.downsample import Folder
+from hub_app.history.events import DROPPED, PLUGIN
+from hub_app.history.schema import open_history
+from hub_app.history.writer import Arrival, Event, Writer
 
 START = 1_795_000_200_000
 CYCLE = 2000

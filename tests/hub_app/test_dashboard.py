@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bus.errors import UnavailableError
-from hub_app.dashboard import Dashboard, PageUnavailableError
+from hub_app.live.dashboard import Dashboard, PageUnavailableError
 
 
 class Plugin:

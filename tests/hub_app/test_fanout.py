@@ -6,9 +6,9 @@ import pytest
 
 from bus.contract.messages import Log
 from bus.contract.topics import Kind
-from hub_app import fanout
-from hub_app.fanout import Client, Fanout, TooManyClientsError
-from hub_app.state import Change, Snapshot
+from hub_app.live import fanout
+from hub_app.live.fanout import Client, Fanout, TooManyClientsError
+from hub_app.live.state import Change, Snapshot
 from tests.hub_app.samples import NOW_MS, log
 
 

@@ -1,7 +1,7 @@
 import pytest
 from starlette.datastructures import Headers
 
-from hub_app.guard import Guard, is_own_page, own_names
+from hub_app.http.guard import Guard, is_own_page, own_names
 
 
 async def nothing(*_: object) -> None:

@@ -15,11 +15,11 @@ import pytest
 from bus.config.history_table import History as Settings
 from bus.contract.messages import Backlog, Heartbeat, Reading, Stored, encode
 from bus.contract.topics import Kind, Topic
-from hub_app.history import History, ranges_of
-from hub_app.history_file import BUCKET_MS, open_for_reading, open_history
-from hub_app.history_fold import Folder
-from hub_app.history_query import Asked, Query, UnknownSensorError
-from hub_app.history_writer import Arrival, Writer
+from hub_app.history.downsample import Folder
+from hub_app.history.query import Asked, Query, UnknownSensorError
+from hub_app.history.recorder import History, ranges_of
+from hub_app.history.schema import BUCKET_MS, open_for_reading, open_history
+from hub_app.history.writer import Arrival, Writer
 from tests.support import PROJECT, WAIT_S
 
 START = 1_795_000_200_000
@@ -181,7 +181,7 @@ def test_a_damaged_history_is_set_aside_and_a_new_one_begins(
 def test_without_room_nothing_is_answered_and_it_goes_on_when_there_is(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub_app.history._AGAIN_S", 0.05)
+    monkeypatch.setattr("hub_app.history.recorder._AGAIN_S", 0.05)
     path, ears = tmp_path / "history.db", Ears()
     with running(path, ears) as history:
         assert history._db is not None
@@ -359,8 +359,8 @@ def test_what_is_not_there_is_named(db: sqlite3.Connection) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from hub_app.history_file import open_history
-from hub_app.history_writer import Writer, Arrival
+from hub_app.history.schema import open_history
+from hub_app.history.writer import Writer, Arrival
 from tests.hub_app.test_history import reading, START
 writer = Writer(open_history(Path(sys.argv[1])))
 n = int(sys.argv[2])

@@ -10,10 +10,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from bus.config.history_table import History as Settings
 from bus.contract.messages import Reading
-from hub_app.history_file import BUCKET_MS, bucket_of, open_history
-from hub_app.history_fold import Folder
-from hub_app.history_query import Asked, Query
-from hub_app.history_writer import Arrival, Writer
+from hub_app.history.downsample import Folder
+from hub_app.history.query import Asked, Query
+from hub_app.history.schema import BUCKET_MS, bucket_of, open_history
+from hub_app.history.writer import Arrival, Writer
 
 START = 1_795_000_200_000
 SECONDS = 1000

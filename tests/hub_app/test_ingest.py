@@ -6,8 +6,8 @@ import pytest
 
 from bus.contract.messages import Buzzer, Message, encode
 from bus.contract.topics import Topic
-from hub_app import ingest
-from hub_app.ingest import Crossing, Decoder
+from hub_app.live import ingest
+from hub_app.live.ingest import Crossing, Decoder
 
 BUZZER = "harvester/pi4/buzzer"
 

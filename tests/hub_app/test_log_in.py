@@ -10,8 +10,8 @@ from broker.auth.gate import Role
 from bus.config import config_file
 from bus.config.hub_files import ACCOUNTS_NAME
 from bus.errors import MisconfiguredError
-from hub_app.log_in import LogIn, TooManyAttemptsError, WrongPasswordError
-from hub_app.people import AccountHolders, OnePassword, read_password
+from hub_app.login.login import LogIn, TooManyAttemptsError, WrongPasswordError
+from hub_app.login.people import AccountHolders, OnePassword, read_password
 from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.nodes import eventually
 from tests.hub_app.samples import reading

@@ -10,7 +10,7 @@ from bus.config.web_table import Card
 from bus.contract.messages import Buzzer, Fan, Leds, Log, Message, Oled, PluginState, Result, Value
 from bus.contract.topics import Kind, Topic
 from hub_app.hub import PageInput
-from hub_app.state import State
+from hub_app.live.state import State
 from tests.hub_app.pages import fields, markup, render
 from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
 

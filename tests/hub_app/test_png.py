@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub_app import png
+from hub_app.http import png
 from tests.hub_app.pictures import decode
 
 

@@ -1,6 +1,6 @@
 from broker.auth.gate import Role
-from hub_app.attempts import BURST, MAX_ADDRESSES, SECONDS_PER_TRY, Attempts
-from hub_app.sessions import IDLE_S, LONGEST_S, MAX_SESSIONS, Sessions, Visitor
+from hub_app.login.attempts import BURST, MAX_ADDRESSES, SECONDS_PER_TRY, Attempts
+from hub_app.login.sessions import IDLE_S, LONGEST_S, MAX_SESSIONS, Sessions, Visitor
 
 KIM = Visitor("kim", Role.VIEWER)
 

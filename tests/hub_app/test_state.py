@@ -1,7 +1,8 @@
 from bus.contract.messages import Buzzer, Leds, Oled, PluginState, encode
 from bus.contract.topics import Kind, Topic
-from hub_app import api, state
-from hub_app.state import State
+from hub_app.http import api
+from hub_app.live import state
+from hub_app.live.state import State
 from tests.hub_app.samples import INTERVAL_MS, NOW_MS, heartbeat, log, reading, status
 
 STATUS = Topic("pi4", Kind.STATUS)

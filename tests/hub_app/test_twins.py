@@ -1,6 +1,6 @@
 import pytest
 
-from hub_app.twins import Twins
+from hub_app.live.duplicate_ids import Twins
 
 
 def hear(twins: Twins, streams: str, start_ms: int = 0) -> None:

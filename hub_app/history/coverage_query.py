@@ -1,12 +1,12 @@
-"""What the history knows of a node's samples in a range of time, for `hub_app.coverage`."""
+"""What the history knows of a node's samples in a range of time, for `hub_app.history.coverage`."""
 
 import sqlite3
 from itertools import pairwise
 
 from bus.errors import BadDataError
-from hub_app.chronicle import DROPPED, PLUGIN, PRESENCE
-from hub_app.coverage import Coverage, Edge, Known, Piece, SensorSamples, cover
-from hub_app.history_file import BUCKET_MS, LATE, bucket_of
+from hub_app.history.coverage import Coverage, Edge, Known, Piece, SensorSamples, cover
+from hub_app.history.events import DROPPED, PLUGIN, PRESENCE
+from hub_app.history.schema import BUCKET_MS, LATE, bucket_of
 
 LONGEST_COVERAGE_MS = 7 * 86_400_000
 # A sensor that gave nothing for so long before the range has been taken away.

@@ -19,9 +19,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bus.errors import BadDataError
-from hub_app.coverage_query import LONGEST_COVERAGE_MS, coverage_of
-from hub_app.history_file import open_for_reading
-from hub_app.history_query import DEFAULT_POINTS, MAX_POINTS, Asked, Query, Series
+from hub_app.history.coverage_query import LONGEST_COVERAGE_MS, coverage_of
+from hub_app.history.query import DEFAULT_POINTS, MAX_POINTS, Asked, Query, Series
+from hub_app.history.schema import open_for_reading
 
 _AT_ONCE = 2
 _LATEST_MS = 2**53

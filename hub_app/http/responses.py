@@ -1,5 +1,6 @@
 """What routes have in common: JSON answers, bounded bodies, and the hub that they ask."""
 
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -8,10 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hub_app.hub import Hub
-from hub_app.state import State
+from hub_app.live.state import State
 
 T = TypeVar("T")
 
+# Markup, style and scripts.
+PAGE_DIR = Path(__file__).parents[1] / "page"
 # A command is a few words, and so are a name and a password.
 MAX_BODY_BYTES = 4096
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from bus.config.history_table import History as Settings
 from bus.database import transaction
-from hub_app.history_file import BUCKET_MS, LATE, bucket_of, fields_of, unpack
-from hub_app.history_names import id_of
+from hub_app.history.names import id_of
+from hub_app.history.schema import BUCKET_MS, LATE, bucket_of, fields_of, unpack
 
 # A bucket is folded when the readings of its end have had time to arrive.
 _GRACE_MS = 60_000

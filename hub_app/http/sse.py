@@ -7,8 +7,8 @@ from sse_starlette import EventSourceResponse
 from sse_starlette.sse import SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
-from hub_app.fanout import Fanout, time_event
-from hub_app.state import State
+from hub_app.live.fanout import Fanout, time_event
+from hub_app.live.state import State
 
 logger = logging.getLogger(__name__)
 

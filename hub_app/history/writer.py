@@ -11,9 +11,9 @@ import msgspec
 from bus.contract.messages import Reading
 from bus.database import transaction
 from bus.errors import BadDataError
-from hub_app.history_clock import ClockBook
-from hub_app.history_file import BUCKET_MS, LATE, bucket_of, pack
-from hub_app.history_names import MAX_SENSORS, Names
+from hub_app.history.clock import ClockBook
+from hub_app.history.names import MAX_SENSORS, Names
+from hub_app.history.schema import BUCKET_MS, LATE, bucket_of, pack
 
 # Readings move to their place at this pace, or sooner where they are many.
 _MOVE_EVERY_MS = 300_000
@@ -31,7 +31,7 @@ class Arrival(msgspec.Struct, frozen=True):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """Something that explains a gap: a `kind` of `hub_app.chronicle`, of a node's `subject`."""
+    """Something that explains a gap: a `kind` of `events`, of a node's `subject`."""
 
     node: str
     at_ms: int

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from bus.errors import BadDataError
-from hub_app.history_file import BUCKET_MS, bucket_of, fields_of, unpack
+from hub_app.history.schema import BUCKET_MS, bucket_of, fields_of, unpack
 
 MAX_POINTS = 10_000
 DEFAULT_POINTS = 500

@@ -12,7 +12,7 @@ import msgspec
 
 from bus.contract.topics import Kind
 from bus.errors import UnavailableError
-from hub_app.state import Change, Snapshot
+from hub_app.live.state import Change, Snapshot
 
 # 39 KB a stream were measured, and a LAN has no more people than this.
 MAX_CLIENTS = 100

@@ -3,7 +3,6 @@
 import html
 import math
 from http import HTTPStatus
-from pathlib import Path
 from string import Template
 from urllib.parse import parse_qs
 
@@ -11,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from bus.errors import BadDataError
-from hub_app.answers import Json, read_body
-from hub_app.log_in import LogIn, TooManyAttemptsError, WrongPasswordError
-from hub_app.session_gate import COOKIE, LOG_IN_PATH, token_of
-from hub_app.sessions import LONGEST_S, Visitor
+from hub_app.http.responses import PAGE_DIR, Json, read_body
+from hub_app.http.session_gate import COOKIE, LOG_IN_PATH, token_of
+from hub_app.login.login import LogIn, TooManyAttemptsError, WrongPasswordError
+from hub_app.login.sessions import LONGEST_S, Visitor
 
-_PAGE = Path(__file__).with_name("page") / "login.html"
+_PAGE = PAGE_DIR / "login.html"
 _MAX_FIELDS = 10
 
 

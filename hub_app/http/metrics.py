@@ -10,9 +10,9 @@ from prometheus_client.registry import Collector
 from broker.embedded.statistics import BrokerSnapshot
 from bus.contract.messages import Heartbeat, PluginState
 from bus.contract.topics import Kind
-from hub_app.history import Figures
+from hub_app.history.recorder import Figures
 from hub_app.hub import Hub
-from hub_app.state import ReadingView, State
+from hub_app.live.state import ReadingView, State
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 

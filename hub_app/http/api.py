@@ -7,7 +7,7 @@ import msgspec
 
 from broker.embedded.statistics import BrokerSnapshot
 from bus.contract.topics import Kind
-from hub_app.state import Change, State
+from hub_app.live.state import Change, State
 
 # How an entry of each kind stands in a node's object; the named ones are keyed by name.
 _FIELDS = {

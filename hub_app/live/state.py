@@ -12,7 +12,7 @@ import msgspec
 
 from bus.contract.messages import Log, Message, Oled, Reading, Value
 from bus.contract.topics import Kind, Topic, global_sensor_id
-from hub_app.presence import MISSED_CYCLES, NodeWatch
+from hub_app.live.presence import MISSED_CYCLES, NodeWatch
 
 MAX_NODES = 200
 MAX_SENSORS = 2000

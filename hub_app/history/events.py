@@ -5,8 +5,8 @@ Pure: messages and the hub's time in, events out. It knows no database.
 
 from bus.contract.messages import Heartbeat, Message, PluginState
 from bus.contract.topics import Topic
-from hub_app.history_writer import Event
-from hub_app.presence import NodeWatch
+from hub_app.history.writer import Event
+from hub_app.live.presence import NodeWatch
 
 PRESENCE = "presence"
 PLUGIN = "plugin"

@@ -3,7 +3,6 @@
 import html
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -15,18 +14,16 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from bus.version import VERSION
-from hub_app import api, command_routes, history_routes, log_in_routes, metrics, png
-from hub_app.answers import Json, check_node, hub_of, refuse
-from hub_app.dashboard import PageUnavailableError
-from hub_app.fanout import MAX_CLIENTS
-from hub_app.guard import Guard
+from hub_app.http import api, commands, history, login, metrics, png
+from hub_app.http.guard import Guard
+from hub_app.http.responses import PAGE_DIR, Json, check_node, hub_of, refuse
+from hub_app.http.session_gate import LOG_IN_PATH, LOG_OUT_PATH, SessionGate, token_of
+from hub_app.http.sse import Abort, EventStream
 from hub_app.hub import Hub
-from hub_app.log_in import LogIn
-from hub_app.session_gate import LOG_IN_PATH, LOG_OUT_PATH, SessionGate, token_of
-from hub_app.sse import Abort, EventStream
-from hub_app.state import LOG_LINES_PER_NODE, view_of
-
-PAGE_DIR = Path(__file__).with_name("page")
+from hub_app.live.dashboard import PageUnavailableError
+from hub_app.live.fanout import MAX_CLIENTS
+from hub_app.live.state import LOG_LINES_PER_NODE, view_of
+from hub_app.login.login import LogIn
 
 _DEFAULT_LOG_LIMIT = 100
 # Dots a pixel: 128 x 64 pixels are 512 x 256 dots.
@@ -52,16 +49,16 @@ def create_app(
             Route("/api/logs", logs),
             Route("/api/broker", broker),
             Route("/api/nodes", nodes),
-            Route("/api/history", history_routes.history),
-            Route("/api/coverage", history_routes.coverage),
+            Route("/api/history", history.history),
+            Route("/api/coverage", history.coverage),
             Route("/api/nodes/{node}/oled.png", oled),
-            Route("/api/buzzer", command_routes.buzzer, methods=["POST"]),
-            Route("/api/buzzer/test", command_routes.buzzer_test, methods=["POST"]),
-            Route("/api/plugins", command_routes.plugins, methods=["POST"]),
-            Route(LOG_IN_PATH, log_in_routes.show),
-            Route(LOG_IN_PATH, log_in_routes.enter, methods=["POST"]),
-            Route(LOG_OUT_PATH, log_in_routes.leave, methods=["POST"]),
-            Route("/api/session", log_in_routes.session),
+            Route("/api/buzzer", commands.buzzer, methods=["POST"]),
+            Route("/api/buzzer/test", commands.buzzer_test, methods=["POST"]),
+            Route("/api/plugins", commands.plugins, methods=["POST"]),
+            Route(LOG_IN_PATH, login.show),
+            Route(LOG_IN_PATH, login.enter, methods=["POST"]),
+            Route(LOG_OUT_PATH, login.leave, methods=["POST"]),
+            Route("/api/session", login.session),
             Route("/health", health),
             Route("/metrics", prometheus),
             Mount("/static", StaticFiles(directory=PAGE_DIR)),

@@ -11,10 +11,10 @@ from starlette.responses import Response
 from bus.contract.commands import PATTERNS
 from bus.contract.messages import Result
 from bus.errors import BadCommandError
-from hub_app import api
-from hub_app.answers import Json, check_node, hub_of, listed, read_json
-from hub_app.commanding import BusDownError, NoAnswerError
+from hub_app.http import api
+from hub_app.http.responses import Json, check_node, hub_of, listed, read_json
 from hub_app.hub import Hub
+from hub_app.live.commander import BusDownError, NoAnswerError
 
 # Which status answers which fault of a command.
 _FAULTS = {BadCommandError: 502, BusDownError: 503, NoAnswerError: 504}

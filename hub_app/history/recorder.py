@@ -20,11 +20,11 @@ from bus.contract.messages import MAX_RANGES, Range, Reading, Stored, decode
 from bus.contract.topics import Kind, Topic, parse
 from bus.database import DamagedError, set_aside
 from bus.errors import BadDataError, MisconfiguredError
-from hub_app.arrivals import Name, Refused, readings_in
-from hub_app.chronicle import HUB, REFUSED, Chronicle
-from hub_app.history_file import open_history
-from hub_app.history_fold import Folder
-from hub_app.history_writer import LARGEST, MAX_STREAM_CHARS, Arrival, Event, Writer
+from hub_app.history.decode import Name, Refused, readings_in
+from hub_app.history.downsample import Folder
+from hub_app.history.events import HUB, REFUSED, Chronicle
+from hub_app.history.schema import open_history
+from hub_app.history.writer import LARGEST, MAX_STREAM_CHARS, Arrival, Event, Writer
 
 logger = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from broker.auth.gate import Role
-from hub_app.answers import Json
-from hub_app.guard import SAFE_METHODS
-from hub_app.log_in import LogIn
-from hub_app.sessions import ANYONE, Visitor
+from hub_app.http.guard import SAFE_METHODS
+from hub_app.http.responses import Json
+from hub_app.login.login import LogIn
+from hub_app.login.sessions import ANYONE, Visitor
 
 COOKIE = "harvester_session"
 LOG_IN_PATH = "/login"

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 
 from broker.auth.gate import Role
 from bus.errors import BadDataError, UnavailableError
-from hub_app.attempts import Attempts
-from hub_app.people import People
-from hub_app.sessions import Sessions, Visitor
+from hub_app.login.attempts import Attempts
+from hub_app.login.people import People
+from hub_app.login.sessions import Sessions, Visitor
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import msgspec
 
 from bus.contract.messages import Reading
 from bus.outbox.file import JUMP_MS
-from hub_app.history_file import REDATED, UNSET
+from hub_app.history.schema import REDATED, UNSET
 
 _MOVED_AT_ONCE = 2000
 

@@ -1,0 +1,1 @@
+"""The history: recording readings, downsampling, coverage, queries."""

@@ -1,0 +1,1 @@
+"""The HTTP routes, their guards, and the SSE stream."""
