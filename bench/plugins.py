@@ -20,12 +20,13 @@ from wasmtime.component import Component
 from bus.config import config_file
 from bus.config.settings import Config
 from bus.contract.messages import PluginState
+from node_agent.actuators.led_buffer import LedBuffer
 from node_agent.hal.board import open_hardware
-from node_agent.led_buffer import LedBuffer
-from node_agent.plugin_runner import PluginRunner
-from node_agent.plugin_state import PluginStore
-from node_agent.plugin_thread import PluginParts, entry
-from node_agent.readings import Sample
+from node_agent.plugins.readings import Sample
+from node_agent.plugins.runner import PluginRunner
+from node_agent.plugins.store import PluginStore
+from node_agent.plugins.thread import PluginParts, entry
+from node_agent.plugins.wit_imports import NodeParts, host_imports
 from node_agent.sandbox import cache
 from node_agent.sandbox.choice import Wanted
 from node_agent.sandbox.component import LoadedComponent
@@ -33,7 +34,6 @@ from node_agent.sandbox.engine import Target, make_engine
 from node_agent.sandbox.instance import Imports, PluginInstance
 from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.runtime import Runtime
-from node_agent.wit_imports import NodeParts, host_imports
 from tests.support import PROJECT
 
 PLUGINS = ("dht22", "bme680", "pi4-monitor", "oled")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from node_agent.hal import library
+from node_agent.hal.real import library
 
 ROOT_UID = 0
 
@@ -17,8 +17,8 @@ ROOT_UID = 0
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """`may_use` tells whether this process may read and write a file; `load` imports a library.
 
-    `load` raises what `node_agent.hal.library.load` does. `programs` is the folder of the console
-    scripts, and `sudo` what has to stand before a command that changes it.
+    `load` raises what `library.load` does. `programs` is the folder of the console scripts,
+    and `sudo` is the prefix of a command that changes the machine.
     """
 
     root: Path = Path("/")

@@ -16,22 +16,22 @@ from bus.config.settings import Config, Grant
 from bus.contract.messages import Buzzer, Fan
 from bus.errors import BadDataError
 from harvester.plugin_trace import HostCall, traced
-from node_agent import grants
-from node_agent.bus_view import BusView
-from node_agent.buzzer import BuzzerPlayer
-from node_agent.fan import FanControl
+from node_agent.actuators.buzzer import BuzzerPlayer
+from node_agent.actuators.fan import FanControl
+from node_agent.actuators.led_buffer import LedBuffer, to_hex
 from node_agent.hal.board import open_hardware
 from node_agent.hal.capabilities import BLACK, Hardware, Relay
-from node_agent.led_buffer import LedBuffer, to_hex
-from node_agent.plugin_state import PluginStore
-from node_agent.plugin_thread import UPDATE, entry
-from node_agent.readings import Sample, samples
+from node_agent.plugins import grants
+from node_agent.plugins.bus_view import BusView
+from node_agent.plugins.readings import Sample, samples
+from node_agent.plugins.store import PluginStore
+from node_agent.plugins.thread import UPDATE, entry
+from node_agent.plugins.wit_imports import NodeParts, host_imports
 from node_agent.sandbox.component import LoadedComponent
 from node_agent.sandbox.errors import ComponentError
 from node_agent.sandbox.instance import PluginInstance
 from node_agent.sandbox.limits import Limits, limits_of
 from node_agent.sandbox.runtime import Runtime
-from node_agent.wit_imports import NodeParts, host_imports
 
 # Hears what happens: its kind in a word, and the rest. Any thread may call.
 Say = Callable[[str, str], None]

@@ -15,8 +15,8 @@ from harvester.plugin_bench import Bench, Guest, Outcome, everything
 from harvester.plugin_source import PluginSource
 from harvester.plugin_trace import HostCall, Use, grants_used
 from harvester.project import from_here
-from node_agent import grants
-from node_agent.readings import Sample
+from node_agent.plugins import grants
+from node_agent.plugins.readings import Sample
 from node_agent.sandbox.component import LoadedComponent
 from node_agent.sandbox.errors import PluginError
 

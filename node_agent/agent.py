@@ -19,27 +19,27 @@ from bus.contract.messages import Fan, Leds, Oled, Result
 from bus.contract.topics import Kind, Topic, topic_filter
 from bus.errors import BadCommandError, BadDataError, HarvesterError
 from bus.outbox.outbox import Sample
-from node_agent import grants
-from node_agent.actuators import (
+from node_agent.actuators.actuators import (
     Actuators,
     Execute,
     buzzer_command,
     fan_command,
     leds_command,
 )
-from node_agent.bus_view import BusView
-from node_agent.buzzer import SILENT, BuzzerPlayer
-from node_agent.fan import FanControl
+from node_agent.actuators.buzzer import SILENT, BuzzerPlayer
+from node_agent.actuators.fan import FanControl
+from node_agent.actuators.led_buffer import LedBuffer, to_hex
 from node_agent.hal import system
 from node_agent.hal.capabilities import BLACK, Color, Hardware, Relay
 from node_agent.hal.display_tap import HEIGHT, WIDTH, DisplayTap, Picture
-from node_agent.led_buffer import LedBuffer, to_hex
-from node_agent.plugin_runner import PluginRunner
-from node_agent.plugin_state import PluginStore
-from node_agent.plugin_thread import PluginParts
+from node_agent.plugins import grants
+from node_agent.plugins.bus_view import BusView
+from node_agent.plugins.runner import PluginRunner
+from node_agent.plugins.store import PluginStore
+from node_agent.plugins.thread import PluginParts
+from node_agent.plugins.wit_imports import NodeParts, host_imports
 from node_agent.sandbox.runtime import Runtime
 from node_agent.schedule import next_due
-from node_agent.wit_imports import NodeParts, host_imports
 
 logger = logging.getLogger(__name__)
 

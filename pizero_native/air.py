@@ -7,7 +7,7 @@ from bus.errors import BadDataError, UnavailableError
 from bus.fault import Fault
 from node_agent.hal.capabilities import Hardware
 from node_agent.hal.errors import BadDeviceDataError
-from node_agent.plugin_state import PluginStore
+from node_agent.plugins.store import PluginStore
 from pizero_native.saved_air import SavedAirQuality
 from plugins.bme680.driver import Bme680, Bme680Error, Measurement, doubt
 

@@ -5,7 +5,7 @@ import time
 from bus.clock import now_ms
 from bus.errors import BadDataError
 from bus.fault import Fault
-from node_agent.plugin_state import PluginStore
+from node_agent.plugins.store import PluginStore
 from plugins.bme680.iaq import AirQuality, Quality
 
 # The store is a file on an SD card: once a minute is plenty.

@@ -19,7 +19,7 @@ from bus.version import VERSION
 from node_agent.hal import system
 from node_agent.hal.board import open_hardware
 from node_agent.hal.capabilities import Hardware
-from node_agent.plugin_state import PluginStore
+from node_agent.plugins.store import PluginStore
 from node_agent.schedule import next_due
 from pizero_native import own_health
 from pizero_native.air import AirSensor

@@ -14,6 +14,6 @@ def open_hardware(config: Config) -> Hardware:
         from node_agent.hal.simulated.board import open_simulated  # noqa: PLC0415 - see above
 
         return open_simulated(config)
-    from node_agent.hal.raspberry_pi import open_raspberry_pi  # noqa: PLC0415 - see above
+    from node_agent.hal.real.board import open_raspberry_pi  # noqa: PLC0415 - see above
 
     return open_raspberry_pi(config)

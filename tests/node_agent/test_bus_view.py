@@ -5,7 +5,7 @@ import pytest
 from bus.contract.messages import Fan, Reading, Status, encode
 from bus.contract.topics import Kind, Topic
 from bus.errors import BadDataError
-from node_agent.bus_view import BusView
+from node_agent.plugins.bus_view import BusView
 
 
 def test_it_tells_readings_and_roles_as_http_does() -> None:

@@ -4,7 +4,7 @@ import time
 from bus.contract.commands import PATTERNS, Pattern
 from bus.contract.messages import Buzzer
 from bus.errors import UnavailableError
-from node_agent.buzzer import SILENT, BuzzerPlayer
+from node_agent.actuators.buzzer import SILENT, BuzzerPlayer
 
 WAIT_S = 5.0
 

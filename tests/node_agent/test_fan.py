@@ -1,5 +1,5 @@
 from bus.contract.messages import Fan
-from node_agent.fan import FanControl
+from node_agent.actuators.fan import FanControl
 
 
 class Bench:

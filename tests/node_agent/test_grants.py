@@ -1,5 +1,5 @@
 from bus.config.settings import Grant
-from node_agent import grants
+from node_agent.plugins import grants
 
 
 def test_an_interface_without_a_grant_names_the_line_to_add() -> None:

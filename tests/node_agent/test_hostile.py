@@ -7,14 +7,14 @@ import msgspec
 import pytest
 
 from bus.errors import HarvesterError
-from node_agent.led_buffer import LedBuffer
-from node_agent.plugin_runner import MAX_LEFT_BEHIND
-from node_agent.plugin_state import PluginStore
-from node_agent.readings import samples
+from node_agent.actuators.led_buffer import LedBuffer
+from node_agent.plugins.readings import samples
+from node_agent.plugins.runner import MAX_LEFT_BEHIND
+from node_agent.plugins.store import PluginStore
+from node_agent.plugins.wit_imports import NodeParts, host_imports
 from node_agent.sandbox.instance import PluginInstance
 from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.runtime import Runtime
-from node_agent.wit_imports import NodeParts, host_imports
 from tests.node_agent.hostile import FAIR_S, Neighbours
 from tests.node_agent.test_sandbox import EVERYTHING, FakeHardware
 

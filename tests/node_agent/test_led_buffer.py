@@ -1,8 +1,8 @@
 import pytest
 
 from bus.errors import BadCommandError, UnavailableError
+from node_agent.actuators.led_buffer import LedBuffer, from_hex, to_hex
 from node_agent.hal.capabilities import BLACK, Color
-from node_agent.led_buffer import LedBuffer, from_hex, to_hex
 
 RED = Color(255, 0, 0)
 

@@ -1,6 +1,6 @@
 """Lines a minute, on a clock that the test holds."""
 
-from node_agent.line_quota import LineQuota
+from node_agent.plugins.line_quota import LineQuota
 
 
 def test_so_many_lines_a_minute_and_no_more() -> None:

@@ -13,14 +13,14 @@ import pytest
 
 from bus.config.settings import Grant
 from bus.contract.messages import PluginState
-from node_agent import grants
-from node_agent.led_buffer import LedBuffer
-from node_agent.plugin_runner import PluginRunner
-from node_agent.plugin_state import PluginStore
-from node_agent.plugin_thread import PluginParts
-from node_agent.readings import Sample
+from node_agent.actuators.led_buffer import LedBuffer
+from node_agent.plugins import grants
+from node_agent.plugins.readings import Sample
+from node_agent.plugins.runner import PluginRunner
+from node_agent.plugins.store import PluginStore
+from node_agent.plugins.thread import PluginParts
+from node_agent.plugins.wit_imports import NodeParts, host_imports
 from node_agent.sandbox.runtime import Runtime
-from node_agent.wit_imports import NodeParts, host_imports
 from tests.node_agent.test_sandbox import EVERYTHING, FakeHardware
 
 WAIT_S = 20.0

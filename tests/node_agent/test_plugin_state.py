@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from bus.errors import BadDataError
-from node_agent.plugin_state import PluginStore
+from node_agent.plugins.store import PluginStore
 
 
 def test_values_outlive_the_process(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bus.errors import BadDataError
-from node_agent.readings import Sample, samples
+from node_agent.plugins.readings import Sample, samples
 
 
 def record(**fields: object) -> SimpleNamespace:

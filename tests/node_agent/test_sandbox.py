@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from bus.config.settings import Grant
+from node_agent.actuators.led_buffer import LedBuffer
 from node_agent.hal.capabilities import Climate, Color, Relay
 from node_agent.hal.errors import DeviceUnavailableError
-from node_agent.led_buffer import LedBuffer
-from node_agent.plugin_state import PluginStore
-from node_agent.readings import samples
+from node_agent.plugins.readings import samples
+from node_agent.plugins.store import PluginStore
+from node_agent.plugins.wit_imports import NodeParts, host_imports
 from node_agent.sandbox import cache
 from node_agent.sandbox.component import LoadedComponent
 from node_agent.sandbox.errors import (
@@ -27,7 +28,6 @@ from node_agent.sandbox.instance import PluginInstance
 from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.renderer import Renderer
 from node_agent.sandbox.runtime import Runtime
-from node_agent.wit_imports import NodeParts, host_imports
 from tests.node_agent.conftest import CACHE
 
 WAIT_S = 10.0

@@ -9,8 +9,9 @@ import pytest
 from wasmtime import wat2wasm
 
 from harvester import plugin_build, plugin_source
-from node_agent.led_buffer import LedBuffer
-from node_agent.readings import Sample, samples
+from node_agent.actuators.led_buffer import LedBuffer
+from node_agent.plugins.readings import Sample, samples
+from node_agent.plugins.wit_imports import NodeParts, host_imports
 from node_agent.sandbox import cache, choice, seal
 from node_agent.sandbox.choice import Wanted
 from node_agent.sandbox.engine import Target
@@ -18,7 +19,6 @@ from node_agent.sandbox.errors import ComponentError, PluginError
 from node_agent.sandbox.instance import PluginInstance
 from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.runtime import Runtime
-from node_agent.wit_imports import NodeParts, host_imports
 from tests.node_agent.conftest import CACHE, WIT
 from tests.node_agent.test_sandbox import EVERYTHING, FakeHardware
 from tests.support import PROJECT

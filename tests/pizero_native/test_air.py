@@ -7,7 +7,7 @@ import pytest
 
 from bus.config.config_file import load
 from node_agent.hal.board import open_hardware
-from node_agent.plugin_state import PluginStore
+from node_agent.plugins.store import PluginStore
 from pizero_native import saved_air
 from pizero_native.air import AirSensor
 from pizero_native.saved_air import SavedAirQuality

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from node_agent.hal.simulated.bme680 import SimulatedBme680
-from node_agent.hal.simulated.bme680_physics import Air
+from node_agent.hal.simulated.bme680.chip import SimulatedBme680
+from node_agent.hal.simulated.bme680.physics import Air
 from plugins.bme680 import driver
 from plugins.bme680.driver import Bme680, GarbledError, NoMeasurementError, WrongChipError
 from tests.plugins.bme680_reference import expected, expected_heater, likely_image

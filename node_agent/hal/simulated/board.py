@@ -9,8 +9,8 @@ from node_agent.hal.capabilities import Climate, Relay
 from node_agent.hal.devices import Board
 from node_agent.hal.dht22 import Dht22Sensors
 from node_agent.hal.simulated import scenario_file
-from node_agent.hal.simulated.bme680 import CHIP_ID, SimulatedBme680
-from node_agent.hal.simulated.bme680_physics import Air
+from node_agent.hal.simulated.bme680.chip import CHIP_ID, SimulatedBme680
+from node_agent.hal.simulated.bme680.physics import Air
 from node_agent.hal.simulated.dht22 import SimulatedDht22
 from node_agent.hal.simulated.gps import SimulatedGps
 from node_agent.hal.simulated.i2c_bus import SimulatedI2cBus, Slot

@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from node_agent.hal.errors import DeviceUnavailableError
-from node_agent.hal.handle import Handle
+from node_agent.hal.real.handle import Handle
 
 
 class Device:

@@ -9,7 +9,7 @@ import pytest
 import smbus2.smbus2
 
 from node_agent.hal.errors import DeviceUnavailableError, HardwareNotInstalledError
-from node_agent.hal.i2c_bus import I2cBus
+from node_agent.hal.real.i2c_bus import I2cBus
 
 # linux/i2c-dev.h and linux/i2c.h
 I2C_TIMEOUT, I2C_FUNCS, I2C_RDWR = 0x0702, 0x0705, 0x0707

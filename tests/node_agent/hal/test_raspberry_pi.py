@@ -13,7 +13,6 @@ import msgspec
 import pytest
 
 from bus.config.settings import Config
-from node_agent.hal import dht22_wire
 from node_agent.hal.board import open_hardware
 from node_agent.hal.capabilities import Climate, Color, Hardware, Relay
 from node_agent.hal.errors import (
@@ -21,10 +20,11 @@ from node_agent.hal.errors import (
     DeviceUnavailableError,
     HardwareNotInstalledError,
 )
-from node_agent.hal.gpio_relay import GpioRelay
-from node_agent.hal.serial_port import SerialPort
-from node_agent.hal.spi_bus import SpiBus
-from node_agent.hal.ws281x_strip import Ws281xStrip
+from node_agent.hal.real import dht22_wire
+from node_agent.hal.real.relay import GpioRelay
+from node_agent.hal.real.serial_port import SerialPort
+from node_agent.hal.real.spi_bus import SpiBus
+from node_agent.hal.real.strip import Ws281xStrip
 
 CONFIG = {
     "broker": {"url": "mqtt://127.0.0.1"},

@@ -69,7 +69,7 @@ def test_rpi_gpio_refuses_this_machine_or_takes_our_calls() -> None:
         "RPi",
         """
 from node_agent.hal.errors import HardwareNotInstalledError
-from node_agent.hal.gpio_relay import GpioRelay
+from node_agent.hal.real.relay import GpioRelay
 try:
     GpioRelay("buzzer", 17, active_low=True).set(on=False)
 except HardwareNotInstalledError as e:
@@ -86,7 +86,7 @@ import inspect
 from rpi_ws281x import PixelStrip
 from node_agent.hal.capabilities import Color
 from node_agent.hal.errors import HardwareNotInstalledError
-from node_agent.hal.ws281x_strip import Ws281xStrip
+from node_agent.hal.real.strip import Ws281xStrip
 inspect.signature(PixelStrip).bind(11, 18, brightness=64, channel=0)
 inspect.signature(PixelStrip.setPixelColorRGB).bind(None, 0, 1, 2, 3)
 inspect.signature(PixelStrip.show).bind(None)
@@ -147,7 +147,7 @@ def test_spidev_names_the_device_file_that_is_missing() -> None:
         """
 import spidev
 from node_agent.hal.errors import HardwareNotInstalledError
-from node_agent.hal.spi_bus import SpiBus
+from node_agent.hal.real.spi_bus import SpiBus
 for name in ("open", "xfer2", "close", "max_speed_hz", "mode"):
     assert hasattr(spidev.SpiDev, name)
 try:
@@ -168,7 +168,7 @@ import os, tty
 from node_agent.hal.errors import (
     BadDeviceDataError, DeviceUnavailableError, HardwareNotInstalledError,
 )
-from node_agent.hal.serial_port import SerialPort
+from node_agent.hal.real.serial_port import SerialPort
 far, near = os.openpty()
 tty.setraw(far)
 port = SerialPort(os.ttyname(near))

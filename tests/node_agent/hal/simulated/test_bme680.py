@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from node_agent.hal.simulated import bme680_physics as physics
-from node_agent.hal.simulated.bme680 import SimulatedBme680
-from node_agent.hal.simulated.bme680_physics import Air, Calibration
-from node_agent.hal.simulated.bme680_registers import calibration_of, calibration_registers
+from node_agent.hal.simulated.bme680 import physics
+from node_agent.hal.simulated.bme680.chip import SimulatedBme680
+from node_agent.hal.simulated.bme680.physics import Air, Calibration
+from node_agent.hal.simulated.bme680.registers import calibration_of, calibration_registers
 from plugins.bme680 import driver
 
 AIR = Air(temperature_c=23.456, humidity_pct=47.89, pressure_hpa=1013.25, gas_ohm=65_432)

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from node_agent.hal import library
 from node_agent.hal.errors import DeviceUnavailableError
-from node_agent.hal.handle import Handle
+from node_agent.hal.real import library
+from node_agent.hal.real.handle import Handle
 
 REMEDY = "turn I2C on with `sudo raspi-config nonint do_i2c 0` and join the group i2c"
 

@@ -13,8 +13,8 @@ from typing import Literal
 
 from bus.client.node_log import plugin_logger
 from bus.contract.messages import PluginPhase, PluginState
-from node_agent.line_quota import LineQuota
-from node_agent.plugin_thread import Phase, PluginParts, PluginThread
+from node_agent.plugins.line_quota import LineQuota
+from node_agent.plugins.thread import Phase, PluginParts, PluginThread
 from node_agent.schedule import backoff_s
 
 logger = logging.getLogger(__name__)

@@ -16,14 +16,14 @@ from bus.clock import now_ms
 from bus.config.settings import Grant
 from bus.contract.commands import Pattern
 from bus.errors import HarvesterError
-from node_agent import grants
-from node_agent.buzzer import BuzzerPlayer
-from node_agent.fan import FanControl
+from node_agent.actuators.buzzer import BuzzerPlayer
+from node_agent.actuators.fan import FanControl
+from node_agent.actuators.led_buffer import LedBuffer
 from node_agent.hal import system
 from node_agent.hal.capabilities import BLACK, Color, Hardware
 from node_agent.hal.display_tap import DisplayTap
-from node_agent.led_buffer import LedBuffer
-from node_agent.plugin_state import PluginStore
+from node_agent.plugins import grants
+from node_agent.plugins.store import PluginStore
 from node_agent.sandbox.instance import Err, HostFunction, Imports
 
 logger = logging.getLogger(__name__)

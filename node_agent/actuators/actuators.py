@@ -10,9 +10,9 @@ from bus.clock import now_ms
 from bus.contract import commands
 from bus.contract.messages import Result
 from bus.errors import BadCommandError, HarvesterError
-from node_agent.buzzer import BuzzerPlayer
-from node_agent.fan import FanControl
-from node_agent.led_buffer import LedBuffer, from_hex
+from node_agent.actuators.buzzer import BuzzerPlayer
+from node_agent.actuators.fan import FanControl
+from node_agent.actuators.led_buffer import LedBuffer, from_hex
 
 logger = logging.getLogger(__name__)
 

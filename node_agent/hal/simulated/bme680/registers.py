@@ -1,6 +1,6 @@
 """Where a BME680 keeps its calibration (datasheet BST-BME680-DS001, sections 3.3 and 5.2)."""
 
-from node_agent.hal.simulated.bme680_physics import Calibration
+from node_agent.hal.simulated.bme680.physics import Calibration
 
 # Bits beside a coefficient hold other factory data; these make a driver that forgets to mask fail.
 _BESIDE_HEAT_RANGE = 0x4B

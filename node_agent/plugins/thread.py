@@ -16,8 +16,8 @@ from bus.client.node_log import plugin_logger
 from bus.clock import now_ms
 from bus.errors import BadDataError, HarvesterError
 from bus.fault import Fault
-from node_agent.line_quota import LineQuota
-from node_agent.readings import Sample, samples
+from node_agent.plugins.line_quota import LineQuota
+from node_agent.plugins.readings import Sample, samples
 from node_agent.sandbox.component import LoadedComponent
 from node_agent.sandbox.errors import ComponentError
 from node_agent.sandbox.instance import Imports, PluginInstance

@@ -1,12 +1,12 @@
 """One attempt to read a real DHT22, through adafruit_dht."""
 
-from node_agent.hal import library
 from node_agent.hal.capabilities import Climate
 from node_agent.hal.errors import (
     BadDeviceDataError,
     DeviceUnavailableError,
     HardwareNotInstalledError,
 )
+from node_agent.hal.real import library
 
 # What adafruit_dht 4.0 says where nothing came back at all; its other errors are of garbled bits.
 _NOT_FOUND = "not found"

@@ -4,11 +4,11 @@ import atexit
 from collections.abc import Sequence
 from typing import Any
 
-from node_agent.hal import library
 from node_agent.hal.capabilities import Color
 from node_agent.hal.errors import DeviceUnavailableError, HardwareNotInstalledError
-from node_agent.hal.handle import Handle
 from node_agent.hal.pixels import whole_strip
+from node_agent.hal.real import library
+from node_agent.hal.real.handle import Handle
 
 # The pins on the second PWM channel (rpi_ws281x README, "GPIO usage"); all others are on the first.
 _SECOND_CHANNEL_PINS = frozenset((13, 19))

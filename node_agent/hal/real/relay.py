@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from node_agent.hal import library
 from node_agent.hal.errors import DeviceUnavailableError, HardwareNotInstalledError
-from node_agent.hal.handle import Handle
+from node_agent.hal.real import library
+from node_agent.hal.real.handle import Handle
 
 
 class GpioRelay:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from node_agent.hal import library
 from node_agent.hal.errors import BadDeviceDataError, DeviceUnavailableError
-from node_agent.hal.handle import Handle
+from node_agent.hal.real import library
+from node_agent.hal.real.handle import Handle
 
 REMEDY = "turn SPI on with `sudo raspi-config nonint do_spi 0` and join the group spi"
 

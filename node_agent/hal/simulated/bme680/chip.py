@@ -8,9 +8,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from node_agent.hal.simulated import bme680_physics as physics
-from node_agent.hal.simulated.bme680_physics import Air, Calibration
-from node_agent.hal.simulated.bme680_registers import calibration_of, calibration_registers
+from node_agent.hal.simulated.bme680 import physics
+from node_agent.hal.simulated.bme680.physics import Air, Calibration
+from node_agent.hal.simulated.bme680.registers import calibration_of, calibration_registers
 
 CHIP_ID = 0x61
 VARIANT_LOW_GAS = 0x00

@@ -1,15 +1,15 @@
 """A Raspberry Pi's hardware, wired up as the configuration says. Nothing is opened yet."""
 
 from bus.config.settings import Config
-from node_agent.hal import dht22_wire
 from node_agent.hal.capabilities import Relay
 from node_agent.hal.devices import Board
 from node_agent.hal.dht22 import Dht22Sensors
-from node_agent.hal.gpio_relay import GpioRelay
-from node_agent.hal.i2c_bus import I2cBus
-from node_agent.hal.serial_port import SerialPort
-from node_agent.hal.spi_bus import SpiBus
-from node_agent.hal.ws281x_strip import Ws281xStrip
+from node_agent.hal.real import dht22_wire
+from node_agent.hal.real.i2c_bus import I2cBus
+from node_agent.hal.real.relay import GpioRelay
+from node_agent.hal.real.serial_port import SerialPort
+from node_agent.hal.real.spi_bus import SpiBus
+from node_agent.hal.real.strip import Ws281xStrip
 
 
 def open_raspberry_pi(config: Config) -> Board:

@@ -1,0 +1,1 @@
+"""Actuators: buzzer, fan and LED strip, and the commands that they take."""

@@ -1,0 +1,1 @@
+"""A simulated BME680: its physics, its calibration registers and the chip."""

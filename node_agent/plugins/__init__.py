@@ -1,0 +1,1 @@
+"""The life of a plugin: loading, polling, restarts, grants, readings."""
