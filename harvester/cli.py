@@ -9,10 +9,12 @@ from pathlib import Path
 from bus.config import command_line, config_file
 from bus.config.command_line import EXIT_MISCONFIGURED
 from bus.errors import HarvesterError, MisconfiguredError
-from harvester import access_cli, broker_cli, doctor, plugins_cli
-from harvester.doctor_machine import this_machine
+from harvester.doctor import report as doctor
+from harvester.doctor.machine import this_machine
 from harvester.errors import EXIT_FAILED
-from harvester.project import from_here
+from harvester.hub import access_cli, broker_cli
+from harvester.plugins import cli as plugins_cli
+from harvester.plugins.project import from_here
 from harvester.up import STATE, Options, up
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harvester import plugin_source
+from harvester.plugins import source as plugin_source
 
 _PLUGINS = Path(__file__).parent
 

@@ -22,7 +22,7 @@ from bus.config.broker_table import Broker
 from bus.contract.messages import Message, decode
 from bus.contract.topics import EVERYTHING, Topic, parse
 from bus.errors import BadDataError
-from harvester.open_broker import OpenGate
+from harvester.hub.open_broker import OpenGate
 
 HOST = "127.0.0.1"
 WAIT_S = 20.0

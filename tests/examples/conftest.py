@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from harvester import plugin_build, plugin_source
+from harvester.plugins import source as plugin_source
+from harvester.plugins.build import component as plugin_build
 from node_agent.sandbox.instance import Limits
 from node_agent.sandbox.runtime import Runtime
 from tests.support import HOST, PROJECT, Listener, Service, embedded_broker, free_port

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harvester.cli import main
-from harvester.plugin_new import KINDS
+from harvester.plugins.new import KINDS
 from tests.support import PROJECT
 
 # Its polls: a reading and a beep, a reading that is none, an exception in its second file.

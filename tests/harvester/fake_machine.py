@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from bus.config.settings import Config
-from harvester.doctor_machine import Machine
+from harvester.doctor.machine import Machine
 from node_agent.hal.errors import HardwareNotInstalledError
 
 GROUPS = "root:x:0:\ni2c:x:998:\nspi:x:999:\ngpio:x:997:pi\ndialout:x:20:\n"

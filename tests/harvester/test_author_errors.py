@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from harvester import build_errors, contract, plugin_build, source_check
 from harvester.errors import BuildError
-from harvester.plugin_source import Manifest, PluginSource
+from harvester.plugins.build import component as plugin_build
+from harvester.plugins.build import contract, source_check
+from harvester.plugins.build import errors as build_errors
+from harvester.plugins.source import Manifest, PluginSource
 from tests.support import PROJECT
 
 WIT = PROJECT / "wit" / "plugin.wit"

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bus.config import config_file
-from harvester import plugin_stubs
 from harvester.cli import main
-from harvester.plugin_new import KINDS
+from harvester.plugins import stubs as plugin_stubs
+from harvester.plugins.new import KINDS
 from tests.support import PROJECT
 
 WIT = PROJECT / "wit" / "plugin.wit"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harvester.cli import main
-from harvester.plugin_trace import HostCall, Use, grants_used, traced
+from harvester.plugins.trace import HostCall, Use, grants_used, traced
 from node_agent.sandbox.instance import Err
 
 

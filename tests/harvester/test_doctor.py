@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harvester import doctor
-from harvester.doctor_finding import missing, ok, rendered, skipped
+from harvester.doctor import report as doctor
+from harvester.doctor.finding import missing, ok, rendered, skipped
 from tests.harvester.fake_machine import FakePi, config, lines
 from tests.support import HOST, PROJECT, WAIT_S, embedded_broker, free_port, settings
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from harvester import doctor
-from harvester.doctor_chips import Ways, chip_findings
-from harvester.doctor_finding import Finding, missing
-from harvester.doctor_needs import Role
+from harvester.doctor import report as doctor
+from harvester.doctor.chips import Ways, chip_findings
+from harvester.doctor.finding import Finding, missing
+from harvester.doctor.needs import Role
 from node_agent.hal.board import open_hardware
 from tests.harvester.fake_machine import FakePi, config
 from tests.support import HOST, free_port

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from bus.config.settings import Config
-from harvester import doctor_services
-from harvester.doctor_finding import Finding
+from harvester.doctor import services as doctor_services
+from harvester.doctor.finding import Finding
 from pizero_native.ping import PingNotAllowedError
 from tests.harvester.fake_machine import FakePi, config
 from tests.support import HOST, embedded_broker, free_port, mosquitto

@@ -4,10 +4,11 @@ from typing import Any
 import pytest
 
 from bus.config.settings import Config
-from harvester import doctor_needs, doctor_system
-from harvester.doctor_finding import Finding
-from harvester.doctor_machine import this_machine
-from harvester.doctor_needs import DHT22, RELAYS, STRIP_BY_DMA, STRIP_BY_SPI, Role
+from harvester.doctor import needs as doctor_needs
+from harvester.doctor import system as doctor_system
+from harvester.doctor.finding import Finding
+from harvester.doctor.machine import this_machine
+from harvester.doctor.needs import DHT22, RELAYS, STRIP_BY_DMA, STRIP_BY_SPI, Role
 from node_agent.hal.errors import HardwareNotInstalledError
 from tests.harvester.fake_machine import FakePi, config
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from harvester import least_world
 from harvester.errors import BuildError
+from harvester.plugins.build import least_world
 from tests.support import PROJECT
 
 WIT = (PROJECT / "wit" / "plugin.wit").read_text()

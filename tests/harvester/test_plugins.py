@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from bus.errors import MisconfiguredError
-from harvester import plugin_source
 from harvester.cli import main
+from harvester.plugins import source as plugin_source
 from tests.support import PROJECT
 
 SOURCE = """

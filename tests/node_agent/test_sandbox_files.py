@@ -8,7 +8,8 @@ import msgspec
 import pytest
 from wasmtime import wat2wasm
 
-from harvester import plugin_build, plugin_source
+from harvester.plugins import source as plugin_source
+from harvester.plugins.build import component as plugin_build
 from node_agent.actuators.led_buffer import LedBuffer
 from node_agent.plugins.readings import Sample, samples
 from node_agent.plugins.wit_imports import NodeParts, host_imports

@@ -20,8 +20,8 @@ from bus.client.credentials import Credentials
 from bus.client.login import Login, tls_context
 from bus.client.node import NodeBus
 from bus.errors import MisconfiguredError
-from harvester import doctor_services
-from harvester.doctor_finding import Finding
+from harvester.doctor import services as doctor_services
+from harvester.doctor.finding import Finding
 from tests.broker.access.hub import HubBus, hub_bus, hub_config
 from tests.broker.embedded.raw import RawClient
 from tests.harvester.fake_machine import FakePi

@@ -108,7 +108,7 @@ def test_adafruit_dht_decodes_pulses_and_its_errors_are_told_apart() -> None:
 import array, sys, types
 sys.modules["board"] = types.SimpleNamespace(D4="the pin D4")
 import adafruit_dht
-from node_agent.hal import dht22_wire
+from node_agent.hal.real import dht22_wire
 from node_agent.hal.capabilities import Climate
 from node_agent.hal.errors import BadDeviceDataError, DeviceUnavailableError
 

@@ -17,7 +17,7 @@ from bus.config import broker_url, hub_files
 from bus.config.hub_files import HubFiles
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
-from harvester.hub_options import add_command, hub_config, own_names
+from harvester.hub.options import add_command, hub_config, own_names
 
 _ROLES: dict[str, PersonRole] = {"operator": Role.OPERATOR, "viewer": Role.VIEWER}
 _LOCAL = ("localhost", "127.0.0.1", "::1")

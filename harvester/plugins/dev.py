@@ -16,12 +16,13 @@ import msgspec
 
 from bus.config.settings import Config, Grant
 from bus.errors import HarvesterError
-from harvester import plugin_build, plugin_source
 from harvester.errors import BuildError
-from harvester.plugin_bench import Bench, Guest, everything
-from harvester.plugin_source import MANIFEST, PluginSource, python_files
-from harvester.plugin_try import Screen, fault_lines, host_log_on, tell
-from harvester.project import from_here
+from harvester.plugins import source as plugin_source
+from harvester.plugins.bench import Bench, Guest, everything
+from harvester.plugins.build import component as plugin_build
+from harvester.plugins.project import from_here
+from harvester.plugins.source import MANIFEST, PluginSource, python_files
+from harvester.plugins.trial import Screen, fault_lines, host_log_on, tell
 from node_agent.sandbox.component import LoadedComponent
 from node_agent.sandbox.errors import PluginError
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import msgspec
 
 from bus.config.settings import Config, Grant
-from harvester.build_errors import authors_paths
-from harvester.plugin_bench import Bench, Guest, Outcome, everything
-from harvester.plugin_source import PluginSource
-from harvester.plugin_trace import HostCall, Use, grants_used
-from harvester.project import from_here
+from harvester.plugins.bench import Bench, Guest, Outcome, everything
+from harvester.plugins.build.errors import authors_paths
+from harvester.plugins.project import from_here
+from harvester.plugins.source import PluginSource
+from harvester.plugins.trace import HostCall, Use, grants_used
 from node_agent.plugins import grants
 from node_agent.plugins.readings import Sample
 from node_agent.sandbox.component import LoadedComponent

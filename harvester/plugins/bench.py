@@ -15,7 +15,7 @@ import msgspec
 from bus.config.settings import Config, Grant
 from bus.contract.messages import Buzzer, Fan
 from bus.errors import BadDataError
-from harvester.plugin_trace import HostCall, traced
+from harvester.plugins.trace import HostCall, traced
 from node_agent.actuators.buzzer import BuzzerPlayer
 from node_agent.actuators.fan import FanControl
 from node_agent.actuators.led_buffer import LedBuffer, to_hex

@@ -19,9 +19,9 @@ from bus.config import hub_files
 from bus.config.directories import cache_dir
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
-from harvester.doctor_finding import Finding, missing, ok
-from harvester.doctor_machine import Machine, is_there, user_name
-from harvester.doctor_needs import Role
+from harvester.doctor.finding import Finding, missing, ok
+from harvester.doctor.machine import Machine, is_there, user_name
+from harvester.doctor.needs import Role
 from pizero_native.ping import needs_privilege
 
 # The page's own plugin, which no configuration names.

@@ -7,17 +7,15 @@ from pathlib import Path
 
 from bus.config import config_file
 from bus.config.settings import Config
-from harvester import (
-    plugin_build,
-    plugin_dev,
-    plugin_inspect,
-    plugin_new,
-    plugin_stubs,
-    plugin_try,
-)
 from harvester.errors import EXIT_FAILED, BuildError
-from harvester.plugin_source import PluginSource
-from harvester.project import CACHE, chosen, contract_file, from_here
+from harvester.plugins import dev as plugin_dev
+from harvester.plugins import inspect as plugin_inspect
+from harvester.plugins import new as plugin_new
+from harvester.plugins import stubs as plugin_stubs
+from harvester.plugins import trial as plugin_try
+from harvester.plugins.build import component as plugin_build
+from harvester.plugins.project import CACHE, chosen, contract_file, from_here
+from harvester.plugins.source import PluginSource
 
 _CONFIG = Path("config") / "spoke.toml"
 _SCENARIO = "scenario.toml"

@@ -5,9 +5,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from harvester import author_cli, plugin_build, plugin_compile, plugin_source
 from harvester.errors import EXIT_FAILED, BuildError
-from harvester.project import chosen, contract_file
+from harvester.plugins import author_cli
+from harvester.plugins import compile as plugin_compile
+from harvester.plugins import source as plugin_source
+from harvester.plugins.build import component as plugin_build
+from harvester.plugins.project import chosen, contract_file
 from node_agent.sandbox.engine import Target
 
 

@@ -8,10 +8,10 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from harvester.contract import Contract, World, class_name, module_name
+from harvester.plugins.build.contract import Contract, World, class_name, module_name
 from harvester.errors import BuildError
-from harvester.least_world import parse
-from harvester.plugin_source import PluginSource, python_files
+from harvester.plugins.build.least_world import parse
+from harvester.plugins.source import PluginSource, python_files
 
 APP = "app.py"
 _IMPORTS = "wit_world.imports"

@@ -12,9 +12,12 @@ from pathlib import Path
 
 import msgspec
 
-from harvester import build_errors, contract, least_world, source_check
+from harvester.plugins.build import errors as build_errors
+from harvester.plugins.build import contract
+from harvester.plugins.build import least_world
+from harvester.plugins.build import source_check
 from harvester.errors import BuildError, ToolMissingError
-from harvester.plugin_source import PluginSource, digest_of_inputs, is_current, python_files
+from harvester.plugins.source import PluginSource, digest_of_inputs, is_current, python_files
 
 _TIMEOUT_S = 300
 

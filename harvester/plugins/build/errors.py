@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from harvester.contract import module_name
-from harvester.plugin_source import PluginSource
+from harvester.plugins.build.contract import module_name
+from harvester.plugins.source import PluginSource
 
 _FRAME = re.compile(r'File "/(\d+)/(.+?)", line (\d+)')
 _HOST_CALL = re.compile(r"called trapping stub: \S+?/([\w-]+)@\S+?#([\w-]+)")

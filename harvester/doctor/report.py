@@ -9,12 +9,12 @@ from collections.abc import Iterator
 import msgspec
 
 from bus.config.settings import Config
-from harvester.doctor_chips import Ways, chip_findings
-from harvester.doctor_finding import Finding, ok, rendered, skipped
-from harvester.doctor_machine import Machine
-from harvester.doctor_needs import DHT22, Role, i2c, interfaces
-from harvester.doctor_services import service_findings
-from harvester.doctor_system import blocker, interface_findings, special_findings
+from harvester.doctor.chips import Ways, chip_findings
+from harvester.doctor.finding import Finding, ok, rendered, skipped
+from harvester.doctor.machine import Machine
+from harvester.doctor.needs import DHT22, Role, i2c, interfaces
+from harvester.doctor.services import service_findings
+from harvester.doctor.system import blocker, interface_findings, special_findings
 from node_agent.hal.board import open_hardware
 
 

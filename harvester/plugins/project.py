@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bus.errors import MisconfiguredError
-from harvester import plugin_source
-from harvester.plugin_source import PluginSource
+from harvester.plugins import source as plugin_source
+from harvester.plugins.source import PluginSource
 
 # Below the project; `harvester up` keeps its compiled components there, too.
 CACHE = Path(".harvester") / "cache"

@@ -6,8 +6,8 @@ import msgspec
 
 from bus.config.settings import Config
 from bus.errors import HarvesterError
-from harvester.doctor_finding import Finding, missing, ok
-from harvester.doctor_needs import Role, grants, i2c_addresses
+from harvester.doctor.finding import Finding, missing, ok
+from harvester.doctor.needs import Role, grants, i2c_addresses
 from node_agent.hal.capabilities import Hardware
 from node_agent.hal.errors import HardwareNotInstalledError
 from plugins.bme680.driver import CHIP_ID

@@ -13,9 +13,9 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from harvester import contract
 from harvester.errors import BuildError
-from harvester.plugin_build import compiler
+from harvester.plugins.build import contract
+from harvester.plugins.build.component import compiler
 
 _HEADER = "# Written by `harvester plugins stubs` from wit/plugin.wit."
 _PACKAGE = "wit_world"

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from bus.errors import MisconfiguredError
-from harvester.plugin_source import PluginSource
+from harvester.plugins.source import PluginSource
 from node_agent.sandbox import cache, seal
 from node_agent.sandbox.engine import Target
 from node_agent.sandbox.errors import ComponentError

@@ -13,7 +13,7 @@ from bus.config import broker_url, command_line, hub_files
 from bus.config.hub_files import HubFiles
 from bus.config.settings import Config
 from bus.private_file import write
-from harvester.hub_options import add_command, hub_config, own_names
+from harvester.hub.options import add_command, hub_config, own_names
 
 _LOCAL_PORT = 1884
 
@@ -62,7 +62,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def _run(options: argparse.Namespace) -> None:
     # Only here: it loads the broker, which no other command needs.
-    from harvester import open_broker  # noqa: PLC0415
+    from harvester.hub import open_broker  # noqa: PLC0415
 
     open_broker.run(command_line.load(options, "hub").broker)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from bus.config.settings import Config
 from bus.errors import HarvesterError
-from harvester.doctor_finding import Finding, missing, ok
-from harvester.doctor_machine import Machine, group_name, is_there, user_name
-from harvester.doctor_needs import PCM_PINS, PWM_PINS, SPI_PINS, Interface, has_strip, uart
+from harvester.doctor.finding import Finding, missing, ok
+from harvester.doctor.machine import Machine, group_name, is_there, user_name
+from harvester.doctor.needs import PCM_PINS, PWM_PINS, SPI_PINS, Interface, has_strip, uart
 
 # The headphone jack's driver, which uses the same PWM (rpi_ws281x README, "Limitations").
 _AUDIO_MODULE = "snd_bcm2835"

@@ -1,0 +1,1 @@
+"""harvester doctor: examines a node and names what mends each fault."""

@@ -1,0 +1,1 @@
+"""Commands for the hub: accounts, certificates, broker."""

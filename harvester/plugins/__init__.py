@@ -1,0 +1,1 @@
+"""Commands for plugin authors: new, build, test, dev, inspect, bench."""

@@ -1,0 +1,1 @@
+"""Building a plugin's source to a WebAssembly component."""
