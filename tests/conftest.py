@@ -9,6 +9,9 @@ from xdist.scheduler import LoadScopeScheduling
 _TESTS = Path(__file__).parent
 # What takes longest goes first, so that no process is left with it alone at the end.
 _LONGEST = ("author", "end_to_end", "chaos")
+# The tests here share an author's project, but for those named.
+_AUTHORS = {Path("harvester/plugins")}
+_APART = {"test_cli.py", "test_compile.py"}
 
 
 class BySharedSetUp(LoadScopeScheduling):
@@ -35,6 +38,6 @@ def _sharers(file: Path) -> str:
     """Return which tests use what this file's use: a running system, an author's built project."""
     if file.parts[0] in ("end_to_end", "chaos"):
         return file.parts[0]
-    if file.name.startswith("test_author_"):
+    if file.parent in _AUTHORS and file.name not in _APART:
         return "author"
     return str(file)

@@ -13,7 +13,7 @@ from harvester.plugins import inspect as plugin_inspect
 from harvester.plugins import new as plugin_new
 from harvester.plugins import stubs as plugin_stubs
 from harvester.plugins import trial as plugin_try
-from harvester.plugins.build import component as plugin_build
+from harvester.plugins.builder import build as plugin_build
 from harvester.plugins.project import CACHE, chosen, contract_file, from_here
 from harvester.plugins.source import PluginSource
 

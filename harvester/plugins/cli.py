@@ -9,7 +9,7 @@ from harvester.errors import EXIT_FAILED, BuildError
 from harvester.plugins import author_cli
 from harvester.plugins import compile as plugin_compile
 from harvester.plugins import source as plugin_source
-from harvester.plugins.build import component as plugin_build
+from harvester.plugins.builder import build as plugin_build
 from harvester.plugins.project import chosen, contract_file
 from node_agent.sandbox.engine import Target
 

@@ -19,7 +19,7 @@ from bus.errors import HarvesterError
 from harvester.errors import BuildError
 from harvester.plugins import source as plugin_source
 from harvester.plugins.bench import Bench, Guest, everything
-from harvester.plugins.build import component as plugin_build
+from harvester.plugins.builder import build as plugin_build
 from harvester.plugins.project import from_here
 from harvester.plugins.source import MANIFEST, PluginSource, python_files
 from harvester.plugins.trial import Screen, fault_lines, host_log_on, tell

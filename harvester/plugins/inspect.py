@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from harvester.plugins.build.contract import module_name
+from harvester.plugins.builder.contract import module_name
 from node_agent.plugins import grants
 from node_agent.sandbox.component import Functions, LoadedComponent
 from node_agent.sandbox.errors import ComponentError

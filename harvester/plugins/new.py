@@ -10,7 +10,7 @@ import msgspec
 from bus.config.settings import Config
 from bus.contract.topics import RESERVED_NAMES, is_name
 from bus.errors import MisconfiguredError
-from harvester.plugins.build.contract import module_name
+from harvester.plugins.builder.contract import module_name
 
 _ROOT = Path(__file__).parent / "templates"
 _SUFFIX = ".template"

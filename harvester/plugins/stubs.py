@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harvester.errors import BuildError
-from harvester.plugins.build import contract
-from harvester.plugins.build.component import compiler
+from harvester.plugins.builder import contract
+from harvester.plugins.builder.build import compiler
 
 _HEADER = "# Written by `harvester plugins stubs` from wit/plugin.wit."
 _PACKAGE = "wit_world"

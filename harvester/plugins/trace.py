@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from harvester.plugins.build.contract import module_name
+from harvester.plugins.builder.contract import module_name
 from node_agent.sandbox.instance import Err, HostFunction, Imports
 
 # What is longer is cut; a display's frame is 1 kB.

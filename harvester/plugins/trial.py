@@ -11,7 +11,7 @@ import msgspec
 
 from bus.config.settings import Config, Grant
 from harvester.plugins.bench import Bench, Guest, Outcome, everything
-from harvester.plugins.build.errors import authors_paths
+from harvester.plugins.builder.errors import authors_paths
 from harvester.plugins.project import from_here
 from harvester.plugins.source import PluginSource
 from harvester.plugins.trace import HostCall, Use, grants_used

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from harvester.plugins import source as plugin_source
-from harvester.plugins.build import component as plugin_build
+from harvester.plugins.builder import build as plugin_build
 from node_agent.sandbox.instance import Limits
 from node_agent.sandbox.runtime import Runtime
 from tests.support import HOST, PROJECT, Listener, Service, embedded_broker, free_port

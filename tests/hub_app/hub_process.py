@@ -10,7 +10,7 @@ from pathlib import Path
 from bus.config import command_line
 from bus.errors import MisconfiguredError
 from hub_app import server
-from tests.hub_app.pages import render
+from tests.plugins.dashboard.modules import render
 
 
 class PlainRenderer:

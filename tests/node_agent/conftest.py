@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harvester.plugins import source as plugin_source
-from harvester.plugins.build import component as plugin_build
+from harvester.plugins.builder import build as plugin_build
 from node_agent.sandbox.component import LoadedComponent
 from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.runtime import Runtime

@@ -1,0 +1,111 @@
+"""Mistakes of a plugin's source that show without running it, each with its file and line.
+
+A build takes seconds and reports these in the toolchain's words; this takes milliseconds. What
+cannot be told from the source alone is left to the build.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from harvester.errors import BuildError
+from harvester.plugins.builder.contract import Contract, World, class_name, module_name
+from harvester.plugins.builder.least_world import parse
+from harvester.plugins.source import PluginSource, python_files
+
+APP = "app.py"
+_IMPORTS = "wit_world.imports"
+_EXPORTS = "wit_world.exports"
+
+
+def check(source: PluginSource, contract: Contract) -> None:
+    """Raise BuildError with a line a mistake: an unknown interface, class or function."""
+    world = contract.worlds.get(source.manifest.world)
+    if world is None:
+        known = ", ".join(contract.worlds)
+        raise BuildError(
+            f"{source.directory / 'plugin.toml'}: world: found {source.manifest.world!r}, "
+            f"expected one of {known}"
+        )
+    trees = {file: parse(file) for file in python_files(source)}
+    app = source.directory / APP
+    if app not in trees:
+        raise BuildError(f"{app}: not found; expected a module with class {_wanted(world)}")
+    # A shared folder may hold what only plugins of other worlds use.
+    own = {file: tree for file, tree in trees.items() if file.is_relative_to(source.directory)}
+    found = [problem for file, tree in own.items() for problem in _imports(file, tree, world)]
+    found += _exports(app, trees[app], world, contract)
+    if found:
+        raise BuildError("\n".join(found))
+
+
+def _wanted(world: World) -> str:
+    return " and ".join(class_name(interface) for interface in world.exports)
+
+
+def _imports(file: Path, tree: ast.Module, world: World) -> Iterator[str]:
+    """Yield the imports of interfaces that the world does not have."""
+    offered = {_IMPORTS: world.imports, _EXPORTS: world.exports}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        for package, interfaces in offered.items():
+            names = {module_name(interface) for interface in interfaces}
+            wanted = _wanted_modules(node, package)
+            if package == _EXPORTS and node.module == package:
+                names |= {class_name(interface) for interface in interfaces}
+            for name in wanted - names - {"*"}:
+                yield (
+                    f"{file}:{node.lineno}: the plugin's world has no {package}.{name}; "
+                    f"expected one of {', '.join(sorted(names)) or 'none'}"
+                )
+
+
+def _wanted_modules(node: ast.ImportFrom, package: str) -> set[str]:
+    if node.module == package:
+        return {alias.name for alias in node.names}
+    if node.module is not None and node.module.startswith(f"{package}."):
+        return {node.module.removeprefix(f"{package}.").partition(".")[0]}
+    return set()
+
+
+def _exports(app: Path, tree: ast.Module, world: World, contract: Contract) -> Iterator[str]:
+    """Yield the classes that the world asks for and `app` lacks, and the methods they lack."""
+    if any(_is_star(node) for node in tree.body):
+        return
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    for interface in world.exports:
+        name = class_name(interface)
+        if name in classes:
+            yield from _methods(app, classes[name], contract.functions.get(interface, []))
+        elif name not in _bound(tree):
+            others = [f"{cls.name} on line {cls.lineno}" for cls in classes.values()]
+            found = f"found {', '.join(others)}" if others else "found no class"
+            line = min((cls.lineno for cls in classes.values()), default=1)
+            yield f"{app}:{line}: {found}, expected class {name}, which exports {interface}"
+
+
+def _methods(app: Path, cls: ast.ClassDef, functions: list[str]) -> Iterator[str]:
+    # What another base brings is not seen here.
+    if any(not ast.unparse(base).endswith(f"exports.{cls.name}") for base in cls.bases):
+        return
+    for function in map(module_name, functions):
+        if function not in _bound(cls):
+            yield f"{app}:{cls.lineno}: class {cls.name} has no {function}()"
+
+
+def _bound(scope: ast.Module | ast.ClassDef) -> set[str]:
+    """Return the names that a module or class binds anywhere, by whatever statement."""
+    names: set[str] = set()
+    for node in ast.walk(scope):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names.update((alias.asname or alias.name).partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            names.add(node.name)
+    return names
+
+
+def _is_star(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)

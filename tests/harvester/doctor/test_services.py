@@ -1,0 +1,121 @@
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from bus.config.settings import Config
+from harvester.doctor import services as doctor_services
+from harvester.doctor.finding import Finding
+from pizero_native.ping import PingNotAllowedError
+from tests.harvester.doctor.fake_machine import FakePi, config
+from tests.support import HOST, embedded_broker, free_port, mosquitto
+
+TIMEOUT_S = 5.0
+
+
+@pytest.fixture
+def pi(tmp_path: Path) -> FakePi:
+    return FakePi(tmp_path)
+
+
+def at(port: int) -> Config:
+    return config(broker={"url": f"mqtt://{HOST}:{port}"})
+
+
+def test_a_component_that_is_there_is_named_with_its_size(pi: FakePi, tmp_path: Path) -> None:
+    pi.put("/plugins/dht22/dht22.wasm", "x" * 200_000)
+    found = doctor_services.plugin(pi.machine(), tmp_path / "plugins", "dht22")
+    assert found.is_well
+    assert found.found.endswith("dht22.wasm, 0.2 MB")
+
+
+def test_a_component_that_is_not_built_is_named_with_the_command_that_builds_it(
+    pi: FakePi, tmp_path: Path
+) -> None:
+    found = doctor_services.plugin(pi.machine(), tmp_path / "plugins", "dht22")
+    assert found.found.endswith("dht22.wasm: No such file or directory")
+    assert found.mend == (
+        f"sudo /opt/harvester/.venv/bin/harvester --project {tmp_path} plugins build dht22"
+    )
+
+
+def cache(pi: FakePi, directory: Path, uid: int | None = None) -> Finding:
+    machine = pi.machine(uid=os.geteuid() if uid is None else uid)
+    return doctor_services.cache(machine, directory)
+
+
+def test_a_cache_of_ones_own_is_trusted(pi: FakePi, tmp_path: Path) -> None:
+    directory = tmp_path / "cache"
+    directory.mkdir(mode=0o700)
+    assert cache(pi, directory).is_well
+
+
+def test_a_cache_that_others_may_write_is_not(pi: FakePi, tmp_path: Path) -> None:
+    directory = tmp_path / "cache"
+    directory.mkdir()
+    directory.chmod(0o770)
+    found = cache(pi, directory)
+    assert found.found.endswith("mode 0770: others may write")
+    assert found.mend == f"chmod -R go-w {directory}"
+
+
+def test_a_cache_of_someone_else_is_not(pi: FakePi, tmp_path: Path) -> None:
+    directory = tmp_path / "cache"
+    directory.mkdir(mode=0o700)
+    assert cache(pi, directory, uid=4711).mend == f"sudo chown -R harvester {directory}"
+
+
+def test_a_cache_that_is_not_there_yet_must_be_possible(pi: FakePi, tmp_path: Path) -> None:
+    directory = tmp_path / "var" / "cache"
+    (tmp_path / "var").mkdir()
+    assert cache(pi, directory).is_well
+    pi.closed = {"/var"}
+    assert cache(pi, directory).mend == f"sudo install -d -m 700 -o harvester {directory}"
+    assert not directory.exists()
+
+
+def test_a_cache_in_a_folder_that_cannot_be_entered_is_one_that_cannot_be_made(
+    pi: FakePi, tmp_path: Path
+) -> None:
+    # A name that no file system takes refuses as a closed folder does, to root as well.
+    directory = tmp_path / ("x" * 300) / "cache"
+    pi.closed = {"/"}
+    assert f"cannot be made in {tmp_path}" in cache(pi, directory).found
+
+
+def test_our_own_broker_takes_connections() -> None:
+    port = free_port()
+    with embedded_broker(port):
+        found = doctor_services.broker(at(port), TIMEOUT_S)
+    assert (found.is_well, found.what) == (True, f"broker {HOST}:{port}")
+
+
+def test_another_broker_takes_connections_too(tmp_path: Path) -> None:
+    port = free_port()
+    with mosquitto(port, tmp_path):
+        assert doctor_services.broker(at(port), TIMEOUT_S).is_well
+
+
+def test_a_broker_that_is_not_there_is_started_on_its_machine() -> None:
+    port = free_port()
+    found = doctor_services.broker(at(port), TIMEOUT_S)
+    assert found.found == "Connection refused"
+    assert found.mend == f"on {HOST}: sudo systemctl restart harvester-hub"
+    hub = config(cluster={"role": "hub"}, broker={"port": port})
+    assert doctor_services.broker(hub, TIMEOUT_S).mend == "sudo systemctl restart harvester-hub"
+
+
+def test_something_else_on_the_port_is_no_broker() -> None:
+    with socket.create_server((HOST, 0)) as server:
+        found = doctor_services.broker(at(server.getsockname()[1]), 0.2)
+    assert found.found == "something listens there, but gives no answer to MQTT within 0.2 s"
+
+
+def test_pings_say_how_they_go_or_how_to_allow_them() -> None:
+    def refuse() -> bool:
+        raise PingNotAllowedError("no")
+
+    assert doctor_services.pings(lambda: True).found == "through raw sockets"
+    assert doctor_services.pings(lambda: False).is_well
+    assert "ping_group_range" in doctor_services.pings(refuse).mend

@@ -1,0 +1,165 @@
+"""What an author reads when a plugin does not build: one line that points at the mistake."""
+
+from pathlib import Path
+
+import pytest
+
+from harvester.errors import BuildError
+from harvester.plugins.builder import build as plugin_build
+from harvester.plugins.builder import contract, source_check
+from harvester.plugins.builder import errors as build_errors
+from harvester.plugins.source import Manifest, PluginSource
+from tests.support import PROJECT
+
+WIT = PROJECT / "wit" / "plugin.wit"
+CONTRACT = contract.read(WIT.read_text())
+HEAD = """from wit_world import exports
+from wit_world.imports import gpio_provider
+"""
+CLASS = """
+class SensorLogic(exports.SensorLogic):
+    def poll(self):
+        return []
+"""
+
+
+def plugin(directory: Path, app: str, world: str = "sensor-plugin") -> PluginSource:
+    (directory / "app.py").write_text(app)
+    (directory / "plugin.toml").write_text(f'world = "{world}"\n')
+    return PluginSource(directory, Manifest(world))
+
+
+def problem(directory: Path, app: str, world: str = "sensor-plugin") -> str:
+    with pytest.raises(BuildError) as raised:
+        source_check.check(plugin(directory, app, world), CONTRACT)
+    return str(raised.value).replace(f"{directory}/", "")
+
+
+def test_the_contract_is_read_by_name() -> None:
+    assert CONTRACT.worlds["oled-plugin"] == contract.World(["i2c"], ["oled-logic"])
+    assert CONTRACT.functions["plugin-state"] == ["get", "set"]
+    assert contract.class_name("pi-monitor-logic") == "PiMonitorLogic"
+
+
+def test_a_plugin_without_mistakes_passes(tmp_path: Path) -> None:
+    source_check.check(plugin(tmp_path, HEAD + CLASS), CONTRACT)
+
+
+@pytest.mark.parametrize(
+    ("app", "said"),
+    [
+        ("x = 1\nclass :\n", "app.py:2: invalid syntax"),
+        (
+            HEAD + CLASS.replace("SensorLogic(", "Sensor("),
+            (
+                "app.py:4: found Sensor on line 4, expected class SensorLogic, which exports "
+                "sensor-logic"
+            ),
+        ),
+        (
+            HEAD + "def poll():\n    return []\n",
+            "app.py:1: found no class, expected class SensorLogic, which exports sensor-logic",
+        ),
+        (HEAD + CLASS.replace("poll", "read"), "app.py:4: class SensorLogic has no poll()"),
+        (
+            HEAD + "from wit_world.imports import fan_controller" + CLASS,
+            (
+                "app.py:3: the plugin's world has no wit_world.imports.fan_controller; "
+                "expected one of "
+                "buzzer_controller, gpio_provider, i2c, led_controller, plugin_state, spi, "
+                "system_info, uart"
+            ),
+        ),
+        (
+            HEAD + "from wit_world.exports.dht22_logic import Dht22Reading" + CLASS,
+            (
+                "app.py:3: the plugin's world has no wit_world.exports.dht22_logic; "
+                "expected one of "
+                "sensor_logic"
+            ),
+        ),
+    ],
+)
+def test_a_mistake_in_the_source_is_a_line_with_its_place(
+    tmp_path: Path, app: str, said: str
+) -> None:
+    assert problem(tmp_path, app) == said
+
+
+def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    app = "from wit_world.imports import i2cc\nfrom wit_world import exports\n"
+    assert len(problem(tmp_path, app).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        "from implementation import *\n",
+        "from implementation import SensorLogic\n",
+        "from implementation import Other as SensorLogic\n",
+        "import implementation\nSensorLogic = implementation.Other\n",
+        "from implementation import Base\nclass SensorLogic(Base):\n    pass\n",
+    ],
+)
+def test_what_may_come_from_elsewhere_is_left_to_the_build(tmp_path: Path, app: str) -> None:
+    source_check.check(plugin(tmp_path, app), CONTRACT)
+
+
+def test_a_world_that_does_not_exist_and_a_module_that_is_missing_are_named(tmp_path: Path) -> None:
+    assert problem(tmp_path, "", "sensor").startswith("plugin.toml: world: found 'sensor'")
+    (tmp_path / "app.py").unlink()
+    with pytest.raises(BuildError, match=r"app\.py: not found"):
+        source_check.check(PluginSource(tmp_path, Manifest("sensor-plugin")), CONTRACT)
+
+
+@pytest.fixture(scope="session")
+def built_wrong(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return what real builds say about mistakes that show only when the source runs."""
+    apps = {
+        "name": HEAD + "LIMIT = undefined_thing\n" + CLASS,
+        "module": HEAD + "import driver\n" + CLASS,
+        "early": HEAD + "NOW_MS = gpio_provider.get_timestamp_ms()\n" + CLASS,
+    }
+    root = tmp_path_factory.mktemp("wrong")
+    sources = []
+    for name, app in apps.items():
+        (root / name).mkdir()
+        sources.append(plugin(root / name, app))
+    (root / "module" / "driver.py").write_text("SIZE = 1\nimport numpy\n")
+    return {
+        built.source.name: built.error.replace(f"{root}/", "")
+        for built in plugin_build.build_all(sources, WIT)
+    }
+
+
+def test_what_the_source_raises_while_it_is_built_is_a_line_with_its_place(
+    built_wrong: dict[str, str],
+) -> None:
+    assert built_wrong["name"] == (
+        "name/app.py:3: NameError: name 'undefined_thing' is not defined"
+    )
+    # The innermost frame, in the author's second file.
+    assert built_wrong["module"].startswith(
+        "module/driver.py:2: ModuleNotFoundError: No module named 'numpy'; a plugin finds"
+    )
+
+
+def test_a_host_call_at_import_is_a_line_with_its_place(built_wrong: dict[str, str]) -> None:
+    assert built_wrong["early"].startswith(
+        "early/app.py:3: calls gpio_provider.get_timestamp_ms() while it is built"
+    )
+
+
+def test_the_compilers_own_stacks_are_left_out(tmp_path: Path) -> None:
+    output = (
+        'Traceback (most recent call last):\n  File "/venv/bin/componentize-py", line 6\n'
+        "AssertionError: unable to add libc\n\nCaused by:\n    0: x\n\nStack backtrace:\n   0: y\n"
+    )
+    said = build_errors.explain(output, plugin(tmp_path, ""))
+    assert said == f"{tmp_path}: unable to add libc"
+
+
+def test_a_guests_traceback_names_the_authors_files(tmp_path: Path) -> None:
+    source = plugin(tmp_path, "")
+    shown = build_errors.authors_paths('File "/0/app.py", line 7\nFile "/1/x.py", line 1', source)
+    assert shown == f'File "{tmp_path / "app.py"}", line 7\nFile "/1/x.py", line 1'

@@ -1,0 +1,279 @@
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from bus.contract.messages import Buzzer, Leds, Oled, PluginState, encode
+from bus.contract.topics import Kind, Topic
+from tests.hub_app.conftest import HubProcess
+from tests.hub_app.nodes import buzzer_node, plugin_node
+from tests.hub_app.page.browser import Page
+from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
+from tests.support import program
+
+NASTY = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+
+
+@pytest.fixture
+def page(hub: HubProcess, browser: Chrome) -> Iterator[Page]:
+    browser.get(hub.url)
+    opened = Page(browser)
+    opened.until("document.querySelector('[data-state=live]') !== null")
+    browser.execute_script("window.notReloaded = true")
+    yield opened
+    assert browser.execute_script("return window.notReloaded"), "the page was reloaded"
+    # A refused command is logged by the browser itself; whatever else it has to say is a fault.
+    assert [line for line in browser.get_log("browser") if line["source"] != "network"] == []
+    browser.get("about:blank")
+
+
+def test_a_published_reading_changes_the_page_without_reload(hub: HubProcess, page: Page) -> None:
+    topic, first = reading(node="w1", seq=1, temperature=20.0)
+    hub.say(topic, first)
+    page.until_field(str(topic), "temperature", "20.0")
+    hub.say(*reading(first.timestamp_ms + 1, 2, node="w1", temperature=21.25))
+    page.until_field(str(topic), "temperature", "21.3")
+
+
+def test_a_field_that_appears_later_gets_its_place(hub: HubProcess, page: Page) -> None:
+    topic, first = reading(node="w2", seq=1, temperature=20.0)
+    hub.say(topic, first)
+    page.until_field(str(topic), "temperature", "20.0")
+    hub.say(*reading(first.timestamp_ms + 1, 2, node="w2", temperature=20.0, gas_resistance=50.5))
+    page.until_field(str(topic), "gas_resistance", "50.5")
+    hub.say(*reading(first.timestamp_ms + 2, 3, node="w2", temperature=20.0))
+    page.until_field(str(topic), "gas_resistance", "\u2013")
+
+
+def test_mosquitto_pub_changes_the_page(hub: HubProcess, page: Page) -> None:
+    topic, message = reading(node="w3", temperature=7.5)
+    host, port = hub.bus_address
+    subprocess.run(
+        [
+            *(program("mosquitto_pub"), "-h", host, "-p", str(port)),
+            *("-t", str(topic), "-m", encode(message).decode()),
+        ],
+        check=True,
+        timeout=10,
+    )
+    page.until_field(str(topic), "temperature", "7.5")
+
+
+def test_text_from_the_bus_stays_text(hub: HubProcess, page: Page) -> None:
+    node = "w4"
+    topic, first = reading(node=node, seq=1, **{"label": NASTY, NASTY: 1})
+    hub.say(topic, first)
+    hub.say(Topic(node, Kind.LOG), log(NASTY, level="error"))
+    hub.say(Topic(node, Kind.PLUGIN, "bad"), PluginState("failed", "", 1, 1, NASTY))
+    hub.say(Topic(node, Kind.BUZZER), Buzzer(sounding=True, pattern=NASTY))
+    page.until_field(str(topic), "label", NASTY)
+    # Once more, now by the script rather than by the plugin.
+    hub.say(*reading(first.timestamp_ms + 1, 2, node=node, **{"label": NASTY + "!", NASTY: 1}))
+    hub.say(Topic(node, Kind.LOG), log(NASTY + "!", level="error"))
+    page.until_field(str(topic), "label", NASTY + "!")
+    page.until_text(NASTY + "!")
+    assert page.driver.title == "HARVESTER"
+    assert page.driver.execute_script("return document.scripts.length") == 1
+    assert not page.driver.find_elements(By.CSS_SELECTOR, "img[onerror], img[src=x]")
+
+
+def test_a_field_may_be_called_like_a_part_of_the_language(hub: HubProcess, page: Page) -> None:
+    names = {"constructor": 1.0, "__proto__": 2.0, "toString": "x"}
+    topic, first = reading(node="w5", seq=1, **names)
+    hub.say(topic, first)
+    page.until_field(str(topic), "constructor", "1")
+    hub.say(*reading(first.timestamp_ms + 1, 2, node="w5", constructor=3.0))
+    page.until_field(str(topic), "constructor", "3")
+    page.until_field(str(topic), "__proto__", "\u2013")
+
+
+def test_the_strip_follows_the_leds(hub: HubProcess, page: Page) -> None:
+    topic = Topic("w6", Kind.LEDS)
+    dots = f"[...document.querySelectorAll('[data-topic=\"{topic}\"] circle')]"
+    fills = f"{dots}.map(dot => dot.getAttribute('fill')).join()"
+    for pixels in (["#ff0000", "#000000"], ["#0000ff"], ["#00ff00", "#00ffff", "#000000"]):
+        hub.say(topic, Leds(pixels))
+        page.until(f"{fills} === arguments[0]", ",".join(pixels))
+
+
+# Draws the picture on a canvas and returns each of its dots, 1 where it is white.
+DOTS = """
+const picture = document.querySelector(arguments[0]);
+const canvas = document.createElement("canvas");
+canvas.width = picture.naturalWidth;
+canvas.height = picture.naturalHeight;
+const context = canvas.getContext("2d");
+context.drawImage(picture, 0, 0);
+const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+return data.filter((_, i) => i % 4 === 0).map((red) => red > 127 ? 1 : 0).join("");
+"""
+
+
+def test_the_page_has_what_the_display_shows_as_a_picture(hub: HubProcess, page: Page) -> None:
+    topic = Topic("w14", Kind.OLED)
+    picture = f"[data-topic='{topic}'] img"
+    addresses = set()
+    for frame in (bytes(range(256)) * 4, bytes(1023) + b"\x01"):
+        hub.say(topic, Oled(128, 64, on=True, frame=frame))
+        dots = "".join(
+            "".join(4 * bit for byte in frame[at : at + 16] for bit in f"{byte:08b}") * 4
+            for at in range(0, 1024, 16)
+        )
+        page.until(
+            f"document.querySelector(arguments[0])?.complete && (() => {{{DOTS}}})"
+            ".apply(null, [arguments[0]]) === arguments[1]",
+            picture,
+            dots,
+        )
+        addresses.add(page.driver.find_element(By.CSS_SELECTOR, picture).get_attribute("src"))
+    assert len(addresses) == 2
+    state = f"document.querySelector(\"[data-topic='{topic}'] .state\")?.textContent"
+    page.until(f"{state} === 'on'")
+    hub.say(topic, Oled(128, 64, on=False, frame=bytes(1024)))
+    page.until(f"{state} === 'off'")
+
+
+def test_a_score_appears_when_the_sensor_has_calibrated(hub: HubProcess, page: Page) -> None:
+    topic, first = reading(node="w15", seq=1, iaq_score=0, iaq_accuracy=0)
+    row = f"[data-topic='{topic}'] [data-field=iaq_score]"
+    tone = "document.querySelector(arguments[0]).dataset.tone"
+    hub.say(topic, first)
+    page.until_field(str(topic), "iaq_score", "calibrating")
+    page.until(f"{tone} === undefined", row)
+    hub.say(*reading(first.timestamp_ms + 1, 2, node="w15", iaq_score=38, iaq_accuracy=1))
+    page.until_field(str(topic), "iaq_score", "38")
+    page.until(f"{tone} === 'good'", row)
+    hub.say(*reading(first.timestamp_ms + 2, 3, node="w15", iaq_score=0, iaq_accuracy=0))
+    page.until_field(str(topic), "iaq_score", "calibrating")
+    page.until(f"{tone} === undefined", row)
+    assert not page.driver.find_element(By.CSS_SELECTOR, f"{row} .unit").is_displayed()
+
+
+@contextmanager
+def phone(page: Page, width: int) -> Iterator[None]:
+    """Show the page as a screen of `width` dots does."""
+    metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        yield
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+SHA256 = "0b0bf0b2f6bb6ed5e3a3e8f6a5bb0e2f9f0d8ac2f1b0a8cf2ea4ad5b0b4f1c3e"
+
+
+def test_a_plugins_row_follows_its_state(hub: HubProcess, page: Page) -> None:
+    topic = Topic("w16", Kind.PLUGIN, "bme680")
+    hub.say(topic, PluginState("running", SHA256, NOW_MS, 0))
+    page.until_field(str(topic), "state", "running")
+    row = f'tr[data-topic="{topic}"]'
+    version = page.driver.find_element(By.CSS_SELECTOR, f"{row} [data-field=sha256]")
+    assert (version.text, version.get_attribute("title")) == (SHA256[:8], SHA256)
+    hub.say(topic, PluginState("failed", "", 0, 3, "the poll was cut off after 1 s"))
+    page.until_field(str(topic), "error", "the poll was cut off after 1 s")
+    cells = page.driver.find_elements(By.CSS_SELECTOR, f"{row} .value")
+    assert [cell.text for cell in cells[:4]] == ["failed", "\u2013", "\u2013", "3"]
+    hub.say(topic, PluginState("running", "c" * 64, NOW_MS, 3))
+    page.until_field(str(topic), "sha256", "c" * 8)
+    page.until(f"document.querySelector('{row} [data-field=sha256]').title === 'c'.repeat(64)")
+    moment = f"document.querySelector('{row} [data-field=loaded_ms] .value').textContent"
+    page.until(f"/^2023-11-1[45] [0-9:]{{8}}$/.test({moment})")
+
+
+def test_a_plugin_is_commanded_by_keyboard_and_the_answer_is_shown(
+    hub: HubProcess, page: Page
+) -> None:
+    topic = Topic("w17", Kind.PLUGIN, "oled")
+    with plugin_node(hub, topic, error="no such plugin") as commands:
+        page.until_field(str(topic), "state", "running")
+        button = page.driver.find_element(By.ID, "disable-w17-oled")
+        assert button.accessible_name == "Disable oled of w17"
+        page.driver.execute_script("arguments[0].focus()", button)
+        page.driver.switch_to.active_element.send_keys(Keys.ENTER)
+        page.until_text("oled of w17: no such plugin")
+    assert commands == [("oled", "disable")]
+    assert page.driver.switch_to.active_element == button
+    with plugin_node(hub, topic) as commands:
+        page.driver.switch_to.active_element.send_keys(Keys.SHIFT, Keys.TAB)
+        page.driver.switch_to.active_element.send_keys(Keys.SPACE)
+        page.until_text("oled of w17: enable done")
+    assert commands == [("oled", "enable")]
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_plugins_are_a_table_on_every_screen(hub: HubProcess, page: Page, width: int) -> None:
+    topic = Topic("w18", Kind.PLUGIN, "a-plugin-with-quite-a-long-name-indeed")
+    hub.say(topic, PluginState("failed", SHA256, NOW_MS, 12, "it went wrong " * 20))
+    page.until_field(str(topic), "restarts", "12")
+    with phone(page, width):
+        page.until("document.documentElement.scrollWidth <= arguments[0]", width)
+        table = page.driver.find_element(By.CSS_SELECTOR, ".plugins table")
+        assert table.aria_role == "table"
+        row = table.find_element(By.CSS_SELECTOR, f'tr[data-topic="{topic}"]')
+        assert row.aria_role == "row"
+        assert row.find_element(By.TAG_NAME, "th").aria_role == "rowheader"
+        for button in row.find_elements(By.TAG_NAME, "button"):
+            assert button.is_displayed()
+            assert 0 <= button.rect["x"] <= width - button.rect["width"]
+            assert width > 500 or button.rect["height"] >= 44
+
+
+def test_a_node_goes_offline_and_comes_back(hub: HubProcess, page: Page) -> None:
+    badge = "document.querySelector('.presence[data-presence-of=w7]')?.textContent"
+    for said in ("online", "offline"):
+        hub.say(Topic("w7", Kind.STATUS), status(said))
+        page.until(f"{badge} === '{said}'")
+    hub.say(Topic("w7", Kind.HEARTBEAT), heartbeat())
+    page.until(f"{badge} === 'online'")
+
+
+def test_a_node_that_falls_silent_is_shown_as_lost(hub: HubProcess, page: Page) -> None:
+    quick = status()
+    hub.say(Topic("w8", Kind.STATUS), type(quick)("online", "spoke", "1", "a", 1, interval_s=0.2))
+    page.until("document.querySelector('.presence[data-presence-of=w8]')?.textContent === 'lost'")
+
+
+def test_an_old_reading_looks_stale(hub: HubProcess, page: Page) -> None:
+    topic, message = reading(node="w9", temperature=1.0)
+    hub.say(topic, message)
+    page.until(f"document.querySelector('[data-topic=\"{topic}\"]')?.hasAttribute('data-stale')")
+
+
+def test_a_button_sounds_the_buzzer_and_shows_the_answer(hub: HubProcess, page: Page) -> None:
+    with buzzer_node(hub, "w10", error="the relay is stuck"):
+        page.until("document.querySelector('[data-node=w10][data-pattern=beep3]') !== null")
+        page.driver.find_element(By.CSS_SELECTOR, "[data-node=w10][data-pattern=beep3]").click()
+        page.until_text("buzzer: the relay is stuck")
+
+
+def test_log_lines_are_appended_below_and_tabs_choose_the_node(hub: HubProcess, page: Page) -> None:
+    for node in ("w11", "w12"):
+        hub.say(Topic(node, Kind.LOG), log(f"first of {node}"))
+        page.until_text(f"first of {node}")
+    page.driver.find_element(By.ID, "tab-w12").click()
+    hub.say(Topic("w12", Kind.LOG), log("second", level="warning"))
+    last = "document.querySelector('[data-log=w12] li:last-child')"
+    page.until(f"{last}.textContent.endsWith('second') && {last}.dataset.level === 'warning'")
+    assert page.driver.find_element(By.ID, "log-w12").is_displayed()
+    assert not page.driver.find_element(By.ID, "log-w11").is_displayed()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_page_is_never_wider_than_the_screen(hub: HubProcess, page: Page, width: int) -> None:
+    hub.say(*reading(node="w13", **{"a-field-with-a-very-long-name" * 4: "x" * 300}))
+    page.until_text("x" * 300)
+    with phone(page, width):
+        page.until("document.documentElement.scrollWidth <= arguments[0]", width)
+
+
+def test_the_page_asks_no_foreign_host(hub: HubProcess, page: Page) -> None:
+    asked = page.driver.execute_script(
+        "return performance.getEntriesByType('resource').map(e => e.name)"
+    )
+    assert asked
+    assert all(str(name).startswith(hub.url) for name in asked)

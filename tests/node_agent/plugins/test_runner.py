@@ -1,0 +1,224 @@
+"""One plugin's lives: faults, restarts, reloads and commands, with a real component."""
+
+import itertools
+import math
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bus.config.settings import Grant
+from bus.contract.messages import PluginState
+from node_agent.actuators.led_buffer import LedBuffer
+from node_agent.plugins import grants
+from node_agent.plugins.readings import Sample
+from node_agent.plugins.runner import PluginRunner
+from node_agent.plugins.store import PluginStore
+from node_agent.plugins.thread import PluginParts
+from node_agent.plugins.wit_imports import NodeParts, host_imports
+from node_agent.sandbox.runtime import Runtime
+from tests.node_agent.sandbox.test_instance import EVERYTHING, FakeHardware
+
+WAIT_S = 20.0
+BEAT_S = 0.05
+
+
+class Bench:
+    """A runner that is beaten as a cycle does, with a clock that a test may push ahead."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        wasm: Path,
+        directory: Path,
+        grant: Grant = EVERYTHING,
+        name: str = "mischief",
+    ) -> None:
+        self.ahead_s = 0.0
+        self.states: list[PluginState] = []
+        self.samples: list[Sample] = []
+        self.store = PluginStore(directory / "state.json")
+        node = NodeParts(FakeHardware(), LedBuffer(8), None, None)
+        parts = PluginParts(
+            name=name,
+            runtime=runtime,
+            refuse=lambda interfaces: grants.missing(name, interfaces, grant),
+            make_imports=lambda: host_imports(name, grant, node, self.store),
+            feed=lambda: "{}",
+            on_samples=self.samples.extend,
+        )
+        self.runner = PluginRunner(parts, wasm, self.states.append)
+
+    def mode(self, name: str) -> None:
+        self.store.set("mode", name)
+
+    def beat_until(self, done: Callable[[], Any]) -> None:
+        pause = threading.Event()
+        deadline_s = time.monotonic() + WAIT_S
+        while not done():
+            assert time.monotonic() < deadline_s, f"last state: {self.states[-1:]}"
+            self.runner.beat(time.monotonic() + self.ahead_s)
+            self.runner.wait_idle(BEAT_S)
+            pause.wait(BEAT_S)
+
+    def state(self) -> PluginState:
+        return self.states[-1] if self.states else PluginState("disabled", "", 0, 0)
+
+    def is_running(self) -> bool:
+        return self.state().state == "running" and bool(self.samples)
+
+
+@pytest.fixture
+def wasm(mischief_wasm: Path, tmp_path: Path) -> Path:
+    """Return a copy that a test may change."""
+    copy = tmp_path / "mischief.wasm"
+    shutil.copy(mischief_wasm, copy)
+    return copy
+
+
+@pytest.fixture
+def bench(runtime: Runtime, wasm: Path, tmp_path: Path) -> Any:
+    made = Bench(runtime, wasm, tmp_path)
+    yield made
+    made.runner.stop(WAIT_S)
+
+
+def test_a_plugin_loads_and_polls_once_a_beat(bench: Bench) -> None:
+    bench.beat_until(lambda: len(bench.samples) >= 3)
+    assert [state.state for state in bench.states] == ["loading", "running"]
+    assert len(bench.state().sha256) == 64
+    assert [sample.data["polls"] for sample in bench.samples[:3]] == [1.0, 2.0, 3.0]
+
+
+def test_a_failed_plugin_says_why_and_starts_afresh_after_its_back_off(bench: Bench) -> None:
+    bench.beat_until(bench.is_running)
+    bench.mode("fail")
+    bench.beat_until(lambda: bench.state().state == "failed")
+    assert bench.state().error == "ValueError: the sensor is on fire"
+    bench.mode("count")
+    bench.samples.clear()
+    bench.ahead_s += 1.0
+    bench.beat_until(bench.is_running)
+    assert bench.samples[0].data == {"polls": 1.0}
+    bench.beat_until(lambda: bench.state().error == "")
+    assert bench.state().restarts == 1
+
+
+def test_the_back_off_grows_while_a_plugin_keeps_failing(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.mode("fail")
+    for restarts in (1, 2, 3):
+        bench.beat_until(lambda n=restarts: bench.state().restarts == n)
+        bench.ahead_s += 2.0 ** (restarts - 1)
+    waits = [r.args[2] for r in caplog.records if r.msg.startswith("plugin %s failed")]
+    assert waits == [1.0, 2.0, 4.0]
+
+
+def test_a_guest_that_sleeps_in_the_host_is_left_behind(bench: Bench) -> None:
+    bench.mode("sleep")
+    bench.beat_until(lambda: bench.state().state == "failed")
+    assert "hung in a host call" in bench.state().error
+    bench.mode("count")
+    bench.ahead_s += 1.0
+    bench.beat_until(bench.is_running)
+
+
+def test_what_a_poll_returns_that_is_under_way_at_the_stop_still_counts(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answered, get = threading.Event(), threading.Event(), bench.store.get
+
+    def slowly(key: str) -> str | None:
+        asked.set()
+        answered.wait(WAIT_S)
+        return get(key)
+
+    monkeypatch.setattr(bench.store, "get", slowly)
+    bench.beat_until(asked.is_set)
+    bench.runner.stop()
+    answered.set()
+    bench.runner.stop(WAIT_S)
+    assert len(bench.samples) == 1
+
+
+def test_a_poll_without_a_reading_names_the_fault_and_keeps_the_plugin(bench: Bench) -> None:
+    bench.beat_until(bench.is_running)
+    bench.mode("complain")
+    bench.beat_until(lambda: bench.state().error == "no answer from the sensor")
+    assert bench.state().state == "running"
+    bench.mode("count")
+    bench.beat_until(lambda: bench.state().error == "")
+
+
+def test_a_reading_that_no_topic_holds_is_a_fault_and_is_dropped(bench: Bench) -> None:
+    bench.mode("bad_id")
+    bench.beat_until(lambda: "sensor id 'a/b'" in bench.state().error)
+    assert bench.samples == []
+
+
+def test_an_import_that_no_grant_covers_is_refused_with_the_line_to_add(
+    runtime: Runtime, wasm: Path, tmp_path: Path
+) -> None:
+    bench = Bench(runtime, wasm, tmp_path, Grant(leds=[1], buzzer=True, i2c=["0x77"], state=True))
+    bench.beat_until(lambda: bench.state().state == "failed")
+    assert bench.state().error == (
+        "not granted: add spi = true, uart = true to [plugins.grants.mischief]"
+    )
+
+
+def test_a_changed_file_takes_over_without_a_missed_poll(bench: Bench, wasm: Path) -> None:
+    bench.beat_until(lambda: len(bench.samples) >= 3)
+    before = bench.state()
+    replace(wasm, changed(wasm.read_bytes()))
+    bench.beat_until(lambda: bench.state().sha256 != before.sha256)
+    polls = [sample.data["polls"] for sample in bench.samples]
+    taken_over = next(i for i, (a, b) in enumerate(itertools.pairwise(polls)) if b < a)
+    # The old one counts up to the swap; the new one's trial, its first poll, is not counted twice.
+    assert polls[: taken_over + 1] == [float(n + 1) for n in range(taken_over + 1)]
+    assert polls[taken_over + 1] == 2.0
+    assert bench.state().restarts == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"not a component"])
+def test_a_bad_file_leaves_the_old_one_running_and_says_why(
+    bench: Bench, wasm: Path, content: bytes
+) -> None:
+    bench.beat_until(bench.is_running)
+    before = bench.state()
+    replace(wasm, content)
+    bench.beat_until(lambda: bench.state().error.startswith("reload failed"))
+    polled = len(bench.samples)
+    bench.beat_until(lambda: len(bench.samples) > polled + 1)
+    assert (bench.state().state, bench.state().sha256) == ("running", before.sha256)
+
+
+def test_a_plugin_can_be_disabled_and_enabled(bench: Bench) -> None:
+    bench.beat_until(bench.is_running)
+    bench.runner.command("disable")
+    bench.beat_until(lambda: bench.state().state == "disabled")
+    bench.samples.clear()
+    bench.runner.command("enable")
+    bench.beat_until(bench.is_running)
+
+
+def test_reload_starts_the_same_file_afresh(bench: Bench) -> None:
+    bench.beat_until(lambda: len(bench.samples) >= 3)
+    bench.runner.command("reload")
+    bench.beat_until(lambda: bench.samples[-1].data["polls"] == 2.0)
+    assert math.isclose(bench.state().restarts, 0)
+
+
+def changed(component: bytes) -> bytes:
+    """Return the same component with a custom section more: other bytes, same behaviour."""
+    return component + b"\x00\x06\x04noteX"
+
+
+def replace(path: Path, content: bytes) -> None:
+    partial = path.with_suffix(".new")
+    partial.write_bytes(content)
+    partial.replace(path)
