@@ -23,11 +23,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from amqtt.broker import Broker as StockBroker
+from amqtt.broker import BrokerConfig as StockBroker
 
 from bench.raw_mqtt import RawClient, clients, open_client
 from broker.server import EmbeddedBroker
-from bus.config.broker_table import Broker
+from bus.config.broker_table import BrokerConfig
 from tests.support import HOST, OpenGate, free_port, program, wait_until_listening
 
 BROKERS = ("ours", "stock amqtt", "mosquitto")
@@ -68,7 +68,7 @@ async def serve(name: str, port: int, directory: Path) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     if name == "ours":
-        settings = Broker(listen=HOST, port=port)
+        settings = BrokerConfig(listen=HOST, port=port)
         ours = EmbeddedBroker(settings, OpenGate(), store_dir=directory)
         await ours.start()
         await stop.wait()

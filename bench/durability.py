@@ -19,8 +19,8 @@ from pathlib import Path
 
 from bench.storm import storm
 from bus.clock import Clock, Moment
-from bus.config.history_table import History
-from bus.config.outbox_table import Outbox as OutboxSettings
+from bus.config.history_table import HistoryConfig
+from bus.config.outbox_table import OutboxConfig
 from bus.contract.messages import Reading, Value
 from bus.outbox.outbox import Outbox, Sample
 from hub_app.history.downsample import Folder
@@ -83,7 +83,7 @@ def card(hours: float = 24.0) -> None:
     clock = SimulatedClock()
     with folder(Path("/dev/shm")) as ram, folder() as disk:
         before = written_bytes()
-        outbox = Outbox("pi4", OutboxSettings(), ram / "o.db", disk / "o.db", clock)
+        outbox = Outbox("pi4", OutboxConfig(), ram / "o.db", disk / "o.db", clock)
         last = -1
         for _ in range(round(hours * 3600 / CYCLE_S)):
             stamp_ms = clock.now().wall_ms
@@ -120,7 +120,7 @@ def history(hours: float = 3.0) -> None:
     rng = random.Random(1)
     with folder() as disk:
         db = open_history(disk / "history.db")
-        writer, folder_ = Writer(db), Folder(db, History(raw_days=1 / 24))
+        writer, folder_ = Writer(db), Folder(db, HistoryConfig(raw_days=1 / 24))
         cycles = round(hours * 3600 / CYCLE_S)
         # The first third fills it; then as much is forgotten as comes in.
         before, counted, slowest_s = 0, 0, 0.0
@@ -158,7 +158,7 @@ def queries(days: int = 30) -> None:
             arrivals = [Arrival(r, False) for cycle in batch for r in readings(cycle, rng)]
             writer.store(arrivals, [], START_MS + round(batch.stop * CYCLE_S * 1000))
         end_ms = START_MS + DAY_S * 1000
-        folder_ = Folder(db, History())
+        folder_ = Folder(db, HistoryConfig())
         while folder_.step(end_ms + 2 * BUCKET_MS, end_ms):
             pass
         folder_.step(end_ms, end_ms)

@@ -23,7 +23,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from bus.client.client import BusClient
 from bus.contract.messages import Reading, decode
-from bus.contract.topics import Kind, Topic, parse
+from bus.contract.topics import Topic, TopicKind, parse
 from tests.hub_app.conftest import BROWSER_FLAGS, HubProcess, running_hub
 from tests.support import HOST, WAIT_S, program
 
@@ -33,7 +33,7 @@ OTHER_CLIENTS = 9
 INTERVAL_S = 0.02
 LIMIT_MS = 50.0
 
-TOPIC = Topic("bench", Kind.READING, "probe")
+TOPIC = Topic("bench", TopicKind.READING, "probe")
 
 # Notes when the field shows each number, in milliseconds since the epoch.
 WATCH = """

@@ -14,7 +14,7 @@ from broker.embedded.pin import require_amqtt
 from broker.embedded.statistics import BrokerSnapshot
 from broker.embedded.store.store import Store
 from bus.clock import now_ms
-from bus.config.broker_table import Broker as Settings
+from bus.config.broker_table import BrokerConfig
 
 __all__ = ["EmbeddedBroker", "Listener"]
 
@@ -33,7 +33,7 @@ class EmbeddedBroker:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: BrokerConfig,
         gate: Gate,
         *,
         store_dir: Path | None = None,

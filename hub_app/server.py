@@ -19,7 +19,7 @@ from bus.client.credentials import Connection
 from bus.config import directories, hub_files
 from bus.config.directories import Environment
 from bus.config.settings import Config
-from bus.config.web_table import Web
+from bus.config.web_table import WebConfig
 from bus.contract.topics import EVERYTHING
 from bus.errors import MisconfiguredError
 from hub_app.embedding import embedded_broker, outside_broker
@@ -113,7 +113,7 @@ async def run(config: Config, open_renderer: OpenRenderer, environment: Environm
             await _serve(server, hub, log_in, listener)
 
 
-def listen(web: Web) -> socket.socket:
+def listen(web: WebConfig) -> socket.socket:
     """Return a listening socket. Raises MisconfiguredError, which names the key to change."""
     family = socket.AF_INET6 if ":" in web.listen else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)

@@ -16,7 +16,7 @@ from bus.client.node import NodeBus
 from bus.config.settings import Config, Grant
 from bus.contract import commands
 from bus.contract.messages import Fan, Leds, Oled, Result
-from bus.contract.topics import Kind, Topic, topic_filter
+from bus.contract.topics import Topic, TopicKind, topic_filter
 from bus.errors import BadCommandError, BadDataError, HarvesterError
 from bus.outbox.outbox import Sample
 from node_agent.actuators.actuators import (
@@ -140,7 +140,7 @@ class Agent:
             self._publish_leds(shown)
 
     def _publish_leds(self, pixels: Sequence[Color]) -> None:
-        self._bus.publish(Kind.LEDS, Leds([to_hex(pixel) for pixel in pixels]))
+        self._bus.publish(TopicKind.LEDS, Leds([to_hex(pixel) for pixel in pixels]))
 
     def _look_at_display(self) -> bool:
         """Return whether the display shows another picture than in the last cycle."""
@@ -150,7 +150,7 @@ class Agent:
     def _publish_picture(self) -> None:
         if self._picture is not None:
             on, frame = self._picture
-            self._bus.publish(Kind.OLED, Oled(WIDTH, HEIGHT, on, frame))
+            self._bus.publish(TopicKind.OLED, Oled(WIDTH, HEIGHT, on, frame))
 
     def _say_everything(self) -> None:
         """Publish every retained state after a connection: the broker may have lost them."""
@@ -160,9 +160,9 @@ class Agent:
             self._publish_leds(self._leds.shown)
         self._publish_picture()
         if self._buzzer is not None:
-            self._bus.publish(Kind.BUZZER, self._buzzer.state)
+            self._bus.publish(TopicKind.BUZZER, self._buzzer.state)
         if self._fan is not None:
-            self._bus.publish(Kind.FAN, self._fan.state)
+            self._bus.publish(TopicKind.FAN, self._fan.state)
 
     def _stop_plugins(self) -> None:
         for runner in self._runners:
@@ -179,9 +179,9 @@ class Agent:
         self._leds.set_all(BLACK)
         self._publish_leds([BLACK] * self._config.leds.count)
         if self._buzzer is not None:
-            self._bus.publish(Kind.BUZZER, SILENT)
+            self._bus.publish(TopicKind.BUZZER, SILENT)
         if self._fan is not None:
-            self._bus.publish(Kind.FAN, Fan(on=False, mode="auto"))
+            self._bus.publish(TopicKind.FAN, Fan(on=False, mode="auto"))
 
     def _release_relays(self) -> None:
         """Drive every relay that the node has to its released level: until then its pin floats."""
@@ -205,7 +205,7 @@ class Agent:
             return None
         return BuzzerPlayer(
             lambda on: self._hardware.set_relay(Relay.BUZZER, on=on),
-            lambda state: self._bus.publish(Kind.BUZZER, state),
+            lambda state: self._bus.publish(TopicKind.BUZZER, state),
             buzzer.longest_on_ms,
         )
 
@@ -214,7 +214,7 @@ class Agent:
             return None
         return FanControl(
             lambda on: self._hardware.set_relay(Relay.FAN, on=on),
-            lambda state: self._bus.publish(Kind.FAN, state),
+            lambda state: self._bus.publish(TopicKind.FAN, state),
         )
 
     def _make_runner(
@@ -231,13 +231,15 @@ class Agent:
             on_samples=partial(self._publish_samples, name),
         )
         wasm = Path(self._config.plugins.directory) / name / f"{name}.wasm"
-        return PluginRunner(plugin, wasm, lambda state: self._bus.publish(Kind.PLUGIN, state, name))
+        return PluginRunner(
+            plugin, wasm, lambda state: self._bus.publish(TopicKind.PLUGIN, state, name)
+        )
 
     def _publish_samples(self, plugin: str, found: Sequence[Sample]) -> None:
         self._bus.publish_readings(found, plugin)
 
     def _publish_result(self, actuator: str, result: Result) -> None:
-        self._bus.publish(Kind.RESULT, result, actuator)
+        self._bus.publish(TopicKind.RESULT, result, actuator)
 
     def _executors(self) -> dict[str, Execute]:
         return {
@@ -258,7 +260,7 @@ class Agent:
 
     # Runs on the bus client's thread.
     def _hear(self, topic: Topic, payload: bytes) -> None:
-        if topic.kind is Kind.COMMAND:
+        if topic.kind is TopicKind.COMMAND:
             self._actuators.submit(topic.name, payload)
             return
         try:
@@ -269,7 +271,7 @@ class Agent:
 
 def _filters(node: str) -> list[str]:
     return [
-        topic_filter(Kind.COMMAND, node),
-        topic_filter(Kind.READING),
-        topic_filter(Kind.STATUS),
+        topic_filter(TopicKind.COMMAND, node),
+        topic_filter(TopicKind.READING),
+        topic_filter(TopicKind.STATUS),
     ]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-from bus.config.settings import Pings as PingSettings
+from bus.config.settings import PingsConfig
 from bus.contract.messages import Value
 from bus.fault import Fault
 from node_agent.schedule import next_due
@@ -22,7 +22,7 @@ Publish = Callable[[str, dict[str, Value]], None]
 class Pings:
     """Publishes `ping-<name>` readings from entering to leaving its context."""
 
-    def __init__(self, settings: PingSettings, publish: Publish) -> None:
+    def __init__(self, settings: PingsConfig, publish: Publish) -> None:
         self._settings = settings
         self._publish = publish
         self._stopping = threading.Event()

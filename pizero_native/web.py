@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from bus.config.mistake import shown
-from bus.config.web_table import Web as WebSettings
+from bus.config.web_table import WebConfig
 from bus.errors import BadDataError
 from bus.fault import Fault
 from pizero_native.recent_log import MAX_LINES, RecentLog
@@ -51,7 +51,7 @@ class Web:
     until it can.
     """
 
-    def __init__(self, settings: WebSettings, health: Health, logs: RecentLog) -> None:
+    def __init__(self, settings: WebConfig, health: Health, logs: RecentLog) -> None:
         self._address = (settings.listen, settings.port)
         self._routes: Routes = {
             "/health": lambda _query: health(),

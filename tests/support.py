@@ -18,7 +18,7 @@ import msgspec
 from broker.auth.mosquitto import CONF_NAME
 from broker.server import EmbeddedBroker
 from bus.client.client import BusClient
-from bus.config.broker_table import Broker
+from bus.config.broker_table import BrokerConfig
 from bus.contract.messages import Message, decode
 from bus.contract.topics import EVERYTHING, Topic, parse
 from bus.errors import BadDataError
@@ -127,7 +127,7 @@ def embedded_broker(port: int) -> Iterator[None]:
     ready, stop = threading.Event(), threading.Event()
 
     async def serve() -> None:
-        broker = EmbeddedBroker(Broker(listen=HOST, port=port), OpenGate())
+        broker = EmbeddedBroker(BrokerConfig(listen=HOST, port=port), OpenGate())
         await broker.start()
         ready.set()
         await asyncio.to_thread(stop.wait)

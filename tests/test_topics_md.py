@@ -8,28 +8,28 @@ from broker.auth.acl import OWN, ROLES
 from broker.auth.gate import Role
 from bus.contract import commands, topics
 from bus.contract.messages import MESSAGE_TYPES, Backlog, decode, encode
-from bus.contract.topics import ACTUATORS, CHANNELS, Kind, Topic
+from bus.contract.topics import ACTUATORS, CHANNELS, Topic, TopicKind
 from tests.support import PROJECT
 
 TEXT = (PROJECT / "topics.md").read_text()
 SECTIONS = dict(
     re.findall(r"^### `(harvester/[^`]+)`\n(.*?)(?=^### |\Z)", TEXT, re.MULTILINE | re.DOTALL)
 )
-NAMES = {Kind.READING: "sensor", Kind.PLUGIN: "plugin"}
+NAMES = {TopicKind.READING: "sensor", TopicKind.PLUGIN: "plugin"}
 
 
-def shape(kind: Kind) -> str:
+def shape(kind: TopicKind) -> str:
     """Return how the document writes the topic of `kind`."""
     name = NAMES.get(kind, "actuator")
     return "/".join((topics.ROOT, "<node>", *CHANNELS[kind].levels)).replace("*", f"<{name}>")
 
 
-def examples(kind: Kind) -> list[bytes]:
+def examples(kind: TopicKind) -> list[bytes]:
     return [block.encode() for block in re.findall(r"```json\n(.*?)\n```", SECTIONS[shape(kind)])]
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_every_topic_stands_in_the_table_as_it_is_published(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", TopicKind)
+def test_every_topic_stands_in_the_table_as_it_is_published(kind: TopicKind) -> None:
     channel = CHANNELS[kind]
     retained = "yes" if channel.retain else "no"
     row = f"| `{shape(kind)}` | {channel.publisher} | {retained} | {channel.qos} |"
@@ -37,7 +37,7 @@ def test_every_topic_stands_in_the_table_as_it_is_published(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", MESSAGE_TYPES)
-def test_every_example_decodes_and_has_every_field(kind: Kind) -> None:
+def test_every_example_decodes_and_has_every_field(kind: TopicKind) -> None:
     found = examples(kind)
     assert found
     for payload in found:
@@ -50,16 +50,16 @@ def test_every_example_decodes_and_has_every_field(kind: Kind) -> None:
         assert decode(topic, encode(message)) == message
 
 
-def topic_of(kind: Kind, payload: bytes) -> Topic:
-    if kind is Kind.READING:
+def topic_of(kind: TopicKind, payload: bytes) -> Topic:
+    if kind is TopicKind.READING:
         node, sensor = re.findall(rb'"node": "(.*?)", "sensor_id": "(.*?)"', payload)[0]
         return Topic(node.decode(), kind, sensor.decode())
-    names = {Kind.PLUGIN: "dht22", Kind.RESULT: "buzzer"}
+    names = {TopicKind.PLUGIN: "dht22", TopicKind.RESULT: "buzzer"}
     return Topic("pi4", kind, names.get(kind, ""))
 
 
 def test_every_command_that_is_shown_is_understood() -> None:
-    section = SECTIONS[shape(Kind.COMMAND)]
+    section = SECTIONS[shape(TopicKind.COMMAND)]
     parsers = {
         "buzzer": commands.parse_buzzer,
         "leds": commands.parse_leds,
@@ -77,7 +77,7 @@ def test_every_command_that_is_shown_is_understood() -> None:
 
 
 def test_no_section_is_about_a_topic_that_does_not_exist() -> None:
-    assert set(SECTIONS) == {shape(kind) for kind in Kind}
+    assert set(SECTIONS) == {shape(kind) for kind in TopicKind}
 
 
 @pytest.mark.parametrize("role", Role)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from broker.auth.accounts import HUB_USER, Accounts
 from broker.auth.acl import ROLES, covers, of_own
 from broker.auth.gate import Role
-from bus.config.broker_table import LOOPBACK, Broker
+from bus.config.broker_table import LOOPBACK, BrokerConfig
 from bus.contract.topics import CHANNELS, topic_filter
 
 ACL_NAME = "acl"
@@ -43,7 +43,9 @@ def password_file(accounts: Accounts) -> str:
     return "".join(f"{name}:{text}\n" for name, text in sorted(hashes.items()))
 
 
-def conf(settings: Broker, folder: str, *, port: int, local_port: int, tls_folder: str = "") -> str:
+def conf(
+    settings: BrokerConfig, folder: str, *, port: int, local_port: int, tls_folder: str = ""
+) -> str:
     """Return lines for mosquitto.conf: a listener that asks for a login, and this machine's own.
 
     `folder` is where Mosquitto finds the two files, `tls_folder` where it finds the certificates,

@@ -8,7 +8,7 @@ import msgspec
 from broker.auth.gate import Attempt, Gate, Identity
 from broker.embedded.net.connection import Connection
 from broker.embedded.packets import decode
-from broker.embedded.packets.decode import Connect, Kind, ViolationError
+from broker.embedded.packets.decode import Connect, PacketType, ViolationError
 from broker.embedded.packets.encode import ConnackCode
 from broker.embedded.statistics import Refusal
 from broker.embedded.topics.names import valid_topic
@@ -70,7 +70,7 @@ async def _read(connection: Connection, timeout_s: float) -> Connect | None:
         raise RefusedError(None, Refusal.CONNECT_TIMEOUT, text) from e
     if packet is None:
         return None
-    if packet.kind is not Kind.CONNECT:
+    if packet.kind is not PacketType.CONNECT:
         raise ViolationError(f"a {packet.kind.name} before the CONNECT (MQTT-3.1.0-1)")
     try:
         return decode.parse_connect(packet.body)

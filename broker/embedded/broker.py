@@ -10,7 +10,8 @@ import socket
 from collections.abc import Sequence
 
 from amqtt.broker import Broker
-from amqtt.contexts import BrokerConfig, ListenerConfig
+from amqtt.contexts import BrokerConfig as AmqttConfig
+from amqtt.contexts import ListenerConfig
 
 from broker.auth.gate import Gate
 from broker.embedded.arrival import Arrival, RefusedError, arrive
@@ -30,7 +31,7 @@ from broker.embedded.sessions import Sessions
 from broker.embedded.statistics import BrokerSnapshot, Holdings, Refusal, Statistics, sys_topics
 from broker.embedded.store.records import Contents
 from broker.embedded.store.store import Store
-from bus.config.broker_table import Broker as Settings
+from bus.config.broker_table import BrokerConfig
 from bus.limited_log import LimitedLog
 
 logger = logging.getLogger(__name__)
@@ -46,10 +47,10 @@ class HardenedBroker(Broker):
     """Serves the bound sockets from `start` to `shutdown`, in the running loop."""
 
     def __init__(
-        self, settings: Settings, gate: Gate, store: Store, bound: Sequence[Bound]
+        self, settings: BrokerConfig, gate: Gate, store: Store, bound: Sequence[Bound]
     ) -> None:
         self.loop = asyncio.get_running_loop()
-        super().__init__(BrokerConfig(listeners=dict(_CONFIG), plugins={}), self.loop)
+        super().__init__(AmqttConfig(listeners=dict(_CONFIG), plugins={}), self.loop)
         self._settings = settings
         self._gate = gate
         self._store = store

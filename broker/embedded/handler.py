@@ -14,7 +14,7 @@ from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 from broker.embedded.delivery import Sending
 from broker.embedded.net.connection import Connection, Packet
 from broker.embedded.packets import decode, encode
-from broker.embedded.packets.decode import Connect, Kind, ViolationError
+from broker.embedded.packets.decode import Connect, PacketType, ViolationError
 from broker.embedded.session import ClientSession
 from broker.embedded.statistics import Refusal
 from broker.embedded.topics.names import valid_topic
@@ -68,7 +68,7 @@ class Handler(BrokerProtocolHandler):
             if packet is None or self.has_ended:
                 return
             self._heard_s = self._loop.time()
-            if packet.kind is Kind.DISCONNECT:
+            if packet.kind is PacketType.DISCONNECT:
                 decode.parse_nothing(packet.body)
                 # MQTT-3.14.4-3.
                 self.will = None
@@ -149,14 +149,14 @@ class Handler(BrokerProtocolHandler):
 
     def _answer(self, message: decode.Publish, settled: Sequence[Settled]) -> None:
         if message.qos:
-            kind = Kind.PUBACK if message.qos == 1 else Kind.PUBREC
+            kind = PacketType.PUBACK if message.qos == 1 else PacketType.PUBREC
             self._acknowledge(settled, kind, message.packet_id)
 
     def _on_pubrel(self, packet: Packet) -> None:
         packet_id = decode.parse_packet_id(packet.body)
         self.session.unreleased.discard(packet_id)
         # Also for an id that is unknown: the client forgot that it was answered (MQTT-4.3.3-2).
-        self._acknowledge((), Kind.PUBCOMP, packet_id)
+        self._acknowledge((), PacketType.PUBCOMP, packet_id)
 
     def _on_puback(self, packet: Packet) -> None:
         self._router.acknowledged(self.session, decode.parse_packet_id(packet.body))
@@ -165,7 +165,7 @@ class Handler(BrokerProtocolHandler):
     def _on_stray(self, packet: Packet) -> None:
         """PUBREC or PUBCOMP: nothing of QoS 2 is ever sent. One may be left of another broker."""
         packet_id = decode.parse_packet_id(packet.body)
-        if packet.kind is Kind.PUBREC:
+        if packet.kind is PacketType.PUBREC:
             self.connection.send(encode.release(packet_id))
 
     def _on_subscribe(self, packet: Packet) -> None:
@@ -181,7 +181,7 @@ class Handler(BrokerProtocolHandler):
     def _on_unsubscribe(self, packet: Packet) -> None:
         asked = decode.parse_unsubscribe(packet.body)
         self._router.unsubscribe(self.session, asked.filters)
-        self.connection.send(encode.acknowledgement(Kind.UNSUBACK, asked.packet_id))
+        self.connection.send(encode.acknowledgement(PacketType.UNSUBACK, asked.packet_id))
 
     def _on_pingreq(self, packet: Packet) -> None:
         decode.parse_nothing(packet.body)
@@ -190,7 +190,7 @@ class Handler(BrokerProtocolHandler):
     def _on_connect(self, _packet: Packet) -> None:
         raise ViolationError("a second CONNECT (MQTT-3.1.0-2)")
 
-    def _acknowledge(self, settled: Sequence[Settled], kind: Kind, packet_id: int) -> None:
+    def _acknowledge(self, settled: Sequence[Settled], kind: PacketType, packet_id: int) -> None:
         """Answer once everything is on the disk, in the order of the questions (MQTT-4.6.0-2)."""
         answer = encode.acknowledgement(kind, packet_id)
         waited_for = [future for future in settled if not future.done()]
@@ -207,14 +207,14 @@ class Handler(BrokerProtocolHandler):
             self.connection.send(waiting.popleft()[1])
 
 
-_REACTIONS: dict[Kind, Callable[[Handler, Packet], None]] = {
-    Kind.CONNECT: Handler._on_connect,  # noqa: SLF001 - a table of this class's own methods
-    Kind.PUBLISH: Handler._on_publish,  # noqa: SLF001
-    Kind.PUBACK: Handler._on_puback,  # noqa: SLF001
-    Kind.PUBREC: Handler._on_stray,  # noqa: SLF001
-    Kind.PUBREL: Handler._on_pubrel,  # noqa: SLF001
-    Kind.PUBCOMP: Handler._on_stray,  # noqa: SLF001
-    Kind.SUBSCRIBE: Handler._on_subscribe,  # noqa: SLF001
-    Kind.UNSUBSCRIBE: Handler._on_unsubscribe,  # noqa: SLF001
-    Kind.PINGREQ: Handler._on_pingreq,  # noqa: SLF001
+_REACTIONS: dict[PacketType, Callable[[Handler, Packet], None]] = {
+    PacketType.CONNECT: Handler._on_connect,  # noqa: SLF001 - a table of this class's own methods
+    PacketType.PUBLISH: Handler._on_publish,  # noqa: SLF001
+    PacketType.PUBACK: Handler._on_puback,  # noqa: SLF001
+    PacketType.PUBREC: Handler._on_stray,  # noqa: SLF001
+    PacketType.PUBREL: Handler._on_pubrel,  # noqa: SLF001
+    PacketType.PUBCOMP: Handler._on_stray,  # noqa: SLF001
+    PacketType.SUBSCRIBE: Handler._on_subscribe,  # noqa: SLF001
+    PacketType.UNSUBSCRIBE: Handler._on_unsubscribe,  # noqa: SLF001
+    PacketType.PINGREQ: Handler._on_pingreq,  # noqa: SLF001
 }

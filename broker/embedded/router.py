@@ -19,7 +19,7 @@ from broker.embedded.topics.names import valid_filter
 from broker.embedded.topics.retained import Outcome, Retained, RetainedMessages
 from broker.embedded.topics.tree import TopicTree
 from bus.clock import now_ms
-from bus.config.broker_table import Broker as Settings
+from bus.config.broker_table import BrokerConfig
 from bus.limited_log import LimitedLog
 
 # MQTT allows a broker to grant less than was asked for (MQTT-3.8.4-6).
@@ -33,7 +33,7 @@ class Router:
     """Takes messages in and puts them before each client that subscribed and may have them."""
 
     def __init__(
-        self, settings: Settings, gate: Gate, store: Store, counters: Counters, log: LimitedLog
+        self, settings: BrokerConfig, gate: Gate, store: Store, counters: Counters, log: LimitedLog
     ) -> None:
         self.counters = counters
         self.tree: TopicTree[ClientSession] = TopicTree()

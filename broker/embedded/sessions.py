@@ -11,14 +11,14 @@ from broker.embedded.store.queue_records import new_delivery, restore
 from broker.embedded.store.records import StoredSession
 from broker.embedded.store.store import Store
 from bus.clock import now_ms
-from bus.config.broker_table import Broker as Settings
+from bus.config.broker_table import BrokerConfig
 
 
 class Sessions:
     """Opens, keeps and forgets sessions. Each is one user's: see `broker.auth.gate.session_key`."""
 
     def __init__(
-        self, settings: Settings, store: Store, router: Router, counters: Counters
+        self, settings: BrokerConfig, store: Store, router: Router, counters: Counters
     ) -> None:
         self._settings = settings
         self._store = store

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from bus.config.broker_table import Broker
+from bus.config.broker_table import BrokerConfig
 from bus.version import VERSION
 
 PREFIX = "$SYS/broker/"
@@ -142,7 +142,7 @@ class BrokerSnapshot(msgspec.Struct, frozen=True):
 class Statistics:
     """The counters of one broker, their averages, and the snapshot of all. For one thread."""
 
-    def __init__(self, settings: Broker, started_s: float) -> None:
+    def __init__(self, settings: BrokerConfig, started_s: float) -> None:
         """`started_s` and every `now_s`: seconds of a monotonic clock."""
         self.counters = Counters()
         self._started_s = started_s
@@ -197,7 +197,7 @@ class Statistics:
         )
 
 
-def limits_of(settings: Broker) -> dict[str, float]:
+def limits_of(settings: BrokerConfig) -> dict[str, float]:
     """Return what bounds the broker, by key of the [broker] table."""
     keys = [field.name for field in msgspec.structs.fields(settings)]
     return {key: getattr(settings, key) for key in keys[keys.index(_FIRST_LIMIT) :]}

@@ -19,7 +19,7 @@ from bus.clock import Clock, now_ms
 from bus.config import directories
 from bus.config.settings import Config
 from bus.contract.messages import Heartbeat, Log, Message, Status, Stored, Value, decode
-from bus.contract.topics import Kind, Topic, is_name, parse, topic_filter
+from bus.contract.topics import Topic, TopicKind, is_name, parse, topic_filter
 from bus.errors import BadDataError, MisconfiguredError
 from bus.outbox.outbox import Outbox, Sample
 from bus.outbox.sender import Link, Sender
@@ -62,8 +62,8 @@ class NodeBus:
         link = Link(
             is_connected=lambda: self._client.connected,
             in_flight=lambda: self._client.in_flight,
-            say_reading=lambda reading: self.publish(Kind.READING, reading, reading.sensor_id),
-            say_backlog=lambda backlog: self.publish(Kind.BACKLOG, backlog),
+            say_reading=lambda reading: self.publish(TopicKind.READING, reading, reading.sensor_id),
+            say_backlog=lambda backlog: self.publish(TopicKind.BACKLOG, backlog),
         )
         self._sender = Sender(self._outbox, config.outbox, link)
         self._log = NodeLog(self._publish_log)
@@ -73,12 +73,12 @@ class NodeBus:
             login=self._connection.login,
             relogin=self._read_login_again,
             keepalive_s=config.broker.keepalive_s,
-            filters=(*filters, topic_filter(Kind.STORED, self._node)),
+            filters=(*filters, topic_filter(TopicKind.STORED, self._node)),
             on_message=self._handle_message,
             on_connect=self._handle_connect,
             on_acknowledged=lambda _: self._sender.wake(),
             on_refused=self._handle_refused,
-            will=(Topic(self._node, Kind.STATUS), self._status("offline")),
+            will=(Topic(self._node, TopicKind.STATUS), self._status("offline")),
         )
 
     def __enter__(self) -> Self:
@@ -89,7 +89,7 @@ class NodeBus:
 
     def __exit__(self, *_: object) -> None:
         self._sender.stop()
-        self.publish(Kind.STATUS, self._status("offline"))
+        self.publish(TopicKind.STATUS, self._status("offline"))
         logging.getLogger().removeHandler(self._log)
         self._client.stop()
         self._outbox.close()
@@ -114,7 +114,7 @@ class NodeBus:
             self._outbox.add(fitting, plugin)
             self._sender.wake()
 
-    def publish(self, kind: Kind, message: Message, name: str = "") -> bool:
+    def publish(self, kind: TopicKind, message: Message, name: str = "") -> bool:
         """Say `message` on this node's topic now; return whether the link took it."""
         return self._client.publish(Topic(self._node, kind, name), message) is not None
 
@@ -129,7 +129,7 @@ class NodeBus:
             clock_ms=now_ms(),
         )
         self._heartbeats += 1
-        self.publish(Kind.HEARTBEAT, beat)
+        self.publish(TopicKind.HEARTBEAT, beat)
 
     def _status(self, state: Literal["online", "offline"]) -> Status:
         cluster = self._config.cluster
@@ -137,7 +137,7 @@ class NodeBus:
         return Status(state, cluster.role, VERSION, self._boot_id, self._started_ms, interval_s)
 
     def _publish_log(self, line: Log) -> bool:
-        return self.publish(Kind.LOG, line)
+        return self.publish(TopicKind.LOG, line)
 
     # Those below run on paho's network thread.
 
@@ -155,7 +155,7 @@ class NodeBus:
         return found.login
 
     def _handle_connect(self) -> None:
-        self.publish(Kind.STATUS, self._status("online"))
+        self.publish(TopicKind.STATUS, self._status("online"))
         if self._on_connect is not None:
             self._on_connect()
         self._log.send_waiting()
@@ -167,7 +167,7 @@ class NodeBus:
     def _handle_message(self, text: str, payload: bytes) -> None:
         try:
             topic = parse(text)
-            if topic.kind is Kind.STORED:
+            if topic.kind is TopicKind.STORED:
                 self._handle_stored(topic, payload)
                 return
         except BadDataError as e:

@@ -17,7 +17,7 @@ DEFAULT_HUB_URL = f"mqtt://192.168.7.10:{DEFAULT_MQTT_PORT}"
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 
-class Broker(Table, frozen=True):
+class BrokerConfig(Table, frozen=True):
     """`url` empty: the hub embeds a broker, and its own clients use that.
 
     On a spoke it then is where the credentials say, and without any, where the shipped files have

@@ -9,7 +9,7 @@ from bus.config.key_types import Table
 Days = Annotated[float, msgspec.Meta(gt=0, le=36_500)]
 
 
-class History(Table, frozen=True):
+class HistoryConfig(Table, frozen=True):
     """Single readings are kept for `raw_days`; their 5-minute means, minima, maxima for longer."""
 
     # Readings of so long are one commit; a power cut of hub and node costs nothing of them.

@@ -7,7 +7,7 @@ import msgspec
 from bus.config.key_types import Seconds, Table
 
 
-class Outbox(Table, frozen=True):
+class OutboxConfig(Table, frozen=True):
     """Readings wait in RAM, and on disk once the hub has not stored them for `disk_after_s`.
 
     The default of `max_rows` is a week of four sensors at a reading in 2 s each. When the disk's

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from bus.config import broker_url
-from bus.config.broker_table import DEFAULT_HUB_URL, LOOPBACK, Broker
-from bus.config.history_table import History
+from bus.config.broker_table import DEFAULT_HUB_URL, LOOPBACK, BrokerConfig
+from bus.config.history_table import HistoryConfig
 from bus.config.key_types import (
     I2cAddress,
     LedIndex,
@@ -20,13 +20,13 @@ from bus.config.key_types import (
     SpiDevice,
     Table,
 )
-from bus.config.outbox_table import Outbox
-from bus.config.web_table import Web
+from bus.config.outbox_table import OutboxConfig
+from bus.config.web_table import WebConfig
 from bus.contract.topics import RESERVED_NAMES
 from bus.errors import MisconfiguredError
 
 
-class Cluster(Table, frozen=True):
+class ClusterConfig(Table, frozen=True):
     """`service` is what `pizero-native` runs as: itself, or the plugin host."""
 
     node_id: Name = "node"
@@ -34,24 +34,24 @@ class Cluster(Table, frozen=True):
     service: Literal["native", "plugin-host"] = "native"
 
 
-class Polling(Table, frozen=True):
+class PollingConfig(Table, frozen=True):
     interval_seconds: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 2.0
 
 
-class Sensors(Table, frozen=True):
+class SensorsConfig(Table, frozen=True):
     """What is wired where. The DHT22 may be read every 2 s at most (datasheet section 7)."""
 
     dht22_pins: list[Pin] = []
     bme680_addresses: list[I2cAddress] = []
 
 
-class LedStrip(Table, frozen=True):
+class LedsConfig(Table, frozen=True):
     count: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
     pin: Pin = 18
     brightness: Annotated[int, msgspec.Meta(ge=0, le=255)] = 64
 
 
-class Buzzer(Table, frozen=True):
+class BuzzerConfig(Table, frozen=True):
     """A relay that is never closed for longer than `longest_on_ms`, whatever is commanded."""
 
     pin: Pin = 17
@@ -59,12 +59,12 @@ class Buzzer(Table, frozen=True):
     longest_on_ms: Annotated[int, msgspec.Meta(ge=100, le=60_000)] = 10_000
 
 
-class Fan(Table, frozen=True):
+class FanConfig(Table, frozen=True):
     pin: Pin = 27
     active_low: bool = True
 
 
-class Logging(Table, frozen=True):
+class LoggingConfig(Table, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
@@ -98,7 +98,7 @@ class PluginLimits(Table, frozen=True):
     readings_per_poll: Readings | None = None
 
 
-class Plugins(Table, frozen=True):
+class PluginsConfig(Table, frozen=True):
     """`directory` holds one folder a plugin with `<name>.wasm` in it.
 
     `target` is what plugins run as: native code, portable bytecode, or the first that there is.
@@ -116,7 +116,7 @@ class Plugins(Table, frozen=True):
     grants: dict[Name, Grant] = {}
 
 
-class Hardware(Table, frozen=True):
+class HardwareConfig(Table, frozen=True):
     """Which devices the node has, and whether they are real."""
 
     driver: Literal["raspberry-pi", "simulated"] = "raspberry-pi"
@@ -129,7 +129,7 @@ class Hardware(Table, frozen=True):
     record_file: str = ""
 
 
-class Pings(Table, frozen=True):
+class PingsConfig(Table, frozen=True):
     """Hosts whose answer time a Pi Zero measures; the keys name them on the page."""
 
     hosts: dict[Name, str] = {}
@@ -137,7 +137,7 @@ class Pings(Table, frozen=True):
     timeout_s: Annotated[float, msgspec.Meta(gt=0, le=10)] = 1.0
 
 
-class Storage(Table, frozen=True):
+class StorageConfig(Table, frozen=True):
     """Empty: the service's own directories where systemd gives them, else the user's."""
 
     state_dir: str = ""
@@ -149,21 +149,21 @@ class Storage(Table, frozen=True):
 class Config(Table, frozen=True):
     """The configuration of one node. Raises MisconfiguredError where tables contradict."""
 
-    cluster: Cluster = Cluster()
-    broker: Broker = Broker()
-    polling: Polling = Polling()
-    sensors: Sensors = Sensors()
-    leds: LedStrip = LedStrip()
-    buzzer: Buzzer | None = None
-    fan: Fan | None = None
-    logging: Logging = Logging()
-    plugins: Plugins = Plugins()
-    hardware: Hardware = Hardware()
-    web: Web = Web()
-    pings: Pings = Pings()
-    storage: Storage = Storage()
-    outbox: Outbox = Outbox()
-    history: History = History()
+    cluster: ClusterConfig = ClusterConfig()
+    broker: BrokerConfig = BrokerConfig()
+    polling: PollingConfig = PollingConfig()
+    sensors: SensorsConfig = SensorsConfig()
+    leds: LedsConfig = LedsConfig()
+    buzzer: BuzzerConfig | None = None
+    fan: FanConfig | None = None
+    logging: LoggingConfig = LoggingConfig()
+    plugins: PluginsConfig = PluginsConfig()
+    hardware: HardwareConfig = HardwareConfig()
+    web: WebConfig = WebConfig()
+    pings: PingsConfig = PingsConfig()
+    storage: StorageConfig = StorageConfig()
+    outbox: OutboxConfig = OutboxConfig()
+    history: HistoryConfig = HistoryConfig()
 
     def __post_init__(self) -> None:
         checks = (_check_broker, _check_pins, _check_led_owners, _check_sole_users, _check_grants)

@@ -25,7 +25,7 @@ class Card(Table, frozen=True):
     sensors: list[str] = []
 
 
-class Web(Table, frozen=True):
+class WebConfig(Table, frozen=True):
     """Where HTTP is served: the page on the hub, `/health` on a Pi Zero.
 
     Without `password` and `login` the page is open to whoever reaches it.

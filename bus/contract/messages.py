@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from bus.contract.topics import NAME_PATTERN, Kind, Topic
+from bus.contract.topics import NAME_PATTERN, Topic, TopicKind
 from bus.errors import BadPayloadError
 
 Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
@@ -173,21 +173,21 @@ Message = (
     | Result
 )
 
-MESSAGE_TYPES: dict[Kind, type[Message]] = {
-    Kind.STATUS: Status,
-    Kind.HEARTBEAT: Heartbeat,
-    Kind.READING: Reading,
-    Kind.BACKLOG: Backlog,
-    Kind.STORED: Stored,
-    Kind.LOG: Log,
-    Kind.PLUGIN: PluginState,
-    Kind.LEDS: Leds,
-    Kind.BUZZER: Buzzer,
-    Kind.FAN: Fan,
-    Kind.OLED: Oled,
-    Kind.RESULT: Result,
+MESSAGE_TYPES: dict[TopicKind, type[Message]] = {
+    TopicKind.STATUS: Status,
+    TopicKind.HEARTBEAT: Heartbeat,
+    TopicKind.READING: Reading,
+    TopicKind.BACKLOG: Backlog,
+    TopicKind.STORED: Stored,
+    TopicKind.LOG: Log,
+    TopicKind.PLUGIN: PluginState,
+    TopicKind.LEDS: Leds,
+    TopicKind.BUZZER: Buzzer,
+    TopicKind.FAN: Fan,
+    TopicKind.OLED: Oled,
+    TopicKind.RESULT: Result,
 }
-_DECODERS: dict[Kind, msgspec.json.Decoder[Any]] = {
+_DECODERS: dict[TopicKind, msgspec.json.Decoder[Any]] = {
     kind: msgspec.json.Decoder(message_type) for kind, message_type in MESSAGE_TYPES.items()
 }
 _ENCODER = msgspec.json.Encoder()
@@ -208,7 +208,7 @@ def decode(topic: Topic, payload: bytes) -> Message:
     try:
         message: Message = (
             Backlog(_READINGS.decode(payload))
-            if topic.kind is Kind.BACKLOG
+            if topic.kind is TopicKind.BACKLOG
             else decoder.decode(payload)
         )
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:

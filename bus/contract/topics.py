@@ -18,7 +18,7 @@ NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?\Z"
 _NAME = re.compile(NAME_PATTERN)
 
 
-class Kind(enum.StrEnum):
+class TopicKind(enum.StrEnum):
     """What a topic carries."""
 
     STATUS = "status"
@@ -46,23 +46,23 @@ class Channel(msgspec.Struct, frozen=True):
 
 
 CHANNELS = {
-    Kind.STATUS: Channel(("status",), "node, or the broker as its last will", True, 1),
-    Kind.HEARTBEAT: Channel(("heartbeat",), "node", False, 0),
-    Kind.READING: Channel(("readings", "*"), "node", True, 1),
-    Kind.BACKLOG: Channel(("backlog",), "node", False, 1),
-    Kind.STORED: Channel(("stored",), "hub", False, 1),
-    Kind.LOG: Channel(("logs",), "node", False, 0),
-    Kind.PLUGIN: Channel(("plugins", "*"), "node", True, 1),
-    Kind.LEDS: Channel(("leds",), "node", True, 0),
-    Kind.BUZZER: Channel(("buzzer",), "node", True, 0),
-    Kind.FAN: Channel(("fan",), "node", True, 0),
-    Kind.OLED: Channel(("oled",), "node", True, 0),
-    Kind.COMMAND: Channel(("*", "cmd"), "anyone allowed", False, 1),
-    Kind.RESULT: Channel(("*", "result"), "node", False, 1),
+    TopicKind.STATUS: Channel(("status",), "node, or the broker as its last will", True, 1),
+    TopicKind.HEARTBEAT: Channel(("heartbeat",), "node", False, 0),
+    TopicKind.READING: Channel(("readings", "*"), "node", True, 1),
+    TopicKind.BACKLOG: Channel(("backlog",), "node", False, 1),
+    TopicKind.STORED: Channel(("stored",), "hub", False, 1),
+    TopicKind.LOG: Channel(("logs",), "node", False, 0),
+    TopicKind.PLUGIN: Channel(("plugins", "*"), "node", True, 1),
+    TopicKind.LEDS: Channel(("leds",), "node", True, 0),
+    TopicKind.BUZZER: Channel(("buzzer",), "node", True, 0),
+    TopicKind.FAN: Channel(("fan",), "node", True, 0),
+    TopicKind.OLED: Channel(("oled",), "node", True, 0),
+    TopicKind.COMMAND: Channel(("*", "cmd"), "anyone allowed", False, 1),
+    TopicKind.RESULT: Channel(("*", "result"), "node", False, 1),
 }
 
 ACTUATORS = ("buzzer", "fan", "leds", "plugins")
-_ACTUATOR_KINDS = frozenset({Kind.COMMAND, Kind.RESULT})
+_ACTUATOR_KINDS = frozenset({TopicKind.COMMAND, TopicKind.RESULT})
 # `plugins/cmd` is a command, so no plugin can be called that.
 RESERVED_NAMES = frozenset({"cmd", "result"})
 
@@ -79,7 +79,7 @@ class Topic(msgspec.Struct, frozen=True, order=True):
     """
 
     node: str
-    kind: Kind
+    kind: TopicKind
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -118,7 +118,7 @@ def parse(text: str) -> Topic:
     return Topic(node, kind, name)
 
 
-def _kind_of(levels: list[str]) -> tuple[Kind | None, str]:
+def _kind_of(levels: list[str]) -> tuple[TopicKind | None, str]:
     if len(levels) == 1:
         return _PLAIN.get(levels[0]), ""
     first, second = levels
@@ -135,12 +135,12 @@ _BY_LAST = {c.levels[1]: kind for kind, c in CHANNELS.items() if c.levels[:1] ==
 def is_command(text: str) -> bool:
     """Whether `text` spells the topic of a command."""
     try:
-        return parse(text).kind is Kind.COMMAND
+        return parse(text).kind is TopicKind.COMMAND
     except BadTopicError:
         return False
 
 
-def topic_filter(kind: Kind, node: str = "+", name: str = "+") -> str:
+def topic_filter(kind: TopicKind, node: str = "+", name: str = "+") -> str:
     """Return the subscription filter for one kind of topic, of every node and name by default."""
     levels = (name if level == "*" else level for level in CHANNELS[kind].levels)
     return "/".join((ROOT, node, *levels))

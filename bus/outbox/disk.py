@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeVar
 
-from bus.config.outbox_table import Outbox as Settings
+from bus.config.outbox_table import OutboxConfig
 from bus.contract.messages import Range, Reading
 from bus.database import DamagedError, set_aside
 from bus.errors import MisconfiguredError
@@ -31,7 +31,7 @@ T = TypeVar("T")
 class DiskTier:
     """The readings of `node` in `path`. Any thread may call, and may wait for the disk."""
 
-    def __init__(self, node: str, path: Path, settings: Settings) -> None:
+    def __init__(self, node: str, path: Path, settings: OutboxConfig) -> None:
         self._node = node
         self._path = path
         self._settings = settings

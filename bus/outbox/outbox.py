@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from bus.clock import Clock, Moment
-from bus.config.outbox_table import Outbox as Settings
+from bus.config.outbox_table import OutboxConfig
 from bus.contract.messages import MAX_BACKLOG, ClockState, Range, Reading, Value, encode
 from bus.database import DamagedError, claim, set_aside
 from bus.outbox.disk import DiskTier, Rows
@@ -57,7 +57,7 @@ class Outbox:
     """
 
     def __init__(
-        self, node: str, settings: Settings, ram_file: Path, disk_file: Path, clock: Clock
+        self, node: str, settings: OutboxConfig, ram_file: Path, disk_file: Path, clock: Clock
     ) -> None:
         self._node = node
         self._settings = settings

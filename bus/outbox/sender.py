@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from bus.config.outbox_table import Outbox as Settings
+from bus.config.outbox_table import OutboxConfig
 from bus.contract.messages import Backlog, Reading, Stored
 from bus.outbox.outbox import Outbox
 from bus.outbox.window import Window
@@ -36,7 +36,7 @@ class Link(msgspec.Struct, frozen=True):
 class Sender:
     """Drains `outbox` through `link`, from `start` until `stop`."""
 
-    def __init__(self, outbox: Outbox, settings: Settings, link: Link) -> None:
+    def __init__(self, outbox: Outbox, settings: OutboxConfig, link: Link) -> None:
         self._outbox = outbox
         self._link = link
         self._window = Window(settings.backlog_rows_per_s, settings.resend_s)

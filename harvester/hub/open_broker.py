@@ -6,7 +6,7 @@ import signal
 
 from broker.auth.gate import Attempt, Identity, Role
 from broker.server import EmbeddedBroker, Listener
-from bus.config.broker_table import Broker
+from bus.config.broker_table import BrokerConfig
 
 HOST = "127.0.0.1"
 
@@ -34,7 +34,7 @@ class SuiteGate(OpenGate):
         return topic_filter != "test/nosubscribe"
 
 
-def run(settings: Broker) -> None:
+def run(settings: BrokerConfig) -> None:
     """Serve `settings.port` on the loopback address until SIGINT or SIGTERM; nothing is kept.
 
     Raises MisconfiguredError where the port is taken.
@@ -43,7 +43,7 @@ def run(settings: Broker) -> None:
     asyncio.run(_serve(settings))
 
 
-async def _serve(settings: Broker) -> None:
+async def _serve(settings: BrokerConfig) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from bus.contract.messages import MAX_BACKLOG, Reading, decode
-from bus.contract.topics import Kind, Topic
+from bus.contract.topics import Topic, TopicKind
 from bus.errors import BadDataError, BadPayloadError
 
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
@@ -31,7 +31,7 @@ class Refused(msgspec.Struct, frozen=True):
 
 def readings_in(topic: Topic, payload: bytes) -> tuple[list[Reading], list[Refused]]:
     """Return the readings that a payload on a reading's or a backlog's topic holds."""
-    if topic.kind is Kind.READING:
+    if topic.kind is TopicKind.READING:
         return _sorted_out([(topic, payload)])
     try:
         parts = _LIST.decode(payload)
@@ -55,11 +55,11 @@ def _sorted_out(parts: list[tuple[Topic, bytes]]) -> tuple[list[Reading], list[R
 
 def _reading(topic: Topic, payload: bytes) -> Reading:
     # A backlog's parts have no topic of their own, so a reading there names its sensor itself.
-    if topic.kind is Kind.BACKLOG:
+    if topic.kind is TopicKind.BACKLOG:
         sensor = _field(payload, "sensor_id")
         if not isinstance(sensor, str):
             raise BadPayloadError(f"{topic}: found {payload[:80]!r}, expected a reading")
-        topic = Topic(topic.node, Kind.READING, sensor)
+        topic = Topic(topic.node, TopicKind.READING, sensor)
     message = decode(topic, payload)
     if not isinstance(message, Reading):
         raise BadPayloadError(f"{topic}: expected a reading")

@@ -6,7 +6,7 @@ Each step is one short transaction, so that it never holds up what comes in.
 import sqlite3
 from collections.abc import Iterator
 
-from bus.config.history_table import History as Settings
+from bus.config.history_table import HistoryConfig
 from bus.database import transaction
 from hub_app.history.names import id_of
 from hub_app.history.schema import BUCKET_MS, LATE, bucket_of, fields_of, unpack
@@ -34,7 +34,7 @@ _Stats = tuple[int, float, float, float]
 class Folder:
     """Downsamples and forgets in the history `db`, whose writer's thread calls."""
 
-    def __init__(self, db: sqlite3.Connection, settings: Settings) -> None:
+    def __init__(self, db: sqlite3.Connection, settings: HistoryConfig) -> None:
         self._db = db
         self._raw_ms = round(settings.raw_days * _MS_PER_DAY)
         self._mean_ms = round(settings.mean_days * _MS_PER_DAY)

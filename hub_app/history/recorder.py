@@ -15,9 +15,9 @@ from pathlib import Path
 
 import msgspec
 
-from bus.config.history_table import History as Settings
+from bus.config.history_table import HistoryConfig
 from bus.contract.messages import MAX_RANGES, Range, Reading, Stored, decode
-from bus.contract.topics import Kind, Topic, parse
+from bus.contract.topics import Topic, TopicKind, parse
 from bus.database import DamagedError, set_aside
 from bus.errors import BadDataError, MisconfiguredError
 from hub_app.history.decode import Name, Refused, readings_in
@@ -42,8 +42,8 @@ _MAX_EVENTS = 1000
 _MAX_UNANSWERED = 10_000
 _JOIN_S = 5.0
 
-_KEPT = frozenset({Kind.READING, Kind.BACKLOG})
-_EXPLAINING = frozenset({Kind.STATUS, Kind.HEARTBEAT, Kind.PLUGIN})
+_KEPT = frozenset({TopicKind.READING, TopicKind.BACKLOG})
+_EXPLAINING = frozenset({TopicKind.STATUS, TopicKind.HEARTBEAT, TopicKind.PLUGIN})
 
 Answer = Callable[[Topic, Stored], bool]
 
@@ -63,7 +63,12 @@ class History:
     """The history in `path`, of the hub that is called `node`, at work from `start` to `stop`."""
 
     def __init__(
-        self, node: str, path: Path, settings: Settings, answer: Answer, now_ms: Callable[[], int]
+        self,
+        node: str,
+        path: Path,
+        settings: HistoryConfig,
+        answer: Answer,
+        now_ms: Callable[[], int],
     ) -> None:
         self.path = path
         self.figures = Figures()
@@ -166,7 +171,7 @@ class History:
             for refused in bad:
                 self._refuse(topic.node, refused)
             for reading in good:
-                self._admit(reading, is_late=topic.kind is Kind.BACKLOG)
+                self._admit(reading, is_late=topic.kind is TopicKind.BACKLOG)
         elif topic.kind in _EXPLAINING:
             self._events += self._chronicle.hear(topic, decode(topic, payload), now_ms)
 
@@ -220,7 +225,7 @@ class History:
                 ranges = ranges_of(seqs)
                 for start in range(0, len(ranges), MAX_RANGES):
                     stored = Stored(stream, ranges[start : start + MAX_RANGES])
-                    if not self._answer(Topic(node, Kind.STORED), stored):
+                    if not self._answer(Topic(node, TopicKind.STORED), stored):
                         self._answer_later(node, stored)
 
     def _answer_later(self, node: str, stored: Stored) -> None:

@@ -6,18 +6,18 @@ from typing import Any
 import msgspec
 
 from broker.embedded.statistics import BrokerSnapshot
-from bus.contract.topics import Kind
+from bus.contract.topics import TopicKind
 from hub_app.live.state import Change, State
 
 # How an entry of each kind stands in a node's object; the named ones are keyed by name.
 _FIELDS = {
-    Kind.HEARTBEAT: "heartbeat",
-    Kind.LEDS: "leds",
-    Kind.BUZZER: "buzzer",
-    Kind.FAN: "fan",
-    Kind.OLED: "oled",
+    TopicKind.HEARTBEAT: "heartbeat",
+    TopicKind.LEDS: "leds",
+    TopicKind.BUZZER: "buzzer",
+    TopicKind.FAN: "fan",
+    TopicKind.OLED: "oled",
 }
-_NAMED_FIELDS = {Kind.PLUGIN: "plugins", Kind.RESULT: "results"}
+_NAMED_FIELDS = {TopicKind.PLUGIN: "plugins", TopicKind.RESULT: "results"}
 
 
 def readings(state: State) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def readings(state: State) -> dict[str, Any]:
                 "timestamp_ms": entry.value.timestamp_ms,
                 "data": entry.value.data,
             }
-            for entry in state.of_kind(Kind.READING)
+            for entry in state.of_kind(TopicKind.READING)
         ],
         "last_update": state.last_update_ms,
     }
@@ -88,4 +88,4 @@ def broker(
 
 def default_buzzer_node(state: State) -> str | None:
     """Return the node whose buzzer sounds where none is named: the first that has one."""
-    return next((entry.node for entry in state.of_kind(Kind.BUZZER)), None)
+    return next((entry.node for entry in state.of_kind(TopicKind.BUZZER)), None)

@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 
 from broker.embedded.statistics import BrokerSnapshot
 from bus.contract.messages import Heartbeat, PluginState
-from bus.contract.topics import Kind
+from bus.contract.topics import TopicKind
 from hub_app.history.recorder import Figures
 from hub_app.hub import Hub
 from hub_app.live.state import ReadingView, State
@@ -52,7 +52,7 @@ def _readings(state: State) -> Iterator[Metric]:
         "When a sensor's newest reading was taken",
         labels=("node", "sensor"),
     )
-    for entry in state.of_kind(Kind.READING):
+    for entry in state.of_kind(TopicKind.READING):
         view: ReadingView = entry.value
         taken.add_metric((entry.node, entry.name), view.timestamp_ms / 1000)
         for field, value in view.data.items():
@@ -76,7 +76,7 @@ def _nodes(state: State) -> Iterator[Metric]:
     cycle = GaugeMetricFamily("harvester_node_cycle_seconds", "The last cycle", labels=("node",))
     for name in state.nodes:
         up.add_metric((name,), float(state.watch(name).presence == "online"))
-    for entry in state.of_kind(Kind.HEARTBEAT):
+    for entry in state.of_kind(TopicKind.HEARTBEAT):
         beat: Heartbeat = entry.value
         waiting.add_metric((entry.node,), beat.outbox_rows)
         dropped.add_metric((entry.node,), beat.dropped)
@@ -92,7 +92,7 @@ def _plugins(state: State) -> Iterator[Metric]:
     restarts = CounterMetricFamily(
         "harvester_plugin_restarts", "Fresh instances after faults", labels=("node", "plugin")
     )
-    for entry in state.of_kind(Kind.PLUGIN):
+    for entry in state.of_kind(TopicKind.PLUGIN):
         plugin: PluginState = entry.value
         running.add_metric((entry.node, entry.name), float(plugin.state == "running"))
         restarts.add_metric((entry.node, entry.name), plugin.restarts)

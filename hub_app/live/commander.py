@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from bus.contract.messages import Message, Result
-from bus.contract.topics import Kind, Topic
+from bus.contract.topics import Topic, TopicKind
 from bus.errors import BadCommandError, UnavailableError
 
 ANSWER_S = 2.0
@@ -35,11 +35,11 @@ class Commander:
 
         Raises BusDownError, NoAnswerError, or BadCommandError with the node's own words.
         """
-        return await self._ask(Topic(node, Kind.COMMAND, "buzzer"), {"pattern": pattern})
+        return await self._ask(Topic(node, TopicKind.COMMAND, "buzzer"), {"pattern": pattern})
 
     async def plugin(self, node: str, plugin: str, action: str) -> Result:
         """Reload, enable or disable a plugin of a node; raises as `sound` does."""
-        topic = Topic(node, Kind.COMMAND, "plugins")
+        topic = Topic(node, TopicKind.COMMAND, "plugins")
         return await self._ask(topic, {"plugin": plugin, "action": action})
 
     def settle(self, message: Message) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from bus.contract.topics import Kind
+from bus.contract.topics import TopicKind
 from bus.errors import UnavailableError
 from hub_app.live.state import Change, Snapshot
 
@@ -31,7 +31,7 @@ class Update(msgspec.Struct, frozen=True):
 
     now_ms: int
     topic: str
-    kind: Kind
+    kind: TopicKind
     node: str
     name: str
     value: object
@@ -47,7 +47,7 @@ class Client:
         self.closed = False
 
     def offer(self, change: Change, event: bytes) -> None:
-        if change.kind is Kind.LOG:
+        if change.kind is TopicKind.LOG:
             self._logs.append(event)
         else:
             # Taken out first, so that the newest event is also the last to be sent.

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from bus.contract.messages import Message, decode
-from bus.contract.topics import Kind, Topic, parse
+from bus.contract.topics import Topic, TopicKind, parse
 from bus.errors import BadDataError
 
 logger = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ _SECONDS_BETWEEN_LOGS = 60.0
 _OTHER_TOPICS = "(other)"
 
 # Commands are the actuators' part; what is stored the hub says itself.
-_NOT_OF_THE_NODE = frozenset({Kind.COMMAND, Kind.STORED})
+_NOT_OF_THE_NODE = frozenset({TopicKind.COMMAND, TopicKind.STORED})
 
 Receive = Callable[[Topic, Message], None]
 

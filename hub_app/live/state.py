@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from bus.contract.messages import Log, Message, Oled, Reading, Value
-from bus.contract.topics import Kind, Topic, global_sensor_id
+from bus.contract.topics import Topic, TopicKind, global_sensor_id
 from hub_app.live.presence import MISSED_CYCLES, NodeWatch
 
 MAX_NODES = 200
@@ -24,14 +24,14 @@ LOG_LINES_PER_NODE = 500
 _GAPS = 3
 
 # Presence is an entry of its own kind; a backlog is old, and for the history.
-_WITHOUT_ENTRY = frozenset({Kind.STATUS, Kind.BACKLOG})
+_WITHOUT_ENTRY = frozenset({TopicKind.STATUS, TopicKind.BACKLOG})
 
 
 class Change(msgspec.Struct, frozen=True):
     """The new value of one topic: a message of the bus, or a struct of this module."""
 
     topic: str
-    kind: Kind
+    kind: TopicKind
     node: str
     name: str
     value: Any
@@ -123,13 +123,13 @@ class State:
         changes = self._store(topic, message, watch, now_ms)
         became = watch.update(now_ms)
         if became or watch.status is not before.status:
-            changes.insert(0, self._keep(Topic(topic.node, Kind.STATUS), watch.view))
+            changes.insert(0, self._keep(Topic(topic.node, TopicKind.STATUS), watch.view))
         return changes
 
     def sweep(self, now_ms: int) -> list[Change]:
         """Return the presence of every node that fell silent since the last call."""
         return [
-            self._keep(Topic(node, Kind.STATUS), watch.view)
+            self._keep(Topic(node, TopicKind.STATUS), watch.view)
             for node, watch in self._watches.items()
             if watch.update(now_ms)
         ]
@@ -139,7 +139,7 @@ class State:
         logs = [line for ring in self._logs.values() for line in list(ring)[-log_lines:]]
         return Snapshot(now_ms, list(self._entries.values()), logs)
 
-    def of_kind(self, kind: Kind) -> list[Change]:
+    def of_kind(self, kind: TopicKind) -> list[Change]:
         """Return the newest value of every topic of one kind, in the order they first appeared."""
         return [entry for entry in self._entries.values() if entry.kind is kind]
 
@@ -171,7 +171,7 @@ class State:
         if isinstance(message, Reading):
             fits = topic in self._sensors or len(self._sensors) < MAX_SENSORS
             return fits and len(message.data) <= MAX_FIELDS
-        if topic.kind is Kind.PLUGIN:
+        if topic.kind is TopicKind.PLUGIN:
             return topic in self._plugins or len(self._plugins) < MAX_PLUGINS
         return True
 
@@ -185,7 +185,7 @@ class State:
         if isinstance(message, Oled):
             self._pictures[topic.node] = message
             return [self._keep(topic, view_of(message))]
-        if topic.kind is Kind.PLUGIN:
+        if topic.kind is TopicKind.PLUGIN:
             self._plugins.add(topic)
         return [self._keep(topic, message)]
 

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from bus.contract.messages import Reading, Status, decode
-from bus.contract.topics import Kind, Topic, global_sensor_id
+from bus.contract.topics import Topic, TopicKind, global_sensor_id
 from bus.errors import BadDataError
 
 # More than this many sensors are a mistake or malice; what is known stays.
@@ -30,7 +30,7 @@ class BusView:
             elif isinstance(message, Status):
                 self._nodes[topic.node] = message
             else:
-                raise BadDataError(f"{topic}: expected {Kind.READING} or {Kind.STATUS}")
+                raise BadDataError(f"{topic}: expected {TopicKind.READING} or {TopicKind.STATUS}")
 
     def _hear_reading(self, sensor: str, reading: Reading) -> None:
         if sensor in self._readings or len(self._readings) < _MAX_SENSORS:

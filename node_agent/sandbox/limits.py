@@ -2,7 +2,7 @@
 
 import msgspec
 
-from bus.config.settings import PluginLimits, Plugins
+from bus.config.settings import PluginLimits, PluginsConfig
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -15,7 +15,7 @@ class Limits(msgspec.Struct, frozen=True):
     readings: int = 64
 
 
-def limits_of(plugins: Plugins, name: str) -> Limits:
+def limits_of(plugins: PluginsConfig, name: str) -> Limits:
     """Return the limits of one plugin: its own, and those of all where it has none."""
     own = plugins.limits.get(name, PluginLimits())
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from bus.clock import Clock, Moment, now_ms
-from bus.config.outbox_table import Outbox as Settings
+from bus.config.outbox_table import OutboxConfig
 from bus.contract.messages import Value
 from bus.outbox.outbox import Outbox, Sample
 from tests.chaos import rows
@@ -95,7 +95,7 @@ def preload(folder: Path, hours: float) -> None:
         clock = _LateClock()
         clock.behind_s = hours * 3600
         ram, disk = (folder / node / part / OUTBOX for part in ("run", "state"))
-        outbox = Outbox(node, Settings(), ram, disk, clock)
+        outbox = Outbox(node, OutboxConfig(), ram, disk, clock)
         for cycle in range(cycles):
             clock.behind_s = (cycles - cycle) * INTERVAL_S
             outbox.add(_samples(node, cycle, clock.now().wall_ms))
@@ -112,7 +112,7 @@ def _samples(node: str, cycle: int, wall_ms: int) -> list[Sample]:
 
 def _pace() -> Pace:
     """Return the pace of a system as it is shipped."""
-    outbox = Settings()
+    outbox = OutboxConfig()
     return Pace(
         interval_s=INTERVAL_S,
         live_s=outbox.live_s,

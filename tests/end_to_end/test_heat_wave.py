@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from bus.contract.messages import Buzzer, Leds
-from bus.contract.topics import Kind, Topic
+from bus.contract.topics import Topic, TopicKind
 from tests.support import HOST, Listener, Said, Service, embedded_broker, free_port, settings
 
 SCENARIO = """
@@ -68,8 +68,8 @@ def test_a_stopped_agent_leaves_everything_dark_and_released(
 ) -> None:
     service, ears, record = agent
     ears.wait_for(lambda said: pixels(said)[1:2] == [GREEN])
-    ears.publish(Topic("pi4", Kind.COMMAND, "fan"), b"on")
-    ears.publish(Topic("pi4", Kind.COMMAND, "buzzer"), b'{"count": 20, "duration_ms": 9000}')
+    ears.publish(Topic("pi4", TopicKind.COMMAND, "fan"), b"on")
+    ears.publish(Topic("pi4", TopicKind.COMMAND, "buzzer"), b'{"count": 20, "duration_ms": 9000}')
     ears.wait_for(lambda said: isinstance(said.message, Buzzer) and said.message.sounding)
     heard = len(ears.said)
     assert service.stop() == 0

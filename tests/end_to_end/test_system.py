@@ -13,11 +13,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from bus.contract.messages import Buzzer, Result, Status
-from bus.contract.topics import CHANNELS, Kind, Topic, parse
+from bus.contract.topics import CHANNELS, Topic, TopicKind, parse
 from tests.end_to_end.conftest import System
 from tests.support import HOST, PROJECT, WAIT_S, Listener, Said, program
 
-BUZZER = Topic("pi4", Kind.COMMAND, "buzzer")
+BUZZER = Topic("pi4", TopicKind.COMMAND, "buzzer")
 
 
 def test_every_topic_of_topics_md_is_heard(system: System, ears: Listener) -> None:
@@ -25,7 +25,7 @@ def test_every_topic_of_topics_md_is_heard(system: System, ears: Listener) -> No
         ears.publish(parse(f"harvester/pi4/{command}"), b"off")
     ears.publish(parse("harvester/pi4/plugins/cmd"), b'{"plugin": "none", "action": "reload"}')
     # There is a backlog after an outage only.
-    for kind in CHANNELS.keys() - {Kind.BACKLOG}:
+    for kind in CHANNELS.keys() - {TopicKind.BACKLOG}:
         ears.wait_for(lambda said, kind=kind: said.topic.kind is kind)
     patterns = re.findall(r"^### `harvester/<node>/(.*)`$", topics_md(), re.MULTILINE)
     assert len(patterns) >= len(CHANNELS)
@@ -48,7 +48,7 @@ def test_mosquitto_sub_shows_the_bus(system: System, ears: Listener) -> None:
     for line in shown.stdout.splitlines():
         topic, _, payload = line.partition(" ")
         # A person types a command as a bare word.
-        if parse(topic).kind is not Kind.COMMAND:
+        if parse(topic).kind is not TopicKind.COMMAND:
             json.loads(payload)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from bus.contract.messages import Log, PluginState, Reading
-from bus.contract.topics import Kind
+from bus.contract.topics import TopicKind
 from tests.support import PROJECT, Listener, Said
 
 WAIT_S = 40.0
@@ -59,10 +59,10 @@ def test_a_checksum_that_fails_is_a_fault_and_no_number(shed: Listener) -> None:
     shed.wait_for(is_fault, WAIT_S)
     after = len(shed.said)
     assert reading(shed, "sht31-0x44", after=after).data["humidity"] == pytest.approx(56.7, abs=0.1)
-    heard = [s.message for s in shed.said if s.topic.kind is Kind.READING]
+    heard = [s.message for s in shed.said if s.topic.kind is TopicKind.READING]
     sht31 = [r.data for r in heard if isinstance(r, Reading) and r.sensor_id == "sht31-0x44"]
     assert {round(float(data["temperature"]), 1) for data in sht31} == {23.4}
-    failed = [s for s in shed.said if b'"failed"' in s.payload and s.topic.kind is Kind.PLUGIN]
+    failed = [s for s in shed.said if b'"failed"' in s.payload and s.topic.kind is TopicKind.PLUGIN]
     assert failed == []
 
 

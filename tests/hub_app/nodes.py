@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from bus.contract.messages import Buzzer, PluginState, Result, encode
-from bus.contract.topics import Kind, Topic
+from bus.contract.topics import Topic, TopicKind
 from tests.hub_app.conftest import HubProcess
 from tests.hub_app.samples import NOW_MS
 from tests.support import WAIT_S
@@ -32,7 +32,7 @@ def eventually(is_so: Callable[[], bool], otherwise: str) -> None:
 @contextmanager
 def buzzer_node(hub: HubProcess, node: str, error: str = "") -> Iterator[None]:
     """Answer one buzzer command as a node does."""
-    hub.say(Topic(node, Kind.BUZZER), Buzzer(sounding=False, pattern=""))
+    hub.say(Topic(node, TopicKind.BUZZER), Buzzer(sounding=False, pattern=""))
     with _answering(hub, node, "buzzer", error):
         yield
 
@@ -66,7 +66,7 @@ def _answering(
         command = msgspec.json.decode(said.payload)
         note(command)
         result = Result(command["id"], ok=not error, error=error, finished_ms=NOW_MS)
-        hub.bus.publish(Topic(node, Kind.RESULT, actuator), encode(result))
+        hub.bus.publish(Topic(node, TopicKind.RESULT, actuator), encode(result))
 
     thread = threading.Thread(target=answer)
     thread.start()

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from bus.contract.messages import Heartbeat, Log, LogLevel, Reading, Status, Value
-from bus.contract.topics import Kind, Topic
+from bus.contract.topics import Topic, TopicKind
 
 NOW_MS = 1_700_000_000_000
 INTERVAL_MS = 2000
@@ -28,7 +28,7 @@ def reading(
     stream: str = "s",
     **data: Value,
 ) -> tuple[Topic, Reading]:
-    topic = Topic(node, Kind.READING, sensor)
+    topic = Topic(node, TopicKind.READING, sensor)
     return topic, Reading(node, sensor, at_ms, stream, seq, data or {"temperature": 21.0})
 
 

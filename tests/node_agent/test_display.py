@@ -10,7 +10,7 @@ import pytest
 
 from bus.config.settings import Config
 from bus.contract.messages import Oled, Reading, encode
-from bus.contract.topics import Kind, Topic
+from bus.contract.topics import Topic, TopicKind
 from node_agent.agent import Agent
 from node_agent.hal.simulated.board import SimulatedBoard, open_simulated
 from node_agent.sandbox.runtime import Runtime
@@ -18,7 +18,7 @@ from tests.support import HOST, PROJECT, WAIT_S, Listener, embedded_broker, free
 
 CYCLE_S = 0.2
 ADDRESS = 0x3C
-OLED = Topic("pi4", Kind.OLED)
+OLED = Topic("pi4", TopicKind.OLED)
 
 
 def config_of(port: int) -> Config:
@@ -63,7 +63,7 @@ def shown(board: SimulatedBoard) -> bytes:
 def room(celsius: float, seq: int) -> tuple[Topic, bytes]:
     data = {"temperature": celsius, "humidity": 40.0}
     reading = Reading("garden", "sht31", 1_700_000_000_000 + seq, "s", seq, data)
-    return Topic("garden", Kind.READING, "sht31"), encode(reading)
+    return Topic("garden", TopicKind.READING, "sht31"), encode(reading)
 
 
 @pytest.mark.usefixtures("plugin_wasm")

@@ -12,7 +12,7 @@ import pytest
 from bus.config import config_file
 from bus.config.settings import Config
 from bus.contract.messages import Buzzer
-from bus.contract.topics import Kind, Topic
+from bus.contract.topics import Topic, TopicKind
 from node_agent.release import main, release
 from tests.support import HOST, PROJECT, WAIT_S, Listener, Service, embedded_broker, free_port
 from tests.test_deploy import service_of
@@ -128,13 +128,13 @@ assert not loaded & {"wasmtime", "paho", "amqtt", "starlette"}, loaded
 def test_the_units_stop_step_releases_the_buzzer_of_an_agent_that_was_killed(
     node: Node, tmp_path: Path
 ) -> None:
-    command = Topic("pi4", Kind.COMMAND, "buzzer")
+    command = Topic("pi4", TopicKind.COMMAND, "buzzer")
     with (
         embedded_broker(node.port),
         Listener(node.port) as ears,
         Service("node_agent.cli", node.unit_command("ExecStart")[1:], tmp_path / "log") as agent,
     ):
-        ears.wait_topic(str(Topic("pi4", Kind.STATUS)))
+        ears.wait_topic(str(Topic("pi4", TopicKind.STATUS)))
         ears.publish(command, b'{"count": 20, "duration_ms": 9000}')
         ears.wait_for(lambda said: isinstance(said.message, Buzzer) and said.message.sounding)
         ears.wait_for(lambda _: ("buzzer", True) in node.relays())

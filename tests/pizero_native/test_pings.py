@@ -5,7 +5,7 @@ import threading
 import pytest
 from icmplib.exceptions import SocketPermissionError, TimeoutExceeded
 
-from bus.config.settings import Pings as PingSettings
+from bus.config.settings import PingsConfig
 from bus.contract.messages import Value
 from pizero_native import ping
 from pizero_native.ping import NoAnswerError, PingNotAllowedError, needs_privilege, round_trip_ms
@@ -51,7 +51,7 @@ def test_no_right_to_ping_is_said_once_with_what_is_missing(
     monkeypatch.setattr(ping, "ICMPv4Socket", ForbiddenSocket)
     with pytest.raises(PingNotAllowedError, match="CAP_NET_RAW"):
         needs_privilege()
-    with Pings(PingSettings(hosts={"a": "127.0.0.1", "b": "127.0.0.1"}), print):
+    with Pings(PingsConfig(hosts={"a": "127.0.0.1", "b": "127.0.0.1"}), print):
         pass
     [record] = caplog.records
     assert record.levelno == logging.ERROR
@@ -62,7 +62,7 @@ def test_a_dead_host_delays_nobody_and_is_logged_once(caplog: pytest.LogCaptureF
     heard: queue.SimpleQueue[tuple[str, dict[str, Value]]] = queue.SimpleQueue()
     hosts = {"dead": DEAD_HOST, "here": "127.0.0.1"}
     found: dict[str, list[dict[str, Value]]] = {"ping-dead": [], "ping-here": []}
-    with Pings(PingSettings(hosts=hosts, interval_s=0.05), lambda *reading: heard.put(reading)):
+    with Pings(PingsConfig(hosts=hosts, interval_s=0.05), lambda *reading: heard.put(reading)):
         while min(map(len, found.values())) < 3:
             sensor_id, data = heard.get(timeout=5)
             found[sensor_id].append(data)

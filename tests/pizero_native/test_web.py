@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from bus.config.web_table import Web as WebSettings
+from bus.config.web_table import WebConfig
 from pizero_native import web
 from pizero_native.recent_log import RecentLog
 from pizero_native.web import Web
@@ -25,7 +25,7 @@ def client(logs: RecentLog) -> Iterator[httpx.Client]:
     port = free_port()
     transport = httpx.HTTPTransport(retries=5)
     with (
-        Web(WebSettings(listen=HOST, port=port), lambda: {"status": "ok"}, logs),
+        Web(WebConfig(listen=HOST, port=port), lambda: {"status": "ok"}, logs),
         httpx.Client(base_url=f"http://{HOST}:{port}", transport=transport) as made,
     ):
         assert made.get("/health").json() == {"status": "ok"}
@@ -125,7 +125,7 @@ def test_a_port_that_is_taken_is_tried_again(
         taken.bind((HOST, 0))
         taken.listen()
         port = taken.getsockname()[1]
-        served = Web(WebSettings(listen=HOST, port=port), dict, logs)
+        served = Web(WebConfig(listen=HOST, port=port), dict, logs)
         served.__enter__()
         assert refused.wait(WAIT_S)
     try:

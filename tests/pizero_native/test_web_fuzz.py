@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bus.config.web_table import Web as WebSettings
+from bus.config.web_table import WebConfig
 from pizero_native.recent_log import RecentLog
 from pizero_native.web import Web
 from tests.support import HOST, WAIT_S, free_port, wait_until_listening
@@ -29,7 +29,7 @@ requests = st.builds(
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     port = free_port()
-    with RecentLog() as logs, Web(WebSettings(listen=HOST, port=port), dict, logs):
+    with RecentLog() as logs, Web(WebConfig(listen=HOST, port=port), dict, logs):
         wait_until_listening(port)
         yield port
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from broker.embedded.packets.decode import LONGEST_LENGTH_BYTES, Kind, ViolationError, kind_of
+from broker.embedded.packets.decode import LONGEST_LENGTH_BYTES, PacketType, ViolationError, kind_of
 from broker.embedded.statistics import Counters
 
 # The most that is read at a time, and how long a client is served before it is another's turn.
@@ -32,7 +32,7 @@ class TooLargeError(ViolationError):
 
 
 class Packet(msgspec.Struct, frozen=True, gc=False):
-    kind: Kind
+    kind: PacketType
     first_byte: int
     body: bytes
 

@@ -24,7 +24,7 @@ class RefusedVersionError(ViolationError):
     """A CONNECT of another version of MQTT (MQTT-3.1.2-2)."""
 
 
-class Kind(enum.IntEnum):
+class PacketType(enum.IntEnum):
     """The packet types, section 2.2.1."""
 
     CONNECT = 1
@@ -45,15 +45,15 @@ class Kind(enum.IntEnum):
 
 # Section 2.2.2: the flags of every packet that a client may send, PUBLISH aside.
 _FLAGS = {
-    Kind.CONNECT: 0,
-    Kind.PUBACK: 0,
-    Kind.PUBREC: 0,
-    Kind.PUBREL: 2,
-    Kind.PUBCOMP: 0,
-    Kind.SUBSCRIBE: 2,
-    Kind.UNSUBSCRIBE: 2,
-    Kind.PINGREQ: 0,
-    Kind.DISCONNECT: 0,
+    PacketType.CONNECT: 0,
+    PacketType.PUBACK: 0,
+    PacketType.PUBREC: 0,
+    PacketType.PUBREL: 2,
+    PacketType.PUBCOMP: 0,
+    PacketType.SUBSCRIBE: 2,
+    PacketType.UNSUBSCRIBE: 2,
+    PacketType.PINGREQ: 0,
+    PacketType.DISCONNECT: 0,
 }
 
 
@@ -98,17 +98,17 @@ class Unsubscribe(msgspec.Struct, frozen=True):
     filters: list[str]
 
 
-def kind_of(first_byte: int) -> Kind:
+def kind_of(first_byte: int) -> PacketType:
     """Return the type of a packet by its first byte. Raises ViolationError on wrong flags too."""
     kind, flags = first_byte >> 4, first_byte & 0x0F
-    if kind == Kind.PUBLISH:
-        return Kind.PUBLISH
+    if kind == PacketType.PUBLISH:
+        return PacketType.PUBLISH
     expected = _FLAGS.get(kind)  # type: ignore[call-overload] # an IntEnum is hashed as its number
     if expected is None:
         raise ViolationError(f"packet type {kind}, which no client may send")
     if flags != expected:
-        raise ViolationError(f"flags {flags:#x} of a {Kind(kind).name} (MQTT-2.2.2-2)")
-    return Kind(kind)
+        raise ViolationError(f"flags {flags:#x} of a {PacketType(kind).name} (MQTT-2.2.2-2)")
+    return PacketType(kind)
 
 
 class _Body:

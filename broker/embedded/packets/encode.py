@@ -3,7 +3,7 @@
 import enum
 import struct
 
-from broker.embedded.packets.decode import Kind, Publish
+from broker.embedded.packets.decode import PacketType, Publish
 
 _UINT16 = struct.Struct("!H")
 
@@ -21,26 +21,26 @@ class ConnackCode(enum.IntEnum):
 
 SUBSCRIPTION_FAILED = 0x80
 
-PINGRESP = bytes((Kind.PINGRESP << 4, 0))
+PINGRESP = bytes((PacketType.PINGRESP << 4, 0))
 
 
 def connack(code: ConnackCode, *, session_present: bool = False) -> bytes:
-    return bytes((Kind.CONNACK << 4, 2, session_present, code))
+    return bytes((PacketType.CONNACK << 4, 2, session_present, code))
 
 
-def acknowledgement(kind: Kind, packet_id: int) -> bytes:
+def acknowledgement(kind: PacketType, packet_id: int) -> bytes:
     """Return a PUBACK, PUBREC, PUBCOMP or UNSUBACK."""
     return bytes((kind << 4, 2)) + _UINT16.pack(packet_id)
 
 
 def release(packet_id: int) -> bytes:
     """Return a PUBREL, which has a flag (MQTT-3.6.1-1)."""
-    return bytes((Kind.PUBREL << 4 | 2, 2)) + _UINT16.pack(packet_id)
+    return bytes((PacketType.PUBREL << 4 | 2, 2)) + _UINT16.pack(packet_id)
 
 
 def suback(packet_id: int, codes: list[int]) -> bytes:
     body = _UINT16.pack(packet_id) + bytes(codes)
-    return bytes((Kind.SUBACK << 4,)) + _length(len(body)) + body
+    return bytes((PacketType.SUBACK << 4,)) + _length(len(body)) + body
 
 
 def publish(message: Publish, packet_id: int = 0, *, dup: bool = False) -> bytes:
@@ -49,7 +49,7 @@ def publish(message: Publish, packet_id: int = 0, *, dup: bool = False) -> bytes
     ids = _UINT16.pack(packet_id) if message.qos else b""
     flags = dup << 3 | message.qos << 1 | message.retain
     length = _length(2 + len(topic) + len(ids) + len(message.payload))
-    start = bytes((Kind.PUBLISH << 4 | flags,))
+    start = bytes((PacketType.PUBLISH << 4 | flags,))
     return b"".join((start, length, _UINT16.pack(len(topic)), topic, ids, message.payload))
 
 

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from broker.embedded.delivery import Delivery, Entry
 from broker.embedded.packets.decode import Publish
 from broker.embedded.store.records import StoredMessage
-from bus.config.broker_table import Broker as Settings
+from bus.config.broker_table import BrokerConfig
 
 # A client's share of memory, in packets of the greatest size. What waits is seldom that large.
 _QUEUE_PACKETS = 32
 
 
-def new_delivery(settings: Settings) -> Delivery:
+def new_delivery(settings: BrokerConfig) -> Delivery:
     return Delivery(
         in_flight=settings.in_flight,
         messages=settings.queued_messages,

@@ -16,7 +16,7 @@ from broker.embedded.store.records import Contents, StoredMessage, StoredSession
 from broker.embedded.store.write_throttle import INTERVAL_S, Wear
 from broker.embedded.store.writer import Settled, StoreWriter
 from broker.embedded.topics.retained import Retained
-from bus.config.broker_table import Broker
+from bus.config.broker_table import BrokerConfig
 from bus.errors import UnavailableError
 
 __all__ = ["Contents", "Store", "StoredMessage", "StoredSession"]
@@ -47,7 +47,7 @@ class Store:
     by another. A session whose client stays away for `session_days` goes (`expire`).
     """
 
-    def __init__(self, directory: Path | None, settings: Broker) -> None:
+    def __init__(self, directory: Path | None, settings: BrokerConfig) -> None:
         """Without a directory nothing is written, and all counts as being on the disk at once."""
         self._file = None if directory is None else StoreFile(directory / FILE_NAME)
         self._writer: StoreWriter | None = None

@@ -7,7 +7,7 @@ from typing import Self
 import msgspec
 
 from broker.embedded.topics.levels import Node, grow, prune
-from bus.config.broker_table import Broker
+from bus.config.broker_table import BrokerConfig
 
 _MS_PER_DAY = 86_400_000
 _BYTES_PER_MB = 1024 * 1024
@@ -56,7 +56,7 @@ class RetainedMessages:
         self.expired = 0
 
     @classmethod
-    def bounded_by(cls, settings: Broker) -> Self:
+    def bounded_by(cls, settings: BrokerConfig) -> Self:
         return cls(
             messages=settings.retained_messages,
             size_bytes=settings.retained_mb * _BYTES_PER_MB,

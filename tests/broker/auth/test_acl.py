@@ -13,7 +13,7 @@ from broker.auth.account_gate import AccountGate
 from broker.auth.acl import ROLES, covers
 from broker.auth.gate import Attempt, Identity, Role
 from bus.contract import topics
-from bus.contract.topics import CHANNELS, Kind, topic_filter
+from bus.contract.topics import CHANNELS, TopicKind, topic_filter
 from tests.broker.auth import oracle
 from tests.broker.auth.cases import NODE, OTHER, PEOPLE, Case, batches
 from tests.broker.auth.hub import connected
@@ -166,7 +166,7 @@ def test_nobody_receives_what_the_oracle_forbids(
     """Each role subscribes to all that it is granted, before or after everything is said."""
     said = sorted({topic for _, topic in publications if not topic.startswith("$")})[:600]
     wide = ["harvester/#", "harvester/+/status", "harvester/+/readings/+"]
-    own = [topic_filter(Kind.COMMAND, NODE), topic_filter(Kind.STORED, NODE)]
+    own = [topic_filter(TopicKind.COMMAND, NODE), topic_filter(TopicKind.STORED, NODE)]
     with spy(broker.port) as mouth:
         listeners = {} if retain else {role: _ears(broker.port, role, wide + own) for role in Role}
         for chunk in chunks(said):
@@ -225,12 +225,12 @@ def test_a_role_has_a_line_and_each_pattern_begins_with_what_is_ours() -> None:
                 assert text.split("/")[0] in ("harvester", "$SYS")
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_the_table_fits_who_publishes_each_kind_of_topic(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", TopicKind)
+def test_the_table_fits_who_publishes_each_kind_of_topic(kind: TopicKind) -> None:
     topic = topic_filter(kind, NODE, "buzzer")
     publisher = CHANNELS[kind].publisher
     assert acl.may_publish(PEOPLE[Role.NODE], topic) == publisher.startswith("node")
-    assert acl.may_publish(PEOPLE[Role.OPERATOR], topic) == (kind is Kind.COMMAND)
+    assert acl.may_publish(PEOPLE[Role.OPERATOR], topic) == (kind is TopicKind.COMMAND)
     assert acl.may_publish(PEOPLE[Role.HUB], topic)
     assert not acl.may_publish(PEOPLE[Role.VIEWER], topic)
     assert acl.may_receive(PEOPLE[Role.VIEWER], topic)
@@ -238,10 +238,10 @@ def test_the_table_fits_who_publishes_each_kind_of_topic(kind: Kind) -> None:
 
 def test_a_node_may_subscribe_to_what_its_agent_asks_for() -> None:
     for text in (
-        topics.topic_filter(Kind.COMMAND, NODE),
-        topics.topic_filter(Kind.READING),
-        topics.topic_filter(Kind.STATUS),
-        topics.topic_filter(Kind.STORED, NODE),
+        topics.topic_filter(TopicKind.COMMAND, NODE),
+        topics.topic_filter(TopicKind.READING),
+        topics.topic_filter(TopicKind.STATUS),
+        topics.topic_filter(TopicKind.STORED, NODE),
     ):
         assert acl.may_subscribe(PEOPLE[Role.NODE], text)
 

@@ -16,7 +16,7 @@ from bus.client import credentials
 from bus.client.client import BusClient
 from bus.client.login import Login
 from bus.client.node import NodeBus
-from bus.contract.topics import EVERYTHING, Kind, Topic
+from bus.contract.topics import EVERYTHING, Topic, TopicKind
 from tests.broker.auth.hub import HubBus, hub_bus, hub_config
 from tests.broker.embedded.raw import RawClient
 from tests.support import HOST, WAIT_S, Listener, free_port, program
@@ -211,7 +211,7 @@ def test_a_node_is_enrolled_and_cut_off_while_all_run(hub: HubBus, tmp_path: Pat
         said = harvester(hub, "enroll", "pi4", "--host", HOST, "--output", str(file))
         assert f"the login of pi4 at mqtt://{HOST}:{hub.port}" in said
         online = ears.wait_for(lambda said: b'"online"' in said.payload)
-        assert online.topic == Topic("pi4", Kind.STATUS)
+        assert online.topic == Topic("pi4", TopicKind.STATUS)
         before = len(ears.said)
         began_s = time.monotonic()
         assert harvester(hub, "enroll", "pi4", "--revoke") == "pi4 is cut off\n"

@@ -16,7 +16,7 @@ from broker.auth import accounts, tokens
 from broker.auth.gate import Role
 from bus.client import credentials
 from bus.client.node import NodeBus
-from bus.contract.topics import Kind, parse
+from bus.contract.topics import TopicKind, parse
 from bus.errors import BadTopicError
 from tests.broker.auth import oracle
 from tests.broker.auth.cases import NODE, OTHER, PEOPLE, Case, case_of
@@ -210,7 +210,9 @@ def test_on_its_machine_nobody_needs_a_password(mosquitto: Mosquitto) -> None:
         subprocess.run([*said, "-t", "harvester/pi4/status", "-m", "x"], check=True)
         subprocess.run([*said, "-t", "harvester/pi4/fan/cmd", "-m", "on"], check=True)
         ears.wait_topic("harvester/pi4/fan/cmd")
-        assert [s for s in ears.said if s.topic.kind is Kind.STATUS and s.payload == b"x"] == []
+        assert [
+            s for s in ears.said if s.topic.kind is TopicKind.STATUS and s.payload == b"x"
+        ] == []
 
 
 def test_the_hub_and_its_node_work_with_it(mosquitto: Mosquitto, tmp_path: Path) -> None:

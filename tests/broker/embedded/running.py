@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from broker.auth.gate import Gate
 from broker.server import EmbeddedBroker
-from bus.config.broker_table import Broker as Settings
+from bus.config.broker_table import BrokerConfig
 from tests.broker.embedded.raw import RawClient
 from tests.broker.embedded.stock import StockBroker
 from tests.broker.embedded.switch import PATIENCE_S, STOCK
@@ -89,7 +89,7 @@ def running(
 ) -> Iterator[Running]:
     """Run a broker; `settings` are keys of the [broker] table."""
     port = free_port()
-    table = Settings(listen=HOST, port=port, **settings)
+    table = BrokerConfig(listen=HOST, port=port, **settings)
     opened = gate or OpenGate()
     broker: EmbeddedBroker | StockBroker
     if stock:

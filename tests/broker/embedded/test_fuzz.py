@@ -21,7 +21,7 @@ from broker.embedded.net.connection import Connection
 from broker.embedded.session import ClientSession
 from broker.embedded.statistics import BrokerSnapshot
 from broker.server import EmbeddedBroker
-from bus.config.broker_table import Broker
+from bus.config.broker_table import BrokerConfig
 from tests.broker.embedded.malformed import malformed
 from tests.broker.embedded.raw import connect, publish, subscribe
 from tests.support import HOST, OpenGate, free_port
@@ -132,7 +132,7 @@ def holdings() -> Counter[str]:
 
 
 @contextlib.asynccontextmanager
-async def serving(settings: Broker, directory: Path | None) -> AsyncIterator[EmbeddedBroker]:
+async def serving(settings: BrokerConfig, directory: Path | None) -> AsyncIterator[EmbeddedBroker]:
     """Run a broker; fail where a callback of the loop or a task raised."""
     raised: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, what: raised.append(what))
@@ -200,7 +200,7 @@ def counted_lines() -> Iterator[Counter[str]]:
 @pytest.mark.parametrize("stage", STAGES)
 def test_malformed_packets_leave_nothing_behind(stage: str, tmp_path: Path) -> None:
     port = free_port()
-    settings = Broker(
+    settings = BrokerConfig(
         listen=HOST, port=port, connections=CONNECTIONS, connections_per_address=CONNECTIONS
     )
 
@@ -268,7 +268,7 @@ def test_a_flood_to_a_stalled_client_costs_the_others_nothing(qos: int) -> None:
     port = free_port()
 
     async def stall() -> None:
-        settings = Broker(listen=HOST, port=port)
+        settings = BrokerConfig(listen=HOST, port=port)
         async with serving(settings, None) as broker, Bystander(port) as bystander:
             async with stalled_client(port, qos):
                 await until(lambda: figures(broker).subscriptions == 2)

@@ -9,7 +9,7 @@ from broker.embedded.statistics import (
     sys_topics,
 )
 from broker.embedded.topics.names import valid_topic
-from bus.config.broker_table import Broker
+from bus.config.broker_table import BrokerConfig
 
 
 def told(statistics: Statistics, held: Holdings | None = None, now_s: float = 0) -> dict[str, str]:
@@ -18,7 +18,7 @@ def told(statistics: Statistics, held: Holdings | None = None, now_s: float = 0)
 
 
 def test_the_topics_read_like_mosquittos() -> None:
-    statistics = Statistics(Broker(), 100.0)
+    statistics = Statistics(BrokerConfig(), 100.0)
     statistics.counters.messages_received = 7
     statistics.counters.clients_maximum = 3
     said = told(
@@ -42,7 +42,7 @@ def test_the_topics_read_like_mosquittos() -> None:
 
 
 def test_every_limit_and_every_refusal_is_told() -> None:
-    statistics = Statistics(Broker(in_flight=7, session_days=2.5), 0)
+    statistics = Statistics(BrokerConfig(in_flight=7, session_days=2.5), 0)
     statistics.counters.refuse(Refusal.LOGIN)
     said = told(statistics)
     assert said["$SYS/broker/limits/in_flight"] == "7"
@@ -56,11 +56,11 @@ def test_every_limit_and_every_refusal_is_told() -> None:
 
 
 def test_every_topic_can_be_published() -> None:
-    assert all(valid_topic(topic) for topic in told(Statistics(Broker(), 0)))
+    assert all(valid_topic(topic) for topic in told(Statistics(BrokerConfig(), 0)))
 
 
 def test_averages_approach_the_rate_and_forget_it() -> None:
-    statistics = Statistics(Broker(), 0)
+    statistics = Statistics(BrokerConfig(), 0)
     for now_s in range(10, 610, 10):
         statistics.counters.publish_received += 20
         statistics.average(now_s)
@@ -74,5 +74,5 @@ def test_averages_approach_the_rate_and_forget_it() -> None:
 
 
 def test_a_snapshot_survives_json() -> None:
-    snapshot = Statistics(Broker(), 0).snapshot(Holdings(connected=1), 5)
+    snapshot = Statistics(BrokerConfig(), 0).snapshot(Holdings(connected=1), 5)
     assert msgspec.json.decode(msgspec.json.encode(snapshot), type=BrokerSnapshot) == snapshot

@@ -12,10 +12,10 @@ from broker.server import EmbeddedBroker
 from bus.client.client import BusClient
 from bus.client.node import NodeBus
 from bus.client.node_log import NodeLog, plugin_logger
-from bus.config.settings import Broker, Cluster, Config
+from bus.config.settings import BrokerConfig, ClusterConfig, Config
 from bus.contract.commands import parse_buzzer
 from bus.contract.messages import Fan, Heartbeat, Log, Reading, Status
-from bus.contract.topics import Kind, Topic, topic_filter
+from bus.contract.topics import Topic, TopicKind, topic_filter
 from bus.errors import MisconfiguredError
 from tests.support import (
     HOST,
@@ -45,7 +45,8 @@ def own_outbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def config(port: int) -> Config:
     return Config(
-        cluster=Cluster(node_id="pi4"), broker=Broker(url=f"mqtt://{HOST}:{port}", keepalive_s=5)
+        cluster=ClusterConfig(node_id="pi4"),
+        broker=BrokerConfig(url=f"mqtt://{HOST}:{port}", keepalive_s=5),
     )
 
 
@@ -68,7 +69,7 @@ def test_status_is_retained_for_those_who_come_later(port: int) -> None:
 
 
 def test_the_broker_announces_a_node_whose_connection_breaks(port: int) -> None:
-    status = Topic("pi4", Kind.STATUS)
+    status = Topic("pi4", TopicKind.STATUS)
     will = Status("offline", "spoke", "0", "boot", 0)
     connected = threading.Event()
     client = BusClient((HOST, port), client_id="n", will=(status, will), on_connect=connected.set)
@@ -81,7 +82,7 @@ def test_the_broker_announces_a_node_whose_connection_breaks(port: int) -> None:
 
 
 def test_every_reading_arrives_once_and_in_order(port: int) -> None:
-    with Listener(port, topic_filter(Kind.READING)) as ears, NodeBus(config(port)) as bus:
+    with Listener(port, topic_filter(TopicKind.READING)) as ears, NodeBus(config(port)) as bus:
         for n in range(200):
             bus.publish_reading("room", n, {"n": n})
         ears.wait_for(lambda said: isinstance(said.message, Reading) and said.message.seq == 199)
@@ -156,11 +157,11 @@ def test_a_command_reaches_its_node_and_no_other(port: int) -> None:
         heard.append((topic, payload))
         got.set()
 
-    filters = [topic_filter(Kind.COMMAND, "pi4")]
+    filters = [topic_filter(TopicKind.COMMAND, "pi4")]
     with Listener(port) as ears, NodeBus(config(port), filters=filters, on_message=hear) as bus:
         wait_connected(bus)
-        ears.publish(Topic("revpi", Kind.COMMAND, "buzzer"), b"long")
-        ears.publish(Topic("pi4", Kind.COMMAND, "buzzer"), b"beep")
+        ears.publish(Topic("revpi", TopicKind.COMMAND, "buzzer"), b"long")
+        ears.publish(Topic("pi4", TopicKind.COMMAND, "buzzer"), b"beep")
         assert got.wait(WAIT_S)
     assert [parse_buzzer(payload).name for _, payload in heard] == ["beep"]
 
@@ -178,7 +179,7 @@ def test_a_callback_that_raises_does_not_end_the_client(
     client = BusClient(
         (HOST, port),
         client_id="fragile",
-        filters=[topic_filter(Kind.FAN)],
+        filters=[topic_filter(TopicKind.FAN)],
         on_message=fail,
         on_connect=connected.set,
     )
@@ -186,7 +187,7 @@ def test_a_callback_that_raises_does_not_end_the_client(
     with Listener(port):
         assert connected.wait(WAIT_S)
         for _ in range(2):
-            client.publish(Topic("pi4", Kind.FAN), Fan(on=True, mode="on"))
+            client.publish(Topic("pi4", TopicKind.FAN), Fan(on=True, mode="on"))
             assert heard.acquire(timeout=WAIT_S)
     client.stop()
     assert "ZeroDivisionError" in caplog.text
@@ -202,7 +203,7 @@ def test_stopping_twice_is_fine(port: int) -> None:
 def test_a_broker_port_in_use_is_one_clear_line() -> None:
     port = free_port()
     with embedded_broker(port), pytest.raises(MisconfiguredError) as e:
-        asyncio.run(EmbeddedBroker(Broker(listen=HOST, port=port), OpenGate()).start())
+        asyncio.run(EmbeddedBroker(BrokerConfig(listen=HOST, port=port), OpenGate()).start())
     assert str(e.value).count("\n") == 0
     assert f"broker.port: cannot listen on {HOST}:{port}" in str(e.value)
 

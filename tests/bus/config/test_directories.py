@@ -1,9 +1,9 @@
 from pathlib import Path
 
 from bus.config import directories
-from bus.config.settings import Broker, Cluster, Config, Storage
+from bus.config.settings import BrokerConfig, ClusterConfig, Config, StorageConfig
 
-CONFIG = Config(cluster=Cluster(node_id="pi4"), broker=Broker(url="mqtt://hub"))
+CONFIG = Config(cluster=ClusterConfig(node_id="pi4"), broker=BrokerConfig(url="mqtt://hub"))
 
 
 def test_a_service_keeps_things_where_systemd_says() -> None:
@@ -24,7 +24,7 @@ def test_a_person_keeps_them_at_home() -> None:
 
 def test_the_configuration_goes_first() -> None:
     config = Config(
-        broker=Broker(url="mqtt://hub"), storage=Storage(state_dir="/s", cache_dir="/c")
+        broker=BrokerConfig(url="mqtt://hub"), storage=StorageConfig(state_dir="/s", cache_dir="/c")
     )
     assert directories.cache_dir(config, {"CACHE_DIRECTORY": "/x"}) == Path("/c")
     assert directories.state_dir(config, {"STATE_DIRECTORY": "/x"}) == Path("/s")

@@ -26,7 +26,7 @@ from bus.contract.messages import (
     decode,
     encode,
 )
-from bus.contract.topics import NAME_PATTERN, Kind, Topic, is_name
+from bus.contract.topics import NAME_PATTERN, Topic, TopicKind, is_name
 from bus.errors import BadPayloadError
 
 NAMES = st.from_regex(NAME_PATTERN, fullmatch=True).filter(is_name)
@@ -77,7 +77,7 @@ def topic_of(message: Message) -> Topic:
     kind = KINDS[type(message)]
     if isinstance(message, Reading):
         return Topic(message.node, kind, message.sensor_id)
-    names = {Kind.PLUGIN: "dht22", Kind.RESULT: "buzzer"}
+    names = {TopicKind.PLUGIN: "dht22", TopicKind.RESULT: "buzzer"}
     return Topic("pi4", kind, names.get(kind, ""))
 
 
@@ -108,9 +108,16 @@ def test_a_field_that_is_missing_is_refused(message: Message, data: st.DataObjec
         decode(topic_of(message), json.dumps(fields).encode())
 
 
-@given(st.sampled_from(Kind), st.binary() | st.recursive(VALUES, st.lists).map(msgspec.json.encode))
-def test_garbage_is_a_bad_payload(kind: Kind, payload: bytes) -> None:
-    name = "buzzer" if kind in (Kind.READING, Kind.PLUGIN, Kind.COMMAND, Kind.RESULT) else ""
+@given(
+    st.sampled_from(TopicKind),
+    st.binary() | st.recursive(VALUES, st.lists).map(msgspec.json.encode),
+)
+def test_garbage_is_a_bad_payload(kind: TopicKind, payload: bytes) -> None:
+    name = (
+        "buzzer"
+        if kind in (TopicKind.READING, TopicKind.PLUGIN, TopicKind.COMMAND, TopicKind.RESULT)
+        else ""
+    )
     with pytest.raises(BadPayloadError, match="harvester/pi4/"):
         decode(Topic("pi4", kind, name), payload)
 
@@ -118,14 +125,14 @@ def test_garbage_is_a_bad_payload(kind: Kind, payload: bytes) -> None:
 @pytest.mark.parametrize("payload", [b"[" * 100_000, b'{"x":' * 100_000, b"9" * 100_000])
 def test_what_is_nested_beyond_reason_is_a_bad_payload(payload: bytes) -> None:
     with pytest.raises(BadPayloadError):
-        decode(Topic("pi4", Kind.STATUS), payload)
+        decode(Topic("pi4", TopicKind.STATUS), payload)
 
 
 def test_a_reading_for_another_topic_is_refused() -> None:
     reading = Reading("pi4", "dht22-gpio4", 1, "s", 0, {"temperature": 21.5})
     for topic in (
-        Topic("revpi", Kind.READING, "dht22-gpio4"),
-        Topic("pi4", Kind.READING, "dht22-gpio5"),
+        Topic("revpi", TopicKind.READING, "dht22-gpio4"),
+        Topic("pi4", TopicKind.READING, "dht22-gpio5"),
     ):
         with pytest.raises(BadPayloadError, match="not of this topic"):
             decode(topic, encode(reading))
@@ -134,26 +141,30 @@ def test_a_reading_for_another_topic_is_refused() -> None:
 @pytest.mark.parametrize(
     ("kind", "name", "fields"),
     [
-        (Kind.FAN, "", {"on": 1, "mode": "auto"}),
-        (Kind.FAN, "", {"on": True, "mode": "fast"}),
-        (Kind.LEDS, "", {"pixels": ["#FF0000"]}),
-        (Kind.LEDS, "", {"pixels": ["#ff0000\n"]}),
-        (Kind.BUZZER, "", {"sounding": True, "pattern": None}),
-        (Kind.LOG, "", {"timestamp_ms": -1, "level": "info", "source": "host", "message": ""}),
-        (Kind.LOG, "", {"timestamp_ms": 1.5, "level": "info", "source": "host", "message": ""}),
+        (TopicKind.FAN, "", {"on": 1, "mode": "auto"}),
+        (TopicKind.FAN, "", {"on": True, "mode": "fast"}),
+        (TopicKind.LEDS, "", {"pixels": ["#FF0000"]}),
+        (TopicKind.LEDS, "", {"pixels": ["#ff0000\n"]}),
+        (TopicKind.BUZZER, "", {"sounding": True, "pattern": None}),
+        (TopicKind.LOG, "", {"timestamp_ms": -1, "level": "info", "source": "host", "message": ""}),
         (
-            Kind.LOG,
+            TopicKind.LOG,
+            "",
+            {"timestamp_ms": 1.5, "level": "info", "source": "host", "message": ""},
+        ),
+        (
+            TopicKind.LOG,
             "",
             {"timestamp_ms": 1, "level": "info", "source": "host", "message": "x" * 5000},
         ),
         (
-            Kind.READING,
+            TopicKind.READING,
             "a",
             {"node": "pi4", "sensor_id": "a", "timestamp_ms": 1, "stream": "s", "seq": 0}
             | {"data": {"nested": {}}},
         ),
         (
-            Kind.READING,
+            TopicKind.READING,
             "a",
             {"node": "pi4", "sensor_id": "a", "timestamp_ms": 1, "stream": "s", "seq": 0}
             | {"data": {"absent": None}},
@@ -161,7 +172,7 @@ def test_a_reading_for_another_topic_is_refused() -> None:
     ],
 )
 def test_a_field_of_the_wrong_type_is_refused(
-    kind: Kind, name: str, fields: dict[str, object]
+    kind: TopicKind, name: str, fields: dict[str, object]
 ) -> None:
     with pytest.raises(BadPayloadError):
         decode(Topic("pi4", kind, name), json.dumps(fields).encode())
@@ -191,7 +202,7 @@ def frame_of(size: int) -> str:
 )
 def test_a_picture_that_is_not_as_large_as_it_says_is_refused(changed: dict[str, object]) -> None:
     oled = {"width": 128, "height": 64, "on": True, "frame": frame_of(1024)}
-    topic = Topic("pi4", Kind.OLED)
+    topic = Topic("pi4", TopicKind.OLED)
     assert decode(topic, json.dumps(oled).encode()) == Oled(128, 64, on=True, frame=bytes(1024))
     with pytest.raises(BadPayloadError, match="harvester/pi4/oled"):
         decode(topic, json.dumps(oled | changed).encode())
@@ -204,12 +215,12 @@ def test_a_picture_is_base64_of_its_rows() -> None:
 
 def test_a_log_line_may_be_as_long_as_it_says() -> None:
     line = Log(1, "info", "host", "x" * MAX_LOG_CHARS)
-    assert decode(Topic("pi4", Kind.LOG), encode(line)) == line
+    assert decode(Topic("pi4", TopicKind.LOG), encode(line)) == line
 
 
 def test_the_error_names_topic_and_finding_on_one_short_line() -> None:
     with pytest.raises(BadPayloadError) as caught:
-        decode(Topic("pi4", Kind.STATUS), b"\xff\n" * 10_000)
+        decode(Topic("pi4", TopicKind.STATUS), b"\xff\n" * 10_000)
     text = str(caught.value)
     assert "harvester/pi4/status" in text
     assert len(text) < 500
@@ -217,7 +228,7 @@ def test_the_error_names_topic_and_finding_on_one_short_line() -> None:
 
 
 def test_a_backlog_that_is_too_long_or_of_another_node_is_refused() -> None:
-    topic = Topic("pi4", Kind.BACKLOG)
+    topic = Topic("pi4", TopicKind.BACKLOG)
     own, other = (Reading(node, "room", 1, "s", 1, {}) for node in ("pi4", "revpi"))
     assert decode(topic, encode(Backlog([own] * MAX_BACKLOG))) == Backlog([own] * MAX_BACKLOG)
     for bad in ([own] * (MAX_BACKLOG + 1), [own, other]):

@@ -7,8 +7,8 @@ from bus.contract.topics import (
     CHANNELS,
     NAME_PATTERN,
     RESERVED_NAMES,
-    Kind,
     Topic,
+    TopicKind,
     is_name,
     parse,
     topic_filter,
@@ -24,8 +24,8 @@ LEVELS = st.sampled_from(
 
 @st.composite
 def topics(draw: st.DrawFn) -> Topic:
-    kind = draw(st.sampled_from(Kind))
-    if kind in (Kind.COMMAND, Kind.RESULT):
+    kind = draw(st.sampled_from(TopicKind))
+    if kind in (TopicKind.COMMAND, TopicKind.RESULT):
         return Topic(draw(NAMES), kind, draw(st.sampled_from(ACTUATORS)))
     return Topic(draw(NAMES), kind, draw(NAMES) if "*" in CHANNELS[kind].levels else "")
 
@@ -47,14 +47,14 @@ def test_garbage_is_a_bad_topic_or_a_topic_that_prints_the_same(text: str) -> No
 @pytest.mark.parametrize(
     ("text", "topic"),
     [
-        ("harvester/pi4/status", Topic("pi4", Kind.STATUS)),
-        ("harvester/pi4/readings/dht22-gpio4", Topic("pi4", Kind.READING, "dht22-gpio4")),
-        ("harvester/pi4/plugins/oled", Topic("pi4", Kind.PLUGIN, "oled")),
-        ("harvester/pi4/plugins/cmd", Topic("pi4", Kind.COMMAND, "plugins")),
-        ("harvester/pi4/buzzer", Topic("pi4", Kind.BUZZER)),
-        ("harvester/pi4/oled", Topic("pi4", Kind.OLED)),
-        ("harvester/pi4/buzzer/cmd", Topic("pi4", Kind.COMMAND, "buzzer")),
-        ("harvester/pi4/leds/result", Topic("pi4", Kind.RESULT, "leds")),
+        ("harvester/pi4/status", Topic("pi4", TopicKind.STATUS)),
+        ("harvester/pi4/readings/dht22-gpio4", Topic("pi4", TopicKind.READING, "dht22-gpio4")),
+        ("harvester/pi4/plugins/oled", Topic("pi4", TopicKind.PLUGIN, "oled")),
+        ("harvester/pi4/plugins/cmd", Topic("pi4", TopicKind.COMMAND, "plugins")),
+        ("harvester/pi4/buzzer", Topic("pi4", TopicKind.BUZZER)),
+        ("harvester/pi4/oled", Topic("pi4", TopicKind.OLED)),
+        ("harvester/pi4/buzzer/cmd", Topic("pi4", TopicKind.COMMAND, "buzzer")),
+        ("harvester/pi4/leds/result", Topic("pi4", TopicKind.RESULT, "leds")),
     ],
 )
 def test_the_topics_of_the_design(text: str, topic: Topic) -> None:
@@ -80,25 +80,25 @@ def test_what_is_no_topic(text: str) -> None:
 @pytest.mark.parametrize(
     ("node", "kind", "name"),
     [
-        ("", Kind.STATUS, ""),
-        ("a/b", Kind.STATUS, ""),
-        ("cmd", Kind.STATUS, ""),
-        ("pi4", Kind.STATUS, "x"),
-        ("pi4", Kind.READING, ""),
-        ("pi4", Kind.PLUGIN, "cmd"),
-        ("pi4", Kind.COMMAND, "motor"),
+        ("", TopicKind.STATUS, ""),
+        ("a/b", TopicKind.STATUS, ""),
+        ("cmd", TopicKind.STATUS, ""),
+        ("pi4", TopicKind.STATUS, "x"),
+        ("pi4", TopicKind.READING, ""),
+        ("pi4", TopicKind.PLUGIN, "cmd"),
+        ("pi4", TopicKind.COMMAND, "motor"),
     ],
 )
-def test_a_topic_that_none_can_hold_is_not_built(node: str, kind: Kind, name: str) -> None:
+def test_a_topic_that_none_can_hold_is_not_built(node: str, kind: TopicKind, name: str) -> None:
     with pytest.raises(BadTopicError):
         Topic(node, kind, name)
 
 
 def test_every_kind_has_a_channel_and_a_filter() -> None:
-    assert set(CHANNELS) == set(Kind)
-    assert topic_filter(Kind.READING) == "harvester/+/readings/+"
-    assert topic_filter(Kind.COMMAND, node="pi4") == "harvester/pi4/+/cmd"
-    assert topic_filter(Kind.STATUS) == "harvester/+/status"
+    assert set(CHANNELS) == set(TopicKind)
+    assert topic_filter(TopicKind.READING) == "harvester/+/readings/+"
+    assert topic_filter(TopicKind.COMMAND, node="pi4") == "harvester/pi4/+/cmd"
+    assert topic_filter(TopicKind.STATUS) == "harvester/+/status"
 
 
 def test_reserved_names_are_no_names() -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bus.clock import Clock, Moment
-from bus.config.outbox_table import Outbox as Settings
+from bus.config.outbox_table import OutboxConfig
 from bus.contract.messages import Reading
 from bus.outbox.outbox import Outbox, Sample
 
@@ -27,7 +27,7 @@ class Box:
 
     def __init__(self, directory: Path, **keys: float) -> None:
         self.clock = FakeClock()
-        self.settings = Settings(**keys)  # type: ignore[arg-type]
+        self.settings = OutboxConfig(**keys)  # type: ignore[arg-type]
         self.ram = directory / "run" / "outbox.db"
         self.disk = directory / "state" / "outbox.db"
         self.box = self.open()

@@ -13,16 +13,16 @@ from bus.client.backoff import FIRST_S, LAST_S, Backoff
 from bus.client.client import BusClient
 from bus.client.node import NodeBus
 from bus.clock import now_ms
-from bus.config.history_table import History as HistorySettings
-from bus.config.outbox_table import Outbox
-from bus.config.settings import Broker, Cluster, Config, Storage
+from bus.config.history_table import HistoryConfig
+from bus.config.outbox_table import OutboxConfig
+from bus.config.settings import BrokerConfig, ClusterConfig, Config, StorageConfig
 from bus.contract.messages import Backlog, Reading
-from bus.contract.topics import EVERYTHING, Kind, Topic
+from bus.contract.topics import EVERYTHING, Topic, TopicKind
 from bus.outbox.window import MAX_BATCHES, Window
 from hub_app.history.recorder import History
 from tests.support import HOST, WAIT_S, Listener, embedded_broker, free_port
 
-QUICK = Outbox(live_s=0.5, disk_after_s=1, disk_every_s=0.5, resend_s=1.5)
+QUICK = OutboxConfig(live_s=0.5, disk_after_s=1, disk_every_s=0.5, resend_s=1.5)
 
 
 @pytest.fixture(autouse=True)
@@ -31,11 +31,11 @@ def quick_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bus.client.backoff.LAST_S", 0.2)
 
 
-def config(port: int, directory: Path, outbox: Outbox = QUICK) -> Config:
+def config(port: int, directory: Path, outbox: OutboxConfig = QUICK) -> Config:
     return Config(
-        cluster=Cluster(node_id="pi4"),
-        broker=Broker(url=f"mqtt://{HOST}:{port}", keepalive_s=5),
-        storage=Storage(state_dir=str(directory / "pi4"), runtime_dir=str(directory / "run")),
+        cluster=ClusterConfig(node_id="pi4"),
+        broker=BrokerConfig(url=f"mqtt://{HOST}:{port}", keepalive_s=5),
+        storage=StorageConfig(state_dir=str(directory / "pi4"), runtime_dir=str(directory / "run")),
         outbox=outbox,
     )
 
@@ -47,7 +47,7 @@ def hub(port: int, directory: Path) -> Iterator[History]:
     history = History(
         "revpi",
         directory / "history.db",
-        HistorySettings(commit_s=0.05),
+        HistoryConfig(commit_s=0.05),
         lambda topic, stored: client[0].publish(topic, stored) is not None,
         now_ms,
     )
@@ -122,7 +122,7 @@ def test_what_waits_goes_as_backlog_and_what_is_new_on_its_own_topic(tmp_path: P
     assert isinstance(said.message, Reading)
     assert said.message.data == {"new": True}
     assert [reading.seq for reading in readings] == [1200]
-    assert last.topic == Topic("pi4", Kind.BACKLOG)
+    assert last.topic == Topic("pi4", TopicKind.BACKLOG)
     seqs = [reading.seq for batch in batches for reading in batch]
     assert seqs[:1200] == list(range(1200))
     assert len(batches[0]) == 500

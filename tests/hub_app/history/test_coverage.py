@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bus.config.history_table import History as Settings
+from bus.config.history_table import HistoryConfig
 from bus.contract.messages import Reading
 from hub_app.history.coverage import SensorCoverage
 from hub_app.history.coverage_query import UnknownNodeError, coverage_of
@@ -51,7 +51,7 @@ class Story:
     def fold(self, cycle: int) -> None:
         now = START + cycle * CYCLE
         self.writer.store([], [], now)
-        folder = Folder(self.db, Settings())
+        folder = Folder(self.db, HistoryConfig())
         while folder.step(now, now):
             pass
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bus.config.history_table import History as Settings
+from bus.config.history_table import HistoryConfig
 from bus.contract.messages import Backlog, Heartbeat, Reading, Stored, encode
-from bus.contract.topics import Kind, Topic
+from bus.contract.topics import Topic, TopicKind
 from hub_app.history.downsample import Folder
 from hub_app.history.query import Asked, Query, UnknownSensorError
 from hub_app.history.recorder import History, ranges_of
@@ -62,7 +62,7 @@ class Ears:
 
 @contextlib.contextmanager
 def running(path: Path, ears: Ears, **keys: float) -> Iterator[History]:
-    settings = Settings(**{"commit_s": 0.05, **keys})
+    settings = HistoryConfig(**{"commit_s": 0.05, **keys})
     history = History("revpi", path, settings, ears, lambda: START)
     history.start()
     try:
@@ -74,10 +74,10 @@ def running(path: Path, ears: Ears, **keys: float) -> Iterator[History]:
 def offer(history: History, *readings: Reading, backlog: bool = False) -> None:
     if backlog:
         payload = encode(Backlog(list(readings)))
-        history.offer(str(Topic("pi4", Kind.BACKLOG)), payload)
+        history.offer(str(Topic("pi4", TopicKind.BACKLOG)), payload)
         return
     for one in readings:
-        history.offer(str(Topic("pi4", Kind.READING, one.sensor_id)), encode(one))
+        history.offer(str(Topic("pi4", TopicKind.READING, one.sensor_id)), encode(one))
 
 
 def rows(path: Path) -> list[tuple[str, int]]:
@@ -136,7 +136,7 @@ def test_a_bad_reading_is_answered_and_spoils_no_other(
     ears, path = Ears(), tmp_path / "history.db"
     good, large = encode(reading(1)), b'{"stream":"s","seq":2,"sensor_id":"room","node":"pi4"}'
     with running(path, ears) as history:
-        topic = str(Topic("pi4", Kind.BACKLOG))
+        topic = str(Topic("pi4", TopicKind.BACKLOG))
         history.offer(topic, b"[%s,%s,17,null]" % (good, large))
         history.offer(topic, b'[{"stream":"s","seq":99999999999999999999}]')
         history.offer(topic, b"\xff")
@@ -204,7 +204,7 @@ def test_what_explains_gaps_is_kept(tmp_path: Path) -> None:
     with running(path, Ears()) as history:
         for dropped in (3, 3, 10):
             beat = Heartbeat(1, 1.0, 1.0, 1.0, 0, dropped, START)
-            history.offer(str(Topic("pi4", Kind.HEARTBEAT)), encode(beat))
+            history.offer(str(Topic("pi4", TopicKind.HEARTBEAT)), encode(beat))
     with contextlib.closing(sqlite3.connect(path)) as db:
         found = db.execute("SELECT kind, detail FROM event ORDER BY id").fetchall()
     assert found == [
@@ -258,7 +258,7 @@ def asked(field: str, from_ms: int, to_ms: int, points: int = 500) -> Asked:
 
 
 def fold(db: sqlite3.Connection, now: int, **keys: float) -> None:
-    folder = Folder(db, Settings(**keys))  # type: ignore[arg-type]
+    folder = Folder(db, HistoryConfig(**keys))  # type: ignore[arg-type]
     while folder.step(now, now):
         pass
 
@@ -326,7 +326,7 @@ def test_old_readings_are_forgotten_and_their_means_stay(db: sqlite3.Connection)
 def test_a_hub_whose_clock_is_ahead_forgets_nothing(db: sqlite3.Connection) -> None:
     fill(db, 0, 10)
     Writer(db).store([], [], START + DAY)
-    folder = Folder(db, Settings())
+    folder = Folder(db, HistoryConfig())
     while folder.step(START + 3650 * DAY, START):
         pass
     assert db.execute("SELECT count(*) FROM readings").fetchone() == (10,)
@@ -336,7 +336,7 @@ def test_old_means_are_forgotten(db: sqlite3.Connection) -> None:
     fill(db, 0, 10)
     Writer(db).store([], [], START + DAY)
     fold(db, START + DAY)
-    folder = Folder(db, Settings(mean_days=10))
+    folder = Folder(db, HistoryConfig(mean_days=10))
     for _ in range(5):
         folder.forget_means(START + 11 * DAY)
     assert db.execute("SELECT count(*) FROM mean").fetchone() == (0,)

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from bus.config.history_table import History as Settings
+from bus.config.history_table import HistoryConfig
 from bus.contract.messages import Reading
 from hub_app.history.downsample import Folder
 from hub_app.history.query import Asked, Query
@@ -35,7 +35,7 @@ class HistoryMachine(RuleBasedStateMachine):
     def _open(self) -> None:
         self.db = open_history(self.folder / "history.db")
         self.writer = Writer(self.db)
-        self.folder_ = Folder(self.db, Settings())
+        self.folder_ = Folder(self.db, HistoryConfig())
 
     @rule(
         stream=st.sampled_from(["a", "b"]),

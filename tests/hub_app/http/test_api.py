@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from bus.contract.messages import Buzzer, Oled
-from bus.contract.topics import Kind, Topic
+from bus.contract.topics import Topic, TopicKind
 from tests.hub_app.conftest import HubProcess
 from tests.hub_app.http.pictures import decode
 from tests.hub_app.nodes import buzzer_node, plugin_node, until
@@ -22,8 +22,8 @@ def test_readings_tell_sensor_time_and_data(hub: HubProcess) -> None:
 
 
 def test_nodes_tell_presence_status_and_heartbeat(hub: HubProcess) -> None:
-    hub.say(Topic("n1", Kind.STATUS), status())
-    hub.say(Topic("n1", Kind.HEARTBEAT), heartbeat())
+    hub.say(Topic("n1", TopicKind.STATUS), status())
+    hub.say(Topic("n1", TopicKind.HEARTBEAT), heartbeat())
     until(hub, "/api/nodes", '"rss_mb":42.0')
     nodes = {node["node"]: node for node in hub.http.get("/api/nodes").json()["nodes"]}
     assert nodes["n1"]["presence"] == "online"
@@ -33,7 +33,7 @@ def test_nodes_tell_presence_status_and_heartbeat(hub: HubProcess) -> None:
 
 def test_logs_are_limited_and_newest_last(hub: HubProcess) -> None:
     for i in range(5):
-        hub.say(Topic("l1", Kind.LOG), log(f"line {i}", NOW_MS + i))
+        hub.say(Topic("l1", TopicKind.LOG), log(f"line {i}", NOW_MS + i))
     until(hub, "/api/logs", "line 4")
     lines = hub.http.get("/api/logs", params={"node": "l1", "limit": 2}).json()["logs"]
     assert [line["message"] for line in lines] == ["line 3", "line 4"]
@@ -63,7 +63,7 @@ FRAME = bytes(range(256)) * 4
 
 
 def test_the_display_is_a_png_of_four_dots_a_pixel(hub: HubProcess) -> None:
-    hub.say(Topic("o1", Kind.OLED), Oled(128, 64, on=True, frame=FRAME))
+    hub.say(Topic("o1", TopicKind.OLED), Oled(128, 64, on=True, frame=FRAME))
     until(hub, "/api/nodes", '"o1"')
     answer = hub.http.get("/api/nodes/o1/oled.png")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
@@ -77,7 +77,7 @@ def test_the_display_is_a_png_of_four_dots_a_pixel(hub: HubProcess) -> None:
 
 
 def test_who_has_the_picture_is_told_that_it_is_the_same(hub: HubProcess) -> None:
-    topic = Topic("o2", Kind.OLED)
+    topic = Topic("o2", TopicKind.OLED)
     hub.say(topic, Oled(128, 64, on=True, frame=FRAME))
     until(hub, "/api/nodes", '"o2"')
     etag = hub.http.get("/api/nodes/o2/oled.png").headers["etag"]
@@ -112,7 +112,7 @@ def test_a_node_without_a_display_has_no_picture(hub: HubProcess) -> None:
 def test_a_tampered_picture_is_dropped_and_the_last_one_stays(
     hub: HubProcess, payload: bytes
 ) -> None:
-    topic = Topic("o4", Kind.OLED)
+    topic = Topic("o4", TopicKind.OLED)
     hub.say(topic, Oled(128, 64, on=True, frame=FRAME))
     until(hub, "/api/nodes", '"o4"')
     before = hub.http.get("/api/nodes/o4/oled.png").content
@@ -126,7 +126,7 @@ def test_the_stream_carries_no_picture(hub: HubProcess) -> None:
     with hub.http.stream("GET", "/events") as stream:
         lines = stream.iter_lines()
         next(line for line in lines if line.startswith("data: "))
-        hub.say(Topic("o5", Kind.OLED), Oled(128, 64, on=True, frame=FRAME))
+        hub.say(Topic("o5", TopicKind.OLED), Oled(128, 64, on=True, frame=FRAME))
         update = next(line for line in lines if "o5/oled" in line)
     assert len(update) < 300
     value = msgspec.json.decode(update.removeprefix("data: "))["value"]
@@ -154,7 +154,7 @@ def test_a_node_that_refuses_is_quoted(hub: HubProcess) -> None:
 
 
 def test_a_node_that_does_not_answer_is_named(hub: HubProcess) -> None:
-    hub.say(Topic("mute", Kind.BUZZER), Buzzer(sounding=False, pattern=""))
+    hub.say(Topic("mute", TopicKind.BUZZER), Buzzer(sounding=False, pattern=""))
     until(hub, "/api/nodes", '"mute"')
     answer = hub.http.post("/api/buzzer", json={"node": "mute", "pattern": "beep"})
     assert answer.status_code == 504
@@ -179,14 +179,14 @@ def test_a_bad_command_is_refused(hub: HubProcess, body: bytes, code: int) -> No
 
 def test_a_plugin_is_commanded_and_the_nodes_answer_returned(hub: HubProcess) -> None:
     wanted = {"node": "p1", "plugin": "dht22", "action": "reload"}
-    with plugin_node(hub, Topic("p1", Kind.PLUGIN, "dht22")) as commands:
+    with plugin_node(hub, Topic("p1", TopicKind.PLUGIN, "dht22")) as commands:
         answer = hub.http.post("/api/plugins", json=wanted)
     assert (answer.status_code, answer.json()) == (
         200,
         {"ok": True, **wanted, "finished_ms": NOW_MS},
     )
     assert commands == [("dht22", "reload")]
-    with plugin_node(hub, Topic("p1", Kind.PLUGIN, "dht22"), error="no plugin none here"):
+    with plugin_node(hub, Topic("p1", TopicKind.PLUGIN, "dht22"), error="no plugin none here"):
         answer = hub.http.post("/api/plugins", json={**wanted, "plugin": "none"})
     assert (answer.status_code, answer.json()["error"]) == (502, "no plugin none here")
 
@@ -265,5 +265,5 @@ def test_an_update_follows_each_message(hub: HubProcess) -> None:
 
 
 def test_what_does_not_decode_is_counted(hub: HubProcess) -> None:
-    hub.bus.publish(Topic("bad", Kind.LEDS), b"\x00nonsense")
+    hub.bus.publish(Topic("bad", TopicKind.LEDS), b"\x00nonsense")
     until(hub, "/health", '"harvester/bad/leds":1')

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bus.contract.messages import Oled
-from bus.contract.topics import Kind, Topic
+from bus.contract.topics import Topic, TopicKind
 from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.nodes import until
 from tests.hub_app.samples import log, reading
@@ -103,8 +103,8 @@ def target(
         keys["web__password"] = secret
     with running_hub(directory, **keys) as hub:
         hub.say(*reading(node="fuzzed"))
-        hub.say(Topic("fuzzed", Kind.LOG), log("line"))
-        hub.say(Topic("fuzzed", Kind.OLED), Oled(128, 64, on=True, frame=bytes(1024)))
+        hub.say(Topic("fuzzed", TopicKind.LOG), log("line"))
+        hub.say(Topic("fuzzed", TopicKind.OLED), Oled(128, 64, on=True, frame=bytes(1024)))
         if request.param == "guarded":
             hub.http.post("/login", data={"name": "operator", "password": SECRET})
         until(hub, "/api/nodes", '"oled":{')

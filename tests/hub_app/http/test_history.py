@@ -11,12 +11,12 @@ import pytest
 
 from bus.clock import now_ms
 from bus.contract.messages import Backlog, Reading, Stored
-from bus.contract.topics import Kind, Topic
+from bus.contract.topics import Topic, TopicKind
 from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.test_server import open_stream
 
-TOPIC = Topic("pi9", Kind.READING, "room")
-BACKLOG = Topic("pi9", Kind.BACKLOG)
+TOPIC = Topic("pi9", TopicKind.READING, "room")
+BACKLOG = Topic("pi9", TopicKind.BACKLOG)
 BEGAN_MS = now_ms() - 3_600_000
 
 

@@ -2,7 +2,7 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from bus.contract.topics import Kind, Topic
+from bus.contract.topics import Topic, TopicKind
 from tests.hub_app.conftest import HubProcess
 from tests.hub_app.nodes import until
 from tests.hub_app.samples import heartbeat, reading, status
@@ -22,8 +22,8 @@ def scraped(hub: HubProcess) -> dict[tuple[str, Labels], float]:
 
 
 def test_every_number_of_the_state_is_a_metric(hub: HubProcess) -> None:
-    hub.say(Topic("m1", Kind.STATUS), status())
-    hub.say(Topic("m1", Kind.HEARTBEAT), heartbeat())
+    hub.say(Topic("m1", TopicKind.STATUS), status())
+    hub.say(Topic("m1", TopicKind.HEARTBEAT), heartbeat())
     hub.say(*reading(node="m1", temperature=21.5))
     until(hub, "/metrics", 'node="m1",sensor="dht22-gpio4"')
     found = scraped(hub)

@@ -4,12 +4,12 @@ import json
 import socket
 
 from bus.contract.messages import Fan
-from bus.contract.topics import Kind, Topic
+from bus.contract.topics import Topic, TopicKind
 from tests.hub_app.conftest import HubProcess
 from tests.hub_app.nodes import until
 from tests.support import HOST, WAIT_S
 
-FAN = Topic("pi8", Kind.FAN)
+FAN = Topic("pi8", TopicKind.FAN)
 
 
 def first_event(hub: HubProcess, last_id: int | None) -> tuple[int, dict[str, object]]:

@@ -5,14 +5,14 @@ import msgspec
 import pytest
 
 from bus.contract.messages import Log
-from bus.contract.topics import Kind
+from bus.contract.topics import TopicKind
 from hub_app.live import fanout
 from hub_app.live.fanout import Client, Fanout, TooManyClientsError
 from hub_app.live.state import Change, Snapshot
 from tests.hub_app.samples import NOW_MS, log
 
 
-def change(topic: str, value: object, kind: Kind = Kind.READING) -> Change:
+def change(topic: str, value: object, kind: TopicKind = TopicKind.READING) -> Change:
     return Change(topic, kind, "pi4", "", value)
 
 
@@ -63,7 +63,7 @@ def test_a_slow_browser_gets_the_tail_of_the_log() -> None:
     fan = Fanout()
     client = fan.join()
     for i in range(fanout.LOG_LINES_PER_CLIENT + 50):
-        fan.send([change("l", log(str(i)), Kind.LOG)], NOW_MS)
+        fan.send([change("l", log(str(i)), TopicKind.LOG)], NOW_MS)
     lines = [msgspec.convert(value, Log).message for _, value in taken(client)]
     assert (len(lines), lines[0], lines[-1]) == (fanout.LOG_LINES_PER_CLIENT, "50", "249")
 
@@ -102,6 +102,6 @@ def test_more_browsers_than_the_bound_are_refused() -> None:
 def test_line_breaks_in_a_value_stay_inside_one_event() -> None:
     fan = Fanout()
     client = fan.join()
-    fan.send([change("l", log("one\n\nevent: x\rtwo"), Kind.LOG)], NOW_MS)
+    fan.send([change("l", log("one\n\nevent: x\rtwo"), TopicKind.LOG)], NOW_MS)
     ((_, value),) = taken(client)
     assert msgspec.convert(value, Log).message == "one\n\nevent: x\rtwo"

@@ -1,14 +1,14 @@
 from bus.contract.messages import Buzzer, Leds, Oled, PluginState, encode
-from bus.contract.topics import Kind, Topic
+from bus.contract.topics import Topic, TopicKind
 from hub_app.http import api
 from hub_app.live import state
 from hub_app.live.state import State
 from tests.hub_app.samples import INTERVAL_MS, NOW_MS, heartbeat, log, reading, status
 
-STATUS = Topic("pi4", Kind.STATUS)
-HEARTBEAT = Topic("pi4", Kind.HEARTBEAT)
-LOG = Topic("pi4", Kind.LOG)
-OLED = Topic("pi4", Kind.OLED)
+STATUS = Topic("pi4", TopicKind.STATUS)
+HEARTBEAT = Topic("pi4", TopicKind.HEARTBEAT)
+LOG = Topic("pi4", TopicKind.LOG)
+OLED = Topic("pi4", TopicKind.OLED)
 
 
 def presence(hub: State, node: str = "pi4") -> str:
@@ -20,7 +20,7 @@ def picture(last: bytes = b"\0", *, on: bool = True) -> Oled:
 
 
 def shown(hub: State) -> dict[str, float]:
-    (entry,) = hub.of_kind(Kind.READING)
+    (entry,) = hub.of_kind(TopicKind.READING)
     data: dict[str, float] = entry.value.data
     return data
 
@@ -28,7 +28,7 @@ def shown(hub: State) -> dict[str, float]:
 def test_a_reading_is_a_change_of_its_topic_and_makes_its_node_known() -> None:
     hub = State()
     changes = hub.apply(*reading(), NOW_MS)
-    assert [change.kind for change in changes] == [Kind.STATUS, Kind.READING]
+    assert [change.kind for change in changes] == [TopicKind.STATUS, TopicKind.READING]
     assert changes[1].topic == "harvester/pi4/readings/dht22-gpio4"
     assert changes[1].value.sensor_id == "pi4:dht22-gpio4"
     assert hub.last_update_ms == NOW_MS
@@ -76,7 +76,7 @@ def test_a_lost_node_that_is_heard_again_is_online() -> None:
     hub.apply(STATUS, status(), NOW_MS)
     hub.sweep(NOW_MS + 60_000)
     changes = hub.apply(HEARTBEAT, heartbeat(), NOW_MS + 61_000)
-    assert [change.kind for change in changes] == [Kind.STATUS, Kind.HEARTBEAT]
+    assert [change.kind for change in changes] == [TopicKind.STATUS, TopicKind.HEARTBEAT]
     assert presence(hub) == "online"
 
 
@@ -143,7 +143,7 @@ def test_one_long_outage_does_not_make_a_sensor_a_slow_one() -> None:
 def test_nodes_beyond_the_bound_are_refused_and_counted() -> None:
     hub = State()
     for i in range(state.MAX_NODES + 3):
-        hub.apply(Topic(f"n{i}", Kind.STATUS), status(), NOW_MS)
+        hub.apply(Topic(f"n{i}", TopicKind.STATUS), status(), NOW_MS)
     assert (len(hub.nodes), hub.refused) == (state.MAX_NODES, 3)
 
 
@@ -173,7 +173,7 @@ def test_a_nodes_log_keeps_the_newest_lines() -> None:
 def test_logs_of_all_nodes_are_in_the_order_of_time() -> None:
     hub = State()
     hub.apply(LOG, log("late", NOW_MS + 2), NOW_MS)
-    hub.apply(Topic("revpi", Kind.LOG), log("early", NOW_MS + 1), NOW_MS)
+    hub.apply(Topic("revpi", TopicKind.LOG), log("early", NOW_MS + 1), NOW_MS)
     assert [line.value.message for line in hub.logs(None, 10)] == ["early", "late"]
 
 
@@ -184,10 +184,10 @@ def test_a_browser_with_every_change_holds_what_a_snapshot_says() -> None:
         (STATUS, status()),
         reading(NOW_MS, 1),
         (HEARTBEAT, heartbeat()),
-        (Topic("pi4", Kind.LEDS), Leds(["#000000"])),
+        (Topic("pi4", TopicKind.LEDS), Leds(["#000000"])),
         reading(NOW_MS + 2000, 2, temperature=23.0),
-        (Topic("pi4", Kind.PLUGIN, "dht22"), PluginState("running", "", NOW_MS, 0)),
-        (Topic("pi4", Kind.BUZZER), Buzzer(sounding=True, pattern="beep")),
+        (Topic("pi4", TopicKind.PLUGIN, "dht22"), PluginState("running", "", NOW_MS, 0)),
+        (Topic("pi4", TopicKind.BUZZER), Buzzer(sounding=True, pattern="beep")),
         (OLED, picture()),
         (STATUS, status("offline")),
     ]
@@ -218,7 +218,7 @@ def test_a_picture_is_kept_and_its_change_tells_only_that_it_is_another() -> Non
         assert (change.value.width, change.value.height) == (128, 64)
         digests.add(change.value.digest)
     assert len(digests) == 3
-    (entry,) = hub.of_kind(Kind.OLED)
+    (entry,) = hub.of_kind(TopicKind.OLED)
     assert entry.value == change.value
     assert api.node(hub, "pi4")["oled"] == change.value
 
@@ -233,6 +233,6 @@ def test_the_default_buzzer_is_that_of_the_first_node_that_has_one() -> None:
     hub = State()
     assert api.default_buzzer_node(hub) is None
     for node in ("revpi", "pi4"):
-        hub.apply(Topic(node, Kind.BUZZER), Buzzer(sounding=False, pattern=""), NOW_MS)
-    hub.apply(Topic("revpi", Kind.BUZZER), Buzzer(sounding=True, pattern="beep"), NOW_MS)
+        hub.apply(Topic(node, TopicKind.BUZZER), Buzzer(sounding=False, pattern=""), NOW_MS)
+    hub.apply(Topic("revpi", TopicKind.BUZZER), Buzzer(sounding=True, pattern="beep"), NOW_MS)
     assert api.default_buzzer_node(hub) == "revpi"

@@ -9,7 +9,7 @@ from broker.auth import accounts
 from broker.auth.gate import Role
 from bus.config.hub_files import ACCOUNTS_NAME
 from bus.contract.messages import Buzzer, PluginState
-from bus.contract.topics import Kind, Topic
+from bus.contract.topics import Topic, TopicKind
 from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.page.browser import Page
 from tests.hub_app.samples import NOW_MS, reading
@@ -24,8 +24,8 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
     accounts.set_password(file, "kim", Role.VIEWER, PASSWORD)
     accounts.set_password(file, "lee", Role.OPERATOR, PASSWORD)
     with running_hub(directory, web__login="true") as running:
-        running.say(Topic("pi4", Kind.PLUGIN, "oled"), PluginState("running", "", NOW_MS, 0))
-        running.say(Topic("pi4", Kind.BUZZER), Buzzer(sounding=False, pattern=""))
+        running.say(Topic("pi4", TopicKind.PLUGIN, "oled"), PluginState("running", "", NOW_MS, 0))
+        running.say(Topic("pi4", TopicKind.BUZZER), Buzzer(sounding=False, pattern=""))
         yield running
 
 

@@ -8,7 +8,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from bus.contract.messages import Buzzer, Leds, Oled, PluginState, encode
-from bus.contract.topics import Kind, Topic
+from bus.contract.topics import Topic, TopicKind
 from tests.hub_app.conftest import HubProcess
 from tests.hub_app.nodes import buzzer_node, plugin_node
 from tests.hub_app.page.browser import Page
@@ -67,13 +67,13 @@ def test_text_from_the_bus_stays_text(hub: HubProcess, page: Page) -> None:
     node = "w4"
     topic, first = reading(node=node, seq=1, **{"label": NASTY, NASTY: 1})
     hub.say(topic, first)
-    hub.say(Topic(node, Kind.LOG), log(NASTY, level="error"))
-    hub.say(Topic(node, Kind.PLUGIN, "bad"), PluginState("failed", "", 1, 1, NASTY))
-    hub.say(Topic(node, Kind.BUZZER), Buzzer(sounding=True, pattern=NASTY))
+    hub.say(Topic(node, TopicKind.LOG), log(NASTY, level="error"))
+    hub.say(Topic(node, TopicKind.PLUGIN, "bad"), PluginState("failed", "", 1, 1, NASTY))
+    hub.say(Topic(node, TopicKind.BUZZER), Buzzer(sounding=True, pattern=NASTY))
     page.until_field(str(topic), "label", NASTY)
     # Once more, now by the script rather than by the plugin.
     hub.say(*reading(first.timestamp_ms + 1, 2, node=node, **{"label": NASTY + "!", NASTY: 1}))
-    hub.say(Topic(node, Kind.LOG), log(NASTY + "!", level="error"))
+    hub.say(Topic(node, TopicKind.LOG), log(NASTY + "!", level="error"))
     page.until_field(str(topic), "label", NASTY + "!")
     page.until_text(NASTY + "!")
     assert page.driver.title == "HARVESTER"
@@ -92,7 +92,7 @@ def test_a_field_may_be_called_like_a_part_of_the_language(hub: HubProcess, page
 
 
 def test_the_strip_follows_the_leds(hub: HubProcess, page: Page) -> None:
-    topic = Topic("w6", Kind.LEDS)
+    topic = Topic("w6", TopicKind.LEDS)
     dots = f"[...document.querySelectorAll('[data-topic=\"{topic}\"] circle')]"
     fills = f"{dots}.map(dot => dot.getAttribute('fill')).join()"
     for pixels in (["#ff0000", "#000000"], ["#0000ff"], ["#00ff00", "#00ffff", "#000000"]):
@@ -114,7 +114,7 @@ return data.filter((_, i) => i % 4 === 0).map((red) => red > 127 ? 1 : 0).join("
 
 
 def test_the_page_has_what_the_display_shows_as_a_picture(hub: HubProcess, page: Page) -> None:
-    topic = Topic("w14", Kind.OLED)
+    topic = Topic("w14", TopicKind.OLED)
     picture = f"[data-topic='{topic}'] img"
     addresses = set()
     for frame in (bytes(range(256)) * 4, bytes(1023) + b"\x01"):
@@ -168,7 +168,7 @@ SHA256 = "0b0bf0b2f6bb6ed5e3a3e8f6a5bb0e2f9f0d8ac2f1b0a8cf2ea4ad5b0b4f1c3e"
 
 
 def test_a_plugins_row_follows_its_state(hub: HubProcess, page: Page) -> None:
-    topic = Topic("w16", Kind.PLUGIN, "bme680")
+    topic = Topic("w16", TopicKind.PLUGIN, "bme680")
     hub.say(topic, PluginState("running", SHA256, NOW_MS, 0))
     page.until_field(str(topic), "state", "running")
     row = f'tr[data-topic="{topic}"]'
@@ -188,7 +188,7 @@ def test_a_plugins_row_follows_its_state(hub: HubProcess, page: Page) -> None:
 def test_a_plugin_is_commanded_by_keyboard_and_the_answer_is_shown(
     hub: HubProcess, page: Page
 ) -> None:
-    topic = Topic("w17", Kind.PLUGIN, "oled")
+    topic = Topic("w17", TopicKind.PLUGIN, "oled")
     with plugin_node(hub, topic, error="no such plugin") as commands:
         page.until_field(str(topic), "state", "running")
         button = page.driver.find_element(By.ID, "disable-w17-oled")
@@ -207,7 +207,7 @@ def test_a_plugin_is_commanded_by_keyboard_and_the_answer_is_shown(
 
 @pytest.mark.parametrize("width", [360, 1280])
 def test_the_plugins_are_a_table_on_every_screen(hub: HubProcess, page: Page, width: int) -> None:
-    topic = Topic("w18", Kind.PLUGIN, "a-plugin-with-quite-a-long-name-indeed")
+    topic = Topic("w18", TopicKind.PLUGIN, "a-plugin-with-quite-a-long-name-indeed")
     hub.say(topic, PluginState("failed", SHA256, NOW_MS, 12, "it went wrong " * 20))
     page.until_field(str(topic), "restarts", "12")
     with phone(page, width):
@@ -226,15 +226,17 @@ def test_the_plugins_are_a_table_on_every_screen(hub: HubProcess, page: Page, wi
 def test_a_node_goes_offline_and_comes_back(hub: HubProcess, page: Page) -> None:
     badge = "document.querySelector('.presence[data-presence-of=w7]')?.textContent"
     for said in ("online", "offline"):
-        hub.say(Topic("w7", Kind.STATUS), status(said))
+        hub.say(Topic("w7", TopicKind.STATUS), status(said))
         page.until(f"{badge} === '{said}'")
-    hub.say(Topic("w7", Kind.HEARTBEAT), heartbeat())
+    hub.say(Topic("w7", TopicKind.HEARTBEAT), heartbeat())
     page.until(f"{badge} === 'online'")
 
 
 def test_a_node_that_falls_silent_is_shown_as_lost(hub: HubProcess, page: Page) -> None:
     quick = status()
-    hub.say(Topic("w8", Kind.STATUS), type(quick)("online", "spoke", "1", "a", 1, interval_s=0.2))
+    hub.say(
+        Topic("w8", TopicKind.STATUS), type(quick)("online", "spoke", "1", "a", 1, interval_s=0.2)
+    )
     page.until("document.querySelector('.presence[data-presence-of=w8]')?.textContent === 'lost'")
 
 
@@ -253,10 +255,10 @@ def test_a_button_sounds_the_buzzer_and_shows_the_answer(hub: HubProcess, page: 
 
 def test_log_lines_are_appended_below_and_tabs_choose_the_node(hub: HubProcess, page: Page) -> None:
     for node in ("w11", "w12"):
-        hub.say(Topic(node, Kind.LOG), log(f"first of {node}"))
+        hub.say(Topic(node, TopicKind.LOG), log(f"first of {node}"))
         page.until_text(f"first of {node}")
     page.driver.find_element(By.ID, "tab-w12").click()
-    hub.say(Topic("w12", Kind.LOG), log("second", level="warning"))
+    hub.say(Topic("w12", TopicKind.LOG), log("second", level="warning"))
     last = "document.querySelector('[data-log=w12] li:last-child')"
     page.until(f"{last}.textContent.endsWith('second') && {last}.dataset.level === 'warning'")
     assert page.driver.find_element(By.ID, "log-w12").is_displayed()

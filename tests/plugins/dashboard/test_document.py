@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bus.config.web_table import Card
 from bus.contract.messages import Buzzer, Fan, Leds, Log, Message, Oled, PluginState, Result, Value
-from bus.contract.topics import Kind, Topic
+from bus.contract.topics import Topic, TopicKind
 from hub_app.hub import PageInput
 from hub_app.live.state import State
 from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
@@ -122,19 +122,19 @@ def test_a_reading_of_long_ago_is_stale_and_a_fresh_one_is_not() -> None:
     [(status(), 0, "online"), (status(), 99_000, "lost"), (status("offline"), 0, "offline")],
 )
 def test_a_node_card_shows_presence(said: Message, at_ms: int, expected: str) -> None:
-    shown = page((Topic("pi4", Kind.STATUS), said), at_ms=at_ms)
+    shown = page((Topic("pi4", TopicKind.STATUS), said), at_ms=at_ms)
     assert shown.having(data_presence_of="pi4", data_presence=expected)
 
 
 def test_the_strip_is_a_dot_for_every_led_in_its_colour() -> None:
-    shown = page((Topic("pi4", Kind.LEDS), Leds(["#ff8800", "#000000"])))
+    shown = page((Topic("pi4", TopicKind.LEDS), Leds(["#ff8800", "#000000"])))
     assert [a["fill"] for tag, a in shown.elements if tag == "circle"] == ["#ff8800", "#000000"]
     assert shown.having(aria_label="1 of 2 LEDs lit")
 
 
 @pytest.mark.parametrize("on", [True, False])
 def test_the_display_is_a_picture_of_the_hub(*, on: bool) -> None:
-    shown = page((Topic("pi4", Kind.OLED), Oled(128, 64, on=on, frame=bytes(1024))))
+    shown = page((Topic("pi4", TopicKind.OLED), Oled(128, 64, on=on, frame=bytes(1024))))
     (picture,) = [a for tag, a in shown.elements if tag == "img"]
     assert str(picture["src"]).startswith("/api/nodes/pi4/oled.png?v=")
     assert picture["alt"] == "what the display of pi4 shows"
@@ -144,16 +144,19 @@ def test_the_display_is_a_picture_of_the_hub(*, on: bool) -> None:
 
 def test_another_picture_has_another_address() -> None:
     frames = (bytes(1024), bytes(1023) + b"\x01")
-    pages = [page((Topic("pi4", Kind.OLED), Oled(128, 64, on=True, frame=f))) for f in frames]
+    pages = [page((Topic("pi4", TopicKind.OLED), Oled(128, 64, on=True, frame=f))) for f in frames]
     assert len({str(a["src"]) for p in pages for tag, a in p.elements if tag == "img"}) == 2
 
 
 def test_a_buzzer_brings_its_buttons_and_the_newest_answer() -> None:
     shown = page(
-        (Topic("pi4", Kind.BUZZER), Buzzer(sounding=True, pattern="beep3")),
-        (Topic("pi4", Kind.FAN), Fan(on=True, mode="auto")),
-        (Topic("pi4", Kind.RESULT, "buzzer"), Result("x", ok=True, error="", finished_ms=1)),
-        (Topic("pi4", Kind.RESULT, "fan"), Result(None, ok=False, error="no fan", finished_ms=2)),
+        (Topic("pi4", TopicKind.BUZZER), Buzzer(sounding=True, pattern="beep3")),
+        (Topic("pi4", TopicKind.FAN), Fan(on=True, mode="auto")),
+        (Topic("pi4", TopicKind.RESULT, "buzzer"), Result("x", ok=True, error="", finished_ms=1)),
+        (
+            Topic("pi4", TopicKind.RESULT, "fan"),
+            Result(None, ok=False, error="no fan", finished_ms=2),
+        ),
     )
     assert "sounding beep3" in shown.text
     assert "on (auto)" in shown.text
@@ -162,19 +165,19 @@ def test_a_buzzer_brings_its_buttons_and_the_newest_answer() -> None:
 
 
 def test_without_a_buzzer_there_are_no_buttons() -> None:
-    shown = page((Topic("pi4", Kind.LEDS), Leds(["#000000"])))
+    shown = page((Topic("pi4", TopicKind.LEDS), Leds(["#000000"])))
     assert not [a for tag, a in shown.elements if "data-pattern" in a]
 
 
 def test_a_failed_plugin_names_its_fault() -> None:
     plugin = PluginState("failed", "", NOW_MS, 3, "i2c-1 0x3c: no answer")
-    shown = page((Topic("pi4", Kind.PLUGIN, "oled"), plugin))
+    shown = page((Topic("pi4", TopicKind.PLUGIN, "oled"), plugin))
     assert "i2c-1 0x3c: no answer" in shown.text
     assert shown.having(data_plugin="failed")
 
 
 def test_every_node_has_a_tab_that_controls_its_log() -> None:
-    shown = page((Topic("revpi", Kind.LOG), log("hello", level="warning")))
+    shown = page((Topic("revpi", TopicKind.LOG), log("hello", level="warning")))
     tabs = shown.having(role="tab")
     assert [tab["data-tab"] for tab in tabs] == ["pi4", "revpi"]
     assert all(shown.having(id=str(tab["aria-controls"])) for tab in tabs)
@@ -182,7 +185,7 @@ def test_every_node_has_a_tab_that_controls_its_log() -> None:
 
 
 def test_nothing_is_inline_and_nothing_is_foreign() -> None:
-    shown = page(reading(), (Topic("pi4", Kind.HEARTBEAT), heartbeat()))
+    shown = page(reading(), (Topic("pi4", TopicKind.HEARTBEAT), heartbeat()))
     for tag, attributes in shown.elements:
         assert tag != "style"
         assert not any(name == "style" or name.startswith("on") for name in attributes)
@@ -196,10 +199,10 @@ def elements_and_text(text: str) -> tuple[list[str], str]:
     topic, plain = reading()
     shown = page(
         (topic, msgspec.structs.replace(plain, data=data)),
-        (Topic("pi4", Kind.LOG), Log(NOW_MS, "info", text, text)),
-        (Topic("pi4", Kind.BUZZER), Buzzer(sounding=True, pattern=text)),
-        (Topic("pi4", Kind.PLUGIN, "x"), PluginState("failed", "", NOW_MS, 1, text)),
-        (Topic("pi4", Kind.RESULT, "fan"), Result(None, ok=False, error=text, finished_ms=1)),
+        (Topic("pi4", TopicKind.LOG), Log(NOW_MS, "info", text, text)),
+        (Topic("pi4", TopicKind.BUZZER), Buzzer(sounding=True, pattern=text)),
+        (Topic("pi4", TopicKind.PLUGIN, "x"), PluginState("failed", "", NOW_MS, 1, text)),
+        (Topic("pi4", TopicKind.RESULT, "fan"), Result(None, ok=False, error=text, finished_ms=1)),
         cards=[Card(title=text, sensors=["pi4:dht22-gpio4", text])],
     )
     return [tag for tag, _ in shown.elements], shown.text

@@ -12,7 +12,7 @@ from broker.auth import certificates, server_tls
 from broker.embedded.net.listener import Listener
 from broker.embedded.net.local import is_loopback
 from broker.server import EmbeddedBroker
-from bus.config.broker_table import Broker
+from bus.config.broker_table import BrokerConfig
 from tests.broker.embedded.gates import Passwords
 from tests.broker.embedded.raw import connect
 from tests.support import HOST, free_port
@@ -45,7 +45,7 @@ def test_each_listener_tells_where_a_client_comes_from(
     plain, secure = Listener(HOST, free_port()), Listener(HOST, free_port(), server)
 
     async def visit() -> None:
-        broker = EmbeddedBroker(Broker(), gate, listeners=[plain, secure])
+        broker = EmbeddedBroker(BrokerConfig(), gate, listeners=[plain, secure])
         await broker.start()
         for listener, context in ((plain, None), (secure, client)):
             reader, writer = await asyncio.open_connection(HOST, listener.port, ssl=context)
@@ -67,7 +67,7 @@ def test_a_handshake_that_does_not_come_or_is_none_costs_nobody_else(
     secure = Listener(HOST, free_port(), server)
 
     async def visit() -> None:
-        settings = Broker(connect_timeout_s=0.3, connections=5)
+        settings = BrokerConfig(connect_timeout_s=0.3, connections=5)
         broker = EmbeddedBroker(settings, Passwords(), listeners=[secure])
         await broker.start()
         idle = [socket.create_connection((HOST, secure.port)) for _ in range(4)]

@@ -24,7 +24,7 @@ from broker.embedded.store import write_throttle, writer
 from broker.embedded.store.file import Batch, StoreFile
 from broker.embedded.store.store import FILE_NAME, Contents, Store, StoredMessage
 from broker.embedded.topics.retained import Retained
-from bus.config.broker_table import Broker
+from bus.config.broker_table import BrokerConfig
 from bus.errors import MisconfiguredError
 
 MS_PER_DAY = 86_400_000
@@ -43,9 +43,9 @@ def message(message_id: int, payload: bytes = b"x", packet_id: int | None = None
 
 @contextlib.asynccontextmanager
 async def running(
-    directory: Path | None, settings: Broker | None = None, now_ms: int = 0
+    directory: Path | None, settings: BrokerConfig | None = None, now_ms: int = 0
 ) -> AsyncIterator[tuple[Store, Contents]]:
-    store = Store(directory, settings or Broker())
+    store = Store(directory, settings or BrokerConfig())
     contents = store.load(now_ms)
     store.start()
     try:
@@ -161,7 +161,7 @@ def test_without_a_directory_nothing_is_written() -> None:
 
 def test_a_session_without_room_is_refused_and_the_others_stay(tmp_path: Path) -> None:
     async def fill() -> None:
-        async with running(tmp_path, Broker(sessions=1)) as (store, _):
+        async with running(tmp_path, BrokerConfig(sessions=1)) as (store, _):
             assert store.put_session("s", "c", None)
             assert not store.put_session("t", "d", None)
             assert store.put_session("s", "c", 5)
@@ -175,7 +175,10 @@ def test_a_session_without_room_is_refused_and_the_others_stay(tmp_path: Path) -
 
 def test_messages_are_bounded_in_count_and_bytes() -> None:
     async def fill() -> None:
-        async with running(None, Broker(queued_messages=2, in_flight=1, queued_mb=1)) as (store, _):
+        async with running(None, BrokerConfig(queued_messages=2, in_flight=1, queued_mb=1)) as (
+            store,
+            _,
+        ):
             for key in "st":
                 store.put_session(key, "c", None)
             assert [store.put_message("s", message(n)) is None for n in range(4)] == [
@@ -196,7 +199,7 @@ def test_messages_are_bounded_in_count_and_bytes() -> None:
 
 def test_a_session_goes_when_its_client_stays_away(tmp_path: Path) -> None:
     async def fill() -> None:
-        async with running(tmp_path, Broker(session_days=1)) as (store, _):
+        async with running(tmp_path, BrokerConfig(session_days=1)) as (store, _):
             store.put_session("gone", "c", 0)
             store.put_session("here", "d", None)
             store.put_message("gone", message(1))
@@ -263,14 +266,14 @@ def test_a_damaged_file_is_set_aside(
 def test_a_folder_that_cannot_be_written_is_a_misconfiguration(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(MisconfiguredError, match=FILE_NAME):
-        Store(tmp_path / "file", Broker()).load(0)
+        Store(tmp_path / "file", BrokerConfig()).load(0)
 
 
 def test_two_brokers_cannot_share_a_store(tmp_path: Path) -> None:
     async def twice() -> None:
         async with running(tmp_path):
             with pytest.raises(MisconfiguredError, match="in use by another process"):
-                await asyncio.to_thread(Store(tmp_path, Broker()).load, 0)
+                await asyncio.to_thread(Store(tmp_path, BrokerConfig()).load, 0)
 
     asyncio.run(twice())
 
@@ -393,7 +396,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def open(self) -> None:
         async def start() -> tuple[Store, Contents]:
-            store = Store(self.directory, Broker(sessions=2))
+            store = Store(self.directory, BrokerConfig(sessions=2))
             contents = store.load(99)
             store.start()
             return store, contents

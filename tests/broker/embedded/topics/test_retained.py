@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.embedded.topics.retained import Outcome, Retained, RetainedMessages
-from bus.config.broker_table import Broker
+from bus.config.broker_table import BrokerConfig
 from tests.broker.embedded.topics.test_tree import FILTERS, TOPICS, naive_match
 
 MB = 1024 * 1024
 
 
 def roomy() -> RetainedMessages:
-    return RetainedMessages.bounded_by(Broker())
+    return RetainedMessages.bounded_by(BrokerConfig())
 
 
 def topics(messages: Iterable[Retained]) -> list[str]:
