@@ -1,4 +1,4 @@
-"""Files that hold secrets: written whole, readable by their owner alone, refused otherwise."""
+"""Files that hold secrets: replaced whole, mode 0600, refused when others can read them."""
 
 import contextlib
 import fcntl
@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from bus import whole_file
 from bus.errors import MisconfiguredError
 
 MODE = 0o600
@@ -35,24 +36,15 @@ def read(path: Path) -> bytes:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Replace the file at once: who reads sees the old or the new one, whole.
+    """Replace the file at once, durably: a reader sees the old or the new one, whole.
 
-    Written by root, it belongs to whom its folder belongs to: the service reads it.
+    Written by root, it belongs to the owner of its folder, so that the service can read it.
     Raises MisconfiguredError where it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         make_directory(path.parent)
-        partial.unlink(missing_ok=True)
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE), "wb") as file:
-            file.write(data)
-            _give_away(file.fileno(), path.parent)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        whole_file.replace(path, data, mode=MODE, owner=_owner_in(path.parent))
     except OSError as e:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise MisconfiguredError(f"{path}: cannot be written: {e.strerror}") from e
 
 
@@ -82,6 +74,14 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _give_away(what: int | Path, folder: Path) -> None:
-    if os.geteuid() == 0:
-        owner = folder.stat()
-        os.chown(what, owner.st_uid, owner.st_gid)
+    owner = _owner_in(folder)
+    if owner is not None:
+        os.chown(what, *owner)
+
+
+def _owner_in(folder: Path) -> tuple[int, int] | None:
+    """Return the user and group that a file made by root in `folder` is to have."""
+    if os.geteuid() != 0:
+        return None
+    found = folder.stat()
+    return found.st_uid, found.st_gid
