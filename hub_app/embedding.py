@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from broker.auth import enrolment, server_tls, tokens
 from broker.auth.account_gate import AccountGate
 from broker.auth.accounts import HUB_USER
+from broker.auth.password_check import PasswordCheck
 from broker.auth.server_tls import ServerTls
 from broker.embedded.net.listener import Listener
 from broker.server import EmbeddedBroker
@@ -27,17 +28,20 @@ _LOOK_S = 0.5
 
 @contextlib.asynccontextmanager
 async def embedded_broker(
-    config: Config, environment: Mapping[str, str]
+    config: Config, environment: Mapping[str, str], check: PasswordCheck
 ) -> AsyncIterator[tuple[EmbeddedBroker, Connection]]:
     """Run the broker; yield it and how the hub's own client gets in, which holds for this run.
 
-    Raises MisconfiguredError where a port, a file or a folder cannot be used.
+    `check` is shared with the page: one rate limit for both. Raises
+    MisconfiguredError where a port, a file or a folder cannot be used.
     """
     files = hub_files.of(config, environment)
     own_credentials = credentials.path_for(config, environment)
     enrolment.ensure(files.accounts, config.cluster.node_id, own_credentials)
     token = tokens.make()
-    gate = AccountGate(files.accounts, hub_token=token, allow_local=config.broker.allow_local)
+    gate = AccountGate(
+        files.accounts, check, hub_token=token, allow_local=config.broker.allow_local
+    )
     tls = server_tls.load(files.tls_dir, config.broker.client_certificates)
     private_file.make_directory(files.broker)
     broker = EmbeddedBroker(

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import uvicorn
 
+from broker.auth.password_check import PasswordCheck
 from broker.server import EmbeddedBroker
 from bus.client.client import BusClient
 from bus.client.credentials import Connection
 from bus.config import directories, hub_files
 from bus.config.directories import Environment
 from bus.config.settings import Config
-from bus.config.web_table import WebConfig
 from bus.contract.topics import EVERYTHING
-from bus.errors import MisconfiguredError
+from bus.listen import listen
 from hub_app.embedding import embedded_broker, outside_broker
 from hub_app.history.recorder import History
 from hub_app.http.app import create_app
@@ -39,7 +39,6 @@ _SWEEP_S = 1.0
 _LAST_EVENTS_S = 0.3
 # Whatever else still runs after the streams have ended, for example a command that waits.
 _GRACE_S = 3
-_BACKLOG = 128
 # Each browser has a stream and a few requests; who holds more open is told to come back.
 _MAX_CONNECTIONS = 500
 
@@ -94,11 +93,12 @@ async def run(config: Config, open_renderer: OpenRenderer, environment: Environm
 
     Raises MisconfiguredError where a port cannot be had or a file of secrets cannot be used.
     """
-    log_in = _log_in(config, environment)
-    listener = listen(config.web)
+    check = PasswordCheck(time.monotonic)
+    log_in = _log_in(config, environment, check)
+    listener = listen(config.web.listen, config.web.port, key="web.port")
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(listener.close)
-        broker, connection = await _connection(config, environment, stack)
+        broker, connection = await _connection(config, environment, check, stack)
         wasm = Path(config.plugins.directory) / "dashboard" / "dashboard.wasm"
         dashboard = Dashboard(wasm, open_renderer)
         stack.push_async_callback(dashboard.close)
@@ -113,31 +113,14 @@ async def run(config: Config, open_renderer: OpenRenderer, environment: Environm
             await _serve(server, hub, log_in, listener)
 
 
-def listen(web: WebConfig) -> socket.socket:
-    """Return a listening socket. Raises MisconfiguredError, which names the key to change."""
-    family = socket.AF_INET6 if ":" in web.listen else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((web.listen, web.port))
-        listener.listen(_BACKLOG)
-    except OSError as e:
-        listener.close()
-        raise MisconfiguredError(
-            f"web.port: cannot listen on {web.listen}:{web.port}: {e.strerror}; "
-            "expected a free port"
-        ) from e
-    return listener
-
-
-def _log_in(config: Config, environment: Environment) -> LogIn | None:
+def _log_in(config: Config, environment: Environment, check: PasswordCheck) -> LogIn | None:
     """Return the way in, or None where the page is open to everyone."""
     people: list[People] = []
     if config.web.password:
         people.append(read_password(Path(config.web.password)))
     if config.web.login:
         people.append(AccountHolders(hub_files.of(config, environment).accounts))
-    return LogIn(people, time.monotonic) if people else None
+    return LogIn(people, check, time.monotonic) if people else None
 
 
 async def _serve(server: Server, hub: Hub, log_in: LogIn | None, listener: socket.socket) -> None:
@@ -165,12 +148,15 @@ async def _sweep(hub: Hub, log_in: LogIn | None) -> None:
 
 
 async def _connection(
-    config: Config, environment: Environment, stack: contextlib.AsyncExitStack
+    config: Config,
+    environment: Environment,
+    check: PasswordCheck,
+    stack: contextlib.AsyncExitStack,
 ) -> tuple[EmbeddedBroker | None, Connection]:
     """Return how the hub's own client gets onto the bus, and the broker where it is our own."""
     if not config.embeds_broker:
         return None, outside_broker(config, environment)
-    return await stack.enter_async_context(embedded_broker(config, environment))
+    return await stack.enter_async_context(embedded_broker(config, environment, check))
 
 
 @contextlib.asynccontextmanager

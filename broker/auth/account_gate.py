@@ -4,14 +4,13 @@ All of it runs on the broker's event loop, but for the passwords of people.
 """
 
 import logging
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from broker.auth import acl, tokens
 from broker.auth.accounts import HUB_USER, LOCAL_USER, AccountsFile
 from broker.auth.gate import Attempt, Identity, Role
-from broker.auth.password_check import PasswordDesk
+from broker.auth.password_check import PasswordCheck, TooManyAttemptsError
 
 logger = logging.getLogger(__name__)
 
@@ -25,10 +24,12 @@ class AccountGate:
     is gone or was replaced. Raises MisconfiguredError where the file cannot be used.
     """
 
-    def __init__(self, path: Path, *, hub_token: str | None, allow_local: bool) -> None:
+    def __init__(
+        self, path: Path, check: PasswordCheck, *, hub_token: str | None, allow_local: bool
+    ) -> None:
         self._hub_hash = tokens.hashed(hub_token.encode()) if hub_token else None
         self._allow_local = allow_local
-        self._desk = PasswordDesk(time.monotonic)
+        self._check = check
         self._file = AccountsFile(path)
         self.on_revoked: Callable[[str], object] = lambda _name: None
 
@@ -80,11 +81,10 @@ class AccountGate:
         return Identity(name, role)
 
     async def _person(self, name: str, address: str, password: bytes) -> Identity | None:
-        account = self._file.accounts.people.get(name)
-        expected = account.argon2 if account else None
-        if not await self._desk.is_right(address, password, expected):
+        try:
+            person = await self._check.run(
+                address, name, lambda: self._file.authenticate(name, password)
+            )
+        except TooManyAttemptsError:
             return None
-        # The account may have been revoked while the password was being checked.
-        if account is None or self._file.accounts.people.get(name) != account:
-            return None
-        return Identity(name, account.role)
+        return None if person is None else Identity(name, person.role)

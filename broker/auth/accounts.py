@@ -4,6 +4,7 @@ It holds hashes, no secret that would let anyone in. Each is kept twice: for the
 and as Mosquitto keeps it, for a broker that stands in its place.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -115,6 +116,17 @@ class AccountsFile:
             return set()
         before, self.accounts = self.accounts, found
         return found.changed_since(before)
+
+    async def authenticate(self, name: str, password: bytes) -> Person | None:
+        """Return the person with that name and password, or None; it takes equally long.
+
+        Takes some 0.05 s and 19 MB in a thread: see `broker.auth.password_check`.
+        """
+        account = self.accounts.people.get(name)
+        expected = account.argon2 if account else None
+        is_right = await asyncio.to_thread(passwords.is_right, password, expected)
+        # The account may have been revoked while the password was being checked.
+        return account if is_right and self.accounts.people.get(name) == account else None
 
     def _look(self) -> _Version:
         try:

@@ -9,10 +9,11 @@ from urllib.parse import parse_qs
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from broker.auth.password_check import TooManyAttemptsError
 from bus.errors import BadDataError
 from hub_app.http.responses import PAGE_DIR, Json, read_body
 from hub_app.http.session_gate import COOKIE, LOG_IN_PATH, token_of
-from hub_app.login.login import LogIn, TooManyAttemptsError, WrongPasswordError
+from hub_app.login.login import LogIn, WrongPasswordError
 from hub_app.login.sessions import LONGEST_S, Visitor
 
 _PAGE = PAGE_DIR / "login.html"

@@ -1,1 +1,1 @@
-"""Log-in for the page: people, sessions, attempts."""
+"""Log-in for the page: people and sessions."""

@@ -1,13 +1,11 @@
 """Who may log in to the page: the operator of [web] password, and the people with an account."""
 
-import asyncio
 import hashlib
 import hmac
 import logging
 from pathlib import Path
 from typing import Protocol
 
-from broker.auth import passwords
 from broker.auth.accounts import AccountsFile
 from broker.auth.gate import Role
 from bus import private_file
@@ -74,19 +72,12 @@ class AccountHolders:
 
     def __init__(self, path: Path) -> None:
         self._file = AccountsFile(path)
-        self._one_at_a_time = asyncio.Lock()
         if not self._file.accounts.people:
             logger.warning("nobody can log in yet: `harvester passwd NAME` makes an account")
 
     async def verify(self, name: str, password: str) -> Role | None:
-        account = self._file.accounts.people.get(name)
-        expected = account.argon2 if account else None
-        async with self._one_at_a_time:
-            right = await asyncio.to_thread(passwords.is_right, _encoded(password), expected)
-        # The account may have been revoked while the password was being checked.
-        if not right or account is None or self._file.accounts.people.get(name) != account:
-            return None
-        return account.role
+        person = await self._file.authenticate(name, _encoded(password))
+        return None if person is None else person.role
 
     def changed(self) -> set[str]:
         return self._file.refresh()

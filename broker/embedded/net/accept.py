@@ -11,8 +11,8 @@ from amqtt.broker import ExternalServer
 from broker.embedded.net.admission import Admission
 from broker.embedded.net.listener import Listener
 from broker.embedded.statistics import Counters
-from bus.errors import MisconfiguredError
 from bus.limited_log import LimitedLog
+from bus.listen import listen
 
 logger = logging.getLogger(__name__)
 
@@ -26,15 +26,7 @@ Serve = Callable[[Listener, socket.socket, str], Awaitable[None]]
 
 def bind(listener: Listener) -> socket.socket:
     """Return a listening socket. Raises MisconfiguredError, which names the key to change."""
-    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
-    try:
-        bound = socket.create_server(
-            (listener.host, listener.port), family=family, backlog=_BACKLOG
-        )
-    except OSError as e:
-        raise MisconfiguredError(
-            f"{listener.key}: cannot listen on {listener}: {e.strerror or e}; expected a free port"
-        ) from e
+    bound = listen(listener.host, listener.port, key=listener.key, backlog=_BACKLOG)
     bound.setblocking(False)
     return bound
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from broker.embedded.store.file import Row, StoreFile
 from broker.embedded.store.records import Contents, StoredMessage, StoredSession
-from broker.embedded.store.write_throttle import INTERVAL_S, Wear
+from broker.embedded.store.write_throttle import INTERVAL_S, write_throttle
 from broker.embedded.store.writer import Settled, StoreWriter
 from broker.embedded.topics.retained import Retained
 from bus.config.broker_table import BrokerConfig
@@ -57,7 +57,7 @@ class Store:
         self._age_ms = settings.session_days * _MS_PER_DAY
         self._sessions: dict[str, _Kept] = {}
         self._retained: set[str] = set()
-        self._wear = Wear()
+        self._throttle = write_throttle(settings.retained_messages)
         # Rows of retained messages that are written with the next ones.
         self._late: dict[str, Row] = {}
         self._late_s = time.monotonic()
@@ -136,11 +136,12 @@ class Store:
         self._late.pop(topic, None)
         if message is None:
             self._retained.discard(topic)
-            self._wear.forget(topic)
+            self._throttle.fill(topic)
             return self._put("retained", (topic,), None)
         self._retained.add(topic)
         row = (topic, message.payload, message.qos, message.stored_ms)
-        if self._writer is None or self._wear.spend(topic, time.monotonic()) or is_new:
+        wait_s = self._throttle.take(topic, time.monotonic())
+        if self._writer is None or is_new or not wait_s:
             return self._put("retained", (topic,), row, is_new=is_new)
         self._late[topic] = row
         return _settled()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from broker.auth.password_check import PasswordCheck
 from bus.client.login import Login
 from bus.config import config_file, hub_files
 from bus.config.broker_table import LOOPBACK
@@ -79,7 +80,7 @@ def hub_bus(state: Path, **keys: object) -> Iterator[HubBus]:
     made: list[Login] = []
 
     async def serve() -> None:
-        async with embedded_broker(config, {}) as (_, connection):
+        async with embedded_broker(config, {}, PasswordCheck(time.monotonic)) as (_, connection):
             assert connection.login is not None
             made.append(connection.login)
             ready.set()

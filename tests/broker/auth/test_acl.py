@@ -1,5 +1,6 @@
 """The table of roles, against the oracle and against the broker that asks it."""
 
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -12,6 +13,7 @@ from broker.auth import accounts, acl
 from broker.auth.account_gate import AccountGate
 from broker.auth.acl import ROLES, covers
 from broker.auth.gate import Attempt, Identity, Role
+from broker.auth.password_check import PasswordCheck
 from bus.contract import topics
 from bus.contract.topics import CHANNELS, TopicKind, topic_filter
 from tests.broker.auth import oracle
@@ -30,7 +32,7 @@ class SpiedGate(AccountGate):
     """The gate, beside which one client may hear everything: what got through."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, hub_token=None, allow_local=False)
+        super().__init__(path, PasswordCheck(time.monotonic), hub_token=None, allow_local=False)
 
     async def identify(self, attempt: Attempt) -> Identity | None:
         if attempt.username == _SPY.name:

@@ -7,10 +7,11 @@ import pytest
 
 from broker.auth import accounts
 from broker.auth.gate import Role
+from broker.auth.password_check import PasswordCheck, TooManyAttemptsError
 from bus.config import config_file
 from bus.config.hub_files import ACCOUNTS_NAME
 from bus.errors import MisconfiguredError
-from hub_app.login.login import LogIn, TooManyAttemptsError, WrongPasswordError
+from hub_app.login.login import LogIn, WrongPasswordError
 from hub_app.login.people import AccountHolders, OnePassword, read_password
 from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.nodes import eventually
@@ -175,6 +176,19 @@ def test_guessing_is_slowed_down_for_one_address_only(visitor: httpx.Client) -> 
     assert enter(visitor, "operator", SHARED).status_code == 303
 
 
+def test_guesses_from_many_addresses_do_not_lock_out_a_known_one(visitor: httpx.Client) -> None:
+    visitor.headers["X-Forwarded-For"] = "10.8.0.1"
+    assert enter(visitor, "lee", LEES).status_code == 303
+    statuses = []
+    for n in range(24):
+        visitor.headers["X-Forwarded-For"] = f"10.8.1.{n}"
+        statuses.append(enter(visitor, "lee", "a guess").status_code)
+    assert statuses[:20] == [401] * 20
+    assert 429 in statuses[20:]
+    visitor.headers["X-Forwarded-For"] = "10.8.0.1"
+    assert enter(visitor, "lee", LEES).status_code == 303
+
+
 def test_logging_out_ends_the_stream(guarded: HubProcess, visitor: httpx.Client) -> None:
     enter(visitor, "operator", SHARED)
     with visitor.stream("GET", "/events") as stream:
@@ -221,12 +235,13 @@ def test_one_password_is_right_for_one_name_only() -> None:
 
 def test_who_comes_when_many_passwords_are_checked_is_sent_away(tmp_path: Path) -> None:
     async def crowd() -> list[object]:
-        log_in = LogIn([AccountHolders(tmp_path / "accounts.json")], lambda: 0.0)
-        tries = (log_in.enter(f"10.0.0.{i}", "kim", "x") for i in range(12))
+        check = PasswordCheck(lambda: 0.0)
+        log_in = LogIn([AccountHolders(tmp_path / "accounts.json")], check, lambda: 0.0)
+        tries = (log_in.enter(f"10.0.0.{i}", f"kim{i}", "x") for i in range(20))
         return list(await asyncio.gather(*tries, return_exceptions=True))
 
     answers = [type(answer) for answer in asyncio.run(crowd())]
-    assert answers.count(WrongPasswordError) == 8
+    assert answers.count(WrongPasswordError) == 16
     assert answers.count(TooManyAttemptsError) == 4
 
 

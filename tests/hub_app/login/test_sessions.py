@@ -1,5 +1,4 @@
 from broker.auth.gate import Role
-from hub_app.login.attempts import BURST, MAX_ADDRESSES, SECONDS_PER_TRY, Attempts
 from hub_app.login.sessions import IDLE_S, LONGEST_S, MAX_SESSIONS, Sessions, Visitor
 
 KIM = Visitor("kim", Role.VIEWER)
@@ -53,32 +52,3 @@ def test_there_are_never_more_sessions_than_allowed_and_the_unused_one_goes() ->
     assert len(sessions) == MAX_SESSIONS
     assert sessions.find(first, 1.0) == KIM
     assert sessions.find(second, 1.0) is None
-
-
-def test_an_address_has_a_few_tries_and_then_one_in_a_while() -> None:
-    attempts = Attempts()
-    assert [attempts.take("10.0.0.1", 0.0) for _ in range(BURST)] == [0.0] * BURST
-    assert attempts.take("10.0.0.1", 1.0) == SECONDS_PER_TRY - 1
-    assert attempts.take("10.0.0.2", 1.0) == 0.0
-    assert attempts.take("10.0.0.1", SECONDS_PER_TRY) == 0.0
-    assert attempts.take("10.0.0.1", SECONDS_PER_TRY) > 0
-    attempts.forgive("10.0.0.1")
-    assert attempts.take("10.0.0.1", SECONDS_PER_TRY) == 0.0
-
-
-def test_addresses_that_one_person_can_choose_between_count_as_one() -> None:
-    attempts = Attempts()
-    for i in range(BURST):
-        assert attempts.take(f"2001:db8::{i}", 0.0) == 0.0
-    assert attempts.take("2001:db8::ffff", 0.0) > 0
-    assert attempts.take("2001:db8:0:1::1", 0.0) == 0.0
-    for _ in range(BURST):
-        attempts.take("::ffff:10.0.0.9", 0.0)
-    assert attempts.take("10.0.0.9", 0.0) > 0
-
-
-def test_who_tries_from_everywhere_costs_bounded_memory() -> None:
-    attempts = Attempts()
-    for i in range(MAX_ADDRESSES + 10):
-        attempts.take(f"host-{i}", 0.0)
-    assert len(attempts._full_at_s) == MAX_ADDRESSES

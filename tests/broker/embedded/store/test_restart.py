@@ -20,12 +20,12 @@ from tests.support import HOST, PROJECT, WAIT_S, free_port, wait_until_listening
 SERVE = """
 import asyncio, sys
 from pathlib import Path
-from bus.config.broker_table import Broker
+from bus.config.broker_table import BrokerConfig
 from broker.server import EmbeddedBroker
 from tests.support import HOST, OpenGate
 
 async def serve():
-    settings = Broker(listen=HOST, port=int(sys.argv[1]))
+    settings = BrokerConfig(listen=HOST, port=int(sys.argv[1]))
     await EmbeddedBroker(settings, OpenGate(), store_dir=Path(sys.argv[2])).start()
     await asyncio.Event().wait()
 

@@ -336,12 +336,12 @@ async def until(condition: Callable[[], bool]) -> None:
 CHILD = """
 import asyncio, sys
 from pathlib import Path
-from bus.config.broker_table import Broker
+from bus.config.broker_table import BrokerConfig
 from broker.embedded.topics.retained import Retained
 from broker.embedded.store.store import Store, StoredMessage
 
 async def main():
-    store = Store(Path(sys.argv[1]), Broker(queued_messages=1_000_000))
+    store = Store(Path(sys.argv[1]), BrokerConfig(queued_messages=1_000_000))
     store.load(0)
     store.start()
     store.put_session("s", "c", None)
@@ -509,10 +509,10 @@ def test_what_changes_all_the_time_is_written_now_and_then(tmp_path: Path) -> No
 
 
 def test_a_topic_that_rests_may_change_at_once_again() -> None:
-    budget = write_throttle.Wear()
-    assert [budget.spend("a", 0.0) for _ in range(write_throttle.BURST + 1)] == [
-        True
-    ] * write_throttle.BURST + [False]
-    assert budget.spend("b", 0.0)
-    assert [budget.spend("a", write_throttle.REFILL_S) for _ in range(2)] == [True, False]
-    assert budget.spend("a", write_throttle.REFILL_S * (write_throttle.BURST + 1))
+    throttle = write_throttle.write_throttle(topics=2)
+    waits = [throttle.take("a", 0.0) for _ in range(write_throttle.BURST + 1)]
+    assert waits == [0.0] * write_throttle.BURST + [write_throttle.REFILL_S]
+    assert not throttle.take("b", 0.0)
+    assert not throttle.take("a", write_throttle.REFILL_S)
+    assert throttle.take("a", write_throttle.REFILL_S)
+    assert not throttle.take("a", write_throttle.REFILL_S * (write_throttle.BURST + 1))

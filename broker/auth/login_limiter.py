@@ -1,0 +1,100 @@
+"""Rate limit for log-ins with a password, by address and by account. Pure: the time is handed in.
+
+The broker and the page share one limiter, so whoever guesses has no second set of tries.
+"""
+
+import hashlib
+import ipaddress
+from collections import OrderedDict
+from collections.abc import Hashable
+
+from bus.token_bucket import TokenBuckets
+
+# A person mistypes a few times; after that, one try every 10 s is 8,640 a day.
+BURST = 5
+SECONDS_PER_TRY = 10.0
+# From all unknown addresses together: a family may log in at once, a botnet may not guess.
+ACCOUNT_BURST = 20
+# Each of the buckets' tables. Beyond that, the entry that was used longest ago is forgotten.
+MAX_ENTRIES = 10_000
+# Addresses remembered for each account.
+MAX_KNOWN_ADDRESSES = 32
+# One subscriber of an IPv6 network has at least this much to himself (RFC 6177).
+_IPV6_PREFIX = 64
+_DIGEST_BYTES = 16
+
+
+class LoginLimiter:
+    """Counts tries; the caller checks the password and reports success.
+
+    An address from which an account logged in before is known to it: it has tries of its own,
+    which no mistakes of others use up, whether they come from many addresses or from this one.
+    Tries from unknown addresses count for the address and for the account.
+    """
+
+    def __init__(self) -> None:
+        self._by_address = _buckets(BURST)
+        self._by_account = _buckets(ACCOUNT_BURST)
+        self._by_known = _buckets(BURST)
+        self._known: OrderedDict[bytes, OrderedDict[str, None]] = OrderedDict()
+
+    def is_known(self, address: str, account: str) -> bool:
+        """Whether `account` logged in from `address` before."""
+        return _network(address) in self._known.get(_digest(account), ())
+
+    def take(self, address: str, account: str, now_s: float) -> float:
+        """Count one try. Return 0, or the seconds to wait where none is left."""
+        network, digest = _network(address), _digest(account)
+        if self.is_known(address, account):
+            return self._by_known.take((digest, network), now_s)
+        wait_s = max(
+            self._by_address.wait_s(network, now_s), self._by_account.wait_s(digest, now_s)
+        )
+        if not wait_s:
+            self._by_address.take(network, now_s)
+            self._by_account.take(digest, now_s)
+        return wait_s
+
+    def succeeded(self, address: str, account: str) -> None:
+        """Uncount a try whose password was right, and remember the address."""
+        network, digest = _network(address), _digest(account)
+        if self.is_known(address, account):
+            self._by_known.fill((digest, network))
+        else:
+            # Not filled: whoever has one account would get new tries at the others with it.
+            self._by_address.give_back(network)
+            self._by_account.give_back(digest)
+        self._remember(digest, network)
+
+    def _remember(self, digest: bytes, network: str) -> None:
+        networks = self._known.setdefault(digest, OrderedDict())
+        networks[network] = None
+        networks.move_to_end(network)
+        if len(networks) > MAX_KNOWN_ADDRESSES:
+            networks.popitem(last=False)
+        self._known.move_to_end(digest)
+        if len(self._known) > MAX_ENTRIES:
+            self._known.popitem(last=False)
+
+
+def _buckets(burst: int) -> TokenBuckets[Hashable]:
+    return TokenBuckets(burst=burst, refill_s=SECONDS_PER_TRY, keys=MAX_ENTRIES)
+
+
+def _digest(account: str) -> bytes:
+    """Return a short key: a stranger may send names of any length."""
+    text = account.encode(errors="surrogatepass")
+    return hashlib.blake2b(text, digest_size=_DIGEST_BYTES).digest()
+
+
+def _network(address: str) -> str:
+    """Return an IPv4 address as it is, and the network of an IPv6 address."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((int(found), _IPV6_PREFIX), strict=False))
