@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 from bench.raw_mqtt import KEEP_ALIVE_S, publish, subscribe
-from bus.client.backoff import Backoff
+from bus.client.backoff import reconnect_backoff
 from tests.broker.embedded.raw import connect, packet
 from tests.support import HOST, PROJECT, free_port, wait_until_listening
 
@@ -52,7 +52,7 @@ class Crowd:
             (event.set if len(self.here) == wanted else event.clear)()
 
     async def client(self, number: int) -> None:
-        backoff = Backoff(random.Random(number).uniform)
+        backoff = reconnect_backoff(random.Random(number).uniform)
         while True:
             began_s = time.monotonic()
             # Whatever goes wrong, a node tries again.

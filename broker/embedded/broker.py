@@ -145,7 +145,7 @@ class HardenedBroker(Broker):
             self._violated(handler.session.key if handler else address, e)
         except Exception:  # noqa: BLE001 - the edge: see below
             # A fault of ours: it must cost nobody else anything, and it must be seen.
-            self._log.fault("fault", "connection from %s ended by a fault", address)
+            self._log.exception("fault", "connection from %s ended by a fault", address)
         finally:
             if handler is not None:
                 self.end(handler)
@@ -221,7 +221,7 @@ class HardenedBroker(Broker):
             try:
                 self._tick(self.loop.time())
             except Exception:  # noqa: BLE001 - the next tick must come
-                self._log.fault("fault", "the broker's clock missed a beat")
+                self._log.exception("fault", "the broker's clock missed a beat")
             await asyncio.sleep(_TICK_S)
 
     def _tick(self, now_s: float) -> None:

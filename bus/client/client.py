@@ -27,7 +27,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from bus.client.backoff import Backoff
+from bus.client.backoff import reconnect_backoff
 from bus.client.login import Login, tls_context
 from bus.contract.messages import Message, encode
 from bus.contract.topics import Topic, is_command
@@ -100,7 +100,7 @@ class BusClient:
             on_acknowledged=on_acknowledged,
             on_refused=on_refused,
         )
-        self._backoff = Backoff(random.uniform)
+        self._backoff = reconnect_backoff(random.uniform)
         self._stopping = threading.Event()
         self._ended = threading.Event()
         self._connected = threading.Event()

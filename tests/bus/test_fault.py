@@ -22,3 +22,29 @@ def test_a_fault_is_logged_once_and_its_end_with_its_duration(
         "chip: works again after 60.5 s",
     ]
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
+
+
+def test_a_fault_is_logged_by_the_given_logger_at_the_given_level(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fault = Fault("disk", logger=logging.getLogger("store"), level=logging.ERROR)
+    begins = [fault.failed("full"), fault.failed("full")]
+    assert begins == [True, False]
+    assert fault.is_active
+    assert [fault.worked(), fault.worked()] == [True, False]
+    assert not fault.is_active
+    assert [(record.name, record.levelno) for record in caplog.records] == [
+        ("store", logging.ERROR),
+        ("store", logging.WARNING),
+    ]
+
+
+def test_a_fault_is_logged_with_the_traceback_on_request(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fault = Fault("chip")
+    try:
+        int("boom")
+    except ValueError as e:
+        fault.failed(str(e), traceback=True)
+    assert "Traceback" in caplog.text

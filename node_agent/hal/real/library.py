@@ -1,11 +1,10 @@
-"""Driver libraries: imported where a device is first used, and named where they are missing."""
+"""Driver libraries, imported at the first use of a device; a missing one is named in the error."""
 
 import importlib
 from typing import Any
 
+from bus.install_hint import install_extra
 from node_agent.hal.errors import HardwareNotInstalledError
-
-INSTALL = "pip install 'harvester-edge[pi]'"
 
 
 def load(module: str) -> Any:
@@ -16,7 +15,8 @@ def load(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as e:
-        raise HardwareNotInstalledError(f"the library {module} is missing: {INSTALL}") from e
+        advice = install_extra("pi")
+        raise HardwareNotInstalledError(f"the library {module} is missing: {advice}") from e
     except (RuntimeError, NotImplementedError) as e:
         # RPi.GPIO and Blinka's board look at the machine while they are imported.
         raise HardwareNotInstalledError(f"the library {module} does not run here: {e}") from e

@@ -1,7 +1,6 @@
 """The broker's parts that know no socket: packets, queues, counts of places, limited log lines."""
 
 import itertools
-import logging
 
 import pytest
 from hypothesis import given
@@ -13,7 +12,6 @@ from broker.embedded.net.connection import Framer, TooLargeError
 from broker.embedded.packets import decode, encode
 from broker.embedded.packets.decode import Publish, ViolationError
 from broker.embedded.statistics import Refusal
-from bus.limited_log import LimitedLog
 
 topics = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 publishes = st.builds(
@@ -140,20 +138,3 @@ def test_places_are_counted_in_all_and_by_address() -> None:
     places.leave("a")
     assert places.enter("c") is None
     assert places.count == 3
-
-
-def test_a_cause_has_its_lines_a_minute_and_then_one_with_the_count(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    now_s = 0.0
-    limited = LimitedLog(logging.getLogger("limited"), 2, lambda: now_s)
-    for n in range(10):
-        limited.warning("flood", "line %d", n)
-    limited.warning("other", "another cause")
-    now_s = 61.0
-    limited.sweep()
-    limited.warning("flood", "line %d", 99)
-    assert caplog.messages == [
-        *("line 0", "line 1", "another cause"),
-        *("flood: 8 more in a minute", "line 99"),
-    ]

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from bus.client.backoff import FIRST_S, LAST_S, Backoff
 from bus.client.client import BusClient
 from bus.client.node import NodeBus
 from bus.clock import now_ms
@@ -193,25 +192,6 @@ def test_a_client_whose_thread_died_is_built_anew(tmp_path: Path) -> None:
 
 def wait_connected(bus: NodeBus) -> None:
     assert bus._client._connected.wait(WAIT_S)
-
-
-def test_attempts_are_spread_over_a_time_that_doubles_up_to_half_a_minute() -> None:
-    bounds: list[float] = []
-
-    def draw(_low: float, high: float) -> float:
-        bounds.append(high)
-        return high / 2
-
-    backoff = Backoff(draw)
-    assert [backoff.next_s() for _ in range(2)] == [bounds[0] / 2, bounds[1] / 2]
-    for _ in range(50):
-        backoff.next_s(lasted_s=2.0)
-    assert bounds == sorted(bounds)
-    assert backoff.next_s(lasted_s=3600.0) == bounds[0] / 2
-
-
-def test_the_bounds_are_a_second_and_half_a_minute() -> None:
-    assert (FIRST_S, LAST_S) == (1.0, 30.0)
 
 
 def readings(first: int, count: int) -> list[Reading]:
