@@ -1,11 +1,12 @@
-"""Opening an SQLite file so that one that is damaged never stops a program.
+"""SQLite files: opened, checked, brought to the present version, set aside where damaged.
 
-It knows no tables: those are its users' part.
+Every file of this system goes this way. The tables are the part of each user.
 """
 
 import contextlib
 import fcntl
 import logging
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -14,16 +15,20 @@ from typing import IO, Literal
 
 import msgspec
 
+from bus.database_version import read_version
 from bus.errors import MisconfiguredError, UnavailableError
 
 logger = logging.getLogger(__name__)
 
 _BUSY_S = 5.0
-_CLAIM_AGAIN_S = 0.1
-# Larger ones are checked as they are read: on a Pi this takes seconds.
-_CHECKED_BYTES = 16_000_000
+_LOCK_RETRY_S = 0.1
+# Larger files are checked as they are read: on a Pi a whole check takes seconds.
+_MAX_CHECKED_BYTES = 16_000_000
+# https://sqlite.org/rescode.html
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
-_BELONGING = ("", "-wal", "-shm", "-journal")
+_IN_USE = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_MODE = 0o600
+_SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 
 class DamagedError(UnavailableError):
@@ -31,7 +36,7 @@ class DamagedError(UnavailableError):
 
 
 class Schema(msgspec.Struct, frozen=True):
-    """The tables of a kind of file, and how an older file gets them.
+    """The tables of a kind of file, and the migrations from its older versions.
 
     `statements` make a new file. Each of `migrations` turns a file of one version, the first being
     1, into one of the next.
@@ -46,66 +51,99 @@ class Schema(msgspec.Struct, frozen=True):
 
 
 def open_database(
-    path: Path, schema: Schema, *, synchronous: Literal["OFF", "FULL"], page_bytes: int = 4096
+    path: Path,
+    schema: Schema,
+    *,
+    synchronous: Literal["OFF", "FULL"],
+    page_bytes: int = 4096,
+    exclusive: bool = False,
 ) -> sqlite3.Connection:
-    """Open `path`, made where it is not there, in WAL mode with the tables of `schema`.
+    """Open `path`, made where it is missing, in WAL mode with the tables of `schema`.
 
-    One that is damaged is set aside, with a line in the log, for a new one. The connection is in
-    autocommit mode, for any thread, one at a time. Raises MisconfiguredError where another program
-    has it open, a newer version of this one wrote it, or the folder cannot be written;
-    sqlite3.OperationalError where the disk is full.
+    A damaged file is set aside, with a line in the log, for a new one. A file that a newer version
+    of this program wrote is refused and left as it is, byte for byte, with its log beside it. The
+    connection is in autocommit mode, for any thread, one at a time. With `exclusive`, no other
+    process may even read, and no shared memory is needed. The file is for its owner alone.
+
+    Raises MisconfiguredError where the version is newer, another program has the file open, or the
+    folder cannot be written; sqlite3.OperationalError where the disk is full.
     """
+    _refuse_newer(path, schema)
+    _create(path)
+    options = f"PRAGMA page_size={page_bytes};"
+    if exclusive:
+        options += "PRAGMA locking_mode=EXCLUSIVE;"
+    options += f"PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous};"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as e:
-        raise MisconfiguredError(f"{path.parent}: {e.strerror}; expected a writable folder") from e
-    try:
-        return _open(path, schema, synchronous, page_bytes)
+        return _open(path, schema, options)
     except DamagedError as e:
         set_aside(path, str(e))
-        return _open(path, schema, synchronous, page_bytes)
+        _create(path)
+        return _open(path, schema, options)
 
 
-def _open(path: Path, schema: Schema, synchronous: str, page_bytes: int) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
-    )
+def _refuse_newer(path: Path, schema: Schema) -> None:
     try:
-        with damage_told():
-            connection.executescript(
-                f"PRAGMA page_size={page_bytes}; PRAGMA journal_mode=WAL;"
-                f"PRAGMA synchronous={synchronous};"
-            )
-            _check(connection, path)
-            _bring_up(connection, schema, path)
-    except BaseException as e:
-        connection.close()
-        if isinstance(e, sqlite3.OperationalError) and not is_full(e):
-            raise MisconfiguredError(f"{path}: {e}; expected a file of this program alone") from e
-        raise
-    return connection
-
-
-def _check(connection: sqlite3.Connection, path: Path) -> None:
-    if path.stat().st_size > _CHECKED_BYTES:
-        return
-    said = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if said != "ok":
-        raise DamagedError(said)
-
-
-def _bring_up(connection: sqlite3.Connection, schema: Schema, path: Path) -> None:
-    (found,) = connection.execute("PRAGMA user_version").fetchone()
-    if found == schema.version:
-        return
+        found = read_version(path)
+    except OSError as e:
+        raise MisconfiguredError(f"{path}: {e.strerror}; expected a readable file") from e
     if found > schema.version:
         raise MisconfiguredError(
             f"{path}: found version {found}, expected at most {schema.version}; a newer version of "
             "this program wrote it"
         )
-    steps = schema.migrations[found - 1 :] if found else (schema.statements,)
+
+
+def _create(path: Path) -> None:
+    """Make an empty file where there is none: SQLite gives the files beside it the same mode."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, _MODE))
+        path.chmod(_MODE)
+    except OSError as e:
+        raise MisconfiguredError(f"{path}: {e.strerror}; expected a writable folder") from e
+
+
+def _open(path: Path, schema: Schema, options: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+    )
+    try:
+        with translate_damage():
+            connection.executescript(options)
+            _check(connection, path)
+            _migrate(connection, schema)
+    except BaseException as e:
+        connection.close()
+        if isinstance(e, sqlite3.OperationalError) and not is_full(e):
+            raise _refusal(path, e) from e
+        raise
+    return connection
+
+
+def _refusal(path: Path, error: sqlite3.OperationalError) -> MisconfiguredError:
+    if _code(error) in _IN_USE:
+        return MisconfiguredError(
+            f"{path}: in use by another process; expected one program for each file"
+        )
+    return MisconfiguredError(f"{path}: {error}; expected a file that this user may write")
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    if path.stat().st_size > _MAX_CHECKED_BYTES:
+        return
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise DamagedError(verdict)
+
+
+def _migrate(connection: sqlite3.Connection, schema: Schema) -> None:
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    if found == schema.version:
+        return
     if not found and connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
         raise DamagedError("its tables are of no version")
+    steps = schema.migrations[found - 1 :] if found else (schema.statements,)
     connection.executescript(
         f"BEGIN IMMEDIATE; {' '.join(steps)} PRAGMA user_version={schema.version}; COMMIT;"
     )
@@ -113,8 +151,8 @@ def _bring_up(connection: sqlite3.Connection, schema: Schema, path: Path) -> Non
 
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Commit what is done within, or, where it raises, nothing of it. Raises DamagedError."""
-    with damage_told():
+    """Commit the block's statements, or none of them where it raises. Raises DamagedError."""
+    with translate_damage():
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -127,29 +165,36 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def damage_told() -> Iterator[None]:
-    """Raise DamagedError for what SQLite raises at a damaged file."""
+def translate_damage() -> Iterator[None]:
+    """Raise DamagedError in place of what SQLite raises for a damaged file."""
     try:
         yield
     except sqlite3.DatabaseError as e:
-        # A value that does not fit is an error without a code.
-        if getattr(e, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+        if _code(e) in _DAMAGED:
             raise DamagedError(str(e)) from e
         raise
 
 
 def is_full(error: sqlite3.Error) -> bool:
-    """Whether nothing more could be written: the disk is full, a quota reached, or it fails."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+    """Whether nothing more could be written: the disk is full, a quota is reached, or it fails."""
+    return _code(error) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
+
+def _code(error: sqlite3.Error) -> int:
+    """Return the primary result code: the low byte. A value that does not fit has none: 0."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def set_aside(path: Path, reason: str) -> Path:
-    """Rename a damaged file, close it first; the one set aside before goes. Say so in the log."""
+    """Rename a damaged file and those beside it; close it first. One set aside before is replaced.
+
+    Says so in the log.
+    """
     aside = path.with_name(f"{path.name}.damaged")
-    for suffix in _BELONGING:
+    for suffix in _SUFFIXES:
+        Path(f"{aside}{suffix}").unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
-            Path(f"{path}{suffix}").replace(f"{aside}{suffix}")
+            Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
     logger.error(
         "%s is damaged (%s): it is now %s, and a new one begins at %s",
         *(path, reason, aside.name, time.strftime("%Y-%m-%d %H:%M:%S")),
@@ -157,33 +202,33 @@ def set_aside(path: Path, reason: str) -> Path:
     return aside
 
 
-def claim(path: Path) -> IO[bytes]:
-    """Return an open file beside `path` that says who uses it; closing it, or dying, gives it back.
+def lock(path: Path) -> IO[bytes]:
+    """Return an open lock file beside `path`; closing it, or the end of the process, unlocks.
 
-    Raises MisconfiguredError where another program uses it, or the folder cannot be written.
+    Raises MisconfiguredError where another program holds it, or the folder cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = path.with_name(f"{path.name}.lock").open("ab")
+        file = path.with_name(f"{path.name}.lock").open("ab")
     except OSError as e:
         raise MisconfiguredError(f"{path.parent}: {e.strerror}; expected a writable folder") from e
     deadline_s = time.monotonic() + _BUSY_S
     while True:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as e:
             if time.monotonic() > deadline_s:
-                lock.close()
+                file.close()
                 raise MisconfiguredError(
                     f"{path}: another program uses it; expected one program for each node"
                 ) from e
-            time.sleep(_CLAIM_AGAIN_S)
+            time.sleep(_LOCK_RETRY_S)
         else:
-            return lock
+            return file
 
 
 def used_bytes(connection: sqlite3.Connection) -> int:
-    """Return the size of what a database holds, without the pages that are free again."""
+    """Return the size of a database without its free pages."""
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     (free,) = connection.execute("PRAGMA freelist_count").fetchone()
     (size,) = connection.execute("PRAGMA page_size").fetchone()

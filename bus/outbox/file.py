@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from bus.contract.messages import ClockState, Range, Reading, Value
-from bus.database import Schema, damage_told, open_database, transaction, used_bytes
+from bus.database import Schema, open_database, transaction, translate_damage, used_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ class OutboxFile:
         name, seq = after or ("", -1)
         number, _ = self._streams.get(name, (0, ""))
         young = "" if added_before_ms is None else "AND added_ms <= ?"
-        with damage_told():
+        with translate_damage():
             rows = self._db.execute(
                 f"SELECT {_COLUMNS} FROM reading WHERE (stream, seq) > (?, ?) {young}"  # noqa: S608
                 " ORDER BY stream, seq LIMIT ?",

@@ -22,7 +22,7 @@ import msgspec
 from bus.clock import Clock, Moment
 from bus.config.outbox_table import OutboxConfig
 from bus.contract.messages import MAX_BACKLOG, ClockState, Range, Reading, Value, encode
-from bus.database import DamagedError, claim, set_aside
+from bus.database import DamagedError, lock, set_aside
 from bus.outbox.disk import DiskTier, Rows
 from bus.outbox.file import JUMP_MS, Key, OutboxFile
 
@@ -65,7 +65,7 @@ class Outbox:
         self._lock = threading.Lock()
         self._live: deque[tuple[Reading, int]] = deque(maxlen=_MAX_LIVE)
         self._ram_file = ram_file
-        self._claim = claim(ram_file)
+        self._claim = lock(ram_file)
         self._ram = OutboxFile(node, ram_file, "OFF")
         self._disk = DiskTier(node, disk_file, settings)
         self._ram_fails = False
