@@ -23,8 +23,8 @@ from bus.config.history_table import HistoryConfig
 from bus.config.outbox_table import OutboxConfig
 from bus.contract.messages import Reading, Value
 from bus.outbox.outbox import Outbox, Sample
-from hub_app.history.downsample import Folder
-from hub_app.history.query import Asked, Query
+from hub_app.history.housekeeping import Housekeeping
+from hub_app.history.query import SeriesQuery, SeriesReader
 from hub_app.history.schema import BUCKET_MS, open_for_reading, open_history
 from hub_app.history.writer import Arrival, Writer
 from tests.default_readings import AIR, HEALTH, PING, ROOM
@@ -120,7 +120,7 @@ def history(hours: float = 3.0) -> None:
     rng = random.Random(1)
     with folder() as disk:
         db = open_history(disk / "history.db")
-        writer, folder_ = Writer(db), Folder(db, HistoryConfig(raw_days=1 / 24))
+        writer, housekeeping = Writer(db), Housekeeping(db, HistoryConfig(raw_days=1 / 24))
         cycles = round(hours * 3600 / CYCLE_S)
         # The first third fills it; then as much is forgotten as comes in.
         before, counted, slowest_s = 0, 0, 0.0
@@ -132,7 +132,7 @@ def history(hours: float = 3.0) -> None:
             writer.store([Arrival(r, False) for r in readings(cycle, rng)], [], now_ms)
             slowest_s = max(slowest_s, time.perf_counter() - began_s)
             if cycle % 3 == 0:
-                folder_.step(now_ms, now_ms)
+                housekeeping.step(now_ms, now_ms)
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         written = written_bytes() - before
         (rows,) = db.execute("SELECT count(*) FROM reading").fetchone()
@@ -158,21 +158,21 @@ def queries(days: int = 30) -> None:
             arrivals = [Arrival(r, False) for cycle in batch for r in readings(cycle, rng)]
             writer.store(arrivals, [], START_MS + round(batch.stop * CYCLE_S * 1000))
         end_ms = START_MS + DAY_S * 1000
-        folder_ = Folder(db, HistoryConfig())
-        while folder_.step(end_ms + 2 * BUCKET_MS, end_ms):
+        housekeeping = Housekeeping(db, HistoryConfig())
+        while housekeeping.step(end_ms + 2 * BUCKET_MS, end_ms):
             pass
-        folder_.step(end_ms, end_ms)
+        housekeeping.step(end_ms, end_ms)
         fill_means(db, days)
         db.close()
         for name, span_days, points in (("month", days, 1000), ("day", 1, 1000)):
-            asked = Asked(
+            query = SeriesQuery(
                 "pi4", "bme680-0x77", "pressure", end_ms - span_days * DAY_S * 1000, end_ms, points
             )
             took_ms = []
             for _ in range(5):
                 began_s = time.perf_counter()
                 with contextlib.closing(open_for_reading(path)) as reader:
-                    found = Query(reader).series(asked)
+                    found = SeriesReader(reader).series(query)
                 took_ms.append((time.perf_counter() - began_s) * 1000)
             print(
                 f"queries: a {name} in {statistics.median(took_ms):.0f} ms, slowest "

@@ -1,1 +1,1 @@
-"""The hub: the state of every topic, streamed to a live page."""
+"""The hub: broker, live state, history, and the page."""

@@ -43,7 +43,3 @@ class WebConfig(Table, frozen=True):
 
     def __repr__(self) -> str:
         return f"Web({self.listen!r}, {self.port!r})"
-
-    @property
-    def needs_login(self) -> bool:
-        return self.login or bool(self.password)

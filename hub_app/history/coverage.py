@@ -1,4 +1,4 @@
-"""For every sample that was expected of a node: is it there, and if not, why not.
+"""Coverage of a node: for each expected sample, whether it is stored, and if not, why.
 
 `GET /api/coverage?node=pi4&from=1795286721000&to=1795373121000` answers a `Coverage` as JSON:
 
@@ -9,10 +9,10 @@
                             [1795300000000, 1795300340000, "late", 170],
                             [1795300340000, 1795300400000, "off", 30], ...]}]}
 
-`spans` of a sensor follow one another without gap or overlap from `from_ms` to `to_ms`, times are
-Unix milliseconds, and the last number counts samples: those that are there or, of a kind that
-stands for missing ones, those that are not. A span that was not expected to hold any (before the
-first reading ever, or after now) is `none` with 0. Pure: what the history knows is handed in.
+The `spans` of a sensor follow one another without gap or overlap from `from_ms` to `to_ms`, in Unix
+milliseconds. The last number of a span counts its samples: the stored ones, or for the kinds that
+mean a gap, the missing ones. A span in which none was expected (before the first reading ever, or
+after now) has the kind `none` and the count 0. Pure: it works on a `NodeHistory`.
 """
 
 from bisect import bisect_left, bisect_right
@@ -24,22 +24,23 @@ import msgspec
 
 # A sample that is not there yet may still be on its way, or in the next commit.
 _GRACE_MS = 10_000
-# Of an interval: samples that are closer than this follow one another.
+# Fraction of an interval: samples may be that much further apart without a gap between them.
 _SLACK = 0.6
 
 CoverageKind = Literal[
+    # Stored as it was taken.
     "there",
-    # There, but it came through the backlog: the link or the hub was down when it was taken.
+    # Stored, but it came in a backlog: the link or the hub was down when it was taken.
     "late",
-    # Not there yet: the node has not been heard since, so it may still hold it.
+    # Not stored yet: the node has been silent since, so it may still have it in its outbox.
     "waiting",
     # The node was off.
     "off",
     # The node was on, and the sensor gave no reading.
     "fault",
-    # The node was on, and the plugin was loading, had failed or was disabled.
+    # The node was on, and the plugin was loading, failed or disabled.
     "plugin",
-    # It was taken, and given up by a full outbox.
+    # It was taken, and dropped by a full outbox.
     "dropped",
     "none",
 ]
@@ -47,7 +48,7 @@ CoverageSpan = tuple[int, int, CoverageKind, int]
 
 
 class SensorCoverage(msgspec.Struct, frozen=True):
-    """One sensor; `interval_ms` is the time between two expected samples."""
+    """Coverage of one sensor; `interval_ms` is the time between two expected samples."""
 
     sensor_id: str
     interval_ms: int
@@ -56,7 +57,7 @@ class SensorCoverage(msgspec.Struct, frozen=True):
 
 
 class Coverage(msgspec.Struct, frozen=True):
-    """What `GET /api/coverage` answers."""
+    """The answer to `GET /api/coverage`."""
 
     node: str
     from_ms: int
@@ -64,8 +65,8 @@ class Coverage(msgspec.Struct, frozen=True):
     sensors: list[SensorCoverage]
 
 
-class Piece(msgspec.Struct, frozen=True):
-    """A time for which there are samples, `count` of them."""
+class SampleRun(msgspec.Struct, frozen=True):
+    """A time without a gap, with `count` samples."""
 
     from_ms: int
     to_ms: int
@@ -74,66 +75,64 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 class SensorSamples(msgspec.Struct, frozen=True):
-    """What there is of one sensor, in order of time; nothing was expected before `began_ms`."""
+    """Stored samples of one sensor in order of time; none was expected before `began_ms`."""
 
     name: str
     plugin: str
     interval_ms: int
     began_ms: int
-    pieces: list[Piece]
+    runs: list[SampleRun]
 
 
-# When a reading was taken, its stream and its number there.
-Edge = tuple[int, int, int]
+# Timestamp, stream and sequence number of a reading.
+SamplePoint = tuple[int, int, int]
 
 
-class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """What the history knows of a node; the lists are in order of time.
+class NodeHistory(msgspec.Struct, frozen=True, kw_only=True):
+    """What is stored about a node in a range of time; the lists are in order of time.
 
-    `presence` and `plugins` are changes: (when, what it is from then on), of plugins with their
-    name in between.
+    `plugins` are changes of state: (time, plugin, state from then on).
     """
 
     from_ms: int
     to_ms: int
     now_ms: int
     sensors: list[SensorSamples]
-    edges: list[Edge]
+    points: list[SamplePoint]
     dropped_ms: list[int]
-    presence: list[tuple[int, str]]
     plugins: list[tuple[int, str, str]]
 
 
-def cover(node: str, known: Known) -> list[SensorCoverage]:
+def coverage_by_sensor(node: str, history: NodeHistory) -> list[SensorCoverage]:
     """Return the coverage of each sensor of a node."""
-    alive = _united(piece for sensor in known.sensors for piece in sensor.pieces)
-    return [_cover_sensor(node, sensor, alive, known) for sensor in known.sensors]
+    alive = _merged_times(run for sensor in history.sensors for run in sensor.runs)
+    return [_cover_sensor(node, sensor, alive, history) for sensor in history.sensors]
 
 
 def _cover_sensor(
-    node: str, sensor: SensorSamples, alive: list[tuple[int, int]], known: Known
+    node: str, sensor: SensorSamples, alive: list[tuple[int, int]], history: NodeHistory
 ) -> SensorCoverage:
     spans: list[CoverageSpan] = []
-    at_ms = min(max(known.from_ms, sensor.began_ms), known.to_ms)
-    if at_ms > known.from_ms:
-        spans.append((known.from_ms, at_ms, "none", 0))
+    at_ms = min(max(history.from_ms, sensor.began_ms), history.to_ms)
+    if at_ms > history.from_ms:
+        spans.append((history.from_ms, at_ms, "none", 0))
     slack_ms = round(sensor.interval_ms * _SLACK)
-    for piece in sensor.pieces:
-        start_ms = max(piece.from_ms, at_ms)
-        if piece.from_ms - at_ms > slack_ms:
-            spans += _missing(at_ms, start_ms, sensor, alive, known)
+    for run in sensor.runs:
+        start_ms = max(run.from_ms, at_ms)
+        if run.from_ms - at_ms > slack_ms:
+            spans += _missing(at_ms, start_ms, sensor, alive, history)
         elif start_ms > at_ms:
             start_ms = at_ms
-        end_ms = max(min(piece.to_ms, known.to_ms), start_ms)
-        kind: CoverageKind = "late" if piece.is_late else "there"
-        spans.append((start_ms, end_ms, kind, piece.count))
+        end_ms = max(min(run.to_ms, history.to_ms), start_ms)
+        kind: CoverageKind = "late" if run.is_late else "there"
+        spans.append((start_ms, end_ms, kind, run.count))
         at_ms = end_ms
-    expected_ms = min(known.to_ms, known.now_ms - _GRACE_MS - sensor.interval_ms)
+    expected_ms = min(history.to_ms, history.now_ms - _GRACE_MS - sensor.interval_ms)
     if expected_ms - at_ms > slack_ms:
-        spans += _missing(at_ms, expected_ms, sensor, alive, known)
+        spans += _missing(at_ms, expected_ms, sensor, alive, history)
         at_ms = expected_ms
-    if at_ms < known.to_ms:
-        spans.append((at_ms, known.to_ms, "none", 0))
+    if at_ms < history.to_ms:
+        spans.append((at_ms, history.to_ms, "none", 0))
     joined = list(_joined(spans))
     counts: Counter[CoverageKind] = Counter()
     for _, _, kind, count in joined:
@@ -143,9 +142,13 @@ def _cover_sensor(
 
 
 def _missing(
-    from_ms: int, to_ms: int, sensor: SensorSamples, alive: list[tuple[int, int]], known: Known
+    from_ms: int,
+    to_ms: int,
+    sensor: SensorSamples,
+    alive: list[tuple[int, int]],
+    history: NodeHistory,
 ) -> list[CoverageSpan]:
-    """Return why samples are missing, span by span: the node was silent, or the sensor alone."""
+    """Return spans with the reasons for a gap: the node was silent, or the sensor alone."""
     spans: list[CoverageSpan] = []
     at_ms = from_ms
     for start_ms, end_ms in alive[max(0, bisect_left(alive, (from_ms, 0)) - 1) :]:
@@ -153,56 +156,56 @@ def _missing(
             break
         if end_ms <= at_ms:
             continue
-        # A beat of a node is no outage of it.
+        # One missed poll is not an outage of the node.
         if start_ms - at_ms > 2 * sensor.interval_ms:
-            spans.append((at_ms, start_ms, _why_silent(at_ms, start_ms, known), 0))
+            spans.append((at_ms, start_ms, _node_gap_kind(at_ms, start_ms, history), 0))
             at_ms = start_ms
         until_ms = min(end_ms, to_ms)
-        spans += _why_alone(at_ms, until_ms, sensor, known)
+        spans += _sensor_gap_spans(at_ms, until_ms, sensor, history)
         at_ms = until_ms
     if to_ms > at_ms:
-        spans.append((at_ms, to_ms, _why_silent(at_ms, to_ms, known), 0))
+        spans.append((at_ms, to_ms, _node_gap_kind(at_ms, to_ms, history), 0))
     return _counted(spans, max(1, round((to_ms - from_ms) / sensor.interval_ms)))
 
 
-def _why_silent(from_ms: int, to_ms: int, known: Known) -> CoverageKind:
-    """Return why there is nothing of a whole node: from the numbers of its readings around."""
-    before = bisect_right(known.edges, (from_ms, 2**62, 0)) - 1
-    after = bisect_left(known.edges, (to_ms, 0, 0))
-    if after >= len(known.edges):
-        return "waiting" if known.to_ms >= known.now_ms - _GRACE_MS else "off"
+def _node_gap_kind(from_ms: int, to_ms: int, history: NodeHistory) -> CoverageKind:
+    """Return why a whole node is missing, from the sequence numbers before and after the gap."""
+    before = bisect_right(history.points, (from_ms, 2**62, 0)) - 1
+    after = bisect_left(history.points, (to_ms, 0, 0))
+    if after >= len(history.points):
+        return "waiting" if history.to_ms >= history.now_ms - _GRACE_MS else "off"
     if before < 0:
         return "off"
-    (_, stream, seq), (_, next_stream, next_seq) = known.edges[before], known.edges[after]
+    (_, stream, seq), (_, next_stream, next_seq) = history.points[before], history.points[after]
     if stream != next_stream or next_seq <= seq + 1:
         return "off"
-    # They were taken, as their numbers were given.
-    return "dropped" if any(at_ms >= from_ms for at_ms in known.dropped_ms) else "waiting"
+    # The samples were taken, since sequence numbers are missing.
+    return "dropped" if any(at_ms >= from_ms for at_ms in history.dropped_ms) else "waiting"
 
 
-def _why_alone(
-    from_ms: int, to_ms: int, sensor: SensorSamples, known: Known
+def _sensor_gap_spans(
+    from_ms: int, to_ms: int, sensor: SensorSamples, history: NodeHistory
 ) -> Iterator[CoverageSpan]:
-    """Yield why a sensor gave nothing while its node was on: for its plugin's sake, or its own."""
+    """Yield why one sensor has no samples while its node was on: its plugin, or a fault."""
     state = "running"
     at_ms = from_ms
-    for changed_ms, plugin, said in known.plugins:
+    for changed_ms, plugin, new_state in history.plugins:
         if plugin != sensor.plugin or changed_ms >= to_ms:
             continue
         if changed_ms > at_ms:
-            yield at_ms, changed_ms, _blame(state), 0
+            yield at_ms, changed_ms, _kind_for_plugin_state(state), 0
             at_ms = changed_ms
-        state = said
+        state = new_state
     if to_ms > at_ms:
-        yield at_ms, to_ms, _blame(state), 0
+        yield at_ms, to_ms, _kind_for_plugin_state(state), 0
 
 
-def _blame(plugin_state: str) -> CoverageKind:
+def _kind_for_plugin_state(plugin_state: str) -> CoverageKind:
     return "fault" if plugin_state.startswith("running") else "plugin"
 
 
 def _counted(spans: list[CoverageSpan], count: int) -> list[CoverageSpan]:
-    """Return the spans with `count` samples shared out by their length."""
+    """Return the spans with `count` samples divided in proportion to their length."""
     if not spans:
         return []
     begin_ms, end_ms = spans[0][0], spans[-1][1]
@@ -215,19 +218,19 @@ def _counted(spans: list[CoverageSpan], count: int) -> list[CoverageSpan]:
     return counted
 
 
-def _united(pieces: Iterator[Piece]) -> list[tuple[int, int]]:
-    """Return the times in which there is any piece."""
-    united: list[tuple[int, int]] = []
-    for from_ms, to_ms in sorted((piece.from_ms, piece.to_ms) for piece in pieces):
-        if united and from_ms <= united[-1][1]:
-            united[-1] = (united[-1][0], max(united[-1][1], to_ms))
+def _merged_times(runs: Iterator[SampleRun]) -> list[tuple[int, int]]:
+    """Return the times, (from, to), in which any sensor has samples."""
+    merged: list[tuple[int, int]] = []
+    for from_ms, to_ms in sorted((run.from_ms, run.to_ms) for run in runs):
+        if merged and from_ms <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], to_ms))
         else:
-            united.append((from_ms, to_ms))
-    return united
+            merged.append((from_ms, to_ms))
+    return merged
 
 
 def _joined(spans: list[CoverageSpan]) -> Iterator[CoverageSpan]:
-    """Yield spans with neighbours of one kind made one."""
+    """Yield the spans, adjacent ones of one kind merged."""
     last: CoverageSpan | None = None
     for span in spans:
         if last is not None and last[2] == span[2]:

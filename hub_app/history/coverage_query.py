@@ -1,18 +1,25 @@
-"""What the history knows of a node's samples in a range of time, for `hub_app.history.coverage`."""
+"""Query for the coverage of a node: reads what `hub_app.history.coverage` works on."""
 
 import sqlite3
 from itertools import pairwise
 
 from bus.errors import BadDataError
-from hub_app.history.coverage import Coverage, Edge, Known, Piece, SensorSamples, cover
-from hub_app.history.events import DROPPED, PLUGIN, PRESENCE
+from hub_app.history.coverage import (
+    Coverage,
+    NodeHistory,
+    SamplePoint,
+    SampleRun,
+    SensorSamples,
+    coverage_by_sensor,
+)
+from hub_app.history.events import DROPPED, PLUGIN
 from hub_app.history.schema import BUCKET_MS, LATE, bucket_of
 
 LONGEST_COVERAGE_MS = 7 * 86_400_000
-# A sensor that gave nothing for so long before the range has been taken away.
-_FORGOTTEN_MS = 7 * 86_400_000
+# A sensor without a sample for so long before the range counts as removed.
+_REMOVED_AFTER_MS = 7 * 86_400_000
 _DEFAULT_INTERVAL_MS = 2000
-# Gaps that the interval of a sensor is learnt from.
+# The interval of a sensor is the median of this many gaps.
 _GAPS = 200
 
 # From, to; and of a span in the history: bucket, stream, first and last seq.
@@ -21,7 +28,7 @@ _Span = tuple[int, int, int, int]
 
 
 class UnknownNodeError(BadDataError):
-    """A node that the history has never heard of."""
+    """A node that is not in the history."""
 
 
 def coverage_of(
@@ -32,31 +39,32 @@ def coverage_of(
     try:
         found = db.execute("SELECT id FROM node WHERE name = ?", (node,)).fetchone()
         if found is None:
-            raise UnknownNodeError(f"node: found {node[:70]!r}, of which there is no history")
-        known = _known(db, found[0], from_ms, to_ms, now_ms)
+            raise UnknownNodeError(f"node: found {node[:70]!r}, which has no history")
+        history = _node_history(db, found[0], from_ms, to_ms, now_ms)
     finally:
         db.execute("COMMIT")
-    return Coverage(node, from_ms, to_ms, cover(node, known))
+    return Coverage(node, from_ms, to_ms, coverage_by_sensor(node, history))
 
 
-def _known(db: sqlite3.Connection, node: int, from_ms: int, to_ms: int, now_ms: int) -> Known:
-    edges: list[Edge] = []
+def _node_history(
+    db: sqlite3.Connection, node: int, from_ms: int, to_ms: int, now_ms: int
+) -> NodeHistory:
+    points: list[SamplePoint] = []
     sensors = [
-        _samples(db, found, (from_ms, to_ms), edges)
+        _samples(db, found, (from_ms, to_ms), points)
         for found in db.execute(
             "SELECT id, name, plugin FROM sensor WHERE node = ? ORDER BY name", (node,)
         ).fetchall()
         if _is_in_use(db, found[0], from_ms, to_ms)
     ]
-    return Known(
+    return NodeHistory(
         from_ms=from_ms,
         to_ms=to_ms,
         now_ms=now_ms,
         sensors=sensors,
-        edges=sorted(edges),
+        points=sorted(points),
         dropped_ms=[at_ms for at_ms, _, _ in _events(db, node, DROPPED)],
-        presence=[(at_ms, detail) for at_ms, _, detail in _events(db, node, PRESENCE)],
-        plugins=[(at, plugin, said) for at, plugin, said in _events(db, node, PLUGIN)],
+        plugins=_events(db, node, PLUGIN),
     )
 
 
@@ -70,32 +78,32 @@ def _events(db: sqlite3.Connection, node: int, kind: str) -> list[tuple[int, str
 def _is_in_use(db: sqlite3.Connection, sensor: int, from_ms: int, to_ms: int) -> bool:
     spanned = db.execute(
         "SELECT 1 FROM span WHERE sensor = ? AND bucket_ms BETWEEN ? AND ? LIMIT 1",
-        (sensor, from_ms - _FORGOTTEN_MS, to_ms),
+        (sensor, from_ms - _REMOVED_AFTER_MS, to_ms),
     ).fetchone()
     newest = "SELECT 1 FROM unmoved WHERE sensor = ? AND timestamp_ms < ? LIMIT 1"
     return bool(spanned or db.execute(newest, (sensor, to_ms)).fetchone())
 
 
 def _samples(
-    db: sqlite3.Connection, found: tuple[int, str, str], times: _Times, edges: list[Edge]
+    db: sqlite3.Connection, found: tuple[int, str, str], times: _Times, points: list[SamplePoint]
 ) -> SensorSamples:
-    """Return the samples of a sensor; what is known of single ones goes to `edges`, too."""
+    """Return the samples of a sensor; the keys of single ones are appended to `points`."""
     sensor, name, plugin = found
     from_ms, to_ms = times
     interval_ms = _interval_ms(db, sensor, from_ms, to_ms)
-    whole, broken = _buckets(db, sensor, times, BUCKET_MS // interval_ms, edges)
-    rows = _rows(db, sensor, broken, times)
-    edges += [(at_ms, stream, seq) for at_ms, _, stream, seq in rows]
-    pieces = whole + [
-        Piece(at_ms, at_ms + interval_ms, bool(flags & LATE), 1) for at_ms, flags, _, _ in rows
+    complete, incomplete = _buckets(db, sensor, times, BUCKET_MS // interval_ms, points)
+    rows = _rows(db, sensor, incomplete, times)
+    points += [(at_ms, stream, seq) for at_ms, _, stream, seq in rows]
+    runs = complete + [
+        SampleRun(at_ms, at_ms + interval_ms, bool(flags & LATE), 1) for at_ms, flags, _, _ in rows
     ]
-    pieces.sort(key=lambda piece: piece.from_ms)
+    runs.sort(key=lambda run: run.from_ms)
     (first,) = db.execute("SELECT min(bucket_ms) FROM span WHERE sensor = ?", (sensor,)).fetchone()
-    began_ms = min(first if first is not None else to_ms, pieces[0].from_ms if pieces else to_ms)
-    if first is not None and bucket_of(from_ms) <= first and pieces:
-        # Its very first bucket: it began with its first sample.
-        began_ms = pieces[0].from_ms
-    return SensorSamples(name, plugin, interval_ms, began_ms, pieces)
+    began_ms = min(first if first is not None else to_ms, runs[0].from_ms if runs else to_ms)
+    if first is not None and bucket_of(from_ms) <= first and runs:
+        # Within its first bucket, the sensor began with its first sample.
+        began_ms = runs[0].from_ms
+    return SensorSamples(name, plugin, interval_ms, began_ms, runs)
 
 
 def _interval_ms(db: sqlite3.Connection, sensor: int, from_ms: int, to_ms: int) -> int:
@@ -105,7 +113,7 @@ def _interval_ms(db: sqlite3.Connection, sensor: int, from_ms: int, to_ms: int) 
         " ON reading.stream = span.stream AND reading.seq BETWEEN span.first AND span.last"
         " WHERE span.sensor = ? AND bucket_ms BETWEEN ? AND ? AND reading.sensor = ?"
         " ORDER BY bucket_ms DESC LIMIT ?",
-        (sensor, from_ms - _FORGOTTEN_MS, to_ms, sensor, _GAPS),
+        (sensor, from_ms - _REMOVED_AFTER_MS, to_ms, sensor, _GAPS),
     ).fetchall()
     found += db.execute(
         "SELECT timestamp_ms FROM unmoved WHERE sensor = ? AND timestamp_ms < ? LIMIT ?",
@@ -116,12 +124,12 @@ def _interval_ms(db: sqlite3.Connection, sensor: int, from_ms: int, to_ms: int) 
 
 
 def _buckets(
-    db: sqlite3.Connection, sensor: int, times: _Times, expected: int, edges: list[Edge]
-) -> tuple[list[Piece], list[_Span]]:
-    """Return the buckets that are whole as pieces, and the spans of those to be looked into."""
+    db: sqlite3.Connection, sensor: int, times: _Times, expected: int, points: list[SamplePoint]
+) -> tuple[list[SampleRun], list[_Span]]:
+    """Return buckets without a gap as runs, and the spans of those that must be read one by one."""
     from_ms, to_ms = times
-    whole: list[Piece] = []
-    broken: list[_Span] = []
+    complete: list[SampleRun] = []
+    incomplete: list[_Span] = []
     found = db.execute(
         "SELECT bucket_ms, stream, first, last, folded, count, late FROM span"
         " WHERE sensor = ? AND bucket_ms BETWEEN ? AND ? ORDER BY bucket_ms",
@@ -132,11 +140,11 @@ def _buckets(
         is_within = from_ms <= bucket_ms and end_ms <= to_ms
         is_alike = late in (0, count)
         if folded and is_within and is_alike and count >= max(expected, 1):
-            whole.append(Piece(bucket_ms, end_ms, late > 0, count))
-            edges += [(bucket_ms, stream, first), (end_ms - 1, stream, last)]
+            complete.append(SampleRun(bucket_ms, end_ms, late > 0, count))
+            points += [(bucket_ms, stream, first), (end_ms - 1, stream, last)]
         else:
-            broken.append((bucket_ms, stream, first, last))
-    return whole, broken
+            incomplete.append((bucket_ms, stream, first, last))
+    return complete, incomplete
 
 
 def _rows(

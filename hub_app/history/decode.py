@@ -1,7 +1,7 @@
-"""From payloads to readings for the history, one by one: a bad one among them spoils no other.
+"""Decoding of `readings` and `backlog` payloads, reading by reading.
 
-A reading that cannot be kept is answered as if it were, since its node would send it for ever. It
-is counted, logged once a minute and noted as an event.
+One bad reading in a backlog does not spoil the others. A reading that is refused is acknowledged
+all the same, because its node would send it for ever; it is counted, logged and stored as an event.
 """
 
 from typing import Annotated, Any
@@ -12,49 +12,62 @@ from bus.contract.messages import MAX_BACKLOG, Reading, decode
 from bus.contract.topics import Topic, TopicKind
 from bus.errors import BadDataError, BadPayloadError
 
-_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+# The largest integer that every JSON reader keeps exact, and far below SQLite's own limit.
+LARGEST_INTEGER = 2**53
+MAX_STREAM_CHARS = 64
+
+_LIST_DECODER = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-class Name(msgspec.Struct, frozen=True):
-    """What of a reading names it."""
+class ReadingKey(msgspec.Struct, frozen=True):
+    """The part of a reading that identifies it among the readings of its node."""
 
-    stream: Annotated[str, msgspec.Meta(max_length=64)]
-    seq: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+    stream: Annotated[str, msgspec.Meta(max_length=MAX_STREAM_CHARS)]
+    seq: Annotated[int, msgspec.Meta(ge=0, le=LARGEST_INTEGER)]
 
 
-class Refused(msgspec.Struct, frozen=True):
-    """A reading that is not kept, and why; `name` is None where it cannot even be answered."""
+class RefusedReading(msgspec.Struct, frozen=True):
+    """A reading that is not stored; without a `key` it cannot be acknowledged either."""
 
-    name: Name | None
+    node: str
+    key: ReadingKey | None
     reason: str
 
 
-def readings_in(topic: Topic, payload: bytes) -> tuple[list[Reading], list[Refused]]:
-    """Return the readings that a payload on a reading's or a backlog's topic holds."""
+def decode_readings(topic: Topic, payload: bytes) -> tuple[list[Reading], list[RefusedReading]]:
+    """Return the readings in a payload of a `readings` or `backlog` topic, and the refused ones."""
     if topic.kind is TopicKind.READING:
-        return _sorted_out([(topic, payload)])
+        return _decode_each(topic, [payload])
     try:
-        parts = _LIST.decode(payload)
+        parts = _LIST_DECODER.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
-        return [], [Refused(None, f"{topic}: {e}; found {payload[:80]!r}")]
+        return [], [RefusedReading(topic.node, None, f"{topic}: {e}; found {payload[:80]!r}")]
     if len(parts) > MAX_BACKLOG:
-        return [], [Refused(None, f"{topic}: found {len(parts)} readings, at most {MAX_BACKLOG}")]
-    return _sorted_out([(topic, bytes(part)) for part in parts])
+        reason = f"{topic}: found {len(parts)} readings, at most {MAX_BACKLOG}"
+        return [], [RefusedReading(topic.node, None, reason)]
+    return _decode_each(topic, [bytes(part) for part in parts])
 
 
-def _sorted_out(parts: list[tuple[Topic, bytes]]) -> tuple[list[Reading], list[Refused]]:
-    good: list[Reading] = []
-    bad: list[Refused] = []
-    for topic, payload in parts:
+def key_of(reading: Reading) -> ReadingKey | None:
+    """Return the key of a decoded reading, or None where it is beyond the limits of one."""
+    if len(reading.stream) > MAX_STREAM_CHARS or reading.seq > LARGEST_INTEGER:
+        return None
+    return ReadingKey(reading.stream, reading.seq)
+
+
+def _decode_each(topic: Topic, payloads: list[bytes]) -> tuple[list[Reading], list[RefusedReading]]:
+    readings: list[Reading] = []
+    refused: list[RefusedReading] = []
+    for payload in payloads:
         try:
-            good.append(_reading(topic, payload))
+            readings.append(_decode_reading(topic, payload))
         except BadDataError as e:
-            bad.append(Refused(_name_of(payload), str(e)))
-    return good, bad
+            refused.append(RefusedReading(topic.node, _decode_key(payload), str(e)))
+    return readings, refused
 
 
-def _reading(topic: Topic, payload: bytes) -> Reading:
-    # A backlog's parts have no topic of their own, so a reading there names its sensor itself.
+def _decode_reading(topic: Topic, payload: bytes) -> Reading:
+    # The readings of a backlog have no topic of their own, so each names its sensor itself.
     if topic.kind is TopicKind.BACKLOG:
         sensor = _field(payload, "sensor_id")
         if not isinstance(sensor, str):
@@ -74,8 +87,8 @@ def _field(payload: bytes, name: str) -> Any:
     return found.get(name) if isinstance(found, dict) else None
 
 
-def _name_of(payload: bytes) -> Name | None:
+def _decode_key(payload: bytes) -> ReadingKey | None:
     try:
-        return msgspec.json.decode(payload, type=Name)
+        return msgspec.json.decode(payload, type=ReadingKey)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

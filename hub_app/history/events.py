@@ -1,12 +1,13 @@
-"""What explains a gap in the history: presence, plugins, and readings that were given up.
+"""Events that explain gaps in the history: changes of presence and of plugins, dropped readings.
 
-Pure: messages and the hub's time in, events out. It knows no database.
+Pure: takes messages and the hub's time, returns events. It knows no database.
 """
+
+import msgspec
 
 from bus.contract.messages import Heartbeat, Message, PluginState
 from bus.contract.topics import Topic
-from hub_app.history.writer import Event
-from hub_app.live.presence import NodeWatch
+from hub_app.live.presence import NodePresence
 
 PRESENCE = "presence"
 PLUGIN = "plugin"
@@ -15,52 +16,65 @@ REFUSED = "refused"
 HUB = "hub"
 
 MAX_NODES = 200
-_MAX_DETAIL_CHARS = 300
+MAX_DETAIL_CHARS = 300
 
 
-class Chronicle:
-    """Turns what is heard of the nodes into events, one for each change."""
+class Event(msgspec.Struct, frozen=True):
+    """An event of a node; `kind` is one of the constants of this module."""
+
+    node: str
+    at_ms: int
+    kind: str
+    # The plugin's name, where the event is one of a plugin.
+    subject: str = ""
+    detail: str = ""
+
+
+class EventDetector:
+    """Compares each message with what is known of its node, and returns an event per change."""
 
     def __init__(self) -> None:
-        self._watches: dict[str, NodeWatch] = {}
+        self._presences: dict[str, NodePresence] = {}
         self._plugins: dict[Topic, str] = {}
         self._dropped: dict[str, int] = {}
 
-    def hear(self, topic: Topic, message: Message, now_ms: int) -> list[Event]:
-        """Return what `message` changes for its node."""
-        watch = self._watches.get(topic.node)
-        if watch is None:
-            if len(self._watches) >= MAX_NODES:
+    def on_message(self, topic: Topic, message: Message, now_ms: int) -> list[Event]:
+        """Return the changes that `message` brings for its node."""
+        presence = self._presences.get(topic.node)
+        if presence is None:
+            if len(self._presences) >= MAX_NODES:
                 return []
-            watch = self._watches[topic.node] = NodeWatch()
-        watch.hear(message, now_ms)
-        events = self._presence(topic.node, watch, now_ms)
+            presence = self._presences[topic.node] = NodePresence()
+        presence.on_message(message, now_ms)
+        events = self._presence_events(topic.node, presence, now_ms)
         if isinstance(message, PluginState):
-            events += self._plugin(topic, message, now_ms)
+            events += self._plugin_events(topic, message, now_ms)
         elif isinstance(message, Heartbeat):
-            events += self._drops(topic.node, message.dropped, now_ms)
+            events += self._drop_events(topic.node, message.dropped, now_ms)
         return events
 
     def sweep(self, now_ms: int) -> list[Event]:
-        """Return the nodes that fell silent since the last call."""
+        """Return an event for each node that fell silent since the last call."""
         return [
             event
-            for node, watch in self._watches.items()
-            for event in self._presence(node, watch, now_ms)
+            for node, presence in self._presences.items()
+            for event in self._presence_events(node, presence, now_ms)
         ]
 
     @staticmethod
-    def _presence(node: str, watch: NodeWatch, now_ms: int) -> list[Event]:
-        return [Event(node, now_ms, PRESENCE, "", watch.presence)] if watch.update(now_ms) else []
+    def _presence_events(node: str, presence: NodePresence, now_ms: int) -> list[Event]:
+        if not presence.update(now_ms):
+            return []
+        return [Event(node, now_ms, PRESENCE, "", presence.presence)]
 
-    def _plugin(self, topic: Topic, state: PluginState, now_ms: int) -> list[Event]:
+    def _plugin_events(self, topic: Topic, state: PluginState, now_ms: int) -> list[Event]:
         if self._plugins.get(topic) == state.state:
             return []
         self._plugins[topic] = state.state
         detail = f"{state.state}: {state.error}" if state.error else state.state
-        return [Event(topic.node, now_ms, PLUGIN, topic.name, detail[:_MAX_DETAIL_CHARS])]
+        return [Event(topic.node, now_ms, PLUGIN, topic.name, detail[:MAX_DETAIL_CHARS])]
 
-    def _drops(self, node: str, dropped: int, now_ms: int) -> list[Event]:
+    def _drop_events(self, node: str, dropped: int, now_ms: int) -> list[Event]:
         known = self._dropped.get(node)
         self._dropped[node] = dropped
         if known is None or dropped <= known:

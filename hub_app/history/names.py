@@ -1,16 +1,16 @@
-"""The ids that stand for names in the history; each name is written once."""
+"""Integer ids of the names in the history, so that each name is stored once."""
 
 import sqlite3
 
-# Of all nodes together; more come from a mistake.
+# Of all nodes together. More than this is a fault somewhere.
 MAX_SENSORS = 5000
 
 
 def id_of(db: sqlite3.Connection, table: str, **key: str | int) -> int:
-    """Return the id of the row that has `key`, made where there is none."""
+    """Return the id of the row with `key`; insert the row where there is none."""
     columns, marks = ", ".join(key), ", ".join("?" * len(key))
     values = tuple(key.values())
-    # Table and columns are of this program alone.
+    # Table and column names come from this program, never from the bus.
     db.execute(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", values)  # noqa: S608
     wanted = " AND ".join(f"{column} = ?" for column in key)
     (number,) = db.execute(f"SELECT id FROM {table} WHERE {wanted}", values).fetchone()  # noqa: S608
@@ -18,7 +18,7 @@ def id_of(db: sqlite3.Connection, table: str, **key: str | int) -> int:
 
 
 class Names:
-    """Looks names up and gives ids to new ones, within the caller's transaction."""
+    """Cache of ids. It inserts new names within the caller's transaction."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db

@@ -1,7 +1,7 @@
-"""Answers from the history: one field of one sensor over time. It reads beside the writer.
+"""Query for one field of one sensor over time. It reads while the writer writes.
 
-Short ranges come from single readings, long ones from 5-minute means and, for what has no mean yet,
-from its readings.
+A short range is answered from single readings, a long one from 5-minute means; where a bucket has
+no mean yet, from its readings.
 """
 
 import sqlite3
@@ -15,24 +15,24 @@ from hub_app.history.schema import BUCKET_MS, bucket_of, fields_of, unpack
 
 MAX_POINTS = 10_000
 DEFAULT_POINTS = 500
-# A day of readings at one in 2 s is read in some 100 ms.
+# Reading a day of samples, one every 2 s, takes some 100 ms.
 _LONGEST_RAW_MS = 86_400_000
-# Buckets without means, as long as a backlog is coming in: the newest of them are read.
-_UNFOLDED_BUCKETS = 24
+# While a backlog comes in, many buckets have no means yet; the newest of these are read.
+_BUCKETS_WITHOUT_MEANS = 24
 
-# When, mean, least, greatest, of how many.
+# Timestamp, mean, minimum, maximum, count.
 Point = tuple[int, float, float, float, int]
 
 
 class UnknownSensorError(BadDataError):
-    """A sensor or field that the history has never heard of."""
+    """A sensor or field that is not in the history."""
 
 
 class Series(msgspec.Struct, frozen=True):
     """Points of one field in order of time, each [timestamp_ms, mean, low, high, count].
 
-    `source` is `readings` or `means`. Where there are more of these than points were asked for, a
-    point stands for several and is dated where its interval begins.
+    `source` is `readings` or `means`. Where there are more of these than the requested points, a
+    point stands for several and has the time at which its interval begins.
     """
 
     sensor: str
@@ -43,8 +43,8 @@ class Series(msgspec.Struct, frozen=True):
     points: list[Point]
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """What is asked for: times in Unix milliseconds, `to_ms` exclusive."""
+class SeriesQuery(msgspec.Struct, frozen=True):
+    """A sensor, a field and a range of time in Unix milliseconds, `to_ms` exclusive."""
 
     node: str
     sensor: str
@@ -54,40 +54,40 @@ class Asked(msgspec.Struct, frozen=True):
     points: int
 
 
-class Query:
-    """Reads from `db`, a connection of its own; one thread at a time."""
+class SeriesReader:
+    """Answers queries from `db`, a connection of its own; one thread at a time."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
-    def series(self, asked: Asked) -> Series:
-        """Raises UnknownSensorError, which names what there is."""
-        sensor = self._sensor(asked)
-        shapes = self._shapes(sensor, asked)
-        # One moment of the database for everything that follows.
+    def series(self, query: SeriesQuery) -> Series:
+        """Return the points. Raises UnknownSensorError, which names the known fields."""
+        sensor = self._sensor(query)
+        shapes = self._shapes(sensor, query)
+        # All reads below see one state of the database.
         self._db.execute("BEGIN")
         try:
-            if asked.to_ms - asked.from_ms <= _LONGEST_RAW_MS and self._has_readings(sensor, asked):
-                points = self._readings(sensor, shapes, asked.from_ms, asked.to_ms)
-                return self._answer(asked, "readings", points)
-            return self._answer(asked, "means", self._means(sensor, shapes, asked))
+            if query.to_ms - query.from_ms <= _LONGEST_RAW_MS and self._has_readings(sensor, query):
+                points = self._readings(sensor, shapes, query.from_ms, query.to_ms)
+                return self._answer(query, "readings", points)
+            return self._answer(query, "means", self._means(sensor, shapes, query))
         finally:
             self._db.execute("COMMIT")
 
-    def _sensor(self, asked: Asked) -> int:
+    def _sensor(self, query: SeriesQuery) -> int:
         found = self._db.execute(
             "SELECT sensor.id FROM sensor JOIN node ON node.id = sensor.node"
             " WHERE node.name = ? AND sensor.name = ?",
-            (asked.node, asked.sensor),
+            (query.node, query.sensor),
         ).fetchone()
         if found is None:
             raise UnknownSensorError(
-                f"sensor: found {asked.node}:{asked.sensor}, of which there is no history"
+                f"sensor: found {query.node}:{query.sensor}, which has no history"
             )
         return int(found[0])
 
-    def _shapes(self, sensor: int, asked: Asked) -> dict[int, int]:
-        """Return, of every shape of the sensor that has the field, where in it the field is."""
+    def _shapes(self, sensor: int, query: SeriesQuery) -> dict[int, int]:
+        """Return the position of the field in each shape of the sensor that has it."""
         found = self._db.execute(
             "SELECT shape.id, fields FROM sensor_shape JOIN shape ON shape.id = shape"
             " WHERE sensor = ?",
@@ -95,41 +95,39 @@ class Query:
         ).fetchall()
         shapes = {number: fields_of(text) for number, text in found}
         places = {
-            n: names.index(asked.field) for n, names in shapes.items() if asked.field in names
+            n: names.index(query.field) for n, names in shapes.items() if query.field in names
         }
         if not places:
             known = sorted({name for names in shapes.values() for name in names})
             raise UnknownSensorError(
-                f"field: found {asked.field[:80]!r}, expected one of {', '.join(known)}"
+                f"field: found {query.field[:80]!r}, expected one of {', '.join(known)}"
             )
         return places
 
-    def _has_readings(self, sensor: int, asked: Asked) -> bool:
-        """Whether the single readings of the range are still kept."""
+    def _has_readings(self, sensor: int, query: SeriesQuery) -> bool:
+        """Whether the single readings of the range have not expired yet."""
         (oldest,) = self._db.execute(
             "SELECT min(bucket_ms) FROM span WHERE sensor = ?", (sensor,)
         ).fetchone()
         (folded,) = self._db.execute(
             "SELECT min(bucket_ms) FROM mean WHERE sensor = ?"
             " AND field = (SELECT id FROM field WHERE name = ?)",
-            (sensor, asked.field),
+            (sensor, query.field),
         ).fetchone()
         if folded is None:
             return True
-        return oldest is not None and (bucket_of(asked.from_ms) >= oldest or folded >= oldest)
+        return oldest is not None and (bucket_of(query.from_ms) >= oldest or folded >= oldest)
 
     def _readings(
         self, sensor: int, places: dict[int, int], from_ms: int, to_ms: int
     ) -> list[Point]:
-        points = self._settled(sensor, places, from_ms, to_ms)
+        points = self._older(sensor, places, from_ms, to_ms)
         points += _points(self._newest(sensor, from_ms, to_ms), places)
         points.sort()
         return points
 
-    def _settled(
-        self, sensor: int, places: dict[int, int], from_ms: int, to_ms: int
-    ) -> list[Point]:
-        """Return the readings that have moved to where they stay, in no order."""
+    def _older(self, sensor: int, places: dict[int, int], from_ms: int, to_ms: int) -> list[Point]:
+        """Return the readings in the table `reading`, in no order."""
         found = self._db.execute(
             "SELECT timestamp_ms, shape, data FROM span CROSS JOIN reading"
             " ON reading.stream = span.stream AND reading.seq BETWEEN span.first AND span.last"
@@ -149,13 +147,13 @@ class Query:
             (sensor, from_ms, to_ms - 1),
         )
 
-    def _means(self, sensor: int, places: dict[int, int], asked: Asked) -> list[Point]:
+    def _means(self, sensor: int, places: dict[int, int], query: SeriesQuery) -> list[Point]:
         open_buckets = [
             bucket_ms
             for (bucket_ms,) in self._db.execute(
                 "SELECT DISTINCT bucket_ms FROM span WHERE sensor = ? AND folded = 0"
                 " AND bucket_ms BETWEEN ? AND ? ORDER BY bucket_ms DESC LIMIT ?",
-                (sensor, bucket_of(asked.from_ms), asked.to_ms - 1, _UNFOLDED_BUCKETS),
+                (sensor, bucket_of(query.from_ms), query.to_ms - 1, _BUCKETS_WITHOUT_MEANS),
             )
         ]
         found: dict[int, Point] = {
@@ -163,26 +161,28 @@ class Query:
             for point in self._db.execute(
                 "SELECT bucket_ms, mean, low, high, count FROM mean WHERE sensor = ?"
                 " AND field = (SELECT id FROM field WHERE name = ?) AND bucket_ms BETWEEN ? AND ?",
-                (sensor, asked.field, bucket_of(asked.from_ms), asked.to_ms - 1),
+                (sensor, query.field, bucket_of(query.from_ms), query.to_ms - 1),
             )
         }
         raw: list[Point] = []
         for bucket_ms in open_buckets:
-            raw += self._settled(sensor, places, bucket_ms, bucket_ms + BUCKET_MS)
+            raw += self._older(sensor, places, bucket_ms, bucket_ms + BUCKET_MS)
             found.pop(bucket_ms, None)
-        raw += _points(self._newest(sensor, asked.from_ms, asked.to_ms), places)
-        for point in _grouped(sorted(raw), 0, BUCKET_MS):
+        raw += _points(self._newest(sensor, query.from_ms, query.to_ms), places)
+        for point in _downsampled(sorted(raw), 0, BUCKET_MS):
             known = found.get(point[0])
             found[point[0]] = _merged([known, point]) if known else point
         return sorted(found.values())
 
     @staticmethod
-    def _answer(asked: Asked, source: Literal["readings", "means"], points: list[Point]) -> Series:
-        if len(points) > asked.points:
-            step_ms = -(-(asked.to_ms - asked.from_ms) // asked.points)
-            points = list(_grouped(points, asked.from_ms, step_ms))
-        sensor = f"{asked.node}:{asked.sensor}"
-        return Series(sensor, asked.field, asked.from_ms, asked.to_ms, source, points)
+    def _answer(
+        query: SeriesQuery, source: Literal["readings", "means"], points: list[Point]
+    ) -> Series:
+        if len(points) > query.points:
+            step_ms = -(-(query.to_ms - query.from_ms) // query.points)
+            points = list(_downsampled(points, query.from_ms, step_ms))
+        sensor = f"{query.node}:{query.sensor}"
+        return Series(sensor, query.field, query.from_ms, query.to_ms, source, points)
 
 
 def _points(rows: Iterable[tuple[int, int, bytes]], places: dict[int, int]) -> Iterator[Point]:
@@ -194,16 +194,16 @@ def _points(rows: Iterable[tuple[int, int, bytes]], places: dict[int, int]) -> I
             yield timestamp_ms, number, number, number, 1
 
 
-def _grouped(points: Iterable[Point], from_ms: int, step_ms: int) -> Iterator[Point]:
-    """Yield one point for each interval of `step_ms` that has any; `points` are in order."""
+def _downsampled(points: Iterable[Point], from_ms: int, step_ms: int) -> Iterator[Point]:
+    """Yield one point per interval of `step_ms` that has any; `points` are in order of time."""
     group: list[Point] = []
     start_ms = 0
     for point in points:
-        its_ms = point[0] - (point[0] - from_ms) % step_ms
-        if group and its_ms != start_ms:
+        interval_ms = point[0] - (point[0] - from_ms) % step_ms
+        if group and interval_ms != start_ms:
             yield (start_ms, *_merged(group)[1:])
             group = []
-        start_ms = its_ms
+        start_ms = interval_ms
         group.append(point)
     if group:
         yield (start_ms, *_merged(group)[1:])

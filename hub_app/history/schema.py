@@ -1,6 +1,6 @@
-"""The tables of the history, and what a row of them means. It knows no bus and no thread.
+"""Schema of the history database. It knows no bus and no thread.
 
-Names are said once: `readings` is the view for people and their SQL.
+Names are stored once and stand elsewhere as ids; the view `readings` joins them, for use by hand.
 """
 
 import sqlite3
@@ -12,28 +12,27 @@ import msgspec
 from bus.contract.messages import Value
 from bus.database import Schema, open_database
 
-# Downsampled to this. Whatever is kept of a bucket stands at its first millisecond.
+# The resolution after downsampling. A bucket is named by its first millisecond.
 BUCKET_MS = 300_000
 
-# Flags of a reading.
+# Flags of a reading: its timestamp was repaired, is still to be repaired, it came in a backlog.
 REDATED = 1
 UNSET = 2
 LATE = 4
 
-# A commit every 2 s writes hardly more than the pages that it touches, so these are small, and
-# readings are at first written over older ones in one small table, `newest`: no page is made or
+# A commit every 2 s writes little more than the pages that it touches, so pages are small. Readings
+# first go to the small table `newest`, where they overwrite older ones: no page is allocated or
 # freed for them. Measured in bench/durability.py.
 _PAGE_BYTES = 512
-# Pages in the write-ahead log before they are copied: each is copied once, however often written.
+# Pages in the write-ahead log before a checkpoint, which copies each page once.
 _CHECKPOINT_PAGES = 8000
 _CACHE_KB = 8000
 
 # A stream's id stands for (node, stream), so the primary key of a reading is (node, stream, seq).
-# `newest` has the readings that came last, in the order in which they came. Those up to the
-# `arrival` in `moved` are in `reading`, too.
-# `span`: where in `reading` those of a sensor and a bucket are; `folded`: their means are made.
-# `unset`: readings of a boot whose clock was not set yet, with the offset that it had, and by how
-# much it was behind the hub's.
+# `newest`: ring of the latest readings; those up to the `arrival` in `moved` are in `reading`, too.
+# `span`: the range of `seq` in `reading` that a sensor has in a bucket; `folded`: downsampled.
+# `unset`: readings of a boot whose clock was not set yet, with its offset then, and `behind_ms`,
+# by how much it was behind the hub's clock.
 _SCHEMA = Schema("""
 CREATE TABLE node (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE stream (
@@ -113,7 +112,7 @@ def open_history(path: Path) -> sqlite3.Connection:
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
-    """Open the history beside its writer. Raises sqlite3.OperationalError where there is none."""
+    """Open the history read-only. Raises sqlite3.OperationalError where there is none."""
     uri = f"{path.absolute().as_uri()}?mode=ro"
     db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     db.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
@@ -126,7 +125,7 @@ def bucket_of(timestamp_ms: int) -> int:
 
 
 def pack(data: dict[str, Value]) -> tuple[str, bytes]:
-    """Return the fields of a reading as JSON, and their values. Raises OverflowError."""
+    """Return the field names of a reading as JSON, and its values. Raises OverflowError."""
     return msgspec.json.encode(list(data)).decode(), _PACK.encode(list(data.values()))
 
 

@@ -1,6 +1,6 @@
-"""Readings into the history, each once: (node, stream, seq) is its primary key.
+"""Writer of the history: stores each reading once, by its primary key (node, stream, seq).
 
-One `store` is one commit. What is known of names is cached here, and forgotten when one fails.
+One `store` is one commit. After a failed one, the writer's caches are wrong and it is thrown away.
 """
 
 import sqlite3
@@ -11,43 +11,32 @@ import msgspec
 from bus.contract.messages import Reading
 from bus.database import transaction
 from bus.errors import BadDataError
-from hub_app.history.clock import ClockBook
+from hub_app.history.clock_repair import ClockRepair
+from hub_app.history.decode import LARGEST_INTEGER, MAX_STREAM_CHARS
+from hub_app.history.events import Event
 from hub_app.history.names import MAX_SENSORS, Names
 from hub_app.history.schema import BUCKET_MS, LATE, bucket_of, pack
 
-# Readings move to their place at this pace, or sooner where they are many.
+# Readings move from the table `newest` to `reading` this often, or sooner where they are many.
 _MOVE_EVERY_MS = 300_000
 _SLOTS = 2048
-# What SQLite holds; a number beyond is no reading's.
-LARGEST = 2**53
-MAX_STREAM_CHARS = 64
 
 
 class Arrival(msgspec.Struct, frozen=True):
-    """A reading as it came; `is_late`: through the backlog."""
+    """A reading as it arrived; `is_late`: in a backlog."""
 
     reading: Reading
     is_late: bool
 
 
-class Event(msgspec.Struct, frozen=True):
-    """Something that explains a gap: a `kind` of `events`, of a node's `subject`."""
-
-    node: str
-    at_ms: int
-    kind: str
-    subject: str = ""
-    detail: str = ""
-
-
 class Writer:
-    """The one writer of a history. Every method is one transaction; one thread."""
+    """The only writer of a history file, used by one thread."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._names = Names(db)
-        self._clock = ClockBook(db)
-        # Readings that have not moved yet.
+        self._clock = ClockRepair(db)
+        # (stream, seq) of the readings that are still in `newest` only.
         self._newest: set[tuple[int, int]] = set(db.execute("SELECT stream, seq FROM unmoved"))
         (self._arrival,) = db.execute(
             "SELECT max(arrival) FROM (SELECT arrival FROM moved UNION SELECT arrival FROM newest)"
@@ -56,15 +45,18 @@ class Writer:
         (self._events,) = db.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()
 
     def check(self, reading: Reading) -> None:
-        """Raise BadDataError where a reading cannot be kept as it is."""
+        """Raise BadDataError where a reading cannot be stored."""
         if len(reading.stream) > MAX_STREAM_CHARS:
             raise BadDataError(
-                f"{reading.sensor_id}: found a stream of {len(reading.stream)} letters"
+                f"{reading.sensor_id}: the stream has {len(reading.stream)} characters, "
+                f"expected at most {MAX_STREAM_CHARS}"
             )
         if self._names.is_full and not self._names.knows(reading.node, reading.sensor_id):
-            raise BadDataError(f"{reading.sensor_id}: there are {MAX_SENSORS} sensors already")
-        if max(reading.seq, reading.timestamp_ms, reading.monotonic_ms) > LARGEST:
-            raise BadDataError(f"{reading.sensor_id}: a number is larger than 2^53")
+            raise BadDataError(
+                f"{reading.sensor_id}: the history has {MAX_SENSORS} sensors and takes no more"
+            )
+        if max(reading.seq, reading.timestamp_ms, reading.monotonic_ms) > LARGEST_INTEGER:
+            raise BadDataError(f"{reading.sensor_id}: a number is above 2^53")
         try:
             pack(reading.data)
         except OverflowError as e:
@@ -73,7 +65,7 @@ class Writer:
     def store(self, arrivals: Sequence[Arrival], events: Iterable[Event], now_ms: int) -> int:
         """Commit readings and events; return how many readings were new.
 
-        Raises sqlite3.Error or DamagedError where nothing was stored; then this writer is spent.
+        Raises sqlite3.Error or DamagedError where nothing was stored; this writer is then unusable.
         """
         self._clock.now_ms = now_ms
         with transaction(self._db):
@@ -81,10 +73,10 @@ class Writer:
             for event in events:
                 self._insert_event(event)
             is_due = now_ms - self._moved_ms >= _MOVE_EVERY_MS
-            if is_due or self._clock.has_something_to_date:
+            if is_due or self._clock.is_due:
                 self._move()
                 self._moved_ms = now_ms
-            self._clock.date_again(self._cover)
+            self._clock.repair(self._extend_span)
         return added
 
     def _insert(self, arrival: Arrival) -> bool:
@@ -92,9 +84,9 @@ class Writer:
         stream = self._names.stream(reading.node, reading.stream)
         sensor = self._names.sensor(reading.node, reading.sensor_id, reading.plugin)
         node = self._names.node(reading.node)
-        # Also of a repeated reading: it may be the first to know the time.
-        timestamp_ms, flags = self._clock.date(node, stream, reading)
-        if self._is_known(stream, reading.seq):
+        # Even for a repeated reading: it may be the first whose clock was set.
+        timestamp_ms, flags = self._clock.corrected(node, stream, reading)
+        if self._is_stored(stream, reading.seq):
             return False
         fields, data = pack(reading.data)
         shape = self._names.shape(fields)
@@ -111,7 +103,7 @@ class Writer:
         self._newest.add((stream, reading.seq))
         return True
 
-    def _is_known(self, stream: int, seq: int) -> bool:
+    def _is_stored(self, stream: int, seq: int) -> bool:
         if (stream, seq) in self._newest:
             return True
         found = self._db.execute(
@@ -120,7 +112,7 @@ class Writer:
         return found.fetchone() is not None
 
     def _move(self) -> None:
-        """Move the newest readings to where they stay, and say where that is."""
+        """Move the readings in `newest` to `reading`, and note their spans."""
         spans = self._db.execute(
             "SELECT sensor, timestamp_ms - timestamp_ms % ?, stream, min(seq), max(seq)"
             " FROM unmoved GROUP BY 1, 2, 3",
@@ -134,7 +126,7 @@ class Writer:
         self._db.execute("UPDATE moved SET arrival = ?", (self._arrival,))
         self._newest.clear()
 
-    def _cover(self, sensor: int, timestamp_ms: int, stream: int, seq: int) -> None:
+    def _extend_span(self, sensor: int, timestamp_ms: int, stream: int, seq: int) -> None:
         self._write_spans([(sensor, bucket_of(timestamp_ms), stream, seq, seq)])
 
     def _write_spans(self, spans: Iterable[tuple[int, ...]]) -> None:

@@ -1,4 +1,4 @@
-"""What a browser may ask of the nodes: a sound, and a plugin's reload, enabling or disabling."""
+"""Commands from a browser: `POST /api/buzzer` and `POST /api/plugins`."""
 
 from collections.abc import Awaitable
 from typing import Literal
@@ -10,14 +10,15 @@ from starlette.responses import Response
 
 from bus.contract.commands import PATTERNS
 from bus.contract.messages import Result
+from bus.contract.topics import TopicKind
 from bus.errors import BadCommandError
-from hub_app.http import api
 from hub_app.http.responses import Json, check_node, hub_of, listed, read_json
 from hub_app.hub import Hub
 from hub_app.live.commander import BusDownError, NoAnswerError
+from hub_app.live.state import State
 
-# Which status answers which fault of a command.
-_FAULTS = {BadCommandError: 502, BusDownError: 503, NoAnswerError: 504}
+# The HTTP status for each error of a command.
+_STATUS_OF_ERROR = {BadCommandError: 502, BusDownError: 503, NoAnswerError: 504}
 _BUZZER_USAGE = '?action=beep or {"pattern": "beep"}'
 _PLUGIN_USAGE = '{"node": "pi4", "plugin": "dht22", "action": "reload"}, or enable, or disable'
 
@@ -40,39 +41,44 @@ class PluginBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 async def buzzer(request: Request) -> Response:
     action = request.query_params.get("action")
     if action is not None:
-        return await _sound(hub_of(request), request.query_params.get("node"), action)
-    wanted = await read_json(request, BuzzerBody, _BUZZER_USAGE)
-    return await _sound(hub_of(request), wanted.node, wanted.pattern)
+        return await _sound_buzzer(hub_of(request), request.query_params.get("node"), action)
+    body = await read_json(request, BuzzerBody, _BUZZER_USAGE)
+    return await _sound_buzzer(hub_of(request), body.node, body.pattern)
 
 
 async def buzzer_test(request: Request) -> Response:
-    return await _sound(hub_of(request), None, "beep")
+    return await _sound_buzzer(hub_of(request), None, "beep")
 
 
 async def plugins(request: Request) -> Response:
-    wanted = await read_json(request, PluginBody, _PLUGIN_USAGE)
+    body = await read_json(request, PluginBody, _PLUGIN_USAGE)
     hub = hub_of(request)
-    check_node(hub.state, wanted.node)
-    result = await _result(hub.commander.plugin(wanted.node, wanted.plugin, wanted.action))
-    done = msgspec.structs.asdict(wanted)
-    return Json({"ok": True, **done, "finished_ms": result.finished_ms})
+    check_node(hub.state, body.node)
+    result = await _result(hub.commander.command_plugin(body.node, body.plugin, body.action))
+    command = msgspec.structs.asdict(body)
+    return Json({"ok": True, **command, "finished_ms": result.finished_ms})
 
 
-async def _sound(hub: Hub, asked_node: str | None, pattern: str) -> Response:
+def default_buzzer_node(state: State) -> str | None:
+    """Return the node whose buzzer sounds where none is named: the first that has one."""
+    return next((entry.node for entry in state.of_kind(TopicKind.BUZZER)), None)
+
+
+async def _sound_buzzer(hub: Hub, node: str | None, pattern: str) -> Response:
     if pattern not in PATTERNS:
         raise HTTPException(
             400, f"pattern: found {pattern[:40]!r}, expected one of {listed(PATTERNS)}"
         )
-    node = asked_node or api.default_buzzer_node(hub.state)
+    node = node or default_buzzer_node(hub.state)
     if node is None:
         raise HTTPException(404, "no node has a buzzer")
     check_node(hub.state, node)
-    result = await _result(hub.commander.sound(node, pattern))
+    result = await _result(hub.commander.sound_buzzer(node, pattern))
     return Json({"ok": True, "node": node, "pattern": pattern, "finished_ms": result.finished_ms})
 
 
-async def _result(asked: Awaitable[Result]) -> Result:
+async def _result(command: Awaitable[Result]) -> Result:
     try:
-        return await asked
+        return await command
     except (BadCommandError, BusDownError, NoAnswerError) as e:
-        raise HTTPException(_FAULTS[type(e)], str(e)) from e
+        raise HTTPException(_STATUS_OF_ERROR[type(e)], str(e)) from e

@@ -1,4 +1,4 @@
-"""What every answer carries and what no foreign page may do: plain ASGI, around the whole app."""
+"""Security headers, and refusal of requests by other sites: ASGI middleware around the app."""
 
 import ipaddress
 import re
@@ -16,7 +16,7 @@ SECURITY_HEADERS = {
         "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
-    # Stricter ones make a browser hide the origin of a form, which is what tells it from others'.
+    # A stricter policy makes a browser omit the Origin of a form, which is checked below.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -28,10 +28,10 @@ _HOST = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\s:@/\[\]]+))(?::[0-9]{1,5})?")
 
 
 class Guard:
-    """Adds the security headers, and refuses what another site's page asks for.
+    """Middleware against cross-site requests and DNS rebinding.
 
-    `names` are those by which this machine is known. Another name that leads here was made by
-    someone whose page wants to pass for ours (DNS rebinding); an address can't be made so.
+    `names` are the host names of this machine. A request for any other name is refused: a foreign
+    page may have made that name resolve to this address. Addresses are always accepted.
     """
 
     def __init__(self, app: ASGIApp, names: Iterable[str] = ()) -> None:
@@ -42,7 +42,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        # What lies in /static is asked for again only where it changed; the rest is kept nowhere.
+        # Files in /static are revalidated at each use; nothing else may be cached.
         caching = "no-cache" if scope["path"].startswith("/static/") else "no-store"
 
         async def send_guarded(message: Message) -> None:
@@ -57,7 +57,7 @@ class Guard:
 
     def _refusal(self, method: str, headers: Headers) -> Response | None:
         host = headers.get("host", "")
-        if not self._is_ours(host):
+        if not self._is_own_host(host):
             return _refused(
                 HTTPStatus.MISDIRECTED_REQUEST,
                 f"host: found {host[:70]!r}, expected an address, this machine's name or one of "
@@ -67,7 +67,7 @@ class Guard:
             return _refused(HTTPStatus.FORBIDDEN, "refused: asked by another site")
         return None
 
-    def _is_ours(self, host: str) -> bool:
+    def _is_own_host(self, host: str) -> bool:
         found = _HOST.fullmatch(host)
         if found is None:
             return False
@@ -76,7 +76,7 @@ class Guard:
 
 
 def is_own_page(headers: Headers) -> bool:
-    """Whether the request comes from our own page, or from no page at all (curl, a script)."""
+    """Whether a request comes from the hub's own page, or from no page at all (curl, a script)."""
     site = headers.get("sec-fetch-site")
     if site is not None and site not in _OWN_SITE:
         return False
@@ -85,7 +85,7 @@ def is_own_page(headers: Headers) -> bool:
 
 
 def own_names(hostname: str) -> set[str]:
-    """Return the names by which a machine called `hostname` is asked for, that of mDNS included."""
+    """Return the names of a machine called `hostname`, its mDNS name included."""
     label = hostname.partition(".")[0]
     return {hostname, label, f"{label}.local"}
 

@@ -1,6 +1,6 @@
-"""`GET /api/history` and `GET /api/coverage`: what is asked, checked, and answered as JSON or CSV.
+"""`GET /api/history` and `GET /api/coverage`, answered as JSON or CSV.
 
-Questions are answered beside the event loop, a few at a time, each on a connection of its own.
+Queries run off the event loop, a few at a time, each on a database connection of its own.
 """
 
 import asyncio
@@ -18,41 +18,43 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from bus import clock
 from bus.errors import BadDataError
 from hub_app.history.coverage_query import LONGEST_COVERAGE_MS, coverage_of
-from hub_app.history.query import DEFAULT_POINTS, MAX_POINTS, Asked, Query, Series
+from hub_app.history.query import DEFAULT_POINTS, MAX_POINTS, Series, SeriesQuery, SeriesReader
 from hub_app.history.schema import open_for_reading
+from hub_app.http.responses import hub_of
 
-_AT_ONCE = 2
+_MAX_QUERIES = 2
 _LATEST_MS = 2**53
 _DAY_MS = 86_400_000
 _FORMATS = ("json", "csv")
 
-_slots = asyncio.Semaphore(_AT_ONCE)
+_slots = asyncio.Semaphore(_MAX_QUERIES)
 T = TypeVar("T")
 
 
 async def history(request: Request) -> Response:
     """Answer ?sensor=&field=&from=&to=&points=&format=; `from` and `to` default to the last day."""
     params = request.query_params
-    node, _, sensor = _wanted(params, "sensor").partition(":")
-    now_ms: int = request.app.state.hub.wall_ms()
+    node, _, sensor = _required(params, "sensor").partition(":")
+    now_ms = clock.now_ms()
     to_ms = _number(params, "to", now_ms, 1, _LATEST_MS)
     from_ms = _number(params, "from", max(0, to_ms - _DAY_MS), 0, to_ms - 1)
     points = _number(params, "points", DEFAULT_POINTS, 1, MAX_POINTS)
-    asked = Asked(node, sensor, _wanted(params, "field"), from_ms, to_ms, points)
+    query = SeriesQuery(node, sensor, _required(params, "field"), from_ms, to_ms, points)
     form = params.get("format", "json")
     if form not in _FORMATS:
         raise HTTPException(400, f"format: found {form[:20]!r}, expected json or csv")
-    series = await _read(request, lambda db: Query(db).series(asked))
+    series = await _read(request, lambda db: SeriesReader(db).series(query))
     return _csv(series) if form == "csv" else _json(series)
 
 
 async def coverage(request: Request) -> Response:
     """Answer ?node=&from=&to=; `from` and `to` default to the last day."""
     params = request.query_params
-    node = _wanted(params, "node")
-    now_ms: int = request.app.state.hub.wall_ms()
+    node = _required(params, "node")
+    now_ms = clock.now_ms()
     to_ms = _number(params, "to", now_ms, 1, _LATEST_MS)
     from_ms = _number(params, "from", max(0, to_ms - _DAY_MS), 0, to_ms - 1)
     if to_ms - from_ms > LONGEST_COVERAGE_MS:
@@ -61,22 +63,19 @@ async def coverage(request: Request) -> Response:
     return _json(await _read(request, lambda db: coverage_of(db, node, from_ms, to_ms, now_ms)))
 
 
-async def _read(request: Request, ask: Callable[[sqlite3.Connection], T]) -> T:
-    path: Path | None = request.app.state.hub.history_file
-    if path is None:
-        raise HTTPException(503, "this hub keeps no history")
+async def _read(request: Request, query: Callable[[sqlite3.Connection], T]) -> T:
     async with _slots:
         try:
-            return await asyncio.to_thread(_asked_of, path, ask)
+            return await asyncio.to_thread(_read_file, hub_of(request).history.path, query)
         except BadDataError as e:
             raise HTTPException(404, str(e)) from e
         except sqlite3.Error as e:
             raise HTTPException(503, f"the history cannot be read: {e}") from e
 
 
-def _asked_of(path: Path, ask: Callable[[sqlite3.Connection], T]) -> T:
+def _read_file(path: Path, query: Callable[[sqlite3.Connection], T]) -> T:
     with contextlib.closing(open_for_reading(path)) as db:
-        return ask(db)
+        return query(db)
 
 
 def _json(answer: msgspec.Struct) -> Response:
@@ -85,7 +84,7 @@ def _json(answer: msgspec.Struct) -> Response:
 
 
 def _csv(series: Series) -> Response:
-    """Return a table with a line of names, for a spreadsheet."""
+    """Return a table with a header line, for a spreadsheet."""
     text = io.StringIO()
     table = csv.writer(text)
     table.writerow(("timestamp_ms", series.field, "low", "high", "count"))
@@ -98,7 +97,7 @@ def _csv(series: Series) -> Response:
     return Response(text.getvalue(), headers=headers, media_type="text/csv")
 
 
-def _wanted(params: QueryParams, name: str) -> str:
+def _required(params: QueryParams, name: str) -> str:
     found = params.get(name, "")
     if not found:
         raise HTTPException(400, f"{name}: found nothing, expected one")

@@ -1,4 +1,4 @@
-"""The log-in page, which works without any script, and the way out."""
+"""Log-in form, which needs no script, log-out, and `GET /api/session`."""
 
 import html
 import math
@@ -20,12 +20,12 @@ _PAGE = PAGE_DIR / "login.html"
 _MAX_FIELDS = 10
 
 
-class _NoFormError(BadDataError):
-    """A body that the form would not have sent."""
+class _BadFormError(BadDataError):
+    """A request body that does not come from the log-in form."""
 
 
 async def show(request: Request) -> Response:
-    """The form, or the page itself where there is no need to log in."""
+    """Show the form, or the page itself to a browser that is logged in already."""
     if request.state.visitor is not None:
         return RedirectResponse("/", HTTPStatus.SEE_OTHER)
     return _form()
@@ -39,19 +39,19 @@ async def enter(request: Request) -> Response:
     try:
         name, password = _name_and_password(await read_body(request))
         token = await log_in.enter(request.client.host if request.client else "", name, password)
-    except _NoFormError as e:
+    except _BadFormError as e:
         return _form(HTTPStatus.BAD_REQUEST, str(e))
     except WrongPasswordError as e:
         return _form(HTTPStatus.UNAUTHORIZED, str(e), name)
     except TooManyAttemptsError as e:
         wait_s = str(math.ceil(e.wait_s))
         return _form(HTTPStatus.TOO_MANY_REQUESTS, str(e), name, {"Retry-After": wait_s})
-    # Who logs in anew leaves what was open before.
+    # A new log-in replaces the browser's earlier session.
     log_in.leave(token_of(request))
-    return _welcome(token, is_secure=request.url.scheme == "https")
+    return _logged_in(token, is_secure=request.url.scheme == "https")
 
 
-def _welcome(token: str, *, is_secure: bool) -> Response:
+def _logged_in(token: str, *, is_secure: bool) -> Response:
     answer = RedirectResponse("/", HTTPStatus.SEE_OTHER)
     answer.set_cookie(
         COOKIE,
@@ -74,7 +74,7 @@ async def leave(request: Request) -> Response:
 
 
 async def session(request: Request) -> Response:
-    """Who this browser is logged in as; without log-in, everyone is an operator."""
+    """Return the name and role of this browser's visitor; without log-in, of an operator."""
     visitor: Visitor = request.state.visitor
     has_login = request.app.state.log_in is not None
     return Json({"login": has_login, "name": visitor.name, "role": visitor.role})
@@ -84,10 +84,10 @@ def _name_and_password(body: bytes) -> tuple[str, str]:
     try:
         fields = parse_qs(body.decode("ascii"), max_num_fields=_MAX_FIELDS, errors="strict")
     except ValueError as e:
-        raise _NoFormError("found no form, expected name and password") from e
+        raise _BadFormError("found no form, expected name and password") from e
     name, password = (fields.get(field, [""])[0] for field in ("name", "password"))
     if not name or not password:
-        raise _NoFormError("type your name and your password")
+        raise _BadFormError("type your name and your password")
     return name.strip(), password
 
 

@@ -1,4 +1,4 @@
-"""What the hub knows, as Prometheus scrapes it: the newest value of everything that is a number."""
+"""`GET /metrics`: the newest value of every number that the hub knows, for Prometheus."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,18 +6,23 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
 
 from broker.embedded.statistics import BrokerSnapshot
 from bus.contract.messages import Heartbeat, PluginState
 from bus.contract.topics import TopicKind
-from hub_app.history.recorder import Figures
+from hub_app.history.recorder import HistoryStatistics
+from hub_app.http.responses import hub_of
 from hub_app.hub import Hub
 from hub_app.live.state import ReadingView, State
 
-MEDIA_TYPE = CONTENT_TYPE_LATEST
+
+async def metrics(request: Request) -> Response:
+    return Response(_exposition(hub_of(request)), media_type=CONTENT_TYPE_LATEST)
 
 
-def exposition(hub: Hub) -> bytes:
+def _exposition(hub: Hub) -> bytes:
     """Return every metric in the text format (Prometheus exposition format 0.0.4 or 1.0.0)."""
     registry = CollectorRegistry()
     registry.register(_Collector(hub))
@@ -35,8 +40,8 @@ class _Collector(Collector):
         yield from _readings(self._hub.state)
         yield from _nodes(self._hub.state)
         yield from _plugins(self._hub.state)
-        yield from _history(self._hub.history_figures)
-        snapshot = self._hub.broker_snapshot()
+        yield from _history(self._hub.history.statistics)
+        snapshot = self._hub.broker.snapshot()
         if snapshot is not None:
             yield from _broker(snapshot)
 
@@ -75,13 +80,13 @@ def _nodes(state: State) -> Iterator[Metric]:
     )
     cycle = GaugeMetricFamily("harvester_node_cycle_seconds", "The last cycle", labels=("node",))
     for name in state.nodes:
-        up.add_metric((name,), float(state.watch(name).presence == "online"))
+        up.add_metric((name,), float(state.presence(name).presence == "online"))
     for entry in state.of_kind(TopicKind.HEARTBEAT):
-        beat: Heartbeat = entry.value
-        waiting.add_metric((entry.node,), beat.outbox_rows)
-        dropped.add_metric((entry.node,), beat.dropped)
-        memory.add_metric((entry.node,), beat.rss_mb * 1024 * 1024)
-        cycle.add_metric((entry.node,), beat.cycle_ms / 1000)
+        heartbeat: Heartbeat = entry.value
+        waiting.add_metric((entry.node,), heartbeat.outbox_rows)
+        dropped.add_metric((entry.node,), heartbeat.dropped)
+        memory.add_metric((entry.node,), heartbeat.rss_mb * 1024 * 1024)
+        cycle.add_metric((entry.node,), heartbeat.cycle_ms / 1000)
     yield from (up, waiting, dropped, memory, cycle)
 
 
@@ -100,17 +105,15 @@ def _plugins(state: State) -> Iterator[Metric]:
     yield restarts
 
 
-def _history(figures: Figures | None) -> Iterator[Metric]:
-    if figures is None:
-        return
-    for name, about, count in (
-        ("stored", "Readings stored", figures.stored),
-        ("repeated", "Readings that came again", figures.repeated),
-        ("refused", "Readings that cannot be kept", figures.refused),
+def _history(statistics: HistoryStatistics) -> Iterator[Metric]:
+    for name, documentation, count in (
+        ("stored", "Readings stored", statistics.stored),
+        ("repeated", "Readings that came again", statistics.repeated),
+        ("refused", "Readings that cannot be kept", statistics.refused),
     ):
-        yield CounterMetricFamily(f"harvester_history_{name}_readings", about, value=count)
+        yield CounterMetricFamily(f"harvester_history_{name}_readings", documentation, value=count)
     yield GaugeMetricFamily(
-        "harvester_history_up", "Whether readings are stored", value=float(not figures.fault)
+        "harvester_history_up", "Whether readings are stored", value=float(not statistics.fault)
     )
 
 

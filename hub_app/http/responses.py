@@ -1,4 +1,4 @@
-"""What routes have in common: JSON answers, bounded bodies, and the hub that they ask."""
+"""Helpers of the routes: JSON responses, bounded request bodies, checks of parameters."""
 
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,9 +13,9 @@ from hub_app.live.state import State
 
 T = TypeVar("T")
 
-# Markup, style and scripts.
+# HTML, CSS and JavaScript of the page.
 PAGE_DIR = Path(__file__).parents[1] / "page"
-# A command is a few words, and so are a name and a password.
+# Enough for a command, and for a name and a password.
 MAX_BODY_BYTES = 4096
 
 
@@ -27,7 +27,7 @@ class Json(Response):
 
 
 async def refuse(_request: Request, exc: Exception) -> Response:
-    """Answer a refused request with one JSON line, whatever refused it."""
+    """Return the JSON response of an HTTPException, whichever route or middleware raised it."""
     if not isinstance(exc, HTTPException):
         raise exc
     return Json({"ok": False, "error": exc.detail}, exc.status_code, exc.headers)
@@ -39,7 +39,7 @@ def hub_of(request: Request) -> Hub:
 
 
 async def read_body(request: Request) -> bytes:
-    """Return the body. Raises HTTPException where it is longer than any that is expected."""
+    """Return the body. Raises HTTPException where it is longer than `MAX_BODY_BYTES`."""
     body = b""
     async for chunk in request.stream():
         body += chunk
@@ -48,16 +48,16 @@ async def read_body(request: Request) -> bytes:
     return body
 
 
-async def read_json(request: Request, wanted: type[T], usage: str) -> T:
-    """Return the body as `wanted`. Raises HTTPException, which tells `usage`."""
+async def read_json(request: Request, body_type: type[T], usage: str) -> T:
+    """Return the body as `body_type`. Raises HTTPException, whose message ends with `usage`."""
     try:
-        return msgspec.json.decode(await read_body(request), type=wanted)
+        return msgspec.json.decode(await read_body(request), type=body_type)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         raise HTTPException(400, f"found no command: {e}; expected {usage}") from e
 
 
 def check_node(state: State, node: str) -> None:
-    """Raise HTTPException for a node that was never heard of."""
+    """Raise HTTPException for an unknown node."""
     if node not in state.nodes:
         raise HTTPException(
             404, f"node: found {node[:70]!r}, expected one of {listed(state.nodes)}"

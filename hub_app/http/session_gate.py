@@ -1,6 +1,6 @@
-"""Who may come in over HTTP, and who may command: plain ASGI, around every route at once.
+"""Access control over HTTP: ASGI middleware around every route.
 
-What is not open to all needs a session, whatever the route; a route cannot forget to ask.
+Every path that is not listed as open needs a session, so no route can forget to check.
 """
 
 from http import HTTPStatus
@@ -19,14 +19,14 @@ COOKIE = "harvester_session"
 LOG_IN_PATH = "/login"
 LOG_OUT_PATH = "/logout"
 
-# The log-in page with its looks, and what a watchdog asks.
+# The log-in page with its style, and the health check of a watchdog.
 _OPEN_PATHS = frozenset({LOG_IN_PATH, "/health", "/static/app.css", "/static/favicon.svg"})
-# What a viewer may ask for with another method than GET.
-_OF_EVERYONE = frozenset({LOG_IN_PATH, LOG_OUT_PATH})
+# Paths that a viewer may POST to.
+_VIEWER_PATHS = frozenset({LOG_IN_PATH, LOG_OUT_PATH})
 
 
 class SessionGate:
-    """Lets a request pass to `app` with its visitor in `request.state.visitor`, or answers it.
+    """Passes a request on with its visitor in `request.state.visitor`, or refuses it.
 
     Without `log_in` everyone is an operator.
     """
@@ -53,24 +53,24 @@ class SessionGate:
     def _refusal(self, scope: Scope, visitor: Visitor | None) -> Response | None:
         path, method = scope["path"], scope["method"]
         if visitor is None:
-            return None if path in _OPEN_PATHS else _ask_to_log_in(path, method)
+            return None if path in _OPEN_PATHS else _unauthorized(path, method)
         if method not in SAFE_METHODS and visitor.role is not Role.OPERATOR:
-            return None if path in _OF_EVERYONE else _only_look(visitor)
+            return None if path in _VIEWER_PATHS else _forbidden(visitor)
         return None
 
 
 def token_of(connection: HTTPConnection) -> str:
-    """Return the token that a browser shows, or nothing."""
+    """Return the session token of a browser's cookie, or an empty string."""
     return connection.cookies.get(COOKIE, "")
 
 
-def _ask_to_log_in(path: str, method: str) -> Response:
+def _unauthorized(path: str, method: str) -> Response:
     if path == "/" and method in SAFE_METHODS:
         return RedirectResponse(LOG_IN_PATH, HTTPStatus.SEE_OTHER)
     error = {"ok": False, "error": f"log in at {LOG_IN_PATH} first"}
     return Json(error, HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Cookie"})
 
 
-def _only_look(visitor: Visitor) -> Response:
+def _forbidden(visitor: Visitor) -> Response:
     error = {"ok": False, "error": f"{visitor.name} may look, but not command"}
     return Json(error, HTTPStatus.FORBIDDEN)

@@ -1,4 +1,4 @@
-"""Commands that the page gives: published with an id, answered by the result that carries it."""
+"""Commands to nodes: published with an id, and completed by the `result` with that id."""
 
 import asyncio
 import secrets
@@ -10,56 +10,57 @@ from bus.contract.messages import Message, Result
 from bus.contract.topics import Topic, TopicKind
 from bus.errors import BadCommandError, UnavailableError
 
-ANSWER_S = 2.0
+RESULT_TIMEOUT_S = 2.0
 
+# Returns the packet id, or None where there is no connection.
 Publish = Callable[[Topic, bytes], int | None]
 
 
 class BusDownError(UnavailableError):
-    """The hub has no connection to its broker, so nothing can be commanded."""
+    """The hub has no connection to its broker, so it cannot publish a command."""
 
 
 class NoAnswerError(UnavailableError):
-    """The command went out and no result came back in time."""
+    """The command was published, and no result arrived in time."""
 
 
 class Commander:
-    """Gives commands and waits for their results, on the event loop."""
+    """Publishes commands and waits for their results, on the event loop."""
 
     def __init__(self, publish: Publish) -> None:
         self._publish = publish
         self._waiting: dict[str, asyncio.Future[Result]] = {}
 
-    async def sound(self, node: str, pattern: str) -> Result:
-        """Sound a named pattern on a node's buzzer and return what the node answered.
+    async def sound_buzzer(self, node: str, pattern: str) -> Result:
+        """Sound a named pattern on a node's buzzer and return the result.
 
-        Raises BusDownError, NoAnswerError, or BadCommandError with the node's own words.
+        Raises BusDownError, NoAnswerError, or BadCommandError with the node's error.
         """
-        return await self._ask(Topic(node, TopicKind.COMMAND, "buzzer"), {"pattern": pattern})
+        return await self._request(Topic(node, TopicKind.COMMAND, "buzzer"), {"pattern": pattern})
 
-    async def plugin(self, node: str, plugin: str, action: str) -> Result:
-        """Reload, enable or disable a plugin of a node; raises as `sound` does."""
+    async def command_plugin(self, node: str, plugin: str, action: str) -> Result:
+        """Reload, enable or disable a plugin of a node; raises like `sound_buzzer`."""
         topic = Topic(node, TopicKind.COMMAND, "plugins")
-        return await self._ask(topic, {"plugin": plugin, "action": action})
+        return await self._request(topic, {"plugin": plugin, "action": action})
 
-    def settle(self, message: Message) -> None:
-        """Hand a result to whoever waits for it."""
+    def on_message(self, message: Message) -> None:
+        """Complete the command that a result belongs to."""
         if isinstance(message, Result) and message.id is not None:
             waiting = self._waiting.get(message.id)
             if waiting is not None and not waiting.done():
                 waiting.set_result(message)
 
-    async def _ask(self, topic: Topic, fields: dict[str, str]) -> Result:
+    async def _request(self, topic: Topic, fields: dict[str, str]) -> Result:
         command_id = secrets.token_hex(8)
-        answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting[command_id] = answer
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting[command_id] = future
         try:
             payload = msgspec.json.encode({**fields, "id": command_id})
             if self._publish(topic, payload) is None:
                 raise BusDownError("the hub has no connection to its broker")
-            result = await asyncio.wait_for(answer, ANSWER_S)
+            result = await asyncio.wait_for(future, RESULT_TIMEOUT_S)
         except TimeoutError as e:
-            raise NoAnswerError(f"{topic.node} did not answer within {ANSWER_S:g} s") from e
+            raise NoAnswerError(f"{topic.node} did not answer within {RESULT_TIMEOUT_S:g} s") from e
         finally:
             del self._waiting[command_id]
         if not result.ok:

@@ -1,4 +1,4 @@
-"""The page as the dashboard plugin renders it, on a thread of its own, one at a time."""
+"""Rendering of the page by the dashboard plugin, one page at a time, on its own thread."""
 
 import asyncio
 import time
@@ -10,15 +10,15 @@ from typing import Protocol
 
 from bus.errors import HarvesterError, UnavailableError
 
-# A page this old is still right: the snapshot that its stream starts with brings it up to date.
+# A page up to this old is used again: the snapshot of its event stream brings it up to date.
 _REUSE_S = 0.5
 
-# What tells one build of the plugin from the next.
+# Inode, size and modification time: one of them differs in another build of the plugin.
 Stamp = tuple[int, int, int]
 
 
 class PageUnavailableError(UnavailableError):
-    """The plugin is missing or failed; the message names the fault."""
+    """The plugin is missing or failed; the message says why."""
 
 
 class Renderer(Protocol):
@@ -40,15 +40,15 @@ class Dashboard:
         self._opened = ExitStack()
         self._renderer: Renderer | None = None
         self._stamp: Stamp | None = None
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._page: tuple[Hashable, float, str] | None = None
 
     async def render(self, shape: Hashable, json_text: Callable[[], str]) -> str:
-        """Return the page. `shape` names what it must have places for, and for whom it is.
+        """Return the page as HTML. `shape` identifies its set of elements and the visitor's role.
 
         Raises PageUnavailableError.
         """
-        async with self._turn:
+        async with self._lock:
             if self._page is not None:
                 page_shape, rendered_s, html = self._page
                 if page_shape == shape and time.monotonic() - rendered_s < _REUSE_S:
@@ -64,7 +64,7 @@ class Dashboard:
         await asyncio.to_thread(self._thread.submit(self._close).result)
         self._thread.shutdown()
 
-    # The ones below run on the dashboard's own thread.
+    # The methods below run on the dashboard's own thread.
 
     def _render(self, text: str) -> str:
         try:

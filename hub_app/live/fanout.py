@@ -1,7 +1,7 @@
-"""One fan-out for all browsers: an event is encoded once, a client holds the newest of each topic.
+"""Fan-out of changes to all browsers (SSE).
 
-A slow browser costs at most one event a topic and a bounded tail of log lines, however long it
-stalls. Everything here runs on the event loop.
+An event is encoded once for all of them. A slow browser holds at most the newest event of each
+topic and a bounded number of log lines, however long it stalls. All of it runs on the event loop.
 """
 
 import asyncio
@@ -14,20 +14,20 @@ from bus.contract.topics import TopicKind
 from bus.errors import UnavailableError
 from hub_app.live.state import Change, Snapshot
 
-# 39 KB a stream were measured, and a LAN has no more people than this.
+# A stream costs 39 KB (measured); a LAN hardly has more viewers than this.
 MAX_CLIENTS = 100
-# Log lines that a slow browser may be behind; it sees the newest.
+# Log lines queued for a slow browser; older ones are dropped.
 LOG_LINES_PER_CLIENT = 200
 
 _ENCODER = msgspec.json.Encoder()
 
 
 class TooManyClientsError(UnavailableError):
-    """As many browsers are connected as the hub serves."""
+    """The maximum number of browsers is connected already."""
 
 
 class Update(msgspec.Struct, frozen=True):
-    """What an `update` event carries."""
+    """The data of an `update` event."""
 
     now_ms: int
     topic: str
@@ -38,7 +38,7 @@ class Update(msgspec.Struct, frozen=True):
 
 
 class Client:
-    """What one browser has not been sent yet."""
+    """Queue of the events that one browser has not been sent yet."""
 
     def __init__(self) -> None:
         self._pending: dict[str, bytes] = {}
@@ -50,7 +50,7 @@ class Client:
         if change.kind is TopicKind.LOG:
             self._logs.append(event)
         else:
-            # Taken out first, so that the newest event is also the last to be sent.
+            # Removed first, so that the newest event is sent last: a dict keeps insertion order.
             self._pending.pop(change.topic, None)
             self._pending[change.topic] = event
         self._wake.set()
@@ -60,7 +60,7 @@ class Client:
         self._wake.set()
 
     async def take(self) -> bytes:
-        """Wait until there is something to send and return it all; nothing once closed."""
+        """Wait for events and return all of them; return nothing once closed."""
         await self._wake.wait()
         self._wake.clear()
         if self.closed:
@@ -72,7 +72,7 @@ class Client:
 
 
 class Fanout:
-    """All connected browsers, and the number of the last event."""
+    """The connected browsers, and the id of the last event."""
 
     def __init__(self) -> None:
         self._clients: set[Client] = set()
@@ -123,7 +123,7 @@ class Fanout:
 
 
 def time_event(now_ms: int) -> bytes:
-    """Return the event that tells a browser the hub's time, and that the stream still flows."""
+    """Return a `time` event: the hub's time, sent regularly so that a dead link is noticed."""
     return b'event: time\ndata: {"now_ms":%d}\n\n' % now_ms
 
 

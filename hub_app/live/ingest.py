@@ -1,4 +1,4 @@
-"""From the bus to the hub's state: the one crossing from paho's thread to the event loop."""
+"""Ingest of MQTT messages into the live state: a queue from paho's thread, and strict decoding."""
 
 import asyncio
 import logging
@@ -9,81 +9,88 @@ from collections.abc import Callable
 from bus.contract.messages import Message, decode
 from bus.contract.topics import Topic, TopicKind, parse
 from bus.errors import BadDataError
+from bus.limited_log import LimitedLog
 
 logger = logging.getLogger(__name__)
 
-# A loop that is this far behind has lost: the oldest go, and are counted.
-MAX_WAITING = 20_000
+# An event loop that is this far behind will not catch up: the oldest are dropped and counted.
+MAX_QUEUED = 20_000
 MAX_BAD_TOPICS = 500
-_SECONDS_BETWEEN_LOGS = 60.0
 _OTHER_TOPICS = "(other)"
 
-# Commands are the actuators' part; what is stored the hub says itself.
-_NOT_OF_THE_NODE = frozenset({TopicKind.COMMAND, TopicKind.STORED})
+# Commands are for the actuators; `stored` messages come from the hub itself.
+_IGNORED_KINDS = frozenset({TopicKind.COMMAND, TopicKind.STORED})
 
-Receive = Callable[[Topic, Message], None]
+OnMessage = Callable[[Topic, Message], None]
 
 
-class Crossing:
-    """Messages on their way from paho's thread to the loop, many a wake-up."""
+class LoopQueue:
+    """Queue of (topic, payload) from paho's network thread to the event loop `loop`."""
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, receive: Callable[[str, bytes], None]
-    ) -> None:
-        self._loop = loop
-        self._receive = receive
-        self._lock = threading.Lock()
-        self._waiting: deque[tuple[str, bytes]] = deque()
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.dropped = 0
+        self._loop = loop
+        self._lock = threading.Lock()
+        self._queue: deque[tuple[str, bytes]] = deque()
+        self._ready = asyncio.Event()
 
     def put(self, topic: str, payload: bytes) -> None:
-        """Hand over one message; called on paho's network thread."""
+        """Add a message; never waits. Called on paho's network thread."""
         with self._lock:
-            is_first = not self._waiting
-            if len(self._waiting) >= MAX_WAITING:
-                self._waiting.popleft()
+            is_first = not self._queue
+            if len(self._queue) >= MAX_QUEUED:
+                self._queue.popleft()
                 self.dropped += 1
-            self._waiting.append((topic, payload))
+            self._queue.append((topic, payload))
         if is_first:
-            # The crossing: paho's network thread ends here, the event loop goes on in _deliver.
-            self._loop.call_soon_threadsafe(self._deliver)
+            # The one place where paho's network thread meets the event loop.
+            self._loop.call_soon_threadsafe(self._ready.set)
 
-    def _deliver(self) -> None:
+    async def take(self) -> deque[tuple[str, bytes]]:
+        """Wait for a message; return all that are queued, oldest first."""
+        await self._ready.wait()
+        self._ready.clear()
         with self._lock:
-            batch, self._waiting = self._waiting, deque()
-        for topic, payload in batch:
-            self._receive(topic, payload)
+            queue, self._queue = self._queue, deque()
+        return queue
 
 
 class Decoder:
-    """Decodes strictly. What does not decode is counted by topic, logged rarely and dropped."""
+    """Decodes strictly. Bad messages are counted by topic, logged once a minute and dropped."""
 
-    def __init__(self, receive: Receive, monotonic_s: Callable[[], float]) -> None:
-        self._receive = receive
-        self._monotonic_s = monotonic_s
+    def __init__(self, on_message: OnMessage, monotonic_s: Callable[[], float]) -> None:
+        self._on_message = on_message
+        self._log = LimitedLog(logger, monotonic_s=monotonic_s)
         self._bad: dict[str, int] = {}
-        self._logged_s: dict[str, float] = {}
 
     @property
     def undecodable(self) -> dict[str, int]:
-        """How many messages of each topic did not decode."""
+        """Return the number of bad messages of each topic."""
         return dict(self._bad)
 
     def handle(self, text: str, payload: bytes) -> None:
         try:
             topic = parse(text)
-            if topic.kind in _NOT_OF_THE_NODE:
+            if topic.kind in _IGNORED_KINDS:
                 return
             message = decode(topic, payload)
         except BadDataError as e:
             self._count(text, e)
             return
-        self._receive(topic, message)
+        self._on_message(topic, message)
 
     def _count(self, text: str, error: BadDataError) -> None:
         key = text if text in self._bad or len(self._bad) < MAX_BAD_TOPICS else _OTHER_TOPICS
         self._bad[key] = self._bad.get(key, 0) + 1
-        now_s = self._monotonic_s()
-        if now_s - self._logged_s.get(key, -_SECONDS_BETWEEN_LOGS) >= _SECONDS_BETWEEN_LOGS:
-            self._logged_s[key] = now_s
-            logger.warning("dropped a message, %d so far: %s", self._bad[key], error)
+        self._log.warning(key, "dropped a message, %d so far: %s", self._bad[key], error)
+
+
+async def ingest(queue: LoopQueue, handle: Callable[[str, bytes], None]) -> None:
+    """Pass each (topic, payload) of the queue to `handle`, until cancelled."""
+    while True:
+        for topic, payload in await queue.take():
+            try:
+                handle(topic, payload)
+            except Exception:
+                # Nothing that comes over the bus may end this task.
+                logger.exception("the hub failed at a message on %s", topic[:200])

@@ -1,4 +1,4 @@
-"""Whether a node is there, from what it says and for how long it has been silent. No clock here."""
+"""Presence of a node, from its messages and the time since the last one. It reads no clock."""
 
 from typing import Literal
 
@@ -9,14 +9,14 @@ from bus.contract.messages import Heartbeat, Message, Status
 Presence = Literal["online", "offline", "lost"]
 
 DEFAULT_INTERVAL_MS = 2000
-# A node is lost, and a reading is stale, after this many cycles without a word.
+# A node is lost, and a reading is stale, after this many cycles without a message.
 MISSED_CYCLES = 3
 
 
 class StatusView(msgspec.Struct, frozen=True):
-    """Presence of a node on the hub's clock; `status` is None for one that never announced itself.
+    """Presence of a node as the page shows it; `status` is None where the node sent none yet.
 
-    `heard_ms` is None where all that is known comes from the broker: its last will.
+    `heard_ms` is the hub's time, None for a node of which only the last will has arrived.
     """
 
     presence: Presence
@@ -24,14 +24,14 @@ class StatusView(msgspec.Struct, frozen=True):
     status: Status | None
 
 
-class NodeWatch:
-    """What one node last said of itself, and when it was last heard on the hub's clock."""
+class NodePresence:
+    """The last status of one node, and the hub's time of its last message."""
 
     def __init__(self) -> None:
         self.presence: Presence = "offline"
         self.status: Status | None = None
         self.heard_ms: int | None = None
-        # What to add to the node's clock for the hub's; unknown until its first heartbeat.
+        # Hub's clock minus node's clock; 0 until the first heartbeat.
         self.clock_offset_ms = 0
         self._alive_since_will = False
 
@@ -43,32 +43,32 @@ class NodeWatch:
     def view(self) -> StatusView:
         return StatusView(self.presence, self.heard_ms, self.status)
 
-    def hear(self, message: Message, now_ms: int) -> None:
-        """Take note of a message, of whatever kind, that came from this node."""
+    def on_message(self, message: Message, now_ms: int) -> None:
+        """Note a message of any kind from this node."""
         if isinstance(message, Status):
-            self._hear_status(message, now_ms)
+            self._on_status(message, now_ms)
             return
         self.heard_ms = now_ms
         if isinstance(message, Heartbeat):
             self.clock_offset_ms = now_ms - message.clock_ms
-            # Heartbeats are not retained, so one after the will proves that the will came late.
+            # Heartbeats are not retained: one that follows the will proves that the will came late.
             self._alive_since_will = True
 
     def update(self, now_ms: int) -> bool:
-        """Derive the presence at `now_ms`; return whether it changed."""
+        """Derive the presence at `now_ms`; return True if it changed."""
         before, self.presence = self.presence, self._derive(now_ms)
         return self.presence != before
 
-    def _hear_status(self, status: Status, now_ms: int) -> None:
-        if self._is_of_an_earlier_boot(status):
+    def _on_status(self, status: Status, now_ms: int) -> None:
+        if self._is_from_earlier_run(status):
             return
         self.status = status
         if status.state == "online":
             self.heard_ms = now_ms
         self._alive_since_will = False
 
-    def _is_of_an_earlier_boot(self, status: Status) -> bool:
-        """Whether this is the will of a process that the node has replaced since."""
+    def _is_from_earlier_run(self, status: Status) -> bool:
+        """Whether this is the last will of a process that has been replaced since."""
         current = self.status
         return (
             current is not None
@@ -78,8 +78,8 @@ class NodeWatch:
         )
 
     def _derive(self, now_ms: int) -> Presence:
-        said_offline = self.status is not None and self.status.state == "offline"
-        if self.heard_ms is None or (said_offline and not self._alive_since_will):
+        is_offline = self.status is not None and self.status.state == "offline"
+        if self.heard_ms is None or (is_offline and not self._alive_since_will):
             return "offline"
         silent_ms = now_ms - self.heard_ms
         return "lost" if silent_ms > MISSED_CYCLES * self.interval_ms else "online"

@@ -1,7 +1,7 @@
-"""The newest value of every topic. Pure: no broker, no clock, no thread; `now_ms` is handed in.
+"""Live state: the newest value of every topic. Pure: no broker, clock or thread.
 
-`apply` takes a message and returns what changed; `snapshot` is the whole. Both speak in Changes, so
-a browser that got a snapshot and then every change holds what the hub holds.
+`apply` takes a message and returns the changes; `snapshot` returns everything, also as changes. So
+a browser that got a snapshot and then every change has the same state as the hub.
 """
 
 import hashlib
@@ -12,19 +12,19 @@ import msgspec
 
 from bus.contract.messages import Log, Message, Oled, Reading, Value
 from bus.contract.topics import Topic, TopicKind, global_sensor_id
-from hub_app.live.presence import MISSED_CYCLES, NodeWatch
+from hub_app.live.presence import MISSED_CYCLES, NodePresence
 
 MAX_NODES = 200
 MAX_SENSORS = 2000
 MAX_PLUGINS = 2000
-# A reading with more fields than this comes from no sensor.
+# A reading with more fields than this is refused: no sensor has so many.
 MAX_FIELDS = 64
 LOG_LINES_PER_NODE = 500
-# The cadence of a sensor is the shortest of its last few gaps, so one long outage does not count.
+# The interval of a sensor is the shortest of its last few gaps, so one outage does not count.
 _GAPS = 3
 
-# Presence is an entry of its own kind; a backlog is old, and for the history.
-_WITHOUT_ENTRY = frozenset({TopicKind.STATUS, TopicKind.BACKLOG})
+# A status becomes a presence entry; a backlog is for the history alone.
+_KINDS_WITHOUT_ENTRY = frozenset({TopicKind.STATUS, TopicKind.BACKLOG})
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -38,10 +38,10 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class ReadingView(msgspec.Struct, frozen=True):
-    """A reading as the page needs it.
+    """A reading as the page shows it.
 
-    `at_ms` is when it was taken on the hub's clock, and never in the future; after `stale_after_ms`
-    more it is old. `timestamp_ms` is the node's own, untouched.
+    `at_ms` is when it was taken, by the hub's clock, never in the future; it is stale
+    `stale_after_ms` later. `timestamp_ms` is the node's own.
     """
 
     sensor_id: str
@@ -52,7 +52,7 @@ class ReadingView(msgspec.Struct, frozen=True):
 
 
 class OledView(msgspec.Struct, frozen=True):
-    """A display as the page needs it: `digest` names the picture, which is asked for by itself."""
+    """A display as the page shows it; the page fetches a new picture when `digest` changes."""
 
     width: int
     height: int
@@ -61,7 +61,7 @@ class OledView(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """Everything at one moment; log lines oldest first."""
+    """All entries and log lines at one moment; log lines oldest first."""
 
     now_ms: int
     entries: list[Change]
@@ -69,14 +69,14 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 class _Sensor:
-    """The newest reading of one sensor and the gaps between the last few."""
+    """The newest reading of one sensor, and the gaps between the last few."""
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
         self.gaps_ms: deque[int] = deque(maxlen=_GAPS)
 
-    def takes(self, reading: Reading) -> bool:
-        """Whether `reading` is newer; a later `seq` is, even where the clock was set back."""
+    def is_newer(self, reading: Reading) -> bool:
+        """Whether `reading` is newer than the last; `seq` counts where the clock was set back."""
         last = self.reading
         if reading.stream != last.stream:
             return True
@@ -95,15 +95,15 @@ def view_of(oled: Oled) -> OledView:
 
 
 class State:
-    """What the hub knows. Anything beyond its bounds is refused and counted in `refused`."""
+    """The newest value of every topic. What exceeds a limit is counted in `refused` and dropped."""
 
     def __init__(self) -> None:
         self.refused = 0
         self.outdated = 0
         self.last_update_ms: int | None = None
-        # Grows when the set of topics or of a reading's fields does: the page needs new elements.
+        # Counts new topics and new fields of readings: the page needs new elements for each.
         self.shape = 0
-        self._watches: dict[str, NodeWatch] = {}
+        self._presences: dict[str, NodePresence] = {}
         self._entries: dict[str, Change] = {}
         self._sensors: dict[Topic, _Sensor] = {}
         self._plugins: set[Topic] = set()
@@ -111,31 +111,31 @@ class State:
         self._logs: dict[str, deque[Change]] = {}
 
     def apply(self, topic: Topic, message: Message, now_ms: int) -> list[Change]:
-        """Take in one message; return what it changed, which may be nothing."""
-        if not self._admits(topic, message):
+        """Apply a message; return the changes, which may be none."""
+        if not self._is_within_limits(topic, message):
             self.refused += 1
             return []
-        watch = self._watches.get(topic.node)
-        if watch is None:
-            watch = self._watches[topic.node] = NodeWatch()
-        before = watch.view
-        watch.hear(message, now_ms)
-        changes = self._store(topic, message, watch, now_ms)
-        became = watch.update(now_ms)
-        if became or watch.status is not before.status:
-            changes.insert(0, self._keep(Topic(topic.node, TopicKind.STATUS), watch.view))
+        presence = self._presences.get(topic.node)
+        if presence is None:
+            presence = self._presences[topic.node] = NodePresence()
+        before = presence.view
+        presence.on_message(message, now_ms)
+        changes = self._store(topic, message, presence, now_ms)
+        changed = presence.update(now_ms)
+        if changed or presence.status is not before.status:
+            changes.insert(0, self._keep(Topic(topic.node, TopicKind.STATUS), presence.view))
         return changes
 
     def sweep(self, now_ms: int) -> list[Change]:
-        """Return the presence of every node that fell silent since the last call."""
+        """Return a change of presence for every node that fell silent since the last call."""
         return [
-            self._keep(Topic(node, TopicKind.STATUS), watch.view)
-            for node, watch in self._watches.items()
-            if watch.update(now_ms)
+            self._keep(Topic(node, TopicKind.STATUS), presence.view)
+            for node, presence in self._presences.items()
+            if presence.update(now_ms)
         ]
 
     def snapshot(self, now_ms: int, log_lines: int = LOG_LINES_PER_NODE) -> Snapshot:
-        """Return the whole, with at most `log_lines` newest log lines of each node."""
+        """Return everything, with at most the `log_lines` newest log lines of each node."""
         logs = [line for ring in self._logs.values() for line in list(ring)[-log_lines:]]
         return Snapshot(now_ms, list(self._entries.values()), logs)
 
@@ -148,11 +148,11 @@ class State:
 
     @property
     def nodes(self) -> list[str]:
-        return list(self._watches)
+        return list(self._presences)
 
-    def watch(self, node: str) -> NodeWatch:
-        """Return what is known of a node. Raises KeyError for one never heard of."""
-        return self._watches[node]
+    def presence(self, node: str) -> NodePresence:
+        """Return the presence of a node. Raises KeyError for an unknown one."""
+        return self._presences[node]
 
     def logs(self, node: str | None, limit: int) -> list[Change]:
         """Return the `limit` newest log lines of one node, or of all by time; newest last."""
@@ -162,11 +162,11 @@ class State:
         return sorted(lines, key=lambda line: line.value.timestamp_ms)[-limit:]
 
     def picture(self, node: str) -> Oled | None:
-        """Return what the display of a node shows; None where the node has told of none."""
+        """Return the content of a node's display, or None where the node has published none."""
         return self._pictures.get(node)
 
-    def _admits(self, topic: Topic, message: Message) -> bool:
-        if topic.node not in self._watches and len(self._watches) >= MAX_NODES:
+    def _is_within_limits(self, topic: Topic, message: Message) -> bool:
+        if topic.node not in self._presences and len(self._presences) >= MAX_NODES:
             return False
         if isinstance(message, Reading):
             fits = topic in self._sensors or len(self._sensors) < MAX_SENSORS
@@ -175,13 +175,15 @@ class State:
             return topic in self._plugins or len(self._plugins) < MAX_PLUGINS
         return True
 
-    def _store(self, topic: Topic, message: Message, watch: NodeWatch, now_ms: int) -> list[Change]:
-        if topic.kind in _WITHOUT_ENTRY:
+    def _store(
+        self, topic: Topic, message: Message, presence: NodePresence, now_ms: int
+    ) -> list[Change]:
+        if topic.kind in _KINDS_WITHOUT_ENTRY:
             return []
         if isinstance(message, Log):
             return [self._keep_log(topic, message)]
         if isinstance(message, Reading):
-            return self._keep_reading(topic, message, watch, now_ms)
+            return self._keep_reading(topic, message, presence, now_ms)
         if isinstance(message, Oled):
             self._pictures[topic.node] = message
             return [self._keep(topic, view_of(message))]
@@ -207,12 +209,12 @@ class State:
         return change
 
     def _keep_reading(
-        self, topic: Topic, reading: Reading, watch: NodeWatch, now_ms: int
+        self, topic: Topic, reading: Reading, presence: NodePresence, now_ms: int
     ) -> list[Change]:
         sensor = self._sensors.get(topic)
         if sensor is None:
             sensor = self._sensors[topic] = _Sensor(reading)
-        elif sensor.takes(reading):
+        elif sensor.is_newer(reading):
             if not reading.data.keys() <= sensor.reading.data.keys():
                 self.shape += 1
             sensor.advance(reading)
@@ -220,12 +222,12 @@ class State:
             self.outdated += 1
             return []
         self.last_update_ms = now_ms
-        cycle_ms = max(watch.interval_ms, min(sensor.gaps_ms, default=0))
+        cycle_ms = max(presence.interval_ms, min(sensor.gaps_ms, default=0))
         view = ReadingView(
             sensor_id=global_sensor_id(topic.node, topic.name),
             timestamp_ms=reading.timestamp_ms,
             data=reading.data,
-            at_ms=min(now_ms, reading.timestamp_ms + watch.clock_offset_ms),
+            at_ms=min(now_ms, reading.timestamp_ms + presence.clock_offset_ms),
             stale_after_ms=MISSED_CYCLES * cycle_ms,
         )
         return [self._keep(topic, view)]

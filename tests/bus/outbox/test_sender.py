@@ -18,7 +18,8 @@ from bus.config.settings import BrokerConfig, ClusterConfig, Config, StorageConf
 from bus.contract.messages import Backlog, Reading
 from bus.contract.topics import EVERYTHING, Topic, TopicKind
 from bus.outbox.window import MAX_BATCHES, Window
-from hub_app.history.recorder import History
+from hub_app.history.inbox import Inbox
+from hub_app.history.recorder import Recorder
 from tests.support import HOST, WAIT_S, Listener, embedded_broker, free_port
 
 QUICK = OutboxConfig(live_s=0.5, disk_after_s=1, disk_every_s=0.5, resend_s=1.5)
@@ -40,26 +41,25 @@ def config(port: int, directory: Path, outbox: OutboxConfig = QUICK) -> Config:
 
 
 @contextlib.contextmanager
-def hub(port: int, directory: Path) -> Iterator[History]:
+def hub(port: int, directory: Path) -> Iterator[Recorder]:
     """The hub's history on the bus, without the rest of it."""
-    client: list[BusClient] = []
-    history = History(
+    inbox = Inbox()
+    client = BusClient((HOST, port), client_id="hub", filters=[EVERYTHING], on_message=inbox.put)
+    history = Recorder(
         "revpi",
         directory / "history.db",
         HistoryConfig(commit_s=0.05),
-        lambda topic, stored: client[0].publish(topic, stored) is not None,
-        now_ms,
-    )
-    client.append(
-        BusClient((HOST, port), client_id="hub", filters=[EVERYTHING], on_message=history.offer)
+        inbox=inbox,
+        publish=lambda topic, stored: client.publish(topic, stored) is not None,
+        now_ms=now_ms,
     )
     history.start()
-    client[0].start()
+    client.start()
     try:
         yield history
     finally:
         history.stop()
-        client[0].stop()
+        client.stop()
 
 
 def stored(directory: Path) -> list[int]:
@@ -87,7 +87,7 @@ def test_every_reading_is_in_the_history_once_and_leaves_the_outbox(tmp_path: Pa
         with NodeBus(config(port, tmp_path)) as bus:
             publish(bus, 300)
             wait_until_empty(bus)
-        assert history.figures.stored == 300
+        assert history.statistics.stored == 300
     assert stored(tmp_path) == [300]
 
 

@@ -13,10 +13,10 @@ from bus.config.history_table import HistoryConfig
 from bus.contract.messages import Reading
 from hub_app.history.coverage import SensorCoverage
 from hub_app.history.coverage_query import UnknownNodeError, coverage_of
-from hub_app.history.downsample import Folder
-from hub_app.history.events import DROPPED, PLUGIN
+from hub_app.history.events import DROPPED, PLUGIN, Event
+from hub_app.history.housekeeping import Housekeeping
 from hub_app.history.schema import open_history
-from hub_app.history.writer import Arrival, Event, Writer
+from hub_app.history.writer import Arrival, Writer
 
 START = 1_795_000_200_000
 CYCLE = 2000
@@ -51,8 +51,8 @@ class Story:
     def fold(self, cycle: int) -> None:
         now = START + cycle * CYCLE
         self.writer.store([], [], now)
-        folder = Folder(self.db, HistoryConfig())
-        while folder.step(now, now):
+        housekeeping = Housekeeping(self.db, HistoryConfig())
+        while housekeeping.step(now, now):
             pass
 
     def covered(self, cycles: int, now: int | None = None) -> dict[str, SensorCoverage]:

@@ -10,8 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from bus.config.history_table import HistoryConfig
 from bus.contract.messages import Reading
-from hub_app.history.downsample import Folder
-from hub_app.history.query import Asked, Query
+from hub_app.history.housekeeping import Housekeeping
+from hub_app.history.query import SeriesQuery, SeriesReader
 from hub_app.history.schema import BUCKET_MS, bucket_of, open_history
 from hub_app.history.writer import Arrival, Writer
 
@@ -35,7 +35,7 @@ class HistoryMachine(RuleBasedStateMachine):
     def _open(self) -> None:
         self.db = open_history(self.folder / "history.db")
         self.writer = Writer(self.db)
-        self.folder_ = Folder(self.db, HistoryConfig())
+        self.housekeeping = Housekeeping(self.db, HistoryConfig())
 
     @rule(
         stream=st.sampled_from(["a", "b"]),
@@ -73,7 +73,7 @@ class HistoryMachine(RuleBasedStateMachine):
 
     @rule()
     def fold(self) -> None:
-        while self.folder_.step(self.now_ms, self.now_ms):
+        while self.housekeeping.step(self.now_ms, self.now_ms):
             pass
 
     @rule()
@@ -93,13 +93,13 @@ class HistoryMachine(RuleBasedStateMachine):
         if known != {stream for stream, _ in self.kept} or not self.kept:
             return
         low, high = expected[0], expected[-1] + 1
-        asked = Asked("pi4", "room", "t", low, high, 10_000)
-        assert [point[0] for point in Query(self.db).series(asked).points] == expected
+        query = SeriesQuery("pi4", "room", "t", low, high, 10_000)
+        assert [point[0] for point in SeriesReader(self.db).series(query).points] == expected
         self._check_means(low, high)
 
     def _check_means(self, low: int, high: int) -> None:
-        long = Asked("pi4", "room", "t", low - 50 * 86_400_000, high + BUCKET_MS, 10_000)
-        found = Query(self.db).series(long).points
+        long = SeriesQuery("pi4", "room", "t", low - 50 * 86_400_000, high + BUCKET_MS, 10_000)
+        found = SeriesReader(self.db).series(long).points
         counts: dict[int, int] = {}
         for at_ms, _ in self.kept.values():
             counts[bucket_of(at_ms)] = counts.get(bucket_of(at_ms), 0) + 1

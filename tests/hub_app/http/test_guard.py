@@ -2,6 +2,7 @@ import pytest
 from starlette.datastructures import Headers
 
 from hub_app.http.guard import Guard, is_own_page, own_names
+from tests.hub_app.conftest import HubProcess
 
 
 async def nothing(*_: object) -> None:
@@ -58,3 +59,35 @@ def test_an_origin_is_ours_where_it_is_what_was_asked(
     origin: str, host: str, is_ours: bool
 ) -> None:
     assert is_own_page(Headers({"origin": origin, "host": host})) is is_ours
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_another_sites_page_cannot_sound_the_buzzer(
+    hub: HubProcess, headers: dict[str, str]
+) -> None:
+    assert hub.http.post("/api/buzzer/test", headers=headers).status_code == 403
+
+
+def test_our_own_page_may_ask(hub: HubProcess) -> None:
+    headers = {"Origin": hub.url, "Sec-Fetch-Site": "same-origin"}
+    answer = hub.http.post("/api/buzzer?action=siren", headers=headers)
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/health", "/static/app.js", "/nowhere", "/api/logs?limit=x"]
+)
+def test_every_answer_forbids_inline_and_foreign_content(hub: HubProcess, path: str) -> None:
+    headers = hub.http.get(path).headers
+    assert "default-src 'none'; script-src 'self'" in headers["content-security-policy"]
+    assert "unsafe" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "access-control-allow-origin" not in headers

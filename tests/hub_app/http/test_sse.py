@@ -3,10 +3,13 @@
 import json
 import socket
 
-from bus.contract.messages import Fan
+import msgspec
+
+from bus.contract.messages import Fan, Oled
 from bus.contract.topics import Topic, TopicKind
 from tests.hub_app.conftest import HubProcess
 from tests.hub_app.nodes import until
+from tests.hub_app.samples import reading
 from tests.support import HOST, WAIT_S
 
 FAN = Topic("pi8", TopicKind.FAN)
@@ -48,3 +51,37 @@ def test_who_comes_back_with_its_last_id_gets_what_it_missed_in_a_fresh_snapshot
     )
     # An id of another run of the hub is no mistake either.
     assert fan_in(first_event(hub, 10**9)[1]) == fan_in(after)
+
+
+def test_a_new_browser_gets_a_snapshot_first(hub: HubProcess) -> None:
+    hub.say(*reading(node="s1"))
+    until(hub, "/api/readings", "s1:dht22-gpio4")
+    with hub.http.stream("GET", "/events") as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        lines = stream.iter_lines()
+        head = [next(lines) for _ in range(3)]
+    assert head[0].startswith("id: ")
+    assert head[1] == "event: snapshot"
+    assert "s1:dht22-gpio4" in head[2]
+
+
+def test_an_update_follows_each_message(hub: HubProcess) -> None:
+    with hub.http.stream("GET", "/events") as stream:
+        lines = stream.iter_lines()
+        next(line for line in lines if line.startswith("data: "))
+        hub.say(*reading(node="u1", temperature=19.25))
+        update = next(line for line in lines if "u1/readings" in line)
+    assert msgspec.json.decode(update.removeprefix("data: "))["value"]["data"] == {
+        "temperature": 19.25
+    }
+
+
+def test_the_stream_carries_no_picture(hub: HubProcess) -> None:
+    with hub.http.stream("GET", "/events") as stream:
+        lines = stream.iter_lines()
+        next(line for line in lines if line.startswith("data: "))
+        hub.say(Topic("o5", TopicKind.OLED), Oled(128, 64, on=True, frame=bytes(range(256)) * 4))
+        update = next(line for line in lines if "o5/oled" in line)
+    assert len(update) < 300
+    value = msgspec.json.decode(update.removeprefix("data: "))["value"]
+    assert sorted(value) == ["digest", "height", "on", "width"]

@@ -1,6 +1,7 @@
 from bus.contract.messages import Buzzer, Leds, Oled, PluginState, encode
 from bus.contract.topics import Topic, TopicKind
-from hub_app.http import api
+from hub_app.http.commands import default_buzzer_node
+from hub_app.http.nodes import node_object
 from hub_app.live import state
 from hub_app.live.state import State
 from tests.hub_app.samples import INTERVAL_MS, NOW_MS, heartbeat, log, reading, status
@@ -12,7 +13,7 @@ OLED = Topic("pi4", TopicKind.OLED)
 
 
 def presence(hub: State, node: str = "pi4") -> str:
-    return hub.watch(node).presence
+    return hub.presence(node).presence
 
 
 def picture(last: bytes = b"\0", *, on: bool = True) -> Oled:
@@ -220,7 +221,7 @@ def test_a_picture_is_kept_and_its_change_tells_only_that_it_is_another() -> Non
     assert len(digests) == 3
     (entry,) = hub.of_kind(TopicKind.OLED)
     assert entry.value == change.value
-    assert api.node(hub, "pi4")["oled"] == change.value
+    assert node_object(hub, "pi4")["oled"] == change.value
 
 
 def test_the_same_picture_again_has_the_same_digest() -> None:
@@ -231,8 +232,8 @@ def test_the_same_picture_again_has_the_same_digest() -> None:
 
 def test_the_default_buzzer_is_that_of_the_first_node_that_has_one() -> None:
     hub = State()
-    assert api.default_buzzer_node(hub) is None
+    assert default_buzzer_node(hub) is None
     for node in ("revpi", "pi4"):
         hub.apply(Topic(node, TopicKind.BUZZER), Buzzer(sounding=False, pattern=""), NOW_MS)
     hub.apply(Topic("revpi", TopicKind.BUZZER), Buzzer(sounding=True, pattern="beep"), NOW_MS)
-    assert api.default_buzzer_node(hub) == "revpi"
+    assert default_buzzer_node(hub) == "revpi"

@@ -1,7 +1,7 @@
-"""Dating readings whose node did not know the time when it took them.
+"""Repair of the timestamps of readings taken before their node's clock was set.
 
-Such readings carry what their machine's monotonic clock showed. As soon as one of the same boot
-comes with the clock set, those before are moved to where they belong.
+Such a reading carries the monotonic time of its machine's boot. As soon as a reading of the same
+boot arrives with the clock set, the earlier ones get their right timestamps.
 """
 
 import sqlite3
@@ -13,15 +13,15 @@ from bus.contract.messages import Reading
 from bus.outbox.file import JUMP_MS
 from hub_app.history.schema import REDATED, UNSET
 
-_MOVED_AT_ONCE = 2000
+_REPAIRED_AT_ONCE = 2000
 
-# Says that a sensor has a reading at a time: sensor, timestamp_ms, stream, seq.
-Cover = Callable[[int, int, int, int], None]
+# Notes that a sensor has a reading at a time: sensor, timestamp_ms, stream, seq.
+ExtendSpan = Callable[[int, int, int, int], None]
 _Boot = tuple[int, str]
 
 
 class _Unset(msgspec.Struct):
-    """Readings of one stream, from `first` to `last`, that were taken at one wrong offset."""
+    """The readings `first` to `last` of one stream, all taken with the same wrong clock offset."""
 
     first: int
     last: int
@@ -29,12 +29,12 @@ class _Unset(msgspec.Struct):
     behind_ms: int
 
 
-class ClockBook:
-    """What is known of the clock of each boot. Within the writer's transactions."""
+class ClockRepair:
+    """The clock offset of each boot. Its methods run within the writer's transactions."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        # The hub's time.
+        # The hub's clock.
         self.now_ms = 0
         self._offsets_ms: dict[_Boot, int] = {
             (node, boot_id): offset_ms
@@ -45,8 +45,8 @@ class ClockBook:
             for node, boot_id, stream, *rest in db.execute("SELECT * FROM unset")
         }
 
-    def date(self, node: int, stream: int, reading: Reading) -> tuple[int, int]:
-        """Return the time of a reading as well as it is known now, and its flags."""
+    def corrected(self, node: int, stream: int, reading: Reading) -> tuple[int, int]:
+        """Return the best known timestamp of a reading, and its flags."""
         if not reading.boot_id:
             return reading.timestamp_ms, 0
         boot = (node, reading.boot_id)
@@ -63,15 +63,16 @@ class ClockBook:
         return reading.monotonic_ms + known_ms, REDATED
 
     @property
-    def has_something_to_date(self) -> bool:
+    def is_due(self) -> bool:
+        """Whether there are readings to repair whose clock is known by now."""
         return any(boot in self._offsets_ms for boot, _ in self._unset)
 
-    def date_again(self, cover: Cover) -> int:
-        """Move some of the readings whose boot's clock is known by now; return how many."""
+    def repair(self, extend_span: ExtendSpan) -> int:
+        """Repair some of the readings whose clock is known by now; return how many."""
         for (boot, stream), unset in self._unset.items():
             if boot in self._offsets_ms:
                 delta_ms = self._offsets_ms[boot] - unset.offset_ms
-                return self._move(boot, stream, unset, delta_ms, cover)
+                return self._shift(boot, stream, unset, delta_ms, extend_span)
         return 0
 
     def _learn(self, boot: _Boot, offset_ms: int) -> None:
@@ -82,7 +83,7 @@ class ClockBook:
         self._db.execute("INSERT OR REPLACE INTO boot VALUES (?, ?, ?)", (*boot, offset_ms))
 
     def _note_unset(self, boot: _Boot, stream: int, reading: Reading, offset_ms: int) -> bool:
-        """Note a reading that is dated again later; not one whose clock a person has set since."""
+        """Note a reading to repair later. Return False where the clock was set by hand since."""
         seq = reading.seq
         known = self._unset.get((boot, stream))
         if known is None:
@@ -94,17 +95,19 @@ class ClockBook:
             return False
         if known.first <= seq <= known.last:
             return True
-        # `last` reaches ahead, so that not every reading writes this row.
+        # `last` is set ahead, so that not every reading writes this row.
         known.first = min(known.first, seq)
-        known.last = max(known.last, seq + _MOVED_AT_ONCE)
+        known.last = max(known.last, seq + _REPAIRED_AT_ONCE)
         self._db.execute(
             "INSERT OR REPLACE INTO unset VALUES (?, ?, ?, ?, ?, ?, ?)",
             (*boot, stream, known.first, known.last, known.offset_ms, known.behind_ms),
         )
         return True
 
-    def _move(self, boot: _Boot, stream: int, unset: _Unset, delta_ms: int, cover: Cover) -> int:
-        last = min(unset.last, unset.first + _MOVED_AT_ONCE - 1)
+    def _shift(
+        self, boot: _Boot, stream: int, unset: _Unset, delta_ms: int, extend_span: ExtendSpan
+    ) -> int:
+        last = min(unset.last, unset.first + _REPAIRED_AT_ONCE - 1)
         found = self._db.execute(
             "SELECT seq, sensor, timestamp_ms FROM reading"
             " WHERE stream = ? AND seq BETWEEN ? AND ? AND flags & ?",
@@ -120,9 +123,9 @@ class ClockBook:
             ),
         )
         for seq, sensor, timestamp_ms in found if is_off else ():
-            # The buckets that they leave are made again, too.
-            cover(sensor, timestamp_ms, stream, seq)
-            cover(sensor, timestamp_ms + delta_ms, stream, seq)
+            # The bucket that a reading leaves has to be downsampled again, too.
+            extend_span(sensor, timestamp_ms, stream, seq)
+            extend_span(sensor, timestamp_ms + delta_ms, stream, seq)
         self._advance(boot, stream, unset, last)
         return len(found)
 

@@ -1,0 +1,72 @@
+"""Decoding of queued payloads into the batch that the next commit stores. It knows no database."""
+
+import logging
+from collections.abc import Iterable
+
+import msgspec
+
+from bus.contract.messages import decode
+from bus.contract.topics import Topic, TopicKind, parse
+from bus.errors import BadDataError
+from hub_app.history.decode import RefusedReading, decode_readings
+from hub_app.history.events import Event, EventDetector
+from hub_app.history.inbox import Payload
+from hub_app.history.writer import Arrival
+
+logger = logging.getLogger(__name__)
+
+# A full batch is committed at once, so that a backlog comes in fast.
+FULL_BATCH = 2000
+
+_STORED_KINDS = frozenset({TopicKind.READING, TopicKind.BACKLOG})
+_EVENT_KINDS = frozenset({TopicKind.STATUS, TopicKind.HEARTBEAT, TopicKind.PLUGIN})
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Readings to store, readings refused by the decoder, and events, in order of arrival."""
+
+    arrivals: list[Arrival]
+    refused: list[RefusedReading]
+    events: list[Event]
+
+
+class BatchBuilder:
+    """Collects decoded payloads until the batch is taken. Used by one thread."""
+
+    def __init__(self) -> None:
+        self._detector = EventDetector()
+        self._batch = Batch([], [], [])
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._batch.arrivals) >= FULL_BATCH
+
+    def add(self, payloads: Iterable[Payload], now_ms: int) -> None:
+        for text, payload in payloads:
+            try:
+                self._add(parse(text), payload, now_ms)
+            except BadDataError:
+                # The live state counts and logs these.
+                continue
+            except Exception:
+                # Nothing that comes over the bus may end the history's thread.
+                logger.exception("the history failed at a message on %s", text[:200])
+
+    def add_event(self, event: Event) -> None:
+        self._batch.events.append(event)
+
+    def take(self, now_ms: int) -> Batch:
+        """Return the batch with the nodes that have fallen silent, and begin an empty one."""
+        batch, self._batch = self._batch, Batch([], [], [])
+        batch.events.extend(self._detector.sweep(now_ms))
+        return batch
+
+    def _add(self, topic: Topic, payload: bytes, now_ms: int) -> None:
+        if topic.kind in _STORED_KINDS:
+            readings, refused = decode_readings(topic, payload)
+            is_late = topic.kind is TopicKind.BACKLOG
+            self._batch.arrivals.extend(Arrival(reading, is_late) for reading in readings)
+            self._batch.refused.extend(refused)
+        elif topic.kind in _EVENT_KINDS:
+            message = decode(topic, payload)
+            self._batch.events.extend(self._detector.on_message(topic, message, now_ms))

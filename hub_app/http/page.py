@@ -1,0 +1,19 @@
+"""`GET /`: the page as the dashboard plugin renders it."""
+
+import html
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from hub_app.http.responses import PAGE_DIR, hub_of
+from hub_app.live.dashboard import PageUnavailableError
+
+
+async def page(request: Request) -> Response:
+    # Without log-in, the page needs no log-out button either.
+    role = request.state.visitor.role if request.app.state.log_in is not None else None
+    try:
+        return HTMLResponse(await hub_of(request).page(role))
+    except PageUnavailableError as e:
+        text = (PAGE_DIR / "unrendered.html").read_text(encoding="utf-8")
+        return HTMLResponse(text.replace("{fault}", html.escape(str(e))), 503)

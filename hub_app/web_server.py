@@ -1,0 +1,68 @@
+"""Web server of the hub: uvicorn, with an orderly end although event streams are open."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterable, Iterator
+
+import uvicorn
+
+from hub_app.http.app import create_app
+from hub_app.hub import Hub
+from hub_app.login.login import LogIn
+
+# How long a browser that reads nothing may take for the end of its stream.
+_STREAM_END_S = 0.3
+# The same for everything else, for example a command that waits for its result.
+_SHUTDOWN_S = 3
+# Each browser has a stream and a few requests; a connection beyond that is answered with 503.
+_MAX_CONNECTIONS = 500
+
+
+class WebServer(uvicorn.Server):
+    """Server that ends its event streams before it waits for its connections to end."""
+
+    def __init__(self, hub: Hub, log_in: LogIn | None, names: Iterable[str]) -> None:
+        self._hub = hub
+        config = uvicorn.Config(
+            create_app(hub, self.abort, log_in=log_in, names=names),
+            log_config=None,
+            # At a lower level it logs every invalid request, which any stranger can send.
+            log_level="error",
+            access_log=False,
+            limit_concurrency=_MAX_CONNECTIONS,
+            lifespan="off",
+            ws="none",
+            server_header=False,
+            timeout_graceful_shutdown=_SHUTDOWN_S,
+        )
+        super().__init__(config)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to `server.run`: uvicorn would raise them again at its end."""
+        yield
+
+    def stop(self) -> None:
+        """Make `serve` return soon."""
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._hub.fanout.close()
+        loop = asyncio.get_running_loop()
+        abort_rest = loop.call_later(_STREAM_END_S, self._abort_writers)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            abort_rest.cancel()
+
+    def abort(self, client: tuple[str, int]) -> None:
+        """Close the connection of `client` and discard what it has not read."""
+        for connection in list(self.server_state.connections):
+            if getattr(connection, "client", None) == client:
+                connection.transport.abort()
+
+    def _abort_writers(self) -> None:
+        for connection in list(self.server_state.connections):
+            if connection.transport.get_write_buffer_size() > 0:
+                connection.transport.abort()

@@ -1,0 +1,46 @@
+"""Decoding of payloads into the batch of the next commit."""
+
+from bus.contract.messages import Backlog, Status, encode
+from bus.contract.topics import Topic, TopicKind
+from hub_app.history.batch import FULL_BATCH, BatchBuilder
+from hub_app.history.events import PRESENCE
+from tests.hub_app.history.samples import START, reading
+
+BACKLOG = str(Topic("pi4", TopicKind.BACKLOG))
+ROOM = str(Topic("pi4", TopicKind.READING, "room"))
+STATUS = str(Topic("pi4", TopicKind.STATUS))
+
+
+def test_readings_refusals_and_events_are_sorted() -> None:
+    builder = BatchBuilder()
+    status = Status("online", "spoke", "1.0", "boot", START, 2.0)
+    payloads = [
+        (ROOM, encode(reading(1))),
+        (BACKLOG, encode(Backlog([reading(0)]))),
+        (BACKLOG, b"[17]"),
+        (STATUS, encode(status)),
+        ("harvester/pi4/nonsense", b""),
+        (ROOM, b"\xff"),
+    ]
+    builder.add(payloads, START)
+    batch = builder.take(START)
+    assert [(it.reading.seq, it.is_late) for it in batch.arrivals] == [(1, False), (0, True)]
+    assert [refused.node for refused in batch.refused] == ["pi4", "pi4"]
+    assert [(event.kind, event.detail) for event in batch.events] == [(PRESENCE, "online")]
+    assert builder.take(START).arrivals == []
+
+
+def test_a_node_that_falls_silent_is_an_event_of_the_next_batch() -> None:
+    builder = BatchBuilder()
+    status = Status("online", "spoke", "1.0", "boot", START, 2.0)
+    builder.add([(STATUS, encode(status))], START)
+    builder.take(START)
+    assert [event.detail for event in builder.take(START + 60_000).events] == ["lost"]
+
+
+def test_a_batch_is_full_when_a_commit_is_worth_it() -> None:
+    builder = BatchBuilder()
+    builder.add([(ROOM, encode(reading(n))) for n in range(FULL_BATCH - 1)], START)
+    assert not builder.is_full
+    builder.add([(ROOM, encode(reading(FULL_BATCH)))], START)
+    assert builder.is_full

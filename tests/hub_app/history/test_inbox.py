@@ -1,0 +1,26 @@
+"""The bounded queue of payloads before the history's thread."""
+
+from hub_app.history.inbox import Inbox
+
+
+def test_payloads_are_taken_in_the_order_of_arrival() -> None:
+    inbox = Inbox()
+    inbox.put("a", b"1")
+    inbox.put("b", b"2")
+    assert list(inbox.take(0.0)) == [("a", b"1"), ("b", b"2")]
+    assert not inbox.take(0.0)
+
+
+def test_a_payload_that_does_not_fit_is_counted_and_dropped() -> None:
+    inbox = Inbox(max_bytes=1000)
+    for _ in range(3):
+        inbox.put("t", bytes(250))
+    assert (len(inbox.take(0.0)), inbox.overrun) == (2, 1)
+    inbox.put("t", bytes(250))
+    assert (len(inbox.take(0.0)), inbox.overrun) == (1, 1)
+
+
+def test_waking_ends_a_take_that_waits() -> None:
+    inbox = Inbox()
+    inbox.wake()
+    assert not inbox.take(3600.0)

@@ -1,0 +1,85 @@
+"""Commands over HTTP: the buzzer, and plugins."""
+
+import pytest
+
+from bus.contract.messages import Buzzer
+from bus.contract.topics import Topic, TopicKind
+from tests.hub_app.conftest import HubProcess
+from tests.hub_app.nodes import buzzer_node, plugin_node, until
+from tests.hub_app.samples import NOW_MS
+
+
+def test_a_button_sounds_the_buzzer_and_hears_the_answer(hub: HubProcess) -> None:
+    with buzzer_node(hub, "b1"):
+        answer = hub.http.post("/api/buzzer", json={"node": "b1", "pattern": "beep3"})
+    assert (answer.status_code, answer.json()["ok"]) == (200, True)
+    assert answer.json()["node"] == "b1"
+
+
+def test_the_default_is_the_first_node_with_a_buzzer(hub: HubProcess) -> None:
+    with buzzer_node(hub, "b1"):
+        assert hub.http.post("/api/buzzer?action=long").json()["pattern"] == "long"
+    with buzzer_node(hub, "b1"):
+        assert hub.http.post("/api/buzzer/test").json()["pattern"] == "beep"
+
+
+def test_a_node_that_refuses_is_quoted(hub: HubProcess) -> None:
+    with buzzer_node(hub, "b2", error="the relay is stuck"):
+        answer = hub.http.post("/api/buzzer", json={"node": "b2", "pattern": "beep"})
+    assert (answer.status_code, answer.json()["error"]) == (502, "the relay is stuck")
+
+
+def test_a_node_that_does_not_answer_is_named(hub: HubProcess) -> None:
+    hub.say(Topic("mute", TopicKind.BUZZER), Buzzer(sounding=False, pattern=""))
+    until(hub, "/api/nodes", '"mute"')
+    answer = hub.http.post("/api/buzzer", json={"node": "mute", "pattern": "beep"})
+    assert answer.status_code == 504
+    assert answer.json()["error"] == "mute did not answer within 2 s"
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"pattern": "siren"}', 400),
+        (b"not json", 400),
+        (b"\xff", 400),
+        (b'{"pattern": "beep", "volume": 11}', 400),
+        (b'{"pattern": "beep", "node": "nobody"}', 404),
+        (b" " * 5000, 413),
+    ],
+)
+def test_a_bad_command_is_refused(hub: HubProcess, body: bytes, code: int) -> None:
+    answer = hub.http.post("/api/buzzer", content=body)
+    assert (answer.status_code, answer.json()["ok"]) == (code, False)
+
+
+def test_a_plugin_is_commanded_and_the_nodes_answer_returned(hub: HubProcess) -> None:
+    wanted = {"node": "p1", "plugin": "dht22", "action": "reload"}
+    with plugin_node(hub, Topic("p1", TopicKind.PLUGIN, "dht22")) as commands:
+        answer = hub.http.post("/api/plugins", json=wanted)
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"ok": True, **wanted, "finished_ms": NOW_MS},
+    )
+    assert commands == [("dht22", "reload")]
+    with plugin_node(hub, Topic("p1", TopicKind.PLUGIN, "dht22"), error="no plugin none here"):
+        answer = hub.http.post("/api/plugins", json={**wanted, "plugin": "none"})
+    assert (answer.status_code, answer.json()["error"]) == (502, "no plugin none here")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", 400),
+        (b'{"node": "p1", "plugin": "dht22"}', 400),
+        (b'{"node": "p1", "plugin": "dht22", "action": "remove"}', 400),
+        (b'{"node": "p1", "plugin": "dht22", "action": "reload", "now": 1}', 400),
+        (b'{"node": "nobody", "plugin": "dht22", "action": "reload"}', 404),
+        (b"[" * 4000, 400),
+        (b" " * 5000, 413),
+    ],
+)
+def test_a_bad_plugin_command_is_refused(hub: HubProcess, body: bytes, code: int) -> None:
+    answer = hub.http.post("/api/plugins", content=body)
+    assert (answer.status_code, answer.json()["ok"]) == (code, False)
+    assert hub.http.get("/api/plugins").status_code == 405

@@ -1,0 +1,16 @@
+"""Nodes over HTTP."""
+
+from bus.contract.topics import Topic, TopicKind
+from tests.hub_app.conftest import HubProcess
+from tests.hub_app.nodes import until
+from tests.hub_app.samples import heartbeat, status
+
+
+def test_nodes_tell_presence_status_and_heartbeat(hub: HubProcess) -> None:
+    hub.say(Topic("n1", TopicKind.STATUS), status())
+    hub.say(Topic("n1", TopicKind.HEARTBEAT), heartbeat())
+    until(hub, "/api/nodes", '"rss_mb":42.0')
+    nodes = {node["node"]: node for node in hub.http.get("/api/nodes").json()["nodes"]}
+    assert nodes["n1"]["presence"] == "online"
+    assert nodes["n1"]["status"]["boot_id"] == "a"
+    assert nodes["n1"]["plugins"] == {}

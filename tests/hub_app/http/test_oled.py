@@ -1,0 +1,91 @@
+"""The picture of a display, as a PNG."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bus.contract.messages import Oled
+from bus.contract.topics import Topic, TopicKind
+from hub_app.http.oled import encode_png
+from tests.hub_app.conftest import HubProcess
+from tests.hub_app.http.pictures import decode
+from tests.hub_app.nodes import until
+from tests.hub_app.samples import reading
+
+FRAME = bytes(range(256)) * 4
+
+
+@given(
+    st.integers(1, 4).flatmap(
+        lambda stride: st.tuples(
+            st.just(stride),
+            st.lists(st.binary(min_size=stride, max_size=stride), min_size=1, max_size=8),
+        )
+    ),
+    st.integers(1, 4),
+)
+def test_a_png_holds_the_pixels_enlarged(sized: tuple[int, list[bytes]], scale: int) -> None:
+    stride, rows = sized
+    pixels = [[bool(row[x // 8] & 0x80 >> x % 8) for x in range(8 * stride)] for row in rows]
+    enlarged = [[p for p in row for _ in range(scale)] for row in pixels for _ in range(scale)]
+    assert decode(encode_png(8 * stride, b"".join(rows), scale)) == enlarged
+
+
+def test_the_display_is_a_png_of_four_dots_a_pixel(hub: HubProcess) -> None:
+    hub.say(Topic("o1", TopicKind.OLED), Oled(128, 64, on=True, frame=FRAME))
+    until(hub, "/api/nodes", '"o1"')
+    answer = hub.http.get("/api/nodes/o1/oled.png")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+    assert answer.headers["cache-control"] == "no-store"
+    dots = decode(answer.content)
+    assert (len(dots[0]), len(dots)) == (512, 256)
+    for y in range(256):
+        for x in range(512):
+            byte = FRAME[y // 4 * 16 + x // 4 // 8]
+            assert dots[y][x] == bool(byte & 0x80 >> x // 4 % 8)
+
+
+def test_who_has_the_picture_is_told_that_it_is_the_same(hub: HubProcess) -> None:
+    topic = Topic("o2", TopicKind.OLED)
+    hub.say(topic, Oled(128, 64, on=True, frame=FRAME))
+    until(hub, "/api/nodes", '"o2"')
+    etag = hub.http.get("/api/nodes/o2/oled.png").headers["etag"]
+    headers = {"If-None-Match": etag}
+    assert hub.http.get("/api/nodes/o2/oled.png", headers=headers).status_code == 304
+    hub.say(topic, Oled(128, 64, on=False, frame=bytes(1024)))
+    until(hub, "/api/nodes", '"on":false')
+    answer = hub.http.get("/api/nodes/o2/oled.png", headers=headers)
+    assert (answer.status_code, answer.headers["etag"] != etag) == (200, True)
+
+
+def test_a_node_without_a_display_has_no_picture(hub: HubProcess) -> None:
+    hub.say(*reading(node="o3"))
+    until(hub, "/api/nodes", '"o3"')
+    answer = hub.http.get("/api/nodes/o3/oled.png")
+    assert answer.status_code == 404
+    assert answer.json()["error"] == "o3 has no display, or has not told what it shows"
+    answer = hub.http.get("/api/nodes/nobody/oled.png")
+    assert answer.status_code == 404
+    assert "found 'nobody', expected one of" in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"width":128,"height":64,"on":true,"frame":"AAAA"}',
+        b'{"width":128,"height":64,"on":true,"frame":"<script>"}',
+        b'{"width":9999,"height":64,"on":true,"frame":""}',
+        b"\x89PNG",
+    ],
+)
+def test_a_tampered_picture_is_dropped_and_the_last_one_stays(
+    hub: HubProcess, payload: bytes
+) -> None:
+    topic = Topic("o4", TopicKind.OLED)
+    hub.say(topic, Oled(128, 64, on=True, frame=FRAME))
+    until(hub, "/api/nodes", '"o4"')
+    before = hub.http.get("/api/nodes/o4/oled.png").content
+    counted = hub.http.get("/health").json()["undecodable"].get(str(topic), 0)
+    hub.bus.publish(topic, payload)
+    until(hub, "/health", f'"{topic}":{counted + 1}')
+    assert hub.http.get("/api/nodes/o4/oled.png").content == before
