@@ -1,11 +1,12 @@
-# `make run` starts everything on this machine; `make test` runs every test. Both set up what they
-# need in .venv first.
+# `make run` starts everything on this machine; `make test` runs every test. Each target first
+# installs what it needs into .venv. CONTRIBUTING.md says how long each one takes.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
-.PHONY: run test chaos check build bench clean
+.PHONY: run build wheel test test-fast coverage chaos check bench lock clean
 
 run: $(VENV)/installed
 	@exec $(BIN)/harvester up $(ARGS)
@@ -13,11 +14,28 @@ run: $(VENV)/installed
 build: $(VENV)/installed
 	@$(BIN)/harvester plugins build
 
-test: $(VENV)/installed
+# The whole product in one file: dist/harvester_edge-*.whl.
+wheel: $(VENV)/installed
+	@$(BIN)/python -m build --wheel --no-isolation
+
+test: test-needs
+	@$(BIN)/python $(PYTEST) --durations 40 $(ARGS)
+
+# No component is built and no browser is started.
+test-fast: $(VENV)/installed
+	@$(BIN)/python $(PYTEST) -m 'not slow' $(ARGS)
+
+# Every test; fails below the floor in pyproject.toml.
+coverage: test-needs
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run $(PYTEST) $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report --skip-covered
+
+.PHONY: test-needs
+test-needs: build
 	@tests/install-system-packages
 	@$(BIN)/python tests/install-pi-libraries
-	@$(BIN)/harvester plugins build
-	@$(BIN)/pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder --durations 40 $(ARGS)
 
 # A hundred faults to a running system, some 15 minutes: ARGS="--seed 7 --broker mosquitto".
 chaos: build
@@ -35,13 +53,17 @@ bench: build
 	@$(BIN)/python -m bench.pizero_memory
 	@$(BIN)/python -m bench.broker
 
-$(VENV)/installed: pyproject.toml
+# The newest versions that pyproject.toml allows, into constraints.txt.
+lock:
+	@.ci/lock
+
+$(VENV)/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "python3 is not installed" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .harvester build *.egg-info
+	rm -rf $(VENV) .harvester build dist *.egg-info
 	find plugins examples tests/components -name '*.wasm*' -delete

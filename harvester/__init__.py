@@ -1,1 +1,1 @@
-"""The command line for what spans nodes."""
+"""The command line `harvester`: builds plugins, sets up nodes, and runs the whole system."""

@@ -1,8 +1,8 @@
-"""What can go wrong on the command line."""
+"""Errors and exit code of the command line."""
 
 from bus.errors import BadDataError, MisconfiguredError
 
-# The exit code of what was asked for rightly and went wrong.
+# Exit code of a command that was given correctly and failed.
 EXIT_FAILED = 1
 
 

@@ -1,7 +1,8 @@
-"""The whole system on one machine: hub, two agents and the Pi Zero service, hardware simulated.
+"""Process supervisor of the whole system on one machine, with simulated hardware.
 
-Each is the program that runs on a real node, with its shipped configuration and the addresses of
-this machine laid over it. One that dies is started again, as systemd would.
+It runs hub, two agents and the Pi Zero service: the programs of real nodes, with their
+configurations and the addresses of this machine. A program that dies is started again, as systemd
+would do.
 """
 
 import os
@@ -12,6 +13,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -22,9 +24,10 @@ from bus.config.broker_table import CREDENTIALS_NAME
 from bus.config.command_line import EXIT_MISCONFIGURED
 from bus.config.hub_files import ACCOUNTS_NAME
 from bus.errors import UnavailableError
+from harvester.plugins.project import config_file
 
 HOST = "127.0.0.1"
-# In the project's folder.
+# Below the project's folder.
 STATE = ".harvester"
 _RESTART_S = 2.0
 _READY_S = 30.0
@@ -32,9 +35,10 @@ _STOP_S = 8.0
 
 
 class Options(msgspec.Struct, frozen=True):
-    """`state` is the folder of what outlives a run; compiled components are the project's.
+    """Options of a run. `state` is the folder for history, logins and plugin state.
 
-    `broker_url` names a broker in the place of the hub's own, which then does not start.
+    Compiled components are kept in the project's folder. With `broker_url` the hub's own broker
+    does not start.
     """
 
     project: Path
@@ -47,15 +51,15 @@ class Options(msgspec.Struct, frozen=True):
 
 
 class Program(msgspec.Struct, frozen=True):
-    """One process: how it is called on the screen, and its command."""
+    """A process: its name on the screen, and its command."""
 
     name: str
     command: list[str]
 
 
 def programs(options: Options) -> tuple[Program, ...]:
-    """Return what runs, the hub first."""
-    config = options.project / "config"
+    """Return the programs to run, the hub first."""
+    config = partial(config_file, options.project)
     here = options.broker_url or f"mqtt://{HOST}:{options.mqtt_port}"
     cache = options.project / STATE / "cache"
     scenario = [f"hardware.scenario={options.scenario}"] if options.scenario else []
@@ -66,11 +70,13 @@ def programs(options: Options) -> tuple[Program, ...]:
         f"web.port={options.web_port}",
         *_storage(options, cache, "revpi"),
         *([f"broker.url={here}"] if options.broker_url else []),
+        *_plugins(options, "hub"),
     )
     spoke = (
         f"broker.url={here}",
         *_storage(options, cache, "pi4"),
         f"broker.credentials_file={_credentials(options, 'pi4')}",
+        *_plugins(options, "spoke"),
         *scenario,
     )
     zero = (
@@ -83,18 +89,16 @@ def programs(options: Options) -> tuple[Program, ...]:
         *scenario,
     )
     return (
-        _program("hub", "hub-app", config / "hub.toml", hub),
-        _program("revpi", "node-agent", config / "hub.toml", hub, "--role", "hub", "--simulate"),
-        _program(
-            "pi4", "node-agent", config / "spoke.toml", spoke, "--role", "spoke", "--simulate"
-        ),
-        _program("pizero", "pizero-native", config / "pizero.toml", zero, "--simulate"),
+        _program("hub", "hub-app", config("hub"), hub),
+        _program("revpi", "node-agent", config("hub"), hub, "--role", "hub", "--simulate"),
+        _program("pi4", "node-agent", config("spoke"), spoke, "--role", "spoke", "--simulate"),
+        _program("pizero", "pizero-native", config("pizero"), zero, "--simulate"),
     )
 
 
 def _storage(options: Options, cache: Path, node: str) -> tuple[str, ...]:
     folder = options.state / node
-    # Several systems may run side by side, so nothing of them is in a place of the user's.
+    # Several systems may run side by side, so none of them uses the user's own folders.
     return (
         f"storage.cache_dir={cache}",
         f"storage.state_dir={folder}",
@@ -102,12 +106,19 @@ def _storage(options: Options, cache: Path, node: str) -> tuple[str, ...]:
     )
 
 
+def _plugins(options: Options, role: str) -> list[str]:
+    """Return the folder of the project's plugins, where no configuration of its own names it."""
+    own = options.project / "plugins"
+    has_config = config_file(options.project, role).is_relative_to(options.project)
+    return [f"plugins.directory={own}"] if own.is_dir() and not has_config else []
+
+
 def _credentials(options: Options, node: str) -> Path:
     return options.state / node / CREDENTIALS_NAME
 
 
 def _enroll(options: Options) -> None:
-    """Give the two spokes their logins; hub-app sees to its own machine's node."""
+    """Create the logins of the two spokes; hub-app creates those of its own machine."""
     accounts_file = options.state / "revpi" / ACCOUNTS_NAME
     for node in ("pi4", "pizero"):
         enrolment.ensure(accounts_file, node, _credentials(options, node))
@@ -148,7 +159,7 @@ def up(options: Options) -> int:
             print(e, file=sys.stderr)
             return EXIT_MISCONFIGURED
     finally:
-        # The hub goes last, so that it hears the others say goodbye.
+        # The hub stops last, so that it receives the others' offline status.
         _stop(others)
         _stop([hub])
     print("stopped")
@@ -156,7 +167,7 @@ def up(options: Options) -> int:
 
 
 class Supervised:
-    """One process, its output on this screen behind its name."""
+    """A running program; its output is printed here behind its name."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
@@ -181,16 +192,16 @@ class Supervised:
         return self._process.poll() if self._process is not None else None
 
     def keep_alive(self) -> None:
-        """Start it again some time after it died. Raises UnavailableError where that is no use."""
+        """Restart it some time after it died. Raises UnavailableError where it is misconfigured."""
         code = self.exit_code()
         if code is None:
             return
         if code == EXIT_MISCONFIGURED:
-            raise UnavailableError(f"{self._program.name} is misconfigured: see its last line")
+            raise UnavailableError(f"{self._program.name} is misconfigured; its last line says why")
         now_s = time.monotonic()
         if self._died_s is None:
             self._died_s = now_s
-            print(f"{self._program.name} ended with {code}; starting it again", flush=True)
+            print(f"{self._program.name} exited with {code}; restarting it", flush=True)
         elif now_s - self._died_s > _RESTART_S:
             self.start()
 
@@ -226,7 +237,7 @@ def _wait_until_ready(options: Options, hub: Supervised, stopping: threading.Eve
     deadline_s = time.monotonic() + _READY_S
     while time.monotonic() < deadline_s and not stopping.is_set():
         if hub.exit_code() is not None:
-            raise UnavailableError("the hub did not start: see its last line")
+            raise UnavailableError("the hub did not start; its last line says why")
         try:
             urllib.request.urlopen(health, timeout=1).close()
         except OSError:
@@ -241,7 +252,7 @@ def _greet(options: Options) -> None:
     print(
         f"\n  The page:    http://{HOST}:{options.web_port}/\n"
         f"  Listen:      mosquitto_sub{port} -t 'harvester/#' -v\n"
-        f"  Make noise:  mosquitto_pub{port} -t harvester/pi4/buzzer/cmd -m beep3\n"
+        f"  Make a beep: mosquitto_pub{port} -t harvester/pi4/buzzer/cmd -m beep3\n"
         "  Stop:        Ctrl-C\n",
         flush=True,
     )

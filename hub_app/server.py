@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 from broker.auth.password_check import PasswordCheck
+from bus import assets
 from bus.client.credentials import Connection
 from bus.config import hub_files
 from bus.config.directories import Environment
@@ -42,7 +43,7 @@ async def run(config: Config, open_renderer: OpenRenderer, environment: Environm
         listener = listen(config.web.listen, config.web.port, key="web.port")
         stack.callback(listener.close)
         connection, broker = await stack.enter_async_context(_broker(config, environment, check))
-        wasm = Path(config.plugins.directory) / "dashboard" / "dashboard.wasm"
+        wasm = assets.component(config.plugins.directory, "dashboard")
         dashboard = Dashboard(wasm, open_renderer)
         stack.push_async_callback(dashboard.close)
         feed = bus_feed.create_feed(config, connection, environment)

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
+from bus import assets
 from bus.client.node import NodeBus
 from bus.config.settings import Config, Grant
 from bus.contract import commands
@@ -230,7 +231,7 @@ class Agent:
             feed=self._view.as_json,
             on_samples=partial(self._publish_samples, name),
         )
-        wasm = Path(self._config.plugins.directory) / name / f"{name}.wasm"
+        wasm = assets.component(self._config.plugins.directory, name)
         return PluginRunner(
             plugin, wasm, lambda state: self._bus.publish(TopicKind.PLUGIN, state, name)
         )

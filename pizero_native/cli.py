@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _become_plugin_host(config: Path | None, arguments: Sequence[str]) -> NoReturn:
     """Go on as `node-agent` in this process: the same service, without this program's memory."""
     found = ["--config", str(config)] if config is not None else []
-    command = [sys.executable, "-m", "node_agent.cli", "--role", "spoke", *found, *arguments]
+    command = [sys.executable, "-m", "node_agent", "--role", "spoke", *found, *arguments]
     os.execv(command[0], command)  # noqa: S606 - our own program, no shell
 
 

@@ -1,4 +1,4 @@
-"""How tests are spread over processes: those that share costly set-up stay together."""
+"""Distribution of tests over processes: those that share costly set-up stay together."""
 
 from pathlib import Path
 
@@ -6,19 +6,35 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from tests import leftovers
+
 _TESTS = Path(__file__).parent
-# What takes longest goes first, so that no process is left with it alone at the end.
-_LONGEST = ("author", "end_to_end", "chaos")
+# Groups that take longest start first, so that no process is left with one alone at the end.
+_LONGEST = ("author", "end_to_end", "wheel", "chaos")
 # The tests here share an author's project, but for those named.
 _AUTHORS = {Path("harvester/plugins")}
 _APART = {"test_cli.py", "test_compile.py"}
+# They build components, drive a browser, run the whole system or take long: `make test-fast` leaves
+# them out.
+_SLOW = (
+    "chaos",
+    "end_to_end",
+    "examples",
+    "harvester/plugins",
+    "hub_app/page",
+    "test_wheel.py",
+)
 
 
 class BySharedSetUp(LoadScopeScheduling):
     """Gives each group of tests to one process."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return _sharers(Path(nodeid.split("::", maxsplit=1)[0]).relative_to(_TESTS.name))
+        return _group(Path(nodeid.split("::", maxsplit=1)[0]).relative_to(_TESTS.name))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    leftovers.watch()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> BySharedSetUp:
@@ -27,17 +43,26 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByShare
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _place(item.path))
+    for item in items:
+        if _is_slow(item.path):
+            item.add_marker(pytest.mark.slow)
 
 
 def _place(file: Path) -> int:
-    group = _sharers(file.relative_to(_TESTS)) if file.is_relative_to(_TESTS) else ""
+    group = _group(file.relative_to(_TESTS)) if file.is_relative_to(_TESTS) else ""
     return _LONGEST.index(group) if group in _LONGEST else len(_LONGEST)
 
 
-def _sharers(file: Path) -> str:
-    """Return which tests use what this file's use: a running system, an author's built project."""
+def _is_slow(file: Path) -> bool:
+    return any(file.is_relative_to(_TESTS / slow) for slow in _SLOW)
+
+
+def _group(file: Path) -> str:
+    """Return the set-up that the file's tests share: a running system, an author's project."""
     if file.parts[0] in ("end_to_end", "chaos"):
         return file.parts[0]
+    if file.name == "test_wheel.py":
+        return "wheel"
     if file.parent in _AUTHORS and file.name not in _APART:
         return "author"
     return str(file)

@@ -1,4 +1,4 @@
-"""The units start programs that exist, with options that they take."""
+"""Tests of the systemd units: they start programs that exist, with valid options."""
 
 import configparser
 import shlex
@@ -52,6 +52,12 @@ def test_a_wrong_configuration_is_not_tried_again(unit: Path) -> None:
     service = service_of(unit)
     assert service["Restart"] == "always"
     assert service["RestartPreventExitStatus"] == "2"
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_a_unit_does_not_wait_at_boot_for_a_cable_that_is_out(unit: Path) -> None:
+    assert "network-online" not in unit.read_text()
+    assert "\nAfter=network.target" in unit.read_text()
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")

@@ -1,4 +1,4 @@
-"""What the programs have in common on the command line: the configuration, `--check`, logging."""
+"""Command-line options that every program takes: the configuration, `--check`, `--version`."""
 
 import argparse
 import logging
@@ -9,6 +9,7 @@ from pathlib import Path
 from bus.config import config_file
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
+from bus.version import version_and_commit
 
 logger = logging.getLogger(__name__)
 
@@ -16,16 +17,36 @@ EXIT_MISCONFIGURED = 2
 LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
 
 
+class VersionAction(argparse.Action):
+    """`--version`: asks git only when it is given, unlike argparse's own action."""
+
+    def __init__(self, option_strings: Sequence[str], **_: object) -> None:
+        super().__init__(
+            option_strings, argparse.SUPPRESS, nargs=0, help="print version and commit, and exit"
+        )
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(f"{parser.prog} {version_and_commit()}")  # noqa: T201 - this is what was asked for
+        parser.exit()
+
+
 def parser(program: str, description: str) -> argparse.ArgumentParser:
     """Return a parser with the options that every program takes."""
     made = argparse.ArgumentParser(prog=program, description=description)
-    made.add_argument(
+    made.add_argument("--version", action=VersionAction)
+    add_options(made)
+    return made
+
+
+def add_options(to: argparse.ArgumentParser) -> None:
+    """Add the options that choose, override and check a configuration."""
+    to.add_argument(
         "--config",
         type=Path,
         metavar="FILE",
         help="configuration file; default: config/ROLE.toml here or one folder up, else built-in",
     )
-    made.add_argument(
+    to.add_argument(
         "--set",
         dest="overrides",
         action="append",
@@ -33,15 +54,14 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
         metavar="TABLE.KEY=VALUE",
         help="override one key of the configuration; may be given more than once",
     )
-    made.add_argument(
+    to.add_argument(
         "--simulate", action="store_true", help="use simulated hardware: nothing real is touched"
     )
-    made.add_argument(
+    to.add_argument(
         "--check",
         action="store_true",
         help="check the configuration, print it as it takes effect, and exit",
     )
-    return made
 
 
 def load(options: argparse.Namespace, role: str) -> Config:

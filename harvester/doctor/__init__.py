@@ -1,1 +1,1 @@
-"""harvester doctor: examines a node and names what mends each fault."""
+"""harvester doctor: checks a node and names a remedy for each fault."""

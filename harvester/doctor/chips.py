@@ -1,4 +1,4 @@
-"""Chips and pins, asked through the node's own hardware layer: the one that the agent will use."""
+"""Checks of chips and pins, through the hardware layer that the agent uses."""
 
 from collections.abc import Iterator
 
@@ -18,16 +18,18 @@ _CHIP_ID_REGISTER = b"\xd0"
 _SSD1306_NOP = b"\x00\xe3"
 
 
-class Ways(msgspec.Struct, frozen=True):
-    """What is missing on the way to the chips and to the pins; None where nothing is."""
+class Blockers(msgspec.Struct, frozen=True):
+    """The finding that keeps each interface from being used; None where nothing does."""
 
     i2c: Finding | None = None
     dht22: Finding | None = None
 
 
-def chip_findings(config: Config, role: Role, hardware: Hardware, ways: Ways) -> Iterator[Finding]:
+def chip_findings(
+    config: Config, role: Role, hardware: Hardware, blockers: Blockers
+) -> Iterator[Finding]:
     """Yield a finding a chip and sensor pin that the programs of `role` use."""
-    chips = I2cChips(hardware, config.hardware.i2c_bus, ways.i2c)
+    chips = I2cChips(hardware, config.hardware.i2c_bus, blockers.i2c)
     for address in config.sensors.bme680_addresses:
         yield chips.bme680(address)
     if role == "pizero":
@@ -39,11 +41,11 @@ def chip_findings(config: Config, role: Role, hardware: Hardware, ways: Ways) ->
         if address not in (*config.sensors.bme680_addresses, *displays):
             yield chips.acknowledge(_users(config, address), address, b"")
     for pin in config.sensors.dht22_pins:
-        yield dht22(hardware, pin, ways.dht22)
+        yield dht22(hardware, pin, blockers.dht22)
 
 
 class I2cChips:
-    """The chips on one bus, whose way there may be blocked by what is missing."""
+    """The chips on one I2C bus, which a missing device file or library may block."""
 
     def __init__(self, hardware: Hardware, bus: int, blocked_by: Finding | None) -> None:
         self._hardware = hardware
@@ -64,7 +66,7 @@ class I2cChips:
         return missing(what, f"{found}, expected 0x{CHIP_ID:02x}", mend)
 
     def acknowledge(self, name: str, address: str, harmless: bytes) -> Finding:
-        """Check that something answers to `harmless`, empty where the chip is not known."""
+        """Check that a chip acknowledges `harmless`, bytes that change nothing in it."""
         what = f"{name} i2c-{self._bus} {address}"
         try:
             self._hardware.i2c_transfer(int(address, 16), harmless, 0)

@@ -1,4 +1,4 @@
-"""What a check found, and how a person reads it."""
+"""Finding of one check, and its line of text."""
 
 import enum
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ import msgspec
 
 
 class State(enum.StrEnum):
-    """How a line begins."""
+    """First word of a finding's line."""
 
     OK = "ok"
     MISSING = "MISSING"
@@ -15,7 +15,7 @@ class State(enum.StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One line: what was looked at, what was found, and for what is missing, what mends it."""
+    """One line: the thing checked, what was found and, where it is missing, the remedy."""
 
     state: State
     what: str
@@ -39,7 +39,7 @@ def skipped(what: str, found: str) -> Finding:
     return Finding(State.SKIPPED, what, found)
 
 
-# What is longer pushes its own command to the right, and nobody else's.
+# A longer text shifts the command of its own line only.
 _WIDEST_FOUND = 48
 
 

@@ -1,4 +1,4 @@
-"""The machine as the checks see it: its files, and who asks. Tests hand in another one."""
+"""The machine under examination: its files, its libraries and the user. Tests pass a fake one."""
 
 import grp
 import os
@@ -55,7 +55,7 @@ def this_machine(environment: Mapping[str, str]) -> Machine:
 
 
 def is_there(path: Path) -> bool:
-    """Whether this process can see the file: what lies in a closed folder, it cannot."""
+    """Whether this process can see the file; it cannot in a folder that is closed to it."""
     try:
         path.stat()
     except OSError:

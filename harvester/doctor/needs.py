@@ -1,19 +1,20 @@
-"""What a configuration needs of its machine, as a table. It looks at nothing."""
+"""Table of the interfaces to hardware that a configuration needs. Pure: it looks at no machine."""
 
 from typing import Literal
 
 import msgspec
 
+from bus import assets
 from bus.config.settings import Config, Grant
 
 Role = Literal["hub", "spoke", "pizero"]
 
 
 class Interface(msgspec.Struct, frozen=True, kw_only=True):
-    """One way to hardware. Of each tuple in `devices`, one file is enough.
+    """One interface to hardware. Of each tuple in `devices`, one file is enough.
 
-    `turn_on` brings the device files into being, `open_up` lets this user open them where joining
-    `group` does not.
+    `turn_on` is the command that creates the device files, `open_up` the one that lets this user
+    open them where joining `group` does not.
     """
 
     devices: tuple[tuple[str, ...], ...]
@@ -24,16 +25,16 @@ class Interface(msgspec.Struct, frozen=True, kw_only=True):
     open_up: str = ""
 
 
-# How rpi_ws281x drives a strip, by pin (its README, "GPIO usage"), and what it opens for that.
+# Pins by the way in which rpi_ws281x drives a strip there (its README, "GPIO usage").
 PWM_PINS = frozenset((12, 13, 18, 19))
 PCM_PINS = frozenset((21,))
 SPI_PINS = frozenset((10,))
 
 _SPI_ON = "sudo raspi-config nonint do_spi 0"
-# The kernel module has either name, by the kernel's version.
+# The module's name depends on the kernel's version.
 _GPIO_ON = "sudo modprobe raspberrypi-gpiomem || sudo modprobe bcm2835-gpiomem"
 _AS_ROOT = (
-    "sudo install -D -m 644 deploy/harvester-agent-pwm.conf "
+    f"sudo install -D -m 644 {assets.root() / 'deploy' / 'harvester-agent-pwm.conf'} "
     "/etc/systemd/system/harvester-agent@.service.d/pwm.conf"
 )
 _GPIO = (("/dev/gpiomem", "/dev/gpiochip0"),)

@@ -1,4 +1,4 @@
-"""`harvester doctor`: whether everything is there that a node's configuration asks for.
+"""Report of `harvester doctor`: checks a machine against its node's configuration.
 
 It changes nothing: no relay is switched, no LED lit, no directory made.
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from bus.config.settings import Config
-from harvester.doctor.chips import Ways, chip_findings
+from harvester.doctor.chips import Blockers, chip_findings
 from harvester.doctor.finding import Finding, ok, rendered, skipped
 from harvester.doctor.machine import Machine
 from harvester.doctor.needs import DHT22, Role, i2c, interfaces
@@ -55,11 +55,11 @@ def _system_findings(config: Config, role: Role, machine: Machine) -> Iterator[F
 
 
 def _hardware_findings(config: Config, role: Role, machine: Machine) -> Iterator[Finding]:
-    ways = Ways()
+    blockers = Blockers()
     if config.hardware.driver != "simulated":
-        ways = Ways(blocker(machine, i2c(config)), blocker(machine, DHT22))
+        blockers = Blockers(blocker(machine, i2c(config)), blocker(machine, DHT22))
     # The record of what simulated hardware does is the agent's.
     quiet = msgspec.structs.replace(config.hardware, record_file="")
     opened = open_hardware(msgspec.structs.replace(config, hardware=quiet))
     with contextlib.closing(opened) as hardware:
-        yield from chip_findings(config, role, hardware, ways)
+        yield from chip_findings(config, role, hardware, blockers)

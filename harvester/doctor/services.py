@@ -1,4 +1,4 @@
-"""What a node needs beside its hardware: components, a trusted cache, its broker, pings."""
+"""Checks of a node's services: components, component cache, broker, certificate, pings."""
 
 import datetime as dt
 import os
@@ -9,8 +9,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from broker.auth import certificates
 from broker.auth.server_tls import CERTIFICATE_NAME
+from bus import assets
 from bus.client import credentials
 from bus.client.client import BusClient
 from bus.client.credentials import Connection
@@ -24,7 +24,7 @@ from harvester.doctor.machine import Machine, is_there, user_name
 from harvester.doctor.needs import Role
 from pizero_native.ping import needs_privilege
 
-# The page's own plugin, which no configuration names.
+# The page's plugin, which every hub runs; no configuration names it.
 _PAGE = "dashboard"
 # A broker on the LAN answers within milliseconds.
 TIMEOUT_S = 3.0
@@ -43,17 +43,15 @@ def service_findings(config: Config, role: Role, machine: Machine) -> Iterator[F
         if names:
             yield cache(machine, cache_dir(config, machine.environment))
     if role == "hub" and config.embeds_broker:
-        directory = hub_files.of(config, machine.environment).tls_dir
-        if is_there(directory / CERTIFICATE_NAME):
-            yield certificate(machine, directory, dt.datetime.now(dt.UTC))
+        yield from _certificates(config, machine)
     yield broker(config, TIMEOUT_S, machine.environment)
 
 
 def plugin(machine: Machine, directory: Path, name: str) -> Finding:
     """Check that the plugin's component can be read."""
-    what, wasm = f"plugin {name}", directory / name / f"{name}.wasm"
+    what, wasm = f"plugin {name}", assets.component(str(directory), name)
     program = f"{machine.sudo}{machine.programs / 'harvester'}"
-    mend = f"{program} --project {directory.parent} plugins build {name}"
+    mend = f"{program} --project {wasm.parents[2]} plugins build {name}"
     try:
         with wasm.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -63,9 +61,9 @@ def plugin(machine: Machine, directory: Path, name: str) -> Finding:
 
 
 def cache(machine: Machine, directory: Path) -> Finding:
-    """Check that nobody else can write where compiled components, which are native code, are."""
+    """Check that nobody else can write to the cache of compiled components: it is native code."""
     what = "cache"
-    # Where it is not there yet, it is made below whatever is.
+    # A cache that is missing is made below the nearest folder that exists.
     nearest = next(path for path in (directory, *directory.parents) if is_there(path))
     if nearest != directory:
         if machine.may_use(nearest):
@@ -85,7 +83,7 @@ def cache(machine: Machine, directory: Path) -> Finding:
 def broker(
     config: Config, timeout_s: float, environment: Mapping[str, str] | None = None
 ) -> Finding:
-    """Check that the broker takes a connection: of TCP, of TLS where it asks for it, of MQTT."""
+    """Check that the broker accepts connections: TCP, TLS where it asks for it, and MQTT."""
     node = config.cluster.node_id
     try:
         connection = credentials.of_node(config, environment)
@@ -105,10 +103,10 @@ def broker(
     refusal = _refusal(connection, node, timeout_s, refused)
     if refusal:
         return missing(what, refusal, connection.advice(node) if refused.is_set() else mend)
-    return ok(what, f"takes connections{_as_whom(connection)}")
+    return ok(what, f"takes connections{_login_shown(connection)}")
 
 
-def _as_whom(connection: Connection) -> str:
+def _login_shown(connection: Connection) -> str:
     login = connection.login
     if login is None:
         return ""
@@ -116,7 +114,7 @@ def _as_whom(connection: Connection) -> str:
 
 
 def _reach(connection: Connection, timeout_s: float) -> None:
-    """Connect and hang up again. Raises OSError, ssl.SSLError where the broker is not trusted."""
+    """Connect and disconnect. Raises OSError, ssl.SSLError where the broker is not trusted."""
     login = connection.login
     with socket.create_connection(connection.address, timeout_s) as plain:
         if login is not None and login.tls:
@@ -125,7 +123,7 @@ def _reach(connection: Connection, timeout_s: float) -> None:
 
 
 def _refusal(connection: Connection, node: str, timeout_s: float, refused: threading.Event) -> str:
-    """Return why the broker takes no MQTT connection, or nothing where it does."""
+    """Return why the broker accepts no MQTT connection, or nothing where it does."""
     answered = threading.Event()
     reasons: list[str] = []
 
@@ -157,8 +155,17 @@ def _refusal(connection: Connection, node: str, timeout_s: float, refused: threa
         client.stop()
 
 
+def _certificates(config: Config, machine: Machine) -> Iterator[Finding]:
+    directory = hub_files.of(config, machine.environment).tls_dir
+    if is_there(directory / CERTIFICATE_NAME):
+        yield certificate(machine, directory, dt.datetime.now(dt.UTC))
+
+
 def certificate(machine: Machine, directory: Path, now: dt.datetime) -> Finding:
-    """Check that the hub's certificate is good for some weeks to come."""
+    """Check that the hub's certificate is valid for some weeks to come."""
+    # Needs the extra `hub`, which no other machine has.
+    from broker.auth import certificates  # noqa: PLC0415
+
     path = directory / CERTIFICATE_NAME
     mend = f"{machine.sudo}{machine.programs / 'harvester'} tls renew"
     try:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bus.config.settings import Config
 from bus.errors import HarvesterError
+from bus.install_hint import install_extra
 from harvester.doctor.finding import Finding, missing, ok
 from harvester.doctor.machine import Machine, group_name, is_there, user_name
 from harvester.doctor.needs import PCM_PINS, PWM_PINS, SPI_PINS, Interface, has_strip, uart
@@ -51,7 +52,7 @@ def device(machine: Machine, alternatives: tuple[str, ...], interface: Interface
 
 
 def group(machine: Machine, name: str) -> Finding:
-    """Check that this process is in the group, which the next boot's device files belong to."""
+    """Check that this process is in the group that owns the device files after the next boot."""
     what = f"group {name}"
     if machine.is_root:
         return ok(what, "root needs none")
@@ -71,7 +72,7 @@ def module(machine: Machine, name: str, interface: Interface) -> Finding:
     what = f"module {name}"
     if is_loaded(machine, name):
         return ok(what, "loaded")
-    # A module that is built into the kernel is in no list, but its device files are there.
+    # A module built into the kernel is not listed, but its device files are there.
     if any(is_there(machine.path(path)) for files in interface.devices for path in files):
         return ok(what, "built into the kernel")
     return missing(what, "not loaded", f"sudo modprobe {name.replace('_', '-')}")
@@ -91,7 +92,7 @@ def library(machine: Machine, name: str) -> Finding:
     except HarvesterError as e:
         if isinstance(e.__cause__, ImportError):
             pip = f"{machine.sudo}{machine.programs / 'pip'}"
-            return missing(what, "not installed", f"{pip} install 'harvester-edge[pi]'")
+            return missing(what, "not installed", install_extra("pi", pip))
         return missing(what, str(e), "run this on a Raspberry Pi")
     except OSError as e:
         return missing(what, f"does not start: {e}", "mend the device files above")
@@ -101,7 +102,7 @@ def library(machine: Machine, name: str) -> Finding:
 def special_findings(
     machine: Machine, config: Config, wanted: list[Interface]
 ) -> Iterator[Finding]:
-    """Yield what goes wrong though every file is there. Nothing where all is well."""
+    """Yield faults that occur although every device file is there."""
     if uart(config) in wanted and _is_console(machine, config.hardware.uart_device):
         yield missing(
             f"uart {config.hardware.uart_device}",

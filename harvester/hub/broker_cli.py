@@ -1,67 +1,51 @@
-"""`harvester broker` and `harvester tls`: another broker in the hub's place, and certificates."""
+"""`harvester broker`: files for Mosquitto in place of the hub's broker, and that broker alone."""
 
 import argparse
-import datetime as dt
 import os
 from pathlib import Path
 
-from broker.auth import accounts, certificates, enrolment
+from broker.auth import accounts, enrolment
 from broker.auth import mosquitto as files_of_mosquitto
-from broker.auth.server_tls import CA_NAME, CERTIFICATE_NAME
 from bus.client import credentials
 from bus.config import broker_url, command_line, hub_files
 from bus.config.hub_files import HubFiles
 from bus.config.settings import Config
 from bus.private_file import write
-from harvester.hub.options import add_command, hub_config, own_names
+from harvester.hub.options import define_hub_command, hub_config
 
 _LOCAL_PORT = 1884
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the commands to the parser."""
-    broker = commands.add_parser("broker", help="let another broker stand in place of the hub's")
-    parts = broker.add_subparsers(required=True, metavar="COMMAND")
-    added = add_command(parts, "acl", "write Mosquitto's files: acl, passwords, listeners", _acl)
-    added.add_argument("--output", type=Path, required=True, metavar="DIR", help="where to")
-    added.add_argument(
+def define(parser: argparse.ArgumentParser) -> None:
+    """Add the command's two verbs."""
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+    about = "write Mosquitto's files: ACL, passwords, listeners"
+    acl = verbs.add_parser("acl", help=about)
+    define_hub_command(acl, f"{about[0].upper()}{about[1:]}.", _acl)
+    acl.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="folder to write the files to"
+    )
+    acl.add_argument(
         "--local-port",
         type=int,
         default=_LOCAL_PORT,
-        help=f"where who is on that machine needs no login; default: {_LOCAL_PORT}",
+        help=f"port that needs no login, for clients on that machine; default: {_LOCAL_PORT}",
     )
-    added.add_argument(
+    acl.add_argument(
         "--installed",
         default="/etc/mosquitto/harvester",
         metavar="DIR",
-        help="where Mosquitto will find the files; default: %(default)s",
+        help="folder where Mosquitto will find the files; default: %(default)s",
     )
-    added = parts.add_parser(
-        "run",
-        help="run the hub's broker alone, open to everyone on this machine: for test suites",
-        parents=[command_line.parser("harvester broker run", "")],
-        conflict_handler="resolve",
+    run = verbs.add_parser(
+        "run", help="run the hub's broker alone, without logins, on the loopback address: for tests"
     )
-    added.set_defaults(run=_run)
-    tls = commands.add_parser("tls", help="certificates for the hub's broker")
-    parts = tls.add_subparsers(required=True, metavar="COMMAND")
-    for name, about, run in (
-        ("init", "make a CA and the hub's certificate", _init),
-        ("renew", "replace the hub's certificate, without a new CA", _renew),
-    ):
-        added = add_command(parts, name, about, run)
-        added.add_argument(
-            "--name",
-            dest="names",
-            action="append",
-            default=[],
-            metavar="HOST",
-            help="host name or address under which nodes find the hub, beside this machine's own",
-        )
+    command_line.add_options(run)
+    run.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
-    # Only here: it loads the broker, which no other command needs.
+    # It loads amqtt, which no other command needs.
     from harvester.hub import open_broker  # noqa: PLC0415
 
     open_broker.run(command_line.load(options, "hub").broker)
@@ -103,27 +87,3 @@ def _enroll_this_machine(config: Config, files: HubFiles) -> None:
     node_file = credentials.path_for(config, os.environ)
     enrolment.ensure(files.accounts, config.cluster.node_id, node_file)
     enrolment.ensure_hub(files.accounts, files.state_dir / credentials.HUB_FILE_NAME)
-
-
-def _init(options: argparse.Namespace) -> None:
-    config = hub_config(options)
-    directory = hub_files.of(config, os.environ).tls_dir
-    names = list(dict.fromkeys([*options.names, *own_names(config)]))
-    certificates.init(directory, names, dt.datetime.now(dt.UTC))
-    _tell(directory)
-    print("Restart the hub, then enroll every node again: its file then brings the CA along.")
-
-
-def _renew(options: argparse.Namespace) -> None:
-    config = hub_config(options)
-    directory = hub_files.of(config, os.environ).tls_dir
-    names = [*options.names, *own_names(config)] if options.names else []
-    certificates.renew(directory, list(dict.fromkeys(names)), dt.datetime.now(dt.UTC))
-    _tell(directory)
-    print("A running hub takes it up by itself.")
-
-
-def _tell(directory: Path) -> None:
-    found = certificates.validity(directory / CERTIFICATE_NAME)
-    print(f"CA: {directory / CA_NAME}")
-    print(f"certificate: until {found.until:%Y-%m-%d} for {', '.join(found.names)}")

@@ -1,4 +1,4 @@
-"""What the commands that run on the hub have in common."""
+"""Options and configuration of the commands that run on the hub."""
 
 import argparse
 import ipaddress
@@ -11,23 +11,15 @@ from bus.errors import MisconfiguredError
 
 Run = Callable[[argparse.Namespace], None]
 
-# An address of documentation (RFC 5737): choosing a route to it sends nothing.
+# A documentation address (RFC 5737): connecting a UDP socket to it sends nothing.
 _ELSEWHERE = ("192.0.2.1", 9)
 
 
-def add_command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, about: str, run: Run
-) -> argparse.ArgumentParser:
-    """Add a command that reads the hub's configuration."""
-    added = commands.add_parser(
-        name,
-        help=about,
-        description=f"{about[0].upper()}{about[1:]}. Run it on the hub.",
-        parents=[command_line.parser(f"harvester {name}", "")],
-        conflict_handler="resolve",
-    )
-    added.set_defaults(run=run)
-    return added
+def define_hub_command(parser: argparse.ArgumentParser, about: str, run: Run) -> None:
+    """Define a command that reads the hub's configuration."""
+    parser.description = f"{about} Run it on the hub."
+    command_line.add_options(parser)
+    parser.set_defaults(run=run)
 
 
 def hub_config(options: argparse.Namespace) -> Config:
@@ -44,7 +36,7 @@ def hub_config(options: argparse.Namespace) -> Config:
 
 
 def own_names(config: Config) -> list[str]:
-    """Return under what this machine can be reached: addresses and names, the LAN's first."""
+    """Return the addresses and names of this machine, those on the LAN first."""
     host = socket.gethostname()
     found = [*_addresses(config), host, f"{host}.local", "localhost", "127.0.0.1", "::1"]
     return list(dict.fromkeys(found))

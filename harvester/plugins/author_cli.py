@@ -1,4 +1,4 @@
-"""`harvester plugins`, what authors need: new, test, dev, inspect and stubs."""
+"""`harvester plugins` for authors: new, test, dev, inspect and stubs."""
 
 import argparse
 import json
@@ -8,28 +8,29 @@ from pathlib import Path
 from bus.config import config_file
 from bus.config.settings import Config
 from harvester.errors import EXIT_FAILED, BuildError
-from harvester.plugins import dev as plugin_dev
-from harvester.plugins import inspect as plugin_inspect
-from harvester.plugins import new as plugin_new
-from harvester.plugins import stubs as plugin_stubs
-from harvester.plugins import trial as plugin_try
-from harvester.plugins.builder import build as plugin_build
+from harvester.plugins import dev, trial
+from harvester.plugins.builder.build import build_all, outdated
+from harvester.plugins.inspect import report
+from harvester.plugins.new import KINDS, make_plugin
 from harvester.plugins.project import CACHE, chosen, contract_file, from_here
+from harvester.plugins.project import config_file as project_config
 from harvester.plugins.source import PluginSource
+from harvester.plugins.stubs import write_stubs
 
-_CONFIG = Path("config") / "spoke.toml"
 _SCENARIO = "scenario.toml"
 _LONGEST_S = 3600
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    made = verbs.add_parser("new", help="make the folder of a new plugin, which runs as it is")
+    made = verbs.add_parser("new", help="make the folder of a new plugin, ready to run")
     made.add_argument("name", metavar="NAME")
-    made.add_argument("--kind", choices=tuple(plugin_new.KINDS), default="i2c", help="default: i2c")
+    made.add_argument("--kind", choices=tuple(KINDS), default="i2c", help="default: i2c")
     _add_config(made)
     made.set_defaults(run=_new)
     _add_trials(verbs)
-    inspected = verbs.add_parser("inspect", help="tell what a component is and needs")
+    inspected = verbs.add_parser(
+        "inspect", help="print a component's imports, exports and needed grants"
+    )
     inspected.add_argument("file", type=Path, metavar="FILE.wasm")
     inspected.set_defaults(run=_inspect)
     stubs = verbs.add_parser("stubs", help="write stubs/, for editors and type checkers")
@@ -40,18 +41,18 @@ def _add_trials(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     tried = verbs.add_parser("test", help="poll a plugin on simulated hardware; print each call")
     tried.add_argument("--polls", type=_count, default=3, metavar="N", help="default: 3")
     tried.set_defaults(run=_test)
-    dev = verbs.add_parser("dev", help="build, reload and poll a plugin whenever it is saved")
-    dev.add_argument("--calls", action="store_true", help="print every call of the host, too")
-    dev.set_defaults(run=_dev)
-    for parser in (tried, dev):
+    watched = verbs.add_parser("dev", help="build, reload and poll a plugin whenever it is saved")
+    watched.add_argument("--calls", action="store_true", help="also print every host call")
+    watched.set_defaults(run=_dev)
+    for parser in (tried, watched):
         parser.add_argument("name", metavar="NAME")
         _add_config(parser)
         parser.add_argument(
             "--scenario",
             type=Path,
             metavar="FILE",
-            help="what happens to the simulated chips; default: scenario.toml in the plugin's "
-            "folder, else the configuration's",
+            help="script for the simulated chips; default: scenario.toml in the plugin's folder, "
+            "else the configuration's",
         )
         parser.add_argument(
             "--interval",
@@ -60,7 +61,7 @@ def _add_trials(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
             help="seconds from poll to poll; default: the configuration's",
         )
         parser.add_argument(
-            "--grant-all", action="store_true", help="grant the plugin all that the node has"
+            "--grant-all", action="store_true", help="grant the plugin everything that the node has"
         )
 
 
@@ -91,11 +92,10 @@ def _seconds(text: str) -> float:
 
 def _new(options: argparse.Namespace) -> None:
     path = _config_path(options)
-    config = config_file.load(path)
     plugins = options.project / "plugins"
-    called = f"`{from_here(path or options.project / _CONFIG)}`"
-    contract_file(options.project)
-    for file in plugin_new.new(plugins, options.name, options.kind, config, called):
+    called = f"`{from_here(path)}`"
+    made = make_plugin(plugins, options.name, options.kind, config_file.load(path), called)
+    for file in made:
         print(f"made {from_here(file)}")
     print(
         f"\nTry it:   harvester plugins test {options.name} --grant-all\n"
@@ -108,11 +108,11 @@ def _test(options: argparse.Namespace) -> None:
     (source,) = chosen(options.project, [options.name])
     config = _bench_config(options)
     _build(source, contract_file(options.project))
-    did_well = plugin_try.run(
+    did_well = trial.run(
         source,
         config,
         options.project / CACHE,
-        plugin_try.Options(
+        trial.Options(
             polls=options.polls,
             interval_s=options.interval or config.polling.interval_seconds,
             grant_all=options.grant_all,
@@ -124,7 +124,7 @@ def _test(options: argparse.Namespace) -> None:
 
 def _build(source: PluginSource, wit: Path) -> None:
     """Build what changed. Raises BuildError."""
-    for built in plugin_build.build_all(plugin_build.outdated([source], wit), wit):
+    for built in build_all(outdated([source], wit), wit):
         if built.error:
             raise BuildError(built.error)
         print(f"built {from_here(source.wasm)} in {built.seconds:.1f} s", flush=True)
@@ -132,11 +132,11 @@ def _build(source: PluginSource, wit: Path) -> None:
 
 def _dev(options: argparse.Namespace) -> None:
     (source,) = chosen(options.project, [options.name])
-    plugin_dev.run(
+    dev.run(
         source,
         contract_file(options.project),
         options.project / CACHE,
-        plugin_dev.Options(
+        dev.Options(
             load_config=lambda: _bench_config(options),
             config_path=_config_path(options),
             interval_s=options.interval,
@@ -147,14 +147,13 @@ def _dev(options: argparse.Namespace) -> None:
 
 
 def _inspect(options: argparse.Namespace) -> None:
-    print(plugin_inspect.report(options.file, options.project / CACHE))
+    print(report(options.file, options.project / CACHE))
 
 
 def _stubs(options: argparse.Namespace) -> None:
     target = options.project / "stubs"
-    print(
-        f"wrote {len(plugin_stubs.write(contract_file(options.project), target))} files to {target}"
-    )
+    written = write_stubs(contract_file(options.project), target)
+    print(f"wrote {len(written)} files to {target}")
 
 
 def _bench_config(options: argparse.Namespace) -> Config:
@@ -167,9 +166,5 @@ def _bench_config(options: argparse.Namespace) -> Config:
     return config_file.load(_config_path(options), overrides)
 
 
-def _config_path(options: argparse.Namespace) -> Path | None:
-    """Return the file to read, None for the built-in defaults of a project without one."""
-    if options.config is not None:
-        return Path(options.config)
-    shipped = Path(options.project) / _CONFIG
-    return shipped if shipped.is_file() else None
+def _config_path(options: argparse.Namespace) -> Path:
+    return Path(options.config or project_config(options.project, "spoke"))

@@ -1,4 +1,4 @@
-"""Compiling built plugins for other machines, beside the component or into a folder of its own.
+"""Compiles built plugins for other machines, beside the component or into another folder.
 
 An agent that finds such a file, and the record beside it, next to its component needs no compiler.
 """
@@ -17,7 +17,7 @@ from node_agent.sandbox.errors import ComponentError
 
 
 class Compiled(msgspec.Struct, frozen=True):
-    """The outcome of one plugin; `error` is empty where `output` stands."""
+    """The outcome of one plugin; `error` is empty where `output` was written."""
 
     name: str
     output: Path

@@ -17,11 +17,10 @@ import msgspec
 from bus.config.settings import Config, Grant
 from bus.errors import HarvesterError
 from harvester.errors import BuildError
-from harvester.plugins import source as plugin_source
 from harvester.plugins.bench import Bench, Guest, everything
-from harvester.plugins.builder import build as plugin_build
+from harvester.plugins.builder.build import build_all, outdated
 from harvester.plugins.project import from_here
-from harvester.plugins.source import MANIFEST, PluginSource, python_files
+from harvester.plugins.source import MANIFEST, PluginSource, python_files, read
 from harvester.plugins.trial import Screen, fault_lines, host_log_on, tell
 from node_agent.sandbox.component import LoadedComponent
 from node_agent.sandbox.errors import PluginError
@@ -130,10 +129,10 @@ class _Workshop:
 
     # Runs on the builder's thread.
     def _make(self) -> LoadedComponent:
-        self._source = plugin_source.read(self._source.directory)
-        if plugin_build.outdated([self._source], self._wit):
+        self._source = read(self._source.directory)
+        if outdated([self._source], self._wit):
             _say(f"building {self._source.name}")
-            for built in plugin_build.build_all([self._source], self._wit):
+            for built in build_all([self._source], self._wit):
                 if built.error:
                     raise BuildError(built.error)
                 _say(f"built in {built.seconds:.1f} s, compiling")

@@ -1,4 +1,4 @@
-"""`harvester plugins inspect`: what a component is, what it asks for and what to grant it."""
+"""`harvester plugins inspect`: a component's size, imports, exports and needed grants."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A new plugin's folder, from the templates of its kind: it builds and runs as it is."""
+"""New plugin folders, from the templates of a kind; they build and run unchanged."""
 
 import shutil
 import tempfile
@@ -14,12 +14,12 @@ from harvester.plugins.builder.contract import module_name
 
 _ROOT = Path(__file__).parent / "templates"
 _SUFFIX = ".template"
-# A strip's first LED beats with the node's cycles.
+# A strip's first LED shows the node's heartbeat.
 _FIRST_LED = 1
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """A way to reach a sensor: what the template does, and the grants it needs beside its LED."""
+    """A way to reach a sensor: the template's purpose, and the grants it needs beside its LED."""
 
     about: str
     grants: str
@@ -33,11 +33,13 @@ KINDS = {
 }
 
 
-def new(plugins: Path, name: str, kind: str, config: Config, config_file: str) -> list[Path]:
+def make_plugin(
+    plugins: Path, name: str, kind: str, config: Config, config_file: str
+) -> list[Path]:
     """Make the folder `name` below `plugins` and return its files.
 
-    The LED, the pin and the lines in its README are those that fit `config`, which is called
-    `config_file` there. Raises MisconfiguredError where the name is none or taken.
+    LED, pin and README lines fit `config`; `config_file` is how the README calls that file.
+    Raises MisconfiguredError where the name is invalid or taken.
     """
     target = plugins / name
     if not is_name(name):

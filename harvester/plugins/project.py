@@ -1,36 +1,60 @@
-"""A project as the commands find it: its contract, its plugins, its compiled components."""
+"""Project folder: its contract, its plugins and its compiled components.
+
+What the folder lacks comes from the product's own files, so any folder will do.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from bus import assets
 from bus.errors import MisconfiguredError
-from harvester.plugins import source as plugin_source
-from harvester.plugins.source import PluginSource
+from harvester.plugins.source import PluginSource, discover
 
 # Below the project; `harvester up` keeps its compiled components there, too.
 CACHE = Path(".harvester") / "cache"
 
 
 def contract_file(project: Path) -> Path:
-    """Return `wit/plugin.wit`. Raises MisconfiguredError where `project` is none."""
-    wit = project / "wit" / "plugin.wit"
-    if not wit.is_file():
-        raise MisconfiguredError(f"{wit}: not found; expected to run in a project, or --project")
-    return wit
+    """Return the project's `wit/plugin.wit`, or the product's."""
+    own = project / "wit" / "plugin.wit"
+    return own if own.is_file() else assets.root() / "wit" / "plugin.wit"
+
+
+def config_file(project: Path, role: str) -> Path:
+    """Return the project's `config/ROLE.toml`, or the product's."""
+    own = project / "config" / f"{role}.toml"
+    return own if own.is_file() else assets.root() / "config" / f"{role}.toml"
 
 
 def chosen(project: Path, names: Sequence[str]) -> list[PluginSource]:
-    """Return the plugins called `names`, or all. Raises MisconfiguredError for an unknown one."""
-    sources = plugin_source.discover(project / "plugins")
-    known = {source.name: source for source in sources}
+    """Return the plugins called `names`; without names the project's own, or else the product's.
+
+    Raises MisconfiguredError for an unknown name.
+    """
+    own, shipped = discover(project / "plugins"), _shipped()
+    default = own or shipped
+    if not names:
+        return default
+    known = {source.name: source for source in (*shipped, *own)}
     unknown = [name for name in names if name not in known]
     if unknown:
+        expected = ", ".join(source.name for source in default)
         raise MisconfiguredError(
-            f"plugins: found {', '.join(unknown)}, expected some of {', '.join(known)}"
+            f"plugins: found {', '.join(unknown)}, expected some of {expected}"
         )
-    return [known[name] for name in names] if names else sources
+    return [known[name] for name in names]
+
+
+def runnable(project: Path) -> list[PluginSource]:
+    """Return what nodes started in the project may run: its plugins, and the product's others."""
+    found = {source.name: source for source in (*_shipped(), *discover(project / "plugins"))}
+    return [found[name] for name in sorted(found)]
+
+
+def _shipped() -> list[PluginSource]:
+    return discover(assets.root() / "plugins")
 
 
 def from_here(text: object) -> str:
-    """Return a path, or a text with paths in it, as people type what is below this folder."""
+    """Return a path, or a text with paths in it, relative to the current folder where it can be."""
     return str(text).replace(f"{Path.cwd()}/", "")

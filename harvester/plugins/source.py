@@ -1,4 +1,4 @@
-"""The plugins of a project as folders of source: `plugin.toml`, the world, what a build reads."""
+"""Plugin source folders: `plugin.toml`, its world, and the files that a build reads."""
 
 import hashlib
 from importlib.metadata import version
@@ -6,13 +6,14 @@ from pathlib import Path
 
 import msgspec
 
+from bus import assets
 from bus.contract.topics import is_name
 from bus.errors import MisconfiguredError
 
 MANIFEST = "plugin.toml"
-# Changes with how components are built, so that those built otherwise count as outdated.
+# Name of the way components are built: a new name makes all that were built before outdated.
 _RECIPE = "least-world"
-# A plugin's tests stand in its folder and never become part of it.
+# A plugin's tests are in its folder and never part of its component.
 _TESTS = ("test_", "conftest.")
 
 
@@ -82,7 +83,12 @@ def digest_of_inputs(source: PluginSource, wit: Path) -> str:
 
 
 def is_current(source: PluginSource, wit: Path) -> bool:
-    """Whether the component on disk was built from the sources on disk."""
+    """Whether the component on disk was built from the sources on disk.
+
+    A wheel's components are: whoever installs it needs no compiler.
+    """
+    if assets.is_packaged() and source.directory.is_relative_to(assets.root()):
+        return source.wasm.is_file()
     try:
         return source.wasm.exists() and source.stamp.read_text() == digest_of_inputs(source, wit)
     except FileNotFoundError:

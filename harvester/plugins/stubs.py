@@ -1,8 +1,7 @@
-"""Type stubs of what plugins import: `wit_world` and `componentize_py_types`, for all worlds.
+"""Type stubs of the modules that plugins import: `wit_world` and `componentize_py_types`.
 
-The toolchain's own bindings for type checkers carry a dozen imports a file that nothing uses, and
-modules that no plugin of ours needs. This turns them into stubs that read as the contract does. It
-knows neither a world nor an interface by name.
+They are made from the compiler's own bindings, without the imports and modules there that no plugin
+needs. No world and no interface is named here.
 """
 
 import ast
@@ -22,7 +21,7 @@ _PACKAGE = "wit_world"
 _TYPES = "componentize_py_types"
 _TIMEOUT_S = 60
 _RAISES = re.compile(rf"Raises: `{_TYPES}\.Err\({_PACKAGE}\.imports\.(\w+)\)`")
-# What generated code may name, and where it comes from.
+# Names that generated code uses, by the module to import them from.
 _ORIGINS = {
     "abc": ["abstractmethod"],
     "dataclasses": ["dataclass"],
@@ -43,8 +42,8 @@ def stubs(wit: Path) -> dict[str, str]:
         return dict(_stub_files(Path(directory)))
 
 
-def write(wit: Path, target: Path) -> list[Path]:
-    """Write the stubs below `target`, remove those of before; return the files."""
+def write_stubs(wit: Path, target: Path) -> list[Path]:
+    """Write the stubs below `target`, remove the previous ones, and return the files."""
     found = stubs(wit)
     for old in target.rglob("*.pyi"):
         old.unlink()

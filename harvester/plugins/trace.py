@@ -1,4 +1,4 @@
-"""What a plugin asks of its host, written down: every call, with its result and its time."""
+"""Trace of a plugin's host calls, each with its result and duration."""
 
 import json
 import string
@@ -12,14 +12,14 @@ import msgspec
 from harvester.plugins.builder.contract import module_name
 from node_agent.sandbox.instance import Err, HostFunction, Imports
 
-# What is longer is cut; a display's frame is 1 kB.
+# Longer values are cut; a display's frame is 1 kB.
 _MAX_CHARS = 44
-# Bytes that people read as text; others are shown in hexadecimal.
+# Bytes that are shown as text; others are shown in hexadecimal.
 _TEXT = frozenset(string.printable.encode())
 
 
 class Use(NamedTuple):
-    """What of the node a call concerns: the pin, address or LED that is its first argument."""
+    """The resource that a call uses: the pin, address or LED that is its first argument."""
 
     interface: str
     function: str
@@ -27,7 +27,7 @@ class Use(NamedTuple):
 
 
 class HostCall(msgspec.Struct, frozen=True):
-    """One call as the contract names it; `took_s` is what the host needed for it."""
+    """One host call, named as in the contract; `took_s` is its duration in the host."""
 
     interface: str
     function: str

@@ -1,4 +1,4 @@
-"""`harvester plugins test`: a plugin in the real sandbox on simulated hardware, call by call."""
+"""`harvester plugins test`: polls a plugin in the real sandbox and prints every host call."""
 
 import contextlib
 import logging
@@ -20,13 +20,13 @@ from node_agent.plugins.readings import Sample
 from node_agent.sandbox.component import LoadedComponent
 from node_agent.sandbox.errors import PluginError
 
-# Lines of one poll; a plugin that makes a million calls is no reason to print them all.
+# Printed lines of one poll: a plugin may make a million calls.
 _MAX_LINES = 200
 _CALL_COLUMNS = 76
 
 
 class Options(msgspec.Struct, frozen=True):
-    """How to try a plugin; `interval_s` lies between the beginnings of two polls."""
+    """Options of a trial; `interval_s` is the time from one poll's start to the next."""
 
     polls: int
     interval_s: float
@@ -39,7 +39,7 @@ class Options(msgspec.Struct, frozen=True):
 
 
 class Screen:
-    """Prints what happens, a line each, at most so many between two calls of `begin`."""
+    """Line printer with a limit of lines between two calls of `begin`."""
 
     def __init__(self, *, shows_calls: bool) -> None:
         self._shows_calls = shows_calls
@@ -69,7 +69,7 @@ class Screen:
 
 
 class _HostLog(logging.Handler):
-    """Shows what the node would log about the plugin, such as a call that no grant covers."""
+    """Log handler that prints what the node logs about the plugin, such as a refused call."""
 
     def __init__(self, screen: Screen) -> None:
         super().__init__(logging.WARNING)
@@ -81,7 +81,7 @@ class _HostLog(logging.Handler):
 
 @contextlib.contextmanager
 def host_log_on(screen: Screen) -> Iterator[None]:
-    """Show what the node logs for as long as the context is open."""
+    """Print what the node logs while the context is open."""
     shows, node = _HostLog(screen), logging.getLogger("node_agent")
     node.addHandler(shows)
     try:
@@ -107,16 +107,16 @@ def tell(outcome: Outcome, screen: Screen) -> None:
 
 
 def fault_lines(error: PluginError, traceback: str, source: PluginSource) -> Iterator[str]:
-    """Yield why a plugin failed, after its own traceback with the author's files in it."""
+    """Yield the plugin's traceback, with paths of the author's files, and the error."""
     if traceback:
         yield from_here(authors_paths(traceback, source))
     yield f"{source.name} failed: {error}"
 
 
 def run(source: PluginSource, config: Config, cache_dir: Path, options: Options) -> bool:
-    """Poll a built plugin and print all that it does; return whether it did well.
+    """Poll a built plugin and print its calls and readings; return whether it succeeded.
 
-    Raises ComponentError where it does not load or is not granted what it imports.
+    Raises ComponentError where it does not load or lacks a grant.
     """
     screen = Screen(shows_calls=True)
     with (
@@ -134,7 +134,7 @@ def run(source: PluginSource, config: Config, cache_dir: Path, options: Options)
 
 
 class _Trial:
-    """So many polls of one instance, and how they went."""
+    """Polls of one instance, and their totals."""
 
     def __init__(self, bench: Bench, guest: Guest, source: PluginSource, screen: Screen) -> None:
         self._bench = bench
@@ -171,7 +171,7 @@ class _Trial:
         self._slowest_s = max(self._slowest_s, outcome.took_s)
 
     def _sum_up(self, polls: int) -> bool:
-        """Print the sums; return whether there were readings, if any are due, and no mistakes."""
+        """Print the totals; return whether there were readings, if any are due, and no mistakes."""
         deadline_s = self._bench.runtime.limits_of(self._source.name).deadline_s
         print(
             f"polls {polls}, readings {self._readings}, slowest {self._slowest_s * 1000:.1f} ms "
@@ -189,5 +189,5 @@ def _advice(name: str, loaded: LoadedComponent, screen: Screen) -> str:
     lines = grants_used(screen.used, grants.needed(loaded.imports))
     if not lines:
         return "it needs no grants"
-    head = "what it used, for its node's configuration:\n"
+    head = "grants for what it used, for the node's configuration:\n"
     return "\n".join((head, f"[plugins.grants.{name}]", *lines))

@@ -1,4 +1,4 @@
-"""Building plugins to WebAssembly components, side by side, only what changed."""
+"""Builds plugins to WebAssembly components in parallel, only those that changed."""
 
 import os
 import shutil
@@ -12,9 +12,10 @@ from pathlib import Path
 
 import msgspec
 
+from bus.install_hint import install_extra
 from harvester.errors import BuildError, ToolMissingError
 from harvester.plugins.builder import contract, least_world, source_check
-from harvester.plugins.builder import errors as build_errors
+from harvester.plugins.builder.errors import explain
 from harvester.plugins.source import PluginSource, digest_of_inputs, is_current, python_files
 
 _TIMEOUT_S = 300
@@ -96,7 +97,7 @@ def _run(command: list[str], source: PluginSource, environment: dict[str, str]) 
     except subprocess.TimeoutExpired as e:
         raise BuildError(f"{source.directory}: not built within {_TIMEOUT_S} s") from e
     if done.returncode != 0:
-        raise BuildError(build_errors.explain(done.stderr or done.stdout, source))
+        raise BuildError(explain(done.stderr or done.stdout, source))
 
 
 def compiler() -> Path:
@@ -104,7 +105,5 @@ def compiler() -> Path:
     beside = Path(sys.executable).parent / "componentize-py"
     found = beside if beside.exists() else shutil.which("componentize-py")
     if found is None:
-        raise ToolMissingError(
-            "componentize-py is not installed; run: pip install 'harvester-edge[build]'"
-        )
+        raise ToolMissingError(f"componentize-py is not installed; run: {install_extra('build')}")
     return Path(found)

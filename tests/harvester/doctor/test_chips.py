@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from harvester.doctor import report as doctor
-from harvester.doctor.chips import Ways, chip_findings
+from harvester.doctor.chips import Blockers, chip_findings
 from harvester.doctor.finding import Finding, missing
 from harvester.doctor.needs import Role
 from node_agent.hal.board import open_hardware
@@ -28,7 +28,7 @@ def findings(
     hardware = {"driver": driver, "scenario": str(file), "ssd1306_addresses": ["0x3c"]}
     settings = config(hardware=hardware, **TABLES)
     with closing(open_hardware(settings)) as opened:
-        found: Iterator[Finding] = chip_findings(settings, role, opened, Ways(i2c=NOWHERE))
+        found: Iterator[Finding] = chip_findings(settings, role, opened, Blockers(i2c=NOWHERE))
         return {finding.what: finding for finding in found}
 
 

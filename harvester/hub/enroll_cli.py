@@ -1,15 +1,12 @@
-"""`harvester enroll` and `harvester passwd`: who has an account with the hub."""
+"""`harvester enroll`: creates, lists and revokes the logins of nodes."""
 
 import argparse
 import datetime as dt
-import getpass
 import os
-import sys
 from pathlib import Path
 
 from broker.auth import accounts, certificates
-from broker.auth.accounts import Accounts, PersonRole
-from broker.auth.gate import Role
+from broker.auth.accounts import Accounts
 from broker.auth.server_tls import CA_NAME, CERTIFICATE_NAME
 from bus.client import credentials
 from bus.client.credentials import Credentials
@@ -17,46 +14,33 @@ from bus.config import broker_url, hub_files
 from bus.config.hub_files import HubFiles
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
-from harvester.hub.options import add_command, hub_config, own_names
+from harvester.hub.options import define_hub_command, hub_config, own_names
 
-_ROLES: dict[str, PersonRole] = {"operator": Role.OPERATOR, "viewer": Role.VIEWER}
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the two commands to the parser."""
-    added = add_command(commands, "enroll", "give a node its login, or take it away", _enroll)
-    added.add_argument("node", nargs="?", help="the node's id, for example pi4")
-    what = added.add_mutually_exclusive_group()
-    what.add_argument("--revoke", action="store_true", help="cut the node off at once")
+def define(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    define_hub_command(parser, "Create a node's login, or revoke it.", _enroll)
+    parser.add_argument("node", nargs="?", help="the node's id, for example pi4")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--revoke", action="store_true", help="revoke the node's login at once")
     what.add_argument("--list", action="store_true", help="list every account")
-    added.add_argument(
+    parser.add_argument(
         "--output",
         type=Path,
         metavar="FILE",
         help="the file to copy to the node; default: credentials-NODE.toml here",
     )
-    added.add_argument(
+    parser.add_argument(
         "--host",
         help="name or address under which the node finds this hub; default: this machine's address",
     )
-    added.add_argument(
+    parser.add_argument(
         "--certificate",
         action="store_true",
         help="also make a client certificate, for [broker] client_certificates",
     )
-    added = add_command(
-        commands, "passwd", "give a person a password, read from the terminal or stdin", _passwd
-    )
-    added.add_argument("name", help="what the person logs in as")
-    what = added.add_mutually_exclusive_group()
-    what.add_argument(
-        "--role",
-        choices=tuple(_ROLES),
-        default="viewer",
-        help="an operator may command, a viewer only look; default: viewer",
-    )
-    what.add_argument("--remove", action="store_true", help="remove the account")
 
 
 def _enroll(options: argparse.Namespace) -> None:
@@ -71,7 +55,7 @@ def _enroll(options: argparse.Namespace) -> None:
         if options.node not in accounts.load(files.accounts).nodes:
             raise MisconfiguredError(f"{files.accounts}: found no node {options.node!r}")
         accounts.revoke(files.accounts, options.node)
-        print(f"{options.node} is cut off")
+        print(f"{options.node}: login revoked")
         return
     _make_credentials(options, config, files)
 
@@ -141,25 +125,3 @@ def _listed(found: Accounts) -> str:
 
 def _day(since_ms: int) -> str:
     return dt.datetime.fromtimestamp(since_ms / 1000, dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _passwd(options: argparse.Namespace) -> None:
-    path = hub_files.of(hub_config(options), os.environ).accounts
-    if options.remove:
-        if options.name not in accounts.load(path).people:
-            raise MisconfiguredError(f"{path}: found no person {options.name!r}")
-        accounts.revoke(path, options.name)
-        print(f"{options.name} is gone")
-        return
-    role = _ROLES[options.role]
-    accounts.set_password(path, options.name, role, _read_password(options.name))
-    print(f"{options.name} may log in as {role}")
-
-
-def _read_password(name: str) -> str:
-    if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\n")
-    password = getpass.getpass(f"password for {name}: ")
-    if getpass.getpass("once more: ") != password:
-        raise MisconfiguredError("the two are not the same")
-    return password

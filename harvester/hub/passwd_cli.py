@@ -1,0 +1,52 @@
+"""`harvester passwd`: sets and removes the passwords of people."""
+
+import argparse
+import getpass
+import os
+import sys
+
+from broker.auth import accounts
+from broker.auth.accounts import PersonRole
+from broker.auth.gate import Role
+from bus.config import hub_files
+from bus.errors import MisconfiguredError
+from harvester.hub.options import define_hub_command, hub_config
+
+_ROLES: dict[str, PersonRole] = {"operator": Role.OPERATOR, "viewer": Role.VIEWER}
+
+
+def define(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    about = "Set a person's password, which is read from the terminal or standard input."
+    define_hub_command(parser, about, _passwd)
+    parser.add_argument("name", help="the person's user name")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--role",
+        choices=tuple(_ROLES),
+        default="viewer",
+        help="an operator may send commands, a viewer may only look; default: viewer",
+    )
+    what.add_argument("--remove", action="store_true", help="remove the account")
+
+
+def _passwd(options: argparse.Namespace) -> None:
+    path = hub_files.of(hub_config(options), os.environ).accounts
+    if options.remove:
+        if options.name not in accounts.load(path).people:
+            raise MisconfiguredError(f"{path}: found no person {options.name!r}")
+        accounts.revoke(path, options.name)
+        print(f"{options.name}: account removed")
+        return
+    role = _ROLES[options.role]
+    accounts.set_password(path, options.name, role, _read_password(options.name))
+    print(f"{options.name} may log in as {role}")
+
+
+def _read_password(name: str) -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    password = getpass.getpass(f"password for {name}: ")
+    if getpass.getpass("repeat it: ") != password:
+        raise MisconfiguredError("the two passwords differ")
+    return password

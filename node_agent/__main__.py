@@ -1,0 +1,11 @@
+"""The console script `node-agent`: checks for the packages of its extra first."""
+
+from bus import extras
+
+
+def main() -> None:
+    extras.run("node_agent.cli", "node-agent", "agent")
+
+
+if __name__ == "__main__":
+    main()
