@@ -91,11 +91,12 @@ def _seconds(text: str) -> float:
 
 
 def _new(options: argparse.Namespace) -> None:
-    path = _config_path(options)
     plugins = options.project / "plugins"
-    called = f"`{from_here(path)}`"
-    made = make_plugin(plugins, options.name, options.kind, config_file.load(path), called)
-    for file in made:
+    config = config_file.load(_config_path(options))
+    # Where there is none yet, `harvester init config` writes it there.
+    own = options.config or options.project / "config" / "spoke.toml"
+    called = f"`{from_here(own)}`"
+    for file in make_plugin(plugins, options.name, options.kind, config, called):
         print(f"made {from_here(file)}")
     print(
         f"\nTry it:   harvester plugins test {options.name} --grant-all\n"

@@ -214,7 +214,7 @@ def test_a_node_is_enrolled_and_cut_off_while_all_run(hub: HubBus, tmp_path: Pat
         assert online.topic == Topic("pi4", TopicKind.STATUS)
         before = len(ears.said)
         began_s = time.monotonic()
-        assert harvester(hub, "enroll", "pi4", "--revoke") == "pi4 is cut off\n"
+        assert harvester(hub, "enroll", "pi4", "--revoke") == "pi4: login revoked\n"
         ears.wait_for(lambda said: b'"offline"' in said.payload, after=before)
         assert time.monotonic() - began_s < NOTICED_S
         lost = threading.Event()

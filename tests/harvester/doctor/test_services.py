@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bus import assets
 from bus.config.settings import Config
 from harvester.doctor import services as doctor_services
 from harvester.doctor.finding import Finding
@@ -33,11 +34,18 @@ def test_a_component_that_is_there_is_named_with_its_size(pi: FakePi, tmp_path: 
 def test_a_component_that_is_not_built_is_named_with_the_command_that_builds_it(
     pi: FakePi, tmp_path: Path
 ) -> None:
-    found = doctor_services.plugin(pi.machine(), tmp_path / "plugins", "dht22")
-    assert found.found.endswith("dht22.wasm: No such file or directory")
+    found = doctor_services.plugin(pi.machine(), tmp_path / "plugins", "co2")
+    assert found.found.endswith("co2.wasm: No such file or directory")
     assert found.mend == (
-        f"sudo /opt/harvester/.venv/bin/harvester --project {tmp_path} plugins build dht22"
+        f"sudo /opt/harvester/.venv/bin/harvester --project {tmp_path} plugins build co2"
     )
+
+
+def test_a_plugin_that_the_node_lacks_is_the_one_that_comes_with_the_program(
+    pi: FakePi, tmp_path: Path
+) -> None:
+    found = doctor_services.plugin(pi.machine(), tmp_path / "plugins", "dht22")
+    assert str(assets.root() / "plugins" / "dht22" / "dht22.wasm") in found.found
 
 
 def cache(pi: FakePi, directory: Path, uid: int | None = None) -> Finding:

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from bus.config.settings import Config
+from bus.install_hint import install_extra
 from harvester.doctor import needs as doctor_needs
 from harvester.doctor import system as doctor_system
 from harvester.doctor.finding import Finding
@@ -165,7 +166,7 @@ def test_a_module_is_loaded_or_built_in_or_missing(pi: FakePi) -> None:
 
 def test_a_missing_library_is_installed_into_the_environment_that_lacks_it(pi: FakePi) -> None:
     pi.lacks("smbus2")
-    expected = "sudo /opt/harvester/.venv/bin/pip install 'harvester-edge[pi]'"
+    expected = install_extra("pi", "sudo /opt/harvester/.venv/bin/pip")
     assert missing(pi, I2C) == {"library smbus2": expected}
 
 

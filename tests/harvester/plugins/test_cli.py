@@ -8,6 +8,7 @@ import pytest
 from bus.errors import MisconfiguredError
 from harvester.cli import main
 from harvester.plugins import source as plugin_source
+from harvester.plugins.project import contract_file
 from tests.support import PROJECT
 
 SOURCE = """
@@ -73,13 +74,21 @@ def test_an_unknown_plugin_names_those_that_exist(
     assert capsys.readouterr().err == "plugins: found tinny, expected some of tiny\n"
 
 
-def test_a_folder_without_a_contract_is_no_project(
+def test_an_empty_folder_has_the_plugins_that_come_with_the_program(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as exited:
-        run(tmp_path, "list")
-    assert exited.value.code == 2
-    assert "plugin.wit" in capsys.readouterr().err
+    run(tmp_path, "list")
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == [source.name for source in plugin_source.discover(PROJECT / "plugins")]
+
+
+def test_a_folder_without_a_contract_builds_with_the_one_that_comes_with_the_program(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(project / "wit")
+    run(project, "list")
+    assert capsys.readouterr().out.split() == ["tiny", "sensor-plugin", "not", "built"]
+    assert contract_file(project) == PROJECT / "wit" / "plugin.wit"
 
 
 @pytest.mark.parametrize("manifest", ["", "world = 1", 'world = "x"\ncolour = 2', "world ="])

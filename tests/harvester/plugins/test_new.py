@@ -129,7 +129,10 @@ def test_a_folder_that_exists_is_left_alone(
     assert {path: path.read_bytes() for path in taken.glob("*.py")} == before
 
 
-def test_a_project_without_a_configuration_gets_a_plugin_too(tmp_path: Path) -> None:
-    shutil.copytree(PROJECT / "wit", tmp_path / "wit")
+def test_a_folder_without_a_configuration_gets_a_plugin_for_the_default_one(
+    tmp_path: Path,
+) -> None:
     harvester(tmp_path, "new", "boiler", "--kind", "gpio")
-    assert 'enabled = ["boiler"]' in (tmp_path / "plugins" / "boiler" / "README.md").read_text()
+    readme = (tmp_path / "plugins" / "boiler" / "README.md").read_text()
+    assert 'enabled = ["dht22", "bme680", "pi4-monitor", "oled", "boiler"]' in readme
+    assert f"`{tmp_path}/config/spoke.toml`" in readme
