@@ -1,4 +1,4 @@
-"""The broker that the hub embeds, as the hub sees it."""
+"""The embedded MQTT broker: the one class that the hub uses."""
 
 import asyncio
 import contextlib
@@ -6,28 +6,34 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from broker.auth.gate import Gate
-from broker.embedded.broker import HardenedBroker
-from broker.embedded.net.accept import bind
+from broker.embedded.amqtt_seam import AmqttBroker, require_amqtt
+from broker.embedded.engine import BrokerEngine
+from broker.embedded.net.acceptor import bind
 from broker.embedded.net.listener import Listener
-from broker.embedded.pin import require_amqtt
 from broker.embedded.statistics import BrokerSnapshot
 from broker.embedded.store.store import Store
 from bus.clock import now_ms
 from bus.config.broker_table import BrokerConfig
-
-__all__ = ["EmbeddedBroker", "Listener"]
 
 logger = logging.getLogger(__name__)
 
 _STOP_S = 2.0
 
 
-class EmbeddedBroker:
-    """An MQTT 3.1.1 broker in the running event loop, bounded by the [broker] table.
+class _Running(msgspec.Struct, frozen=True):
+    engine: BrokerEngine
+    amqtt: AmqttBroker
+    store: Store
 
-    `gate` says who may come in and what each may do. `store_dir`, which must exist, keeps sessions
-    and retained messages; None keeps them in memory. Without `listeners` there is one, on
+
+class EmbeddedBroker:
+    """An MQTT 3.1.1 broker in the running event loop, with the limits of the [broker] table.
+
+    `gate` authenticates and authorizes. `store_dir`, which must exist, keeps sessions and retained
+    messages; None keeps them in memory. Without `listeners` there is one, on
     `settings.listen` and `settings.port`.
     """
 
@@ -43,53 +49,53 @@ class EmbeddedBroker:
         self._gate = gate
         self._store_dir = store_dir
         self._listeners = listeners or [Listener(settings.listen, settings.port)]
-        self._broker: HardenedBroker | None = None
-        self._store: Store | None = None
+        self._running: _Running | None = None
 
     async def start(self) -> None:
-        """Listen, with what was on the disk.
+        """Listen, with the contents of the store.
 
-        Raises MisconfiguredError where an address is taken or not this machine's, where the store
-        may not be used, and where amqtt is of another version.
+        Raises MisconfiguredError where an address cannot be used, where the store may not be used,
+        and where amqtt has another version.
         """
         require_amqtt()
-        # They log every step of their own.
+        # These libraries log every step of their own.
         for name in ("amqtt", "transitions"):
             logging.getLogger(name).setLevel(logging.ERROR)
         store = Store(self._store_dir, self._settings)
         with contextlib.ExitStack() as stack:
             bound = [(each, stack.enter_context(bind(each))) for each in self._listeners]
             contents = await asyncio.to_thread(store.load, now_ms())
-            # From here on the broker closes them.
+            # From here on the acceptors close them.
             stack.pop_all()
         store.start()
-        self._store = store
-        self._broker = HardenedBroker(self._settings, self._gate, store, bound)
-        self._broker.load(contents)
-        await self._broker.start()
+        engine = BrokerEngine(self._settings, self._gate, store, bound)
+        engine.load(contents)
+        amqtt = AmqttBroker(engine.listen, engine.run_clock)
+        self._running = _Running(engine, amqtt, store)
+        await amqtt.start()
         for listener in self._listeners:
             logger.info("broker listening on %s%s", listener, " with TLS" if listener.tls else "")
 
     async def stop(self) -> None:
-        """Close every connection, write what is kept. Twice is fine."""
-        if self._broker is None or self._store is None:
+        """Close every connection and write what is kept. Stopping twice is fine."""
+        if self._running is None:
             return
-        broker, self._broker = self._broker, None
-        store, self._store = self._store, None
+        running, self._running = self._running, None
         try:
-            await asyncio.wait_for(broker.shutdown(), _STOP_S)
+            running.engine.end_all()
+            await asyncio.wait_for(running.amqtt.shutdown(), _STOP_S)
         except TimeoutError:
             logger.warning("the broker did not stop within %.0f s", _STOP_S)
         finally:
-            await store.stop()
+            await running.store.stop()
 
     def snapshot(self) -> BrokerSnapshot | None:
-        """Return what the broker did and holds; None while it does not run."""
-        return None if self._broker is None else self._broker.snapshot
+        """Return the figures of the broker; None while it does not run."""
+        return None if self._running is None else self._running.engine.snapshot
 
     def disconnect(self, name: str) -> int:
-        """Cut off every client that came in as `name` and forget its sessions.
+        """End every connection of the user `name` and remove its sessions; return how many.
 
-        Returns how many sessions that were. Call it in the event loop.
+        Call it in the event loop.
         """
-        return 0 if self._broker is None else self._broker.disconnect(name)
+        return 0 if self._running is None else self._running.engine.disconnect(name)

@@ -163,7 +163,7 @@ def test_what_a_part_does_not_need_it_does_not_load(part: str, heavy: list[str])
     ("library", "owner"),
     [
         ("paho", ["bus.client.client"]),
-        ("amqtt", ["broker.embedded", "broker.server"]),
+        ("amqtt", ["broker.embedded.amqtt_seam"]),
         ("wasmtime", ["node_agent.sandbox"]),
         ("starlette", ["hub_app"]),
         ("icmplib", ["pizero_native.ping"]),

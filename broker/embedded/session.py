@@ -1,76 +1,59 @@
-"""What the broker knows of one client, connected or not."""
+"""Session of one client, connected or not: subscriptions aside, all that MQTT calls its state."""
 
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, cast
-
-from amqtt.session import Session
-from transitions import Machine
+from typing import Protocol
 
 from broker.auth.gate import Identity
 from broker.embedded.delivery import Delivery, Entry, Sending
 from broker.embedded.packets.decode import Publish
 
-if TYPE_CHECKING:
-    from broker.embedded.handler import Handler
+
+class Link(Protocol):
+    """The connection of a session, as far as outgoing messages go."""
+
+    def send_due(self) -> None:
+        """Write what is due, as much as the client takes right now."""
+
+    def overflow(self) -> None:
+        """Cut off a client that takes less than comes for it."""
 
 
-class _NoMachine:
-    """Stands for amqtt's state machine, 20 KB a session: `ClientSession.handler` is the state."""
-
-    state = "new"
-
-
-_NO_MACHINE = cast("Machine", _NoMachine())
-
-
-class ClientSession(Session):
+class ClientSession:
     """A session under its key. `is_kept`: it outlives the connection (clean session 0)."""
 
     def __init__(
         self, key: str, client_id: str, identity: Identity, delivery: Delivery, *, is_kept: bool
     ) -> None:
-        super().__init__()
-        # `delivery` is used in their place.
-        del self.retained_messages, self.delivered_message_queue
-        del self.inflight_in, self.inflight_out
-        self.client_id = client_id
-        self.clean_session = not is_kept
-        self.username = identity.name
         self.key = key
+        self.client_id = client_id
         self.identity = identity
         self.delivery = delivery
         self.is_kept = is_kept
-        # The connection that has it now. All else of the session is the same without one.
-        self.handler: Handler | None = None
-        # Unix epoch, while there is no connection.
+        # None while the client is not connected.
+        self.link: Link | None = None
+        # Unix epoch of the end of the last connection; None while the client is connected.
         self.left_ms: int | None = None
-        # Ids of messages of QoS 2 that came and were not released: method B of section 4.3.3.
+        # Packet ids of QoS 2 that were received and not released: method B of section 4.3.3.
         self.unreleased: set[int] = set()
         self._retained: deque[Iterator[Publish]] = deque()
 
-    # amqtt compares sessions by client id, which two users may share.
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    def __hash__(self) -> int:
-        return hash(self.key)
-
-    def _init_states(self) -> None:
-        self.transitions = _NO_MACHINE
+    @property
+    def is_connected(self) -> bool:
+        return self.link is not None
 
     @property
-    def backlog(self) -> int:
-        """How many subscriptions wait for their retained messages to be sent."""
+    def pending_subscriptions(self) -> int:
+        """The number of subscriptions whose retained messages are still to be sent."""
         return len(self._retained)
 
     def send_retained(self, messages: Iterator[Publish]) -> None:
-        """Send these before what waits, as fast as the client takes them."""
+        """Send these before what is queued, as fast as the client takes them."""
         self._retained.append(messages)
 
     def next(self) -> Sending | None:
-        """Return what to write next, None where there is nothing or the window is full."""
-        if self.delivery.is_rewound or not self._retained:
+        """Return what to write next; None where there is nothing or the window is full."""
+        if self.delivery.is_resending or not self._retained:
             return self.delivery.next()
         if not self.delivery.has_window:
             return None

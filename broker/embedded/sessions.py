@@ -1,12 +1,12 @@
-"""All sessions, of clients that are there and of those that may come back."""
+"""Session registry: the sessions of connected clients and those kept for absent ones."""
 
 from collections.abc import Callable, Iterator
 
 from broker.auth.gate import Identity, Role, session_key
-from broker.embedded.arrival import Arrival
+from broker.embedded.connect import AcceptedConnect
+from broker.embedded.counters import Counters, Refusal
 from broker.embedded.router import Router
 from broker.embedded.session import ClientSession
-from broker.embedded.statistics import Counters, Refusal
 from broker.embedded.store.queue_records import new_delivery, restore
 from broker.embedded.store.records import StoredSession
 from broker.embedded.store.store import Store
@@ -15,7 +15,7 @@ from bus.config.broker_table import BrokerConfig
 
 
 class Sessions:
-    """Opens, keeps and forgets sessions. Each is one user's: see `broker.auth.gate.session_key`."""
+    """Opens, keeps and removes sessions, each of one user: see `broker.auth.gate.session_key`."""
 
     def __init__(
         self, settings: BrokerConfig, store: Store, router: Router, counters: Counters
@@ -36,7 +36,7 @@ class Sessions:
         return self._by_key.get(key)
 
     def load(self, stored: dict[str, StoredSession]) -> None:
-        """Take over what the store had."""
+        """Restore the sessions of the store."""
         for key, kept in stored.items():
             identity = _identity(key, kept.client_id)
             if identity is None:
@@ -44,59 +44,60 @@ class Sessions:
                 continue
             session = self._new(key, kept.client_id, identity, is_kept=True)
             session.left_ms = kept.left_ms
-            for lost in restore(session.delivery, kept.messages):
-                self._store.drop_message(key, lost.row)
+            for dropped in restore(session.delivery, kept.messages):
+                self._store.drop_message(key, dropped.message_id)
             for text, qos in kept.subscriptions.items():
                 self._router.tree.add(text, session, qos)
 
     def open(
-        self, arrival: Arrival, take_over: Callable[[ClientSession], None]
+        self, accepted: AcceptedConnect, take_over: Callable[[ClientSession], None]
     ) -> tuple[ClientSession, bool] | None:
-        """Return the session for a client and whether it was there; None: there is no room.
+        """Return the session of a client and whether it was present; None where there is no room.
 
-        `take_over` ends the connection that has the session now (MQTT-3.1.4-2).
+        `take_over` ends the connection that the session has now (MQTT-3.1.4-2).
         """
-        connect, identity = arrival.connect, arrival.identity
+        connect, identity = accepted.connect, accepted.identity
         key = session_key(identity, connect.client_id)
         last = self._by_key.get(key)
-        if last is not None and last.handler is not None:
+        if last is not None and last.is_connected:
             take_over(last)
-            # A clean session went with its connection.
+            # A clean session ended with its connection.
             last = self._by_key.get(key)
         if last is not None and connect.clean_session:
-            self.forget(last)
+            self.remove(last)
             last = None
         if last is None:
             session = self._new(key, connect.client_id, identity, is_kept=not connect.clean_session)
         else:
             session = last
-            self._router.withdraw_forbidden(session)
-        if session.is_kept and not self._keep(session, None):
-            self.forget(session)
+            self._router.drop_forbidden(session)
+        if session.is_kept and not self._put_in_store(session, None):
+            self.remove(session)
             return None
         return session, last is not None
 
-    def leave(self, session: ClientSession) -> None:
-        """The session's connection has ended."""
-        session.handler = None
+    def disconnected(self, session: ClientSession) -> None:
+        """Keep or remove a session whose connection has ended."""
+        session.link = None
         if not session.is_kept:
-            self.forget(session)
+            self.remove(session)
             return
         session.left_ms = now_ms()
-        self._store.put_session(session.key, str(session.client_id), session.left_ms)
+        self._store.put_session(session.key, session.client_id, session.left_ms)
 
-    def forget(self, session: ClientSession) -> None:
+    def remove(self, session: ClientSession) -> None:
+        """Remove a session with its subscriptions and messages."""
         self._by_key.pop(session.key, None)
         self._router.tree.remove_client(session)
         self._store.drop_session(session.key)
 
     def expire(self) -> None:
-        """Forget whose client has stayed away too long."""
+        """Remove sessions whose clients were absent for `session_days`."""
         for key in self._store.expire(now_ms()):
             self._counters.clients_expired += 1
             session = self._by_key.get(key)
             if session is not None:
-                self.forget(session)
+                self.remove(session)
 
     def _new(self, key: str, client_id: str, identity: Identity, *, is_kept: bool) -> ClientSession:
         delivery = new_delivery(self._settings)
@@ -104,10 +105,10 @@ class Sessions:
         self._by_key[key] = session
         return session
 
-    def _keep(self, session: ClientSession, left_ms: int | None) -> bool:
-        """Store a session; for want of room in place of the same user's longest absent one."""
+    def _put_in_store(self, session: ClientSession, left_ms: int | None) -> bool:
+        """Store a session; without room, in place of the same user's longest absent one."""
         session.left_ms = left_ms
-        client_id = str(session.client_id)
+        client_id = session.client_id
         if self._store.put_session(session.key, client_id, left_ms):
             return True
         absent = [other for other in self if other.left_ms is not None]
@@ -115,11 +116,11 @@ class Sessions:
         if not own:
             return False
         self._counters.refuse(Refusal.SESSIONS)
-        self.forget(min(own, key=lambda other: other.left_ms or 0))
+        self.remove(min(own, key=lambda other: other.left_ms or 0))
         return self._store.put_session(session.key, client_id, left_ms)
 
 
 def _identity(key: str, client_id: str) -> Identity | None:
-    """Return whose session has that key: the reverse of `broker.auth.gate.session_key`."""
+    """Return the owner of a session: the inverse of `broker.auth.gate.session_key`."""
     role, _, name = key.removesuffix(f":{client_id}").partition(":")
     return Identity(name, Role(role)) if role in set(Role) else None

@@ -5,7 +5,8 @@ import logging
 import signal
 
 from broker.auth.gate import Attempt, Identity, Role
-from broker.server import EmbeddedBroker, Listener
+from broker.embedded.net.listener import Listener
+from broker.server import EmbeddedBroker
 from bus.config.broker_table import BrokerConfig
 
 HOST = "127.0.0.1"

@@ -1,7 +1,7 @@
-"""One client's socket: whole packets in, bytes out in batches. It knows no session.
+"""Connection to one client: whole packets in, bytes out in batches. It knows no session.
 
-Reading yields to the other clients every few milliseconds, and waits while what was written is not
-taken, so that neither a flood nor a stall costs anyone else.
+Reading yields to the other clients every few milliseconds, and waits while the client does not take
+what was written, so that neither a flood nor a stall delays anyone else.
 """
 
 import asyncio
@@ -11,37 +11,39 @@ from collections.abc import Callable
 
 import msgspec
 
+from broker.embedded.counters import Counters
 from broker.embedded.packets.decode import LONGEST_LENGTH_BYTES, PacketType, ViolationError, kind_of
-from broker.embedded.statistics import Counters
 
-# The most that is read at a time, and how long a client is served before it is another's turn.
+# Bytes read at a time, and the time for which one client is served before the next.
 _CHUNK_BYTES = 16 * 1024
 _SLICE_S = 0.002
-# What may lie between the broker and a client that takes nothing: the kernel's buffers come on top.
-_OUT_BYTES = 64 * 1024
-# A client that is sent its last packet has this long to take it.
+# Bytes written and not taken above which a client is congested; the kernel's buffers come on top.
+_MAX_BUFFERED_BYTES = 64 * 1024
+# The time for a client to take the last packet before the connection is closed.
 _LAST_PACKET_S = 1.0
-# A peer whose power went off is noticed in about a minute, even without an MQTT keep-alive.
+# TCP keep alive: a peer without power is noticed in a minute, even without an MQTT keep alive.
 _PROBE_AFTER_S = 30
 _PROBE_EVERY_S = 10
 _PROBES = 3
 
 
 class TooLargeError(ViolationError):
-    """A packet of more bytes than the broker takes."""
+    """A packet above the size limit."""
 
 
 class Packet(msgspec.Struct, frozen=True, gc=False):
+    """An MQTT control packet: its type, its first byte with the flags, and its body."""
+
     kind: PacketType
     first_byte: int
     body: bytes
 
 
 class Framer:
-    """Cuts a stream of bytes into packets. Type, flags and length are judged before the body."""
+    """Splits a byte stream into packets. Type, flags and length are checked before the body."""
 
-    def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
+    def __init__(self, max_packet_bytes: int) -> None:
+        self._max_packet_bytes = max_packet_bytes
         self._buffer = bytearray()
         self._at = 0
 
@@ -51,10 +53,7 @@ class Framer:
         self._buffer += data
 
     def next(self) -> Packet | None:
-        """Return the next whole packet, None where more bytes are needed.
-
-        Raises ViolationError where none can come of them.
-        """
+        """Return the next whole packet; None where more bytes are needed. Raises ViolationError."""
         if len(self._buffer) <= self._at:
             return None
         first_byte = self._buffer[self._at]
@@ -68,12 +67,12 @@ class Framer:
         return Packet(kind, first_byte, body)
 
     def _length(self) -> tuple[int, int]:
-        """Return the remaining length and where the body starts; 0, 0 where bytes are missing."""
+        """Return the remaining length and the body's offset; 0, 0 where bytes are missing."""
         length = 0
         for place, byte in enumerate(self._buffer[self._at + 1 : self._at + 5]):
             length |= (byte & 0x7F) << 7 * place
-            if length > self._most_bytes:
-                raise TooLargeError(f"a packet of {length} bytes, at most {self._most_bytes}")
+            if length > self._max_packet_bytes:
+                raise TooLargeError(f"a packet of {length} bytes, at most {self._max_packet_bytes}")
             if byte < 0x80:
                 return length, self._at + 2 + place
             if place + 1 == LONGEST_LENGTH_BYTES:
@@ -82,22 +81,22 @@ class Framer:
 
 
 class Connection:
-    """An accepted socket. `address` is the peer's, without its port."""
+    """Accepted connection. `address` is that of the peer, without its port."""
 
-    def __init__(  # noqa: PLR0913 - what a connection is made of
+    def __init__(  # noqa: PLR0913 - streams, limits and counters of one connection
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         *,
         address: str,
-        most_bytes: int,
+        max_packet_bytes: int,
         counters: Counters,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.address = address
         self._reader = reader
         self._writer = writer
-        self._framer = Framer(most_bytes)
+        self._framer = Framer(max_packet_bytes)
         self._counters = counters
         self._loop = loop
         self._slice_end_s = 0.0
@@ -113,7 +112,7 @@ class Connection:
                 return None
             self._framer.feed(data)
         if self._loop.time() > self._slice_end_s:
-            await self._let_others()
+            await self._yield_to_others()
         if self.is_congested:
             await self.drain()
         self._counters.messages_received += 1
@@ -126,18 +125,20 @@ class Connection:
             return b""
         self._counters.bytes_received += len(data)
         if len(data) == _CHUNK_BYTES:
-            await self._let_others()
+            await self._yield_to_others()
         self._slice_end_s = self._loop.time() + _SLICE_S
         return data
 
-    async def _let_others(self) -> None:
+    async def _yield_to_others(self) -> None:
         await asyncio.sleep(0)
         self._slice_end_s = self._loop.time() + _SLICE_S
 
     @property
     def is_congested(self) -> bool:
-        """Whether the client has not taken what was written."""
-        return self._batch_bytes + self._writer.transport.get_write_buffer_size() > _OUT_BYTES
+        """Whether too much of what was written is not taken yet."""
+        return (
+            self._batch_bytes + self._writer.transport.get_write_buffer_size() > _MAX_BUFFERED_BYTES
+        )
 
     @property
     def is_closing(self) -> bool:
@@ -151,7 +152,7 @@ class Connection:
         return names.get("commonName")
 
     def send(self, packet: bytes) -> None:
-        """Write a packet with all others of this round of the loop."""
+        """Write a packet, together with all others of this round of the loop."""
         if not self._batch:
             self._loop.call_soon(self._flush)
         self._batch.append(packet)
@@ -169,7 +170,7 @@ class Connection:
             self._writer.write(data)
 
     async def drain(self) -> None:
-        """Wait until the client has taken most of what was written, or is gone."""
+        """Wait until the client has taken most of what was written, or the connection ends."""
         self._flush()
         try:
             await self._writer.drain()
@@ -177,7 +178,7 @@ class Connection:
             return
 
     def when_drained(self, callback: Callable[[], None]) -> None:
-        """Call back once, when there is room again; a call while one is awaited does nothing."""
+        """Call `callback` once, when there is room again; while one is waiting, do nothing."""
         if self._draining is None:
             self._draining = self._loop.create_task(self._drain_then(callback))
 
@@ -190,13 +191,13 @@ class Connection:
             callback()
 
     def abort(self) -> None:
-        """Close at once; what was not taken is lost."""
+        """Close at once, without what the client has not taken."""
         self._batch.clear()
         self._batch_bytes = 0
         self._writer.transport.abort()
 
     def close(self) -> None:
-        """Close when what was written is taken, or after a second. Twice is fine."""
+        """Close when the client has taken what was written, or after a second. Twice is fine."""
         if self.is_closing:
             return
         if self.is_congested:
@@ -207,15 +208,15 @@ class Connection:
         self._loop.call_later(_LAST_PACKET_S, self._writer.transport.abort)
 
 
-async def connect(
+async def open_streams(
     sock: socket.socket, tls: ssl.SSLContext | None, handshake_s: float
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Make streams of an accepted socket, after a TLS handshake where there is to be one.
+    """Return the streams of an accepted socket, after a TLS handshake if `tls` is given.
 
-    Raises OSError (ssl.SSLError and ConnectionError are some) where that fails.
+    Raises OSError, which includes ssl.SSLError and ConnectionError.
     """
     loop = asyncio.get_running_loop()
-    _tune(sock)
+    _set_options(sock)
     reader = asyncio.StreamReader(limit=_CHUNK_BYTES, loop=loop)
     protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
     transport, _ = await loop.connect_accepted_socket(
@@ -227,11 +228,11 @@ async def connect(
     return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 
-def _tune(sock: socket.socket) -> None:
-    """Send at once, and probe a peer that is silent for long."""
+def _set_options(sock: socket.socket) -> None:
+    """Send small packets at once, and probe a silent peer."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    # Linux alone has the three.
+    # Linux has these three.
     for name, value in (
         ("TCP_KEEPIDLE", _PROBE_AFTER_S),
         ("TCP_KEEPINTVL", _PROBE_EVERY_S),

@@ -1,4 +1,4 @@
-"""Where the embedded broker listens."""
+"""Listener: an address at which the embedded broker accepts connections."""
 
 import ssl
 
@@ -6,9 +6,9 @@ import msgspec
 
 
 class Listener(msgspec.Struct, frozen=True):
-    """One TCP address. `tls` set: TLS with that context, and its peers are never local.
+    """TCP address. With `tls`, connections use TLS and are never local.
 
-    `key` is the setting to change where the address cannot be had.
+    `key` is the setting to change where the address cannot be used.
     """
 
     host: str

@@ -20,7 +20,7 @@ class ViolationError(BadDataError):
     """A client broke the protocol, which ends its connection and nothing else."""
 
 
-class RefusedVersionError(ViolationError):
+class UnsupportedVersionError(ViolationError):
     """A CONNECT of another version of MQTT (MQTT-3.1.2-2)."""
 
 
@@ -213,13 +213,13 @@ def parse_nothing(data: bytes) -> None:
 
 
 def parse_connect(data: bytes) -> Connect:
-    """Raises ViolationError: RefusedVersionError where it is another version of MQTT."""
+    """Raises ViolationError: UnsupportedVersionError where it is another version of MQTT."""
     body = _Body(data)
     name, level = body.binary(), body.byte()
     if name not in {b"MQTT", b"MQIsdp"}:
         raise ViolationError("a CONNECT of another protocol (MQTT-3.1.2-1)")
     if (name, level) != (b"MQTT", 4):
-        raise RefusedVersionError(f"MQTT protocol level {level}, expected 4")
+        raise UnsupportedVersionError(f"MQTT protocol level {level}, expected 4")
     flags, keep_alive_s = body.byte(), body.uint16()
     _check_connect_flags(flags)
     client_id = body.text()

@@ -1,4 +1,4 @@
-"""A session's queue as the store keeps it, and back."""
+"""Conversion between a session's queue and the rows of the store."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from broker.embedded.packets.decode import Publish
 from broker.embedded.store.records import StoredMessage
 from bus.config.broker_table import BrokerConfig
 
-# A client's share of memory, in packets of the greatest size. What waits is seldom that large.
+# Bytes that one client may queue, in packets of the greatest size. Few are that large.
 _QUEUE_PACKETS = 32
 
 
@@ -20,10 +20,10 @@ def new_delivery(settings: BrokerConfig) -> Delivery:
 
 
 def stored(entry: Entry, packet_id: int | None) -> StoredMessage:
-    """Return what the store keeps of a message; `packet_id` where it is in flight."""
+    """Return the row of a message; `packet_id` is set where it is in flight."""
     message = entry.message
     return StoredMessage(
-        message_id=entry.row,
+        message_id=entry.message_id,
         topic=message.topic,
         payload=message.payload,
         qos=message.qos,
@@ -33,13 +33,13 @@ def stored(entry: Entry, packet_id: int | None) -> StoredMessage:
 
 
 def restore(delivery: Delivery, messages: Sequence[StoredMessage]) -> list[Entry]:
-    """Fill an empty queue with what the store had of it; return what found no room any more."""
-    given_up = []
+    """Fill an empty queue from its rows; return what has no room any more."""
+    dropped = []
     for kept in messages:
         message = Publish(kept.topic, kept.payload, kept.qos, kept.retain, 0)
         entry = Entry(message, kept.message_id, kept.queued_ms)
         if kept.packet_id is None:
-            given_up += delivery.put(entry)
+            dropped += delivery.put(entry)
         else:
-            delivery.put_in_flight(kept.packet_id, entry)
-    return given_up
+            delivery.restore_in_flight(kept.packet_id, entry)
+    return dropped

@@ -1,4 +1,4 @@
-"""What the store keeps, as it is put and as it is loaded."""
+"""Records of the store: queued messages, sessions, and the contents of the file."""
 
 import msgspec
 
@@ -6,9 +6,9 @@ from broker.embedded.topics.retained import Retained
 
 
 class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """One message that waits for one session. Ids grow in the order of delivery.
+    """A message queued for one session. Ids grow in the order of delivery.
 
-    `packet_id` is set once it was sent and not acknowledged; it is sent again under the same.
+    `packet_id` is set while it is in flight; it is sent again under the same id.
     """
 
     message_id: int
@@ -25,7 +25,7 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredSession(msgspec.Struct):
-    """What outlives a client's connection. `left_ms`: when it went, None while it is here."""
+    """A kept session. `left_ms`: end of its last connection; None while it is connected."""
 
     client_id: str
     left_ms: int | None
@@ -35,7 +35,7 @@ class StoredSession(msgspec.Struct):
 
 
 class Contents(msgspec.Struct):
-    """Everything in the file; sessions by their key."""
+    """All records of the file; sessions by their key."""
 
     retained: list[Retained] = []
     sessions: dict[str, StoredSession] = {}

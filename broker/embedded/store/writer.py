@@ -1,4 +1,4 @@
-"""One thread that writes what the event loop puts, many rows in one commit."""
+"""Writer thread of the store: writes the rows that the event loop puts, many in one commit."""
 
 import asyncio
 import logging
@@ -11,15 +11,16 @@ from bus.errors import HarvesterError
 
 logger = logging.getLogger(__name__)
 
-# How long the first row of a commit waits for others.
+# The time for which the first row of a commit waits for others.
 INTERVAL_S = 0.05
-# It does not wait any longer once there are so many.
-MANY_ROWS = 2_000
+# A commit of so many rows does not wait.
+MAX_ROWS = 2_000
 # After a failure.
 RETRY_S = 1.0
 LOG_EVERY_S = 60.0
 
-Settled = asyncio.Future[bool]
+# True once a row is on the disk or is not needed any more, False once the disk refused it.
+Durable = asyncio.Future[bool]
 
 
 class _Rows:
@@ -27,34 +28,34 @@ class _Rows:
 
     def __init__(self) -> None:
         self.rows: dict[RowKey, Row | None] = {}
-        # Keys of which the file has no row.
-        self.fresh: set[RowKey] = set()
-        self.waiting: dict[RowKey, list[Settled]] = {}
+        # Keys that have no row in the file.
+        self.unwritten: set[RowKey] = set()
+        self.waiting: dict[RowKey, list[Durable]] = {}
 
-    def withdraw(self, key: RowKey) -> list[Settled]:
-        """Take a row out that was never written; return who waits for it."""
-        self.fresh.discard(key)
+    def withdraw(self, key: RowKey) -> list[Durable]:
+        """Remove a row that was never written; return its futures."""
+        self.unwritten.discard(key)
         del self.rows[key]
         return self.waiting.pop(key, [])
 
-    def futures(self) -> list[Settled]:
+    def futures(self) -> list[Durable]:
         return [future for each in self.waiting.values() for future in each]
 
     def add(self, newer: "_Rows") -> None:
-        """Take over what was put while these rows could not be written. Nobody waits any more."""
+        """Add what was put while these rows could not be written. Their futures are done."""
         for key, row in newer.rows.items():
-            if row is None and key in self.fresh:
+            if row is None and key in self.unwritten:
                 self.withdraw(key)
             else:
                 self.rows[key] = row
-        self.fresh |= newer.fresh
+        self.unwritten |= newer.unwritten
         self.waiting = {}
 
 
 class StoreWriter:
-    """The one place where the event loop and the writer thread meet: `_lock` guards the rows.
+    """Rows on their way from the event loop to the writer thread; `_lock` guards them.
 
-    What changes often is written seldom, and what is gone before its commit is never written.
+    A row that changes again before its commit is written once; one that is deleted before, never.
     """
 
     def __init__(self, file: StoreFile) -> None:
@@ -67,7 +68,7 @@ class StoreWriter:
         self._failing_since_s: float | None = None
         self._logged_s = 0.0
         self.failures = 0
-        # A daemon: it must not keep a process alive whose event loop has gone.
+        # A daemon: it must not keep a process alive whose event loop has ended.
         self._thread = threading.Thread(target=self._run, name="broker-store", daemon=True)
         self._thread.start()
 
@@ -77,40 +78,39 @@ class StoreWriter:
         with self._lock:
             return len(self._pending.rows) + len(self._writing.rows)
 
-    def put(self, key: RowKey, row: Row | None, *, is_new: bool) -> Settled:
-        """Write a row, or with None drop it. `is_new`: never put yet, or dropped since.
+    def put(self, key: RowKey, row: Row | None, *, is_new: bool) -> Durable:
+        """Write a row, or delete it where it is None. `is_new`: the file has no such row.
 
-        The future is True once the row is on the disk or need not be any more, False as soon as
-        the disk refused it; it is tried again all the same.
+        After a refusal by the disk the row is tried again, although its future is False.
         """
-        settled: Settled = self._loop.create_future()
+        durable: Durable = self._loop.create_future()
         with self._lock:
-            if row is None and key in self._pending.fresh:
-                _settle([settled, *self._pending.withdraw(key)], result=True)
-                return settled
+            if row is None and key in self._pending.unwritten:
+                _set_results([durable, *self._pending.withdraw(key)], result=True)
+                return durable
             if is_new and key not in self._pending.rows and key not in self._writing.rows:
-                self._pending.fresh.add(key)
+                self._pending.unwritten.add(key)
             self._pending.rows[key] = row
-            if len(self._pending.rows) in (1, MANY_ROWS):
+            if len(self._pending.rows) in (1, MAX_ROWS):
                 self._lock.notify()
             if self._failing_since_s is None:
-                self._pending.waiting.setdefault(key, []).append(settled)
-                return settled
-        settled.set_result(False)
-        return settled
+                self._pending.waiting.setdefault(key, []).append(durable)
+                return durable
+        durable.set_result(False)
+        return durable
 
     async def flush(self) -> bool:
-        """Wait until all that was put is on the disk; False where it was refused."""
+        """Wait until every row is on the disk; return False where the disk refused one."""
         with self._lock:
             failing = self._failing_since_s is not None
             futures = [*self._pending.futures(), *self._writing.futures()]
         if futures:
-            # Not `gather`, which would cancel what others wait for.
+            # Not `gather`, which would cancel futures for which others wait.
             await asyncio.wait(futures)
         return not failing and all(f.cancelled() or f.result() for f in futures)
 
     async def stop(self) -> None:
-        """Write what waits, close the file. Twice is fine."""
+        """Write the waiting rows and close the file. Stopping twice is fine."""
         with self._lock:
             self._stopping = True
             self._lock.notify()
@@ -134,7 +134,7 @@ class StoreWriter:
             self._lock.wait_for(lambda: self._pending.rows or self._stopping)
             if self._failing_since_s is None:
                 self._lock.wait_for(
-                    lambda: self._stopping or len(self._pending.rows) >= MANY_ROWS, INTERVAL_S
+                    lambda: self._stopping or len(self._pending.rows) >= MAX_ROWS, INTERVAL_S
                 )
             else:
                 self._lock.wait_for(lambda: self._stopping, RETRY_S)
@@ -146,8 +146,8 @@ class StoreWriter:
             written, self._writing = self._writing, _Rows()
             since_s, self._failing_since_s = self._failing_since_s, None
         if since_s is not None:
-            logger.info("the broker's store is written again, after %.0f s", _now_s() - since_s)
-        self._tell(written.futures(), result=True)
+            logger.info("the broker's store is written again after %.0f s", _now_s() - since_s)
+        self._settle_soon(written.futures(), result=True)
 
     def _failed(self, error: HarvesterError) -> None:
         with self._lock:
@@ -161,28 +161,27 @@ class StoreWriter:
                 logger.error("%d rows of the broker's store are lost", len(refused.rows))
                 self._pending = _Rows()
         self._log(error)
-        self._tell(futures, result=False)
+        self._settle_soon(futures, result=False)
 
     def _log(self, error: HarvesterError) -> None:
         if self.failures > 1 and _now_s() - self._logged_s < LOG_EVERY_S:
             return
         self._logged_s = _now_s()
         logger.error(
-            "%s: what would be lost if the broker stopped now grows until there is room; it is "
-            "tried again every %.0f s",
+            "%s; messages are acknowledged without being stored; tried again every %.0f s",
             error,
             RETRY_S,
         )
 
-    def _tell(self, futures: list[Settled], *, result: bool) -> None:
-        # A loop that has closed has nobody left who waits.
+    def _settle_soon(self, futures: list[Durable], *, result: bool) -> None:
+        # Nobody waits in a loop that is closed.
         if futures and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(lambda: _settle(futures, result=result))
+            self._loop.call_soon_threadsafe(lambda: _set_results(futures, result=result))
 
 
-def _settle(futures: Iterable[Settled], *, result: bool) -> None:
+def _set_results(futures: Iterable[Durable], *, result: bool) -> None:
     for future in futures:
-        # Who waited may have been cancelled.
+        # The waiting task may have been cancelled.
         if not future.done():
             future.set_result(result)
 

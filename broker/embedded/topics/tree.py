@@ -5,9 +5,6 @@ from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from broker.embedded.topics.levels import Node, find, grow, prune
-from broker.embedded.topics.names import valid_filter, valid_topic
-
-__all__ = ["TopicTree", "valid_filter", "valid_topic"]
 
 C = TypeVar("C", bound=Hashable)
 _NONE: Mapping[str, int] = MappingProxyType({})

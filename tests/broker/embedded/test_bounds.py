@@ -7,12 +7,12 @@ import threading
 
 import pytest
 
-from broker.embedded.net.accept import bind
-from broker.embedded.net.connection import Connection, connect
-from broker.embedded.net.descriptors import room_for
+from broker.embedded.counters import Counters
+from broker.embedded.net.acceptor import bind
+from broker.embedded.net.connection import Connection, open_streams
+from broker.embedded.net.file_limit import room_for
 from broker.embedded.net.listener import Listener
 from broker.embedded.packets.encode import PINGRESP
-from broker.embedded.statistics import Counters
 from tests.broker.embedded.raw import PINGREQ, PUBACK, RawClient, packet, publish, subscribe, uint16
 from tests.broker.embedded.running import Running, running
 from tests.broker.embedded.switch import STOCK, ours_only
@@ -125,9 +125,9 @@ async def _answer_who_never_reads() -> int:
         await loop.sock_connect(asker, listening.getsockname())
         accepted, _ = await loop.sock_accept(listening)
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
-        reader, writer = await connect(accepted, None, 1.0)
+        reader, writer = await open_streams(accepted, None, 1.0)
         connection = Connection(
-            reader, writer, address=HOST, most_bytes=100, counters=counters, loop=loop
+            reader, writer, address=HOST, max_packet_bytes=100, counters=counters, loop=loop
         )
 
         async def answer() -> None:

@@ -18,6 +18,7 @@ import pytest
 from broker.auth.gate import Attempt, Identity, Role
 from broker.embedded.handler import Handler
 from broker.embedded.net.connection import Connection
+from broker.embedded.sender import Sender
 from broker.embedded.session import ClientSession
 from broker.embedded.statistics import BrokerSnapshot
 from broker.server import EmbeddedBroker
@@ -124,7 +125,7 @@ async def until(condition: Any) -> None:
 def holdings() -> Counter[str]:
     """Return how many tasks, descriptors and objects of connections there are."""
     gc.collect()
-    kinds = {Handler, ClientSession, Connection}
+    kinds = {Handler, Sender, ClientSession, Connection}
     found = Counter(type(thing).__name__ for thing in gc.get_objects() if type(thing) in kinds)
     found["tasks"] = len(asyncio.all_tasks())
     found["descriptors"] = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - it lists itself once

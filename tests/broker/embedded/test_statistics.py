@@ -1,19 +1,15 @@
 import msgspec
 import pytest
 
-from broker.embedded.statistics import (
-    BrokerSnapshot,
-    Holdings,
-    Refusal,
-    Statistics,
-    sys_topics,
-)
+from broker.embedded.counters import Refusal
+from broker.embedded.statistics import BrokerSnapshot, Gauges, Statistics
+from broker.embedded.sys_topics import sys_topics
 from broker.embedded.topics.names import valid_topic
 from bus.config.broker_table import BrokerConfig
 
 
-def told(statistics: Statistics, held: Holdings | None = None, now_s: float = 0) -> dict[str, str]:
-    snapshot = statistics.snapshot(held or Holdings(), now_s)
+def told(statistics: Statistics, held: Gauges | None = None, now_s: float = 0) -> dict[str, str]:
+    snapshot = statistics.snapshot(held or Gauges(), now_s)
     return {topic: payload.decode() for topic, payload in sys_topics(snapshot).items()}
 
 
@@ -23,7 +19,7 @@ def test_the_topics_read_like_mosquittos() -> None:
     statistics.counters.clients_maximum = 3
     said = told(
         statistics,
-        Holdings(connected=2, disconnected=1, retained_messages=4, queued_messages=5),
+        Gauges(connected=2, disconnected=1, retained_messages=4, queued_messages=5),
         161,
     )
     expected = {
@@ -49,7 +45,7 @@ def test_every_limit_and_every_refusal_is_told() -> None:
     assert said["$SYS/broker/limits/session_days"] == "2.5"
     assert said["$SYS/broker/refused/login"] == "1"
     assert said["$SYS/broker/refused/queue"] == "0"
-    limits = statistics.snapshot(Holdings(), 0).limits
+    limits = statistics.snapshot(Gauges(), 0).limits
     assert all(isinstance(value, int | float) for value in limits.values())
     # Where the broker is and who may come in bounds nothing.
     assert {"url", "port", "tls_dir", "credentials_file", "allow_local"}.isdisjoint(limits)
@@ -63,16 +59,16 @@ def test_averages_approach_the_rate_and_forget_it() -> None:
     statistics = Statistics(BrokerConfig(), 0)
     for now_s in range(10, 610, 10):
         statistics.counters.publish_received += 20
-        statistics.average(now_s)
-    load = statistics.snapshot(Holdings(), 600).load["publish/received"]
+        statistics.update_averages(now_s)
+    load = statistics.snapshot(Gauges(), 600).load["publish/received"]
     # 2 a second; after 10 minutes 1 - exp(-10 / minutes) of it has arrived.
     assert (load.one, load.five, load.fifteen) == pytest.approx((120.0, 103.8, 58.4), abs=0.1)
-    statistics.average(660)
-    assert statistics.snapshot(Holdings(), 660).load["publish/received"].one == pytest.approx(
+    statistics.update_averages(660)
+    assert statistics.snapshot(Gauges(), 660).load["publish/received"].one == pytest.approx(
         44.1, abs=0.1
     )
 
 
 def test_a_snapshot_survives_json() -> None:
-    snapshot = Statistics(BrokerConfig(), 0).snapshot(Holdings(connected=1), 5)
+    snapshot = Statistics(BrokerConfig(), 0).snapshot(Gauges(connected=1), 5)
     assert msgspec.json.decode(msgspec.json.encode(snapshot), type=BrokerSnapshot) == snapshot

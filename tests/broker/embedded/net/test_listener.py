@@ -10,7 +10,7 @@ import pytest
 
 from broker.auth import certificates, server_tls
 from broker.embedded.net.listener import Listener
-from broker.embedded.net.local import is_loopback
+from broker.embedded.net.loopback import is_loopback
 from broker.server import EmbeddedBroker
 from bus.config.broker_table import BrokerConfig
 from tests.broker.embedded.gates import Passwords

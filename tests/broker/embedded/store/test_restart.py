@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from broker.embedded.net.accept import bind
+from broker.embedded.amqtt_seam import require_amqtt
+from broker.embedded.net.acceptor import bind
 from broker.embedded.net.listener import Listener
-from broker.embedded.pin import require_amqtt
+from broker.embedded.store import write_throttle
+from broker.embedded.store.file import Batch, Row, RowKey, StoreFile
 from bus.errors import MisconfiguredError
 from tests.broker.embedded.raw import PUBACK, RawClient, publish, uint16
 from tests.broker.embedded.running import running
@@ -50,6 +52,32 @@ def client(port: int, name: str, *, clean: bool = False) -> RawClient:
     made = RawClient(port)
     assert made.connect(name, clean=clean) == 0
     return made
+
+
+@ours_only
+def test_a_running_broker_writes_the_changes_that_it_delayed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broker.embedded.store.store.INTERVAL_S", 0.0)
+    written: dict[RowKey, Row | None] = {}
+    write = StoreFile.write
+
+    def recorded(file: StoreFile, batch: Batch) -> None:
+        write(file, batch)
+        written.update(batch)
+
+    monkeypatch.setattr(StoreFile, "write", recorded)
+    last = b"%d" % (write_throttle.BURST + 5)
+    with running(store_dir=tmp_path) as broker:
+        changing = broker.client("changing")
+        for number in range(write_throttle.BURST + 6):
+            changing.publish("t", b"%d" % number, retain=True)
+
+        def is_written() -> bool:
+            row = written.get(("retained", ("t",)))
+            return row is not None and row[1] == last
+
+        broker.wait_until(is_written)
 
 
 @ours_only

@@ -22,7 +22,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from broker.embedded.store import write_throttle, writer
 from broker.embedded.store.file import Batch, StoreFile
-from broker.embedded.store.store import FILE_NAME, Contents, Store, StoredMessage
+from broker.embedded.store.records import Contents, StoredMessage
+from broker.embedded.store.store import FILE_NAME, Store
 from broker.embedded.topics.retained import Retained
 from bus.config.broker_table import BrokerConfig
 from bus.errors import MisconfiguredError
@@ -167,7 +168,7 @@ def test_a_session_without_room_is_refused_and_the_others_stay(tmp_path: Path) -
             assert store.put_session("s", "c", 5)
             assert store.put_message("t", message(1)) is None
             store.put_subscription("t", "a", 1)
-            assert (store.sessions, store.refused_sessions) == (1, 1)
+            assert store.sessions == 1
 
     asyncio.run(fill())
     assert list(loaded(tmp_path).sessions) == ["s"]
@@ -190,7 +191,7 @@ def test_messages_are_bounded_in_count_and_bytes() -> None:
             assert store.put_message("t", message(9, b"x" * 1024 * 1024)) is None
             # A change of one that is kept always goes.
             assert store.put_message("s", message(1, packet_id=3)) is not None
-            assert (store.messages, store.refused_messages) == (3, 2)
+            assert store.messages == 3
             store.drop_session("s")
             assert (store.messages, store.size_bytes) == (0, 0)
 
@@ -334,7 +335,8 @@ import asyncio, sys
 from pathlib import Path
 from bus.config.broker_table import BrokerConfig
 from broker.embedded.topics.retained import Retained
-from broker.embedded.store.store import Store, StoredMessage
+from broker.embedded.store.records import StoredMessage
+from broker.embedded.store.store import Store
 
 async def main():
     store = Store(Path(sys.argv[1]), BrokerConfig(queued_messages=1_000_000))
@@ -494,9 +496,9 @@ def test_what_changes_all_the_time_is_written_now_and_then(tmp_path: Path) -> No
             for number in range(write_throttle.BURST + 100):
                 assert await store.put_retained("a/b", value(number))
             assert store.pending == 1
-            store.tend(time.monotonic())
+            store.write_delayed(time.monotonic())
             assert store.pending == 1
-            store.tend(time.monotonic() + write_throttle.INTERVAL_S)
+            store.write_delayed(time.monotonic() + write_throttle.INTERVAL_S)
             assert await store.flush()
             assert store.pending == 0
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.embedded.topics.levels import Node
-from broker.embedded.topics.names import MAX_LEVELS
-from broker.embedded.topics.tree import TopicTree, valid_filter, valid_topic
+from broker.embedded.topics.names import MAX_LEVELS, valid_filter, valid_topic
+from broker.embedded.topics.tree import TopicTree
 
 LEVELS = st.sampled_from(["", "a", "b", "$SYS", "ü"])
 TOPICS = st.lists(LEVELS, min_size=1, max_size=4).map("/".join).filter(bool)

@@ -1,4 +1,4 @@
-"""Whether a peer is this machine itself."""
+"""Loopback addresses."""
 
 import ipaddress
 

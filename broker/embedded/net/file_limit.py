@@ -1,14 +1,14 @@
-"""How many files and sockets this process may have open."""
+"""Limit of open files: raising it for the broker's connections."""
 
 import contextlib
 import resource
 
-# What the hub needs beside the broker's connections: its store, its history, browsers, plugins.
+# For the hub beside the broker's connections: store, history, browsers, plugins.
 _RESERVE = 256
 
 
 def room_for(connections: int) -> int:
-    """Raise the process's limit as far as it may be; return how many connections fit below it."""
+    """Raise the limit as far as allowed; return the number of connections that fit below it."""
     wanted = connections + _RESERVE
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:

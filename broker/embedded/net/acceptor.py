@@ -1,4 +1,4 @@
-"""Listening sockets. Who exceeds a bound is turned away before a byte is read or a task is made."""
+"""Accepting connections. One above a limit is closed before a byte is read or a task is made."""
 
 import asyncio
 import errno
@@ -6,20 +6,18 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable
 
-from amqtt.broker import ExternalServer
-
+from broker.embedded.counters import Counters
 from broker.embedded.net.admission import Admission
 from broker.embedded.net.listener import Listener
-from broker.embedded.statistics import Counters
 from bus.limited_log import LimitedLog
 from bus.listen import listen
 
 logger = logging.getLogger(__name__)
 
 _BACKLOG = 1_024
-# Without a free descriptor there is nothing to do but to wait for one.
+# No free file descriptor: wait until there is one.
 _NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-_WAIT_S = 0.2
+_RETRY_S = 0.2
 
 Serve = Callable[[Listener, socket.socket, str], Awaitable[None]]
 
@@ -31,10 +29,13 @@ def bind(listener: Listener) -> socket.socket:
     return bound
 
 
-class Acceptor(ExternalServer):
-    """Takes connections in on one socket, one in each round of the loop, and owns their tasks."""
+class Acceptor:
+    """Accepts connections on one socket, one in each round of the loop, and owns their tasks.
 
-    def __init__(  # noqa: PLR0913 - what it stands between
+    It begins when it is made.
+    """
+
+    def __init__(  # noqa: PLR0913 - all that a connection needs before it is served
         self,
         listener: Listener,
         bound: socket.socket,
@@ -44,7 +45,6 @@ class Acceptor(ExternalServer):
         counters: Counters,
         log: LimitedLog,
     ) -> None:
-        super().__init__()
         self._listener = listener
         self._bound = bound
         self._serve = serve
@@ -54,8 +54,8 @@ class Acceptor(ExternalServer):
         self._tasks: set[asyncio.Task[None]] = set()
         self._accepting = asyncio.get_running_loop().create_task(self._accept_all())
 
-    async def close_instance(self) -> None:
-        """Listen no more and end every connection."""
+    async def close(self) -> None:
+        """Stop listening and end every connection."""
         self._accepting.cancel()
         await asyncio.wait([self._accepting])
         self._bound.close()
@@ -73,7 +73,7 @@ class Acceptor(ExternalServer):
                 # The peer may be gone again already.
                 if e.errno in _NO_DESCRIPTOR:
                     self._log.warning("no descriptor", "cannot accept a connection: %s", e)
-                    await asyncio.sleep(_WAIT_S)
+                    await asyncio.sleep(_RETRY_S)
                 continue
             self._accepted(sock, str(peer[0]))
 
@@ -83,13 +83,15 @@ class Acceptor(ExternalServer):
         if refusal is not None:
             sock.close()
             self._counters.refuse(refusal)
-            self._log.warning(refusal, "turned %s away: too many (broker.%s)", address, refusal)
+            self._log.warning(
+                refusal, "closed a connection from %s: too many (broker.%s)", address, refusal
+            )
             return
-        task = asyncio.get_running_loop().create_task(self._attend(sock, address))
+        task = asyncio.get_running_loop().create_task(self._serve_and_leave(sock, address))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _attend(self, sock: socket.socket, address: str) -> None:
+    async def _serve_and_leave(self, sock: socket.socket, address: str) -> None:
         try:
             await self._serve(self._listener, sock, address)
         finally:

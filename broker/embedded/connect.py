@@ -1,0 +1,110 @@
+"""CONNECT: reading a client's first packet and authenticating it. No state changes before that."""
+
+import asyncio
+import secrets
+
+import msgspec
+
+from broker.auth.gate import Attempt, Gate, Identity
+from broker.embedded.counters import Refusal
+from broker.embedded.net.connection import Connection
+from broker.embedded.packets import decode
+from broker.embedded.packets.decode import Connect, PacketType, ViolationError
+from broker.embedded.packets.encode import ConnackCode
+from broker.embedded.topics.names import valid_topic
+from bus.errors import BadDataError, UnavailableError
+
+# MQTT-3.1.3-5 asks for at least 23 bytes. The key of a session is stored and logged.
+_MAX_CLIENT_ID_BYTES = 256
+
+
+class ConnectRefusedError(BadDataError):
+    """A CONNECT that is refused; without a CONNACK code, the connection is closed alone."""
+
+    def __init__(self, code: ConnackCode | None, cause: Refusal, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.cause = cause
+
+
+class AcceptedConnect(msgspec.Struct, frozen=True):
+    """An authenticated CONNECT. Its client identifier is never empty."""
+
+    connect: Connect
+    identity: Identity
+
+
+async def accept_connect(
+    connection: Connection, gate: Gate, *, is_local: bool, timeout_s: float
+) -> AcceptedConnect | None:
+    """Read the CONNECT and ask the gate; None where the peer closed without sending anything.
+
+    Raises ConnectRefusedError, ViolationError where the first packet is no CONNECT of MQTT 3.1.1.
+    """
+    connect = await _read(connection, timeout_s)
+    if connect is None:
+        return None
+    connect = _with_client_id(connect)
+    _check_will(connect)
+    attempt = Attempt(
+        client_id=connect.client_id,
+        username=connect.username,
+        password=connect.password,
+        address=connection.address,
+        is_local=is_local,
+        certificate_name=connection.certificate_name,
+    )
+    identity = await _authenticate(gate, attempt)
+    if connect.will is not None and not gate.may_publish(identity, connect.will.topic):
+        text = f"{attempt!r}: it may not publish its will to {connect.will.topic!r}"
+        raise ConnectRefusedError(ConnackCode.NOT_AUTHORIZED, Refusal.PUBLISH, text)
+    return AcceptedConnect(connect, identity)
+
+
+async def _read(connection: Connection, timeout_s: float) -> Connect | None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            packet = await connection.read()
+    except TimeoutError as e:
+        text = f"no CONNECT from {connection.address} within {timeout_s:g} s"
+        raise ConnectRefusedError(None, Refusal.CONNECT_TIMEOUT, text) from e
+    if packet is None:
+        return None
+    if packet.kind is not PacketType.CONNECT:
+        raise ViolationError(f"a {packet.kind.name} before the CONNECT (MQTT-3.1.0-1)")
+    try:
+        return decode.parse_connect(packet.body)
+    except decode.UnsupportedVersionError as e:
+        raise ConnectRefusedError(ConnackCode.VERSION, Refusal.MALFORMED, str(e)) from e
+
+
+def _with_client_id(connect: Connect) -> Connect:
+    """Return the CONNECT, with a client identifier where it had none (MQTT-3.1.3-6 to -8)."""
+    if len(connect.client_id.encode()) > _MAX_CLIENT_ID_BYTES:
+        text = f"a client identifier of more than {_MAX_CLIENT_ID_BYTES} bytes"
+        raise ConnectRefusedError(ConnackCode.IDENTIFIER, Refusal.MALFORMED, text)
+    if connect.client_id:
+        return connect
+    if not connect.clean_session:
+        text = "clean session 0 without a client identifier"
+        raise ConnectRefusedError(ConnackCode.IDENTIFIER, Refusal.MALFORMED, text)
+    return msgspec.structs.replace(connect, client_id=f"auto-{secrets.token_hex(8)}")
+
+
+def _check_will(connect: Connect) -> None:
+    will = connect.will
+    if will is not None and (not valid_topic(will.topic) or will.topic.startswith("$")):
+        raise ViolationError("a will for a topic to which no client may publish")
+
+
+async def _authenticate(gate: Gate, attempt: Attempt) -> Identity:
+    try:
+        identity = await gate.identify(attempt)
+    except UnavailableError as e:
+        raise ConnectRefusedError(
+            ConnackCode.UNAVAILABLE, Refusal.LOGIN, f"{attempt!r}: {e}"
+        ) from e
+    if identity is None:
+        text = f"{attempt!r} is not authorized"
+        raise ConnectRefusedError(ConnackCode.NOT_AUTHORIZED, Refusal.LOGIN, text)
+    return identity

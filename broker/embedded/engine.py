@@ -1,0 +1,256 @@
+"""Broker engine: connections from accept to end, take-over, wills, and what is due by the clock.
+
+Everything between two `await`s is one step that no other client sees half done. A session changes
+hands only here: in `_attach` and `end`. It imports nothing of amqtt: see `amqtt_seam`.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Sequence
+
+from broker.auth.gate import Gate
+from broker.embedded.connect import AcceptedConnect, ConnectRefusedError, accept_connect
+from broker.embedded.counters import Refusal
+from broker.embedded.handler import Handler
+from broker.embedded.net.acceptor import Acceptor
+from broker.embedded.net.admission import Admission
+from broker.embedded.net.connection import Connection, TooLargeError, open_streams
+from broker.embedded.net.file_limit import room_for
+from broker.embedded.net.listener import Listener
+from broker.embedded.net.loopback import is_loopback
+from broker.embedded.packets import encode
+from broker.embedded.packets.decode import Publish, ViolationError
+from broker.embedded.packets.encode import ConnackCode
+from broker.embedded.router import Router
+from broker.embedded.sender import Sender
+from broker.embedded.session import ClientSession
+from broker.embedded.sessions import Sessions
+from broker.embedded.statistics import BrokerSnapshot, Gauges, Statistics
+from broker.embedded.store.records import Contents
+from broker.embedded.store.store import Store
+from broker.embedded.sys_topics import sys_topics
+from bus.config.broker_table import BrokerConfig
+from bus.limited_log import LimitedLog
+
+logger = logging.getLogger(__name__)
+
+_TICK_S = 1.0
+
+Bound = tuple[Listener, socket.socket]
+
+
+class BrokerEngine:
+    """Serves the bound sockets from `listen` on, in the running loop."""
+
+    def __init__(
+        self, settings: BrokerConfig, gate: Gate, store: Store, bound: Sequence[Bound]
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._settings = settings
+        self._gate = gate
+        self._store = store
+        self._bound = bound
+        self._statistics = Statistics(settings, self._loop.time())
+        self._counters = self._statistics.counters
+        self._log = LimitedLog(logger, settings.log_lines_per_minute, self._loop.time)
+        self._admission = Admission(
+            room_for(settings.connections), settings.connections_per_address
+        )
+        self._router = Router(settings, gate, store, self._counters, self._log)
+        self._sessions = Sessions(settings, store, self._router, self._counters)
+        self._handlers: dict[ClientSession, Handler] = {}
+        self._next_sys_s = 0.0
+
+    def load(self, contents: Contents) -> None:
+        """Restore what was on the disk; call it before `listen`."""
+        for topic in self._router.retained.load(contents.retained):
+            self._store.put_retained(topic, None)
+        self._sessions.load(contents.sessions)
+
+    def listen(self) -> dict[str, Acceptor]:
+        """Begin to accept connections; return the acceptors, which the caller closes."""
+        return {
+            str(listener): Acceptor(
+                listener,
+                bound,
+                self._serve,
+                admission=self._admission,
+                counters=self._counters,
+                log=self._log,
+            )
+            for listener, bound in self._bound
+        }
+
+    @property
+    def snapshot(self) -> BrokerSnapshot:
+        """All figures of the broker at this moment."""
+        gauges = Gauges(
+            connected=len(self._handlers),
+            disconnected=len(self._sessions) - len(self._handlers),
+            subscriptions=len(self._router.tree),
+            in_flight=sum(session.delivery.in_flight for session in self._sessions),
+            queued_messages=sum(session.delivery.waiting for session in self._sessions),
+            queued_bytes=sum(session.delivery.waiting_bytes for session in self._sessions),
+            retained_messages=len(self._router.retained),
+            retained_bytes=self._router.retained.size_bytes,
+            stored_sessions=self._store.sessions,
+            store_failures=self._store.failures,
+        )
+        return self._statistics.snapshot(gauges, self._loop.time())
+
+    def disconnect(self, name: str) -> int:
+        """End every connection of the user `name` and remove its sessions; return how many."""
+        theirs = [session for session in self._sessions if session.identity.name == name]
+        for session in theirs:
+            self._end_connection_of(session)
+            self._sessions.remove(session)
+        return len(theirs)
+
+    def end_all(self) -> None:
+        """End every connection and publish the wills."""
+        for session in self._sessions:
+            self._end_connection_of(session)
+
+    async def run_clock(self) -> None:
+        """Do each second what is due by the clock, until it is cancelled."""
+        while True:
+            try:
+                self._tick(self._loop.time())
+            except Exception:  # noqa: BLE001 - the next tick must come
+                self._log.exception("clock", "the periodic work of the broker failed")
+            await asyncio.sleep(_TICK_S)
+
+    async def _serve(self, listener: Listener, sock: socket.socket, address: str) -> None:
+        """Serve one connection until it ends. No failure reaches any other connection."""
+        connection = await self._open(listener, sock, address)
+        if connection is None:
+            return
+        handler: Handler | None = None
+        try:
+            handler = await self._accept(connection, listener)
+            if handler is not None:
+                await handler.run()
+        except ViolationError as e:
+            self._log_violation(handler.session.key if handler else address, e)
+        except Exception:  # noqa: BLE001 - a fault of ours must cost nobody else a connection
+            self._log.exception("fault", "connection from %s ended by a fault", address)
+        finally:
+            if handler is not None:
+                self._end(handler)
+            elif not connection.is_closing:
+                connection.abort()
+
+    async def _open(
+        self, listener: Listener, sock: socket.socket, address: str
+    ) -> Connection | None:
+        try:
+            timeout_s = self._settings.connect_timeout_s
+            reader, writer = await open_streams(sock, listener.tls, timeout_s)
+        except OSError as e:
+            self._counters.refuse(Refusal.MALFORMED)
+            self._log.warning("handshake", "TLS handshake with %s failed: %s", address, e)
+            return None
+        return Connection(
+            reader,
+            writer,
+            address=address,
+            max_packet_bytes=self._settings.packet_kb * 1024,
+            counters=self._counters,
+            loop=self._loop,
+        )
+
+    async def _accept(self, connection: Connection, listener: Listener) -> Handler | None:
+        """Return the handler of an authenticated client; None where it is refused or gone."""
+        is_local = listener.tls is None and is_loopback(connection.address)
+        timeout_s = self._settings.connect_timeout_s
+        try:
+            accepted = await accept_connect(
+                connection, self._gate, is_local=is_local, timeout_s=timeout_s
+            )
+        except ConnectRefusedError as e:
+            self._refuse(connection, e)
+            return None
+        return None if accepted is None else self._attach(connection, accepted)
+
+    def _attach(self, connection: Connection, accepted: AcceptedConnect) -> Handler | None:
+        """Give a client its session and send the CONNACK (MQTT-3.2.0-1), in one step."""
+        opened = self._sessions.open(accepted, self._end_connection_of)
+        if opened is None:
+            text = f"{accepted.connect!r}: no room for its session"
+            refusal = ConnectRefusedError(ConnackCode.UNAVAILABLE, Refusal.SESSIONS, text)
+            self._refuse(connection, refusal)
+            return None
+        session, was_present = opened
+        handler = self._new_handler(connection, session, accepted)
+        self._counters.connections += 1
+        self._counters.clients_maximum = max(self._counters.clients_maximum, len(self._handlers))
+        connection.send(encode.connack(ConnackCode.ACCEPTED, session_present=was_present))
+        return handler
+
+    def _new_handler(
+        self, connection: Connection, session: ClientSession, accepted: AcceptedConnect
+    ) -> Handler:
+        def on_overflow() -> None:
+            self._log_cut(Refusal.QUEUE, session, "takes less than comes for it")
+
+        sender = Sender(session, connection, self._store, self._counters, on_overflow)
+        session.link = sender
+        handler = self._handlers[session] = Handler(
+            connection,
+            session,
+            accepted.connect,
+            router=self._router,
+            sender=sender,
+            counters=self._counters,
+            on_silent=self._end_silent,
+        )
+        return handler
+
+    def _end(self, handler: Handler) -> None:
+        """End a connection; publish its will unless a DISCONNECT came. Ending twice is fine."""
+        if handler.has_ended:
+            return
+        handler.close()
+        del self._handlers[handler.session]
+        self._sessions.disconnected(handler.session)
+        will = handler.will
+        if will is not None:
+            self._router.publish(Publish(will.topic, will.payload, will.qos, will.retain, 0))
+
+    def _end_connection_of(self, session: ClientSession) -> None:
+        handler = self._handlers.get(session)
+        if handler is not None:
+            self._end(handler)
+
+    def _end_silent(self, handler: Handler) -> None:
+        self._log_cut(Refusal.KEEP_ALIVE, handler.session, "is silent: keep alive exceeded")
+        self._end(handler)
+
+    def _refuse(self, connection: Connection, refusal: ConnectRefusedError) -> None:
+        self._counters.refuse(refusal.cause)
+        self._log.warning(f"refused: {refusal.cause}", "refused a connection: %s", refusal)
+        if refusal.code is None:
+            connection.abort()
+            return
+        connection.send(encode.connack(refusal.code))
+        connection.close()
+
+    def _log_cut(self, cause: Refusal, session: ClientSession, text: str) -> None:
+        self._counters.refuse(cause)
+        self._log.warning(cause, "disconnected %r: it %s", session.key, text)
+
+    def _log_violation(self, peer: str, error: ViolationError) -> None:
+        is_large = isinstance(error, TooLargeError)
+        self._counters.refuse(Refusal.PACKET_SIZE if is_large else Refusal.MALFORMED)
+        self._log.warning("violation", "disconnected %r: %s", peer, error)
+
+    def _tick(self, now_s: float) -> None:
+        self._sessions.expire()
+        self._router.expire()
+        self._store.write_delayed(now_s)
+        self._log.sweep()
+        if now_s >= self._next_sys_s:
+            self._next_sys_s = now_s + self._settings.sys_interval_s
+            self._statistics.update_averages(now_s)
+            self._router.publish_sys(sys_topics(self.snapshot))

@@ -1,0 +1,17 @@
+"""Admission control: places in all and for each address."""
+
+from broker.embedded.counters import Refusal
+from broker.embedded.net.admission import Admission
+
+
+def test_places_are_counted_in_all_and_by_address() -> None:
+    places = Admission(3, 2)
+    assert [places.enter("a") for _ in range(3)] == [
+        None,
+        None,
+        Refusal.ADDRESS,
+    ]
+    assert [places.enter("b"), places.enter("c")] == [None, Refusal.CONNECTIONS]
+    places.leave("a")
+    assert places.enter("c") is None
+    assert places.count == 3
