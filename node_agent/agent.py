@@ -75,7 +75,14 @@ class Agent:
         self._fan = self._make_fan()
         self._display = self._tap_display()
         self._picture: Picture | None = None
-        parts = NodeParts(hardware, self._leds, self._buzzer, self._fan, self._display)
+        parts = NodeParts(
+            hardware,
+            self._leds,
+            self._buzzer,
+            self._fan,
+            self._display,
+            tuple(config.sensors.dht22_pins),
+        )
         self._runners = [
             self._make_runner(name, parts, runtime, state_dir) for name in config.plugins.enabled
         ]

@@ -1,4 +1,4 @@
-"""One BME680 as readings: the plugin's own driver over the node's hardware, its faults noted."""
+"""Readings of one BME680: the plugin's driver over the node's hardware, with its faults."""
 
 import time
 
@@ -9,7 +9,7 @@ from node_agent.hal.capabilities import Hardware
 from node_agent.hal.errors import BadDeviceDataError
 from node_agent.plugins.store import PluginStore
 from pizero_native.saved_air import SavedAirQuality
-from plugins.bme680.driver import Bme680, Bme680Error, Measurement, doubt
+from plugins.bme680.driver import QUANTITIES, Bme680, Bme680Error, Measurement, out_of_range
 
 _OHM_PER_KOHM = 1000.0
 
@@ -24,6 +24,7 @@ class AirSensor:
         self._chip = Bme680(
             lambda data, read_len: hardware.i2c_transfer(number, data, read_len), time.sleep
         )
+        self._missing = {name: Fault(f"{self.sensor_id} {name}") for name in QUANTITIES}
         self._quality = SavedAirQuality(store, self.sensor_id)
 
     def sample(self) -> dict[str, Value] | None:
@@ -37,10 +38,11 @@ class AirSensor:
             self.fault.failed(str(e))
             return None
         self.fault.worked()
+        self._report_missing(measurement)
         return self._data(measurement)
 
     def close(self) -> None:
-        """Keep what has been learnt about the air."""
+        """Save the baseline of the air quality index."""
         self._quality.save()
 
     def _measure(self) -> Measurement:
@@ -48,21 +50,32 @@ class AirSensor:
             measurement = self._chip.measure()
         except Bme680Error as e:
             raise BadDeviceDataError(str(e)) from e
-        if reason := doubt(measurement):
+        if reason := out_of_range(measurement):
             raise BadDeviceDataError(reason)
         return measurement
 
+    def _report_missing(self, measurement: Measurement) -> None:
+        reasons = dict(measurement.missing)
+        for name, fault in self._missing.items():
+            if name in reasons:
+                fault.failed(reasons[name])
+            else:
+                fault.worked()
+
     def _data(self, measurement: Measurement) -> dict[str, Value]:
-        data: dict[str, Value] = {
-            "temperature": round(measurement.temperature_c, 4),
-            "humidity": round(measurement.humidity_pct, 4),
-            "pressure": round(measurement.pressure_hpa, 4),
+        gas_ohm, humidity_pct = measurement.gas_resistance_ohm, measurement.humidity_pct
+        measured = {
+            "temperature": measurement.temperature_c,
+            "humidity": humidity_pct,
+            "pressure": measurement.pressure_hpa,
+            "gas_resistance": None if gas_ohm is None else gas_ohm / _OHM_PER_KOHM,
         }
-        gas_ohm = measurement.gas_resistance_ohm
-        if gas_ohm is None:
+        data: dict[str, Value] = {
+            name: round(value, 4) for name, value in measured.items() if value is not None
+        }
+        if gas_ohm is None or humidity_pct is None:
             return data
-        quality = self._quality.update(gas_ohm, measurement.humidity_pct)
-        data["gas_resistance"] = round(gas_ohm / _OHM_PER_KOHM, 4)
+        quality = self._quality.update(gas_ohm, humidity_pct)
         data["iaq_accuracy"] = quality.accuracy
         if quality.score is not None:
             data["iaq_score"] = quality.score

@@ -1,9 +1,10 @@
-"""The machine's own health as a reading; a value that cannot be measured here is absent."""
+"""System health of this machine as a reading; what is not measured is absent, with a fault."""
 
 from collections.abc import Callable
 from typing import TypeVar
 
 from bus.contract.messages import Value
+from bus.fault import Fault
 from node_agent.hal import system
 
 T = TypeVar("T")
@@ -16,10 +17,14 @@ class OwnHealth:
 
     def __init__(self) -> None:
         self._cpu_usage = system.CpuUsage()
+        self._temperature_fault = Fault("CPU temperature")
+        self._memory_fault = Fault("memory")
 
     def sample(self) -> dict[str, Value]:
-        used_mb, total_mb = _measured(system.memory_mb) or (None, None)
-        cpu_temp_c = _measured(system.cpu_temperature_c)
+        used_mb, total_mb = system.memory_mb() or (None, None)
+        cpu_temp_c = system.cpu_temperature_c()
+        _report(self._memory_fault, "/proc/meminfo has no MemAvailable", used_mb)
+        _report(self._temperature_fault, "no thermal zone of a CPU has a valid value", cpu_temp_c)
         cpu_usage_pct = _measured(self._cpu_usage.percent)
         uptime_s = _measured(system.uptime_s)
         found: dict[str, Value | None] = {
@@ -32,8 +37,15 @@ class OwnHealth:
         return {key: value for key, value in found.items() if value is not None}
 
 
+def _report(fault: Fault, reason: str, value: float | None) -> None:
+    if value is None:
+        fault.failed(reason)
+    else:
+        fault.worked()
+
+
 def _measured(measure: Callable[[], T]) -> T | None:
-    """Return what `measure` says, or None where this kernel's files do not say it."""
+    """Return what `measure` returns, or None where the kernel's file is missing or unreadable."""
     try:
         return measure()
     except (OSError, ValueError, LookupError):

@@ -1,5 +1,6 @@
-"""An index of air quality whose baseline outlives the process."""
+"""Air quality index whose baseline is saved and survives a restart."""
 
+import logging
 import time
 
 from bus.clock import now_ms
@@ -8,12 +9,14 @@ from bus.fault import Fault
 from node_agent.plugins.store import PluginStore
 from plugins.bme680.iaq import AirQuality, Quality
 
-# The store is a file on an SD card: once a minute is plenty.
+logger = logging.getLogger(__name__)
+
+# The store is a file on an SD card: once a minute is enough.
 _SAVE_EVERY_S = 60.0
 
 
 class SavedAirQuality:
-    """The air quality of one sensor; its baseline is `key` in `store`."""
+    """Air quality of one sensor; its baseline is `key` in `store`."""
 
     def __init__(self, store: PluginStore, key: str) -> None:
         self._store = store
@@ -25,8 +28,10 @@ class SavedAirQuality:
             self._quality.restore(saved, now_ms())
 
     def update(self, gas_ohm: float, humidity_pct: float) -> Quality:
-        """Take in what was measured just now."""
+        """Take in one valid measurement."""
         now_s = time.monotonic()
+        if line := self._quality.follow_clock(now_ms(), now_s):
+            logger.info("%s: %s", self._key, line)
         quality = self._quality.update(gas_ohm, humidity_pct, now_s)
         if quality.accuracy and now_s - self._saved_s >= _SAVE_EVERY_S:
             self._saved_s = now_s
@@ -35,7 +40,7 @@ class SavedAirQuality:
 
     def save(self) -> None:
         """Save the baseline if there is one; a disk that refuses is logged once."""
-        if self._quality.burning_in:
+        if self._quality.burning_in or self._quality.waits_for_clock:
             return
         try:
             self._store.set(self._key, self._quality.export(now_ms()))

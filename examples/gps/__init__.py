@@ -1,1 +1,1 @@
-"""A GPS receiver as a plugin, and its parser."""
+"""GPS plugin and its NMEA parser."""

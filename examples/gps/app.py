@@ -1,4 +1,4 @@
-"""A GPS receiver on the serial port: reports position, altitude, speed and satellites."""
+"""GPS plugin: position, altitude, speed and satellites from a receiver on the serial port."""
 
 import time
 
@@ -11,22 +11,22 @@ from wit_world.imports import gpio_provider, uart
 SENSOR_ID = "gps"
 # As much as the kernel keeps: four seconds at 9600 baud.
 MAX_BYTES = 4096
-# A receiver says something once a second.
+# A receiver sends once a second.
 SILENT_AFTER_S = 5.0
 
 
 class SensorLogic(exports.SensorLogic):
     def __init__(self) -> None:
         self._receiver = Receiver()
-        self._heard_s = time.monotonic()
+        self._received_s = time.monotonic()
 
     def poll(self) -> list[Reading]:
         # The port's own errors are an Err already, and pass through.
         fix = self._receiver.feed(uart.read(MAX_BYTES))
         now_s = time.monotonic()
         if fix is not None:
-            self._heard_s = now_s
+            self._received_s = now_s
             return [Reading(SENSOR_ID, gpio_provider.get_timestamp_ms(), fix.values())]
-        if now_s - self._heard_s > SILENT_AFTER_S:
+        if now_s - self._received_s > SILENT_AFTER_S:
             raise Err(f"{SENSOR_ID}: no whole GGA and RMC in {SILENT_AFTER_S:.0f} s")
         return []

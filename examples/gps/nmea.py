@@ -1,10 +1,11 @@
-"""NMEA 0183 as a GPS receiver speaks it: bytes in, fixes out.
+"""NMEA 0183 parser: bytes of a GPS receiver in, fixes out.
 
-Pure. GGA and RMC that bear the same time make one fix; a sentence whose checksum is wrong does not
-exist, and neither does a position without a fix. Source: NMEA 0183 version 3.01, sentences GGA and
+Pure. A GGA and an RMC sentence of the same time make one fix. A sentence with a wrong checksum is
+ignored, and a position without a fix is absent. Source: NMEA 0183 version 3.01, sentences GGA and
 RMC.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,11 +16,14 @@ _M_S_PER_KNOT = 1852 / 3600
 # left are none (0), dead reckoning (6), typed in (7) and simulated (8).
 _MEASURED = frozenset("12345")
 _VALID = "A"
+# Talker and sentence id. The talker tells the satellites: GP, GL, GA, GN ... One that begins with P
+# is no talker but a manufacturer's own sentence, such as Garmin's $PGRMC.
+_SENTENCE_ID = re.compile(r"(?!P)[A-Z]{2}(GGA|RMC)")
 
 
 @dataclass(frozen=True)
 class Fix:
-    """One second of a receiver; what it does not know is None."""
+    """Position fix of one second; what the receiver does not know is None."""
 
     latitude: float | None = None  # degrees, north is positive
     longitude: float | None = None  # degrees, east is positive
@@ -33,7 +37,7 @@ class Fix:
 
 
 class Receiver:
-    """What has arrived of one receiver's talk; sentences may be cut anywhere between two feeds."""
+    """Parser state of one receiver; sentences may be split anywhere between two feeds."""
 
     def __init__(self) -> None:
         self._partial = b""
@@ -41,23 +45,25 @@ class Receiver:
         self._rmc: list[str] | None = None
 
     def feed(self, data: bytes) -> Fix | None:
-        """Take in what came and return the newest fix that it completes, if any."""
+        """Parse `data` and return the newest fix that it completes, if any."""
         *lines, rest = (self._partial + data).split(b"\n")
         self._partial = rest[-_MAX_LINE_BYTES:]
         newest = None
         for fields in _sentences(lines):
-            newest = self._hear(fields) or newest
+            newest = self._take(fields) or newest
         return newest
 
-    def _hear(self, fields: list[str]) -> Fix | None:
-        # The talker before the kind tells which satellites: GP, GL, GA, GN ...
-        kind = fields[0][2:]
-        if kind == "GGA" and len(fields) >= 10:
+    def _take(self, fields: list[str]) -> Fix | None:
+        sentence_id = _SENTENCE_ID.fullmatch(fields[0])
+        if sentence_id is None:
+            return None
+        if sentence_id[1] == "GGA" and len(fields) >= 10:
             self._gga = fields
-        elif kind == "RMC" and len(fields) >= 8:
+        elif sentence_id[1] == "RMC" and len(fields) >= 8:
             self._rmc = fields
         gga, rmc = self._gga, self._rmc
-        if gga is None or rmc is None or gga[1] != rmc[1]:
+        # As numbers: some receivers send 085210 in one and 085210.00 in the other.
+        if gga is None or rmc is None or _number(gga[1]) != _number(rmc[1]):
             return None
         self._gga = self._rmc = None
         return _fix(gga, rmc)
@@ -66,7 +72,7 @@ class Receiver:
 def _sentences(lines: list[bytes]) -> Iterator[list[str]]:
     """Yield the fields of each line that is a sentence with the right checksum."""
     for line in lines:
-        # A sentence that was cut off has the next one's dollar sign in its line.
+        # The line of a truncated sentence also holds the next one.
         body, star, checksum = line.rpartition(b"$")[2].strip().partition(b"*")
         if star and b"$" in line and body.isascii() and _is_hex_of(checksum, body):
             yield body.decode("ascii").split(",")
@@ -94,7 +100,7 @@ def _fix(gga: list[str], rmc: list[str]) -> Fix:
 
 
 def _degrees(text: str, hemisphere: str, hemispheres: str, limit: int) -> float | None:
-    """Return ddmm.mmmm or dddmm.mmmm as degrees, None where it is none."""
+    """Return ddmm.mmmm or dddmm.mmmm in degrees, None where it is no position."""
     whole, _, _ = text.partition(".")
     minutes = _number(text[len(whole) - 2 :])
     if len(whole) < 3 or not whole.isdecimal() or minutes is None or minutes >= 60:

@@ -1,1 +1,1 @@
-"""The MCP3008 analogue converter as a plugin, and its driver."""
+"""MCP3008 analogue converter plugin and its driver."""

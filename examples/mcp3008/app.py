@@ -1,4 +1,4 @@
-"""The MCP3008 on the node's SPI bus: reports the voltage at its first two inputs."""
+"""MCP3008 plugin: the voltage at the converter's first two inputs, on the SPI bus."""
 
 from componentize_py_types import Err
 from driver import Mcp3008, Mcp3008Error

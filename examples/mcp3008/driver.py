@@ -1,4 +1,4 @@
-"""The Microchip MCP3008 over SPI: eight inputs of ten bits each.
+"""Driver of the Microchip MCP3008 over SPI: eight inputs of ten bits each.
 
 Pure: the caller hands in `transfer(data)`, one full-duplex transaction. Source: Microchip DS21295
 (MCP3004/3008), by its sections. Mode 0, at most 1.35 MHz at 2.7 V.
@@ -11,14 +11,18 @@ CHANNELS = 8
 # then single-ended and three bits of channel.
 _START = 0x01
 _SINGLE_ENDED = 0x80
-# Sent low by the chip just before its answer (section 5.0); a line that nobody drives reads high.
+# Sent low by the chip just before its answer (section 5.0); an undriven line reads high.
 _NULL_BIT = 0x04
 _VALUE_BITS = 0x03
+# Codes 0 and 1023 are values, not faults: the chip has no over-range code. 1023 is any input from
+# VREF - 1 LSB on (section 4.0 has the code as 1024 * VIN / VREF), so a voltage above VREF reads
+# as 1023 and can't be told from full scale. A sensor that never reaches an end of the scale can
+# take its code there as a broken wire; the converter can't know.
 _STEPS = 1 << 10
 
 
 class Mcp3008Error(Exception):
-    """No chip answers."""
+    """The chip does not answer."""
 
 
 class Mcp3008:

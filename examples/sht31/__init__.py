@@ -1,1 +1,1 @@
-"""The SHT31 climate sensor as a plugin, and its driver."""
+"""SHT31 climate sensor plugin and its driver."""

@@ -1,9 +1,9 @@
-"""The SHT31 at 0x44: reports temperature in degC and relative humidity in %RH."""
+"""SHT31 plugin: temperature in degC and relative humidity in %RH of the sensor at 0x44."""
 
 import time
 
 from componentize_py_types import Err
-from driver import Sht31, Sht31Error
+from driver import Sht31, Sht31Error, out_of_range
 from wit_world import exports
 from wit_world.exports.sensor_logic import Reading
 from wit_world.imports import gpio_provider, i2c
@@ -26,5 +26,7 @@ class SensorLogic(exports.SensorLogic):
             measured = self._chip.measure()
         except Sht31Error as e:
             raise Err(f"{SENSOR_ID}: {e}") from e
+        if reason := out_of_range(measured):
+            raise Err(f"{SENSOR_ID}: {reason}")
         values = [("temperature", measured.temperature_c), ("humidity", measured.humidity_pct)]
         return [Reading(SENSOR_ID, gpio_provider.get_timestamp_ms(), values)]

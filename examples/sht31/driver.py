@@ -1,4 +1,4 @@
-"""The Sensirion SHT31 over I2C: commands, timing, checksums and arithmetic.
+"""Driver of the Sensirion SHT31 over I2C: commands, timing, checksums and conversion.
 
 Pure: the caller hands in `transfer(write, read_len)`, one transaction with the chip, and
 `sleep_s(seconds)`. Source: Sensirion datasheet SHT3x-DIS, by its sections.
@@ -7,6 +7,10 @@ Pure: the caller hands in `transfer(write, read_len)`, one transaction with the 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+# Stops periodic measurement, which other programs may have started; 1 ms until the chip is idle
+# (section 4.8). In periodic mode single shots are not executed.
+_BREAK = b"\x30\x93"
+_BREAK_S = 0.001
 # Single shot, high repeatability, clock stretching disabled (table 9).
 _MEASURE = b"\x24\x00"
 # The longest that takes, at the lowest supply voltage (table 4).
@@ -20,7 +24,7 @@ _FULL_SCALE = (1 << 16) - 1
 
 
 class Sht31Error(Exception):
-    """The chip answered with what it can't have sent."""
+    """The answer has a wrong length or a wrong checksum."""
 
 
 @dataclass(frozen=True)
@@ -29,24 +33,48 @@ class Measurement:
     humidity_pct: float
 
 
+# Specified range (tables 1 and 2): degC, %RH. The codes at the ends of the scale, -45 and 130 degC,
+# are outside it.
+_RANGES = {"temperature_c": (-40.0, 125.0), "humidity_pct": (0.0, 100.0)}
+
+
+def out_of_range(measurement: Measurement) -> str:
+    """Return the fault of a value outside the specified range, or nothing; limits belong to it."""
+    for name, (low, high) in _RANGES.items():
+        value = getattr(measurement, name)
+        if not low <= round(value, 1) <= high:
+            return f"{name} {value:.1f} is outside the range of {low:g} to {high:g}"
+    return ""
+
+
 class Sht31:
-    """One chip."""
+    """Driver of one chip. The first measurement, and the next after an error, begin with a break.
+
+    `transfer(write, read_len)` is one transaction with the chip, `sleep_s(seconds)` waits.
+    """
 
     def __init__(
         self, transfer: Callable[[bytes, int], bytes], sleep_s: Callable[[float], None]
     ) -> None:
         self._transfer = transfer
         self._sleep_s = sleep_s
+        self._is_idle = False
 
     def measure(self) -> Measurement:
         """Return one new measurement. Raises Sht31Error, and whatever `transfer` raises."""
+        is_idle, self._is_idle = self._is_idle, False
+        if not is_idle:
+            self._transfer(_BREAK, 0)
+            self._sleep_s(_BREAK_S)
         self._transfer(_MEASURE, 0)
         self._sleep_s(_MEASURE_S)
-        return decode(self._transfer(b"", _ANSWER_LEN))
+        measurement = decode(self._transfer(b"", _ANSWER_LEN))
+        self._is_idle = True
+        return measurement
 
 
 def decode(answer: bytes) -> Measurement:
-    """Return what the six bytes of an answer say (section 4.13); both checksums must fit."""
+    """Return the values in the six bytes of an answer (section 4.13); checks both checksums."""
     if len(answer) != _ANSWER_LEN:
         raise Sht31Error(f"found {len(answer)} bytes, expected {_ANSWER_LEN}")
     temperature = _word("temperature", answer[:3])

@@ -1,10 +1,16 @@
-"""Sounds buzzer patterns on a thread of its own; a new pattern replaces the running one."""
+"""Buzzer player: sounds patterns on a thread of its own.
+
+Alarms of plugins queue, so that each is heard. A person's command replaces the running pattern, and
+a person's `off` ends all.
+"""
 
 import logging
+import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from typing import Self
+from typing import NamedTuple, Self
 
 from bus.contract.commands import PATTERNS, Pattern
 from bus.contract.messages import Buzzer
@@ -14,10 +20,24 @@ logger = logging.getLogger(__name__)
 
 SILENT = Buzzer(sounding=False, pattern="")
 _JOIN_S = 1.0
+# Alarms of one plugin that wait: one that sounds in every poll must not keep out the others.
+_MAX_WAITING = 2
+# A longer alarm gives way to the next one that waits.
+ALARM_SHARE_S = 5.0
+# Silence between two alarms.
+ALARM_GAP_S = 0.5
+
+
+class _Job(NamedTuple):
+    """A pattern to sound, and its source's name for the state."""
+
+    pattern: Pattern
+    name: str
+    is_alarm: bool
 
 
 class BuzzerPlayer:
-    """`set_relay(on)` closes and releases the relay; `publish` hears what the buzzer does."""
+    """`set_relay(on)` closes and releases the relay; `publish` is called with each new state."""
 
     def __init__(
         self,
@@ -29,7 +49,8 @@ class BuzzerPlayer:
         self._publish = publish
         self.state = SILENT
         self._longest_on_s = longest_on_ms / 1000
-        self._wanted: tuple[Pattern, str] | None = None
+        self._commanded: _Job | None = None
+        self._alarms: deque[_Job] = deque()
         self._changed = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="buzzer", daemon=True)
@@ -45,56 +66,91 @@ class BuzzerPlayer:
         self._thread.join(_JOIN_S)
 
     def play(self, pattern: Pattern, name: str) -> None:
-        """Start a pattern in place of whatever sounds now. Returns at once."""
+        """Start a pattern in place of the running one; one without beeps also drops what waits."""
         with self._changed:
-            self._wanted = (pattern, name)
+            self._commanded = _Job(pattern, name, is_alarm=False)
+            if not pattern.count:
+                self._alarms.clear()
             self._changed.notify_all()
+
+    def enqueue(self, pattern: Pattern, name: str) -> None:
+        """Sound a plugin's alarm after those that sound or wait now. Returns at once."""
+        with self._changed:
+            waiting = sum(job.name == name for job in self._alarms)
+            if pattern.count and waiting < _MAX_WAITING:
+                self._alarms.append(_Job(pattern, name, is_alarm=True))
+                self._changed.notify_all()
 
     def stop(self) -> None:
         self.play(PATTERNS["off"], "off")
 
     def _run(self) -> None:
-        while (wanted := self._next()) is not None:
-            pattern, name = wanted
+        while (job := self._next()) is not None:
             try:
-                if pattern.count:
-                    self._say(Buzzer(sounding=True, pattern=name))
-                self._sound(pattern)
+                if job.pattern.count:
+                    self._set_state(Buzzer(sounding=True, pattern=job.name))
+                self._sound(job)
             except HarvesterError as e:
-                logger.error("buzzer: %s", e)  # noqa: TRY400 - the sentence says it all
-            # One pattern after another is no silence.
-            if self._wanted is None:
-                self._say(SILENT)
+                logger.error("buzzer: %s", e)  # noqa: TRY400 - a traceback adds nothing
+            # Between two patterns the buzzer is not reported silent.
+            if not self._has_job():
+                self._set_state(SILENT)
 
-    def _say(self, state: Buzzer) -> None:
+    def _set_state(self, state: Buzzer) -> None:
         if state != self.state:
             self.state = state
             self._publish(state)
 
-    def _next(self) -> tuple[Pattern, str] | None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._wanted is not None or self._stopping)
-            wanted, self._wanted = self._wanted, None
-            return None if self._stopping else wanted
+    def _has_job(self) -> bool:
+        return self._commanded is not None or bool(self._alarms)
 
-    def _sound(self, pattern: Pattern) -> None:
+    def _next(self) -> _Job | None:
+        """Wait for the next pattern; return None when the node stops."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._has_job() or self._stopping)
+            if self._stopping:
+                return None
+            job, self._commanded = self._commanded, None
+            return job if job is not None else self._alarms.popleft()
+
+    def _sound(self, job: _Job) -> None:
+        pattern = job.pattern
+        share_ends_s = time.monotonic() + ALARM_SHARE_S if job.is_alarm else math.inf
         try:
             for beep in range(pattern.count):
-                if beep and self._interrupted(pattern.interval_ms / 1000):
+                if beep and self._interrupted(pattern.interval_ms / 1000, share_ends_s):
                     return
                 self._set_relay(True)
-                interrupted = self._interrupted(min(pattern.duration_ms / 1000, self._longest_on_s))
+                on_s = min(pattern.duration_ms / 1000, self._longest_on_s)
+                interrupted = self._interrupted(on_s, share_ends_s)
                 self._set_relay(False)
                 if interrupted:
                     return
         finally:
             self._set_relay(False)
+            if self._alarms and self._commanded is None:
+                self._pause()
 
-    def _interrupted(self, wait_s: float) -> bool:
-        """Wait; return at once and True when another pattern is wanted or the node stops."""
-        deadline_s = time.monotonic() + wait_s
+    def _interrupted(self, wait_s: float, share_ends_s: float) -> bool:
+        """Wait; return True as soon as another pattern's turn has come or the node stops."""
+        ends_s = time.monotonic() + wait_s
         with self._changed:
-            return self._changed.wait_for(
-                lambda: self._wanted is not None or self._stopping,
-                max(0.0, deadline_s - time.monotonic()),
+            while not self._must_end(share_ends_s):
+                now_s = time.monotonic()
+                if now_s >= ends_s:
+                    return False
+                # An alarm that waits takes over when the share is used up.
+                until_s = min(ends_s, share_ends_s) if now_s < share_ends_s else ends_s
+                self._changed.wait(until_s - now_s)
+            return True
+
+    def _must_end(self, share_ends_s: float) -> bool:
+        share_is_over = bool(self._alarms) and time.monotonic() >= share_ends_s
+        return self._stopping or self._commanded is not None or share_is_over
+
+    def _pause(self) -> None:
+        """Keep two alarms apart, so that they are heard as two."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._stopping or self._commanded is not None, ALARM_GAP_S
             )

@@ -1,8 +1,7 @@
-"""DHT22 sensors as their datasheet wants to be treated, real or simulated.
+"""DHT22 access by the datasheet's rules: rest time, retry and range check.
 
-A read that was made is repeated to whoever asks within the rest time; one that failed is tried once
-more; an answer outside the sensor's range is not believed. How the wire is read comes in from
-outside.
+Within the rest time a read returns the last answer. A failed read is retried once. An answer that
+is no measurement is an error. `read_wire` is passed in, real or simulated.
 """
 
 import threading
@@ -19,15 +18,17 @@ from node_agent.hal.errors import (
 
 # Datasheet (Aosong AM2302) section 7: at least 2 s between reads.
 REST_S = 2.0
-# Whoever asks every 2 s comes a little early at times: then it is better to wait than to repeat.
-PATIENCE_S = 0.1
+# A caller with a cycle of 2 s is a little early at times: then wait rather than repeat.
+EARLY_S = 0.1
 # One read of the wire takes 0.35 s, so a second one that begins by then ends within 0.8 s: in time
 # for a poll that must be over after 1 s.
 RETRY_UNTIL_S = 0.4
 ATTEMPTS = 2
-# Datasheet section 3, operating range.
+# Datasheet section 3, operating range; the limits belong to it.
 TEMPERATURE_RANGE_C = (-40.0, 80.0)
 HUMIDITY_RANGE_PCT = (0.0, 100.0)
+# Forty zero bits have the right checksum: a data line that is held low.
+_ALL_ZERO = Climate(0.0, 0.0)
 _TRANSIENT = (DeviceUnavailableError, BadDeviceDataError)
 
 
@@ -46,7 +47,9 @@ class Dht22Sensors:
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        self._sensors = {pin: _Sensor(pin, read_wire, now, sleep) for pin in pins}
+        # A poll that reads several sensors must end in time, so each has one attempt.
+        attempts = ATTEMPTS if len(pins) < 2 else 1
+        self._sensors = {pin: _Sensor(pin, read_wire, now, sleep, attempts) for pin in pins}
 
     def read(self, pin: int) -> Climate:
         sensor = self._sensors.get(pin)
@@ -62,7 +65,7 @@ class Dht22Sensors:
 
 
 class _Sensor:
-    """One sensor, its last answer and when that was asked for."""
+    """One sensor with its last answer and the time of asking."""
 
     def __init__(
         self,
@@ -70,7 +73,9 @@ class _Sensor:
         read_wire: Callable[[int], Climate],
         now: Callable[[], float],
         sleep: Callable[[float], object],
+        attempts: int,
     ) -> None:
+        self._attempts = attempts
         self._pin = pin
         self._read_wire = read_wire
         self._now = now
@@ -85,11 +90,11 @@ class _Sensor:
             if self._closed:
                 raise DeviceUnavailableError(f"the DHT22 at gpio{self._pin} is closed")
             rest_s = 0.0 if self._asked_s is None else self._asked_s + REST_S - self._now()
-            if rest_s <= PATIENCE_S:
+            if rest_s <= EARLY_S:
                 self._sleep(max(0.0, rest_s))
                 self._asked_s = self._now()
                 self._answer = self._ask(self._asked_s + RETRY_UNTIL_S)
-            return _told(self._answer)
+            return _returned(self._answer)
 
     def close(self) -> None:
         with self._lock:
@@ -97,18 +102,22 @@ class _Sensor:
 
     def _ask(self, retry_until_s: float) -> Climate | HarvesterError:
         answer = self._attempt()
-        for _ in range(ATTEMPTS - 1):
+        for _ in range(self._attempts - 1):
             if isinstance(answer, _TRANSIENT) and self._now() <= retry_until_s:
                 answer = self._attempt()
         return answer
 
     def _attempt(self) -> Climate | HarvesterError:
         try:
-            return self._believed(self._read_wire(self._pin))
+            return self._checked(self._read_wire(self._pin))
         except HarvesterError as e:
             return e
 
-    def _believed(self, climate: Climate) -> Climate:
+    def _checked(self, climate: Climate) -> Climate:
+        if climate == _ALL_ZERO:
+            raise BadDeviceDataError(
+                f"the DHT22 at gpio{self._pin}: all bits are 0: is the data line held low?"
+            )
         for value, (low, high), unit in (
             (climate.temperature_c, TEMPERATURE_RANGE_C, "degC"),
             (climate.humidity_pct, HUMIDITY_RANGE_PCT, "%RH"),
@@ -118,10 +127,11 @@ class _Sensor:
                     f"the DHT22 at gpio{self._pin} answered {value} {unit}, "
                     f"expected {low:g} to {high:g}"
                 )
-        return climate
+        # The sensor's sign bit makes -0.0 of 0x8000.
+        return Climate(climate.temperature_c + 0.0, climate.humidity_pct)
 
 
-def _told(answer: Climate | HarvesterError) -> Climate:
+def _returned(answer: Climate | HarvesterError) -> Climate:
     """Return or raise an answer; an error is made anew, as each raise adds to its traceback."""
     if isinstance(answer, HarvesterError):
         raise type(answer)(*answer.args) from answer

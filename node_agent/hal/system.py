@@ -1,36 +1,56 @@
-"""The machine's own health from /proc and /sys, the same for real and simulated hardware.
+"""System health from /proc and /sys: CPU temperature, memory, load, uptime.
 
-Every function takes the files' root so that it can be tested; a value that this machine cannot
-measure is None, never a number.
+The same for real and simulated hardware. Every function takes the root of the files, for tests. A
+value that this machine does not measure is None, never a number.
 """
 
 import os
+import re
 import threading
 from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path("/")
-# The kernel's thermal zones in the order in which one is believed to be the CPU's.
-_CPU_ZONE_TYPES = ("cpu-thermal", "cpu_thermal", "soc-thermal", "x86_pkg_temp", "acpitz")
+# Types of thermal zones that measure a CPU, the best first. A zone of another type (Wi-Fi, battery,
+# disk, GPU) never stands in. acpitz is what a PC's firmware calls its own.
+_CPU_ZONE_TYPES = (
+    re.compile(r"cpu[-_]?thermal"),
+    re.compile(r".*cpu.*|bcm2\d{3}_thermal"),
+    re.compile(r"soc.*|x86_pkg_temp|coretemp|package.*"),
+    re.compile(r"acpitz"),
+)
+# degC. Silicon is rated for -55 to 125 and switches itself off below 150; the kernel's -273.2 and
+# -274 stand for "no value".
+_CPU_RANGE_C = (-55.0, 150.0)
 _BYTES_PER_MB = 1024 * 1024
 _KB_PER_MB = 1024
 
 
 def cpu_temperature_c(root: Path = ROOT) -> float | None:
-    """Return the CPU's temperature in degC, or None where this machine has no thermal zone."""
-    for zone in _zones_by_likelihood(root):
+    """Return the CPU's temperature in degC, or None where no zone of a CPU has a valid value."""
+    for zone in _cpu_zones(root):
         try:
             # The kernel gives millidegrees (Documentation/driver-api/thermal/sysfs-api.rst).
-            return int((zone / "temp").read_text()) / 1000
+            temperature_c = int((zone / "temp").read_text()) / 1000
         except (OSError, ValueError):
             continue  # a zone that is switched off answers EAGAIN or ENODATA
+        if _CPU_RANGE_C[0] <= temperature_c <= _CPU_RANGE_C[1]:
+            return temperature_c
     return None
 
 
-def memory_mb(root: Path = ROOT) -> tuple[int, int]:
-    """Return used and total memory in MB; what the kernel could free at once counts as unused."""
-    fields = _first_numbers((root / "proc/meminfo").read_text().splitlines())
-    total_kb, available_kb = fields["MemTotal"], fields["MemAvailable"]
+def memory_mb(root: Path = ROOT) -> tuple[int, int] | None:
+    """Return used and total memory in MB, or None where the kernel does not give both.
+
+    Memory that the kernel could free at once counts as unused (MemAvailable, since Linux 3.14).
+    """
+    try:
+        fields = _first_numbers((root / "proc/meminfo").read_text().splitlines())
+    except (OSError, ValueError, IndexError):
+        return None
+    total_kb, available_kb = fields.get("MemTotal", 0), fields.get("MemAvailable")
+    if available_kb is None or not 0 <= available_kb <= total_kb or not total_kb:
+        return None
     return (total_kb - available_kb) // _KB_PER_MB, total_kb // _KB_PER_MB
 
 
@@ -51,9 +71,9 @@ def boot_id(root: Path = ROOT) -> str:
 
 
 class CpuUsage:
-    """CPU load in percent of all cores over the interval since it was last asked.
+    """CPU load in percent of all cores since the last call.
 
-    Any thread may ask; the first answer covers the time since construction.
+    Any thread may call; the first answer covers the time since construction.
     """
 
     def __init__(self, root: Path = ROOT) -> None:
@@ -79,12 +99,16 @@ class CpuUsage:
         return ticks[3] + ticks[4], sum(ticks)
 
 
-def _zones_by_likelihood(root: Path) -> list[Path]:
-    found = {
-        zone: _zone_type(zone) for zone in sorted(root.glob("sys/class/thermal/thermal_zone*"))
-    }
-    rank = {name: position for position, name in enumerate(_CPU_ZONE_TYPES)}
-    return sorted(found, key=lambda zone: rank.get(found[zone], len(rank)))
+def _cpu_zones(root: Path) -> list[Path]:
+    """Return the thermal zones of CPUs, the best first."""
+    zones = sorted(root.glob("sys/class/thermal/thermal_zone*"), key=_zone_number)
+    types = {zone: _zone_type(zone).lower() for zone in zones}
+    return [zone for pattern in _CPU_ZONE_TYPES for zone in zones if pattern.fullmatch(types[zone])]
+
+
+def _zone_number(zone: Path) -> int:
+    digits = zone.name.removeprefix("thermal_zone")
+    return int(digits) if digits.isdecimal() else 0
 
 
 def _zone_type(zone: Path) -> str:

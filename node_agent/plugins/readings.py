@@ -18,6 +18,10 @@ _VALUES = "values"
 _MAX_FIELDS = 64
 _MAX_TEXT_CHARS = 256
 _LARGEST_F32 = 3.4e38
+# What the contract's integers have in place of NaN: all bits set.
+NOT_MEASURED_U32 = 0xFFFF_FFFF
+NOT_MEASURED_U64 = 0xFFFF_FFFF_FFFF_FFFF
+_NOT_MEASURED = (NOT_MEASURED_U32, NOT_MEASURED_U64)
 
 
 Note = Callable[[str], object]
@@ -26,9 +30,10 @@ Note = Callable[[str], object]
 def samples(polled: object, plugin: str, note: Note = lambda _problem: None) -> list[Sample]:
     """Return the readings in what `plugin` returned: one record, or a list of them.
 
-    A record without a sensor id is named after its plugin. NaN was not measured, so such a value is
-    absent; infinity is absent too, but a mistake that `note` is told of. Raises BadDataError where
-    a record cannot be a reading, and with the plugin's own words where it returned an err.
+    A record without a sensor id is named after its plugin. NaN, and an integer with all 32 or 64
+    bits set, stand for what was not measured: such a value is absent. Infinity is absent too, but
+    is reported to `note` as a mistake. Raises BadDataError where a record cannot be a reading, and
+    with the plugin's own words where it returned an err.
     """
     if isinstance(polled, str):
         raise BadDataError(polled)
@@ -56,6 +61,8 @@ def _values(fields: dict[str, Any], note: Note) -> Iterator[tuple[str, Value]]:
     plain = ((k, v) for k, v in fields.items() if k not in (_SENSOR_ID, _TIMESTAMP, _VALUES))
     shortened = ((k, _shortest(v) if isinstance(v, float) else v) for k, v in plain)
     for name, value in (*shortened, *listed):
+        if isinstance(value, int) and value in _NOT_MEASURED:
+            continue
         if isinstance(value, float) and not math.isfinite(value):
             if math.isinf(value):
                 note(f"{name[:80]}: found {value}, expected a finite number")

@@ -23,6 +23,7 @@ from node_agent.hal import system
 from node_agent.hal.capabilities import BLACK, Color, Hardware
 from node_agent.hal.display_tap import DisplayTap
 from node_agent.plugins import grants
+from node_agent.plugins.readings import NOT_MEASURED_U32, NOT_MEASURED_U64
 from node_agent.plugins.store import PluginStore
 from node_agent.sandbox.instance import Err, HostFunction, Imports
 
@@ -44,6 +45,8 @@ class NodeParts(msgspec.Struct, frozen=True):
     buzzer: BuzzerPlayer | None
     fan: FanControl | None
     display: DisplayTap | None = None
+    # The pins that carry a DHT22, which a refusal names.
+    dht22_pins: tuple[int, ...] = ()
 
 
 def host_imports(plugin: str, grant: Grant, parts: NodeParts, store: PluginStore | None) -> Imports:
@@ -71,9 +74,9 @@ def host_imports(plugin: str, grant: Grant, parts: NodeParts, store: PluginStore
             "get-fan-state": (host.fan_state, False),
         },
         "system-info": {
-            "get-memory-usage": (system.memory_mb, (0, 0)),
+            "get-memory-usage": (_memory_mb, (NOT_MEASURED_U32, NOT_MEASURED_U32)),
             "get-cpu-usage": (host.cpu_usage_pct, math.nan),
-            "get-uptime": (lambda: int(system.uptime_s()), 0),
+            "get-uptime": (lambda: int(system.uptime_s()), NOT_MEASURED_U64),
         },
         "i2c": {"transfer": (host.i2c_transfer, None)},
         "spi": {"transfer": (host.spi_transfer, None)},
@@ -132,7 +135,7 @@ class _Host:
 
     def read_dht22(self, pin: int) -> Any:
         if pin not in self._grant.gpio:
-            return self._refused(f"gpio = [{pin}]")
+            return self._refused(f"gpio = {list(self._parts.dht22_pins) or [pin]}")
         climate = self._parts.hardware.read_dht22(pin)
         return (float(climate.temperature_c), float(climate.humidity_pct))
 
@@ -159,7 +162,7 @@ class _Host:
             self._say_once("this node has no buzzer: its configuration has no [buzzer]", None)
         else:
             pattern = Pattern(count, min(duration_ms, _MAX_BEEP_MS), min(interval_ms, _MAX_BEEP_MS))
-            self._parts.buzzer.play(pattern, self._plugin)
+            self._parts.buzzer.enqueue(pattern, self._plugin)
 
     def set_fan(self, on: bool) -> None:  # noqa: FBT001 - the contract's signature
         if not self._grant.fan:
@@ -219,6 +222,10 @@ class _Host:
 def _cpu_temperature_c() -> float:
     temperature_c = system.cpu_temperature_c()
     return math.nan if temperature_c is None else temperature_c
+
+
+def _memory_mb() -> tuple[int, int]:
+    return system.memory_mb() or (NOT_MEASURED_U32, NOT_MEASURED_U32)
 
 
 def _nothing() -> None:

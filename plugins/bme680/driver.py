@@ -1,18 +1,19 @@
-"""The Bosch BME680 over I2C: registers, timing and arithmetic, and nothing else.
+"""Driver of the Bosch BME680 over I2C: registers, timing and compensation formulas.
 
-It stands on the standard library alone, so that it runs under CPython and inside the sandbox, and
-knows neither bus nor clock: the caller hands in `transfer` and `sleep_s`. For the same reason its
-errors derive from plain Exception rather than from the system's own tree; callers translate them.
+It uses the standard library only, so that it runs under CPython and inside the sandbox. Bus and
+clock are passed in as `transfer` and `sleep_s`. For the same reason its errors derive from plain
+Exception rather than from the system's own tree; callers translate them.
 
 Source: BST-BME680-DS001 revision 1.0 (datasheet), by its sections and register names, and the
-formulas of its floating-point code, whose names par_x and var1 are kept. The BME688 answers with
-the same chip id and differs in its gas registers and formula (BST-BME688-DS000); it says so by its
-variant id and is read accordingly.
+formulas of its floating-point code, whose names par_x and var1 are kept. The BME688 has the same
+chip id but other gas registers and another gas formula (BST-BME688-DS000); its variant id tells the
+two apart.
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 CHIP_ID = 0x61
 VARIANT_GAS_LOW = 0x00  # BME680
@@ -68,30 +69,36 @@ _POLL_S = 0.005
 # How long past its nominal end a measurement may take.
 _GRACE_S = 0.250
 
+# A skipped measurement reads as these codes, and so do the data registers after a reset (section
+# 5.3.4). A true value that has exactly this code is lost for one measurement.
+_SKIPPED_20_BIT, _SKIPPED_16_BIT = 0x80000, 0x8000
+# A converter at either end of its scale is saturated: the true value is off the scale.
+_MAX_20_BIT, _MAX_16_BIT, _MAX_GAS = 0xFFFFF, 0xFFFF, 0x3FF
+
 
 class Bme680Error(Exception):
-    """The root of what this module raises; `transfer`'s own errors pass through unchanged."""
+    """Base class of this module's errors; `transfer`'s own errors pass through unchanged."""
 
 
 class WrongChipError(Bme680Error):
-    """Something answers, and it is no chip that this driver can read."""
+    """The device at this address is no chip that this driver can read."""
 
 
 class BadCalibrationError(Bme680Error):
-    """The calibration read from the chip allows no result."""
+    """The calibration read from the chip makes a formula divide by zero."""
 
 
 class GarbledError(Bme680Error):
-    """Two reads of the same registers differ. The chip has no checksum: this is what there is."""
+    """Two reads of the same registers differ. The chip has no checksum, so reads are compared."""
 
 
 class NoMeasurementError(Bme680Error):
-    """The chip did not begin or did not finish a measurement in time: there is nothing new."""
+    """The chip did not begin or finish a measurement in time, or did not measure temperature."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The chip's own coefficients, par_t1 to par_h7 and those of the heater and of gas."""
+    """Calibration coefficients of one chip: par_t1 to par_h7, heater and gas."""
 
     t1: int
     t2: int
@@ -121,19 +128,31 @@ class Calibration:
     range_sw_err: int
 
 
+class Missing(NamedTuple):
+    """A quantity that was not measured, and the reason."""
+
+    quantity: str
+    reason: str
+
+
+# The names in `Missing`.
+TEMPERATURE, PRESSURE, HUMIDITY, GAS = QUANTITIES = ("temperature", "pressure", "humidity", "gas")
+
+
 @dataclass(frozen=True)
 class Measurement:
-    """One measurement, complete and new. `gas_resistance_ohm` is None where it is not valid."""
+    """One new measurement. What was not measured is None, and `missing` gives the reason."""
 
-    temperature_c: float
-    humidity_pct: float
-    pressure_hpa: float
+    temperature_c: float | None
+    humidity_pct: float | None
+    pressure_hpa: float | None
     gas_resistance_ohm: float | None
+    missing: tuple[Missing, ...] = ()
 
 
 @dataclass(frozen=True)
 class Field:
-    """The data registers of one measurement as they were read in one burst."""
+    """Data registers of one measurement, read in one burst."""
 
     new_data: bool
     measuring: bool
@@ -198,7 +217,7 @@ def decode_calibration(first: bytes, second: bytes, third: bytes) -> Calibration
 
 
 def decode_field(registers: bytes, variant: int) -> Field:
-    """Return what the 17 registers from 0x1D say."""
+    """Return the fields in the 17 registers from 0x1D."""
     gas_at = 15 if variant == VARIANT_GAS_HIGH else 13
     gas_msb, gas_lsb = registers[gas_at], registers[gas_at + 1]
     return Field(
@@ -243,12 +262,16 @@ def pressure_hpa(adc: int, t_fine: float, c: Calibration) -> float:
 
 
 def humidity_pct(adc: int, t_fine: float, c: Calibration) -> float:
-    """Return the relative humidity, held to 0 to 100 %RH as the datasheet's own code does."""
+    """Return the relative humidity, clamped to 0 to 100 %RH as the datasheet's own code does."""
+    return min(100.0, max(0.0, unclamped_humidity_pct(adc, t_fine, c)))
+
+
+def unclamped_humidity_pct(adc: int, t_fine: float, c: Calibration) -> float:
+    """Return the relative humidity before the datasheet's clamp."""
     temp = t_fine / 5120
     var1 = adc - (c.h1 * 16 + c.h3 / 2 * temp)
     var2 = var1 * (c.h2 / 262144 * (1 + c.h4 / 16384 * temp + c.h5 / 1048576 * temp * temp))
-    humidity = var2 + (c.h6 / 16384 + c.h7 / 2097152 * temp) * var2 * var2
-    return min(100.0, max(0.0, humidity))
+    return var2 + (c.h6 / 16384 + c.h7 / 2097152 * temp) * var2 * var2
 
 
 # Corrections per gas range in percent (section 3.4.1 has them multiplied out).
@@ -303,36 +326,79 @@ def wait_code(duration_ms: int) -> int:
 
 
 def compensate(field: Field, c: Calibration, variant: int) -> Measurement:
-    """Return the measurement in `field`, without gas where that is not to be believed."""
+    """Return the measurement in `field`; what was not measured is None.
+
+    Humidity and pressure are compensated with the temperature, and the heater's set point is
+    computed from it, so without a temperature nothing was measured.
+    """
+    missing = dict(_missing(field))
+    if TEMPERATURE in missing:
+        without = dict.fromkeys(QUANTITIES, "there is no temperature to compensate it with")
+        return Measurement(None, None, None, None, _listed(without | missing))
     t_fine = fine_temperature(field.temperature_adc, c)
-    gas = field.gas_valid and field.heater_stable
+    raw_pct = unclamped_humidity_pct(field.humidity_adc, t_fine, c)
+    if HUMIDITY not in missing and not -HUMIDITY_MARGIN_PCT <= raw_pct <= 100 + HUMIDITY_MARGIN_PCT:
+        missing[HUMIDITY] = (
+            f"code 0x{field.humidity_adc:04x} is {raw_pct:.1f} %RH, expected 0 to 100"
+        )
     return Measurement(
         temperature_c=temperature_c(t_fine),
-        humidity_pct=humidity_pct(field.humidity_adc, t_fine, c),
-        pressure_hpa=pressure_hpa(field.pressure_adc, t_fine, c),
-        gas_resistance_ohm=gas_resistance_ohm(field, c, variant) if gas else None,
+        humidity_pct=(None if HUMIDITY in missing else humidity_pct(field.humidity_adc, t_fine, c)),
+        pressure_hpa=(None if PRESSURE in missing else pressure_hpa(field.pressure_adc, t_fine, c)),
+        gas_resistance_ohm=None if GAS in missing else gas_resistance_ohm(field, c, variant),
+        missing=_listed(missing),
     )
 
 
-# Operating range (datasheet section 1): degC, %RH, hPa.
+# The humidity formula may overshoot 0 to 100 %RH by this much before the value is a fault; up to
+# there the datasheet's clamp holds. Datasheet table 3: accuracy 3 %RH, nonlinearity 1 %RH, and a
+# drift of 0.5 %RH a year, here of twelve years.
+HUMIDITY_MARGIN_PCT = 10.0
+
+
+def _missing(field: Field) -> Iterator[Missing]:
+    """Yield the quantities whose code in `field` is no value."""
+    for quantity, code, skipped, largest in (
+        (TEMPERATURE, field.temperature_adc, _SKIPPED_20_BIT, _MAX_20_BIT),
+        (PRESSURE, field.pressure_adc, _SKIPPED_20_BIT, _MAX_20_BIT),
+        (HUMIDITY, field.humidity_adc, _SKIPPED_16_BIT, _MAX_16_BIT),
+    ):
+        if code == skipped:
+            yield Missing(quantity, f"the chip skipped it (code 0x{code:x})")
+        elif code in (0, largest):
+            yield Missing(quantity, f"off scale (code 0x{code:x})")
+    if not (field.gas_valid and field.heater_stable):
+        yield Missing(GAS, "not valid, or its heater is not stable")
+    elif field.gas_adc in (0, _MAX_GAS):
+        yield Missing(GAS, f"off scale (code {field.gas_adc} in gas range {field.gas_range})")
+
+
+def _listed(missing: dict[str, str]) -> tuple[Missing, ...]:
+    return tuple(Missing(name, missing[name]) for name in QUANTITIES if name in missing)
+
+
+# Operating range (datasheet section 1): degC, hPa. Humidity has its own check in `compensate`.
 _LIMITS = {
     "temperature_c": (-40.0, 85.0),
-    "humidity_pct": (0.0, 100.0),
     "pressure_hpa": (300.0, 1100.0),
 }
 
 
-def doubt(measurement: Measurement) -> str:
-    """Return why the measurement can't be true, or nothing where it can."""
+def out_of_range(measurement: Measurement) -> str:
+    """Return the fault of a value outside the chip's operating range, or nothing.
+
+    The limits belong to the range. Values are compared with one decimal, as they are shown: the
+    converter's steps put a true -40 degC at -40.0003.
+    """
     for name, (low, high) in _LIMITS.items():
         value = getattr(measurement, name)
-        if not low <= value <= high:
+        if value is not None and not low <= round(value, 1) <= high:
             return f"{name} {value:.1f} is outside the chip's range of {low:g} to {high:g}"
     return ""
 
 
 class Bme680:
-    """One chip. After any error the next `measure` begins with a reset.
+    """Driver of one chip. After any error the next `measure` begins with a reset.
 
     `transfer(write, read_len)` is one I2C transaction with the chip, a write and then a read with
     a repeated start; `sleep_s(seconds)` waits.
@@ -349,7 +415,7 @@ class Bme680:
         self._last: Field | None = None
 
     def measure(self) -> Measurement:
-        """Return one new measurement; takes some 200 ms.
+        """Return one new measurement, with a temperature at least; takes some 200 ms.
 
         Raises Bme680Error, and whatever `transfer` raises.
         """
@@ -357,24 +423,24 @@ class Bme680:
         if known is None:
             self._write(_RESET, _RESET_COMMAND)
             self._sleep_s(_RESET_S)
-        self._variant = self._identify()  # every time: somebody may have put another chip in
+        self._variant = self._identify()  # every time: the chip may have been replaced
         calibration = known or self._start()
         self._heat(calibration)
         field = self._convert(_RUN_GAS[self._variant], HEATER_MS / 1000)
         measurement = compensate(field, calibration, self._variant)
-        self._ambient_c = measurement.temperature_c
+        self._ambient_c = _temperature_of(measurement)
         self._calibration, self._last = calibration, field
         return measurement
 
     def _start(self) -> Calibration:
-        """Read a chip's calibration and the air's temperature, which the heater starts from."""
+        """Read the calibration, and the air's temperature for the heater's first set point."""
         calibration = decode_calibration(
             self._read_twice(_COEFFICIENTS_1, _COEFFICIENTS_1_LEN),
             self._read_twice(_COEFFICIENTS_2, _COEFFICIENTS_2_LEN),
             self._read_twice(_COEFFICIENTS_3, _COEFFICIENTS_3_LEN),
         )
         field = self._convert(_NO_GAS, 0.0)
-        self._ambient_c = temperature_c(fine_temperature(field.temperature_adc, calibration))
+        self._ambient_c = _temperature_of(compensate(field, calibration, self._variant))
         return calibration
 
     def _identify(self) -> int:
@@ -393,10 +459,10 @@ class Bme680:
         self._write(_GAS_WAIT_0, wait_code(HEATER_MS))
 
     def _convert(self, run_gas: int, heating_s: float) -> Field:
-        """Let the chip measure once; return the field when that is complete.
+        """Let the chip measure once; return the field when it is complete.
 
-        Everything is configured each time, so a chip that lost its power in between still does
-        what is asked. ctrl_hum comes before ctrl_meas, which makes it effective (5.3.2).
+        Everything is configured each time, in case the chip lost its power in between. ctrl_hum
+        is written before ctrl_meas, which makes it effective (5.3.2).
         """
         self._write(_CTRL_GAS_0, _HEATER_ON)
         self._write(_CTRL_GAS_1, run_gas)
@@ -410,9 +476,10 @@ class Bme680:
     def _complete_field(self, nominal_s: float, *, begun: bool) -> Field:
         """Wait for a field that was begun after the trigger and is finished.
 
-        new_data alone proves nothing: a chip that keeps it shows the previous field with it. So
-        the new measurement has to be seen under way first: measuring, or new_data gone. Should
-        this process have slept through that, a field other than the last one will do.
+        new_data alone is not enough: a chip that keeps the flag shows the previous field with it.
+        So the new measurement must first be seen in progress: measuring set, or new_data cleared.
+        If this process was not scheduled during that time, a field that differs from the last one
+        is accepted.
         """
         for number, pause_s in enumerate(_pauses(nominal_s)):
             self._sleep_s(pause_s)
@@ -425,7 +492,7 @@ class Bme680:
         raise NoMeasurementError(f"the chip {failed} a measurement in {nominal_s + _GRACE_S:.2f} s")
 
     def _confirmed(self, field: Field) -> Field:
-        """Return `field` if the chip says it again; new_data may be gone with the first reading."""
+        """Return `field` if a second read agrees; the first read may have cleared new_data."""
         if replace(self._read_field(), new_data=field.new_data) != field:
             raise GarbledError("two reads of one measurement differ")
         return field
@@ -446,12 +513,19 @@ class Bme680:
         return answer
 
     def _write(self, register: int, value: int) -> None:
-        # One register a transaction: BME680 takes pairs, but a lone one is what all agree on.
+        # One register per transaction: chips and datasheets agree on that, not on longer writes.
         self._transfer(bytes([register, value]), 0)
 
 
+def _temperature_of(measurement: Measurement) -> float:
+    """Return the temperature; raises NoMeasurementError where there is none."""
+    if measurement.temperature_c is None:
+        raise NoMeasurementError("; ".join(f"{name}: {why}" for name, why in measurement.missing))
+    return measurement.temperature_c
+
+
 def _pauses(nominal_s: float) -> list[float]:
-    """Return the pauses between looks: some at the start, one long one, then until time is out."""
+    """Return the pauses between status reads: short, one long, then short until the time-out."""
     at_start = [_START_POLL_S] * _START_POLLS
     rest_s = nominal_s - sum(at_start)
     return [*at_start, rest_s, *[_POLL_S] * round(_GRACE_S / _POLL_S)]

@@ -1,25 +1,28 @@
-"""An index of air quality from gas resistance and humidity. Pure: no sensor, no clock, no store.
+"""Air quality index (IAQ) from gas resistance and humidity: score, baseline and alarm.
 
-The score runs from 0 (clean) to 500 (bad) and is
+Pure: times are passed in. The score runs from 0 (clean) to 500 (bad) and is
 
     500 * (0.75 * gas + 0.25 * humidity)
 
-    gas       1 - resistance / baseline, held to 0..1: how far the resistance has fallen below what
-              it is in clean air; volatile compounds lower it
-    humidity  distance from 40 %RH as a part of the farthest possible: of 40 below, of 60 above
+    gas       1 - resistance / baseline, clamped to 0..1: how far the resistance has fallen below
+              its value in clean air; volatile compounds lower it
+    humidity  distance from 40 %RH as a part of the largest possible: of 40 below, of 60 above
 
-It compares the air with this sensor's own cleanest air of late. It is no concentration of anything,
-and not comparable with Bosch's BSEC index, whose range and bands it borrows.
+It compares the air with the cleanest air that this sensor has measured of late. It is not the
+concentration of any substance, and not comparable with Bosch's BSEC index, whose range it uses.
 
 The baseline follows the resistance with a time constant: in burn-in quickly, since a cold sensor
-drifts for a minute; then upwards in minutes, since air cleaner than ever seen is the new clean; and
-downwards in days, so that bad air of some hours does not become the new clean, and ageing does.
-These constants are judgement, not measurement. Examples of the score are a table in its tests.
+drifts for a minute; then upwards in minutes, since cleaner air than before is the new clean air;
+and downwards in days, so that some hours of bad air do not become the new clean air, and ageing
+does. Time in which nothing was measured is no experience: after a gap the sensor is cold, and
+burn-in repeats. These constants are judgement, not measurement. Examples of the score are a table
+in its tests.
 """
 
 import json
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 GAS_WEIGHT = 0.75
 HUMIDITY_WEIGHT = 0.25
@@ -27,33 +30,46 @@ WORST = 500
 IDEAL_HUMIDITY_PCT = 40.0
 
 BURN_IN_S = 60.0
-# How long the baseline must have been tracked for an accuracy of 1, 2 and 3.
+# Experience that an accuracy of 1, 2 and 3 needs.
 ACCURACY_AFTER_S = (BURN_IN_S, 10 * 60.0, 60 * 60.0)
-# A saved baseline older than this is calibrated anew.
+# A saved baseline older than this is not used.
 BASELINE_LIFE_MS = 24 * 3600 * 1000
+
+# More than this between two measurements is a gap, unless the measurements before came at that
+# rate: a node may poll every 60 s. More than the second value is always a gap.
+GAP_S = 30.0
+LONGEST_INTERVAL_S = 120.0
+_INTERVAL_JITTER = 1.5
 
 # Time constants of the baseline, in seconds.
 _BURN_IN_TAU_S = 15.0
 _RISE_TAU_S = 5 * 60.0
 _FALL_TAU_S = 3 * 24 * 3600.0
+# One outlier moves the baseline no further than air of twice its resistance does.
+_LARGEST_RISE = 2.0
+# A wall clock that departs from the monotonic one by more than this was set.
+_CLOCK_STEP_MS = 10_000
 
 
 @dataclass(frozen=True)
 class Band:
-    """One band of the score, up to and including `upper`."""
+    """Band of the score, up to and including `upper`, with its word and the LED's colour."""
 
     upper: int
     name: str
     color: str
 
 
-# The bands of the LED; names after Bosch's BSEC.
+# The only words for the index: log, LED and page use them (`plugins/dashboard/dashboard/fields.py`
+# has the same limits and words; a test compares the two). The limits are those of Bosch's BSEC
+# (BST-BME680-DS001 table 4: 0-50, 51-100, 101-150, 151-200, from 201), whose two worst bands are
+# one here.
 BANDS = (
-    Band(50, "good", "green"),
-    Band(100, "average", "lime"),
-    Band(150, "little bad", "yellow"),
-    Band(200, "bad", "orange"),
-    Band(WORST, "worse", "red"),
+    Band(50, "excellent", "green"),
+    Band(100, "good", "lime"),
+    Band(150, "moderate", "yellow"),
+    Band(200, "poor", "orange"),
+    Band(WORST, "bad", "red"),
 )
 
 
@@ -69,8 +85,8 @@ def score(gas_ohm: float, baseline_ohm: float, humidity_pct: float) -> int:
     """
     gas = max(0.0, 1 - gas_ohm / baseline_ohm)
     deviation = humidity_pct - IDEAL_HUMIDITY_PCT
-    farthest = 100 - IDEAL_HUMIDITY_PCT if deviation > 0 else IDEAL_HUMIDITY_PCT
-    return round(WORST * (GAS_WEIGHT * gas + HUMIDITY_WEIGHT * abs(deviation) / farthest))
+    largest = 100 - IDEAL_HUMIDITY_PCT if deviation > 0 else IDEAL_HUMIDITY_PCT
+    return round(WORST * (GAS_WEIGHT * gas + HUMIDITY_WEIGHT * abs(deviation) / largest))
 
 
 @dataclass(frozen=True)
@@ -81,8 +97,16 @@ class Quality:
     accuracy: int
 
 
+class _Saved(NamedTuple):
+    """A baseline as it was saved."""
+
+    baseline_ohm: float
+    tracked_s: float
+    saved_ms: int
+
+
 class AirQuality:
-    """One sensor's baseline, and for how long it has been tracked.
+    """Baseline of one sensor, and its experience: how long it has been tracked.
 
     `now_s` is a monotonic clock's, in seconds; `now_ms` is Unix time.
     """
@@ -90,7 +114,15 @@ class AirQuality:
     def __init__(self) -> None:
         self._baseline_ohm = 0.0
         self._tracked_s = 0.0
+        # Time measured without a gap, up to BURN_IN_S.
+        self._warm_s = 0.0
         self._seen_s: float | None = None
+        self._interval_s = 0.0
+        # A saved baseline whose age is unknown while the clock is behind.
+        self._waiting: _Saved | None = None
+        # Age of the restored baseline when it was restored, and Unix minus monotonic time then.
+        self._restored_age_ms: int | None = None
+        self._clock_offset_ms: float | None = None
 
     @property
     def burning_in(self) -> bool:
@@ -98,10 +130,17 @@ class AirQuality:
 
     @property
     def accuracy(self) -> int:
+        if self._warm_s < BURN_IN_S:
+            return 0
         return sum(self._tracked_s >= needed_s for needed_s in ACCURACY_AFTER_S)
 
+    @property
+    def waits_for_clock(self) -> bool:
+        """Whether a saved baseline waits until the clock is set; do not overwrite it then."""
+        return self._waiting is not None
+
     def update(self, gas_ohm: float, humidity_pct: float, now_s: float) -> Quality:
-        """Take one valid gas measurement in."""
+        """Take in one valid measurement of gas and humidity."""
         self._track(gas_ohm, now_s)
         if self.burning_in:
             return Quality(None, 0)
@@ -109,17 +148,34 @@ class AirQuality:
 
     def _track(self, gas_ohm: float, now_s: float) -> None:
         step_s = 0.0 if self._seen_s is None else now_s - self._seen_s
-        self._seen_s = now_s
-        self._tracked_s += step_s
-        if self._baseline_ohm == 0.0:
-            self._baseline_ohm = gas_ohm
-        moved = 1 - math.exp(-step_s / self._time_constant_s(gas_ohm))
-        self._baseline_ohm += (gas_ohm - self._baseline_ohm) * moved
+        gap = self._is_gap(step_s)
+        self._seen_s, self._interval_s = now_s, step_s
+        forgotten = gap and (self._tracked_s < BURN_IN_S or step_s * 1000 >= BASELINE_LIFE_MS)
+        if self._baseline_ohm == 0.0 or forgotten:
+            self._baseline_ohm, self._tracked_s = gas_ohm, 0.0
+        if gap:
+            self._warm_s = 0.0
+            return
+        was_warm = self._warm_s >= BURN_IN_S
+        # However long the interval, one measurement is one measurement.
+        step_s = min(step_s, GAP_S)
+        self._warm_s = min(BURN_IN_S, self._warm_s + step_s)
+        # The drift of a sensor that got cold in a gap is not in a baseline that is known.
+        if was_warm or self._tracked_s < BURN_IN_S:
+            self._tracked_s += step_s
+            self._move_baseline(gas_ohm, step_s, _RISE_TAU_S if was_warm else _BURN_IN_TAU_S)
 
-    def _time_constant_s(self, gas_ohm: float) -> float:
-        if self.burning_in:
-            return _BURN_IN_TAU_S
-        return _RISE_TAU_S if gas_ohm > self._baseline_ohm else _FALL_TAU_S
+    def _is_gap(self, step_s: float) -> bool:
+        if step_s <= GAP_S:
+            return False
+        return step_s > LONGEST_INTERVAL_S or step_s > self._interval_s * _INTERVAL_JITTER
+
+    def _move_baseline(self, gas_ohm: float, step_s: float, tau_s: float) -> None:
+        if tau_s == _RISE_TAU_S:
+            gas_ohm = min(gas_ohm, self._baseline_ohm * _LARGEST_RISE)
+            tau_s = _RISE_TAU_S if gas_ohm > self._baseline_ohm else _FALL_TAU_S
+        moved = 1 - math.exp(-step_s / tau_s)
+        self._baseline_ohm += (gas_ohm - self._baseline_ohm) * moved
 
     def export(self, now_ms: int) -> str:
         """Return the baseline and its time as JSON."""
@@ -132,20 +188,75 @@ class AirQuality:
         )
 
     def restore(self, text: str, now_ms: int) -> bool:
-        """Go on from what `export` returned; return False where it is too old, or is none."""
-        try:
-            saved = json.loads(text)
-            baseline_ohm = float(saved["baseline_ohm"])
-            tracked_s = float(saved["tracked_s"])
-            age_ms = now_ms - int(saved["saved_ms"])
-        except (KeyError, OverflowError, TypeError, ValueError):
+        """Continue with what `export` returned; return whether that was possible at once.
+
+        A baseline saved in the future means that the clock is not set: then it waits for
+        `follow_clock`. One that is older than a day, or damaged, is not used.
+        """
+        saved = _decoded(text)
+        if saved is None:
             return False
-        fits = 0 < baseline_ohm < math.inf and BURN_IN_S <= tracked_s < math.inf
-        # A time in the future is a clock that was set back: the age is unknown.
-        if not fits or not 0 <= age_ms < BASELINE_LIFE_MS:
+        if saved.saved_ms > now_ms:
+            self._waiting = saved
             return False
-        self._baseline_ohm, self._tracked_s, self._seen_s = baseline_ohm, tracked_s, None
+        return self._adopt(saved, now_ms)
+
+    def follow_clock(self, now_ms: int, now_s: float) -> str:
+        """Judge the saved baseline's age once the clock is set; return a line to log, or nothing.
+
+        A clock without a battery is behind at boot, until NTP sets it. That shows in one of two
+        ways: it was before the time of saving and passes that, or it steps ahead of the monotonic
+        clock. Call this before each `update`.
+        """
+        if self._waiting is not None:
+            return self._judge_waiting(self._waiting, now_ms)
+        if self._restored_age_ms is None:
+            return ""
+        offset_ms = now_ms - now_s * 1000
+        if self._clock_offset_ms is None:
+            self._clock_offset_ms = offset_ms
+        step_ms = offset_ms - self._clock_offset_ms
+        if step_ms < _CLOCK_STEP_MS:
+            return ""
+        age_ms, self._restored_age_ms = self._restored_age_ms + step_ms, None
+        if age_ms < BASELINE_LIFE_MS:
+            return ""
+        self._baseline_ohm = self._tracked_s = self._warm_s = 0.0
+        return "baseline: the clock was set, and the saved one is too old: calibrating"
+
+    def _judge_waiting(self, saved: _Saved, now_ms: int) -> str:
+        if saved.saved_ms > now_ms:
+            if self.accuracy < len(ACCURACY_AFTER_S):
+                return ""
+            self._waiting = None
+            return "baseline: the clock is still not set, the new one replaces the saved one"
+        self._waiting = None
+        if self._adopt(saved, now_ms):
+            return f"baseline: the clock was set, restored, accuracy {self.accuracy}"
+        return "baseline: the clock was set, and the saved one is too old"
+
+    def _adopt(self, saved: _Saved, now_ms: int) -> bool:
+        age_ms = now_ms - saved.saved_ms
+        if age_ms >= BASELINE_LIFE_MS:
+            return False
+        self._baseline_ohm = saved.baseline_ohm
+        self._tracked_s = max(self._tracked_s, saved.tracked_s)
+        self._warm_s = BURN_IN_S
+        self._restored_age_ms, self._clock_offset_ms = age_ms, None
         return True
+
+
+def _decoded(text: str) -> _Saved | None:
+    """Return what `export` wrote, None where it is something else."""
+    try:
+        saved = json.loads(text)
+        found = _Saved(
+            float(saved["baseline_ohm"]), float(saved["tracked_s"]), int(saved["saved_ms"])
+        )
+    except (KeyError, OverflowError, TypeError, ValueError):
+        return None
+    fits = 0 < found.baseline_ohm < math.inf and BURN_IN_S <= found.tracked_s < math.inf
+    return found if fits else None
 
 
 # The alarm sounds again only after the score was this much below the worst band.
@@ -153,13 +264,13 @@ _ALARM_DEADBAND = 10
 
 
 class BadAirAlarm:
-    """Remembers whether the alarm for the present bad air has been given."""
+    """Alarm that sounds once on entering the worst band."""
 
     def __init__(self) -> None:
         self._given = False
 
     def due(self, score: int) -> bool:
-        """Whether to sound the alarm now: once on entering the worst band."""
+        """Return whether to sound the alarm now."""
         limit = BANDS[-2].upper
         if score <= limit - _ALARM_DEADBAND:
             self._given = False

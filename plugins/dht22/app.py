@@ -1,8 +1,16 @@
-"""The DHT22 on GPIO 4: reports the room's climate, shows it on LED 1, beeps when it gets hot."""
+"""DHT22 plugin: reports temperature and humidity of each granted pin; LED 1, buzzer when hot."""
 
 import time
 
-from climate import HIGH, NORMAL, doubt, humidity_flag, light, next_state
+from climate import (
+    HIGH,
+    NORMAL,
+    humidity_flag,
+    invalid_answer,
+    light,
+    most_urgent,
+    next_state,
+)
 from colors import COLORS, FAULT
 from componentize_py_types import Err
 from faults import FaultLog
@@ -10,60 +18,110 @@ from wit_world import exports
 from wit_world.exports.dht22_logic import Dht22Reading
 from wit_world.imports import buzzer_controller, gpio_provider, led_controller
 
-PIN = 4
-SENSOR_ID = f"dht22-gpio{PIN}"
+# BCM pins of the 40-pin header; the default wiring first, since its refusal is the one reported
+# where no pin is granted.
+PINS = (4, *(pin for pin in range(28) if pin != 4))
+NOT_GRANTED = "not granted"
 LED = 1
 # Three beeps of 100 ms, 100 ms apart.
 ALARM = (3, 100, 100)
+# One read takes 0.35 s and a poll may take 1 s, so no read begins later than this in a poll. With
+# three sensors or more, some are read in every second poll only.
+LAST_BEGIN_S = 0.6
 
 
-def _show(color: str) -> None:
-    led_controller.set_led(LED, *COLORS[color])
-    led_controller.sync_leds()
+class _NotGrantedError(Exception):
+    """The configuration does not grant this pin; the message is the host's."""
 
 
-def _measure() -> tuple[float, float]:
-    temperature_c, humidity_pct = gpio_provider.read_dht22(PIN)
-    reason = doubt(temperature_c, humidity_pct)
-    if reason:
-        raise Err(reason)
-    return temperature_c, humidity_pct
+class _Room:
+    """One sensor with its fault, temperature state, humidity flag and LED colour."""
+
+    def __init__(self, pin: int) -> None:
+        self.sensor_id = f"dht22-gpio{pin}"
+        self.color = FAULT
+        self._pin = pin
+        self._faults = FaultLog(self.sensor_id)
+        self._state = NORMAL
+        self._flag = ""
+
+    def read(self) -> tuple[float, float] | str:
+        """Return temperature and humidity, or the reason of a fault."""
+        try:
+            answer = gpio_provider.read_dht22(self._pin)
+        except Err as e:
+            reason = str(e.value)
+            if reason.startswith(NOT_GRANTED):
+                raise _NotGrantedError(reason) from e
+            return reason
+        return invalid_answer(*answer) or answer
+
+    def fail(self, reason: str) -> None:
+        self.color = FAULT
+        _log(self._faults.failed(reason, time.monotonic()))
+
+    def follow(self, temperature_c: float, humidity_pct: float, prefix: str) -> Dht22Reading:
+        """Update the states and return the reading; `prefix` starts each log line."""
+        _log(self._faults.worked(time.monotonic()))
+        self._follow_temperature(temperature_c, prefix)
+        self._follow_humidity(humidity_pct, prefix)
+        now_ms = gpio_provider.get_timestamp_ms()
+        return Dht22Reading(self.sensor_id, temperature_c, humidity_pct, now_ms)
+
+    def _follow_temperature(self, temperature_c: float, prefix: str) -> None:
+        before, self._state = self._state, next_state(self._state, temperature_c)
+        if self._state != before:
+            print(f"{prefix}temperature: {self._state} at {temperature_c:.1f} degC, was {before}")
+            if self._state == HIGH:
+                buzzer_controller.beep(*ALARM)
+        self.color = light(self._state, temperature_c)
+
+    def _follow_humidity(self, humidity_pct: float, prefix: str) -> None:
+        flag = humidity_flag(humidity_pct)
+        if flag != self._flag:
+            self._flag = flag
+            print(f"{prefix}humidity: {flag} at {humidity_pct:.1f} %RH")
 
 
 class Dht22Logic(exports.Dht22Logic):
     def __init__(self) -> None:
-        self._faults = FaultLog(SENSOR_ID)
-        self._state = NORMAL
-        self._flag = ""
+        # In the order in which they are read next. Pins that turn out not to be granted go.
+        self._rooms = [_Room(pin) for pin in PINS]
 
     def poll(self) -> list[Dht22Reading]:
-        try:
-            temperature_c, humidity_pct = _measure()
-        except Err as e:
-            self._log(self._faults.failed(str(e.value), time.monotonic()))
-            _show(FAULT)
-            return []
-        self._log(self._faults.worked(time.monotonic()))
-        self._react(temperature_c)
-        self._flag_humidity(humidity_pct)
-        now_ms = gpio_provider.get_timestamp_ms()
-        return [Dht22Reading(SENSOR_ID, temperature_c, humidity_pct, now_ms)]
+        answers = self._read_rooms()
+        prefixes = len(self._rooms) > 1
+        readings = []
+        for room, answer in answers:
+            if isinstance(answer, str):
+                room.fail(answer)
+            else:
+                prefix = f"{room.sensor_id}: " if prefixes else ""
+                readings.append(room.follow(*answer, prefix))
+        _show([room.color for room in self._rooms])
+        return readings
 
-    def _react(self, temperature_c: float) -> None:
-        before, self._state = self._state, next_state(self._state, temperature_c)
-        if self._state != before:
-            print(f"temperature: {self._state} at {temperature_c:.1f} degC, was {before}")
-            if self._state == HIGH:
-                buzzer_controller.beep(*ALARM)
-        _show(light(self._state, temperature_c))
+    def _read_rooms(self) -> list[tuple[_Room, tuple[float, float] | str]]:
+        began_s = time.monotonic()
+        waiting, answers = self._rooms, []
+        refusals = []
+        while waiting and time.monotonic() - began_s <= LAST_BEGIN_S:
+            room, *waiting = waiting
+            try:
+                answers.append((room, room.read()))
+            except _NotGrantedError as e:
+                refusals.append((room, str(e)))
+        if not (answers or waiting):
+            answers = refusals[:1]
+        self._rooms = waiting + [room for room, _ in answers]
+        return answers
 
-    def _flag_humidity(self, humidity_pct: float) -> None:
-        flag = humidity_flag(humidity_pct)
-        if flag != self._flag:
-            self._flag = flag
-            print(f"humidity: {flag} at {humidity_pct:.1f} %RH")
 
-    @staticmethod
-    def _log(line: str) -> None:
-        if line:
-            print(line)
+def _show(colors: list[str]) -> None:
+    led_controller.set_led(LED, *COLORS[most_urgent(colors)])
+    led_controller.sync_leds()
+
+
+def _log(line: str) -> None:
+    if line:
+        print(line)

@@ -1,7 +1,9 @@
-"""What a room's temperature and humidity mean: a state machine with a deadband, and flags.
+"""Room climate: temperature states with a deadband, humidity flags, LED colours, and their limits.
 
-Pure: it knows neither sensor nor LED nor log.
+Pure: no sensor, LED or log.
 """
+
+from collections.abc import Iterable
 
 # degC. A state is left only when the temperature has come back by the deadband.
 HIGH_C = 30.0
@@ -13,22 +15,35 @@ WARM_C = 25.0
 HUMID_PCT = 70.0
 DRY_PCT = 25.0
 
-# What forty zero bits say, and their checksum agrees: a line that is held low, not dry air.
-_NO_BITS = (0.0, 0.0)
+# Forty zero bits, whose checksum is right: the data line is held low.
+_ALL_ZERO = (0.0, 0.0)
+# Datasheet (Aosong AM2302) section 3, operating range; the limits belong to it.
+_TEMPERATURE_RANGE_C = (-40.0, 80.0)
+_HUMIDITY_RANGE_PCT = (0.0, 100.0)
 
 NORMAL = "normal"
 HIGH = "high"
 LOW = "low"
 
+# From the least to the most urgent; magenta is a fault.
+_COLORS = ("green", "orange", "blue", "red", "magenta")
 
-def doubt(temperature_c: float, humidity_pct: float) -> str:
-    """Return why an answer can't be true, or nothing where it can.
 
-    >>> doubt(0.0, 0.0), doubt(0.0, 40.0), doubt(21.0, 0.0)
+def invalid_answer(temperature_c: float, humidity_pct: float) -> str:
+    """Return why an answer is no measurement, or nothing where it is one.
+
+    >>> invalid_answer(0.0, 0.0), invalid_answer(0.0, 40.0), invalid_answer(21.0, 0.0)
     ('all bits are 0: is the data line held low?', '', '')
     """
-    if (temperature_c, humidity_pct) == _NO_BITS:
+    if (temperature_c, humidity_pct) == _ALL_ZERO:
         return "all bits are 0: is the data line held low?"
+    for value, (low, high), unit in (
+        (temperature_c, _TEMPERATURE_RANGE_C, "degC"),
+        (humidity_pct, _HUMIDITY_RANGE_PCT, "%RH"),
+    ):
+        # Written so that NaN is outside, too.
+        if not low <= value <= high:
+            return f"answered {value:.1f} {unit}, expected {low:g} to {high:g}"
     return ""
 
 
@@ -52,6 +67,15 @@ def light(state: str, temperature_c: float) -> str:
     if state == LOW:
         return "blue"
     return "orange" if temperature_c > WARM_C else "green"
+
+
+def most_urgent(colors: Iterable[str]) -> str:
+    """Return the colour that one LED shows for several rooms.
+
+    >>> most_urgent(["green", "blue", "orange"])
+    'blue'
+    """
+    return max(colors, key=_COLORS.index)
 
 
 def humidity_flag(humidity_pct: float) -> str:

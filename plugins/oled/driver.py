@@ -1,4 +1,4 @@
-"""The SSD1306 over I2C: a 128 x 64 picture onto the display, sending only what has changed.
+"""Driver of the SSD1306 over I2C: sends a 128 x 64 picture, only what has changed.
 
 It stands on the standard library alone and knows neither bus nor clock: the caller hands in
 `transfer`, whose errors pass through. Source: Solomon Systech SSD1306 datasheet rev 1.1, sections 8

@@ -1,7 +1,7 @@
-"""What the OLED says: three values chosen out of the newest readings of all nodes.
+"""OLED screen: three values chosen from the newest readings of all nodes.
 
-Pure: JSON in, lines of text out. Readings are chosen by their shape and by the role of their node,
-so a sensor may be called anything.
+Pure: JSON in, lines of text out. Readings are chosen by their fields and by the role of their node,
+so a sensor may have any name.
 """
 
 import json
@@ -11,13 +11,13 @@ from typing import Any
 
 TITLE = "HARVESTER OS"
 ABSENT = "--"
-# A reading older than this, relative to the newest, is not shown.
+# A reading older than this is not shown.
 FRESH_MS = 30_000
 
 
 @dataclass(frozen=True)
 class Screen:
-    """The lines of text; a value that nobody has measured of late is `--`."""
+    """Text lines; a value without a fresh reading is `--`."""
 
     room: str
     iaq: str
@@ -49,15 +49,27 @@ def screen_of(sensor_data: str) -> Screen:
 
 
 def _fresh_readings(state: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return node and data of each reading that is young enough, in the order of their ids."""
-    now_ms = state.get("last_update", 0)
+    """Return node and data of each fresh reading of a node that is not offline, by sensor id."""
+    last_update_ms = state.get("last_update", 0)
+    offline = {name for name, node in state.get("nodes", {}).items() if _is_offline(node)}
     fresh = [
         reading
         for reading in state.get("readings", ())
-        if now_ms - reading["timestamp_ms"] <= FRESH_MS
+        if _age_ms(reading, last_update_ms) <= FRESH_MS
+        and reading["sensor_id"].partition(":")[0] not in offline
     ]
     fresh.sort(key=lambda reading: str(reading["sensor_id"]))
     return [(reading["sensor_id"].partition(":")[0], reading["data"]) for reading in fresh]
+
+
+def _age_ms(reading: dict[str, Any], last_update_ms: int) -> float:
+    """Return the age by the host's clock; a host without `age_ms` gives timestamps only."""
+    age_ms = reading.get("age_ms")
+    return age_ms if _is_number(age_ms) else last_update_ms - reading["timestamp_ms"]
+
+
+def _is_offline(node: dict[str, Any]) -> bool:
+    return node.get("state") == "offline"
 
 
 def _hub_nodes(state: dict[str, Any]) -> set[str]:
@@ -65,7 +77,7 @@ def _hub_nodes(state: dict[str, Any]) -> set[str]:
 
 
 def _room_temperature(readings: list[tuple[str, dict[str, Any]]]) -> float | None:
-    """Prefer a plain climate sensor: one that also has pressure sits beside its own heater."""
+    """Prefer a plain climate sensor: one that also has pressure is beside its own heater."""
     climate = (
         data["temperature"]
         for _, data in readings

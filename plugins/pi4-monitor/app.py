@@ -1,7 +1,8 @@
-"""The Raspberry Pi 4's own health: shows the CPU's heat on LED 3, beeps, and runs the fan."""
+"""Raspberry Pi 4 monitor plugin: system health; the CPU's heat on LED 3, buzzer and fan."""
 
 from heat import fan_wanted
-from own_health import HeatWatch, cpu_temperature_c, stats
+from heat_watch import HeatWatch
+from own_health import OwnHealth
 from wit_world import exports
 from wit_world.exports.pi_monitor_logic import PiStats
 from wit_world.imports import fan_controller
@@ -12,13 +13,14 @@ LED = 3
 class PiMonitorLogic(exports.PiMonitorLogic):
     def __init__(self) -> None:
         self._watch = HeatWatch(LED)
+        self._health = OwnHealth()
         self._had_thermometer = False
 
     def poll(self) -> PiStats:
-        cpu_c = cpu_temperature_c()
+        cpu_c = self._health.cpu_temperature_c()
         self._watch.react(cpu_c)
         self._run_fan(cpu_c)
-        return stats(cpu_c)
+        return self._health.stats(cpu_c)
 
     def _run_fan(self, cpu_c: float | None) -> None:
         self._had_thermometer |= cpu_c is not None

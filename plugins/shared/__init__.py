@@ -1,1 +1,1 @@
-"""What several plugins are built with. All but `own_health` stand on the standard library alone."""
+"""Modules of several plugins. `own_health` and `heat_watch` call the host; the others are pure."""

@@ -1,4 +1,4 @@
-"""The LED colours of the plugins by name: red, green and blue, 0 to 255 each."""
+"""LED colours of the plugins by name: red, green and blue, 0 to 255 each."""
 
 COLORS = {
     "dark": (0, 0, 0),
@@ -13,5 +13,5 @@ COLORS = {
     "magenta": (255, 0, 255),
 }
 
-# Everywhere: the sensor does not answer, or answers what cannot be true.
+# In every plugin: the sensor does not answer, or its answer is no measurement.
 FAULT = "magenta"

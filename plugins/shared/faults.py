@@ -1,11 +1,11 @@
-"""Turns a row of failures into two log lines: when a fault begins and when it ends.
+"""Fault log: one line when a fault begins, one when it ends, none in between.
 
-It knows neither clock nor log: the caller passes the time in and prints what it is given.
+Pure: the time is passed in, and the caller prints the lines.
 """
 
 
 class FaultLog:
-    """One device's fault. `now_s` is a monotonic clock's, in seconds."""
+    """Fault of one device. `now_s` is a monotonic clock's, in seconds."""
 
     def __init__(self, device: str) -> None:
         self._device = device

@@ -1,6 +1,6 @@
-"""What a CPU's temperature means for the buzzer and the fan. Pure: degC in, decisions out.
+"""CPU temperature limits: LED colour, alarm and fan. Pure.
 
-`None` stands for a temperature that nobody measured.
+`None` stands for a temperature that was not measured.
 """
 
 # degC. The firmware slows the CPU down at 80 to 85 (raspberrypi.com, "Frequency management and
@@ -24,13 +24,13 @@ def heat_light(temperature_c: float | None) -> str:
 
 
 class HeatAlarm:
-    """Remembers whether the alarm for the present heat has been given."""
+    """Alarm that sounds once on entering the range above 75 degC."""
 
     def __init__(self) -> None:
         self._given = False
 
     def due(self, temperature_c: float | None) -> bool:
-        """Whether to sound the alarm now: once on entering above 75 degC."""
+        """Return whether to sound the alarm now."""
         if temperature_c is None:
             return False
         if temperature_c <= HOT_C - ALARM_DEADBAND_C:
@@ -42,10 +42,10 @@ class HeatAlarm:
 
 
 def fan_wanted(temperature_c: float | None, *, running: bool, had_thermometer: bool) -> bool:
-    """Whether the fan should run: on from 60 degC, off below 50, as it was between them.
+    """Return whether the fan should run: on from 60 degC, off below 50, unchanged in between.
 
-    A thermometer that was there and is gone says nothing about the heat, so the fan runs: noise is
-    cheaper than a CPU. A machine that never had one keeps its fan as it is.
+    Where a thermometer has failed, the CPU may be hot, so the fan runs. A machine that never had
+    one keeps its fan as it is.
     """
     if temperature_c is None:
         return running or had_thermometer

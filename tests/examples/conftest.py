@@ -1,4 +1,4 @@
-"""An agent that runs every example, told of them by nothing but a configuration file."""
+"""Agent that runs every example, configured by its file alone."""
 
 from collections.abc import Iterator
 

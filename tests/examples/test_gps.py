@@ -1,4 +1,4 @@
-"""The parser of NMEA: whole sentences with the right checksum, and no position without a fix."""
+"""NMEA parser: whole sentences with the right checksum, and no position without a fix."""
 
 from itertools import pairwise
 
@@ -106,3 +106,20 @@ def test_the_newest_of_several_seconds_is_told() -> None:
     fix = Receiver().feed(GGA + RMC + newer)
     assert fix is not None
     assert fix.latitude == pytest.approx(48 + 8 / 60)
+
+
+@pytest.mark.parametrize(
+    ("gga_time", "rmc_time"),
+    [("085210", "085210.00"), ("085210.00", "085210"), ("085210.5", "085210.500")],
+)
+def test_one_time_written_in_two_ways_is_one_time(gga_time: str, rmc_time: str) -> None:
+    heard = sentence(f"GPGGA,{gga_time},4807.038,N,01131.000,E,1,08,0.9,545.4,M,46.9,M,,")
+    heard += sentence(f"GPRMC,{rmc_time},A,4807.038,N,01131.000,E,022.4,084.4,230394,,")
+    assert Receiver().feed(heard) == FIX
+
+
+@pytest.mark.parametrize("own", ["PGRMC", "PXGGA", "PRMC", "GPRMCX", "gprmc"])
+def test_a_manufacturers_own_sentence_costs_no_fix(own: str) -> None:
+    other = sentence(f"{own},A,218.8,100,6378137.000,298.257223563,0,0,0,A,8,1,1,4,30")
+    assert Receiver().feed(GGA + other + RMC) == FIX
+    assert Receiver().feed(RMC + other + GGA) == FIX

@@ -1,4 +1,4 @@
-"""The MCP3008's driver against the datasheet, and against the simulated chip."""
+"""MCP3008 driver against the datasheet, and against the simulated chip."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A new sensor is a folder and a table in a configuration file: no host code knows the examples."""
+"""Examples on the bus: a new sensor is a folder and a configuration table, without host code."""
 
 import pytest
 

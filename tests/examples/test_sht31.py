@@ -1,4 +1,4 @@
-"""The SHT31's driver against the datasheet, and against the simulated chip."""
+"""SHT31 driver against the datasheet, and against the simulated chip."""
 
 from fractions import Fraction
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from examples.sht31.driver import Sht31, Sht31Error, crc8, decode
+from examples.sht31.driver import Measurement, Sht31, Sht31Error, crc8, decode, out_of_range
 from node_agent.hal.capabilities import Climate
 from node_agent.hal.simulated.sht31 import SimulatedSht31
 
@@ -73,7 +73,10 @@ def test_the_simulated_chip_is_read_to_its_resolution(climate: Climate) -> None:
     measured = bench.driver.measure()
     assert measured.temperature_c == pytest.approx(climate.temperature_c, abs=175 / 65535)
     assert measured.humidity_pct == pytest.approx(climate.humidity_pct, abs=100 / 65535)
-    assert bench.sent == [(b"\x24\x00", 0), (b"", 6)]
+    single_shot = [(b"\x24\x00", 0), (b"", 6)]
+    assert bench.sent == [(b"\x30\x93", 0), *single_shot]
+    bench.driver.measure()
+    assert bench.sent[3:] == single_shot
 
 
 def test_the_chip_does_not_acknowledge_before_it_has_measured_and_after_it_was_read() -> None:
@@ -93,3 +96,58 @@ def test_a_chip_that_lost_its_power_has_nothing_to_read() -> None:
     bench.now_s = 1
     bench.chip.write(b"\x30\xa2")
     assert bench.chip.read(6) == b""
+
+
+PERIODIC = [b"\x20\x32", b"\x21\x26", b"\x22\x2b", b"\x23\x34", b"\x27\x37", b"\x2b\x32"]
+
+
+@pytest.mark.parametrize("mode", PERIODIC)
+def test_a_chip_that_was_left_in_periodic_mode_is_measured_at_once(mode: bytes) -> None:
+    bench = Bench()
+    bench.chip.write(mode)
+    bench.now_s += 10
+    assert bench.driver.measure().temperature_c == pytest.approx(23.4, abs=0.003)
+
+
+def test_a_chip_that_another_program_puts_into_periodic_mode_is_recovered() -> None:
+    bench = Bench()
+    bench.driver.measure()
+    bench.chip.write(b"\x21\x30")
+    with pytest.raises(Sht31Error, match="found 0 bytes"):
+        bench.driver.measure()
+    assert bench.driver.measure().temperature_c == pytest.approx(23.4, abs=0.003)
+
+
+def test_in_periodic_mode_the_simulated_chip_gives_each_measurement_once_and_to_a_fetch_alone() -> (
+    None
+):
+    chip = (bench := Bench()).chip
+    chip.write(b"\x21\x30")
+    bench.now_s = 0.5
+    chip.write(b"\xe0\x00")
+    assert chip.read(6) == b""
+    bench.now_s = 1.1
+    chip.write(b"\x24\x00")
+    assert chip.read(6) == b""
+    chip.write(b"\xe0\x00")
+    assert decode(chip.read(6)).humidity_pct == pytest.approx(56.7, abs=0.002)
+    chip.write(b"\xe0\x00")
+    assert chip.read(6) == b""
+
+
+def test_the_chip_takes_no_command_until_a_break_is_over() -> None:
+    bench = Bench()
+    bench.chip.write(b"\x30\x93")
+    bench.chip.write(b"\x24\x00")
+    bench.now_s = 1
+    assert bench.chip.read(6) == b""
+
+
+@pytest.mark.parametrize("code", [0x0000, 0xFFFF])
+def test_a_code_at_either_end_of_the_scale_is_outside_the_specified_range(code: int) -> None:
+    assert "temperature_c" in out_of_range(decode(word(code) + word(0x8000)))
+
+
+@pytest.mark.parametrize("climate", [(-40.0, 0.0), (125.0, 100.0), (-40.001, 100.0)])
+def test_the_limits_belong_to_the_specified_range(climate: tuple[float, float]) -> None:
+    assert out_of_range(Measurement(*climate)) == ""

@@ -1,9 +1,12 @@
 import queue
 import time
 
+import pytest
+
 from bus.contract.commands import PATTERNS, Pattern
 from bus.contract.messages import Buzzer
 from bus.errors import UnavailableError
+from node_agent.actuators import buzzer
 from node_agent.actuators.buzzer import SILENT, BuzzerPlayer
 
 WAIT_S = 5.0
@@ -99,3 +102,62 @@ def test_a_relay_that_fails_does_not_end_the_player() -> None:
                 pass
             while not calls.empty():
                 calls.get()
+
+
+def names(bench: Bench) -> list[str]:
+    """Return the patterns that sounded until the buzzer was silent."""
+    found: list[str] = []
+    while (state := bench.states.get(timeout=WAIT_S)) != SILENT:
+        found.append(state.pattern)
+    return found
+
+
+def test_two_alarms_in_one_cycle_are_both_heard() -> None:
+    bench = Bench()
+    with bench.player:
+        bench.player.enqueue(Pattern(3, 10, 10), "dht22")
+        bench.player.enqueue(Pattern(2, 10, 10), "pi4-monitor")
+        assert names(bench) == ["dht22", "pi4-monitor"]
+        assert [on for _, on in list(bench.relay.queue)].count(True) == 5
+
+
+def test_off_ends_the_alarm_that_sounds_and_those_that_wait() -> None:
+    bench = Bench()
+    with bench.player:
+        for name in ("dht22", "bme680", "pi4-monitor"):
+            bench.player.enqueue(Pattern(1, 5_000, 0), name)
+        bench.relay.get(timeout=WAIT_S)
+        bench.player.play(PATTERNS["off"], "off")
+        assert names(bench) == ["dht22"]
+        bench.player.enqueue(Pattern(1, 10, 0), "bme680")
+        assert names(bench) == ["bme680"]
+
+
+def test_a_persons_pattern_sounds_at_once_and_waiting_alarms_after_it() -> None:
+    bench = Bench()
+    with bench.player:
+        bench.player.enqueue(Pattern(1, 5_000, 0), "dht22")
+        bench.relay.get(timeout=WAIT_S)
+        bench.player.enqueue(Pattern(1, 10, 0), "pi4-monitor")
+        bench.player.play(Pattern(1, 10, 0), "beep")
+        assert names(bench) == ["dht22", "beep", "pi4-monitor"]
+
+
+def test_a_plugin_that_sounds_in_every_poll_does_not_keep_out_another() -> None:
+    bench = Bench()
+    with bench.player:
+        for _ in range(50):
+            bench.player.enqueue(Pattern(1, 10, 0), "noisy")
+        bench.player.enqueue(Pattern(1, 10, 0), "dht22")
+        heard = names(bench)
+    assert heard[-1] == "dht22"
+    assert len([on for _, on in list(bench.relay.queue) if on]) <= 4
+
+
+def test_an_endless_alarm_gives_way_to_one_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buzzer, "ALARM_SHARE_S", 0.05)
+    bench = Bench()
+    with bench.player:
+        bench.player.enqueue(Pattern(255, 5_000, 0), "noisy")
+        bench.player.enqueue(Pattern(1, 10, 0), "dht22")
+        assert names(bench) == ["noisy", "dht22"]

@@ -147,3 +147,20 @@ def test_many_threads_at_once_make_one_read() -> None:
     in_threads(8, lambda: seen.append(sensors.read(4)))
     assert seen == [FINE] * 8
     assert len(wire.reads) == 1
+
+
+def test_forty_zero_bits_are_an_error_for_every_caller() -> None:
+    with pytest.raises(BadDeviceDataError, match="gpio4: all bits are 0"):
+        Wire(Climate(0.0, 0.0)).sensors().read(4)
+
+
+def test_a_sign_bit_without_degrees_is_zero_degrees() -> None:
+    assert str(Wire(Climate(-0.0, 45.0)).sensors().read(4).temperature_c) == "0.0"
+
+
+def test_of_several_sensors_each_has_one_attempt_so_that_a_poll_reads_them_all_in_time() -> None:
+    wire = Wire(SILENT, FINE)
+    sensors = Dht22Sensors([4, 22], wire.read, now=lambda: wire.now_s, sleep=wire.sleep)
+    with pytest.raises(DeviceUnavailableError):
+        sensors.read(4)
+    assert len(wire.reads) == 1

@@ -88,10 +88,51 @@ def test_cpu_usage_is_unknown_where_no_time_has_passed(tmp_path: Path) -> None:
 
 
 def test_this_machine_answers() -> None:
-    used_mb, total_mb = system.memory_mb()
+    memory_mb = system.memory_mb()
+    assert memory_mb is not None
+    used_mb, total_mb = memory_mb
     assert 0 < used_mb < total_mb
     assert system.uptime_s() > 0
     assert 5 < system.rss_mb() < 2000
     assert len(system.boot_id()) == 36
     usage = system.CpuUsage().percent()
     assert usage is None or 0 <= usage <= 100
+
+
+@pytest.mark.parametrize("kind", ["iwlwifi_1", "gpu-thermal", "BAT0", "nvme", "pch_cannonlake"])
+def test_a_zone_that_is_no_cpu_does_not_stand_in_for_one(tmp_path: Path, kind: str) -> None:
+    put_zone(tmp_path, 0, kind, "33000\n")
+    assert system.cpu_temperature_c(tmp_path) is None
+
+
+@pytest.mark.parametrize("kind", ["cpu0-thermal", "cpuss-2", "soc_thermal", "bcm2835_thermal"])
+def test_a_cpu_zone_is_found_by_any_of_its_names(tmp_path: Path, kind: str) -> None:
+    put_zone(tmp_path, 0, kind, "33000\n")
+    assert system.cpu_temperature_c(tmp_path) == 33.0
+
+
+@pytest.mark.parametrize("temp", ["-273200\n", "-274000\n", "2147483647\n", "none\n"])
+def test_a_cpu_zone_without_a_valid_value_is_passed_over(tmp_path: Path, temp: str) -> None:
+    put_zone(tmp_path, 0, "cpu-thermal", temp)
+    assert system.cpu_temperature_c(tmp_path) is None
+    put_zone(tmp_path, 1, "soc-thermal", "41000\n")
+    assert system.cpu_temperature_c(tmp_path) == 41.0
+
+
+@pytest.mark.parametrize(
+    "meminfo",
+    [
+        "MemTotal: 946564 kB\nMemFree: 512000 kB\n",
+        "MemTotal: 0 kB\nMemAvailable: 0 kB\n",
+        "MemTotal: 1000 kB\nMemAvailable: 2000 kB\n",
+        "MemTotal:\n",
+        "",
+    ],
+)
+def test_memory_that_the_kernel_does_not_give_is_absent(tmp_path: Path, meminfo: str) -> None:
+    put(tmp_path, "proc/meminfo", meminfo)
+    assert system.memory_mb(tmp_path) is None
+
+
+def test_memory_is_absent_without_the_kernels_file(tmp_path: Path) -> None:
+    assert system.memory_mb(tmp_path) is None

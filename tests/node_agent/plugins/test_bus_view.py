@@ -8,13 +8,23 @@ from bus.errors import BadDataError
 from node_agent.plugins.bus_view import BusView
 
 
-def test_it_tells_readings_and_roles_as_http_does() -> None:
-    view = BusView()
+class Clock:
+    now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_readings_and_roles_are_as_http_has_them_and_each_reading_has_its_age() -> None:
+    clock = Clock()
+    view = BusView(clock)
     reading = Reading("pi4", "room", 7, "s", 0, {"temperature": 21.5})
     view.hear(Topic("pi4", TopicKind.READING, "room"), encode(reading))
     view.hear(Topic("revpi", TopicKind.STATUS), encode(Status("online", "hub", "1", "b", 1)))
+    clock.now_s += 1.5
+    room = {"sensor_id": "pi4:room", "timestamp_ms": 7, "age_ms": 1500}
     assert json.loads(view.as_json()) == {
-        "readings": [{"sensor_id": "pi4:room", "timestamp_ms": 7, "data": {"temperature": 21.5}}],
+        "readings": [{**room, "data": {"temperature": 21.5}}],
         "last_update": 7,
         "nodes": {"revpi": {"role": "hub", "state": "online"}},
     }
@@ -26,3 +36,50 @@ def test_anything_else_is_refused() -> None:
         view.hear(Topic("pi4", TopicKind.FAN), encode(Fan(on=True, mode="on")))
     with pytest.raises(BadDataError):
         view.hear(Topic("pi4", TopicKind.READING, "room"), b"{")
+
+
+DAY_MS = 86_400_000
+NOW_MS = 1_700_000_000_000
+
+
+class Bus:
+    """Readings as they arrive, on a clock of the test's."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.view = BusView(self.clock)
+
+    def hear(self, node: str, sensor: str, timestamp_ms: int) -> None:
+        reading = Reading(node, sensor, timestamp_ms, "s", 0, {"temperature": 21.5})
+        self.view.hear(Topic(node, TopicKind.READING, sensor), encode(reading))
+
+    def ages_s(self) -> dict[str, float]:
+        readings = json.loads(self.view.as_json())["readings"]
+        return {reading["sensor_id"]: reading["age_ms"] / 1000 for reading in readings}
+
+
+def test_one_nodes_clock_a_day_ahead_makes_no_reading_old() -> None:
+    bus = Bus()
+    bus.hear("pi4", "room", NOW_MS)
+    bus.hear("ahead", "room", NOW_MS + DAY_MS)
+    bus.hear("behind", "room", 0)
+    bus.clock.now_s += 2
+    assert bus.ages_s() == {"pi4:room": 2, "ahead:room": 2, "behind:room": 2}
+
+
+def test_a_retained_reading_of_a_broken_sensor_is_as_old_as_its_nodes_clock_shows() -> None:
+    bus = Bus()
+    bus.hear("pi4", "broken", NOW_MS - 3_600_000)
+    bus.hear("pi4", "room", NOW_MS)
+    bus.clock.now_s += 2
+    bus.hear("pi4", "room", NOW_MS + 2000)
+    assert bus.ages_s() == {"pi4:broken": 3602, "pi4:room": 0}
+
+
+def test_a_clock_that_is_set_back_does_not_make_later_readings_old() -> None:
+    bus = Bus()
+    bus.hear("pi4", "room", NOW_MS + DAY_MS)
+    bus.clock.now_s += 2
+    bus.hear("pi4", "room", NOW_MS + 2000)
+    bus.clock.now_s += 1
+    assert bus.ages_s() == {"pi4:room": 1}

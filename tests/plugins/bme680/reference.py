@@ -1,4 +1,4 @@
-"""The BME680's arithmetic once more, in exact rational numbers, written from the datasheet.
+"""Reference arithmetic of the BME680 in exact rational numbers, written from the datasheet.
 
 It shares nothing with the driver: coefficients come from register addresses one by one, and the gas
 constants are the multiplied-out ones of the datasheet's section 3.4.1.
@@ -27,6 +27,8 @@ class Expected(NamedTuple):
     pressure_hpa: Fraction
     humidity_pct: Fraction
     gas_ohm: Fraction
+    # Before the datasheet's clamp to 0 to 100 %RH.
+    unclamped_humidity_pct: Fraction
 
 
 def signed(image: bytes, address: int, size: int = 1) -> int:
@@ -38,9 +40,16 @@ def unsigned(image: bytes, address: int, size: int = 1) -> int:
 
 
 def expected(image: bytes) -> Expected:
-    """What the 256 registers of a BME680 mean."""
+    """Return the values in the 256 registers of a BME680."""
     t_fine = _t_fine(image)
-    return Expected(t_fine / 5120, _pressure(image, t_fine), _humidity(image, t_fine), _gas(image))
+    humidity = _humidity(image, t_fine)
+    return Expected(
+        temperature_c=t_fine / 5120,
+        pressure_hpa=_pressure(image, t_fine),
+        humidity_pct=min(Fraction(100), max(Fraction(0), humidity)),
+        gas_ohm=_gas(image),
+        unclamped_humidity_pct=humidity,
+    )
 
 
 def _t_fine(image: bytes) -> Fraction:
@@ -83,12 +92,7 @@ def _humidity(image: bytes, t_fine: Fraction) -> Fraction:
     t = t_fine / 5120
     scaled = (adc - h1 * 16 - Fraction(h3, 2) * t) * Fraction(h2, 2**18)
     scaled *= 1 + Fraction(h4, 2**14) * t + Fraction(h5, 2**20) * t * t
-    return min(
-        Fraction(100),
-        max(
-            Fraction(0), scaled + (Fraction(h6, 2**14) + Fraction(h7, 2**21) * t) * scaled * scaled
-        ),
-    )
+    return scaled + (Fraction(h6, 2**14) + Fraction(h7, 2**21) * t) * scaled * scaled
 
 
 def _gas(image: bytes) -> Fraction:

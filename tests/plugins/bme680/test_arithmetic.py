@@ -1,4 +1,4 @@
-"""The driver's floating-point arithmetic against the datasheet's formulas in exact numbers."""
+"""Floating-point arithmetic of the driver against the datasheet's formulas in exact numbers."""
 
 import pytest
 from hypothesis import given
@@ -36,7 +36,10 @@ def test_three_hundred_register_images_mean_what_the_datasheet_says() -> None:
         found, exact = measured(image), expected(image)
         assert found.temperature_c == pytest.approx(float(exact.temperature_c), abs=1e-9)
         assert found.pressure_hpa == pytest.approx(float(exact.pressure_hpa), abs=1e-8)
-        assert found.humidity_pct == pytest.approx(float(exact.humidity_pct), abs=1e-9)
+        if -10 <= exact.unclamped_humidity_pct <= 110:
+            assert found.humidity_pct == pytest.approx(float(exact.humidity_pct), abs=1e-9)
+        else:
+            assert found.humidity_pct is None
         assert found.gas_resistance_ohm == pytest.approx(float(exact.gas_ohm), rel=1e-12)
 
 
@@ -114,10 +117,96 @@ def test_calibration_that_divides_by_zero_is_an_error_and_no_pressure() -> None:
         measured(image)
 
 
-def test_numbers_outside_the_chips_range_are_doubted() -> None:
+def humidity_code(image: bytes, humidity_pct: float) -> int:
+    """Return the code whose unclamped humidity is the nearest to `humidity_pct`."""
+
+    def off_by(code: int) -> float:
+        value = expected(patched(image, x25=code >> 8, x26=code & 0xFF)).unclamped_humidity_pct
+        return abs(float(value) - humidity_pct)
+
+    return min(range(1, 0xFFFF, 64), key=off_by)
+
+
+@pytest.mark.parametrize("gas_range", [0, 7, 15])
+@pytest.mark.parametrize("adc", [0, 1023])
+@pytest.mark.parametrize("variant", [VARIANT_GAS_LOW, VARIANT_GAS_HIGH])
+def test_a_gas_code_at_either_end_of_the_scale_is_no_resistance(
+    gas_range: int, adc: int, variant: int
+) -> None:
+    msb, lsb = adc >> 2, (adc & 3) << 6 | 0x30 | gas_range
+    image = patched(IMAGES[0], x2a=msb, x2b=lsb, x2c=msb, x2d=lsb)
+    found = driver.compensate(field(image, variant), calibration(image), variant)
+    assert found.gas_resistance_ohm is None
+    reason = f"off scale (code {adc} in gas range {gas_range})"
+    assert dict(found.missing)["gas"] == reason
+    assert found.temperature_c is not None
+
+
+def test_codes_next_to_the_ends_of_the_gas_scale_are_resistances() -> None:
+    for adc in (1, 1022):
+        image = patched(IMAGES[0], x2a=adc >> 2, x2b=(adc & 3) << 6 | 0x30)
+        assert measured(image).gas_resistance_ohm == pytest.approx(float(expected(image).gas_ohm))
+
+
+ROOM = patched(IMAGES[0], x22=0x76, x23=0x00, x24=0x00, x1f=0x50, x2a=0x55, x2b=0x75)
+
+
+@pytest.mark.parametrize(
+    ("registers", "missing"),
+    [
+        ({"x1f": 0x80, "x20": 0, "x21": 0}, {"pressure"}),
+        ({"x25": 0x80, "x26": 0}, {"humidity"}),
+        ({"x1f": 0x80, "x20": 0, "x21": 0, "x25": 0x80, "x26": 0}, {"pressure", "humidity"}),
+        ({"x22": 0x80, "x23": 0, "x24": 0}, {"temperature", "pressure", "humidity", "gas"}),
+        ({"x22": 0, "x23": 0, "x24": 0}, {"temperature", "pressure", "humidity", "gas"}),
+        ({"x1f": 0xFF, "x20": 0xFF, "x21": 0xF0}, {"pressure"}),
+        ({"x25": 0xFF, "x26": 0xFF}, {"humidity"}),
+    ],
+)
+def test_a_skipped_or_saturated_code_is_no_value_nor_is_what_depends_on_it(
+    registers: dict[str, int], missing: set[str]
+) -> None:
+    image = patched(ROOM, x25=humidity_code(ROOM, 40) >> 8, x26=0)
+    assert measured(image).missing == ()
+    found = measured(patched(image, **registers))
+    values = {
+        "temperature": found.temperature_c,
+        "pressure": found.pressure_hpa,
+        "humidity": found.humidity_pct,
+        "gas": found.gas_resistance_ohm,
+    }
+    assert {name for name, value in values.items() if value is None} == missing
+    assert {name for name, _ in found.missing} == missing
+
+
+@pytest.mark.parametrize(
+    ("humidity_pct", "found_pct"), [(-30, None), (-5, 0.0), (105, 100.0), (150, None)]
+)
+def test_a_small_overshoot_of_humidity_is_clamped_and_a_large_one_is_a_fault(
+    humidity_pct: float, found_pct: float | None
+) -> None:
+    code = humidity_code(ROOM, humidity_pct)
+    found = measured(patched(ROOM, x25=code >> 8, x26=code & 0xFF))
+    assert found.humidity_pct == found_pct
+    assert ("humidity" in dict(found.missing)) == (found_pct is None)
+
+
+def test_numbers_outside_the_chips_range_are_a_fault() -> None:
     good = driver.Measurement(21.0, 40.0, 1013.0, None)
-    assert driver.doubt(good) == ""
+    assert driver.out_of_range(good) == ""
     hot = driver.Measurement(85.1, 40.0, 1013.0, None)
-    assert driver.doubt(hot) == "temperature_c 85.1 is outside the chip's range of -40 to 85"
-    assert "pressure_hpa" in driver.doubt(driver.Measurement(21.0, 40.0, 1100.5, None))
-    assert "pressure_hpa" in driver.doubt(driver.Measurement(21.0, 40.0, float("nan"), None))
+    assert driver.out_of_range(hot) == "temperature_c 85.1 is outside the chip's range of -40 to 85"
+    assert "pressure_hpa" in driver.out_of_range(driver.Measurement(21.0, 40.0, 1100.5, None))
+    nan = driver.Measurement(21.0, 40.0, float("nan"), None)
+    assert "pressure_hpa" in driver.out_of_range(nan)
+
+
+@pytest.mark.parametrize(
+    ("temperature_c", "pressure_hpa"),
+    [(-40.0, 300.0), (85.0, 1100.0), (-40.0003, 299.996), (85.0002, 1100.0001220703125)],
+)
+def test_the_limits_belong_to_the_range_as_near_as_the_converter_gets(
+    temperature_c: float, pressure_hpa: float
+) -> None:
+    found = driver.Measurement(temperature_c, 40.0, pressure_hpa, None)
+    assert driver.out_of_range(found) == ""

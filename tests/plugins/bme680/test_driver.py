@@ -1,4 +1,4 @@
-"""The driver against a chip at register level, on a clock that only the driver's sleeps move."""
+"""Driver against a chip at register level, on a clock that only the driver's sleeps move."""
 
 import random
 from collections.abc import Callable
@@ -87,7 +87,10 @@ def test_register_images_come_through_the_chip_unchanged(clears: bool) -> None:
         found, exact = bench.driver.measure(), expected(image)
         assert found.temperature_c == pytest.approx(float(exact.temperature_c), abs=1e-6)
         assert found.pressure_hpa == pytest.approx(float(exact.pressure_hpa), abs=1e-6)
-        assert found.humidity_pct == pytest.approx(float(exact.humidity_pct), abs=1e-6)
+        if -10 <= exact.unclamped_humidity_pct <= 110:
+            assert found.humidity_pct == pytest.approx(float(exact.humidity_pct), abs=1e-6)
+        else:
+            assert found.humidity_pct is None
         believed = image[0x2B] & 0x30 == 0x30
         assert (found.gas_resistance_ohm is not None) == believed
         ambient_c = int(exact.temperature_c)
@@ -261,3 +264,58 @@ def test_bit_errors_in_the_field_give_no_reading() -> None:
             bench.driver.measure()
     bench.after = lambda _register, answer: answer
     assert bench.driver.measure().temperature_c == pytest.approx(21.5, abs=0.01)
+
+
+SKIPPED = {0x1F: "800000", 0x22: "800000", 0x25: "8000", 0x2A: "0000"}
+
+
+def registers(**codes: str) -> Bench:
+    """Return a bench whose chip measures ROOM but for the registers `x1f="800000"`."""
+    bench = Bench()
+    image = {int(name[1:], 16): bytes.fromhex(code) for name, code in codes.items()}
+    bench.chip = SimulatedBme680(lambda _: bench.air, lambda: bench.now_s, image=image)
+    return bench
+
+
+def test_a_chip_that_skips_everything_is_a_fault_that_names_what_was_skipped() -> None:
+    bench = registers(**{f"x{register:02x}": code for register, code in SKIPPED.items()})
+    for _ in range(2):
+        with pytest.raises(NoMeasurementError, match="temperature: the chip skipped it") as e:
+            bench.driver.measure()
+    assert "pressure: the chip skipped it (code 0x80000)" in str(e.value)
+    assert "humidity: the chip skipped it (code 0x8000)" in str(e.value)
+
+
+def test_a_chip_that_skips_pressure_alone_still_gives_the_rest() -> None:
+    found = registers(x1f="800000").driver.measure()
+    assert found.pressure_hpa is None
+    assert found.humidity_pct == pytest.approx(45.0, abs=0.05)
+    assert found.gas_resistance_ohm is not None
+    assert [name for name, _ in found.missing] == ["pressure"]
+
+
+@pytest.mark.parametrize("code", ["0030", "ffff"])
+def test_gas_off_scale_is_absent_at_either_end(code: str) -> None:
+    found = registers(x2a=code).driver.measure()
+    assert found.gas_resistance_ohm is None
+    assert "off scale" in dict(found.missing)["gas"]
+
+
+def test_more_resistance_than_the_chip_can_measure_is_off_scale() -> None:
+    found = Bench(air=Air(21.5, 45.0, 1005.0, 100e6)).driver.measure()
+    assert dict(found.missing) == {"gas": "off scale (code 0 in gas range 0)"}
+
+
+def test_a_humidity_code_far_outside_is_a_fault_and_not_100_percent() -> None:
+    found = registers(x25="f000").driver.measure()
+    assert found.humidity_pct is None
+    assert "%RH, expected 0 to 100" in dict(found.missing)["humidity"]
+
+
+@pytest.mark.parametrize(("temperature_c", "pressure_hpa"), [(-40.0, 300.0), (85.0, 1100.0)])
+def test_air_at_the_limits_of_the_range_is_measured(
+    temperature_c: float, pressure_hpa: float
+) -> None:
+    found = Bench(air=Air(temperature_c, 45.0, pressure_hpa, 120_000.0)).driver.measure()
+    assert driver.out_of_range(found) == ""
+    assert found.temperature_c == pytest.approx(temperature_c, abs=0.003)

@@ -1,4 +1,4 @@
-"""The index of air quality: its formula by examples, its baseline over time and over restarts."""
+"""Air quality index: its formula by examples, its baseline over time and over restarts."""
 
 import json
 
@@ -16,6 +16,7 @@ from plugins.bme680.iaq import (
     score,
 )
 from plugins.shared.colors import COLORS
+from tests.plugins.dashboard.modules import fields
 
 CLEAN_OHM = 100_000.0
 NOON_MS = 1_700_000_000_000
@@ -32,18 +33,18 @@ def after(air: AirQuality, gas_ohm: float, *, until_s: float, from_s: float = 0.
 @pytest.mark.parametrize(
     ("gas_part_of_baseline", "humidity_pct", "expected", "band"),
     [
-        (1.0, 40.0, 0, "good"),
-        (2.0, 40.0, 0, "good"),
-        (1.0, 30.0, 31, "good"),
-        (1.0, 0.0, 125, "little bad"),
-        (1.0, 100.0, 125, "little bad"),
-        (0.92, 40.0, 30, "good"),
-        (0.8, 50.0, 96, "average"),
-        (0.5, 40.0, 188, "bad"),
-        (0.5, 50.0, 208, "worse"),
-        (0.1, 70.0, 400, "worse"),
-        (0.0, 100.0, 500, "worse"),
-        (0.0, 0.0, 500, "worse"),
+        (1.0, 40.0, 0, "excellent"),
+        (2.0, 40.0, 0, "excellent"),
+        (1.0, 30.0, 31, "excellent"),
+        (1.0, 0.0, 125, "moderate"),
+        (1.0, 100.0, 125, "moderate"),
+        (0.92, 40.0, 30, "excellent"),
+        (0.8, 50.0, 96, "good"),
+        (0.5, 40.0, 188, "poor"),
+        (0.5, 50.0, 208, "bad"),
+        (0.1, 70.0, 400, "bad"),
+        (0.0, 100.0, 500, "bad"),
+        (0.0, 0.0, 500, "bad"),
     ],
 )
 def test_the_score_is_75_percent_gas_and_25_percent_humidity(
@@ -77,7 +78,7 @@ def test_the_bands_have_the_colours_that_the_led_shows() -> None:
     assert all(band.color in COLORS for band in BANDS)
 
 
-@pytest.mark.parametrize(("limit", "name"), [(50, "good"), (51, "average"), (200, "bad")])
+@pytest.mark.parametrize(("limit", "name"), [(50, "excellent"), (51, "good"), (200, "poor")])
 def test_a_limit_belongs_to_the_better_band(limit: int, name: str) -> None:
     assert band_of(limit).name == name
 
@@ -181,3 +182,119 @@ def test_the_alarm_sounds_once_on_entering_red_and_again_after_it_was_left() -> 
         *(False, False),  # around the limit: still the same bad air
         *(False, True, False),
     ]
+
+
+HOUR_S = 3600.0
+
+
+def test_log_led_and_page_have_one_table_of_bands() -> None:
+    page = fields.FIELDS["iaq_score"].bands
+    assert [(b.upper, b.name) for b in BANDS[:-1]] == [(b.upper, b.word) for b in page[:-1]]
+    assert BANDS[-1].name == page[-1].word
+
+
+@pytest.mark.parametrize(
+    ("index", "word"),
+    [(30, "excellent"), (80, "good"), (120, "moderate"), (180, "poor"), (300, "bad")],
+)
+def test_the_words_of_the_index(index: int, word: str) -> None:
+    assert band_of(index).name == word
+
+
+@pytest.mark.parametrize("apart_s", [61.0, 90.0, 12 * HOUR_S])
+def test_two_readings_far_apart_are_no_experience(apart_s: float) -> None:
+    air = AirQuality()
+    air.update(CLEAN_OHM, 40.0, 0.0)
+    assert air.update(CLEAN_OHM / 10, 40.0, apart_s) == Quality(None, 0)
+
+
+@pytest.mark.parametrize("gap_s", [45.0, 600.0, 12 * HOUR_S])
+def test_burn_in_repeats_after_a_gap_and_the_cold_sensor_is_not_in_the_baseline(
+    gap_s: float,
+) -> None:
+    air = AirQuality()
+    assert after(air, CLEAN_OHM, until_s=700).accuracy == 2
+    back_s = 700 + gap_s
+    assert after(air, CLEAN_OHM / 10, from_s=back_s, until_s=back_s + 58) == Quality(None, 0)
+    assert after(air, CLEAN_OHM, from_s=back_s + 60, until_s=back_s + 60) == Quality(0, 2)
+
+
+def test_a_gap_adds_no_experience() -> None:
+    air = AirQuality()
+    after(air, CLEAN_OHM, until_s=590)
+    after(air, CLEAN_OHM, from_s=590 + HOUR_S, until_s=590 + HOUR_S + 60)
+    assert json.loads(air.export(0))["tracked_s"] == 590
+
+
+def test_a_gap_of_more_than_a_day_starts_anew() -> None:
+    air = AirQuality()
+    after(air, CLEAN_OHM, until_s=700)
+    again_s = 700 + 25 * HOUR_S
+    assert after(air, 50_000.0, from_s=again_s, until_s=again_s + 60) == Quality(0, 1)
+
+
+def test_a_node_that_polls_once_a_minute_gets_an_index() -> None:
+    air = AirQuality()
+    verdicts = [air.update(CLEAN_OHM, 40.0, 60.0 * beat) for beat in range(5)]
+    assert [verdict.accuracy for verdict in verdicts] == [0, 0, 0, 1, 1]
+
+
+def test_one_outlier_hardly_moves_the_baseline() -> None:
+    air = AirQuality()
+    after(air, CLEAN_OHM, until_s=700)
+    air.update(12_900_000.0, 40.0, 702.0)
+    assert air.update(CLEAN_OHM, 40.0, 704.0).score in (0, 1, 2, 3)
+
+
+def saved(at_ms: int = NOON_MS) -> str:
+    air = AirQuality()
+    after(air, CLEAN_OHM, until_s=700)
+    return air.export(at_ms)
+
+
+@pytest.mark.parametrize("boot_ms", [0, NOON_MS - 1, NOON_MS - 86_400_000])
+def test_a_baseline_waits_while_the_clock_is_behind_and_is_used_once_it_is_set(
+    boot_ms: int,
+) -> None:
+    air = AirQuality()
+    assert not air.restore(saved(), boot_ms)
+    assert air.waits_for_clock
+    assert air.follow_clock(boot_ms, 0.0) == ""
+    assert air.update(50_000.0, 40.0, 0.0) == Quality(None, 0)
+    assert "restored" in air.follow_clock(NOON_MS + 3_600_000, 2.0)
+    assert not air.waits_for_clock
+    found = air.update(50_000.0, 40.0, 2.0)
+    assert (found.score, found.accuracy) == (pytest.approx(188, abs=1), 2)
+
+
+def test_a_waiting_baseline_that_turns_out_too_old_is_not_used() -> None:
+    air = AirQuality()
+    air.restore(saved(), 0)
+    assert "too old" in air.follow_clock(NOON_MS + BASELINE_LIFE_MS, 2.0)
+    assert air.burning_in
+    assert not air.waits_for_clock
+
+
+def test_a_clock_that_goes_on_from_the_last_shutdown_and_is_set_days_later_is_noticed() -> None:
+    air = AirQuality()
+    assert air.restore(saved(), NOON_MS + 60_000)
+    assert air.follow_clock(NOON_MS + 60_000, 5.0) == ""
+    assert air.follow_clock(NOON_MS + 62_000, 7.0) == ""
+    assert "too old" in air.follow_clock(NOON_MS + 3 * BASELINE_LIFE_MS, 9.0)
+    assert air.burning_in
+
+
+def test_a_clock_that_is_set_by_hours_keeps_a_baseline_of_today() -> None:
+    air = AirQuality()
+    assert air.restore(saved(), NOON_MS + 60_000)
+    air.follow_clock(NOON_MS + 60_000, 5.0)
+    assert air.follow_clock(NOON_MS + 3_600_000, 7.0) == ""
+    assert not air.burning_in
+
+
+def test_a_clock_that_is_never_set_lets_an_hour_of_experience_replace_the_saved_baseline() -> None:
+    air = AirQuality()
+    air.restore(saved(), 0)
+    after(air, CLEAN_OHM, until_s=3600)
+    assert "still not set" in air.follow_clock(3_600_000, 3600.0)
+    assert not air.waits_for_clock

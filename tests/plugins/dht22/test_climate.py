@@ -1,10 +1,19 @@
-"""The room's states: what is entered where, left where, and shown how."""
+"""Room climate: states with their deadband, LED colours, flags and limits."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugins.dht22.climate import HIGH, LOW, NORMAL, doubt, humidity_flag, light, next_state
+from plugins.dht22.climate import (
+    HIGH,
+    LOW,
+    NORMAL,
+    humidity_flag,
+    invalid_answer,
+    light,
+    most_urgent,
+    next_state,
+)
 from plugins.shared.colors import COLORS
 
 STATES = st.sampled_from([HIGH, LOW, NORMAL])
@@ -66,10 +75,30 @@ def test_humidity_is_flagged_beyond_its_limits(humidity_pct: float, flag: str) -
 
 
 @pytest.mark.parametrize("answer", [(-40.0, 0.0), (80.0, 100.0), (0.0, 0.1), (0.1, 0.0)])
-def test_everything_in_the_sensors_range_is_believed(answer: tuple[float, float]) -> None:
-    assert doubt(*answer) == ""
+def test_everything_in_the_sensors_range_is_a_measurement(answer: tuple[float, float]) -> None:
+    assert invalid_answer(*answer) == ""
 
 
 def test_forty_zero_bits_are_a_line_held_low_and_not_dry_frost() -> None:
-    assert doubt(0.0, 0.0).startswith("all bits are 0")
-    assert doubt(-0.0, 0.0)
+    assert invalid_answer(0.0, 0.0).startswith("all bits are 0")
+    assert invalid_answer(-0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ((-40.1, 50.0), "answered -40.1 degC, expected -40 to 80"),
+        ((21.0, 100.1), "answered 100.1 %RH, expected 0 to 100"),
+        ((float("nan"), 50.0), "answered nan degC"),
+        ((21.0, float("nan")), "answered nan %RH"),
+    ],
+)
+def test_what_the_sensor_cannot_measure_is_no_measurement(
+    answer: tuple[float, float], reason: str
+) -> None:
+    assert invalid_answer(*answer).startswith(reason)
+
+
+def test_one_led_shows_the_most_urgent_of_several_rooms() -> None:
+    assert most_urgent(["green", "red", "orange"]) == "red"
+    assert most_urgent(["red", "magenta"]) == "magenta"

@@ -1,4 +1,4 @@
-"""What the OLED chooses to say out of the readings of all nodes."""
+"""OLED screen: the values that it chooses from the readings of all nodes."""
 
 import json
 from typing import Any
@@ -90,3 +90,23 @@ def test_a_value_that_is_no_number_is_not_shown(value: object) -> None:
 def test_what_is_no_object_is_refused() -> None:
     with pytest.raises(ValueError, match="an object was expected"):
         screen_of("[]")
+
+
+def reading(sensor_id: str, age_ms: int, timestamp_ms: int = NOW_MS) -> dict[str, Any]:
+    fresh = {"sensor_id": sensor_id, "timestamp_ms": timestamp_ms, "age_ms": age_ms}
+    return {**fresh, "data": CLIMATE}
+
+
+@pytest.mark.parametrize(("age_ms", "room"), [(30_000, "21.5\N{DEGREE SIGN}C"), (30_001, "--")])
+def test_the_hosts_age_counts_and_not_the_clock_of_the_node_that_measured(
+    age_ms: int, room: str
+) -> None:
+    ahead = NOW_MS + 86_400_000
+    state = {"readings": [reading("pi4:a", age_ms, NOW_MS - 1)], "last_update": ahead}
+    assert screen_of(json.dumps(state)).room == room
+
+
+def test_the_last_reading_of_a_node_that_is_offline_is_not_shown() -> None:
+    nodes = {"pi4": {"role": "spoke", "state": "offline"}}
+    state = {"readings": [reading("pi4:a", 0)], "last_update": NOW_MS, "nodes": nodes}
+    assert screen_of(json.dumps(state)).room == "--"

@@ -1,6 +1,6 @@
-"""How long one poll may keep a bus waiting, so that it ends by itself before the host cuts it off.
+"""Deadline of one poll's bus transfers, so that a poll ends before the host cuts it off.
 
-It knows no clock: the caller passes the time in.
+Pure: the time is passed in.
 """
 
 # A host cuts a poll off after 1 s (plugins.poll_deadline_s). One transfer may take 0.25 s, and so
@@ -8,12 +8,12 @@ It knows no clock: the caller passes the time in.
 LIMIT_S = 0.6
 
 
-class TooSlowError(Exception):
+class DeadlineExceededError(Exception):
     """The device answers, but the poll would take too long."""
 
 
-class Patience:
-    """The time of one poll, from `begin` on. `now_s` is a monotonic clock's, in seconds."""
+class PollDeadline:
+    """Deadline of one poll, `limit_s` after `begin`. `now_s` is a monotonic clock's, in seconds."""
 
     def __init__(self, limit_s: float = LIMIT_S) -> None:
         self._limit_s = limit_s
@@ -23,6 +23,6 @@ class Patience:
         self._until_s = now_s + self._limit_s
 
     def check(self, now_s: float) -> None:
-        """Raise TooSlowError where the time is up; ask before each transfer."""
+        """Raise DeadlineExceededError after the deadline; call this before each transfer."""
         if now_s > self._until_s:
-            raise TooSlowError(f"the bus is too slow: not done within {self._limit_s:g} s")
+            raise DeadlineExceededError(f"the bus is too slow: not done within {self._limit_s:g} s")

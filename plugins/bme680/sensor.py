@@ -1,0 +1,125 @@
+"""One BME680 of the plugin: its driver, its air quality index, and its log lines.
+
+Bus, saved state and clock are passed in, so that it imports nothing of the host.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from driver import QUANTITIES, Bme680, Bme680Error, Measurement, out_of_range
+from faults import FaultLog
+from iaq import AirQuality, BadAirAlarm, Quality, band_of
+
+# plugin-state is a file on an SD card: once a minute is enough.
+SAVE_EVERY_S = 60.0
+
+
+class BusError(Exception):
+    """A transfer failed; the message is the host's."""
+
+
+class Store(Protocol):
+    """Saved state of one sensor. `set` returns what went wrong, or nothing."""
+
+    def get(self) -> str | None: ...
+
+    def set(self, value: str) -> str: ...
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One measurement and the air quality that follows from it."""
+
+    measurement: Measurement
+    quality: Quality
+
+
+class AirSensor:
+    """Sensor at one address. `log` prints a line."""
+
+    def __init__(
+        self,
+        sensor_id: str,
+        transfer: Callable[[bytes, int], bytes],
+        store: Store,
+        log: Callable[[str], None],
+    ) -> None:
+        self.sensor_id = sensor_id
+        self._chip = Bme680(transfer, time.sleep)
+        self._store = store
+        self._log = log
+        self._air = AirQuality()
+        self._alarm = BadAirAlarm()
+        self._faults = FaultLog(sensor_id)
+        self._missing = {name: FaultLog(f"{sensor_id} {name}") for name in QUANTITIES}
+        self._saved_s = 0.0
+        self._logged_state = ""
+
+    def restore(self, now_ms: int) -> None:
+        """Continue with the saved baseline."""
+        saved = self._store.get()
+        if saved is None:
+            self._log("baseline: none saved, calibrating")
+        elif self._air.restore(saved, now_ms):
+            self._log(f"baseline: restored, accuracy {self._air.accuracy}")
+        elif self._air.waits_for_clock:
+            self._log("baseline: kept until the clock is set, calibrating")
+        else:
+            self._log("baseline: saved one is too old or damaged, calibrating")
+
+    def sample(self, now_ms: int) -> Sample | None:
+        """Return one new measurement, or None while the sensor has a fault."""
+        try:
+            measurement = self._measure()
+        except (Bme680Error, BusError) as e:
+            self._log_line(self._faults.failed(str(e), time.monotonic()))
+            return None
+        self._log_line(self._faults.worked(time.monotonic()))
+        self._log_missing(measurement)
+        return Sample(measurement, self._rate(measurement, now_ms))
+
+    def alarm_due(self, score: int) -> bool:
+        return self._alarm.due(score)
+
+    def log_state(self, quality: Quality) -> None:
+        """Log the state of the air where it changed."""
+        state = "calibrating" if quality.score is None else band_of(quality.score).name
+        if state != self._logged_state:
+            self._logged_state = state
+            self._log(f"air: {state}")
+
+    def _measure(self) -> Measurement:
+        measurement = self._chip.measure()
+        if reason := out_of_range(measurement):
+            raise Bme680Error(reason)
+        return measurement
+
+    def _log_missing(self, measurement: Measurement) -> None:
+        reasons = dict(measurement.missing)
+        for name, faults in self._missing.items():
+            now_s = time.monotonic()
+            reason = reasons.get(name)
+            self._log_line(faults.failed(reason, now_s) if reason else faults.worked(now_s))
+
+    def _rate(self, measurement: Measurement, now_ms: int) -> Quality:
+        now_s = time.monotonic()
+        self._log_line(self._air.follow_clock(now_ms, now_s))
+        gas_ohm, humidity_pct = measurement.gas_resistance_ohm, measurement.humidity_pct
+        if gas_ohm is None or humidity_pct is None:
+            return Quality(None, 0)
+        quality = self._air.update(gas_ohm, humidity_pct, now_s)
+        is_due = now_s - self._saved_s >= SAVE_EVERY_S
+        if quality.accuracy and is_due and not self._air.waits_for_clock:
+            self._saved_s = now_s
+            self._save(now_ms)
+        return quality
+
+    def _save(self, now_ms: int) -> None:
+        if problem := self._store.set(self._air.export(now_ms)):
+            self._log(f"baseline: not saved: {problem}")
+
+    def _log_line(self, line: str) -> None:
+        if line:
+            self._log(line)
