@@ -1,1 +1,1 @@
-"""Plugins for sensors that the shipped configuration does not have: copy one, and adapt it."""
+"""Example plugins for further sensors: copy one and adapt it."""

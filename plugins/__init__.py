@@ -1,1 +1,1 @@
-"""The plugins; their drivers import under CPython too."""
+"""Plugins; their drivers import under CPython, too."""

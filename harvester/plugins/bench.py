@@ -37,6 +37,7 @@ from node_agent.sandbox.runtime import Runtime
 Say = Callable[[str, str], None]
 
 _FIRST_I2C_ADDRESS, _LAST_I2C_ADDRESS = 0x08, 0x77
+_BME680_ADDRESSES = {0x76, 0x77}
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -72,7 +73,11 @@ class Bench:
             self._hardware = hardware
             self._state_dir = Path(state)
             self._parts = NodeParts(
-                hardware, self._leds, self._buzzer(hardware, opening), self._fan(hardware)
+                hardware,
+                self._leds,
+                self._buzzer(hardware, opening),
+                self._fan(hardware),
+                dht22_pins=tuple(self.config.sensors.dht22_pins),
             )
             self._open = opening.pop_all()
         return self
@@ -174,11 +179,13 @@ class Guest:
 
 def everything(config: Config) -> Grant:
     """Return a grant of all that a node with this configuration has."""
-    addresses = range(_FIRST_I2C_ADDRESS, _LAST_I2C_ADDRESS + 1)
+    # A BME680's second address, where this node has none, would be a sensor that does not answer.
+    absent = _BME680_ADDRESSES - {int(text, 16) for text in config.sensors.bme680_addresses}
+    addresses = set(range(_FIRST_I2C_ADDRESS, _LAST_I2C_ADDRESS + 1)) - absent
     return Grant(
         gpio=config.sensors.dht22_pins,
         leds=list(range(config.leds.count)),
-        i2c=[f"0x{address:02x}" for address in addresses],
+        i2c=[f"0x{address:02x}" for address in sorted(addresses)],
         buzzer=True,
         fan=True,
         spi=True,

@@ -1,1 +1,1 @@
-"""The BME680 air quality plugin and its driver."""
+"""BME680 air quality plugin and its driver."""

@@ -1,1 +1,1 @@
-"""The DHT22 climate plugin."""
+"""DHT22 climate plugin."""

@@ -1,1 +1,1 @@
-"""The OLED plugin and its SSD1306 driver."""
+"""OLED plugin and its SSD1306 driver."""

@@ -1,8 +1,8 @@
 """Driver of the SSD1306 over I2C: sends a 128 x 64 picture, only what has changed.
 
-It stands on the standard library alone and knows neither bus nor clock: the caller hands in
-`transfer`, whose errors pass through. Source: Solomon Systech SSD1306 datasheet rev 1.1, sections 8
-(addressing), 9 and 10 (commands), and its application note for the charge pump.
+It uses the standard library only. The bus is passed in as `transfer`, whose errors pass through.
+Source: Solomon Systech SSD1306 datasheet rev 1.1, sections 8 (addressing), 9 and 10 (commands), and
+its application note for the charge pump.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ _NOP = 0xE3
 _COLUMN_ADDRESS = 0x21
 _PAGE_ADDRESS = 0x22
 
-# Everything that the display may have forgotten without power; it stays off until it has a picture.
+# All settings that a power loss resets; the display stays off until it has a picture.
 _INIT = bytes(
     [
         _DISPLAY_OFF,
@@ -52,7 +52,7 @@ _REFRESH_AFTER = 150
 
 
 class Ssd1306:
-    """One display. After any error the next `show` sets it up again and sends the whole picture.
+    """Driver of one display. After any error the next `show` sets it up and sends the whole frame.
 
     `transfer(write, read_len)` is one I2C transaction with the display.
     """
@@ -70,7 +70,7 @@ class Ssd1306:
         """
         if len(frame) != FRAME_BYTES:
             raise ValueError(f"a frame has {FRAME_BYTES} bytes, found {len(frame)}")
-        # Until all of it has arrived, what the display shows is unknown.
+        # Unknown until the whole frame has arrived.
         shown, self._shown = self._shown, None
         self._since_refresh += 1
         if shown is None or self._since_refresh >= _REFRESH_AFTER:

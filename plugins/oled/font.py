@@ -1,4 +1,4 @@
-"""A 5 x 7 typeface for printable ASCII and the degree sign, and how a screen is set in it.
+"""Font of 5 x 7 pixels for printable ASCII and the degree sign, and the layout of a screen.
 
 Pure: a frame is a bytearray as the display has its memory, 128 columns by 8 pages, each byte a
 column of 8 pixels with the lowest bit on top.

@@ -27,7 +27,7 @@ def test_the_command_is_that_of_the_datasheets_figure() -> None:
 
 
 @pytest.mark.parametrize("answer", [b"\xff\xff\xff", b"", b"\x00"])
-def test_a_line_that_nobody_drives_is_no_voltage(answer: bytes) -> None:
+def test_an_undriven_line_is_no_voltage(answer: bytes) -> None:
     with pytest.raises(Mcp3008Error, match="no answer"):
         Mcp3008(lambda _: answer, 3.3).volts(0)
 

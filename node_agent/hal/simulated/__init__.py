@@ -1,1 +1,1 @@
-"""Simulated devices that answer as the chips do."""
+"""Simulated devices at register level."""

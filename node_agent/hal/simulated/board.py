@@ -1,4 +1,4 @@
-"""A node's simulated hardware, wired up as its configuration says."""
+"""Simulated hardware of a node, wired as its configuration says."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ from node_agent.hal.simulated.wire import Wire
 
 
 class SimulatedBoard(Board):
-    """What `Hardware` promises, and for those who look: the devices themselves."""
+    """Simulated `Hardware`, with its devices as attributes for tests."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ def open_simulated(config: Config) -> SimulatedBoard:
 
 
 class _World:
-    """The scenario as the devices of one node meet it."""
+    """Devices of one node in a scenario."""
 
     def __init__(
         self, config: Config, scenario: Scenario, recorder: Recorder, clock: Callable[[], float]
@@ -133,14 +133,16 @@ class _World:
 
     def _sht31(self, device: str, place: str) -> Slot:
         wire = self.wire(device, place, lambda: chip.power_on())  # noqa: PLW0108 - made below
-        chip = SimulatedSht31(lambda t_s: self._climate(device, wire.felt_time_s(t_s)), self._clock)
+        chip = SimulatedSht31(
+            lambda t_s: self._climate(device, wire.measured_time_s(t_s)), self._clock
+        )
         return Slot(wire, chip)
 
     def _mcp3008(self, chip: Mcp3008, wire: Wire) -> SimulatedMcp3008:
         def volts(channel: int) -> float:
             if channel >= len(chip.volts):
                 return 0.0
-            now_s = wire.felt_time_s(self._clock())
+            now_s = wire.measured_time_s(self._clock())
             return self._scenario.value(chip.volts[channel], f"spi channel {channel}", now_s)
 
         return SimulatedMcp3008(volts, chip.reference_v)
@@ -149,22 +151,22 @@ class _World:
         images = {i.device: i.by_address() for i in self._scenario.register_images}
         wire = self.wire(device, place, lambda: chip.power_on())  # noqa: PLW0108 - made below
         chip = SimulatedBme680(
-            lambda t_s: self._air(device, wire.felt_time_s(t_s)),
+            lambda t_s: self._air(device, wire.measured_time_s(t_s)),
             self._clock,
             image=images.get(device),
             clears_new_data=self._scenario.bme680_clears_new_data,
-            chip_id=lambda: wire.shown_id(CHIP_ID),
+            chip_id=lambda: wire.current_id(CHIP_ID),
             on_measured=lambda air: self._recorder.record("measurement", device=device, **air),
         )
         return Slot(wire, chip)
 
     def _dht22(self, device: str, place: str) -> SimulatedDht22:
-        def climate(t_s: float) -> Climate:
-            felt = self._climate(device, t_s)
-            self._recorder.record("measurement", device=device, **felt._asdict())
-            return felt
+        def measured(t_s: float) -> Climate:
+            climate = self._climate(device, t_s)
+            self._recorder.record("measurement", device=device, **climate._asdict())
+            return climate
 
-        return SimulatedDht22(self.wire(device, place), climate, self._clock)
+        return SimulatedDht22(self.wire(device, place), measured, self._clock)
 
     def _air(self, device: str, t_s: float) -> Air:
         air, value = self._scenario.air, self._scenario.value
@@ -184,5 +186,5 @@ class _World:
 
 
 def _percent(value: float) -> float:
-    """Keep noise from making air wetter than water or drier than nothing."""
+    """Keep noise within 0 to 100 %RH."""
     return min(100.0, max(0.0, value))

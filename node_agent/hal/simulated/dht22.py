@@ -1,4 +1,4 @@
-"""The wire of a simulated DHT22: forty bits with their checksum, as the sensor sends them."""
+"""Simulated DHT22 at bit level: forty bits with their checksum."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ _SIGN = 0x8000
 
 
 class SimulatedDht22:
-    """One sensor. `climate(t)` is what it feels at time t of the scenario, in s."""
+    """One sensor. `climate(t)` is the air around it at time t of the scenario, in s."""
 
     def __init__(
         self, wire: Wire, climate: Callable[[float], Climate], clock: Callable[[], float]
@@ -20,9 +20,9 @@ class SimulatedDht22:
         self._clock = clock
 
     def read_wire(self) -> Climate:
-        self._wire.reach()
-        felt = self._climate(self._wire.felt_time_s(self._clock()))
-        received = self._wire.carry(sent_bytes(felt))
+        self._wire.begin_transfer()
+        climate = self._climate(self._wire.measured_time_s(self._clock()))
+        received = self._wire.transmit(sent_bytes(climate))
         return decoded(received, self._wire.device)
 
 

@@ -1,6 +1,6 @@
-"""A simulated GPS receiver on the UART: NMEA 0183 sentences, two a second's fix.
+"""Simulated GPS receiver on the UART: two NMEA 0183 sentences a second.
 
-It walks a small circle, so that its position lives.
+It moves on a small circle, so that its position changes.
 """
 
 import math
@@ -13,7 +13,7 @@ from node_agent.hal.simulated.wire import Wire
 
 BAUD = 9600
 BAUD_RATES = (4800, 9600, 19200, 38400, 57600, 115200)
-# What the kernel keeps for a port that nobody reads (N_TTY_BUF_SIZE).
+# Buffer of the kernel for an unread port (N_TTY_BUF_SIZE).
 _BUFFER_BYTES = 4096
 # The harbour of Hamburg, about: degrees north and east, metres.
 _CENTRE = (53.5442, 9.9653)
@@ -44,17 +44,17 @@ class SimulatedGps:
     def read(self, max_len: int) -> bytes:
         with self._lock:
             self._check_open()
-            self._wire.reach()
+            self._wire.begin_transfer()
             self._receive()
             taken = bytes(self._arrived[:max_len])
             del self._arrived[:max_len]
-            return self._wire.carry(taken)
+            return self._wire.transmit(taken)
 
     def write(self, data: bytes) -> int:
         """Take settings, as a receiver does, and change nothing."""
         with self._lock:
             self._check_open()
-            self._wire.reach()
+            self._wire.begin_transfer()
             return len(data)
 
     def set_baud(self, rate: int) -> None:
@@ -75,7 +75,7 @@ class SimulatedGps:
     def _receive(self) -> None:
         """Put what was sent since the last time into the buffer; the oldest bytes fall out."""
         now_s = int(self._clock())
-        # No more than fits: a port that was not read for a day need not live through it.
+        # No more than fits: a port unread for a day has lost the rest anyway.
         for second in range(max(self._told_s, now_s - _BUFFER_BYTES // 100) + 1, now_s + 1):
             self._arrived += self._as_heard(self._sentences(second))
         self._told_s = now_s

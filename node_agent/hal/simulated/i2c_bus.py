@@ -1,4 +1,4 @@
-"""A simulated I2C bus: which chip answers at which address, one transfer at a time."""
+"""Simulated I2C bus: chips by address, one transfer at a time."""
 
 import threading
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from node_agent.hal.simulated.wire import Wire
 
 
 class Chip(Protocol):
-    """What a chip does with the bytes that follow its address."""
+    """A chip on the bus; it gets the bytes that follow its address."""
 
     def write(self, data: bytes) -> None: ...
 
@@ -40,7 +40,7 @@ class SimulatedI2cBus:
             slot = self._slots.get(address)
             if slot is None:
                 raise self._no_answer(address)
-            slot.wire.reach()
+            slot.wire.begin_transfer()
             if data:
                 slot.chip.write(data)
             if not read_len:
@@ -48,7 +48,7 @@ class SimulatedI2cBus:
             answer = slot.chip.read(read_len)
             if not answer:
                 raise self._no_answer(address)
-            return slot.wire.carry(answer)
+            return slot.wire.transmit(answer)
 
     def close(self) -> None:
         with self._lock:

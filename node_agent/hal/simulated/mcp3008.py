@@ -1,6 +1,6 @@
-"""An MCP3008 at bit level: eight 10-bit converters on SPI (Microchip DS21295, section 5).
+"""Simulated MCP3008 at bit level: eight 10-bit inputs on SPI (Microchip DS21295, section 5).
 
-It knows single-ended inputs only.
+It has single-ended inputs only.
 """
 
 from collections.abc import Callable
@@ -31,5 +31,5 @@ class SimulatedMcp3008:
         return int(answer.ljust(length, "0")[:length], 2).to_bytes(len(data), "big")
 
     def _code(self, channel: int) -> int:
-        """Return the voltage in steps (equation 4-2), held to what ten bits can say."""
+        """Return the voltage in steps (equation 4-2), clamped to ten bits as the chip does."""
         return min(_STEPS - 1, max(0, int(_STEPS * self._volts(channel) / self._reference_v)))

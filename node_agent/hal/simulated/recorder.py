@@ -1,4 +1,4 @@
-"""A file of what simulated hardware did, one JSON object a line, each line on disk at once."""
+"""Record of what simulated hardware did: one JSON object a line, on disk at once."""
 
 import threading
 from pathlib import Path

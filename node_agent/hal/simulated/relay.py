@@ -1,4 +1,4 @@
-"""A simulated relay that remembers what it did and when."""
+"""Simulated relay with a log of its changes."""
 
 import threading
 import time

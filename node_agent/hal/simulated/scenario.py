@@ -1,4 +1,4 @@
-"""What happens to the simulated chips: curves over time, and faults in windows of time.
+"""Scenario of the simulated chips: curves over time, and faults in windows of time.
 
 Pure values: `t_s` is the seconds since the hardware was opened, and the same `t_s` always gives the
 same answer. What contradicts itself raises ValueError, to which msgspec adds the place in the file.
@@ -59,7 +59,7 @@ class Curve(Table, frozen=True):
 
 
 class RoomCurves(Table, frozen=True):
-    """What a DHT22 feels."""
+    """Air around a DHT22."""
 
     temperature_c: float | Curve = Curve(
         keyframes=[(0, 21.8), (50, 23.6), (90, 23.1), (150, 21.2), (200, 21.8)],
@@ -72,7 +72,7 @@ class RoomCurves(Table, frozen=True):
 
 
 class AirCurves(Table, frozen=True):
-    """What a BME680 feels."""
+    """Air around a BME680."""
 
     temperature_c: float | Curve = Curve(
         keyframes=[(0, 22.3), (70, 23.9), (130, 22.9), (180, 21.6), (240, 22.3)],
@@ -123,7 +123,7 @@ class Unplugged(Fault, frozen=True, tag="unplugged"):
 
 
 class WrongId(Fault, frozen=True, tag="wrong-id"):
-    """A BME680 says that it is another chip: by default a BME280."""
+    """A BME680 has the id of another chip: by default a BME280's."""
 
     id: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0x60
 
@@ -131,7 +131,7 @@ class WrongId(Fault, frozen=True, tag="wrong-id"):
         super().__post_init__()
         if not self.device.startswith("bme680"):
             raise ValueError(
-                f"device: found {self.device!r}, expected a bme680: only that tells its id"
+                f"device: found {self.device!r}, expected a bme680: only that has an id"
             )
 
 
@@ -157,7 +157,7 @@ AnyFault = NoAnswer | Unplugged | WrongId | StuckData | BitErrors | SlowBus
 
 
 class Sht31(Table, frozen=True, tag_field="kind", tag="sht31"):
-    """A climate sensor on I2C; it feels what the room has."""
+    """A climate sensor on I2C, in the air of the room."""
 
     # What its ADDR pin chooses (datasheet table 8).
     address: Annotated[str, msgspec.Meta(pattern=r"^0x4[45]$")] = "0x44"

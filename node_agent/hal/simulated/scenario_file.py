@@ -1,4 +1,4 @@
-"""Reading a scenario: its TOML, one clear line where it is wrong."""
+"""Scenario file: TOML, with one clear line where it is wrong."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""A simulated SPI bus with one chip on it, or a wire from its output to its input."""
+"""Simulated SPI bus with one chip, or with its output wired to its input."""
 
 import threading
 from collections.abc import Callable
@@ -20,8 +20,8 @@ class SimulatedSpiBus:
         with self._lock:
             if self._closed:
                 raise DeviceUnavailableError(f"{self._wire.device} is closed")
-            self._wire.reach()
-            return self._wire.carry(self._exchange(data))
+            self._wire.begin_transfer()
+            return self._wire.transmit(self._exchange(data))
 
     def close(self) -> None:
         with self._lock:

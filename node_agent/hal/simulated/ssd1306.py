@@ -1,4 +1,4 @@
-"""An SSD1306 on the simulated I2C bus: the decoder, with what else a real chip has."""
+"""Simulated SSD1306 on the I2C bus: the decoder, power-on state and status register."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""A simulated WS2812B strip that remembers what it shows."""
+"""Simulated WS2812B strip with the pixels that it shows."""
 
 import threading
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ class SimulatedStrip:
 
     @property
     def pixels(self) -> tuple[Color, ...]:
-        """What was written last."""
+        """Pixels as last written."""
         return self._pixels
 
     @property
     def writes(self) -> int:
-        """How often the strip was written."""
+        """Number of writes."""
         return self._writes
 
     def show(self, pixels: Sequence[Color]) -> None:

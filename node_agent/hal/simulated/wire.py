@@ -1,4 +1,4 @@
-"""The wire between a node and one simulated device: where the scenario's faults happen."""
+"""Simulated wire between a node and one device: it applies the scenario's faults."""
 
 import random
 import threading
@@ -43,7 +43,7 @@ class Wire:
         self._lock = threading.Lock()
         self._plugged_s = 0.0
 
-    def reach(self) -> None:
+    def begin_transfer(self) -> None:
         """Wait as long as the wire takes, up to LONGEST_TRANSFER_S.
 
         Raises DeviceUnavailableError where nothing answers, or not within that time.
@@ -60,7 +60,7 @@ class Wire:
             raise DeviceUnavailableError(f"no answer at {self._place}")
         self._replug()
 
-    def carry(self, data: bytes) -> bytes:
+    def transmit(self, data: bytes) -> bytes:
         """Return `data` as it arrives."""
         for fault in self._scenario.active_faults(self.device, self._clock()):
             if isinstance(fault, StuckData) and fault.byte is not None:
@@ -69,12 +69,12 @@ class Wire:
                 data = bytes(self._disturbed(byte, fault.rate) for byte in data)
         return data
 
-    def felt_time_s(self, t_s: float) -> float:
-        """Return the time whose values the device measures at `t_s`: an older one while stuck."""
+    def measured_time_s(self, t_s: float) -> float:
+        """Return the time whose values the device measures at `t_s`: earlier for stuck data."""
         return frozen_since(self._scenario.active_faults(self.device, t_s), t_s)
 
-    def shown_id(self, own_id: int) -> int:
-        """Return the id that the device tells."""
+    def current_id(self, own_id: int) -> int:
+        """Return the id that the device has now."""
         faults = self._scenario.active_faults(self.device, self._clock())
         return next((f.id for f in faults if isinstance(f, WrongId)), own_id)
 

@@ -16,7 +16,7 @@ ROOM = Air(21.5, 45.0, 1005.0, 120_000.0)
 
 
 class UnpluggedError(Exception):
-    """What a bus might raise."""
+    """An error of the bus."""
 
 
 class Bench:
@@ -63,7 +63,7 @@ class Bench:
 
 
 def _parts(image: bytes) -> dict[int, bytes]:
-    """What a chip was burnt with and measures, and not the registers that it is controlled by."""
+    """Return calibration and results of an image, without the control registers."""
     return {0x00: image[:5], 0x1D: image[0x1D:0x2E], 0x8A: image[0x8A:0xA1], 0xE1: image[0xE1:0xEF]}
 
 
@@ -91,8 +91,8 @@ def test_register_images_come_through_the_chip_unchanged(clears: bool) -> None:
             assert found.humidity_pct == pytest.approx(float(exact.humidity_pct), abs=1e-6)
         else:
             assert found.humidity_pct is None
-        believed = image[0x2B] & 0x30 == 0x30
-        assert (found.gas_resistance_ohm is not None) == believed
+        is_valid = image[0x2B] & 0x30 == 0x30
+        assert (found.gas_resistance_ohm is not None) == is_valid
         ambient_c = int(exact.temperature_c)
         assert bench.last_written(RES_HEAT) == expected_heater(image, 320, ambient_c)
         assert bench.last_written(GAS_WAIT) == 0x65

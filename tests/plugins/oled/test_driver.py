@@ -1,4 +1,4 @@
-"""The SSD1306 driver against a display that decodes what is sent to it."""
+"""SSD1306 driver against a display that decodes its transfers."""
 
 import random
 
@@ -15,7 +15,7 @@ DATA = 0x40
 
 
 class UnpluggedError(Exception):
-    """What a bus might raise."""
+    """An error of the bus."""
 
 
 class Bench:
@@ -35,7 +35,7 @@ class Bench:
         return b""
 
     def show(self, frame: bytes) -> list[bytes]:
-        """What was sent for one frame."""
+        """Return the transfers of one frame."""
         self.sent.clear()
         self.driver.show(frame)
         return list(self.sent)

@@ -1,4 +1,4 @@
-"""The typeface, and a screen set in it."""
+"""Font, and a screen laid out in it."""
 
 from itertools import combinations
 

@@ -1,4 +1,4 @@
-"""A fault is logged when it begins and when it ends."""
+"""Fault log: one line when a fault begins and one when it ends."""
 
 from plugins.shared.faults import FaultLog
 

@@ -1,4 +1,4 @@
-"""A CPU's heat: LED, alarm and fan."""
+"""CPU temperature limits: LED, alarm and fan."""
 
 import pytest
 

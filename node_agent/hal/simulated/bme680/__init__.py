@@ -1,1 +1,1 @@
-"""A simulated BME680: its physics, its calibration registers and the chip."""
+"""Simulated BME680: physics, calibration registers and chip."""

@@ -1,7 +1,7 @@
-"""A BME680 at register level: what its I2C pins answer (datasheet BST-BME680-DS001, section 5).
+"""Simulated BME680 at register level (datasheet BST-BME680-DS001, section 5).
 
-It measures only in forced mode and takes the time that the real one takes. It knows no bus and no
-driver. Writing two registers takes address and value of each (section 6.2.1): only reads count up.
+It measures in forced mode only and takes the time that the real one takes. Writing two registers
+takes address and value of each (section 6.2.1): only reads count up.
 """
 
 import threading
@@ -48,7 +48,7 @@ _FORCED = 0x01
 _SKIPPED_20_BIT = 0x80000
 _SKIPPED_16_BIT = 0x8000
 
-# Durations in s as Bosch's own driver reckons them: wake-up, one conversion, switching, gas.
+# Durations in s as Bosch's own driver has them: wake-up, one conversion, switching, gas.
 _WAKE_UP_S = 0.001
 _CONVERSION_S = 0.001963
 _SWITCHING_S = 4 * 0.000477
@@ -66,15 +66,15 @@ class _Variant(NamedTuple):
 
 
 class _Measurement(NamedTuple):
-    """One that is under way: when it and its parts begin and end, on the chip's clock, in s."""
+    """A measurement in progress: begin and end of its parts, on the chip's clock, in s."""
 
     begun_s: float
     gas_from_s: float
     done_s: float
 
 
-# By variant: the bit that runs the gas measurement, where its result goes, and how that is read.
-# The BME688 is of the high-gas one; a register image can make this chip one of them.
+# By variant: the bit that runs the gas measurement, the register of its result, and the formula.
+# The BME688 has the high-gas variant; a register image can make this chip one.
 _VARIANTS = {
     VARIANT_LOW_GAS: _Variant(0x10, _GAS, physics.gas_ohm),
     VARIANT_HIGH_GAS: _Variant(0x20, _GAS + 2, physics.gas_high_ohm),
@@ -82,12 +82,12 @@ _VARIANTS = {
 
 
 class SimulatedBme680:
-    """One chip. `air(t)` is what surrounds it at time t of `clock`, both in s.
+    """One chip. `air(t)` is the air around it at time t of `clock`, in s.
 
-    `image` holds raw bytes by register address; they stand in place of what the chip would hold
-    after a reset, and in place of what it would measure. `clears_new_data` tells whether reading
-    the status register takes the flag away: the datasheet leaves that open. `on_measured` is told
-    of each measurement when the chip is next asked for anything, with how long ago it began, in s.
+    `image` holds raw bytes by register address, which replace the chip's registers after a reset
+    and its results. With `clears_new_data` a read of the status register clears the flag: the
+    datasheet leaves that open. `on_measured` is called with each measurement at the next access
+    to the chip, with its age in s.
     """
 
     def __init__(  # noqa: PLR0913 - each is one property of the chip
@@ -170,7 +170,7 @@ class SimulatedBme680:
         registers[_STATUS] = registers[_STATUS] & _NEW_DATA | _MEASURING | self._profile
 
     def _progress(self) -> None:
-        """Let the chip's time go on to now."""
+        """Advance the chip to the present time."""
         running, now_s = self._running, self._clock()
         if running is None:
             return
@@ -189,14 +189,14 @@ class SimulatedBme680:
         self._on_measured(self._measured(air) | {"age_s": round(age_s, 3)})
 
     def _measured(self, air: Air) -> dict[str, float]:
-        """Return what of `air` was measured: gas only where it was asked for."""
+        """Return the fields of `air` that were measured: gas only where it was enabled."""
         fields = {name: getattr(air, name) for name in air.__struct_fields__}
         if not self._runs_gas:
             del fields["gas_ohm"]
         return fields
 
     def _measure_temperature_pressure(self, air: Air) -> None:
-        """Convert what the compensation will turn back into `air`, and humidity with it."""
+        """Convert `air`: the codes that the compensation turns back into it."""
         cal = self._calibration
         temperature = self._resolve(
             0, physics.temperature_adc(cal, air.temperature_c), self._osrs_t
@@ -232,7 +232,7 @@ class SimulatedBme680:
         self._registers[gas_register + 1] = (adc & 3) << 6 | _GAS_VALID | stable | gas_range
 
     def _heats(self, ambient_c: float) -> bool:
-        """Whether the plate gets into its working range within the time that it is given."""
+        """Return whether the plate reaches its working range within its heating time."""
         res_heat = self._registers[_RES_HEAT + self._profile]
         if self._registers[_CTRL_GAS_0] & _HEATER_OFF or not res_heat:
             return False

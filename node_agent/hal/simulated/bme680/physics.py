@@ -1,8 +1,7 @@
-"""What a BME680's converters read in given air: the datasheet's compensation, turned around.
+"""BME680 converter codes for given air: the inverse of the datasheet's compensation.
 
-The formulas are those of the datasheet (BST-BME680-DS001, section 3.3) as exact arithmetic on the
-calibration. Written for the simulated chip alone and apart from any driver, so that chip and driver
-check each other.
+The formulas are those of the datasheet (BST-BME680-DS001, section 3.3). They are written apart from
+the driver, so that chip and driver check each other.
 """
 
 from collections.abc import Callable
@@ -22,7 +21,7 @@ _GAS_STEP = 0.000000125
 
 
 class Air(msgspec.Struct, frozen=True):
-    """What surrounds the chip; `gas_ohm` is the hot plate's resistance at its set point."""
+    """Air around the chip; `gas_ohm` is the hot plate's resistance at its set point."""
 
     temperature_c: float
     humidity_pct: float
@@ -31,7 +30,7 @@ class Air(msgspec.Struct, frozen=True):
 
 
 class Calibration(msgspec.Struct, frozen=True):
-    """The coefficients burnt into one chip, named as in the datasheet. The default is typical."""
+    """Calibration coefficients of one chip, named as in the datasheet. The default is typical."""
 
     t1: int = 26041
     t2: int = 26469
@@ -58,7 +57,7 @@ class Calibration(msgspec.Struct, frozen=True):
     gh3: int = 18
     res_heat_range: int = 1
     res_heat_val: int = 48
-    # Negative, so that a driver that forgets the sign of this 4-bit number is found out.
+    # Negative, so that a driver that reads this 4-bit number unsigned fails.
     range_sw_err: int = -2
 
 
@@ -109,7 +108,7 @@ def gas_high_ohm(_: Calibration, adc: float, gas_range: int) -> float:
 
 
 def heater_c(cal: Calibration, res_heat: int, ambient_c: float) -> float:
-    """Section 3.3.5, turned around: what the set point `res_heat` heats the plate to, in degC."""
+    """Section 3.3.5, inverted: the plate's temperature in degC at the set point `res_heat`."""
     x = res_heat / 3.4 + 25
     x *= (1 + cal.res_heat_val * 0.002) * (4 + cal.res_heat_range) / 4
     x -= cal.gh3 / 1024 * ambient_c
@@ -135,7 +134,8 @@ def gas_adc(
 ) -> tuple[int, int]:
     """Return the 10-bit reading and the 4-bit range that the chip would choose for `ohm`.
 
-    The chip switches ranges to keep its converter near the middle; so does this.
+    The chip switches ranges to keep its converter near the middle; so does this. A resistance that
+    fits no range gives the code at the end of the scale: 0 above all ranges, 1023 below.
     """
 
     def choice(gas_range: int) -> tuple[bool, float, int]:

@@ -1,8 +1,8 @@
-"""Where a BME680 keeps its calibration (datasheet BST-BME680-DS001, sections 3.3 and 5.2)."""
+"""Calibration registers of a BME680 (datasheet BST-BME680-DS001, sections 3.3 and 5.2)."""
 
 from node_agent.hal.simulated.bme680.physics import Calibration
 
-# Bits beside a coefficient hold other factory data; these make a driver that forgets to mask fail.
+# Bits beside a coefficient hold other factory data; these make a driver without the mask fail.
 _BESIDE_HEAT_RANGE = 0x4B
 _BESIDE_SW_ERR = 0x05
 

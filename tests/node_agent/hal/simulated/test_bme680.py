@@ -287,12 +287,12 @@ def test_a_chip_with_blank_calibration_answers_all_the_same() -> None:
 
 @pytest.mark.parametrize(("ctrl_gas_1", "has_gas"), [("10", True), ("00", False)])
 def test_what_was_measured_is_told_with_its_true_values(ctrl_gas_1: str, has_gas: bool) -> None:
-    told: list[Mapping[str, float]] = []
-    bench = Bench(on_measured=told.append)
+    measurements: list[Mapping[str, float]] = []
+    bench = Bench(on_measured=measurements.append)
     bench.transfer(bytes.fromhex(f"72 01 5a 74 64 65 71 {ctrl_gas_1} 74 25"), 0)
     bench.sleep(MEASURE_S)
     bench.status()
-    (measured,) = told
+    (measured,) = measurements
     assert ("gas_ohm" in measured) is has_gas
     expected = {**structs.asdict(AIR), "age_s": MEASURE_S}
     assert {"gas_ohm": AIR.gas_ohm, **measured} == expected

@@ -39,7 +39,7 @@ def gps(clock: Clock) -> SimulatedGps:
 
 
 @given(st.floats(-40, 80), st.floats(0, 100))
-def test_a_dht22_answer_means_what_was_felt_to_a_tenth(t_c: float, h_pct: float) -> None:
+def test_a_dht22_answer_is_the_climate_to_a_tenth(t_c: float, h_pct: float) -> None:
     received = dht22.decoded(dht22.sent_bytes(Climate(t_c, h_pct)), "dht22-gpio4")
     assert received.temperature_c == pytest.approx(t_c, abs=0.0501)
     assert received.humidity_pct == pytest.approx(h_pct, abs=0.0501)
@@ -153,7 +153,7 @@ def test_the_gps_walks_a_circle(gps: SimulatedGps, clock: Clock) -> None:
     assert all(math.isclose(m, 32.652, abs_tol=0.035) for m in minutes)
 
 
-def test_what_nobody_reads_is_lost_from_the_front(gps: SimulatedGps, clock: Clock) -> None:
+def test_unread_bytes_are_lost_from_the_front(gps: SimulatedGps, clock: Clock) -> None:
     clock.now_s = 1_000_000
     arrived = gps.read(100_000)
     assert len(arrived) == 4096

@@ -1,4 +1,4 @@
-"""One I2C bus with many users: what they may do side by side, and what would spoil a result."""
+"""I2C bus with many users: concurrent transfers, and what would spoil a measurement."""
 
 import threading
 import time

@@ -1,0 +1,194 @@
+"""Sensor plugins as components on simulated hardware: wiring, and codes that are no values."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bus.config.settings import Config, Grant, HardwareConfig, LedsConfig, SensorsConfig
+from node_agent.actuators.led_buffer import LedBuffer
+from node_agent.hal import system
+from node_agent.hal.board import open_hardware
+from node_agent.plugins.readings import Sample, samples
+from node_agent.plugins.store import PluginStore
+from node_agent.plugins.thread import entry
+from node_agent.plugins.wit_imports import NodeParts, host_imports
+from node_agent.sandbox.instance import PluginInstance
+from node_agent.sandbox.limits import Limits
+from node_agent.sandbox.runtime import Runtime
+
+SETTLED = """
+[air]
+temperature_c = 21.5
+humidity_pct = 45.0
+pressure_hpa = 1005.0
+gas_kohm = 120.0
+"""
+MAGENTA = (255, 0, 255)
+LEDS = 4
+
+
+class Guest:
+    """One plugin on hardware of its own."""
+
+    def __init__(self, instance: PluginInstance, export: tuple[str, str], name: str) -> None:
+        self.lines: list[str] = []
+        self.leds = LedBuffer(LEDS)
+        self.instance = instance
+        self._export = export
+        self._name = name
+
+    def poll(self) -> dict[str, dict[str, Any]]:
+        found: list[Sample] = samples(self.instance.call(*self._export), self._name)
+        return {sample.sensor_id: sample.data for sample in found}
+
+
+Start = Callable[..., Guest]
+
+
+@pytest.fixture
+def start(runtime: Runtime, plugin_wasm: dict[str, Path], tmp_path: Path) -> Iterator[Start]:
+    with ExitStack() as stack:
+
+        def started(
+            name: str, grant: Grant, sensors: SensorsConfig, scenario: str = SETTLED
+        ) -> Guest:
+            file = tmp_path / "scenario.toml"
+            file.write_text(scenario)
+            config = Config(
+                sensors=sensors,
+                leds=LedsConfig(count=LEDS),
+                hardware=HardwareConfig(driver="simulated", scenario=str(file)),
+            )
+            hardware = stack.enter_context(closing(open_hardware(config)))
+            leds = LedBuffer(LEDS)
+            parts = NodeParts(hardware, leds, None, None, dht22_pins=tuple(sensors.dht22_pins))
+            store = PluginStore(tmp_path / f"{name}.json")
+            loaded = stack.enter_context(runtime.load(plugin_wasm[name]))
+            lines: list[str] = []
+            instance = stack.enter_context(
+                PluginInstance(
+                    loaded,
+                    host_imports(name, grant, parts, store),
+                    Limits(deadline_s=2.0),
+                    lines.append,
+                )
+            )
+            guest = Guest(instance, entry(loaded), name)
+            guest.lines, guest.leds = lines, leds
+            return guest
+
+        yield started
+
+
+def dht22(start: Start, wired: list[int], granted: list[int], scenario: str = SETTLED) -> Guest:
+    return start("dht22", Grant(gpio=granted, leds=[1]), SensorsConfig(dht22_pins=wired), scenario)
+
+
+def bme680(start: Start, addresses: list[str], scenario: str = SETTLED) -> Guest:
+    grant = Grant(i2c=addresses, leds=[2], state=True)
+    return start("bme680", grant, SensorsConfig(bme680_addresses=addresses), scenario)
+
+
+def shown(guest: Guest, led: int) -> tuple[int, ...]:
+    return tuple((guest.leds.show(lambda _: None) or guest.leds.shown)[led])
+
+
+@pytest.mark.parametrize("pins", [[4], [22], [4, 22], [17, 27, 5]])
+def test_each_dht22_pin_that_is_granted_is_read(start: Start, pins: list[int]) -> None:
+    guest = dht22(start, pins, pins)
+    for _ in range(2):
+        assert guest.poll().keys() == {f"dht22-gpio{pin}" for pin in pins}
+    assert not [line for line in guest.lines if "fault" in line]
+
+
+def test_a_broken_dht22_does_not_hide_another(start: Start) -> None:
+    fault = '[[faults]]\ndevice = "dht22-gpio4"\nkind = "no-answer"\n'
+    guest = dht22(start, [4, 22], [4, 22], fault)
+    for _ in range(3):
+        assert guest.poll().keys() == {"dht22-gpio22"}
+    assert shown(guest, 1) == MAGENTA
+    assert [line for line in guest.lines if "fault" in line] == [
+        "fault: dht22-gpio4: no answer at gpio4"
+    ]
+
+
+def test_without_a_grant_the_fault_names_the_pin_that_is_wired(start: Start) -> None:
+    guest = dht22(start, [22], [])
+    for _ in range(2):
+        assert guest.poll() == {}
+    assert [line for line in guest.lines if "fault" in line] == [
+        "fault: dht22-gpio4: not granted: add gpio = [22] to [plugins.grants.dht22]"
+    ]
+
+
+@pytest.mark.parametrize("addresses", [["0x77"], ["0x76"], ["0x76", "0x77"]])
+def test_each_bme680_address_that_is_granted_is_read(start: Start, addresses: list[str]) -> None:
+    guest = bme680(start, addresses)
+    for _ in range(2):
+        found = guest.poll()
+        assert found.keys() == {f"bme680-{address}" for address in addresses}
+        assert all(
+            data["gas_resistance"] == pytest.approx(120, rel=0.01) for data in found.values()
+        )
+
+
+def image(address: str, **registers: str) -> str:
+    lines = "\n".join(f'"0x{name[1:]}" = "{data}"' for name, data in registers.items())
+    return (
+        f'{SETTLED}\n[[register_images]]\ndevice = "bme680-{address}"\n'
+        f"[register_images.registers]\n{lines}\n"
+    )
+
+
+def test_a_bme680_that_skips_everything_gives_no_reading_and_a_fault(start: Start) -> None:
+    skipped = image("0x77", x1f="80 00 00", x22="80 00 00", x25="80 00", x2a="00 00")
+    guest = bme680(start, ["0x77"], skipped)
+    assert guest.poll() == guest.poll() == {}
+    (fault,) = (line for line in guest.lines if "fault" in line)
+    assert fault.startswith("fault: bme680-0x77: temperature: the chip skipped it")
+    assert shown(guest, 2) == MAGENTA
+
+
+@pytest.mark.parametrize(
+    ("registers", "absent", "named"),
+    [
+        ({"x1f": "80 00 00"}, "pressure", "pressure: the chip skipped it (code 0x80000)"),
+        ({"x25": "80 00"}, "humidity", "humidity: the chip skipped it (code 0x8000)"),
+        ({"x25": "ff ff"}, "humidity", "humidity: off scale (code 0xffff)"),
+        ({"x25": "f0 00"}, "humidity", "%RH, expected 0 to 100"),
+        ({"x2a": "00 30"}, "gas_resistance", "gas: off scale (code 0 in gas range 0)"),
+        ({"x2a": "ff ff"}, "gas_resistance", "gas: off scale (code 1023 in gas range 15)"),
+        ({"x2a": "55 15"}, "gas_resistance", "gas: not valid, or its heater is not stable"),
+    ],
+)
+def test_one_quantity_that_was_not_measured_is_absent_and_named(
+    start: Start, registers: dict[str, str], absent: str, named: str
+) -> None:
+    guest = bme680(start, ["0x77"], image("0x77", **registers))
+    for _ in range(2):
+        data = guest.poll()["bme680-0x77"]
+        quantities = {"temperature", "humidity", "pressure", "gas_resistance"}
+        assert quantities - data.keys() == {absent}
+        assert data["iaq_accuracy"] == 0
+    (fault,) = (line for line in guest.lines if "fault" in line)
+    assert named in fault
+    assert shown(guest, 2) == MAGENTA
+
+
+def test_memory_and_heat_that_the_machine_does_not_measure_are_absent_with_a_fault(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system, "memory_mb", lambda: None)
+    monkeypatch.setattr(system, "cpu_temperature_c", lambda: None)
+    guest = start("pizero-monitor", Grant(), SensorsConfig())
+    for _ in range(2):
+        (data,) = guest.poll().values()
+        assert not {"cpu_temp", "memory_used_mb", "memory_total_mb"} & data.keys()
+        assert data["uptime_seconds"] > 0
+    assert guest.lines == [
+        "fault: CPU temperature: no thermal zone of a CPU has a valid value",
+        "fault: memory: /proc/meminfo has no MemAvailable",
+    ]
