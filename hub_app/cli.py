@@ -1,4 +1,4 @@
-"""The command `hub-app`: the broker, the state of every topic and the live page."""
+"""The command `hub-app`: broker, live state, history and page."""
 
 import asyncio
 import os
@@ -12,22 +12,22 @@ from bus.errors import MisconfiguredError
 from hub_app import server
 from node_agent.sandbox.renderer import Renderer
 
-# A page of 200 nodes takes far longer to render than a poll may take.
+# Rendering a page of 200 nodes takes far longer than a poll may take.
 _RENDER_DEADLINE_S = 5.0
 _RENDER_MEMORY_MB = 64
 
 
 def main() -> None:
-    """Run the hub until SIGTERM or SIGINT; exit with 2 where the configuration is wrong."""
+    """Run the hub until SIGTERM or SIGINT; exit with 2 if the configuration is wrong."""
     options = command_line.parser("hub-app", __doc__ or "").parse_args()
     if options.config is None and config_file.find("hub", Path.cwd()) is None:
-        # Without any file, this program can still only be the hub.
+        # Without a configuration file, this program still has the role of the hub.
         options.overrides.insert(0, "cluster.role=hub")
     config = command_line.load(options, "hub")
     try:
         asyncio.run(_run(config))
     except MisconfiguredError as e:
-        print(e, file=sys.stderr)  # noqa: T201 - one line for the person who started it
+        print(e, file=sys.stderr)  # noqa: T201 - for the person who started it
         sys.exit(command_line.EXIT_MISCONFIGURED)
 
 

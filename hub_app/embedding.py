@@ -1,4 +1,4 @@
-"""The broker as the hub runs it: its accounts, its certificate, and the folder that it keeps."""
+"""Embedding of the broker in the hub: accounts, certificate, store; or an outside broker."""
 
 import asyncio
 import contextlib
@@ -23,14 +23,14 @@ from bus.errors import MisconfiguredError
 
 logger = logging.getLogger(__name__)
 
-_LOOK_S = 0.5
+_REFRESH_S = 0.5
 
 
 @contextlib.asynccontextmanager
 async def embedded_broker(
     config: Config, environment: Mapping[str, str], check: PasswordCheck
 ) -> AsyncIterator[tuple[EmbeddedBroker, Connection]]:
-    """Run the broker; yield it and how the hub's own client gets in, which holds for this run.
+    """Run the broker; yield it and the connection data of the hub's own client, valid for this run.
 
     `check` is shared with the page: one rate limit for both. Raises
     MisconfiguredError where a port, a file or a folder cannot be used.
@@ -49,17 +49,17 @@ async def embedded_broker(
     )
     gate.on_revoked = broker.disconnect
     await broker.start()
-    watching = asyncio.create_task(_watch(gate, tls))
+    refreshing = asyncio.create_task(_refresh_files(gate, tls))
     login = Login(username=HUB_USER, token=token)
     try:
         yield broker, Connection(config.broker_address, login, files.accounts)
     finally:
-        watching.cancel()
+        refreshing.cancel()
         await broker.stop()
 
 
 def outside_broker(config: Config, environment: Mapping[str, str]) -> Connection:
-    """Return how the hub's own client gets into a broker that is not its own.
+    """Return the connection data of the hub's own client for a broker that is not embedded.
 
     Raises MisconfiguredError where its credentials are wrong or open to others.
     """
@@ -72,19 +72,19 @@ def _listeners(config: Config, tls: ServerTls | None) -> list[Listener]:
     if tls is None:
         return [Listener(settings.listen, settings.port)]
     return [
-        # In clear to nobody but this machine.
+        # Without TLS for this machine only.
         Listener(LOOPBACK, settings.port),
         Listener(settings.listen, settings.tls_port, tls.context, key="broker.tls_port"),
     ]
 
 
-async def _watch(gate: AccountGate, tls: ServerTls | None) -> None:
-    """Notice for ever what other programs change: accounts, and a renewed certificate."""
+async def _refresh_files(gate: AccountGate, tls: ServerTls | None) -> None:
+    """Load changed accounts and a renewed certificate, until cancelled."""
     while True:
-        await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(_REFRESH_S)
         gate.refresh()
         if tls is not None:
             try:
                 tls.refresh()
             except MisconfiguredError as e:
-                logger.error("the certificate stays as it was: %s", e)  # noqa: TRY400 - says it all
+                logger.error("the old certificate stays in use: %s", e)  # noqa: TRY400 - the text is enough

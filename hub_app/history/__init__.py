@@ -1,1 +1,1 @@
-"""The history: recording readings, downsampling, coverage, queries."""
+"""The history of readings: recording, downsampling, expiry, coverage, queries."""

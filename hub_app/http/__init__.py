@@ -1,1 +1,1 @@
-"""The HTTP routes, their guards, and the SSE stream."""
+"""The HTTP routes and their access control."""

@@ -1,4 +1,4 @@
-"""Commands from a browser: `POST /api/buzzer` and `POST /api/plugins`."""
+"""`POST /api/buzzer` and `POST /api/plugins`: commands to nodes."""
 
 from collections.abc import Awaitable
 from typing import Literal

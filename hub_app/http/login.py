@@ -14,7 +14,7 @@ from bus.errors import BadDataError
 from hub_app.http.responses import PAGE_DIR, Json, read_body
 from hub_app.http.session_gate import COOKIE, LOG_IN_PATH, token_of
 from hub_app.login.login import LogIn, WrongPasswordError
-from hub_app.login.sessions import LONGEST_S, Visitor
+from hub_app.login.sessions import MAX_AGE_S, Visitor
 
 _PAGE = PAGE_DIR / "login.html"
 _MAX_FIELDS = 10
@@ -56,7 +56,7 @@ def _logged_in(token: str, *, is_secure: bool) -> Response:
     answer.set_cookie(
         COOKIE,
         token,
-        max_age=round(LONGEST_S),
+        max_age=round(MAX_AGE_S),
         httponly=True,
         samesite="strict",
         secure=is_secure,

@@ -1,1 +1,1 @@
-"""The live state: what the topics say now, presence, fan-out to the pages."""
+"""The live state: newest values, presence, commands, and fan-out to browsers."""

@@ -222,12 +222,18 @@ class State:
             self.outdated += 1
             return []
         self.last_update_ms = now_ms
-        cycle_ms = max(presence.interval_ms, min(sensor.gaps_ms, default=0))
-        view = ReadingView(
-            sensor_id=global_sensor_id(topic.node, topic.name),
-            timestamp_ms=reading.timestamp_ms,
-            data=reading.data,
-            at_ms=min(now_ms, reading.timestamp_ms + presence.clock_offset_ms),
-            stale_after_ms=MISSED_CYCLES * cycle_ms,
-        )
-        return [self._keep(topic, view)]
+        return [self._keep(topic, _reading_view(topic, sensor, presence, now_ms))]
+
+
+def _reading_view(
+    topic: Topic, sensor: _Sensor, presence: NodePresence, now_ms: int
+) -> ReadingView:
+    reading = sensor.reading
+    cycle_ms = max(presence.interval_ms, min(sensor.gaps_ms, default=0))
+    return ReadingView(
+        sensor_id=global_sensor_id(topic.node, topic.name),
+        timestamp_ms=reading.timestamp_ms,
+        data=reading.data,
+        at_ms=min(now_ms, reading.timestamp_ms + presence.clock_offset_ms),
+        stale_after_ms=MISSED_CYCLES * cycle_ms,
+    )

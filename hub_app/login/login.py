@@ -1,4 +1,4 @@
-"""Letting people in: whose password is right gets a session. No HTTP here."""
+"""Log-in of people: a right password opens a session. It knows no HTTP."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -13,11 +13,11 @@ logger = logging.getLogger(__name__)
 
 
 class WrongPasswordError(BadDataError):
-    """Nobody has this name and this password."""
+    """No person has this name and this password."""
 
 
 class LogIn:
-    """The sessions of all who logged in, and the way to become one of them."""
+    """Log-in and log-out, and the open sessions."""
 
     def __init__(
         self, people: Sequence[People], check: PasswordCheck, monotonic_s: Callable[[], float]
@@ -30,8 +30,8 @@ class LogIn:
     async def enter(self, address: str, name: str, password: str) -> str:
         """Return the token of a new session.
 
-        Raises WrongPasswordError or TooManyAttemptsError. What was typed is not logged then: people
-        type passwords into the wrong field.
+        Raises WrongPasswordError or TooManyAttemptsError. The name is not logged then, because
+        people type passwords into the wrong field.
         """
         self.refresh()
         role = await self._check.run(address, name, lambda: self._role(name, password))
@@ -48,12 +48,12 @@ class LogIn:
         self._sessions.close(token)
 
     def refresh(self) -> None:
-        """End the sessions of everyone whose account is gone or was replaced."""
+        """End the sessions of people whose account was deleted or replaced."""
         for people in self._people:
             for name in people.changed():
                 self._sessions.close_all_of(name)
 
     async def _role(self, name: str, password: str) -> Role | None:
-        # Everyone is asked, whatever the others said: an answer's time tells nothing.
+        # All are checked, even after a match: the response time must not reveal which one matched.
         roles = [await people.verify(name, password) for people in self._people]
         return next((role for role in roles if role is not None), None)

@@ -1,4 +1,4 @@
-"""Who may log in to the page: the operator of [web] password, and the people with an account."""
+"""People who may log in to the page: the operator of [web] password, and account holders."""
 
 import hashlib
 import hmac
@@ -13,23 +13,23 @@ from bus.errors import MisconfiguredError
 
 logger = logging.getLogger(__name__)
 
-# The user whose password [web] password holds.
+# The user whose password is in the file that [web] password names.
 OPERATOR = "operator"
-_LEAST_CHARS = 8
+_MIN_CHARS = 8
 
 
 class People(Protocol):
-    """Some of those who may log in."""
+    """A source of people who may log in."""
 
     async def verify(self, name: str, password: str) -> Role | None:
-        """Return what the person may do, or None. Takes the same time for a name that is none."""
+        """Return the person's role, or None. An unknown name takes the same time as a known one."""
 
     def changed(self) -> set[str]:
-        """Return whose account is gone or another one since this was asked last."""
+        """Return the names whose account was deleted or replaced since the last call."""
 
 
 class OnePassword:
-    """The password of the operator, as a file held it at the start."""
+    """The operator, with the password that a file held when the hub started."""
 
     def __init__(self, password: bytes) -> None:
         self._digest = hashlib.sha256(password).digest()
@@ -44,11 +44,11 @@ class OnePassword:
 
 
 def read_password(path: Path) -> OnePassword:
-    """Return the password that `path` holds. Raises MisconfiguredError, which tells no password."""
+    """Return the password in `path`. Raises MisconfiguredError, which does not reveal it."""
     try:
         password = private_file.read(path).strip()
     except FileNotFoundError as e:
-        # What stands in the key may be the password itself.
+        # The path is not named: the key may hold the password itself by mistake.
         raise MisconfiguredError(
             "web.password: found no such file; expected the path of a file, mode 0600, that holds "
             "the password"
@@ -57,15 +57,15 @@ def read_password(path: Path) -> OnePassword:
         length = len(password.decode())
     except UnicodeDecodeError as e:
         raise MisconfiguredError(f"{path}: found no UTF-8, expected a password") from e
-    if length < _LEAST_CHARS:
+    if length < _MIN_CHARS:
         raise MisconfiguredError(
-            f"{path}: found a password of {length} characters, expected at least {_LEAST_CHARS}"
+            f"{path}: found a password of {length} characters, expected at least {_MIN_CHARS}"
         )
     return OnePassword(password)
 
 
 class AccountHolders:
-    """The people in the file at `path`, which other programs change.
+    """The people in the accounts file at `path`, which other programs change.
 
     Raises MisconfiguredError where the file cannot be used.
     """

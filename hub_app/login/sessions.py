@@ -1,4 +1,4 @@
-"""Who is logged in. Pure: the clock is handed in. A session is known by a random token alone."""
+"""Sessions of people who are logged in, each identified by a random token. It reads no clock."""
 
 import hashlib
 import secrets
@@ -8,23 +8,23 @@ import msgspec
 
 from broker.auth.gate import Role
 
-# Beyond this the session that was not used for the longest time goes.
+# Above this number, the least recently used session ends.
 MAX_SESSIONS = 1000
-# Unused for a day: nobody looks at that page any more. A wall display uses its own all the time.
+# A session ends after a day without use; the page of a wall display uses its own all the time.
 IDLE_S = 24 * 3600.0
-# At the latest then a person proves once more who they are.
-LONGEST_S = 30 * 24 * 3600.0
+# Even a session in use ends after 30 days, so that its owner logs in again.
+MAX_AGE_S = 30 * 24 * 3600.0
 _TOKEN_BYTES = 32
 
 
 class Visitor(msgspec.Struct, frozen=True):
-    """Who asks: a person's name, empty where nobody has to log in, and what they may do."""
+    """A visitor of the page. `name` is empty where nobody has to log in."""
 
     name: str
     role: Role
 
 
-# What everyone is where nobody has to log in.
+# The visitor where nobody has to log in.
 ANYONE = Visitor("", Role.OPERATOR)
 
 
@@ -34,13 +34,13 @@ class _Session(msgspec.Struct):
     used_s: float
 
     def is_over(self, now_s: float) -> bool:
-        return now_s - self.used_s > IDLE_S or now_s - self.opened_s > LONGEST_S
+        return now_s - self.used_s > IDLE_S or now_s - self.opened_s > MAX_AGE_S
 
 
 class Sessions:
-    """All open sessions, the one that was used last at the end.
+    """All open sessions, the least recently used first.
 
-    A token itself is not kept: who reads this memory, or times a look-up, learns none.
+    Only hashes of tokens are stored: neither this memory nor the time of a look-up reveals a token.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class Sessions:
         return token
 
     def find(self, token: str, now_s: float) -> Visitor | None:
-        """Return whose session this is, and count it as used."""
+        """Return the visitor of a session, and note its use; None where it is over or unknown."""
         key = _key(token)
         session = self._open.get(key)
         if session is None:
@@ -71,7 +71,7 @@ class Sessions:
         return session.visitor
 
     def close(self, token: str) -> None:
-        """End a session. One that is not open is fine."""
+        """End a session. An unknown token is ignored."""
         self._open.pop(_key(token), None)
 
     def close_all_of(self, name: str) -> None:

@@ -1,6 +1,6 @@
-// Keeps the page as new as the hub. The dashboard plugin renders every element; this file finds
-// them by their data-attributes and sets text and attributes only. Text from the bus never becomes
-// markup. Where a topic has no element yet, the page is rendered anew and its <main> swapped in.
+// Live updates of the page over SSE. The dashboard plugin renders every element; this script finds
+// elements by their data attributes and sets only text and attributes, so text from the bus never
+// becomes markup. When a topic has no element yet, it fetches the page again and replaces <main>.
 import { refreshBroker } from "./broker.js";
 import { command } from "./commands.js";
 import { drawCoverage, refreshCoverage } from "./coverage.js";
@@ -8,10 +8,10 @@ import { elementsOf, setText } from "./elements.js";
 import { clock, duration, write } from "./values.js";
 
 const RETRY_MS = 2000;
-// The hub says the time every 10 s; twice that without a word is a dead link.
+// The hub sends a `time` event every 10 s. After twice that without an event, the link is dead.
 const SILENT_MS = 25000;
 const SWAP_MS = 1000;
-// The first samples are in the history a little after they are on the bus.
+// Readings are in the history a little later than on the bus.
 const FIRST_COVERAGE_MS = 4000;
 const COVERAGE_MS = 60000;
 const BROKER_MS = 10000;
@@ -21,15 +21,15 @@ const SVG = "http://www.w3.org/2000/svg";
 
 const latest = new Map(); // topic -> newest event of it
 const logs = new Map(); // node -> newest log events, oldest first
-let places = new Map(); // topic -> elements that show it
-let hubOffsetMs = 0; // hub's clock minus this page's monotonic one
-let heardMs = 0; // when the stream last said anything
+let places = new Map(); // topic -> its elements
+let hubOffsetMs = 0; // the hub's clock minus this page's monotonic clock
+let lastEventMs = 0; // time of the stream's last event
 let source = null;
 let shownLog = "";
 
 const hubNow = () => performance.now() + hubOffsetMs;
 
-// A field may be called anything, "constructor" too.
+// Own properties only: a field may be called "constructor".
 const own = (data, name) => (name !== undefined && Object.hasOwn(data, name) ? data[name] : undefined);
 
 function showField(row, data) {
@@ -59,7 +59,7 @@ function showBand(row, value) {
   setText(row.querySelector(".band"), word);
 }
 
-// Shows every field, and returns whether each had a place.
+// Shows every field; returns true if each has an element.
 function showFields(place, data) {
   const rows = [...place.querySelectorAll("[data-field]")];
   rows.forEach((row) => showField(row, data));
@@ -67,9 +67,9 @@ function showFields(place, data) {
   return Object.keys(data).every((name) => placed.has(name));
 }
 
-// --- what each kind of topic does to its elements; true where everything had a place ---------
+// Shows an event of each kind in its elements; returns true if every value has an element.
 
-const shows = {
+const showKind = {
   reading(place, { value }) {
     place.dataset.at = value.at_ms;
     place.dataset.staleAfter = value.stale_after_ms;
@@ -146,10 +146,8 @@ function show(event) {
   if (event.kind === "status") return showPresence(event.node, event.value.presence);
   if (event.kind === "result") return showAnswer(event);
   const found = places.get(event.topic) ?? [];
-  return found.length > 0 && found.map((place) => shows[event.kind](place, event)).every(Boolean);
+  return found.length > 0 && found.map((place) => showKind[event.kind](place, event)).every(Boolean);
 }
-
-// --- ages -------------------------------------------------------------------------------------
 
 function showAge(place) {
   const ageMs = Math.max(0, hubNow() - Number(place.dataset.at));
@@ -159,10 +157,8 @@ function showAge(place) {
 
 function tick() {
   document.querySelectorAll("[data-at]").forEach(showAge);
-  if (source && performance.now() - heardMs > SILENT_MS) connect();
+  if (source && performance.now() - lastEventMs > SILENT_MS) connect();
 }
-
-// --- logs -------------------------------------------------------------------------------------
 
 function logLine({ value }) {
   const line = document.createElement("li");
@@ -221,8 +217,6 @@ function moveTab(event) {
   next.focus();
 }
 
-// --- the page as a whole ----------------------------------------------------------------------
-
 function findPlaces() {
   places = new Map();
   document.querySelectorAll("[data-topic]").forEach((element) => {
@@ -234,7 +228,7 @@ function findPlaces() {
   document.querySelectorAll("time[data-ms]").forEach((at) => setText(at, clock(Number(at.dataset.ms))));
 }
 
-// Returns whether everything had a place.
+// Shows everything; returns true if every value has an element.
 function showAll() {
   const placed = [...latest.values()].map(show).every(Boolean);
   fillLogs();
@@ -266,10 +260,10 @@ async function swap() {
     findPlaces();
     drawCoverage();
     refreshBroker();
-    // What came while the new page was on its way may need yet another one.
+    // Topics that appeared while the page was fetched may need another one.
     again = !showAll();
   } catch {
-    // The hub is away; its snapshot asks for the swap again.
+    // The hub does not answer. The next snapshot starts another swap.
   } finally {
     swappedMs = performance.now();
     swapTimer = 0;
@@ -277,35 +271,33 @@ async function swap() {
   }
 }
 
-// --- the stream -------------------------------------------------------------------------------
-
-function light(state, text) {
+function showConnection(state, text) {
   const connection = document.getElementById("connection");
   connection.dataset.state = state;
   setText(connection.querySelector(".text"), text);
 }
 
-function hear(event) {
-  heardMs = performance.now();
-  const said = JSON.parse(event.data);
-  hubOffsetMs = said.now_ms - heardMs;
-  return said;
+function parseEvent(event) {
+  lastEventMs = performance.now();
+  const data = JSON.parse(event.data);
+  hubOffsetMs = data.now_ms - lastEventMs;
+  return data;
 }
 
 function onSnapshot(event) {
-  const { entries, logs: lines } = hear(event);
+  const { entries, logs: lines } = parseEvent(event);
   latest.clear();
   logs.clear();
   entries.forEach((entry) => latest.set(entry.topic, entry));
   lines.forEach((line) => logs.set(line.node, [...(logs.get(line.node) ?? []), line]));
-  light("live", "live");
+  showConnection("live", "live");
   if (!showAll()) swapSoon();
 }
 
 function onUpdate(event) {
-  const said = hear(event);
-  if (said.kind !== "log") latest.set(said.topic, said);
-  if (!(said.kind === "log" ? addLog(said) : show(said))) swapSoon();
+  const change = parseEvent(event);
+  if (change.kind !== "log") latest.set(change.topic, change);
+  if (!(change.kind === "log" ? addLog(change) : show(change))) swapSoon();
 }
 
 let retryTimer = 0;
@@ -318,34 +310,34 @@ function disconnect() {
 
 function connect() {
   disconnect();
-  heardMs = performance.now();
+  lastEventMs = performance.now();
   source = new EventSource("/events");
   source.addEventListener("snapshot", onSnapshot);
   source.addEventListener("update", onUpdate);
-  source.addEventListener("time", hear);
+  source.addEventListener("time", parseEvent);
   source.onerror = () => {
-    light("lost", "reconnecting");
+    showConnection("lost", "reconnecting");
     disconnect();
     retryTimer = setTimeout(connect, RETRY_MS);
     leaveIfLoggedOut();
   };
 }
 
-// A stream does not tell why it was refused.
+// EventSource does not report the HTTP status, so an expired session is looked up.
 async function leaveIfLoggedOut() {
   try {
     const answer = await fetch("/api/session");
     if (answer.status === 401) location.replace("/login");
   } catch {
-    // The hub is away: the stream is tried again.
+    // The hub does not answer; the stream is retried anyway.
   }
 }
 
-// A page that nobody sees holds no stream; a snapshot brings it up to date when it is seen again.
+// A hidden page closes its stream. When it is visible again, a snapshot brings it up to date.
 function followVisibility() {
   if (document.hidden) {
     disconnect();
-    light("connecting", "paused");
+    showConnection("connecting", "paused");
   } else if (!source) connect();
 }
 
@@ -359,14 +351,14 @@ document.addEventListener("visibilitychange", followVisibility);
 addEventListener("pagehide", disconnect);
 addEventListener("pageshow", (event) => event.persisted && followVisibility());
 
-function cover() {
+function updateCoverage() {
   if (source) refreshCoverage(hubNow());
 }
 
 findPlaces();
 followVisibility();
 setInterval(tick, 1000);
-setTimeout(cover, FIRST_COVERAGE_MS);
-setInterval(cover, COVERAGE_MS);
+setTimeout(updateCoverage, FIRST_COVERAGE_MS);
+setInterval(updateCoverage, COVERAGE_MS);
 refreshBroker();
 setInterval(() => source && refreshBroker(), BROKER_MS);

@@ -1,5 +1,4 @@
-// A few figures of the hub's own broker. They are of no topic that the stream carries, so they are
-// asked for now and then.
+// Counters of the embedded broker. They are not in the event stream, so they are polled.
 import { setText } from "./elements.js";
 
 const FIGURES = {
@@ -17,13 +16,13 @@ export async function refreshBroker() {
     const answer = await fetch("/api/broker");
     if (answer.ok) show(panel, await answer.json());
   } catch {
-    // The hub is away; the figures stay as they were.
+    // The hub does not answer; the counters stay as they were.
   }
 }
 
-function show(panel, told) {
-  panel.hidden = !told.embedded;
-  if (!told.embedded) return;
+function show(panel, status) {
+  panel.hidden = !status.embedded;
+  if (!status.embedded) return;
   panel.querySelectorAll("[data-figure]").forEach((place) =>
-    setText(place.querySelector(".value"), FIGURES[place.dataset.figure](told)));
+    setText(place.querySelector(".value"), FIGURES[place.dataset.figure](status)));
 }

@@ -1,7 +1,7 @@
-// What the buttons ask of the nodes. The hub answers with the node's own words.
+// Commands of the buttons. The hub's response carries the error of the node.
 import { elementsOf, setText } from "./elements.js";
 
-function soundOf({ node, pattern }) {
+function buzzerCommand({ node, pattern }) {
   return {
     path: "/api/buzzer",
     body: { node, pattern },
@@ -11,7 +11,7 @@ function soundOf({ node, pattern }) {
   };
 }
 
-function actionOf({ node, commands: plugin, action }) {
+function pluginCommand({ node, commands: plugin, action }) {
   return {
     path: "/api/plugins",
     body: { node, plugin, action },
@@ -22,7 +22,7 @@ function actionOf({ node, commands: plugin, action }) {
   };
 }
 
-async function ask(path, body) {
+async function post(path, body) {
   const answer = await fetch(path, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
@@ -31,16 +31,15 @@ async function ask(path, body) {
   return answer.json();
 }
 
-// Carries out what a button stands for. It stays focusable while the node is asked, and a second
-// click asks nothing.
+// Sends the command of a button. While it runs, the button keeps the focus and ignores clicks.
 export async function command(button) {
   if (button.ariaDisabled === "true") return;
-  const { path, body, what, who, say } = button.dataset.pattern ? soundOf(button.dataset) : actionOf(button.dataset);
+  const { path, body, what, who, say } = button.dataset.pattern ? buzzerCommand(button.dataset) : pluginCommand(button.dataset);
   button.ariaDisabled = "true";
   say(`${what} ...`);
   try {
-    const said = await ask(path, body);
-    say(said.ok ? `${what} done` : `${who}: ${said.error}`);
+    const result = await post(path, body);
+    say(result.ok ? `${what} done` : `${who}: ${result.error}`);
   } catch {
     say(`${who}: the hub does not answer`);
   } finally {

@@ -1,10 +1,10 @@
-// Finding elements and setting their text.
+// Look-up of elements by data attribute, and setting of their text.
 
 export function setText(element, text) {
   if (element && element.textContent !== text) element.textContent = text;
 }
 
-// Compares in script: what comes from the bus is never part of a selector.
+// Compares in script, because text from the bus must not become part of a selector.
 export function elementsOf(key, selector, value) {
   return [...document.querySelectorAll(selector)].filter((element) => element.dataset[key] === value);
 }

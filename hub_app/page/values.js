@@ -1,6 +1,6 @@
-// Values as text, from the hints that the dashboard plugin left at their elements.
+// Formatting of values, by the data attributes that the dashboard plugin sets on their elements.
 
-const HUGE = 1e15; // beyond this a number is a fault, not a measurement
+const HUGE = 1e15; // a larger number is a fault, not a measurement
 const ABSENT = "\u2013";
 
 export function clock(ms) {
@@ -17,7 +17,7 @@ export function duration(seconds) {
   return minutes ? `${minutes} min ${Math.floor(seconds) % 60} s` : `${Math.floor(seconds)} s`;
 }
 
-// The time of day, with the date where it was not today.
+// The time of day, with the date unless it is today.
 function moment(ms) {
   const at = new Date(ms);
   if (!ms || Number.isNaN(at.getTime())) return ABSENT;

@@ -1,10 +1,10 @@
-"""The WIT adaptor of the dashboard; the page itself is in `dashboard`."""
+"""WIT adapter of the dashboard plugin; the package `dashboard` renders the page."""
 
 from dashboard.document import render as render_page
 
 
 class DashboardLogic:
-    """The interface `dashboard-logic`, under the name that componentize-py looks for."""
+    """Implementation of the WIT interface `dashboard-logic`; componentize-py requires this name."""
 
     def render(self, sensor_data: str) -> str:
         """Return the whole page as HTML from the hub's state as JSON."""

@@ -1,4 +1,4 @@
-"""The whole system as `make run` starts it, on ports that the system picked."""
+"""The whole system as `make run` starts it, on free ports."""
 
 import contextlib
 import shutil
@@ -35,7 +35,7 @@ HARVESTER = [str(Path(sys.executable).parent / "harvester"), "--project", str(PR
 
 
 class System:
-    """`harvester up`, and the ports on which it answers. `mqtt_port` asks for no login."""
+    """A running `harvester up` and its ports. `mqtt_port` needs no login."""
 
     def __init__(self, log: Path, broker_url: str = "", mqtt_port: int = 0) -> None:
         self.web_port, self.zero_port = free_port(), free_port()
@@ -66,10 +66,10 @@ class System:
         return self.log.read_text()
 
     def children(self) -> dict[str, int]:
-        """Return the process id of every program that runs, by its configuration's file name."""
+        """Return the process id of every child, by its program and configuration name."""
         ours = {}
         for process in Path("/proc").glob("[0-9]*"):
-            # A process may end while it is being looked at.
+            # A process may end while its files are read.
             with contextlib.suppress(OSError):
                 parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
                 words = (process / "cmdline").read_bytes().decode().split("\0")
@@ -89,7 +89,7 @@ def _name(words: list[str]) -> str:
 
 @contextlib.contextmanager
 def mosquitto_for(state: Path, port: int, local_port: int) -> Iterator[str]:
-    """Run Mosquitto with the accounts and rights of the system whose state is there."""
+    """Run Mosquitto with the accounts and access rules of the system with this `state`."""
     url = f"mqtt://{HOST}:{port}"
     hub = [
         *("--config", str(PROJECT / "config" / "hub.toml")),
@@ -132,9 +132,9 @@ def system(
 
 
 @pytest.fixture(scope="session")
-def ears(system: System) -> Iterator[Listener]:
+def listener(system: System) -> Iterator[Listener]:
     with Listener(system.mqtt_port, connect_s=START_S) as listener:
-        # Every plugin has polled once: from here on a test waits for cycles, not for compilers.
+        # Every plugin has polled once, so no test waits for a compiler.
         for sensor in ("dht22-gpio4", "bme680-0x77", "pi4-monitor"):
             listener.wait_topic(f"harvester/pi4/readings/{sensor}", START_S)
         listener.wait_topic("harvester/revpi/readings/revpi-monitor", START_S)

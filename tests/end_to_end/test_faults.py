@@ -1,6 +1,6 @@
-"""Every fault on every device of the Pi 4, played to real agents: the table of docs/faults.md.
+"""Simulated faults of every device of the Pi 4 in real agents, as listed in docs/faults.md.
 
-Each fault of a device has a node of its own, and all nodes play at once.
+Each fault of a device has a node of its own, and all nodes run at once.
 """
 
 import itertools
@@ -32,7 +32,7 @@ WAIT_S = 40.0
 MAGENTA = "#ff00ff"
 PLUGINS = {"dht22-gpio4": "dht22", "bme680-0x77": "bme680", "ssd1306-0x3c": "oled"}
 LEDS = {"dht22-gpio4": 1, "bme680-0x77": 2}
-# The room gets warmer all the time, so that a value that stands still is seen.
+# The room gets warmer all the time, so that a constant value is an error.
 SCENARIO = """
 [room]
 temperature_c = {keyframes = [[0, 16.0], [60, 28.0]]}
@@ -50,7 +50,7 @@ registers = { "0x2b" = "00" }
 
 
 class Case(msgspec.Struct, frozen=True):
-    """One fault of one device, and what the log says of it; nothing where it can't be noticed."""
+    """One fault of one device. `says` is part of its log line, empty if it cannot be noticed."""
 
     kind: str
     device: str
@@ -76,7 +76,7 @@ CASES = [
     Case("no-answer", "bme680-0x77", "no answer at i2c-1 0x77"),
     Case("unplugged", "bme680-0x77", "no answer at i2c-1 0x77"),
     Case("wrong-id", "bme680-0x77", "chip id is 0x60"),
-    # What these two do first depends on where in a measurement they begin.
+    # The first error of these two depends on the phase of the measurement in which they begin.
     Case("bit-errors", "bme680-0x77", "bme680-0x77", "rate = 1"),
     Case("stuck-data", "bme680-0x77", "bme680-0x77", "byte = 0x00"),
     Case("slow-bus", "bme680-0x77", "the bus is too slow", "delay_s = 0.1"),
@@ -129,8 +129,8 @@ def agent(node: str, playing: str, port: int, directory: Path) -> Service:
 
 
 @pytest.fixture(scope="module")
-def ears(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
-    """Return ears on all nodes, which have just been started."""
+def listener(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
+    """Start all nodes; yield a listener on their bus."""
     with Runtime(CACHE, Limits()) as runtime:
         for plugin in PLUGINS.values():
             runtime.load(PROJECT / "plugins" / plugin / f"{plugin}.wasm").close()
@@ -145,7 +145,7 @@ def ears(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
 
 
 def line(said: Said, case: Case, begins_with: str) -> bool:
-    """Whether this is the line of the log about the case's device that begins so."""
+    """Whether `said` is the log line about the case's device that begins with `begins_with`."""
     return (
         said.topic.node == node_of(case)
         and isinstance(said.message, Log)
@@ -154,11 +154,17 @@ def line(said: Said, case: Case, begins_with: str) -> bool:
     )
 
 
-def wait_line(ears: Listener, case: Case, begins_with: str) -> tuple[int, str]:
-    """Return where the line stands in what was heard, and what it says."""
-    said = ears.wait_for(lambda said: line(said, case, begins_with), WAIT_S)
+def wait_line(listener: Listener, case: Case, begins_with: str) -> tuple[int, str]:
+    """Wait for the log line; return its index in `listener.said`, and its text."""
+    said = listener.wait_for(lambda said: line(said, case, begins_with), WAIT_S)
     assert isinstance(said.message, Log)
-    return ears.said.index(said), said.message.message
+    return listener.said.index(said), said.message.message
+
+
+def logged_ms(listener: Listener, index: int) -> int:
+    message = listener.said[index].message
+    assert isinstance(message, Log)
+    return message.timestamp_ms
 
 
 def reading(said: Said, case: Case) -> dict[str, object] | None:
@@ -168,7 +174,7 @@ def reading(said: Said, case: Case) -> dict[str, object] | None:
 
 
 def light(said: Said, case: Case) -> str:
-    """Return the colour of the case's LED, where this tells it."""
+    """Return the colour of the case's LED in a message about LEDs, otherwise nothing."""
     if said.topic.node != node_of(case) or not isinstance(said.message, Leds):
         return ""
     return said.message.pixels[LEDS[case.device]]
@@ -182,55 +188,62 @@ def state(said: Said, case: Case) -> PluginState | None:
 
 @pytest.mark.parametrize("case", NOTICED, ids=str)
 def test_a_fault_is_logged_once_when_it_begins_and_once_when_it_ends(
-    ears: Listener, case: Case
+    listener: Listener, case: Case
 ) -> None:
-    begin, begun = wait_line(ears, case, "fault")
-    end, ended = wait_line(ears, case, "fault over")
+    begin, begun = wait_line(listener, case, "fault")
+    end, ended = wait_line(listener, case, "fault over")
     assert case.says in begun
     assert case.says in ended
     lasted_s = int(ended.partition(" after ")[2].split()[0])
-    # A DHT22 is asked every 2 s at most.
-    assert abs(lasted_s - (UNTIL_S - FROM_S)) <= 3
+    # A DHT22 is read every 2 s at most.
+    assert lasted_s >= UNTIL_S - FROM_S - 3
+    # A slow machine stretches the fault and the time between its lines alike.
+    logged_s = (logged_ms(listener, end) - logged_ms(listener, begin)) / 1000
+    assert abs(lasted_s - logged_s) <= 1
     assert begin < end
     for begins_with in ("fault", "fault over"):
-        assert len([said for said in ears.said if line(said, case, begins_with)]) == 1
+        assert len([said for said in listener.said if line(said, case, begins_with)]) == 1
 
 
 @pytest.mark.parametrize("case", [case for case in NOTICED if case.device in LEDS], ids=str)
-def test_a_fault_stops_the_reading_and_its_end_brings_it_back(ears: Listener, case: Case) -> None:
-    begin, _ = wait_line(ears, case, "fault")
-    end, _ = wait_line(ears, case, "fault over")
-    assert [said for said in ears.said[begin:end] if reading(said, case)] == []
-    ears.wait_for(lambda said: reading(said, case) is not None, WAIT_S, after=end)
+def test_a_fault_stops_the_reading_and_its_end_brings_it_back(
+    listener: Listener, case: Case
+) -> None:
+    begin, _ = wait_line(listener, case, "fault")
+    end, _ = wait_line(listener, case, "fault over")
+    assert [said for said in listener.said[begin:end] if reading(said, case)] == []
+    listener.wait_for(lambda said: reading(said, case) is not None, WAIT_S, after=end)
 
 
 @pytest.mark.parametrize("case", [case for case in NOTICED if case.device in LEDS], ids=str)
-def test_a_fault_turns_the_led_magenta_until_it_ends(ears: Listener, case: Case) -> None:
-    begin, _ = wait_line(ears, case, "fault")
-    end, _ = wait_line(ears, case, "fault over")
-    during = [light(said, case) for said in ears.said[begin:end] if light(said, case)]
+def test_a_fault_turns_the_led_magenta_until_it_ends(listener: Listener, case: Case) -> None:
+    begin, _ = wait_line(listener, case, "fault")
+    end, _ = wait_line(listener, case, "fault over")
+    during = [light(said, case) for said in listener.said[begin:end] if light(said, case)]
     assert MAGENTA in during
     assert set(during[during.index(MAGENTA) :]) == {MAGENTA}
-    ears.wait_for(lambda said: light(said, case) not in ("", MAGENTA), WAIT_S, after=end)
+    listener.wait_for(lambda said: light(said, case) not in ("", MAGENTA), WAIT_S, after=end)
 
 
 @pytest.mark.parametrize("case", NOTICED, ids=str)
-def test_a_fault_of_a_device_does_not_stop_its_plugin(ears: Listener, case: Case) -> None:
-    end, _ = wait_line(ears, case, "fault over")
-    states = [found for said in ears.said[:end] if (found := state(said, case))]
+def test_a_fault_of_a_device_does_not_stop_its_plugin(listener: Listener, case: Case) -> None:
+    end, _ = wait_line(listener, case, "fault over")
+    states = [found for said in listener.said[:end] if (found := state(said, case))]
     assert {found.state for found in states} <= {"loading", "running"}
     assert {found.restarts for found in states} == {0}
 
 
 @pytest.mark.parametrize("case", [case for case in NOTICED if case.device in LEDS], ids=str)
-def test_a_fault_is_named_in_the_plugins_state_until_it_ends(ears: Listener, case: Case) -> None:
-    begin, begun = wait_line(ears, case, "fault")
-    end, _ = wait_line(ears, case, "fault over")
-    named = [found.error for said in ears.said[begin:end] if (found := state(said, case))]
+def test_a_fault_is_named_in_the_plugins_state_until_it_ends(
+    listener: Listener, case: Case
+) -> None:
+    begin, begun = wait_line(listener, case, "fault")
+    end, _ = wait_line(listener, case, "fault over")
+    named = [found.error for said in listener.said[begin:end] if (found := state(said, case))]
     assert named
     assert set(named) <= {"", begun}
     assert begun in named
-    ears.wait_for(
+    listener.wait_for(
         lambda said: (found := state(said, case)) is not None and found.error == "",
         WAIT_S,
         after=end,
@@ -238,48 +251,52 @@ def test_a_fault_is_named_in_the_plugins_state_until_it_ends(ears: Listener, cas
 
 
 @pytest.mark.parametrize("case", [case for case in UNNOTICED if case.kind == "stuck-data"], ids=str)
-def test_values_that_stand_still_are_believed(ears: Listener, case: Case) -> None:
+def test_values_that_stand_still_are_believed(listener: Listener, case: Case) -> None:
     def temperatures() -> list[object]:
-        return [data["temperature"] for said in ears.said if (data := reading(said, case))]
+        return [data["temperature"] for said in listener.said if (data := reading(said, case))]
 
     def stood_still_and_went_on(_: Said) -> bool:
         runs = [len([*equal]) for _, equal in itertools.groupby(temperatures())]
-        # 5 s are at least a dozen cycles; a DHT22 that works repeats itself for 7 of them.
+        # 5 s are at least 12 cycles; a working DHT22 repeats a value for 7 of them.
         return any(length >= 11 for length in runs[:-1])
 
-    ears.wait_for(stood_still_and_went_on, WAIT_S)
-    assert [said for said in ears.said if line(said, case, "fault")] == []
-    assert MAGENTA not in {light(said, case) for said in ears.said}
+    listener.wait_for(stood_still_and_went_on, WAIT_S)
+    assert [said for said in listener.said if line(said, case, "fault")] == []
+    assert MAGENTA not in {light(said, case) for said in listener.said}
 
 
-def test_a_display_is_never_read_so_it_knows_no_bit_errors(ears: Listener) -> None:
+def test_a_display_is_never_read_so_it_knows_no_bit_errors(listener: Listener) -> None:
     (case,) = (case for case in UNNOTICED if case.device == "ssd1306-0x3c")
-    # The same node's other devices have been through their faults by then.
+    # By then the faults of the same node's other devices are over.
     neighbour = next(c for c in nodes()[node_of(case)] if c in NOTICED)
-    wait_line(ears, neighbour, "fault over")
-    assert [said for said in ears.said if line(said, case, "fault")] == []
+    wait_line(listener, neighbour, "fault over")
+    assert [said for said in listener.said if line(said, case, "fault")] == []
 
 
-def test_without_valid_gas_there_is_no_gas_reading_and_a_fault_that_says_so(ears: Listener) -> None:
+def test_without_valid_gas_there_is_no_gas_reading_and_a_fault_that_says_so(
+    listener: Listener,
+) -> None:
     def of_node(said: Said, kind: type) -> bool:
         return said.topic.node == "no-gas" and isinstance(said.message, kind)
 
     def is_fault(said: Said) -> bool:
         return of_node(said, Log) and b"fault: bme680-0x77 gas: not valid" in said.payload
 
-    ears.wait_for(is_fault, WAIT_S)
-    ears.wait_for(
+    listener.wait_for(is_fault, WAIT_S)
+    listener.wait_for(
         lambda s: (
             isinstance(s.message, Leds) and of_node(s, Leds) and s.message.pixels[2] == MAGENTA
         ),
         WAIT_S,
     )
-    said = ears.wait_for(lambda s: of_node(s, Reading) and s.topic.name == "bme680-0x77", WAIT_S)
+    said = listener.wait_for(
+        lambda s: of_node(s, Reading) and s.topic.name == "bme680-0x77", WAIT_S
+    )
     assert isinstance(said.message, Reading)
     assert "gas_resistance" not in said.message.data
     assert said.message.data["iaq_accuracy"] == 0
     assert {"temperature", "humidity", "pressure"} <= said.message.data.keys()
-    assert len([said for said in ears.said if is_fault(said)]) == 1
+    assert len([said for said in listener.said if is_fault(said)]) == 1
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -1,4 +1,4 @@
-"""The scenario of a heat wave, played to a real agent with real plugins."""
+"""The heat wave scenario in a real agent with real plugins."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,22 +40,22 @@ def agent(tmp_path: Path) -> Iterator[tuple[Service, Listener, Path]]:
     ]
     with (
         embedded_broker(port),
-        Listener(port) as ears,
+        Listener(port) as listener,
         Service("node_agent.cli", arguments, tmp_path / "agent.log") as service,
     ):
-        yield service, ears, record
+        yield service, listener, record
 
 
 def test_a_heat_wave_turns_led_1_red_and_beeps_three_times_once(
     agent: tuple[Service, Listener, Path],
 ) -> None:
-    service, ears, record = agent
-    ears.wait_for(lambda said: pixels(said)[1:2] == [RED])
-    first = len(ears.said)
-    # Several cycles later there is still only the one alarm.
+    service, listener, record = agent
+    listener.wait_for(lambda said: pixels(said)[1:2] == [RED])
+    first = len(listener.said)
+    # After several more cycles there is still one alarm.
     for cycle in range(6):
-        ears.wait_for(lambda said: bool(pixels(said)), after=first + cycle)
-    alarms = [s for s in ears.said if isinstance(s.message, Buzzer) and s.message.sounding]
+        listener.wait_for(lambda said: bool(pixels(said)), after=first + cycle)
+    alarms = [s for s in listener.said if isinstance(s.message, Buzzer) and s.message.sounding]
     assert len(alarms) == 1
     assert service.stop() == 0
     events = [msgspec.json.decode(line) for line in record.read_text().splitlines()]
@@ -66,15 +66,17 @@ def test_a_heat_wave_turns_led_1_red_and_beeps_three_times_once(
 def test_a_stopped_agent_leaves_everything_dark_and_released(
     agent: tuple[Service, Listener, Path],
 ) -> None:
-    service, ears, record = agent
-    ears.wait_for(lambda said: pixels(said)[1:2] == [GREEN])
-    ears.publish(Topic("pi4", TopicKind.COMMAND, "fan"), b"on")
-    ears.publish(Topic("pi4", TopicKind.COMMAND, "buzzer"), b'{"count": 20, "duration_ms": 9000}')
-    ears.wait_for(lambda said: isinstance(said.message, Buzzer) and said.message.sounding)
-    heard = len(ears.said)
+    service, listener, record = agent
+    listener.wait_for(lambda said: pixels(said)[1:2] == [GREEN])
+    listener.publish(Topic("pi4", TopicKind.COMMAND, "fan"), b"on")
+    listener.publish(
+        Topic("pi4", TopicKind.COMMAND, "buzzer"), b'{"count": 20, "duration_ms": 9000}'
+    )
+    listener.wait_for(lambda said: isinstance(said.message, Buzzer) and said.message.sounding)
+    before = len(listener.said)
     assert service.stop() == 0
-    ears.wait_for(lambda said: set(pixels(said)) == {BLACK}, after=heard)
-    ears.wait_for(lambda said: b'"offline"' in said.payload)
+    listener.wait_for(lambda said: set(pixels(said)) == {BLACK}, after=before)
+    listener.wait_for(lambda said: b'"offline"' in said.payload)
     events = [msgspec.json.decode(line) for line in record.read_text().splitlines()]
     last_leds = [event for event in events if event["event"] == "leds"][-1]
     assert set(last_leds["pixels"]) == {"#000000"}

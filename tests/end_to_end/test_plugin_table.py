@@ -1,4 +1,4 @@
-"""The page's plugin table beside real agents."""
+"""The plugin table of the page, with real agents."""
 
 from selenium import webdriver
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
@@ -14,10 +14,10 @@ VERSION = f"{ROW} .sha256 .value"
 
 
 def test_a_plugin_is_disabled_and_enabled_from_the_page(
-    system: System, ears: Listener, browser: webdriver.Chrome
+    system: System, listener: Listener, browser: webdriver.Chrome
 ) -> None:
     browser.get(system.page)
-    # The page may be drawn anew at any time, which makes an element that was found another one.
+    # The page may be rendered again at any time, which replaces elements that were found before.
     waiting = WebDriverWait(
         browser, WAIT_S, 0.1, [NoSuchElementException, StaleElementReferenceException]
     )

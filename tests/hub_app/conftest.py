@@ -1,4 +1,4 @@
-"""The hub as a process on free ports, a node beside it, and a browser that looks at its page."""
+"""Fixtures: the hub as a process on free ports, a client that acts as any node, and a browser."""
 
 import threading
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ BROWSER_FLAGS = (
 
 
 class HubProcess:
-    """A running hub: its address, and a client on its bus that speaks for any node."""
+    """A running hub, and a client on its bus that publishes for any node."""
 
     def __init__(
         self, directory: Path, service: Service, web_port: int, mqtt_port: int, bus: Listener
@@ -51,16 +51,16 @@ class HubProcess:
         self.bus = bus
         self.http = httpx.Client(base_url=self.url, timeout=10, trust_env=False)
 
-    def wait_until_it_hears(self) -> None:
+    def wait_until_connected(self) -> None:
         waiting = threading.Event()
         for _ in range(int(WAIT_S / 0.02)):
             if self.http.get("/health").json()["bus_connected"]:
                 return
             waiting.wait(0.02)
-        pytest.fail("the hub did not get onto the bus")
+        pytest.fail("the hub did not connect to the bus")
 
-    def say(self, topic: Topic, message: Message) -> None:
-        """Publish as a node does, and wait until the hub's broker has passed it on."""
+    def publish(self, topic: Topic, message: Message) -> None:
+        """Publish as a node does, and wait until the broker has delivered it."""
         before = len(self.bus.said)
         self.bus.publish(topic, encode(message))
         self.bus.wait_topic(str(topic), after=before)
@@ -70,9 +70,9 @@ class HubProcess:
 def running_hub(
     directory: Path, *, has_plugin: bool = True, **keys: object
 ) -> Iterator[HubProcess]:
-    """Run a hub beside a broker that lets a test speak for any node.
+    """Run a hub, and a broker that accepts messages of any node from a test.
 
-    Its dashboard plugin is a stand-in file. `keys` are those of its configuration.
+    Its dashboard plugin is an empty file. `keys` are settings of its configuration.
     """
     wasm = directory / "dashboard" / "dashboard.wasm"
     wasm.parent.mkdir()
@@ -104,13 +104,13 @@ def running_hub(
         bus = stack.enter_context(Listener(mqtt_port))
         hub = HubProcess(directory, service, web_port, mqtt_port, bus)
         stack.callback(hub.http.close)
-        hub.wait_until_it_hears()
+        hub.wait_until_connected()
         yield hub
 
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    """One hub for the tests of a module; each test speaks for a node of its own."""
+    """One hub for all tests of a module; each test uses a node id of its own."""
     with running_hub(tmp_path_factory.mktemp("hub")) as running:
         yield running
 

@@ -1,4 +1,4 @@
-"""The hub as a process, with the dashboard's own modules in place of their compiled component."""
+"""The hub as a process; it renders with the dashboard's Python modules instead of the component."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from tests.plugins.dashboard.modules import render
 
 
 class PlainRenderer:
-    """Renders as the component does, without a sandbox."""
+    """Renders like the component, without a sandbox."""
 
     def render(self, text: str) -> str:
         return render(text)

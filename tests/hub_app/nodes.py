@@ -1,4 +1,4 @@
-"""Nodes that answer commands, and waiting for what the hub hears."""
+"""Nodes that answer commands, and waiting for changes of the hub's state."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -15,12 +15,12 @@ from tests.support import WAIT_S
 
 
 def until(hub: HubProcess, path: str, wanted: str) -> None:
-    """Wait until an answer holds `wanted`: the hub may hear a message after its sender does."""
-    eventually(lambda: wanted in hub.http.get(path).text, f"{path} never told {wanted}")
+    """Wait until a response contains `wanted`; messages reach the hub with a delay."""
+    eventually(lambda: wanted in hub.http.get(path).text, f"{path} never contained {wanted}")
 
 
 def eventually(is_so: Callable[[], bool], otherwise: str) -> None:
-    """Ask again and again; fail with `otherwise` where it never is so."""
+    """Wait until `is_so` returns True, or fail with the message `otherwise`."""
     waiting = threading.Event()
     for _ in range(int(WAIT_S / 0.02)):
         if is_so():
@@ -32,15 +32,15 @@ def eventually(is_so: Callable[[], bool], otherwise: str) -> None:
 @contextmanager
 def buzzer_node(hub: HubProcess, node: str, error: str = "") -> Iterator[None]:
     """Answer one buzzer command as a node does."""
-    hub.say(Topic(node, TopicKind.BUZZER), Buzzer(sounding=False, pattern=""))
+    hub.publish(Topic(node, TopicKind.BUZZER), Buzzer(sounding=False, pattern=""))
     with _answering(hub, node, "buzzer", error):
         yield
 
 
 @contextmanager
 def plugin_node(hub: HubProcess, plugin: Topic, error: str = "") -> Iterator[list[tuple[str, str]]]:
-    """Answer one command for a plugin; what was commanded is in the list that this gives."""
-    hub.say(plugin, PluginState("running", "", NOW_MS, 0))
+    """Answer one command for a plugin; yield the list of (plugin, action) received."""
+    hub.publish(plugin, PluginState("running", "", NOW_MS, 0))
     commands: list[tuple[str, str]] = []
 
     def note(command: dict[str, str]) -> None:
@@ -59,11 +59,11 @@ def _answering(
     note: Callable[[dict[str, str]], None] = lambda _command: None,
 ) -> Iterator[None]:
     until(hub, "/api/nodes", f'"{node}"')
-    before = len(hub.bus.said)
+    before = len(hub.bus.received)
 
     def answer() -> None:
-        said = hub.bus.wait_topic(f"harvester/{node}/{actuator}/cmd", after=before)
-        command = msgspec.json.decode(said.payload)
+        received = hub.bus.wait_topic(f"harvester/{node}/{actuator}/cmd", after=before)
+        command = msgspec.json.decode(received.payload)
         note(command)
         result = Result(command["id"], ok=not error, error=error, finished_ms=NOW_MS)
         hub.bus.publish(Topic(node, TopicKind.RESULT, actuator), encode(result))

@@ -1,4 +1,4 @@
-"""Messages as nodes send them, short to write in a test."""
+"""Factories of messages for tests."""
 
 from typing import Literal
 

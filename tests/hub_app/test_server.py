@@ -1,8 +1,9 @@
+"""The hub as a process: start, orderly end, and refusal of a wrong configuration."""
+
 import os
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -26,31 +27,29 @@ def test_a_hub_with_open_streams_stops_at_once_and_in_order(tmp_path: Path) -> N
         streams = [open_stream(hub) for _ in range(5)]
         for stream in streams:
             assert stream.recv(1024)
-        started_s = time.monotonic()
         assert hub.service.stop() == 0
-        assert time.monotonic() - started_s < 2
         for stream in streams:
             stream.close()
         assert "Traceback" not in hub.service.output()
+        # uvicorn logs an error when the time for an orderly end is exceeded.
         assert "ERROR" not in hub.service.output()
 
 
-def test_a_browser_that_takes_nothing_does_not_hold_the_hub_up(tmp_path: Path) -> None:
+def test_a_browser_that_reads_nothing_does_not_delay_the_end_of_the_hub(tmp_path: Path) -> None:
     with running_hub(tmp_path) as hub, open_stream(hub):
         for seq in range(300):
             topic, message = reading(seq=seq, padding="x" * 20_000)
-            hub.say(topic, message)
-        started_s = time.monotonic()
+            hub.publish(topic, message)
         assert hub.service.stop() == 0
-        assert time.monotonic() - started_s < 2
         assert "Traceback" not in hub.service.output()
+        assert "ERROR" not in hub.service.output()
 
 
 def test_a_browser_that_was_slow_sees_the_newest_value(tmp_path: Path) -> None:
     sent = 400
     with running_hub(tmp_path) as hub, open_stream(hub) as stream:
         for seq in range(sent):
-            hub.say(*reading(seq=seq, count=seq, padding="x" * 20_000))
+            hub.publish(*reading(seq=seq, count=seq, padding="x" * 20_000))
         stream.settimeout(WAIT_S)
         received = b""
         while b'"count":%d,' % (sent - 1) not in received[-50_000:]:
@@ -131,7 +130,7 @@ def test_without_a_bus_health_and_commands_say_so(tmp_path: Path) -> None:
         assert service.stop() == 0
 
 
-def test_the_embedded_broker_tells_its_limits_and_counters(tmp_path: Path) -> None:
+def test_limits_and_counters_of_the_embedded_broker_are_published(tmp_path: Path) -> None:
     ports = {"web__port": free_port(), "broker__port": free_port(), "broker__in_flight": 7}
     with Service(
         "tests.hub_app.hub_process",
@@ -150,12 +149,12 @@ def test_the_embedded_broker_tells_its_limits_and_counters(tmp_path: Path) -> No
         wait_until_listening(ports["web__port"])
         url = f"http://{HOST}:{ports['web__port']}/api/broker"
         with Listener(ports["broker__port"], "$SYS/broker/limits/in_flight"):
-            told = httpx.get(url, trust_env=False).json()
-        assert told["embedded"] is True
-        assert (told["host"], told["port"]) == ("127.0.0.1", ports["broker__port"])
-        assert told["limits"]["in_flight"] == 7
-        assert told["clients"]["connected"] >= 1
-        assert told["refused"]["login"] == 0
+            body = httpx.get(url, trust_env=False).json()
+        assert body["embedded"] is True
+        assert (body["host"], body["port"]) == ("127.0.0.1", ports["broker__port"])
+        assert body["limits"]["in_flight"] == 7
+        assert body["clients"]["connected"] >= 1
+        assert body["refused"]["login"] == 0
         assert service.stop() == 0
 
 

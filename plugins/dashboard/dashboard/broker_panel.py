@@ -1,10 +1,10 @@
-"""Places for the figures of the hub's own broker; the browser asks for them by itself."""
+"""Panel for the counters of the embedded broker, which broker.js fetches and fills in."""
 
 from dashboard.fields import ABSENT
 from dashboard.markup import Html, element, join
 
-# In the order of the rows: what broker.js calls it, label and unit.
-_FIGURES = (
+# Rows in order: name in broker.js, label, unit.
+_COUNTERS = (
     ("clients", "Clients", ""),
     ("messages", "Messages", "/s"),
     ("retained", "Retained", ""),
@@ -14,8 +14,8 @@ _FIGURES = (
 
 
 def broker_panel() -> Html:
-    """Return a panel that stays hidden until the browser knows that there is such a broker."""
-    rows = [_row(*figure) for figure in _FIGURES]
+    """Return a panel that stays hidden until broker.js knows that the broker is embedded."""
+    rows = [_row(*counter) for counter in _COUNTERS]
     return element(
         "section",
         element("h2", "Broker", id="broker-title"),

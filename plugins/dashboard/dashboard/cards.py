@@ -1,4 +1,4 @@
-"""The cards: those of the configuration, then one for every sensor and node that none names."""
+"""Cards: the configured ones, then one for every other node and sensor."""
 
 from typing import Any
 
@@ -9,12 +9,11 @@ from dashboard.rows import field_row, field_rows
 
 
 def cards(model: Model) -> Html:
-    wanted = [*model.cards, *_unnamed(model)]
-    return join([_card(model, card) for card in wanted])
+    return join([_card(model, card) for card in [*model.cards, *_other_cards(model)]])
 
 
-def _unnamed(model: Model) -> list[dict[str, Any]]:
-    """Return a card for each sensor and each node that the configuration does not name."""
+def _other_cards(model: Model) -> list[dict[str, Any]]:
+    """Return a card for each node and each sensor that the configuration does not name."""
     sensors = {sensor for card in model.cards for sensor in card["sensors"]}
     nodes = {card["node"] for card in model.cards}
     return [
@@ -64,7 +63,7 @@ def _block(model: Model, sensor: str, card: dict[str, Any]) -> Html:
         _heading(reading, card),
         element("dl", field_rows(reading.value["data"])),
         element("p", _age(model, reading), class_="age"),
-        # The browser asks for it: it is of the history, not of the state.
+        # Filled in by coverage.js: it comes from the history, not from the live state.
         element(
             "div",
             class_="coverage",
@@ -92,8 +91,8 @@ def _age(model: Model, reading: Entry) -> str:
 
 
 def _health(model: Model, node: str) -> Html | str:
-    beat = model.find("heartbeat", node)
-    if beat is None:
+    heartbeat = model.find("heartbeat", node)
+    if heartbeat is None:
         return ""
     return element(
         "details",
@@ -102,11 +101,11 @@ def _health(model: Model, node: str) -> Html | str:
             "dl",
             join(
                 [
-                    field_row(name, field, beat.value)
+                    field_row(name, field, heartbeat.value)
                     for name, field in fields.HEARTBEAT_FIELDS.items()
                 ]
             ),
-            data_topic=beat.topic,
+            data_topic=heartbeat.topic,
         ),
         id=f"service-{node}",
     )

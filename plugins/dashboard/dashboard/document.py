@@ -1,4 +1,4 @@
-"""The whole document. Style and script are files of the hub; nothing is inline."""
+"""The HTML document. Its style sheet and scripts are files of the hub; nothing is inline."""
 
 from dashboard.broker_panel import broker_panel
 from dashboard.cards import cards

@@ -1,6 +1,6 @@
-"""How each field of a reading is named and written: one table, carried to the browser as hints.
+"""Table of fields: label, unit and format of each, passed to the browser as data attributes.
 
-A field that is not in the table is shown under its plain name.
+A field that is not in the table is shown under its own name.
 """
 
 import json
@@ -10,12 +10,12 @@ from typing import NamedTuple
 Scalar = float | int | str | bool
 
 ABSENT = "\u2013"
-# Beyond this a number is a fault, not a measurement; floats have no decimals left there either.
+# A larger number is a fault, not a measurement; a float has no decimals left there either.
 _HUGE = 1e15
 
 
 class Band(NamedTuple):
-    """Up to and including `upper` (None: everything above) a value has this tone and word."""
+    """Tone and word of the values up to and including `upper`; None means no upper limit."""
 
     upper: float | None
     tone: str
@@ -23,13 +23,13 @@ class Band(NamedTuple):
 
 
 class Field(NamedTuple):
-    """How to write one field.
+    """Format of one field.
 
-    `decimals` is None where a number is written as short as it can be. `words` name the values 0,
-    1, 2 ..., or false and true. `full` is the value, or the field of the same reading, that fills
-    the bar. `unless_zero` names a field of the same reading: while that is 0, `meanwhile` stands in
-    place of this value, which means nothing then. `is_moment` is a time in Unix milliseconds, 0
-    where there was none. `first` is how much of a long text is shown; the whole is its title.
+    Without `decimals`, a number is written as short as possible. `words` are the texts for the
+    values 0, 1, 2 ..., or for false and true. `full` is the maximum of the bar: a number, or
+    another field of the reading. `unless_zero` names another field: while that is 0, this value is
+    not valid yet and the text `meanwhile` is shown. `is_moment`: a time in Unix milliseconds, 0 for
+    none. `first` is the number of characters shown of a long text; its title holds all of it.
     """
 
     label: str
@@ -45,10 +45,10 @@ class Field(NamedTuple):
     first: int | None = None
 
 
-# The limits at which pi4-monitor colours its LED.
+# The limits at which the plugin pi4-monitor changes the colour of its LED.
 _CPU_TEMPERATURE = (Band(60, "good"), Band(75, "warm"), Band(None, "bad"))
 _CPU_LOAD = (Band(70, "good"), Band(90, "warm"), Band(None, "bad"))
-# The limits at which bme680 colours its LED.
+# The limits at which the plugin bme680 changes the colour of its LED.
 _AIR_QUALITY = (
     Band(50, "good", "excellent"),
     Band(100, "fair", "good"),
@@ -57,7 +57,7 @@ _AIR_QUALITY = (
     Band(None, "bad", "bad"),
 )
 
-# In the order in which a card lists them.
+# In the order of the rows of a card.
 FIELDS = {
     "iaq_score": Field(
         "Air quality",
@@ -82,7 +82,7 @@ FIELDS = {
     "rtt_ms": Field("Round trip", "ms", 1),
 }
 
-# The node's own health, from its heartbeat.
+# Fields of a heartbeat.
 HEARTBEAT_FIELDS = {
     "uptime_s": Field("Service up", is_duration=True),
     "rss_mb": Field("Memory", "MB", 1),
@@ -91,7 +91,7 @@ HEARTBEAT_FIELDS = {
     "dropped": Field("Dropped", decimals=0),
 }
 
-# What a plugin's state says of it, in the order of the columns.
+# Fields of a plugin's state, in the order of the columns.
 PLUGIN_FIELDS = {
     "state": Field("state"),
     "sha256": Field("version", first=8),
@@ -106,18 +106,18 @@ def of(name: str) -> Field:
 
 
 def ordered(names: list[str]) -> list[str]:
-    """Return names as a card lists them: the table's first, then the others by name."""
+    """Return names in the order of a card: those in the table first, then the others by name."""
     known = [name for name in FIELDS if name in names]
     return [*known, *sorted(name for name in names if name not in FIELDS)]
 
 
 def is_pending(field: Field, data: dict[str, Scalar]) -> bool:
-    """Whether the reading itself says that this value is not to be believed yet."""
+    """Whether the reading marks this value as not yet valid."""
     return field.unless_zero is not None and data.get(field.unless_zero) in (0, False)
 
 
 def write(field: Field, value: Scalar | None) -> str:
-    """Return a value as text; app.js does the same from the hints."""
+    """Return a value as text; values.js does the same from the data attributes."""
     if value is None:
         return ABSENT
     if isinstance(value, str):
@@ -142,7 +142,7 @@ def _number(field: Field, value: float) -> str:
 
 
 def band(field: Field, value: Scalar | None) -> Band:
-    """Return the band that a value falls in; one without a tone where it has none."""
+    """Return the band of a value, or one without a tone."""
     if value is None or isinstance(value, str):
         return Band(None, "")
     fitting = (b for b in field.bands if b.upper is None or value <= b.upper)
@@ -162,7 +162,7 @@ def duration(seconds: float) -> str:
 
 
 def moment(timestamp_ms: float) -> str:
-    """Return a time in UTC; app.js writes the reader's own."""
+    """Return a time in UTC; app.js replaces it with the browser's local time."""
     try:
         at = datetime.fromtimestamp(timestamp_ms / 1000, UTC)
     except (OverflowError, ValueError, OSError):
@@ -171,7 +171,7 @@ def moment(timestamp_ms: float) -> str:
 
 
 def hints(field: Field) -> dict[str, str | int | bool | None]:
-    """Return the data-attributes from which app.js writes the field as `write` does."""
+    """Return the data attributes from which values.js formats the field as `write` does."""
     return {
         "data_decimals": field.decimals,
         "data_duration": field.is_duration,

@@ -1,4 +1,4 @@
-"""The log viewer: a tab and a panel for every node, newest line at the bottom."""
+"""Log viewer: a tab and a panel for every node, newest line at the bottom."""
 
 from datetime import UTC, datetime
 
@@ -57,7 +57,7 @@ def _line(entry: Entry) -> Html:
 
 
 def _clock(timestamp_ms: int) -> str:
-    """Return the time of day in UTC; app.js writes the reader's own."""
+    """Return the time of day in UTC; app.js replaces it with the browser's local time."""
     try:
         at = datetime.fromtimestamp(timestamp_ms / 1000, UTC)
     except (OverflowError, ValueError, OSError):

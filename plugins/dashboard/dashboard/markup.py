@@ -1,4 +1,4 @@
-"""HTML from plain values. The only module that escapes, and the only one that writes a tag."""
+"""HTML builder. The only module that escapes text and writes tags."""
 
 _ESCAPES = str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;", "\0": "\ufffd"}
@@ -9,7 +9,7 @@ Attribute = str | int | float | bool | None
 
 
 class Html(str):
-    """Text that is markup already. Only this module makes it."""
+    """Text that is markup and must not be escaped again. Only this module creates it."""
 
     __slots__ = ()
 
@@ -17,8 +17,8 @@ class Html(str):
 def element(name: str, *children: str, **attributes: Attribute) -> Html:
     """Return one element. Children that are not Html are escaped, and so is every attribute.
 
-    `data_topic=` stands for `data-topic`, `class_=` for `class`. None and False leave an attribute
-    out, True gives a bare one.
+    `data_topic=` is the attribute `data-topic`, `class_=` is `class`. An attribute that is None or
+    False is omitted; True makes one without a value.
     """
     start = f"<{name}{''.join(map(_attribute, attributes.items()))}>"
     if name in _VOID:

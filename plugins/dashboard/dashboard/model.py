@@ -1,4 +1,4 @@
-"""The hub's state as the page looks things up in it."""
+"""Look-up in the hub's state for the parts of the page."""
 
 import json
 from typing import Any, NamedTuple
@@ -15,13 +15,13 @@ class Entry(NamedTuple):
 
 
 class Model:
-    """One state of the hub, decoded from its JSON."""
+    """The hub's state at one moment, decoded from JSON."""
 
     def __init__(self, text: str) -> None:
         state = json.loads(text)
         self.now_ms: int = state["now_ms"]
         self.version: str = state["version"]
-        # None where nobody has to log in: then everyone may do everything.
+        # None where nobody has to log in; everyone may give commands then.
         self.role: str | None = state.get("role")
         self.cards: list[dict[str, Any]] = state["cards"]
         self.entries = [Entry(**entry) for entry in state["entries"]]
@@ -42,7 +42,7 @@ class Model:
         return [entry for entry in self.entries if entry.kind == kind]
 
     def nodes(self) -> list[str]:
-        """Return every node, those of the configured cards first and in their order."""
+        """Return every node: first those of the configured cards, in their order."""
         named = [card["node"] for card in self.cards if card["node"]]
         return list(dict.fromkeys([*named, *(e.node for e in self.entries + self.logs)]))
 

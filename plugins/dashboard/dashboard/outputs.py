@@ -1,9 +1,9 @@
-"""What the nodes do: LED strips, displays, buzzers and fans."""
+"""Outputs of the nodes: LED strips, displays, buzzers and fans."""
 
 from dashboard.markup import Html, element
 from dashboard.model import Entry, Model
 
-# What a person can ask of a buzzer: the command's word and the button's label.
+# Buttons of a buzzer: pattern of the command, label of the button.
 BUTTONS = (("beep", "BEEP"), ("beep3", "BEEP x3"), ("long", "LONG"))
 
 
@@ -35,8 +35,8 @@ def _node(model: Model, node: str) -> Html:
         _oled(oled) if oled else "",
         _fan(fan) if fan else "",
         _buzzer(buzzer, with_buttons=model.may_command) if buzzer else "",
-        # One line for the newest answer to any command, read out when it changes.
-        element("output", _answer(model, node), class_="answer", data_answers_of=node),
+        # The newest result of any command; screen readers read it out when it changes.
+        element("output", _newest_result(model, node), class_="answer", data_answers_of=node),
         class_="output",
         data_presence_of=node,
         data_presence=model.presence(node),
@@ -65,7 +65,7 @@ def _oled(oled: Entry) -> Html:
         "img",
         src=f"{path}?v={value['digest']}",
         alt=f"what the display of {oled.node} shows",
-        # Two dots a pixel, whatever the picture has.
+        # Two CSS pixels per display pixel; the PNG has four.
         width=2 * value["width"],
         height=2 * value["height"],
         data_path=path,
@@ -126,7 +126,7 @@ def _button(node: str, pattern: str, label: str) -> Html:
     return element("button", label, type="button", data_node=node, data_pattern=pattern)
 
 
-def _answer(model: Model, node: str) -> str:
+def _newest_result(model: Model, node: str) -> str:
     results = [entry for entry in model.of_kind("result") if entry.node == node]
     if not results:
         return ""

@@ -1,19 +1,19 @@
-"""Every node's plugins: how each does, and the buttons that command it."""
+"""Table of all plugins: the state of each, and buttons for its commands."""
 
 from dashboard import fields
 from dashboard.fields import PLUGIN_FIELDS
 from dashboard.markup import Html, element, join
 from dashboard.model import Entry, Model
 
-# What a person can ask of a plugin: the command's word and the button's label.
+# Buttons of a plugin: action of the command, label of the button.
 ACTIONS = (("reload", "Reload"), ("enable", "Enable"), ("disable", "Disable"))
 
 
 def plugin_table(model: Model) -> Html | str:
     """Return a table with a row for every plugin of every node, or nothing.
 
-    Its roles are spelled out: a small screen lays the rows out as blocks, and a browser may take an
-    element that is no table in its style for none in its meaning.
+    The ARIA roles are explicit: a small screen lays the rows out as blocks, and a browser may then
+    no longer treat the element as a table.
     """
     entries = sorted(model.of_kind("plugin"), key=lambda entry: (entry.node, entry.name))
     if not entries:
@@ -31,7 +31,7 @@ def plugin_table(model: Model) -> Html | str:
             role="table",
             aria_labelledby="plugins",
         ),
-        # The answer to the last button, read out when it changes.
+        # The result of the last command; screen readers read it out when it changes.
         element("output", class_="answer", id="plugin-answer"),
         class_="panel plugins",
         aria_labelledby="plugins",

@@ -1,4 +1,4 @@
-"""One row a field: label, value, unit, band and bar, with the hints for app.js."""
+"""Row of a field: label, value, unit, band and bar, with the data attributes for app.js."""
 
 from dashboard import fields
 from dashboard.fields import Field, Scalar
@@ -6,7 +6,7 @@ from dashboard.markup import Html, element, join
 
 
 def field_rows(data: dict[str, Scalar]) -> Html:
-    """Return the rows of a reading's data. A total stands in the row of what fills it."""
+    """Return the rows of a reading's data. A total is shown in the row of its value."""
     totals = {fields.of(name).full for name in data}
     names = [name for name in fields.ordered(list(data)) if name not in totals]
     return join([field_row(name, fields.of(name), data) for name in names])

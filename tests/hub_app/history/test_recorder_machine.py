@@ -1,4 +1,4 @@
-"""Whatever comes in whatever order, each reading is kept once, and every mean is right."""
+"""Stateful test of the history: in any order, each reading is stored once, all means are right."""
 
 import shutil
 import tempfile
@@ -26,14 +26,14 @@ class HistoryMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp())
+        self.directory = Path(tempfile.mkdtemp())
         self.kept: dict[tuple[str, int], tuple[int, float]] = {}
         self.unset: set[tuple[str, int]] = set()
         self.now_ms = START
         self._open()
 
     def _open(self) -> None:
-        self.db = open_history(self.folder / "history.db")
+        self.db = open_history(self.directory / "history.db")
         self.writer = Writer(self.db)
         self.housekeeping = Housekeeping(self.db, HistoryConfig())
 
@@ -72,7 +72,7 @@ class HistoryMachine(RuleBasedStateMachine):
         self.writer.store([], [], self.now_ms)
 
     @rule()
-    def fold(self) -> None:
+    def downsample(self) -> None:
         while self.housekeeping.step(self.now_ms, self.now_ms):
             pass
 
@@ -107,7 +107,7 @@ class HistoryMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.db.close()
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self.directory)
 
 
 TestHistoryMachine = HistoryMachine.TestCase

@@ -38,9 +38,9 @@ def test_a_writer_that_is_killed_has_all_that_it_answered_for(tmp_path: Path) ->
                 if int(line) > done + 90:
                     break
             child.send_signal(signal.SIGKILL)
-            said = [int(line) for line in (line, *child.stdout) if line.strip().isdigit()]
+            stored = [int(line) for line in (line, *child.stdout) if line.strip().isdigit()]
             child.wait(WAIT_S)
         found = rows(path)
-        assert {("s", n) for n in range(said[-1])} <= set(found)
+        assert {("s", n) for n in range(stored[-1])} <= set(found)
         assert len(set(found)) == len(found)
-        done = said[-1]
+        done = stored[-1]

@@ -1,4 +1,4 @@
-"""A reader of one-bit greyscale PNG, written from RFC 2083 and apart from the hub's writer."""
+"""PNG decoder for one bit of grey, written from RFC 2083, independent of the hub's encoder."""
 
 import struct
 import zlib

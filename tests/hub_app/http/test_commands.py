@@ -30,7 +30,7 @@ def test_a_node_that_refuses_is_quoted(hub: HubProcess) -> None:
 
 
 def test_a_node_that_does_not_answer_is_named(hub: HubProcess) -> None:
-    hub.say(Topic("mute", TopicKind.BUZZER), Buzzer(sounding=False, pattern=""))
+    hub.publish(Topic("mute", TopicKind.BUZZER), Buzzer(sounding=False, pattern=""))
     until(hub, "/api/nodes", '"mute"')
     answer = hub.http.post("/api/buzzer", json={"node": "mute", "pattern": "beep"})
     assert answer.status_code == 504

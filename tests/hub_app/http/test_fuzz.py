@@ -1,4 +1,4 @@
-"""Whatever anyone sends to the hub over HTTP, it answers or hangs up, and goes on."""
+"""Fuzzing of HTTP: the hub answers every request or closes the connection, and goes on."""
 
 import contextlib
 import socket
@@ -54,7 +54,7 @@ HEADER_VALUES = [
 ]
 
 escaped = st.binary(max_size=40).map(lambda data: quote_from_bytes(data).encode())
-# Bytes that a request line can hold between two blanks.
+# Bytes that a request line may contain between two spaces.
 unescaped = st.binary(max_size=40).map(lambda data: bytes(b for b in data if b > 32))
 methods = st.sampled_from(
     [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"TRACE"]
@@ -102,9 +102,9 @@ def target(
         secret.chmod(0o600)
         keys["web__password"] = secret
     with running_hub(directory, **keys) as hub:
-        hub.say(*reading(node="fuzzed"))
-        hub.say(Topic("fuzzed", TopicKind.LOG), log("line"))
-        hub.say(Topic("fuzzed", TopicKind.OLED), Oled(128, 64, on=True, frame=bytes(1024)))
+        hub.publish(*reading(node="fuzzed"))
+        hub.publish(Topic("fuzzed", TopicKind.LOG), log("line"))
+        hub.publish(Topic("fuzzed", TopicKind.OLED), Oled(128, 64, on=True, frame=bytes(1024)))
         if request.param == "guarded":
             hub.http.post("/login", data={"name": "operator", "password": SECRET})
         until(hub, "/api/nodes", '"oled":{')
@@ -113,7 +113,7 @@ def target(
         output = hub.service.output()
         assert "Traceback" not in output
         assert "ERROR" not in output
-        # Nor can a stranger fill the journal.
+        # Strangers cannot fill the journal.
         assert len(output.splitlines()) < 50
         assert hub.service.stop() == 0
 
@@ -122,7 +122,7 @@ def exchange(hub: HubProcess, request: bytes, patience_s: float) -> bytes:
     """Send a request; return the beginning of the answer, nothing where there is none."""
     with socket.create_connection((HOST, hub.web_port), WAIT_S) as link:
         link.settimeout(patience_s)
-        # Who is hung up on learns it at some later byte.
+        # A closed connection is noticed only at a later byte.
         with contextlib.suppress(ConnectionError, TimeoutError):
             link.sendall(request)
             return link.recv(65536)
@@ -131,7 +131,7 @@ def exchange(hub: HubProcess, request: bytes, patience_s: float) -> bytes:
 
 @st.composite
 def requests(draw: st.DrawFn) -> bytes:
-    """A request that is one as far as HTTP goes, now and then not even that."""
+    """Return a request that is mostly valid HTTP, sometimes not."""
     body = draw(bodies)
     head = [
         draw(methods) + b" " + draw(paths) + b"?" + draw(queries) + b" HTTP/1.1",

@@ -1,3 +1,5 @@
+"""Security headers, and refusal of requests by other sites."""
+
 import pytest
 from starlette.datastructures import Headers
 

@@ -1,10 +1,9 @@
-"""The history of a running hub: over the bus in, over HTTP out, whole after SIGTERM."""
+"""The history of a running hub, filled over the bus and queried over HTTP."""
 
 import contextlib
 import csv
 import io
 import sqlite3
-import time
 from pathlib import Path
 
 import pytest
@@ -27,16 +26,16 @@ def reading(seq: int) -> Reading:
 
 def wait_stored(hub: HubProcess, seq: int) -> None:
     hub.bus.wait_for(
-        lambda said: (
-            isinstance(said.message, Stored)
-            and any(first <= seq <= last for first, last in said.message.ranges)
+        lambda received: (
+            isinstance(received.message, Stored)
+            and any(first <= seq <= last for first, last in received.message.ranges)
         )
     )
 
 
 @pytest.fixture
 def filled(hub: HubProcess) -> HubProcess:
-    hub.say(BACKLOG, Backlog([reading(n) for n in range(100)]))
+    hub.publish(BACKLOG, Backlog([reading(n) for n in range(100)]))
     wait_stored(hub, 99)
     return hub
 
@@ -45,10 +44,10 @@ def test_what_was_stored_is_answered_as_points(filled: HubProcess) -> None:
     query = {"sensor": "pi9:room", "field": "t", "points": "1000"}
     answer = filled.http.get("/api/history", params=query)
     assert answer.status_code == 200
-    told = answer.json()
-    assert (told["sensor"], told["field"], told["source"]) == ("pi9:room", "t", "readings")
-    assert told["points"][0] == [BEGAN_MS, 20.0, 20.0, 20.0, 1]
-    assert len(told["points"]) == 100
+    body = answer.json()
+    assert (body["sensor"], body["field"], body["source"]) == ("pi9:room", "t", "readings")
+    assert body["points"][0] == [BEGAN_MS, 20.0, 20.0, 20.0, 1]
+    assert len(body["points"]) == 100
     few = filled.http.get("/api/history", params=query | {"points": "3"}).json()["points"]
     assert len(few) <= 3
     assert sum(point[4] for point in few) == 100
@@ -64,7 +63,7 @@ def test_a_spreadsheet_gets_csv(filled: HubProcess) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "status", "said"),
+    ("query", "status", "error"),
     [
         ("", 400, "sensor: found nothing"),
         ("sensor=pi9:room", 400, "field: found nothing"),
@@ -80,17 +79,17 @@ def test_a_spreadsheet_gets_csv(filled: HubProcess) -> None:
     ],
 )
 def test_a_wrong_question_is_one_clear_line(
-    filled: HubProcess, query: str, status: int, said: str
+    filled: HubProcess, query: str, status: int, error: str
 ) -> None:
     answer = filled.http.get(f"/api/history?{query}")
     assert answer.status_code == status
-    assert said in answer.json()["error"]
+    assert error in answer.json()["error"]
 
 
 def test_coverage_says_what_is_there_and_what_came_late(filled: HubProcess) -> None:
     query = {"node": "pi9", "from": str(BEGAN_MS), "to": str(BEGAN_MS + 200_000)}
-    told = filled.http.get("/api/coverage", params=query).json()
-    (sensor,) = told["sensors"]
+    body = filled.http.get("/api/coverage", params=query).json()
+    (sensor,) = body["sensors"]
     assert sensor["sensor_id"] == "pi9:room"
     assert sensor["spans"] == [[BEGAN_MS, BEGAN_MS + 200_000, "late", 100]]
     assert filled.http.get("/api/coverage").status_code == 400
@@ -100,8 +99,8 @@ def test_coverage_says_what_is_there_and_what_came_late(filled: HubProcess) -> N
 
 
 def test_an_old_reading_in_a_backlog_leaves_the_newest_value_alone(filled: HubProcess) -> None:
-    filled.say(TOPIC, reading(500))
-    filled.say(BACKLOG, Backlog([reading(101)]))
+    filled.publish(TOPIC, reading(500))
+    filled.publish(BACKLOG, Backlog([reading(101)]))
     wait_stored(filled, 101)
     (shown,) = [
         entry
@@ -111,15 +110,15 @@ def test_an_old_reading_in_a_backlog_leaves_the_newest_value_alone(filled: HubPr
     assert shown["data"]["t"] == 520.0
 
 
-def test_a_hub_that_is_told_to_stop_commits_first_and_with_open_streams_is_quick(
+def test_a_hub_with_open_streams_commits_before_it_stops(
     tmp_path: Path,
 ) -> None:
     with running_hub(tmp_path) as hub, open_stream(hub) as stream:
         assert stream.recv(1024)
-        hub.say(BACKLOG, Backlog([reading(n) for n in range(50)]))
-        began_s = time.monotonic()
+        hub.publish(BACKLOG, Backlog([reading(n) for n in range(50)]))
         assert hub.service.stop() == 0
-        assert time.monotonic() - began_s < 2
+        # uvicorn logs an error when the time for an orderly end is exceeded.
+        assert "ERROR" not in hub.service.output()
     (found,) = tmp_path.rglob("history.db")
     with contextlib.closing(sqlite3.connect(found)) as db:
         assert db.execute("SELECT count(*) FROM readings").fetchone() == (50,)

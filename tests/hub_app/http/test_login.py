@@ -1,3 +1,5 @@
+"""Log-in over HTTP: sessions, roles, and passwords."""
+
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,13 +79,13 @@ def test_no_command_is_carried_out_without_a_session(visitor: httpx.Client, path
     assert visitor.post(path).status_code == 401
 
 
-def test_a_watchdog_is_told_that_the_hub_is_well_and_nothing_else(visitor: httpx.Client) -> None:
-    told = visitor.get("/health")
-    assert told.status_code == 200
-    assert sorted(told.json()) == ["bus_connected", "status", "uptime_s", "version"]
+def test_health_without_a_session_has_no_counters(visitor: httpx.Client) -> None:
+    health = visitor.get("/health")
+    assert health.status_code == 200
+    assert sorted(health.json()) == ["bus_connected", "status", "uptime_s", "version"]
 
 
-def test_the_form_needs_no_script_and_its_looks_no_session(visitor: httpx.Client) -> None:
+def test_the_form_needs_no_script_and_its_style_no_session(visitor: httpx.Client) -> None:
     form = visitor.get("/login")
     assert form.status_code == 200
     assert "<script" not in form.text
@@ -165,7 +167,7 @@ def test_another_sites_form_logs_nobody_in_or_out(visitor: httpx.Client) -> None
 
 
 def test_guessing_is_slowed_down_for_one_address_only(visitor: httpx.Client) -> None:
-    # What a proxy on this machine says of where a request came from is believed.
+    # The X-Forwarded headers of a proxy on this machine are trusted.
     visitor.headers["X-Forwarded-For"] = "10.9.9.9"
     answers = [enter(visitor, "operator", f"guess number {i}") for i in range(6)]
     assert [answer.status_code for answer in answers] == [401] * 5 + [429]
@@ -195,7 +197,7 @@ def test_logging_out_ends_the_stream(guarded: HubProcess, visitor: httpx.Client)
         lines = stream.iter_lines()
         next(line for line in lines if line.startswith("data: "))
         visitor.post("/logout")
-        guarded.say(*reading(node="after-logging-out"))
+        guarded.publish(*reading(node="after-logging-out"))
         assert not [line for line in lines if "after-logging-out" in line]
 
 
@@ -246,7 +248,7 @@ def test_who_comes_when_many_passwords_are_checked_is_sent_away(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("content", "mode", "said"),
+    ("content", "mode", "error"),
     [
         (None, 0o600, "web.password: found no such file; expected the path of a file, mode 0600"),
         (b"long enough", 0o644, "found mode 0644, expected 0600"),
@@ -254,14 +256,14 @@ def test_who_comes_when_many_passwords_are_checked_is_sent_away(tmp_path: Path) 
         (b"\xff" * 9, 0o600, "found no UTF-8"),
     ],
 )
-def test_a_password_file_that_will_not_do_is_named_and_its_content_is_not(
-    tmp_path: Path, content: bytes | None, mode: int, said: str
+def test_an_unusable_password_file_is_named_without_its_content(
+    tmp_path: Path, content: bytes | None, mode: int, error: str
 ) -> None:
     path = tmp_path / "hunter2"
     if content is not None:
         path.write_bytes(content)
         path.chmod(mode)
-    with pytest.raises(MisconfiguredError, match=said) as raised:
+    with pytest.raises(MisconfiguredError, match=error) as raised:
         read_password(path)
     assert (content or path.name.encode()).decode(errors="replace").strip() not in str(raised.value)
 

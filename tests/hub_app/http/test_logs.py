@@ -10,7 +10,7 @@ from tests.hub_app.samples import NOW_MS, log
 
 def test_logs_are_limited_and_newest_last(hub: HubProcess) -> None:
     for i in range(5):
-        hub.say(Topic("l1", TopicKind.LOG), log(f"line {i}", NOW_MS + i))
+        hub.publish(Topic("l1", TopicKind.LOG), log(f"line {i}", NOW_MS + i))
     until(hub, "/api/logs", "line 4")
     lines = hub.http.get("/api/logs", params={"node": "l1", "limit": 2}).json()["logs"]
     assert [line["message"] for line in lines] == ["line 3", "line 4"]

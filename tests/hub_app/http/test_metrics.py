@@ -1,4 +1,4 @@
-"""What a Prometheus server gets to see, read back with the library that reads it."""
+"""Metrics, parsed by the library of Prometheus."""
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -22,9 +22,9 @@ def scraped(hub: HubProcess) -> dict[tuple[str, Labels], float]:
 
 
 def test_every_number_of_the_state_is_a_metric(hub: HubProcess) -> None:
-    hub.say(Topic("m1", TopicKind.STATUS), status())
-    hub.say(Topic("m1", TopicKind.HEARTBEAT), heartbeat())
-    hub.say(*reading(node="m1", temperature=21.5))
+    hub.publish(Topic("m1", TopicKind.STATUS), status())
+    hub.publish(Topic("m1", TopicKind.HEARTBEAT), heartbeat())
+    hub.publish(*reading(node="m1", temperature=21.5))
     until(hub, "/metrics", 'node="m1",sensor="dht22-gpio4"')
     found = scraped(hub)
     node = ("node", "m1")
@@ -36,5 +36,5 @@ def test_every_number_of_the_state_is_a_metric(hub: HubProcess) -> None:
     assert found["harvester_history_stored_readings_total", ()] >= 0.0
 
 
-def test_a_hub_that_heard_of_nobody_tells_of_itself(hub: HubProcess) -> None:
+def test_a_hub_without_nodes_has_metrics_of_its_own(hub: HubProcess) -> None:
     assert ("harvester_history_up", ()) in scraped(hub)

@@ -7,8 +7,8 @@ from tests.hub_app.samples import heartbeat, status
 
 
 def test_nodes_tell_presence_status_and_heartbeat(hub: HubProcess) -> None:
-    hub.say(Topic("n1", TopicKind.STATUS), status())
-    hub.say(Topic("n1", TopicKind.HEARTBEAT), heartbeat())
+    hub.publish(Topic("n1", TopicKind.STATUS), status())
+    hub.publish(Topic("n1", TopicKind.HEARTBEAT), heartbeat())
     until(hub, "/api/nodes", '"rss_mb":42.0')
     nodes = {node["node"]: node for node in hub.http.get("/api/nodes").json()["nodes"]}
     assert nodes["n1"]["presence"] == "online"

@@ -6,7 +6,7 @@ from tests.hub_app.samples import NOW_MS, reading
 
 
 def test_readings_tell_sensor_time_and_data(hub: HubProcess) -> None:
-    hub.say(*reading(node="r1", temperature=21.5))
+    hub.publish(*reading(node="r1", temperature=21.5))
     until(hub, "/api/readings", "r1:dht22-gpio4")
     answer = hub.http.get("/api/readings").json()
     assert {

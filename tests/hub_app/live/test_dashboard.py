@@ -1,3 +1,5 @@
+"""Rendering of the page by the dashboard plugin."""
+
 import asyncio
 import contextlib
 from collections.abc import Iterator

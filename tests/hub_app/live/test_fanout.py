@@ -1,3 +1,5 @@
+"""Fan-out of changes to browsers."""
+
 import asyncio
 from collections.abc import Iterator
 

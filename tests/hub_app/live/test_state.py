@@ -1,3 +1,5 @@
+"""The live state: values, presence and limits."""
+
 from bus.contract.messages import Buzzer, Leds, Oled, PluginState, encode
 from bus.contract.topics import Topic, TopicKind
 from hub_app.http.commands import default_buzzer_node

@@ -1,5 +1,7 @@
+"""Sessions: age, idle time, and number."""
+
 from broker.auth.gate import Role
-from hub_app.login.sessions import IDLE_S, LONGEST_S, MAX_SESSIONS, Sessions, Visitor
+from hub_app.login.sessions import IDLE_S, MAX_AGE_S, MAX_SESSIONS, Sessions, Visitor
 
 KIM = Visitor("kim", Role.VIEWER)
 
@@ -17,11 +19,11 @@ def test_a_session_ends_where_it_is_not_used_and_at_the_latest_in_a_month() -> N
     sessions = Sessions()
     idle, used = sessions.open(KIM, 0.0), sessions.open(KIM, 0.0)
     now_s = 0.0
-    while now_s + IDLE_S <= LONGEST_S:
+    while now_s + IDLE_S <= MAX_AGE_S:
         now_s += IDLE_S
         assert sessions.find(used, now_s) == KIM
     assert sessions.find(idle, IDLE_S + 1) is None
-    assert sessions.find(used, LONGEST_S + 1) is None
+    assert sessions.find(used, MAX_AGE_S + 1) is None
     assert len(sessions) == 0
 
 

@@ -6,7 +6,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 
 class Page:
-    """The page in a real browser, asked only through the DOM."""
+    """The page in a real browser, accessed through the DOM only."""
 
     def __init__(self, driver: Chrome) -> None:
         self.driver = driver

@@ -1,3 +1,5 @@
+"""Counters of the embedded broker in a real browser."""
+
 import os
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from tests.support import HOST, Service, free_port, settings, wait_until_listeni
 VISIBLE = "document.getElementById('broker')?.hidden === false"
 
 
-def test_the_hubs_own_broker_tells_a_few_figures(browser: Chrome, tmp_path: Path) -> None:
+def test_the_page_shows_counters_of_the_embedded_broker(browser: Chrome, tmp_path: Path) -> None:
     port = free_port()
     arguments = settings(
         cluster__role="hub",
@@ -38,6 +40,6 @@ def test_a_foreign_broker_has_no_panel(hub: HubProcess, browser: Chrome) -> None
     browser.get(hub.url)
     page = Page(browser)
     page.until("document.querySelector('[data-state=live]') !== null")
-    asked = "performance.getEntriesByType('resource').some(e => e.name.endsWith('/api/broker'))"
-    page.until(asked)
+    requested = "performance.getEntriesByType('resource').some(e => e.name.endsWith('/api/broker'))"
+    page.until(requested)
     assert not browser.execute_script(f"return {VISIBLE}")

@@ -1,3 +1,5 @@
+"""Coverage bars in a real browser."""
+
 import msgspec
 import pytest
 from selenium.webdriver import Chrome
@@ -37,7 +39,7 @@ def sensor(*spans: CoverageSpan, **counts: int) -> SensorCoverage:
 
 @pytest.fixture
 def page(hub: HubProcess, browser: Chrome) -> Page:
-    hub.say(*reading(node="c1", temperature=20.0))
+    hub.publish(*reading(node="c1", temperature=20.0))
     return Page(browser)
 
 
@@ -96,8 +98,8 @@ def test_a_new_page_asks_the_hub_and_keeps_the_bar_when_it_is_drawn_anew(
     hub: HubProcess, page: Page
 ) -> None:
     shown(page, hub, sensor((FROM_MS, FROM_MS + DAY_MS, "there", 43_200), there=43_200))
-    hub.say(*reading(node="c2", temperature=20.0))
+    hub.publish(*reading(node="c2", temperature=20.0))
     page.until_there("[data-coverage-of='c2:dht22-gpio4']")
     page.until_text("24 h: 100 %")
-    asked = "performance.getEntriesByType('resource').map(e => e.name).join()"
-    page.until(f"{asked}.includes('/api/coverage?node=c1&from=')")
+    requested = "performance.getEntriesByType('resource').map(e => e.name).join()"
+    page.until(f"{requested}.includes('/api/coverage?node=c1&from=')")

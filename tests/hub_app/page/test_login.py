@@ -1,3 +1,5 @@
+"""Log-in and log-out in a real browser."""
+
 from collections.abc import Iterator
 
 import pytest
@@ -24,8 +26,10 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
     accounts.set_password(file, "kim", Role.VIEWER, PASSWORD)
     accounts.set_password(file, "lee", Role.OPERATOR, PASSWORD)
     with running_hub(directory, web__login="true") as running:
-        running.say(Topic("pi4", TopicKind.PLUGIN, "oled"), PluginState("running", "", NOW_MS, 0))
-        running.say(Topic("pi4", TopicKind.BUZZER), Buzzer(sounding=False, pattern=""))
+        running.publish(
+            Topic("pi4", TopicKind.PLUGIN, "oled"), PluginState("running", "", NOW_MS, 0)
+        )
+        running.publish(Topic("pi4", TopicKind.BUZZER), Buzzer(sounding=False, pattern=""))
         yield running
 
 
@@ -79,7 +83,7 @@ def test_a_viewer_sees_all_of_it_live_and_no_button(hub: HubProcess, page: Page)
     log_in(page, hub, "kim", PASSWORD)
     is_live(page)
     topic, message = reading(node="v1", temperature=20.0)
-    hub.say(topic, message)
+    hub.publish(topic, message)
     page.until_field(str(topic), "temperature", "20.0")
     page.until_text("oled")
     labels = [b.text for b in page.driver.find_elements(By.CSS_SELECTOR, "button:not([role=tab])")]
@@ -101,5 +105,5 @@ def test_a_page_whose_session_ended_asks_to_log_in_again(hub: HubProcess, page: 
     is_live(page)
     # As in another tab: the session ends, this page stays.
     page.driver.execute_script("fetch('/logout', {method: 'POST'})")
-    hub.say(*reading(node="v2", temperature=20.0))
+    hub.publish(*reading(node="v2", temperature=20.0))
     page.until("location.pathname === '/login'")

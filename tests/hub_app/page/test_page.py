@@ -1,3 +1,5 @@
+"""Live updates of the page in a real browser."""
+
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,19 +35,21 @@ def page(hub: HubProcess, browser: Chrome) -> Iterator[Page]:
 
 def test_a_published_reading_changes_the_page_without_reload(hub: HubProcess, page: Page) -> None:
     topic, first = reading(node="w1", seq=1, temperature=20.0)
-    hub.say(topic, first)
+    hub.publish(topic, first)
     page.until_field(str(topic), "temperature", "20.0")
-    hub.say(*reading(first.timestamp_ms + 1, 2, node="w1", temperature=21.25))
+    hub.publish(*reading(first.timestamp_ms + 1, 2, node="w1", temperature=21.25))
     page.until_field(str(topic), "temperature", "21.3")
 
 
 def test_a_field_that_appears_later_gets_its_place(hub: HubProcess, page: Page) -> None:
     topic, first = reading(node="w2", seq=1, temperature=20.0)
-    hub.say(topic, first)
+    hub.publish(topic, first)
     page.until_field(str(topic), "temperature", "20.0")
-    hub.say(*reading(first.timestamp_ms + 1, 2, node="w2", temperature=20.0, gas_resistance=50.5))
+    hub.publish(
+        *reading(first.timestamp_ms + 1, 2, node="w2", temperature=20.0, gas_resistance=50.5)
+    )
     page.until_field(str(topic), "gas_resistance", "50.5")
-    hub.say(*reading(first.timestamp_ms + 2, 3, node="w2", temperature=20.0))
+    hub.publish(*reading(first.timestamp_ms + 2, 3, node="w2", temperature=20.0))
     page.until_field(str(topic), "gas_resistance", "\u2013")
 
 
@@ -66,14 +70,14 @@ def test_mosquitto_pub_changes_the_page(hub: HubProcess, page: Page) -> None:
 def test_text_from_the_bus_stays_text(hub: HubProcess, page: Page) -> None:
     node = "w4"
     topic, first = reading(node=node, seq=1, **{"label": NASTY, NASTY: 1})
-    hub.say(topic, first)
-    hub.say(Topic(node, TopicKind.LOG), log(NASTY, level="error"))
-    hub.say(Topic(node, TopicKind.PLUGIN, "bad"), PluginState("failed", "", 1, 1, NASTY))
-    hub.say(Topic(node, TopicKind.BUZZER), Buzzer(sounding=True, pattern=NASTY))
+    hub.publish(topic, first)
+    hub.publish(Topic(node, TopicKind.LOG), log(NASTY, level="error"))
+    hub.publish(Topic(node, TopicKind.PLUGIN, "bad"), PluginState("failed", "", 1, 1, NASTY))
+    hub.publish(Topic(node, TopicKind.BUZZER), Buzzer(sounding=True, pattern=NASTY))
     page.until_field(str(topic), "label", NASTY)
     # Once more, now by the script rather than by the plugin.
-    hub.say(*reading(first.timestamp_ms + 1, 2, node=node, **{"label": NASTY + "!", NASTY: 1}))
-    hub.say(Topic(node, TopicKind.LOG), log(NASTY + "!", level="error"))
+    hub.publish(*reading(first.timestamp_ms + 1, 2, node=node, **{"label": NASTY + "!", NASTY: 1}))
+    hub.publish(Topic(node, TopicKind.LOG), log(NASTY + "!", level="error"))
     page.until_field(str(topic), "label", NASTY + "!")
     page.until_text(NASTY + "!")
     assert page.driver.title == "HARVESTER"
@@ -84,9 +88,9 @@ def test_text_from_the_bus_stays_text(hub: HubProcess, page: Page) -> None:
 def test_a_field_may_be_called_like_a_part_of_the_language(hub: HubProcess, page: Page) -> None:
     names = {"constructor": 1.0, "__proto__": 2.0, "toString": "x"}
     topic, first = reading(node="w5", seq=1, **names)
-    hub.say(topic, first)
+    hub.publish(topic, first)
     page.until_field(str(topic), "constructor", "1")
-    hub.say(*reading(first.timestamp_ms + 1, 2, node="w5", constructor=3.0))
+    hub.publish(*reading(first.timestamp_ms + 1, 2, node="w5", constructor=3.0))
     page.until_field(str(topic), "constructor", "3")
     page.until_field(str(topic), "__proto__", "\u2013")
 
@@ -96,7 +100,7 @@ def test_the_strip_follows_the_leds(hub: HubProcess, page: Page) -> None:
     dots = f"[...document.querySelectorAll('[data-topic=\"{topic}\"] circle')]"
     fills = f"{dots}.map(dot => dot.getAttribute('fill')).join()"
     for pixels in (["#ff0000", "#000000"], ["#0000ff"], ["#00ff00", "#00ffff", "#000000"]):
-        hub.say(topic, Leds(pixels))
+        hub.publish(topic, Leds(pixels))
         page.until(f"{fills} === arguments[0]", ",".join(pixels))
 
 
@@ -118,7 +122,7 @@ def test_the_page_has_what_the_display_shows_as_a_picture(hub: HubProcess, page:
     picture = f"[data-topic='{topic}'] img"
     addresses = set()
     for frame in (bytes(range(256)) * 4, bytes(1023) + b"\x01"):
-        hub.say(topic, Oled(128, 64, on=True, frame=frame))
+        hub.publish(topic, Oled(128, 64, on=True, frame=frame))
         dots = "".join(
             "".join(4 * bit for byte in frame[at : at + 16] for bit in f"{byte:08b}") * 4
             for at in range(0, 1024, 16)
@@ -133,7 +137,7 @@ def test_the_page_has_what_the_display_shows_as_a_picture(hub: HubProcess, page:
     assert len(addresses) == 2
     state = f"document.querySelector(\"[data-topic='{topic}'] .state\")?.textContent"
     page.until(f"{state} === 'on'")
-    hub.say(topic, Oled(128, 64, on=False, frame=bytes(1024)))
+    hub.publish(topic, Oled(128, 64, on=False, frame=bytes(1024)))
     page.until(f"{state} === 'off'")
 
 
@@ -141,13 +145,13 @@ def test_a_score_appears_when_the_sensor_has_calibrated(hub: HubProcess, page: P
     topic, first = reading(node="w15", seq=1, iaq_score=0, iaq_accuracy=0)
     row = f"[data-topic='{topic}'] [data-field=iaq_score]"
     tone = "document.querySelector(arguments[0]).dataset.tone"
-    hub.say(topic, first)
+    hub.publish(topic, first)
     page.until_field(str(topic), "iaq_score", "calibrating")
     page.until(f"{tone} === undefined", row)
-    hub.say(*reading(first.timestamp_ms + 1, 2, node="w15", iaq_score=38, iaq_accuracy=1))
+    hub.publish(*reading(first.timestamp_ms + 1, 2, node="w15", iaq_score=38, iaq_accuracy=1))
     page.until_field(str(topic), "iaq_score", "38")
     page.until(f"{tone} === 'good'", row)
-    hub.say(*reading(first.timestamp_ms + 2, 3, node="w15", iaq_score=0, iaq_accuracy=0))
+    hub.publish(*reading(first.timestamp_ms + 2, 3, node="w15", iaq_score=0, iaq_accuracy=0))
     page.until_field(str(topic), "iaq_score", "calibrating")
     page.until(f"{tone} === undefined", row)
     assert not page.driver.find_element(By.CSS_SELECTOR, f"{row} .unit").is_displayed()
@@ -169,16 +173,16 @@ SHA256 = "0b0bf0b2f6bb6ed5e3a3e8f6a5bb0e2f9f0d8ac2f1b0a8cf2ea4ad5b0b4f1c3e"
 
 def test_a_plugins_row_follows_its_state(hub: HubProcess, page: Page) -> None:
     topic = Topic("w16", TopicKind.PLUGIN, "bme680")
-    hub.say(topic, PluginState("running", SHA256, NOW_MS, 0))
+    hub.publish(topic, PluginState("running", SHA256, NOW_MS, 0))
     page.until_field(str(topic), "state", "running")
     row = f'tr[data-topic="{topic}"]'
     version = page.driver.find_element(By.CSS_SELECTOR, f"{row} [data-field=sha256]")
     assert (version.text, version.get_attribute("title")) == (SHA256[:8], SHA256)
-    hub.say(topic, PluginState("failed", "", 0, 3, "the poll was cut off after 1 s"))
+    hub.publish(topic, PluginState("failed", "", 0, 3, "the poll was cut off after 1 s"))
     page.until_field(str(topic), "error", "the poll was cut off after 1 s")
     cells = page.driver.find_elements(By.CSS_SELECTOR, f"{row} .value")
     assert [cell.text for cell in cells[:4]] == ["failed", "\u2013", "\u2013", "3"]
-    hub.say(topic, PluginState("running", "c" * 64, NOW_MS, 3))
+    hub.publish(topic, PluginState("running", "c" * 64, NOW_MS, 3))
     page.until_field(str(topic), "sha256", "c" * 8)
     page.until(f"document.querySelector('{row} [data-field=sha256]').title === 'c'.repeat(64)")
     moment = f"document.querySelector('{row} [data-field=loaded_ms] .value').textContent"
@@ -208,7 +212,7 @@ def test_a_plugin_is_commanded_by_keyboard_and_the_answer_is_shown(
 @pytest.mark.parametrize("width", [360, 1280])
 def test_the_plugins_are_a_table_on_every_screen(hub: HubProcess, page: Page, width: int) -> None:
     topic = Topic("w18", TopicKind.PLUGIN, "a-plugin-with-quite-a-long-name-indeed")
-    hub.say(topic, PluginState("failed", SHA256, NOW_MS, 12, "it went wrong " * 20))
+    hub.publish(topic, PluginState("failed", SHA256, NOW_MS, 12, "it went wrong " * 20))
     page.until_field(str(topic), "restarts", "12")
     with phone(page, width):
         page.until("document.documentElement.scrollWidth <= arguments[0]", width)
@@ -225,16 +229,16 @@ def test_the_plugins_are_a_table_on_every_screen(hub: HubProcess, page: Page, wi
 
 def test_a_node_goes_offline_and_comes_back(hub: HubProcess, page: Page) -> None:
     badge = "document.querySelector('.presence[data-presence-of=w7]')?.textContent"
-    for said in ("online", "offline"):
-        hub.say(Topic("w7", TopicKind.STATUS), status(said))
-        page.until(f"{badge} === '{said}'")
-    hub.say(Topic("w7", TopicKind.HEARTBEAT), heartbeat())
+    for state in ("online", "offline"):
+        hub.publish(Topic("w7", TopicKind.STATUS), status(state))
+        page.until(f"{badge} === '{state}'")
+    hub.publish(Topic("w7", TopicKind.HEARTBEAT), heartbeat())
     page.until(f"{badge} === 'online'")
 
 
 def test_a_node_that_falls_silent_is_shown_as_lost(hub: HubProcess, page: Page) -> None:
     quick = status()
-    hub.say(
+    hub.publish(
         Topic("w8", TopicKind.STATUS), type(quick)("online", "spoke", "1", "a", 1, interval_s=0.2)
     )
     page.until("document.querySelector('.presence[data-presence-of=w8]')?.textContent === 'lost'")
@@ -242,7 +246,7 @@ def test_a_node_that_falls_silent_is_shown_as_lost(hub: HubProcess, page: Page) 
 
 def test_an_old_reading_looks_stale(hub: HubProcess, page: Page) -> None:
     topic, message = reading(node="w9", temperature=1.0)
-    hub.say(topic, message)
+    hub.publish(topic, message)
     page.until(f"document.querySelector('[data-topic=\"{topic}\"]')?.hasAttribute('data-stale')")
 
 
@@ -255,10 +259,10 @@ def test_a_button_sounds_the_buzzer_and_shows_the_answer(hub: HubProcess, page: 
 
 def test_log_lines_are_appended_below_and_tabs_choose_the_node(hub: HubProcess, page: Page) -> None:
     for node in ("w11", "w12"):
-        hub.say(Topic(node, TopicKind.LOG), log(f"first of {node}"))
+        hub.publish(Topic(node, TopicKind.LOG), log(f"first of {node}"))
         page.until_text(f"first of {node}")
     page.driver.find_element(By.ID, "tab-w12").click()
-    hub.say(Topic("w12", TopicKind.LOG), log("second", level="warning"))
+    hub.publish(Topic("w12", TopicKind.LOG), log("second", level="warning"))
     last = "document.querySelector('[data-log=w12] li:last-child')"
     page.until(f"{last}.textContent.endsWith('second') && {last}.dataset.level === 'warning'")
     assert page.driver.find_element(By.ID, "log-w12").is_displayed()
@@ -267,15 +271,15 @@ def test_log_lines_are_appended_below_and_tabs_choose_the_node(hub: HubProcess, 
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_the_page_is_never_wider_than_the_screen(hub: HubProcess, page: Page, width: int) -> None:
-    hub.say(*reading(node="w13", **{"a-field-with-a-very-long-name" * 4: "x" * 300}))
+    hub.publish(*reading(node="w13", **{"a-field-with-a-very-long-name" * 4: "x" * 300}))
     page.until_text("x" * 300)
     with phone(page, width):
         page.until("document.documentElement.scrollWidth <= arguments[0]", width)
 
 
-def test_the_page_asks_no_foreign_host(hub: HubProcess, page: Page) -> None:
-    asked = page.driver.execute_script(
+def test_the_page_requests_nothing_from_other_hosts(hub: HubProcess, page: Page) -> None:
+    requested = page.driver.execute_script(
         "return performance.getEntriesByType('resource').map(e => e.name)"
     )
-    assert asked
-    assert all(str(name).startswith(hub.url) for name in asked)
+    assert requested
+    assert all(str(name).startswith(hub.url) for name in requested)

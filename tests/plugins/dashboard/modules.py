@@ -1,4 +1,4 @@
-"""The dashboard plugin's modules under CPython, found where the component finds them."""
+"""The dashboard plugin's modules, imported into CPython under the names of the component."""
 
 import sys
 

@@ -1,9 +1,11 @@
+"""Rendering of the page from the hub's state."""
+
 from html.parser import HTMLParser
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bus.config.web_table import Card
@@ -42,9 +44,11 @@ class Parsed(HTMLParser):
         return [a for _, a in self.elements if named.items() <= a.items()]
 
 
-def page(*said: tuple[Topic, Message], cards: list[Card] | None = None, at_ms: int = 0) -> Parsed:
+def page(
+    *messages: tuple[Topic, Message], cards: list[Card] | None = None, at_ms: int = 0
+) -> Parsed:
     hub = State()
-    for topic, message in said:
+    for topic, message in messages:
         hub.apply(topic, message, NOW_MS)
     hub.sweep(NOW_MS + at_ms)
     snapshot = hub.snapshot(NOW_MS + at_ms)
@@ -118,11 +122,11 @@ def test_a_reading_of_long_ago_is_stale_and_a_fresh_one_is_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "at_ms", "expected"),
+    ("message", "at_ms", "expected"),
     [(status(), 0, "online"), (status(), 99_000, "lost"), (status("offline"), 0, "offline")],
 )
-def test_a_node_card_shows_presence(said: Message, at_ms: int, expected: str) -> None:
-    shown = page((Topic("pi4", TopicKind.STATUS), said), at_ms=at_ms)
+def test_a_node_card_shows_presence(message: Message, at_ms: int, expected: str) -> None:
+    shown = page((Topic("pi4", TopicKind.STATUS), message), at_ms=at_ms)
     assert shown.having(data_presence_of="pi4", data_presence=expected)
 
 
@@ -208,6 +212,7 @@ def elements_and_text(text: str) -> tuple[list[str], str]:
     return [tag for tag, _ in shown.elements], shown.text
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1))
 def test_text_from_the_bus_never_becomes_markup(text: str) -> None:
     # A known field's name or a known sensor's id has a look of its own.
@@ -224,6 +229,7 @@ def test_a_script_from_the_bus_is_text() -> None:
     assert NASTY in shown
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_escaped_text_reads_back_as_it_was(text: str) -> None:
     parsed = Parsed(markup.element("p", text, title=text))
@@ -236,6 +242,7 @@ ANY_VALUE = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*fields.FIELDS, "other"]), ANY_VALUE, min_size=1))
 def test_no_value_keeps_the_page_from_being_drawn(data: dict[str, Any]) -> None:
     topic, plain = reading()
