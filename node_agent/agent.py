@@ -95,6 +95,8 @@ class Agent:
     def run(self) -> None:
         """Run cycles at a fixed rate until stopped, then leave everything in its safe state."""
         interval_s = self._config.polling.interval_seconds
+        for sentence in grants.unread_sensors(self._config):
+            logger.warning("%s", sentence)
         with ExitStack() as stack:
             stack.enter_context(self._bus)
             stack.callback(self._leave)

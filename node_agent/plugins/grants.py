@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from bus.config.settings import Grant
+from bus.config.settings import Config, Grant
 
 # The grant that an interface needs, and the line that gives it. What is not here is free: the clock
 # and thermometer (a DHT22's pin is granted by itself) and the machine's own health.
@@ -33,3 +33,22 @@ def missing(plugin: str, interfaces: list[str], grant: Grant) -> str:
 def refusal(plugin: str, line: str) -> str:
     """Return the sentence for a call that no grant covers, with the line that would cover it."""
     return f"not granted: add {line} to [plugins.grants.{plugin}]"
+
+
+def unread_sensors(config: Config) -> list[str]:
+    """Return a sentence for each configured sensor that no enabled plugin may read."""
+    grants = [config.plugins.grants.get(plugin, Grant()) for plugin in config.plugins.enabled]
+    pins = {pin for grant in grants for pin in grant.gpio}
+    addresses = {address for grant in grants for address in grant.i2c}
+    sensors = config.sensors
+    unread = [(f"dht22_pins: {pin}", "gpio") for pin in sensors.dht22_pins if pin not in pins]
+    unread += [
+        (f"bme680_addresses: {address}", "i2c")
+        for address in sensors.bme680_addresses
+        if address not in addresses
+    ]
+    return [
+        f"sensors.{sensor} is not read: add it to {key} in [plugins.grants] of the plugin that "
+        "reads such sensors"
+        for sensor, key in unread
+    ]

@@ -1,4 +1,4 @@
-from bus.config.settings import Grant
+from bus.config.settings import Config, Grant, PluginsConfig, SensorsConfig
 from node_agent.plugins import grants
 
 
@@ -20,3 +20,16 @@ def test_the_clock_and_the_machines_health_are_free() -> None:
 def test_actuators_are_not() -> None:
     refused = grants.missing("x", ["led-controller", "buzzer-controller"], Grant())
     assert refused == "not granted: add leds = [1], buzzer = true to [plugins.grants.x]"
+
+
+def test_a_configured_sensor_that_no_plugin_may_read_is_named() -> None:
+    config = Config(
+        sensors=SensorsConfig(dht22_pins=[4, 22], bme680_addresses=["0x76", "0x77"]),
+        plugins=PluginsConfig(
+            enabled=["dht22", "bme680"],
+            grants={"dht22": Grant(gpio=[4]), "bme680": Grant(i2c=["0x77"])},
+        ),
+    )
+    dht22, bme680 = grants.unread_sensors(config)
+    assert dht22.startswith("sensors.dht22_pins: 22 is not read: add it to gpio in ")
+    assert bme680.startswith("sensors.bme680_addresses: 0x76 is not read: add it to i2c in ")
