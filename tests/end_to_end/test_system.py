@@ -65,9 +65,11 @@ def test_a_typed_command_sounds_the_buzzer_and_its_result_precedes_the_end_of_th
     result = listener.wait_topic("harvester/pi4/buzzer/result", after=before)
     assert isinstance(result.message, Result)
     assert result.message.ok
-    listener.wait_for(is_buzzer(Buzzer(sounding=True, pattern="beep3")), after=before)
-    silent = listener.wait_for(is_buzzer(Buzzer(sounding=False, pattern="")), after=before)
-    assert listener.said.index(result) < listener.said.index(silent)
+    sounding = listener.wait_for(is_buzzer(Buzzer(sounding=True, pattern="beep3")), after=before)
+    begin = listener.said.index(sounding, before)
+    silent = listener.wait_for(is_buzzer(Buzzer(sounding=False, pattern="")), after=begin)
+    end = listener.said.index(silent, begin)
+    assert result in listener.said[before:end]
 
 
 def test_a_bad_command_is_answered_with_what_was_wrong(system: System, listener: Listener) -> None:

@@ -1,4 +1,4 @@
-"""Expiry of readings, means and events."""
+"""Housekeeping: expiry of readings, means and events."""
 
 import sqlite3
 
@@ -9,7 +9,7 @@ from hub_app.history.writer import Arrival, Writer
 from tests.hub_app.history.samples import DAY, START, downsample, fill, query, reading
 
 
-def test_old_readings_are_forgotten_and_their_means_stay(db: sqlite3.Connection) -> None:
+def test_old_readings_are_deleted_and_their_means_stay(db: sqlite3.Connection) -> None:
     fill(db, 0, 600)
     Writer(db).store([], [], START + DAY)
     downsample(db, START + 31 * DAY)
@@ -22,7 +22,7 @@ def test_old_readings_are_forgotten_and_their_means_stay(db: sqlite3.Connection)
     assert SeriesReader(db).series(query("t", START, START + 1000)).points[0][4] == 151
 
 
-def test_a_hub_whose_clock_is_ahead_forgets_nothing(db: sqlite3.Connection) -> None:
+def test_a_hub_whose_clock_is_ahead_deletes_nothing(db: sqlite3.Connection) -> None:
     fill(db, 0, 10)
     Writer(db).store([], [], START + DAY)
     housekeeping = Housekeeping(db, HistoryConfig())
@@ -31,7 +31,7 @@ def test_a_hub_whose_clock_is_ahead_forgets_nothing(db: sqlite3.Connection) -> N
     assert db.execute("SELECT count(*) FROM readings").fetchone() == (10,)
 
 
-def test_old_means_are_forgotten(db: sqlite3.Connection) -> None:
+def test_old_means_are_deleted(db: sqlite3.Connection) -> None:
     fill(db, 0, 10)
     Writer(db).store([], [], START + DAY)
     downsample(db, START + DAY)
