@@ -6,6 +6,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from bus import journal_log
 from bus.config import command_line, config_file, directories
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
@@ -27,7 +28,7 @@ def main() -> None:
     try:
         asyncio.run(_run(config))
     except MisconfiguredError as e:
-        print(e, file=sys.stderr)  # noqa: T201 - for the person who started it
+        journal_log.print_error(str(e))
         sys.exit(command_line.EXIT_MISCONFIGURED)
 
 

@@ -2,10 +2,12 @@
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bus import journal_log
 from bus.config import config_file
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
@@ -14,7 +16,6 @@ from bus.version import version_and_commit
 logger = logging.getLogger(__name__)
 
 EXIT_MISCONFIGURED = 2
-LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
 
 
 class VersionAction(argparse.Action):
@@ -78,12 +79,12 @@ def load(options: argparse.Namespace, role: str) -> Config:
             overrides,
         )
     except MisconfiguredError as e:
-        print(e, file=sys.stderr)  # noqa: T201 - before logging is set up, for the person who typed
+        journal_log.print_error(str(e))
         sys.exit(EXIT_MISCONFIGURED)
     if options.check:
         print(config_file.dump(config), end="")  # noqa: T201 - this is what was asked for
         sys.exit(0)
-    logging.basicConfig(level=config.logging.level.upper(), format=LOG_FORMAT, stream=sys.stderr)
+    journal_log.set_up(config.logging.level.upper(), sys.stderr, os.environ)
     return config
 
 

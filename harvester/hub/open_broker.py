@@ -2,11 +2,14 @@
 
 import asyncio
 import logging
+import os
 import signal
+import sys
 
 from broker.auth.gate import Attempt, Identity, Role
 from broker.embedded.net.listener import Listener
 from broker.server import EmbeddedBroker
+from bus import journal_log
 from bus.config.broker_table import BrokerConfig
 
 HOST = "127.0.0.1"
@@ -40,7 +43,7 @@ def run(settings: BrokerConfig) -> None:
 
     Raises MisconfiguredError where the port is taken.
     """
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    journal_log.set_up(logging.INFO, sys.stderr, os.environ)
     asyncio.run(_serve(settings))
 
 

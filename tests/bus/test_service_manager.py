@@ -1,0 +1,76 @@
+"""Notifications to a service manager, received on a real datagram socket."""
+
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bus.service_manager import ServiceManager
+
+
+@pytest.fixture(params=["path", "abstract"])
+def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[socket.socket, str]]:
+    """Yield a socket that hears as systemd does, and how $NOTIFY_SOCKET names it."""
+    is_abstract = request.param == "abstract"
+    name = f"@harvester-{secrets.token_hex(8)}" if is_abstract else str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind("\0" + name[1:] if is_abstract else name)
+        receiver.setblocking(False)
+        yield receiver, name
+
+
+def heard(receiver: socket.socket) -> list[str]:
+    return receiver.recv(4096).decode().split("\n")
+
+
+def test_each_notification_arrives(manager: tuple[socket.socket, str]) -> None:
+    receiver, name = manager
+    service = ServiceManager({"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "30000000"})
+    assert service.interval_s == 10.0
+    service.starting("web.port:\n taken")
+    assert heard(receiver) == ["EXTEND_TIMEOUT_USEC=30000000", "STATUS=web.port: taken"]
+    service.ready()
+    assert heard(receiver) == ["READY=1", "STATUS="]
+    service.keep_alive()
+    assert heard(receiver) == ["WATCHDOG=1"]
+    service.degraded("the disk is full")
+    assert heard(receiver) == ["STATUS=the disk is full"]
+    service.stopping()
+    assert heard(receiver) == ["STOPPING=1"]
+
+
+@pytest.mark.parametrize(
+    "watchdog",
+    [
+        {},
+        {"WATCHDOG_USEC": "soon"},
+        {"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(os.getpid() + 1)},
+    ],
+    ids=["none", "nonsense", "of another process"],
+)
+def test_without_a_watchdog_of_its_own_a_process_keeps_none_alive(
+    manager: tuple[socket.socket, str], watchdog: dict[str, str]
+) -> None:
+    receiver, name = manager
+    ServiceManager({"NOTIFY_SOCKET": name, **watchdog}).keep_alive()
+    with pytest.raises(BlockingIOError):
+        receiver.recv(1)
+
+
+@pytest.mark.parametrize("name", ["", "relative", "/nowhere/at/all", "@nobody-hears-this"])
+def test_a_service_manager_that_is_not_there_disturbs_nobody(name: str) -> None:
+    service = ServiceManager({"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "1000000"})
+    service.ready()
+    service.keep_alive()
+
+
+def test_a_service_manager_that_reads_nothing_blocks_nobody(
+    manager: tuple[socket.socket, str],
+) -> None:
+    _, name = manager
+    service = ServiceManager({"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "1000000"})
+    for _ in range(1000):
+        service.keep_alive()
