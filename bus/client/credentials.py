@@ -4,7 +4,6 @@
 """
 
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import tomli_w
 
 from bus import private_file
 from bus.client.login import Login, tls_context
-from bus.config import broker_url, hub_files
+from bus.config import broker_url, hub_files, toml_text
 from bus.config.broker_table import CREDENTIALS_NAME
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
@@ -95,7 +94,7 @@ def load(file: Path) -> Credentials | None:
     Raises MisconfiguredError, in which nothing secret stands.
     """
     try:
-        return msgspec.convert(tomllib.loads(private_file.read(file).decode()), Credentials)
+        return msgspec.convert(toml_text.parse(private_file.read(file)), Credentials)
     except FileNotFoundError:
         return None
     except msgspec.ValidationError as e:
@@ -103,7 +102,7 @@ def load(file: Path) -> Credentials | None:
     except (ValueError, RecursionError):
         # The text of these errors quotes the file.
         raise MisconfiguredError(
-            f"{file}: found no valid TOML, expected what `harvester enroll` writes"
+            f"{file}: found no valid TOML in UTF-8, expected what `harvester enroll` writes"
         ) from None
 
 

@@ -23,7 +23,15 @@ class BrokerUrl(msgspec.Struct, frozen=True):
 
 
 def parse(text: str, key: str) -> BrokerUrl:
-    """Return what `text` says. Raises MisconfiguredError, which names `key`."""
+    """Return what `text` says.
+
+    Raises MisconfiguredError, which names `key`, and quotes nothing that may hold a password.
+    """
+    if "@" in text:
+        raise MisconfiguredError(
+            f"{key}: found a user or a password in the URL, expected mqtt://HOST or mqtts://HOST; "
+            "they belong into the file that broker.credentials_file names, as username and token"
+        )
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port

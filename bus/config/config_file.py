@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import tomli_w
 
+from bus.config import toml_text
 from bus.config.broker_table import CREDENTIALS_NAME
 from bus.config.mistake import first_mistake, shown
 from bus.config.settings import Config
@@ -56,7 +57,7 @@ def dump(config: Config) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return toml_text.parse(path.read_bytes())
     except OSError as e:
         raise MisconfiguredError(f"{path}: {e.strerror}; expected a readable TOML file") from e
     except _NOT_TOML as e:

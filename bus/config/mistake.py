@@ -13,6 +13,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+# The user and the password of a URL. The password may hold an "@" that was not encoded.
+_URL_LOGIN = re.compile(r"//\S*@")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -128,6 +130,9 @@ class _Shown(reprlib.Repr):
         super().__init__()
         self.maxlevel = 2
         self.maxstring = self.maxother = 60
+
+    def repr_str(self, x: str, level: int) -> str:
+        return super().repr_str(_URL_LOGIN.sub("//...@", x), level)
 
     def repr_bool(self, x: bool, level: int) -> str:  # noqa: ARG002, FBT001 - the base class's way
         return str(x).lower()

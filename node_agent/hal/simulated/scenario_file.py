@@ -1,12 +1,12 @@
 """Scenario file: TOML, with one clear line where it is wrong."""
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
 
+from bus.config import toml_text
 from bus.errors import MisconfiguredError
 from node_agent.hal.simulated.scenario import AnyChip, AnyFault, Scenario
 
@@ -22,10 +22,10 @@ def load(path: str) -> Scenario:
     if not path:
         return Scenario()
     try:
-        tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        tables = toml_text.parse(Path(path).read_bytes())
     except OSError as e:
         raise MisconfiguredError(f"{path}: {e.strerror}; expected a readable scenario") from e
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+    except (ValueError, RecursionError) as e:
         raise MisconfiguredError(f"{path}: found no valid TOML: {e}") from e
     try:
         return msgspec.convert(tables, Scenario)

@@ -189,6 +189,13 @@ def test_wrong_credentials_are_one_line_without_the_secret(
     assert TOKEN not in str(caught.value)
 
 
+def test_credentials_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    text = f'\ufeffusername = "pi4"\ntoken = "{TOKEN}"'
+    login = credentials.of_node(spoke(tmp_path, text), {}).login
+    assert login is not None
+    assert login.token == TOKEN
+
+
 def test_credentials_without_a_usable_ca_are_refused(tmp_path: Path) -> None:
     text = f'username = "pi4"\ntoken = "{TOKEN}"\nca_certificate = "x"'
     with pytest.raises(MisconfiguredError, match="found no usable certificate or key"):

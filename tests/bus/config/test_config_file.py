@@ -207,6 +207,47 @@ def test_bytes_that_are_no_text_are_no_toml(path: Path) -> None:
         config_file.load(path)
 
 
+def test_a_byte_order_mark_is_no_part_of_the_text(path: Path) -> None:
+    path.write_bytes(("\ufeff" + URL).encode())
+    assert config_file.load(path).broker_address == ("127.0.0.1", 1883)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_utf_16_is_named_with_what_to_do(path: Path, encoding: str) -> None:
+    path.write_bytes(
+        ("" if encoding == "utf-16" else "\ufeff").encode(encoding) + URL.encode(encoding)
+    )
+    with pytest.raises(MisconfiguredError, match="found UTF-16, expected UTF-8: save the file"):
+        config_file.load(path)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mqtt://ann:s3cret@hub.lan",
+        "mqtts://s3cret@hub.lan:8883",
+        "mqtt://ann:s3c@ret:@s3cret@hub.lan:port",
+        "http://ann:s3cret@hub.lan",
+        "ann:s3cret@hub.lan",
+    ],
+)
+def test_a_password_in_the_url_is_refused_and_not_repeated(path: Path, url: str) -> None:
+    for said in (refusal(path, f'[broker]\nurl = "{url}"'), refusal(path, "", f"broker.url={url}")):
+        assert said.startswith(
+            "broker.url: found a user or a password in the URL, expected mqtt://"
+        )
+        assert "broker.credentials_file" in said
+        assert "s3c" not in said
+
+
+@pytest.mark.parametrize("key", ["broker.port", "broker.urls", "hardware.driver"])
+def test_a_password_under_a_wrong_key_is_not_repeated(path: Path, key: str) -> None:
+    url = "mqtt://ann:s3c@ret@hub.lan"
+    table, _, name = key.partition(".")
+    assert "s3c" not in refusal(path, f'[{table}]\n{name} = "{url}"')
+    assert "s3c" not in refusal(path, "", f"{key} {url}")
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     for unreadable in (tmp_path, tmp_path / "none.toml"):
         with pytest.raises(MisconfiguredError, match=f"{unreadable}: .*expected a readable TOML"):
