@@ -11,12 +11,14 @@ import msgspec
 from broker.auth.gate import Gate
 from broker.embedded.amqtt_seam import AmqttBroker, require_amqtt
 from broker.embedded.engine import BrokerEngine
-from broker.embedded.net.acceptor import bind
+from broker.embedded.net.acceptor import bind, bind_when_available
 from broker.embedded.net.listener import Listener
 from broker.embedded.statistics import BrokerSnapshot
 from broker.embedded.store.store import Store
 from bus.clock import now_ms
 from bus.config.broker_table import BrokerConfig
+from bus.errors import MisconfiguredError
+from bus.listen import AddressUnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -50,11 +52,14 @@ class EmbeddedBroker:
         self._store_dir = store_dir
         self._listeners = listeners or [Listener(settings.listen, settings.port)]
         self._running: _Running | None = None
+        # Listeners whose addresses cannot be had yet, with the tasks that wait for them.
+        self._waiting: dict[str, asyncio.Task[None]] = {}
 
     async def start(self) -> None:
         """Listen, with the contents of the store.
 
-        Raises MisconfiguredError where an address cannot be used, where the store may not be used,
+        Waits until the first listener's address can be had; the other listeners join when theirs
+        can. Raises MisconfiguredError where an address is none, where the store may not be used,
         and where amqtt has another version.
         """
         require_amqtt()
@@ -62,8 +67,15 @@ class EmbeddedBroker:
         for name in ("amqtt", "transitions"):
             logging.getLogger(name).setLevel(logging.ERROR)
         store = Store(self._store_dir, self._settings)
+        first, *others = self._listeners
+        later: list[Listener] = []
         with contextlib.ExitStack() as stack:
-            bound = [(each, stack.enter_context(bind(each))) for each in self._listeners]
+            bound = [(first, stack.enter_context(await bind_when_available(first)))]
+            for listener in others:
+                try:
+                    bound.append((listener, stack.enter_context(bind(listener))))
+                except AddressUnavailableError:
+                    later.append(listener)
             contents = await asyncio.to_thread(store.load, now_ms())
             # From here on the acceptors close them.
             stack.pop_all()
@@ -73,14 +85,18 @@ class EmbeddedBroker:
         amqtt = AmqttBroker(engine.listen, engine.run_clock)
         self._running = _Running(engine, amqtt, store)
         await amqtt.start()
-        for listener in self._listeners:
-            logger.info("broker listening on %s%s", listener, " with TLS" if listener.tls else "")
+        for listener, _ in bound:
+            _log_listening(listener)
+        for listener in later:
+            task = asyncio.create_task(self._listen_later(self._running, listener))
+            self._waiting[str(listener)] = task
 
     async def stop(self) -> None:
         """Close every connection and write what is kept. Stopping twice is fine."""
         if self._running is None:
             return
         running, self._running = self._running, None
+        await self._stop_waiting()
         try:
             running.engine.end_all()
             await asyncio.wait_for(running.amqtt.shutdown(), _STOP_S)
@@ -88,6 +104,33 @@ class EmbeddedBroker:
             logger.warning("the broker did not stop within %.0f s", _STOP_S)
         finally:
             await running.store.stop()
+
+    @property
+    def unavailable_addresses(self) -> list[str]:
+        """The addresses that the broker should listen on and does not yet."""
+        return list(self._waiting)
+
+    def is_alive(self, patience_s: float) -> bool:
+        """Whether the broker accepts connections and did its periodic work within `patience_s`."""
+        return self._running is not None and self._running.engine.is_alive(patience_s)
+
+    async def _listen_later(self, running: _Running, listener: Listener) -> None:
+        try:
+            bound = await bind_when_available(listener)
+        except MisconfiguredError as e:
+            # The broker stays for the clients of its other listeners.
+            logger.error("%s", e)  # noqa: TRY400 - a person mends this; the sentence says it all
+            return
+        running.amqtt.add_server(str(listener), running.engine.listen_on(listener, bound))
+        del self._waiting[str(listener)]
+        _log_listening(listener)
+
+    async def _stop_waiting(self) -> None:
+        tasks = list(self._waiting.values())
+        self._waiting.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def snapshot(self) -> BrokerSnapshot | None:
         """Return the figures of the broker; None while it does not run."""
@@ -99,3 +142,7 @@ class EmbeddedBroker:
         Call it in the event loop.
         """
         return 0 if self._running is None else self._running.engine.disconnect(name)
+
+
+def _log_listening(listener: Listener) -> None:
+    logger.info("broker listening on %s%s", listener, " with TLS" if listener.tls else "")

@@ -1,17 +1,52 @@
-"""Listening TCP sockets."""
+"""Listening TCP sockets, and waiting for an address that cannot be had yet."""
 
+import asyncio
+import errno
+import ipaddress
+import re
 import socket
 
-from bus.errors import MisconfiguredError
+from bus.client.backoff import Backoff
+from bus.errors import MisconfiguredError, UnavailableError
+from bus.fault import Fault
 
 _BACKLOG = 128
+# Short at first, for a program that is just being restarted.
+_FIRST_RETRY_S = 0.25
+_LONGEST_RETRY_S = 5.0
+# Another program ends, or the network comes up: no person has to change a file for that.
+_PASSING = frozenset(
+    (
+        errno.EADDRINUSE,
+        errno.EADDRNOTAVAIL,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.ENODEV,
+        errno.ENOBUFS,
+        errno.ENOMEM,
+        errno.EMFILE,
+        errno.ENFILE,
+    )
+)
+# RFC 1123 section 2.1; the last label is not numeric, as that of a mistyped address is.
+_HOST_NAME = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*(?!\d+\.?\Z)[A-Za-z0-9_-]{1,63}\.?")
+_PASSING_LOOKUPS = frozenset((socket.EAI_AGAIN, socket.EAI_MEMORY))
+
+
+class AddressUnavailableError(UnavailableError):
+    """An address that cannot be listened on now: its port is taken, or it is not there yet."""
 
 
 def listen(host: str, port: int, *, key: str, backlog: int = _BACKLOG) -> socket.socket:
     """Return a socket that listens; `::` takes IPv4 as well.
 
-    Raises MisconfiguredError, which names `key`, the setting to change.
+    Raises AddressUnavailableError where it may work later, else MisconfiguredError. Both name
+    `key`, the setting.
     """
+    if not _may_be_address(host):
+        raise MisconfiguredError(
+            f"{key}: cannot listen on {host[:80]!r}; expected an address of this machine"
+        )
     is_ipv6 = ":" in host
     try:
         return socket.create_server(
@@ -21,6 +56,43 @@ def listen(host: str, port: int, *, key: str, backlog: int = _BACKLOG) -> socket
             dualstack_ipv6=is_ipv6 and socket.has_dualstack_ipv6(),
         )
     except OSError as e:
-        raise MisconfiguredError(
-            f"{key}: cannot listen on {host}:{port}: {e.strerror or e}; expected a free port"
-        ) from e
+        text = f"{key}: cannot listen on {host}:{port}: {e.strerror or e}"
+        if _is_passing(e):
+            raise AddressUnavailableError(text) from e
+        raise MisconfiguredError(f"{text}; expected an address of this machine") from e
+
+
+async def listen_when_available(
+    host: str, port: int, *, key: str, backlog: int = _BACKLOG
+) -> socket.socket:
+    """Return a socket that listens, as soon as the address can be had; log once that it cannot.
+
+    Raises MisconfiguredError where waiting is of no use.
+    """
+    fault = Fault(f"{host}:{port}")
+    backoff = Backoff(_FIRST_RETRY_S, _LONGEST_RETRY_S)
+    while True:
+        try:
+            made = listen(host, port, key=key, backlog=backlog)
+        except AddressUnavailableError as e:
+            fault.failed(f"{e}; it is tried again until it works")
+            await asyncio.sleep(backoff.next_s())
+        else:
+            fault.worked()
+            return made
+
+
+def _may_be_address(host: str) -> bool:
+    """Whether `host` is an address, or a name that a lookup may turn into one."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return bool(_HOST_NAME.fullmatch(host))
+    return True
+
+
+def _is_passing(error: OSError) -> bool:
+    """Whether listening may work later without anybody changing the configuration."""
+    if isinstance(error, socket.gaierror):
+        return error.errno in _PASSING_LOOKUPS
+    return error.errno in _PASSING

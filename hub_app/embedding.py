@@ -24,6 +24,8 @@ from bus.errors import MisconfiguredError
 logger = logging.getLogger(__name__)
 
 _REFRESH_S = 0.5
+# Listening on one of these takes connections to LOOPBACK.
+_HOLDS_LOOPBACK = frozenset({"0.0.0.0", "::", LOOPBACK, "localhost"})  # noqa: S104 - names them
 
 
 @contextlib.asynccontextmanager
@@ -68,13 +70,19 @@ def outside_broker(config: Config, environment: Mapping[str, str]) -> Connection
 
 
 def _listeners(config: Config, tls: ServerTls | None) -> list[Listener]:
+    """Return where to listen; the first is where the hub's own clients connect."""
     settings = config.broker
-    if tls is None:
+    if tls is not None:
+        return [
+            # Without TLS for this machine only.
+            Listener(LOOPBACK, settings.port),
+            Listener(settings.listen, settings.tls_port, tls.context, key="broker.tls_port"),
+        ]
+    if settings.listen in _HOLDS_LOOPBACK:
         return [Listener(settings.listen, settings.port)]
     return [
-        # Without TLS for this machine only.
         Listener(LOOPBACK, settings.port),
-        Listener(settings.listen, settings.tls_port, tls.context, key="broker.tls_port"),
+        Listener(settings.listen, settings.port, key="broker.listen"),
     ]
 
 

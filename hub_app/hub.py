@@ -39,10 +39,16 @@ class PageInput(msgspec.Struct, frozen=True):
 
 
 class BrokerStatus(msgspec.Struct, frozen=True):
-    """The broker's (host, port); `snapshot` returns None for a broker that is not embedded."""
+    """The broker's (host, port); the rest are defaults for a broker that is not embedded.
+
+    `unavailable_addresses` are those on which it should listen and cannot yet; `is_alive` takes
+    the time within which its periodic work must have been done.
+    """
 
     address: tuple[str, int]
-    snapshot: Callable[[], BrokerSnapshot | None]
+    snapshot: Callable[[], BrokerSnapshot | None] = lambda: None
+    unavailable_addresses: Callable[[], Sequence[str]] = lambda: ()
+    is_alive: Callable[[float], bool] = lambda _patience_s: True
 
 
 class Hub:
@@ -81,6 +87,19 @@ class Hub:
         """Mark the nodes that have fallen silent."""
         now_ms = self.now_ms()
         self.fanout.send(self.state.sweep(now_ms), now_ms)
+
+    @property
+    def faults(self) -> list[str]:
+        """What does not work although the hub runs, one sentence each."""
+        faults = [
+            f"the broker cannot listen on {address} yet"
+            for address in self.broker.unavailable_addresses()
+        ]
+        if not self.bus.connected:
+            faults.append("the hub is not connected to the broker")
+        if self.history.statistics.fault:
+            faults.append(self.history.statistics.fault)
+        return faults
 
     async def page(self, role: Role | None = None) -> str:
         """Return the page as HTML for a visitor with `role`. Raises PageUnavailableError."""

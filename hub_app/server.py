@@ -15,7 +15,8 @@ from bus.client.credentials import Connection
 from bus.config import hub_files
 from bus.config.directories import Environment
 from bus.config.settings import Config
-from bus.listen import listen
+from bus.listen import AddressUnavailableError, listen, listen_when_available
+from bus.service_manager import ServiceManager
 from hub_app import bus_feed
 from hub_app.embedding import embedded_broker, outside_broker
 from hub_app.http.guard import own_names
@@ -24,6 +25,7 @@ from hub_app.live.dashboard import Dashboard, OpenRenderer, PageUnavailableError
 from hub_app.live.ingest import LoopQueue, ingest
 from hub_app.login.login import LogIn
 from hub_app.login.people import AccountHolders, People, read_password
+from hub_app.watchdog import Watchdog
 from hub_app.web_server import WebServer
 
 logger = logging.getLogger(__name__)
@@ -34,14 +36,28 @@ _SWEEP_S = 1.0
 async def run(config: Config, open_renderer: OpenRenderer, environment: Environment) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    Raises MisconfiguredError where a port cannot be used, or a file with secrets.
+    An address or a port that cannot be had is waited for. Raises MisconfiguredError where one is
+    none, or a file with secrets cannot be used.
     """
+    stopper = _Stopper()
+    with _signals(stopper.stop):
+        try:
+            await _run(config, open_renderer, environment, stopper)
+        except asyncio.CancelledError:
+            if not stopper.has_cancelled:
+                raise
+
+
+async def _run(
+    config: Config, open_renderer: OpenRenderer, environment: Environment, stopper: "_Stopper"
+) -> None:
     # One for the page and the broker, so that they share a rate limit.
     check = PasswordCheck(time.monotonic)
     log_in = _log_in(config, environment, check)
+    _check_web_address(config)
     async with contextlib.AsyncExitStack() as stack:
-        listener = listen(config.web.listen, config.web.port, key="web.port")
-        stack.callback(listener.close)
+        watchdog = Watchdog(ServiceManager(environment))
+        await stack.enter_async_context(watchdog)
         connection, broker = await stack.enter_async_context(_broker(config, environment, check))
         wasm = assets.component(config.plugins.directory, "dashboard")
         dashboard = Dashboard(wasm, open_renderer)
@@ -55,11 +71,37 @@ async def run(config: Config, open_renderer: OpenRenderer, environment: Environm
             dashboard=dashboard,
         )
         await stack.enter_async_context(bus_feed.running(feed))
+        await stack.enter_async_context(_background_tasks(hub, feed.queue, log_in))
         server = WebServer(hub, log_in, {*config.web.names, *own_names(socket.gethostname())})
-        with _signals(server.stop):
-            logger.info("page on http://%s:%d/", config.web.listen, listener.getsockname()[1])
-            async with _background_tasks(hub, feed.queue, log_in):
-                await server.serve(sockets=[listener])
+        # Readings are stored while this waits: they need no page.
+        listener = await listen_when_available(config.web.listen, config.web.port, key="web.port")
+        stack.callback(listener.close)
+        stopper.server = server
+        logger.info("page on http://%s:%d/", config.web.listen, listener.getsockname()[1])
+        watchdog.watch(hub)
+        await server.serve(sockets=[listener])
+
+
+def _check_web_address(config: Config) -> None:
+    """Raise MisconfiguredError where no waiting would help, before anything else is started."""
+    with contextlib.suppress(AddressUnavailableError):
+        listen(config.web.listen, config.web.port, key="web.port").close()
+
+
+class _Stopper:
+    """Stops the web server, or before there is one, whatever the start waits for."""
+
+    def __init__(self) -> None:
+        self.server: WebServer | None = None
+        self.has_cancelled = False
+        self._starting = asyncio.current_task()
+
+    def stop(self) -> None:
+        if self.server is not None:
+            self.server.stop()
+        elif self._starting is not None:
+            self.has_cancelled = True
+            self._starting.cancel()
 
 
 def _log_in(config: Config, environment: Environment, check: PasswordCheck) -> LogIn | None:
@@ -79,10 +121,16 @@ async def _broker(
     """Run the embedded broker where one is configured; yield the way to connect to the broker."""
     if not config.embeds_broker:
         connection = outside_broker(config, environment)
-        yield connection, BrokerStatus(connection.address, lambda: None)
+        yield connection, BrokerStatus(connection.address)
         return
     async with embedded_broker(config, environment, check) as (broker, connection):
-        yield connection, BrokerStatus(connection.address, broker.snapshot)
+        status = BrokerStatus(
+            connection.address,
+            broker.snapshot,
+            lambda: broker.unavailable_addresses,
+            broker.is_alive,
+        )
+        yield connection, status
 
 
 @contextlib.asynccontextmanager

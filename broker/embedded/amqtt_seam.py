@@ -44,9 +44,13 @@ class AmqttBroker(Broker):
         self._listen = listen
         self._run_clock = run_clock
 
+    def add_server(self, name: str, served: Closable) -> None:
+        """Close one more listening socket at shutdown."""
+        self._servers[name] = _Server(served)
+
     async def _start_listeners(self) -> None:
         for name, served in self._listen().items():
-            self._servers[name] = _Server(served)
+            self.add_server(name, served)
 
     async def _session_monitor(self) -> None:
         await self._run_clock()

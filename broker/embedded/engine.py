@@ -60,7 +60,9 @@ class BrokerEngine:
         self._router = Router(settings, gate, store, self._counters, self._log)
         self._sessions = Sessions(settings, store, self._router, self._counters)
         self._handlers: dict[ClientSession, Handler] = {}
+        self._acceptors: list[Acceptor] = []
         self._next_sys_s = 0.0
+        self._ticked_s = self._loop.time()
 
     def load(self, contents: Contents) -> None:
         """Restore what was on the disk; call it before `listen`."""
@@ -70,17 +72,25 @@ class BrokerEngine:
 
     def listen(self) -> dict[str, Acceptor]:
         """Begin to accept connections; return the acceptors, which the caller closes."""
-        return {
-            str(listener): Acceptor(
-                listener,
-                bound,
-                self._serve,
-                admission=self._admission,
-                counters=self._counters,
-                log=self._log,
-            )
-            for listener, bound in self._bound
-        }
+        return {str(listener): self.listen_on(listener, bound) for listener, bound in self._bound}
+
+    def listen_on(self, listener: Listener, bound: socket.socket) -> Acceptor:
+        """Begin to accept connections on one more socket; the caller closes the acceptor."""
+        acceptor = Acceptor(
+            listener,
+            bound,
+            self._serve,
+            admission=self._admission,
+            counters=self._counters,
+            log=self._log,
+        )
+        self._acceptors.append(acceptor)
+        return acceptor
+
+    def is_alive(self, patience_s: float) -> bool:
+        """Whether every listener accepts and the periodic work began within `patience_s`."""
+        is_ticking = self._loop.time() - self._ticked_s < patience_s
+        return is_ticking and all(acceptor.is_accepting for acceptor in self._acceptors)
 
     @property
     def snapshot(self) -> BrokerSnapshot:
@@ -246,6 +256,7 @@ class BrokerEngine:
         self._log.warning("violation", "disconnected %r: %s", peer, error)
 
     def _tick(self, now_s: float) -> None:
+        self._ticked_s = now_s
         self._sessions.expire()
         self._router.expire()
         self._store.write_delayed(now_s)

@@ -11,6 +11,7 @@ from broker.embedded.net.listener import Listener
 from broker.server import EmbeddedBroker
 from bus import journal_log
 from bus.config.broker_table import BrokerConfig
+from bus.listen import listen
 
 HOST = "127.0.0.1"
 
@@ -41,8 +42,9 @@ class SuiteGate(OpenGate):
 def run(settings: BrokerConfig) -> None:
     """Serve `settings.port` on the loopback address until SIGINT or SIGTERM; nothing is kept.
 
-    Raises MisconfiguredError where the port is taken.
+    Raises AddressUnavailableError where the port is taken: a person waits for it.
     """
+    listen(HOST, settings.port, key="broker.port").close()
     journal_log.set_up(logging.INFO, sys.stderr, os.environ)
     asyncio.run(_serve(settings))
 

@@ -59,6 +59,7 @@ class Recorder:
         self._committer = Committer(path, settings, now_ms)
         self._acknowledger = Acknowledger(publish)
         self._stopping = threading.Event()
+        self._round_s = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
 
     @property
@@ -79,6 +80,10 @@ class Recorder:
         self._builder.add_event(Event(self._node, self._now_ms(), HUB, "", "started"))
         self._thread.start()
 
+    def is_alive(self, patience_s: float) -> bool:
+        """Whether the thread runs and began a round of its loop within `patience_s`."""
+        return self._thread.is_alive() and time.monotonic() - self._round_s < patience_s
+
     def stop(self) -> None:
         """Commit and acknowledge what has arrived, then close."""
         self._stopping.set()
@@ -90,6 +95,7 @@ class Recorder:
     def _run(self) -> None:
         commit_at_s = time.monotonic() + self._commit_s
         while not self._stopping.is_set():
+            self._round_s = time.monotonic()
             self._receive(commit_at_s - time.monotonic())
             if self._builder.is_full or time.monotonic() >= commit_at_s:
                 self._commit()

@@ -13,11 +13,11 @@ from hub_app.hub import Hub
 
 
 async def health(request: Request) -> Response:
-    """Answer 200, or 503 without a bus. Counters are for those who are logged in."""
+    """Answer 200, or 503 without a bus. Faults and counters are for those who are logged in."""
     hub = hub_of(request)
     is_connected = hub.bus.connected
     fields: dict[str, Any] = {
-        "status": "ok" if is_connected else "degraded",
+        "status": "degraded" if hub.faults else "ok",
         "bus_connected": is_connected,
         "uptime_s": round(time.monotonic() - hub.started_s, 1),
         "version": VERSION,
@@ -44,6 +44,7 @@ async def broker(request: Request) -> Response:
 
 def _counters(hub: Hub) -> dict[str, Any]:
     return {
+        "faults": hub.faults,
         "clients": len(hub.fanout),
         "nodes": len(hub.state.nodes),
         "refused": hub.state.refused,

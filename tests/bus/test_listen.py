@@ -1,12 +1,13 @@
 """Listening sockets: IPv4, IPv6, and an address that is not to be had."""
 
+import asyncio
 import contextlib
 import socket
 
 import pytest
 
 from bus.errors import MisconfiguredError
-from bus.listen import listen
+from bus.listen import AddressUnavailableError, listen, listen_when_available
 
 
 def is_reached(listener: socket.socket, host: str) -> bool:
@@ -31,11 +32,35 @@ def test_the_unspecified_ipv6_address_takes_ipv4_as_well() -> None:
 def test_a_port_that_is_taken_is_an_error_that_names_the_key() -> None:
     with contextlib.closing(listen("127.0.0.1", 0, key="web.port")) as taken:
         port = taken.getsockname()[1]
-        text = rf"^web\.port: cannot listen on 127\.0\.0\.1:{port}: .*; expected a free port$"
-        with pytest.raises(MisconfiguredError, match=text):
+        text = rf"^web\.port: cannot listen on 127\.0\.0\.1:{port}: .*"
+        with pytest.raises(AddressUnavailableError, match=text):
             listen("127.0.0.1", port, key="web.port")
 
 
-def test_an_address_of_another_machine_is_an_error_that_names_the_key() -> None:
-    with pytest.raises(MisconfiguredError, match=r"^broker\.port: cannot listen on 192\.0\.2\.1:"):
+def test_an_address_that_is_not_there_yet_is_an_error_that_names_the_key() -> None:
+    text = r"^broker\.port: cannot listen on 192\.0\.2\.1:"
+    with pytest.raises(AddressUnavailableError, match=text):
         listen("192.0.2.1", 0, key="broker.port")
+
+
+@pytest.mark.parametrize("host", ["300.1.1.1", "no such address", "a" * 70, "1.2.3.4.5", "::g"])
+def test_an_address_that_is_none_has_to_be_changed_by_a_person(host: str) -> None:
+    with pytest.raises(MisconfiguredError, match=r"^web\.listen: "):
+        listen(host, 0, key="web.listen")
+
+
+def test_a_taken_port_is_waited_for_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def wait() -> socket.socket:
+        with contextlib.closing(listen("127.0.0.1", 0, key="web.port")) as taken:
+            port = taken.getsockname()[1]
+            waiting = asyncio.create_task(listen_when_available("127.0.0.1", port, key="web.port"))
+            # The second attempt comes after 0.25 s.
+            await asyncio.wait([waiting], timeout=0.6)
+            assert not waiting.done()
+        return await waiting
+
+    with contextlib.closing(asyncio.run(wait())) as listener:
+        assert is_reached(listener, "127.0.0.1")
+    first, last = caplog.messages
+    assert "web.port: cannot listen on 127.0.0.1:" in first
+    assert "works again after" in last

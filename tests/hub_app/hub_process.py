@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from bus import journal_log
 from bus.config import command_line
 from bus.errors import MisconfiguredError
 from hub_app import server
@@ -30,7 +31,8 @@ def main() -> None:
     try:
         asyncio.run(server.run(config, open_plain, os.environ))
     except MisconfiguredError as e:
-        sys.exit(str(e))
+        journal_log.print_error(str(e))
+        sys.exit(command_line.EXIT_MISCONFIGURED)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,14 @@
 """The hub as a process: start, orderly end, and refusal of a wrong configuration."""
 
+import contextlib
 import os
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -60,29 +64,57 @@ def test_a_browser_that_was_slow_sees_the_newest_value(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("taken", "other"), [("web", "broker"), ("broker", "web")])
-def test_a_port_in_use_is_one_line_and_exit_code_2(taken: str, other: str, tmp_path: Path) -> None:
-    config = tmp_path / "hub.toml"
-    config.write_text('[cluster]\nrole = "hub"\n')
-    with socket.socket() as occupied:
-        occupied.bind((HOST, 0))
-        occupied.listen()
-        port = occupied.getsockname()[1]
-        ports = {f"{taken}__port": port, f"{other}__port": free_port()}
-        ended = subprocess.run(
-            [
-                *(sys.executable, "-m", "hub_app.cli", "--config", str(config)),
-                *settings(web__listen=HOST, broker__listen=HOST, **ports),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=WAIT_S,
-            check=False,
-        )
-    assert ended.returncode == 2
-    last = ended.stderr.strip().splitlines()[-1]
-    assert last.startswith(f"{taken}.port: ")
-    assert str(port) in last
-    assert "Traceback" not in ended.stderr
+def test_a_port_in_use_is_waited_for(taken: str, other: str, tmp_path: Path) -> None:
+    ports = {taken: free_port(), other: free_port()}
+    with occupied(ports[taken]), embedding_hub(tmp_path, ports) as hub:
+        line = wait_for_line(hub, f"{taken}.port: cannot listen on {HOST}:{ports[taken]}: ")
+        assert line.endswith("it is tried again until it works")
+        assert hub.process.poll() is None
+        if taken == "web":
+            wait_until_listening(ports["broker"])
+    with embedding_hub(tmp_path, ports) as hub:
+        wait_until_healthy(ports["web"])
+        assert hub.stop() == 0
+
+
+@pytest.mark.parametrize("taken", ["web", "broker"])
+def test_the_hub_comes_up_once_the_port_is_free(taken: str, tmp_path: Path) -> None:
+    ports = {"web": free_port(), "broker": free_port()}
+    with embedding_hub_beside(ports[taken], tmp_path, ports) as hub:
+        wait_until_healthy(ports["web"])
+        assert hub.output().count("cannot listen") == 1
+        assert "works again" in hub.output()
+        assert hub.stop() == 0
+        assert "Traceback" not in hub.output()
+
+
+def test_a_hub_that_waits_for_a_port_stops_in_order(tmp_path: Path) -> None:
+    ports = {"web": free_port(), "broker": free_port()}
+    with occupied(ports["web"]), embedding_hub(tmp_path, ports) as hub:
+        wait_for_line(hub, "web.port: cannot listen")
+        assert hub.stop() == 0
+        assert "Traceback" not in hub.output()
+
+
+def test_an_address_that_is_not_there_yet_leaves_the_hub_degraded(tmp_path: Path) -> None:
+    ports = {"web": free_port(), "broker": free_port()}
+    with embedding_hub(tmp_path, ports, broker__listen="192.0.2.1") as hub:
+        wait_for_line(hub, "broker.listen: cannot listen on 192.0.2.1")
+        told = wait_until_connected(ports["web"])
+        assert told["status"] == "degraded"
+        assert told["faults"] == [f"the broker cannot listen on 192.0.2.1:{ports['broker']} yet"]
+        assert hub.stop() == 0
+
+
+@pytest.mark.parametrize("key", ["web.listen", "broker.listen"])
+def test_an_address_that_is_none_is_one_line_and_exit_code_2(key: str, tmp_path: Path) -> None:
+    ports = {"web": free_port(), "broker": free_port()}
+    with embedding_hub(tmp_path, ports, **{key.replace(".", "__"): "no such address"}) as hub:
+        assert hub.process.wait(WAIT_S) == 2
+        last = hub.output().strip().splitlines()[-1]
+        assert "no such address" in last
+        assert last.startswith((f"{key}: ", f"{key.partition('.')[0]}.port: "))
+        assert "Traceback" not in hub.output()
 
 
 def test_a_spokes_configuration_is_refused(tmp_path: Path) -> None:
@@ -167,3 +199,69 @@ def test_a_foreign_broker_is_named(tmp_path: Path) -> None:
             "host": host,
             "port": port,
         }
+
+
+@contextlib.contextmanager
+def occupied(port: int) -> Iterator[None]:
+    with socket.create_server((HOST, port)):
+        yield
+
+
+@contextlib.contextmanager
+def embedding_hub(directory: Path, ports: dict[str, int], **keys: object) -> Iterator[Service]:
+    """Run a hub with its own broker on those ports."""
+    config = directory / "hub.toml"
+    config.write_text("")
+    arguments = settings(
+        **{
+            "cluster__role": "hub",
+            "web__listen": HOST,
+            "web__port": ports["web"],
+            "broker__listen": HOST,
+            "broker__port": ports["broker"],
+            "plugins__directory": directory,
+            "storage__state_dir": directory / "state",
+            **keys,
+        }
+    )
+    with Service(
+        "tests.hub_app.hub_process", ["--config", str(config), *arguments], directory / "log"
+    ) as hub:
+        yield hub
+
+
+@contextlib.contextmanager
+def embedding_hub_beside(taken: int, directory: Path, ports: dict[str, int]) -> Iterator[Service]:
+    """Run a hub while another program has the port `taken`, which it gives up then."""
+    with contextlib.ExitStack() as stack:
+        with occupied(taken):
+            hub = stack.enter_context(embedding_hub(directory, ports))
+            wait_for_line(hub, "cannot listen")
+        yield hub
+
+
+def wait_for_line(hub: Service, part: str) -> str:
+    """Return the first line of the hub's output with `part` in it, as soon as there is one."""
+    waiting = threading.Event()
+    for _ in range(int(WAIT_S / 0.02)):
+        for line in hub.output().splitlines():
+            if part in line:
+                return line
+        waiting.wait(0.02)
+    pytest.fail(f"{part!r} is not in:\n{hub.output()}")
+
+
+def wait_until_connected(port: int) -> dict[str, Any]:
+    """Return what `/health` says as soon as the hub is on its bus."""
+    waiting = threading.Event()
+    for _ in range(int(WAIT_S / 0.02)):
+        with contextlib.suppress(httpx.TransportError):
+            told: dict[str, Any] = httpx.get(f"http://{HOST}:{port}/health", trust_env=False).json()
+            if told["bus_connected"]:
+                return told
+        waiting.wait(0.02)
+    pytest.fail("the hub did not get onto its bus")
+
+
+def wait_until_healthy(port: int) -> None:
+    assert wait_until_connected(port)["status"] == "ok"

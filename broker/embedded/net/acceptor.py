@@ -10,7 +10,7 @@ from broker.embedded.counters import Counters
 from broker.embedded.net.admission import Admission
 from broker.embedded.net.listener import Listener
 from bus.limited_log import LimitedLog
-from bus.listen import listen
+from bus.listen import listen, listen_when_available
 
 logger = logging.getLogger(__name__)
 
@@ -23,8 +23,20 @@ Serve = Callable[[Listener, socket.socket, str], Awaitable[None]]
 
 
 def bind(listener: Listener) -> socket.socket:
-    """Return a listening socket. Raises MisconfiguredError, which names the key to change."""
+    """Return a listening socket.
+
+    Raises AddressUnavailableError or MisconfiguredError, which name the key to change.
+    """
     bound = listen(listener.host, listener.port, key=listener.key, backlog=_BACKLOG)
+    bound.setblocking(False)
+    return bound
+
+
+async def bind_when_available(listener: Listener) -> socket.socket:
+    """Return a listening socket once its address can be had. Raises MisconfiguredError."""
+    bound = await listen_when_available(
+        listener.host, listener.port, key=listener.key, backlog=_BACKLOG
+    )
     bound.setblocking(False)
     return bound
 
@@ -53,6 +65,10 @@ class Acceptor:
         self._log = log
         self._tasks: set[asyncio.Task[None]] = set()
         self._accepting = asyncio.get_running_loop().create_task(self._accept_all())
+
+    @property
+    def is_accepting(self) -> bool:
+        return not self._accepting.done()
 
     async def close(self) -> None:
         """Stop listening and end every connection."""

@@ -1,6 +1,7 @@
 """The client, the node's side of the bus and the embedded broker, against one another."""
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Iterator
@@ -16,7 +17,6 @@ from bus.config.settings import BrokerConfig, ClusterConfig, Config
 from bus.contract.commands import parse_buzzer
 from bus.contract.messages import Fan, Heartbeat, Log, Reading, Status
 from bus.contract.topics import Topic, TopicKind, topic_filter
-from bus.errors import MisconfiguredError
 from tests.support import (
     HOST,
     WAIT_S,
@@ -200,12 +200,23 @@ def test_stopping_twice_is_fine(port: int) -> None:
     client.stop()
 
 
-def test_a_broker_port_in_use_is_one_clear_line() -> None:
+def test_a_broker_port_in_use_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     port = free_port()
-    with embedded_broker(port), pytest.raises(MisconfiguredError) as e:
-        asyncio.run(EmbeddedBroker(BrokerConfig(listen=HOST, port=port), OpenGate()).start())
-    assert str(e.value).count("\n") == 0
-    assert f"broker.port: cannot listen on {HOST}:{port}" in str(e.value)
+
+    async def start() -> None:
+        broker = EmbeddedBroker(BrokerConfig(listen=HOST, port=port), OpenGate())
+        starting = asyncio.create_task(broker.start())
+        await asyncio.wait([starting], timeout=0.5)
+        assert not starting.done()
+        first.close()
+        await starting
+        assert broker.is_alive(1.0)
+        await broker.stop()
+
+    with contextlib.ExitStack() as first:
+        first.enter_context(embedded_broker(port))
+        asyncio.run(start())
+    assert caplog.text.count(f"broker.port: cannot listen on {HOST}:{port}: ") == 1
 
 
 def message_of(said: Said) -> str:

@@ -14,6 +14,7 @@ from broker.embedded.net.listener import Listener
 from broker.embedded.store import write_throttle
 from broker.embedded.store.file import Batch, Row, RowKey, StoreFile
 from bus.errors import MisconfiguredError
+from bus.listen import AddressUnavailableError
 from tests.broker.embedded.raw import PUBACK, RawClient, publish, uint16
 from tests.broker.embedded.running import running
 from tests.broker.embedded.switch import ours_only
@@ -138,7 +139,7 @@ def test_another_version_of_amqtt_is_refused_with_one_clear_line() -> None:
 
 def test_an_address_that_is_not_ours_names_its_key() -> None:
     with pytest.raises(
-        MisconfiguredError, match=r"broker\.tls_port: cannot listen on 192\.0\.2\.1"
+        AddressUnavailableError, match=r"broker\.tls_port: cannot listen on 192\.0\.2\.1"
     ):
         bind(Listener("192.0.2.1", 1, key="broker.tls_port"))
     with bind(Listener("::1", free_port())) as bound:
