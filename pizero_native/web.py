@@ -4,6 +4,7 @@ Whatever a client sends, or stops sending, the node goes on: a request has a siz
 number of neighbours that it cannot exceed.
 """
 
+import contextlib
 import io
 import logging
 import re
@@ -22,8 +23,9 @@ import msgspec
 
 from bus.config.mistake import shown
 from bus.config.web_table import WebConfig
-from bus.errors import BadDataError
+from bus.errors import BadDataError, MisconfiguredError
 from bus.fault import Fault
+from bus.listen import AddressUnavailableError, listen
 from pizero_native.recent_log import MAX_LINES, RecentLog
 
 logger = logging.getLogger(__name__)
@@ -34,6 +36,8 @@ _REQUEST_S = 2.0
 _DEFAULT_LINES = "100"
 _NUMBER = re.compile(r"[0-9]{1,4}")
 _RETRY_S = 5.0
+# Who finds more than so many waiting tries again a second later, as TCP does.
+_BACKLOG = 32
 _JOIN_S = 2.0
 
 Health = Callable[[], dict[str, Any]]
@@ -47,8 +51,8 @@ class BadQueryError(BadDataError):
 class Web:
     """Serves HTTP from entering to leaving its context.
 
-    Where the port cannot be had, for example because the network is not up yet, it is tried again
-    until it can.
+    A port that cannot be had, for example because the network is not up yet, is tried again until
+    it can. Entering raises MisconfiguredError where the address is none.
     """
 
     def __init__(self, settings: WebConfig, health: Health, logs: RecentLog) -> None:
@@ -63,6 +67,8 @@ class Web:
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 
     def __enter__(self) -> Self:
+        with contextlib.suppress(AddressUnavailableError):
+            self._listen().close()
         self._thread.start()
         return self
 
@@ -78,12 +84,13 @@ class Web:
         fault = Fault("http://{}:{}".format(*self._address))
         while not self._stopping.is_set():
             try:
-                server = _Server(self._address, self._routes)
-            except OSError as e:
-                fault.failed(f"cannot listen: {e.strerror or e}")
+                listener = self._listen()
+            except (AddressUnavailableError, MisconfiguredError) as e:
+                fault.failed(f"{e}; it is tried again until it works")
                 self._stopping.wait(_RETRY_S)
                 continue
             fault.worked()
+            server = _Server(listener, self._routes)
             with server:
                 with self._starting:
                     self._server = server
@@ -91,18 +98,21 @@ class Web:
                 if serving:
                     server.serve_forever()
 
+    def _listen(self) -> socket.socket:
+        return listen(*self._address, key="web.port", backlog=_BACKLOG)
+
 
 class _Server(ThreadingMixIn, HTTPServer):
     """One thread a request, a few at once; who comes beyond that is turned away."""
 
     daemon_threads = True
-    # Who finds more than so many waiting tries again a second later, as TCP does.
-    request_queue_size = 32
 
-    def __init__(self, address: tuple[str, int], routes: Routes) -> None:
+    def __init__(self, listener: socket.socket, routes: Routes) -> None:
         self.routes = routes
         self._places = threading.BoundedSemaphore(_MAX_REQUESTS_AT_ONCE)
-        super().__init__(address, _Handler)
+        super().__init__(listener.getsockname()[:2], _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if self._places.acquire(blocking=False):

@@ -8,10 +8,11 @@ import httpx
 import pytest
 
 from bus.config.web_table import WebConfig
+from bus.errors import MisconfiguredError
 from pizero_native import web
 from pizero_native.recent_log import RecentLog
 from pizero_native.web import Web
-from tests.support import HOST, WAIT_S, free_port
+from tests.support import HOST, WAIT_S, free_port, wait_until_listening
 
 
 @pytest.fixture(scope="module")
@@ -134,3 +135,19 @@ def test_a_port_that_is_taken_is_tried_again(
             assert client.get(f"http://{HOST}:{port}/health").json() == {}
     finally:
         served.__exit__()
+
+
+def test_an_address_that_is_none_has_to_be_changed_by_a_person(logs: RecentLog) -> None:
+    with (
+        pytest.raises(MisconfiguredError, match=r"^web\.port: cannot listen on '300\.1\.1\.1'"),
+        Web(WebConfig(listen="300.1.1.1", port=free_port()), dict, logs),
+    ):
+        pass
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_it_serves_ipv6_as_well(logs: RecentLog) -> None:
+    port = free_port()
+    with Web(WebConfig(listen="::", port=port), dict, logs):
+        wait_until_listening(port)
+        assert httpx.get(f"http://[::1]:{port}/health", trust_env=False).status_code == 200
