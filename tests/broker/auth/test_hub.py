@@ -251,8 +251,8 @@ def test_a_refused_node_says_which_file_and_what_to_do(hub: HubBus, tmp_path: Pa
     said = Heard(
         f"there is no {tmp_path / 'credentials.toml'}: run `harvester enroll pi9` on the hub"
     )
+    logging.getLogger("bus.client.node").addHandler(said)
     with NodeBus(config):
-        logging.getLogger("bus.client.node").addHandler(said)
         assert said.heard.wait(WAIT_S)
     logging.getLogger("bus.client.node").removeHandler(said)
 

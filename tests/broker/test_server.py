@@ -1,0 +1,71 @@
+"""The embedded broker's listeners: one that cannot be had yet joins the others later."""
+
+import asyncio
+import socket
+
+import pytest
+
+from broker.embedded.net.listener import Listener
+from broker.server import EmbeddedBroker
+from bus.config.broker_table import BrokerConfig
+from bus.errors import MisconfiguredError
+from harvester.hub.open_broker import OpenGate
+from tests.support import HOST, WAIT_S, free_port
+
+PATIENCE_S = 10.0
+
+
+async def connects(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(HOST, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def wait_until_joined(broker: EmbeddedBroker) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while broker.unavailable_addresses:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.02)
+
+
+def test_a_listener_whose_port_is_taken_joins_the_others_later() -> None:
+    ports = free_port(), free_port()
+    listeners = [Listener(HOST, port) for port in ports]
+
+    async def serve() -> None:
+        broker = EmbeddedBroker(BrokerConfig(), OpenGate(), listeners=listeners)
+        with socket.create_server((HOST, ports[1])):
+            await broker.start()
+            assert broker.unavailable_addresses == [f"{HOST}:{ports[1]}"]
+            assert await connects(ports[0])
+        await wait_until_joined(broker)
+        assert await connects(ports[1])
+        assert broker.is_alive(PATIENCE_S)
+        await broker.stop()
+        assert not await connects(ports[1])
+        assert not broker.is_alive(PATIENCE_S)
+
+    asyncio.run(serve())
+
+
+def test_a_broker_stops_while_a_listener_waits() -> None:
+    async def serve() -> None:
+        waiting = [Listener(HOST, free_port()), Listener("192.0.2.1", free_port())]
+        broker = EmbeddedBroker(BrokerConfig(), OpenGate(), listeners=waiting)
+        await broker.start()
+        await broker.stop()
+        assert broker.unavailable_addresses == []
+        assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(serve())
+
+
+def test_a_second_address_that_is_none_is_not_waited_for() -> None:
+    async def serve() -> None:
+        wrong = [Listener(HOST, free_port()), Listener("300.1.1.1", 1, key="broker.listen")]
+        with pytest.raises(MisconfiguredError, match=r"^broker\.listen: "):
+            await EmbeddedBroker(BrokerConfig(), OpenGate(), listeners=wrong).start()
+
+    asyncio.run(serve())
