@@ -140,7 +140,9 @@ class AirQuality:
         return self._waiting is not None
 
     def update(self, gas_ohm: float, humidity_pct: float, now_s: float) -> Quality:
-        """Take in one valid measurement of gas and humidity."""
+        """Take in one measurement of gas and humidity; one that is no number changes nothing."""
+        if not (0 < gas_ohm < math.inf and math.isfinite(humidity_pct)):
+            return Quality(None, 0)
         self._track(gas_ohm, now_s)
         if self.burning_in:
             return Quality(None, 0)
@@ -230,12 +232,12 @@ class AirQuality:
                 return ""
             self._waiting = None
             return "baseline: the clock is still not set, the new one replaces the saved one"
-        self._waiting = None
         if self._adopt(saved, now_ms):
             return f"baseline: the clock was set, restored, accuracy {self.accuracy}"
         return "baseline: the clock was set, and the saved one is too old"
 
     def _adopt(self, saved: _Saved, now_ms: int) -> bool:
+        self._waiting = None
         age_ms = now_ms - saved.saved_ms
         if age_ms >= BASELINE_LIFE_MS:
             return False

@@ -39,7 +39,7 @@ class _Room:
 
     def __init__(self, pin: int) -> None:
         self.sensor_id = f"dht22-gpio{pin}"
-        self.color = FAULT
+        self.color = "green"
         self._pin = pin
         self._faults = FaultLog(self.sensor_id)
         self._state = NORMAL

@@ -2,7 +2,8 @@
 """The one-wire sensor, the node's clock and the CPU thermometer."""
 
 def read_dht22(pin: int) -> tuple[float, float]:
-    """Temperature in degC and relative humidity in %RH of the DHT22 on a BCM pin.
+    """Temperature in degC and relative humidity in %RH of the DHT22 on a BCM pin. A pin that the
+    node's configuration does not grant is an error that begins with "not granted".
 
     Raises Err with a str.
     """

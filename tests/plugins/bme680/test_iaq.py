@@ -239,6 +239,15 @@ def test_a_node_that_polls_once_a_minute_gets_an_index() -> None:
     assert [verdict.accuracy for verdict in verdicts] == [0, 0, 0, 1, 1]
 
 
+@pytest.mark.parametrize("gas_ohm", [0.0, -1.0, float("nan"), float("inf")])
+def test_what_is_no_resistance_changes_nothing(gas_ohm: float) -> None:
+    air = AirQuality()
+    after(air, CLEAN_OHM, until_s=700)
+    before = air.export(0)
+    assert air.update(gas_ohm, 40.0, 702.0) == Quality(None, 0)
+    assert air.export(0) == before
+
+
 def test_one_outlier_hardly_moves_the_baseline() -> None:
     air = AirQuality()
     after(air, CLEAN_OHM, until_s=700)
@@ -262,6 +271,7 @@ def test_a_baseline_waits_while_the_clock_is_behind_and_is_used_once_it_is_set(
     assert air.follow_clock(boot_ms, 0.0) == ""
     assert air.update(50_000.0, 40.0, 0.0) == Quality(None, 0)
     assert "restored" in air.follow_clock(NOON_MS + 3_600_000, 2.0)
+    assert air.follow_clock(NOON_MS + 3_602_000, 4.0) == ""
     assert not air.waits_for_clock
     found = air.update(50_000.0, 40.0, 2.0)
     assert (found.score, found.accuracy) == (pytest.approx(188, abs=1), 2)
