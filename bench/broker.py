@@ -1,4 +1,6 @@
-"""The embedded broker beside Mosquitto and stock amqtt: rates, delays, memory, filters, storms.
+"""Benchmark of the embedded broker beside Mosquitto and stock amqtt.
+
+Rates, delays, memory, wildcard filters, reconnect storms.
 
 Each broker is a process of its own, all of them run side by side, and each measurement is taken
 from one after the other before the next begins. The clients are in this process; where Mosquitto

@@ -1,4 +1,4 @@
-"""An MQTT client for load: bare sockets and packets made by hand, so that the broker is slower."""
+"""MQTT load client: bare sockets and handmade packets, so that the broker is the slower side."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""A thousand clients whose broker comes back: does it take them all, and how long does it need?"""
+"""Reconnect storm: the time in which a restarted broker accepts a thousand clients."""
 
 import asyncio
 import contextlib

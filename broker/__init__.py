@@ -1,1 +1,1 @@
-"""The bus: its errors, topics, messages and settings, the MQTT client and the embedded broker."""
+"""The MQTT broker that the hub embeds, and its accounts."""

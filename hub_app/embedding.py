@@ -40,7 +40,7 @@ async def embedded_broker(
     files = hub_files.of(config, environment)
     own_credentials = credentials.path_for(config, environment)
     enrolment.ensure(files.accounts, config.cluster.node_id, own_credentials)
-    token = tokens.make()
+    token = tokens.new_token()
     gate = AccountGate(
         files.accounts, check, hub_token=token, allow_local=config.broker.allow_local
     )

@@ -1,7 +1,7 @@
-"""The accounts that the hub knows: one file in its state directory, closed to everyone else.
+"""Accounts file: nodes, people and the hub, in the hub's state directory, mode 0600.
 
-It holds hashes, no secret that would let anyone in. Each is kept twice: for the embedded broker,
-and as Mosquitto keeps it, for a broker that stands in its place.
+It holds hashes and no secrets. Each secret has two: for the embedded broker, and in Mosquitto's
+format for a broker in its place.
 """
 
 import asyncio
@@ -26,12 +26,12 @@ LOCAL_USER = "local"
 logger = logging.getLogger(__name__)
 
 PersonRole = Literal[Role.OPERATOR, Role.VIEWER]
-# Argon2 takes any length; what is longer than a broker's packet can't be sent.
-_LONGEST_PASSWORD = 1024
+# Argon2 takes any length, but a longer password may not fit into a CONNECT.
+_MAX_PASSWORD_CHARS = 1024
 
 
 class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who shows a token: a node, or the hub itself. The hashes are in no text of it."""
+    """Account with a token: a node, or the hub itself. `repr` omits the hashes."""
 
     token_sha256: str
     mosquitto: str
@@ -42,7 +42,7 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who types a password. The hashes are in no text of it."""
+    """Account with a password. `repr` omits the hashes."""
 
     role: Role
     argon2: str
@@ -58,14 +58,14 @@ class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Accounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everyone who may come in, by name. `hub` has an account with an external broker only."""
+    """All accounts by name. `hub` is set with an external broker only."""
 
     nodes: dict[str, Machine] = {}
     people: dict[str, Person] = {}
     hub: Machine | None = None
 
     def changed_since(self, earlier: "Accounts") -> set[str]:
-        """Return the names whose account is gone or another one."""
+        """Return the names whose account was removed or replaced."""
         return {
             *(name for name, found in earlier.nodes.items() if self.nodes.get(name) != found),
             *(name for name, found in earlier.people.items() if self.people.get(name) != found),
@@ -73,7 +73,7 @@ class Accounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load(path: Path) -> Accounts:
-    """Return what the file holds; no accounts where there is none.
+    """Return the accounts in the file; none where it is missing.
 
     Raises MisconfiguredError where it is open to others, cannot be read or holds something else.
     """
@@ -85,50 +85,50 @@ def load(path: Path) -> Accounts:
         raise MisconfiguredError(f"{path}: found no accounts: {e}; restore or remove it") from e
 
 
-# What a file was when it was read: modified at (ns), inode, bytes. None: there is none.
-_Version = tuple[int, int, int] | None
+# Modification time (ns), inode and size of the file that was read; None where it is missing.
+_FileState = tuple[int, int, int] | None
 
 
 class AccountsFile:
-    """The accounts at `path` as a running program follows them; other programs change them.
+    """The accounts at `path`, followed by a running program while others change them.
 
     Raises MisconfiguredError where the file cannot be used.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._version = self._look()
+        self._state = self._stat()
         self.accounts = load(path)
 
     def refresh(self) -> set[str]:
-        """Read the file again if it is another one; return whose account is gone or replaced.
+        """Read the file again if it has changed; return the names that were removed or replaced.
 
-        A broken file changes nothing. It is a small one on this machine's disk: not worth a thread.
+        A broken file changes nothing. The file is small and local: reading it needs no thread.
         """
-        version = self._look()
-        if version == self._version:
+        state = self._stat()
+        if state == self._state:
             return set()
-        self._version = version
+        self._state = state
         try:
             found = load(self._path)
         except MisconfiguredError as e:
-            logger.error("the accounts stay as they were: %s", e)  # noqa: TRY400 - says it all
+            logger.error("the accounts stay as they were: %s", e)  # noqa: TRY400 - the text has the cause
             return set()
         before, self.accounts = self.accounts, found
         return found.changed_since(before)
 
     async def authenticate(self, name: str, password: bytes) -> Person | None:
-        """Return the person with that name and password, or None; it takes equally long.
+        """Return the person with that name and password; None takes equally long.
 
         Takes some 0.05 s and 19 MB in a thread: see `broker.auth.password_check`.
         """
         account = self.accounts.people.get(name)
         expected = account.argon2 if account else None
-        is_right = await asyncio.to_thread(passwords.is_right, password, expected)
+        is_right = await asyncio.to_thread(passwords.verify, password, expected)
         # The account may have been revoked while the password was being checked.
         return account if is_right and self.accounts.people.get(name) == account else None
 
-    def _look(self) -> _Version:
+    def _stat(self) -> _FileState:
         try:
             found = self._path.stat()
         except OSError:
@@ -137,9 +137,9 @@ class AccountsFile:
 
 
 def enroll(path: Path, node: str) -> str:
-    """Make or replace the account of `node`; return its token, which is kept nowhere."""
+    """Make or replace the account of `node`; return its token, which is not stored."""
     _check_name(node, "node")
-    token = tokens.make()
+    token = tokens.new_token()
 
     def add(accounts: Accounts) -> Accounts:
         if node in accounts.people:
@@ -153,7 +153,7 @@ def enroll(path: Path, node: str) -> str:
 
 def enroll_hub(path: Path) -> str:
     """Make or replace the hub's own account with an external broker; return its token."""
-    token = tokens.make()
+    token = tokens.new_token()
     _change(path, lambda accounts: msgspec.structs.replace(accounts, hub=_machine(token)))
     return token
 
@@ -172,15 +172,18 @@ def revoke(path: Path, name: str) -> None:
 
 
 def set_password(path: Path, name: str, role: PersonRole, password: str) -> None:
-    """Make or replace a person's account. Takes some 0.2 s."""
+    """Make or replace a person's account. Takes about 0.2 s."""
     _check_name(name, "person")
-    if not password or len(password) > _LONGEST_PASSWORD or tokens.is_token(password.encode()):
+    if not password or len(password) > _MAX_PASSWORD_CHARS or tokens.is_token(password.encode()):
         raise MisconfiguredError(
-            f"the password of {name}: expected 1 to {_LONGEST_PASSWORD} characters, and no token"
+            f"the password of {name}: expected 1 to {_MAX_PASSWORD_CHARS} characters, and no token"
         )
     iterations = tokens.MOSQUITTO_PASSWORD_ITERATIONS
     person = Person(
-        role, passwords.hashed(password), tokens.mosquitto_hash(password, iterations), now_ms()
+        role,
+        passwords.hash_password(password),
+        tokens.mosquitto_hash(password, iterations),
+        now_ms(),
     )
 
     def add(accounts: Accounts) -> Accounts:
@@ -197,7 +200,7 @@ def _change(path: Path, change: Callable[[Accounts], Accounts]) -> None:
 
 
 def _machine(token: str) -> Machine:
-    return Machine(tokens.hashed(token.encode()), tokens.mosquitto_hash(token), now_ms())
+    return Machine(tokens.hash_token(token.encode()), tokens.mosquitto_hash(token), now_ms())
 
 
 def _check_name(name: str, what: str) -> None:

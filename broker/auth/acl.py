@@ -1,6 +1,6 @@
-"""Who may do what on the bus: one table of roles, and the questions that a broker asks of it.
+"""Access control list: one table of roles, and the questions that a broker asks of it.
 
-What no line allows is refused. Nothing here knows a broker, a password or a clock.
+What no line allows is refused. It knows no broker, no password and no clock.
 """
 
 import re
@@ -12,19 +12,19 @@ import msgspec
 from broker.auth.gate import Identity, Role
 from bus.contract.topics import NAME_PATTERN, ROOT
 
-# Stands in a pattern for the name of who asks.
+# Placeholder for the user's name in a pattern.
 OWN = "<node>"
-# How many names' patterns are kept split up: a hub of more nodes than that does it again.
-_MOST_NAMES = 4096
+# Names whose split patterns are cached.
+_MAX_CACHED_NAMES = 4096
 
 _NAME = NAME_PATTERN.removeprefix("^").removesuffix(r"\Z")
-_OURS = re.compile(rf"{ROOT}(/{_NAME})+\Z")
+_PUBLISHABLE = re.compile(rf"{ROOT}(/{_NAME})+\Z")
 
 Levels = Sequence[str]
 
 
 class Rights(msgspec.Struct, frozen=True, kw_only=True):
-    """Topic patterns, as MQTT writes filters. `never` takes away from `publish`."""
+    """Topic patterns, as MQTT writes filters. `never` makes exceptions to `publish`."""
 
     publish: tuple[str, ...] = ()
     never: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ ROLES = {
         read=(
             "harvester/<node>/+/cmd",
             "harvester/<node>/stored",
-            # What a display shows.
+            # For displays.
             "harvester/+/readings/+",
             "harvester/+/status",
         ),
@@ -59,7 +59,7 @@ def may_publish(identity: Identity, topic: str) -> bool:
     """
     rights = ROLES[identity.role]
     return (
-        _OURS.match(topic) is not None
+        _PUBLISHABLE.match(topic) is not None
         and _any_covers(rights.publish, identity.name, topic)
         and not _any_covers(rights.never, identity.name, topic)
     )
@@ -86,8 +86,8 @@ def covers(pattern: str, wanted: str) -> bool:
     return _covers(pattern.split("/"), wanted.split("/"))
 
 
-def of_own(pattern: str, name: str) -> str:
-    """Return `pattern` as it stands for the node `name`."""
+def for_user(pattern: str, name: str) -> str:
+    """Return `pattern` with the user's name in place of the placeholder."""
     return pattern.replace(OWN, name)
 
 
@@ -96,9 +96,9 @@ def _any_covers(patterns: tuple[str, ...], name: str, wanted: str) -> bool:
     return any(_covers(allowed, asked) for allowed in _split(patterns, name))
 
 
-@lru_cache(_MOST_NAMES)
+@lru_cache(_MAX_CACHED_NAMES)
 def _split(patterns: tuple[str, ...], name: str) -> tuple[Levels, ...]:
-    return tuple(of_own(pattern, name).split("/") for pattern in patterns)
+    return tuple(for_user(pattern, name).split("/") for pattern in patterns)
 
 
 def _covers(allowed: Levels, asked: Levels) -> bool:

@@ -1,4 +1,4 @@
-"""The hub's own certificate authority. The only module that knows the library `cryptography`.
+"""Certificate authority of the hub. The only module that uses the library `cryptography`.
 
 ECDSA on P-256, which a Pi Zero verifies in a few milliseconds.
 """
@@ -20,9 +20,9 @@ from bus import private_file
 from bus.errors import MisconfiguredError
 
 _CA_DAYS = 3650
-# What browsers and Apple's systems accept at most (CA/Browser Forum until 2020, Apple HT210176).
+# The limit of browsers and Apple's systems (CA/Browser Forum until 2020, Apple HT210176).
 _LEAF_DAYS = 825
-# A Pi has no clock of its own, and starts with the time at which it was switched off.
+# A Pi has no battery for its clock, and starts with the time at which it was switched off.
 _BACKDATED = dt.timedelta(days=1)
 _CA_SUBJECT = "HARVESTER CA"
 _HUB_SUBJECT = "HARVESTER hub"
@@ -34,7 +34,7 @@ Name = x509.DNSName | x509.IPAddress
 
 
 class Pair(msgspec.Struct, frozen=True):
-    """A certificate and its private key, both PEM. The key is in no text of it."""
+    """A certificate and its private key, both PEM. `repr` omits them."""
 
     certificate: bytes
     key: bytes
@@ -44,7 +44,7 @@ class Pair(msgspec.Struct, frozen=True):
 
 
 class Validity(msgspec.Struct, frozen=True):
-    """Who a certificate is for, and until when."""
+    """The names and the end of validity of a certificate."""
 
     names: tuple[str, ...]
     until: dt.datetime
@@ -65,7 +65,7 @@ def make_authority(now: dt.datetime) -> Pair:
 def make_hub(authority: Pair, names: Sequence[str], now: dt.datetime) -> Pair:
     """Return a certificate for a server with those host names and addresses.
 
-    Raises MisconfiguredError where one can be neither.
+    Raises MisconfiguredError where one is neither.
     """
     alternatives = x509.SubjectAlternativeName([_name(text) for text in names])
     return _make(
@@ -79,7 +79,7 @@ def make_client(authority: Pair, user: str, now: dt.datetime) -> Pair:
 
 
 def validity(path: Path) -> Validity:
-    """Return what the certificate in `path` says. Raises MisconfiguredError where it is none."""
+    """Return names and validity of a certificate. Raises MisconfiguredError."""
     try:
         found = x509.load_pem_x509_certificate(path.read_bytes())
         names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -126,7 +126,7 @@ def authority(directory: Path) -> Pair:
 
 
 def _write_hub(directory: Path, hub: Pair) -> None:
-    # The certificate goes last: it is what a running hub looks at.
+    # The certificate is written last: a running hub watches it.
     private_file.write(directory / KEY_NAME, hub.key)
     private_file.write(directory / CERTIFICATE_NAME, hub.certificate)
 

@@ -1,4 +1,4 @@
-"""Accounts and credentials made together, for what runs on the hub's own machine."""
+"""Enrolment of programs on the hub's own machine: account and credentials together."""
 
 from pathlib import Path
 
@@ -9,14 +9,14 @@ from bus.client.credentials import Credentials
 
 
 def ensure(accounts_file: Path, node: str, file: Path) -> None:
-    """Enroll `node` with credentials in `file`, unless those are valid."""
+    """Enroll `node` with credentials in `file`, unless valid ones exist."""
     if not _is_valid(accounts.load(accounts_file).nodes.get(node), node, file):
         token = accounts.enroll(accounts_file, node)
         credentials.save(file, Credentials(username=node, token=token))
 
 
 def ensure_hub(accounts_file: Path, file: Path) -> None:
-    """Give the hub an account for a broker that is not its own; see `ensure`."""
+    """Give the hub an account for an external broker; see `ensure`."""
     if not _is_valid(accounts.load(accounts_file).hub, HUB_USER, file):
         token = accounts.enroll_hub(accounts_file)
         credentials.save(file, Credentials(username=HUB_USER, token=token))
@@ -28,5 +28,5 @@ def _is_valid(account: Machine | None, name: str, file: Path) -> bool:
         account is not None
         and found is not None
         and found.username == name
-        and tokens.is_right(found.token.encode(), account.token_sha256)
+        and tokens.verify(found.token.encode(), account.token_sha256)
     )

@@ -1,6 +1,6 @@
-"""Who asks, and what the embedded broker asks before it lets anyone do anything.
+"""Gate: the interface by which the broker authenticates and authorizes its clients.
 
-The broker knows no passwords and no rules: it is given a `Gate`.
+The broker knows no passwords and no rules.
 """
 
 import enum
@@ -10,7 +10,7 @@ import msgspec
 
 
 class Role(enum.StrEnum):
-    """What a client of the broker is."""
+    """Role of a client, which decides its rights."""
 
     NODE = "node"
     HUB = "hub"
@@ -19,19 +19,19 @@ class Role(enum.StrEnum):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Who a client proved to be. A node's name is its node id."""
+    """Authenticated user of a connection. A node's name is its node id."""
 
     name: str
     role: Role
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """A CONNECT that wants in. `password` is in no text of it."""
+    """A CONNECT attempt. `repr` omits the password."""
 
     client_id: str
     username: str | None
     password: bytes | None
-    # The peer's address without its port, and whether it is this machine itself, without TLS.
+    # The peer's address without its port; whether it is this machine, without TLS.
     address: str
     is_local: bool
     # The common name of the client's certificate, where the listener asks for one.
@@ -42,10 +42,10 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Gate(Protocol):
-    """Lets clients in and says what each may do. All but `identify` are asked for every message."""
+    """Authentication and authorization. All but `authenticate` is called for every message."""
 
-    async def identify(self, attempt: Attempt) -> Identity | None:
-        """Return who this is, or None: refused, with nothing changed."""
+    async def authenticate(self, attempt: Attempt) -> Identity | None:
+        """Return the client's identity; None where it is refused."""
 
     def may_publish(self, identity: Identity, topic: str) -> bool: ...
 
@@ -56,5 +56,5 @@ class Gate(Protocol):
 
 
 def session_key(identity: Identity, client_id: str) -> str:
-    """Return what a session is kept under: nobody takes over what another user opened."""
+    """Return the key of a session. It has the user, so nobody takes over another's session."""
     return f"{identity.role}:{identity.name}:{client_id}"

@@ -1,4 +1,4 @@
-"""Rate limit for log-ins with a password, by address and by account. Pure: the time is handed in.
+"""Login rate limiter, by address and by account. Pure: the time is handed in.
 
 The broker and the page share one limiter, so whoever guesses has no second set of tries.
 """

@@ -1,9 +1,9 @@
-"""The same accounts and the same table of roles, as Mosquitto 2 reads them."""
+"""Configuration for Mosquitto 2: the accounts and the table of roles as its own files."""
 
 from collections.abc import Iterator
 
 from broker.auth.accounts import HUB_USER, Accounts
-from broker.auth.acl import ROLES, covers, of_own
+from broker.auth.acl import ROLES, covers, for_user
 from broker.auth.gate import Role
 from bus.config.broker_table import LOOPBACK, BrokerConfig
 from bus.contract.topics import CHANNELS, topic_filter
@@ -13,14 +13,14 @@ PASSWORDS_NAME = "passwords"
 CONF_NAME = "harvester.conf"
 
 _ACL_HEAD = """\
-# Made by `harvester broker acl`: who may do what, as topics.md has it.
+# Made by `harvester broker acl`: access rules as in topics.md.
 # Mosquitto cannot except a topic from a pattern, so a node may also command its own plugins; and it
 # does not look at how the levels of a topic are spelled.
 """
 
 
 def acl(accounts: Accounts, *, allow_local: bool) -> str:
-    """Return the file `acl_file`. What stands before the first user is for who has no login."""
+    """Return the content of `acl_file`. Rules before any user are for clients without login."""
     parts = [_ACL_HEAD]
     if allow_local:
         parts.append(_section("", Role.OPERATOR, ""))
@@ -35,7 +35,7 @@ def acl(accounts: Accounts, *, allow_local: bool) -> str:
 
 
 def password_file(accounts: Accounts) -> str:
-    """Return the file `password_file`."""
+    """Return the content of `password_file`."""
     hashes = {name: machine.mosquitto for name, machine in accounts.nodes.items()}
     hashes |= {name: person.mosquitto for name, person in accounts.people.items()}
     if accounts.hub is not None:
@@ -46,10 +46,10 @@ def password_file(accounts: Accounts) -> str:
 def conf(
     settings: BrokerConfig, folder: str, *, port: int, local_port: int, tls_folder: str = ""
 ) -> str:
-    """Return lines for mosquitto.conf: a listener that asks for a login, and this machine's own.
+    """Return lines for mosquitto.conf: a listener with login, and a local one without.
 
-    `folder` is where Mosquitto finds the two files, `tls_folder` where it finds the certificates,
-    if it is to use TLS on `port`.
+    `folder` is the folder of these two files for Mosquitto, `tls_folder` that of the certificates;
+    an empty one means no TLS on `port`.
     """
     lines = [
         "# Made by `harvester broker acl`. Include it from mosquitto.conf.",
@@ -81,20 +81,20 @@ def _files(folder: str) -> list[str]:
 
 def _section(head: str, role: Role, name: str) -> str:
     lines = [head] if head else []
-    lines += [f"topic read {of_own(pattern, name)}" for pattern in ROLES[role].read]
+    lines += [f"topic read {for_user(pattern, name)}" for pattern in ROLES[role].read]
     lines += [f"topic write {pattern}" for pattern in _writable(role, name)]
     return "\n".join(lines) + "\n"
 
 
 def _writable(role: Role, name: str) -> Iterator[str]:
-    """Yield what may be published. Exceptions leave the kinds of topics there are, one by one."""
+    """Yield the writable patterns. With exceptions, these are the allowed kinds one by one."""
     rights = ROLES[role]
     if not rights.never:
-        yield from (of_own(pattern, name) for pattern in rights.publish)
+        yield from (for_user(pattern, name) for pattern in rights.publish)
         return
-    never = [of_own(pattern, name) for pattern in rights.never]
+    never = [for_user(pattern, name) for pattern in rights.never]
     for kind in CHANNELS:
         pattern = topic_filter(kind, name)
-        allowed = any(covers(of_own(mine, name), pattern) for mine in rights.publish)
+        allowed = any(covers(for_user(mine, name), pattern) for mine in rights.publish)
         if allowed and not any(covers(mine, pattern) for mine in never):
             yield pattern

@@ -1,11 +1,11 @@
-"""Passwords of people, hashed with Argon2id. The only module that knows argon2."""
+"""Password hashing with Argon2id. The only module that uses argon2."""
 
 import base64
 
 import argon2
 
-# OWASP Password Storage Cheat Sheet, Argon2id. One lane: a log-in costs the others no more than one
-# of the machine's cores.
+# OWASP Password Storage Cheat Sheet, Argon2id. One lane: a log-in takes no more
+# than one of the machine's cores.
 _MEMORY_KIB = 19_456
 _TIMES = 2
 _LANES = 1
@@ -19,23 +19,23 @@ def _zeros(length: int) -> str:
     return base64.b64encode(bytes(length)).decode().rstrip("=")
 
 
-# Stands in for who has no password, so that a refusal takes as long for a name that nobody has.
-# PHC string format: no password is known that hashes to zeros.
+# The hash for an unknown name, so that its refusal takes as long. PHC string format; no password
+# is known that hashes to zeros.
 _NOBODY = (
     f"$argon2id$v=19$m={_MEMORY_KIB},t={_TIMES},p={_LANES}"
     f"${_zeros(_SALT_BYTES)}${_zeros(_HASH_BYTES)}"
 )
 
 
-def hashed(password: str) -> str:
-    """Return the hash to keep (PHC string format). Takes some 0.05 s and 19 MB."""
+def hash_password(password: str) -> str:
+    """Return the hash (PHC string format). Takes about 0.05 s and 19 MB."""
     return _HASHER.hash(password)
 
 
-def is_right(password: bytes, expected: str | None) -> bool:
-    """Whether `password` hashes to `expected`, in the same time where there is nothing to expect.
+def verify(password: bytes, expected: str | None) -> bool:
+    """Whether `password` hashes to `expected`. Takes as long where `expected` is None.
 
-    Takes some 0.05 s and 19 MB: never on an event loop, never many at once.
+    Takes about 0.05 s and 19 MB: never on an event loop, never many at once.
     """
     try:
         matches = _HASHER.verify(expected or _NOBODY, password)

@@ -1,4 +1,4 @@
-"""What the embedded broker shows and asks of clients on its TLS port."""
+"""TLS of the embedded broker: its certificate, and the certificates that it asks of clients."""
 
 import ssl
 from pathlib import Path
@@ -13,7 +13,7 @@ CA_KEY_NAME = "ca.key"
 CERTIFICATE_NAME = "hub.pem"
 KEY_NAME = "hub.key"
 
-_ASKS = {
+_VERIFY_MODES = {
     "none": ssl.CERT_NONE,
     "optional": ssl.CERT_OPTIONAL,
     "required": ssl.CERT_REQUIRED,
@@ -21,14 +21,17 @@ _ASKS = {
 
 
 class ServerTls(msgspec.Struct):
-    """The hub's certificate in use. `refresh` takes up a renewed one for connections to come."""
+    """The hub's certificate in use. `refresh` loads a renewed one for new connections."""
 
     context: ssl.SSLContext
     directory: Path
     modified_ns: int
 
     def refresh(self) -> None:
-        """Raises MisconfiguredError, and keeps what it had, where the new files are wrong."""
+        """Load the files again if they have changed.
+
+        Raises MisconfiguredError where they are wrong, and keeps the certificate in use.
+        """
         modified_ns = _modified_ns(self.directory)
         if modified_ns != self.modified_ns:
             self.modified_ns = modified_ns
@@ -36,7 +39,7 @@ class ServerTls(msgspec.Struct):
 
 
 def load(directory: Path, client_certificates: str) -> ServerTls | None:
-    """Return what `harvester tls init` made in `directory`, or None where it made nothing.
+    """Return the certificate that `harvester tls init` made in `directory`, or None.
 
     `client_certificates` is that key of [broker]. Raises MisconfiguredError where files are
     missing, wrong or open to others.
@@ -45,7 +48,7 @@ def load(directory: Path, client_certificates: str) -> ServerTls | None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.verify_mode = _ASKS[client_certificates]
+    context.verify_mode = _VERIFY_MODES[client_certificates]
     _load(context, directory)
     if context.verify_mode is not ssl.CERT_NONE:
         try:

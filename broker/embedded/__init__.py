@@ -1,1 +1,1 @@
-"""The broker that the hub embeds: amqtt's, hardened. What it holds and how it is reached."""
+"""Embedded MQTT 3.1.1 broker: the engine, and amqtt's life cycle around it."""

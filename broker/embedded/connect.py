@@ -99,7 +99,7 @@ def _check_will(connect: Connect) -> None:
 
 async def _authenticate(gate: Gate, attempt: Attempt) -> Identity:
     try:
-        identity = await gate.identify(attempt)
+        identity = await gate.authenticate(attempt)
     except UnavailableError as e:
         raise ConnectRefusedError(
             ConnackCode.UNAVAILABLE, Refusal.LOGIN, f"{attempt!r}: {e}"

@@ -65,7 +65,7 @@ class Handler:
                 return
             self._last_packet_s = self._loop.time()
             if packet.kind is PacketType.DISCONNECT:
-                decode.parse_nothing(packet.body)
+                decode.parse_empty(packet.body)
                 # MQTT-3.14.4-3.
                 self.will = None
                 return
@@ -135,7 +135,7 @@ class Handler:
         """PUBREC and PUBCOMP: this broker sends nothing at QoS 2, but another one may have."""
         packet_id = decode.parse_packet_id(packet.body)
         if packet.kind is PacketType.PUBREC:
-            self.connection.send(encode.release(packet_id))
+            self.connection.send(encode.pubrel(packet_id))
 
     def _on_subscribe(self, packet: Packet) -> None:
         request = decode.parse_subscribe(packet.body)
@@ -153,7 +153,7 @@ class Handler:
         self.connection.send(encode.acknowledgement(PacketType.UNSUBACK, request.packet_id))
 
     def _on_pingreq(self, packet: Packet) -> None:
-        decode.parse_nothing(packet.body)
+        decode.parse_empty(packet.body)
         self.connection.send(encode.PINGRESP)
 
     def _on_connect(self, _packet: Packet) -> None:

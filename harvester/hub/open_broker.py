@@ -19,7 +19,7 @@ HOST = "127.0.0.1"
 class OpenGate:
     """Lets everyone in, as the hub, and allows everything."""
 
-    async def identify(self, attempt: Attempt) -> Identity | None:
+    async def authenticate(self, attempt: Attempt) -> Identity | None:
         return Identity(attempt.username or "anyone", Role.HUB)
 
     def may_publish(self, _identity: Identity, _topic: str) -> bool:

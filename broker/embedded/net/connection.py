@@ -12,7 +12,7 @@ from collections.abc import Callable
 import msgspec
 
 from broker.embedded.counters import Counters
-from broker.embedded.packets.decode import LONGEST_LENGTH_BYTES, PacketType, ViolationError, kind_of
+from broker.embedded.packets.decode import MAX_LENGTH_BYTES, PacketType, ViolationError, packet_type
 
 # Bytes read at a time, and the time for which one client is served before the next.
 _CHUNK_BYTES = 16 * 1024
@@ -57,7 +57,7 @@ class Framer:
         if len(self._buffer) <= self._at:
             return None
         first_byte = self._buffer[self._at]
-        kind = kind_of(first_byte)
+        kind = packet_type(first_byte)
         length, start = self._length()
         end = start + length
         if not start or end > len(self._buffer):
@@ -75,7 +75,7 @@ class Framer:
                 raise TooLargeError(f"a packet of {length} bytes, at most {self._max_packet_bytes}")
             if byte < 0x80:
                 return length, self._at + 2 + place
-            if place + 1 == LONGEST_LENGTH_BYTES:
+            if place + 1 == MAX_LENGTH_BYTES:
                 raise ViolationError("a length of more than four bytes")
         return 0, 0
 

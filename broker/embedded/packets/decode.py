@@ -1,4 +1,4 @@
-"""MQTT 3.1.1 packets that clients send, read strictly.
+"""Decoder of the MQTT 3.1.1 packets that clients send; strict.
 
 Pure: it knows no socket, no session and no rule about topics. Clauses are those of the OASIS
 standard of 29 October 2014.
@@ -13,11 +13,11 @@ from bus.errors import BadDataError
 
 _UINT16 = struct.Struct("!H")
 # Section 2.2.3: four bytes of seven bits.
-LONGEST_LENGTH_BYTES = 4
+MAX_LENGTH_BYTES = 4
 
 
 class ViolationError(BadDataError):
-    """A client broke the protocol, which ends its connection and nothing else."""
+    """A violation of the protocol, which ends the client's connection."""
 
 
 class UnsupportedVersionError(ViolationError):
@@ -58,6 +58,8 @@ _FLAGS = {
 
 
 class Will(msgspec.Struct, frozen=True):
+    """The last will in a CONNECT."""
+
     topic: str
     payload: bytes
     qos: int
@@ -65,7 +67,7 @@ class Will(msgspec.Struct, frozen=True):
 
 
 class Connect(msgspec.Struct, frozen=True, kw_only=True):
-    """A CONNECT. `keep_alive_s` 0: none. The password is in no text of it."""
+    """A CONNECT. `keep_alive_s` 0: none. `repr` omits the password."""
 
     client_id: str
     clean_session: bool
@@ -89,30 +91,34 @@ class Publish(msgspec.Struct, frozen=True, gc=False):
 
 
 class Subscribe(msgspec.Struct, frozen=True):
+    """A SUBSCRIBE: topic filters with the requested QoS."""
+
     packet_id: int
     filters: list[tuple[str, int]]
 
 
 class Unsubscribe(msgspec.Struct, frozen=True):
+    """An UNSUBSCRIBE: topic filters."""
+
     packet_id: int
     filters: list[str]
 
 
-def kind_of(first_byte: int) -> PacketType:
-    """Return the type of a packet by its first byte. Raises ViolationError on wrong flags too."""
+def packet_type(first_byte: int) -> PacketType:
+    """Return the type in a packet's first byte. Raises ViolationError, also for wrong flags."""
     kind, flags = first_byte >> 4, first_byte & 0x0F
     if kind == PacketType.PUBLISH:
         return PacketType.PUBLISH
     expected = _FLAGS.get(kind)  # type: ignore[call-overload] # an IntEnum is hashed as its number
     if expected is None:
-        raise ViolationError(f"packet type {kind}, which no client may send")
+        raise ViolationError(f"packet type {kind}, which a client may not send")
     if flags != expected:
         raise ViolationError(f"flags {flags:#x} of a {PacketType(kind).name} (MQTT-2.2.2-2)")
     return PacketType(kind)
 
 
 class _Body:
-    """Reads a packet's body from its start. Every method raises ViolationError past its end."""
+    """Reader of a packet's body. Every method raises ViolationError past its end."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -149,7 +155,7 @@ class _Body:
         try:
             text = self.binary().decode()
         except UnicodeDecodeError as e:
-            raise ViolationError("a string that is no UTF-8 (MQTT-1.5.3-1)") from e
+            raise ViolationError("a string that is not UTF-8 (MQTT-1.5.3-1)") from e
         if "\0" in text:
             raise ViolationError("a string with U+0000 (MQTT-1.5.3-2)")
         return text
@@ -163,6 +169,7 @@ class _Body:
 
 
 def parse_publish(first_byte: int, data: bytes) -> Publish:
+    """Decode a PUBLISH, whose flags are in the first byte. Raises ViolationError."""
     body = _Body(data)
     qos = first_byte >> 1 & 3
     if qos == 3:
@@ -183,6 +190,7 @@ def parse_packet_id(data: bytes) -> int:
 
 
 def parse_subscribe(data: bytes) -> Subscribe:
+    """Decode a SUBSCRIBE. Raises ViolationError."""
     body = _Body(data)
     packet_id = body.packet_id()
     filters = []
@@ -197,6 +205,7 @@ def parse_subscribe(data: bytes) -> Subscribe:
 
 
 def parse_unsubscribe(data: bytes) -> Unsubscribe:
+    """Decode an UNSUBSCRIBE. Raises ViolationError."""
     body = _Body(data)
     packet_id = body.packet_id()
     filters = []
@@ -207,13 +216,13 @@ def parse_unsubscribe(data: bytes) -> Unsubscribe:
     return Unsubscribe(packet_id, filters)
 
 
-def parse_nothing(data: bytes) -> None:
+def parse_empty(data: bytes) -> None:
     """Check that a PINGREQ or DISCONNECT has no body."""
     _Body(data).end()
 
 
 def parse_connect(data: bytes) -> Connect:
-    """Raises ViolationError: UnsupportedVersionError where it is another version of MQTT."""
+    """Decode a CONNECT. Raises ViolationError; UnsupportedVersionError for other versions."""
     body = _Body(data)
     name, level = body.binary(), body.byte()
     if name not in {b"MQTT", b"MQIsdp"}:

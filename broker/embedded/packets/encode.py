@@ -1,4 +1,4 @@
-"""MQTT 3.1.1 packets that the broker sends, as bytes."""
+"""Encoder of the MQTT 3.1.1 packets that the broker sends."""
 
 import enum
 import struct
@@ -9,7 +9,7 @@ _UINT16 = struct.Struct("!H")
 
 
 class ConnackCode(enum.IntEnum):
-    """Section 3.2.2.3."""
+    """CONNACK return codes, section 3.2.2.3."""
 
     ACCEPTED = 0
     VERSION = 1
@@ -25,6 +25,7 @@ PINGRESP = bytes((PacketType.PINGRESP << 4, 0))
 
 
 def connack(code: ConnackCode, *, session_present: bool = False) -> bytes:
+    """Return a CONNACK."""
     return bytes((PacketType.CONNACK << 4, 2, session_present, code))
 
 
@@ -33,12 +34,13 @@ def acknowledgement(kind: PacketType, packet_id: int) -> bytes:
     return bytes((kind << 4, 2)) + _UINT16.pack(packet_id)
 
 
-def release(packet_id: int) -> bytes:
+def pubrel(packet_id: int) -> bytes:
     """Return a PUBREL, which has a flag (MQTT-3.6.1-1)."""
     return bytes((PacketType.PUBREL << 4 | 2, 2)) + _UINT16.pack(packet_id)
 
 
 def suback(packet_id: int, codes: list[int]) -> bytes:
+    """Return a SUBACK with a return code for each filter."""
     body = _UINT16.pack(packet_id) + bytes(codes)
     return bytes((PacketType.SUBACK << 4,)) + _length(len(body)) + body
 

@@ -1,4 +1,4 @@
-"""A tree with a node for each level of a topic or filter: `a/b` is two levels, `/b` two as well."""
+"""Level tree: a node for each level of a topic or filter. `a/b` has two levels, `/b` as well."""
 
 from typing import Generic, TypeVar
 
@@ -6,7 +6,7 @@ V = TypeVar("V")
 
 
 class Node(Generic[V]):
-    """One level. `value` is None where nothing ends here."""
+    """One level. `value` is None where no topic or filter ends."""
 
     __slots__ = ("children", "value")
 
@@ -26,8 +26,8 @@ def find(root: Node[V], text: str) -> Node[V] | None:
     return node
 
 
-def grow(root: Node[V], text: str) -> Node[V]:
-    """Return the node at which `text` ends, made where it is missing."""
+def insert(root: Node[V], text: str) -> Node[V]:
+    """Return the node at which `text` ends; make it where it is missing."""
     node = root
     for level in text.split("/"):
         found = node.children.get(level)
@@ -37,8 +37,8 @@ def grow(root: Node[V], text: str) -> Node[V]:
     return node
 
 
-def prune(root: Node[V], text: str) -> None:
-    """Take the value at `text` away, and every node that led to nothing else."""
+def remove(root: Node[V], text: str) -> None:
+    """Remove the value at `text`, and the nodes that led to nothing else."""
     levels = text.split("/")
     path = [root]
     for level in levels:

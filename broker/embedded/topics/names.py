@@ -1,4 +1,4 @@
-"""What a topic and a topic filter may look like (MQTT 3.1.1 sections 1.5.3 and 4.7)."""
+"""Validity of topic names and topic filters (MQTT 3.1.1 sections 1.5.3 and 4.7)."""
 
 # MQTT-4.7.3-3.
 MAX_BYTES = 65_535
@@ -8,12 +8,12 @@ MAX_LEVELS = 200
 
 
 def valid_topic(text: str) -> bool:
-    """Whether a message can be published to `text`: it names one topic, without a wildcard."""
+    """Whether `text` is a topic name: no wildcard."""
     return "+" not in text and "#" not in text and _well_formed(text)
 
 
 def valid_filter(text: str) -> bool:
-    """Whether `text` can be subscribed to: each wildcard is a whole level, `#` the last one."""
+    """Whether `text` is a topic filter: each wildcard is a whole level, and `#` is the last."""
     if not _well_formed(text):
         return False
     levels = text.split("/")

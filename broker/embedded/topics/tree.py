@@ -1,17 +1,18 @@
-"""Who subscribed to what, found by topic at a cost that depends on the matches alone."""
+"""Subscription tree: the subscribers of a topic, at a cost that depends on the matches alone."""
 
 from collections.abc import Hashable, Mapping
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
-from broker.embedded.topics.levels import Node, find, grow, prune
+from broker.embedded.topics.levels import Node, find, insert
+from broker.embedded.topics.levels import remove as remove_value
 
 C = TypeVar("C", bound=Hashable)
 _NONE: Mapping[str, int] = MappingProxyType({})
 
 
 class TopicTree(Generic[C]):
-    """Subscriptions of clients. Filters and topics are taken to be valid (`valid_filter`).
+    """Subscriptions of clients. Filters and topics must be valid (see `names`).
 
     A client with several filters that match a topic is in the result once, with the highest QoS
     that it was granted for one of them (MQTT-3.3.5-1; Mosquitto delivers once, too).
@@ -23,15 +24,15 @@ class TopicTree(Generic[C]):
         self._count = 0
 
     def __len__(self) -> int:
-        """Return how many subscriptions there are, of all clients."""
+        """Return the number of subscriptions of all clients."""
         return self._count
 
     def add(self, topic_filter: str, client: C, qos: int) -> bool:
-        """Subscribe, or replace the QoS of a subscription (MQTT-3.8.4-3); whether it is new."""
+        """Subscribe, or replace the QoS of a subscription (MQTT-3.8.4-3); say whether it is new."""
         filters = self._filters.setdefault(client, {})
         is_new = topic_filter not in filters
         filters[topic_filter] = qos
-        node = grow(self._root, topic_filter)
+        node = insert(self._root, topic_filter)
         if node.value is None:
             node.value = {}
         node.value[client] = qos
@@ -39,22 +40,22 @@ class TopicTree(Generic[C]):
         return is_new
 
     def remove(self, topic_filter: str, client: C) -> bool:
-        """Unsubscribe; whether there was such a subscription."""
+        """Unsubscribe; return whether the subscription existed."""
         filters = self._filters.get(client)
         if filters is None or filters.pop(topic_filter, None) is None:
             return False
         if not filters:
             del self._filters[client]
-        self._take_out(topic_filter, client)
+        self._remove_value(topic_filter, client)
         return True
 
     def remove_client(self, client: C) -> None:
-        """Forget all of a client's subscriptions."""
+        """Remove all subscriptions of a client."""
         for topic_filter in self._filters.pop(client, ()):
-            self._take_out(topic_filter, client)
+            self._remove_value(topic_filter, client)
 
     def filters(self, client: C) -> Mapping[str, int]:
-        """Return what a client subscribed to, and the QoS of each."""
+        """Return the filters of a client with their QoS."""
         return MappingProxyType(self._filters[client]) if client in self._filters else _NONE
 
     def match(self, topic: str) -> dict[C, int]:
@@ -82,14 +83,14 @@ class TopicTree(Generic[C]):
             _collect(node.children.get("#"), found)
         return found
 
-    def _take_out(self, topic_filter: str, client: C) -> None:
+    def _remove_value(self, topic_filter: str, client: C) -> None:
         self._count -= 1
         node = find(self._root, topic_filter)
         if node is None or node.value is None:
             return
         node.value.pop(client, None)
         if not node.value:
-            prune(self._root, topic_filter)
+            remove_value(self._root, topic_filter)
 
 
 def _collect(node: Node[dict[C, int]] | None, found: dict[C, int]) -> None:

@@ -1,4 +1,4 @@
-"""Cases that hypothesis makes up: who asks, and for which topic or filter."""
+"""Hypothesis strategies: users with topics and filters for which they ask."""
 
 from collections.abc import Sequence
 from typing import TypeVar

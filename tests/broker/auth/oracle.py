@@ -1,7 +1,7 @@
-"""Who may do what, said a second time and in another way: by looking at single topics.
+"""Oracle of the access rules: a second implementation, which looks at single topics.
 
-A filter is judged by topics that it matches: each wildcard stands in turn for words that no rule
-names and for every word that one does.
+A filter is tested by topics that it matches: each wildcard stands in turn for words that no rule
+names and for every word that a rule names.
 """
 
 import itertools

@@ -34,7 +34,7 @@ def token(path: Path) -> str:
 @pytest.fixture
 def gate(path: Path) -> AccountGate:
     return AccountGate(
-        path, PasswordCheck(time.monotonic), hub_token=tokens.make(), allow_local=True
+        path, PasswordCheck(time.monotonic), hub_token=tokens.new_token(), allow_local=True
     )
 
 
@@ -58,7 +58,7 @@ def attempt(
 
 
 def identify(gate: AccountGate, made: Attempt) -> Identity | None:
-    return asyncio.run(gate.identify(made))
+    return asyncio.run(gate.authenticate(made))
 
 
 def test_a_node_shows_its_token(gate: AccountGate, token: str) -> None:
@@ -73,10 +73,10 @@ def test_a_person_types_a_password_under_any_client_id(
 
 
 def test_the_hub_shows_the_token_of_this_run(path: Path) -> None:
-    secret = tokens.make()
+    secret = tokens.new_token()
     gate = AccountGate(path, PasswordCheck(time.monotonic), hub_token=secret, allow_local=True)
     assert identify(gate, attempt("hub_app", secret)) == Identity("hub_app", Role.HUB)
-    assert identify(gate, attempt("hub_app", tokens.make())) is None
+    assert identify(gate, attempt("hub_app", tokens.new_token())) is None
     other = AccountGate(path, PasswordCheck(time.monotonic), hub_token=None, allow_local=True)
     assert identify(other, attempt("hub_app", secret)) is None
 
@@ -99,7 +99,7 @@ def test_a_login_that_is_shown_has_to_be_right_even_here(gate: AccountGate, toke
         ("ann", ""),
         ("nobody", PASSWORD),
         ("", ""),
-        ("pi4", tokens.make()),
+        ("pi4", tokens.new_token()),
         (None, PASSWORD),
     ]:
         made = attempt(username, password, is_local=True, address=f"127.0.0.{len(username or '')}")
@@ -125,7 +125,7 @@ def test_one_nodes_token_is_not_anothers(gate: AccountGate, path: Path, token: s
 
 def test_a_persons_password_in_the_shape_of_a_token_is_refused(path: Path) -> None:
     with pytest.raises(MisconfiguredError, match="no token"):
-        accounts.set_password(path, "eve", Role.VIEWER, tokens.make())
+        accounts.set_password(path, "eve", Role.VIEWER, tokens.new_token())
 
 
 def test_what_an_account_may_do_ends_with_it(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_refusal_costs_as_many_hashes_for_a_name_that_nobody_has(
     monkeypatch.setattr(argon2.PasswordHasher, "verify", counted)
     assert identify(gate, attempt(name, "wrong")) is None
     # One hash with the same parameters: the same work.
-    assert [text.split("$")[:4] for text in hashed] == [passwords.hashed("x").split("$")[:4]]
+    assert [text.split("$")[:4] for text in hashed] == [passwords.hash_password("x").split("$")[:4]]
 
 
 def test_the_loop_goes_on_while_passwords_are_checked(
@@ -202,7 +202,7 @@ def test_the_loop_goes_on_while_passwords_are_checked(
 ) -> None:
     async def run() -> int:
         checks = [
-            asyncio.create_task(gate.identify(attempt("ann", PASSWORD, address=address)))
+            asyncio.create_task(gate.authenticate(attempt("ann", PASSWORD, address=address)))
             for address in slow_addresses[:8]
         ]
         rounds = 0
@@ -226,11 +226,11 @@ def test_the_page_and_the_broker_count_wrong_passwords_together(path: Path) -> N
     async def run() -> Identity | None:
         for _ in range(BURST):
             await check.run(FAR, "vic", wrong)
-        return await gate.identify(attempt("ann", PASSWORD))
+        return await gate.authenticate(attempt("ann", PASSWORD))
 
     assert asyncio.run(run()) is None
 
 
 def test_nobodys_hash_is_one_that_costs_as_much_and_fits_no_password() -> None:
-    assert passwords._NOBODY.split("$")[:4] == passwords.hashed("x").split("$")[:4]
-    assert not passwords.is_right(b"", None)
+    assert passwords._NOBODY.split("$")[:4] == passwords.hash_password("x").split("$")[:4]
+    assert not passwords.verify(b"", None)

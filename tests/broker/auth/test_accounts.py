@@ -1,4 +1,4 @@
-"""The files with secrets: their rights, their words, and what they say when they are wrong."""
+"""Accounts and credentials files: modes, contents, and the errors for wrong ones."""
 
 import multiprocessing
 import stat
@@ -111,12 +111,12 @@ def test_the_file_holds_nothing_that_lets_anyone_in(tmp_path: Path) -> None:
     text = path.read_text()
     assert token not in text
     assert "correct horse" not in text
-    assert tokens.hashed(token.encode()) in text
+    assert tokens.hash_token(token.encode()) in text
 
 
 def test_a_token_has_256_bits_and_a_shape() -> None:
     assert tokens.is_token(TOKEN.encode())
-    assert len({tokens.make() for _ in range(1000)}) == 1000
+    assert len({tokens.new_token() for _ in range(1000)}) == 1000
     for other in (b"", b"hvt_", TOKEN.encode()[:-1], TOKEN.encode() + b"x", b"\xff" * 47):
         assert not tokens.is_token(other)
 

@@ -1,4 +1,4 @@
-"""The table of roles, against the oracle and against the broker that asks it."""
+"""Access control list: against the oracle, and through a running broker."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ class SpiedGate(AccountGate):
     def __init__(self, path: Path) -> None:
         super().__init__(path, PasswordCheck(time.monotonic), hub_token=None, allow_local=False)
 
-    async def identify(self, attempt: Attempt) -> Identity | None:
+    async def authenticate(self, attempt: Attempt) -> Identity | None:
         if attempt.username == _SPY.name:
             return _SPY
         # The roles without their passwords: those have tests of their own.

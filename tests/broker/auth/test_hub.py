@@ -1,4 +1,4 @@
-"""The hub's broker with its accounts: what a node's token is good for, and for how long."""
+"""The hub's broker with accounts: the rights of a node's token, and their end."""
 
 import logging
 import subprocess
@@ -19,10 +19,10 @@ from bus.client.node import NodeBus
 from bus.contract.topics import EVERYTHING, Topic, TopicKind
 from tests.broker.auth.hub import HubBus, hub_bus, hub_config
 from tests.broker.embedded.raw import RawClient
+from tests.hub_app.nodes import eventually
 from tests.support import HOST, WAIT_S, Listener, free_port, program
 
 NOT_AUTHORIZED = 5
-NOTICED_S = 3.0
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def test_nobody_takes_over_what_is_anothers(
             mine.subscribe(("harvester/victim/+/cmd", 1))
             for options in (
                 {"username": "thief", "password": thief.encode(), "will": will},
-                {"username": "victim", "password": tokens.make().encode(), "will": will},
+                {"username": "victim", "password": tokens.new_token().encode(), "will": will},
                 {"username": "victim", "password": b"guess", "will": will},
                 {"username": "victim", "will": will},
                 {"username": "hub_app", "password": thief.encode(), "will": will},
@@ -193,7 +193,7 @@ def test_a_viewer_looks_and_an_operator_commands(hub: HubBus) -> None:
         vic.ping()
         assert [m.payload for m in vic.messages if m.topic.startswith("harvester/pi4")] == [b"on"]
         accounts.revoke(hub.accounts, "vic")
-        assert vic.is_closed(NOTICED_S)
+        assert vic.is_closed(WAIT_S)
     assert hub.code("vic", username="vic", password=b"battery staple") == NOT_AUTHORIZED
 
 
@@ -213,14 +213,9 @@ def test_a_node_is_enrolled_and_cut_off_while_all_run(hub: HubBus, tmp_path: Pat
         online = ears.wait_for(lambda said: b'"online"' in said.payload)
         assert online.topic == Topic("pi4", TopicKind.STATUS)
         before = len(ears.said)
-        began_s = time.monotonic()
         assert harvester(hub, "enroll", "pi4", "--revoke") == "pi4: login revoked\n"
         ears.wait_for(lambda said: b'"offline"' in said.payload, after=before)
-        assert time.monotonic() - began_s < NOTICED_S
-        lost = threading.Event()
-        while node.connected and time.monotonic() - began_s < NOTICED_S:
-            lost.wait(0.01)
-        assert not node.connected
+        eventually(lambda: not node.connected, "the node stayed connected")
         found = credentials.load(file)
         assert found is not None
         assert hub.code("pi4", username="pi4", password=found.token.encode()) == NOT_AUTHORIZED
@@ -230,7 +225,7 @@ def test_a_new_token_ends_what_the_old_one_began(hub: HubBus) -> None:
     old = accounts.enroll(hub.accounts, "pi7")
     with hub.client("pi7", old) as client:
         accounts.enroll(hub.accounts, "pi7")
-        assert client.is_closed(NOTICED_S)
+        assert client.is_closed(WAIT_S)
 
 
 def test_what_is_published_by_others_stays_when_a_node_is_revoked(hub: HubBus, victim: str) -> None:

@@ -1,4 +1,4 @@
-"""Rate limit for log-ins: by address, by account, and the addresses that an account is known at."""
+"""Login rate limiter: by address, by account, and the known addresses of an account."""
 
 from broker.auth.login_limiter import (
     ACCOUNT_BURST,

@@ -180,7 +180,7 @@ def test_nobody_receives_what_the_oracle_forbids(
 def test_a_login_has_to_be_right(mosquitto: Mosquitto) -> None:
     for options in (
         {},
-        {"username": NODE, "password": tokens.make().encode()},
+        {"username": NODE, "password": tokens.new_token().encode()},
         {"username": "ann", "password": b"wrong"},
         {"username": "nobody", "password": PASSWORD.encode()},
     ):

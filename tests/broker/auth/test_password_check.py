@@ -1,4 +1,4 @@
-"""Password checks: the queue, its bounds, and who is refused without a look at the password."""
+"""Password checks: the queue, its limits, and refusals without a check."""
 
 import asyncio
 from pathlib import Path

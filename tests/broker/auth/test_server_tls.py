@@ -1,4 +1,4 @@
-"""TLS: who is trusted, which versions, and whose certificate goes with which login."""
+"""TLS: trusted certificates, versions, and the login that a client certificate allows."""
 
 import datetime as dt
 import logging

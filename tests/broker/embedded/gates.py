@@ -1,4 +1,4 @@
-"""Gates for tests: who gets in by a password, and what each may do by a prefix of topics."""
+"""Gates for tests: authentication by one password, authorization by a prefix of topics."""
 
 from broker.auth.gate import Attempt, Identity, Role
 from tests.support import OpenGate
@@ -10,7 +10,7 @@ class Passwords(OpenGate):
     def __init__(self) -> None:
         self.attempts: list[Attempt] = []
 
-    async def identify(self, attempt: Attempt) -> Identity | None:
+    async def authenticate(self, attempt: Attempt) -> Identity | None:
         self.attempts.append(attempt)
         if attempt.password != b"right" or attempt.username is None:
             return None
@@ -26,7 +26,7 @@ class OwnTopics(OpenGate):
     def __init__(self) -> None:
         self.revoked: set[str] = set()
 
-    async def identify(self, attempt: Attempt) -> Identity | None:
+    async def authenticate(self, attempt: Attempt) -> Identity | None:
         return Identity(attempt.username or attempt.client_id, Role.NODE)
 
     def may_publish(self, identity: Identity, topic: str) -> bool:

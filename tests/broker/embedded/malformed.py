@@ -1,4 +1,4 @@
-"""Packets that no client should send: seeded, endless, of every type, broken in every way."""
+"""Malformed packets: a seeded, endless series of every type with every kind of fault."""
 
 import random
 from collections.abc import Callable, Iterator

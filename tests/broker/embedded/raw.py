@@ -1,4 +1,4 @@
-"""An MQTT client made of a blocking socket: it sends what a test says, also what it may not."""
+"""MQTT client on a blocking socket, which sends any bytes, also forbidden ones."""
 
 import socket
 import struct

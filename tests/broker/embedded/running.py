@@ -1,4 +1,4 @@
-"""A broker in a thread, ours or amqtt's: see `switch`."""
+"""Running broker in a thread, ours or stock amqtt: see `switch`."""
 
 import asyncio
 import contextlib

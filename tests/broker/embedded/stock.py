@@ -1,4 +1,4 @@
-"""amqtt as its makers ship it, with a gate in the place that its plugins have."""
+"""Stock amqtt, with a gate behind its plugins."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ _here = __name__
 
 class GateAuth(BaseAuthPlugin):
     async def authenticate(self, *, session: Session) -> bool | None:
-        identity = await _gates[-1].identify(
+        identity = await _gates[-1].authenticate(
             Attempt(
                 client_id=session.client_id or "",
                 username=session.username,

@@ -1,4 +1,4 @@
-"""Which broker the tests run: ours, or with HARVESTER_BROKER=stock amqtt as its makers ship it.
+"""Choice of the broker under test: ours, or stock amqtt with HARVESTER_BROKER=stock.
 
 Against amqtt the tests of its faults must fail; that shows what they are worth, and which of them
 a newer amqtt would not need any more.

@@ -1,4 +1,4 @@
-"""Malformed packets at every stage, floods and stalls: they end the one who sent them, no other."""
+"""Malformed packets at every stage, floods and stalls: only their sender is disconnected."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ CONNECTIONS = 20
 class FuzzGate(OpenGate):
     """Lets in whom a test names; so what a broken CONNECT asks for is never granted by chance."""
 
-    async def identify(self, attempt: Attempt) -> Identity | None:
+    async def authenticate(self, attempt: Attempt) -> Identity | None:
         return Identity("fuzz", Role.HUB) if attempt.username == "let me in" else None
 
 

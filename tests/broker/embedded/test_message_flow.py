@@ -1,4 +1,4 @@
-"""What reaches whom, in which order and how often, over real sockets."""
+"""Message flow over real sockets: subscriptions, QoS, order, redelivery."""
 
 import threading
 

@@ -1,3 +1,5 @@
+"""Statistics: snapshot, averages and `$SYS` topics."""
+
 import msgspec
 import pytest
 

@@ -1,9 +1,8 @@
-"""Many clients that come and go at once: nobody is dropped, nothing is lost, nothing stays."""
+"""Reconnect storms: no client is dropped, no message is lost, nothing is left behind."""
 
 import itertools
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.broker.embedded.gates import OwnTopics
@@ -120,19 +119,6 @@ def test_storms_leave_no_session_no_socket_and_no_filter() -> None:
         assert broker.filters() == 0
 
 
-def _delays(broker: Running, count: int) -> list[float]:
-    """Return how long each of a bystander's messages took to come back to it, in seconds."""
-    client = broker.client("bystander", keep_alive_s=60)
-    client.subscribe(("bystander", 1))
-    delays = []
-    for _ in range(count):
-        began_s = time.monotonic()
-        client.publish("bystander", b"x")
-        client.take(1)
-        delays.append(time.monotonic() - began_s)
-    return sorted(delays)
-
-
 def _quietly(action: Callable[[], object]) -> None:
     try:
         action()
@@ -141,10 +127,12 @@ def _quietly(action: Callable[[], object]) -> None:
 
 
 def test_a_flood_and_a_stalled_subscriber_cost_a_bystander_little() -> None:
+    """Measured in messages of the flood, not in seconds: a slow machine slows both down."""
     with running(OpenGate()) as broker:
         stalled = broker.client("stalled")
         stalled.subscribe(("flood", 0), ("flood1", 1))
         stop = threading.Event()
+        acknowledged = itertools.count()
 
         def flood(qos: int) -> None:
             client = broker.client(f"flood{qos}")
@@ -154,16 +142,30 @@ def test_a_flood_and_a_stalled_subscriber_cost_a_bystander_little() -> None:
                 client.send(burst)
                 for _ in range(200 * qos):
                     client.expect(PUBACK)
+                    next(acknowledged)
 
         threads = [
             threading.Thread(target=_quietly, args=(lambda qos=qos: flood(qos),)) for qos in (0, 1)
         ]
         for thread in threads:
             thread.start()
-        delays = _delays(broker, 300)
+        overtaken = _overtaken(broker, acknowledged, 300)
         stop.set()
         broker.close_clients()
         for thread in threads:
             thread.join()
     # The flood's threads share the interpreter with the broker: bench/broker.py measures it apart.
-    assert delays[int(len(delays) * 0.95)] < 0.25
+    assert overtaken[int(len(overtaken) * 0.95)] < 1_000
+
+
+def _overtaken(broker: Running, acknowledged: Iterator[int], count: int) -> list[int]:
+    """Return how many messages of a flood were acknowledged during each round trip of another."""
+    client = broker.client("bystander", keep_alive_s=60)
+    client.subscribe(("bystander", 1))
+    overtaken = []
+    for _ in range(count):
+        before = next(acknowledged)
+        client.publish("bystander", b"x")
+        client.take(1)
+        overtaken.append(next(acknowledged) - before)
+    return sorted(overtaken)

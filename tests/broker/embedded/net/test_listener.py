@@ -1,4 +1,4 @@
-"""Several listeners, one with TLS: what each tells the gate, and how long it waits for a peer."""
+"""Several listeners, one with TLS: what the gate is given, and the time limit for a peer."""
 
 import asyncio
 import datetime as dt

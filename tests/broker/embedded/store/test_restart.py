@@ -1,4 +1,4 @@
-"""What is back after the broker was killed or restarted, with its store on a real disk."""
+"""Restart of the broker after a kill or a stop, with its store on a real disk."""
 
 import subprocess
 import sys

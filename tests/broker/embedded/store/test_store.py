@@ -1,4 +1,4 @@
-"""The store against a plain dict, a kill, a full disk and damaged files."""
+"""Store: against a plain dict, a kill, a full disk and damaged files."""
 
 import asyncio
 import contextlib

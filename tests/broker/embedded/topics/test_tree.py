@@ -1,4 +1,4 @@
-"""The tree of subscriptions against a matcher that compares level by level."""
+"""Subscription tree: against a matcher that compares level by level."""
 
 from collections.abc import Callable
 from typing import Any

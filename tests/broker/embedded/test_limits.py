@@ -1,4 +1,4 @@
-"""What one client may cost: packets, queues, log lines."""
+"""Limits for one client: packets, queues, connections, log lines."""
 
 import asyncio
 import resource

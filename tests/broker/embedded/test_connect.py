@@ -1,4 +1,4 @@
-"""Who gets in, and that who does not changes nothing and leaves nothing behind."""
+"""CONNECT: accepted and refused clients; a refused one changes nothing and leaves nothing."""
 
 import asyncio
 
@@ -128,7 +128,7 @@ def test_a_right_that_is_withdrawn_ends_with_the_next_message() -> None:
 class Slow(OpenGate):
     """Takes its time over `slow`, as hashing a password does."""
 
-    async def identify(self, attempt: Attempt) -> Identity | None:
+    async def authenticate(self, attempt: Attempt) -> Identity | None:
         if attempt.client_id == "slow":
             await asyncio.sleep(0.5)
         return Identity("anyone", Role.HUB)
