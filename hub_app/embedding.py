@@ -12,7 +12,6 @@ from broker.auth.password_check import PasswordCheck
 from broker.auth.server_tls import ServerTls
 from broker.embedded.net.listener import Listener
 from broker.server import EmbeddedBroker
-from bus import private_file
 from bus.client import credentials
 from bus.client.credentials import Connection
 from bus.client.login import Login
@@ -20,6 +19,7 @@ from bus.config import hub_files
 from bus.config.broker_table import LOOPBACK
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
+from bus.files import private_file
 
 logger = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ import msgspec
 
 from broker.auth import passwords, tokens
 from broker.auth.gate import Role
-from bus import private_file
 from bus.clock import now_ms
 from bus.contract.topics import NAME_PATTERN, is_name
 from bus.errors import MisconfiguredError
+from bus.files import private_file
 
 # A node's name has no underscore, so nothing else can be called that.
 HUB_USER = "hub_app"

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from broker.auth.server_tls import CA_KEY_NAME, CA_NAME, CERTIFICATE_NAME, KEY_NAME
-from bus import private_file
 from bus.errors import MisconfiguredError
+from bus.files import private_file
 
 _CA_DAYS = 3650
 # The limit of browsers and Apple's systems (CA/Browser Forum until 2020, Apple HT210176).

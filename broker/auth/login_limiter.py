@@ -8,7 +8,7 @@ import ipaddress
 from collections import OrderedDict
 from collections.abc import Hashable
 
-from bus.token_bucket import TokenBuckets
+from broker.token_bucket import TokenBuckets
 
 # A person mistypes a few times; after that, one try every 10 s is 8,640 a day.
 BURST = 5

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from bus import private_file
 from bus.errors import MisconfiguredError
+from bus.files import private_file
 
 CA_NAME = "ca.pem"
 CA_KEY_NAME = "ca.key"

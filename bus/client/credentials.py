@@ -10,12 +10,12 @@ from pathlib import Path
 import msgspec
 import tomli_w
 
-from bus import private_file
 from bus.client.login import Login, tls_context
 from bus.config import broker_url, hub_files, toml_text
 from bus.config.broker_table import CREDENTIALS_NAME
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
+from bus.files import private_file
 
 # What the hub itself shows to a broker that is not its own.
 HUB_FILE_NAME = "hub_app.toml"

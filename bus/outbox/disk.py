@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from bus.config.outbox_table import OutboxConfig
 from bus.contract.messages import Range, Reading
-from bus.database import DamagedError, set_aside
 from bus.errors import MisconfiguredError
+from bus.files.database import DamagedError, set_aside
 from bus.outbox.file import Key, OutboxFile
 
 logger = logging.getLogger(__name__)

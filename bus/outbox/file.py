@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from bus.contract.messages import ClockState, Range, Reading, Value
-from bus.database import Schema, open_database, transaction, translate_damage, used_bytes
+from bus.files.database import Schema, open_database, transaction, translate_damage, used_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ Key = tuple[str, int]
 
 
 class OutboxFile:
-    """The readings of `node` in `path`; see `bus.database.open_database` for what it raises."""
+    """Readings of `node` in `path`. Raises what `bus.files.database.open_database` raises."""
 
     def __init__(self, node: str, path: Path, synchronous: Literal["OFF", "FULL"]) -> None:
         self._node = node

@@ -22,7 +22,7 @@ import msgspec
 from bus.clock import Clock, Moment
 from bus.config.outbox_table import OutboxConfig
 from bus.contract.messages import MAX_BACKLOG, ClockState, Range, Reading, Value, encode
-from bus.database import DamagedError, lock, set_aside
+from bus.files.database import DamagedError, lock, set_aside
 from bus.outbox.disk import DiskTier, Rows
 from bus.outbox.file import JUMP_MS, Key, OutboxFile
 

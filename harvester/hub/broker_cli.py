@@ -10,7 +10,7 @@ from bus.client import credentials
 from bus.config import broker_url, command_line, hub_files
 from bus.config.hub_files import HubFiles
 from bus.config.settings import Config
-from bus.private_file import write
+from bus.files.private_file import write
 from harvester.hub.options import define_hub_command, hub_config
 
 _LOCAL_PORT = 1884

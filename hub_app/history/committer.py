@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from bus.config.history_table import HistoryConfig
-from bus.database import DamagedError, set_aside
 from bus.errors import BadDataError, MisconfiguredError
 from bus.fault import Fault
+from bus.files.database import DamagedError, set_aside
 from bus.limited_log import LimitedLog
 from hub_app.history.acknowledge import StoredReading
 from hub_app.history.batch import Batch

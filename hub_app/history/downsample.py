@@ -6,7 +6,7 @@ Each step is one short transaction, so that it never holds up what comes in.
 import sqlite3
 from collections.abc import Iterator
 
-from bus.database import transaction
+from bus.files.database import transaction
 from hub_app.history.names import id_of
 from hub_app.history.schema import BUCKET_MS, LATE, fields_of, unpack
 

@@ -7,7 +7,7 @@ import sqlite3
 import time
 
 from bus.config.history_table import HistoryConfig
-from bus.database import transaction
+from bus.files.database import transaction
 from hub_app.history.downsample import Downsampler
 from hub_app.history.schema import BUCKET_MS, bucket_of
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from bus.contract.messages import Value
-from bus.database import Schema, open_database
+from bus.files.database import Schema, open_database
 
 # The resolution after downsampling. A bucket is named by its first millisecond.
 BUCKET_MS = 300_000
@@ -104,7 +104,7 @@ _UNPACK = msgspec.msgpack.Decoder(list[Value])
 
 
 def open_history(path: Path) -> sqlite3.Connection:
-    """Open the history for writing; see `bus.database.open_database`."""
+    """Open the history for writing; see `bus.files.database.open_database`."""
     db = open_database(path, _SCHEMA, synchronous="FULL", page_bytes=_PAGE_BYTES)
     db.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
     db.execute(f"PRAGMA cache_size=-{_CACHE_KB}")

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from bus.contract.messages import Reading
-from bus.database import transaction
 from bus.errors import BadDataError
+from bus.files.database import transaction
 from hub_app.history.clock_repair import ClockRepair
 from hub_app.history.decode import LARGEST_INTEGER, MAX_STREAM_CHARS
 from hub_app.history.events import Event

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from broker.auth.accounts import AccountsFile
 from broker.auth.gate import Role
-from bus import private_file
 from bus.errors import MisconfiguredError
+from bus.files import private_file
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,8 @@ import msgspec
 
 from broker.embedded.store.records import Contents, StoredMessage, StoredSession
 from broker.embedded.topics.retained import Retained
-from bus.database import (
+from bus.errors import UnavailableError
+from bus.files.database import (
     DamagedError,
     Schema,
     is_full,
@@ -20,7 +21,6 @@ from bus.database import (
     transaction,
     translate_damage,
 )
-from bus.errors import UnavailableError
 
 SqlValue = str | bytes | int | None
 Row = tuple[SqlValue, ...]

@@ -1,6 +1,6 @@
 """Write throttle for retained messages, to spare the card: a token bucket for each topic."""
 
-from bus.token_bucket import TokenBuckets
+from broker.token_bucket import TokenBuckets
 
 # So many changes of a topic are written at once, and one more every so many seconds.
 BURST = 20

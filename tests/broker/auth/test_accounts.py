@@ -9,13 +9,13 @@ import pytest
 from broker.auth import accounts, enrolment, tokens
 from broker.auth.accounts import Accounts, Machine, Person
 from broker.auth.gate import Attempt, Role
-from bus import private_file
 from bus.client import credentials
 from bus.client.credentials import Credentials
 from bus.client.login import Login
 from bus.config.config_file import dump
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
+from bus.files import private_file
 from tests.broker.auth.hub import hub_config
 
 # The same in every process that collects these tests: it stands in their names.

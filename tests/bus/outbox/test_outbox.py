@@ -328,7 +328,7 @@ def test_a_disk_that_takes_nothing_is_said_once_and_the_ram_keeps_on(
 
 
 def test_two_programs_cannot_use_one_outbox(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bus.database._BUSY_S", 0.1)
+    monkeypatch.setattr("bus.files.database._BUSY_S", 0.1)
     with pytest.raises(MisconfiguredError, match="another program uses it"):
         Outbox("pi4", box.settings, box.ram, box.disk, box.clock)
 

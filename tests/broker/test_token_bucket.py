@@ -1,6 +1,6 @@
 """Token buckets: burst, refill, giving back, bounded memory."""
 
-from bus.token_bucket import TokenBuckets
+from broker.token_bucket import TokenBuckets
 
 
 def buckets(keys: int = 100) -> TokenBuckets[str]:

@@ -7,8 +7,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from bus import whole_file
 from bus.errors import MisconfiguredError
+from bus.files import whole_file
 
 MODE = 0o600
 DIRECTORY_MODE = 0o700

@@ -1,4 +1,4 @@
-"""The version of an SQLite file (`PRAGMA user_version`), read without opening it as a database.
+"""Version of an SQLite file (`PRAGMA user_version`), read without opening it as a database.
 
 Opening a file would already write to it: the last connection that closes copies the write-ahead
 log into the file. Byte offsets are those of https://sqlite.org/fileformat2.html.

@@ -15,8 +15,8 @@ from typing import IO, Literal
 
 import msgspec
 
-from bus.database_version import read_version
 from bus.errors import MisconfiguredError, UnavailableError
+from bus.files.database_version import read_version
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bus import whole_file
+from bus.files import whole_file
 
 
 def mode_of(path: Path) -> int:

@@ -4,7 +4,7 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
-from bus.database_version import read_version
+from bus.files.database_version import read_version
 
 
 def test_a_file_that_is_missing_or_no_database_has_no_version(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bus.database import Schema, open_database
 from bus.errors import MisconfiguredError
+from bus.files.database import Schema, open_database
 
 FIRST = Schema("CREATE TABLE reading (seq INTEGER);")
 SECOND = Schema(

@@ -1,0 +1,1 @@
+"""Files: SQLite databases, files of secrets, replacement of a whole file."""
