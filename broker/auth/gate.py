@@ -47,12 +47,14 @@ class Gate(Protocol):
     async def authenticate(self, attempt: Attempt) -> Identity | None:
         """Return the client's identity; None where it is refused."""
 
-    def may_publish(self, identity: Identity, topic: str) -> bool: ...
+    def may_publish(self, identity: Identity, topic: str) -> bool:
+        """Whether `identity` may publish to `topic`."""
 
     def may_subscribe(self, identity: Identity, topic_filter: str) -> bool:
         """Whether every topic that `topic_filter` can match may be read."""
 
-    def may_receive(self, identity: Identity, topic: str) -> bool: ...
+    def may_receive(self, identity: Identity, topic: str) -> bool:
+        """Whether `identity` may receive a message of `topic`."""
 
 
 def session_key(identity: Identity, client_id: str) -> str:

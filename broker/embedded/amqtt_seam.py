@@ -13,6 +13,7 @@ from amqtt.broker import Broker, ExternalServer
 from amqtt.contexts import BrokerConfig, ListenerConfig
 
 from bus.errors import MisconfiguredError
+from bus.install_hint import install_extra
 
 # The subclasses reach into its internals, and each of its faults has a test of ours.
 AMQTT_VERSION = "0.12.1"
@@ -74,6 +75,5 @@ def require_amqtt(found: str | None = None) -> None:
     found = found or version("amqtt")
     if found != AMQTT_VERSION:
         raise MisconfiguredError(
-            f"amqtt: found version {found}, expected {AMQTT_VERSION}; "
-            f"run `pip install amqtt=={AMQTT_VERSION}`"
+            f"amqtt: found version {found}, expected {AMQTT_VERSION}; run `{install_extra('hub')}`"
         )

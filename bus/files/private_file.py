@@ -16,9 +16,9 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def read(path: Path) -> bytes:
-    """Return what the file holds. Raises FileNotFoundError where there is none.
+    """Return the file's content. Raises FileNotFoundError where it is missing.
 
-    Raises MisconfiguredError where others than its owner may reach it, or it cannot be read.
+    Raises MisconfiguredError where others than its owner may access it, or it cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -49,16 +49,16 @@ def write(path: Path, data: bytes) -> None:
 
 
 def make_directory(path: Path) -> None:
-    """Make a folder for secrets, closed to others, where there is none."""
+    """Make a folder for secrets, mode 0700, where it is missing."""
     if not path.is_dir():
         path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-        # As systemd would: the service reads what root puts there.
-        _give_away(path, path.parent)
+        # As systemd would, so that the service can read files that root puts there.
+        _set_owner(path, path.parent)
 
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Keep other programs from changing `path` until the context ends."""
+    """Lock `path` against changes by other programs until the context ends."""
     lock = path.with_name(f".{path.name}.lock")
     try:
         make_directory(path.parent)
@@ -66,14 +66,14 @@ def locked(path: Path) -> Iterator[None]:
     except OSError as e:
         raise MisconfiguredError(f"{lock}: cannot be written: {e.strerror}") from e
     try:
-        _give_away(descriptor, path.parent)
+        _set_owner(descriptor, path.parent)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
 
 
-def _give_away(what: int | Path, folder: Path) -> None:
+def _set_owner(what: int | Path, folder: Path) -> None:
     owner = _owner_in(folder)
     if owner is not None:
         os.chown(what, *owner)

@@ -95,7 +95,7 @@ class Acceptor:
 
     def _accepted(self, sock: socket.socket, address: str) -> None:
         self._counters.sockets += 1
-        refusal = self._admission.enter(address)
+        refusal = self._admission.admit(address)
         if refusal is not None:
             sock.close()
             self._counters.refuse(refusal)
@@ -103,12 +103,12 @@ class Acceptor:
                 refusal, "closed a connection from %s: too many (broker.%s)", address, refusal
             )
             return
-        task = asyncio.get_running_loop().create_task(self._serve_and_leave(sock, address))
+        task = asyncio.get_running_loop().create_task(self._serve_and_release(sock, address))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _serve_and_leave(self, sock: socket.socket, address: str) -> None:
+    async def _serve_and_release(self, sock: socket.socket, address: str) -> None:
         try:
             await self._serve(self._listener, sock, address)
         finally:
-            self._admission.leave(address)
+            self._admission.release(address)

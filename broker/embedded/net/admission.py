@@ -14,7 +14,7 @@ class Admission:
         self._by_address: Counter[str] = Counter()
         self.count = 0
 
-    def enter(self, address: str) -> Refusal | None:
+    def admit(self, address: str) -> Refusal | None:
         """Count a connection; return the reason where it is refused."""
         if self.count >= self._max:
             return Refusal.CONNECTIONS
@@ -24,7 +24,7 @@ class Admission:
         self.count += 1
         return None
 
-    def leave(self, address: str) -> None:
+    def release(self, address: str) -> None:
         """Uncount a connection that was admitted."""
         self.count -= 1
         self._by_address[address] -= 1
