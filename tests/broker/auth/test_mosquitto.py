@@ -56,16 +56,8 @@ class Mosquitto(msgspec.Struct):
         return client
 
 
-@pytest.fixture(scope="module")
-def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    state = tmp_path_factory.mktemp("mosquitto")
-    ports = [free_port() for _ in range(3)]
-    path = state / "accounts.json"
-    secrets = {Role.NODE: accounts.enroll(path, NODE)}
-    accounts.enroll(path, OTHER)
-    for role in (Role.OPERATOR, Role.VIEWER):
-        accounts.set_password(path, PEOPLE[role].name, role, PASSWORD)
-        secrets[role] = PASSWORD
+def write_files(state: Path, ports: list[int]) -> None:
+    """Write the files for Mosquitto by `harvester broker acl`."""
     keys = settings(
         storage__state_dir=state,
         broker__listen=HOST,
@@ -82,6 +74,19 @@ def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
         cwd=state,
         stdout=subprocess.DEVNULL,
     )
+
+
+@pytest.fixture(scope="module")
+def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    state = tmp_path_factory.mktemp("mosquitto")
+    ports = [free_port() for _ in range(3)]
+    path = state / "accounts.json"
+    secrets = {Role.NODE: accounts.enroll(path, NODE)}
+    accounts.enroll(path, OTHER)
+    for role in (Role.OPERATOR, Role.VIEWER):
+        accounts.set_password(path, PEOPLE[role].name, role, PASSWORD)
+        secrets[role] = PASSWORD
+    write_files(state, ports)
     hub = credentials.load(state / "hub_app.toml")
     assert hub is not None
     secrets[Role.HUB] = hub.token

@@ -284,9 +284,7 @@ def test_a_full_disk_is_ridden_out(
     async def fill() -> None:
         async with running(tmp_path) as (store, _):
             assert await store.put_retained("a", Retained("a", b"1", 0, 0))
-            assert store._file is not None
-            database = store._file._database
-            assert database is not None
+            database = database_of(store)
             database.execute("PRAGMA max_page_count = 1")
             store.put_session("s", "c", None)
             refused = [store.put_message("s", message(n, b"x" * 9_000)) for n in range(1, 20)]
@@ -316,6 +314,12 @@ def test_a_full_disk_is_ridden_out(
     failures = [text for text in caplog.messages if "cannot be written" in text]
     assert len(failures) == 1
     assert any("is written again" in text for text in caplog.messages)
+
+
+def database_of(store: Store) -> sqlite3.Connection:
+    assert store._file is not None
+    assert store._file._database is not None
+    return store._file._database
 
 
 def failed_once_more(store: Store) -> Callable[[], bool]:
