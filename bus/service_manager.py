@@ -6,7 +6,8 @@ Without `$NOTIFY_SOCKET`, as on a terminal, nothing is sent.
 import contextlib
 import os
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
 _SOCKET_KEY = "NOTIFY_SOCKET"
 _WATCHDOG_KEY = "WATCHDOG_USEC"
@@ -45,6 +46,21 @@ class ServiceManager:
         """All that matters works: restart the watchdog's clock."""
         if self._has_watchdog:
             self._send("WATCHDOG=1")
+
+    def wait(self, seconds: float, is_over: Callable[[float], bool]) -> bool:
+        """Wait with `is_over` for up to `seconds` and keep the watchdog fed; return its answer.
+
+        `is_over` waits as `threading.Event.wait` does: for a timeout, and returns True at once when
+        there is nothing left to wait for.
+        """
+        end_s = time.monotonic() + seconds
+        while True:
+            left_s = max(0.0, end_s - time.monotonic())
+            if is_over(min(left_s, self.interval_s)):
+                return True
+            if left_s <= self.interval_s:
+                return False
+            self.keep_alive()
 
     def degraded(self, status: str) -> None:
         """Show what does not work in `systemctl status`; empty where all does."""

@@ -20,6 +20,7 @@ from bus.contract.messages import Fan, Leds, Oled, Result
 from bus.contract.topics import Topic, TopicKind, topic_filter
 from bus.errors import BadCommandError, BadDataError, HarvesterError
 from bus.outbox.outbox import Sample
+from bus.service_manager import ServiceManager
 from node_agent.actuators.actuators import (
     Actuators,
     Execute,
@@ -55,10 +56,16 @@ class Agent:
     """One node at work, from `run` until `stop`."""
 
     def __init__(
-        self, config: Config, hardware: Hardware, runtime: Runtime, state_dir: Path
+        self,
+        config: Config,
+        hardware: Hardware,
+        runtime: Runtime,
+        state_dir: Path,
+        service: ServiceManager | None = None,
     ) -> None:
         self._config = config
         self._hardware = hardware
+        self._service = service or ServiceManager({})
         self._stopping = threading.Event()
         self._connected = threading.Event()
         self._view = BusView()
@@ -105,11 +112,14 @@ class Agent:
                 stack.enter_context(self._buzzer)
             stack.enter_context(self._actuators)
             stack.callback(self._stop_plugins)
+            stack.callback(self._service.stopping)
+            self._service.ready()
             start_s = time.monotonic()
             while not self._stopping.is_set():
                 self._cycle(time.monotonic())
+                self._service.keep_alive()
                 due_s = next_due(time.monotonic(), start_s, interval_s)
-                self._stopping.wait(due_s - time.monotonic())
+                self._service.wait(due_s - time.monotonic(), self._stopping.wait)
 
     def _cycle(self, now_s: float) -> None:
         self._beat_led()
@@ -117,7 +127,7 @@ class Agent:
             runner.beat(now_s)
         deadline_s = now_s + _POLL_SHARE * self._config.polling.interval_seconds
         for runner in self._runners:
-            runner.wait_idle(max(0.0, deadline_s - time.monotonic()))
+            self._service.wait(deadline_s - time.monotonic(), runner.wait_idle)
         self._write_strip()
         shows_another = self._look_at_display()
         if self._connected.is_set():

@@ -11,6 +11,7 @@ from types import FrameType
 from bus.config import command_line, directories
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
+from bus.service_manager import ServiceManager
 from node_agent.agent import Agent
 from node_agent.hal.board import open_hardware
 from node_agent.sandbox.limits import Limits, limits_of
@@ -43,7 +44,8 @@ def _run(config: Config) -> None:
             target=plugins.target,
         ) as runtime,
     ):
-        agent = Agent(config, hardware, runtime, directories.state_dir(config, os.environ))
+        state_dir = directories.state_dir(config, os.environ)
+        agent = Agent(config, hardware, runtime, state_dir, ServiceManager(os.environ))
 
         def stop(_signal: int, _frame: FrameType | None) -> None:
             agent.stop()

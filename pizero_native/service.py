@@ -15,6 +15,7 @@ from bus.clock import now_ms
 from bus.config.directories import state_dir
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
+from bus.service_manager import ServiceManager
 from bus.version import VERSION
 from node_agent.hal import system
 from node_agent.hal.board import open_hardware
@@ -64,7 +65,7 @@ def _serve(config: Config, bus: NodeBus, logs: RecentLog, stop_within: StopWithi
         Web(config.web, node.health, logs),
         Pings(config.pings, node.publish),
     ):
-        node.run(stop_within)
+        node.run(stop_within, ServiceManager(os.environ))
 
 
 class Node:
@@ -81,8 +82,9 @@ class Node:
         self._own_health = own_health.OwnHealth()
         self._start_s = time.monotonic()
 
-    def run(self, stop_within: StopWithin) -> None:
+    def run(self, stop_within: StopWithin, service: ServiceManager) -> None:
         """Run cycles at a fixed rate until asked to stop."""
+        service.ready()
         interval_s = self._config.polling.interval_seconds
         logger.info("%s %s is up", self._config.cluster.node_id, VERSION)
         stopped = False
@@ -91,8 +93,11 @@ class Node:
             self._poll()
             ended_s = time.monotonic()
             self._bus.heartbeat(cycle_ms=(ended_s - began_s) * 1000, rss_mb=system.rss_mb())
+            service.keep_alive()
             now_s = time.monotonic()
-            stopped = stop_within(next_due(now_s, self._start_s, interval_s) - now_s)
+            wait_s = next_due(now_s, self._start_s, interval_s) - now_s
+            stopped = service.wait(wait_s, stop_within)
+        service.stopping()
 
     def close(self) -> None:
         for sensor in self._sensors:

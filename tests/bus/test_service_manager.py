@@ -3,6 +3,7 @@
 import os
 import secrets
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,3 +75,24 @@ def test_a_service_manager_that_reads_nothing_blocks_nobody(
     service = ServiceManager({"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "1000000"})
     for _ in range(1000):
         service.keep_alive()
+
+
+def test_a_long_wait_keeps_the_service_alive(manager: tuple[socket.socket, str]) -> None:
+    receiver, name = manager
+    service = ServiceManager({"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "60000"})
+    asked: list[float] = []
+
+    def is_over(timeout_s: float) -> bool:
+        asked.append(timeout_s)
+        return len(asked) == 4
+
+    assert service.wait(3600, is_over)
+    assert asked == [0.02] * 4
+    assert [heard(receiver) for _ in range(3)] == [["WATCHDOG=1"]] * 3
+
+
+def test_a_wait_ends_after_its_time(manager: tuple[socket.socket, str]) -> None:
+    _, name = manager
+    service = ServiceManager({"NOTIFY_SOCKET": name})
+    assert not service.wait(0.01, threading.Event().wait)
+    assert not service.wait(-1.0, threading.Event().wait)
