@@ -1,4 +1,4 @@
-"""What durability costs: bytes on the spoke's card and the hub's disk, and the time of a question.
+"""Cost of durability: bytes on the spoke's card and the hub's disk, and the time of a question.
 
     python -m bench.durability            all of it, in about a minute
     python -m bench.durability history    one part: card, history, queries, storm

@@ -1,4 +1,4 @@
-"""What the Pi 4's four plugins cost while they run, beside the library's own JIT in the process.
+"""CPU and memory of the Pi 4's four plugins, beside the library's own JIT in the process.
 
 Prints the CPU time in ms of one cycle of all four, and of a poll as native code and as pulley64
 bytecode, and what a swap to a changed component takes while the old one is polled on, in ms and
@@ -148,7 +148,7 @@ class Swapping:
     def beat(self) -> None:
         self.beats += 1
         began_s = time.perf_counter()
-        self.runner.beat(time.monotonic())
+        self.runner.run_cycle(time.monotonic())
         self.runner.wait_idle(1.0)
         time.sleep(max(0.0, BEAT_S - (time.perf_counter() - began_s)))
 

@@ -1,1 +1,1 @@
-"""What every node shares: the contract of the bus, configuration, the MQTT client, the outbox."""
+"""Code that every node shares: the bus contract, configuration, the MQTT client, the outbox."""

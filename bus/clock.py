@@ -1,7 +1,7 @@
-"""Which time it is, how long the machine has run, and whether the first is to be believed.
+"""Wall clock, monotonic clock and NTP state.
 
-A Raspberry Pi has no battery for its clock: until NTP answers it goes on from when it was last
-switched off.
+A Raspberry Pi has no battery for its clock: until NTP answers, the clock continues from the time
+of the last shutdown.
 """
 
 import ctypes
@@ -29,7 +29,7 @@ def now_ms() -> int:
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """One look at the clocks. `monotonic_ms` counts from the machine's boot, sleep included."""
+    """The clocks at one moment. `monotonic_ms` counts from the machine's boot, sleep included."""
 
     wall_ms: int
     monotonic_ms: int
@@ -37,7 +37,7 @@ class Moment(msgspec.Struct, frozen=True):
 
     @property
     def offset_ms(self) -> int:
-        """What to add to a monotonic time of this boot for Unix time."""
+        """The difference of Unix time and monotonic time; it converts times of this boot."""
         return self.wall_ms - self.monotonic_ms
 
 
@@ -62,7 +62,7 @@ def _boot_id() -> str:
 
 
 def _is_synchronized() -> bool:
-    """Whether NTP has set the clock; a kernel that does not tell is believed."""
+    """Return whether NTP has set the clock; True where the kernel does not report it."""
     return _SYNCHRONIZED.exists() or not _status() & _STA_UNSYNC
 
 

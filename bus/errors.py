@@ -1,4 +1,4 @@
-"""The error tree, sorted by who must act. It knows nothing of any device or protocol."""
+"""Root of all errors, and the three kinds that say who must act."""
 
 
 class HarvesterError(Exception):
@@ -6,7 +6,7 @@ class HarvesterError(Exception):
 
 
 class BadDataError(HarvesterError):
-    """Something arrived that is not what was agreed: drop it and log."""
+    """Data that arrived is invalid: drop it and log."""
 
 
 class UnavailableError(HarvesterError):
@@ -18,7 +18,7 @@ class MisconfiguredError(HarvesterError):
 
 
 class BadTopicError(BadDataError):
-    """A topic that is none of ours."""
+    """A topic that is not part of the contract."""
 
 
 class BadPayloadError(BadDataError):
@@ -26,4 +26,4 @@ class BadPayloadError(BadDataError):
 
 
 class BadCommandError(BadDataError):
-    """A command that cannot be carried out; the message is the result's `error`."""
+    """A command that cannot be executed; the message is the result's `error`."""

@@ -43,9 +43,9 @@ class LimitedLog:
         if self._admits(key):
             self._logger.log(logging.ERROR, text, *args, exc_info=True)
 
-    def sweep(self) -> None:
+    def sweep(self, now_s: float | None = None) -> None:
         """Log how many lines were dropped in the minutes that are over. Call it regularly."""
-        now_s = self._monotonic_s()
+        now_s = self._monotonic_s() if now_s is None else now_s
         with self._lock:
             over = [key for key in self._minutes if self._is_over(key, now_s)]
             dropped = {key: self._close_minute(key) for key in over}

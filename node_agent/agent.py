@@ -1,7 +1,7 @@
-"""The cycle of a node: poll all plugins side by side, write the strip once, publish, beat.
+"""Agent of a node: runs the cycle that polls plugins, writes the LED strip and publishes.
 
-Threads: the caller's runs the cycle; the bus client's hands commands and readings over; one thread
-a plugin, one for commands, one for the buzzer, one advances the epoch.
+Threads: the caller's thread runs the cycle; the bus client's thread passes on commands and
+readings; each plugin has a thread, as have commands, the buzzer and wasmtime's epoch.
 """
 
 import logging
@@ -19,6 +19,7 @@ from bus.contract import commands
 from bus.contract.messages import Fan, Leds, Oled, Result
 from bus.contract.topics import Topic, TopicKind, topic_filter
 from bus.errors import BadCommandError, BadDataError, HarvesterError
+from bus.fault import Fault
 from bus.outbox.outbox import Sample
 from bus.service_manager import ServiceManager
 from node_agent.actuators.actuators import (
@@ -47,13 +48,13 @@ logger = logging.getLogger(__name__)
 
 _HEARTBEAT_COLORS = (Color(0, 0, 255), Color(0, 255, 255))
 _HEARTBEAT_LED = 0
-# What polls may take of a cycle before the strip is written without them.
+# Fraction of a cycle after which the strip is written without waiting for more polls.
 _POLL_SHARE = 0.8
 _STOP_S = 2.0
 
 
 class Agent:
-    """One node at work, from `run` until `stop`."""
+    """Runs one node, from `run` until `stop`."""
 
     def __init__(
         self,
@@ -71,11 +72,11 @@ class Agent:
         self._view = BusView()
         self._leds = LedBuffer(config.leds.count)
         self._cycles = 0
-        self._strip_fault = ""
+        self._strip_fault = Fault("LED strip", logger=logger, level=logging.ERROR)
         self._bus = NodeBus(
             config,
             filters=_filters(config.cluster.node_id),
-            on_message=self._hear,
+            on_message=self._handle_message,
             on_connect=self._connected.set,
         )
         self._buzzer = self._make_buzzer()
@@ -106,7 +107,7 @@ class Agent:
             logger.warning("%s", sentence)
         with ExitStack() as stack:
             stack.enter_context(self._bus)
-            stack.callback(self._leave)
+            stack.callback(self._release_hardware)
             self._release_relays()
             if self._buzzer is not None:
                 stack.enter_context(self._buzzer)
@@ -122,23 +123,23 @@ class Agent:
                 self._service.wait(due_s - time.monotonic(), self._stopping.wait)
 
     def _cycle(self, now_s: float) -> None:
-        self._beat_led()
+        self._toggle_heartbeat_led()
         for runner in self._runners:
-            runner.beat(now_s)
+            runner.run_cycle(now_s)
         deadline_s = now_s + _POLL_SHARE * self._config.polling.interval_seconds
         for runner in self._runners:
             self._service.wait(deadline_s - time.monotonic(), runner.wait_idle)
         self._write_strip()
-        shows_another = self._look_at_display()
+        picture_has_changed = self._picture_has_changed()
         if self._connected.is_set():
             self._connected.clear()
-            self._say_everything()
-        elif shows_another:
+            self._publish_all_states()
+        elif picture_has_changed:
             self._publish_picture()
         self._bus.heartbeat(cycle_ms=(time.monotonic() - now_s) * 1000, rss_mb=system.rss_mb())
         self._cycles += 1
 
-    def _beat_led(self) -> None:
+    def _toggle_heartbeat_led(self) -> None:
         plugins = self._config.plugins
         owned = {i for name in plugins.enabled for i in plugins.grants.get(name, Grant()).leds}
         if _HEARTBEAT_LED not in owned:
@@ -149,20 +150,16 @@ class Agent:
         try:
             shown = self._leds.show(self._hardware.show_pixels)
         except HarvesterError as e:
-            if str(e) != self._strip_fault:
-                logger.error("LED strip: %s", e)  # noqa: TRY400 - the sentence says it all
-            self._strip_fault = str(e)
+            self._strip_fault.failed(str(e))
             return
-        if self._strip_fault and shown:
-            logger.info("LED strip: works again")
-            self._strip_fault = ""
         if shown:
+            self._strip_fault.worked()
             self._publish_leds(shown)
 
     def _publish_leds(self, pixels: Sequence[Color]) -> None:
         self._bus.publish(TopicKind.LEDS, Leds([to_hex(pixel) for pixel in pixels]))
 
-    def _look_at_display(self) -> bool:
+    def _picture_has_changed(self) -> bool:
         """Return whether the display shows another picture than in the last cycle."""
         last, self._picture = self._picture, self._display.seen() if self._display else None
         return self._picture != last
@@ -172,10 +169,10 @@ class Agent:
             on, frame = self._picture
             self._bus.publish(TopicKind.OLED, Oled(WIDTH, HEIGHT, on, frame))
 
-    def _say_everything(self) -> None:
+    def _publish_all_states(self) -> None:
         """Publish every retained state after a connection: the broker may have lost them."""
         for runner in self._runners:
-            runner.tell(again=True)
+            runner.publish_state(again=True)
         if self._leds.shown:
             self._publish_leds(self._leds.shown)
         self._publish_picture()
@@ -190,8 +187,8 @@ class Agent:
         for runner in self._runners:
             runner.stop(_STOP_S)
 
-    def _leave(self) -> None:
-        """Release the relays and darken the strip, then say so."""
+    def _release_hardware(self) -> None:
+        """Release the relays and darken the strip, then publish their states."""
         try:
             self._hardware.close()
         except HarvesterError as e:
@@ -278,8 +275,8 @@ class Agent:
         names = ", ".join(runner.name for runner in self._runners) or "none"
         raise BadCommandError(f"plugin: found {wanted.plugin!r}, expected one of {names}")
 
-    # Runs on the bus client's thread.
-    def _hear(self, topic: Topic, payload: bytes) -> None:
+    # The bus client's thread runs this.
+    def _handle_message(self, topic: Topic, payload: bytes) -> None:
         if topic.kind is TopicKind.COMMAND:
             self._actuators.submit(topic.name, payload)
             return

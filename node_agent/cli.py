@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         _run(config)
     except MisconfiguredError as e:
-        logger.error("%s", e)  # noqa: TRY400 - a person mends this; the traceback tells nothing
+        logger.error("%s", e)  # noqa: TRY400 - for a person to correct; a traceback adds nothing
         sys.exit(command_line.EXIT_MISCONFIGURED)
 
 

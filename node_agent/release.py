@@ -1,8 +1,8 @@
-"""`node-agent-release`: leave a node's actuators in their safe state, after its agent has gone.
+"""`node-agent-release`: puts a node's actuators into their safe state after its agent has ended.
 
-An agent that stops does this by itself; one that was killed cannot, and a relay stays as its pin
-was left. So the service runs this whenever its agent has ended. It must be quick and must not fail
-with what felled the agent: it knows neither the bus nor the plugins nor their host.
+An agent that stops does this itself; one that was killed cannot, and a relay stays as it was. So
+the service runs this program whenever the agent has ended. It is quick, and imports neither the
+MQTT client nor the plugin host, so that it does not fail for the agent's reason.
 """
 
 import logging
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         released = release(config)
     except MisconfiguredError as e:
-        logger.error("%s", e)  # noqa: TRY400 - a person mends this; the traceback tells nothing
+        logger.error("%s", e)  # noqa: TRY400 - for a person to correct; a traceback adds nothing
         sys.exit(command_line.EXIT_MISCONFIGURED)
     sys.exit(0 if released else EXIT_FAILED)
 
@@ -47,7 +47,7 @@ def release(config: Config) -> bool:
 
 
 def _actions(config: Config, hardware: Hardware) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Yield what there is to do; relays first, before a strip that could be slow or fail."""
+    """Yield the actions; relays first, before a strip that could be slow or fail."""
     if config.buzzer is not None:
         yield "buzzer relay", lambda: hardware.set_relay(Relay.BUZZER, on=False)
     if config.fan is not None:

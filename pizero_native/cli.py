@@ -1,4 +1,4 @@
-"""`pizero-native`: the command line of the light service, and the way to the plugin host."""
+"""`pizero-native`: runs the light service, or the plugin host in its place."""
 
 import os
 import signal

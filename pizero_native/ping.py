@@ -1,4 +1,4 @@
-"""Whether a host answers ICMP echo, and how fast. No shell, no subprocess.
+"""ICMP echo to one host: round-trip time, without shell or subprocess.
 
 Linux lets a process send echo requests either through datagram sockets, where its group lies in the
 range of sysctl net.ipv4.ping_group_range, or through raw sockets, where it has CAP_NET_RAW.

@@ -1,4 +1,4 @@
-"""Pings to the configured hosts, each on a thread of its own, so that a dead one delays nothing."""
+"""Pings of the configured hosts, each on its own thread, so that a dead host delays no other."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""The newest log lines of this process, kept in memory for whoever asks over HTTP."""
+"""Recent log: the newest lines of this process in memory, for HTTP."""
 
 import logging
 import threading

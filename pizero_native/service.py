@@ -40,16 +40,16 @@ def run(config: Config, stop_within: StopWithin) -> None:
     Raises MisconfiguredError where a person has to change the configuration or the machine.
     """
     with RecentLog() as logs:
-        with _said():
+        with _log_misconfiguration():
             bus = NodeBus(config)
-        # Said while the bus is still there, so that the page shows why the node is gone.
-        with bus, _said():
+        # Logged while the bus is still open, so that the page shows why the node is gone.
+        with bus, _log_misconfiguration():
             _serve(config, bus, logs, stop_within)
 
 
 @contextmanager
-def _said() -> Iterator[None]:
-    """Log what a person has to change."""
+def _log_misconfiguration() -> Iterator[None]:
+    """Log an error that a person has to correct."""
     try:
         yield
     except MisconfiguredError as e:

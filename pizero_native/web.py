@@ -1,7 +1,6 @@
-"""`GET /health` and `GET /api/logs?limit=` over HTTP. It knows nothing of sensors or the bus.
+"""HTTP server of the light service: `GET /health` and `GET /api/logs?limit=`.
 
-Whatever a client sends, or stops sending, the node goes on: a request has a size, a time and a
-number of neighbours that it cannot exceed.
+No client can stop the node: the size, the time and the number of simultaneous requests are bounded.
 """
 
 import contextlib
@@ -103,7 +102,7 @@ class Web:
 
 
 class _Server(ThreadingMixIn, HTTPServer):
-    """One thread a request, a few at once; who comes beyond that is turned away."""
+    """One thread for each request, a few at once; more requests are refused."""
 
     daemon_threads = True
 
@@ -187,7 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _RequestStream(io.RawIOBase):
-    """What a client sends: so many bytes and so many seconds, then it ends."""
+    """Request stream of a client: ends after a number of bytes or seconds."""
 
     def __init__(self, connection: socket.socket) -> None:
         super().__init__()

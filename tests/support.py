@@ -1,4 +1,4 @@
-"""What tests of more than one package share: ports, running brokers, ears on the bus, processes."""
+"""Helpers for tests of several packages: ports, running brokers, bus listeners, processes."""
 
 import asyncio
 import os
@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,15 @@ from harvester.hub.open_broker import OpenGate
 HOST = "127.0.0.1"
 WAIT_S = 20.0
 PROJECT = Path(__file__).parent.parent
+
+
+def wait_until(is_so: Callable[[], object]) -> None:
+    """Look every 20 ms until a condition holds that has no event of its own."""
+    deadline_s = time.monotonic() + WAIT_S
+    pause = threading.Event()
+    while not is_so():
+        assert time.monotonic() < deadline_s, f"not so within {WAIT_S:g} s"
+        pause.wait(0.02)
 
 
 def free_port() -> int:

@@ -162,7 +162,7 @@ def test_what_a_part_does_not_need_it_does_not_load(part: str, heavy: list[str])
 @pytest.mark.parametrize(
     ("library", "owner"),
     [
-        ("paho", ["bus.client.client"]),
+        ("paho", ["bus.client.connection"]),
         ("amqtt", ["broker.embedded.amqtt_seam"]),
         ("wasmtime", ["node_agent.sandbox"]),
         ("starlette", ["hub_app"]),

@@ -1,4 +1,4 @@
-"""The one file that lets a node in: who it is, its token, and where the broker is.
+"""Credentials file of a node: user name, token, certificates and the broker's URL.
 
 `harvester enroll` writes it on the hub, a person copies it to the node.
 """
@@ -17,16 +17,16 @@ from bus.config.settings import Config
 from bus.errors import MisconfiguredError
 from bus.files import private_file
 
-# What the hub itself shows to a broker that is not its own.
+# The credentials of the hub for an external broker.
 HUB_FILE_NAME = "hub_app.toml"
 
 _HEAD = "# The login of {} with the broker. It is a secret: mode 0600, in no repository.\n\n"
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The file's keys. `url` empty: `broker.url` alone says where the broker is.
+    """Keys of the file. `url` empty: the broker is at `broker.url`.
 
-    The certificates and the key are PEM. Neither token nor key is in any text of it.
+    The certificates and the key are PEM. `repr` omits the token and the key.
     """
 
     username: str
@@ -41,14 +41,14 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Connection(msgspec.Struct, frozen=True):
-    """Where a program connects to, and with which login. `file` is where that came from."""
+    """Address of the broker and login of a program, both from `file`."""
 
     address: tuple[str, int]
     login: Login | None
     file: Path
 
     def is_like(self, other: "Connection") -> bool:
-        """Whether it leads to the same place in the same way, whatever the login."""
+        """Return whether address and TLS are the same; the login may differ."""
         return (self.address, self.is_tls) == (other.address, other.is_tls)
 
     @property
@@ -56,7 +56,7 @@ class Connection(msgspec.Struct, frozen=True):
         return self.login is not None and self.login.tls
 
     def advice(self, node: str) -> str:
-        """Return what a person can do when the broker refuses the login."""
+        """Return advice for a person when the broker refuses the login."""
         found = f"{self.file} is no longer valid" if self.login else f"there is no {self.file}"
         return f"{found}: run `harvester enroll {node}` on the hub and put the file it makes there"
 
@@ -72,7 +72,7 @@ def path_for(config: Config, environment: Mapping[str, str]) -> Path:
 
 
 def connection(config: Config, file: Path, username: str) -> Connection:
-    """Return how to connect as `username` with the credentials in `file`, which may be absent.
+    """Return the connection of `username` with the credentials in `file`, which may be absent.
 
     Raises MisconfiguredError where the file is open to others, wrong, or somebody else's.
     """

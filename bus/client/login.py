@@ -1,4 +1,4 @@
-"""What a client shows the broker: a name with a token, and whom it trusts."""
+"""Login of an MQTT client: user name, token, certificates, and its TLS context."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
 
     Without `ca_pem` it must chain to one of the machine's authorities. `username` empty: a
     connection without a login. `certificate_pem` with its `key_pem` is for a broker that asks for a
-    client certificate. Neither `token` nor `key_pem` is in any text of it.
+    client certificate. `repr` omits the token and the key.
     """
 
     username: str = ""
@@ -28,9 +28,9 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def tls_context(login: Login) -> ssl.SSLContext:
-    """Return what a client verifies the broker with: its name, and a chain to `ca_pem`.
+    """Return a TLS context that checks the broker's name and its chain to `ca_pem`.
 
-    Raises OSError (ssl.SSLError is one) or ValueError where a certificate or key is none.
+    Raises OSError (ssl.SSLError is one) or ValueError where a certificate or key is invalid.
     """
     context = ssl.create_default_context(cadata=login.ca_pem or None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -42,7 +42,7 @@ def tls_context(login: Login) -> ssl.SSLContext:
 
 @contextlib.contextmanager
 def _as_file(text: str) -> Iterator[str]:
-    """Give `text` a path that only this process can open: OpenSSL reads a key from files alone."""
+    """Give `text` a path that only this process can open: OpenSSL reads keys only from files."""
     descriptor = os.memfd_create("key")
     try:
         os.write(descriptor, text.encode())

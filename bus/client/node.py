@@ -1,7 +1,7 @@
-"""What any node says on the bus: its presence, readings, heartbeats, logs and states.
+"""A node's end of the bus: presence, readings, heartbeats, logs and states.
 
-Readings go through the outbox, whose sender thread publishes them; every other message goes out as
-it is said, or not at all while the link is down.
+Readings go through the outbox, whose sender thread publishes them. Every other message is sent at
+once, or not at all while the link is down.
 """
 
 import logging
@@ -9,6 +9,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal, Self
 
 from bus.client import credentials
@@ -18,9 +19,10 @@ from bus.client.node_log import NodeLog
 from bus.clock import Clock, now_ms
 from bus.config import directories
 from bus.config.settings import Config
-from bus.contract.messages import Heartbeat, Log, Message, Status, Stored, Value, decode
+from bus.contract.messages import Heartbeat, Message, Status, Stored, Value, decode
 from bus.contract.topics import Topic, TopicKind, is_name, parse, topic_filter
 from bus.errors import BadDataError, MisconfiguredError
+from bus.outbox.inbox import SenderInbox
 from bus.outbox.outbox import Outbox, Sample
 from bus.outbox.sender import Link, Sender
 from bus.version import VERSION
@@ -28,10 +30,31 @@ from bus.version import VERSION
 logger = logging.getLogger(__name__)
 
 OUTBOX_FILE = "outbox.db"
-# What SQLite and JSON hold without loss.
+# SQLite and JSON hold integers up to this without loss.
 _LATEST_MS = 2**53
 
 TopicPayload = Callable[[Topic, bytes], None]
+
+
+class NodePublisher:
+    """Publishes messages of one kind each on the topics of `node`. Any thread may call."""
+
+    def __init__(self, client: BusClient, node: str) -> None:
+        self._client = client
+        self._node = node
+
+    def publish(self, kind: TopicKind, message: Message, name: str = "") -> bool:
+        """Publish `message` now; return whether it was sent."""
+        return self._client.publish(Topic(self._node, kind, name), message) is not None
+
+    def link(self) -> Link:
+        """Return the connection as the sender of readings needs it."""
+        return Link(
+            is_connected=lambda: self._client.connected,
+            in_flight=lambda: self._client.in_flight,
+            publish_reading=lambda r: self.publish(TopicKind.READING, r, r.sensor_id),
+            publish_backlog=lambda b: self.publish(TopicKind.BACKLOG, b),
+        )
 
 
 class NodeBus:
@@ -59,14 +82,8 @@ class NodeBus:
         self._heartbeats = 0
         self._connection = credentials.of_node(config)
         self._outbox = _open_outbox(config, clock or Clock())
-        link = Link(
-            is_connected=lambda: self._client.connected,
-            in_flight=lambda: self._client.in_flight,
-            say_reading=lambda reading: self.publish(TopicKind.READING, reading, reading.sensor_id),
-            say_backlog=lambda backlog: self.publish(TopicKind.BACKLOG, backlog),
-        )
-        self._sender = Sender(self._outbox, config.outbox, link)
-        self._log = NodeLog(self._publish_log)
+        self._inbox = SenderInbox()
+        # Its callbacks run only once `__enter__` has started it.
         self._client = BusClient(
             self._connection.address,
             client_id=self._node,
@@ -76,10 +93,13 @@ class NodeBus:
             filters=(*filters, topic_filter(TopicKind.STORED, self._node)),
             on_message=self._handle_message,
             on_connect=self._handle_connect,
-            on_acknowledged=lambda _: self._sender.wake(),
+            on_acknowledged=lambda _: self._inbox.wake(),
             on_refused=self._handle_refused,
             will=(Topic(self._node, TopicKind.STATUS), self._status("offline")),
         )
+        self._publisher = NodePublisher(self._client, self._node)
+        self._sender = Sender(self._outbox, self._inbox, config.outbox, self._publisher.link())
+        self._log = NodeLog(partial(self._publisher.publish, TopicKind.LOG))
 
     def __enter__(self) -> Self:
         logging.getLogger().addHandler(self._log)
@@ -103,20 +123,20 @@ class NodeBus:
         self.publish_readings([Sample(sensor_id, timestamp_ms, data)])
 
     def publish_readings(self, samples: Sequence[Sample], plugin: str = "") -> None:
-        """Put what a plugin returned into the outbox, in one commit to RAM.
+        """Put the readings of one poll into the outbox, in one commit to RAM.
 
         Once this returns they survive the death of this process. `data` holds finite numbers,
-        strings and booleans; what was not measured is not in it. A sensor id that no topic holds,
-        or a time that no calendar has, is dropped with a warning.
+        strings and booleans; a value that was not measured is absent. A sample whose sensor id is
+        no topic level, or whose time is out of range, is dropped with a warning.
         """
         fitting = [sample for sample in samples if _fits(sample)]
         if fitting:
             self._outbox.add(fitting, plugin)
-            self._sender.wake()
+            self._inbox.wake()
 
     def publish(self, kind: TopicKind, message: Message, name: str = "") -> bool:
-        """Say `message` on this node's topic now; return whether the link took it."""
-        return self._client.publish(Topic(self._node, kind, name), message) is not None
+        """Publish `message` on this node's topic now; return whether it was sent."""
+        return self._publisher.publish(kind, message, name)
 
     def heartbeat(self, *, cycle_ms: float, rss_mb: float) -> None:
         beat = Heartbeat(
@@ -136,17 +156,14 @@ class NodeBus:
         interval_s = self._config.polling.interval_seconds
         return Status(state, cluster.role, VERSION, self._boot_id, self._started_ms, interval_s)
 
-    def _publish_log(self, line: Log) -> bool:
-        return self.publish(TopicKind.LOG, line)
-
-    # Those below run on paho's network thread.
+    # paho's network thread runs these, once the client has been started.
 
     def _read_login_again(self) -> Login | None:
-        """Return the login as its file has it by now, for the broker of this run."""
+        """Return the login that the credentials file has now, for the broker of this run."""
         try:
             found = credentials.of_node(self._config)
         except MisconfiguredError as e:
-            logger.error("%s", e)  # noqa: TRY400 - a person mends this; the traceback tells nothing
+            logger.error("%s", e)  # noqa: TRY400 - for a person to correct; a traceback adds nothing
             return None
         if not found.is_like(self._connection):
             # A token for a broker with TLS must not go to one without.
@@ -159,7 +176,7 @@ class NodeBus:
         if self._on_connect is not None:
             self._on_connect()
         self._log.send_waiting()
-        self._sender.wake()
+        self._inbox.wake()
 
     def _handle_refused(self, _reason: str) -> None:
         logger.error("%s", self._connection.advice(self._node))
@@ -179,7 +196,7 @@ class NodeBus:
     def _handle_stored(self, topic: Topic, payload: bytes) -> None:
         message = decode(topic, payload)
         if isinstance(message, Stored):
-            self._sender.hear(message)
+            self._inbox.put_stored(message)
 
 
 def _open_outbox(config: Config, clock: Clock) -> Outbox:

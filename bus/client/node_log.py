@@ -1,4 +1,4 @@
-"""Log records of a node as messages on its log topic."""
+"""Log handler that publishes records on the node's log topic."""
 
 import logging
 import threading
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from bus.clock import now_ms
 from bus.contract.messages import MAX_LOG_CHARS, Log, LogLevel
 
-# What is logged while the link is down is sent when it is back, the newest of it.
+# While the link is down the newest lines are kept, and sent when it is back.
 _MAX_WAITING = 200
 
 _PLUGIN_LOGGER = "plugin"
@@ -21,7 +21,7 @@ _LEVELS: list[tuple[int, LogLevel]] = [
 
 
 class NodeLog(logging.Handler):
-    """Hands every log record to `publish`, which says whether the message could be sent."""
+    """Passes every log record to `publish`, which returns whether the message was sent."""
 
     def __init__(self, publish: Callable[[Log], bool]) -> None:
         super().__init__()
@@ -33,16 +33,14 @@ class NodeLog(logging.Handler):
         message = record.getMessage()
         if record.exc_info and record.exc_info[1] is not None:
             message = f"{message}: {record.exc_info[1]!r}"
-        self.say(_level(record.levelno), _source(record.name), message)
-
-    def say(self, level: LogLevel, source: str, message: str) -> None:
+        level, source = _level(record.levelno), _source(record.name)
         line = Log(now_ms(), level, source, message[:MAX_LOG_CHARS])
         with self._order:
             if self._waiting or not self._publish(line):
                 self._waiting.append(line)
 
     def send_waiting(self) -> None:
-        """Send what was said while the link was down."""
+        """Send the lines that were logged while the link was down."""
         with self._order:
             while self._waiting and self._publish(self._waiting[0]):
                 self._waiting.popleft()

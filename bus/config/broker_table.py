@@ -1,4 +1,4 @@
-"""The [broker] table: where the broker is, who may come in, and what each may cost the others."""
+"""The [broker] table: address, access and limits for each client."""
 
 from typing import Annotated, Literal
 

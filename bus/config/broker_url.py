@@ -1,4 +1,4 @@
-"""Where a broker is, as configurations and credentials write it: mqtt://HOST or mqtts://HOST."""
+"""URL of a broker, for configurations and credentials: mqtt://HOST or mqtts://HOST."""
 
 from urllib.parse import urlsplit
 
@@ -11,7 +11,7 @@ _PORTS = {"mqtt": DEFAULT_MQTT_PORT, "mqtts": DEFAULT_MQTTS_PORT}
 
 
 class BrokerUrl(msgspec.Struct, frozen=True):
-    """One broker; `tls` where its scheme is mqtts."""
+    """Address of one broker; `tls` if the scheme is mqtts."""
 
     host: str
     port: int

@@ -1,4 +1,4 @@
-"""Reading a node's configuration: which file, its TOML, one clear line where it is wrong."""
+"""Reader of configuration files: finds the file, parses TOML, reports the first mistake."""
 
 import tomllib
 from collections.abc import Iterable

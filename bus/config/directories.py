@@ -1,4 +1,7 @@
-"""Where a node keeps what outlives it: configured, given by systemd, or the user's own."""
+"""Directories of a node for caches, state and runtime files.
+
+The configuration comes first, then systemd's directories for the service, then the user's own.
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -25,7 +28,7 @@ def state_dir(config: Config, environment: Environment) -> Path:
 
 
 def runtime_dir(config: Config, environment: Environment) -> Path:
-    """Return this node's directory for what changes every cycle: in RAM, where systemd gives one.
+    """Return this node's directory for files that change every cycle: in RAM under systemd.
 
     Elsewhere it is below the state directory. It must outlive the process, if not the machine.
     """
@@ -35,7 +38,7 @@ def runtime_dir(config: Config, environment: Environment) -> Path:
         return Path(environment["RUNTIME_DIRECTORY"].split(":")[0])
     state = state_dir(config, environment)
     if environment.get("XDG_RUNTIME_DIR"):
-        # Two nodes of one name that keep their states apart keep this apart, too.
+        # Two nodes with the same name and separate state directories need separate ones here, too.
         mark = hashlib.sha256(str(state).encode()).hexdigest()[:8]
         name = f"{config.cluster.node_id}-{mark}"
         return Path(environment["XDG_RUNTIME_DIR"]) / "harvester" / name

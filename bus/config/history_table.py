@@ -1,4 +1,4 @@
-"""The [history] table: how often the hub commits, and for how long it keeps what."""
+"""The [history] table: commit interval and retention times of the hub's history."""
 
 from typing import Annotated
 

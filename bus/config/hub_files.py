@@ -1,4 +1,4 @@
-"""Where the hub keeps its accounts and certificates, as every program on its machine finds it."""
+"""Paths of the hub's accounts, certificates and broker store, the same for every program."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,13 +8,13 @@ import msgspec
 from bus.config.directories import state_dir
 from bus.config.settings import Config
 
-# What its unit has as StateDirectory (deploy/harvester-hub.service).
+# StateDirectory of the hub's unit (deploy/harvester-hub.service).
 SERVICE_DIRECTORY = Path("/var/lib/harvester-hub")
 ACCOUNTS_NAME = "accounts.json"
 
 
 class HubFiles(msgspec.Struct, frozen=True):
-    """The hub's own folders: `state_dir`, which is closed to others, and `tls_dir`."""
+    """Folders of the hub: `state_dir`, readable by its owner alone, and `tls_dir`."""
 
     state_dir: Path
     tls_dir: Path
@@ -25,17 +25,17 @@ class HubFiles(msgspec.Struct, frozen=True):
 
     @property
     def broker(self) -> Path:
-        """Where the embedded broker keeps sessions and retained messages."""
+        """The folder of the embedded broker's sessions and retained messages."""
         return self.state_dir / "broker"
 
 
 def of(
     config: Config, environment: Mapping[str, str], service: Path = SERVICE_DIRECTORY
 ) -> HubFiles:
-    """Return the hub's files, whichever program asks.
+    """Return the hub's files, the same for every program on the machine.
 
-    The hub's service, its agent's and a person's shell are given different directories. So where
-    nothing is configured, the directory of the service counts, on a machine that has one.
+    systemd gives different directories to the hub's service, to its agent and to a person's shell.
+    Where nothing is configured, the directory of the hub's service is used, if it exists.
     """
     if not config.storage.state_dir and service.is_dir():
         state = service / config.cluster.node_id

@@ -1,4 +1,4 @@
-"""Types of single configuration keys, and what every table of the file has in common."""
+"""Types of single configuration keys, and the base class of all tables."""
 
 from typing import Annotated
 

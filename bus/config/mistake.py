@@ -1,4 +1,4 @@
-"""The first mistake in a configuration, in one line. It knows types, not the settings themselves.
+"""Finder of the first mistake in a configuration, described in one line.
 
 msgspec names a value inside a `dict` as `[...]` only, so the place is found here: a value that does
 not convert is searched part by part, down to the smallest part that does not.

@@ -1,4 +1,4 @@
-"""The [outbox] table: how long readings wait where, how many, and how fast they catch up."""
+"""The [outbox] table: times and sizes of the two tiers, and the backlog's rate."""
 
 from typing import Annotated
 

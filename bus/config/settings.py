@@ -1,4 +1,4 @@
-"""The whole configuration of any node as one typed object, checked when built.
+"""Configuration of a node as one typed object, checked when built.
 
 `bus.config.config_file` reads it from a file. Every table has defaults, so an empty file is a
 working spoke in search of its hub.
@@ -39,7 +39,10 @@ class PollingConfig(Table, frozen=True):
 
 
 class SensorsConfig(Table, frozen=True):
-    """What is wired where. The DHT22 may be read every 2 s at most (datasheet section 7)."""
+    """Pins and addresses of the sensors.
+
+    A DHT22 may be read every 2 s at most (datasheet section 7).
+    """
 
     dht22_pins: list[Pin] = []
     bme680_addresses: list[I2cAddress] = []
@@ -52,7 +55,7 @@ class LedsConfig(Table, frozen=True):
 
 
 class BuzzerConfig(Table, frozen=True):
-    """A relay that is never closed for longer than `longest_on_ms`, whatever is commanded."""
+    """A relay that is never closed for longer than `longest_on_ms`, whatever a command says."""
 
     pin: Pin = 17
     active_low: bool = True
@@ -69,7 +72,7 @@ class LoggingConfig(Table, frozen=True):
 
 
 class Grant(Table, frozen=True):
-    """What one plugin may touch. The default is nothing."""
+    """Hardware that one plugin may use. The default is none."""
 
     gpio: list[Pin] = []
     leds: list[LedIndex] = []
@@ -89,7 +92,7 @@ Readings = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 
 
 class PluginLimits(Table, frozen=True):
-    """What one plugin may use, where it differs from the limits of all."""
+    """Limits of one plugin, where they differ from those of all plugins."""
 
     poll_deadline_s: DeadlineS | None = None
     memory_mb: MemoryMb | None = None
@@ -117,7 +120,7 @@ class PluginsConfig(Table, frozen=True):
 
 
 class HardwareConfig(Table, frozen=True):
-    """Which devices the node has, and whether they are real."""
+    """The driver, real or simulated, and the devices of the node."""
 
     driver: Literal["raspberry-pi", "simulated"] = "raspberry-pi"
     i2c_bus: Annotated[int, msgspec.Meta(ge=0, le=31)] = 1
@@ -142,7 +145,7 @@ class StorageConfig(Table, frozen=True):
 
     state_dir: str = ""
     cache_dir: str = ""
-    # In RAM, where there is a choice: what changes every cycle is kept here.
+    # Best on a tmpfs: files that change every cycle are kept here.
     runtime_dir: str = ""
 
 
@@ -176,7 +179,7 @@ class Config(Table, frozen=True):
 
     @property
     def broker_url(self) -> str:
-        """Where this node's clients find the broker, unless its credentials name another place."""
+        """URL of the broker for this node's clients, unless its credentials name another one."""
         if self.embeds_broker:
             return broker_url.make(LOOPBACK, self.broker.port, tls=False)
         return self.broker.url or DEFAULT_HUB_URL
@@ -228,11 +231,11 @@ def _check_led_owners(config: Config) -> None:
 
 
 def _check_sole_users(config: Config) -> None:
-    """Refuse two plugins at one chip or port.
+    """Refuse two plugins that use the same chip or port.
 
-    A measurement is several transfers, and another plugin's between them would change what it
-    reads; what one has read of the serial port is gone for the other. Other chips' transfers are
-    harmless, and so is a DHT22 that two plugins ask: each read is whole.
+    A measurement takes several transfers, and a transfer of another plugin between them would
+    change the result; bytes that one plugin has read from the serial port are lost to the other.
+    Two plugins may share a DHT22: each read is complete in itself.
     """
     users: dict[str, str] = {}
     for plugin in config.plugins.enabled:

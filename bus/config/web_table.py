@@ -1,4 +1,4 @@
-"""The [web] table: where HTTP is served, what the page shows, and who has to log in."""
+"""The [web] table: address of the HTTP server, cards of the page, login."""
 
 from typing import Annotated
 
@@ -26,19 +26,19 @@ class Card(Table, frozen=True):
 
 
 class WebConfig(Table, frozen=True):
-    """Where HTTP is served: the page on the hub, `/health` on a Pi Zero.
+    """HTTP server: the page on the hub, `/health` on a Pi Zero.
 
-    Without `password` and `login` the page is open to whoever reaches it.
+    Without `password` and `login` the page is open to everyone who reaches it.
     """
 
     listen: str = "0.0.0.0"  # noqa: S104 - the page is for the LAN
     port: Port = 3000
     cards: list[Card] = []
-    # By which names the page may be asked for, besides addresses and this machine's own names.
+    # Host names of the page, in addition to addresses and this machine's own names.
     names: list[HostName] = []
     # A file, mode 0600, that holds the password of the user "operator".
     password: str = ""
-    # Let in the people that `harvester passwd` knows.
+    # Require a login, with the accounts that `harvester passwd` made.
     login: bool = False
 
     def __repr__(self) -> str:

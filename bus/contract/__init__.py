@@ -1,1 +1,1 @@
-"""Topics, messages and commands: the words on the bus."""
+"""Contract of the bus: topics, messages and commands."""

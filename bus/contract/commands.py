@@ -1,4 +1,4 @@
-"""What people and programs may ask of an actuator: bare words or JSON, parsed into one type each.
+"""Parsers of actuator commands: bare words or JSON, one type for each actuator.
 
 Raises BadCommandError with a sentence that says what was found and what is allowed.
 """
@@ -13,7 +13,7 @@ from bus.errors import BadCommandError
 T = TypeVar("T")
 CommandId = Annotated[str, msgspec.Meta(max_length=64)]
 AnyColor = Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-fA-F]{6}\Z")]
-# Brackets nested beyond reason end in a RecursionError.
+# Deeply nested brackets cause a RecursionError.
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 

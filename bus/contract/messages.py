@@ -1,4 +1,4 @@
-"""The payload of every topic as a typed Struct, encoded and strictly decoded in one place.
+"""Payloads of all topics as typed Structs, with their encoder and strict decoder.
 
 Time is Unix epoch milliseconds, UTC. Fields that a newer node adds are ignored, so nodes can be
 upgraded one by one; a field that is missing or of the wrong type is refused.
@@ -58,11 +58,11 @@ class Heartbeat(msgspec.Struct, frozen=True):
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """One sample. (`node`, `stream`, `seq`) names it for ever. A value not measured is absent.
+    """One sample. (`node`, `stream`, `seq`) identifies it for ever. Missing values are absent.
 
     `monotonic_ms` counts since the boot of the machine that `boot_id` names, so a reading can be
-    dated again; `boot_id` is empty where the time is not of the machine's clock. `plugin` is what
-    returned the reading, empty where a node has no plugin for it.
+    dated again; `boot_id` is empty where the time is not of the machine's clock. `plugin` is the
+    plugin that returned the reading, empty where a node has no plugin for it.
     """
 
     node: Name
@@ -91,7 +91,7 @@ Range = tuple[Count, Count]
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """Which readings of a stream the hub keeps from now on: inclusive [first, last] of `seq`."""
+    """Readings of a stream that are durable in the hub: inclusive [first, last] of `seq`."""
 
     stream: str
     ranges: Annotated[list[Range], msgspec.Meta(max_length=MAX_RANGES)]
@@ -107,7 +107,7 @@ class Log(msgspec.Struct, frozen=True):
 
 
 class PluginState(msgspec.Struct, frozen=True):
-    """What a plugin is doing; `error` is empty unless it failed."""
+    """State of a plugin; `error` is empty unless it failed."""
 
     state: PluginPhase
     sha256: str
@@ -123,7 +123,7 @@ class Leds(msgspec.Struct, frozen=True):
 
 
 class Buzzer(msgspec.Struct, frozen=True):
-    """What the buzzer is doing; `pattern` is empty while it is silent."""
+    """State of the buzzer; `pattern` is empty while it is silent."""
 
     sounding: bool
     pattern: str
@@ -137,10 +137,10 @@ class Fan(msgspec.Struct, frozen=True):
 
 
 class Oled(msgspec.Struct, frozen=True):
-    """What the display shows; a dark frame where it is switched off or does not answer.
+    """Picture on the display; a dark frame where it is switched off or does not answer.
 
     `frame` is base64 of `height` rows from the top, each of `width` / 8 bytes from the left; the
-    highest bit of a byte is its leftmost pixel, 1 where lit. Contrast is not told.
+    highest bit of a byte is its leftmost pixel, 1 where lit. Contrast is not included.
     """
 
     width: Width

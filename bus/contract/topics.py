@@ -1,4 +1,4 @@
-"""Every topic of the system: its shape, who publishes it, whether it is retained and at which QoS.
+"""Topics of the system: levels, publisher, retain flag and QoS of each kind.
 
 No other module joins or splits a topic. `parse(str(topic)) == topic` for every topic.
 """
@@ -19,7 +19,7 @@ _NAME = re.compile(NAME_PATTERN)
 
 
 class TopicKind(enum.StrEnum):
-    """What a topic carries."""
+    """Kind of a topic, by its payload."""
 
     STATUS = "status"
     HEARTBEAT = "heartbeat"
@@ -37,7 +37,7 @@ class TopicKind(enum.StrEnum):
 
 
 class Channel(msgspec.Struct, frozen=True):
-    """How one kind of topic is published. `*` in `levels` stands for the topic's name."""
+    """Levels, publisher, retain flag and QoS of one kind; `*` stands for the topic's name."""
 
     levels: tuple[str, ...]
     publisher: str
@@ -68,7 +68,7 @@ RESERVED_NAMES = frozenset({"cmd", "result"})
 
 
 def is_name(text: str) -> bool:
-    """Whether `text` can name a node, a sensor or a plugin."""
+    """Return whether `text` is a valid name of a node, a sensor or a plugin."""
     return _NAME.match(text) is not None and text not in RESERVED_NAMES
 
 
@@ -133,7 +133,7 @@ _BY_LAST = {c.levels[1]: kind for kind, c in CHANNELS.items() if c.levels[:1] ==
 
 
 def is_command(text: str) -> bool:
-    """Whether `text` spells the topic of a command."""
+    """Return whether `text` is the topic of a command."""
     try:
         return parse(text).kind is TopicKind.COMMAND
     except BadTopicError:

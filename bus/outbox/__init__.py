@@ -1,1 +1,1 @@
-"""The outbox: readings wait here until the hub has stored them."""
+"""Outbox: keeps readings until the hub has stored them, and sends them."""

@@ -1,6 +1,6 @@
-"""The outbox's tier on disk: made when it is first needed, bounded, written to as rarely as can be.
+"""The outbox's tier on disk: made when it is first needed, bounded, written to rarely.
 
-A disk that takes nothing never stops a node: that is said once, and again when it works.
+A disk that takes no readings never stops a node: they stay in RAM.
 """
 
 import logging
@@ -13,15 +13,16 @@ from typing import TypeVar
 from bus.config.outbox_table import OutboxConfig
 from bus.contract.messages import Range, Reading
 from bus.errors import MisconfiguredError
+from bus.fault import Fault
 from bus.files.database import DamagedError, set_aside
 from bus.outbox.file import Key, OutboxFile
 
 logger = logging.getLogger(__name__)
 
 _BYTES_PER_MB = 1_000_000
-# Of its rows, so many are given up at once where the file has grown too large.
+# When the file is too large, this fraction (1/50) of its rows is given up at once.
 _GIVEN_UP_SHARE = 50
-# So much is deleted at once at the latest, while a backlog is on its way.
+# Stored readings are deleted together, at the latest when this many ranges were reported.
 _MAX_STORED_RANGES = 2000
 
 Rows = list[tuple[Reading, int]]
@@ -37,8 +38,8 @@ class DiskTier:
         self._settings = settings
         self._lock = threading.Lock()
         self._stored: dict[str, list[Range]] = {}
-        self._fails = False
-        # On a machine that never lost its hub there is no such file, and none is made.
+        self._fault = Fault(str(path), logger=logger, level=logging.ERROR)
+        # A machine that never lost its hub has no such file, and none is made.
         self._file = self._open() if path.exists() else None
 
     @property
@@ -46,7 +47,10 @@ class DiskTier:
         return self._file.rows if self._file is not None else 0
 
     def dropped(self, counted: dict[str, int]) -> int:
-        """Return how many readings were ever given up, here and before, but for the `counted`."""
+        """Return how many readings were ever given up, here and in RAM.
+
+        The streams in `counted` are still in RAM, which counts its own.
+        """
         file = self._file
         if file is None:
             return 0
@@ -56,7 +60,7 @@ class DiskTier:
         return sum(file.dropped().values()) + sum(before.values())
 
     def take(self, stream: str, boot_id: str, rows: Rows, given_up: int) -> bool:
-        """Keep rows of a stream of which `given_up` are lost; return whether they are safe."""
+        """Write rows of a stream, of which RAM gave up `given_up`; return whether they are safe."""
         if self._file is None:
             self._file = self._try_open()
 
@@ -70,7 +74,7 @@ class DiskTier:
         return self._ask(take, otherwise=False)
 
     def page(self, after: Key | None, in_ram: Collection[str], limit: int) -> Rows:
-        """Return the oldest readings behind `after`; those of the streams `in_ram` are newer."""
+        """Return the oldest readings behind `after`; streams in `in_ram` may continue in RAM."""
 
         def read(file: OutboxFile) -> Rows:
             known = after is None or after[0] in file.streams
@@ -82,7 +86,7 @@ class DiskTier:
         return self._ask(read, [])
 
     def stored(self, stream: str, ranges: list[Range]) -> None:
-        """Note what need not be kept; it is deleted together with more."""
+        """Note readings that the hub has stored; they are deleted later, many at once."""
         if self._file is not None and stream in self._file.streams:
             noted = self._stored.setdefault(stream, [])
             noted.extend(ranges)
@@ -90,6 +94,7 @@ class DiskTier:
                 self.forget_stored()
 
     def forget_stored(self) -> None:
+        """Delete the readings that were noted as stored."""
         stored, self._stored = self._stored, {}
         for stream, ranges in stored.items():
             self._ask(lambda file, s=stream, r=ranges: file.remove(s, r), None)  # type: ignore[misc]
@@ -111,7 +116,7 @@ class DiskTier:
         try:
             return self._open()
         except (sqlite3.OperationalError, MisconfiguredError) as e:
-            self._say_fails(str(e))
+            self._note_fault(str(e))
             return None
 
     def _keep_bounds(self, file: OutboxFile) -> None:
@@ -122,7 +127,7 @@ class DiskTier:
             file.drop_oldest(excess)
 
     def _ask(self, act: Callable[[OutboxFile], T], otherwise: T) -> T:
-        """Return what `act` finds in the file, or `otherwise` where the disk fails."""
+        """Return the result of `act` on the file, or `otherwise` where the disk fails."""
         with self._lock:
             if self._file is None:
                 return otherwise
@@ -134,14 +139,10 @@ class DiskTier:
                 self._file = self._try_open()
                 return otherwise
             except sqlite3.Error as e:
-                self._say_fails(str(e))
+                self._note_fault(str(e))
                 return otherwise
-        if self._fails:
-            self._fails = False
-            logger.warning("%s: works again", self._path)
+        self._fault.worked()
         return found
 
-    def _say_fails(self, reason: str) -> None:
-        if not self._fails:
-            logger.error("%s: %s; readings wait in RAM only, so long", self._path, reason)
-        self._fails = True
+    def _note_fault(self, reason: str) -> None:
+        self._fault.failed(f"{reason}; meanwhile readings are kept in RAM only")

@@ -1,7 +1,6 @@
-"""One SQLite file of readings that are on their way, in the order in which they were taken.
+"""SQLite file of unstored readings, in the order in which they were taken.
 
-It knows neither age nor importance: what to keep and for how long is the outbox's part. One thread
-at a time.
+It does not know how long a reading is to be kept: that is the outbox's part. One thread at a time.
 """
 
 import logging
@@ -16,8 +15,8 @@ from bus.files.database import Schema, open_database, transaction, translate_dam
 
 logger = logging.getLogger(__name__)
 
-# A stream is the readings of one run of the program, so its boot is said once. Readings whose time
-# is not of the machine's clock have no monotonic_ms. `added_ms` is monotonic, too.
+# A stream holds the readings of one run of the program, and so of one boot. Readings whose time is
+# from another clock than the machine's have no monotonic_ms. `added_ms` is monotonic, too.
 _SCHEMA = Schema("""
 CREATE TABLE stream (
     id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, boot_id TEXT NOT NULL,
@@ -35,7 +34,7 @@ _INSERT = "INSERT OR IGNORE INTO reading VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _VALUES = msgspec.json.Decoder(dict[str, Value])
 _CLOCKS: tuple[ClockState, ...] = ("set", "unset", "redated")
 _SET, _UNSET, _REDATED = range(3)
-# Smaller steps are NTP's own business.
+# Smaller steps are NTP's normal corrections.
 JUMP_MS = 2000
 # The first id of the next page of readings.
 Key = tuple[str, int]
@@ -70,7 +69,7 @@ class OutboxFile:
 
     @property
     def streams(self) -> dict[str, str]:
-        """The boot of every stream, in the order in which they began here."""
+        """The boot id of every stream, in the order of their first readings here."""
         return {name: boot_id for name, (_, boot_id) in self._streams.items()}
 
     def dropped(self) -> dict[str, int]:
@@ -78,11 +77,11 @@ class OutboxFile:
         return dict(self._dropped)
 
     def dropped_before(self) -> dict[str, int]:
-        """Return how many readings of each stream were given up before they came here."""
+        """Return how many readings of each stream were given up in the tier before this one."""
         return dict(self._dropped_before)
 
     def add(self, stream: str, boot_id: str, readings: Iterable[tuple[Reading, int]]) -> None:
-        """Keep readings, each with its `added_ms`; one commit. What is here already stays."""
+        """Insert readings, each with its `added_ms`; one commit. Known ones stay as they are."""
         number = self._number(stream, boot_id)
         rows = [self._row(number, reading, added_ms) for reading, added_ms in readings]
         with transaction(self._db):
@@ -90,7 +89,7 @@ class OutboxFile:
         self._rows += added
 
     def remove(self, stream: str, ranges: Iterable[Range]) -> None:
-        """Forget what is in `ranges`; one commit."""
+        """Delete the readings in `ranges`; one commit."""
         if stream not in self._streams:
             return
         number, _ = self._streams[stream]
@@ -119,7 +118,7 @@ class OutboxFile:
         if spoiled:
             self._give_up(spoiled)
             logger.error("%s: %d readings are damaged and given up", self.path, len(spoiled))
-            # There may be more behind these, and none would look like the end.
+            # An empty page would look like the end, and there may be more behind these.
             return self.page(after, limit, added_before_ms)
         return [reading for reading in found if reading is not None]
 
@@ -137,21 +136,21 @@ class OutboxFile:
                 "UPDATE stream SET dropped = dropped + 1 WHERE id = ?", [row[:1] for row in lost]
             )
         self._rows -= len(lost)
-        # A spoiled number is of no stream.
+        # A damaged row may name a stream that does not exist.
         for stream, _ in (self._by_id[number] for number, _ in lost if number in self._by_id):
             self._dropped[stream] = self._dropped.get(stream, 0) + 1
 
     def note_dropped_before(self, stream: str, boot_id: str, count: int) -> None:
-        """Note how many of a stream were given up before they came here, in all."""
+        """Set how many readings of a stream the tier before this one gave up, in all."""
         number = self._number(stream, boot_id)
         with transaction(self._db):
             self._db.execute("UPDATE stream SET dropped_before = ? WHERE id = ?", (count, number))
         self._dropped_before[stream] = count
 
     def redate(self, boot_id: str, offset_ms: int, *, is_set: bool) -> int:
-        """Date the readings of a boot that were taken with an unset clock; return how many moved.
+        """Correct the time of a boot's readings with an unset clock; return how many changed.
 
-        `offset_ms` is what to add to their monotonic time; `is_set`: it is final.
+        `offset_ms` is added to their monotonic time. `is_set`: the clock is right from now on.
         """
         numbers = [str(number) for number, boot in self._streams.values() if boot == boot_id]
         of_boot = f"clock = {_UNSET} AND stream IN ({', '.join(numbers)})"
@@ -191,7 +190,7 @@ class OutboxFile:
         )
 
     def _reading(self, row: Sequence[Any]) -> tuple[Reading, int] | None:
-        """Return what a row holds; None where a value of it is spoiled, which SQLite can't see."""
+        """Return the reading in a row; None where a value is damaged, which SQLite cannot see."""
         number, seq, sensor, plugin, timestamp_ms, monotonic_ms, added_ms, clock, data = row
         try:
             stream, boot_id = self._by_id[number]

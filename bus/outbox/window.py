@@ -1,4 +1,4 @@
-"""Which part of the backlog is on its way, and when more may follow. Pure: it is told the time."""
+"""Send window of the backlog: batches that are not stored yet, and the rate limit. Pure."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import msgspec
 from bus.contract.messages import Range, Reading
 from bus.outbox.file import Key
 
-# Batches that the hub has not stored yet: enough to keep it busy between two of its commits.
+# Unstored batches at one time: enough to keep the hub busy between two of its commits.
 MAX_BATCHES = 4
 
 
@@ -17,14 +17,14 @@ class _Batch(msgspec.Struct):
 
 
 class Window:
-    """Batches go out oldest first, at `rows_per_s`; one that is not stored in time, again."""
+    """Lets batches be sent oldest first, at `rows_per_s`, and again if not stored in time."""
 
     def __init__(self, rows_per_s: float, resend_s: float) -> None:
         self._rows_per_s = rows_per_s
         self._resend_s = resend_s
         self._batches: list[_Batch] = []
         self._next_s = 0.0
-        # The last reading that was sent: the next batch begins behind it.
+        # The last reading that was sent: the next batch begins after it.
         self.cursor: Key | None = None
 
     def has_room(self, now_s: float) -> bool:

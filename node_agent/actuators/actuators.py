@@ -1,4 +1,4 @@
-"""Carries out commands from the bus, on one thread of its own, and answers each with a result."""
+"""Command executor: runs commands from the bus on its own thread and publishes their results."""
 
 import logging
 import queue
@@ -16,11 +16,11 @@ from node_agent.actuators.led_buffer import LedBuffer, from_hex
 
 logger = logging.getLogger(__name__)
 
-# Commands that wait; who sends more in one go is told so.
+# Bound of the command queue; more commands at once are refused.
 _MAX_WAITING = 100
 _JOIN_S = 1.0
 
-# Carries out one payload; raises BadCommandError where it cannot.
+# Executes one payload; raises BadCommandError where it cannot.
 Execute = Callable[[bytes], None]
 
 
@@ -56,7 +56,7 @@ def fan_command(fan: FanControl | None) -> Execute:
 
 
 class Actuators:
-    """`publish_result(actuator, result)` hears the outcome of every command."""
+    """Executes commands in order; `publish_result(actuator, result)` gets each result."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class Actuators:
             self._answer(actuator, payload, self._execute(actuator, payload))
 
     def _execute(self, actuator: str, payload: bytes) -> str:
-        """Carry out one command; return what was wrong with it, or nothing."""
+        """Execute one command; return its error, empty on success."""
         execute = self._executors.get(actuator)
         if execute is None:
             return f"this node has no {actuator}"

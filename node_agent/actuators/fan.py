@@ -1,4 +1,4 @@
-"""The fan: a plugin decides in `auto`, a person in `on` and `off`."""
+"""Fan control: plugins decide in mode `auto`, people with modes `on` and `off`."""
 
 import threading
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from bus.contract.messages import Fan, FanMode
 
 
 class FanControl:
-    """`set_relay(on)` drives the fan; `publish` hears every change."""
+    """Fan with a mode. `set_relay(on)` drives it; `publish` gets every change."""
 
     def __init__(self, set_relay: Callable[[bool], None], publish: Callable[[Fan], object]) -> None:
         self._set_relay = set_relay
@@ -23,7 +23,7 @@ class FanControl:
             return Fan(self._on, self._mode)
 
     def demand(self, *, on: bool) -> None:
-        """What a plugin wants; it counts in `auto`."""
+        """Take a plugin's demand; it is effective in mode `auto`."""
         with self._lock:
             self._demanded = on
             self._apply()

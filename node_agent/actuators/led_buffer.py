@@ -1,4 +1,4 @@
-"""The strip as plugins and people want it; the cycle writes it to the hardware at most once."""
+"""LED buffer: collects pixels of a cycle, which are written to the hardware at most once."""
 
 import threading
 from collections.abc import Callable, Collection, Sequence
@@ -8,7 +8,7 @@ from node_agent.hal.capabilities import BLACK, Color
 
 
 def from_hex(text: str) -> Color:
-    """Return the colour that `#rrggbb` spells."""
+    """Return the colour of `#rrggbb`."""
     return Color(*bytes.fromhex(text[1:]))
 
 

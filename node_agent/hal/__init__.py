@@ -1,1 +1,1 @@
-"""The hardware layer: what a node can touch, on a Raspberry Pi or simulated."""
+"""Hardware layer: the devices of a node, on a Raspberry Pi or simulated."""

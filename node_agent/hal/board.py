@@ -1,4 +1,4 @@
-"""Which hardware a node gets. Neither kind is imported unless it is asked for."""
+"""Opening of a node's hardware, real or simulated; only the chosen kind is imported."""
 
 from bus.config.settings import Config
 from node_agent.hal.capabilities import Hardware

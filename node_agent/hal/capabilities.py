@@ -1,4 +1,4 @@
-"""What a node can touch, as one protocol. It knows neither a chip nor a library."""
+"""Hardware capabilities of a node as one protocol, independent of chips and libraries."""
 
 import enum
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
-"""The parts that a board is made of, one protocol a part, and the board that joins them.
+"""Device protocols, one for each part of a board, and the board that joins them.
 
-Real and simulated parts meet here and nowhere else. Each part's methods may be called from any
-thread, and raise what `Hardware` says.
+Real and simulated devices both follow these. Methods may be called from any thread, and raise the
+errors that `Hardware` names.
 """
 
 import threading
@@ -48,7 +48,7 @@ class Switch(Closeable, Protocol):
 
 
 class Board:
-    """A node's hardware, joined from its parts: what `Hardware` promises."""
+    """Implementation of `Hardware`, joined from its parts."""
 
     def __init__(  # noqa: PLR0913 - one a part
         self,

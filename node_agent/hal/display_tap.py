@@ -1,4 +1,4 @@
-"""What a node's display shows, found by listening to what is sent to it. It knows no chip's bus."""
+"""Display tap: follows the I2C writes to a display and keeps the picture that it shows."""
 
 import threading
 from collections.abc import Callable
@@ -14,7 +14,7 @@ Transfer = Callable[[int, bytes, int], bytes]
 
 
 class Picture(NamedTuple):
-    """What is seen: rows from the top, 8 pixels a byte, the highest bit leftmost, 1 where lit."""
+    """Picture on the display: rows from the top, 8 pixels a byte, leftmost in the highest bit."""
 
     on: bool
     frame: bytes

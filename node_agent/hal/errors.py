@@ -1,4 +1,4 @@
-"""What can go wrong with hardware. Above this layer nobody knows `errno`."""
+"""Errors of the hardware layer. Code above it never sees `errno`."""
 
 from bus.errors import BadDataError, MisconfiguredError, UnavailableError
 
@@ -8,7 +8,7 @@ class DeviceUnavailableError(UnavailableError):
 
 
 class BadDeviceDataError(BadDataError):
-    """The device answered with something that it can't have meant: a checksum, a range, an id."""
+    """The device's answer is invalid: its checksum, a range or an id."""
 
 
 class HardwareNotInstalledError(MisconfiguredError):

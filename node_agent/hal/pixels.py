@@ -1,4 +1,4 @@
-"""What may be shown on a strip: a colour a pixel, checked once for every kind of strip."""
+"""Pixel check for LED strips, the same for real and simulated ones."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""An SSD1306 as a decoder: the bytes of its I2C writes in, the picture that is seen out.
+"""SSD1306 decoder: takes the bytes of I2C writes and returns the picture that the panel shows.
 
 After the datasheet (Solomon Systech SSD1306 rev 1.1, sections 8.1.5, 9 and 10). It knows no bus, so
 it can follow what is sent to a real display as well, from any byte on. Panels are 128 x 64, mounted
@@ -43,7 +43,7 @@ Frame = tuple[tuple[bool, ...], ...]
 
 
 class Addressing(enum.Enum):
-    """Where the next data byte goes (section 10.1.3)."""
+    """Position of the next data byte (section 10.1.3)."""
 
     HORIZONTAL = 0
     VERTICAL = 1
@@ -81,7 +81,7 @@ class Ssd1306Decoder:
 
     @property
     def lit(self) -> bool:
-        """Whether the panel shows anything at all: switched on, and its charge pump running."""
+        """True if the panel shows anything: it is switched on and its charge pump runs."""
         return self._on and self._charge_pump
 
     def write(self, data: bytes) -> None:

@@ -65,11 +65,6 @@ def rss_mb(root: Path = ROOT) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / _BYTES_PER_MB
 
 
-def boot_id(root: Path = ROOT) -> str:
-    """Return the id that the kernel drew at boot: it changes with every restart of the machine."""
-    return (root / "proc/sys/kernel/random/boot_id").read_text().strip()
-
-
 class CpuUsage:
     """CPU load in percent of all cores since the last call.
 

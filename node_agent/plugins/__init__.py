@@ -1,1 +1,1 @@
-"""The life of a plugin: loading, polling, restarts, grants, readings."""
+"""Plugins: loading, polling, restarts, grants, readings."""

@@ -1,11 +1,11 @@
-"""Which interfaces of the contract a plugin's grants cover. Pure."""
+"""Grants of plugins: the interfaces that they cover, and refusals. Pure."""
 
 from collections.abc import Iterable
 
 from bus.config.settings import Config, Grant
 
-# The grant that an interface needs, and the line that gives it. What is not here is free: the clock
-# and thermometer (a DHT22's pin is granted by itself) and the machine's own health.
+# The grant that an interface needs, and the line that gives it. All other interfaces need none: the
+# clock and thermometer (a DHT22's pin has a grant of its own) and the machine's own health.
 _NEEDED = {
     "led-controller": ("leds", "leds = [1]"),
     "buzzer-controller": ("buzzer", "buzzer = true"),

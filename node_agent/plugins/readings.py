@@ -1,4 +1,4 @@
-"""From what a poll returns to readings. Pure: it knows records by their fields, never by sensor."""
+"""Conversion of a poll's return value to samples, by the fields of its records. Pure."""
 
 import math
 import struct
@@ -75,7 +75,7 @@ def _values(fields: dict[str, Any], note: Note) -> Iterator[tuple[str, Value]]:
 def _shortest(value: float) -> float:
     """Return a number that came through an f32 without the digits that the f32 never had."""
     if (
-        not abs(value) <= 3.4e38
+        not abs(value) <= _LARGEST_F32
         or value.is_integer()
         or struct.unpack("f", struct.pack("f", value))[0] != value
     ):

@@ -1,14 +1,14 @@
-"""Small values that outlive a plugin: one JSON file a plugin, replaced whole."""
+"""Store of the small values that a plugin keeps: one JSON file for each plugin."""
 
 import contextlib
 import logging
-import os
 import threading
 from pathlib import Path
 
 import msgspec
 
 from bus.errors import BadDataError
+from bus.files import whole_file
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,8 @@ class PluginStore:
                 raise BadDataError(
                     f"plugin-state: found {len(encoded)} bytes, expected {MAX_BYTES} at most"
                 )
-            _replace(self._path, encoded)
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            whole_file.replace(self._path, encoded)
             self._values = values
 
 
@@ -56,14 +57,3 @@ def _read(path: Path) -> dict[str, str]:
             path.replace(aside)
         logger.warning("%s: %s; set aside as %s, starting empty", path, e, aside.name)
         return {}
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file so that a power cut leaves the old content or the new."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

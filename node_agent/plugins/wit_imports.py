@@ -1,4 +1,4 @@
-"""The host's side of the WIT contract: what a plugin's calls do, within its grants.
+"""Host functions of the WIT contract, within a plugin's grants.
 
 No function here raises into the guest: an exception would poison the instance and surface
 elsewhere. A call that fails returns `err` where its type has one, and is logged once where not.
@@ -31,14 +31,14 @@ logger = logging.getLogger(__name__)
 
 _MAX_TRANSFER_BYTES = 4096
 _MAX_BEEP_MS = 10_000
-# Different problems that one plugin may have in the log.
-_MAX_SAID = 50
+# Bound of the different problems that are logged for one plugin.
+_MAX_LOGGED = 50
 # The functions whose type is a result; `set` is plugin-state's.
 _RESULT_FUNCTIONS = frozenset({"read-dht22", "transfer", "read", "write", "set-baud", "set"})
 
 
 class NodeParts(msgspec.Struct, frozen=True):
-    """What the plugins of one node share."""
+    """Devices that the plugins of one node share."""
 
     hardware: Hardware
     leds: LedBuffer
@@ -107,7 +107,7 @@ class _Host:
         self._i2c = frozenset(int(address, 16) for address in grant.i2c)
         self._i2c_bus = parts.display or parts.hardware
         self._store = store
-        self._said: set[str] = set()
+        self._logged: set[str] = set()
 
     def guarded(self, name: str, function: HostFunction, fallback: Any) -> HostFunction:
         """Wrap a function so that it never raises: see the module's rule."""
@@ -117,16 +117,16 @@ class _Host:
             try:
                 return function(*arguments)
             except (HarvesterError, OSError, ValueError) as e:
-                return Err(str(e)) if fails else self._say_once(str(e), fallback)
+                return Err(str(e)) if fails else self._log_once(str(e), fallback)
             except Exception:
                 logger.exception("%s failed for plugin %s", name, self._plugin)
                 return Err(f"{name} failed in the host") if fails else fallback
 
         return called
 
-    def _say_once(self, problem: str, fallback: Any) -> Any:
-        if problem not in self._said and len(self._said) < _MAX_SAID:
-            self._said.add(problem)
+    def _log_once(self, problem: str, fallback: Any) -> Any:
+        if problem not in self._logged and len(self._logged) < _MAX_LOGGED:
+            self._logged.add(problem)
             logger.warning("plugin %s: %s", self._plugin, problem)
         return fallback
 
@@ -143,7 +143,7 @@ class _Host:
         if index in self._leds:
             self._parts.leds.set_many((index,), Color(red, green, blue))
         else:
-            self._say_once(grants.refusal(self._plugin, f"leds = [{index}]"), None)
+            self._log_once(grants.refusal(self._plugin, f"leds = [{index}]"), None)
 
     def set_all(self, red: int, green: int, blue: int) -> None:
         self._parts.leds.set_many(self._leds, Color(red, green, blue))
@@ -157,18 +157,18 @@ class _Host:
 
     def beep(self, count: int, duration_ms: int, interval_ms: int) -> None:
         if not self._grant.buzzer:
-            self._say_once(grants.refusal(self._plugin, "buzzer = true"), None)
+            self._log_once(grants.refusal(self._plugin, "buzzer = true"), None)
         elif self._parts.buzzer is None:
-            self._say_once("this node has no buzzer: its configuration has no [buzzer]", None)
+            self._log_once("this node has no buzzer: its configuration has no [buzzer]", None)
         else:
             pattern = Pattern(count, min(duration_ms, _MAX_BEEP_MS), min(interval_ms, _MAX_BEEP_MS))
             self._parts.buzzer.enqueue(pattern, self._plugin)
 
     def set_fan(self, on: bool) -> None:  # noqa: FBT001 - the contract's signature
         if not self._grant.fan:
-            self._say_once(grants.refusal(self._plugin, "fan = true"), None)
+            self._log_once(grants.refusal(self._plugin, "fan = true"), None)
         elif self._parts.fan is None:
-            self._say_once("this node has no fan: its configuration has no [fan]", None)
+            self._log_once("this node has no fan: its configuration has no [fan]", None)
         else:
             self._parts.fan.demand(on=on)
 

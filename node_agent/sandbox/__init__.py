@@ -1,1 +1,1 @@
-"""Running plugins: the only place that knows wasmtime."""
+"""Sandbox: runs plugins as WebAssembly components. The only package that knows wasmtime."""

@@ -1,4 +1,4 @@
-"""Compiled components on disk, made once by a child process and only mapped afterwards.
+"""Cache of compiled components on disk: compiled once in a child process, then only mapped.
 
 A compiled file is native code that wasmtime trusts. So it is used only from a directory, and as a
 file, that belongs to this user and that nobody else may write, and only while its seal holds.
@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from bus.files import whole_file
 from node_agent.sandbox import seal
 from node_agent.sandbox.engine import SETTINGS, Target
 from node_agent.sandbox.errors import CacheError, ComponentError
@@ -24,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 # The slowest machine that compiles at all, a Pi 4, needs about 60 s for one component.
 _COMPILE_TIMEOUT_S = 300
-# What no program has mapped for so long is of a component that is gone.
+# A file that no program has mapped for this long belongs to a component that is gone.
 _KEPT_S = 30 * 24 * 3600.0
 _USED_EVERY_S = 24 * 3600.0
 
@@ -126,7 +127,7 @@ def _ready(directory: Path, target: Target, digest: str) -> Path | None:
 def _make(wasm: Path, directory: Path, target: Target, digest: str) -> Path:
     path = _path(directory, target, digest)
     if path.exists():
-        logger.warning("%s: changed, or of another wasmtime; compiled anew", path)
+        logger.warning("%s: changed, or of another wasmtime; compiling it again", path)
         discard(path)
     run_compiler(wasm, path, target)
     _prune(directory)
@@ -146,7 +147,7 @@ def _take_shipped(wasm: Path, directory: Path, target: Target, record: seal.Seal
     if hashlib.sha256(content).hexdigest() != record.sha256:
         logger.warning("%s: %s; it is not used", source, problem)
         return None
-    seal.write_whole(path, content)
+    whole_file.replace(path, content, drop_page_cache=True)
     seal.write(path, record)
     return path
 

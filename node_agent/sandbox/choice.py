@@ -1,4 +1,4 @@
-"""What a component runs as on this machine: native code, or bytecode where that cannot be."""
+"""Choice of a component's compiled form on this machine: native code, or portable bytecode."""
 
 import logging
 from pathlib import Path
@@ -13,13 +13,13 @@ logger = logging.getLogger(__name__)
 # "auto", or one of the targets by name.
 Wanted = Literal["auto", "native", "pulley64"]
 
-# What the compiler takes at its peak for one 18 MB component (measured: 370 MB), and some room.
+# Peak memory of the compiler for one 18 MB component (measured: 370 MB), and a margin.
 _COMPILER_MB = 420
 _MEMINFO = Path("/proc/meminfo")
 
 
 def choose(wasm: Path, directory: Path, wanted: Wanted, digest: str) -> tuple[Path, Target]:
-    """Return the compiled file to map and what it is, compiling where needed.
+    """Return the compiled file to map and its target, compiling where needed.
 
     Blocks for as long as the compiler takes. Raises ComponentError, CacheError.
     """
@@ -36,7 +36,7 @@ def choose(wasm: Path, directory: Path, wanted: Wanted, digest: str) -> tuple[Pa
 
 
 def _compiled_or(bytecode: Path, wasm: Path, directory: Path, digest: str) -> tuple[Path, Target]:
-    """Compile to native code where that can be done, else make do with the bytecode there is."""
+    """Compile to native code where that is possible, else use the given bytecode."""
     free_mb = free_memory_mb()
     if free_mb is not None and free_mb < _COMPILER_MB:
         logger.info(
@@ -52,7 +52,7 @@ def _compiled_or(bytecode: Path, wasm: Path, directory: Path, digest: str) -> tu
 
 
 def free_memory_mb(meminfo: Path = _MEMINFO) -> int | None:
-    """Return what new programs may still take, in the kernel's reckoning, else None."""
+    """Return the kernel's estimate of available memory, None where there is none."""
     try:
         lines = meminfo.read_text().splitlines()
     except OSError:

@@ -1,6 +1,6 @@
-"""Compile one component: `python -m node_agent.sandbox.compile [--portable] TARGET IN OUT`.
+"""Compiler process: `python -m node_agent.sandbox.compile [--portable] TARGET IN OUT`.
 
-A process of its own, because the compiler needs some 370 MB that are never given back.
+A separate process, because the compiler needs some 370 MB that are never returned to the kernel.
 """
 
 import argparse
@@ -12,6 +12,7 @@ from pathlib import Path
 from wasmtime import WasmtimeError
 from wasmtime.component import Component
 
+from bus.files import whole_file
 from node_agent.sandbox import seal
 from node_agent.sandbox.engine import SETTINGS, Target, make_engine
 
@@ -27,7 +28,8 @@ def compile_file(source: Path, output: Path, target: Target, *, portable: bool =
         Component(engine, content) as component,
     ):
         compiled = component.serialize()
-    seal.write_whole(output, compiled)
+    # A process that maps huge pages gets them whole, 2 MB for every page that it touches.
+    whole_file.replace(output, compiled, drop_page_cache=True)
     seal.write(
         output,
         seal.Seal(

@@ -1,4 +1,4 @@
-"""One component, mapped from its compiled file: what it imports and exports, ready to start."""
+"""Loaded component: mapped from its compiled file, with its imports and exports."""
 
 from pathlib import Path
 from typing import Self
@@ -13,7 +13,7 @@ PACKAGE_VERSION = "1.0.0"
 _WASI = "wasi:"
 _EXPECTED = f"expected interfaces of {PACKAGE}@{PACKAGE_VERSION}"
 
-# The functions of one interface, and of each whether its result needs a tag; see `_needs_tag`.
+# The functions of one interface; True where the result needs a tag, see `_needs_tag`.
 Functions = dict[str, bool]
 
 
@@ -35,7 +35,7 @@ class LoadedComponent:
             raise StaleError(f"{wasm}: its compiled file does not fit this host: {e}") from e
         self.imports: dict[str, Functions] = {}
         self.exports: dict[str, Functions] = {}
-        # What the toolchain's libraries import, by its full name.
+        # Imports of the toolchain's own libraries, by their full names.
         self.wasi: list[str] = []
         try:
             self._read_interfaces(wasm)
@@ -92,7 +92,7 @@ def _functions(engine: Engine, item: object) -> Functions:
 
 
 def _needs_tag(function: FuncType) -> bool:
-    """Whether ok and err are both strings, so that a bare value could be either."""
+    """Return whether ok and err are both strings, so that a bare value could be either."""
     result = function.result
     return (
         isinstance(result, ResultType)

@@ -1,4 +1,4 @@
-"""The wasmtime engine, its clock, and where wasmtime-py itself needs a mend."""
+"""wasmtime engine, its epoch ticker, and workarounds for faults of wasmtime-py."""
 
 import ctypes
 import enum
@@ -13,14 +13,14 @@ from wasmtime.component import ListType, _types
 
 # A deadline is counted in ticks, so it is exact to one of these. Each costs some 15 us of CPU.
 TICK_S = 0.05
-# Part of the key of a compiled file: an engine maps only what one with the same settings made.
+# Part of the key of a compiled file: an engine maps only files made with the same settings.
 SETTINGS = f"wasmtime-{version('wasmtime')}-epoch1"
-# A list takes 32 bytes an element on its way to the host, and a moment each to become Python's.
+# A list takes 32 bytes an element on its way to the host, and time to become a Python list.
 _MAX_LIST = 65_536
 
 
 class _PerThreadSet(threading.local):
-    """A set of classes that each thread sees for itself."""
+    """A set of classes, separate for each thread."""
 
     def __init__(self) -> None:
         self._items: set[type] = set()
@@ -39,7 +39,7 @@ _lift_list = ListType.convert_from_c
 
 
 def _lift_short_list(kind: ListType, value: Any) -> Any:
-    """Refuse, as a trap, a list that would hold the interpreter up for seconds."""
+    """Refuse, as a trap, a list that would block the interpreter for seconds."""
     size = value.of.list.size
     if size <= _MAX_LIST:
         return _lift_list(kind, value)
@@ -56,14 +56,14 @@ _types.case_test_cache = _PerThreadSet()  # type: ignore[assignment]
 
 
 class Target(enum.Enum):
-    """What components are compiled to. Bytecode runs on any 64-bit machine, but slower."""
+    """Target of the compiler. Bytecode runs on any 64-bit machine, but slower."""
 
     NATIVE = "native"
     PULLEY = "pulley64"
 
     @property
     def machine(self) -> str:
-        """The kind of machine that runs it, as it stands in a compiled file's name."""
+        """The machine type that runs it, as in a compiled file's name."""
         return platform.machine() if self is Target.NATIVE else self.value
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong with a plugin. The messages become the plugin's state on the bus."""
+"""Errors of plugins. Their messages become the plugin's state on the bus."""
 
 from bus.errors import MisconfiguredError, UnavailableError
 
@@ -12,11 +12,11 @@ class PluginTimeoutError(PluginError):
 
 
 class ComponentError(PluginError):
-    """A file is no component that this host can run; it stays so until the file changes."""
+    """A file is not a component that this host can run; only another file can help."""
 
 
 class StaleError(ComponentError):
-    """A compiled file is of another build of wasmtime: it must be made anew."""
+    """A compiled file was made by another build of wasmtime: it must be compiled again."""
 
 
 class CacheError(MisconfiguredError):

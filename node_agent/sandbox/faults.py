@@ -1,4 +1,4 @@
-"""From what a fault left behind to the one sentence that people read. Pure.
+"""Error message of a failed call, from the guest's standard error and wasmtime's cause. Pure.
 
 A guest's standard error ends with the toolchain's own report that Python raised; what stands
 before that is the plugin's traceback.
@@ -8,11 +8,11 @@ import itertools
 import re
 from collections.abc import Iterable
 
-# Where the toolchain's report begins: Python raised, or had no memory left to say so.
+# Beginning of the toolchain's report: Python raised, or had no memory left to report it.
 _REPORT = re.compile(r"thread '.*' .*panicked at |object address +: |note: run with `RUST_")
 _NO_MEMORY = re.compile(r"MemoryError|memory allocation of \d+ bytes failed")
 _WRONG_TYPE = re.compile(r"CastError \{ from: (.*), classinfo: (.*) \}")
-# wasmtime's words and ours.
+# Causes in wasmtime's words, and in ours.
 _CAUSES = {
     "Exited with": "called sys.exit",
     "too much data is being copied": "passed more data to the host in one call than may be copied",
@@ -25,7 +25,7 @@ def own_lines(lines: Iterable[str]) -> list[str]:
 
 
 def sentence(lines: Iterable[str], cause: str, memory_mb: int) -> str:
-    """Return why a call failed: `lines` from standard error, `cause` in wasmtime's words."""
+    """Return the error of a call: `lines` are standard error, `cause` is wasmtime's message."""
     written = list(lines)
     text = "\n".join(written)
     if _NO_MEMORY.search(text):

@@ -1,4 +1,4 @@
-"""Giving memory back: glibc keeps what a guest's values took on their way to Python."""
+"""Return of freed memory to the kernel: glibc keeps it otherwise."""
 
 import ctypes
 

@@ -1,6 +1,6 @@
-"""One running guest: a store with its limits, the host functions it was given, calls into it.
+"""Running instance of a component: its store with limits, host functions, and calls into it.
 
-After any fault an instance cannot be entered again: close it and start a fresh one.
+After a fault an instance cannot be called again: close it and start a new one.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 # A guest's own traceback is rarely longer; its last line is the sentence that people read.
 _TRACEBACK_LINES = 40
 _MB = 1 << 20
-# Its writer finishes within milliseconds.
+# Timeout of waiting for wasmtime's writer, which normally finishes within milliseconds.
 _RELEASE_S = 1.0
 
 HostFunction = Callable[..., Any]
@@ -85,8 +85,8 @@ class PluginInstance:
             value = found(self._store, *arguments)
             found.post_return(self._store)
         except (WasmtimeError, TypeError, ValueError) as e:
-            # Its traceback holds a frame of wasmtime-py that holds the error, which holds the whole
-            # compiled component, until some day the collector comes by.
+            # The traceback is part of a reference cycle that keeps the whole compiled component in
+            # memory until a garbage collection.
             raise self._fault(e) from e.with_traceback(None)
         finally:
             self._output.flush()
@@ -94,7 +94,7 @@ class PluginInstance:
 
     @property
     def traceback(self) -> str:
-        """What the guest wrote to its standard error last, its own traceback after a fault."""
+        """The last lines of the guest's standard error: after a fault, its own traceback."""
         self._errors.flush()
         return "\n".join(faults.own_lines(self._recent))
 

@@ -1,4 +1,4 @@
-"""What one guest may use. Pure."""
+"""Limits of one guest. Pure."""
 
 import msgspec
 
@@ -6,7 +6,7 @@ from bus.config.settings import PluginLimits, PluginsConfig
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Seconds a call, megabytes of memory, lines a minute, bytes and readings a returned value."""
+    """Time of a call, memory, log lines a minute, size and readings of a returned value."""
 
     deadline_s: float = 1.0
     memory_mb: int = 32

@@ -1,4 +1,4 @@
-"""What a guest prints, as whole lines. It knows neither wasmtime nor the bus."""
+"""Output of a guest: callbacks for wasmtime, and joining of fragments into lines."""
 
 import threading
 import weakref
@@ -8,7 +8,7 @@ _MAX_LINE_BYTES = 4096
 
 
 class Sink:
-    """A callback for wasmtime that tells when wasmtime has let go of it.
+    """Callback for wasmtime; an event tells when wasmtime has released it.
 
     wasmtime writes from a thread of its own, also for a moment after the store is closed. Such a
     thread that finds the interpreter gone aborts the process, so a store is closed only when
@@ -47,16 +47,16 @@ class LineBuffer:
                 rest = rest[_MAX_LINE_BYTES:]
             self._partial = bytearray(rest)
         for line in lines:
-            self._say(line)
+            self._emit_line(line)
 
     def flush(self) -> None:
-        """Emit what stands there without a line end."""
+        """Emit the rest that has no line end."""
         with self._order:
             rest, self._partial = bytes(self._partial), bytearray()
         if rest:
-            self._say(rest)
+            self._emit_line(rest)
 
-    def _say(self, line: bytes) -> None:
+    def _emit_line(self, line: bytes) -> None:
         text = line.decode(errors="replace").rstrip()
         if text:
             self._emit(text)

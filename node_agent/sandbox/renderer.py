@@ -1,4 +1,4 @@
-"""Runs a plugin that only turns JSON into text, such as the dashboard. It grants it nothing."""
+"""Renderer: runs a plugin that turns JSON into text, such as the dashboard, without any grant."""
 
 import logging
 from pathlib import Path
@@ -40,7 +40,7 @@ class Renderer:
         self.close()
 
     def render(self, json_text: str) -> str:
-        """Return what the plugin renders. Raises PluginError; the next call starts it afresh."""
+        """Return the rendered text. Raises PluginError; the next call starts a new instance."""
         if self._instance is None:
             self._instance = PluginInstance(self._loaded, {}, self._runtime.limits, _log_line)
         try:

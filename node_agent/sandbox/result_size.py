@@ -1,4 +1,4 @@
-"""How large a guest's returned value is, before it becomes Python's: that takes time and memory."""
+"""Size limit of returned values, checked before they are converted to Python objects."""
 
 import ctypes
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from wasmtime.component import FuncType
 from node_agent.sandbox.errors import PluginError
 from node_agent.sandbox.limits import Limits
 
-# What one number, or the head of a string or list, takes in a guest.
+# Size of one number, or of the head of a string or list, in a guest.
 _ITEM_BYTES = 8
 
 _STRING = _ffi.WASMTIME_COMPONENT_STRING.value
@@ -22,7 +22,7 @@ _OPTION = _ffi.WASMTIME_COMPONENT_OPTION.value
 
 
 class BoundedType:
-    """A function's type to wasmtime-py, with a result that is refused where it is too large."""
+    """Function type for wasmtime-py whose result is refused where it is too large."""
 
     def __init__(self, kind: FuncType, limits: Limits) -> None:
         self._kind = kind
@@ -44,7 +44,7 @@ class _BoundedResult:
 
 
 def _refusal(value: Any, limits: Limits) -> str:
-    """Return why a value is too large, or nothing."""
+    """Return the error for a value that is too large, else an empty string."""
     top = value
     if top.kind == _RESULT and top.of.result.val:
         top = top.of.result.val.contents
@@ -56,7 +56,7 @@ def _refusal(value: Any, limits: Limits) -> str:
 
 
 def _exceeds(value: Any, limit_bytes: int) -> bool:
-    """Whether a value takes more than so many bytes. Looks no further than it must."""
+    """Return whether a value is larger than `limit_bytes`. Stops as soon as that is clear."""
     left = limit_bytes
     waiting = [value]
     while waiting:
@@ -69,7 +69,7 @@ def _exceeds(value: Any, limit_bytes: int) -> bool:
 
 
 def _own_bytes(value: Any) -> int:
-    """Return what a value takes without its parts' own, and what their number alone takes."""
+    """Return the size of a value without the content of its parts."""
     if value.kind == _STRING:
         return _ITEM_BYTES + int(value.of.string.size)
     if value.kind in (_LIST, _TUPLE):

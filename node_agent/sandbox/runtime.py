@@ -1,4 +1,4 @@
-"""What all plugins of one process share: the engines, their clocks, the cache and the limits."""
+"""Plugin runtime of one process: engines, their tickers, the compile cache and the limits."""
 
 import threading
 from collections.abc import Callable
@@ -59,7 +59,7 @@ class Runtime:
         return LoadedComponent(self._engine(target), wasm, compiled, digest)
 
     def _digest(self, wasm: Path) -> str:
-        """Return a component's digest, reckoned once for as long as the file stays the same."""
+        """Return a component's digest, computed again only when the file changes."""
         now = stamp(wasm) if wasm.exists() else None
         before, digest = self._digests.get(wasm, (None, ""))
         if now is None or now != before:
@@ -68,7 +68,7 @@ class Runtime:
         return digest
 
     def _engine(self, target: Target) -> Engine:
-        # Lives load side by side, each on its plugin's thread.
+        # Plugins load at the same time, each on its own thread.
         with self._opening:
             if target not in self._engines:
                 self._engines[target] = make_engine(target)

@@ -1,4 +1,4 @@
-"""The record beside a compiled file: what it was made from and by, and how to tell that it changed.
+"""Seal of a compiled file: a record of its origin, by which a change is noticed.
 
 A compiled file is native code that wasmtime trusts, so a changed one must never be mapped. A file
 that still has the size, times and inode it was sealed with was not written to: the change time is
@@ -7,11 +7,11 @@ copy or a restored backup, is the file read whole and its digest decides.
 """
 
 import hashlib
-import os
 from pathlib import Path
 
 import msgspec
 
+from bus.files import whole_file
 from node_agent.sandbox.engine import SETTINGS
 
 _SUFFIX = ".json"
@@ -49,13 +49,13 @@ def read(compiled: Path) -> Seal | None:
 
 
 def write(compiled: Path, seal: Seal) -> None:
-    """Keep the record of a file that stands in its place already."""
+    """Write the record of a file that is in its final place already."""
     stamped = msgspec.structs.replace(seal, stamp=stamp(compiled))
-    write_whole(seal_path(compiled), msgspec.json.encode(stamped))
+    whole_file.replace(seal_path(compiled), msgspec.json.encode(stamped))
 
 
 def holds(compiled: Path, component: str, machine: str) -> bool:
-    """Whether a file is what its record says, made of `component`, and maps on this host."""
+    """Return whether a file matches its record and `component`, and can be mapped on this host."""
     seal = read(compiled)
     if seal is None or not fits(seal, component, machine):
         return False
@@ -73,23 +73,8 @@ def holds(compiled: Path, component: str, machine: str) -> bool:
 
 
 def fits(seal: Seal, component: str, machine: str) -> bool:
-    """Whether what a record describes is made of `component`, for this host and such a machine."""
+    """Return whether a record is of `component`, for this host's wasmtime and this machine type."""
     return (seal.component, seal.settings, seal.machine) == (component, SETTINGS, machine)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file with mode 0600 so that even a power cut leaves the old content or the new."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-        # What was just written lies in the page cache in huge pages, and a process that maps it
-        # gets those whole, 2 MB for every page it touches. Read back from disk, it does not.
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    partial.replace(path)
 
 
 def stamp(path: Path) -> Stamp:

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node_agent.schedule import backoff_s, next_due
+from node_agent.schedule import next_due
 
 times = st.floats(0, 1e6)
 intervals = st.floats(0.1, 3600)
@@ -17,8 +17,3 @@ def test_the_next_beat_is_ahead_and_no_further_than_one_interval(
 
 def test_missed_beats_are_skipped_and_the_rate_stays() -> None:
     assert next_due(now_s=107.1, start_s=100.0, interval_s=2.0) == 108.0
-
-
-def test_backoff_doubles_up_to_five_minutes() -> None:
-    waits = [backoff_s(n) for n in range(1, 12)]
-    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Handle(Generic[T]):
-    """What `acquire` returned, kept until `release` gets it; `name` is how errors call it."""
+    """The result of `acquire`, kept until `release` gets it; errors use `name`."""
 
     def __init__(self, name: str, acquire: Callable[[], T], release: Callable[[T], object]) -> None:
         self._name = name

@@ -26,6 +26,7 @@ from tests.support import (
     embedded_broker,
     free_port,
     mosquitto,
+    wait_until,
 )
 
 
@@ -131,11 +132,11 @@ def test_what_is_logged_while_the_link_is_down_is_sent_in_order_when_it_is_up() 
         return link_up
 
     log = NodeLog(publish)
-    log.say("warning", "host", "early")
-    log.say("warning", "host", "later")
+    for text in ("early", "later"):
+        log.handle(record(text))
     link_up = True
     log.send_waiting()
-    log.say("warning", "host", "now")
+    log.handle(record("now"))
     assert sent == ["early", "later", "now"]
 
 
@@ -223,12 +224,16 @@ def message_of(said: Said) -> str:
     return said.message.message if isinstance(said.message, Log) else ""
 
 
+def record(text: str) -> logging.LogRecord:
+    return logging.LogRecord("tests", logging.WARNING, __file__, 1, text, None, None)
+
+
 def wait_connected(bus: NodeBus) -> None:
-    assert bus._client._connected.wait(WAIT_S)
+    wait_until(lambda: bus.connected)
 
 
 def break_connection(client: BusClient) -> None:
     """Close the socket without a DISCONNECT, as a killed process does."""
-    sock = client._paho.socket()
+    sock = client._connection._paho.socket()
     assert sock is not None
     sock.shutdown(2)

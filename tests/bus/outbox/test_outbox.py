@@ -162,7 +162,7 @@ def test_a_later_number_never_has_an_earlier_time(
     monkeypatch.setattr(box.clock, "now", overtaken)
     box.box.add([sample])
     other.join()
-    added_ms = [added for _, added in box.box._ram.page(None, 10)]
+    added_ms = [added for _, added in box.box._ram.page(None, 10, None)]
     assert added_ms == sorted(added_ms)
 
 
@@ -182,13 +182,16 @@ def test_what_neither_ram_nor_disk_takes_is_held_and_sent_all_the_same(
     box.kill()
     box.open()
     assert values(box) == [1, 3, 4, 5]
-    assert sum("wait in this process only" in line for line in caplog.messages) == 1
-    assert sum("run/outbox.db: works again" in line for line in caplog.messages) == 1
+    assert (
+        sum("meanwhile readings are kept in this process only" in line for line in caplog.messages)
+        == 1
+    )
+    assert sum("run/outbox.db: works again after" in line for line in caplog.messages) == 1
 
 
 def test_an_orderly_stop_brings_to_disk_what_ram_did_not_take(box: Box) -> None:
     box.add(1)
-    box.box._ram._db.execute("DROP TABLE reading")
+    box.box._ram.file._db.execute("DROP TABLE reading")
     box.add(2)
     box.box.close()
     shutil.rmtree(box.ram.parent)
@@ -201,7 +204,7 @@ def test_a_reading_whose_values_are_spoiled_is_given_up_and_holds_up_no_other(
     box: Box, caplog: pytest.LogCaptureFixture, spoiled: bytes
 ) -> None:
     box.add(1, 2, 3)
-    box.box._ram._db.execute("UPDATE reading SET data = ? WHERE seq = 1", (spoiled,))
+    box.box._ram.file._db.execute("UPDATE reading SET data = ? WHERE seq = 1", (spoiled,))
     assert values(box) == [1, 3]
     assert (box.box.rows, box.box.dropped) == (2, 1)
     assert "1 readings are damaged and given up" in caplog.text
@@ -258,7 +261,7 @@ def test_the_tier_in_ram_is_bounded_by_itself(tmp_path: Path) -> None:
     box = Box(tmp_path, ram_mb=1)
     for n in range(400):
         box.box.add([Sample("room", START_MS, {"n": n, "text": "x" * 5000})])
-    assert box.box._ram.used_bytes <= 1_050_000
+    assert box.box._ram.file.used_bytes <= 1_050_000
     assert box.box.dropped > 0
     assert box.box.rows + box.box.dropped == 400
     box.box.close()
@@ -317,7 +320,7 @@ def test_a_disk_that_takes_nothing_is_said_once_and_the_ram_keeps_on(
         box.clock.elapsed_s += 61
         box.box.tend()
     assert values(box) == [0, 1, 2]
-    assert caplog.text.count("readings wait in RAM only") == 1
+    assert caplog.text.count("meanwhile readings are kept in RAM only") == 1
     box.disk.parent.unlink()
     box.clock.elapsed_s += 61
     with caplog.at_level(logging.WARNING):
@@ -423,7 +426,7 @@ def test_damage_that_only_reading_finds_is_noticed(
     box: Box, caplog: pytest.LogCaptureFixture
 ) -> None:
     box.add(*range(3000))
-    box.box._ram._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    box.box._ram.file._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     box.kill()
     with box.ram.open("r+b") as file:
         file.seek(40_960)

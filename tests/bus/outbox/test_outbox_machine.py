@@ -27,7 +27,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def add(self, number: int) -> None:
         values = list(range(self.count, self.count + number))
         self.count += number
-        before = self.box.box._next_seq
+        before = self.box.box._numbering.next_seq
         self.box.add(*values)
         for offset, value in enumerate(values):
             key = (self.box.box.stream, before + offset)

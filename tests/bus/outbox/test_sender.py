@@ -3,7 +3,6 @@
 import contextlib
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from bus.contract.topics import EVERYTHING, Topic, TopicKind
 from bus.outbox.window import MAX_BATCHES, Window
 from hub_app.history.inbox import Inbox
 from hub_app.history.recorder import Recorder
-from tests.support import HOST, WAIT_S, Listener, embedded_broker, free_port
+from tests.support import HOST, Listener, embedded_broker, free_port, wait_until
 
 QUICK = OutboxConfig(live_s=0.5, disk_after_s=1, disk_every_s=0.5, resend_s=1.5)
 
@@ -69,11 +68,7 @@ def stored(directory: Path) -> list[int]:
 
 
 def wait_until_empty(bus: NodeBus) -> None:
-    deadline_s = time.monotonic() + WAIT_S
-    pause = threading.Event()
-    while bus._outbox.rows:
-        assert time.monotonic() < deadline_s, bus._outbox.rows
-        pause.wait(0.02)
+    wait_until(lambda: not bus._outbox.rows)
 
 
 def publish(bus: NodeBus, count: int) -> None:
@@ -156,18 +151,15 @@ def test_a_node_with_a_fresh_disk_begins_a_new_stream(tmp_path: Path) -> None:
 def test_a_client_whose_link_stalls_is_built_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("bus.client.client._KEEPALIVES_WITHOUT_PUBACK", 0.1)
+    monkeypatch.setattr("bus.client.connection._KEEPALIVES_WITHOUT_PUBACK", 0.1)
     port = free_port()
     with embedded_broker(port), NodeBus(config(port, tmp_path)) as bus:
         wait_connected(bus)
-        before = bus._client._paho
+        before = bus._client._connection
         # As a broker that takes everything and acknowledges nothing.
-        monkeypatch.setattr(before, "_handle_pubackcomp", lambda _cmd: 0)
+        before._paho._handle_pubackcomp = lambda _cmd: 0  # type: ignore[method-assign]
         publish(bus, 1)
-        deadline_s = time.monotonic() + WAIT_S
-        while bus._client._paho is before or not bus.connected:
-            assert time.monotonic() < deadline_s
-            threading.Event().wait(0.02)
+        wait_until(lambda: bus._client._connection is not before and bus.connected)
     assert "has not answered" in caplog.text
 
 
@@ -176,22 +168,19 @@ def test_a_client_whose_thread_died_is_built_anew(tmp_path: Path) -> None:
     port = free_port()
     with embedded_broker(port), hub(port, tmp_path), NodeBus(config(port, tmp_path)) as bus:
         wait_connected(bus)
-        before = bus._client._paho
+        before = bus._client._connection
 
         def die() -> None:
             raise ZeroDivisionError
 
-        before.loop_misc = die
+        before._paho.loop_misc = die
         publish(bus, 5)
-        deadline_s = time.monotonic() + WAIT_S
-        while bus._client._paho is before:
-            assert time.monotonic() < deadline_s
-            threading.Event().wait(0.02)
+        wait_until(lambda: bus._client._connection is not before)
         wait_until_empty(bus)
 
 
 def wait_connected(bus: NodeBus) -> None:
-    assert bus._client._connected.wait(WAIT_S)
+    wait_until(lambda: bus.connected)
 
 
 def readings(first: int, count: int) -> list[Reading]:

@@ -61,7 +61,7 @@ class Bench:
         deadline_s = time.monotonic() + WAIT_S
         while not done():
             assert time.monotonic() < deadline_s, f"last state: {self.states[-1:]}"
-            self.runner.beat(time.monotonic() + self.ahead_s)
+            self.runner.run_cycle(time.monotonic() + self.ahead_s)
             self.runner.wait_idle(BEAT_S)
             pause.wait(BEAT_S)
 

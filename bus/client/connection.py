@@ -1,0 +1,249 @@
+"""One MQTT connection, from its CONNECT until its link ends. The only module that knows paho.
+
+Threads: the client's own thread connects, watches and closes; any thread publishes; paho's network
+thread runs the callbacks, and an exception in one is caught and logged here. paho holds its message
+lock while it reports an acknowledgement, and takes that lock to publish: `on_acknowledged` must not
+wait for a lock that its owner holds around `publish`.
+"""
+
+import contextlib
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from bus.client.in_flight import InFlight
+from bus.client.login import Login, tls_context
+from bus.contract.messages import Message, encode
+from bus.contract.topics import Topic, is_command
+
+logger = logging.getLogger(__name__)
+
+_CONNECT_S = 5.0
+_GOODBYE_S = 0.5
+_MAX_QUEUED = 100
+# Interval of the check that paho's thread lives and the broker still answers.
+_WATCH_S = 0.5
+# paho notices a silent broker after one keep-alive; this is for when paho's own thread is stuck.
+_KEEPALIVES_WITHOUT_PUBACK = 2
+
+OnMessage = Callable[[str, bytes], None]
+
+
+class ConnectionConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The contents of a CONNECT, and the topic filters to subscribe to."""
+
+    address: tuple[str, int]
+    client_id: str
+    keepalive_s: int
+    filters: Sequence[str] = ()
+    will: tuple[Topic, Message] | None = None
+
+
+class Events(msgspec.Struct, frozen=True, kw_only=True):
+    """Callbacks of a connection, on paho's network thread."""
+
+    on_message: OnMessage
+    on_connect: Callable[[], None]
+    on_disconnect: Callable[[str], None]
+    on_acknowledged: Callable[[int], None]
+    on_refused: Callable[[str], None]
+
+
+class Connection:
+    """A paho client that is used for one connection.
+
+    Messages that were in flight when the link broke are thus never sent again behind newer ones.
+    Raises OSError or ValueError where the login's certificate or key cannot be used.
+    """
+
+    def __init__(self, config: ConnectionConfig, login: Login | None, events: Events) -> None:
+        self._config = config
+        self._events = events
+        self.in_flight = InFlight(_MAX_QUEUED)
+        # Stays True when the link has ended.
+        self.was_connected = False
+        self._is_closing = False
+        # Set by paho's thread, read by all others: the broker took the CONNECT and the filters.
+        self._connected = threading.Event()
+        self._ended = threading.Event()
+        self._paho = self._make_paho(login)
+
+    @property
+    def connected(self) -> bool:
+        return self._connected.is_set()
+
+    def publish(self, topic: Topic, payload: bytes) -> int | None:
+        """Send bytes as the topic's channel says; return the packet id, None if it was not sent."""
+        channel = topic.channel
+        if not self.connected:
+            return None
+        info = self._paho.publish(str(topic), payload, channel.qos, channel.retain)
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            return None
+        if channel.qos > 0:
+            self.in_flight.add(info, time.monotonic())
+        return info.mid
+
+    # The client's own thread runs these.
+
+    def open(self) -> None:
+        """Send a CONNECT and start paho's thread. Raises OSError, of which ssl.SSLError is one."""
+        self._paho.connect(*self._config.address, self._config.keepalive_s)
+        self._paho.loop_start()
+
+    def watch(self) -> None:
+        """Return when the link has ended, or has to: no answer, no thread, or `end` was called."""
+        patience_s = _KEEPALIVES_WITHOUT_PUBACK * self._config.keepalive_s
+        began_s = time.monotonic()
+        while not self._ended.wait(_WATCH_S):
+            if self._paho._thread is None:  # noqa: SLF001 - paho has no event for a thread that died
+                logger.error("paho's thread has ended: connecting anew")
+                return
+            now_s = time.monotonic()
+            silent_s = self.in_flight.stalled_s(now_s) if self.connected else now_s - began_s
+            if silent_s > patience_s:
+                logger.warning(
+                    "the broker has not answered for %.0f s: connecting anew", patience_s
+                )
+                return
+
+    def end(self) -> None:
+        """Let `watch` return. Any thread may call."""
+        self._ended.set()
+
+    def close(self, *, disconnect: bool) -> None:
+        """End the link and paho's thread, whatever state they are in.
+
+        With `disconnect` the broker gets a DISCONNECT, so that it does not publish the last will.
+        """
+        self._is_closing = True
+        if disconnect and self.connected:
+            self._ended.clear()
+            self._paho.disconnect()
+            self._ended.wait(_GOODBYE_S)
+        sock = self._paho.socket()
+        if isinstance(sock, socket.socket):
+            # paho's thread does not end while messages wait, other than for a dead link.
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        self._paho.loop_stop()
+        self._connected.clear()
+        self._release_callbacks()
+
+    def _make_paho(self, login: Login | None) -> paho.Client:
+        made = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._config.client_id,
+            protocol=paho.MQTTv311,
+            reconnect_on_failure=False,
+        )
+        made.suppress_exceptions = True
+        made.connect_timeout = _CONNECT_S
+        made.max_queued_messages_set(_MAX_QUEUED)
+        made.on_socket_open = _disable_nagle
+        made.on_connect = self._on_connect
+        made.on_subscribe = self._on_subscribe
+        made.on_disconnect = self._on_disconnect
+        made.on_message = self._on_message
+        made.on_publish = self._on_publish
+        if login is not None:
+            _set_login(made, login)
+        if self._config.will is not None:
+            topic, message = self._config.will
+            made.will_set(str(topic), encode(message), topic.channel.qos, topic.channel.retain)
+        return made
+
+    def _release_callbacks(self) -> None:
+        """Break the reference cycle, so that paho's sockets are closed at once."""
+        client = self._paho
+        client.on_connect = client.on_subscribe = client.on_disconnect = None
+        client.on_message = client.on_publish = None
+
+    # paho's network thread runs these.
+
+    def _on_connect(
+        self,
+        client: paho.Client,
+        _userdata: Any,
+        _flags: paho.ConnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            _call(self._events.on_refused, str(reason))
+        elif self._config.filters:
+            # Connected means that messages arrive, too: `_on_subscribe` completes it.
+            client.subscribe([(text, 1) for text in self._config.filters])
+        else:
+            self._complete()
+
+    def _on_subscribe(self, *_: object) -> None:
+        self._complete()
+
+    def _complete(self) -> None:
+        if not self._is_closing:
+            self.was_connected = True
+            self._connected.set()
+            _call(self._events.on_connect)
+
+    def _on_disconnect(
+        self,
+        _client: paho.Client,
+        _userdata: Any,
+        _flags: paho.DisconnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if self.connected and not self._is_closing:
+            logger.warning("lost the broker at %s:%d: %s", *self._config.address, reason)
+        self._connected.clear()
+        _call(self._events.on_disconnect, str(reason))
+        self._ended.set()
+
+    def _on_message(self, _client: paho.Client, _userdata: Any, message: paho.MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            logger.warning("dropped a message whose topic is not UTF-8")
+            return
+        if message.retain and is_command(topic):
+            # It would be executed again at every reconnection.
+            logger.warning("ignored a retained command on %s; publish commands unretained", topic)
+            return
+        _call(self._events.on_message, topic, message.payload)
+
+    def _on_publish(
+        self, _client: paho.Client, _userdata: Any, mid: int, _reason: Any, _properties: Any
+    ) -> None:
+        self.in_flight.acknowledged(time.monotonic())
+        _call(self._events.on_acknowledged, mid)
+
+
+def _set_login(client: paho.Client, login: Login) -> None:
+    if login.username:
+        client.username_pw_set(login.username, login.token)
+    if login.tls:
+        client.tls_set_context(tls_context(login))
+
+
+def _disable_nagle(_client: paho.Client, _userdata: Any, sock: Any) -> None:
+    """Turn Nagle's algorithm off: it holds a packet back for 40 ms behind an acknowledgement."""
+    # Only a plain socket has the option; paho may also pass one of its own types.
+    if isinstance(sock, socket.socket):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _call(callback: Callable[..., None], *arguments: object) -> None:
+    try:
+        callback(*arguments)
+    except Exception:
+        logger.exception("a bus callback failed")

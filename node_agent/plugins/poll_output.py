@@ -1,0 +1,61 @@
+"""Output of a plugin's polls: readings, problems and log lines."""
+
+from collections.abc import Callable
+
+from bus.errors import BadDataError
+from bus.fault import Fault
+from bus.limited_log import LimitedLog
+from node_agent.plugins.readings import Sample, samples
+
+# Of one poll, in the plugin's state.
+_MAX_PROBLEMS = 5
+# The key of a plugin's lines in its rate-limited log.
+_LINES_KEY = "output"
+
+
+class PollOutput:
+    """Passes the readings of a plugin on, and keeps what was wrong with the last poll.
+
+    The plugin's thread writes. The cycle's thread reads `fault` and switches `is_published`: the
+    readings of a component on trial, or of a thread that was abandoned, are not passed on.
+    """
+
+    def __init__(
+        self,
+        plugin: str,
+        on_samples: Callable[[list[Sample]], None],
+        log: LimitedLog,
+        *,
+        is_published: bool,
+    ) -> None:
+        self._plugin = plugin
+        self._on_samples = on_samples
+        self._log = log
+        self._problem = Fault(f"plugin {plugin}")
+        self._last_line = ""
+        self.is_published = is_published
+        # The plugin's own last words where it returned no reading.
+        self.fault = ""
+
+    def accept(self, polled: object) -> None:
+        """Take the value that a poll returned."""
+        problems: list[str] = []
+        try:
+            found = samples(polled, self._plugin, problems.append)
+        except BadDataError as e:
+            found = []
+            problems.append(str(e))
+        problem = "; ".join(problems[:_MAX_PROBLEMS])
+        if problem:
+            self._problem.failed(problem)
+        elif found:
+            self._problem.worked()
+        # A plugin that returned nothing has logged the reason itself.
+        self.fault = problem if found or problem else self._last_line or "returned no reading"
+        if self.is_published:
+            self._on_samples(found)
+
+    def log_line(self, line: str) -> None:
+        """Log a line that the plugin printed."""
+        self._last_line = line
+        self._log.info(_LINES_KEY, "%s", line)
