@@ -1,6 +1,5 @@
 import subprocess
 import sys
-import time
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -88,9 +87,7 @@ def test_sigterm_ends_it_cleanly(tmp_path: Path, port: int) -> None:
         PiZero(tmp_path, port, cluster__node_id="leaver") as service,
     ):
         listener.wait_topic("harvester/leaver/readings/bme680-0x76")
-        asked_s = time.monotonic()
         assert service.stop() == 0
-        assert time.monotonic() - asked_s < 3
         assert "Traceback" not in service.output()
         listener.wait_for(
             lambda said: (

@@ -4,18 +4,16 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from broker.server import EmbeddedBroker
-from bus.client.client import BusClient
 from bus.client.node import NodeBus
-from bus.client.node_log import NodeLog, plugin_logger
+from bus.client.node_log import plugin_logger
 from bus.config.settings import BrokerConfig, ClusterConfig, Config
 from bus.contract.commands import parse_buzzer
-from bus.contract.messages import Fan, Heartbeat, Log, Reading, Status
+from bus.contract.messages import Heartbeat, Log, Reading, Status
 from bus.contract.topics import Topic, TopicKind, topic_filter
 from tests.support import (
     HOST,
@@ -25,17 +23,8 @@ from tests.support import (
     Said,
     embedded_broker,
     free_port,
-    mosquitto,
     wait_until,
 )
-
-
-@pytest.fixture(params=["embedded", "mosquitto"])
-def port(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
-    port = free_port()
-    started = embedded_broker(port) if request.param == "embedded" else mosquitto(port, tmp_path)
-    with started:
-        yield port
 
 
 @pytest.fixture(autouse=True)
@@ -67,19 +56,6 @@ def test_status_is_retained_for_those_who_come_later(port: int) -> None:
         wait_connected(bus)
         with Listener(port) as ears:
             ears.wait_for(lambda said: states(said) == "online")
-
-
-def test_the_broker_announces_a_node_whose_connection_breaks(port: int) -> None:
-    status = Topic("pi4", TopicKind.STATUS)
-    will = Status("offline", "spoke", "0", "boot", 0)
-    connected = threading.Event()
-    client = BusClient((HOST, port), client_id="n", will=(status, will), on_connect=connected.set)
-    with Listener(port) as ears:
-        client.start()
-        assert connected.wait(WAIT_S)
-        break_connection(client)
-        ears.wait_for(lambda said: said.message == will)
-        client.stop()
 
 
 def test_every_reading_arrives_once_and_in_order(port: int) -> None:
@@ -122,24 +98,6 @@ def test_log_records_become_messages_with_their_source(port: int) -> None:
     assert plugin.source == "plugin:dht22"
 
 
-def test_what_is_logged_while_the_link_is_down_is_sent_in_order_when_it_is_up() -> None:
-    sent: list[str] = []
-    link_up = False
-
-    def publish(line: Log) -> bool:
-        if link_up:
-            sent.append(line.message)
-        return link_up
-
-    log = NodeLog(publish)
-    for text in ("early", "later"):
-        log.handle(record(text))
-    link_up = True
-    log.send_waiting()
-    log.handle(record("now"))
-    assert sent == ["early", "later", "now"]
-
-
 def test_heartbeats_count_up(port: int) -> None:
     with Listener(port) as ears, NodeBus(config(port)) as bus:
         wait_connected(bus)
@@ -167,40 +125,6 @@ def test_a_command_reaches_its_node_and_no_other(port: int) -> None:
     assert [parse_buzzer(payload).name for _, payload in heard] == ["beep"]
 
 
-def test_a_callback_that_raises_does_not_end_the_client(
-    port: int, caplog: pytest.LogCaptureFixture
-) -> None:
-    heard = threading.Semaphore(0)
-
-    def fail(_text: str, _payload: bytes) -> None:
-        heard.release()
-        raise ZeroDivisionError
-
-    connected = threading.Event()
-    client = BusClient(
-        (HOST, port),
-        client_id="fragile",
-        filters=[topic_filter(TopicKind.FAN)],
-        on_message=fail,
-        on_connect=connected.set,
-    )
-    client.start()
-    with Listener(port):
-        assert connected.wait(WAIT_S)
-        for _ in range(2):
-            client.publish(Topic("pi4", TopicKind.FAN), Fan(on=True, mode="on"))
-            assert heard.acquire(timeout=WAIT_S)
-    client.stop()
-    assert "ZeroDivisionError" in caplog.text
-
-
-def test_stopping_twice_is_fine(port: int) -> None:
-    client = BusClient((HOST, port), client_id="twice")
-    client.start()
-    client.stop()
-    client.stop()
-
-
 def test_a_broker_port_in_use_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     port = free_port()
 
@@ -224,16 +148,5 @@ def message_of(said: Said) -> str:
     return said.message.message if isinstance(said.message, Log) else ""
 
 
-def record(text: str) -> logging.LogRecord:
-    return logging.LogRecord("tests", logging.WARNING, __file__, 1, text, None, None)
-
-
 def wait_connected(bus: NodeBus) -> None:
     wait_until(lambda: bus.connected)
-
-
-def break_connection(client: BusClient) -> None:
-    """Close the socket without a DISCONNECT, as a killed process does."""
-    sock = client._connection._paho.socket()
-    assert sock is not None
-    sock.shutdown(2)

@@ -76,9 +76,10 @@ def test_the_environment_is_empty(
 
 def test_time_is_told_because_sleeping_needs_it(intruder: LoadedComponent, tmp_path: Path) -> None:
     """WASI has no clock without the time of day, and `get-timestamp-ms` gives that anyway."""
+    before_s = time.time()
     values = Attempt(intruder, "clocks", tmp_path).values
-    assert abs(values["wall_s"] - time.time()) < 5
-    assert 0.05 <= values["slept_s"] < 1
+    assert before_s <= values["wall_s"] <= time.time()
+    assert values["slept_s"] >= 0.05
 
 
 def test_chance_differs_from_guest_to_guest(intruder: LoadedComponent, tmp_path: Path) -> None:
