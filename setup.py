@@ -1,7 +1,7 @@
 """Build steps that pyproject.toml cannot express: the product's files, its plugins, the commit.
 
-A wheel carries the product's files in `bus/product`, where `bus.assets` looks for them. Plugins
-that are not built yet, or that changed, are built first.
+A wheel carries the product's files in `bus/product`, where `bus.install.assets` looks for them.
+Plugins that are not built yet, or that changed, are built first.
 """
 
 import shutil
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent
 # A build backend does not look for modules here.
 sys.path.insert(0, str(ROOT))
 
-from bus.version import COMMIT_FILE, commit  # noqa: E402
+from bus.install.version import COMMIT_FILE, commit  # noqa: E402
 from harvester.plugins.builder.progress import build_sources  # noqa: E402
 from harvester.plugins.source import discover  # noqa: E402
 

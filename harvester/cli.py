@@ -11,9 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-from bus import extras
 from bus.config.command_line import EXIT_MISCONFIGURED, VersionAction
 from bus.errors import HarvesterError, MisconfiguredError
+from bus.install import extras
 from harvester.errors import EXIT_FAILED
 from harvester.plugins.project import from_here
 

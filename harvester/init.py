@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from bus import assets
 from bus.errors import MisconfiguredError
+from bus.install import assets
 
 NAMES = ("hub.toml", "spoke.toml", "pizero.toml")
 _UNITS = "*.service"

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bus import assets
+from bus.install import assets
 from harvester.plugins.builder.progress import build_sources
 from harvester.plugins.project import contract_file, runnable
 from harvester.up import STATE, Options, up

@@ -12,7 +12,7 @@ from bus.clock import now_ms
 from bus.config.web_table import Card
 from bus.contract.messages import Message, Reading
 from bus.contract.topics import Topic
-from bus.version import VERSION
+from bus.install.version import VERSION
 from hub_app.history.recorder import Recorder
 from hub_app.live.commander import Commander
 from hub_app.live.dashboard import Dashboard

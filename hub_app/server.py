@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 from broker.auth.password_check import PasswordCheck
-from bus import assets
 from bus.client.credentials import Connection
 from bus.config import hub_files
 from bus.config.directories import Environment
 from bus.config.settings import Config
+from bus.install import assets
 from bus.listen import AddressUnavailableError, listen, listen_when_available
 from bus.service_manager import ServiceManager
 from hub_app import bus_feed

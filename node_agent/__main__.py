@@ -1,6 +1,6 @@
 """The console script `node-agent`: checks for the packages of its extra first."""
 
-from bus import extras
+from bus.install import extras
 
 
 def main() -> None:

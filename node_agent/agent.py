@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from bus import assets
 from bus.client.node import NodeBus
 from bus.config.settings import Config, Grant
 from bus.contract import commands
@@ -20,6 +19,7 @@ from bus.contract.messages import Fan, Leds, Oled, Result
 from bus.contract.topics import Topic, TopicKind, topic_filter
 from bus.errors import BadCommandError, BadDataError, HarvesterError
 from bus.fault import Fault
+from bus.install import assets
 from bus.outbox.outbox import Sample
 from bus.service_manager import ServiceManager
 from node_agent.actuators.actuators import (

@@ -15,8 +15,8 @@ from bus.clock import now_ms
 from bus.config.directories import state_dir
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
+from bus.install.version import VERSION
 from bus.service_manager import ServiceManager
-from bus.version import VERSION
 from node_agent.hal import system
 from node_agent.hal.board import open_hardware
 from node_agent.hal.capabilities import Hardware

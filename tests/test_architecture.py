@@ -1,6 +1,7 @@
-"""Who may import whom, that importing has no effects, one error tree, nothing built in git."""
+"""Architecture: imports point down without cycles, importing has no effects, folders stay small."""
 
 import ast
+import graphlib
 import json
 import subprocess
 import sys
@@ -75,12 +76,14 @@ def within(names: set[str], *packages: str) -> set[str]:
     return {n for n in names if any(n == p or n.startswith(f"{p}.") for p in packages)}
 
 
+def file_of(module: str) -> Path:
+    path = ROOT.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
 def direct_imports(module: str) -> Iterator[str]:
-    """Yield what a module's source imports, inside functions too."""
-    file = ROOT.joinpath(*module.split(".")).with_suffix(".py")
-    if not file.is_file():
-        file = ROOT.joinpath(*module.split("."), "__init__.py")
-    for node in ast.walk(ast.parse(file.read_text())):
+    """Yield what a module's source imports, inside functions and under TYPE_CHECKING, too."""
+    for node in ast.walk(ast.parse(file_of(module).read_bytes())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -90,6 +93,10 @@ def direct_imports(module: str) -> Iterator[str]:
 
 
 ALL_MODULES = [module for package in PACKAGES for module in modules_of(package)]
+
+
+def our_imports(module: str) -> set[str]:
+    return set(direct_imports(module)) & set(ALL_MODULES) - {module}
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -191,3 +198,59 @@ def test_nothing_built_and_no_secret_is_in_git() -> None:
     assert files
     built = {".wasm", ".cwasm", ".pyc", ".env"}
     assert [str(f) for f in files if f.suffix in built or f.name == ".env"] == []
+
+
+def test_no_modules_import_each_other_in_a_cycle() -> None:
+    sorter = graphlib.TopologicalSorter({m: our_imports(m) for m in ALL_MODULES})
+    try:
+        sorter.prepare()
+    except graphlib.CycleError as e:
+        pytest.fail(f"import cycle: {' -> '.join(e.args[1])}")
+
+
+# Each may import itself and what is named here, at any place in a module.
+BELOW: dict[str, set[str]] = {
+    "bus": set(),
+    "broker": {"bus"},
+    "node_agent": {"bus"},
+    "pizero_native": {"bus", "node_agent"},
+    "hub_app": {"bus", "broker", "node_agent"},
+    "harvester": {"bus", "broker", "node_agent", "pizero_native", "hub_app"},
+}
+
+
+@pytest.mark.parametrize("package", BELOW)
+def test_a_package_imports_only_what_is_below_it(package: str) -> None:
+    used = {name.partition(".")[0] for m in modules_of(package) for name in our_imports(m)}
+    assert used - {package} - BELOW[package] == set()
+
+
+MOST_ENTRIES = 16
+
+
+def test_no_folder_is_crowded() -> None:
+    folders = [folder for package in PACKAGES for folder in (ROOT / package, *folders_in(package))]
+    crowded = {str(f.relative_to(ROOT)): len(entries(f)) for f in folders}
+    assert {name: count for name, count in crowded.items() if count > MOST_ENTRIES} == {}
+
+
+def folders_in(package: str) -> list[Path]:
+    # Files of the page are no modules.
+    found = [path for path in (ROOT / package).rglob("*") if path.is_dir()]
+    return [path for path in found if not {"__pycache__", "page", "product"} & set(path.parts)]
+
+
+def entries(folder: Path) -> list[Path]:
+    modules = [file for file in folder.glob("*.py") if not file.name.startswith("__")]
+    return modules + [path for path in folder.iterdir() if path.is_dir() and path.name[0] != "_"]
+
+
+RIDDLES = ("What", "Who", "Whom", "Whose", "Where", "How", "Which", "Whether", "When", "Why")
+
+
+def test_a_docstring_opens_with_the_name_of_the_thing() -> None:
+    plugins = [f for f in (ROOT / "plugins").rglob("*.py") if not f.name.startswith("test_")]
+    files = [*(file_of(module) for module in ALL_MODULES), *plugins]
+    opened = {file: ast.get_docstring(ast.parse(file.read_bytes())) or "" for file in files}
+    riddles = [f for f, text in opened.items() if text.partition(" ")[0].strip(",;:") in RIDDLES]
+    assert [str(file.relative_to(ROOT)) for file in riddles] == []

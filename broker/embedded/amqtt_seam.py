@@ -13,7 +13,7 @@ from amqtt.broker import Broker, ExternalServer
 from amqtt.contexts import BrokerConfig, ListenerConfig
 
 from bus.errors import MisconfiguredError
-from bus.install_hint import install_extra
+from bus.install.hint import install_extra
 
 # The subclasses reach into its internals, and each of its faults has a test of ours.
 AMQTT_VERSION = "0.12.1"

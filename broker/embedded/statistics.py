@@ -9,7 +9,7 @@ import msgspec
 
 from broker.embedded.counters import Counters
 from bus.config.broker_table import BrokerConfig
-from bus.version import VERSION
+from bus.install.version import VERSION
 
 AVERAGES_MIN = (1, 5, 15)
 # The [broker] table begins with addresses and access; from this key on, it has limits.

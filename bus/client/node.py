@@ -22,10 +22,10 @@ from bus.config.settings import Config
 from bus.contract.messages import Heartbeat, Message, Status, Stored, Value, decode
 from bus.contract.topics import Topic, TopicKind, is_name, parse, topic_filter
 from bus.errors import BadDataError, MisconfiguredError
+from bus.install.version import VERSION
 from bus.outbox.inbox import SenderInbox
 from bus.outbox.outbox import Outbox, Sample
 from bus.outbox.sender import Link, Sender
-from bus.version import VERSION
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from bus import journal_log
 from bus.config import config_file
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
-from bus.version import version_and_commit
+from bus.install.version import version_and_commit
 
 logger = logging.getLogger(__name__)
 

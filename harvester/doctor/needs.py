@@ -4,8 +4,8 @@ from typing import Literal
 
 import msgspec
 
-from bus import assets
 from bus.config.settings import Config, Grant
+from bus.install import assets
 
 Role = Literal["hub", "spoke", "pizero"]
 

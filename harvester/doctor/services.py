@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from broker.auth.server_tls import CERTIFICATE_NAME
-from bus import assets
 from bus.client import credentials
 from bus.client.client import BusClient
 from bus.client.credentials import Connection
@@ -19,6 +18,7 @@ from bus.config import hub_files
 from bus.config.directories import cache_dir
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
+from bus.install import assets
 from harvester.doctor.finding import Finding, missing, ok
 from harvester.doctor.machine import Machine, is_there, user_name
 from harvester.doctor.needs import Role

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bus.config.settings import Config
 from bus.errors import HarvesterError
-from bus.install_hint import install_extra
+from bus.install.hint import install_extra
 from harvester.doctor.finding import Finding, missing, ok
 from harvester.doctor.machine import Machine, group_name, is_there, user_name
 from harvester.doctor.needs import PCM_PINS, PWM_PINS, SPI_PINS, Interface, has_strip, uart

@@ -6,8 +6,8 @@ What the folder lacks comes from the product's own files, so any folder will do.
 from collections.abc import Sequence
 from pathlib import Path
 
-from bus import assets
 from bus.errors import MisconfiguredError
+from bus.install import assets
 from harvester.plugins.source import PluginSource, discover
 
 # Below the project; `harvester up` keeps its compiled components there, too.

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from bus import assets
 from bus.contract.topics import is_name
 from bus.errors import MisconfiguredError
+from bus.install import assets
 
 MANIFEST = "plugin.toml"
 # Name of the way components are built: a new name makes all that were built before outdated.

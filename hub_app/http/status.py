@@ -7,7 +7,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bus.version import VERSION
+from bus.install.version import VERSION
 from hub_app.http.responses import Json, hub_of
 from hub_app.hub import Hub
 

@@ -1,4 +1,4 @@
-from bus.install_hint import install_extra
+from bus.install.hint import install_extra
 
 
 def test_the_advice_names_the_projects_own_wheel_and_no_public_index() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from bus.install_hint import install_extra
+from bus.install.hint import install_extra
 from harvester.errors import BuildError, ToolMissingError
 from harvester.plugins.builder import contract, least_world, source_check
 from harvester.plugins.builder.errors import explain

@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-from bus.install_hint import install_extra
+from bus.install.hint import install_extra
 from node_agent.hal.errors import HardwareNotInstalledError
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bus import assets
 from bus.config.settings import Config
+from bus.install import assets
 from harvester.doctor import services as doctor_services
 from harvester.doctor.finding import Finding
 from pizero_native.ping import PingNotAllowedError

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from bus.config.settings import Config
-from bus.install_hint import install_extra
+from bus.install.hint import install_extra
 from harvester.doctor import needs as doctor_needs
 from harvester.doctor import system as doctor_system
 from harvester.doctor.finding import Finding

@@ -6,7 +6,7 @@ from types import ModuleType
 
 from bus.config.command_line import EXIT_MISCONFIGURED
 from bus.errors import MisconfiguredError
-from bus.install_hint import install_extra
+from bus.install.hint import install_extra
 
 _OURS = ("bus", "broker", "harvester", "hub_app", "node_agent", "pizero_native", "plugins")
 

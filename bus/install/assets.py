@@ -5,7 +5,7 @@ A clone has them at its top. A wheel carries a copy in `bus/product`, which `set
 
 from pathlib import Path
 
-_PACKAGED = Path(__file__).with_name("product")
+_PACKAGED = Path(__file__).parents[1] / "product"
 
 
 def is_packaged() -> bool:
@@ -15,7 +15,7 @@ def is_packaged() -> bool:
 
 def root() -> Path:
     """Return the folder that holds wit/, config/, deploy/, examples/ and plugins/."""
-    return _PACKAGED if is_packaged() else Path(__file__).parents[1]
+    return _PACKAGED if is_packaged() else Path(__file__).parents[2]
 
 
 def component(directory: str, plugin: str) -> Path:

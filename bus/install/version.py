@@ -2,7 +2,7 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
-from bus import assets
+from bus.install import assets
 
 UNKNOWN = "unknown"
 # Beside the product files of a wheel and in a source distribution; a clone has git.

@@ -1,0 +1,1 @@
+"""Installation: product files, extras, version and commit."""
