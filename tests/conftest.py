@@ -22,6 +22,9 @@ _SLOW = (
     "examples",
     "harvester/plugins",
     "hub_app/page",
+    "node_agent/plugins",
+    "node_agent/sandbox",
+    "pizero_native/test_plugin_host.py",
     "test_wheel.py",
 )
 
