@@ -21,9 +21,11 @@ from bus.files import private_file
 
 _CA_DAYS = 3650
 # The limit of browsers and Apple's systems (CA/Browser Forum until 2020, Apple HT210176).
-_LEAF_DAYS = 825
-# A Pi has no battery for its clock, and starts with the time at which it was switched off.
-_BACKDATED = dt.timedelta(days=1)
+_LEAF_TOTAL_DAYS = 825
+# A Pi has no battery for its clock. Until it hears of the time from a server, it goes on from when
+# it was switched off, and a fresh one from when its operating system was built.
+_BACKDATED_DAYS = 365
+_LEAF_DAYS = _LEAF_TOTAL_DAYS - _BACKDATED_DAYS
 _CA_SUBJECT = "HARVESTER CA"
 _HUB_SUBJECT = "HARVESTER hub"
 
@@ -172,7 +174,7 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _BACKDATED)
+        .not_valid_before(now - dt.timedelta(days=_BACKDATED_DAYS))
         .not_valid_after(now + dt.timedelta(days=days))
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )

@@ -4,6 +4,7 @@ Each connection is a `Connection` of its own. Whatever must survive the end of o
 node's outbox.
 """
 
+import datetime as dt
 import logging
 import random
 import ssl
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from bus.client import certificate_dates
 from bus.client.backoff import reconnect_backoff
 from bus.client.connection import Connection, ConnectionConfig, Events, OnMessage
 from bus.client.login import Login
@@ -150,7 +152,8 @@ class BusClient:
         try:
             connection.open()
         except ssl.SSLError as e:
-            self._log_problem(f"no trust in the broker at {host}:{port}: {e}", logging.ERROR)
+            reason = certificate_dates.explain(e, self._config.address, dt.datetime.now(dt.UTC))
+            self._log_problem(f"no trust in the broker at {host}:{port}: {reason}", logging.ERROR)
             return False
         except OSError as e:
             self._log_problem(f"no broker at {host}:{port} yet: {e.strerror or e}", logging.INFO)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from broker.auth.server_tls import CERTIFICATE_NAME
-from bus.client import credentials
+from bus.client import certificate_dates, credentials
 from bus.client.client import BusClient
 from bus.client.credentials import Connection
 from bus.client.login import tls_context
@@ -96,7 +96,8 @@ def broker(
     try:
         _reach(connection, timeout_s)
     except ssl.SSLError as e:
-        return missing(what, f"not trusted: {e}", f"harvester enroll {node}, on the hub")
+        reason = certificate_dates.explain(e, connection.address, dt.datetime.now(dt.UTC))
+        return missing(what, f"not trusted: {reason}", f"harvester enroll {node}, on the hub")
     except OSError as e:
         return missing(what, e.strerror or str(e), mend)
     refused = threading.Event()

@@ -9,6 +9,7 @@ from node_agent.hal.errors import DeviceUnavailableError, HardwareNotInstalledEr
 from node_agent.hal.pixels import whole_strip
 from node_agent.hal.real import library
 from node_agent.hal.real.handle import Handle
+from node_agent.hal.real.stderr_filter import StderrFilter
 
 # The pins on the second PWM channel (rpi_ws281x README, "GPIO usage"); all others are on the first.
 _SECOND_CHANNEL_PINS = frozenset((13, 19))
@@ -21,6 +22,9 @@ class Ws281xStrip:
         self._count = count
         self._pin = pin
         self._brightness = brightness
+        # Made once: what the C library allocates for each is never freed where it did not begin.
+        self._strip: Any = None
+        self._stderr = StderrFilter()
         self._handle: Handle[Any] = Handle(f"the LED strip at gpio{pin}", self._open, self._darken)
 
     def show(self, pixels: Sequence[Color]) -> None:
@@ -33,14 +37,12 @@ class Ws281xStrip:
         self._handle.close()
 
     def _open(self) -> Any:
-        strip = library.load("rpi_ws281x").PixelStrip(
-            self._count,
-            self._pin,
-            brightness=self._brightness,
-            channel=1 if self._pin in _SECOND_CHANNEL_PINS else 0,
-        )
+        if self._strip is None:
+            self._strip = self._make()
+        strip = self._strip
         try:
-            strip.begin()
+            with self._stderr.repeats_removed():
+                strip.begin()
         except RuntimeError as e:
             # A strip that did not begin crashes the interpreter in its own clean-up at exit.
             atexit.unregister(strip._cleanup)  # noqa: SLF001 - no public way
@@ -48,6 +50,14 @@ class Ws281xStrip:
                 f"the LED strip at gpio{self._pin}: {e}: it needs root and a pin that can do PWM"
             ) from e
         return strip
+
+    def _make(self) -> Any:
+        return library.load("rpi_ws281x").PixelStrip(
+            self._count,
+            self._pin,
+            brightness=self._brightness,
+            channel=1 if self._pin in _SECOND_CHANNEL_PINS else 0,
+        )
 
     def _darken(self, strip: Any) -> None:
         self._write(strip, whole_strip((), self._count))

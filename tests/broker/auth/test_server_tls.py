@@ -175,15 +175,15 @@ def test_a_broker_of_another_name_is_not_trusted(hub: HubBus, login: Login) -> N
 
 
 @leaves_a_socket
-@pytest.mark.parametrize(
-    ("age", "said"), [(900, "certificate has expired"), (-2, "certificate is not yet valid")]
-)
-def test_a_certificate_has_its_time(made: Path, tmp_path: Path, age: int, said: str) -> None:
+@pytest.mark.parametrize("age", [500, -400], ids=["expired", "not yet valid"])
+def test_a_certificate_has_its_time(made: Path, tmp_path: Path, age: int) -> None:
     old = tmp_path / "old"
     shutil.copytree(made, old)
     certificates.renew(old, [HOST], NOW - dt.timedelta(days=age))
+    first = NOW - dt.timedelta(days=age + 365)
     with tls_hub(old, tmp_path / "state") as hub:
-        assert said in refusals(hub.tls_port, login_of(hub, "pi4"))
+        said = refusals(hub.tls_port, login_of(hub, "pi4"))
+    assert f"its certificate is valid from {first:%Y-%m-%d}" in said
 
 
 def test_a_renewed_certificate_is_shown_without_a_restart(made: Path, tmp_path: Path) -> None:
@@ -289,7 +289,52 @@ def test_the_ca_signs_servers_and_nothing_that_could_sign(made: Path) -> None:
     assert list(usage) == [x509.oid.ExtendedKeyUsageOID.SERVER_AUTH]
     found = certificates.validity(made / "hub.pem")
     assert found.names == ("hub.lan", HOST)
-    assert dt.timedelta(days=800) < found.until - NOW < dt.timedelta(days=826)
+    assert found.until - NOW == pytest.approx(dt.timedelta(days=460), abs=dt.timedelta(days=1))
+
+
+def test_a_certificate_is_not_valid_for_longer_than_browsers_take(made: Path) -> None:
+    hub = x509.load_pem_x509_certificate((made / "hub.pem").read_bytes())
+    assert hub.not_valid_after_utc - hub.not_valid_before_utc <= dt.timedelta(days=825)
+
+
+@pytest.mark.parametrize("days", [30, 300], ids=["30 days", "an old image"])
+def test_a_node_whose_clock_is_behind_gets_in(days: int, tmp_path: Path) -> None:
+    hubs_now = NOW + dt.timedelta(days=days)
+    certificates.init(tmp_path / "made", [HOST], hubs_now)
+    with tls_hub(tmp_path / "made", tmp_path / "state") as hub:
+        assert connects(hub.tls_port, login_of(hub, "pi4"))
+
+
+@leaves_a_socket
+@pytest.mark.parametrize("days", [500, -600], ids=["not yet valid", "expired"])
+def test_a_wrong_time_is_told_with_both_clocks(
+    days: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hubs_now = NOW + dt.timedelta(days=days)
+    certificates.init(tmp_path / "made", [HOST], hubs_now)
+    with tls_hub(tmp_path / "made", tmp_path / "state") as hub:
+        login = login_of(hub, "pi4")
+        assert not connects(hub.tls_port, login)
+        url = f"mqtts://{HOST}:{hub.tls_port}"
+        file = tmp_path / "credentials.toml"
+        ca = login.ca_pem
+        credentials.save(
+            file, Credentials(username="pi4", token=login.token, url=url, ca_certificate=ca)
+        )
+        config = hub_config(
+            tmp_path,
+            cluster__role="spoke",
+            cluster__node_id="pi4",
+            broker__credentials_file=file,
+        )
+        found = doctor_services.broker(config, REFUSED_S)
+    first, last = (hubs_now + dt.timedelta(days=more) for more in (-365, 460))
+    said = (
+        f"its certificate is valid from {first:%Y-%m-%d} to {last:%Y-%m-%d}, "
+        f"and the clock of this machine says {dt.datetime.now(dt.UTC):%Y-%m-%d}"
+    )
+    assert f"no trust in the broker at {HOST}:{hub.tls_port}: {said}" in caplog.text
+    assert said in found.found
 
 
 def test_a_second_ca_would_lock_every_node_out(made: Path) -> None:

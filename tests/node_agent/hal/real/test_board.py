@@ -383,6 +383,8 @@ def test_spi_errors_are_named_with_bus_or_file(spidev: FakeSpiDev) -> None:
     with pytest.raises(HardwareNotInstalledError, match=r"/dev/spidev0\.0: No such file.*do_spi"):
         bus.transfer(b"x")
     spidev.error = None
+    # The refusal is kept for a while; another handle knows nothing of it.
+    bus = SpiBus("0.0")
     bus.transfer(b"x")
     spidev.error = OSError(errno.EIO, "Input/output error")
     with pytest.raises(DeviceUnavailableError, match=r"^spi 0\.0: Input/output error$"):

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from node_agent.hal.errors import DeviceUnavailableError
+from node_agent.hal.errors import DeviceUnavailableError, HardwareNotInstalledError
 from node_agent.hal.real.handle import Handle
 
 
@@ -40,20 +40,56 @@ def test_a_device_is_opened_when_it_is_first_used_and_kept(
     assert device.log == ["open"]
 
 
-def test_a_device_that_could_not_be_opened_is_tried_again() -> None:
-    attempts: list[int] = []
+class Absent:
+    """A device that cannot be opened before `there_at_s`, on a clock of its own."""
 
-    def acquire() -> str:
-        attempts.append(1)
-        if len(attempts) == 1:
-            raise OSError("not yet")
+    def __init__(self, there_at_s: float) -> None:
+        self.now_s = 0.0
+        self.attempts_s: list[float] = []
+        self._there_at_s = there_at_s
+        self.handle = Handle("the toaster", self._acquire, lambda _: None, lambda: self.now_s)
+
+    def _acquire(self) -> str:
+        self.attempts_s.append(self.now_s)
+        if self.now_s < self._there_at_s:
+            raise HardwareNotInstalledError(f"no toaster at {self.now_s:g} s")
         return "device"
 
-    handle = Handle("the toaster", acquire, lambda _: None)
-    with pytest.raises(OSError, match="not yet"), handle.use():
-        pass
-    with handle.use() as lent:
-        assert lent == "device"
+    def use(self) -> str:
+        with self.handle.use() as lent:
+            return lent
+
+
+def test_a_device_that_could_not_be_opened_is_tried_again_after_a_growing_while() -> None:
+    absent = Absent(there_at_s=1000.0)
+    for second in range(200):
+        absent.now_s = float(second)
+        with pytest.raises(HardwareNotInstalledError):
+            absent.use()
+    assert absent.attempts_s == [0, 1, 3, 7, 15, 31, 63, 123, 183]
+    absent.now_s = 1000.0
+    assert absent.use() == "device"
+
+
+def test_the_refusal_stays_the_same_until_the_next_attempt() -> None:
+    absent = Absent(there_at_s=1000.0)
+    for absent.now_s in (0.0, 0.5, 0.9):
+        with pytest.raises(HardwareNotInstalledError, match="no toaster at 0 s"):
+            absent.use()
+    absent.now_s = 1.0
+    with pytest.raises(HardwareNotInstalledError, match="no toaster at 1 s"):
+        absent.use()
+
+
+def test_a_device_that_was_there_is_opened_at_once_after_it_was_dropped() -> None:
+    absent = Absent(there_at_s=1.0)
+    with pytest.raises(HardwareNotInstalledError):
+        absent.use()
+    absent.now_s = 1.0
+    absent.use()
+    absent.handle.drop()
+    absent.use()
+    assert absent.attempts_s == [0.0, 1.0, 1.0]
 
 
 def test_a_dropped_device_is_opened_anew(device: Device, handle: Handle[str]) -> None:
