@@ -12,7 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from bus.client import certificate_dates
+import msgspec
+
+from bus.client import certificate_dates, credentials
 from bus.client.backoff import reconnect_backoff
 from bus.client.connection import Connection, ConnectionConfig, Events, OnMessage
 from bus.client.login import Login
@@ -33,7 +35,7 @@ class BusClient:
     """A client of the broker at `address` (host, port).
 
     The callbacks run on paho's network thread; see `bus.client.connection`. `relogin` returns the
-    login to use from now on, or None to keep the present one.
+    address and the login to use from now on, or None to keep the present ones.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of a connection; all but two have defaults
@@ -42,7 +44,7 @@ class BusClient:
         *,
         client_id: str,
         login: Login | None = None,
-        relogin: Callable[[], Login | None] | None = None,
+        relogin: Callable[[], credentials.Connection | None] | None = None,
         keepalive_s: int = 15,
         filters: Sequence[str] = (),
         on_message: OnMessage = _ignore,
@@ -136,7 +138,7 @@ class BusClient:
 
     def _connect_once(self) -> bool:
         """Connect and stay until the link ends; return whether it was ever complete."""
-        self._login = self._current_login()
+        self._read_login_again()
         self._connection = connection = self._make_connection()
         try:
             # `stop` may have ended the connection before this one.
@@ -160,14 +162,17 @@ class BusClient:
             return False
         return True
 
-    def _current_login(self) -> Login | None:
-        """Return the login as it is now: a node that was enrolled meanwhile gets in by itself."""
+    def _read_login_again(self) -> None:
+        """Take the login and the address as they are now, so that no node has to be restarted."""
         try:
             found = self._relogin() if self._relogin is not None else None
         except Exception:
             logger.exception("a bus callback failed")
-            found = None
-        return found or self._login
+            return
+        # Without a login the file is gone, and the present one is kept.
+        if found is not None and found.login is not None:
+            self._config = msgspec.structs.replace(self._config, address=found.address)
+            self._login = found.login
 
     def _make_connection(self) -> Connection:
         return Connection(self._config, self._login, self._events)

@@ -47,10 +47,6 @@ class Connection(msgspec.Struct, frozen=True):
     login: Login | None
     file: Path
 
-    def is_like(self, other: "Connection") -> bool:
-        """Return whether address and TLS are the same; the login may differ."""
-        return (self.address, self.is_tls) == (other.address, other.is_tls)
-
     @property
     def is_tls(self) -> bool:
         return self.login is not None and self.login.tls
@@ -86,6 +82,17 @@ def connection(config: Config, file: Path, username: str) -> Connection:
     login = _login(found, tls=url.tls)
     _check_trust(file, found, login, where)
     return Connection(url.address, login, file)
+
+
+def check_secrecy(before: Connection, now: Connection) -> None:
+    """Raise MisconfiguredError where a token that was for TLS would be sent without."""
+    if before.login is None or now.login is None or not before.is_tls or now.is_tls:
+        return
+    if before.login.token and before.login.token == now.login.token:
+        raise MisconfiguredError(
+            f"{now.file}: found a broker without TLS at {now.address[0]}:{now.address[1]} for a "
+            "token that was used with TLS; expected a new token or an mqtts:// URL"
+        )
 
 
 def load(file: Path) -> Credentials | None:

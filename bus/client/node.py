@@ -14,7 +14,7 @@ from typing import Literal, Self
 
 from bus.client import credentials
 from bus.client.client import BusClient
-from bus.client.login import Login
+from bus.client.credentials import Connection
 from bus.client.node_log import NodeLog
 from bus.clock import Clock, now_ms
 from bus.config import directories
@@ -22,6 +22,7 @@ from bus.config.settings import Config
 from bus.contract.messages import Heartbeat, Message, Status, Stored, Value, decode
 from bus.contract.topics import Topic, TopicKind, is_name, parse, topic_filter
 from bus.errors import BadDataError, MisconfiguredError
+from bus.fault import Fault
 from bus.install.version import VERSION
 from bus.outbox.inbox import SenderInbox
 from bus.outbox.outbox import Outbox, Sample
@@ -81,6 +82,7 @@ class NodeBus:
         self._on_connect = on_connect
         self._heartbeats = 0
         self._connection = credentials.of_node(config)
+        self._credentials_fault = Fault("credentials", level=logging.ERROR)
         self._outbox = _open_outbox(config, clock or Clock())
         self._inbox = SenderInbox()
         # Its callbacks run only once `__enter__` has started it.
@@ -158,18 +160,21 @@ class NodeBus:
 
     # paho's network thread runs these, once the client has been started.
 
-    def _read_login_again(self) -> Login | None:
-        """Return the login that the credentials file has now, for the broker of this run."""
+    def _read_login_again(self) -> Connection | None:
+        """Return the address and the login that the credentials file has now, if it is usable."""
         try:
             found = credentials.of_node(self._config)
+            credentials.check_secrecy(self._connection, found)
         except MisconfiguredError as e:
-            logger.error("%s", e)  # noqa: TRY400 - for a person to correct; a traceback adds nothing
+            self._credentials_fault.failed(str(e))
             return None
-        if not found.is_like(self._connection):
-            # A token for a broker with TLS must not go to one without.
-            logger.error("%s names another broker; restart the node to use it", found.file)
+        self._credentials_fault.worked()
+        if found.login is None:
             return None
-        return found.login
+        if found.address != self._connection.address:
+            logger.warning("%s names another broker: %s:%d", found.file, *found.address)
+        self._connection = found
+        return found
 
     def _handle_connect(self) -> None:
         self.publish(TopicKind.STATUS, self._status("online"))

@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 
 from broker.server import EmbeddedBroker
+from bus.client import credentials
+from bus.client.credentials import Connection, Credentials
+from bus.client.login import Login
 from bus.client.node import NodeBus
 from bus.client.node_log import plugin_logger
 from bus.config.settings import BrokerConfig, ClusterConfig, Config
 from bus.contract.commands import parse_buzzer
 from bus.contract.messages import Heartbeat, Log, Reading, Status
 from bus.contract.topics import Topic, TopicKind, topic_filter
+from bus.errors import MisconfiguredError
 from tests.support import (
     HOST,
     WAIT_S,
@@ -125,6 +129,46 @@ def test_a_command_reaches_its_node_and_no_other(port: int) -> None:
     assert [parse_buzzer(payload).name for _, payload in heard] == ["beep"]
 
 
+def test_corrected_credentials_are_taken_up_without_a_restart(tmp_path: Path) -> None:
+    file, wrong, right = tmp_path / "credentials.toml", free_port(), free_port()
+    save_credentials(file, f"mqtt://{HOST}:{wrong}")
+    found = Config(
+        cluster=ClusterConfig(node_id="pi4"), broker=BrokerConfig(credentials_file=str(file))
+    )
+    with embedded_broker(right), Listener(right) as ears, NodeBus(found):
+        save_credentials(file, f"mqtt://{HOST}:{right}")
+        ears.wait_for(lambda said: states(said) == "online")
+
+
+def test_wrong_credentials_are_told_once_until_they_are_mended(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file, port = tmp_path / "credentials.toml", free_port()
+    save_credentials(file, f"mqtt://{HOST}:{free_port()}")
+    found = Config(
+        cluster=ClusterConfig(node_id="pi4"), broker=BrokerConfig(credentials_file=str(file))
+    )
+    with embedded_broker(port), Listener(port) as ears:
+        bus = NodeBus(found)
+        file.write_text("token = ")
+        assert [bus._read_login_again() for _ in range(3)] == [None] * 3
+        save_credentials(file, f"mqtt://{HOST}:{port}")
+        with bus:
+            ears.wait_for(lambda said: states(said) == "online")
+    assert caplog.text.count("found no valid TOML in UTF-8") == 1
+    assert "credentials: works again" in caplog.text
+
+
+@pytest.mark.parametrize(("token", "is_sent"), [("first", False), ("second", True)])
+def test_a_token_that_was_used_with_tls_is_not_sent_without(token: str, is_sent: bool) -> None:
+    file = Path("credentials.toml")
+    before = Connection(("hub", 8883), Login(username="pi4", token="first", tls=True), file)
+    now = Connection(("hub", 1883), Login(username="pi4", token=token), file)
+    with contextlib.nullcontext() if is_sent else pytest.raises(MisconfiguredError) as caught:
+        credentials.check_secrecy(before, now)
+    assert is_sent or "first" not in str(caught.value)
+
+
 def test_a_broker_port_in_use_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     port = free_port()
 
@@ -142,6 +186,10 @@ def test_a_broker_port_in_use_is_waited_for(caplog: pytest.LogCaptureFixture) ->
         first.enter_context(embedded_broker(port))
         asyncio.run(start())
     assert caplog.text.count(f"broker.port: cannot listen on {HOST}:{port}: ") == 1
+
+
+def save_credentials(file: Path, url: str) -> None:
+    credentials.save(file, Credentials(username="pi4", token="t" * 32, url=url))
 
 
 def message_of(said: Said) -> str:
