@@ -1,6 +1,7 @@
 """Tests of the systemd units: they start programs that exist, with valid options."""
 
 import configparser
+import re
 import shlex
 import shutil
 import subprocess
@@ -58,6 +59,41 @@ def test_a_wrong_configuration_is_not_tried_again(unit: Path) -> None:
 def test_a_unit_does_not_wait_at_boot_for_a_cable_that_is_out(unit: Path) -> None:
     assert "network-online" not in unit.read_text()
     assert "\nAfter=network.target" in unit.read_text()
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_a_unit_has_a_watchdog_and_bounds(unit: Path) -> None:
+    service = service_of(unit)
+    assert (service["Type"], service["NotifyAccess"]) == ("notify", "main")
+    assert int(service["WatchdogSec"]) >= 30
+    assert re.fullmatch(r"[1-9][0-9]*M", service["MemoryMax"])
+    assert service["SystemCallFilter"] == "@system-service"
+    assert service["SystemCallErrorNumber"] == "EPERM"
+    assert service["NoNewPrivileges"] == "yes"
+    # Lines of libraries and of the interpreter itself.
+    assert service["SyslogLevel"] == "warning"
+
+
+def test_no_unit_waits_for_another_or_for_a_network_that_is_up() -> None:
+    for unit in UNITS:
+        parser = configparser.ConfigParser(interpolation=None, strict=False)
+        parser.read(unit)
+        assert parser["Unit"]["After"] == "network.target"
+        assert "network-online" not in unit.read_text()
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_systemd_finds_little_that_a_unit_exposes(unit: Path, tmp_path: Path) -> None:
+    named = tmp_path / unit.name.replace("@", "@spoke")
+    named.write_text(unit.read_text())
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=25", named],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")

@@ -14,7 +14,12 @@ from harvester.doctor.finding import Finding, ok, rendered, skipped
 from harvester.doctor.machine import Machine
 from harvester.doctor.needs import DHT22, Role, i2c, interfaces
 from harvester.doctor.services import service_findings
-from harvester.doctor.system import blocker, interface_findings, special_findings
+from harvester.doctor.system import (
+    blocker,
+    interface_findings,
+    memory_limit,
+    special_findings,
+)
 from node_agent.hal.board import open_hardware
 
 
@@ -50,6 +55,7 @@ def _system_findings(config: Config, role: Role, machine: Machine) -> Iterator[F
         yield ok("devices", "the configuration names none")
     for interface in wanted:
         yield from interface_findings(machine, interface)
+    yield memory_limit(machine)
     if role != "pizero":
         yield from special_findings(machine, config, wanted)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from bus.config.settings import Config
 from bus.errors import HarvesterError
 from bus.install.hint import install_extra
-from harvester.doctor.finding import Finding, missing, ok
+from harvester.doctor.finding import Finding, missing, ok, skipped
 from harvester.doctor.machine import Machine, group_name, is_there, user_name
 from harvester.doctor.needs import PCM_PINS, PWM_PINS, SPI_PINS, Interface, has_strip, uart
 
@@ -15,6 +15,12 @@ from harvester.doctor.needs import PCM_PINS, PWM_PINS, SPI_PINS, Interface, has_
 _AUDIO_MODULE = "snd_bcm2835"
 _AUDIO_OFF = (
     "sudo sed -i 's/^dtparam=audio=on/dtparam=audio=off/' /boot/firmware/config.txt && sudo reboot"
+)
+# Raspberry Pi OS boots with the memory controller off (its kernel's bcm2711_defconfig).
+_CONTROLLERS = "/sys/fs/cgroup/cgroup.controllers"
+_MEMORY_ON = (
+    "sudo sed -i '1 s/$/ cgroup_enable=memory cgroup_memory=1/' /boot/firmware/cmdline.txt "
+    "&& sudo reboot"
 )
 
 
@@ -97,6 +103,17 @@ def library(machine: Machine, name: str) -> Finding:
     except OSError as e:
         return missing(what, f"does not start: {e}", "mend the device files above")
     return ok(what, "can be imported")
+
+
+def memory_limit(machine: Machine) -> Finding:
+    """Check that the kernel counts memory by control group, without which it ignores MemoryMax."""
+    what = "memory limit"
+    controllers = machine.path(_CONTROLLERS)
+    if not is_there(controllers):
+        return skipped(what, f"no {_CONTROLLERS} on this machine")
+    if "memory" in _text(controllers).split():
+        return ok(what, "the kernel keeps the MemoryMax of the units")
+    return missing(what, "the kernel ignores the MemoryMax of the units", _MEMORY_ON)
 
 
 def special_findings(

@@ -24,6 +24,7 @@ FILES = {
     "/proc/modules": "spidev 28672 0 - Live 0x0\n",
     "/proc/cmdline": "console=tty1 root=PARTUUID=1 rootwait\n",
     "/etc/group": GROUPS,
+    "/sys/fs/cgroup/cgroup.controllers": "cpuset cpu io memory pids\n",
 }
 
 

@@ -123,6 +123,7 @@ def test_a_pi_is_examined_from_its_devices_to_its_broker(tmp_path: Path, mqtt_po
         ("ok", "device /dev/gpiomem"),
         ("ok", "group gpio"),
         ("ok", "library RPi.GPIO"),
+        ("ok", "memory limit"),
         ("MISSING", "plugin gps"),
         ("ok", "cache"),
         ("ok", f"broker {HOST}:{mqtt_port}"),

@@ -7,7 +7,7 @@ from bus.config.settings import Config
 from bus.install.hint import install_extra
 from harvester.doctor import needs as doctor_needs
 from harvester.doctor import system as doctor_system
-from harvester.doctor.finding import Finding
+from harvester.doctor.finding import Finding, State
 from harvester.doctor.machine import this_machine
 from harvester.doctor.needs import DHT22, RELAYS, STRIP_BY_DMA, STRIP_BY_SPI, Role
 from node_agent.hal.errors import HardwareNotInstalledError
@@ -224,3 +224,21 @@ def test_this_machine_can_be_described() -> None:
     assert machine.groups
     assert machine.may_use(Path("/dev/null"))
     assert not machine.may_use(Path("/dev/no-such-device"))
+
+
+def test_a_kernel_that_ignores_memory_limits_is_told_what_to_do(pi: FakePi) -> None:
+    pi.put("/sys/fs/cgroup/cgroup.controllers", "cpuset cpu io pids\n")
+    found = doctor_system.memory_limit(pi.machine())
+    assert not found.is_well
+    assert found.found == "the kernel ignores the MemoryMax of the units"
+    assert "cgroup_enable=memory cgroup_memory=1" in found.mend
+    assert "/boot/firmware/cmdline.txt" in found.mend
+
+
+def test_a_kernel_that_counts_memory_keeps_the_limits(pi: FakePi) -> None:
+    assert doctor_system.memory_limit(pi.machine()).is_well
+
+
+def test_a_machine_without_unified_control_groups_is_passed_over(pi: FakePi) -> None:
+    pi.take("/sys/fs/cgroup/cgroup.controllers")
+    assert doctor_system.memory_limit(pi.machine()).state is State.SKIPPED
