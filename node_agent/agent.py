@@ -1,7 +1,8 @@
 """Agent of a node: runs the cycle that polls plugins, writes the LED strip and publishes.
 
 Threads: the caller's thread runs the cycle; the bus client's thread passes on commands and
-readings; each plugin has a thread, as have commands, the buzzer and wasmtime's epoch.
+readings; each plugin has a thread, as have commands, the buzzer, the saving of state and
+wasmtime's epoch.
 """
 
 import logging
@@ -38,6 +39,7 @@ from node_agent.hal.display_tap import HEIGHT, WIDTH, DisplayTap, Picture
 from node_agent.plugins import grants
 from node_agent.plugins.bus_view import BusView
 from node_agent.plugins.runner import PluginRunner
+from node_agent.plugins.state_saver import StateSaver
 from node_agent.plugins.store import PluginStore
 from node_agent.plugins.thread import PluginParts
 from node_agent.plugins.wit_imports import NodeParts, host_imports
@@ -91,9 +93,13 @@ class Agent:
             self._display,
             tuple(config.sensors.dht22_pins),
         )
-        self._runners = [
-            self._make_runner(name, parts, runtime, state_dir) for name in config.plugins.enabled
-        ]
+        self._stores = {
+            name: PluginStore(state_dir / "plugins" / f"{name}.json")
+            for name in config.plugins.enabled
+            if self._grant(name).state
+        }
+        self._saver = StateSaver([*self._stores.values()])
+        self._runners = [self._make_runner(name, parts, runtime) for name in config.plugins.enabled]
         self._actuators = Actuators(self._executors(), self._publish_result)
 
     def stop(self) -> None:
@@ -112,6 +118,7 @@ class Agent:
             if self._buzzer is not None:
                 stack.enter_context(self._buzzer)
             stack.enter_context(self._actuators)
+            stack.enter_context(self._saver)
             stack.callback(self._stop_plugins)
             stack.callback(self._service.stopping)
             self._service.ready()
@@ -140,8 +147,7 @@ class Agent:
         self._cycles += 1
 
     def _toggle_heartbeat_led(self) -> None:
-        plugins = self._config.plugins
-        owned = {i for name in plugins.enabled for i in plugins.grants.get(name, Grant()).leds}
+        owned = {i for name in self._config.plugins.enabled for i in self._grant(name).leds}
         if _HEARTBEAT_LED not in owned:
             color = _HEARTBEAT_COLORS[self._cycles % len(_HEARTBEAT_COLORS)]
             self._leds.set_many((_HEARTBEAT_LED,), color)
@@ -234,11 +240,11 @@ class Agent:
             lambda state: self._bus.publish(TopicKind.FAN, state),
         )
 
-    def _make_runner(
-        self, name: str, parts: NodeParts, runtime: Runtime, state_dir: Path
-    ) -> PluginRunner:
-        grant = self._config.plugins.grants.get(name, Grant())
-        store = PluginStore(state_dir / "plugins" / f"{name}.json") if grant.state else None
+    def _grant(self, plugin: str) -> Grant:
+        return self._config.plugins.grants.get(plugin, Grant())
+
+    def _make_runner(self, name: str, parts: NodeParts, runtime: Runtime) -> PluginRunner:
+        grant, store = self._grant(name), self._stores.get(name)
         plugin = PluginParts(
             name=name,
             runtime=runtime,
@@ -246,6 +252,7 @@ class Agent:
             make_imports=lambda: host_imports(name, grant, parts, store),
             feed=self._view.as_json,
             on_samples=partial(self._publish_samples, name),
+            save_state=self._saver.save_soon,
         )
         wasm = assets.component(self._config.plugins.directory, name)
         return PluginRunner(

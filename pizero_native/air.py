@@ -41,10 +41,6 @@ class AirSensor:
         self._report_missing(measurement)
         return self._data(measurement)
 
-    def close(self) -> None:
-        """Save the baseline of the air quality index."""
-        self._quality.save()
-
     def _measure(self) -> Measurement:
         try:
             measurement = self._chip.measure()

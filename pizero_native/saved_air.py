@@ -1,4 +1,4 @@
-"""Air quality index whose baseline is saved and survives a restart."""
+"""Air quality index whose baseline is kept in a store and survives a restart."""
 
 import logging
 import time
@@ -11,9 +11,6 @@ from plugins.bme680.iaq import AirQuality, Quality
 
 logger = logging.getLogger(__name__)
 
-# The store is a file on an SD card: once a minute is enough.
-_SAVE_EVERY_S = 60.0
-
 
 class SavedAirQuality:
     """Air quality of one sensor; its baseline is `key` in `store`."""
@@ -21,9 +18,8 @@ class SavedAirQuality:
     def __init__(self, store: PluginStore, key: str) -> None:
         self._store = store
         self._key = key
-        self._fault = Fault(f"{key}: saving the baseline")
+        self._fault = Fault(f"{key}: keeping the baseline")
         self._quality = AirQuality()
-        self._saved_s = time.monotonic()
         if saved := store.get(key):
             self._quality.restore(saved, now_ms())
 
@@ -33,18 +29,16 @@ class SavedAirQuality:
         if line := self._quality.follow_clock(now_ms(), now_s):
             logger.info("%s: %s", self._key, line)
         quality = self._quality.update(gas_ohm, humidity_pct, now_s)
-        if quality.accuracy and now_s - self._saved_s >= _SAVE_EVERY_S:
-            self._saved_s = now_s
-            self.save()
+        self._keep()
         return quality
 
-    def save(self) -> None:
-        """Save the baseline if there is one; a disk that refuses is logged once."""
+    def _keep(self) -> None:
+        """Put the baseline, if there is one, into the store, which saves it once a minute."""
         if self._quality.burning_in or self._quality.waits_for_clock:
             return
         try:
             self._store.set(self._key, self._quality.export(now_ms()))
-        except (OSError, BadDataError) as e:
+        except BadDataError as e:
             self._fault.failed(str(e))
         else:
             self._fault.worked()

@@ -20,6 +20,7 @@ from bus.service_manager import ServiceManager
 from node_agent.hal import system
 from node_agent.hal.board import open_hardware
 from node_agent.hal.capabilities import Hardware
+from node_agent.plugins.state_saver import StateSaver
 from node_agent.plugins.store import PluginStore
 from node_agent.schedule import next_due
 from pizero_native import own_health
@@ -59,13 +60,14 @@ def _log_misconfiguration() -> Iterator[None]:
 
 def _serve(config: Config, bus: NodeBus, logs: RecentLog, stop_within: StopWithin) -> None:
     store = PluginStore(state_dir(config, os.environ) / "pizero-native.json")
-    with (
-        closing(open_hardware(config)) as hardware,
-        closing(Node(config, hardware, bus, store)) as node,
-        Web(config.web, node.health, logs),
-        Pings(config.pings, node.publish),
-    ):
-        node.run(stop_within, ServiceManager(os.environ))
+    with closing(open_hardware(config)) as hardware:
+        node = Node(config, hardware, bus, store)
+        with (
+            StateSaver([store]),
+            Web(config.web, node.health, logs),
+            Pings(config.pings, node.publish),
+        ):
+            node.run(stop_within, ServiceManager(os.environ))
 
 
 class Node:
@@ -98,10 +100,6 @@ class Node:
             wait_s = next_due(now_s, self._start_s, interval_s) - now_s
             stopped = service.wait(wait_s, stop_within)
         service.stopping()
-
-    def close(self) -> None:
-        for sensor in self._sensors:
-            sensor.close()
 
     def publish(self, sensor_id: str, data: dict[str, Any]) -> None:
         """Publish what was measured just now. Any thread may call."""

@@ -104,6 +104,7 @@ class PluginRunner:
             self._is_enabled = False
             self.stop()
             self._running = self._candidate = None
+            self._parts.save_state()
             return
         self._is_enabled = self._is_commanded = True
         self._restarts.retry_now()
@@ -189,6 +190,7 @@ class PluginRunner:
 
     def _replace_running(self, candidate: PluginThread) -> None:
         replaced, self._running, self._candidate = self._running, candidate, None
+        self._parts.save_state()
         candidate.publish()
         self._restarts.started()
         self._error = ""

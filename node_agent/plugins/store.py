@@ -1,4 +1,4 @@
-"""Store of the small values that a plugin keeps: one JSON file for each plugin."""
+"""Store of the small values that a plugin keeps: in RAM, saved as one JSON file for each plugin."""
 
 import contextlib
 import logging
@@ -8,42 +8,72 @@ from pathlib import Path
 import msgspec
 
 from bus.errors import BadDataError
+from bus.fault import Fault
 from bus.files import whole_file
 
 logger = logging.getLogger(__name__)
 
 MAX_BYTES = 64 * 1024
+MAX_KEYS = 256
+# `{}` around all pairs; `:` and `,` with each of them.
+_BRACES_BYTES = 2
+_PAIR_BYTES = 2
 
 
 class PluginStore:
-    """The values of one plugin, written through to `path`."""
+    """The values of one plugin. `set` never waits for the disk: `save` writes them to `path`.
+
+    Any thread may call.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._values = _read(path)
+        self._bytes = _BRACES_BYTES + sum(_size(*pair) for pair in self._values.items())
+        self._is_saved = True
+        self._fault = Fault(f"{path}: saving")
         self._lock = threading.Lock()
+        # One writer at a time; those who get and set do not wait for it.
+        self._saving = threading.Lock()
 
     def get(self, key: str) -> str | None:
         with self._lock:
             return self._values.get(key)
 
     def set(self, key: str, value: str) -> None:
-        """Keep a value. Raises BadDataError where the plugin's values would exceed 64 KB.
-
-        Raises OSError where the disk refuses.
-        """
+        """Keep a value. Raises BadDataError where the plugin's values would exceed their bounds."""
         with self._lock:
-            if self._values.get(key) == value:
+            former = self._values.get(key)
+            if former == value:
                 return
-            values = {**self._values, key: value}
-            encoded = msgspec.json.encode(values)
-            if len(encoded) > MAX_BYTES:
+            if former is None and len(self._values) >= MAX_KEYS:
+                raise BadDataError(f"plugin-state: found a new key, expected {MAX_KEYS} at most")
+            size = self._bytes + _size(key, value) - (0 if former is None else _size(key, former))
+            if size > max(MAX_BYTES, self._bytes):
                 raise BadDataError(
-                    f"plugin-state: found {len(encoded)} bytes, expected {MAX_BYTES} at most"
+                    f"plugin-state: found {size} bytes, expected {MAX_BYTES} at most"
                 )
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            whole_file.replace(self._path, encoded)
-            self._values = values
+            self._values[key], self._bytes, self._is_saved = value, size, False
+
+    def save(self) -> None:
+        """Write the values to the disk where they changed; a disk that refuses is logged once."""
+        with self._saving:
+            with self._lock:
+                if self._is_saved:
+                    return
+                encoded, self._is_saved = msgspec.json.encode(self._values), True
+            try:
+                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                whole_file.replace(self._path, encoded)
+            except OSError as e:
+                self._is_saved = False
+                self._fault.failed(str(e))
+            else:
+                self._fault.worked()
+
+
+def _size(key: str, value: str) -> int:
+    return len(msgspec.json.encode(key)) + len(msgspec.json.encode(value)) + _PAIR_BYTES
 
 
 def _read(path: Path) -> dict[str, str]:

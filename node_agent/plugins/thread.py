@@ -47,6 +47,8 @@ class PluginParts(msgspec.Struct, frozen=True):
     make_imports: Callable[[], Imports]
     feed: Callable[[], str]
     on_samples: Callable[[list[Sample]], None]
+    # Brings what the plugin keeps to the disk, without waiting for it.
+    save_state: Callable[[], object] = lambda: None
 
 
 class PluginThread:

@@ -12,7 +12,7 @@ from driver import QUANTITIES, Bme680, Bme680Error, Measurement, out_of_range
 from faults import FaultLog
 from iaq import AirQuality, BadAirAlarm, Quality, band_of
 
-# plugin-state is a file on an SD card: once a minute is enough.
+# The host brings plugin-state to the disk once a minute, so more often is of no use.
 SAVE_EVERY_S = 60.0
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from bus.config.config_file import load
 from node_agent.hal.board import open_hardware
-from node_agent.plugins.store import PluginStore
+from node_agent.plugins.store import MAX_BYTES, PluginStore
 from pizero_native import saved_air
 from pizero_native.air import AirSensor
 from pizero_native.saved_air import SavedAirQuality
@@ -75,27 +75,25 @@ def burnt_in(store: PluginStore, clock: Clock) -> SavedAirQuality:
 def test_the_baseline_outlives_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     file = tmp_path / "state.json"
-    burnt_in(PluginStore(file), clock).save()
+    store = PluginStore(file)
+    burnt_in(store, clock)
+    store.save()
     again = SavedAirQuality(PluginStore(file), "bme680-0x76").update(GAS_OHM / 2, 40.0)
     assert again.accuracy >= 1
     assert again.score == pytest.approx(188, abs=2)
 
 
 def test_a_baseline_in_burn_in_is_not_kept(tmp_path: Path) -> None:
-    quality = SavedAirQuality(PluginStore(tmp_path / "state.json"), "bme680-0x76")
-    quality.update(GAS_OHM, 40.0)
-    quality.save()
-    assert not (tmp_path / "state.json").exists()
+    store = PluginStore(tmp_path / "state.json")
+    SavedAirQuality(store, "bme680-0x76").update(GAS_OHM, 40.0)
+    assert store.get("bme680-0x76") is None
 
 
-def test_a_disk_that_refuses_is_logged_once(
+def test_a_store_without_room_is_logged_once_and_the_index_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    clock = Clock(monkeypatch)
-    (tmp_path / "file").touch()
-    quality = burnt_in(PluginStore(tmp_path / "file" / "state.json"), clock)
-    caplog.clear()
-    for _ in range(3):
-        quality.save()
-    assert len([r for r in caplog.records if "saving the baseline: fault" in r.getMessage()]) <= 1
+    store = PluginStore(tmp_path / "state.json")
+    store.set("full", "x" * (MAX_BYTES - 20))
+    quality = burnt_in(store, Clock(monkeypatch))
+    assert caplog.text.count("keeping the baseline: fault") == 1
     assert quality.update(GAS_OHM, 40.0).score is not None

@@ -50,6 +50,7 @@ class Bench:
             make_imports=lambda: host_imports(name, grant, node, self.store),
             feed=lambda: "{}",
             on_samples=self.samples.extend,
+            save_state=self.store.save,
         )
         self.runner = PluginRunner(parts, wasm, self.states.append)
 
@@ -211,6 +212,20 @@ def test_reload_starts_the_same_file_afresh(bench: Bench) -> None:
     bench.runner.command("reload")
     bench.beat_until(lambda: bench.samples[-1].data["polls"] == 2.0)
     assert math.isclose(bench.state().restarts, 0)
+
+
+def test_what_a_plugin_keeps_is_on_the_disk_when_it_is_disabled_or_reloaded(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.beat_until(bench.is_running)
+    for number, action in enumerate(("disable", "reload")):
+        bench.store.set("kept", str(number))
+        bench.runner.command("enable")
+        bench.beat_until(bench.is_running)
+        bench.runner.command(action)
+        bench.beat_until(
+            lambda n=number: PluginStore(tmp_path / "state.json").get("kept") == str(n)
+        )
 
 
 def changed(component: bytes) -> bytes:
