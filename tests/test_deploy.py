@@ -67,11 +67,19 @@ def test_a_unit_has_a_watchdog_and_bounds(unit: Path) -> None:
     assert (service["Type"], service["NotifyAccess"]) == ("notify", "main")
     assert int(service["WatchdogSec"]) >= 30
     assert re.fullmatch(r"[1-9][0-9]*M", service["MemoryMax"])
-    assert service["SystemCallFilter"] == "@system-service"
+    assert "SystemCallFilter=@system-service\n" in unit.read_text()
     assert service["SystemCallErrorNumber"] == "EPERM"
     assert service["NoNewPrivileges"] == "yes"
     # Lines of libraries and of the interpreter itself.
     assert service["SyslogLevel"] == "warning"
+
+
+@pytest.mark.parametrize(
+    "unit", [unit for unit in UNITS if "hub" not in unit.name], ids=lambda unit: unit.name
+)
+def test_a_node_may_ask_whether_its_clock_is_synchronised(unit: Path) -> None:
+    assert "clock_adjtime adjtimex" in service_of(unit)["SystemCallFilter"]
+    assert "ProtectClock" not in service_of(unit)
 
 
 def test_no_unit_waits_for_another_or_for_a_network_that_is_up() -> None:
