@@ -100,7 +100,7 @@ class Agent:
         }
         self._saver = StateSaver([*self._stores.values()])
         self._runners = [self._make_runner(name, parts, runtime) for name in config.plugins.enabled]
-        self._actuators = Actuators(self._executors(), self._publish_result)
+        self._actuators = Actuators(config.cluster.node_id, self._executors(), self._publish_result)
 
     def stop(self) -> None:
         """Let `run` return after the current cycle. Any thread or signal handler may call."""
@@ -267,8 +267,8 @@ class Agent:
 
     def _executors(self) -> dict[str, Execute]:
         return {
-            "buzzer": buzzer_command(self._buzzer),
-            "fan": fan_command(self._fan),
+            "buzzer": buzzer_command(self._config.cluster.node_id, self._buzzer),
+            "fan": fan_command(self._config.cluster.node_id, self._fan),
             "leds": leds_command(self._leds),
             "plugins": self._plugin_command,
         }

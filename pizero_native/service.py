@@ -14,6 +14,7 @@ from bus.client.node import NodeBus
 from bus.clock import now_ms
 from bus.config.directories import state_dir
 from bus.config.settings import Config
+from bus.contract.topics import TopicKind, topic_filter
 from bus.errors import MisconfiguredError
 from bus.install.version import VERSION
 from bus.service_manager import ServiceManager
@@ -25,6 +26,7 @@ from node_agent.plugins.store import PluginStore
 from node_agent.schedule import next_due
 from pizero_native import own_health
 from pizero_native.air import AirSensor
+from pizero_native.commands import CommandRefusal
 from pizero_native.pings import Pings
 from pizero_native.recent_log import RecentLog
 from pizero_native.web import Web
@@ -42,10 +44,24 @@ def run(config: Config, stop_within: StopWithin) -> None:
     """
     with RecentLog() as logs:
         with _log_misconfiguration():
-            bus = NodeBus(config)
+            bus = _open_bus(config)
         # Logged while the bus is still open, so that the page shows why the node is gone.
         with bus, _log_misconfiguration():
             _serve(config, bus, logs, stop_within)
+
+
+def _open_bus(config: Config) -> NodeBus:
+    """Return the node's end of the bus, on which every command is answered."""
+    node = config.cluster.node_id
+    refusal = CommandRefusal(
+        node, lambda actuator, result: bus.publish(TopicKind.RESULT, result, actuator)
+    )
+    bus = NodeBus(
+        config,
+        filters=[topic_filter(TopicKind.COMMAND, node)],
+        on_message=refusal.handle,
+    )
+    return bus
 
 
 @contextmanager

@@ -6,29 +6,33 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Self
 
-from bus.clock import now_ms
 from bus.contract import commands
 from bus.contract.messages import Result
 from bus.errors import BadCommandError, HarvesterError
+from bus.limited_log import LimitedLog
 from node_agent.actuators.buzzer import BuzzerPlayer
 from node_agent.actuators.fan import FanControl
 from node_agent.actuators.led_buffer import LedBuffer, from_hex
+from node_agent.actuators.results import no_actuator, result_of
 
 logger = logging.getLogger(__name__)
 
 # Bound of the command queue; more commands at once are refused.
 _MAX_WAITING = 100
 _JOIN_S = 1.0
+# Anyone allowed may send commands as fast as they like.
+_LINES_PER_MINUTE = 20
+_REFUSED_KEY = "commands"
 
 # Executes one payload; raises BadCommandError where it cannot.
 Execute = Callable[[bytes], None]
 
 
-def buzzer_command(buzzer: BuzzerPlayer | None) -> Execute:
+def buzzer_command(node: str, buzzer: BuzzerPlayer | None) -> Execute:
     def execute(payload: bytes) -> None:
-        wanted = commands.parse_buzzer(payload)
         if buzzer is None:
-            raise BadCommandError("this node has no buzzer: its configuration has no [buzzer]")
+            raise BadCommandError(f"{node} has no buzzer: its configuration has no [buzzer]")
+        wanted = commands.parse_buzzer(payload)
         buzzer.play(wanted.pattern, wanted.name)
 
     return execute
@@ -45,26 +49,32 @@ def leds_command(leds: LedBuffer) -> Execute:
     return execute
 
 
-def fan_command(fan: FanControl | None) -> Execute:
+def fan_command(node: str, fan: FanControl | None) -> Execute:
     def execute(payload: bytes) -> None:
-        wanted = commands.parse_fan(payload)
         if fan is None:
-            raise BadCommandError("this node has no fan: its configuration has no [fan]")
+            raise BadCommandError(f"{node} has no fan: its configuration has no [fan]")
+        wanted = commands.parse_fan(payload)
         fan.set_mode(wanted.mode)
 
     return execute
 
 
 class Actuators:
-    """Executes commands in order; `publish_result(actuator, result)` gets each result."""
+    """Executes the commands of `node` in order and passes each result to `publish_result`.
+
+    An actuator without an executor is refused: every command gets a result.
+    """
 
     def __init__(
         self,
+        node: str,
         executors: Mapping[str, Execute],
         publish_result: Callable[[str, Result], object],
     ) -> None:
+        self._node = node
         self._executors = executors
         self._publish_result = publish_result
+        self._log = LimitedLog(logger, _LINES_PER_MINUTE)
         self._waiting: queue.Queue[tuple[str, bytes] | None] = queue.Queue(_MAX_WAITING)
         self._thread = threading.Thread(target=self._run, name="actuators", daemon=True)
 
@@ -92,7 +102,7 @@ class Actuators:
         """Execute one command; return its error, empty on success."""
         execute = self._executors.get(actuator)
         if execute is None:
-            return f"this node has no {actuator}"
+            return no_actuator(self._node, actuator, self._executors)
         try:
             execute(payload)
         except HarvesterError as e:
@@ -104,6 +114,5 @@ class Actuators:
 
     def _answer(self, actuator: str, payload: bytes, error: str) -> None:
         if error:
-            logger.warning("%s command refused: %s", actuator, error)
-        result = Result(commands.command_id(payload), not error, error, now_ms())
-        self._publish_result(actuator, result)
+            self._log.warning(_REFUSED_KEY, "%s command refused: %s", actuator, error)
+        self._publish_result(actuator, result_of(payload, error))

@@ -7,7 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bus.contract.messages import Heartbeat, Log, Reading, Status
+from bus.contract.messages import Heartbeat, Log, Reading, Result, Status
+from bus.contract.topics import Topic, TopicKind
 from tests.pizero_native.conftest import PiZero
 from tests.support import WAIT_S, Listener, Said, embedded_broker, free_port
 
@@ -59,6 +60,18 @@ def test_the_node_is_present(service: PiZero, listener: Listener) -> None:
     status = listener.wait_topic("harvester/pizero/status").message
     assert isinstance(status, Status)
     assert (status.state, status.role) == ("online", "spoke")
+
+
+@pytest.mark.parametrize("actuator", ["buzzer", "leds", "plugins", "siren"])
+def test_a_command_is_refused_with_a_sentence_as_there_are_no_actuators(
+    service: PiZero, listener: Listener, actuator: str
+) -> None:
+    listener.publish(
+        Topic("pizero", TopicKind.COMMAND, actuator), b'{"pattern": "beep", "id": "7"}'
+    )
+    result = listener.wait_topic(f"harvester/pizero/{actuator}/result").message
+    assert isinstance(result, Result)
+    assert (result.ok, result.id, result.error) == (False, "7", f"pizero has no {actuator}")
 
 
 def test_less_than_45_mb_are_resident(service: PiZero, listener: Listener) -> None:
