@@ -107,13 +107,14 @@ class Log(msgspec.Struct, frozen=True):
 
 
 class PluginState(msgspec.Struct, frozen=True):
-    """State of a plugin; `error` is empty unless it failed."""
+    """State of a plugin, and since when; `error` is empty unless it failed."""
 
     state: PluginPhase
     sha256: str
     loaded_ms: Milliseconds
     restarts: Count
     error: str = ""
+    since_ms: Milliseconds = 0
 
 
 class Leds(msgspec.Struct, frozen=True):

@@ -12,36 +12,52 @@
 The `spans` of a sensor follow one another without gap or overlap from `from_ms` to `to_ms`, in Unix
 milliseconds. The last number of a span counts its samples: the stored ones, or for the kinds that
 mean a gap, the missing ones. A span in which none was expected (before the first reading ever, or
-after now) has the kind `none` and the count 0. Pure: it works on a `NodeHistory`.
+after now) has the kind `none` and the count 0.
+
+The reason for each missing sample is the first that holds: the node was off, or has been silent
+since; its plugin was disabled, loading or failed; the sample was taken, as the sequence numbers
+tell, and refused, dropped or is still on its way; else the sensor gave none. Readings of other
+sensors decide nothing. Pure: it works on a `NodeHistory`.
 """
 
 from bisect import bisect_left, bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from math import ceil
 from typing import Literal
 
 import msgspec
+
+from hub_app.history.node_life import END_MS, PresenceChange, Times, node_times
 
 # A sample that is not there yet may still be on its way, or in the next commit.
 _GRACE_MS = 10_000
 # Fraction of an interval: samples may be that much further apart without a gap between them.
 _SLACK = 0.6
+# The outbox of a node keeps readings for a week: after that, none is still to come.
+_OUTBOX_MS = 7 * 86_400_000
 
 CoverageKind = Literal[
     # Stored as it was taken.
     "there",
     # Stored, but it came in a backlog: the link or the hub was down when it was taken.
     "late",
-    # Not stored yet: the node has been silent since, so it may still have it in its outbox.
+    # Not stored yet: the node has been silent since, or has it still in its outbox.
     "waiting",
     # The node was off.
     "off",
-    # The node was on, and the sensor gave no reading.
+    # The node was on, and the plugin was disabled by a command.
+    "disabled",
+    # The node was on, and the plugin was being loaded: at the start, after a reload or an enable.
+    "loading",
+    # The node was on, and the plugin had failed.
+    "failed",
+    # The node was on and the plugin ran, and the sensor gave no reading.
     "fault",
-    # The node was on, and the plugin was loading, failed or disabled.
-    "plugin",
     # It was taken, and dropped by a full outbox.
     "dropped",
+    # It was taken, and refused by the hub.
+    "refused",
     "none",
 ]
 CoverageSpan = tuple[int, int, CoverageKind, int]
@@ -84,33 +100,131 @@ class SensorSamples(msgspec.Struct, frozen=True):
     runs: list[SampleRun]
 
 
-# Timestamp, stream and sequence number of a reading.
-SamplePoint = tuple[int, int, int]
+class StoredSeqs(msgspec.Struct, frozen=True):
+    """Sequence numbers of a stream, without a gap in those of one sensor, and their times."""
+
+    from_ms: int
+    to_ms: int
+    stream: int
+    first: int
+    last: int
 
 
 class NodeHistory(msgspec.Struct, frozen=True, kw_only=True):
     """What is stored about a node in a range of time; the lists are in order of time.
 
-    `plugins` are changes of state: (time, plugin, state from then on).
+    `stored` may reach beyond the range. `plugins` are changes of state: (time, plugin, state from
+    then on).
     """
 
     from_ms: int
     to_ms: int
     now_ms: int
     sensors: list[SensorSamples]
-    points: list[SamplePoint]
+    stored: list[StoredSeqs]
+    presence: list[PresenceChange]
+    hub_stops_ms: list[int]
     dropped_ms: list[int]
+    refused_ms: list[int]
     plugins: list[tuple[int, str, str]]
+
+
+class _Reasons:
+    """Why a sample of a node is missing, at any time."""
+
+    def __init__(self, history: NodeHistory) -> None:
+        self._history = history
+        streams: dict[int, list[StoredSeqs]] = defaultdict(list)
+        for seqs in history.stored:
+            streams[seqs.stream].append(seqs)
+        lives = [
+            (min(seqs.from_ms for seqs in stream), max(seqs.to_ms for seqs in stream))
+            for stream in streams.values()
+        ]
+        self._times = node_times(history.presence, history.hub_stops_ms, lives)
+        self._begins_ms = [time.from_ms for time in self._times]
+        self._unstored = sorted(
+            times for stream in streams.values() for times in _unstored_times(stream)
+        )
+        self._plugin_states: dict[str, list[tuple[int, str]]] = {}
+        self._borders: dict[str, list[int]] = {}
+
+    def between(self, from_ms: int, to_ms: int, plugin: str) -> Iterator[tuple[int, CoverageKind]]:
+        """Yield (time, kind from then on) for a gap."""
+        yield from_ms, self._at(from_ms, plugin)
+        borders = self._borders_of(plugin)
+        for at_ms in borders[bisect_right(borders, from_ms) : bisect_left(borders, to_ms)]:
+            yield at_ms, self._at(at_ms, plugin)
+
+    def _at(self, at_ms: int, plugin: str) -> CoverageKind:
+        node = self._times[max(0, bisect_right(self._begins_ms, at_ms) - 1)].state
+        if node == "off" or (node == "silent" and at_ms < self._history.now_ms - _OUTBOX_MS):
+            return "off"
+        if node == "silent":
+            return "waiting"
+        states = self._states_of(plugin)
+        index = bisect_right(states, at_ms, key=lambda state: state[0]) - 1
+        kind = _KIND_OF_PLUGIN_STATE.get(states[index][1]) if index >= 0 else None
+        return kind or self._unstored_kind(at_ms) or "fault"
+
+    def _unstored_kind(self, at_ms: int) -> CoverageKind | None:
+        """Return where the sample is that was taken at a time and is not stored."""
+        index = bisect_right(self._unstored, (at_ms, END_MS)) - 1
+        if index < 0 or at_ms >= self._unstored[index][1]:
+            return None
+        from_ms, to_ms = self._unstored[index]
+        if any(from_ms <= at < to_ms + _GRACE_MS for at in self._history.refused_ms):
+            return "refused"
+        if any(at >= from_ms for at in self._history.dropped_ms):
+            return "dropped"
+        return "waiting"
+
+    def _states_of(self, plugin: str) -> list[tuple[int, str]]:
+        """Return the changes of a plugin's state; it is loading from each start of the node."""
+        states = self._plugin_states.get(plugin)
+        if states is None:
+            states = [(at, state) for at, name, state in self._history.plugins if name == plugin]
+            if states:
+                states += [(time.from_ms, "loading") for time in self._times if time.is_start]
+                # What the node says of its start counts more.
+                states.sort(key=lambda state: (state[0], state[1] != "loading"))
+            self._plugin_states[plugin] = states
+        return states
+
+    def _borders_of(self, plugin: str) -> list[int]:
+        borders = self._borders.get(plugin)
+        if borders is None:
+            times = {at_ms for at_ms, _ in self._states_of(plugin)}
+            times.update(self._begins_ms, *self._unstored)
+            borders = self._borders[plugin] = sorted(times)
+        return borders
+
+
+_KIND_OF_PLUGIN_STATE: dict[str, CoverageKind] = {
+    "disabled": "disabled",
+    "loading": "loading",
+    "failed": "failed",
+}
+
+
+def _unstored_times(stream: list[StoredSeqs]) -> Iterator[Times]:
+    """Yield the times in which a stream has sequence numbers that are not stored."""
+    known: StoredSeqs | None = None
+    for seqs in sorted(stream, key=lambda seqs: seqs.first):
+        if known is not None and seqs.first > known.last + 1 and seqs.from_ms > known.to_ms:
+            yield known.to_ms + 1, seqs.from_ms
+        if known is None or seqs.last > known.last:
+            known = seqs
 
 
 def coverage_by_sensor(node: str, history: NodeHistory) -> list[SensorCoverage]:
     """Return the coverage of each sensor of a node."""
-    alive = _merged_times(run for sensor in history.sensors for run in sensor.runs)
-    return [_cover_sensor(node, sensor, alive, history) for sensor in history.sensors]
+    reasons = _Reasons(history)
+    return [_cover_sensor(node, sensor, reasons, history) for sensor in history.sensors]
 
 
 def _cover_sensor(
-    node: str, sensor: SensorSamples, alive: list[tuple[int, int]], history: NodeHistory
+    node: str, sensor: SensorSamples, reasons: _Reasons, history: NodeHistory
 ) -> SensorCoverage:
     spans: list[CoverageSpan] = []
     at_ms = min(max(history.from_ms, sensor.began_ms), history.to_ms)
@@ -120,7 +234,7 @@ def _cover_sensor(
     for run in sensor.runs:
         start_ms = max(run.from_ms, at_ms)
         if run.from_ms - at_ms > slack_ms:
-            spans += _missing(at_ms, start_ms, sensor, alive, history)
+            spans += _missing(at_ms, start_ms, sensor, reasons)
         elif start_ms > at_ms:
             start_ms = at_ms
         end_ms = max(min(run.to_ms, history.to_ms), start_ms)
@@ -129,7 +243,7 @@ def _cover_sensor(
         at_ms = end_ms
     expected_ms = min(history.to_ms, history.now_ms - _GRACE_MS - sensor.interval_ms)
     if expected_ms - at_ms > slack_ms:
-        spans += _missing(at_ms, expected_ms, sensor, alive, history)
+        spans += _missing(at_ms, expected_ms, sensor, reasons)
         at_ms = expected_ms
     if at_ms < history.to_ms:
         spans.append((at_ms, history.to_ms, "none", 0))
@@ -142,91 +256,20 @@ def _cover_sensor(
 
 
 def _missing(
-    from_ms: int,
-    to_ms: int,
-    sensor: SensorSamples,
-    alive: list[tuple[int, int]],
-    history: NodeHistory,
-) -> list[CoverageSpan]:
-    """Return spans with the reasons for a gap: the node was silent, or the sensor alone."""
-    spans: list[CoverageSpan] = []
-    at_ms = from_ms
-    for start_ms, end_ms in alive[max(0, bisect_left(alive, (from_ms, 0)) - 1) :]:
-        if start_ms >= to_ms:
-            break
-        if end_ms <= at_ms:
-            continue
-        # One missed poll is not an outage of the node.
-        if start_ms - at_ms > 2 * sensor.interval_ms:
-            spans.append((at_ms, start_ms, _node_gap_kind(at_ms, start_ms, history), 0))
-            at_ms = start_ms
-        until_ms = min(end_ms, to_ms)
-        spans += _sensor_gap_spans(at_ms, until_ms, sensor, history)
-        at_ms = until_ms
-    if to_ms > at_ms:
-        spans.append((at_ms, to_ms, _node_gap_kind(at_ms, to_ms, history), 0))
-    return _counted(spans, max(1, round((to_ms - from_ms) / sensor.interval_ms)))
-
-
-def _node_gap_kind(from_ms: int, to_ms: int, history: NodeHistory) -> CoverageKind:
-    """Return why a whole node is missing, from the sequence numbers before and after the gap."""
-    before = bisect_right(history.points, (from_ms, 2**62, 0)) - 1
-    after = bisect_left(history.points, (to_ms, 0, 0))
-    if after >= len(history.points):
-        return "waiting" if history.to_ms >= history.now_ms - _GRACE_MS else "off"
-    if before < 0:
-        return "off"
-    (_, stream, seq), (_, next_stream, next_seq) = history.points[before], history.points[after]
-    if stream != next_stream or next_seq <= seq + 1:
-        return "off"
-    # The samples were taken, since sequence numbers are missing.
-    return "dropped" if any(at_ms >= from_ms for at_ms in history.dropped_ms) else "waiting"
-
-
-def _sensor_gap_spans(
-    from_ms: int, to_ms: int, sensor: SensorSamples, history: NodeHistory
+    from_ms: int, to_ms: int, sensor: SensorSamples, reasons: _Reasons
 ) -> Iterator[CoverageSpan]:
-    """Yield why one sensor has no samples while its node was on: its plugin, or a fault."""
-    state = "running"
-    at_ms = from_ms
-    for changed_ms, plugin, new_state in history.plugins:
-        if plugin != sensor.plugin or changed_ms >= to_ms:
-            continue
-        if changed_ms > at_ms:
-            yield at_ms, changed_ms, _kind_for_plugin_state(state), 0
-            at_ms = changed_ms
-        state = new_state
-    if to_ms > at_ms:
-        yield at_ms, to_ms, _kind_for_plugin_state(state), 0
-
-
-def _kind_for_plugin_state(plugin_state: str) -> CoverageKind:
-    return "fault" if plugin_state.startswith("running") else "plugin"
-
-
-def _counted(spans: list[CoverageSpan], count: int) -> list[CoverageSpan]:
-    """Return the spans with `count` samples divided in proportion to their length."""
-    if not spans:
-        return []
-    begin_ms, end_ms = spans[0][0], spans[-1][1]
-    counted: list[CoverageSpan] = []
-    done = 0
-    for from_ms, to_ms, kind, _ in spans:
-        upto = round(count * (to_ms - begin_ms) / (end_ms - begin_ms))
-        counted.append((from_ms, to_ms, kind, upto - done))
-        done = upto
-    return counted
-
-
-def _merged_times(runs: Iterator[SampleRun]) -> list[tuple[int, int]]:
-    """Return the times, (from, to), in which any sensor has samples."""
-    merged: list[tuple[int, int]] = []
-    for from_ms, to_ms in sorted((run.from_ms, run.to_ms) for run in runs):
-        if merged and from_ms <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], to_ms))
-        else:
-            merged.append((from_ms, to_ms))
-    return merged
+    """Yield spans of missing samples, each with its reason at the time when it was due."""
+    count = max(1, round((to_ms - from_ms) / sensor.interval_ms))
+    step_ms = (to_ms - from_ms) / count
+    pieces = list(reasons.between(from_ms, to_ms, sensor.plugin))
+    ends_ms = [at_ms for at_ms, _ in pieces[1:]]
+    first = 0
+    for (_, kind), end_ms in zip(pieces, [*ends_ms, to_ms], strict=True):
+        last = count if end_ms == to_ms else min(count, ceil((end_ms - from_ms) / step_ms))
+        if last > first:
+            begin_ms = from_ms + round(first * step_ms)
+            yield begin_ms, from_ms + round(last * step_ms), kind, last - first
+            first = last
 
 
 def _joined(spans: list[CoverageSpan]) -> Iterator[CoverageSpan]:

@@ -7,12 +7,13 @@ from bus.errors import BadDataError
 from hub_app.history.coverage import (
     Coverage,
     NodeHistory,
-    SamplePoint,
     SampleRun,
     SensorSamples,
+    StoredSeqs,
     coverage_by_sensor,
 )
-from hub_app.history.events import DROPPED, PLUGIN
+from hub_app.history.events import DROPPED, HUB, PLUGIN, PRESENCE, REFUSED
+from hub_app.history.node_life import PresenceChange
 from hub_app.history.schema import BUCKET_MS, LATE, bucket_of
 
 LONGEST_COVERAGE_MS = 7 * 86_400_000
@@ -49,9 +50,9 @@ def coverage_of(
 def _node_history(
     db: sqlite3.Connection, node: int, from_ms: int, to_ms: int, now_ms: int
 ) -> NodeHistory:
-    points: list[SamplePoint] = []
+    stored: list[StoredSeqs] = []
     sensors = [
-        _samples(db, found, (from_ms, to_ms), points)
+        _samples(db, found, (from_ms, to_ms), stored)
         for found in db.execute(
             "SELECT id, name, plugin FROM sensor WHERE node = ? ORDER BY name", (node,)
         ).fetchall()
@@ -62,17 +63,62 @@ def _node_history(
         to_ms=to_ms,
         now_ms=now_ms,
         sensors=sensors,
-        points=sorted(points),
+        stored=stored,
+        presence=_presence(db, node, from_ms),
+        hub_stops_ms=_hub_stops(db, from_ms, stored),
         dropped_ms=[at_ms for at_ms, _, _ in _events(db, node, DROPPED)],
-        plugins=_events(db, node, PLUGIN),
+        refused_ms=[at_ms for at_ms, _, _ in _events(db, node, REFUSED)],
+        plugins=[
+            (at_ms, plugin, detail.partition(":")[0])
+            for at_ms, plugin, detail in _events(db, node, PLUGIN)
+        ],
     )
 
 
-def _events(db: sqlite3.Connection, node: int, kind: str) -> list[tuple[int, str, str]]:
+def _events(
+    db: sqlite3.Connection, node: int, kind: str, from_ms: int = 0
+) -> list[tuple[int, str, str]]:
     return db.execute(
-        "SELECT at_ms, subject, detail FROM event WHERE node = ? AND kind = ? ORDER BY at_ms, id",
-        (node, kind),
+        "SELECT at_ms, subject, detail FROM event WHERE node = ? AND kind = ? AND at_ms >= ?"
+        " ORDER BY at_ms, id",
+        (node, kind, from_ms),
     ).fetchall()
+
+
+def _presence(db: sqlite3.Connection, node: int, from_ms: int) -> list[PresenceChange]:
+    """Return the changes of presence since `from_ms`, after the last one before."""
+    (begin_ms,) = db.execute(
+        "SELECT coalesce(max(at_ms), 0) FROM event WHERE node = ? AND kind = ? AND at_ms <= ?",
+        (node, PRESENCE, from_ms),
+    ).fetchone()
+    changes: list[PresenceChange] = []
+    for at_ms, run, presence in _events(db, node, PRESENCE, begin_ms):
+        boot_id, _, since = run.partition(" ")
+        since_ms = int(since) if since.isdecimal() else at_ms
+        if presence == "lost" and changes and changes[-1].at_ms == at_ms:
+            # Only a retained status was heard, at the start of the hub.
+            changes.pop()
+        else:
+            changes.append(PresenceChange(at_ms, presence == "online", boot_id, since_ms))
+    return changes
+
+
+def _hub_stops(db: sqlite3.Connection, from_ms: int, stored: list[StoredSeqs]) -> list[int]:
+    """Return the times from which the hub heard nothing; of a hub that was killed, the latest.
+
+    It was killed after the last reading before its next start.
+    """
+    events: list[tuple[int, str]] = []
+    for (node,) in db.execute("SELECT id FROM node").fetchall():
+        events += [(at_ms, detail) for at_ms, _, detail in _events(db, node, HUB, from_ms)]
+    stops, is_stopped = [], True
+    for at_ms, detail in sorted(events):
+        if detail == "stopped":
+            stops.append(at_ms)
+        elif not is_stopped:
+            stops.append(max((s.to_ms for s in stored if s.to_ms <= at_ms), default=at_ms))
+        is_stopped = detail == "stopped"
+    return stops
 
 
 def _is_in_use(db: sqlite3.Connection, sensor: int, from_ms: int, to_ms: int) -> bool:
@@ -85,15 +131,16 @@ def _is_in_use(db: sqlite3.Connection, sensor: int, from_ms: int, to_ms: int) ->
 
 
 def _samples(
-    db: sqlite3.Connection, found: tuple[int, str, str], times: _Times, points: list[SamplePoint]
+    db: sqlite3.Connection, found: tuple[int, str, str], times: _Times, stored: list[StoredSeqs]
 ) -> SensorSamples:
-    """Return the samples of a sensor; the keys of single ones are appended to `points`."""
+    """Return the samples of a sensor; their keys, and the next ones around, go to `stored`."""
     sensor, name, plugin = found
     from_ms, to_ms = times
     interval_ms = _interval_ms(db, sensor, from_ms, to_ms)
-    complete, incomplete = _buckets(db, sensor, times, BUCKET_MS // interval_ms, points)
+    complete, incomplete = _buckets(db, sensor, times, BUCKET_MS // interval_ms, stored)
     rows = _rows(db, sensor, incomplete, times)
-    points += [(at_ms, stream, seq) for at_ms, _, stream, seq in rows]
+    stored += [StoredSeqs(at_ms, at_ms, stream, seq, seq) for at_ms, _, stream, seq in rows]
+    stored += _neighbours(db, sensor, from_ms, to_ms)
     runs = complete + [
         SampleRun(at_ms, at_ms + interval_ms, bool(flags & LATE), 1) for at_ms, flags, _, _ in rows
     ]
@@ -104,6 +151,24 @@ def _samples(
         # Within its first bucket, the sensor began with its first sample.
         began_ms = runs[0].from_ms
     return SensorSamples(name, plugin, interval_ms, began_ms, runs)
+
+
+def _neighbours(db: sqlite3.Connection, sensor: int, from_ms: int, to_ms: int) -> list[StoredSeqs]:
+    """Return the last samples before a range and the first after it."""
+    found = db.execute(
+        "SELECT * FROM (SELECT bucket_ms, bucket_ms + ?, stream, first, last FROM span"
+        " WHERE sensor = ? AND bucket_ms <= ? ORDER BY bucket_ms DESC LIMIT 1)"
+        " UNION ALL SELECT * FROM (SELECT bucket_ms, bucket_ms + ?, stream, first, last FROM span"
+        " WHERE sensor = ? AND bucket_ms >= ? ORDER BY bucket_ms LIMIT 1)"
+        " UNION ALL SELECT * FROM (SELECT timestamp_ms, timestamp_ms, stream, seq, seq FROM unmoved"
+        " WHERE sensor = ? AND timestamp_ms >= ? ORDER BY timestamp_ms LIMIT 1)",
+        (
+            *(BUCKET_MS - 1, sensor, from_ms - BUCKET_MS),
+            *(BUCKET_MS - 1, sensor, to_ms),
+            *(sensor, to_ms),
+        ),
+    )
+    return [StoredSeqs(*row) for row in found.fetchall()]
 
 
 def _interval_ms(db: sqlite3.Connection, sensor: int, from_ms: int, to_ms: int) -> int:
@@ -124,7 +189,7 @@ def _interval_ms(db: sqlite3.Connection, sensor: int, from_ms: int, to_ms: int) 
 
 
 def _buckets(
-    db: sqlite3.Connection, sensor: int, times: _Times, expected: int, points: list[SamplePoint]
+    db: sqlite3.Connection, sensor: int, times: _Times, expected: int, stored: list[StoredSeqs]
 ) -> tuple[list[SampleRun], list[_Span]]:
     """Return buckets without a gap as runs, and the spans of those that must be read one by one."""
     from_ms, to_ms = times
@@ -141,7 +206,7 @@ def _buckets(
         is_alike = late in (0, count)
         if folded and is_within and is_alike and count >= max(expected, 1):
             complete.append(SampleRun(bucket_ms, end_ms, late > 0, count))
-            points += [(bucket_ms, stream, first), (end_ms - 1, stream, last)]
+            stored.append(StoredSeqs(bucket_ms, end_ms - 1, stream, first, last))
         else:
             incomplete.append((bucket_ms, stream, first, last))
     return complete, incomplete

@@ -9,6 +9,9 @@ from bus.contract.messages import Heartbeat, Message, PluginState
 from bus.contract.topics import Topic
 from hub_app.live.presence import NodePresence
 
+# `subject` is the run of the node's program, and for `online` its start in Unix milliseconds, too:
+# `8b9eeb80352c3875 1795286721000`. `detail` is the presence. One that is lost is so from its last
+# heartbeat: where that is when it came online, only its retained status was heard.
 PRESENCE = "presence"
 PLUGIN = "plugin"
 DROPPED = "dropped"
@@ -17,6 +20,9 @@ HUB = "hub"
 
 MAX_NODES = 200
 MAX_DETAIL_CHARS = 300
+_MAX_BOOT_ID_CHARS = 64
+# A plugin's state that began earlier is dated by its arrival: the node's clock may be wrong.
+_MAX_SILENCE_MS = 7 * 86_400_000
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -30,53 +36,104 @@ class Event(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
+class _Node:
+    """The last known presence, plugin states and counters of one node."""
+
+    def __init__(self) -> None:
+        self.presence = NodePresence()
+        # Whether the last event of presence was `online`, the run that it named, and its time.
+        self.is_online = False
+        self.boot_id = ""
+        self.online_ms = 0
+        self.beat_ms = 0
+        # By the topic of the plugin.
+        self.plugins: dict[Topic, PluginState] = {}
+        self.dropped: int | None = None
+
+
 class EventDetector:
     """Compares each message with what is known of its node, and returns an event per change."""
 
     def __init__(self) -> None:
-        self._presences: dict[str, NodePresence] = {}
-        self._plugins: dict[Topic, str] = {}
-        self._dropped: dict[str, int] = {}
+        self._nodes: dict[str, _Node] = {}
 
     def on_message(self, topic: Topic, message: Message, now_ms: int) -> list[Event]:
         """Return the changes that `message` brings for its node."""
-        presence = self._presences.get(topic.node)
-        if presence is None:
-            if len(self._presences) >= MAX_NODES:
+        node = self._nodes.get(topic.node)
+        if node is None:
+            if len(self._nodes) >= MAX_NODES:
                 return []
-            presence = self._presences[topic.node] = NodePresence()
-        presence.on_message(message, now_ms)
-        events = self._presence_events(topic.node, presence, now_ms)
+            node = self._nodes[topic.node] = _Node()
+        node.presence.on_message(message, now_ms)
+        node.presence.update(now_ms)
+        events = _presence_events(topic.node, node, now_ms)
         if isinstance(message, PluginState):
-            events += self._plugin_events(topic, message, now_ms)
+            events += _plugin_events(topic, message, node, now_ms)
         elif isinstance(message, Heartbeat):
-            events += self._drop_events(topic.node, message.dropped, now_ms)
+            # Heartbeats are not retained, so they prove that the node is on.
+            node.beat_ms = now_ms
+            events += _drop_events(topic.node, node, message.dropped, now_ms)
         return events
 
     def sweep(self, now_ms: int) -> list[Event]:
         """Return an event for each node that fell silent since the last call."""
-        return [
-            event
-            for node, presence in self._presences.items()
-            for event in self._presence_events(node, presence, now_ms)
-        ]
+        events: list[Event] = []
+        for name, node in self._nodes.items():
+            node.presence.update(now_ms)
+            events += _presence_events(name, node, now_ms)
+        return events
 
-    @staticmethod
-    def _presence_events(node: str, presence: NodePresence, now_ms: int) -> list[Event]:
-        if not presence.update(now_ms):
-            return []
-        return [Event(node, now_ms, PRESENCE, "", presence.presence)]
+    def forget(self, node: str) -> None:
+        """Forget a node that was removed."""
+        self._nodes.pop(node, None)
 
-    def _plugin_events(self, topic: Topic, state: PluginState, now_ms: int) -> list[Event]:
-        if self._plugins.get(topic) == state.state:
-            return []
-        self._plugins[topic] = state.state
-        detail = f"{state.state}: {state.error}" if state.error else state.state
-        return [Event(topic.node, now_ms, PLUGIN, topic.name, detail[:MAX_DETAIL_CHARS])]
 
-    def _drop_events(self, node: str, dropped: int, now_ms: int) -> list[Event]:
-        known = self._dropped.get(node)
-        self._dropped[node] = dropped
-        if known is None or dropped <= known:
-            return []
-        return [Event(node, now_ms, DROPPED, "", str(dropped - known))]
+def _presence_events(name: str, node: _Node, now_ms: int) -> list[Event]:
+    presence, status = node.presence.presence, node.presence.status
+    boot_id = status.boot_id[:_MAX_BOOT_ID_CHARS] if status else ""
+    if presence != "online":
+        return [_silence_event(name, node, presence, now_ms)] if node.is_online else []
+    if node.is_online and boot_id == node.boot_id:
+        return []
+    events: list[Event] = []
+    if node.is_online and node.beat_ms <= node.online_ms:
+        # The run that was named before was retained, and not heard itself.
+        events.append(_silence_event(name, node, "lost", now_ms))
+    node.is_online, node.boot_id, node.online_ms = True, boot_id, now_ms
+    run = f"{boot_id} {status.since_ms}" if status else ""
+    return [*events, Event(name, now_ms, PRESENCE, run, presence)]
+
+
+def _silence_event(name: str, node: _Node, presence: str, now_ms: int) -> Event:
+    node.is_online = False
+    at_ms = max(node.online_ms, node.beat_ms) if presence == "lost" else now_ms
+    return Event(name, at_ms, PRESENCE, node.boot_id, presence)
+
+
+def _plugin_events(topic: Topic, state: PluginState, node: _Node, now_ms: int) -> list[Event]:
+    known = node.plugins.get(topic)
+    node.plugins[topic] = state
+    if known is not None and (known.state, known.since_ms) == (state.state, state.since_ms):
+        return []
+    # A change during a silence is told after it, with its own time.
+    since_ms = state.since_ms + node.presence.clock_offset_ms
+    is_older = max(node.beat_ms, now_ms - _MAX_SILENCE_MS) < since_ms < now_ms
+    at_ms = since_ms if is_older else now_ms
+    events: list[Event] = []
+    if known is not None and _has_failed_between(known, state):
+        failed_ms = min(node.beat_ms or at_ms, at_ms)
+        events.append(Event(topic.node, failed_ms, PLUGIN, topic.name, "failed"))
+    detail = f"{state.state}: {state.error}" if state.error else state.state
+    return [*events, Event(topic.node, at_ms, PLUGIN, topic.name, detail[:MAX_DETAIL_CHARS])]
+
+
+def _has_failed_between(known: PluginState, state: PluginState) -> bool:
+    """Whether a plugin failed and recovered while its node could not tell."""
+    return known.state == state.state == "running" and state.restarts > known.restarts
+
+
+def _drop_events(name: str, node: _Node, dropped: int, now_ms: int) -> list[Event]:
+    known, node.dropped = node.dropped, dropped
+    if known is None or dropped <= known:
+        return []
+    return [Event(name, now_ms, DROPPED, "", str(dropped - known))]

@@ -1,10 +1,11 @@
 // Live updates of the page over SSE. The dashboard plugin renders every element; this script finds
 // elements by their data attributes and sets only text and attributes, so text from the bus never
 // becomes markup. When a topic has no element yet, it fetches the page again and replaces <main>.
+// Written for browsers of 2020 and later (ES2020): nothing newer is used, in the other scripts either.
 import { refreshBroker } from "./broker.js";
 import { command } from "./commands.js";
 import { drawCoverage, refreshCoverage } from "./coverage.js";
-import { elementsOf, setText } from "./elements.js";
+import { elementsOf, replaceContent, setText } from "./elements.js";
 import { clock, duration, write } from "./values.js";
 
 const RETRY_MS = 2000;
@@ -30,7 +31,8 @@ let shownLog = "";
 const hubNow = () => performance.now() + hubOffsetMs;
 
 // Own properties only: a field may be called "constructor".
-const own = (data, name) => (name !== undefined && Object.hasOwn(data, name) ? data[name] : undefined);
+const has = (data, name) => Object.prototype.hasOwnProperty.call(data, name);
+const own = (data, name) => (name !== undefined && has(data, name) ? data[name] : undefined);
 
 function showField(row, data) {
   const isPending = [0, false].includes(own(data, row.dataset.unlessZero));
@@ -67,15 +69,19 @@ function showFields(place, data) {
   return Object.keys(data).every((name) => placed.has(name));
 }
 
+// Shows the values of a reading, then its age: a value that cannot be shown never looks fresh.
+function showReading(place, { value }) {
+  const isPlaced = showFields(place, value.data);
+  place.dataset.at = value.at_ms;
+  place.dataset.staleAfter = value.stale_after_ms;
+  showAge(place);
+  return isPlaced;
+}
+
 // Shows an event of each kind in its elements; returns true if every value has an element.
 
 const showKind = {
-  reading(place, { value }) {
-    place.dataset.at = value.at_ms;
-    place.dataset.staleAfter = value.stale_after_ms;
-    showAge(place);
-    return showFields(place, value.data);
-  },
+  reading: showReading,
   heartbeat(place, { value }) {
     showFields(place, value);
     return true;
@@ -142,7 +148,17 @@ function showAnswer({ node, name, value }) {
   return true;
 }
 
+// An event that cannot be shown keeps no other from being shown.
 function show(event) {
+  try {
+    return showEvent(event);
+  } catch (error) {
+    console.error(`${event.topic}: ${error}`);
+    return true;
+  }
+}
+
+function showEvent(event) {
   if (event.kind === "status") return showPresence(event.node, event.value.presence);
   if (event.kind === "result") return showAnswer(event);
   const found = places.get(event.topic) ?? [];
@@ -190,7 +206,7 @@ function addLog(event) {
 
 function fillLogs() {
   document.querySelectorAll("[data-log]").forEach((panel) => {
-    panel.replaceChildren(...(logs.get(panel.dataset.log) ?? []).map(logLine));
+    replaceContent(panel, (logs.get(panel.dataset.log) ?? []).map(logLine));
     panel.scrollTop = panel.scrollHeight;
   });
 }
@@ -356,6 +372,7 @@ function updateCoverage() {
 }
 
 findPlaces();
+drawCoverage();
 followVisibility();
 setInterval(tick, 1000);
 setTimeout(updateCoverage, FIRST_COVERAGE_MS);

@@ -33,9 +33,9 @@ async function post(path, body) {
 
 // Sends the command of a button. While it runs, the button keeps the focus and ignores clicks.
 export async function command(button) {
-  if (button.ariaDisabled === "true") return;
+  if (button.getAttribute("aria-disabled") === "true") return;
   const { path, body, what, who, say } = button.dataset.pattern ? buzzerCommand(button.dataset) : pluginCommand(button.dataset);
-  button.ariaDisabled = "true";
+  button.setAttribute("aria-disabled", "true");
   say(`${what} ...`);
   try {
     const result = await post(path, body);
@@ -43,6 +43,6 @@ export async function command(button) {
   } catch {
     say(`${who}: the hub does not answer`);
   } finally {
-    button.ariaDisabled = null;
+    button.removeAttribute("aria-disabled");
   }
 }

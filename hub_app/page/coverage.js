@@ -1,5 +1,5 @@
 // Coverage bar of each sensor: the samples of the last 24 hours, and why some are missing.
-import { elementsOf } from "./elements.js";
+import { elementsOf, replaceContent } from "./elements.js";
 
 const DAY_MS = 24 * 3600 * 1000;
 const SVG = "http://www.w3.org/2000/svg";
@@ -7,15 +7,19 @@ const WIDTH = 1000;
 // Even the shortest gap is visible.
 const MIN_WIDTH = 8;
 const PRESENT = ["there", "late"];
-const WORDS = {
-  there: "there",
-  late: "arrived later",
-  waiting: "still to come",
-  off: "node off",
-  fault: "sensor fault",
-  plugin: "plugin failed",
-  dropped: "given up by a full outbox",
-  none: "none expected",
+// Of each kind: its word, and what it means. The legend and the titles are made of these.
+const KINDS = {
+  there: ["there", "stored as it was taken"],
+  late: ["arrived later", "stored; the link or the hub was down when it was taken"],
+  waiting: ["still to come", "the node has been silent since, or has it in its outbox"],
+  off: ["node off", "the program of the node did not run"],
+  disabled: ["plugin disabled", "disabled by a command"],
+  loading: ["plugin loading", "the plugin was being loaded: at its start, by a reload or an enable"],
+  failed: ["plugin failed", "the plugin had failed and was not running"],
+  fault: ["sensor fault", "node and plugin ran, and the sensor gave no reading"],
+  dropped: ["given up by a full outbox", "taken, and dropped by the node to make room"],
+  refused: ["refused by the hub", "taken, and refused: its log says why"],
+  none: ["none expected", "before the first reading, or yet to be taken"],
 };
 
 const newest = new Map(); // sensor id -> its coverage and the time range
@@ -24,8 +28,20 @@ export function drawCoverage() {
   newest.forEach(({ sensor, from, to }, id) => {
     const bar = [svg(sensor.spans, from, to), label(sensor.counts)];
     elementsOf("coverageOf", "[data-coverage-of]", id).forEach((place) =>
-      place.replaceChildren(...bar.map((part) => part.cloneNode(true))));
+      replaceContent(place, bar.map((part) => part.cloneNode(true))));
   });
+  drawLegend();
+}
+
+function drawLegend() {
+  const list = document.querySelector("#coverage-legend dl");
+  if (!list || list.childElementCount) return;
+  replaceContent(list, Object.keys(KINDS).flatMap((kind) => {
+    const [term, meaning] = [document.createElement("dt"), document.createElement("dd")];
+    term.dataset.kind = kind;
+    [term.textContent, meaning.textContent] = KINDS[kind];
+    return [term, meaning];
+  }));
 }
 
 // Fetches the coverage of every node on the page, one after the other to spare the hub.
@@ -67,17 +83,29 @@ function rectangle([start, end, kind], from, scale) {
   const width = Math.max((end - start) * scale, kind === "none" ? 0 : MIN_WIDTH);
   for (const [name, value] of [["x", (start - from) * scale], ["width", width], ["height", 10]]) part.setAttribute(name, value);
   part.dataset.kind = kind;
+  const title = document.createElementNS(SVG, "title");
+  title.textContent = KINDS[kind] ? KINDS[kind].join(": ") : kind;
+  part.append(title);
   return part;
 }
 
 function label(counts) {
   const text = document.createElement("span");
   const sum = (kinds) => kinds.reduce((total, kind) => total + (counts[kind] ?? 0), 0);
-  const kinds = Object.keys(WORDS).filter((kind) => kind !== "none" && counts[kind] > 0);
+  const kinds = Object.keys(counts).filter((kind) => kind !== "none" && counts[kind] > 0);
   const expected = sum(kinds);
   // Rounded down: never 100 % while a sample is missing.
   const percent = Math.floor((1000 * sum(PRESENT)) / expected) / 10;
-  const rest = kinds.filter((kind) => kind !== "there").map((kind) => `${counts[kind]} ${WORDS[kind]}`);
-  text.textContent = expected ? [`24 h: ${percent} %`, ...rest].join(", ") : "24 h: none expected";
+  text.append(expected ? `24 h: ${percent} %` : "24 h: none expected");
+  const inOrder = Object.keys(KINDS).filter((kind) => kind !== "there" && kinds.includes(kind));
+  inOrder.forEach((kind) => text.append(", ", reason(kind, counts[kind])));
   return text;
+}
+
+function reason(kind, count) {
+  const part = document.createElement("span");
+  const [word, meaning] = KINDS[kind];
+  part.textContent = `${count} ${word}`;
+  part.title = meaning;
+  return part;
 }

@@ -25,9 +25,15 @@ function moment(ms) {
   return isToday ? clock(ms) : `${at.toLocaleDateString("en-CA")} ${clock(ms)}`;
 }
 
+function text(value, hints) {
+  if (hints.first) return value.slice(0, Number(hints.first)) || ABSENT;
+  const texts = new Map(hints.texts ? Object.entries(JSON.parse(hints.texts)) : []);
+  return texts.get(value) ?? value;
+}
+
 export function write(value, hints) {
   if (value === undefined || value === null) return ABSENT;
-  if (typeof value === "string") return hints.first ? value.slice(0, Number(hints.first)) || ABSENT : value;
+  if (typeof value === "string") return text(value, hints);
   if (hints.words) return JSON.parse(hints.words)[Number(value)] ?? String(value);
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (Math.abs(value) >= HUGE) return value > 0 ? "> 1e15" : "< -1e15";

@@ -59,7 +59,7 @@ def _answering(
     note: Callable[[dict[str, str]], None] = lambda _command: None,
 ) -> Iterator[None]:
     until(hub, "/api/nodes", f'"{node}"')
-    before = len(hub.bus.received)
+    before = len(hub.bus.said)
 
     def answer() -> None:
         received = hub.bus.wait_topic(f"harvester/{node}/{actuator}/cmd", after=before)

@@ -48,12 +48,19 @@ def _body(model: Model) -> Html:
         element(
             "main",
             element("div", cards(model), outputs(model), broker_panel(), class_="board"),
+            _legend(),
             plugin_table(model),
             log_viewer(model),
             data_now=model.now_ms,
         ),
         element("footer", element("p", f"harvester {model.version}")),
     )
+
+
+def _legend() -> Html:
+    """Return the explanation of the coverage bars, whose list coverage.js fills in."""
+    summary = element("summary", "What the coverage bars say")
+    return element("details", summary, element("dl"), class_="legend", id="coverage-legend")
 
 
 def _log_out() -> Html:

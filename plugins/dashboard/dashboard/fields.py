@@ -30,6 +30,7 @@ class Field(NamedTuple):
     another field of the reading. `unless_zero` names another field: while that is 0, this value is
     not valid yet and the text `meanwhile` is shown. `is_moment`: a time in Unix milliseconds, 0 for
     none. `first` is the number of characters shown of a long text; its title holds all of it.
+    `texts` are the texts for some strings.
     """
 
     label: str
@@ -43,6 +44,7 @@ class Field(NamedTuple):
     meanwhile: str = ""
     is_moment: bool = False
     first: int | None = None
+    texts: tuple[tuple[str, str], ...] = ()
 
 
 # The limits at which the plugin pi4-monitor changes the colour of its LED.
@@ -93,7 +95,8 @@ HEARTBEAT_FIELDS = {
 
 # Fields of a plugin's state, in the order of the columns.
 PLUGIN_FIELDS = {
-    "state": Field("state"),
+    # Only a command disables a plugin, and it stays so until another one enables it.
+    "state": Field("state", texts=(("disabled", "disabled by command"),)),
     "sha256": Field("version", first=8),
     "loaded_ms": Field("loaded", is_moment=True),
     "restarts": Field("restarts", decimals=0),
@@ -121,6 +124,7 @@ def write(field: Field, value: Scalar | None) -> str:
     if value is None:
         return ABSENT
     if isinstance(value, str):
+        value = dict(field.texts).get(value, value)
         return value if field.first is None else value[: field.first] or ABSENT
     if field.words and value in range(len(field.words)):
         return field.words[int(value)]
@@ -176,6 +180,7 @@ def hints(field: Field) -> dict[str, str | int | bool | None]:
         "data_decimals": field.decimals,
         "data_duration": field.is_duration,
         "data_words": json.dumps(field.words) if field.words else None,
+        "data_texts": json.dumps(dict(field.texts)) if field.texts else None,
         "data_bands": json.dumps(field.bands) if field.bands else None,
         "data_full": str(field.full) if field.full is not None else None,
         "data_unless_zero": field.unless_zero,

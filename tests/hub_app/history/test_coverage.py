@@ -119,10 +119,10 @@ def test_a_sensor_alone_has_a_fault_or_its_plugin_has(scenario: NodeScenario) ->
     assert kinds(found["pi4:air"]) == [
         ("there", 100),
         ("fault", 50),
-        ("plugin", 50),
+        ("failed", 50),
         ("there", 100),
     ]
-    assert found["pi4:air"].counts == {"there": 200, "fault": 50, "plugin": 50}
+    assert found["pi4:air"].counts == {"there": 200, "fault": 50, "failed": 50}
     assert kinds(found["pi4:cpu"]) == [("there", 300)]
 
 

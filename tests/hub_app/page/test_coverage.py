@@ -1,10 +1,12 @@
 """Coverage bars in a real browser."""
 
+from typing import get_args
+
 import msgspec
 import pytest
 from selenium.webdriver import Chrome
 
-from hub_app.history.coverage import Coverage, CoverageSpan, SensorCoverage
+from hub_app.history.coverage import Coverage, CoverageKind, CoverageSpan, SensorCoverage
 from tests.hub_app.conftest import HubProcess
 from tests.hub_app.page.browser import Page
 from tests.hub_app.samples import reading
@@ -103,3 +105,26 @@ def test_a_new_page_asks_the_hub_and_keeps_the_bar_when_it_is_drawn_anew(
     page.until_text("24 h: 100 %")
     requested = "performance.getEntriesByType('resource').map(e => e.name).join()"
     page.until(f"{requested}.includes('/api/coverage?node=c1&from=')")
+
+
+def test_every_reason_is_explained(hub: HubProcess, page: Page) -> None:
+    reasons = [kind for kind in get_args(CoverageKind) if kind != "none"]
+    step = DAY_MS // len(reasons)
+    spans = [
+        (FROM_MS + i * step, FROM_MS + (i + 1) * step, kind, 1) for i, kind in enumerate(reasons)
+    ]
+    shown(page, hub, sensor(*spans, **dict.fromkeys(reasons, 1)))
+    script = (
+        "return [[...document.querySelectorAll('#coverage-legend dt')].map(e => e.dataset.kind),"
+        "[...document.querySelectorAll('#coverage-legend dd')].map(e => e.textContent),"
+        "[...document.querySelectorAll('.coverage [title]')].map(e => e.title),"
+        "[...document.querySelectorAll('.coverage rect title')].map(e => e.textContent)]"
+    )
+    kinds, meanings, titles, parts = page.driver.execute_script(script)
+    assert sorted(kinds) == sorted(get_args(CoverageKind))
+    assert all(meanings)
+    assert set(titles) <= set(meanings)
+    # Samples that are there need no reason.
+    assert len(titles) == len(reasons) - 1
+    assert len(parts) == len(reasons)
+    page.until_text("1 plugin disabled, 1 plugin loading, 1 plugin failed")

@@ -283,3 +283,51 @@ def test_the_page_requests_nothing_from_other_hosts(hub: HubProcess, page: Page)
     )
     assert requested
     assert all(str(name).startswith(hub.url) for name in requested)
+
+
+# What browsers of 2020 do not have yet.
+OLDER = """
+delete Object.hasOwn; delete Array.prototype.at; delete Array.prototype.findLast;
+delete String.prototype.at; delete String.prototype.replaceAll; delete window.structuredClone;
+delete Element.prototype.replaceChildren; delete Promise.any; delete Object.groupBy;
+delete HTMLDialogElement.prototype.showModal; delete crypto.randomUUID;
+"""
+
+
+def test_a_browser_of_2020_shows_every_new_value_and_its_age(
+    hub: HubProcess, browser: Chrome
+) -> None:
+    script = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": OLDER})
+    try:
+        browser.get(hub.url)
+        page = Page(browser)
+        page.until("document.querySelector('[data-state=live]') !== null")
+        assert browser.execute_script("return Object.hasOwn === undefined")
+        topic, first = reading(node="w2020", seq=1, temperature=20.0)
+        hub.publish(topic, first)
+        page.until_field(str(topic), "temperature", "20.0")
+        hub.publish(Topic("w2020", TopicKind.LOG), log("hello"))
+        hub.publish(*reading(first.timestamp_ms + 1, 2, node="w2020", temperature=21.0))
+        page.until_field(str(topic), "temperature", "21.0")
+        assert [line for line in browser.get_log("browser") if line["source"] != "network"] == []
+    finally:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+        browser.get("about:blank")
+
+
+def test_a_value_that_cannot_be_shown_does_not_look_fresh(hub: HubProcess, browser: Chrome) -> None:
+    browser.get(hub.url)
+    page = Page(browser)
+    topic, first = reading(node="w2021", seq=1, temperature=20.0)
+    hub.publish(topic, first)
+    page.until_field(str(topic), "temperature", "20.0")
+    place = f"document.querySelector('[data-topic=\"{topic}\"]')"
+    at_ms = browser.execute_script(f"return {place}.dataset.at")
+    # Nothing can be shown in this element any more.
+    browser.execute_script(f"{place}.querySelector('[data-field]').dataset.bands = '['")
+    hub.publish(*reading(first.timestamp_ms + 5000, 2, node="w2021", temperature=21.0))
+    hub.publish(Topic("w2021", TopicKind.LOG), log("after the reading"))
+    page.until_text("after the reading")
+    assert browser.execute_script(f"return {place}.dataset.at") == at_ms
+    browser.get_log("browser")
+    browser.get("about:blank")
