@@ -18,6 +18,8 @@ from bus.contract.topics import EVERYTHING, Topic
 from hub_app.history.inbox import Inbox
 from hub_app.history.recorder import Recorder
 from hub_app.live.ingest import LoopQueue
+from hub_app.quota.refusals import Refusals
+from hub_app.supervisor import Supervisor
 
 
 class BusFeed(msgspec.Struct, frozen=True):
@@ -28,7 +30,13 @@ class BusFeed(msgspec.Struct, frozen=True):
     history: Recorder
 
 
-def create_feed(config: Config, connection: Connection, environment: Environment) -> BusFeed:
+def create_feed(
+    config: Config,
+    connection: Connection,
+    environment: Environment,
+    refusals: Refusals,
+    supervisor: Supervisor,
+) -> BusFeed:
     """Return the parts, not yet started. Called on the event loop."""
     queue = LoopQueue(asyncio.get_running_loop())
     inbox = Inbox()
@@ -56,6 +64,9 @@ def create_feed(config: Config, connection: Connection, environment: Environment
         inbox=inbox,
         publish=publish,
         now_ms=now_ms,
+        limits=config.limits,
+        refusals=refusals,
+        supervisor=supervisor,
     )
     return BusFeed(client, queue, history)
 

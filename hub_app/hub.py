@@ -8,27 +8,38 @@ import msgspec
 from broker.auth.gate import Role
 from broker.embedded.statistics import BrokerSnapshot
 from bus.client.client import BusClient
-from bus.clock import now_ms
+from bus.config.limits_table import LimitsConfig
 from bus.config.web_table import Card
 from bus.contract.messages import Message, Reading
 from bus.contract.topics import Topic
 from bus.install.version import VERSION
 from hub_app.history.recorder import Recorder
+from hub_app.live.change import Change
 from hub_app.live.commander import Commander
 from hub_app.live.dashboard import Dashboard
 from hub_app.live.duplicate_node_ids import DuplicateNodeIds
+from hub_app.live.fair_share import fair_share
 from hub_app.live.fanout import Fanout
+from hub_app.live.hub_clock import HubClock
 from hub_app.live.ingest import Decoder
-from hub_app.live.state import Change, State
+from hub_app.live.state import State
+from hub_app.quota.refusals import Refusals
+from hub_app.supervisor import Supervisor
 
 # Log lines of each node in the rendered page; its event stream brings more.
 _PAGE_LOG_LINES = 50
+# The dashboard plugin renders this much well within its deadline and its memory.
+_PAGE_ENTRY_BYTES = 400_000
+_PAGE_LOG_BYTES = 200_000
 
 _ENCODER = msgspec.json.Encoder()
 
 
 class PageInput(msgspec.Struct, frozen=True):
-    """The input of the dashboard plugin. `role` is None where nobody has to log in."""
+    """The input of the dashboard plugin. `role` is None where nobody has to log in.
+
+    `is_partial`: there is more than fits on a page, and each node has its share of it.
+    """
 
     now_ms: int
     version: str
@@ -36,6 +47,7 @@ class PageInput(msgspec.Struct, frozen=True):
     entries: list[Change]
     logs: list[Change]
     role: Role | None = None
+    is_partial: bool = False
 
 
 class BrokerStatus(msgspec.Struct, frozen=True):
@@ -54,7 +66,7 @@ class BrokerStatus(msgspec.Struct, frozen=True):
 class Hub:
     """State, fan-out and commands. The web routes read its public attributes."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts that a hub consists of
         self,
         cards: Sequence[Card],
         *,
@@ -62,16 +74,23 @@ class Hub:
         broker: BrokerStatus,
         history: Recorder,
         dashboard: Dashboard,
+        limits: LimitsConfig | None = None,
+        refusals: Refusals | None = None,
+        supervisor: Supervisor | None = None,
     ) -> None:
         self.bus = bus
         self.broker = broker
         self.history = history
-        self.state = State()
+        self.refusals = refusals or Refusals()
+        self.supervisor = supervisor or Supervisor()
+        self.state = State(limits, self.refusals)
         self.fanout = Fanout()
         self.duplicate_node_ids = DuplicateNodeIds()
-        self.decoder = Decoder(self.on_message, time.monotonic)
+        self.decoder = Decoder(
+            self.on_message, time.monotonic, on_removed=self.on_removed, refusals=self.refusals
+        )
         self.commander = Commander(bus.publish_payload)
-        self.now_ms = steady_clock()
+        self.now_ms = HubClock()
         self.started_s = time.monotonic()
         self._cards = cards
         self._dashboard = dashboard
@@ -83,10 +102,18 @@ class Hub:
             self.duplicate_node_ids.on_reading(topic.node, message.stream, message.seq, now_ms)
         self.commander.on_message(message)
 
+    def on_removed(self, topic: Topic) -> None:
+        """Remove a topic whose retained message was emptied."""
+        self.fanout.send(self.state.remove(topic), self.now_ms())
+
     def sweep(self) -> None:
-        """Mark the nodes that have fallen silent."""
+        """Mark the nodes that have fallen silent; follow the machine's clock where it was set."""
+        delta_ms = self.now_ms.follow()
         now_ms = self.now_ms()
+        if delta_ms:
+            self.fanout.send(self.state.shift(delta_ms, now_ms), now_ms)
         self.fanout.send(self.state.sweep(now_ms), now_ms)
+        self.refusals.sweep()
 
     @property
     def faults(self) -> list[str]:
@@ -99,6 +126,11 @@ class Hub:
             faults.append("the hub is not connected to the broker")
         if self.history.statistics.fault:
             faults.append(self.history.statistics.fault)
+        faults += [
+            f"{task.name} failed and is started again: {task.last_error}"
+            for task in self.supervisor.tasks
+            if not task.is_up
+        ]
         return faults
 
     async def page(self, role: Role | None = None) -> str:
@@ -108,13 +140,12 @@ class Hub:
 
     def _page_input(self, role: Role | None) -> str:
         snapshot = self.state.snapshot(self.now_ms(), _PAGE_LOG_LINES)
-        page = PageInput(
-            snapshot.now_ms, VERSION, self._cards, snapshot.entries, snapshot.logs, role
-        )
+        entries = fair_share(snapshot.entries, _PAGE_ENTRY_BYTES, _encoded_bytes)
+        logs = fair_share(snapshot.logs, _PAGE_LOG_BYTES, _encoded_bytes)
+        is_partial = len(entries) < len(snapshot.entries)
+        page = PageInput(snapshot.now_ms, VERSION, self._cards, entries, logs, role, is_partial)
         return _ENCODER.encode(page).decode()
 
 
-def steady_clock() -> Callable[[], int]:
-    """Return a clock of Unix milliseconds that never jumps, for the presence of nodes."""
-    offset_ms = now_ms() - time.monotonic_ns() // 1_000_000
-    return lambda: time.monotonic_ns() // 1_000_000 + offset_ms
+def _encoded_bytes(change: Change) -> int:
+    return len(_ENCODER.encode(change))

@@ -6,7 +6,7 @@ import logging
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 from broker.auth.password_check import PasswordCheck
@@ -25,6 +25,8 @@ from hub_app.live.dashboard import Dashboard, OpenRenderer, PageUnavailableError
 from hub_app.live.ingest import LoopQueue, ingest
 from hub_app.login.login import LogIn
 from hub_app.login.people import AccountHolders, People, read_password
+from hub_app.quota.refusals import Refusals
+from hub_app.supervisor import Supervisor
 from hub_app.watchdog import Watchdog
 from hub_app.web_server import WebServer
 
@@ -62,13 +64,17 @@ async def _run(
         wasm = assets.component(config.plugins.directory, "dashboard")
         dashboard = Dashboard(wasm, open_renderer)
         stack.push_async_callback(dashboard.close)
-        feed = bus_feed.create_feed(config, connection, environment)
+        refusals, supervisor = Refusals(), Supervisor()
+        feed = bus_feed.create_feed(config, connection, environment, refusals, supervisor)
         hub = Hub(
             config.web.cards,
             bus=feed.client,
             broker=broker,
             history=feed.history,
             dashboard=dashboard,
+            limits=config.limits,
+            refusals=refusals,
+            supervisor=supervisor,
         )
         await stack.enter_async_context(bus_feed.running(feed))
         await stack.enter_async_context(_background_tasks(hub, feed.queue, log_in))
@@ -138,12 +144,15 @@ async def _background_tasks(
     hub: Hub, queue: LoopQueue, log_in: LogIn | None
 ) -> AsyncIterator[None]:
     """Run the tasks that a served page needs; cancel them at the end."""
+    starts: dict[str, Callable[[], Awaitable[None]]] = {
+        "ingest": lambda: ingest(queue, hub.decoder.handle),
+        "sweep": lambda: _every_second(hub.sweep),
+    }
+    if log_in is not None:
+        starts["sessions"] = lambda: _every_second(log_in.refresh)
     async with asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(ingest(queue, hub.decoder.handle)),
-            group.create_task(_sweep(hub, log_in)),
-            group.create_task(_render_first_page(hub)),
-        ]
+        tasks = [group.create_task(hub.supervisor.run(*item)) for item in starts.items()]
+        tasks.append(group.create_task(_render_first_page(hub)))
         try:
             yield
         finally:
@@ -159,12 +168,10 @@ async def _render_first_page(hub: Hub) -> None:
         logger.warning("no page: %s", e)
 
 
-async def _sweep(hub: Hub, log_in: LogIn | None) -> None:
+async def _every_second(act: Callable[[], None]) -> None:
     while True:
         await asyncio.sleep(_SWEEP_S)
-        hub.sweep()
-        if log_in is not None:
-            log_in.refresh()
+        act()
 
 
 @contextlib.contextmanager

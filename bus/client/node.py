@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal, Self
 
+import msgspec
+
 from bus.client import credentials
 from bus.client.client import BusClient
 from bus.client.credentials import Connection
@@ -19,7 +21,18 @@ from bus.client.node_log import NodeLog
 from bus.clock import Clock, now_ms
 from bus.config import directories
 from bus.config.settings import Config
-from bus.contract.messages import Heartbeat, Message, Status, Stored, Value, decode
+from bus.contract.bounds import LATEST_MS, MAX_ERROR_CHARS
+from bus.contract.messages import (
+    Heartbeat,
+    Message,
+    PluginState,
+    Result,
+    Status,
+    Stored,
+    Value,
+    check_data,
+    decode,
+)
 from bus.contract.topics import Topic, TopicKind, is_name, parse, topic_filter
 from bus.errors import BadDataError, MisconfiguredError
 from bus.fault import Fault
@@ -31,8 +44,9 @@ from bus.outbox.sender import Link, Sender
 logger = logging.getLogger(__name__)
 
 OUTBOX_FILE = "outbox.db"
-# SQLite and JSON hold integers up to this without loss.
-_LATEST_MS = 2**53
+# The bounds of a status; three cycles without a heartbeat, and the node is lost.
+_SHORTEST_INTERVAL_S = 0.1
+_LONGEST_INTERVAL_S = 3600.0
 
 TopicPayload = Callable[[Topic, bytes], None]
 
@@ -46,6 +60,8 @@ class NodePublisher:
 
     def publish(self, kind: TopicKind, message: Message, name: str = "") -> bool:
         """Publish `message` now; return whether it was sent."""
+        if isinstance(message, PluginState | Result) and len(message.error) > MAX_ERROR_CHARS:
+            message = msgspec.structs.replace(message, error=message.error[:MAX_ERROR_CHARS])
         return self._client.publish(Topic(self._node, kind, name), message) is not None
 
     def link(self) -> Link:
@@ -128,8 +144,8 @@ class NodeBus:
         """Put the readings of one poll into the outbox, in one commit to RAM.
 
         Once this returns they survive the death of this process. `data` holds finite numbers,
-        strings and booleans; a value that was not measured is absent. A sample whose sensor id is
-        no topic level, or whose time is out of range, is dropped with a warning.
+        strings and booleans; a value that was not measured is absent. A reading that the hub would
+        refuse (see `bus.contract.bounds`) is dropped with a warning.
         """
         fitting = [sample for sample in samples if _fits(sample)]
         if fitting:
@@ -155,7 +171,8 @@ class NodeBus:
 
     def _status(self, state: Literal["online", "offline"]) -> Status:
         cluster = self._config.cluster
-        interval_s = self._config.polling.interval_seconds
+        wanted_s = self._config.polling.interval_seconds
+        interval_s = min(max(wanted_s, _SHORTEST_INTERVAL_S), _LONGEST_INTERVAL_S)
         return Status(state, cluster.role, VERSION, self._boot_id, self._started_ms, interval_s)
 
     # paho's network thread runs these, once the client has been started.
@@ -213,7 +230,14 @@ def _open_outbox(config: Config, clock: Clock) -> Outbox:
 
 
 def _fits(sample: Sample) -> bool:
-    if is_name(sample.sensor_id) and 0 <= sample.timestamp_ms <= _LATEST_MS:
-        return True
-    logger.warning("dropped a reading of %.80r at %.30r", sample.sensor_id, sample.timestamp_ms)
+    reason = "expected a name and a time until the year 2200"
+    try:
+        if is_name(sample.sensor_id) and 0 <= sample.timestamp_ms <= LATEST_MS:
+            check_data(sample.data)
+            return True
+    except BadDataError as e:
+        reason = str(e)
+    logger.warning(
+        *("dropped a reading of %.80r at %.30r: %s", sample.sensor_id, sample.timestamp_ms, reason)
+    )
     return False

@@ -6,12 +6,14 @@ from collections import deque
 from collections.abc import Callable
 
 from bus.clock import now_ms
-from bus.contract.messages import MAX_LOG_CHARS, Log, LogLevel
+from bus.contract.bounds import MAX_LOG_CHARS
+from bus.contract.messages import Log, LogLevel
 
 # While the link is down the newest lines are kept, and sent when it is back.
 _MAX_WAITING = 200
 
 _PLUGIN_LOGGER = "plugin"
+_MAX_PLUGIN_CHARS = 64
 
 _LEVELS: list[tuple[int, LogLevel]] = [
     (logging.ERROR, "error"),
@@ -53,6 +55,7 @@ def plugin_logger(plugin: str) -> logging.Logger:
 
 def _source(logger_name: str) -> str:
     parent, _, plugin = logger_name.partition(".")
+    plugin = plugin[:_MAX_PLUGIN_CHARS]
     return f"plugin:{plugin}" if parent == _PLUGIN_LOGGER and plugin else "host"
 
 

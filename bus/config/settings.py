@@ -20,6 +20,7 @@ from bus.config.key_types import (
     SpiDevice,
     Table,
 )
+from bus.config.limits_table import LimitsConfig
 from bus.config.outbox_table import OutboxConfig
 from bus.config.web_table import WebConfig
 from bus.contract.topics import RESERVED_NAMES
@@ -167,6 +168,7 @@ class Config(Table, frozen=True):
     storage: StorageConfig = StorageConfig()
     outbox: OutboxConfig = OutboxConfig()
     history: HistoryConfig = HistoryConfig()
+    limits: LimitsConfig = LimitsConfig()
 
     def __post_init__(self) -> None:
         checks = (_check_broker, _check_pins, _check_led_owners, _check_sole_users, _check_grants)

@@ -8,14 +8,39 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from bus.contract.topics import NAME_PATTERN, Topic, TopicKind
+from bus.contract.bounds import (
+    MAX_BACKLOG,
+    MAX_LEDS,
+    MAX_LOG_CHARS,
+    MAX_PAYLOAD_BYTES,
+    MAX_RANGES,
+    CommandId,
+    Count,
+    CycleMilliseconds,
+    Data,
+    ErrorText,
+    Height,
+    HexColor,
+    IntervalSeconds,
+    LogText,
+    Megabytes,
+    Milliseconds,
+    Name,
+    OptionalId,
+    RandomId,
+    Range,
+    Ranges,
+    Seconds,
+    Sha256,
+    Value,
+    Width,
+    Word,
+)
+from bus.contract.topics import Topic, TopicKind
 from bus.errors import BadPayloadError
 
-Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
-Milliseconds = Annotated[int, msgspec.Meta(ge=0)]
-Count = Annotated[int, msgspec.Meta(ge=0)]
-HexColor = Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-f]{6}\Z")]
-Value = float | int | str | bool
+__all__ = ["MAX_BACKLOG", "MAX_LOG_CHARS", "MAX_RANGES", "Range", "Value"]
+
 LogLevel = Literal["debug", "info", "warning", "error"]
 PluginPhase = Literal["loading", "running", "failed", "disabled"]
 FanMode = Literal["auto", "on", "off"]
@@ -23,35 +48,26 @@ FanMode = Literal["auto", "on", "off"]
 # be corrected later: `unset`; not, and its time was worked out when it was: `redated`.
 ClockState = Literal["set", "unset", "redated"]
 
-# Bounds that leave room for other displays; whole bytes, since a row is packed into them.
-Width = Annotated[int, msgspec.Meta(ge=8, le=256, multiple_of=8)]
-Height = Annotated[int, msgspec.Meta(ge=1, le=256)]
-
-# A message is larger than this only by mistake or malice.
-MAX_LOG_CHARS = 4096
-MAX_BACKLOG = 500
-MAX_RANGES = 1000
-
 
 class Status(msgspec.Struct, frozen=True):
     """Presence of a node. The broker publishes the offline one as the node's last will."""
 
     state: Literal["online", "offline"]
     role: Literal["hub", "spoke"]
-    version: str
-    boot_id: str
+    version: Word
+    boot_id: OptionalId
     since_ms: Milliseconds
     # The node's cycle: three of them without a heartbeat, and the node is lost.
-    interval_s: Annotated[float, msgspec.Meta(gt=0)] = 2.0
+    interval_s: IntervalSeconds = 2.0
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
     """The node's own health, once a cycle."""
 
     seq: Count
-    uptime_s: float
-    rss_mb: float
-    cycle_ms: float
+    uptime_s: Seconds
+    rss_mb: Megabytes
+    cycle_ms: CycleMilliseconds
     outbox_rows: Count
     dropped: Count
     clock_ms: Milliseconds
@@ -68,11 +84,11 @@ class Reading(msgspec.Struct, frozen=True):
     node: Name
     sensor_id: Name
     timestamp_ms: Milliseconds
-    stream: str
+    stream: RandomId
     seq: Count
-    data: dict[str, Value]
-    plugin: str = ""
-    boot_id: str = ""
+    data: Data
+    plugin: Word = ""
+    boot_id: OptionalId = ""
     monotonic_ms: Milliseconds = 0
     clock: ClockState = "set"
 
@@ -87,14 +103,16 @@ _READINGS = msgspec.json.Decoder(
     Annotated[list[Reading], msgspec.Meta(min_length=1, max_length=MAX_BACKLOG)]
 )
 
-Range = tuple[Count, Count]
-
 
 class Stored(msgspec.Struct, frozen=True):
-    """Readings of a stream that are durable in the hub: inclusive [first, last] of `seq`."""
+    """Readings of a stream that the hub has dealt with, as inclusive [first, last] of `seq`.
 
-    stream: str
-    ranges: Annotated[list[Range], msgspec.Meta(max_length=MAX_RANGES)]
+    Those in `ranges` are durable in its history; those in `refused` never will be.
+    """
+
+    stream: RandomId
+    ranges: Ranges
+    refused: Ranges = []
 
 
 class Log(msgspec.Struct, frozen=True):
@@ -102,32 +120,32 @@ class Log(msgspec.Struct, frozen=True):
 
     timestamp_ms: Milliseconds
     level: LogLevel
-    source: str
-    message: Annotated[str, msgspec.Meta(max_length=MAX_LOG_CHARS)]
+    source: Word
+    message: LogText
 
 
 class PluginState(msgspec.Struct, frozen=True):
     """State of a plugin, and since when; `error` is empty unless it failed."""
 
     state: PluginPhase
-    sha256: str
+    sha256: Sha256
     loaded_ms: Milliseconds
     restarts: Count
-    error: str = ""
+    error: ErrorText = ""
     since_ms: Milliseconds = 0
 
 
 class Leds(msgspec.Struct, frozen=True):
     """The strip as it was last written to the hardware."""
 
-    pixels: list[HexColor]
+    pixels: Annotated[list[HexColor], msgspec.Meta(max_length=MAX_LEDS)]
 
 
 class Buzzer(msgspec.Struct, frozen=True):
     """State of the buzzer; `pattern` is empty while it is silent."""
 
     sounding: bool
-    pattern: str
+    pattern: Word
 
 
 class Fan(msgspec.Struct, frozen=True):
@@ -153,9 +171,9 @@ class Oled(msgspec.Struct, frozen=True):
 class Result(msgspec.Struct, frozen=True):
     """The answer to one command; `id` is the command's own, null where it had none."""
 
-    id: str | None
+    id: CommandId | None
     ok: bool
-    error: str
+    error: ErrorText
     finished_ms: Milliseconds
 
 
@@ -192,6 +210,9 @@ _DECODERS: dict[TopicKind, msgspec.json.Decoder[Any]] = {
     kind: msgspec.json.Decoder(message_type) for kind, message_type in MESSAGE_TYPES.items()
 }
 _ENCODER = msgspec.json.Encoder()
+_DATA = msgspec.json.Decoder(Data)
+# The rest is for the other fields of a reading.
+_MAX_DATA_BYTES = MAX_PAYLOAD_BYTES[TopicKind.READING] - 1024
 
 
 def encode(message: Message) -> bytes:
@@ -206,6 +227,7 @@ def decode(topic: Topic, payload: bytes) -> Message:
     decoder = _DECODERS.get(topic.kind)
     if decoder is None:
         raise BadPayloadError(f"{topic}: a {topic.kind} is decoded by the actuator it is meant for")
+    check_size(topic, payload)
     try:
         message: Message = (
             Backlog(_READINGS.decode(payload))
@@ -220,7 +242,27 @@ def decode(topic: Topic, payload: bytes) -> Message:
         raise BadPayloadError(f"{topic}: found a reading of another node")
     if isinstance(message, Oled):
         _check_frame(topic, message)
+    if isinstance(message, Stored):
+        _check_ranges(topic, message)
     return message
+
+
+def check_data(data: dict[str, Value]) -> None:
+    """Raise BadPayloadError where no reading may carry `data`, as `decode` would."""
+    payload = _ENCODER.encode(data)
+    if len(payload) > _MAX_DATA_BYTES:
+        raise BadPayloadError(f"found {len(payload)} bytes, expected at most {_MAX_DATA_BYTES}")
+    try:
+        _DATA.decode(payload)
+    except msgspec.ValidationError as e:
+        raise BadPayloadError(str(e)) from e
+
+
+def check_size(topic: Topic, payload: bytes) -> None:
+    """Raise BadPayloadError where a payload is larger than its kind of topic allows."""
+    most = MAX_PAYLOAD_BYTES[topic.kind]
+    if len(payload) > most:
+        raise BadPayloadError(f"{topic}: found {len(payload)} bytes, expected at most {most}")
 
 
 def _check_reading(topic: Topic, reading: Reading) -> None:
@@ -228,6 +270,12 @@ def _check_reading(topic: Topic, reading: Reading) -> None:
         raise BadPayloadError(
             f"{topic}: the payload is of {reading.node}/{reading.sensor_id}, not of this topic"
         )
+
+
+def _check_ranges(topic: Topic, stored: Stored) -> None:
+    for first, last in (*stored.ranges, *stored.refused):
+        if last < first:
+            raise BadPayloadError(f"{topic}: found the range {first} to {last}")
 
 
 def _check_frame(topic: Topic, oled: Oled) -> None:

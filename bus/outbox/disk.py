@@ -93,6 +93,10 @@ class DiskTier:
             if len(noted) >= _MAX_STORED_RANGES:
                 self.forget_stored()
 
+    def refused(self, stream: str, ranges: list[Range]) -> int:
+        """Give up what the hub will never store; return how many readings that were."""
+        return self._ask(lambda file: file.give_up(stream, ranges), 0)
+
     def forget_stored(self) -> None:
         """Delete the readings that were noted as stored."""
         stored, self._stored = self._stored, {}

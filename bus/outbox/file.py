@@ -100,6 +100,21 @@ class OutboxFile:
             ).rowcount
         self._rows -= removed
 
+    def give_up(self, stream: str, ranges: Iterable[Range]) -> int:
+        """Drop what is in `ranges` and count it as dropped; return how many; one commit."""
+        number, _ = self._streams.get(stream, (0, ""))
+        lost = [
+            row
+            for first, last in ranges
+            for row in self._db.execute(
+                "SELECT stream, seq FROM reading WHERE stream = ? AND seq BETWEEN ? AND ?",
+                (number, first, last),
+            )
+        ]
+        if lost:
+            self._give_up(lost)
+        return len(lost)
+
     def page(
         self, after: Key | None, limit: int, added_before_ms: int | None = None
     ) -> list[tuple[Reading, int]]:

@@ -16,6 +16,7 @@ from bus.clock import Clock, Moment
 from bus.config.outbox_table import OutboxConfig
 from bus.contract.messages import MAX_BACKLOG, Range, Reading, encode
 from bus.files.database import lock
+from bus.limited_log import LimitedLog
 from bus.outbox.disk import DiskTier, Rows
 from bus.outbox.file import Key
 from bus.outbox.numbering import ClockWatch, Numbering, Sample
@@ -51,6 +52,7 @@ class Outbox:
         self._ram = RamTier(node, ram_file, settings.ram_mb, self._own)
         self._disk = DiskTier(node, disk_file, settings)
         self._live: deque[tuple[Reading, int]] = deque(maxlen=_MAX_LIVE)
+        self._log = LimitedLog(logger)
         moment = clock.now()
         self._clock_watch = ClockWatch(moment)
         self._moved_at_ms = self._forgot_at_ms = moment.monotonic_ms
@@ -116,6 +118,16 @@ class Outbox:
         with self._lock:
             self._ram.remove(stream, ranges)
         self._disk.stored(stream, ranges)
+
+    def refused(self, stream: str, ranges: list[Range]) -> None:
+        """Give up what the hub will never store, and count it as dropped."""
+        with self._lock:
+            given_up = self._ram.give_up(stream, ranges)
+        given_up += self._disk.refused(stream, ranges)
+        if given_up:
+            self._log.warning(
+                *("refused", "the hub refused %d readings for good; they are dropped", given_up)
+            )
 
     def tend(self) -> None:
         """Do the housekeeping that is due: date readings again, move old ones to disk."""

@@ -104,6 +104,16 @@ class RamTier:
             self.held = deque(row for row in self.held if not _is_in(row[0].seq, ranges))
         self._ask(lambda file: file.remove(stream, ranges), None)
 
+    def give_up(self, stream: str, ranges: list[Range]) -> int:
+        """Drop what is in `ranges` and count it as dropped; return how many readings that were."""
+        given_up = 0
+        if stream == self._own_stream and self.held:
+            kept = deque(row for row in self.held if not _is_in(row[0].seq, ranges))
+            given_up = len(self.held) - len(kept)
+            self._lost += given_up
+            self.held = kept
+        return given_up + self._ask(lambda file: file.give_up(stream, ranges), 0)
+
     def redate(self, boot_id: str, offset_ms: int, *, is_set: bool) -> int:
         """Date the readings of a boot again; see `OutboxFile.redate`."""
         return self._ask(lambda file: file.redate(boot_id, offset_ms, is_set=is_set), 0)

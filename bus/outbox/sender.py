@@ -69,7 +69,9 @@ class Sender:
     def _step(self) -> None:
         for stored in self._inbox.take_stored():
             self._outbox.stored(stored.stream, stored.ranges)
-            self._window.stored(stored.stream, stored.ranges)
+            if stored.refused:
+                self._outbox.refused(stored.stream, stored.refused)
+            self._window.stored(stored.stream, [*stored.ranges, *stored.refused])
         self._outbox.tend()
         if not self._link.is_connected():
             self._window.restart()
@@ -85,11 +87,13 @@ class Sender:
                 return
 
     def _send_backlog(self, now_s: float) -> None:
-        if self._window.is_overdue(now_s):
+        if self._window.expire(now_s):
             self._outbox.forget_stored()
-            self._window.restart()
         if not self._window.has_room(now_s) or self._link.in_flight() >= MAX_IN_FLIGHT:
             return
         readings = self._outbox.backlog(self._window.cursor)
         if readings and self._link.publish_backlog(Backlog(readings)):
             self._window.sent(readings, now_s)
+        elif not readings and self._window.is_idle:
+            # What the hub has not stored so far is sent again, from the oldest on.
+            self._window.restart()

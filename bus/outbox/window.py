@@ -17,7 +17,11 @@ class _Batch(msgspec.Struct):
 
 
 class Window:
-    """Lets batches be sent oldest first, at `rows_per_s`, and again if not stored in time."""
+    """Lets batches be sent oldest first, at `rows_per_s`.
+
+    One that is not stored in time is sent again after everything behind it: readings that the hub
+    has no room for must not hold up the others.
+    """
 
     def __init__(self, rows_per_s: float, resend_s: float) -> None:
         self._rows_per_s = rows_per_s
@@ -45,8 +49,16 @@ class Window:
             }
         self._batches = [batch for batch in self._batches if batch.waiting]
 
-    def is_overdue(self, now_s: float) -> bool:
-        return any(now_s - batch.sent_s > self._resend_s for batch in self._batches)
+    @property
+    def is_idle(self) -> bool:
+        """Whether no batch is on its way."""
+        return not self._batches
+
+    def expire(self, now_s: float) -> bool:
+        """Forget the batches that were not stored in time; return whether there were any."""
+        known = len(self._batches)
+        self._batches = [batch for batch in self._batches if now_s - batch.sent_s <= self._resend_s]
+        return len(self._batches) < known
 
     def restart(self) -> None:
         """Begin with the oldest again."""

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from bus.contract.messages import MAX_RANGES, Range, Stored
+from bus.contract.bounds import MAX_RANGES, Range
+from bus.contract.messages import Stored
 from bus.contract.topics import Topic, TopicKind
 from hub_app.history.decode import ReadingKey
 
@@ -16,10 +17,21 @@ Publish = Callable[[Topic, Stored], bool]
 
 
 class StoredReading(msgspec.Struct, frozen=True):
-    """A reading that its node may delete."""
+    """A reading that its node may delete: it is stored, or `is_refused` for good."""
 
     node: str
     key: ReadingKey
+    is_refused: bool = False
+
+
+class _Stream(msgspec.Struct):
+    """Sequence numbers of one stream to tell its node."""
+
+    stored: set[int] = msgspec.field(default_factory=set)
+    refused: set[int] = msgspec.field(default_factory=set)
+
+    def __len__(self) -> int:
+        return len(self.stored) + len(self.refused)
 
 
 class Acknowledger:
@@ -27,13 +39,14 @@ class Acknowledger:
 
     def __init__(self, publish: Publish) -> None:
         self._publish = publish
-        # Node -> stream -> sequence numbers.
-        self._pending: dict[str, dict[str, set[int]]] = {}
+        # Node -> stream.
+        self._pending: dict[str, dict[str, _Stream]] = {}
 
-    def acknowledge(self, stored: Iterable[StoredReading]) -> None:
+    def acknowledge(self, readings: Iterable[StoredReading]) -> None:
         """Publish what is new and what the bus has not taken before."""
-        for reading in stored:
-            self._add(reading.node, reading.key.stream, [reading.key.seq])
+        for reading in readings:
+            stream = self._stream(reading.node, reading.key.stream)
+            (stream.refused if reading.is_refused else stream.stored).add(reading.key.seq)
         pending, self._pending = self._pending, {}
         for node, streams in pending.items():
             for message in _messages(streams):
@@ -41,20 +54,27 @@ class Acknowledger:
                     self._keep(node, message)
 
     def _keep(self, node: str, message: Stored) -> None:
-        if sum(len(seqs) for seqs in self._pending.get(node, {}).values()) > _MAX_PENDING:
+        if sum(map(len, self._pending.get(node, {}).values())) > _MAX_PENDING:
             return
-        for first, last in message.ranges:
-            self._add(node, message.stream, range(first, last + 1))
+        stream = self._stream(node, message.stream)
+        stream.stored.update(_numbers(message.ranges))
+        stream.refused.update(_numbers(message.refused))
 
-    def _add(self, node: str, stream: str, seqs: Iterable[int]) -> None:
-        self._pending.setdefault(node, {}).setdefault(stream, set()).update(seqs)
+    def _stream(self, node: str, name: str) -> _Stream:
+        return self._pending.setdefault(node, {}).setdefault(name, _Stream())
 
 
-def _messages(streams: dict[str, set[int]]) -> Iterator[Stored]:
-    for stream, seqs in streams.items():
-        ranges = ranges_of(seqs)
-        for start in range(0, len(ranges), MAX_RANGES):
-            yield Stored(stream, ranges[start : start + MAX_RANGES])
+def _numbers(ranges: Iterable[Range]) -> Iterator[int]:
+    for first, last in ranges:
+        yield from range(first, last + 1)
+
+
+def _messages(streams: dict[str, _Stream]) -> Iterator[Stored]:
+    for name, stream in streams.items():
+        stored, refused = ranges_of(stream.stored), ranges_of(stream.refused)
+        for start in range(0, max(len(stored), len(refused)), MAX_RANGES):
+            part = slice(start, start + MAX_RANGES)
+            yield Stored(name, stored[part], refused[part])
 
 
 def ranges_of(seqs: Iterable[int]) -> list[Range]:

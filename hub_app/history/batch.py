@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from bus.config.limits_table import LimitsConfig
 from bus.contract.messages import decode
 from bus.contract.topics import Topic, TopicKind, parse
 from bus.errors import BadDataError
@@ -12,6 +13,8 @@ from hub_app.history.decode import RefusedReading, decode_readings
 from hub_app.history.events import Event, EventDetector
 from hub_app.history.inbox import Payload
 from hub_app.history.writer import Arrival
+from hub_app.quota.rate import RateQuota
+from hub_app.quota.refusals import Reason, Refusals
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +36,12 @@ class Batch(msgspec.Struct, frozen=True):
 class BatchBuilder:
     """Collects decoded payloads until the batch is taken. Used by one thread."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, limits: LimitsConfig | None = None, refusals: Refusals | None = None
+    ) -> None:
+        limits = limits or LimitsConfig()
+        self._refusals = refusals or Refusals()
+        self._events = RateQuota(limits.events_per_minute)
         self._detector = EventDetector()
         self._batch = Batch([], [], [])
 
@@ -57,11 +65,14 @@ class BatchBuilder:
 
     def take(self, now_ms: int) -> Batch:
         """Return the batch with the nodes that have fallen silent, and begin an empty one."""
+        self._add_events(self._detector.sweep(now_ms), now_ms)
         batch, self._batch = self._batch, Batch([], [], [])
-        batch.events.extend(self._detector.sweep(now_ms))
         return batch
 
     def _add(self, topic: Topic, payload: bytes, now_ms: int) -> None:
+        if not payload:
+            # A retained topic was emptied; what is stored of it stays.
+            return
         if topic.kind in _STORED_KINDS:
             readings, refused = decode_readings(topic, payload)
             is_late = topic.kind is TopicKind.BACKLOG
@@ -69,4 +80,11 @@ class BatchBuilder:
             self._batch.refused.extend(refused)
         elif topic.kind in _EVENT_KINDS:
             message = decode(topic, payload)
-            self._batch.events.extend(self._detector.on_message(topic, message, now_ms))
+            self._add_events(self._detector.on_message(topic, message, now_ms), now_ms)
+
+    def _add_events(self, events: Iterable[Event], now_ms: int) -> None:
+        for event in events:
+            if self._events.admits(event.node, now_ms):
+                self._batch.events.append(event)
+            else:
+                self._refusals.count(event.node, Reason.EVENTS, f"{event.kind} {event.subject}")

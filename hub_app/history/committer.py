@@ -12,31 +12,37 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from bus.config.history_table import HistoryConfig
-from bus.errors import BadDataError, MisconfiguredError
+from bus.config.limits_table import LimitsConfig
+from bus.contract.messages import Reading
+from bus.errors import MisconfiguredError
 from bus.fault import Fault
 from bus.files.database import DamagedError, set_aside
-from bus.limited_log import LimitedLog
 from hub_app.history.acknowledge import StoredReading
 from hub_app.history.batch import Batch
-from hub_app.history.decode import ReadingKey, RefusedReading, key_of
+from hub_app.history.decode import ReadingKey, RefusedReading
 from hub_app.history.events import MAX_DETAIL_CHARS, REFUSED, Event
 from hub_app.history.housekeeping import Housekeeping
 from hub_app.history.schema import open_history
-from hub_app.history.writer import Arrival, Writer
+from hub_app.history.writer import Writer
+from hub_app.quota.rate import RateQuota
+from hub_app.quota.refusals import Reason, Refusals
 
 logger = logging.getLogger(__name__)
 
 _REOPEN_S = 2.0
 _MAX_EVENTS = 1000
+_REFUSED_EVENTS_PER_MINUTE = 1
+# Between two searches for names that nothing refers to.
+_FORGET_S = 3600.0
 
 
 class HistoryFile:
     """An open history file with its writer and its housekeeping."""
 
-    def __init__(self, path: Path, settings: HistoryConfig) -> None:
+    def __init__(self, path: Path, settings: HistoryConfig, limits: LimitsConfig) -> None:
         self.db = open_history(path)
         try:
-            self.writer = Writer(self.db)
+            self.writer = Writer(self.db, limits)
             self.housekeeping = Housekeeping(self.db, settings)
         except BaseException:
             self.db.close()
@@ -49,7 +55,18 @@ class HistoryFile:
 class Committer:
     """Stores one batch per commit in the file at `path`, and counts what it did."""
 
-    def __init__(self, path: Path, settings: HistoryConfig, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        settings: HistoryConfig,
+        now_ms: Callable[[], int],
+        limits: LimitsConfig,
+        refusals: Refusals,
+    ) -> None:
+        self._limits = limits
+        self._refusals = refusals
+        self._refused_events = RateQuota(_REFUSED_EVENTS_PER_MINUTE)
+        self._forget_at_s = time.monotonic() + _FORGET_S
         self.stored = 0
         self.repeated = 0
         self.refused = 0
@@ -63,12 +80,11 @@ class Committer:
         self._reopen_at_s = 0.0
         self._events: list[Event] = []
         self._newest_ms = 0
-        self._log = LimitedLog(logger)
 
     def open(self) -> None:
         """Open the file. Raises MisconfiguredError where another program has it open."""
         try:
-            self._file = HistoryFile(self._path, self._settings)
+            self._file = HistoryFile(self._path, self._settings, self._limits)
         except DamagedError as e:
             set_aside(self._path, str(e))
             raise MisconfiguredError(f"{self._path}: cannot be created again") from e
@@ -76,9 +92,10 @@ class Committer:
             self._on_fault(e)
 
     def commit(self, batch: Batch) -> list[StoredReading]:
-        """Store a batch; return what to acknowledge, which is nothing after a fault."""
+        """Store a batch; return what to answer to the nodes, which is nothing after a fault."""
         self._events = [*self._events, *batch.events][-_MAX_EVENTS:]
-        self._note_refused(batch.refused)
+        for reading in batch.refused:
+            self._note_refused(reading.node, Reason.MALFORMED, reading.reason)
         if self._file is None:
             self._reopen()
         with self._faults_handled():
@@ -87,10 +104,13 @@ class Committer:
         return []
 
     def housekeep(self) -> None:
-        self._log.sweep()
         with self._faults_handled():
-            if self._file is not None:
-                self._file.housekeeping.run(self._now_ms(), self._newest_ms)
+            if self._file is None:
+                return
+            self._file.housekeeping.run(self._now_ms(), self._newest_ms)
+            if time.monotonic() >= self._forget_at_s:
+                self._forget_at_s = time.monotonic() + _FORGET_S
+                self._file.writer.forget_unused()
 
     def close(self) -> None:
         """Close the file. Twice is fine."""
@@ -99,32 +119,29 @@ class Committer:
         self._file = None
 
     def _store(self, writer: Writer, batch: Batch) -> list[StoredReading]:
-        accepted, refused = _check(writer, batch.arrivals)
-        self._note_refused(refused)
-        refused = [*batch.refused, *refused]
-        if not (accepted or refused or self._events):
+        if not (batch.arrivals or batch.refused or self._events):
             return []
         events, self._events = self._events, []
-        added = writer.store(accepted, events, self._now_ms())
+        outcome = writer.store(batch.arrivals, events, self._now_ms())
         self.commits += 1
-        self.stored += added
-        self.repeated += len(accepted) - added
-        if accepted:
-            self._newest_ms = max(arrival.reading.timestamp_ms for arrival in accepted)
+        self.stored += outcome.added
+        self.repeated += len(outcome.kept) - outcome.added
+        if outcome.kept:
+            self._newest_ms = max(reading.timestamp_ms for reading in outcome.kept)
+        for reading, reason in outcome.refused:
+            # Without an answer, so that it waits at its node until there is room.
+            self._note_refused(reading.node, reason, f"the reading of {reading.sensor_id}")
         self.fault.worked()
-        return [*map(_stored, accepted), *_acknowledgeable(refused)]
+        return [*map(_stored, outcome.kept), *_refused_for_good(batch.refused)]
 
-    def _note_refused(self, refused: Sequence[RefusedReading]) -> None:
-        for reading in refused:
-            self.refused += 1
-            self._log.warning(
-                "refused readings",
-                "refused a reading, %d so far: %s",
-                *(self.refused, reading.reason),
+    def _note_refused(self, node: str, reason: Reason, detail: str) -> None:
+        self.refused += 1
+        self._refusals.count(node, reason, detail)
+        now_ms = self._now_ms()
+        if self._refused_events.admits(node, now_ms) and len(self._events) < _MAX_EVENTS:
+            self._events.append(
+                Event(node, now_ms, REFUSED, "", f"{reason}: {detail}"[:MAX_DETAIL_CHARS])
             )
-            if len(self._events) < _MAX_EVENTS:
-                detail = reading.reason[:MAX_DETAIL_CHARS]
-                self._events.append(Event(reading.node, self._now_ms(), REFUSED, "", detail))
 
     def _reopen(self) -> None:
         if time.monotonic() < self._reopen_at_s:
@@ -159,30 +176,12 @@ class Committer:
         self._reopen_at_s = time.monotonic() + _REOPEN_S
 
 
-def _check(
-    writer: Writer, arrivals: Sequence[Arrival]
-) -> tuple[list[Arrival], list[RefusedReading]]:
-    accepted: list[Arrival] = []
-    refused: list[RefusedReading] = []
-    for arrival in arrivals:
-        reading = arrival.reading
-        try:
-            writer.check(reading)
-        except BadDataError as e:
-            refused.append(RefusedReading(reading.node, key_of(reading), str(e)))
-        else:
-            accepted.append(arrival)
-    return accepted, refused
-
-
-def _stored(arrival: Arrival) -> StoredReading:
-    reading = arrival.reading
-    # The writer's check has refused every reading without a key.
+def _stored(reading: Reading) -> StoredReading:
     return StoredReading(reading.node, ReadingKey(reading.stream, reading.seq))
 
 
-def _acknowledgeable(refused: Sequence[RefusedReading]) -> Iterator[StoredReading]:
-    """Yield the refused readings that can be named; their nodes would send them for ever."""
+def _refused_for_good(refused: Sequence[RefusedReading]) -> Iterator[StoredReading]:
+    """Yield the malformed readings that can be named; their nodes would send them for ever."""
     for reading in refused:
         if reading.key is not None:
-            yield StoredReading(reading.node, reading.key)
+            yield StoredReading(reading.node, reading.key, is_refused=True)

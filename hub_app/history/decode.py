@@ -1,33 +1,33 @@
 """Decoding of `readings` and `backlog` payloads, reading by reading.
 
-One bad reading in a backlog does not spoil the others. A reading that is refused is acknowledged
-all the same, because its node would send it for ever; it is counted, logged and stored as an event.
+One bad reading in a backlog does not spoil the others. A reading that is refused here never will
+be stored, and its node is told so: it would send it for ever.
 """
-
-from typing import Annotated, Any
 
 import msgspec
 
-from bus.contract.messages import MAX_BACKLOG, Reading, decode
+from bus.contract.bounds import MAX_BACKLOG, Count, RandomId
+from bus.contract.messages import Reading, check_size, decode
 from bus.contract.topics import Topic, TopicKind
 from bus.errors import BadDataError, BadPayloadError
 
-# The largest integer that every JSON reader keeps exact, and far below SQLite's own limit.
-LARGEST_INTEGER = 2**53
-MAX_STREAM_CHARS = 64
-
+_UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _LIST_DECODER = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class ReadingKey(msgspec.Struct, frozen=True):
     """The part of a reading that identifies it among the readings of its node."""
 
-    stream: Annotated[str, msgspec.Meta(max_length=MAX_STREAM_CHARS)]
-    seq: Annotated[int, msgspec.Meta(ge=0, le=LARGEST_INTEGER)]
+    stream: RandomId
+    seq: Count
+
+
+class _SensorOf(msgspec.Struct, frozen=True):
+    sensor_id: str
 
 
 class RefusedReading(msgspec.Struct, frozen=True):
-    """A reading that is not stored; without a `key` it cannot be acknowledged either."""
+    """A reading that never will be stored; without a `key` its node cannot be told."""
 
     node: str
     key: ReadingKey | None
@@ -39,20 +39,14 @@ def decode_readings(topic: Topic, payload: bytes) -> tuple[list[Reading], list[R
     if topic.kind is TopicKind.READING:
         return _decode_each(topic, [payload])
     try:
+        check_size(topic, payload)
         parts = _LIST_DECODER.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+    except (BadPayloadError, *_UNDECODABLE) as e:
         return [], [RefusedReading(topic.node, None, f"{topic}: {e}; found {payload[:80]!r}")]
     if len(parts) > MAX_BACKLOG:
         reason = f"{topic}: found {len(parts)} readings, at most {MAX_BACKLOG}"
         return [], [RefusedReading(topic.node, None, reason)]
     return _decode_each(topic, [bytes(part) for part in parts])
-
-
-def key_of(reading: Reading) -> ReadingKey | None:
-    """Return the key of a decoded reading, or None where it is beyond the limits of one."""
-    if len(reading.stream) > MAX_STREAM_CHARS or reading.seq > LARGEST_INTEGER:
-        return None
-    return ReadingKey(reading.stream, reading.seq)
 
 
 def _decode_each(topic: Topic, payloads: list[bytes]) -> tuple[list[Reading], list[RefusedReading]]:
@@ -69,9 +63,10 @@ def _decode_each(topic: Topic, payloads: list[bytes]) -> tuple[list[Reading], li
 def _decode_reading(topic: Topic, payload: bytes) -> Reading:
     # The readings of a backlog have no topic of their own, so each names its sensor itself.
     if topic.kind is TopicKind.BACKLOG:
-        sensor = _field(payload, "sensor_id")
-        if not isinstance(sensor, str):
-            raise BadPayloadError(f"{topic}: found {payload[:80]!r}, expected a reading")
+        try:
+            sensor = msgspec.json.decode(payload, type=_SensorOf).sensor_id
+        except _UNDECODABLE as e:
+            raise BadPayloadError(f"{topic}: {e}; found {payload[:80]!r}") from e
         topic = Topic(topic.node, TopicKind.READING, sensor)
     message = decode(topic, payload)
     if not isinstance(message, Reading):
@@ -79,16 +74,8 @@ def _decode_reading(topic: Topic, payload: bytes) -> Reading:
     return message
 
 
-def _field(payload: bytes, name: str) -> Any:
-    try:
-        found = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return found.get(name) if isinstance(found, dict) else None
-
-
 def _decode_key(payload: bytes) -> ReadingKey | None:
     try:
         return msgspec.json.decode(payload, type=ReadingKey)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNDECODABLE:
         return None

@@ -1,9 +1,10 @@
 """Integer ids of the names in the history, so that each name is stored once."""
 
 import sqlite3
+from typing import Any
 
-# Of all nodes together. More than this is a fault somewhere.
-MAX_SENSORS = 5000
+# Entries of a cache, beyond which it begins anew; they can be read again.
+_MAX_CACHED = 20_000
 
 
 def id_of(db: sqlite3.Connection, table: str, **key: str | int) -> int:
@@ -22,24 +23,43 @@ class Names:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
+        self.reload()
+
+    def reload(self) -> None:
+        """Read again what is in the file, after names were deleted from it."""
         self._nodes: dict[str, int] = {}
         self._streams: dict[tuple[str, str], int] = {}
+        self._shapes: dict[str, int] = {}
         self._sensors: dict[tuple[str, str], tuple[int, str]] = {
             (node, name): (number, plugin)
-            for node, name, number, plugin in db.execute(
+            for node, name, number, plugin in self._db.execute(
                 "SELECT node.name, sensor.name, sensor.id, plugin FROM sensor"
                 " JOIN node ON node.id = sensor.node"
             )
         }
-        self._shapes: dict[str, int] = {}
-        self._sensor_shapes: set[tuple[int, int]] = set()
+        self._sensor_shapes: set[tuple[int, int]] = set(
+            self._db.execute("SELECT sensor, shape FROM sensor_shape")
+        )
 
-    @property
-    def is_full(self) -> bool:
-        return len(self._sensors) >= MAX_SENSORS
+    def has_stream(self, node: str, name: str) -> bool:
+        """Whether a stream has an id already."""
+        if (node, name) in self._streams:
+            return True
+        found = self._db.execute(
+            "SELECT 1 FROM stream JOIN node ON node.id = stream.node"
+            " WHERE node.name = ? AND stream.name = ?",
+            (node, name),
+        )
+        return found.fetchone() is not None
 
-    def knows(self, node: str, sensor: str) -> bool:
-        return (node, sensor) in self._sensors
+    def has_shape(self, node: str, sensor: str, fields: str) -> bool:
+        """Whether a sensor has had readings with these fields."""
+        number, _ = self._sensors.get((node, sensor), (0, ""))
+        shape = self._shapes.get(fields)
+        if shape is None:
+            found = self._db.execute("SELECT id FROM shape WHERE fields = ?", (fields,)).fetchone()
+            shape = found[0] if found else 0
+        return (number, shape) in self._sensor_shapes
 
     def node(self, name: str) -> int:
         if name not in self._nodes:
@@ -48,6 +68,7 @@ class Names:
 
     def stream(self, node: str, name: str) -> int:
         if (node, name) not in self._streams:
+            _keep_small(self._streams)
             found = id_of(self._db, "stream", node=self.node(node), name=name)
             self._streams[node, name] = found
         return self._streams[node, name]
@@ -69,6 +90,7 @@ class Names:
 
     def shape(self, fields: str) -> int:
         if fields not in self._shapes:
+            _keep_small(self._shapes)
             self._shapes[fields] = id_of(self._db, "shape", fields=fields)
         return self._shapes[fields]
 
@@ -77,3 +99,8 @@ class Names:
         if (sensor, shape) not in self._sensor_shapes:
             self._sensor_shapes.add((sensor, shape))
             self._db.execute("INSERT OR IGNORE INTO sensor_shape VALUES (?, ?)", (sensor, shape))
+
+
+def _keep_small(cache: dict[Any, Any]) -> None:
+    if len(cache) >= _MAX_CACHED:
+        cache.clear()

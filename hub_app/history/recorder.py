@@ -12,11 +12,14 @@ from pathlib import Path
 import msgspec
 
 from bus.config.history_table import HistoryConfig
+from bus.config.limits_table import LimitsConfig
 from hub_app.history.acknowledge import Acknowledger, Publish
 from hub_app.history.batch import BatchBuilder
 from hub_app.history.committer import Committer
 from hub_app.history.events import HUB, Event
 from hub_app.history.inbox import Inbox
+from hub_app.quota.refusals import Refusals
+from hub_app.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
 
@@ -49,14 +52,19 @@ class Recorder:
         inbox: Inbox,
         publish: Publish,
         now_ms: Callable[[], int],
+        limits: LimitsConfig | None = None,
+        refusals: Refusals | None = None,
+        supervisor: Supervisor | None = None,
     ) -> None:
+        limits, refusals = limits or LimitsConfig(), refusals or Refusals()
+        self._supervisor = supervisor or Supervisor()
         self.path = path
         self._node = node
         self._commit_s = settings.commit_s
         self._now_ms = now_ms
         self._inbox = inbox
-        self._builder = BatchBuilder()
-        self._committer = Committer(path, settings, now_ms)
+        self._builder = BatchBuilder(limits, refusals)
+        self._committer = Committer(path, settings, now_ms, limits, refusals)
         self._acknowledger = Acknowledger(publish)
         self._stopping = threading.Event()
         self._round_s = time.monotonic()
@@ -93,6 +101,10 @@ class Recorder:
     # The methods below run on the recorder's own thread.
 
     def _run(self) -> None:
+        self._supervisor.run_here("history", self._record, self._stopping.wait)
+        self._committer.close()
+
+    def _record(self) -> None:
         commit_at_s = time.monotonic() + self._commit_s
         while not self._stopping.is_set():
             self._round_s = time.monotonic()
@@ -104,7 +116,6 @@ class Recorder:
         self._receive(0.0)
         self._builder.add_event(Event(self._node, self._now_ms(), HUB, "", "stopped"))
         self._commit()
-        self._committer.close()
 
     def _receive(self, timeout_s: float) -> None:
         self._builder.add(self._inbox.take(timeout_s), self._now_ms())

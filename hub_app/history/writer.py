@@ -8,14 +8,15 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from bus.config.limits_table import LimitsConfig
 from bus.contract.messages import Reading
-from bus.errors import BadDataError
 from bus.files.database import transaction
 from hub_app.history.clock_repair import ClockRepair
-from hub_app.history.decode import LARGEST_INTEGER, MAX_STREAM_CHARS
 from hub_app.history.events import Event
-from hub_app.history.names import MAX_SENSORS, Names
+from hub_app.history.names import Names
 from hub_app.history.schema import BUCKET_MS, LATE, bucket_of, pack
+from hub_app.quota.history import HistoryQuota
+from hub_app.quota.refusals import Reason
 
 # Readings move from the table `newest` to `reading` this often, or sooner where they are many.
 _MOVE_EVERY_MS = 300_000
@@ -29,13 +30,24 @@ class Arrival(msgspec.Struct, frozen=True):
     is_late: bool
 
 
+class Outcome(msgspec.Struct, frozen=True):
+    """Outcome of a commit: readings that are in the file now, and those without room there."""
+
+    # How many of `kept` are new.
+    added: int
+    kept: list[Reading]
+    refused: list[tuple[Reading, Reason]]
+
+
 class Writer:
     """The only writer of a history file, used by one thread."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, limits: LimitsConfig | None = None) -> None:
+        limits = limits or LimitsConfig()
         self._db = db
         self._names = Names(db)
-        self._clock = ClockRepair(db)
+        self._quota = HistoryQuota(db, limits)
+        self._clock = ClockRepair(db, limits.boots)
         # (stream, seq) of the readings that are still in `newest` only.
         self._newest: set[tuple[int, int]] = set(db.execute("SELECT stream, seq FROM unmoved"))
         (self._arrival,) = db.execute(
@@ -44,32 +56,15 @@ class Writer:
         self._moved_ms = 0
         (self._events,) = db.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()
 
-    def check(self, reading: Reading) -> None:
-        """Raise BadDataError where a reading cannot be stored."""
-        if len(reading.stream) > MAX_STREAM_CHARS:
-            raise BadDataError(
-                f"{reading.sensor_id}: the stream has {len(reading.stream)} characters, "
-                f"expected at most {MAX_STREAM_CHARS}"
-            )
-        if self._names.is_full and not self._names.knows(reading.node, reading.sensor_id):
-            raise BadDataError(
-                f"{reading.sensor_id}: the history has {MAX_SENSORS} sensors and takes no more"
-            )
-        if max(reading.seq, reading.timestamp_ms, reading.monotonic_ms) > LARGEST_INTEGER:
-            raise BadDataError(f"{reading.sensor_id}: a number is above 2^53")
-        try:
-            pack(reading.data)
-        except OverflowError as e:
-            raise BadDataError(f"{reading.sensor_id}: {e}") from e
-
-    def store(self, arrivals: Sequence[Arrival], events: Iterable[Event], now_ms: int) -> int:
-        """Commit readings and events; return how many readings were new.
+    def store(self, arrivals: Sequence[Arrival], events: Iterable[Event], now_ms: int) -> Outcome:
+        """Commit readings and events.
 
         Raises sqlite3.Error or DamagedError where nothing was stored; this writer is then unusable.
         """
         self._clock.now_ms = now_ms
+        outcome = Outcome(0, [], [])
         with transaction(self._db):
-            added = sum(self._insert(arrival) for arrival in arrivals)
+            added = sum(self._insert(arrival, outcome) for arrival in arrivals)
             for event in events:
                 self._insert_event(event)
             is_due = now_ms - self._moved_ms >= _MOVE_EVERY_MS
@@ -77,18 +72,42 @@ class Writer:
                 self._move()
                 self._moved_ms = now_ms
             self._clock.repair(self._extend_span)
-        return added
+        return msgspec.structs.replace(outcome, added=added)
 
-    def _insert(self, arrival: Arrival) -> bool:
+    def forget_unused(self) -> None:
+        """Delete streams and sensors that nothing in the file refers to; their places are free."""
+        with transaction(self._db):
+            delete_unused(self._db)
+        self._names.reload()
+        self._quota.load(self._db)
+
+    def _refusal(self, reading: Reading, fields: str, data: bytes) -> Reason | None:
+        """Take the places of a new reading; return the quota that it exceeds."""
+        node, now_ms = reading.node, self._clock.now_ms
+        if not self._names.has_stream(node, reading.stream):
+            reason = self._quota.stream(node)
+            if reason is not None:
+                return reason
+        reason = self._quota.sensor(node, reading.sensor_id, now_ms)
+        if reason is None and not self._names.has_shape(node, reading.sensor_id, fields):
+            reason = self._quota.field_set(node)
+        return reason or self._quota.size(node, len(data), now_ms)
+
+    def _insert(self, arrival: Arrival, outcome: Outcome) -> bool:
+        """Insert a reading; return whether it is new."""
         reading = arrival.reading
-        stream = self._names.stream(reading.node, reading.stream)
-        sensor = self._names.sensor(reading.node, reading.sensor_id, reading.plugin)
-        node = self._names.node(reading.node)
-        # Even for a repeated reading: it may be the first whose clock was set.
-        timestamp_ms, flags = self._clock.corrected(node, stream, reading)
-        if self._is_stored(stream, reading.seq):
+        if self._is_repeated(reading):
+            outcome.kept.append(reading)
             return False
         fields, data = pack(reading.data)
+        reason = self._refusal(reading, fields, data)
+        if reason is not None:
+            outcome.refused.append((reading, reason))
+            return False
+        outcome.kept.append(reading)
+        stream = self._names.stream(reading.node, reading.stream)
+        sensor = self._names.sensor(reading.node, reading.sensor_id, reading.plugin)
+        timestamp_ms, flags = self._clock.corrected(self._names.node(reading.node), stream, reading)
         shape = self._names.shape(fields)
         self._names.note_shape(sensor, shape)
         flags |= LATE if arrival.is_late else 0
@@ -101,6 +120,17 @@ class Writer:
             (self._arrival % _SLOTS, self._arrival, *row),
         )
         self._newest.add((stream, reading.seq))
+        return True
+
+    def _is_repeated(self, reading: Reading) -> bool:
+        """Whether a reading is in the file already."""
+        if not self._names.has_stream(reading.node, reading.stream):
+            return False
+        stream = self._names.stream(reading.node, reading.stream)
+        if not self._is_stored(stream, reading.seq):
+            return False
+        # It may be the first whose clock was set.
+        self._clock.corrected(self._names.node(reading.node), stream, reading)
         return True
 
     def _is_stored(self, stream: int, seq: int) -> bool:
@@ -146,3 +176,21 @@ class Writer:
                 *(event.kind, event.subject, event.detail),
             ),
         )
+
+
+def delete_unused(db: sqlite3.Connection) -> None:
+    """Delete the names of streams and sensors of which nothing is left. Within a transaction."""
+    db.execute(
+        "DELETE FROM sensor WHERE NOT EXISTS (SELECT 1 FROM span WHERE span.sensor = sensor.id)"
+        " AND NOT EXISTS (SELECT 1 FROM mean WHERE mean.sensor = sensor.id)"
+        " AND id NOT IN (SELECT sensor FROM newest)"
+    )
+    db.execute("DELETE FROM sensor_shape WHERE sensor NOT IN (SELECT id FROM sensor)")
+    unused = db.execute(
+        "SELECT id FROM stream WHERE id NOT IN (SELECT stream FROM newest)"
+        " AND id NOT IN (SELECT stream FROM unset)"
+        " AND NOT EXISTS (SELECT 1 FROM reading WHERE reading.stream = stream.id)"
+    ).fetchall()
+    if unused:
+        spanned = set(db.execute("SELECT DISTINCT stream FROM span").fetchall())
+        db.executemany("DELETE FROM stream WHERE id = ?", set(unused) - spanned)

@@ -66,6 +66,7 @@ def create_app(
         exception_handlers={HTTPException: refuse},
     )
     app.state.hub = hub
+    app.state.exposition = metrics.Exposition(hub)
     app.state.abort = abort
     app.state.log_in = log_in
     return app

@@ -5,8 +5,6 @@ Queries run off the event loop, a few at a time, each on a database connection o
 
 import asyncio
 import contextlib
-import csv
-import io
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +21,7 @@ from bus.errors import BadDataError
 from hub_app.history.coverage_query import LONGEST_COVERAGE_MS, coverage_of
 from hub_app.history.query import DEFAULT_POINTS, MAX_POINTS, Series, SeriesQuery, SeriesReader
 from hub_app.history.schema import open_for_reading
+from hub_app.http.formats.csv_table import csv_response
 from hub_app.http.responses import hub_of
 
 _MAX_QUERIES = 2
@@ -85,16 +84,9 @@ def _json(answer: msgspec.Struct) -> Response:
 
 def _csv(series: Series) -> Response:
     """Return a table with a header line, for a spreadsheet."""
-    text = io.StringIO()
-    table = csv.writer(text)
-    table.writerow(("timestamp_ms", series.field, "low", "high", "count"))
-    table.writerows(series.points)
-    name = f"{series.sensor.replace(':', '-')}-{series.field}.csv"
-    headers = {
-        "Cache-Control": "no-store",
-        "Content-Disposition": f'attachment; filename="{name}"',
-    }
-    return Response(text.getvalue(), headers=headers, media_type="text/csv")
+    header = ("timestamp_ms", series.field, "low", "high", "count")
+    name = f"{series.sensor.replace(':', '-')}-{series.field[:80]}.csv"
+    return csv_response(name, header, series.points)
 
 
 def _required(params: QueryParams, name: str) -> str:

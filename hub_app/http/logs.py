@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hub_app.http.responses import Json, check_node, hub_of
-from hub_app.live.state import LOG_LINES_PER_NODE, Change
+from hub_app.live.change import Change
+from hub_app.live.log_lines import LOG_LINES_PER_NODE
 
 _DEFAULT_LIMIT = 100
 

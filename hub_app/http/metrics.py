@@ -1,130 +1,195 @@
-"""`GET /metrics`: the newest value of every number that the hub knows, for Prometheus."""
+"""`GET /metrics`: the newest value of every number that the hub knows, for Prometheus.
 
-from collections.abc import Iterable, Iterator
+The text is made in slices, between which the event loop serves the broker, and is used again for a
+second. A series ends when its sensor or node is silent.
+"""
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
+import asyncio
+import time
+from collections.abc import Iterator
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from broker.embedded.statistics import BrokerSnapshot
 from bus.contract.messages import Heartbeat, PluginState
 from bus.contract.topics import TopicKind
-from hub_app.history.recorder import HistoryStatistics
-from hub_app.http.responses import hub_of
+from hub_app.http.formats.prometheus import CONTENT_TYPE, Family, Sample, counter, gauge, lines
 from hub_app.hub import Hub
+from hub_app.live.change import Change
 from hub_app.live.state import ReadingView, State
+from hub_app.supervisor import TaskStatus
+
+_REUSE_S = 1.0
+# Some 2 ms on a Raspberry Pi.
+_LINES_PER_SLICE = 200
+
+
+class Exposition:
+    """The text of all metrics, made once a second at most however many ask."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._lock = asyncio.Lock()
+        self._made_s = -_REUSE_S
+        self._text = b""
+
+    async def text(self) -> bytes:
+        async with self._lock:
+            if time.monotonic() - self._made_s >= _REUSE_S:
+                self._text = await in_slices(_families(self._hub))
+                self._made_s = time.monotonic()
+            return self._text
 
 
 async def metrics(request: Request) -> Response:
-    return Response(_exposition(hub_of(request)), media_type=CONTENT_TYPE_LATEST)
+    exposition: Exposition = request.app.state.exposition
+    return Response(await exposition.text(), media_type=CONTENT_TYPE)
 
 
-def _exposition(hub: Hub) -> bytes:
-    """Return every metric in the text format (Prometheus exposition format 0.0.4 or 1.0.0)."""
-    registry = CollectorRegistry()
-    registry.register(_Collector(hub))
-    return generate_latest(registry)
+async def in_slices(families: list[Iterator[Family]]) -> bytes:
+    """Return the lines of all families; other tasks run after each slice of them."""
+    parts: list[str] = []
+    for some in families:
+        for family in some:
+            for line in lines(family):
+                parts.append(line)
+                if len(parts) % _LINES_PER_SLICE == 0:
+                    await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    return "".join(parts).encode()
 
 
-class _Collector(Collector):
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-
-    def describe(self) -> Iterable[Metric]:
-        return ()
-
-    def collect(self) -> Iterator[Metric]:
-        yield from _readings(self._hub.state)
-        yield from _nodes(self._hub.state)
-        yield from _plugins(self._hub.state)
-        yield from _history(self._hub.history.statistics)
-        snapshot = self._hub.broker.snapshot()
-        if snapshot is not None:
-            yield from _broker(snapshot)
+def _families(hub: Hub) -> list[Iterator[Family]]:
+    """Return every family. Values are those of now: what they are made of never changes."""
+    state, now_ms = hub.state, hub.now_ms()
+    return [
+        _readings(state.of_kind(TopicKind.READING), now_ms),
+        _nodes(state),
+        _heartbeats(_of_online_nodes(state, TopicKind.HEARTBEAT)),
+        _plugins(_of_online_nodes(state, TopicKind.PLUGIN)),
+        _refused(hub.refusals.every()),
+        _history(hub),
+        _tasks(hub.supervisor.tasks),
+        _broker(hub.broker.snapshot()),
+    ]
 
 
-def _readings(state: State) -> Iterator[Metric]:
-    values = GaugeMetricFamily(
+def _of_online_nodes(state: State, kind: TopicKind) -> list[Change]:
+    online = {name for name in state.nodes if state.presence(name).presence == "online"}
+    return [entry for entry in state.of_kind(kind) if entry.node in online]
+
+
+def _readings(entries: list[Change], now_ms: int) -> Iterator[Family]:
+    values = gauge(
         "harvester_reading",
         "A sensor's newest value, in the unit that topics.md gives its field",
-        labels=("node", "sensor", "field"),
+        *("node", "sensor", "field"),
     )
-    taken = GaugeMetricFamily(
+    taken = gauge(
         "harvester_reading_timestamp_seconds",
         "When a sensor's newest reading was taken",
-        labels=("node", "sensor"),
+        *("node", "sensor"),
     )
-    for entry in state.of_kind(TopicKind.READING):
+    age = gauge(
+        "harvester_sensor_age_seconds", "Age of a sensor's newest reading", "node", "sensor"
+    )
+    up = gauge("harvester_sensor_up", "Whether a sensor's readings are fresh", "node", "sensor")
+    for entry in entries:
         view: ReadingView = entry.value
-        taken.add_metric((entry.node, entry.name), view.timestamp_ms / 1000)
-        for field, value in view.data.items():
-            if not isinstance(value, str):
-                values.add_metric((entry.node, entry.name, field), float(value))
-    yield values
-    yield taken
+        labels, age_ms = (entry.node, entry.name), max(0, now_ms - view.at_ms)
+        is_fresh = age_ms <= view.stale_after_ms
+        age.samples.append(Sample(labels, age_ms / 1000))
+        up.samples.append(Sample(labels, int(is_fresh)))
+        if is_fresh:
+            taken.samples.append(Sample(labels, view.timestamp_ms / 1000))
+            values.samples.extend(
+                Sample((*labels, field), value)
+                for field, value in view.data.items()
+                if not isinstance(value, str)
+            )
+    yield from (values, taken, age, up)
 
 
-def _nodes(state: State) -> Iterator[Metric]:
-    up = GaugeMetricFamily("harvester_node_up", "Whether a node is online", labels=("node",))
-    waiting = GaugeMetricFamily(
-        "harvester_node_outbox_rows", "Readings that the hub has not stored yet", labels=("node",)
-    )
-    dropped = CounterMetricFamily(
-        "harvester_node_dropped_readings", "Readings given up by a full outbox", labels=("node",)
-    )
-    memory = GaugeMetricFamily(
-        "harvester_node_resident_memory_bytes", "Memory of a node's program", labels=("node",)
-    )
-    cycle = GaugeMetricFamily("harvester_node_cycle_seconds", "The last cycle", labels=("node",))
+def _nodes(state: State) -> Iterator[Family]:
+    up = gauge("harvester_node_up", "Whether a node is online", "node")
     for name in state.nodes:
-        up.add_metric((name,), float(state.presence(name).presence == "online"))
-    for entry in state.of_kind(TopicKind.HEARTBEAT):
+        up.samples.append(Sample((name,), int(state.presence(name).presence == "online")))
+    yield up
+
+
+def _heartbeats(entries: list[Change]) -> Iterator[Family]:
+    waiting = gauge(
+        "harvester_node_outbox_rows", "Readings that the hub has not stored yet", "node"
+    )
+    dropped = counter(
+        "harvester_node_dropped_readings", "Readings given up by a full outbox", "node"
+    )
+    memory = gauge("harvester_node_resident_memory_bytes", "Memory of a node's program", "node")
+    cycle = gauge("harvester_node_cycle_seconds", "The last cycle", "node")
+    for entry in entries:
         heartbeat: Heartbeat = entry.value
-        waiting.add_metric((entry.node,), heartbeat.outbox_rows)
-        dropped.add_metric((entry.node,), heartbeat.dropped)
-        memory.add_metric((entry.node,), heartbeat.rss_mb * 1024 * 1024)
-        cycle.add_metric((entry.node,), heartbeat.cycle_ms / 1000)
-    yield from (up, waiting, dropped, memory, cycle)
+        labels = (entry.node,)
+        waiting.samples.append(Sample(labels, heartbeat.outbox_rows))
+        dropped.samples.append(Sample(labels, heartbeat.dropped))
+        memory.samples.append(Sample(labels, heartbeat.rss_mb * 1024 * 1024))
+        cycle.samples.append(Sample(labels, heartbeat.cycle_ms / 1000))
+    yield from (waiting, dropped, memory, cycle)
 
 
-def _plugins(state: State) -> Iterator[Metric]:
-    running = GaugeMetricFamily(
-        "harvester_plugin_running", "Whether a plugin runs", labels=("node", "plugin")
+def _plugins(entries: list[Change]) -> Iterator[Family]:
+    running = gauge("harvester_plugin_running", "Whether a plugin runs", "node", "plugin")
+    restarts = counter(
+        "harvester_plugin_restarts", "Fresh instances after faults", "node", "plugin"
     )
-    restarts = CounterMetricFamily(
-        "harvester_plugin_restarts", "Fresh instances after faults", labels=("node", "plugin")
-    )
-    for entry in state.of_kind(TopicKind.PLUGIN):
+    for entry in entries:
         plugin: PluginState = entry.value
-        running.add_metric((entry.node, entry.name), float(plugin.state == "running"))
-        restarts.add_metric((entry.node, entry.name), plugin.restarts)
-    yield running
-    yield restarts
+        labels = (entry.node, entry.name)
+        running.samples.append(Sample(labels, int(plugin.state == "running")))
+        restarts.samples.append(Sample(labels, plugin.restarts))
+    yield from (running, restarts)
 
 
-def _history(statistics: HistoryStatistics) -> Iterator[Metric]:
+def _refused(counts: dict[str, dict[str, int]]) -> Iterator[Family]:
+    refused = counter(
+        "harvester_node_refused", "Messages of a node that the hub refused", "node", "reason"
+    )
+    for node, reasons in counts.items():
+        refused.samples.extend(Sample((node, reason), count) for reason, count in reasons.items())
+    yield refused
+
+
+def _history(hub: Hub) -> Iterator[Family]:
+    statistics = hub.history.statistics
     for name, documentation, count in (
         ("stored", "Readings stored", statistics.stored),
         ("repeated", "Readings that came again", statistics.repeated),
-        ("refused", "Readings that cannot be kept", statistics.refused),
+        ("refused", "Readings that were not stored", statistics.refused),
     ):
-        yield CounterMetricFamily(f"harvester_history_{name}_readings", documentation, value=count)
-    yield GaugeMetricFamily(
-        "harvester_history_up", "Whether readings are stored", value=float(not statistics.fault)
-    )
+        family = counter(f"harvester_history_{name}_readings", documentation)
+        family.samples.append(Sample((), count))
+        yield family
+    up = gauge("harvester_history_up", "Whether readings are stored")
+    up.samples.append(Sample((), int(not statistics.fault)))
+    yield up
 
 
-def _broker(snapshot: BrokerSnapshot) -> Iterator[Metric]:
-    yield GaugeMetricFamily(
-        "harvester_broker_clients", "Clients connected", value=snapshot.clients.connected
-    )
-    messages = CounterMetricFamily(
-        "harvester_broker_publish_messages", "PUBLISH packets", labels=("direction",)
-    )
-    messages.add_metric(("received",), snapshot.publish.received)
-    messages.add_metric(("sent",), snapshot.publish.sent)
-    messages.add_metric(("dropped",), snapshot.publish.dropped)
-    yield messages
+def _tasks(tasks: list[TaskStatus]) -> Iterator[Family]:
+    up = gauge("harvester_task_up", "Whether a task of the hub runs", "task")
+    restarts = counter("harvester_task_restarts", "Restarts of a task after a fault", "task")
+    for task in tasks:
+        up.samples.append(Sample((task.name,), int(task.is_up)))
+        restarts.samples.append(Sample((task.name,), task.restarts))
+    yield from (up, restarts)
+
+
+def _broker(snapshot: BrokerSnapshot | None) -> Iterator[Family]:
+    if snapshot is None:
+        return
+    clients = gauge("harvester_broker_clients", "Clients connected")
+    clients.samples.append(Sample((), snapshot.clients.connected))
+    messages = counter("harvester_broker_publish_messages", "PUBLISH packets", "direction")
+    for direction in ("received", "sent", "dropped"):
+        count = getattr(snapshot.publish, direction)
+        messages.samples.append(Sample((direction,), count))
+    yield from (clients, messages)

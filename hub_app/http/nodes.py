@@ -21,14 +21,20 @@ _NAMED_FIELDS = {TopicKind.PLUGIN: "plugins", TopicKind.RESULT: "results"}
 
 
 async def nodes(request: Request) -> Response:
-    """Return every node; `twins` is true where two machines use its id."""
+    """Return every node; `twins` is true where two machines use its id.
+
+    `refused` counts its messages that exceeded a bound or a quota, by reason.
+    """
     hub = hub_of(request)
     now_ms = hub.now_ms()
     return Json(
         {
             "nodes": [
                 node_object(hub.state, node)
-                | {"twins": hub.duplicate_node_ids.is_duplicate(node, now_ms)}
+                | {
+                    "twins": hub.duplicate_node_ids.is_duplicate(node, now_ms),
+                    "refused": hub.refusals.of(node),
+                }
                 for node in hub.state.nodes
             ]
         }

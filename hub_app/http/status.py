@@ -51,4 +51,5 @@ def _counters(hub: Hub) -> dict[str, Any]:
         "outdated": hub.state.outdated,
         "undecodable": hub.decoder.undecodable,
         "history": hub.history.statistics,
+        "tasks": hub.supervisor.tasks,
     }

@@ -1,6 +1,7 @@
 """Rendering of the page by the dashboard plugin, one page at a time, on its own thread."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Protocol
 
 from bus.errors import HarvesterError, UnavailableError
+
+logger = logging.getLogger(__name__)
 
 # A page up to this old is used again: the snapshot of its event stream brings it up to date.
 _REUSE_S = 0.5
@@ -72,6 +75,10 @@ class Dashboard:
         except HarvesterError as e:
             self._close()
             raise PageUnavailableError(f"the dashboard plugin failed: {e}") from e
+        except Exception as e:
+            logger.exception("the dashboard plugin failed")
+            self._close()
+            raise PageUnavailableError(f"the dashboard plugin failed: {e!r}") from e
 
     def _current(self) -> Renderer:
         stamp = self._read_stamp()

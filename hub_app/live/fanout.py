@@ -12,7 +12,8 @@ import msgspec
 
 from bus.contract.topics import TopicKind
 from bus.errors import UnavailableError
-from hub_app.live.state import Change, Snapshot
+from hub_app.live.change import Change
+from hub_app.live.state import Snapshot
 
 # A stream costs 39 KB (measured); a LAN hardly has more viewers than this.
 MAX_CLIENTS = 100

@@ -10,6 +10,7 @@ from bus.contract.messages import Message, decode
 from bus.contract.topics import Topic, TopicKind, parse
 from bus.errors import BadDataError
 from bus.limited_log import LimitedLog
+from hub_app.quota.refusals import Reason, Refusals
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +22,14 @@ _OTHER_TOPICS = "(other)"
 # Commands are for the actuators; `stored` messages come from the hub itself.
 _IGNORED_KINDS = frozenset({TopicKind.COMMAND, TopicKind.STORED})
 
+_COUNTED_BY_HISTORY = frozenset({TopicKind.READING, TopicKind.BACKLOG})
+
 OnMessage = Callable[[Topic, Message], None]
+OnRemoved = Callable[[Topic], None]
+
+
+def _ignore_removed(_topic: Topic) -> None:
+    return
 
 
 class LoopQueue:
@@ -58,8 +66,17 @@ class LoopQueue:
 class Decoder:
     """Decodes strictly. Bad messages are counted by topic, logged once a minute and dropped."""
 
-    def __init__(self, on_message: OnMessage, monotonic_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        on_message: OnMessage,
+        monotonic_s: Callable[[], float],
+        *,
+        on_removed: OnRemoved = _ignore_removed,
+        refusals: Refusals | None = None,
+    ) -> None:
         self._on_message = on_message
+        self._on_removed = on_removed
+        self._refusals = refusals or Refusals()
         self._log = LimitedLog(logger, monotonic_s=monotonic_s)
         self._bad: dict[str, int] = {}
 
@@ -71,11 +88,22 @@ class Decoder:
     def handle(self, text: str, payload: bytes) -> None:
         try:
             topic = parse(text)
-            if topic.kind in _IGNORED_KINDS:
-                return
+        except BadDataError as e:
+            self._count(text, e)
+            return
+        if topic.kind in _IGNORED_KINDS:
+            return
+        if not payload and topic.channel.retain:
+            # This is how MQTT removes a retained message.
+            self._on_removed(topic)
+            return
+        try:
             message = decode(topic, payload)
         except BadDataError as e:
             self._count(text, e)
+            # The history counts readings, one by one in a backlog.
+            if topic.kind not in _COUNTED_BY_HISTORY:
+                self._refusals.count(topic.node, Reason.MALFORMED, str(e))
             return
         self._on_message(topic, message)
 
@@ -87,10 +115,11 @@ class Decoder:
 
 async def ingest(queue: LoopQueue, handle: Callable[[str, bytes], None]) -> None:
     """Pass each (topic, payload) of the queue to `handle`, until cancelled."""
+    log = LimitedLog(logger)
     while True:
         for topic, payload in await queue.take():
             try:
                 handle(topic, payload)
             except Exception:
                 # Nothing that comes over the bus may end this task.
-                logger.exception("the hub failed at a message on %s", topic[:200])
+                log.exception(topic[:200], "the hub failed at a message on %s", topic[:200])

@@ -22,12 +22,19 @@ class StatusView(msgspec.Struct, frozen=True):
     presence: Presence
     heard_ms: int | None
     status: Status | None
+    # Refused messages of the node by reason, since the hub's start.
+    refused: dict[str, int] = {}
 
 
 class NodePresence:
-    """The last status of one node, and the hub's time of its last message."""
+    """The last status of one node, and the hub's time of its last message.
 
-    def __init__(self) -> None:
+    `now_ms` is when the hub first heard of the node.
+    """
+
+    def __init__(self, now_ms: int = 0) -> None:
+        self._first_ms = now_ms
+        self.refused: dict[str, int] = {}
         self.presence: Presence = "offline"
         self.status: Status | None = None
         self.heard_ms: int | None = None
@@ -41,7 +48,19 @@ class NodePresence:
 
     @property
     def view(self) -> StatusView:
-        return StatusView(self.presence, self.heard_ms, self.status)
+        return StatusView(self.presence, self.heard_ms, self.status, self.refused)
+
+    @property
+    def last_ms(self) -> int:
+        """When the hub last heard of the node, its last will included."""
+        return self._first_ms if self.heard_ms is None else self.heard_ms
+
+    def shift(self, delta_ms: int) -> None:
+        """Move the hub's times by `delta_ms`, as its clock was set."""
+        self._first_ms += delta_ms
+        self.clock_offset_ms += delta_ms
+        if self.heard_ms is not None:
+            self.heard_ms += delta_ms
 
     def on_message(self, message: Message, now_ms: int) -> None:
         """Note a message of any kind from this node."""

@@ -10,31 +10,23 @@ from typing import Any
 
 import msgspec
 
+from bus.config.limits_table import LimitsConfig
 from bus.contract.messages import Log, Message, Oled, Reading, Value
 from bus.contract.topics import Topic, TopicKind, global_sensor_id
+from hub_app.live.change import Change
+from hub_app.live.log_lines import LOG_LINES_PER_NODE, LogLines
 from hub_app.live.presence import MISSED_CYCLES, NodePresence
+from hub_app.quota.live import LiveQuota
+from hub_app.quota.refusals import Reason, Refusals
 
-MAX_NODES = 200
-MAX_SENSORS = 2000
-MAX_PLUGINS = 2000
-# A reading with more fields than this is refused: no sensor has so many.
-MAX_FIELDS = 64
-LOG_LINES_PER_NODE = 500
+_KB = 1024
+_DAY_MS = 86_400_000
+
 # The interval of a sensor is the shortest of its last few gaps, so one outage does not count.
 _GAPS = 3
 
 # A status becomes a presence entry; a backlog is for the history alone.
 _KINDS_WITHOUT_ENTRY = frozenset({TopicKind.STATUS, TopicKind.BACKLOG})
-
-
-class Change(msgspec.Struct, frozen=True):
-    """The new value of one topic: a message of the bus, or a struct of this module."""
-
-    topic: str
-    kind: TopicKind
-    node: str
-    name: str
-    value: Any
 
 
 class ReadingView(msgspec.Struct, frozen=True):
@@ -95,48 +87,107 @@ def view_of(oled: Oled) -> OledView:
 
 
 class State:
-    """The newest value of every topic. What exceeds a limit is counted in `refused` and dropped."""
+    """The newest value of every topic. What exceeds a quota is dropped and counted."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, limits: LimitsConfig | None = None, refusals: Refusals | None = None
+    ) -> None:
+        self._limits = limits or LimitsConfig()
+        self._refusals = refusals or Refusals()
+        self._quota = LiveQuota(self._limits)
         self.refused = 0
         self.outdated = 0
         self.last_update_ms: int | None = None
-        # Counts new topics and new fields of readings: the page needs new elements for each.
+        # Counts new and removed topics and new fields: the page needs other elements for each.
         self.shape = 0
         self._presences: dict[str, NodePresence] = {}
         self._entries: dict[str, Change] = {}
         self._sensors: dict[Topic, _Sensor] = {}
-        self._plugins: set[Topic] = set()
         self._pictures: dict[str, Oled] = {}
-        self._logs: dict[str, deque[Change]] = {}
+        self._logs: dict[str, LogLines] = {}
 
     def apply(self, topic: Topic, message: Message, now_ms: int) -> list[Change]:
         """Apply a message; return the changes, which may be none."""
-        if not self._is_within_limits(topic, message):
+        reason = self._quota.refusal(topic, message, now_ms)
+        if reason is not None:
             self.refused += 1
-            return []
+            self._refusals.count(topic.node, reason, str(topic))
+            if reason is Reason.NODES:
+                return []
         presence = self._presences.get(topic.node)
         if presence is None:
-            presence = self._presences[topic.node] = NodePresence()
+            presence = self._presences[topic.node] = NodePresence(now_ms)
         before = presence.view
         presence.on_message(message, now_ms)
-        changes = self._store(topic, message, presence, now_ms)
+        changes = [] if reason is not None else self._store(topic, message, presence, now_ms)
         changed = presence.update(now_ms)
         if changed or presence.status is not before.status:
-            changes.insert(0, self._keep(Topic(topic.node, TopicKind.STATUS), presence.view))
+            changes.insert(0, self._keep_status(topic.node, presence))
         return changes
 
     def sweep(self, now_ms: int) -> list[Change]:
-        """Return a change of presence for every node that fell silent since the last call."""
-        return [
-            self._keep(Topic(node, TopicKind.STATUS), presence.view)
+        """Return the changes since the last call: nodes that fell silent, new refusals.
+
+        A node that is silent for days is removed.
+        """
+        longest_ms = round(self._limits.silent_days * _DAY_MS)
+        gone = [
+            node
             for node, presence in self._presences.items()
-            if presence.update(now_ms)
+            if now_ms - presence.last_ms > longest_ms
         ]
+        changes = [change for node in gone for change in self.remove_node(node)]
+        refused = self._refusals.take_changed()
+        for node, presence in self._presences.items():
+            if node in refused:
+                presence.refused = self._refusals.of(node)
+            if presence.update(now_ms) or node in refused:
+                changes.append(self._keep_status(node, presence))
+        return changes
+
+    def remove(self, topic: Topic) -> list[Change]:
+        """Remove a topic whose retained message was emptied; an emptied status removes the node."""
+        if topic.kind is TopicKind.STATUS:
+            return self.remove_node(topic.node)
+        self._quota.free(topic)
+        self._sensors.pop(topic, None)
+        if topic.kind is TopicKind.OLED:
+            self._pictures.pop(topic.node, None)
+        entry = self._entries.pop(str(topic), None)
+        if entry is None:
+            return []
+        self.shape += 1
+        return [msgspec.structs.replace(entry, value=None)]
+
+    def remove_node(self, node: str) -> list[Change]:
+        """Remove a node with all that is known of it; its places are free again."""
+        removed = self.of_node(node)
+        for entry in removed:
+            del self._entries[entry.topic]
+        for topic in [topic for topic in self._sensors if topic.node == node]:
+            del self._sensors[topic]
+        for known in (self._presences, self._pictures, self._logs):
+            known.pop(node, None)
+        self._quota.free_node(node)
+        self._refusals.forget(node)
+        self.shape += 1
+        return [msgspec.structs.replace(entry, value=None) for entry in removed]
+
+    def shift(self, delta_ms: int, now_ms: int) -> list[Change]:
+        """Move the hub's times by `delta_ms`, as its clock was set; return every change."""
+        changes = []
+        for node, presence in self._presences.items():
+            presence.shift(delta_ms)
+            changes.append(self._keep_status(node, presence))
+        for topic in self._sensors:
+            view = self._entries[str(topic)].value
+            shifted = msgspec.structs.replace(view, at_ms=min(now_ms, view.at_ms + delta_ms))
+            changes.append(self._keep(topic, shifted))
+        return changes
 
     def snapshot(self, now_ms: int, log_lines: int = LOG_LINES_PER_NODE) -> Snapshot:
         """Return everything, with at most the `log_lines` newest log lines of each node."""
-        logs = [line for ring in self._logs.values() for line in list(ring)[-log_lines:]]
+        logs = [line for lines in self._logs.values() for line in lines.newest(log_lines)]
         return Snapshot(now_ms, list(self._entries.values()), logs)
 
     def of_kind(self, kind: TopicKind) -> list[Change]:
@@ -157,23 +208,13 @@ class State:
     def logs(self, node: str | None, limit: int) -> list[Change]:
         """Return the `limit` newest log lines of one node, or of all by time; newest last."""
         if node is not None:
-            return list(self._logs.get(node, ()))[-limit:]
+            return self._logs[node].newest(limit) if node in self._logs else []
         lines = [line for ring in self._logs.values() for line in ring]
         return sorted(lines, key=lambda line: line.value.timestamp_ms)[-limit:]
 
     def picture(self, node: str) -> Oled | None:
         """Return the content of a node's display, or None where the node has published none."""
         return self._pictures.get(node)
-
-    def _is_within_limits(self, topic: Topic, message: Message) -> bool:
-        if topic.node not in self._presences and len(self._presences) >= MAX_NODES:
-            return False
-        if isinstance(message, Reading):
-            fits = topic in self._sensors or len(self._sensors) < MAX_SENSORS
-            return fits and len(message.data) <= MAX_FIELDS
-        if topic.kind is TopicKind.PLUGIN:
-            return topic in self._plugins or len(self._plugins) < MAX_PLUGINS
-        return True
 
     def _store(
         self, topic: Topic, message: Message, presence: NodePresence, now_ms: int
@@ -187,9 +228,10 @@ class State:
         if isinstance(message, Oled):
             self._pictures[topic.node] = message
             return [self._keep(topic, view_of(message))]
-        if topic.kind is TopicKind.PLUGIN:
-            self._plugins.add(topic)
         return [self._keep(topic, message)]
+
+    def _keep_status(self, node: str, presence: NodePresence) -> Change:
+        return self._keep(Topic(node, TopicKind.STATUS), presence.view)
 
     def _keep(self, topic: Topic, value: Any) -> Change:
         text = str(topic)
@@ -203,7 +245,7 @@ class State:
         change = Change(str(topic), topic.kind, topic.node, topic.name, line)
         ring = self._logs.get(topic.node)
         if ring is None:
-            ring = self._logs[topic.node] = deque(maxlen=LOG_LINES_PER_NODE)
+            ring = self._logs[topic.node] = LogLines(self._limits.log_kb * _KB)
             self.shape += 1
         ring.append(change)
         return change

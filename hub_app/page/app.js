@@ -12,6 +12,7 @@ const RETRY_MS = 2000;
 // The hub sends a `time` event every 10 s. After twice that without an event, the link is dead.
 const SILENT_MS = 25000;
 const SWAP_MS = 1000;
+const PARTIAL_SWAP_MS = 30000;
 // Readings are in the history a little later than on the bus.
 const FIRST_COVERAGE_MS = 4000;
 const COVERAGE_MS = 60000;
@@ -133,7 +134,16 @@ function showState(place, on, text) {
   return true;
 }
 
-function showPresence(node, presence) {
+function showRefused(node, refused) {
+  const text = Object.entries(refused).map(([reason, count]) => `${count} ${reason}`).join(", ");
+  elementsOf("refusedOf", "[data-refused-of]", node).forEach((element) => {
+    element.hidden = !text;
+    setText(element, text && `refused: ${text}`);
+  });
+}
+
+function showPresence(node, { presence, refused }) {
+  showRefused(node, refused);
   const marked = elementsOf("presenceOf", "[data-presence-of]", node);
   marked.forEach((element) => {
     element.dataset.presence = presence;
@@ -159,7 +169,7 @@ function show(event) {
 }
 
 function showEvent(event) {
-  if (event.kind === "status") return showPresence(event.node, event.value.presence);
+  if (event.kind === "status") return showPresence(event.node, event.value);
   if (event.kind === "result") return showAnswer(event);
   const found = places.get(event.topic) ?? [];
   return found.length > 0 && found.map((place) => showKind[event.kind](place, event)).every(Boolean);
@@ -256,7 +266,9 @@ let swappedMs = -SWAP_MS;
 
 function swapSoon() {
   if (swapTimer) return;
-  swapTimer = setTimeout(swap, Math.max(0, swappedMs + SWAP_MS - performance.now()));
+  // A partial page has no element for some topics, however often it is fetched.
+  const pauseMs = document.querySelector("main[data-partial]") ? PARTIAL_SWAP_MS : SWAP_MS;
+  swapTimer = setTimeout(swap, Math.max(0, swappedMs + pauseMs - performance.now()));
 }
 
 async function swap() {
@@ -312,6 +324,12 @@ function onSnapshot(event) {
 
 function onUpdate(event) {
   const change = parseEvent(event);
+  if (change.value === null) {
+    latest.delete(change.topic);
+    if (change.kind === "status") logs.delete(change.node);
+    swapSoon();
+    return;
+  }
   if (change.kind !== "log") latest.set(change.topic, change);
   if (!(change.kind === "log" ? addLog(change) : show(change))) swapSoon();
 }

@@ -62,8 +62,8 @@ def _answering(
     before = len(hub.bus.said)
 
     def answer() -> None:
-        received = hub.bus.wait_topic(f"harvester/{node}/{actuator}/cmd", after=before)
-        command = msgspec.json.decode(received.payload)
+        said = hub.bus.wait_topic(f"harvester/{node}/{actuator}/cmd", after=before)
+        command = msgspec.json.decode(said.payload)
         note(command)
         result = Result(command["id"], ok=not error, error=error, finished_ms=NOW_MS)
         hub.bus.publish(Topic(node, TopicKind.RESULT, actuator), encode(result))

@@ -17,6 +17,9 @@ from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.samples import reading
 from tests.support import HOST, WAIT_S, Listener, Service, free_port, settings, wait_until_listening
 
+# As much as one reading may carry, nearly.
+PADDING = {f"padding{n}": "x" * 250 for n in range(55)}
+
 
 def open_stream(hub: HubProcess) -> socket.socket:
     """Open an event stream and read nothing of it."""
@@ -42,7 +45,7 @@ def test_a_hub_with_open_streams_stops_at_once_and_in_order(tmp_path: Path) -> N
 def test_a_browser_that_reads_nothing_does_not_delay_the_end_of_the_hub(tmp_path: Path) -> None:
     with running_hub(tmp_path) as hub, open_stream(hub):
         for seq in range(300):
-            topic, message = reading(seq=seq, padding="x" * 20_000)
+            topic, message = reading(seq=seq, **PADDING)
             hub.publish(topic, message)
         assert hub.service.stop() == 0
         assert "Traceback" not in hub.service.output()
@@ -53,7 +56,7 @@ def test_a_browser_that_was_slow_sees_the_newest_value(tmp_path: Path) -> None:
     sent = 400
     with running_hub(tmp_path) as hub, open_stream(hub) as stream:
         for seq in range(sent):
-            hub.publish(*reading(seq=seq, count=seq, padding="x" * 20_000))
+            hub.publish(*reading(seq=seq, count=seq, **PADDING))
         stream.settimeout(WAIT_S)
         received = b""
         while b'"count":%d,' % (sent - 1) not in received[-50_000:]:

@@ -40,6 +40,7 @@ def _card(model: Model, card: dict[str, Any]) -> Html:
             element("h2", card["title"]),
             _presence(model, node) if node else "",
         ),
+        _refused(model, node) if node else "",
         *blocks,
         _health(model, node) if node else "",
         class_="card of-node" if node else "card of-sensor",
@@ -50,6 +51,19 @@ def _presence(model: Model, node: str) -> Html:
     presence = model.presence(node)
     return element(
         "span", presence, class_="presence", data_presence_of=node, data_presence=presence
+    )
+
+
+def _refused(model: Model, node: str) -> Html:
+    """Return a line that counts the messages which the hub refused, hidden without any."""
+    counts = model.refused(node)
+    text = ", ".join(f"{count} {reason}" for reason, count in counts.items())
+    return element(
+        "p",
+        f"refused: {text}" if text else "",
+        class_="refused",
+        data_refused_of=node,
+        hidden=not text,
     )
 
 

@@ -52,6 +52,7 @@ def _body(model: Model) -> Html:
             plugin_table(model),
             log_viewer(model),
             data_now=model.now_ms,
+            data_partial=model.is_partial,
         ),
         element("footer", element("p", f"harvester {model.version}")),
     )

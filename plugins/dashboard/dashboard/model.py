@@ -23,6 +23,8 @@ class Model:
         self.version: str = state["version"]
         # None where nobody has to log in; everyone may give commands then.
         self.role: str | None = state.get("role")
+        # Whether the hub has more than fits on a page.
+        self.is_partial = bool(state.get("is_partial"))
         self.cards: list[dict[str, Any]] = state["cards"]
         self.entries = [Entry(**entry) for entry in state["entries"]]
         self.logs = [Entry(**line) for line in state["logs"]]
@@ -49,6 +51,12 @@ class Model:
     def presence(self, node: str) -> str:
         status = self.find("status", node)
         return str(status.value["presence"]) if status else "unknown"
+
+    def refused(self, node: str) -> dict[str, int]:
+        """Return how many messages of a node the hub refused, by reason."""
+        status = self.find("status", node)
+        counts: dict[str, int] = status.value.get("refused", {}) if status else {}
+        return counts
 
     def is_stale(self, reading: Entry) -> bool:
         value = reading.value

@@ -6,83 +6,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bus.contract.bounds import MAX_PAYLOAD_BYTES
 from bus.contract.messages import (
     MAX_BACKLOG,
     MAX_LOG_CHARS,
     MESSAGE_TYPES,
     Backlog,
-    Buzzer,
-    Fan,
-    Heartbeat,
-    Leds,
     Log,
     Message,
     Oled,
-    PluginState,
     Reading,
-    Result,
-    Status,
-    Stored,
+    check_data,
     decode,
     encode,
 )
-from bus.contract.topics import NAME_PATTERN, Topic, TopicKind, is_name
+from bus.contract.topics import Topic, TopicKind
 from bus.errors import BadPayloadError
+from tests.allowed_messages import messages, topic_of
 
-NAMES = st.from_regex(NAME_PATTERN, fullmatch=True).filter(is_name)
-COUNTS = st.integers(0, 2**53)
-NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
-VALUES = NUMBERS | st.integers(-(2**53), 2**53) | st.text(max_size=50) | st.booleans()
-TEXT = st.text(max_size=50)
-COLORS = st.from_regex(r"#[0-9a-f]{6}", fullmatch=True)
-
-
-def readings(nodes: st.SearchStrategy[str]) -> st.SearchStrategy[Reading]:
-    data = st.dictionaries(TEXT, VALUES, max_size=5)
-    clocks = st.sampled_from(["set", "unset", "redated"])
-    return st.builds(Reading, nodes, NAMES, COUNTS, TEXT, COUNTS, data, TEXT, TEXT, COUNTS, clocks)
-
-
-MESSAGES: dict[type[Message], st.SearchStrategy[Message]] = {
-    Status: st.builds(
-        Status,
-        st.sampled_from(["online", "offline"]),
-        st.sampled_from(["hub", "spoke"]),
-        *(TEXT, TEXT, COUNTS, st.floats(0.001, 1e6)),
-    ),
-    Heartbeat: st.builds(Heartbeat, COUNTS, NUMBERS, NUMBERS, NUMBERS, COUNTS, COUNTS, COUNTS),
-    Reading: readings(NAMES),
-    Backlog: st.builds(Backlog, st.lists(readings(st.just("pi4")), min_size=1, max_size=3)),
-    Stored: st.builds(Stored, TEXT, st.lists(st.tuples(COUNTS, COUNTS), max_size=3)),
-    Log: st.builds(Log, COUNTS, st.sampled_from(["debug", "info", "warning", "error"]), TEXT, TEXT),
-    PluginState: st.builds(
-        PluginState,
-        st.sampled_from(["loading", "running", "failed", "disabled"]),
-        *(TEXT, COUNTS, COUNTS, TEXT),
-    ),
-    Leds: st.builds(Leds, st.lists(COLORS, max_size=11)),
-    Buzzer: st.builds(Buzzer, st.booleans(), TEXT),
-    Fan: st.builds(Fan, st.booleans(), st.sampled_from(["auto", "on", "off"])),
-    Oled: st.tuples(st.integers(1, 32), st.integers(1, 256), st.booleans(), st.randoms()).map(
-        lambda drawn: Oled(
-            8 * drawn[0], drawn[1], drawn[2], drawn[3].randbytes(drawn[0] * drawn[1])
-        )
-    ),
-    Result: st.builds(Result, st.none() | TEXT, st.booleans(), TEXT, COUNTS),
-}
-KINDS = {message_type: kind for kind, message_type in MESSAGE_TYPES.items()}
-
-
-def topic_of(message: Message) -> Topic:
-    kind = KINDS[type(message)]
-    if isinstance(message, Reading):
-        return Topic(message.node, kind, message.sensor_id)
-    names = {TopicKind.PLUGIN: "dht22", TopicKind.RESULT: "buzzer"}
-    return Topic("pi4", kind, names.get(kind, ""))
-
-
-def test_every_message_type_is_tested() -> None:
-    assert set(MESSAGES) == set(MESSAGE_TYPES.values())
+VALUES = st.floats(allow_nan=False) | st.integers() | st.text(max_size=50) | st.booleans()
+MESSAGES = {message_type: messages(message_type) for message_type in MESSAGE_TYPES.values()}
 
 
 @given(st.one_of(*MESSAGES.values()))
@@ -234,3 +177,67 @@ def test_a_backlog_that_is_too_long_or_of_another_node_is_refused() -> None:
     for bad in ([own] * (MAX_BACKLOG + 1), [own, other]):
         with pytest.raises(BadPayloadError):
             decode(topic, encode(Backlog(bad)))
+
+
+STATUS = {"state": "online", "role": "spoke", "version": "1", "boot_id": "b", "since_ms": 1}
+READING = {"node": "pi4", "sensor_id": "a", "timestamp_ms": 1, "stream": "s", "seq": 0}
+LINE = {"timestamp_ms": 1, "level": "info", "source": "host", "message": ""}
+PLUGIN = {"state": "running", "sha256": "", "loaded_ms": 1, "restarts": 0}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "fields"),
+    [
+        (TopicKind.STATUS, "", STATUS | {"interval_s": 1.7e308}),
+        (TopicKind.STATUS, "", STATUS | {"interval_s": 0.0999}),
+        (TopicKind.STATUS, "", STATUS | {"interval_s": 3600.5}),
+        (TopicKind.STATUS, "", STATUS | {"boot_id": "b" * 200_000}),
+        (TopicKind.STATUS, "", STATUS | {"boot_id": "b" * 65}),
+        (TopicKind.STATUS, "", STATUS | {"version": "1\n2"}),
+        (TopicKind.STATUS, "", STATUS | {"since_ms": 2**53}),
+        (TopicKind.STATUS, "", STATUS | {"newer": "x" * 5000}),
+        (TopicKind.READING, "a", READING | {"data": {"x": 10**400}}),
+        (TopicKind.READING, "a", READING | {"data": {"x": 2**53 + 1}}),
+        (TopicKind.READING, "a", READING | {"data": {"x": -(2**53) - 1}}),
+        (TopicKind.READING, "a", READING | {"data": {"x": 1e300}}),
+        (TopicKind.READING, "a", READING | {"data": {"": 1}}),
+        (TopicKind.READING, "a", READING | {"data": {"a\nb": 1}}),
+        (TopicKind.READING, "a", READING | {"data": {"x" * 65: 1}}),
+        (TopicKind.READING, "a", READING | {"data": {"x": "y" * 257}}),
+        (TopicKind.READING, "a", READING | {"data": {f"f{n}": n for n in range(65)}}),
+        (TopicKind.READING, "a", READING | {"data": {}, "seq": 2**53 + 1}),
+        (TopicKind.READING, "a", READING | {"data": {}, "stream": ""}),
+        (TopicKind.READING, "a", READING | {"data": {}, "stream": "s s"}),
+        (TopicKind.READING, "a", READING | {"data": {}, "monotonic_ms": 10**14}),
+        (TopicKind.READING, "a", READING | {"data": {}, "timestamp_ms": 10**14}),
+        (TopicKind.LOG, "", LINE | {"source": "s" * 81}),
+        (TopicKind.PLUGIN, "a", PLUGIN | {"error": "e" * 2001}),
+        (TopicKind.PLUGIN, "a", PLUGIN | {"sha256": "f" * 65}),
+        (TopicKind.PLUGIN, "a", PLUGIN | {"restarts": -1}),
+        (TopicKind.LEDS, "", {"pixels": ["#000000"] * 257}),
+        (TopicKind.STORED, "", {"stream": "s", "ranges": [[2, 1]]}),
+        (TopicKind.STORED, "", {"stream": "s", "ranges": [], "refused": [[2, 1]]}),
+    ],
+)
+def test_what_is_beyond_a_bound_is_refused(
+    kind: TopicKind, name: str, fields: dict[str, object]
+) -> None:
+    with pytest.raises(BadPayloadError, match="harvester/pi4/"):
+        decode(Topic("pi4", kind, name), json.dumps(fields).encode())
+
+
+def test_an_exponent_beyond_a_float_is_refused() -> None:
+    payload = json.dumps(READING | {"data": {"x": 0}}).replace('"x": 0', '"x": 1e400')
+    with pytest.raises(BadPayloadError):
+        decode(Topic("pi4", TopicKind.READING, "a"), payload.encode())
+
+
+@pytest.mark.parametrize("kind", TopicKind)
+def test_every_kind_of_topic_has_a_largest_payload(kind: TopicKind) -> None:
+    assert MAX_PAYLOAD_BYTES[kind] > 0
+
+
+@pytest.mark.parametrize("data", [{"x": float("inf")}, {"x": 1e300}, {"": 1.0}, {"a\x07": 1.0}])
+def test_a_node_drops_data_that_the_hub_would_refuse(data: dict[str, float]) -> None:
+    with pytest.raises(BadPayloadError):
+        check_data(dict(data))

@@ -21,12 +21,15 @@ def test_a_window_has_room_for_few_batches_and_a_bounded_rate() -> None:
     assert window.cursor == ("s", 399)
 
 
-def test_a_batch_that_is_not_stored_in_time_lets_the_window_begin_anew() -> None:
+def test_a_batch_that_is_not_stored_in_time_makes_room_for_those_behind_it() -> None:
     window = Window(rows_per_s=100, resend_s=10)
     window.sent(readings(0, 5), 0.0)
     window.stored("other", [(0, 5)])
-    assert not window.is_overdue(10.0)
-    assert window.is_overdue(10.1)
+    assert not window.expire(10.0)
+    assert not window.is_idle
+    assert window.expire(10.1)
+    assert window.is_idle
+    assert window.cursor == ("s", 4)
     window.restart()
     assert window.cursor is None
     assert window.has_room(10.1)

@@ -3,9 +3,10 @@
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bus.config.history_table import HistoryConfig
@@ -37,6 +38,15 @@ class Bus:
             hits = [a <= seq <= b for _, stored in self.published for a, b in stored.ranges]
             return sum(hits) >= count
 
+        self._wait_for(found)
+
+    def wait_for_refused(self, seq: int) -> None:
+        def found() -> bool:
+            return any((seq, seq) in stored.refused for _, stored in self.published)
+
+        self._wait_for(found)
+
+    def _wait_for(self, found: Callable[[], bool]) -> None:
         with self._changed:
             assert self._changed.wait_for(found, WAIT_S), self.published
 
@@ -106,7 +116,7 @@ def test_an_answer_that_the_bus_did_not_take_is_given_later(tmp_path: Path) -> N
         bus.wait_for_seq(1)
 
 
-def test_a_bad_reading_is_answered_and_spoils_no_other(
+def test_a_bad_reading_is_refused_for_good_and_spoils_no_other(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     bus, path = Bus(), tmp_path / "history.db"
@@ -117,18 +127,21 @@ def test_a_bad_reading_is_answered_and_spoils_no_other(
         history.inbox.put(topic, b'[{"stream":"s","seq":99999999999999999999}]')
         history.inbox.put(topic, b"\xff")
         bus.wait_for_seq(1)
-        bus.wait_for_seq(2)
+        bus.wait_for_refused(2)
     assert rows(path) == [("s", 1)]
     assert history.statistics.refused == 5
-    assert caplog.text.count("refused a reading") == 1
+    assert caplog.text.count("refused a message of pi4") == 1
+    assert not any(a <= 2 <= b for _, stored in bus.published for a, b in stored.ranges)
 
 
 @pytest.mark.parametrize(
     "bad",
     [
-        reading(2**60),
-        reading(5, stamp=2**62),
-        reading(6, stream="x" * 100),
+        msgspec.structs.replace(reading(5), seq=2**60),
+        msgspec.structs.replace(reading(5), timestamp_ms=2**62),
+        msgspec.structs.replace(reading(5), stream="x" * 100),
+        msgspec.structs.replace(reading(5), data={"x": 10**400}),
+        msgspec.structs.replace(reading(5), boot_id="b" * 200_000),
     ],
 )
 def test_a_number_that_no_database_holds_stops_nothing(tmp_path: Path, bad: Reading) -> None:

@@ -9,8 +9,9 @@ import pytest
 from bus.contract.messages import Log
 from bus.contract.topics import TopicKind
 from hub_app.live import fanout
+from hub_app.live.change import Change
 from hub_app.live.fanout import Client, Fanout, TooManyClientsError
-from hub_app.live.state import Change, Snapshot
+from hub_app.live.state import Snapshot
 from tests.hub_app.samples import NOW_MS, log
 
 

@@ -1,11 +1,13 @@
 """The live state: values, presence and limits."""
 
+from bus.config.limits_table import LimitsConfig
 from bus.contract.messages import Buzzer, Leds, Oled, PluginState, encode
 from bus.contract.topics import Topic, TopicKind
 from hub_app.http.commands import default_buzzer_node
 from hub_app.http.nodes import node_object
-from hub_app.live import state
+from hub_app.live.log_lines import LOG_LINES_PER_NODE
 from hub_app.live.state import State
+from hub_app.quota.refusals import Refusals
 from tests.hub_app.samples import INTERVAL_MS, NOW_MS, heartbeat, log, reading, status
 
 STATUS = Topic("pi4", TopicKind.STATUS)
@@ -144,32 +146,115 @@ def test_one_long_outage_does_not_make_a_sensor_a_slow_one() -> None:
 
 
 def test_nodes_beyond_the_bound_are_refused_and_counted() -> None:
-    hub = State()
-    for i in range(state.MAX_NODES + 3):
+    refusals = Refusals()
+    hub = State(LimitsConfig(nodes=3), refusals)
+    for i in range(5):
         hub.apply(Topic(f"n{i}", TopicKind.STATUS), status(), NOW_MS)
-    assert (len(hub.nodes), hub.refused) == (state.MAX_NODES, 3)
+    assert (len(hub.nodes), hub.refused) == (3, 2)
+    assert refusals.of("n4") == {"nodes": 1}
 
 
-def test_sensors_beyond_the_bound_are_refused_and_known_ones_still_taken() -> None:
-    hub = State()
-    for i in range(state.MAX_SENSORS + 2):
+def test_a_nodes_sensors_beyond_its_quota_are_refused_and_known_ones_still_taken() -> None:
+    refusals = Refusals()
+    hub = State(LimitsConfig(sensors=3), refusals)
+    for i in range(5):
         hub.apply(*reading(sensor=f"s{i}"), NOW_MS)
-    assert hub.refused == 2
+    assert refusals.of("pi4") == {"sensors": 2}
+    assert hub.apply(*reading(NOW_MS + 1, 2, sensor="s0"), NOW_MS + 1)
+    assert hub.apply(*reading(node="pi5", sensor="s9"), NOW_MS)
+
+
+def test_refusals_are_shown_at_their_node() -> None:
+    hub = State(LimitsConfig(sensors=1))
+    for i in range(3):
+        hub.apply(*reading(sensor=f"s{i}"), NOW_MS)
+    (change,) = hub.sweep(NOW_MS)
+    assert change.value.refused == {"sensors": 2}
+    assert hub.sweep(NOW_MS) == []
+
+
+def test_a_node_whose_readings_are_refused_is_still_alive() -> None:
+    hub = State(LimitsConfig(sensors=1))
+    hub.apply(STATUS, status(), NOW_MS)
+    hub.apply(*reading(sensor="s0"), NOW_MS)
+    later_ms = NOW_MS + 100_000
+    hub.apply(*reading(sensor="s1"), later_ms)
+    assert hub.presence("pi4").heard_ms == later_ms
+
+
+def test_the_place_of_a_sensor_whose_topic_was_emptied_is_free_again() -> None:
+    hub = State(LimitsConfig(sensors=1))
+    topic, first = reading(sensor="s0")
+    hub.apply(topic, first, NOW_MS)
+    before = hub.shape
+    (removed,) = hub.remove(topic)
+    assert (removed.topic, removed.value) == (str(topic), None)
+    assert hub.shape > before
+    assert hub.apply(*reading(sensor="s1"), NOW_MS)
+    assert hub.remove(topic) == []
+
+
+def test_an_emptied_status_removes_its_node() -> None:
+    hub = State(LimitsConfig(nodes=1))
+    for topic, message in ((STATUS, status()), reading(), (OLED, picture()), (LOG, log("line"))):
+        hub.apply(topic, message, NOW_MS)
+    assert {change.value for change in hub.remove(STATUS)} == {None}
+    assert (hub.nodes, hub.snapshot(NOW_MS).entries, hub.logs(None, 9)) == ([], [], [])
+    assert hub.picture("pi4") is None
+    assert hub.apply(*reading(node="pi5"), NOW_MS)
+
+
+def test_a_node_that_is_silent_for_long_leaves_its_places() -> None:
+    hub = State(LimitsConfig(silent_days=1.0))
+    hub.apply(*reading(), NOW_MS)
+    day_ms = 86_400_000
+    hub.sweep(NOW_MS + day_ms)
+    assert hub.nodes == ["pi4"]
+    assert None in {change.value for change in hub.sweep(NOW_MS + day_ms + 1)}
+    assert hub.nodes == []
+
+
+def test_a_node_has_a_bounded_number_of_bytes() -> None:
+    refusals = Refusals()
+    hub = State(LimitsConfig(live_kb=20), refusals)
+    for i in range(10):
+        hub.apply(*reading(sensor=f"s{i}", **{f"f{n}": "x" * 200 for n in range(20)}), NOW_MS)
+    assert refusals.of("pi4")["live_kb"] == 6
+    # Known topics may still change, within what there is room for.
     assert hub.apply(*reading(NOW_MS + 1, 2, sensor="s0"), NOW_MS + 1)
 
 
-def test_a_reading_with_too_many_fields_is_refused() -> None:
+def test_log_lines_beyond_the_quota_of_a_minute_are_refused() -> None:
+    refusals = Refusals()
+    hub = State(LimitsConfig(log_lines_per_minute=10), refusals)
+    for i in range(15):
+        hub.apply(LOG, log(str(i)), NOW_MS)
+    assert len(hub.logs("pi4", 100)) == 10
+    assert refusals.of("pi4") == {"log_lines_per_minute": 5}
+    hub.apply(LOG, log("later"), NOW_MS + 60_000)
+    assert len(hub.logs("pi4", 100)) == 11
+
+
+def test_the_hubs_times_move_with_its_clock_when_that_is_set() -> None:
     hub = State()
-    assert hub.apply(*reading(**{f"f{i}": i for i in range(state.MAX_FIELDS + 1)}), NOW_MS) == []
-    assert hub.refused == 1
+    hub.apply(STATUS, status(), NOW_MS)
+    hub.apply(HEARTBEAT, heartbeat(clock_ms=NOW_MS), NOW_MS)
+    hub.apply(*reading(NOW_MS - 500), NOW_MS)
+    year_ms = 365 * 86_400_000
+    now_ms = NOW_MS + year_ms
+    hub.shift(year_ms, now_ms)
+    (entry,) = hub.of_kind(TopicKind.READING)
+    assert entry.value.at_ms == now_ms - 500
+    assert hub.sweep(now_ms) == []
+    assert hub.presence("pi4").presence == "online"
 
 
 def test_a_nodes_log_keeps_the_newest_lines() -> None:
     hub = State()
-    for i in range(state.LOG_LINES_PER_NODE + 5):
+    for i in range(LOG_LINES_PER_NODE + 5):
         hub.apply(LOG, log(str(i)), NOW_MS)
     lines = [line.value.message for line in hub.logs("pi4", 1000)]
-    assert (len(lines), lines[0], lines[-1]) == (state.LOG_LINES_PER_NODE, "5", "504")
+    assert (len(lines), lines[0], lines[-1]) == (LOG_LINES_PER_NODE, "5", "504")
     assert len(hub.snapshot(NOW_MS, 20).logs) == 20
 
 

@@ -271,8 +271,8 @@ def test_log_lines_are_appended_below_and_tabs_choose_the_node(hub: HubProcess, 
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_the_page_is_never_wider_than_the_screen(hub: HubProcess, page: Page, width: int) -> None:
-    hub.publish(*reading(node="w13", **{"a-field-with-a-very-long-name" * 4: "x" * 300}))
-    page.until_text("x" * 300)
+    hub.publish(*reading(node="w13", **{"a-field-with-a-very-long-name" * 2: "x" * 250}))
+    page.until_text("x" * 250)
     with phone(page, width):
         page.until("document.documentElement.scrollWidth <= arguments[0]", width)
 

@@ -1,0 +1,1 @@
+"""Quotas of one node at the hub, and the count of what exceeds them."""

@@ -1,0 +1,69 @@
+"""Quotas of the live state: nodes, and each node's sensors, plugins, bytes and log lines. Pure."""
+
+from bus.config.limits_table import LimitsConfig
+from bus.contract.messages import Log, Message, PluginState, Reading, encode
+from bus.contract.topics import Topic
+from hub_app.quota.rate import RateQuota
+from hub_app.quota.refusals import Reason
+
+_KB = 1024
+
+
+class _Places:
+    """Places of one node: the size of each topic that is kept, by kind."""
+
+    def __init__(self) -> None:
+        self.sensors: dict[Topic, int] = {}
+        self.plugins: dict[Topic, int] = {}
+        self.bytes = 0
+
+
+class LiveQuota:
+    """Places that are taken in the live state."""
+
+    def __init__(self, limits: LimitsConfig) -> None:
+        self._limits = limits
+        self._nodes: dict[str, _Places] = {}
+        self._lines = RateQuota(limits.log_lines_per_minute)
+
+    def refusal(self, topic: Topic, message: Message, now_ms: int) -> Reason | None:
+        """Take the place of a message; return the quota that it exceeds, None where it fits."""
+        places = self._nodes.get(topic.node)
+        if places is None:
+            if len(self._nodes) >= self._limits.nodes:
+                return Reason.NODES
+            places = self._nodes[topic.node] = _Places()
+        if isinstance(message, Log):
+            return None if self._lines.admits(topic.node, now_ms) else Reason.LOG_LINES
+        if isinstance(message, Reading):
+            return self._take(places, places.sensors, topic, message)
+        if isinstance(message, PluginState):
+            return self._take(places, places.plugins, topic, message)
+        # The other kinds have one topic a node, and bounds of their own.
+        return None
+
+    def free(self, topic: Topic) -> None:
+        """Free the place of a topic that is gone."""
+        places = self._nodes.get(topic.node)
+        if places is not None:
+            for taken in (places.sensors, places.plugins):
+                places.bytes -= taken.pop(topic, 0)
+
+    def free_node(self, node: str) -> None:
+        """Free every place of a node."""
+        self._nodes.pop(node, None)
+
+    def _take(
+        self, places: _Places, taken: dict[Topic, int], topic: Topic, message: Message
+    ) -> Reason | None:
+        is_sensor = taken is places.sensors
+        most = self._limits.sensors if is_sensor else self._limits.plugins
+        if topic not in taken and len(taken) >= most:
+            return Reason.SENSORS if is_sensor else Reason.PLUGINS
+        size = len(encode(message))
+        grown = places.bytes + size - taken.get(topic, 0)
+        if grown > self._limits.live_kb * _KB:
+            return Reason.LIVE_KB
+        places.bytes = grown
+        taken[topic] = size
+        return None
