@@ -21,7 +21,7 @@ from hub_app.history.acknowledge import StoredReading
 from hub_app.history.batch import Batch
 from hub_app.history.decode import ReadingKey, RefusedReading
 from hub_app.history.events import MAX_DETAIL_CHARS, REFUSED, Event
-from hub_app.history.housekeeping import Housekeeping
+from hub_app.history.retention.housekeeping import Housekeeping
 from hub_app.history.schema import open_history
 from hub_app.history.writer import Writer
 from hub_app.quota.rate import RateQuota

@@ -8,8 +8,8 @@ import msgspec
 
 from bus.config.history_table import HistoryConfig
 from bus.contract.messages import Reading
-from hub_app.history.housekeeping import Housekeeping
 from hub_app.history.query import SeriesQuery
+from hub_app.history.retention.housekeeping import Housekeeping
 from hub_app.history.writer import Arrival, Writer
 
 START = 1_795_000_200_000

@@ -14,7 +14,7 @@ from bus.contract.messages import Reading
 from hub_app.history.coverage import SensorCoverage
 from hub_app.history.coverage_query import UnknownNodeError, coverage_of
 from hub_app.history.events import DROPPED, PLUGIN, Event
-from hub_app.history.housekeeping import Housekeeping
+from hub_app.history.retention.housekeeping import Housekeeping
 from hub_app.history.schema import open_history
 from hub_app.history.writer import Arrival, Writer
 

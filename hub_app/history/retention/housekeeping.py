@@ -8,7 +8,7 @@ import time
 
 from bus.config.history_table import HistoryConfig
 from bus.files.database import transaction
-from hub_app.history.downsample import Downsampler
+from hub_app.history.retention.downsample import Downsampler
 from hub_app.history.schema import BUCKET_MS, bucket_of
 
 _INTERVAL_S = 5.0

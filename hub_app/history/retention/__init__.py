@@ -1,0 +1,1 @@
+"""Retention of the history: downsampling to means, expiry, and when they are due."""
