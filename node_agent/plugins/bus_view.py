@@ -1,26 +1,64 @@
-"""Newest readings and roles of all nodes, as heard on the bus, for plugins that show them."""
+"""Newest readings and roles of all nodes, as heard on the bus, for plugins that show them.
 
+A plugin's memory is small, and every node writes into it: what is kept is bounded by its bytes. A
+node that sends more than its share displaces readings of its own, never another's.
+"""
+
+import logging
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
 
-from bus.contract.messages import Reading, Status, decode
+from bus.contract.messages import Reading, Status, Value, decode
 from bus.contract.topics import Topic, TopicKind, global_sensor_id
 from bus.errors import BadDataError
+from bus.limited_log import LimitedLog
 
-# More sensors than this are a mistake or malice; new ones are ignored then.
-_MAX_SENSORS = 2000
+logger = logging.getLogger(__name__)
+
+# 64 fields, as a plugin may return, take some 2 KB.
+MAX_READING_BYTES = 8 * 1024
+# Some 800 readings of usual size; a plugin parses them within its 32 MB.
+MAX_BYTES = 256 * 1024
+MAX_NODES = 256
+_LEFT_OUT = "left out"
 
 
 class _Arrival(NamedTuple):
-    """A reading of `node` and when it arrived, on this node's monotonic clock, in ms."""
+    """A reading as it arrived, on this node's monotonic clock, in ms, and its payload's size."""
 
-    node: str
-    reading: Reading
+    timestamp_ms: int
+    data: dict[str, Value]
     at_ms: float
+    size: int
+
+
+class _Node:
+    """Readings of one node by sensor, the newest last."""
+
+    def __init__(self) -> None:
+        self.readings: OrderedDict[str, _Arrival] = OrderedDict()
+        self.size = 0
+        # Time and arrival of the last reading show how far the node's clock is off.
+        self.last_timestamp_ms = 0
+        self.last_at_ms = 0.0
+
+    def put(self, sensor: str, arrival: _Arrival) -> None:
+        self.remove(sensor)
+        self.readings[sensor] = arrival
+        self.size += arrival.size
+        self.last_timestamp_ms, self.last_at_ms = arrival.timestamp_ms, arrival.at_ms
+
+    def remove(self, sensor: str) -> None:
+        former = self.readings.pop(sensor, None)
+        self.size -= 0 if former is None else former.size
+
+    def remove_oldest(self) -> None:
+        self.remove(next(iter(self.readings)))
 
 
 class BusView:
@@ -28,28 +66,61 @@ class BusView:
 
     def __init__(self, monotonic_s: Callable[[], float] = time.monotonic) -> None:
         self._monotonic_s = monotonic_s
-        self._readings: dict[str, _Arrival] = {}
-        # The last arrival of each node shows how far its clock is off.
-        self._last: dict[str, _Arrival] = {}
-        self._nodes: dict[str, Status] = {}
+        self._nodes: dict[str, _Node] = {}
+        self._statuses: dict[str, Status] = {}
+        self._size = 0
+        self._log = LimitedLog(logger, monotonic_s=monotonic_s)
         self._lock = threading.Lock()
 
     def hear(self, topic: Topic, payload: bytes) -> None:
         """Take in a reading or status. Raises BadDataError where it is neither."""
+        if len(payload) > MAX_READING_BYTES:
+            self._log_left_out(topic, f"{len(payload)} bytes, expected {MAX_READING_BYTES} at most")
+            return
         message = decode(topic, payload)
-        with self._lock:
-            if isinstance(message, Reading):
-                self._hear_reading(topic, message)
-            elif isinstance(message, Status):
-                self._nodes[topic.node] = message
-            else:
-                raise BadDataError(f"{topic}: expected {TopicKind.READING} or {TopicKind.STATUS}")
+        if isinstance(message, Reading):
+            self._hear_reading(topic, message, len(payload))
+        elif isinstance(message, Status):
+            with self._lock:
+                if topic.node in self._statuses or len(self._statuses) < MAX_NODES:
+                    self._statuses[topic.node] = message
+        else:
+            raise BadDataError(f"{topic}: expected {TopicKind.READING} or {TopicKind.STATUS}")
 
-    def _hear_reading(self, topic: Topic, reading: Reading) -> None:
-        sensor = global_sensor_id(topic.node, topic.name)
-        if sensor in self._readings or len(self._readings) < _MAX_SENSORS:
-            arrival = _Arrival(topic.node, reading, self._monotonic_s() * 1000)
-            self._readings[sensor] = self._last[topic.node] = arrival
+    def _hear_reading(self, topic: Topic, reading: Reading, size: int) -> None:
+        at_ms = self._monotonic_s() * 1000
+        with self._lock:
+            problem = self._put(topic, _Arrival(reading.timestamp_ms, reading.data, at_ms, size))
+        # Logged without the lock: a log handler may publish, and publishing may take other locks.
+        if problem:
+            self._log_left_out(topic, problem)
+
+    def _put(self, topic: Topic, arrival: _Arrival) -> str:
+        """Keep a reading; return what was left out for it, or nothing."""
+        if topic.node not in self._nodes and len(self._nodes) >= MAX_NODES:
+            return f"more than {MAX_NODES} nodes have readings"
+        node = self._nodes.setdefault(topic.node, _Node())
+        self._size -= node.size
+        node.put(topic.name, arrival)
+        self._size += node.size
+        displaced = self._make_room()
+        if not displaced:
+            return ""
+        return f"all readings exceed {MAX_BYTES} bytes, so the oldest of {displaced} gave way"
+
+    def _make_room(self) -> str:
+        """Drop the oldest readings of whoever has most; return the last node that lost one."""
+        displaced = ""
+        while self._size > MAX_BYTES:
+            displaced = max(self._nodes, key=lambda name: self._nodes[name].size)
+            node = self._nodes[displaced]
+            self._size -= node.size
+            node.remove_oldest()
+            self._size += node.size
+        return displaced
+
+    def _log_left_out(self, topic: Topic, reason: str) -> None:
+        self._log.warning(_LEFT_OUT, "plugins are not shown all readings: %s: %s", topic, reason)
 
     def as_json(self) -> str:
         """Return `{"readings": [...], "last_update": ms, "nodes": {...}}`, as HTTP serves it.
@@ -57,31 +128,33 @@ class BusView:
         Each reading also has `age_ms` by this node's clock: `timestamp_ms` is by the clock of the
         node that measured, which may be wrong.
         """
-        with self._lock:
-            readings, nodes, last = dict(self._readings), dict(self._nodes), dict(self._last)
         now_ms = self._monotonic_s() * 1000
-        view: dict[str, Any] = {
-            "readings": [
+        with self._lock:
+            readings = [
                 {
-                    "sensor_id": sensor,
-                    "timestamp_ms": arrival.reading.timestamp_ms,
-                    "age_ms": _age_ms(arrival, last[arrival.node], now_ms),
-                    "data": arrival.reading.data,
+                    "sensor_id": global_sensor_id(name, sensor),
+                    "timestamp_ms": arrival.timestamp_ms,
+                    "age_ms": _age_ms(arrival, node, now_ms),
+                    "data": arrival.data,
                 }
-                for sensor, arrival in readings.items()
-            ],
-            "last_update": max((a.reading.timestamp_ms for a in readings.values()), default=0),
-            "nodes": {node: {"role": s.role, "state": s.state} for node, s in nodes.items()},
+                for name, node in self._nodes.items()
+                for sensor, arrival in node.readings.items()
+            ]
+            statuses = dict(self._statuses)
+        view: dict[str, Any] = {
+            "readings": readings,
+            "last_update": max((reading["timestamp_ms"] for reading in readings), default=0),
+            "nodes": {node: {"role": s.role, "state": s.state} for node, s in statuses.items()},
         }
         return msgspec.json.encode(view).decode()
 
 
-def _age_ms(arrival: _Arrival, last: _Arrival, now_ms: float) -> int:
+def _age_ms(arrival: _Arrival, node: _Node, now_ms: float) -> int:
     """Return how long ago a reading was measured.
 
     A retained one arrives long after it was measured. By how much, its own node's clock tells:
     compared with the node's last reading, it is older than its arrival shows.
     """
-    older_ms = last.reading.timestamp_ms - arrival.reading.timestamp_ms
-    arrived_earlier_ms = last.at_ms - arrival.at_ms
+    older_ms = node.last_timestamp_ms - arrival.timestamp_ms
+    arrived_earlier_ms = node.last_at_ms - arrival.at_ms
     return round(now_ms - arrival.at_ms + max(0.0, older_ms - arrived_earlier_ms))

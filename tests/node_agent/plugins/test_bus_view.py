@@ -5,7 +5,7 @@ import pytest
 from bus.contract.messages import Fan, Reading, Status, encode
 from bus.contract.topics import Topic, TopicKind
 from bus.errors import BadDataError
-from node_agent.plugins.bus_view import BusView
+from node_agent.plugins.bus_view import MAX_BYTES, MAX_NODES, BusView
 
 
 class Clock:
@@ -83,3 +83,67 @@ def test_a_clock_that_is_set_back_does_not_make_later_readings_old() -> None:
     bus.hear("pi4", "room", NOW_MS + 2000)
     bus.clock.now_s += 1
     assert bus.ages_s() == {"pi4:room": 1}
+
+
+def hear(view: BusView, node: str, sensor: str, text: str = "", timestamp_ms: int = 7) -> None:
+    reading = Reading(node, sensor, timestamp_ms, "s", 0, {"temperature": 21.5, "text": text})
+    view.hear(Topic(node, TopicKind.READING, sensor), encode(reading))
+
+
+def sensors(view: BusView) -> list[str]:
+    return [reading["sensor_id"] for reading in json.loads(view.as_json())["readings"]]
+
+
+def test_a_reading_that_is_too_large_is_left_out_and_logged_once_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    view = BusView(Clock())
+    hear(view, "pi4", "room")
+    for number in range(60):
+        hear(view, "flood", f"s{number}", "x" * 200_000)
+    assert sensors(view) == ["pi4:room"]
+    assert len(caplog.records) == 1
+    assert "flood/readings/s0: 200165 bytes, expected 8192 at most" in caplog.text
+
+
+def test_a_flood_displaces_the_oldest_readings_of_its_own_node_only(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    view = BusView(Clock())
+    hear(view, "pi4", "room")
+    for number in range(500):
+        hear(view, "flood", f"s{number}", "x" * 8000)
+    shown = sensors(view)
+    assert shown[0] == "pi4:room"
+    assert shown[-1] == "flood:s499"
+    assert len(view.as_json()) <= 2 * MAX_BYTES
+    assert len(caplog.records) == 1
+
+
+def test_nodes_share_the_room_equally(caplog: pytest.LogCaptureFixture) -> None:
+    view = BusView(Clock())
+    for node in ("a", "b", "c"):
+        for number in range(100):
+            hear(view, node, f"s{number}", "x" * 4000)
+    counts = [sum(id_.startswith(f"{node}:") for id_ in sensors(view)) for node in ("a", "b", "c")]
+    assert max(counts) - min(counts) <= 1
+    assert "exceed" in caplog.text
+
+
+def test_a_sensor_that_reports_again_takes_no_more_room() -> None:
+    view = BusView(Clock())
+    hear(view, "pi4", "room")
+    for number in range(500):
+        hear(view, "pi4", "display", "x" * 8000, number)
+    assert sensors(view) == ["pi4:room", "pi4:display"]
+
+
+def test_more_nodes_than_a_network_has_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    view = BusView(Clock())
+    for number in range(MAX_NODES + 5):
+        hear(view, f"n{number}", "room")
+        view.hear(
+            Topic(f"n{number}", TopicKind.STATUS), encode(Status("online", "hub", "1", "b", 1))
+        )
+    assert len(sensors(view)) == len(json.loads(view.as_json())["nodes"]) == MAX_NODES
+    assert "more than 256 nodes" in caplog.text

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from bus.config.settings import Config, Grant, HardwareConfig, LedsConfig, SensorsConfig
+from bus.contract.messages import Reading, encode
+from bus.contract.topics import Topic, TopicKind
 from node_agent.actuators.led_buffer import LedBuffer
 from node_agent.hal import system
 from node_agent.hal.board import open_hardware
+from node_agent.plugins.bus_view import BusView
 from node_agent.plugins.readings import Sample, samples
 from node_agent.plugins.store import PluginStore
 from node_agent.plugins.thread import entry
@@ -90,6 +93,22 @@ def dht22(start: Start, wired: list[int], granted: list[int], scenario: str = SE
 def bme680(start: Start, addresses: list[str], scenario: str = SETTLED) -> Guest:
     grant = Grant(i2c=addresses, leds=[2], state=True)
     return start("bme680", grant, SensorsConfig(bme680_addresses=addresses), scenario)
+
+
+def test_the_oled_survives_the_largest_feed_that_it_can_get(
+    start: Start, plugin_wasm: dict[str, Path]
+) -> None:
+    view = BusView()
+    data = {f"f{number}": number + 0.5 for number in range(100)}
+    for number in range(2000):
+        node, sensor = f"n{number % 20}", f"s{number}"
+        view.hear(
+            Topic(node, TopicKind.READING, sensor),
+            encode(Reading(node, sensor, number, "s", number, data)),
+        )
+    guest = start("oled", Grant(i2c=["0x3c"]), SensorsConfig())
+    for _ in range(3):
+        guest.instance.call("oled-logic", "update", view.as_json())
 
 
 def shown(guest: Guest, led: int) -> tuple[int, ...]:
