@@ -39,6 +39,7 @@ from node_agent.hal.display_tap import HEIGHT, WIDTH, DisplayTap, Picture
 from node_agent.plugins import grants
 from node_agent.plugins.bus_view import BusView
 from node_agent.plugins.runner import PluginRunner
+from node_agent.plugins.sensor_owners import SensorOwners
 from node_agent.plugins.state_saver import StateSaver
 from node_agent.plugins.store import PluginStore
 from node_agent.plugins.thread import PluginParts
@@ -53,6 +54,7 @@ _HEARTBEAT_LED = 0
 # Fraction of a cycle after which the strip is written without waiting for more polls.
 _POLL_SHARE = 0.8
 _STOP_S = 2.0
+_OWNERS_FILE = "sensor-owners.json"
 
 
 class Agent:
@@ -98,7 +100,8 @@ class Agent:
             for name in config.plugins.enabled
             if self._grant(name).state
         }
-        self._saver = StateSaver([*self._stores.values()])
+        self._owners = SensorOwners(config.plugins.enabled, state_dir / _OWNERS_FILE)
+        self._saver = StateSaver([self._owners, *self._stores.values()])
         self._runners = [self._make_runner(name, parts, runtime) for name in config.plugins.enabled]
         self._actuators = Actuators(config.cluster.node_id, self._executors(), self._publish_result)
 
@@ -253,6 +256,7 @@ class Agent:
             feed=self._view.as_json,
             on_samples=partial(self._publish_samples, name),
             save_state=self._saver.save_soon,
+            owners=self._owners,
         )
         wasm = assets.component(self._config.plugins.directory, name)
         return PluginRunner(

@@ -140,10 +140,14 @@ class BusView:
                 for name, node in self._nodes.items()
                 for sensor, arrival in node.readings.items()
             ]
+            last_update_ms = max(
+                (a.timestamp_ms for node in self._nodes.values() for a in node.readings.values()),
+                default=0,
+            )
             statuses = dict(self._statuses)
         view: dict[str, Any] = {
             "readings": readings,
-            "last_update": max((reading["timestamp_ms"] for reading in readings), default=0),
+            "last_update": last_update_ms,
             "nodes": {node: {"role": s.role, "state": s.state} for node, s in statuses.items()},
         }
         return msgspec.json.encode(view).decode()

@@ -6,6 +6,7 @@ from bus.errors import BadDataError
 from bus.fault import Fault
 from bus.limited_log import LimitedLog
 from node_agent.plugins.readings import Sample, samples
+from node_agent.plugins.sensor_owners import SensorOwners
 
 # Of one poll, in the plugin's state.
 _MAX_PROBLEMS = 5
@@ -26,11 +27,13 @@ class PollOutput:
         on_samples: Callable[[list[Sample]], None],
         log: LimitedLog,
         *,
+        owners: SensorOwners,
         is_published: bool,
     ) -> None:
         self._plugin = plugin
         self._on_samples = on_samples
         self._log = log
+        self._owners = owners
         self._problem = Fault(f"plugin {plugin}")
         self._last_line = ""
         self.is_published = is_published
@@ -45,15 +48,19 @@ class PollOutput:
         except BadDataError as e:
             found = []
             problems.append(str(e))
+        returned_some = bool(found)
+        if self.is_published:
+            admission = self._owners.admit(self._plugin, found)
+            problems += admission.problems
+            self._on_samples(admission.samples)
         problem = "; ".join(problems[:_MAX_PROBLEMS])
         if problem:
             self._problem.failed(problem)
-        elif found:
+        elif returned_some:
             self._problem.worked()
         # A plugin that returned nothing has logged the reason itself.
-        self.fault = problem if found or problem else self._last_line or "returned no reading"
-        if self.is_published:
-            self._on_samples(found)
+        has_reason = returned_some or problem
+        self.fault = problem if has_reason else self._last_line or "returned no reading"
 
     def log_line(self, line: str) -> None:
         """Log a line that the plugin printed."""

@@ -17,6 +17,7 @@ from bus.limited_log import LimitedLog
 from node_agent.plugins.poll_output import PollOutput
 from node_agent.plugins.poll_signal import PollSignal
 from node_agent.plugins.readings import Sample
+from node_agent.plugins.sensor_owners import SensorOwners
 from node_agent.sandbox.component import LoadedComponent
 from node_agent.sandbox.errors import ComponentError
 from node_agent.sandbox.instance import Imports, PluginInstance
@@ -49,6 +50,7 @@ class PluginParts(msgspec.Struct, frozen=True):
     on_samples: Callable[[list[Sample]], None]
     # Brings what the plugin keeps to the disk, without waiting for it.
     save_state: Callable[[], object] = lambda: None
+    owners: SensorOwners = msgspec.field(default_factory=SensorOwners)
 
 
 class PluginThread:
@@ -65,7 +67,9 @@ class PluginThread:
         self._parts = parts
         self._wasm = wasm
         self._signal = PollSignal()
-        self._output = PollOutput(parts.name, parts.on_samples, log, is_published=is_published)
+        self._output = PollOutput(
+            parts.name, parts.on_samples, log, owners=parts.owners, is_published=is_published
+        )
         self.phase = Phase.LOADING
         self.has_polled = threading.Event()
         self.error = ""
@@ -127,6 +131,7 @@ class PluginThread:
             logger.exception("plugin %s: the host failed", self._parts.name)
             self.error = f"the host failed: {e!r}"
         finally:
+            self._parts.owners.has_polled(self._parts.name)
             self.phase = Phase.ENDED
             self._signal.end()
 
@@ -153,6 +158,7 @@ class PluginThread:
     def _poll(self, instance: PluginInstance, interface: str, function: str) -> None:
         if function == UPDATE:
             instance.call(interface, function, self._parts.feed())
+            self._parts.owners.has_polled(self._parts.name)
         else:
             self._output.accept(instance.call(interface, function))
         self.has_polled.set()

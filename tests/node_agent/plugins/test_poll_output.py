@@ -6,11 +6,12 @@ import pytest
 from bus.limited_log import LimitedLog
 from node_agent.plugins.poll_output import PollOutput
 from node_agent.plugins.readings import Sample
+from node_agent.plugins.sensor_owners import SensorOwners
 
 
 def output(found: list[Sample], *, is_published: bool = True) -> PollOutput:
     log = LimitedLog(logging.getLogger("plugin.light"), 2)
-    return PollOutput("light", found.extend, log, is_published=is_published)
+    return PollOutput("light", found.extend, log, owners=SensorOwners(), is_published=is_published)
 
 
 def record(**fields: object) -> SimpleNamespace:

@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from node_agent.actuators.led_buffer import LedBuffer
 from node_agent.plugins import grants
 from node_agent.plugins.readings import Sample
 from node_agent.plugins.runner import PluginRunner
+from node_agent.plugins.sensor_owners import SensorOwners
 from node_agent.plugins.store import PluginStore
 from node_agent.plugins.thread import PluginParts
 from node_agent.plugins.wit_imports import NodeParts, host_imports
@@ -36,7 +38,9 @@ class Bench:
         wasm: Path,
         directory: Path,
         grant: Grant = EVERYTHING,
+        *,
         name: str = "mischief",
+        owners: SensorOwners | None = None,
     ) -> None:
         self.ahead_s = 0.0
         self.states: list[PluginState] = []
@@ -51,6 +55,7 @@ class Bench:
             feed=lambda: "{}",
             on_samples=self.samples.extend,
             save_state=self.store.save,
+            owners=owners or SensorOwners(),
         )
         self.runner = PluginRunner(parts, wasm, self.states.append)
 
@@ -226,6 +231,28 @@ def test_what_a_plugin_keeps_is_on_the_disk_when_it_is_disabled_or_reloaded(
         bench.beat_until(
             lambda n=number: PluginStore(tmp_path / "state.json").get("kept") == str(n)
         )
+
+
+def test_another_plugins_sensor_id_is_refused_in_the_plugins_state(
+    runtime: Runtime, wasm: Path, tmp_path: Path
+) -> None:
+    owners = SensorOwners(["first", "second"])
+    with ExitStack() as stack:
+
+        def started(name: str) -> Bench:
+            made = Bench(runtime, wasm, tmp_path / name, name=name, owners=owners)
+            stack.callback(made.runner.stop, WAIT_S)
+            made.store.set("id", "room")
+            made.mode("named")
+            return made
+
+        first, second = started("first"), started("second")
+        # The second polls before the first has been loaded: its reading waits.
+        second.beat_until(lambda: second.state().state == "running")
+        first.beat_until(first.is_running)
+        second.beat_until(lambda: "belongs to plugin first" in second.state().error)
+        assert "readings of plugin second" in second.state().error
+        assert second.samples == []
 
 
 def changed(component: bytes) -> bytes:

@@ -99,7 +99,7 @@ def test_the_oled_survives_the_largest_feed_that_it_can_get(
     start: Start, plugin_wasm: dict[str, Path]
 ) -> None:
     view = BusView()
-    data = {f"f{number}": number + 0.5 for number in range(100)}
+    data = {f"f{number}": number + 0.5 for number in range(60)}
     for number in range(2000):
         node, sensor = f"n{number % 20}", f"s{number}"
         view.hear(

@@ -1,0 +1,131 @@
+"""Owners of sensor ids: each id of a node belongs to the plugin that published it first.
+
+A reading under another plugin's id would be taken as that plugin's, so it is refused. Of plugins
+that start together, the first in `plugins.enabled` gets an id: the others' readings under new ids
+wait until those before them have polled once.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from bus.fault import Fault
+from bus.files import whole_file
+from node_agent.plugins.readings import Sample
+
+logger = logging.getLogger(__name__)
+
+# A plugin whose ids never end makes the file and the hub's history grow without end.
+MAX_IDS_PER_PLUGIN = 256
+# A plugin that takes longer to its first poll delays the others no more.
+_LONGEST_WAIT_S = 10.0
+_MAX_WAITING = 256
+
+
+class Admission(msgspec.Struct, frozen=True):
+    """The samples that may be published, and a sentence for each id that was refused."""
+
+    samples: list[Sample]
+    problems: list[str]
+
+
+class SensorOwners:
+    """Owner of each sensor id of a node. Any thread may call.
+
+    `path` keeps them over restarts; a plugin that is no longer enabled loses its ids. `save` writes
+    them where they changed.
+    """
+
+    def __init__(
+        self,
+        enabled: Sequence[str] = (),
+        path: Path | None = None,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._path = path
+        self._monotonic_s = monotonic_s
+        self._began_s = monotonic_s()
+        self._order = {plugin: place for place, plugin in enumerate(enabled)}
+        self._not_polled = set(enabled)
+        self._waiting: dict[str, list[Sample]] = {}
+        kept = _read(path) if path is not None else {}
+        self._owners = {id_: plugin for id_, plugin in kept.items() if plugin in self._order}
+        self._is_saved = self._owners == kept
+        self._fault = Fault(f"{path}: saving")
+        self._lock = threading.Lock()
+
+    def admit(self, plugin: str, samples: Sequence[Sample]) -> Admission:
+        """Sort the samples of one poll: those that may be published now, and what was refused.
+
+        Samples that have to wait come with a later poll's.
+        """
+        with self._lock:
+            self._not_polled.discard(plugin)
+            samples = [*self._waiting.pop(plugin, ()), *samples]
+            if self._must_wait(plugin):
+                new = [sample for sample in samples if sample.sensor_id not in self._owners]
+                self._waiting[plugin] = new[-_MAX_WAITING:]
+                samples = [sample for sample in samples if sample.sensor_id in self._owners]
+            refused = {s.sensor_id: self._refusal(plugin, s.sensor_id) for s in samples}
+        return Admission(
+            [sample for sample in samples if not refused[sample.sensor_id]],
+            [sentence for sentence in refused.values() if sentence],
+        )
+
+    def has_polled(self, plugin: str) -> None:
+        """Note that `plugin` polled, or ended before it could: others wait for it no longer."""
+        with self._lock:
+            self._not_polled.discard(plugin)
+
+    def save(self) -> None:
+        """Write the owners to the disk where they changed; a disk that refuses is logged once."""
+        with self._lock:
+            if self._is_saved or self._path is None:
+                return
+            encoded, self._is_saved = msgspec.json.encode(self._owners), True
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            whole_file.replace(self._path, encoded)
+        except OSError as e:
+            self._is_saved = False
+            self._fault.failed(str(e))
+        else:
+            self._fault.worked()
+
+    def _must_wait(self, plugin: str) -> bool:
+        if self._monotonic_s() - self._began_s >= _LONGEST_WAIT_S:
+            return False
+        place = self._order.get(plugin, 0)
+        return any(self._order[other] < place for other in self._not_polled)
+
+    def _refusal(self, plugin: str, sensor_id: str) -> str:
+        """Return why `plugin` may not publish under an id; a new id becomes its own."""
+        owner = self._owners.get(sensor_id)
+        if owner == plugin:
+            return ""
+        if owner is not None:
+            return (
+                f"sensor id {sensor_id} belongs to plugin {owner}: "
+                f"readings of plugin {plugin} under it are refused"
+            )
+        if list(self._owners.values()).count(plugin) >= MAX_IDS_PER_PLUGIN:
+            return (
+                f"sensor id {sensor_id}: plugin {plugin} has {MAX_IDS_PER_PLUGIN} already, "
+                "which is the most"
+            )
+        self._owners[sensor_id], self._is_saved = plugin, False
+        return ""
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+    except FileNotFoundError:
+        return {}
+    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as e:
+        logger.warning("%s: %s; sensor ids belong to whoever publishes them first", path, e)
+        return {}
