@@ -26,12 +26,14 @@ from bus.config.web_table import WebConfig
 from bus.contract.topics import RESERVED_NAMES
 from bus.errors import MisconfiguredError
 
+Role = Literal["hub", "spoke"]
+
 
 class ClusterConfig(Table, frozen=True):
     """`service` is what `pizero-native` runs as: itself, or the plugin host."""
 
     node_id: Name = "node"
-    role: Literal["hub", "spoke"] = "spoke"
+    role: Role = "spoke"
     service: Literal["native", "plugin-host"] = "native"
 
 
@@ -90,6 +92,7 @@ MemoryMb = Annotated[int, msgspec.Meta(ge=16, le=512)]
 LogLines = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 ResultKb = Annotated[int, msgspec.Meta(ge=1, le=4096)]
 Readings = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+HostCalls = Annotated[int, msgspec.Meta(ge=10, le=1_000_000)]
 
 
 class PluginLimits(Table, frozen=True):
@@ -100,6 +103,7 @@ class PluginLimits(Table, frozen=True):
     log_lines_per_minute: LogLines | None = None
     result_kb: ResultKb | None = None
     readings_per_poll: Readings | None = None
+    host_calls_per_poll: HostCalls | None = None
 
 
 class PluginsConfig(Table, frozen=True):
@@ -116,6 +120,7 @@ class PluginsConfig(Table, frozen=True):
     log_lines_per_minute: LogLines = 120
     result_kb: ResultKb = 64
     readings_per_poll: Readings = 64
+    host_calls_per_poll: HostCalls = 10_000
     limits: dict[Name, PluginLimits] = {}
     grants: dict[Name, Grant] = {}
 

@@ -9,10 +9,11 @@ import msgspec
 from bus.contract.topics import is_name
 from bus.errors import MisconfiguredError
 from bus.install import assets
+from harvester.plugins.builder import guest_modules
 
 MANIFEST = "plugin.toml"
 # Name of the way components are built: a new name makes all that were built before outdated.
-_RECIPE = "least-world"
+_RECIPE = "checked-values"
 # A plugin's tests are in its folder and never part of its component.
 _TESTS = ("test_", "conftest.")
 
@@ -79,6 +80,8 @@ def digest_of_inputs(source: PluginSource, wit: Path) -> str:
     for file in (source.directory / MANIFEST, wit, *python_files(source)):
         digest.update(f"{file.name}:{file.stat().st_size}:".encode())
         digest.update(file.read_bytes())
+    for text in guest_modules.texts().values():
+        digest.update(text.encode())
     return digest.hexdigest()
 
 

@@ -27,6 +27,15 @@ logger = logging.getLogger(__name__)
 # A guest's own traceback is rarely longer; its last line is the sentence that people read.
 _TRACEBACK_LINES = 40
 _MB = 1 << 20
+# What a component of this contract needs: Python's has one memory, 2 tables of some 5,700 elements
+# together and 11 to 20 instances. wasmtime bounds each memory and table by itself, so that only a
+# bound on their number bounds the sum.
+_MEMORIES = 1
+_TABLES = 4
+_INSTANCES = 64
+_TABLE_ELEMENTS = 16_384
+# wasmtime keeps 8 bytes a function and up to 16 a reference.
+_TABLES_BYTES = _TABLES * _TABLE_ELEMENTS * 16
 # Timeout of waiting for wasmtime's writer, which normally finishes within milliseconds.
 _RELEASE_S = 1.0
 
@@ -52,9 +61,12 @@ class PluginInstance:
     ) -> None:
         """Start the guest. Raises ComponentError where an import is missing from `imports`."""
         self._limits = limits
-        self._recent: deque[str] = deque(maxlen=_TRACEBACK_LINES)
+        self._on_line = on_line
+        # Of the running call: its standard error, from where a traceback begins.
+        self._traceback: deque[str] = deque(maxlen=_TRACEBACK_LINES)
+        self._host_calls = 0
         self._output = LineBuffer(on_line)
-        self._errors = LineBuffer(self._recent.append)
+        self._errors = LineBuffer(self._take_error_line)
         self._found: dict[tuple[str, str], Func] = {}
         self._store = self._make_store(loaded)
         self._linker = Linker(loaded.engine)
@@ -65,7 +77,7 @@ class PluginInstance:
             raise
         except WasmtimeError as e:
             self.close()
-            raise ComponentError(f"the plugin does not start: {_cause(e)}") from e
+            raise ComponentError(faults.refused_start(_cause(e), limits.memory_mb)) from e
 
     def __enter__(self) -> Self:
         return self
@@ -80,10 +92,12 @@ class PluginInstance:
         instance is spent then.
         """
         found = self._find(interface, function)
+        self._traceback.clear()
         self._arm()
         try:
             value = found(self._store, *arguments)
             found.post_return(self._store)
+            self._say_printed_traceback()
         except (WasmtimeError, TypeError, ValueError) as e:
             # The traceback is part of a reference cycle that keeps the whole compiled component in
             # memory until a garbage collection.
@@ -96,7 +110,7 @@ class PluginInstance:
     def traceback(self) -> str:
         """The last lines of the guest's standard error: after a fault, its own traceback."""
         self._errors.flush()
-        return "\n".join(faults.own_lines(self._recent))
+        return "\n".join(faults.own_lines(self._traceback))
 
     def close(self) -> None:
         """Free the guest. Twice is fine."""
@@ -111,7 +125,13 @@ class PluginInstance:
 
     def _make_store(self, loaded: LoadedComponent) -> Store:
         store = Store(loaded.engine)
-        store.set_limits(memory_size=self._limits.memory_mb * _MB)
+        store.set_limits(
+            memory_size=self._limits.memory_mb * _MB - _TABLES_BYTES,
+            memories=_MEMORIES,
+            tables=_TABLES,
+            table_elements=_TABLE_ELEMENTS,
+            instances=_INSTANCES,
+        )
         wasi = WasiConfig()
         wasi.argv = ["plugin"]
         wasi.stdout_custom, out_released = sink(self._output.write)
@@ -127,11 +147,38 @@ class PluginInstance:
                 functions = _offered(imports, interface, loaded.imports[interface])
                 with root.add_instance(qualified(interface)) as linked:
                     for name, tagged in loaded.imports[interface].items():
-                        linked.add_func(name, _adapt(functions[name], tagged=tagged))
+                        function = self._counted(functions[name])
+                        linked.add_func(name, _adapt(function, tagged=tagged))
         self._arm()
         return self._linker.instantiate(self._store, loaded.component)
 
+    def _counted(self, function: HostFunction) -> HostFunction:
+        """Wrap a host function so that the guest is cut off where it calls too often."""
+
+        def called(*arguments: Any) -> Any:
+            self._host_calls += 1
+            if self._host_calls > self._limits.host_calls:
+                # It must return to the guest, which then meets its deadline at once.
+                self._store.set_epoch_deadline(0)
+            return function(*arguments)
+
+        return called
+
+    def _take_error_line(self, line: str) -> None:
+        """Pass a line on as if it were printed, until a traceback begins."""
+        if self._traceback or faults.begins_fault(line):
+            self._traceback.append(line)
+        else:
+            self._on_line(line)
+
+    def _say_printed_traceback(self) -> None:
+        """Pass on the traceback of an exception that the plugin caught and printed."""
+        self._errors.flush()
+        while self._traceback:
+            self._on_line(self._traceback.popleft())
+
     def _arm(self) -> None:
+        self._host_calls = 0
         # The running tick is already part spent, so one more gives at least the deadline.
         self._store.set_epoch_deadline(math.ceil(self._limits.deadline_s / TICK_S) + 1)
 
@@ -154,11 +201,13 @@ class PluginInstance:
     def _fault(self, error: Exception) -> PluginError:
         self._errors.flush()
         cause = _cause(error)
+        if self._host_calls > self._limits.host_calls:
+            return PluginError(f"made more than {self._limits.host_calls} host calls in one poll")
         if cause == "wasm trap: interrupt":
             return PluginTimeoutError(
                 f"took longer than its deadline of {self._limits.deadline_s:g} s"
             )
-        return PluginError(faults.sentence(self._recent, cause, self._limits.memory_mb))
+        return PluginError(faults.sentence(self._traceback, cause, self._limits.memory_mb))
 
 
 def _cause(error: Exception) -> str:

@@ -6,13 +6,17 @@ from bus.config.settings import PluginLimits, PluginsConfig
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Time of a call, memory, log lines a minute, size and readings of a returned value."""
+    """Time and host calls of a call, memory, log lines a minute, size and readings of its value.
+
+    `memory_mb` bounds memories and tables together.
+    """
 
     deadline_s: float = 1.0
     memory_mb: int = 32
     log_lines_per_minute: int = 120
     result_bytes: int = 64 * 1024
     readings: int = 64
+    host_calls: int = 10_000
 
 
 def limits_of(plugins: PluginsConfig, name: str) -> Limits:
@@ -29,4 +33,5 @@ def limits_of(plugins: PluginsConfig, name: str) -> Limits:
         log_lines_per_minute=int(limit("log_lines_per_minute")),
         result_bytes=int(limit("result_kb")) * 1024,
         readings=int(limit("readings_per_poll")),
+        host_calls=int(limit("host_calls_per_poll")),
     )

@@ -1,5 +1,7 @@
 """Builds plugins to WebAssembly components in parallel, only those that changed."""
 
+import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
@@ -14,7 +16,7 @@ import msgspec
 
 from bus.install.hint import install_extra
 from harvester.errors import BuildError, ToolMissingError
-from harvester.plugins.builder import contract, least_world, source_check
+from harvester.plugins.builder import border, contract, guest_modules, least_world, source_check
 from harvester.plugins.builder.errors import explain
 from harvester.plugins.source import PluginSource, digest_of_inputs, is_current, python_files
 
@@ -46,10 +48,32 @@ def _build(source: PluginSource, wit: Path, compiler: Path) -> Built:
     began_s = time.monotonic()
     error = ""
     try:
-        _componentize(source, wit, compiler)
+        with _sole_build(source) as waited:
+            if not (waited and is_current(source, wit)):
+                _componentize(source, wit, compiler)
     except BuildError as e:
         error = str(e)
     return Built(source, time.monotonic() - began_s, error)
+
+
+@contextlib.contextmanager
+def _sole_build(source: PluginSource) -> Iterator[bool]:
+    """Wait until no other process builds this plugin; yield whether there was one.
+
+    The lock is on the plugin's folder, so that no file is left behind.
+    """
+    folder = os.open(source.directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        waited = False
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waited = True
+            print(f"{source.name}: waiting for another build of it", file=sys.stderr, flush=True)
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield waited
+    finally:
+        os.close(folder)
 
 
 def _componentize(source: PluginSource, wit: Path, compiler: Path) -> None:
@@ -60,12 +84,14 @@ def _componentize(source: PluginSource, wit: Path, compiler: Path) -> None:
     with tempfile.TemporaryDirectory() as directory:
         least = Path(directory) / wit.name
         least.write_text(least_world.contract(wit.read_text(), world, python_files(source)))
+        guest = Path(directory) / "guest"
+        border.write(guest, least.read_text(), source)
         options = ["--quiet", "-d", str(least), "-w", world]
         _run(
             [
                 *(str(compiler), *options, "componentize", "-i", least_world.NAME),
-                *(part for path in source.python_paths for part in ("-p", str(path))),
-                *("app", "-o", str(partial)),
+                *(part for path in (*source.python_paths, guest) for part in ("-p", str(path))),
+                *(guest_modules.ENTRY, "-o", str(partial)),
             ],
             source,
             _bare_environment(Path(directory)),

@@ -23,11 +23,11 @@ def read(wit: str) -> Contract:
     return Contract(
         {
             name: World(_names("import", body), _names("export", body))
-            for name, body in _blocks("world", wit)
+            for name, body in blocks("world", wit)
         },
         {
             name: re.findall(r"^\s*([\w-]+): func\(", body, re.MULTILINE)
-            for name, body in _blocks("interface", wit)
+            for name, body in blocks("interface", wit)
         },
     )
 
@@ -42,7 +42,7 @@ def class_name(interface: str) -> str:
     return "".join(part.capitalize() for part in interface.split("-"))
 
 
-def _blocks(kind: str, wit: str) -> list[tuple[str, str]]:
+def blocks(kind: str, wit: str) -> list[tuple[str, str]]:
     # The outermost closing brace stands at the start of a line.
     return re.findall(rf"^{kind} ([\w-]+) \{{(.*?)^\}}", wit, re.MULTILINE | re.DOTALL)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harvester.plugins.builder.contract import module_name
+from harvester.plugins.builder.least_world import parse
 from harvester.plugins.source import PluginSource
 
 _FRAME = re.compile(r'File "/(\d+)/(.+?)", line (\d+)')
@@ -80,6 +81,6 @@ def _called_too_early(source: PluginSource, interface: str, function: str) -> st
 
 
 def _calls(app: Path, function: str) -> Iterator[int]:
-    for node in ast.walk(ast.parse(app.read_bytes())):
+    for node in ast.walk(parse(app)):
         if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == function:
             yield node.lineno

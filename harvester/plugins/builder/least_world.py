@@ -6,6 +6,7 @@ does not grant. A sensor on I2C should not have to be granted the serial port.
 
 import ast
 import re
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from harvester.errors import BuildError
 NAME = "least"
 _IMPORTS = "wit_world.imports"
 _EVERYTHING = "*"
+# Plugins are built side by side, and Python 3.11 counts the depth of all threads' trees together
+# (CPython issue 106905).
+_parsing = threading.Lock()
 
 
 def contract(wit: str, world: str, sources: Iterable[Path]) -> str:
@@ -42,7 +46,8 @@ def used_interfaces(sources: Iterable[Path]) -> set[str]:
 def parse(source: Path) -> ast.Module:
     """Return a module's syntax tree. Raises BuildError, with the line, where it is no Python."""
     try:
-        return ast.parse(source.read_bytes(), str(source))
+        with _parsing:
+            return ast.parse(source.read_bytes(), str(source))
     except SyntaxError as e:
         raise BuildError(f"{source}:{e.lineno or 1}: {e.msg}") from e
     except ValueError as e:

@@ -4,6 +4,7 @@ import math
 import os
 import sys
 import time
+import traceback
 
 from componentize_py_types import Err
 from wit_world import exports
@@ -18,6 +19,8 @@ from wit_world.imports import (
     system_info,
     uart,
 )
+
+CODEC = "cp1252"
 
 polls = 0
 
@@ -61,6 +64,67 @@ def nap() -> list[Reading]:
 
 def nonsense() -> list[Reading]:
     return "not a list"
+
+
+def none_value() -> list[Reading]:
+    good = one("good", [("temperature", 1.0)])
+    bad = one("bad", [("temperature", None)])
+    return [good, bad]
+
+
+def text_value() -> list[Reading]:
+    return [one("odd", [("a", "21.5")])]
+
+
+def number_id() -> list[Reading]:
+    return [Reading(7, 1, [("a", 1.0)])]
+
+
+def negative_time() -> list[Reading]:
+    return [Reading("odd", -1, [("a", 1.0)])]
+
+
+def pair_of_three() -> list[Reading]:
+    return [Reading("odd", 1, [("a", 1.0, 2.0)])]
+
+
+def wrong_led() -> list[Reading]:
+    led_controller.set_led(400, 0, 0, 0)
+    return count()
+
+
+def wrong_bytes() -> list[Reading]:
+    spi.transfer([1, 2])
+    return count()
+
+
+def wrong_err() -> list[Reading]:
+    raise Err(5)
+
+
+def lazy_imports() -> list[Reading]:
+    """Use what is imported, or looked up by name, only when this runs."""
+    import datetime as dt
+    import statistics
+    from decimal import Decimal
+
+    euro = b"\x80".decode(CODEC) == "\u20ac"
+    year = dt.datetime.strptime("2024-02-29 +0000", "%Y-%m-%d %z").year
+    values = [("euro", euro), ("year", year), ("half", Decimal("0.5"))]
+    return [one("lazy", [*values, ("mean", statistics.mean([1, 3]))])]
+
+
+def warn() -> list[Reading]:
+    print("the sensor is slow", file=sys.stderr)
+    return count()
+
+
+def print_exception() -> list[Reading]:
+    try:
+        fail()
+    except ValueError:
+        traceback.print_exc()
+    return count()
 
 
 def not_finite() -> list[Reading]:

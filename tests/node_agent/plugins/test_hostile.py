@@ -43,8 +43,8 @@ ENDING = {
     "huge_print": Fault(MEMORY, "in huge_print"),
     "long_print": Fault(SLOW),
     "endless_flood": Fault(SLOW),
-    "nonsense": Fault("returned a value of the wrong type: found 'not a list'"),
-    "led_storm": Fault(SLOW),
+    "nonsense": Fault("TypeError: poll(): found 'not a list', expected a list (app.py:"),
+    "led_storm": Fault("made more than 10000 host calls in one poll"),
     "long_transfer": Fault("passed more data to the host in one call than may be copied"),
     "long_state": Fault(MEMORY),
 }

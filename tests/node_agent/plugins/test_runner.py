@@ -104,7 +104,7 @@ def test_a_failed_plugin_says_why_and_starts_afresh_after_its_back_off(bench: Be
     bench.beat_until(bench.is_running)
     bench.mode("fail")
     bench.beat_until(lambda: bench.state().state == "failed")
-    assert bench.state().error == "ValueError: the sensor is on fire"
+    assert bench.state().error.startswith("ValueError: the sensor is on fire (app.py:")
     bench.mode("count")
     bench.samples.clear()
     bench.ahead_s += 1.0
@@ -173,7 +173,8 @@ def test_an_import_that_no_grant_covers_is_refused_with_the_line_to_add(
     bench = Bench(runtime, wasm, tmp_path, Grant(leds=[1], buzzer=True, i2c=["0x77"], state=True))
     bench.beat_until(lambda: bench.state().state == "failed")
     assert bench.state().error == (
-        "not granted: add spi = true, uart = true to [plugins.grants.mischief]"
+        "not granted: add spi = true, uart = true to [plugins.grants.mischief], "
+        "since it imports spi, uart"
     )
 
 

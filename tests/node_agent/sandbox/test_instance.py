@@ -29,6 +29,7 @@ from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.renderer import Renderer
 from node_agent.sandbox.runtime import Runtime
 from tests.node_agent.conftest import CACHE
+from tests.support import PROJECT
 
 WAIT_S = 10.0
 
@@ -155,12 +156,13 @@ def test_only_granted_leds_change(make_guest: MakeGuest) -> None:
 
 
 FAULTS = {
-    "fail": (PluginError, "ValueError: the sensor is on fire"),
+    "fail": (PluginError, r"ValueError: the sensor is on fire \(app.py:\d+\)$"),
     "endless": (PluginTimeoutError, "deadline of 0.5 s"),
     "recurse": (PluginError, "RecursionError"),
     "hog": (PluginError, "more memory than its limit of 32 MB"),
     "leave": (PluginError, "called sys.exit"),
-    "nonsense": (PluginError, "found 'not a list', expected <class 'list'>"),
+    "nonsense": (PluginError, r"poll\(\): found 'not a list', expected a list \(app.py:\d+\)$"),
+    "led_storm": (PluginError, "made more than 10000 host calls in one poll"),
 }
 
 
@@ -177,6 +179,77 @@ def test_the_guests_own_traceback_is_kept(make_guest: MakeGuest) -> None:
     with pytest.raises(PluginError):
         guest.poll("fail")
     assert "in fail\nValueError: the sensor is on fire" in guest.instance.traceback
+
+
+MISTAKES = {
+    "none_value": (
+        "poll(): sensor 'bad': values: 'temperature': found None, expected a number",
+        'bad = one("bad"',
+    ),
+    "text_value": (
+        "poll(): sensor 'odd': values: 'a': found '21.5', expected a number",
+        'one("odd", [("a", "21.5")])',
+    ),
+    "number_id": ("poll(): item 0: sensor_id: found 7, expected a string", "Reading(7, 1"),
+    "negative_time": (
+        f"poll(): sensor 'odd': timestamp_ms: found -1, expected an integer from 0 to {2**64 - 1}",
+        'Reading("odd", -1',
+    ),
+    "pair_of_three": (
+        "poll(): sensor 'odd': values: 'a': found ('a', 1.0, 2.0), expected a tuple of 2 values",
+        '("a", 1.0, 2.0)',
+    ),
+    "wrong_led": (
+        "led_controller.set_led: index: found 400, expected an integer from 0 to 255",
+        "set_led(400",
+    ),
+    "wrong_bytes": ("spi.transfer: data: found [1, 2], expected bytes", "spi.transfer([1, 2])"),
+    "wrong_err": ("Err: found 5, expected a string", "raise Err(5)"),
+}
+
+
+@pytest.mark.parametrize("mode", MISTAKES)
+def test_a_value_that_the_contract_does_not_allow_is_named_with_file_and_line(
+    make_guest: MakeGuest, mode: str
+) -> None:
+    said, text = MISTAKES[mode]
+    source = (PROJECT / "tests/components/mischief/app.py").read_text().splitlines()
+    lines = [number for number, line in enumerate(source, 1) if text in line]
+    if "one(" in text:  # that function makes the reading
+        lines = [n for n, line in enumerate(source, 1) if "return Reading(sensor_id" in line]
+    with pytest.raises(PluginError) as raised:
+        make_guest().poll(mode)
+    assert str(raised.value) == f"TypeError: {said} (app.py:{lines[0]})"
+
+
+def test_what_a_function_imports_is_part_of_the_component(make_guest: MakeGuest) -> None:
+    values = make_guest().values("lazy_imports")
+    assert values == {"euro": 1.0, "year": 2024.0, "half": 0.5, "mean": 2.0}
+
+
+def test_standard_error_is_logged_as_prints_are(make_guest: MakeGuest) -> None:
+    guest = make_guest()
+    guest.poll("warn")
+    assert guest.lines == ["the sensor is slow", "poll 1"]
+
+
+def test_a_traceback_that_the_plugin_prints_is_logged(make_guest: MakeGuest) -> None:
+    guest = make_guest()
+    guest.poll("print_exception")
+    assert guest.lines[0] == "Traceback (most recent call last):"
+    assert guest.lines[-1] == "ValueError: the sensor is on fire"
+
+
+@pytest.mark.parametrize("said", ["warn", "print_exception"])
+def test_what_an_earlier_poll_said_is_not_the_reason_for_a_fault(
+    make_guest: MakeGuest, said: str
+) -> None:
+    guest = make_guest()
+    guest.poll(said)
+    guest.poll("count")
+    with pytest.raises(PluginError, match=r"^returned more than 65536 bytes$"):
+        guest.poll("large_string")
+    assert guest.instance.traceback == ""
 
 
 def test_the_err_of_a_poll_is_a_value_and_no_fault(make_guest: MakeGuest) -> None:

@@ -1,0 +1,15 @@
+"""Modules that every component contains beside the plugin's own, as text."""
+
+from importlib import resources
+
+from harvester.plugins.builder import guest
+
+# The one that the toolchain starts with.
+ENTRY = "harvester_guest"
+_MODULES = (ENTRY, "harvester_checks")
+
+
+def texts() -> dict[str, str]:
+    """Return each module's source by its name in the component."""
+    folder = resources.files(guest)
+    return {name: folder.joinpath(f"{name}.py").read_text(encoding="utf-8") for name in _MODULES}
