@@ -24,7 +24,7 @@ def main() -> None:
     if options.config is None and config_file.find("hub", Path.cwd()) is None:
         # Without a configuration file, this program still has the role of the hub.
         options.overrides.insert(0, "cluster.role=hub")
-    config = command_line.load(options, "hub")
+    config = command_line.load(options, "hub", check=_check_role)
     try:
         asyncio.run(_run(config))
     except MisconfiguredError as e:
@@ -32,11 +32,14 @@ def main() -> None:
         sys.exit(command_line.EXIT_MISCONFIGURED)
 
 
-async def _run(config: Config) -> None:
+def _check_role(config: Config) -> None:
     if config.cluster.role != "hub":
         raise MisconfiguredError(
             f'cluster.role: found {config.cluster.role!r}, expected "hub" for hub-app'
         )
+
+
+async def _run(config: Config) -> None:
     renderer = partial(
         Renderer,
         cache_dir=directories.cache_dir(config, os.environ),

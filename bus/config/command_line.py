@@ -4,12 +4,13 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import get_args
 
 from bus import journal_log
-from bus.config import config_file
-from bus.config.settings import Config
+from bus.config import config_file, plugin_files
+from bus.config.settings import Config, Role
 from bus.errors import MisconfiguredError
 from bus.install.version import version_and_commit
 
@@ -65,19 +66,24 @@ def add_options(to: argparse.ArgumentParser) -> None:
     )
 
 
-def load(options: argparse.Namespace, role: str) -> Config:
+def load(
+    options: argparse.Namespace, role: str, *, check: Callable[[Config], None] | None = None
+) -> Config:
     """Return the configuration that `options` ask for. Exits with 0 after `--check`.
 
-    Exits with 2 and one line on standard error where the configuration is wrong.
+    `check` raises MisconfiguredError where the program has no use for a configuration. Exits with 2
+    and one line on standard error where the configuration is wrong.
     """
     overrides: Sequence[str] = options.overrides
     if options.simulate:
         overrides = (*overrides, "hardware.driver=simulated")
+    path = options.config or config_file.find(role, Path.cwd())
     try:
-        config = config_file.load(
-            options.config or config_file.find(role, Path.cwd()),
-            overrides,
-        )
+        config = config_file.load(path, overrides, role=_role_of(options))
+        if check is not None:
+            check(config)
+        if options.check:
+            plugin_files.check(config, path)
     except MisconfiguredError as e:
         journal_log.print_error(str(e))
         sys.exit(EXIT_MISCONFIGURED)
@@ -86,6 +92,11 @@ def load(options: argparse.Namespace, role: str) -> Config:
         sys.exit(0)
     journal_log.set_up(config.logging.level.upper(), sys.stderr, os.environ)
     return config
+
+
+def _role_of(options: argparse.Namespace) -> str | None:
+    role: str | None = getattr(options, "role", None)
+    return role if role in get_args(Role) else None
 
 
 def load_node(program: str, description: str, arguments: Sequence[str] | None) -> Config:
@@ -97,6 +108,4 @@ def load_node(program: str, description: str, arguments: Sequence[str] | None) -
         help="what this node is, and which configuration to look for; default: the file's, spoke",
     )
     options = made.parse_args(arguments)
-    if options.role is not None:
-        options.overrides.append(f"cluster.role={options.role}")
     return load(options, options.role or "spoke")

@@ -28,15 +28,18 @@ def find(role: str, directory: Path) -> Path | None:
     return None
 
 
-def load(path: Path | None, overrides: Iterable[str] = ()) -> Config:
+def load(path: Path | None, overrides: Iterable[str] = (), *, role: str | None = None) -> Config:
     """Return the checked configuration of `path`, `overrides` ("table.key=value") laid over it.
 
-    Paths in the file are relative to the file. Raises MisconfiguredError, which names the file,
-    the key, what was found and what is expected.
+    `role` is the node's, where the command line names it. Paths in the file are relative to the
+    file. Raises MisconfiguredError, which names the file, the key, what was found and what is
+    expected.
     """
     name = str(path) if path is not None else "built-in defaults"
     tables = _read(path) if path is not None else {}
     try:
+        if role is not None:
+            _set_role(tables, role)
         for override in overrides:
             _apply(tables, override)
         config = _with_credentials(msgspec.convert(tables, Config))
@@ -79,6 +82,15 @@ def _apply(tables: dict[str, Any], override: str) -> None:
         if not isinstance(table, dict):
             raise MisconfiguredError(f"--set {key}: {parent} is no table")
     table[last] = _toml_value(text)
+
+
+def _set_role(tables: dict[str, Any], role: str) -> None:
+    """Set the node's role, but never turn the file of one role into another's."""
+    cluster = tables.setdefault("cluster", {})
+    if isinstance(cluster, dict) and cluster.setdefault("role", role) != role:
+        raise MisconfiguredError(
+            f"cluster.role: found {shown(cluster['role'])}, expected {shown(role)}, as --role says"
+        )
 
 
 def _toml_value(text: str) -> Any:

@@ -21,8 +21,6 @@ def define(parser: argparse.ArgumentParser) -> None:
 
 
 def _doctor(options: argparse.Namespace) -> None:
-    if options.role != "pizero":
-        options.overrides.append(f"cluster.role={options.role}")
     # The findings say it all; `--set logging.level=debug` shows more.
     options.overrides.insert(0, "logging.level=error")
     options.config = options.config or config_file.find(options.role, options.project)
