@@ -33,11 +33,13 @@ sys.exit(getattr(import_module(module), function)())
 """
 
 
-def run(blocked: tuple[str, ...], *command: str) -> "subprocess.CompletedProcess[str]":
-    """Run a console script where the packages are as if they were not installed."""
+def run(
+    blocked: tuple[str, ...], *command: str, before: str = ""
+) -> "subprocess.CompletedProcess[str]":
+    """Run a console script, after `before`, as if the packages were not installed."""
     entry = METADATA["scripts"][command[0]]
     return subprocess.run(
-        [sys.executable, "-c", RUN, ",".join(blocked), entry, *command],
+        [sys.executable, "-c", f"{before}\n{RUN}", ",".join(blocked), entry, *command],
         cwd=PROJECT,
         capture_output=True,
         text=True,
@@ -92,6 +94,25 @@ def test_a_program_without_its_extra_names_it_in_one_line(
     (line,) = done.stderr.splitlines()
     assert f"the package {missing} is not installed" in line
     assert line.endswith(f"[{extra}]'")
+
+
+@pytest.mark.parametrize("blocked", ["", "wasmtime"], ids=["installed", "not installed"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("node-agent", "--check"),
+        ("node-agent", "--simulate"),
+        ("hub-app", "--check"),
+        ("harvester", "plugins", "list"),
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_a_32_bit_system_is_refused_in_one_line(blocked: str, command: tuple[str, ...]) -> None:
+    done = run((blocked or "nothing",), *command, before="import sys; sys.maxsize = 2**31 - 1")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(command[0])
+    assert ": needs a 64-bit operating system for x86-64 or ARM (aarch64); found a 32-bit" in line
 
 
 def test_the_base_requires_no_package_of_an_extra() -> None:
