@@ -22,12 +22,27 @@ def needed(interfaces: Iterable[str]) -> dict[str, str]:
     return dict(_NEEDED[interface] for interface in _NEEDED if interface in set(interfaces))
 
 
+# Grants of which only the plugin's author knows the values.
+_OPEN = {"leds": "leds = [its LEDs]", "i2c": "i2c = [its addresses]"}
+
+
 def missing(plugin: str, interfaces: list[str], grant: Grant) -> str:
-    """Return what must be added to the configuration before `plugin` may load, or nothing."""
-    lines = [line for key, line in needed(interfaces).items() if not getattr(grant, key)]
+    """Return what must be added to the configuration before `plugin` may load, or nothing.
+
+    It names the interfaces that the plugin imports. Which LEDs and addresses it uses does not show
+    before it calls; then `refusal` names them.
+    """
+    lines = {
+        interface: _OPEN.get(key, line)
+        for interface, (key, line) in _NEEDED.items()
+        if interface in interfaces and not getattr(grant, key)
+    }
     if not lines:
         return ""
-    return f"not granted: add {', '.join(lines)} to [plugins.grants.{plugin}]"
+    return (
+        f"not granted: add {', '.join(lines.values())} to [plugins.grants.{plugin}], "
+        f"since it imports {', '.join(lines)}"
+    )
 
 
 def refusal(plugin: str, line: str) -> str:

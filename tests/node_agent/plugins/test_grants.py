@@ -4,7 +4,8 @@ from node_agent.plugins import grants
 
 def test_an_interface_without_a_grant_names_the_line_to_add() -> None:
     assert grants.missing("bme680", ["i2c", "plugin-state"], Grant()) == (
-        'not granted: add i2c = ["0x77"], state = true to [plugins.grants.bme680]'
+        "not granted: add i2c = [its addresses], state = true to [plugins.grants.bme680], "
+        "since it imports i2c, plugin-state"
     )
 
 
@@ -19,7 +20,17 @@ def test_the_clock_and_the_machines_health_are_free() -> None:
 
 def test_actuators_are_not() -> None:
     refused = grants.missing("x", ["led-controller", "buzzer-controller"], Grant())
-    assert refused == "not granted: add leds = [1], buzzer = true to [plugins.grants.x]"
+    assert refused == (
+        "not granted: add leds = [its LEDs], buzzer = true to [plugins.grants.x], "
+        "since it imports led-controller, buzzer-controller"
+    )
+
+
+def test_only_what_is_not_granted_yet_is_named() -> None:
+    refused = grants.missing("x", ["led-controller", "i2c", "uart"], Grant(leds=[3], uart=True))
+    assert refused == (
+        "not granted: add i2c = [its addresses] to [plugins.grants.x], since it imports i2c"
+    )
 
 
 def test_a_configured_sensor_that_no_plugin_may_read_is_named() -> None:

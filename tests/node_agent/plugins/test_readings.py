@@ -74,3 +74,42 @@ def test_a_double_is_kept_as_it_is(value: float) -> None:
 def test_a_temperature_reads_as_the_sensor_gave_it() -> None:
     as_f32 = struct.unpack("f", struct.pack("f", 23.1))[0]
     assert samples(record(timestamp_ms=1, t=as_f32), "p")[0].data == {"t": 23.1}
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([("a-b", 1.0), ("a_b", 2.0)], "found two values called a_b: 'a-b' and 'a_b'"),
+        ([("t", 1.0), ("t", 2.0)], "found two values called t: 't' and 't'"),
+        ([("a-b", math.nan), ("a_b", 2.0)], "found two values called a_b: 'a-b' and 'a_b'"),
+        ([("", 1.0)], "found a value named '', expected 1 to 64 printable letters"),
+        ([("x" * 65, 1.0)], "expected 1 to 64 printable letters"),
+        ([("a\nb", 1.0)], r"found a value named 'a\nb'"),
+    ],
+)
+def test_a_value_without_a_name_of_its_own_is_refused(
+    values: list[tuple[str, float]], said: str
+) -> None:
+    polled = [record(sensor_id="climate", timestamp_ms=5, values=values)]
+    with pytest.raises(BadDataError) as raised:
+        samples(polled, "p")
+    assert str(raised.value).startswith("climate: ")
+    assert said in str(raised.value)
+
+
+def test_a_listed_value_does_not_replace_a_field() -> None:
+    polled = [record(sensor_id="x", timestamp_ms=5, cpu_temp=1.0, values=[("cpu_temp", 2.0)])]
+    with pytest.raises(BadDataError, match="two values called cpu_temp: 'cpu-temp' and"):
+        samples(polled, "p")
+
+
+def test_two_readings_of_one_sensor_in_a_poll_are_refused() -> None:
+    polled = [record(sensor_id="x", timestamp_ms=time, t=1.0) for time in (5, 6)]
+    with pytest.raises(BadDataError, match="x: found 2 readings, expected one a poll"):
+        samples(polled, "p")
+
+
+@pytest.mark.parametrize("timestamp_ms", [-1, 2**64 - 1])
+def test_a_time_that_no_clock_shows_is_refused(timestamp_ms: int) -> None:
+    with pytest.raises(BadDataError, match=f"x: timestamp-ms: found {timestamp_ms}"):
+        samples([record(sensor_id="x", timestamp_ms=timestamp_ms, t=1.0)], "p")
