@@ -15,14 +15,16 @@ SENSOR_ID = "pizero-monitor"
 class OwnHealth:
     """CPU temperature (degC), CPU load (%), memory (MB) and uptime (s) of this machine."""
 
-    def __init__(self) -> None:
+    def __init__(self, cpu_temperature_c: Callable[[], float | None]) -> None:
+        """`cpu_temperature_c` is the hardware's, which may be simulated."""
+        self._cpu_temperature_c = cpu_temperature_c
         self._cpu_usage = system.CpuUsage()
         self._temperature_fault = Fault("CPU temperature")
         self._memory_fault = Fault("memory")
 
     def sample(self) -> dict[str, Value]:
         used_mb, total_mb = system.memory_mb() or (None, None)
-        cpu_temp_c = system.cpu_temperature_c()
+        cpu_temp_c = self._cpu_temperature_c()
         _report(self._memory_fault, "/proc/meminfo has no MemAvailable", used_mb)
         _report(self._temperature_fault, "no thermal zone of a CPU has a valid value", cpu_temp_c)
         cpu_usage_pct = _measured(self._cpu_usage.percent)

@@ -20,8 +20,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from bus.config.mistake import shown
 from bus.config.web_table import WebConfig
+from bus.contract.mistake import shown
 from bus.errors import BadDataError, MisconfiguredError
 from bus.fault import Fault
 from bus.listen import AddressUnavailableError, listen

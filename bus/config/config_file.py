@@ -10,8 +10,8 @@ import tomli_w
 
 from bus.config import toml_text
 from bus.config.broker_table import CREDENTIALS_NAME
-from bus.config.mistake import first_mistake, shown
 from bus.config.settings import Config
+from bus.contract.mistake import first_mistake, shown
 from bus.errors import MisconfiguredError
 
 # TOMLDecodeError and UnicodeDecodeError are ValueErrors, and so is what `int` says to 5000 digits;

@@ -4,12 +4,6 @@ from typing import Annotated
 
 import msgspec
 
-from bus.contract.topics import NAME_PATTERN
-
-Name = Annotated[
-    str,
-    msgspec.Meta(pattern=NAME_PATTERN, description="a name of up to 64 of a-z, 0-9 and hyphens"),
-]
 # BCM numbers of the 40-pin header: GPIO 0 and 1 belong to the HAT's EEPROM.
 Pin = Annotated[int, msgspec.Meta(ge=2, le=27)]
 # 7-bit I2C addresses outside the reserved ranges (UM10204 section 3.1.12).

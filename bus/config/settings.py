@@ -14,7 +14,6 @@ from bus.config.history_table import HistoryConfig
 from bus.config.key_types import (
     I2cAddress,
     LedIndex,
-    Name,
     Pin,
     Seconds,
     SpiDevice,
@@ -23,6 +22,7 @@ from bus.config.key_types import (
 from bus.config.limits_table import LimitsConfig
 from bus.config.outbox_table import OutboxConfig
 from bus.config.web_table import WebConfig
+from bus.contract.messages import Name
 from bus.contract.topics import RESERVED_NAMES
 from bus.errors import MisconfiguredError
 

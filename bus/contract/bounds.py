@@ -27,7 +27,10 @@ MAX_LEDS = 256
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z"
 _ID = r"^[A-Za-z0-9._:-]*\Z"
 
-Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
+Name = Annotated[
+    str,
+    msgspec.Meta(pattern=NAME_PATTERN, description="a name of up to 64 of a-z, 0-9 and hyphens"),
+]
 # A stream or a boot.
 RandomId = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=_ID)]
 OptionalId = Annotated[str, msgspec.Meta(max_length=64, pattern=_ID)]
@@ -40,7 +43,9 @@ Sha256 = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[0-9a-f]*\Z")]
 CommandId = Annotated[str, msgspec.Meta(max_length=64)]
 LogText = Annotated[str, msgspec.Meta(max_length=MAX_LOG_CHARS)]
 ErrorText = Annotated[str, msgspec.Meta(max_length=MAX_ERROR_CHARS)]
-HexColor = Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-f]{6}\Z")]
+HexColor = Annotated[
+    str, msgspec.Meta(pattern=r"^#[0-9a-f]{6}\Z", description='a colour like "#ff8800"')
+]
 
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=LATEST_MS)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_INTEGER)]

@@ -3,16 +3,19 @@
 Raises BadCommandError with a sentence that says what was found and what is allowed.
 """
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar, get_args
 
 import msgspec
 
 from bus.contract.messages import FanMode
+from bus.contract.mistake import first_mistake
 from bus.errors import BadCommandError
 
 T = TypeVar("T")
 CommandId = Annotated[str, msgspec.Meta(max_length=64)]
-AnyColor = Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-fA-F]{6}\Z")]
+AnyColor = Annotated[
+    str, msgspec.Meta(pattern=r"^#[0-9a-fA-F]{6}\Z", description='a colour like "#ff8800"')
+]
 # Deeply nested brackets cause a RecursionError.
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -32,6 +35,9 @@ PATTERNS = {
     "long": Pattern(1, 1000, 0),
     "off": Pattern(0, 0, 0),
 }
+
+
+FAN_MODES: dict[str, FanMode] = {mode: mode for mode in get_args(FanMode)}
 
 
 class BuzzerCommand(msgspec.Struct, frozen=True):
@@ -128,8 +134,9 @@ def parse_leds(payload: bytes) -> LedsCommand:
 
 def parse_fan(payload: bytes) -> FanCommand:
     word = _bare_word(payload)
-    fields: dict[str, object] = {"mode": word} if word else _json_object(payload, FAN_USAGE)
-    wanted = _convert(fields, _FanMode, FAN_USAGE)
+    if word in FAN_MODES:
+        return FanCommand(FAN_MODES[word])
+    wanted = _convert(_json_object(payload, FAN_USAGE), _FanMode, FAN_USAGE)
     return FanCommand(wanted.mode, wanted.id)
 
 
@@ -168,7 +175,8 @@ def _convert(fields: dict[str, object], command_type: type[T], usage: str) -> T:
     try:
         return msgspec.convert(fields, command_type)
     except msgspec.ValidationError as e:
-        raise BadCommandError(f"{e}; expected {usage}") from e
+        mistake = first_mistake(fields, command_type) or "found no command of that kind"
+        raise BadCommandError(f"{mistake}; a command is {usage}") from e
 
 
 def _shown(payload: bytes) -> str:

@@ -36,6 +36,7 @@ from bus.contract.bounds import (
     Width,
     Word,
 )
+from bus.contract.mistake import first_mistake
 from bus.contract.topics import Topic, TopicKind
 from bus.errors import BadPayloadError
 
@@ -99,9 +100,8 @@ class Backlog(msgspec.Struct, frozen=True):
     readings: Annotated[list[Reading], msgspec.Meta(min_length=1, max_length=MAX_BACKLOG)]
 
 
-_READINGS = msgspec.json.Decoder(
-    Annotated[list[Reading], msgspec.Meta(min_length=1, max_length=MAX_BACKLOG)]
-)
+_BACKLOG = Annotated[list[Reading], msgspec.Meta(min_length=1, max_length=MAX_BACKLOG)]
+_READINGS = msgspec.json.Decoder(_BACKLOG)
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -235,7 +235,7 @@ def decode(topic: Topic, payload: bytes) -> Message:
             else decoder.decode(payload)
         )
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
-        raise BadPayloadError(f"{topic}: {e}; found {payload[:80]!r}") from e
+        raise BadPayloadError(f"{topic}: {_mistake(topic, payload)}") from e
     if isinstance(message, Reading):
         _check_reading(topic, message)
     if isinstance(message, Backlog) and any(r.node != topic.node for r in message.readings):
@@ -255,7 +255,7 @@ def check_data(data: dict[str, Value]) -> None:
     try:
         _DATA.decode(payload)
     except msgspec.ValidationError as e:
-        raise BadPayloadError(str(e)) from e
+        raise BadPayloadError(first_mistake(data, Data) or str(e)) from e
 
 
 def check_size(topic: Topic, payload: bytes) -> None:
@@ -263,6 +263,16 @@ def check_size(topic: Topic, payload: bytes) -> None:
     most = MAX_PAYLOAD_BYTES[topic.kind]
     if len(payload) > most:
         raise BadPayloadError(f"{topic}: found {len(payload)} bytes, expected at most {most}")
+
+
+def _mistake(topic: Topic, payload: bytes) -> str:
+    """Return what is wrong with a payload: where, what was found and what is expected."""
+    hint = _BACKLOG if topic.kind is TopicKind.BACKLOG else MESSAGE_TYPES[topic.kind]
+    try:
+        found = first_mistake(msgspec.json.decode(payload), hint)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        found = None
+    return found or f"found {payload[:80]!r}, expected JSON"
 
 
 def _check_reading(topic: Topic, reading: Reading) -> None:

@@ -95,7 +95,7 @@ class Bench:
         """Start an instance. Raises ComponentError where it is refused or does not start."""
         refused = grants.missing(name, list(loaded.imports), grant)
         if refused:
-            raise ComponentError(f"{refused}, or try it with --grant-all")
+            raise ComponentError(f"{refused}; or try it with --grant-all")
         store = PluginStore(self._state_dir / f"{name}.json") if grant.state else None
         imports = traced(host_imports(name, grant, self._parts, store), on_call)
         limits = self.runtime.limits_of(name)

@@ -55,6 +55,9 @@ class Hardware(Protocol):
 
     def uart_set_baud(self, rate: int) -> None: ...
 
+    def cpu_temperature_c(self) -> float | None:
+        """Return the CPU's temperature, None where it is not measured."""
+
     def show_pixels(self, pixels: Sequence[Color]) -> None:
         """Put the whole strip on the wire once."""
 

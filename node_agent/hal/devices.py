@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Protocol
 
+from node_agent.hal import system
 from node_agent.hal.capabilities import Climate, Color, Relay
 from node_agent.hal.errors import HardwareNotInstalledError
 
@@ -91,6 +92,9 @@ class Board:
 
     def uart_set_baud(self, rate: int) -> None:
         self._uart.set_baud(rate)
+
+    def cpu_temperature_c(self) -> float | None:
+        return system.cpu_temperature_c()
 
     def show_pixels(self, pixels: Sequence[Color]) -> None:
         if self._strip is None:

@@ -59,7 +59,7 @@ def host_imports(plugin: str, grant: Grant, parts: NodeParts, store: PluginStore
         "gpio-provider": {
             "read-dht22": (host.read_dht22, None),
             "get-timestamp-ms": (now_ms, 0),
-            "get-cpu-temp": (_cpu_temperature_c, math.nan),
+            "get-cpu-temp": (host.cpu_temperature_c, math.nan),
         },
         "led-controller": {
             "set-led": (host.set_led, None),
@@ -175,6 +175,10 @@ class _Host:
     def fan_state(self) -> bool:
         return self._parts.fan is not None and self._parts.fan.state.on
 
+    def cpu_temperature_c(self) -> float:
+        temperature_c = self._parts.hardware.cpu_temperature_c()
+        return math.nan if temperature_c is None else temperature_c
+
     def cpu_usage_pct(self) -> float:
         percent = self._cpu.percent()
         return math.nan if percent is None else percent
@@ -217,11 +221,6 @@ class _Host:
         if len(data) > _MAX_TRANSFER_BYTES:
             return Err(f"{port}: expected at most {_MAX_TRANSFER_BYTES} bytes")
         return transfer(data)
-
-
-def _cpu_temperature_c() -> float:
-    temperature_c = system.cpu_temperature_c()
-    return math.nan if temperature_c is None else temperature_c
 
 
 def _memory_mb() -> tuple[int, int]:

@@ -14,8 +14,9 @@ _NO_MEMORY = re.compile(r"MemoryError|memory allocation of \d+ bytes failed")
 # With what Python begins to say that it failed.
 _TRACEBACK = re.compile(r"Traceback \(most recent call last\)|Fatal Python error")
 _WRONG_TYPE = re.compile(r"CastError \{ from: (.*), classinfo: (.*) \}")
-# A frame of the plugin's own modules, which lie in the guest's folders /0, /1 and so on.
-_FRAME = re.compile(r'\s*File "/\d+/(.+?)", line (\d+)')
+# A frame of the plugin's own modules, which lie in the guest's folders /0, /1 and so on, as the
+# builder's entry module does.
+_FRAME = re.compile(r'\s*File "/\d+/(?!harvester_guest)(.+?)", line (\d+)')
 # Causes in wasmtime's words, and in ours.
 _CAUSES = {
     "Exited with": "called sys.exit",

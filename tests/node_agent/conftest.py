@@ -41,7 +41,7 @@ def plugin_wasm() -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def runtime() -> Iterator[Runtime]:
-    with Runtime(CACHE, Limits(deadline_s=0.5, memory_mb=32)) as runtime:
+    with Runtime(CACHE, Limits(deadline_s=0.5, memory_mb=32, host_calls=1000)) as runtime:
         yield runtime
 
 

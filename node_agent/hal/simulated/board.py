@@ -1,5 +1,6 @@
 """Simulated hardware of a node, wired as its configuration says."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 
@@ -51,6 +52,7 @@ class SimulatedBoard(Board):
             if table is not None
         }
         self._recorder = recorder
+        self._cpu_c = world.cpu_temperature_c
         super().__init__(
             i2c=world.i2c_bus(self.displays),
             dht22=world.dht22_sensors(),
@@ -59,6 +61,10 @@ class SimulatedBoard(Board):
             strip=self.strip,
             relays=self.relays,
         )
+
+    def cpu_temperature_c(self) -> float | None:
+        temperature_c = self._cpu_c()
+        return None if math.isnan(temperature_c) else temperature_c
 
     def close(self) -> None:
         super().close()
@@ -90,6 +96,10 @@ class _World:
         self._scenario = scenario
         self._recorder = recorder
         self._clock = clock
+
+    def cpu_temperature_c(self) -> float:
+        curve = self._scenario.cpu.temperature_c
+        return self._scenario.value(curve, "cpu temperature", self._clock())
 
     def wire(self, device: str, place: str, power_on: Callable[[], None] = lambda: None) -> Wire:
         return Wire(device, place, self._scenario, self._clock, power_on=power_on)

@@ -90,6 +90,14 @@ class AirCurves(Table, frozen=True):
     )
 
 
+class CpuCurves(Table, frozen=True):
+    """CPU of the node itself; `nan` is a machine without a thermometer."""
+
+    temperature_c: float | Curve = Curve(
+        keyframes=[(0, 46.5), (45, 48.0), (110, 47.0), (160, 46.5)], loop=True, noise=0.2
+    )
+
+
 class Fault(Table, frozen=True, tag_field="kind"):
     """Something that is wrong with `device` from `from_s` until `until_s`, or for ever."""
 
@@ -201,6 +209,7 @@ class Scenario(Table, frozen=True):
     seed: int = 1
     room: RoomCurves = RoomCurves()
     air: AirCurves = AirCurves()
+    cpu: CpuCurves = CpuCurves()
     faults: list[AnyFault] = []
     # Chips that a node has besides those that its configuration names.
     chips: list[AnyChip] = []

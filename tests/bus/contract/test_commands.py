@@ -137,6 +137,49 @@ def test_a_bad_command_gets_a_sentence_that_says_what_is_allowed(
     with pytest.raises(BadCommandError, match="expected ") as caught:
         parse(payload)
     assert "\n" not in str(caught.value)
+    for internal in ("$", "regex", "Invalid", "`", "Object "):
+        assert internal not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("parse", "payload", "said"),
+    [
+        (parse_fan, b'{"mode": "fast"}', "mode: found 'fast', expected one of auto, off, on; "),
+        (parse_fan, b"fast", "found 'fast', expected on, off, auto or "),
+        (
+            parse_leds,
+            b'{"index": 1, "color": "red"}',
+            "color: found 'red', expected a colour like \"#ff8800\"; ",
+        ),
+        (parse_leds, b'{"index": 1}', "color: found nothing, expected a colour like "),
+        (
+            parse_buzzer,
+            b'{"count": 21, "duration_ms": 100}',
+            "count: found 21, expected an integer from 1 to 20; ",
+        ),
+        (
+            parse_buzzer,
+            b'{"pattern": "beep", "id": "' + b"x" * 65 + b'"}',
+            f"id: found '{'x' * 27}...{'x' * 28}', expected a string of at most 64 characters; ",
+        ),
+        (
+            parse_plugin,
+            b'{"plugin": "dht22", "action": "delete"}',
+            "action: found 'delete', expected one of disable, enable, reload; ",
+        ),
+        (
+            parse_leds,
+            b'{"all": "#000000", "index": 1}',
+            "index: found an unknown key, expected one of all, id; ",
+        ),
+    ],
+)
+def test_a_bad_command_is_told_where_what_and_what_is_allowed(
+    parse: Callable[[bytes], object], payload: bytes, said: str
+) -> None:
+    with pytest.raises(BadCommandError) as caught:
+        parse(payload)
+    assert str(caught.value).startswith(said)
 
 
 @pytest.mark.parametrize("parse", PARSERS)

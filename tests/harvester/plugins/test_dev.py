@@ -31,7 +31,7 @@ def test_what_is_saved_runs_and_what_is_broken_leaves_the_old_one_running(
     arguments = ["--project", str(project), "plugins", "dev", "my-gpio", "--interval", "0.1"]
     with Service("harvester.cli", arguments, tmp_path / "dev.log") as dev:
         # The grants are read again whenever the configuration is saved.
-        place = wait_for(dev, "not granted: add leds = [1] to [plugins.grants.my-gpio]")
+        place = wait_for(dev, "not granted: add leds = [its LEDs] to [plugins.grants.my-gpio]")
         config = project / "config" / "spoke.toml"
         config.write_text(f"{config.read_text()}\n[plugins.grants.my-gpio]\ngpio = [4]\nleds = [4]")
         place = wait_for(dev, "  reading  my-gpio: temperature", after=place)

@@ -38,8 +38,8 @@ def test_a_plugin_without_its_grants_is_told_the_lines_to_add(
 ) -> None:
     assert harvester(author_project, "test", "my-spi") == 1
     assert capsys.readouterr().err == (
-        "not granted: add leds = [1], spi = true to [plugins.grants.my-spi], "
-        "or try it with --grant-all\n"
+        "not granted: add leds = [its LEDs], spi = true to [plugins.grants.my-spi], "
+        "since it imports led-controller, spi; or try it with --grant-all\n"
     )
 
 

@@ -44,7 +44,7 @@ ENDING = {
     "long_print": Fault(SLOW),
     "endless_flood": Fault(SLOW),
     "nonsense": Fault("TypeError: poll(): found 'not a list', expected a list (app.py:"),
-    "led_storm": Fault("made more than 10000 host calls in one poll"),
+    "led_storm": Fault("made more than 1000 host calls in one poll"),
     "long_transfer": Fault("passed more data to the host in one call than may be copied"),
     "long_state": Fault(MEMORY),
 }

@@ -201,8 +201,7 @@ def test_memory_and_heat_that_the_machine_does_not_measure_are_absent_with_a_fau
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(system, "memory_mb", lambda: None)
-    monkeypatch.setattr(system, "cpu_temperature_c", lambda: None)
-    guest = start("pizero-monitor", Grant(), SensorsConfig())
+    guest = start("pizero-monitor", Grant(), SensorsConfig(), "[cpu]\ntemperature_c = nan\n")
     for _ in range(2):
         (data,) = guest.poll().values()
         assert not {"cpu_temp", "memory_used_mb", "memory_total_mb"} & data.keys()

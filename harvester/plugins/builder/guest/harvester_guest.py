@@ -112,7 +112,7 @@ def _checked_result(function: Callable[..., Any], arguments: tuple[Any, ...], ki
     except Err as error:
         wrong = mistake(error.value, err)
         if wrong:
-            raise TypeError(f"Err: {wrong}") from error
+            raise TypeError(f"Err: {wrong}").with_traceback(error.__traceback__) from None
         raise
     wrong = mistake(value, ok)
     if wrong:

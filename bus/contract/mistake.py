@@ -1,4 +1,4 @@
-"""Finder of the first mistake in a configuration, described in one line.
+"""Finder of the first mistake in a configuration, message or command, described in one line.
 
 msgspec names a value inside a `dict` as `[...]` only, so the place is found here: a value that does
 not convert is searched part by part, down to the smallest part that does not.
@@ -41,20 +41,37 @@ def expected(hint: Any) -> str:
         return _number(kind)
     if isinstance(kind, msgspec.inspect.LiteralType):
         return "one of " + ", ".join(str(value) for value in kind.values)
-    return _WORDS.get(type(kind), str(hint))
+    if isinstance(kind, msgspec.inspect.UnionType):
+        # An integer is a number, too.
+        options = [option for option in typing.get_args(hint) if option is not int]
+        return " or ".join(map(expected, options))
+    if isinstance(kind, msgspec.inspect.TupleType):
+        return f"an array of {len(kind.item_types)}"
+    return _WORDS.get(type(kind), "another value") + _length(kind)
 
 
 _WORDS: dict[type, str] = {
     msgspec.inspect.BoolType: "true or false",
     msgspec.inspect.StrType: "a string",
+    msgspec.inspect.BytesType: "a string of base64",
     msgspec.inspect.ListType: "an array",
     msgspec.inspect.DictType: "a table",
     msgspec.inspect.StructType: "a table",
 }
 
 
+def _length(kind: msgspec.inspect.Type) -> str:
+    least, most = getattr(kind, "min_length", None), getattr(kind, "max_length", None)
+    if most is None:
+        return ""
+    unit = "characters" if isinstance(kind, msgspec.inspect.StrType) else "elements"
+    return f" of {least} to {most} {unit}" if least else f" of at most {most} {unit}"
+
+
 def _number(kind: msgspec.inspect.IntType | msgspec.inspect.FloatType) -> str:
     noun = "an integer" if isinstance(kind, msgspec.inspect.IntType) else "a number"
+    if kind.multiple_of is not None:
+        noun += f" that is a multiple of {kind.multiple_of:g},"
     if kind.ge is not None and kind.le is not None:
         return f"{noun} from {kind.ge:g} to {kind.le:g}"
     bounds = {"at least": kind.ge, "above": kind.gt, "at most": kind.le, "below": kind.lt}
@@ -72,8 +89,9 @@ def _fits(value: Any, hint: Any) -> bool:
 
 def _optional(hint: Any) -> Any:
     """Return `X` for `X | None`."""
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return next(option for option in typing.get_args(hint) if option is not types.NoneType)
+    options = typing.get_args(hint)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType) and types.NoneType in options:
+        return next(option for option in options if option is not types.NoneType)
     return hint
 
 
@@ -90,6 +108,8 @@ def _is_struct(hint: Any) -> bool:
 def _in_struct(table: dict[str, Any], struct: type[msgspec.Struct], key: str) -> str | None:
     hints = typing.get_type_hints(struct, include_extras=True)
     for name, value in table.items():
+        if name not in hints and not struct.__struct_config__.forbid_unknown_fields:
+            continue
         if name not in hints:
             return _line(_joined(key, name), "an unknown key", f"one of {', '.join(hints)}")
         if line := first_mistake(value, hints[name], _joined(key, name)):
@@ -120,7 +140,8 @@ def _joined(key: str, name: str) -> str:
 
 
 def _line(key: str, found: str, wanted: str) -> str:
-    return f"{key}: found {found}, expected {wanted}"
+    place = f"{key}: " if key else ""
+    return f"{place}found {found}, expected {wanted}"
 
 
 class _Shown(reprlib.Repr):
