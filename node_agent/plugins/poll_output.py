@@ -58,9 +58,11 @@ class PollOutput:
             self._problem.failed(problem)
         elif returned_some:
             self._problem.worked()
-        # A plugin that returned nothing has logged the reason itself.
+        # A plugin that returned nothing has logged the reason itself, once since its last reading.
         has_reason = returned_some or problem
         self.fault = problem if has_reason else self._last_line or "returned no reading"
+        if returned_some:
+            self._last_line = ""
 
     def log_line(self, line: str) -> None:
         """Log a line that the plugin printed."""

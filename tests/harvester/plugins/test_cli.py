@@ -65,6 +65,19 @@ def test_a_plugin_that_does_not_build_names_the_line_and_keeps_the_old_component
     assert (plugin / "tiny.wasm").read_bytes() == b"old"
 
 
+def test_a_module_that_a_function_imports_and_no_guest_has_is_named_with_its_line(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = project / "plugins" / "tiny" / "app.py"
+    app.write_text(f"{SOURCE}\ndef later():\n    import ssl\n")
+    line = app.read_text().splitlines().index("    import ssl") + 1
+    with pytest.raises(SystemExit) as exited:
+        run(project, "build")
+    assert exited.value.code == 1
+    (error,) = capsys.readouterr().err.splitlines()
+    assert error.startswith(f"{app}:{line}: ModuleNotFoundError: No module named '")
+
+
 def test_an_unknown_plugin_names_those_that_exist(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

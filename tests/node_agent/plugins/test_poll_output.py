@@ -45,6 +45,14 @@ def test_a_poll_without_a_reading_has_the_last_line_as_its_fault() -> None:
     assert made.fault == "no answer from the sensor"
 
 
+def test_a_line_from_before_the_last_reading_is_not_the_fault() -> None:
+    made = output([])
+    made.log_line("a warning")
+    made.accept(record(lux=5.0))
+    made.accept([])
+    assert made.fault == "returned no reading"
+
+
 def test_a_problem_is_logged_once_and_its_end_too(caplog: pytest.LogCaptureFixture) -> None:
     made = output([])
     for _ in range(3):

@@ -1,4 +1,5 @@
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -271,3 +272,13 @@ def test_a_record_that_cannot_be_written_is_a_mistake_of_the_configuration(tmp_p
     table = {"driver": "simulated", "record_file": str(tmp_path / "missing" / "record.jsonl")}
     with pytest.raises(MisconfiguredError, match=r"hardware\.record_file: found"):
         open_hardware(config(hardware=table))
+
+
+def test_the_cpu_has_a_temperature_that_the_scenario_sets(world: World) -> None:
+    usual = world.board().cpu_temperature_c()
+    assert usual is not None
+    assert 40 < usual < 55
+    rising = world.board(cpu={"temperature_c": {"keyframes": [[0, 40.0], [10, 80.0]]}})
+    world.now_s = 5.0
+    assert rising.cpu_temperature_c() == 60.0
+    assert world.board(cpu={"temperature_c": math.nan}).cpu_temperature_c() is None

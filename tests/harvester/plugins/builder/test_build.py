@@ -1,0 +1,55 @@
+import fcntl
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from harvester.plugins.builder import build
+from harvester.plugins.source import Manifest, PluginSource, digest_of_inputs
+from tests.support import PROJECT
+
+WIT = PROJECT / "wit" / "plugin.wit"
+WAIT_S = 20.0
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> PluginSource:
+    (tmp_path / "app.py").write_text("")
+    (tmp_path / "plugin.toml").write_text('world = "sensor-plugin"\n')
+    return PluginSource(tmp_path, Manifest("sensor-plugin"))
+
+
+@pytest.mark.parametrize("other_built", [True, False], ids=["built", "failed"])
+def test_a_second_build_of_a_plugin_waits_for_the_first(
+    source: PluginSource,
+    other_built: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    built: list[str] = []
+    monkeypatch.setattr(build, "_componentize", lambda source, *_: built.append(source.name))
+    outcomes: list[build.Built] = []
+    other = os.open(source.directory, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    second = threading.Thread(target=lambda: outcomes.extend(build.build_all([source], WIT)))
+    second.start()
+    second.join(0.3)
+    assert second.is_alive()
+    if other_built:
+        source.wasm.write_bytes(b"the first one's")
+        source.stamp.write_text(digest_of_inputs(source, WIT))
+    os.close(other)
+    second.join(WAIT_S)
+    assert [outcome.error for outcome in outcomes] == [""]
+    assert built == ([] if other_built else [source.name])
+    assert capfd.readouterr().err == f"{source.name}: waiting for another build of it\n"
+
+
+def test_a_build_leaves_no_lock_behind(
+    source: PluginSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "_componentize", lambda *_: None)
+    before = sorted(source.directory.iterdir())
+    list(build.build_all([source], WIT))
+    assert sorted(source.directory.iterdir()) == before
