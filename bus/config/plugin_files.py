@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
-from bus import assets
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
+from bus.install import assets
 
 _FILES = ("*.wasm", "*.cwasm", "plugin.toml")
 

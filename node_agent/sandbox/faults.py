@@ -16,7 +16,7 @@ _TRACEBACK = re.compile(r"Traceback \(most recent call last\)|Fatal Python error
 _WRONG_TYPE = re.compile(r"CastError \{ from: (.*), classinfo: (.*) \}")
 # A frame of the plugin's own modules, which lie in the guest's folders /0, /1 and so on, as the
 # builder's entry module does.
-_FRAME = re.compile(r'\s*File "/\d+/(?!harvester_guest)(.+?)", line (\d+)')
+_FRAME = re.compile(r'\s*File "/\d+/(?!harvester_)(.+?)", line (\d+)')
 # Causes in wasmtime's words, and in ours.
 _CAUSES = {
     "Exited with": "called sys.exit",

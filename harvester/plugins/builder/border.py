@@ -1,26 +1,34 @@
-"""Files of the entry module that checks a plugin's values; see `guest/harvester_guest.py`."""
+"""Entry module of a component, generated from its contract; see `guest/harvester_guest.py`."""
 
 from pathlib import Path
 
 from harvester.plugins.builder import contract, guest_modules, lazy_imports, least_world, signatures
 from harvester.plugins.source import PluginSource
 
-_CONTRACT = "harvester_contract"
+# Name of the entry module in the component.
+ENTRY = "harvester_entry"
+_ENTRY_SOURCE = """from componentize_py_types import Err
+from harvester_checks import mistake
+from harvester_guest import Contract, install
+
+# The toolchain finds the plugin's classes here.
+globals().update(install(Contract({}), mistake, Err))
+"""
 
 
 def write(folder: Path, wit: str, source: PluginSource) -> None:
-    """Write the entry module for `source` and the contract it checks.
+    """Write the entry module for `source`, and those it imports.
 
     `wit` holds the plugin's least world. Raises BuildError where a source is no Python.
     """
     folder.mkdir()
-    for module, text in guest_modules.texts().items():
+    modules = guest_modules.texts() | {ENTRY: entry_source(wit, source)}
+    for module, text in modules.items():
         (folder / f"{module}.py").write_text(text, encoding="utf-8")
-    (folder / f"{_CONTRACT}.py").write_text(contract_source(wit, source), encoding="utf-8")
 
 
-def contract_source(wit: str, source: PluginSource) -> str:
-    """Return the generated module: types of imports and exports, and what to load at build."""
+def entry_source(wit: str, source: PluginSource) -> str:
+    """Return the entry module: types of imports and exports, and what to load at build."""
     interfaces = signatures.interfaces(wit)
     world = contract.read(wit).worlds[least_world.NAME]
     imports = {
@@ -40,5 +48,5 @@ def contract_source(wit: str, source: PluginSource) -> str:
     }
     lazy, codecs = lazy_imports.find(source)
     loaded = [(i.module, i.names, f"/{i.place}/{i.file}", i.line, i.may_fail) for i in lazy]
-    tables = {"IMPORTS": imports, "EXPORTS": exports, "LAZY_IMPORTS": loaded, "CODECS": codecs}
-    return "".join(f"{name} = {value!r}\n" for name, value in tables.items())
+    tables = ", ".join(map(repr, (imports, exports, loaded, codecs)))
+    return _ENTRY_SOURCE.format(tables)

@@ -16,7 +16,7 @@ import msgspec
 
 from bus.install.hint import install_extra
 from harvester.errors import BuildError, ToolMissingError
-from harvester.plugins.builder import border, contract, guest_modules, least_world, source_check
+from harvester.plugins.builder import border, contract, least_world, source_check
 from harvester.plugins.builder.errors import explain
 from harvester.plugins.source import PluginSource, digest_of_inputs, is_current, python_files
 
@@ -91,7 +91,7 @@ def _componentize(source: PluginSource, wit: Path, compiler: Path) -> None:
             [
                 *(str(compiler), *options, "componentize", "-i", least_world.NAME),
                 *(part for path in (*source.python_paths, guest) for part in ("-p", str(path))),
-                *(guest_modules.ENTRY, "-o", str(partial)),
+                *(border.ENTRY, "-o", str(partial)),
             ],
             source,
             _bare_environment(Path(directory)),

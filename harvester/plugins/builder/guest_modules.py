@@ -4,9 +4,7 @@ from importlib import resources
 
 from harvester.plugins.builder import guest
 
-# The one that the toolchain starts with.
-ENTRY = "harvester_guest"
-_MODULES = (ENTRY, "harvester_checks")
+_MODULES = ("harvester_guest", "harvester_checks")
 
 
 def texts() -> dict[str, str]:

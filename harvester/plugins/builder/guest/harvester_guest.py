@@ -1,9 +1,9 @@
-"""Entry module of every component: the plugin's `app` with its values checked at the border.
+"""Checks at the border of a plugin, installed by the entry module of its component.
 
 The toolchain traps without a word where a value does not fit the contract. This module checks the
 arguments of host calls and what the plugin returns before they reach the toolchain, and raises a
 TypeError that names the value, with the author's file and line in its traceback. It runs in the
-guest's Python, beside a generated `harvester_contract`; see `builder.border`.
+guest's Python; `builder.border` generates the entry module.
 """
 
 import codecs
@@ -15,15 +15,13 @@ from collections.abc import Callable
 from types import CodeType, FrameType, ModuleType, TracebackType
 from typing import Any, NamedTuple
 
-from componentize_py_types import Err
-
 # A plugin's folders are /0, /1 and so on; the last of them is this module's own.
 _OWN_FOLDER = __file__.rpartition("/")[0] + "/"
 _AUTHORS_FILE = re.compile(r"/\d+/")
 _MADE_AT = "_harvester_made_at"
 Kind = tuple[Any, ...]
 _ANY: Kind = ("any",)
-mistake: Callable[[Any, Kind], str] = importlib.import_module("harvester_checks").mistake
+Mistake = Callable[[Any, Kind], str]
 # The guest's Python is newer than the one that the types here are checked for.
 _MONITORING: Any = getattr(sys, "monitoring", None)
 _TOOL = 3
@@ -39,97 +37,116 @@ class _Place(NamedTuple):
 _returned_at: dict[CodeType | None, _Place] = {}
 
 
-def _install() -> None:
-    contract = importlib.import_module("harvester_contract")
-    _check_host_calls(contract.IMPORTS)
+class Contract(NamedTuple):
+    """What the entry module knows: types of the plugin's world, and what to load at build."""
+
+    imports: dict[str, dict[str, dict[str, Kind]]]
+    exports: dict[str, tuple[str, list[str], dict[str, Kind]]]
+    lazy_imports: list[tuple[str, tuple[str, ...], str, int, bool]]
+    codecs: list[str]
+
+
+def install(contract: Contract, mistake: Mistake, err: type[Exception]) -> dict[str, type]:
+    """Load the plugin with its host calls checked; return its classes, checked, by name.
+
+    `mistake` tells what is wrong with a value, and `err` is the exception of a WIT result.
+    """
+    border = _Border(mistake, err)
+    border.check_host_calls(contract.imports)
     sys.excepthook = _report
     app = importlib.import_module("app")
-    _load_lazy_imports(contract.LAZY_IMPORTS)
-    _load_codecs(contract.CODECS)
-    _check_exports(app, contract.EXPORTS)
+    _load_lazy_imports(contract.lazy_imports)
+    _load_codecs(contract.codecs)
+    return border.checked_exports(app, contract.exports)
 
 
-def _check_host_calls(imports: dict[str, dict[str, dict[str, Kind]]]) -> None:
-    for interface, functions in imports.items():
-        module = importlib.import_module(f"wit_world.imports.{interface}")
-        for name, parameters in functions.items():
-            checked = _checked_call(f"{interface}.{name}", getattr(module, name), parameters)
-            setattr(module, name, checked)
+class _Border:
+    def __init__(self, mistake: Mistake, err: type[Exception]) -> None:
+        self._mistake = mistake
+        self._err = err
 
+    def check_host_calls(self, imports: dict[str, dict[str, dict[str, Kind]]]) -> None:
+        for interface, functions in imports.items():
+            module = importlib.import_module(f"wit_world.imports.{interface}")
+            for name, parameters in functions.items():
+                function = getattr(module, name)
+                checked = self._checked_call(f"{interface}.{name}", function, parameters)
+                setattr(module, name, checked)
 
-def _checked_call(
-    name: str, function: Callable[..., Any], parameters: dict[str, Kind]
-) -> Callable[..., Any]:
-    """Return a host's function that checks its arguments first."""
+    def checked_exports(
+        self, app: ModuleType, exports: dict[str, tuple[str, list[str], dict[str, Kind]]]
+    ) -> dict[str, type]:
+        _MONITORING.use_tool_id(_TOOL, "harvester")
+        _MONITORING.register_callback(_TOOL, _MONITORING.events.PY_RETURN, _on_return)
+        for interface, (_, records, _) in exports.items():
+            for record in records:
+                module = importlib.import_module(f"wit_world.exports.{interface}")
+                _note_places(getattr(module, record))
+        return {
+            name: self._checked_class(getattr(app, name), name, functions)
+            for name, _, functions in exports.values()
+        }
 
-    @functools.wraps(function)
-    def called(*arguments: Any, **named: Any) -> Any:
-        given = {**dict(zip(parameters, arguments, strict=False)), **named}
-        for parameter, value in given.items():
-            wrong = mistake(value, parameters.get(parameter, _ANY))
-            if wrong:
-                raise TypeError(f"{name}: {parameter}: {wrong}")
-        return function(*arguments, **named)
+    def _checked_call(
+        self, name: str, function: Callable[..., Any], parameters: dict[str, Kind]
+    ) -> Callable[..., Any]:
+        """Return a host's function that checks its arguments first."""
 
-    return called
-
-
-def _check_exports(
-    app: ModuleType, exports: dict[str, tuple[str, list[str], dict[str, Kind]]]
-) -> None:
-    """Define here, for the toolchain to find, a checked class for each of the plugin's."""
-    _MONITORING.use_tool_id(_TOOL, "harvester")
-    _MONITORING.register_callback(_TOOL, _MONITORING.events.PY_RETURN, _on_return)
-    for interface, (name, records, functions) in exports.items():
-        for record in records:
-            module = importlib.import_module(f"wit_world.exports.{interface}")
-            _note_places(getattr(module, record))
-        globals()[name] = _checked_class(getattr(app, name), name, functions)
-
-
-def _checked_class(make: Callable[[], Any], name: str, functions: dict[str, Kind]) -> type:
-    """Return a class that runs the plugin's and checks what its functions return."""
-
-    def initialize(self: Any) -> None:
-        self.plugin = make()
-        for function in functions:
-            _note_returns(getattr(self.plugin, function, None))
-
-    def method(function: str, kind: Kind) -> Callable[..., Any]:
-        def called(self: Any, *arguments: Any) -> Any:
-            return _checked_result(getattr(self.plugin, function), arguments, kind)
+        @functools.wraps(function)
+        def called(*arguments: Any, **named: Any) -> Any:
+            given = {**dict(zip(parameters, arguments, strict=False)), **named}
+            for parameter, value in given.items():
+                wrong = self._mistake(value, parameters.get(parameter, _ANY))
+                if wrong:
+                    raise TypeError(f"{name}: {parameter}: {wrong}")
+            return function(*arguments, **named)
 
         return called
 
-    methods = {function: method(function, kind) for function, kind in functions.items()}
-    return type(name, (), {"__init__": initialize, **methods})
+    def _checked_class(
+        self, make: Callable[[], Any], name: str, functions: dict[str, Kind]
+    ) -> type:
+        """Return a class that runs the plugin's and checks what its functions return."""
+        result_of = self._checked_result
 
+        def initialize(self: Any) -> None:
+            self.plugin = make()
+            for function in functions:
+                _note_returns(getattr(self.plugin, function, None))
 
-def _checked_result(function: Callable[..., Any], arguments: tuple[Any, ...], kind: Kind) -> Any:
-    ok, err = kind[1:] if kind[0] == "result" else (kind, _ANY)
-    try:
-        value = function(*arguments)
-    except Err as error:
-        wrong = mistake(error.value, err)
+        def method(function: str, kind: Kind) -> Callable[..., Any]:
+            def called(self: Any, *arguments: Any) -> Any:
+                return result_of(getattr(self.plugin, function), arguments, kind)
+
+            return called
+
+        methods = {function: method(function, kind) for function, kind in functions.items()}
+        return type(name, (), {"__init__": initialize, **methods})
+
+    def _checked_result(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], kind: Kind
+    ) -> Any:
+        ok, err = kind[1:] if kind[0] == "result" else (kind, _ANY)
+        try:
+            value = function(*arguments)
+        except self._err as error:
+            wrong = self._mistake(getattr(error, "value", None), err)
+            if wrong:
+                raise TypeError(f"Err: {wrong}").with_traceback(error.__traceback__) from None
+            raise
+        wrong = self._mistake(value, ok)
         if wrong:
-            raise TypeError(f"Err: {wrong}").with_traceback(error.__traceback__) from None
-        raise
-    wrong = mistake(value, ok)
-    if wrong:
-        name = getattr(function, "__name__", "a function")
-        _raise_at(TypeError(f"{name}(): {wrong}"), _place_of(value, ok, function))
-    return value
+            name = getattr(function, "__name__", "a function")
+            place = self._made_at(value, ok) or _returned_at.get(_code_of(function))
+            _raise_at(TypeError(f"{name}(): {wrong}"), place)
+        return value
 
-
-def _place_of(value: Any, kind: Kind, function: Callable[..., Any]) -> _Place | None:
-    """Return where a wrong value was made: its record's constructor, or the function's return."""
-    items = value if isinstance(value, list) else [value]
-    item_kind = kind[1] if kind[0] == "list" else kind
-    for item in items:
-        if mistake(item, item_kind):
-            made_at: _Place | None = getattr(item, _MADE_AT, None)
-            return made_at or _returned_at.get(_code_of(function))
-    return _returned_at.get(_code_of(function))
+    def _made_at(self, value: Any, kind: Kind) -> _Place | None:
+        """Return where the first wrong record was made."""
+        items = value if isinstance(value, list) else [value]
+        item_kind = kind[1] if kind[0] == "list" else kind
+        wrong = next((item for item in items if self._mistake(item, item_kind)), None)
+        return getattr(wrong, _MADE_AT, None)
 
 
 def _raise_at(error: Exception, place: _Place | None) -> None:
@@ -225,6 +242,3 @@ def _load_codecs(names: list[str]) -> None:
             codecs.lookup(name)
         except (LookupError, ImportError):
             continue  # the host knows more codecs than the guest
-
-
-_install()
