@@ -22,7 +22,7 @@ from bus.config.key_types import (
 from bus.config.limits_table import LimitsConfig
 from bus.config.outbox_table import OutboxConfig
 from bus.config.web_table import WebConfig
-from bus.contract.messages import Name
+from bus.contract.bounds import Name
 from bus.contract.topics import RESERVED_NAMES
 from bus.errors import MisconfiguredError
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 
 from bus.config.key_types import Port, Table
-from bus.contract.messages import Name
+from bus.contract.bounds import Name
 
 # Labels of letters, digits and hyphens, as RFC 1123 section 2.1 has host names.
 HostName = Annotated[

@@ -26,11 +26,18 @@ MAX_LEDS = 256
 
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z"
 _ID = r"^[A-Za-z0-9._:-]*\Z"
+_HEX = r"^[0-9a-f]*\Z"
+_COLOR = r"^#[0-9a-f]{6}\Z"
+# What the patterns allow, in words for error messages.
+PATTERN_WORDS = {
+    NAME_PATTERN: "a name of up to 64 of a-z, 0-9 and hyphens",
+    _NO_CONTROLS: "a string without control characters",
+    _ID: "a string of letters, digits and . _ : -",
+    _HEX: "a string of 0-9 and a-f",
+    _COLOR: 'a colour like "#ff8800"',
+}
 
-Name = Annotated[
-    str,
-    msgspec.Meta(pattern=NAME_PATTERN, description="a name of up to 64 of a-z, 0-9 and hyphens"),
-]
+Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
 # A stream or a boot.
 RandomId = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=_ID)]
 OptionalId = Annotated[str, msgspec.Meta(max_length=64, pattern=_ID)]
@@ -39,13 +46,11 @@ FieldName = Annotated[
 ]
 # The name of something, on one line.
 Word = Annotated[str, msgspec.Meta(max_length=80, pattern=_NO_CONTROLS)]
-Sha256 = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[0-9a-f]*\Z")]
+Sha256 = Annotated[str, msgspec.Meta(max_length=64, pattern=_HEX)]
 CommandId = Annotated[str, msgspec.Meta(max_length=64)]
 LogText = Annotated[str, msgspec.Meta(max_length=MAX_LOG_CHARS)]
 ErrorText = Annotated[str, msgspec.Meta(max_length=MAX_ERROR_CHARS)]
-HexColor = Annotated[
-    str, msgspec.Meta(pattern=r"^#[0-9a-f]{6}\Z", description='a colour like "#ff8800"')
-]
+HexColor = Annotated[str, msgspec.Meta(pattern=_COLOR)]
 
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=LATEST_MS)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_INTEGER)]

@@ -13,6 +13,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from bus.contract.bounds import PATTERN_WORDS
+
 # The user and the password of a URL. The password may hold an "@" that was not encoded.
 _URL_LOGIN = re.compile(r"//\S*@")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -43,11 +45,16 @@ def expected(hint: Any) -> str:
         return "one of " + ", ".join(str(value) for value in kind.values)
     if isinstance(kind, msgspec.inspect.UnionType):
         # An integer is a number, too.
-        options = [option for option in typing.get_args(hint) if option is not int]
-        return " or ".join(map(expected, options))
+        kinds = {option: msgspec.inspect.type_info(option) for option in typing.get_args(hint)}
+        integer = msgspec.inspect.IntType
+        return " or ".join(
+            expected(o) for o, kind in kinds.items() if not isinstance(kind, integer)
+        )
     if isinstance(kind, msgspec.inspect.TupleType):
         return f"an array of {len(kind.item_types)}"
-    return _WORDS.get(type(kind), "another value") + _length(kind)
+    pattern = getattr(kind, "pattern", None) or ""
+    words = PATTERN_WORDS.get(pattern) or _WORDS.get(type(kind), "another value")
+    return words + _length(kind)
 
 
 _WORDS: dict[type, str] = {
