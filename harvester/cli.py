@@ -44,6 +44,7 @@ COMMANDS = (
     ),
     Command("enroll", "harvester.hub.enroll_cli", "hub", "create or revoke a node's login"),
     Command("passwd", "harvester.hub.passwd_cli", "hub", "set or remove a person's password"),
+    Command("token", "harvester.hub.token_cli", "hub", "make, list and revoke API tokens"),
     Command("broker", "harvester.hub.broker_cli", "hub", "use another broker instead of the hub's"),
     Command("tls", "harvester.hub.tls_cli", "hub", "make certificates for the hub's broker"),
 )

@@ -39,6 +39,8 @@ class PageInput(msgspec.Struct, frozen=True):
     """The input of the dashboard plugin. `role` is None where nobody has to log in.
 
     `is_partial`: there is more than fits on a page, and each node has its share of it.
+
+    `root_path` is the prefix of the page's URLs.
     """
 
     now_ms: int
@@ -48,6 +50,7 @@ class PageInput(msgspec.Struct, frozen=True):
     logs: list[Change]
     role: Role | None = None
     is_partial: bool = False
+    root_path: str = ""
 
 
 class BrokerStatus(msgspec.Struct, frozen=True):
@@ -133,17 +136,19 @@ class Hub:
         ]
         return faults
 
-    async def page(self, role: Role | None = None) -> str:
+    async def page(self, role: Role | None = None, root_path: str = "") -> str:
         """Return the page as HTML for a visitor with `role`. Raises PageUnavailableError."""
-        shape = (self.state.shape, role)
-        return await self._dashboard.render(shape, lambda: self._page_input(role))
+        shape = (self.state.shape, role, root_path)
+        return await self._dashboard.render(shape, lambda: self._page_input(role, root_path))
 
-    def _page_input(self, role: Role | None) -> str:
+    def _page_input(self, role: Role | None, root_path: str) -> str:
         snapshot = self.state.snapshot(self.now_ms(), _PAGE_LOG_LINES)
         entries = fair_share(snapshot.entries, _PAGE_ENTRY_BYTES, _encoded_bytes)
         logs = fair_share(snapshot.logs, _PAGE_LOG_BYTES, _encoded_bytes)
         is_partial = len(entries) < len(snapshot.entries)
-        page = PageInput(snapshot.now_ms, VERSION, self._cards, entries, logs, role, is_partial)
+        page = PageInput(
+            snapshot.now_ms, VERSION, self._cards, entries, logs, role, is_partial, root_path
+        )
         return _ENCODER.encode(page).decode()
 
 

@@ -23,8 +23,9 @@ from hub_app.http.guard import own_names
 from hub_app.hub import BrokerStatus, Hub
 from hub_app.live.dashboard import Dashboard, OpenRenderer, PageUnavailableError
 from hub_app.live.ingest import LoopQueue, ingest
+from hub_app.login.api_tokens import ApiTokens
 from hub_app.login.login import LogIn
-from hub_app.login.people import AccountHolders, People, read_password
+from hub_app.login.people import AccountHolders, PasswordFile, People
 from hub_app.quota.refusals import Refusals
 from hub_app.supervisor import Supervisor
 from hub_app.watchdog import Watchdog
@@ -78,7 +79,7 @@ async def _run(
         )
         await stack.enter_async_context(bus_feed.running(feed))
         await stack.enter_async_context(_background_tasks(hub, feed.queue, log_in))
-        server = WebServer(hub, log_in, {*config.web.names, *own_names(socket.gethostname())})
+        server = WebServer(hub, log_in, config.web, own_names(socket.gethostname()))
         # Readings are stored while this waits: they need no page.
         listener = await listen_when_available(config.web.listen, config.web.port, key="web.port")
         stack.callback(listener.close)
@@ -112,12 +113,15 @@ class _Stopper:
 
 def _log_in(config: Config, environment: Environment, check: PasswordCheck) -> LogIn | None:
     """Return the log-in, or None where the page is open to everyone."""
+    accounts = hub_files.of(config, environment).accounts
     people: list[People] = []
     if config.web.password:
-        people.append(read_password(Path(config.web.password)))
+        people.append(PasswordFile(Path(config.web.password)))
     if config.web.login:
-        people.append(AccountHolders(hub_files.of(config, environment).accounts))
-    return LogIn(people, check, time.monotonic) if people else None
+        people.append(AccountHolders(accounts))
+    if not people:
+        return None
+    return LogIn(people, check, time.monotonic, ApiTokens(accounts))
 
 
 @contextlib.asynccontextmanager

@@ -2,37 +2,63 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 import uvicorn
 
+from bus import file_limit
+from bus.config.web_table import WebConfig
+from bus.limited_log import LimitedLog
 from hub_app.http.app import create_app
 from hub_app.hub import Hub
 from hub_app.login.login import LogIn
+from hub_app.serving.forwarded import TrustedProxies
+from hub_app.serving.places import HEALTH_PLACES, MAX_CONNECTIONS, Places
+from hub_app.serving.protocol import BoundedProtocol
+
+logger = logging.getLogger(__name__)
 
 # How long a browser that reads nothing may take for the end of its stream.
 _STREAM_END_S = 0.3
 # The same for everything else, for example a command that waits for its result.
 _SHUTDOWN_S = 3
-# Each browser has a stream and a few requests; a connection beyond that is answered with 503.
-_MAX_CONNECTIONS = 500
 
 
 class WebServer(uvicorn.Server):
     """Server that ends its event streams before it waits for its connections to end."""
 
-    def __init__(self, hub: Hub, log_in: LogIn | None, names: Iterable[str]) -> None:
+    def __init__(
+        self, hub: Hub, log_in: LogIn | None, settings: WebConfig, own_names: Iterable[str]
+    ) -> None:
         self._hub = hub
+        self._limited_log = LimitedLog(logger)
+        proxies = TrustedProxies(settings.trusted_proxies)
+        places: Places[BoundedProtocol] = Places(proxies.__contains__)
+        file_limit.raise_by(MAX_CONNECTIONS + HEALTH_PLACES)
+        app = create_app(
+            hub,
+            self.abort,
+            log_in=log_in,
+            names=own_names,
+            settings=settings,
+        )
         config = uvicorn.Config(
-            create_app(hub, self.abort, log_in=log_in, names=names),
+            app,
+            # A partial makes the protocol of each connection, as the class would.
+            http=partial(  # type: ignore[arg-type]
+                BoundedProtocol, places=places, limited_log=self._limited_log
+            ),
             log_config=None,
             # At a lower level it logs every invalid request, which any stranger can send.
             log_level="error",
             access_log=False,
-            limit_concurrency=_MAX_CONNECTIONS,
             lifespan="off",
             ws="none",
+            # `hub_app.serving.forwarded` reads the headers of the proxies.
+            proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=_SHUTDOWN_S,
         )

@@ -18,6 +18,7 @@ from bus.clock import now_ms
 from bus.contract.topics import NAME_PATTERN, is_name
 from bus.errors import MisconfiguredError
 from bus.files import private_file
+from bus.files.file_stamp import stamp_of
 
 # A node's name has no underscore, so nothing else can be called that.
 HUB_USER = "hub_app"
@@ -50,22 +51,36 @@ class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     since_ms: int
 
     def __post_init__(self) -> None:
-        if self.role not in get_args(PersonRole):
-            raise ValueError(f"found {self.role}, expected a person's role")
+        _check_role(self.role)
 
     def __repr__(self) -> str:
         return f"Person({self.role!r}, since_ms={self.since_ms})"
 
 
+class ApiToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Token of a program that reads over HTTP, or commands. `repr` omits the hash."""
+
+    role: Role
+    token_sha256: str
+    since_ms: int
+
+    def __post_init__(self) -> None:
+        _check_role(self.role)
+
+    def __repr__(self) -> str:
+        return f"ApiToken({self.role!r}, since_ms={self.since_ms})"
+
+
 class Accounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All accounts by name. `hub` is set with an external broker only."""
+    """All accounts by name. `hub` is set with an external broker only; `tokens` are for HTTP."""
 
     nodes: dict[str, Machine] = {}
     people: dict[str, Person] = {}
     hub: Machine | None = None
+    tokens: dict[str, ApiToken] = {}
 
     def changed_since(self, earlier: "Accounts") -> set[str]:
-        """Return the names whose account was removed or replaced."""
+        """Return the names of nodes and people whose account was removed or replaced."""
         return {
             *(name for name, found in earlier.nodes.items() if self.nodes.get(name) != found),
             *(name for name, found in earlier.people.items() if self.people.get(name) != found),
@@ -85,10 +100,6 @@ def load(path: Path) -> Accounts:
         raise MisconfiguredError(f"{path}: found no accounts: {e}; restore or remove it") from e
 
 
-# Modification time (ns), inode and size of the file that was read; None where it is missing.
-_FileState = tuple[int, int, int] | None
-
-
 class AccountsFile:
     """The accounts at `path`, followed by a running program while others change them.
 
@@ -97,7 +108,7 @@ class AccountsFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._state = self._stat()
+        self._stamp = stamp_of(path)
         self.accounts = load(path)
 
     def refresh(self) -> set[str]:
@@ -105,10 +116,10 @@ class AccountsFile:
 
         A broken file changes nothing. The file is small and local: reading it needs no thread.
         """
-        state = self._stat()
-        if state == self._state:
+        stamp = stamp_of(self._path)
+        if stamp == self._stamp:
             return set()
-        self._state = state
+        self._stamp = stamp
         try:
             found = load(self._path)
         except MisconfiguredError as e:
@@ -127,13 +138,6 @@ class AccountsFile:
         is_right = await asyncio.to_thread(passwords.verify, password, expected)
         # The account may have been revoked while the password was being checked.
         return account if is_right and self.accounts.people.get(name) == account else None
-
-    def _stat(self) -> _FileState:
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def enroll(path: Path, node: str) -> str:
@@ -167,6 +171,31 @@ def revoke(path: Path, name: str) -> None:
         nodes = {key: value for key, value in accounts.nodes.items() if key != name}
         people = {key: value for key, value in accounts.people.items() if key != name}
         return msgspec.structs.replace(accounts, nodes=nodes, people=people)
+
+    _change(path, remove)
+
+
+def add_token(path: Path, name: str, role: PersonRole) -> str:
+    """Make or replace the API token called `name`; return it. Only its hash is stored."""
+    _check_name(name, "token")
+    token = tokens.new_token()
+    made = ApiToken(role, tokens.hash_token(token.encode()), now_ms())
+
+    def add(accounts: Accounts) -> Accounts:
+        return msgspec.structs.replace(accounts, tokens={**accounts.tokens, name: made})
+
+    _change(path, add)
+    return token
+
+
+def revoke_token(path: Path, name: str) -> None:
+    """Remove an API token. Raises MisconfiguredError where there is none."""
+
+    def remove(accounts: Accounts) -> Accounts:
+        if name not in accounts.tokens:
+            raise MisconfiguredError(f"{path}: found no token {name!r}")
+        rest = {key: value for key, value in accounts.tokens.items() if key != name}
+        return msgspec.structs.replace(accounts, tokens=rest)
 
     _change(path, remove)
 
@@ -208,3 +237,8 @@ def _check_name(name: str, what: str) -> None:
         raise MisconfiguredError(
             f"found {name!r}, expected a name for a {what}: {NAME_PATTERN}, not {LOCAL_USER}"
         )
+
+
+def _check_role(role: Role) -> None:
+    if role not in get_args(PersonRole):
+        raise ValueError(f"found {role}, expected operator or viewer")

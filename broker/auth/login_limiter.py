@@ -4,11 +4,11 @@ The broker and the page share one limiter, so whoever guesses has no second set 
 """
 
 import hashlib
-import ipaddress
 from collections import OrderedDict
 from collections.abc import Hashable
 
 from broker.token_bucket import TokenBuckets
+from bus.peer_address import network_of
 
 # A person mistypes a few times; after that, one try every 10 s is 8,640 a day.
 BURST = 5
@@ -19,8 +19,6 @@ ACCOUNT_BURST = 20
 MAX_ENTRIES = 10_000
 # Addresses remembered for each account.
 MAX_KNOWN_ADDRESSES = 32
-# One subscriber of an IPv6 network has at least this much to himself (RFC 6177).
-_IPV6_PREFIX = 64
 _DIGEST_BYTES = 16
 
 
@@ -40,11 +38,11 @@ class LoginLimiter:
 
     def is_known(self, address: str, account: str) -> bool:
         """Whether `account` logged in from `address` before."""
-        return _network(address) in self._known.get(_digest(account), ())
+        return network_of(address) in self._known.get(_digest(account), ())
 
     def take(self, address: str, account: str, now_s: float) -> float:
         """Count one try. Return 0, or the seconds to wait where none is left."""
-        network, digest = _network(address), _digest(account)
+        network, digest = network_of(address), _digest(account)
         if self.is_known(address, account):
             return self._by_known.take((digest, network), now_s)
         wait_s = max(
@@ -57,7 +55,7 @@ class LoginLimiter:
 
     def succeeded(self, address: str, account: str) -> None:
         """Uncount a try whose password was right, and remember the address."""
-        network, digest = _network(address), _digest(account)
+        network, digest = network_of(address), _digest(account)
         if self.is_known(address, account):
             self._by_known.fill((digest, network))
         else:
@@ -85,16 +83,3 @@ def _digest(account: str) -> bytes:
     """Return a short key: a stranger may send names of any length."""
     text = account.encode(errors="surrogatepass")
     return hashlib.blake2b(text, digest_size=_DIGEST_BYTES).digest()
-
-
-def _network(address: str) -> str:
-    """Return an IPv4 address as it is, and the network of an IPv6 address."""
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(found, ipaddress.IPv4Address):
-        return str(found)
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return str(ipaddress.ip_network((int(found), _IPV6_PREFIX), strict=False))

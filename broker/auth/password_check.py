@@ -57,6 +57,15 @@ class PasswordCheck:
             self._limiter.succeeded(address, account)
         return found
 
+    def count_wrong(self, address: str, account: str) -> None:
+        """Count a secret that was found wrong without a password check.
+
+        Raises TooManyAttemptsError where there were too many already.
+        """
+        wait_s = self._limiter.take(address, account, self._monotonic_s())
+        if wait_s > 0:
+            raise TooManyAttemptsError(wait_s)
+
     async def _in_turn(self, address: str, check: Callable[[], Awaitable[T]]) -> T:
         self._waiting[address] += 1
         try:

@@ -16,7 +16,6 @@ from broker.embedded.handler import Handler
 from broker.embedded.net.acceptor import Acceptor
 from broker.embedded.net.admission import Admission
 from broker.embedded.net.connection import Connection, TooLargeError, open_streams
-from broker.embedded.net.file_limit import room_for
 from broker.embedded.net.listener import Listener
 from broker.embedded.net.loopback import is_loopback
 from broker.embedded.packets import encode
@@ -31,6 +30,7 @@ from broker.embedded.store.records import Contents
 from broker.embedded.store.store import Store
 from broker.embedded.sys_topics import sys_topics
 from bus.config.broker_table import BrokerConfig
+from bus.file_limit import room_for
 from bus.limited_log import LimitedLog
 
 logger = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from bus.config.key_types import (
 )
 from bus.config.limits_table import LimitsConfig
 from bus.config.outbox_table import OutboxConfig
-from bus.config.web_table import WebConfig
+from bus.config.web_table import WebConfig, check_trusted_proxies
 from bus.contract.bounds import Name
 from bus.contract.topics import RESERVED_NAMES
 from bus.errors import MisconfiguredError
@@ -176,7 +176,14 @@ class Config(Table, frozen=True):
     limits: LimitsConfig = LimitsConfig()
 
     def __post_init__(self) -> None:
-        checks = (_check_broker, _check_pins, _check_led_owners, _check_sole_users, _check_grants)
+        checks = (
+            _check_broker,
+            _check_web,
+            _check_pins,
+            _check_led_owners,
+            _check_sole_users,
+            _check_grants,
+        )
         for check in checks:
             check(self)
 
@@ -199,6 +206,10 @@ class Config(Table, frozen=True):
 
 def _check_broker(config: Config) -> None:
     broker_url.parse(config.broker_url, "broker.url")
+
+
+def _check_web(config: Config) -> None:
+    check_trusted_proxies(config.web)
 
 
 def _check_pins(config: Config) -> None:

@@ -1,11 +1,13 @@
-"""The [web] table: address of the HTTP server, cards of the page, login."""
+"""The [web] table: address of the HTTP server, cards of the page, login, reverse proxy."""
 
+import ipaddress
 from typing import Annotated
 
 import msgspec
 
 from bus.config.key_types import Port, Table
 from bus.contract.bounds import Name
+from bus.errors import MisconfiguredError
 
 # Labels of letters, digits and hyphens, as RFC 1123 section 2.1 has host names.
 HostName = Annotated[
@@ -14,6 +16,16 @@ HostName = Annotated[
         pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\Z",
         max_length=253,
         description="a host name in lower case, without port",
+    ),
+]
+
+# Segments of RFC 3986 unreserved characters, without a slash at the end.
+RootPath = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^((/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+)?\Z",
+        max_length=200,
+        description="a path such as /harvester, without a slash at its end",
     ),
 ]
 
@@ -41,6 +53,22 @@ class WebConfig(Table, frozen=True):
     password: str = ""
     # Require a login, with the accounts that `harvester passwd` made.
     login: bool = False
+    # The path below which a reverse proxy has the page; empty where the page has a name of its own.
+    root_path: RootPath = ""
+    # Addresses and networks of reverse proxies, whose X-Forwarded headers are believed.
+    trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
 
     def __repr__(self) -> str:
         return f"Web({self.listen!r}, {self.port!r})"
+
+
+def check_trusted_proxies(web: WebConfig) -> None:
+    """Raise MisconfiguredError where one of them is no address and no network."""
+    for i, text in enumerate(web.trusted_proxies):
+        try:
+            ipaddress.ip_network(text, strict=False)
+        except ValueError as e:
+            raise MisconfiguredError(
+                f"web.trusted_proxies[{i}]: found {text[:70]!r}, expected an address or a network, "
+                "for example 192.168.7.2 or 192.168.7.0/24"
+            ) from e

@@ -5,9 +5,11 @@ from collections.abc import Iterable
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from bus.config.web_table import WebConfig
 from hub_app.http import (
     commands,
     history,
@@ -22,11 +24,16 @@ from hub_app.http import (
     status,
 )
 from hub_app.http.guard import Guard
-from hub_app.http.responses import PAGE_DIR, refuse
+from hub_app.http.responses import PAGE_DIR, ignore_disconnect, refuse
 from hub_app.http.session_gate import LOG_IN_PATH, LOG_OUT_PATH, SessionGate
 from hub_app.http.sse import Abort
 from hub_app.hub import Hub
+from hub_app.live.fanout import MAX_CLIENTS
 from hub_app.login.login import LogIn
+from hub_app.serving.client_limit import ClientLimit, StreamPlaces
+from hub_app.serving.forwarded import Forwarded, TrustedProxies
+
+_DEFAULTS = WebConfig()
 
 
 def create_app(
@@ -35,11 +42,14 @@ def create_app(
     *,
     log_in: LogIn | None = None,
     names: Iterable[str] = (),
+    settings: WebConfig = _DEFAULTS,
 ) -> Starlette:
     """Return the application. `abort` closes the connection of a client (host, port) at once.
 
-    Without `log_in` everyone is an operator. `names` are the host names of this machine.
+    Without `log_in` everyone is an operator. `names` are the host names of this machine, in
+    addition to those in `settings`.
     """
+    root_path = settings.root_path
     app = Starlette(
         routes=[
             Route("/", page.page),
@@ -62,11 +72,20 @@ def create_app(
             Route("/metrics", metrics.metrics),
             Mount("/static", StaticFiles(directory=PAGE_DIR)),
         ],
-        middleware=[Middleware(Guard, names=names), Middleware(SessionGate, log_in=log_in)],
-        exception_handlers={HTTPException: refuse},
+        middleware=[
+            Middleware(
+                Forwarded, proxies=TrustedProxies(settings.trusted_proxies), root_path=root_path
+            ),
+            Middleware(Guard, names={*settings.names, *names}),
+            Middleware(ClientLimit),
+            Middleware(SessionGate, log_in=log_in, root_path=root_path),
+        ],
+        exception_handlers={HTTPException: refuse, ClientDisconnect: ignore_disconnect},
     )
     app.state.hub = hub
     app.state.exposition = metrics.Exposition(hub)
     app.state.abort = abort
     app.state.log_in = log_in
+    app.state.root_path = root_path
+    app.state.streams = StreamPlaces(MAX_CLIENTS)
     return app

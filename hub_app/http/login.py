@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from broker.auth.password_check import TooManyAttemptsError
 from bus.errors import BadDataError
-from hub_app.http.responses import PAGE_DIR, Json, read_body
+from hub_app.http.responses import PAGE_DIR, Json, read_body, url_of
 from hub_app.http.session_gate import COOKIE, LOG_IN_PATH, token_of
 from hub_app.login.login import LogIn, WrongPasswordError
 from hub_app.login.sessions import MAX_AGE_S, Visitor
@@ -27,39 +27,42 @@ class _BadFormError(BadDataError):
 async def show(request: Request) -> Response:
     """Show the form, or the page itself to a browser that is logged in already."""
     if request.state.visitor is not None:
-        return RedirectResponse("/", HTTPStatus.SEE_OTHER)
-    return _form()
+        return RedirectResponse(url_of(request, "/"), HTTPStatus.SEE_OTHER)
+    return _form(request)
 
 
 async def enter(request: Request) -> Response:
     log_in: LogIn | None = request.app.state.log_in
     if log_in is None:
-        return RedirectResponse("/", HTTPStatus.SEE_OTHER)
+        return RedirectResponse(url_of(request, "/"), HTTPStatus.SEE_OTHER)
     name = ""
     try:
         name, password = _name_and_password(await read_body(request))
         token = await log_in.enter(request.client.host if request.client else "", name, password)
     except _BadFormError as e:
-        return _form(HTTPStatus.BAD_REQUEST, str(e))
+        return _form(request, HTTPStatus.BAD_REQUEST, str(e))
     except WrongPasswordError as e:
-        return _form(HTTPStatus.UNAUTHORIZED, str(e), name)
+        return _form(request, HTTPStatus.UNAUTHORIZED, str(e), name)
     except TooManyAttemptsError as e:
         wait_s = str(math.ceil(e.wait_s))
-        return _form(HTTPStatus.TOO_MANY_REQUESTS, str(e), name, {"Retry-After": wait_s})
+        headers = {"Retry-After": wait_s}
+        return _form(request, HTTPStatus.TOO_MANY_REQUESTS, str(e), name, headers)
     # A new log-in replaces the browser's earlier session.
     log_in.leave(token_of(request))
-    return _logged_in(token, is_secure=request.url.scheme == "https")
+    return _logged_in(request, token)
 
 
-def _logged_in(token: str, *, is_secure: bool) -> Response:
-    answer = RedirectResponse("/", HTTPStatus.SEE_OTHER)
+def _logged_in(request: Request, token: str) -> Response:
+    answer = RedirectResponse(url_of(request, "/"), HTTPStatus.SEE_OTHER)
     answer.set_cookie(
         COOKIE,
         token,
         max_age=round(MAX_AGE_S),
+        path=url_of(request, "/"),
         httponly=True,
-        samesite="strict",
-        secure=is_secure,
+        # A link on another site shows the page; `guard` refuses commands of other sites.
+        samesite="lax",
+        secure=request.url.scheme == "https",
     )
     return answer
 
@@ -68,8 +71,8 @@ async def leave(request: Request) -> Response:
     log_in: LogIn | None = request.app.state.log_in
     if log_in is not None:
         log_in.leave(token_of(request))
-    answer = RedirectResponse(LOG_IN_PATH, HTTPStatus.SEE_OTHER)
-    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    answer = RedirectResponse(url_of(request, LOG_IN_PATH), HTTPStatus.SEE_OTHER)
+    answer.delete_cookie(COOKIE, url_of(request, "/"), httponly=True, samesite="lax")
     return answer
 
 
@@ -92,11 +95,14 @@ def _name_and_password(body: bytes) -> tuple[str, str]:
 
 
 def _form(
+    request: Request,
     status: HTTPStatus = HTTPStatus.OK,
     error: str = "",
     name: str = "",
     headers: dict[str, str] | None = None,
 ) -> Response:
     page = Template(_PAGE.read_text(encoding="utf-8"))
-    text = page.substitute(error=html.escape(error), name=html.escape(name))
+    text = page.substitute(
+        root=url_of(request, ""), error=html.escape(error), name=html.escape(name)
+    )
     return HTMLResponse(text, status, headers)

@@ -33,6 +33,17 @@ async def refuse(_request: Request, exc: Exception) -> Response:
     return Json({"ok": False, "error": exc.detail}, exc.status_code, exc.headers)
 
 
+async def ignore_disconnect(_request: Request, _exc: Exception) -> Response:
+    """Return a response that nobody reads: the client left in the middle of its request."""
+    return Response(status_code=400)
+
+
+def url_of(request: Request, path: str) -> str:
+    """Return the URL path of a route, below the prefix that a reverse proxy has for the page."""
+    root_path: str = request.app.state.root_path
+    return root_path + path
+
+
 def hub_of(request: Request) -> Hub:
     hub: Hub = request.app.state.hub
     return hub

@@ -11,10 +11,16 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from hub_app.http.responses import hub_of
-from hub_app.http.session_gate import token_of
-from hub_app.live.fanout import MAX_CLIENTS, Fanout, time_event
-from hub_app.live.state import State
-from hub_app.login.login import LogIn
+from hub_app.http.session_gate import Access
+from hub_app.hub import Hub
+from hub_app.live.fanout import time_event
+from hub_app.serving.client_limit import (
+    MAX_STREAMS_PER_ADDRESS,
+    Stream,
+    StreamPlaces,
+    address_of,
+)
+from hub_app.serving.forwarded import PEER
 
 logger = logging.getLogger(__name__)
 
@@ -31,42 +37,37 @@ Abort = Callable[[tuple[str, int]], None]
 
 async def events(request: Request) -> Response:
     hub = hub_of(request)
-    if hub.fanout.is_full:
-        raise HTTPException(503, f"{MAX_CLIENTS} browsers are connected, no more are served")
     if request.method == "HEAD":
         return Response(media_type="text/event-stream")
-    return EventStream(
-        hub.state,
-        hub.fanout,
-        hub.now_ms,
-        request.app.state.abort,
-        lambda: _has_session(request),
-    )
-
-
-def _has_session(request: Request) -> bool:
-    """Whether the session that opened a stream is still open."""
-    log_in: LogIn | None = request.app.state.log_in
-    return log_in is None or log_in.visitor(token_of(request)) is not None
+    places: StreamPlaces = request.app.state.streams
+    place = places.enter(address_of(request.scope))
+    if place is None:
+        raise HTTPException(
+            429, f"no more event streams; at most {MAX_STREAMS_PER_ADDRESS} for one address"
+        )
+    access: Access = request.state.access
+    return EventStream(hub, places, place, request.app.state.abort, access.is_valid)
 
 
 class EventStream(EventSourceResponse):
-    """Stream of `state` to one browser, until it leaves or `is_allowed` returns False."""
+    """Stream to one browser, until it leaves, loses its place or `is_allowed` returns False."""
 
     def __init__(
         self,
-        state: State,
-        fanout: Fanout,
-        now_ms: Callable[[], int],
+        hub: Hub,
+        places: StreamPlaces,
+        place: Stream,
         abort: Abort,
         is_allowed: Callable[[], bool],
     ) -> None:
         self._abort = abort
+        self._places = places
+        self._place = place
         super().__init__(
-            _events(state, fanout, now_ms, is_allowed),
+            _events(hub, place, is_allowed),
             ping=PING_S,
             # sse-starlette passes bytes through, although its annotation does not allow them.
-            ping_message_factory=lambda: time_event(now_ms()),  # type: ignore[arg-type,return-value]
+            ping_message_factory=lambda: time_event(hub.now_ms()),  # type: ignore[arg-type,return-value]
             send_timeout=SEND_TIMEOUT_S,
         )
 
@@ -75,16 +76,26 @@ class EventStream(EventSourceResponse):
             await super().__call__(scope, receive, send)
         except SendTimeoutError:
             logger.info("disconnected a browser that read nothing for %d s", SEND_TIMEOUT_S)
-            self._abort(scope["client"])
+            self._abort(scope["state"][PEER])
+        finally:
+            self._places.leave(self._place)
 
 
-async def _events(
-    state: State, fanout: Fanout, now_ms: Callable[[], int], is_allowed: Callable[[], bool]
-) -> AsyncIterator[bytes]:
+async def _events(hub: Hub, place: Stream, is_allowed: Callable[[], bool]) -> AsyncIterator[bytes]:
+    if place.is_closed:
+        return
+    fanout = hub.fanout
     client = fanout.join()
+
+    def close() -> None:
+        client.close()
+        # Another stream takes its place at once.
+        fanout.leave(client)
+
+    place.on_close = close
     try:
         # Nothing is awaited between joining and the snapshot, so no change is missed in between.
-        yield fanout.snapshot_event(state.snapshot(now_ms(), SNAPSHOT_LOG_LINES))
+        yield fanout.snapshot_event(hub.state.snapshot(hub.now_ms(), SNAPSHOT_LOG_LINES))
         while (chunk := await client.take()) and is_allowed():
             yield chunk
     finally:

@@ -10,6 +10,7 @@ from broker.auth.accounts import AccountsFile
 from broker.auth.gate import Role
 from bus.errors import MisconfiguredError
 from bus.files import private_file
+from bus.files.file_stamp import stamp_of
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ class People(Protocol):
 
 
 class OnePassword:
-    """The operator, with the password that a file held when the hub started."""
+    """The operator, with one password."""
 
     def __init__(self, password: bytes) -> None:
         self._digest = hashlib.sha256(password).digest()
@@ -41,6 +42,40 @@ class OnePassword:
 
     def changed(self) -> set[str]:
         return set()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, OnePassword) and hmac.compare_digest(self._digest, other._digest)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class PasswordFile:
+    """The operator, with the password in the file at `path`, which may be replaced.
+
+    Raises MisconfiguredError where the file cannot be used at the start.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp = stamp_of(path)
+        self._current = read_password(path)
+
+    async def verify(self, name: str, password: str) -> Role | None:
+        return await self._current.verify(name, password)
+
+    def changed(self) -> set[str]:
+        """Read the file again if it was replaced. A broken file changes nothing."""
+        stamp = stamp_of(self._path)
+        if stamp == self._stamp:
+            return set()
+        self._stamp = stamp
+        try:
+            found = read_password(self._path)
+        except MisconfiguredError as e:
+            logger.error("the password stays as it was: %s", e)  # noqa: TRY400 - the text has the cause
+            return set()
+        is_same, self._current = found == self._current, found
+        return set() if is_same else {OPERATOR}
 
 
 def read_password(path: Path) -> OnePassword:

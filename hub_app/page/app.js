@@ -6,6 +6,7 @@ import { refreshBroker } from "./broker.js";
 import { command } from "./commands.js";
 import { drawCoverage, refreshCoverage } from "./coverage.js";
 import { elementsOf, replaceContent, setText } from "./elements.js";
+import { urlOf } from "./paths.js";
 import { clock, duration, write } from "./values.js";
 
 const RETRY_MS = 2000;
@@ -274,7 +275,7 @@ function swapSoon() {
 async function swap() {
   let again = false;
   try {
-    const page = await fetch("/");
+    const page = await fetch(urlOf("/"));
     if (page.redirected) location.replace(page.url);
     if (!page.ok || page.redirected) return;
     const fresh = new DOMParser().parseFromString(await page.text(), "text/html");
@@ -345,7 +346,7 @@ function disconnect() {
 function connect() {
   disconnect();
   lastEventMs = performance.now();
-  source = new EventSource("/events");
+  source = new EventSource(urlOf("/events"));
   source.addEventListener("snapshot", onSnapshot);
   source.addEventListener("update", onUpdate);
   source.addEventListener("time", parseEvent);
@@ -360,8 +361,8 @@ function connect() {
 // EventSource does not report the HTTP status, so an expired session is looked up.
 async function leaveIfLoggedOut() {
   try {
-    const answer = await fetch("/api/session");
-    if (answer.status === 401) location.replace("/login");
+    const answer = await fetch(urlOf("/api/session"));
+    if (answer.status === 401) location.replace(urlOf("/login"));
   } catch {
     // The hub does not answer; the stream is retried anyway.
   }

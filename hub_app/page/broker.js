@@ -1,5 +1,6 @@
 // Counters of the embedded broker. They are not in the event stream, so they are polled.
 import { setText } from "./elements.js";
+import { urlOf } from "./paths.js";
 
 const FIGURES = {
   clients: ({ clients }) => `${clients.connected}`,
@@ -13,7 +14,7 @@ export async function refreshBroker() {
   const panel = document.getElementById("broker");
   if (!panel) return;
   try {
-    const answer = await fetch("/api/broker");
+    const answer = await fetch(urlOf("/api/broker"));
     if (answer.ok) show(panel, await answer.json());
   } catch {
     // The hub does not answer; the counters stay as they were.

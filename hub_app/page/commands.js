@@ -1,5 +1,6 @@
 // Commands of the buttons. The hub's response carries the error of the node.
 import { elementsOf, setText } from "./elements.js";
+import { urlOf } from "./paths.js";
 
 function buzzerCommand({ node, pattern }) {
   return {
@@ -23,7 +24,7 @@ function pluginCommand({ node, commands: plugin, action }) {
 }
 
 async function post(path, body) {
-  const answer = await fetch(path, {
+  const answer = await fetch(urlOf(path), {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body),

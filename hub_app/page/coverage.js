@@ -1,5 +1,6 @@
 // Coverage bar of each sensor: the samples of the last 24 hours, and why some are missing.
 import { elementsOf, replaceContent } from "./elements.js";
+import { urlOf } from "./paths.js";
 
 const DAY_MS = 24 * 3600 * 1000;
 const SVG = "http://www.w3.org/2000/svg";
@@ -54,7 +55,7 @@ export async function refreshCoverage(nowMs) {
 
 async function fetchCoverage(node, from, to) {
   try {
-    const answer = await fetch(`/api/coverage?${new URLSearchParams({ node, from, to })}`);
+    const answer = await fetch(urlOf(`/api/coverage?${new URLSearchParams({ node, from, to })}`));
     if (!answer.ok) return;
     keep(await answer.json(), from, to);
   } catch {

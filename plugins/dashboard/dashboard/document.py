@@ -12,19 +12,19 @@ from dashboard.plugin_table import plugin_table
 def render(text: str) -> str:
     """Return the page for the hub's state, given as JSON (see `hub_app.hub.PageInput`)."""
     model = Model(text)
-    return "<!doctype html>" + element("html", _head(), _body(model), lang="en")
+    return "<!doctype html>" + element("html", _head(model.root_path), _body(model), lang="en")
 
 
-def _head() -> Html:
+def _head(root: str) -> Html:
     return element(
         "head",
         element("meta", charset="utf-8"),
         element("meta", name_="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name_="color-scheme", content="dark"),
         element("title", "HARVESTER"),
-        element("link", rel="icon", type="image/svg+xml", href="/static/favicon.svg"),
-        element("link", rel="stylesheet", href="/static/app.css"),
-        element("script", src="/static/app.js", type="module"),
+        element("link", rel="icon", type="image/svg+xml", href=f"{root}/static/favicon.svg"),
+        element("link", rel="stylesheet", href=f"{root}/static/app.css"),
+        element("script", src=f"{root}/static/app.js", type="module"),
     )
 
 
@@ -42,7 +42,7 @@ def _body(model: Model) -> Html:
                 role="status",
                 data_state="connecting",
             ),
-            _log_out() if model.role else "",
+            _log_out(model.root_path) if model.role else "",
             class_="top",
         ),
         element(
@@ -64,6 +64,6 @@ def _legend() -> Html:
     return element("details", summary, element("dl"), class_="legend", id="coverage-legend")
 
 
-def _log_out() -> Html:
+def _log_out(root: str) -> Html:
     """Return a form, which needs no script."""
-    return element("form", element("button", "Log out"), method="post", action="/logout")
+    return element("form", element("button", "Log out"), method="post", action=f"{root}/logout")

@@ -25,6 +25,8 @@ class Model:
         self.role: str | None = state.get("role")
         # Whether the hub has more than fits on a page.
         self.is_partial = bool(state.get("is_partial"))
+        # The prefix of the page's URLs.
+        self.root_path: str = state.get("root_path", "")
         self.cards: list[dict[str, Any]] = state["cards"]
         self.entries = [Entry(**entry) for entry in state["entries"]]
         self.logs = [Entry(**line) for line in state["logs"]]

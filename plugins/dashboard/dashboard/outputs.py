@@ -32,7 +32,7 @@ def _node(model: Model, node: str) -> Html:
         "div",
         element("h3", node),
         _strip(leds) if leds else "",
-        _oled(oled) if oled else "",
+        _oled(oled, model.root_path) if oled else "",
         _fan(fan) if fan else "",
         _buzzer(buzzer, with_buttons=model.may_command) if buzzer else "",
         # The newest result of any command; screen readers read it out when it changes.
@@ -58,9 +58,9 @@ def _strip(leds: Entry) -> Html:
     )
 
 
-def _oled(oled: Entry) -> Html:
+def _oled(oled: Entry, root: str) -> Html:
     value = oled.value
-    path = f"/api/nodes/{oled.node}/oled.png"
+    path = f"{root}/api/nodes/{oled.node}/oled.png"
     picture = element(
         "img",
         src=f"{path}?v={value['digest']}",

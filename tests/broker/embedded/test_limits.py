@@ -10,9 +10,9 @@ import pytest
 from broker.embedded.counters import Counters
 from broker.embedded.net.acceptor import bind
 from broker.embedded.net.connection import Connection, open_streams
-from broker.embedded.net.file_limit import room_for
 from broker.embedded.net.listener import Listener
 from broker.embedded.packets.encode import PINGRESP
+from bus.file_limit import room_for
 from tests.broker.embedded.raw import PINGREQ, PUBACK, RawClient, packet, publish, subscribe, uint16
 from tests.broker.embedded.running import Running, running
 from tests.broker.embedded.switch import STOCK, ours_only

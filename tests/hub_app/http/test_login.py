@@ -105,7 +105,7 @@ def test_a_right_password_opens_everything_until_logging_out(
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     cookie = answer.headers["set-cookie"]
     assert "HttpOnly" in cookie
-    assert "SameSite=strict" in cookie
+    assert "SameSite=lax" in cookie
     assert "Path=/;" in cookie
     assert "Secure" not in cookie
     assert visitor.get("/api/session").json() == {"login": True, "name": name, "role": role}

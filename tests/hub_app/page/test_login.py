@@ -90,7 +90,7 @@ def test_a_viewer_sees_all_of_it_live_and_no_button(hub: HubProcess, page: Page)
     assert labels == ["Log out"]
     cookie = page.driver.get_cookie("harvester_session")
     assert cookie is not None
-    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Lax")
 
 
 def test_an_operator_has_the_buttons(hub: HubProcess, page: Page) -> None:

@@ -1,0 +1,102 @@
+"""Reverse proxies: addresses and scheme of the client, and the path prefix (ASGI middleware)."""
+
+import ipaddress
+from collections.abc import Iterable
+from functools import lru_cache
+from http import HTTPStatus
+
+from starlette.datastructures import Headers
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from bus.peer_address import parse
+
+# Keys in a request's state: the (host, port) at the other end of the connection, and the Host that
+# the client asked a reverse proxy for.
+PEER = "peer"
+FORWARDED_HOST = "forwarded_host"
+
+_SCHEMES = frozenset({"http", "https"})
+_MAX_CACHED_ADDRESSES = 4096
+
+
+class TrustedProxies:
+    """Addresses and networks whose X-Forwarded headers are believed."""
+
+    def __init__(self, networks: Iterable[str]) -> None:
+        self._networks = [ipaddress.ip_network(text, strict=False) for text in networks]
+        self._trusts = lru_cache(_MAX_CACHED_ADDRESSES)(self._contains)
+
+    def __contains__(self, address: str) -> bool:
+        return self._trusts(address)
+
+    def client_of(self, peer: str, forwarded_for: Iterable[str]) -> str:
+        """Return the client's address: the last one that no trusted proxy added.
+
+        Each proxy appends its own peer, so whatever stands left of an untrusted one may be made up.
+        """
+        client = peer
+        for text in reversed(
+            [part.strip() for value in forwarded_for for part in value.split(",")]
+        ):
+            if client not in self:
+                break
+            found = _address(text)
+            if found is None:
+                break
+            client = found
+        return client
+
+    def _contains(self, address: str) -> bool:
+        found = parse(address)
+        return found is not None and any(found in network for network in self._networks)
+
+
+class Forwarded:
+    """Middleware that replaces a trusted proxy by its client, and removes the path prefix.
+
+    A request may come with the prefix or without it: some proxies remove it.
+    """
+
+    def __init__(self, app: ASGIApp, proxies: TrustedProxies, root_path: str = "") -> None:
+        self._app = app
+        self._proxies = proxies
+        self._root_path = root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            if scope["path"] == self._root_path:
+                answer = RedirectResponse(f"{self._root_path}/", HTTPStatus.PERMANENT_REDIRECT)
+                await answer(scope, receive, send)
+                return
+            scope = {**scope, "path": self._path(scope["path"])}
+            peer = scope.get("client") or ("", 0)
+            scope["state"] = {**scope.get("state", {}), PEER: peer}
+            if peer[0] in self._proxies:
+                self._believe(scope, peer, Headers(scope=scope))
+        await self._app(scope, receive, send)
+
+    def _path(self, path: str) -> str:
+        has_prefix = path.startswith(f"{self._root_path}/")
+        return path.removeprefix(self._root_path) if has_prefix else path
+
+    def _believe(self, scope: Scope, peer: tuple[str, int], headers: Headers) -> None:
+        client = self._proxies.client_of(peer[0], headers.getlist("x-forwarded-for"))
+        if client != peer[0]:
+            scope["client"] = (client, 0)
+        scheme = headers.get("x-forwarded-proto", "").rpartition(",")[2].strip()
+        if scheme in _SCHEMES:
+            scope["scheme"] = scheme
+        host = headers.get("x-forwarded-host")
+        if host is not None:
+            scope["state"][FORWARDED_HOST] = host.rpartition(",")[2].strip()
+
+
+def _address(text: str) -> str | None:
+    """Return the address in an element of X-Forwarded-For, which may have a port."""
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    found = parse(text)
+    return None if found is None else str(found)

@@ -1,0 +1,156 @@
+"""Floods of connections and slow requests: the page and `/health` answer everyone else."""
+
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from hub_app.serving.client_limit import MAX_STREAMS_PER_ADDRESS
+from hub_app.serving.places import MAX_PER_ADDRESS
+from tests.hub_app.conftest import HubProcess
+from tests.support import HOST, WAIT_S
+
+IDLER, WATCHER, THIRD, SLOW = "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"
+EVENTS = b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n"
+_ENDED = (ConnectionError, BrokenPipeError)
+
+
+@contextlib.contextmanager
+def connections(hub: HubProcess, address: str, count: int) -> Iterator[list[socket.socket]]:
+    """Open connections from one address of this machine."""
+    with contextlib.ExitStack() as stack:
+        yield [
+            stack.enter_context(
+                socket.create_connection(
+                    (HOST, hub.web_port), timeout=WAIT_S, source_address=(address, 0)
+                )
+            )
+            for _ in range(count)
+        ]
+
+
+def client(hub: HubProcess, address: str) -> httpx.Client:
+    transport = httpx.HTTPTransport(local_address=address)
+    return httpx.Client(base_url=hub.url, transport=transport, timeout=WAIT_S, trust_env=False)
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """Return what comes until the hub ends the connection."""
+    received = b""
+    with contextlib.suppress(*_ENDED):
+        while chunk := connection.recv(65536):
+            received += chunk
+    return received
+
+
+def status_of(connection: socket.socket) -> bytes:
+    with contextlib.suppress(*_ENDED):
+        return connection.recv(64)[9:12]
+    return b""
+
+
+def test_idle_connections_and_event_streams_of_two_keep_no_third_out(hub: HubProcess) -> None:
+    with (
+        connections(hub, IDLER, 600),
+        connections(hub, WATCHER, 100) as watching,
+        client(hub, THIRD) as third,
+    ):
+        for watcher in watching:
+            # Those beyond the bound of an address have been ended.
+            with contextlib.suppress(*_ENDED):
+                watcher.sendall(EVENTS)
+        for path in ("/", "/health", "/api/nodes"):
+            assert third.get(path).status_code == 200
+        with third.stream("GET", "/events") as stream:
+            assert next(stream.iter_lines()).startswith("id: ")
+
+
+def test_one_address_has_a_bounded_number_of_streams(hub: HubProcess) -> None:
+    with connections(hub, WATCHER, MAX_STREAMS_PER_ADDRESS + 5) as watching:
+        statuses = []
+        for watcher in watching:
+            watcher.sendall(EVENTS)
+            statuses.append(status_of(watcher))
+    assert statuses == [b"200"] * MAX_STREAMS_PER_ADDRESS + [b"429"] * 5
+
+
+def test_the_connection_that_waited_longest_is_ended_at_an_addresss_bound(hub: HubProcess) -> None:
+    with connections(hub, IDLER, MAX_PER_ADDRESS + 1) as idle:
+        assert read_all(idle[0]) == b""
+        idle[-1].sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert status_of(idle[-1]) == b"200"
+
+
+def test_requests_that_never_become_whole_end_their_connections(hub: HubProcess) -> None:
+    post = b"POST /login HTTP/1.1\r\nHost: localhost\r\n"
+    sent = [
+        b"",
+        b"GET / HTTP/1.1\r\nHost: localho",
+        post + b"Content-Length: 99\r\n\r\n{",
+        post + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+    ]
+    with connections(hub, SLOW, len(sent)) as slow:
+        for connection, part in zip(slow, sent, strict=True):
+            connection.sendall(part)
+        for connection in slow:
+            read_all(connection)
+    assert "Traceback" not in hub.service.output()
+
+
+def test_a_request_that_comes_byte_by_byte_ends_its_connection(hub: HubProcess) -> None:
+    with connections(hub, SLOW, 1) as [slow]:
+        slow.settimeout(0.2)
+        slow.sendall(b"GET / HTTP/1.1\r\nX: ")
+        is_open = True
+        for _ in range(int(WAIT_S / 0.2)):
+            with contextlib.suppress(TimeoutError):
+                is_open = slow.recv(64) != b""
+            if not is_open:
+                break
+            slow.sendall(b"x")
+    assert not is_open
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"nothing of HTTP\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 600_000 + b"\r\n\r\n",
+        b"POST /login HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)
+def test_what_is_no_http_is_refused_with_the_security_headers(hub: HubProcess, sent: bytes) -> None:
+    with connections(hub, SLOW, 1) as [client]:
+        with contextlib.suppress(*_ENDED):
+            client.sendall(sent)
+        answer = read_all(client)
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
+    assert answer == b"" or b"content-security-policy" in answer.lower()
+    assert "Traceback" not in hub.service.output()
+
+
+def test_strangers_malformed_requests_are_logged_once_a_minute(hub: HubProcess) -> None:
+    for _ in range(20):
+        with connections(hub, SLOW, 1) as [client]:
+            client.sendall(b"\x16\x03\x01\x00\xa5\r\n\r\n")
+            read_all(client)
+    assert hub.service.output().count("a request that is not HTTP/1.1") <= 1
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_body_is_no_error(hub: HubProcess) -> None:
+    with connections(hub, SLOW, 1) as [client]:
+        client.sendall(
+            b"POST /api/plugins HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"
+        )
+    assert hub.http.get("/health").status_code == 200
+    assert "Traceback" not in hub.service.output()
+
+
+def test_two_requests_in_one_packet_are_both_answered(hub: HubProcess) -> None:
+    ask = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
+    with connections(hub, THIRD, 1) as [client]:
+        client.sendall(ask + b"\r\n" + ask + b"Connection: close\r\n\r\n")
+        assert read_all(client).count(b"HTTP/1.1 200 ") == 2
