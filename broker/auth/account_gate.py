@@ -9,26 +9,26 @@ from pathlib import Path
 
 from broker.auth import acl, tokens
 from broker.auth.accounts import HUB_USER, LOCAL_USER, AccountsFile
-from broker.auth.gate import Attempt, Identity, Role
+from broker.auth.gate import Attempt, Identity, Role, local_role
 from broker.auth.password_check import PasswordCheck, TooManyAttemptsError
+from bus.config.broker_table import LocalAccess
 
 logger = logging.getLogger(__name__)
 
-_LOCAL = Identity(LOCAL_USER, Role.OPERATOR)
-
 
 class AccountGate:
-    """Authenticates the accounts in the file at `path`, and local clients if `allow_local`.
+    """Authenticates the accounts in the file at `path`, and local clients as `allow_local` says.
 
     `hub_token` is the token of the hub's own client. `on_revoked` is called with the name of an
     account that was removed or replaced. Raises MisconfiguredError where the file cannot be used.
     """
 
     def __init__(
-        self, path: Path, check: PasswordCheck, *, hub_token: str | None, allow_local: bool
+        self, path: Path, check: PasswordCheck, *, hub_token: str | None, allow_local: LocalAccess
     ) -> None:
         self._hub_hash = tokens.hash_token(hub_token.encode()) if hub_token else None
-        self._allow_local = allow_local
+        role = local_role(allow_local)
+        self._local = None if role is None else Identity(LOCAL_USER, role)
         self._check = check
         self._file = AccountsFile(path)
         self.on_revoked: Callable[[str], object] = lambda _name: None
@@ -36,8 +36,8 @@ class AccountGate:
     async def authenticate(self, attempt: Attempt) -> Identity | None:
         """Return the client's identity, or None. A login must be right even on this machine."""
         if attempt.username is None:
-            is_free = attempt.is_local and self._allow_local and attempt.password is None
-            return _LOCAL if is_free else None
+            is_free = attempt.is_local and attempt.password is None
+            return self._local if is_free else None
         if attempt.certificate_name not in (None, attempt.username):
             return None
         self.refresh()

@@ -8,6 +8,8 @@ from typing import Protocol
 
 import msgspec
 
+from bus.config.broker_table import LocalAccess
+
 
 class Role(enum.StrEnum):
     """Role of a client, which decides its rights."""
@@ -16,6 +18,13 @@ class Role(enum.StrEnum):
     HUB = "hub"
     OPERATOR = "operator"
     VIEWER = "viewer"
+
+
+_LOCAL_ROLES: dict[LocalAccess, Role] = {
+    True: Role.OPERATOR,
+    "command": Role.OPERATOR,
+    "listen": Role.VIEWER,
+}
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -55,6 +64,11 @@ class Gate(Protocol):
 
     def may_receive(self, identity: Identity, topic: str) -> bool:
         """Whether `identity` may receive a message of `topic`."""
+
+
+def local_role(allow_local: LocalAccess) -> Role | None:
+    """Return the role of local clients without a login; None where they need one."""
+    return _LOCAL_ROLES.get(allow_local)
 
 
 def session_key(identity: Identity, client_id: str) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from broker.auth.accounts import HUB_USER, Accounts
 from broker.auth.acl import ROLES, covers, for_user
-from broker.auth.gate import Role
-from bus.config.broker_table import LOOPBACK, BrokerConfig
+from broker.auth.gate import Role, local_role
+from bus.config.broker_table import LOOPBACK, BrokerConfig, LocalAccess
 from bus.contract.topics import CHANNELS, topic_filter
 
 ACL_NAME = "acl"
@@ -19,11 +19,12 @@ _ACL_HEAD = """\
 """
 
 
-def acl(accounts: Accounts, *, allow_local: bool) -> str:
+def acl(accounts: Accounts, *, allow_local: LocalAccess) -> str:
     """Return the content of `acl_file`. Rules before any user are for clients without login."""
     parts = [_ACL_HEAD]
-    if allow_local:
-        parts.append(_section("", Role.OPERATOR, ""))
+    local = local_role(allow_local)
+    if local is not None:
+        parts.append(_section("", local, ""))
     if accounts.hub is not None:
         parts.append(_section(f"user {HUB_USER}", Role.HUB, HUB_USER))
     parts += [_section(f"user {name}", Role.NODE, name) for name in sorted(accounts.nodes)]

@@ -16,6 +16,9 @@ DEFAULT_HUB_URL = f"mqtt://192.168.7.10:{DEFAULT_MQTT_PORT}"
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
+# Rights of a client on the hub itself that shows no login.
+LocalAccess = bool | Literal["command", "listen"]
+
 
 class BrokerConfig(Table, frozen=True):
     """`url` empty: the hub embeds a broker, and its own clients use that.
@@ -42,8 +45,9 @@ class BrokerConfig(Table, frozen=True):
     # the user that logs in.
     client_certificates: Literal["none", "optional", "required"] = "none"
 
-    # A client on the hub itself needs no password: it may read everything and command.
-    allow_local: bool = True
+    # A client on the hub itself needs no password to read everything ("listen"), and to command too
+    # ("command", or true). A TCP proxy or tunnel on the hub makes local clients of strangers.
+    allow_local: LocalAccess = True
 
     packet_kb: Annotated[int, msgspec.Meta(ge=4, le=65_536)] = 256
     in_flight: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 20

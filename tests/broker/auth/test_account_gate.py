@@ -12,6 +12,7 @@ from broker.auth.account_gate import AccountGate
 from broker.auth.gate import Attempt, Identity, Role
 from broker.auth.login_limiter import BURST
 from broker.auth.password_check import PasswordCheck
+from bus.config.broker_table import LocalAccess
 from bus.errors import MisconfiguredError
 
 PASSWORD = "correct horse"
@@ -234,3 +235,25 @@ def test_the_page_and_the_broker_count_wrong_passwords_together(path: Path) -> N
 def test_nobodys_hash_is_one_that_costs_as_much_and_fits_no_password() -> None:
     assert passwords._NOBODY.split("$")[:4] == passwords.hash_password("x").split("$")[:4]
     assert not passwords.verify(b"", None)
+
+
+@pytest.mark.parametrize(
+    ("allow_local", "role"),
+    [
+        (True, Role.OPERATOR),
+        ("command", Role.OPERATOR),
+        ("listen", Role.VIEWER),
+        (False, None),
+    ],
+)
+def test_a_local_client_without_a_login_has_the_role_of_the_setting(
+    path: Path, allow_local: LocalAccess, role: Role | None
+) -> None:
+    gate = AccountGate(path, PasswordCheck(time.monotonic), hub_token=None, allow_local=allow_local)
+    found = identify(gate, attempt(is_local=True))
+    assert (found.role if found else None) == role
+    assert identify(gate, attempt(is_local=False)) is None
+    if found is not None:
+        assert gate.may_subscribe(found, "harvester/#")
+        may_command = gate.may_publish(found, "harvester/pi4/buzzer/cmd")
+        assert may_command == (role is Role.OPERATOR)

@@ -270,6 +270,18 @@ def test_the_loopback_rule_can_be_turned_off(tmp_path: Path) -> None:
             client.ping()
 
 
+def test_local_clients_can_be_held_to_listening(tmp_path: Path) -> None:
+    with hub_bus(tmp_path, broker__allow_local="listen") as hub, RawClient(hub.port) as local:
+        assert local.connect("somebody") == 0
+        assert local.subscribe(("harvester/#", 1)) == [1]
+        with hub.hub_client() as ears:
+            ears.subscribe(("harvester/#", 1))
+            local.publish("harvester/pi4/buzzer/cmd", b"beep", 1)
+            ears.publish("harvester/pi4/buzzer", b"{}", 1)
+            assert ears.receive().topic == "harvester/pi4/buzzer"
+            assert local.receive().topic == "harvester/pi4/buzzer"
+
+
 def test_a_login_is_read_by_paho_too(hub: HubBus, victim: str) -> None:
     connected = threading.Event()
     client = BusClient(

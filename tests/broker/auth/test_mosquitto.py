@@ -13,9 +13,12 @@ import msgspec
 import pytest
 
 from broker.auth import accounts, tokens
+from broker.auth.accounts import Accounts, Person
 from broker.auth.gate import Role
+from broker.auth.mosquitto import acl, conf
 from bus.client import credentials
 from bus.client.node import NodeBus
+from bus.config.broker_table import BrokerConfig, LocalAccess
 from bus.contract.topics import TopicKind, parse
 from bus.errors import BadTopicError
 from tests.broker.auth import oracle
@@ -121,6 +124,20 @@ def is_known(topic: str) -> bool:
     except BadTopicError:
         return False
     return True
+
+
+@pytest.mark.parametrize(
+    ("allow_local", "rights"), [(True, 2), ("command", 2), ("listen", 1), (False, 0)]
+)
+def test_local_clients_have_the_rights_that_the_hub_gives_them(
+    allow_local: LocalAccess, rights: int
+) -> None:
+    found = Accounts(people={"ann": Person(Role.OPERATOR, "", "", 0)})
+    anonymous = acl(found, allow_local=allow_local).partition("user ann")[0]
+    assert ("topic read harvester/#" in anonymous) == (rights > 0)
+    assert ("topic write" in anonymous) == (rights > 1)
+    text = conf(BrokerConfig(allow_local=allow_local), "/x", port=1883, local_port=1884)
+    assert ("listener 1884 127.0.0.1" in text) == (rights > 0)
 
 
 def test_nothing_well_spelled_gets_through_that_the_oracle_forbids(

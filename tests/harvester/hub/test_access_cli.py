@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.auth import accounts
+from broker.auth import accounts, tokens
 from broker.auth.gate import Role
 from bus.client import credentials
 from harvester import cli
@@ -94,3 +94,25 @@ def test_a_mistake_is_one_line_and_leaves_no_account(
     assert said in error
     assert error.count("\n") == 1
     assert accounts.load(hub / "state" / "accounts.json") == accounts.Accounts()
+
+
+def test_a_token_is_shown_once_listed_without_it_and_revoked(
+    hub: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("token", "add", "prometheus")
+    token = capsys.readouterr().out.strip()
+    assert tokens.is_token(token.encode())
+    file = hub / "state" / "accounts.json"
+    assert token not in file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    run("token", "add", "robot", "--role", "operator")
+    capsys.readouterr()
+    run("token", "list")
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in listed] == [
+        ["prometheus", "viewer"],
+        ["robot", "operator"],
+    ]
+    run("token", "revoke", "prometheus")
+    assert list(accounts.load(file).tokens) == ["robot"]
+    assert "found no token 'prometheus'" in refusal(capsys, "token", "revoke", "prometheus")

@@ -13,8 +13,10 @@ from broker.auth.password_check import PasswordCheck, TooManyAttemptsError
 from bus.config import config_file
 from bus.config.hub_files import ACCOUNTS_NAME
 from bus.errors import MisconfiguredError
+from bus.files import private_file
 from hub_app.login.login import LogIn, WrongPasswordError
-from hub_app.login.people import AccountHolders, OnePassword, read_password
+from hub_app.login.people import AccountHolders, OnePassword, PasswordFile, read_password
+from hub_app.login.sessions import Visitor
 from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.nodes import eventually
 from tests.hub_app.samples import reading
@@ -274,3 +276,21 @@ def test_the_configuration_shows_no_password(tmp_path: Path) -> None:
     for text in (config_file.dump(config), repr(config), str(config.web)):
         assert "hunter2" not in text
     assert 'password = "(set)"' in config_file.dump(config)
+
+
+def test_a_replaced_password_file_counts_at_once_and_ends_the_old_sessions(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    private_file.write(path, b"the first one")
+
+    async def enter_both() -> tuple[Visitor | None, Visitor | None]:
+        people = PasswordFile(path)
+        log_in = LogIn([people], PasswordCheck(lambda: 0.0), lambda: 0.0)
+        first = await log_in.enter("10.0.0.1", "operator", "the first one")
+        private_file.write(path, b"short")
+        log_in.refresh()
+        assert log_in.visitor(first) is not None
+        private_file.write(path, b"the second one")
+        second = await log_in.enter("10.0.0.1", "operator", "the second one")
+        return log_in.visitor(first), log_in.visitor(second)
+
+    assert asyncio.run(enter_both()) == (None, Visitor("operator", Role.OPERATOR))
