@@ -85,7 +85,7 @@ def test_a_plugin_that_goes_wrong_fails_with_its_own_traceback(
         f'  File "{folder / "app.py"}", line 15, in poll\n'
         f'  File "{folder / "driver.py"}", line 2, in resistance\n'
         "ZeroDivisionError: division by zero\n"
-        "faulty failed: ZeroDivisionError: division by zero\n"
+        "faulty failed: ZeroDivisionError: division by zero (driver.py:2)\n"
     )
 
 
