@@ -38,6 +38,8 @@ from node_agent.hal.capabilities import BLACK, Color, Hardware, Relay
 from node_agent.hal.display_tap import HEIGHT, WIDTH, DisplayTap, Picture
 from node_agent.plugins import grants
 from node_agent.plugins.bus_view import BusView
+from node_agent.plugins.disabled import DisabledPlugins
+from node_agent.plugins.outputs import darken
 from node_agent.plugins.runner import PluginRunner
 from node_agent.plugins.sensor_owners import SensorOwners
 from node_agent.plugins.state_saver import StateSaver
@@ -94,7 +96,9 @@ class Agent:
             self._fan,
             self._display,
             tuple(config.sensors.dht22_pins),
+            tuple(config.hardware.ssd1306_addresses),
         )
+        self._disabled = DisabledPlugins(state_dir / "disabled-plugins.json")
         self._stores = {
             name: PluginStore(state_dir / "plugins" / f"{name}.json")
             for name in config.plugins.enabled
@@ -257,10 +261,14 @@ class Agent:
             on_samples=partial(self._publish_samples, name),
             save_state=self._saver.save_soon,
             owners=self._owners,
+            darken=partial(darken, name, grant, parts),
         )
         wasm = assets.component(self._config.plugins.directory, name)
         return PluginRunner(
-            plugin, wasm, lambda state: self._bus.publish(TopicKind.PLUGIN, state, name)
+            plugin,
+            wasm,
+            lambda state: self._bus.publish(TopicKind.PLUGIN, state, name),
+            is_enabled=name not in self._disabled,
         )
 
     def _publish_samples(self, plugin: str, found: Sequence[Sample]) -> None:
@@ -281,6 +289,7 @@ class Agent:
         wanted = commands.parse_plugin(payload)
         for runner in self._runners:
             if runner.name == wanted.plugin:
+                self._disabled.note(runner.name, is_disabled=wanted.action == "disable")
                 runner.command(wanted.action)
                 return
         names = ", ".join(runner.name for runner in self._runners) or "none"

@@ -51,6 +51,7 @@ class BuzzerPlayer:
         self._longest_on_s = longest_on_ms / 1000
         self._commanded: _Job | None = None
         self._alarms: deque[_Job] = deque()
+        self._current: _Job | None = None
         self._changed = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="buzzer", daemon=True)
@@ -81,6 +82,16 @@ class BuzzerPlayer:
                 self._alarms.append(_Job(pattern, name, is_alarm=True))
                 self._changed.notify_all()
 
+    def cancel(self, name: str) -> None:
+        """End and drop the alarms of one plugin; those of others and commands stay."""
+        with self._changed:
+            self._alarms = deque(job for job in self._alarms if job.name != name)
+            current = self._current
+            is_sounding = current is not None and current.is_alarm and current.name == name
+            if is_sounding and self._commanded is None:
+                self._commanded = _Job(PATTERNS["off"], "off", is_alarm=False)
+            self._changed.notify_all()
+
     def stop(self) -> None:
         self.play(PATTERNS["off"], "off")
 
@@ -92,6 +103,7 @@ class BuzzerPlayer:
                 self._sound(job)
             except HarvesterError as e:
                 logger.error("buzzer: %s", e)  # noqa: TRY400 - a traceback adds nothing
+            self._current = None
             # Between two patterns the buzzer is not reported silent.
             if not self._has_job():
                 self._set_state(SILENT)
@@ -111,7 +123,8 @@ class BuzzerPlayer:
             if self._stopping:
                 return None
             job, self._commanded = self._commanded, None
-            return job if job is not None else self._alarms.popleft()
+            self._current = job if job is not None else self._alarms.popleft()
+            return self._current
 
     def _sound(self, job: _Job) -> None:
         pattern = job.pattern

@@ -21,6 +21,11 @@ class FileWatch:
         """Let the present file count as a new version."""
         self._loaded = None
 
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether the next version is new only because `forget_loaded` was called."""
+        return self._loaded is None
+
     def has_new_version(self) -> bool:
         """Return whether the file differs from the loaded version.
 

@@ -10,7 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from bus.client.node_log import plugin_logger
+from bus.clock import now_ms
 from bus.contract.messages import PluginPhase, PluginState
 from bus.limited_log import LimitedLog
 from node_agent.plugins.file_watch import FileWatch
@@ -32,7 +35,12 @@ class PluginRunner:
     """One plugin of this node. Only the cycle's thread calls it, except for `command`."""
 
     def __init__(
-        self, parts: PluginParts, wasm: Path, publish: Callable[[PluginState], object]
+        self,
+        parts: PluginParts,
+        wasm: Path,
+        publish: Callable[[PluginState], object],
+        *,
+        is_enabled: bool = True,
     ) -> None:
         self._parts = parts
         self._publish = publish
@@ -44,13 +52,16 @@ class PluginRunner:
         self._hung = HungThreads()
         # The crossing from the actuators' thread to the cycle's.
         self._commands: queue.SimpleQueue[Action] = queue.SimpleQueue()
-        self._is_enabled = True
+        self._is_enabled = is_enabled
         self._is_commanded = False
+        # Threads of a disabled plugin, which may still light its outputs; None when those are dark.
+        self._darkened: list[PluginThread] | None = None if is_enabled else []
         self._running: PluginThread | None = None
         # A changed component on trial, beside the running one.
         self._candidate: PluginThread | None = None
         self._error = ""
         self._published: PluginState | None = None
+        self._since_ms = 0
 
     @property
     def name(self) -> str:
@@ -60,6 +71,11 @@ class PluginRunner:
     def left_behind(self) -> int:
         """The number of threads that hang in a host call and cannot be stopped."""
         return len(self._hung)
+
+    @property
+    def is_darkening(self) -> bool:
+        """Whether a poll of the disabled plugin may still switch on its outputs."""
+        return not self._is_enabled and self._darkened is not None
 
     def command(self, action: Action) -> None:
         """Take a command for the next cycle. Any thread may call."""
@@ -79,6 +95,8 @@ class PluginRunner:
             for thread in (self._running, self._candidate):
                 if thread is not None:
                     thread.request_poll()
+        else:
+            self._darken()
         self.publish_state()
 
     def wait_idle(self, timeout_s: float) -> bool:
@@ -94,6 +112,9 @@ class PluginRunner:
     def publish_state(self, *, again: bool = False) -> None:
         """Publish the plugin's state where it changed, or in any case with `again`."""
         state = self._state()
+        if self._published is None or self._published.state != state.state:
+            self._since_ms = now_ms()
+        state = msgspec.structs.replace(state, since_ms=self._since_ms)
         if again or state != self._published:
             self._published = state
             self._publish(state)
@@ -103,6 +124,7 @@ class PluginRunner:
         if action == "disable":
             self._is_enabled = False
             self.stop()
+            self._darkened = [t for t in (self._running, self._candidate) if t is not None]
             self._running = self._candidate = None
             self._parts.save_state()
             return
@@ -110,6 +132,14 @@ class PluginRunner:
         self._restarts.retry_now()
         if action == "reload":
             self._file.forget_loaded()
+
+    def _darken(self) -> None:
+        """Switch off the outputs, again after the end of the poll that was under way."""
+        if self._darkened is None:
+            return
+        still_running = [t for t in self._darkened if t.phase is not Phase.ENDED]
+        self._parts.darken()
+        self._darkened = still_running or None
 
     def _state(self) -> PluginState:
         restarts, thread = self._restarts.restarts, self._running
@@ -171,8 +201,11 @@ class PluginRunner:
         if self._candidate is not None or self._running is None:
             return
         if self._file.has_new_version():
+            reason = "reload by command" if self._file.is_forgotten else "the file changed"
             self._file.mark_loaded()
-            logger.info("plugin %s: %s changed; loading it on trial", self.name, self._file.path)
+            logger.info(
+                "plugin %s: %s; loading %s on trial", self.name, reason, self._file.path.name
+            )
             self._candidate = self._start_thread(is_published=False)
 
     def _check_candidate(self) -> None:
@@ -196,4 +229,6 @@ class PluginRunner:
         self._error = ""
         if replaced is not None:
             replaced.stop()
-        logger.info("plugin %s: reloaded as %s", self.name, candidate.sha256[:12])
+        is_same = replaced is not None and replaced.sha256 == candidate.sha256
+        version = "the same version" if is_same else "a new version"
+        logger.info("plugin %s: reloaded %s, %s", self.name, version, candidate.sha256[:12])

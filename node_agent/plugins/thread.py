@@ -51,6 +51,8 @@ class PluginParts(msgspec.Struct, frozen=True):
     # Brings what the plugin keeps to the disk, without waiting for it.
     save_state: Callable[[], object] = lambda: None
     owners: SensorOwners = msgspec.field(default_factory=SensorOwners)
+    # Switches off what the plugin has switched on.
+    darken: Callable[[], object] = lambda: None
 
 
 class PluginThread:

@@ -47,6 +47,8 @@ class NodeParts(msgspec.Struct, frozen=True):
     display: DisplayTap | None = None
     # The pins that carry a DHT22, which a refusal names.
     dht22_pins: tuple[int, ...] = ()
+    # Of displays, as the configuration writes them.
+    display_addresses: tuple[str, ...] = ()
 
 
 def host_imports(plugin: str, grant: Grant, parts: NodeParts, store: PluginStore | None) -> Imports:

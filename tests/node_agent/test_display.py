@@ -92,3 +92,45 @@ def test_the_node_tells_what_its_display_shows(runtime: Runtime, tmp_path: Path)
         # A broker that comes back without its memory is told again.
         with embedded_broker(port), Listener(port) as ears:
             assert ears.wait_for(lambda said: said.topic == OLED).message == told[-1]
+
+
+@pytest.mark.usefixtures("plugin_wasm")
+def test_the_display_of_a_disabled_plugin_is_dark_and_stays_so_after_a_restart(
+    runtime: Runtime, tmp_path: Path
+) -> None:
+    port = free_port()
+    config = config_of(port)
+    state = Topic("pi4", TopicKind.PLUGIN, "oled")
+    dark = Oled(128, 64, on=False, frame=bytes(1024))
+
+    def until_state(ears: Listener, wanted: str, after: int = 0) -> None:
+        ears.wait_for(
+            lambda said: said.topic == state and said.message.state == wanted, after=after
+        )
+
+    def command(ears: Listener, action: str) -> None:
+        payload = msgspec.json.encode({"plugin": "oled", "action": action})
+        ears.publish(Topic("pi4", TopicKind.COMMAND, "plugins"), payload)
+
+    with embedded_broker(port), Listener(port) as ears:
+        with (
+            closing(open_simulated(config)) as board,
+            running(config, board, runtime, tmp_path),
+        ):
+            ears.wait_for(lambda said: said.topic == OLED and said.message.on)
+            command(ears, "disable")
+            until_state(ears, "disabled")
+            ears.wait_for(lambda said: said.topic == OLED and said.message == dark)
+            assert not board.displays[ADDRESS].lit
+        before = len(ears.said)
+        with (
+            closing(open_simulated(config)) as board,
+            running(config, board, runtime, tmp_path),
+        ):
+            until_state(ears, "disabled", before)
+            beat = 1 + ears.said.index(ears.wait_topic("harvester/pi4/heartbeat", after=before))
+            ears.wait_topic("harvester/pi4/heartbeat", after=beat)
+            assert not board.displays[ADDRESS].lit
+            command(ears, "enable")
+            until_state(ears, "running", beat)
+            ears.wait_for(lambda said: said.topic == OLED and said.message.on, after=beat)

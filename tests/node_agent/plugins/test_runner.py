@@ -41,10 +41,12 @@ class Bench:
         *,
         name: str = "mischief",
         owners: SensorOwners | None = None,
+        is_enabled: bool = True,
     ) -> None:
         self.ahead_s = 0.0
         self.states: list[PluginState] = []
         self.samples: list[Sample] = []
+        self.darkened: list[int] = []
         self.store = PluginStore(directory / "state.json")
         node = NodeParts(FakeHardware(), LedBuffer(8), None, None)
         parts = PluginParts(
@@ -56,8 +58,9 @@ class Bench:
             on_samples=self.samples.extend,
             save_state=self.store.save,
             owners=owners or SensorOwners(),
+            darken=lambda: self.darkened.append(len(self.states)),
         )
-        self.runner = PluginRunner(parts, wasm, self.states.append)
+        self.runner = PluginRunner(parts, wasm, self.states.append, is_enabled=is_enabled)
 
     def mode(self, name: str) -> None:
         self.store.set("mode", name)
@@ -218,6 +221,58 @@ def test_reload_starts_the_same_file_afresh(bench: Bench) -> None:
     bench.runner.command("reload")
     bench.beat_until(lambda: bench.samples[-1].data["polls"] == 2.0)
     assert math.isclose(bench.state().restarts, 0)
+
+
+def test_a_reload_by_command_is_logged_as_one_and_a_changed_file_as_that(
+    bench: Bench, wasm: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    bench.beat_until(lambda: len(bench.samples) >= 2)
+    bench.runner.command("reload")
+    bench.beat_until(lambda: "reloaded the same version" in caplog.text)
+    assert "plugin mischief: reload by command; loading mischief.wasm" in caplog.text
+    assert "changed" not in caplog.text
+    replace(wasm, changed(wasm.read_bytes()))
+    bench.beat_until(lambda: "reloaded a new version" in caplog.text)
+    assert "plugin mischief: the file changed; loading mischief.wasm" in caplog.text
+
+
+def test_a_disabled_plugin_goes_dark_once_also_after_the_poll_that_was_under_way(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answered, get = threading.Event(), threading.Event(), bench.store.get
+
+    def slowly(key: str) -> str | None:
+        asked.set()
+        answered.wait(WAIT_S)
+        return get(key)
+
+    bench.beat_until(bench.is_running)
+    monkeypatch.setattr(bench.store, "get", slowly)
+    bench.beat_until(asked.is_set)
+    bench.runner.command("disable")
+    bench.beat_until(lambda: len(bench.darkened) >= 2)
+    answered.set()
+    bench.beat_until(lambda: not bench.runner.is_darkening)
+    before = len(bench.darkened)
+    for _ in range(3):
+        bench.runner.run_cycle(time.monotonic())
+    # A person may light the LEDs of a disabled plugin.
+    assert len(bench.darkened) == before
+
+
+def test_a_plugin_that_was_disabled_before_the_start_stays_so(
+    runtime: Runtime, wasm: Path, tmp_path: Path
+) -> None:
+    bench = Bench(runtime, wasm, tmp_path, is_enabled=False)
+    bench.beat_until(lambda: bench.state().state == "disabled" and bench.darkened)
+    for _ in range(3):
+        bench.runner.run_cycle(time.monotonic())
+    assert [state.state for state in bench.states] == ["disabled"]
+    assert bench.state().since_ms > 0
+    bench.runner.command("enable")
+    bench.beat_until(bench.is_running)
+    bench.runner.stop(WAIT_S)
 
 
 def test_what_a_plugin_keeps_is_on_the_disk_when_it_is_disabled_or_reloaded(

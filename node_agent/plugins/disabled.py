@@ -1,0 +1,46 @@
+"""Plugins that a command has disabled, in a file, so that the command outlives a restart."""
+
+import logging
+import threading
+from pathlib import Path
+
+import msgspec
+
+from bus.files import whole_file
+
+logger = logging.getLogger(__name__)
+
+
+class DisabledPlugins:
+    """The names of the disabled plugins, in the file at `path`. Any thread may call."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._names = _read(path)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def note(self, name: str, *, is_disabled: bool) -> None:
+        """Note a command. Where the disk refuses, it is carried out, and lost at a restart."""
+        with self._lock:
+            if is_disabled == (name in self._names):
+                return
+            names = self._names | {name} if is_disabled else self._names - {name}
+            self._names = names
+            try:
+                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                whole_file.replace(self._path, msgspec.json.encode(sorted(names)))
+            except OSError as e:
+                logger.warning("%s: %s; the command is lost at a restart", self._path, e)
+
+
+def _read(path: Path) -> frozenset[str]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=frozenset[str])
+    except FileNotFoundError:
+        return frozenset()
+    except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as e:
+        logger.warning("%s: %s; every plugin is enabled", path, e)
+        return frozenset()
