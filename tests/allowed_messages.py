@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from hypothesis import strategies as st
@@ -23,7 +24,12 @@ _ALPHABETS = {
     None: st.characters(exclude_categories=("Cs",)),
 }
 KINDS = {message_type: kind for kind, message_type in MESSAGE_TYPES.items()}
-_NAMED = {TopicKind.PLUGIN: "dht22", TopicKind.RESULT: "buzzer"}
+_NAMED = {
+    TopicKind.PLUGIN: "dht22",
+    TopicKind.RESULT: "buzzer",
+    TopicKind.SENSOR: "dht22-gpio4",
+    TopicKind.EVENT: "button",
+}
 
 
 def topic_of(message: Message, node: str = "pi4") -> Topic:
@@ -41,10 +47,7 @@ def messages(message_type: type[Message]) -> st.SearchStrategy[Message]:
     if message_type is Backlog:
         of_node = messages(Reading).map(lambda one: msgspec.structs.replace(one, node="pi4"))
         return st.builds(Backlog, st.lists(of_node, min_size=1, max_size=_LONGEST_LIST))
-    described = inspect.type_info(message_type)
-    assert isinstance(described, inspect.StructType)
-    fields = {field.name: _values(field.type) for field in described.fields}
-    made: st.SearchStrategy[Message] = st.builds(message_type, **fields)
+    made: st.SearchStrategy[Message] = _values(inspect.type_info(message_type))
     return made.map(_ascending) if message_type is Stored else made
 
 
@@ -75,7 +78,7 @@ def _ascending(message: Message) -> Message:
     return msgspec.structs.replace(message, ranges=ranges, refused=refused)
 
 
-def _values(described: inspect.Type) -> st.SearchStrategy[object]:
+def _values(described: inspect.Type) -> st.SearchStrategy[Any]:
     for kind, strategy in _STRATEGIES.items():
         if isinstance(described, kind):
             return strategy(described)
@@ -92,6 +95,11 @@ def _text(described: inspect.StrType) -> st.SearchStrategy[object]:
     return st.text(_ALPHABETS[described.pattern], min_size=least, max_size=longest)
 
 
+def _struct(described: inspect.StructType) -> st.SearchStrategy[object]:
+    fields = {field.name: _values(field.type) for field in described.fields}
+    return st.builds(described.cls, **fields)
+
+
 def _floats(described: inspect.FloatType) -> st.SearchStrategy[object]:
     return st.floats(described.ge, described.le).filter(math.isfinite)
 
@@ -103,6 +111,7 @@ _STRATEGIES: dict[type[inspect.Type], Callable[..., st.SearchStrategy[object]]] 
     inspect.BoolType: lambda _: st.booleans(),
     inspect.NoneType: lambda _: st.none(),
     inspect.LiteralType: lambda found: st.sampled_from(found.values),
+    inspect.StructType: _struct,
     inspect.ListType: lambda found: st.lists(_values(found.item_type), max_size=_LONGEST_LIST),
     inspect.TupleType: lambda found: st.tuples(*map(_values, found.item_types)),
     inspect.DictType: lambda found: st.dictionaries(

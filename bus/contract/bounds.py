@@ -65,14 +65,13 @@ IntervalSeconds = Annotated[float, msgspec.Meta(ge=0.1, le=3600)]
 Width = Annotated[int, msgspec.Meta(ge=8, le=256, multiple_of=8)]
 Height = Annotated[int, msgspec.Meta(ge=1, le=256)]
 
-# A value of a reading. Files that hold older ones are read without the bounds.
-Value = float | int | str | bool
-BoundedValue = (
+Number = (
     Annotated[float, msgspec.Meta(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)]
     | Annotated[int, msgspec.Meta(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)]
-    | Annotated[str, msgspec.Meta(max_length=MAX_TEXT_CHARS)]
-    | bool
 )
+# A value of a reading. Files that hold older ones are read without the bounds.
+Value = float | int | str | bool
+BoundedValue = Number | Annotated[str, msgspec.Meta(max_length=MAX_TEXT_CHARS)] | bool
 Data = Annotated[dict[FieldName, BoundedValue], msgspec.Meta(max_length=MAX_FIELDS)]
 Range = tuple[Count, Count]
 Ranges = Annotated[list[Range], msgspec.Meta(max_length=MAX_RANGES)]
@@ -92,4 +91,7 @@ MAX_PAYLOAD_BYTES: dict[TopicKind, int] = {
     TopicKind.OLED: 16_384,
     TopicKind.COMMAND: 4096,
     TopicKind.RESULT: 16_384,
+    TopicKind.SENSOR: 32_768,
+    TopicKind.ABOUT: 8192,
+    TopicKind.EVENT: 16_384,
 }

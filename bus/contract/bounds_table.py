@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from msgspec import inspect
 
 from bus.contract.bounds import MAX_PAYLOAD_BYTES
+from bus.contract.description import Band, FieldDescription
 from bus.contract.messages import MESSAGE_TYPES
 from bus.contract.topics import NAME_PATTERN
 
@@ -32,10 +33,16 @@ def _rows() -> Iterator[str]:
         name = message_type.__name__
         yield f"| {name} | (whole payload) | at most {MAX_PAYLOAD_BYTES[kind]} bytes |"
         # A backlog is the bare list.
-        described = inspect.type_info(message_type)
-        if isinstance(described, inspect.StructType):
-            for field in described.fields:
-                yield f"| {name} | `{field.encode_name}` | {_accepted(field.type)} |"
+        yield from _fields_of(message_type)
+    for part in (FieldDescription, Band):
+        yield from _fields_of(part)
+
+
+def _fields_of(struct: type) -> Iterator[str]:
+    described = inspect.type_info(struct)
+    if isinstance(described, inspect.StructType):
+        for field in described.fields:
+            yield f"| {struct.__name__} | `{field.encode_name}` | {_accepted(field.type)} |"
 
 
 def _accepted(described: inspect.Type) -> str:
@@ -67,7 +74,7 @@ _WORDS: dict[type[inspect.Type], Callable[..., str]] = {
     inspect.BoolType: lambda _: "true or false",
     inspect.NoneType: lambda _: "null",
     inspect.BytesType: lambda _: "base64 of `width` / 8 x `height` bytes",
-    inspect.LiteralType: lambda found: ", ".join(f"`{value}`" for value in found.values),
+    inspect.LiteralType: lambda found: ", ".join(f"`{value}`" for value in found.values if value),
     inspect.StructType: lambda found: found.cls.__name__,
     inspect.ListType: lambda found: (
         f"list of at most {found.max_length}: {_accepted(found.item_type)}"

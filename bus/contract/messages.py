@@ -36,6 +36,7 @@ from bus.contract.bounds import (
     Width,
     Word,
 )
+from bus.contract.description import About, SensorDescription
 from bus.contract.mistake import first_mistake
 from bus.contract.topics import Topic, TopicKind
 from bus.errors import BadPayloadError
@@ -177,6 +178,14 @@ class Result(msgspec.Struct, frozen=True):
     finished_ms: Milliseconds
 
 
+class Event(msgspec.Struct, frozen=True):
+    """Something that happened at a sensor, a pressed button for example."""
+
+    name: Word
+    data: Data
+    timestamp_ms: Milliseconds
+
+
 Message = (
     Status
     | Heartbeat
@@ -190,6 +199,9 @@ Message = (
     | Fan
     | Oled
     | Result
+    | SensorDescription
+    | About
+    | Event
 )
 
 MESSAGE_TYPES: dict[TopicKind, type[Message]] = {
@@ -205,6 +217,9 @@ MESSAGE_TYPES: dict[TopicKind, type[Message]] = {
     TopicKind.FAN: Fan,
     TopicKind.OLED: Oled,
     TopicKind.RESULT: Result,
+    TopicKind.SENSOR: SensorDescription,
+    TopicKind.ABOUT: About,
+    TopicKind.EVENT: Event,
 }
 _DECODERS: dict[TopicKind, msgspec.json.Decoder[Any]] = {
     kind: msgspec.json.Decoder(message_type) for kind, message_type in MESSAGE_TYPES.items()

@@ -34,6 +34,9 @@ class TopicKind(enum.StrEnum):
     OLED = "oled"
     COMMAND = "command"
     RESULT = "result"
+    SENSOR = "sensor"
+    ABOUT = "about"
+    EVENT = "event"
 
 
 class Channel(msgspec.Struct, frozen=True):
@@ -59,6 +62,9 @@ CHANNELS = {
     TopicKind.OLED: Channel(("oled",), "node", True, 0),
     TopicKind.COMMAND: Channel(("*", "cmd"), "anyone allowed", False, 1),
     TopicKind.RESULT: Channel(("*", "result"), "node", False, 1),
+    TopicKind.SENSOR: Channel(("sensors", "*"), "node", True, 1),
+    TopicKind.ABOUT: Channel(("about",), "node", True, 1),
+    TopicKind.EVENT: Channel(("events", "*"), "node", False, 1),
 }
 
 # What takes commands. A command for anything else is a topic too, so that its node can refuse it.
