@@ -55,6 +55,7 @@ def create_app(
             Route("/", page.page),
             Route("/events", sse.events),
             Route("/api/readings", readings.readings),
+            Route("/api/sensors", readings.sensors),
             Route("/api/nodes", nodes.nodes),
             Route("/api/nodes/{node}/oled.png", oled.oled),
             Route("/api/logs", logs.logs),

@@ -9,8 +9,9 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from bus.contract.messages import Buzzer, Leds, Oled, PluginState, encode
+from bus.contract.messages import Buzzer, Event, Leds, Oled, PluginState, encode
 from bus.contract.topics import Topic, TopicKind
+from tests.default_descriptions import description_of
 from tests.hub_app.conftest import HubProcess
 from tests.hub_app.nodes import buzzer_node, plugin_node
 from tests.hub_app.page.browser import Page
@@ -33,7 +34,13 @@ def page(hub: HubProcess, browser: Chrome) -> Iterator[Page]:
     browser.get("about:blank")
 
 
+def describe(hub: HubProcess, node: str, sensor: str = "dht22-gpio4", title: str = "") -> None:
+    described = description_of("bme680" if sensor == "air" else sensor, title)
+    hub.publish(Topic(node, TopicKind.SENSOR, sensor), described)
+
+
 def test_a_published_reading_changes_the_page_without_reload(hub: HubProcess, page: Page) -> None:
+    describe(hub, "w1")
     topic, first = reading(node="w1", seq=1, temperature=20.0)
     hub.publish(topic, first)
     page.until_field(str(topic), "temperature", "20.0")
@@ -42,15 +49,51 @@ def test_a_published_reading_changes_the_page_without_reload(hub: HubProcess, pa
 
 
 def test_a_field_that_appears_later_gets_its_place(hub: HubProcess, page: Page) -> None:
-    topic, first = reading(node="w2", seq=1, temperature=20.0)
+    describe(hub, "w2", "air")
+    topic, first = reading(node="w2", seq=1, sensor="air", temperature=20.0)
     hub.publish(topic, first)
     page.until_field(str(topic), "temperature", "20.0")
-    hub.publish(
-        *reading(first.timestamp_ms + 1, 2, node="w2", temperature=20.0, gas_resistance=50.5)
-    )
+    both = {"temperature": 20.0, "gas_resistance": 50.5}
+    hub.publish(*reading(first.timestamp_ms + 1, 2, node="w2", sensor="air", **both))
     page.until_field(str(topic), "gas_resistance", "50.5")
-    hub.publish(*reading(first.timestamp_ms + 2, 3, node="w2", temperature=20.0))
+    hub.publish(*reading(first.timestamp_ms + 2, 3, node="w2", sensor="air", temperature=20.0))
     page.until_field(str(topic), "gas_resistance", "\u2013")
+
+
+def test_a_description_that_arrives_and_changes_is_followed(hub: HubProcess, page: Page) -> None:
+    topic, first = reading(node="w2d", seq=1, temperature=20.0)
+    hub.publish(topic, first)
+    page.until_field(str(topic), "temperature", "20")
+    describe(hub, "w2d", title="Desk")
+    page.until_field(str(topic), "temperature", "20.0")
+    page.until_text("Desk")
+    describe(hub, "w2d", title="Window")
+    page.until_text("Window")
+    hub.bus.publish(Topic("w2d", TopicKind.SENSOR, "dht22-gpio4"), b"")
+    page.until_field(str(topic), "temperature", "20")
+
+
+def test_a_browser_that_comes_back_sees_a_description_that_changed_meanwhile(
+    hub: HubProcess, page: Page
+) -> None:
+    topic, first = reading(node="w2e", seq=1, temperature=20.0)
+    hub.publish(topic, first)
+    page.until_field(str(topic), "temperature", "20")
+    page.driver.execute_script("dispatchEvent(new Event('pagehide'))")
+    describe(hub, "w2e")
+    page.driver.execute_script("document.dispatchEvent(new Event('visibilitychange'))")
+    page.until_field(str(topic), "temperature", "20.0")
+
+
+def test_an_event_of_a_sensor_does_not_disturb_the_page(hub: HubProcess, page: Page) -> None:
+    topic, first = reading(node="w2f", seq=1, temperature=20.0)
+    hub.publish(topic, first)
+    page.until_field(str(topic), "temperature", "20")
+    page.driver.execute_script("document.querySelector('main').dataset.same = 'yes'")
+    hub.publish(Topic("w2f", TopicKind.EVENT, "button"), Event("pressed", {}, NOW_MS))
+    hub.publish(*reading(first.timestamp_ms + 1, 2, node="w2f", temperature=21.0))
+    page.until_field(str(topic), "temperature", "21")
+    assert page.driver.execute_script("return document.querySelector('main').dataset.same") == "yes"
 
 
 def test_mosquitto_pub_changes_the_page(hub: HubProcess, page: Page) -> None:
@@ -142,16 +185,19 @@ def test_the_page_has_what_the_display_shows_as_a_picture(hub: HubProcess, page:
 
 
 def test_a_score_appears_when_the_sensor_has_calibrated(hub: HubProcess, page: Page) -> None:
-    topic, first = reading(node="w15", seq=1, iaq_score=0, iaq_accuracy=0)
+    describe(hub, "w15", "air")
+    calibrating = {"iaq_score": 0, "iaq_accuracy": 0}
+    topic, first = reading(node="w15", seq=1, sensor="air", **calibrating)
     row = f"[data-topic='{topic}'] [data-field=iaq_score]"
     tone = "document.querySelector(arguments[0]).dataset.tone"
     hub.publish(topic, first)
     page.until_field(str(topic), "iaq_score", "calibrating")
     page.until(f"{tone} === undefined", row)
-    hub.publish(*reading(first.timestamp_ms + 1, 2, node="w15", iaq_score=38, iaq_accuracy=1))
+    known = {"iaq_score": 38, "iaq_accuracy": 1}
+    hub.publish(*reading(first.timestamp_ms + 1, 2, node="w15", sensor="air", **known))
     page.until_field(str(topic), "iaq_score", "38")
     page.until(f"{tone} === 'good'", row)
-    hub.publish(*reading(first.timestamp_ms + 2, 3, node="w15", iaq_score=0, iaq_accuracy=0))
+    hub.publish(*reading(first.timestamp_ms + 2, 3, node="w15", sensor="air", **calibrating))
     page.until_field(str(topic), "iaq_score", "calibrating")
     page.until(f"{tone} === undefined", row)
     assert not page.driver.find_element(By.CSS_SELECTOR, f"{row} .unit").is_displayed()
@@ -303,6 +349,7 @@ def test_a_browser_of_2020_shows_every_new_value_and_its_age(
         page = Page(browser)
         page.until("document.querySelector('[data-state=live]') !== null")
         assert browser.execute_script("return Object.hasOwn === undefined")
+        describe(hub, "w2020")
         topic, first = reading(node="w2020", seq=1, temperature=20.0)
         hub.publish(topic, first)
         page.until_field(str(topic), "temperature", "20.0")
@@ -318,6 +365,7 @@ def test_a_browser_of_2020_shows_every_new_value_and_its_age(
 def test_a_value_that_cannot_be_shown_does_not_look_fresh(hub: HubProcess, browser: Chrome) -> None:
     browser.get(hub.url)
     page = Page(browser)
+    describe(hub, "w2021")
     topic, first = reading(node="w2021", seq=1, temperature=20.0)
     hub.publish(topic, first)
     page.until_field(str(topic), "temperature", "20.0")
