@@ -6,6 +6,7 @@ and every engine skips those it does not know.
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -19,6 +20,8 @@ _CUSTOM = 0
 # Magic number, then version and layer of a component.
 _HEADER = b"\0asm\x0d\0\x01\0"
 _MAX_LEB128_BYTES = 5
+# A longer description cannot be decoded and is damage.
+_MAX_SECTION_BYTES = 262_144
 
 
 class BadDescriptionError(BadDataError):
@@ -27,9 +30,14 @@ class BadDescriptionError(BadDataError):
 
 def append(component: bytes, description: PluginDescription) -> bytes:
     """Return `component` with `description` at its end."""
+    return component + encode(description)
+
+
+def encode(description: PluginDescription) -> bytes:
+    """Return the section alone, to be written behind a component."""
     name = NAME.encode()
     content = _leb128(len(name)) + name + msgspec.json.encode(description)
-    return component + bytes((_CUSTOM,)) + _leb128(len(content)) + content
+    return bytes((_CUSTOM,)) + _leb128(len(content)) + content
 
 
 def read(wasm: Path) -> PluginDescription | None:
@@ -37,18 +45,34 @@ def read(wasm: Path) -> PluginDescription | None:
 
     Raises OSError where the file cannot be read, BadDescriptionError where it is damaged.
     """
-    component = wasm.read_bytes()
-    if not component.startswith(_HEADER):
-        raise BadDescriptionError(f"{wasm}: found no WebAssembly component")
-    found = None
-    try:
-        for start, end in _custom_sections(component):
-            length, text_at = _read_leb128(component, start)
-            if component[text_at : text_at + length] == NAME.encode():
-                found = component[text_at + length : end]
-    except IndexError as e:
-        raise BadDescriptionError(f"{wasm}: the component ends within a section") from e
+    # Not mapped: a file that is overwritten in place would end the process.
+    with wasm.open("rb") as file:
+        if file.read(len(_HEADER)) != _HEADER:
+            raise BadDescriptionError(f"{wasm}: found no WebAssembly component")
+        try:
+            found = _find(file, wasm.stat().st_size)
+        except IndexError as e:
+            raise BadDescriptionError(f"{wasm}: the component ends within a section") from e
     return None if found is None else _decode(wasm, found)
+
+
+def _find(file: BinaryIO, size: int) -> bytes | None:
+    """Return the last description, so that one appended later counts.
+
+    Only the headers of other sections are read, since a component is large.
+    """
+    found = None
+    for start, end in _custom_sections(file, size):
+        length, text_at = _read_leb128(_part(file, start), 0)
+        name_at = start + text_at
+        if _part(file, name_at, length) == NAME.encode():
+            found = _part(file, name_at + length, end - name_at - length)
+    return found
+
+
+def _part(file: BinaryIO, at: int, length: int = _MAX_LEB128_BYTES) -> bytes:
+    file.seek(at)
+    return file.read(max(0, min(length, _MAX_SECTION_BYTES)))
 
 
 def _decode(wasm: Path, payload: bytes) -> PluginDescription:
@@ -65,16 +89,16 @@ def _mistake(payload: bytes) -> str | None:
         return None
 
 
-def _custom_sections(component: bytes) -> Iterator[tuple[int, int]]:
+def _custom_sections(file: BinaryIO, size: int) -> Iterator[tuple[int, int]]:
     """Yield start and end of the content of each custom section. Raises IndexError at a cut."""
     at = len(_HEADER)
-    while at < len(component):
-        kind = component[at]
-        size, start = _read_leb128(component, at + 1)
-        at = start + size
-        if at > len(component):
+    while at < size:
+        header = _part(file, at, 1 + _MAX_LEB128_BYTES)
+        length, start = _read_leb128(header, 1)
+        start, at = at + start, at + start + length
+        if at > size:
             raise IndexError
-        if kind == _CUSTOM:
+        if header[0] == _CUSTOM:
             yield start, at
 
 

@@ -17,10 +17,11 @@ import msgspec
 from bus.config.settings import Config, Grant
 from bus.errors import HarvesterError
 from harvester.errors import BuildError
+from harvester.plugins import manifest
 from harvester.plugins.bench import Bench, Guest, everything
 from harvester.plugins.builder.build import build_all, outdated
 from harvester.plugins.project import from_here
-from harvester.plugins.source import MANIFEST, PluginSource, python_files, read
+from harvester.plugins.source import PluginSource, python_files, read
 from harvester.plugins.trial import Screen, fault_lines, host_log_on, tell
 from node_agent.sandbox.component import LoadedComponent
 from node_agent.sandbox.errors import PluginError
@@ -123,7 +124,7 @@ class _Workshop:
 
     def _watched(self) -> Iterator[Path]:
         yield from python_files(self._source)
-        yield from (self._source.directory / MANIFEST, self._wit)
+        yield from (self._source.directory / manifest.NAME, self._wit)
         if self._options.config_path is not None:
             yield self._options.config_path
 

@@ -1,8 +1,13 @@
-"""`harvester plugins inspect`: a component's size, imports, exports and needed grants."""
+"""`harvester plugins inspect`: a component's description, imports, exports and needed grants."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
+from bus.contract import component_section, setting_value
+from bus.contract.component_section import BadDescriptionError
+from bus.contract.description import FieldDescription, SettingDescription
 from harvester.plugins.builder.contract import module_name
 from node_agent.plugins import grants
 from node_agent.sandbox.component import Functions, LoadedComponent
@@ -56,10 +61,43 @@ def _lines(wasm: Path, loaded: LoadedComponent) -> Iterator[tuple[str, str]]:
     size_bytes = wasm.stat().st_size
     yield "size", f"{size_bytes / 1e6:.1f} MB, {size_bytes} bytes"
     yield "sha256", loaded.sha256
+    yield from _description(wasm)
     yield from _column("exports", _interfaces(loaded.exports))
     yield from _column("imports", _interfaces(loaded.imports) or ["nothing of the contract"])
     yield "wasi", _wasi(loaded.wasi)
     yield from _column("grants", _grants(wasm.stem, loaded))
+
+
+def _description(wasm: Path) -> Iterator[tuple[str, str]]:
+    """Yield what the author says. Raises ComponentError where that is damaged."""
+    try:
+        said = component_section.read(wasm)
+    except BadDescriptionError as e:
+        raise ComponentError(str(e)) from e
+    if said is None:
+        return
+    named = {"title": said.title, "version": said.version, "author": said.author}
+    yield from ((key, text) for key, text in named.items() if text)
+    yield from _column("fields", [_field(name, field) for name, field in said.fields.items()])
+    yield from _column(
+        "settings", [_setting(name, setting) for name, setting in said.settings.items()]
+    )
+
+
+def _field(name: str, field: FieldDescription) -> str:
+    """Return for example `co2: CO2 in ppm, carbon_dioxide, 0 to 5000`."""
+    unit = f" in {field.unit}" if field.unit else ""
+    span = f"{field.range[0]:g} to {field.range[1]:g}" if field.range else ""
+    parts = (f"{field.label or name}{unit}", field.quantity, span)
+    return f"{name}: {', '.join(filter(None, parts))}"
+
+
+def _setting(name: str, setting: SettingDescription) -> str:
+    """Return for example `high_c = 30.0: Too warm above, a number from 0 to 80, in degC`."""
+    unit = f"in {setting.unit}" if setting.unit else ""
+    parts = (setting.label, setting_value.expected(setting), unit)
+    default = msgspec.json.encode(setting.default).decode()
+    return f"{name} = {default}: {', '.join(filter(None, parts))}"
 
 
 def _column(key: str, texts: list[str]) -> Iterator[tuple[str, str]]:

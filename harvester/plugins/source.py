@@ -9,20 +9,14 @@ import msgspec
 from bus.contract.topics import is_name
 from bus.errors import MisconfiguredError
 from bus.install import assets
+from harvester.plugins import manifest
 from harvester.plugins.builder import guest_modules
+from harvester.plugins.manifest import Manifest
 
-MANIFEST = "plugin.toml"
 # Name of the way components are built: a new name makes all that were built before outdated.
 _RECIPE = "checked-values"
 # A plugin's tests are in its folder and never part of its component.
 _TESTS = ("test_", "conftest.")
-
-
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`plugin.toml`. `python_path` names further folders with modules, relative to the plugin."""
-
-    world: str
-    python_path: list[str] = []
 
 
 class PluginSource(msgspec.Struct, frozen=True):
@@ -52,20 +46,16 @@ class PluginSource(msgspec.Struct, frozen=True):
 
 def discover(plugins: Path) -> list[PluginSource]:
     """Return the plugins below `plugins`, by name. Raises MisconfiguredError on a bad manifest."""
-    return [read(path.parent) for path in sorted(plugins.glob(f"*/{MANIFEST}"))]
+    return [read(path.parent) for path in sorted(plugins.glob(f"*/{manifest.NAME}"))]
 
 
 def read(directory: Path) -> PluginSource:
     """Return the plugin in `directory`. Raises MisconfiguredError where its manifest is bad."""
-    path = directory / MANIFEST
-    if not is_name(path.parent.name):
+    if not is_name(directory.name):
         raise MisconfiguredError(
-            f"{path.parent}: found {path.parent.name!r}, expected a name of a-z, 0-9 and dashes"
+            f"{directory}: found {directory.name!r}, expected a name of a-z, 0-9 and dashes"
         )
-    try:
-        return PluginSource(path.parent, msgspec.toml.decode(path.read_bytes(), type=Manifest))
-    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as e:
-        raise MisconfiguredError(f'{path}: {e}; expected world = "...-plugin"') from e
+    return PluginSource(directory, manifest.read(directory / manifest.NAME))
 
 
 def python_files(source: PluginSource) -> list[Path]:
@@ -77,7 +67,7 @@ def python_files(source: PluginSource) -> list[Path]:
 def digest_of_inputs(source: PluginSource, wit: Path) -> str:
     """Return a digest over all that a build reads: sources, contract, manifest, compiler."""
     digest = hashlib.sha256(f"{_RECIPE}:{version('componentize-py')}:".encode())
-    for file in (source.directory / MANIFEST, wit, *python_files(source)):
+    for file in (source.directory / manifest.NAME, wit, *python_files(source)):
         digest.update(f"{file.name}:{file.stat().st_size}:".encode())
         digest.update(file.read_bytes())
     for text in guest_modules.texts().values():

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import msgspec
 
+from bus.contract import component_section
+from bus.contract.description import PluginDescription
 from bus.install.hint import install_extra
 from harvester.errors import BuildError, ToolMissingError
 from harvester.plugins.builder import border, contract, least_world, source_check
@@ -96,9 +98,17 @@ def _componentize(source: PluginSource, wit: Path, compiler: Path) -> None:
             source,
             _bare_environment(Path(directory)),
         )
+    describe(partial, source.manifest.description)
     # Renamed into place, so that an agent never sees half a component.
     partial.replace(source.wasm)
     source.stamp.write_text(inputs)
+
+
+def describe(wasm: Path, description: PluginDescription) -> None:
+    """Append the description to a component; a plugin without one keeps its component as it is."""
+    if description != PluginDescription():
+        with wasm.open("ab") as file:
+            file.write(component_section.encode(description))
 
 
 def _bare_environment(directory: Path) -> dict[str, str]:

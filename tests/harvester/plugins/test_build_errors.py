@@ -8,7 +8,8 @@ from harvester.errors import BuildError
 from harvester.plugins.builder import build as plugin_build
 from harvester.plugins.builder import contract, source_check
 from harvester.plugins.builder import errors as build_errors
-from harvester.plugins.source import Manifest, PluginSource
+from harvester.plugins.manifest import Manifest
+from harvester.plugins.source import PluginSource
 from tests.support import PROJECT
 
 WIT = PROJECT / "wit" / "plugin.wit"

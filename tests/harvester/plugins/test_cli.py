@@ -4,7 +4,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from wasmtime import wat2wasm
 
+from bus.contract import component_section
+from bus.contract.description import FieldDescription, PluginDescription, SettingDescription
 from bus.errors import MisconfiguredError
 from harvester.cli import main
 from harvester.plugins import source as plugin_source
@@ -118,4 +121,35 @@ def test_all_shipped_plugins_are_found() -> None:
     assert names == [
         *("bme680", "dashboard", "dht22", "oled"),
         *("pi4-monitor", "pizero-monitor", "revpi-monitor"),
+    ]
+
+
+LIGHT = PluginDescription(
+    title="Light",
+    version="1.2.0",
+    fields={
+        "illuminance": FieldDescription("Light", "lx", "illuminance", range=(0, 65535)),
+        "raw": FieldDescription(),
+    },
+    settings={
+        "dark_below": SettingDescription("number", 20, "Dark below", "lx", 0, 1000),
+        "order": SettingDescription("choice", "grb", choices=["grb", "rgb"]),
+    },
+)
+
+
+def test_inspect_shows_what_the_author_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wasm = tmp_path / "light.wasm"
+    by_hand = PROJECT / "tests" / "components" / "by-hand" / "sensor.wat"
+    wasm.write_bytes(component_section.append(wat2wasm(by_hand.read_text()), LIGHT))
+    run(tmp_path, "inspect", str(wasm))
+    assert capsys.readouterr().out.splitlines()[3:9] == [
+        "  title    Light",
+        "  version  1.2.0",
+        "  fields   illuminance: Light in lx, illuminance, 0 to 65535",
+        "           raw: raw",
+        "  settings dark_below = 20: Dark below, a number from 0 to 1000, in lx",
+        '           order = "grb": one of grb, rgb',
     ]

@@ -5,12 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from bus.contract import component_section
+from bus.contract.description import FieldDescription, PluginDescription
 from harvester.plugins.builder import build
-from harvester.plugins.source import Manifest, PluginSource, digest_of_inputs
+from harvester.plugins.manifest import Manifest
+from harvester.plugins.source import PluginSource, digest_of_inputs
 from tests.support import PROJECT
 
 WIT = PROJECT / "wit" / "plugin.wit"
 WAIT_S = 20.0
+# The smallest component: a header and no section.
+COMPONENT = b"\0asm\x0d\0\x01\0"
 
 
 @pytest.fixture
@@ -53,3 +58,16 @@ def test_a_build_leaves_no_lock_behind(
     before = sorted(source.directory.iterdir())
     list(build.build_all([source], WIT))
     assert sorted(source.directory.iterdir()) == before
+
+
+def test_the_description_is_in_the_component(source: PluginSource) -> None:
+    said = PluginDescription(title="Light", fields={"lux": FieldDescription("Light", "lx")})
+    source.wasm.write_bytes(COMPONENT)
+    build.describe(source.wasm, said)
+    assert component_section.read(source.wasm) == said
+
+
+def test_a_plugin_without_a_description_keeps_its_component_as_it_is(source: PluginSource) -> None:
+    source.wasm.write_bytes(COMPONENT)
+    build.describe(source.wasm, source.manifest.description)
+    assert source.wasm.read_bytes() == COMPONENT

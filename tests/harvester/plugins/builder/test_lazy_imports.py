@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from harvester.plugins.builder import lazy_imports
-from harvester.plugins.source import Manifest, PluginSource
+from harvester.plugins.manifest import Manifest
+from harvester.plugins.source import PluginSource
 
 
 def plugin(directory: Path, **modules: str) -> PluginSource:

@@ -1,0 +1,74 @@
+"""Checks of a plugin's description that go beyond the types: what contradicts itself is refused."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from itertools import pairwise
+
+from bus.contract import setting_value
+from bus.contract.description import (
+    Band,
+    FieldDescription,
+    Fields,
+    PluginDescription,
+    SettingDescription,
+)
+from bus.contract.mistake import shown
+from bus.contract.quantity import QUANTITIES
+
+
+def first_contradiction(description: PluginDescription) -> str | None:
+    """Return `key: found this, expected that`, or None where everything fits together."""
+    return next(_all(description), None)
+
+
+def _all(description: PluginDescription) -> Iterator[str]:
+    for name, field in description.fields.items():
+        for key, line in _field(name, field, description.fields):
+            yield f"fields.{name}{key}: {line}"
+    for name, setting in description.settings.items():
+        for key, line in _setting(setting):
+            yield f"settings.{name}.{key}: {line}"
+
+
+def _field(name: str, field: FieldDescription, fields: Fields) -> Iterator[tuple[str, str]]:
+    if "-" in name:
+        yield "", f"found {shown(name)}, expected {shown(name.replace('-', '_'))}, as in a reading"
+    if field.quantity and field.quantity not in QUANTITIES:
+        yield ".quantity", f"found {shown(field.quantity)}, expected {_quantity(field.quantity)}"
+    if field.range is not None and field.range[0] >= field.range[1]:
+        yield ".range", f"found {list(field.range)}, expected the least value, then the greatest"
+    yield from _bands(field.bands)
+    for key, other in (("bar", field.bar), ("pending", field.pending)):
+        if isinstance(other, str) and other not in fields:
+            yield f".{key}", f"found {shown(other)}, expected one of {', '.join(fields)}"
+    if isinstance(field.bar, int | float) and field.bar <= 0:
+        yield ".bar", f"found {field.bar}, expected a number above 0, or the name of a field"
+
+
+def _quantity(found: str) -> str:
+    near = get_close_matches(found, sorted(QUANTITIES), n=1)
+    return "a device class of Home Assistant" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+def _bands(bands: list[Band]) -> Iterator[tuple[str, str]]:
+    for place, (lower, upper) in enumerate(pairwise(bands)):
+        if lower.to is None:
+            yield f".bands[{place}].to", "found nothing, expected a number in each but the last"
+        elif upper.to is not None and upper.to <= lower.to:
+            yield (
+                f".bands[{place + 1}].to",
+                f"found {shown(upper.to)}, expected a number above {shown(lower.to)}",
+            )
+
+
+def _setting(setting: SettingDescription) -> Iterator[tuple[str, str]]:
+    if setting.type == "choice" and not setting.choices:
+        yield "choices", "found none, expected at least one"
+    if setting.type != "choice" and setting.choices:
+        yield "choices", f'found some, expected none where type is "{setting.type}"'
+    if setting.type not in ("number", "integer") and (setting.min, setting.max) != (None, None):
+        yield "type", f'found "{setting.type}" with bounds, expected "number" or "integer"'
+    if setting.min is not None and setting.max is not None and setting.min > setting.max:
+        yield "max", f"found {shown(setting.max)}, expected at least min = {shown(setting.min)}"
+    if line := setting_value.mistake(setting, setting.default):
+        yield "default", line

@@ -1,0 +1,75 @@
+"""Check of a setting's value against the description that its plugin's author gave."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+from bus.contract.description import SettingDescription, SettingValue
+from bus.contract.mistake import shown
+
+_EXPECTED = {
+    "number": "a number",
+    "integer": "an integer",
+    "text": "a string",
+    "switch": "true or false",
+}
+_TYPES: dict[str, tuple[type, ...]] = {
+    "number": (int, float),
+    "integer": (int,),
+    "text": (str,),
+    "switch": (bool,),
+}
+
+
+def mistake(setting: SettingDescription, value: object) -> str | None:
+    """Return `found this, expected that` where `value` does not fit, else None."""
+    if setting.type == "choice":
+        fits = isinstance(value, str) and value in setting.choices
+        return None if fits else _found(value, f"one of {', '.join(setting.choices)}")
+    # In Python, true is an integer, too.
+    is_of_type = isinstance(value, _TYPES[setting.type])
+    if not is_of_type or (isinstance(value, bool) and setting.type != "switch"):
+        return _found(value, expected(setting))
+    if isinstance(value, int | float) and not _is_within(setting, value):
+        return _found(value, expected(setting))
+    return None
+
+
+def expected(setting: SettingDescription) -> str:
+    """Return in words what values a setting takes."""
+    if setting.type == "choice":
+        return f"one of {', '.join(setting.choices)}"
+    noun = _EXPECTED[setting.type]
+    if setting.min is not None and setting.max is not None:
+        return f"{noun} from {setting.min:g} to {setting.max:g}"
+    if setting.min is not None:
+        return f"{noun} of at least {setting.min:g}"
+    return noun if setting.max is None else f"{noun} of at most {setting.max:g}"
+
+
+def first_mistake(
+    settings: Mapping[str, SettingDescription], values: Mapping[str, SettingValue]
+) -> str | None:
+    """Return `key: found this, expected that` for the first bad value, else None."""
+    for key, value in values.items():
+        if key not in settings:
+            return f"{key}: found an unknown setting, expected {_known(settings, key)}"
+        if line := mistake(settings[key], value):
+            return f"{key}: {line}"
+    return None
+
+
+def _known(settings: Mapping[str, SettingDescription], key: str) -> str:
+    if not settings:
+        return "none: the plugin has no settings"
+    near = get_close_matches(key, settings, n=1)
+    return f"one of {', '.join(settings)}" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+def _is_within(setting: SettingDescription, value: float) -> bool:
+    return (setting.min is None or value >= setting.min) and (
+        setting.max is None or value <= setting.max
+    )
+
+
+def _found(value: object, expectation: str) -> str:
+    return f"found {shown(value)}, expected {expectation}"

@@ -1,0 +1,95 @@
+"""`plugin.toml`: a plugin's world and folders, and its author's description of its values."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from bus.config import toml_text
+from bus.contract.bounds import MAX_FIELDS, FieldName, Word
+from bus.contract.description import (
+    MAX_BANDS,
+    MAX_SETTINGS,
+    Band,
+    FieldDescription,
+    PluginDescription,
+    SettingDescription,
+)
+from bus.contract.description_check import first_contradiction
+from bus.contract.mistake import first_mistake
+from bus.errors import MisconfiguredError
+from harvester.plugins.toml_lines import line_of
+
+NAME = "plugin.toml"
+
+_EXPECTED = 'world = "...-plugin"'
+_AT_LINE = re.compile(r" \(at line (\d+), column \d+\)")
+
+
+# In a file that a person wrote an unknown key is a mistake; on the bus it is a newer node's.
+class _Band(Band, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class _Field(FieldDescription, frozen=True, forbid_unknown_fields=True):
+    # A list of a narrower type: nothing adds to it.
+    bands: Annotated[list[_Band], msgspec.Meta(max_length=MAX_BANDS)] = msgspec.field(  # type: ignore[assignment]
+        default_factory=list
+    )
+
+
+class _Setting(SettingDescription, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`plugin.toml`. `python_path` names further folders with modules, relative to the plugin."""
+
+    world: str
+    python_path: list[str] = []
+    title: Word = ""
+    version: Word = ""
+    author: Word = ""
+    fields: Annotated[dict[FieldName, _Field], msgspec.Meta(max_length=MAX_FIELDS)] = {}
+    settings: Annotated[dict[FieldName, _Setting], msgspec.Meta(max_length=MAX_SETTINGS)] = {}
+
+    @property
+    def description(self) -> PluginDescription:
+        """The part that the component carries."""
+        return msgspec.convert(msgspec.to_builtins(self), PluginDescription)
+
+
+def read(path: Path) -> Manifest:
+    """Return the manifest at `path`.
+
+    Raises MisconfiguredError, which names file, line and key, what was found and what is expected.
+    """
+    try:
+        content = path.read_bytes()
+        tables = toml_text.parse(content)
+    except OSError as e:
+        raise MisconfiguredError(f"{path}: {e.strerror}; expected {_EXPECTED}") from e
+    except (ValueError, RecursionError) as e:
+        raise MisconfiguredError(_not_toml(path, str(e))) from e
+    try:
+        manifest = msgspec.convert(tables, Manifest)
+    except msgspec.ValidationError as e:
+        raise _bad(path, content, first_mistake(tables, Manifest) or str(e)) from e
+    if line := first_contradiction(manifest.description):
+        raise _bad(path, content, line)
+    return manifest
+
+
+def _not_toml(path: Path, error: str) -> str:
+    at = _AT_LINE.search(error)
+    place = f"{path}:{at[1]}" if at else str(path)
+    return f"{place}: found no valid TOML: {_AT_LINE.sub('', error)}; expected {_EXPECTED}"
+
+
+def _bad(path: Path, content: bytes, mistake: str) -> MisconfiguredError:
+    key = mistake.partition(": ")[0]
+    line = line_of(content.decode("utf-8-sig"), key)
+    if key == "world":
+        mistake = f"{mistake}, such as {_EXPECTED}"
+    return MisconfiguredError(f"{path}:{line}: {mistake}")
