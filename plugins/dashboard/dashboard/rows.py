@@ -6,9 +6,16 @@ from dashboard.markup import Html, element, join
 
 
 def field_rows(data: dict[str, Scalar]) -> Html:
-    """Return the rows of a reading's data. A total is shown in the row of its value."""
+    """Return the rows of a reading's data. A total is shown in the row of its value.
+
+    A value that is absent because it is not valid yet has a row too.
+    """
     totals = {fields.of(name).full for name in data}
-    names = [name for name in fields.ordered(list(data)) if name not in totals]
+    present = {
+        *data,
+        *(name for name, field in fields.FIELDS.items() if fields.is_pending(field, data)),
+    }
+    names = [name for name in fields.ordered(list(present)) if name not in totals]
     return join([field_row(name, fields.of(name), data) for name in names])
 
 
