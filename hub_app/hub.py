@@ -7,7 +7,7 @@ import msgspec
 
 from broker.auth.gate import Role
 from broker.embedded.statistics import BrokerSnapshot
-from bus.client.client import BusClient
+from bus.client.link import BusLink
 from bus.config.limits_table import LimitsConfig
 from bus.config.web_table import Card
 from bus.contract.messages import Message, Reading
@@ -73,7 +73,7 @@ class Hub:
         self,
         cards: Sequence[Card],
         *,
-        bus: BusClient,
+        bus: BusLink,
         broker: BrokerStatus,
         history: Recorder,
         dashboard: Dashboard,

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 from broker.auth.password_check import PasswordCheck
+from broker.server import EmbeddedBroker
 from bus.client.credentials import Connection
 from bus.config import hub_files
 from bus.config.directories import Environment
@@ -61,15 +62,21 @@ async def _run(
     async with contextlib.AsyncExitStack() as stack:
         watchdog = Watchdog(ServiceManager(environment))
         await stack.enter_async_context(watchdog)
-        connection, broker = await stack.enter_async_context(_broker(config, environment, check))
+        connection, broker, embedded = await stack.enter_async_context(
+            _broker(config, environment, check)
+        )
         wasm = assets.component(config.plugins.directory, "dashboard")
         dashboard = Dashboard(wasm, open_renderer)
         stack.push_async_callback(dashboard.close)
         refusals, supervisor = Refusals(), Supervisor()
-        feed = bus_feed.create_feed(config, connection, environment, refusals, supervisor)
+        feed = bus_feed.create_feed(
+            *(config, connection, environment, embedded),
+            refusals=refusals,
+            supervisor=supervisor,
+        )
         hub = Hub(
             config.web.cards,
-            bus=feed.client,
+            bus=feed.link,
             broker=broker,
             history=feed.history,
             dashboard=dashboard,
@@ -127,11 +134,11 @@ def _log_in(config: Config, environment: Environment, check: PasswordCheck) -> L
 @contextlib.asynccontextmanager
 async def _broker(
     config: Config, environment: Environment, check: PasswordCheck
-) -> AsyncIterator[tuple[Connection, BrokerStatus]]:
+) -> AsyncIterator[tuple[Connection, BrokerStatus, EmbeddedBroker | None]]:
     """Run the embedded broker where one is configured; yield the way to connect to the broker."""
     if not config.embeds_broker:
         connection = outside_broker(config, environment)
-        yield connection, BrokerStatus(connection.address)
+        yield connection, BrokerStatus(connection.address), None
         return
     async with embedded_broker(config, environment, check) as (broker, connection):
         status = BrokerStatus(
@@ -140,7 +147,7 @@ async def _broker(
             lambda: broker.unavailable_addresses,
             broker.is_alive,
         )
-        yield connection, status
+        yield connection, status, broker
 
 
 @contextlib.asynccontextmanager

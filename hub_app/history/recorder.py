@@ -113,7 +113,8 @@ class Recorder:
                 self._commit()
                 commit_at_s = time.monotonic() + self._commit_s
                 self._committer.housekeep()
-        self._receive(0.0)
+        while payloads := self._inbox.take(0.0):
+            self._builder.add(payloads, self._now_ms())
         self._builder.add_event(Event(self._node, self._now_ms(), HUB, "", "stopped"))
         self._commit()
 
