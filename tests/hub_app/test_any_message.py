@@ -22,6 +22,8 @@ from hub_app.history.recorder import Recorder
 from hub_app.http.app import create_app
 from hub_app.hub import BrokerStatus, Hub
 from hub_app.live.dashboard import Dashboard
+from hub_app.quota.refusals import Refusals
+from hub_app.supervisor import Supervisor
 from tests.allowed_messages import any_message, any_topic, topic_of
 from tests.hub_app.hub_process import open_plain
 from tests.hub_app.samples import NOW_MS
@@ -43,6 +45,7 @@ class Core:
 
     def __init__(self, directory: Path) -> None:
         self.inbox = Inbox()
+        refusals, supervisor = Refusals(), Supervisor()
         self.history = Recorder(
             "revpi",
             directory / "history.db",
@@ -50,6 +53,8 @@ class Core:
             inbox=self.inbox,
             publish=lambda _topic, _stored: True,
             now_ms=lambda: NOW_MS,
+            refusals=refusals,
+            supervisor=supervisor,
         )
         wasm = directory / "dashboard.wasm"
         wasm.touch()
@@ -60,6 +65,8 @@ class Core:
             broker=BrokerStatus((HOST, 1)),
             history=self.history,
             dashboard=self.dashboard,
+            refusals=refusals,
+            supervisor=supervisor,
         )
         # With a browser, every change is encoded.
         self.hub.fanout.join()
