@@ -29,8 +29,8 @@ from hub_app.supervisor import Supervisor
 # Log lines of each node in the rendered page; its event stream brings more.
 _PAGE_LOG_LINES = 50
 # The dashboard plugin renders this much well within its deadline and its memory.
-_PAGE_ENTRY_BYTES = 400_000
-_PAGE_LOG_BYTES = 200_000
+_PAGE_ENTRY_BYTES = 150_000
+_PAGE_LOG_BYTES = 100_000
 
 _ENCODER = msgspec.json.Encoder()
 

@@ -13,6 +13,7 @@ from bus.contract.messages import Buzzer, Fan, Leds, Log, Message, Oled, PluginS
 from bus.contract.topics import Topic, TopicKind
 from hub_app.hub import PageInput
 from hub_app.live.state import State
+from hub_app.quota.refusals import Reason, Refusals
 from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
 from tests.plugins.dashboard.modules import fields, markup, render
 
@@ -273,3 +274,24 @@ def test_a_duration_is_written_in_its_two_largest_units(seconds: float, text: st
 )
 def test_a_value_is_written_as_its_field_says(field: str, value: Any, text: str) -> None:
     assert fields.write(fields.of(field), value) == text
+
+
+def test_refused_messages_are_counted_at_their_node() -> None:
+    refusals = Refusals()
+    hub = State(refusals=refusals)
+    hub.apply(Topic("pi4", TopicKind.STATUS), status(), NOW_MS)
+    refusals.count("pi4", Reason.MALFORMED, "", 12)
+    refusals.count("pi4", Reason.SENSORS, "")
+    hub.sweep(NOW_MS)
+    snapshot = hub.snapshot(NOW_MS)
+    given = PageInput(snapshot.now_ms, "1.0", CARDS, snapshot.entries, [], is_partial=True)
+    shown = Parsed(render(msgspec.json.encode(given).decode()))
+    (line,) = shown.having(data_refused_of="pi4")
+    assert "hidden" not in line
+    assert "refused: 12 malformed, 1 sensors" in shown.text
+    assert any("data-partial" in attributes for _, attributes in shown.elements)
+
+
+def test_without_refusals_the_line_is_hidden() -> None:
+    (line,) = page((Topic("pi4", TopicKind.STATUS), status())).having(data_refused_of="pi4")
+    assert "hidden" in line
