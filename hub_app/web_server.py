@@ -69,6 +69,11 @@ class WebServer(uvicorn.Server):
         """Leave the signals to `server.run`: uvicorn would raise them again at its end."""
         yield
 
+    async def on_tick(self, counter: int) -> bool:
+        """Do uvicorn's periodic work, ten times a second, and ours."""
+        self._limited_log.sweep()
+        return await super().on_tick(counter)
+
     def stop(self) -> None:
         """Make `serve` return soon."""
         self.should_exit = True

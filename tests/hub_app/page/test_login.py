@@ -93,6 +93,17 @@ def test_a_viewer_sees_all_of_it_live_and_no_button(hub: HubProcess, page: Page)
     assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Lax")
 
 
+def test_a_link_on_another_site_shows_the_page_to_a_person_who_is_logged_in(
+    hub: HubProcess, page: Page
+) -> None:
+    log_in(page, hub, "kim", PASSWORD)
+    is_live(page)
+    page.driver.get(f"data:text/html,<a id=there href='{hub.url}/'>there</a>")
+    page.driver.find_element(By.ID, "there").click()
+    page.until_at(f"{hub.url}/")
+    is_live(page)
+
+
 def test_an_operator_has_the_buttons(hub: HubProcess, page: Page) -> None:
     log_in(page, hub, "lee", PASSWORD)
     is_live(page)
