@@ -36,8 +36,11 @@ class WebServer(uvicorn.Server):
         self._hub = hub
         self._limited_log = LimitedLog(logger)
         proxies = TrustedProxies(settings.trusted_proxies)
-        places: Places[BoundedProtocol] = Places(proxies.__contains__)
-        file_limit.raise_by(MAX_CONNECTIONS + HEALTH_PLACES)
+        room = file_limit.raise_by(MAX_CONNECTIONS + HEALTH_PLACES)
+        for_health = min(HEALTH_PLACES, room // 4)
+        places: Places[BoundedProtocol] = Places(
+            proxies.__contains__, total=room - for_health, for_health=for_health
+        )
         app = create_app(
             hub,
             self.abort,

@@ -1,6 +1,7 @@
 """Log-in and log-out in a real browser."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from selenium.webdriver import Chrome
@@ -118,3 +119,20 @@ def test_a_page_whose_session_ended_asks_to_log_in_again(hub: HubProcess, page: 
     page.driver.execute_script("fetch('/logout', {method: 'POST'})")
     hub.publish(*reading(node="v2", temperature=20.0))
     page.until("location.pathname === '/login'")
+
+
+def test_below_a_path_the_page_is_styled_live_and_logs_out(tmp_path: Path, page: Page) -> None:
+    accounts.set_password(tmp_path / "state" / ACCOUNTS_NAME, "lee", Role.OPERATOR, PASSWORD)
+    with running_hub(tmp_path, web__login="true", web__root_path="/harvester") as below:
+        page.driver.get(f"{below.url}/harvester")
+        page.until("location.pathname === '/harvester/login'")
+        page.driver.find_element(By.ID, "name").send_keys("lee")
+        page.driver.find_element(By.ID, "password").send_keys(PASSWORD, Keys.ENTER)
+        page.until_at(f"{below.url}/harvester/")
+        is_live(page)
+        page.until("[...document.styleSheets].some((sheet) => sheet.cssRules.length > 0)")
+        topic, message = reading(node="p1", temperature=20.0)
+        below.publish(topic, message)
+        page.until_field(str(topic), "temperature", "20.0")
+        page.until_there("form[action='/harvester/logout'] button").click()
+        page.until_at(f"{below.url}/harvester/login")
