@@ -145,6 +145,15 @@ class EmbeddedBroker:
         router = self._running.engine.router
         return LocalLink(router, self._gate, identity, on_messages=on_messages, room_for=room_for)
 
+    def clear_retained(self, topic_filter: str, until_ms: int) -> int:
+        """Delete matching retained messages that were stored until `until_ms`; return how many.
+
+        Call it in the event loop.
+        """
+        if self._running is None:
+            return 0
+        return self._running.engine.clear_retained(topic_filter, until_ms)
+
     def disconnect(self, name: str) -> int:
         """End every connection of the user `name` and remove its sessions; return how many.
 

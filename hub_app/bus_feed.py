@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import msgspec
 
@@ -32,10 +32,16 @@ _MAX_QUEUED = 20_000
 class Intake:
     """Takes the messages of the link into both queues, and tells which node has to wait.
 
-    On the event loop.
+    On the event loop. Messages on topics that `hides` names are dropped: they are of removed nodes.
     """
 
-    def __init__(self, queue: LoopQueue, inbox: Inbox) -> None:
+    def __init__(
+        self,
+        queue: LoopQueue,
+        inbox: Inbox,
+        hides: Callable[[str], bool] = lambda _topic: False,
+    ) -> None:
+        self._hides = hides
         self._queue = queue
         self._inbox = inbox
         self._loop = asyncio.get_running_loop()
@@ -45,6 +51,7 @@ class Intake:
         inbox.on_room = self._release_soon
 
     def on_messages(self, messages: Sequence[RawMessage]) -> None:
+        messages = [m for m in messages if not (m[1] and self._hides(m[0]))]
         self._queue.put_many(messages)
         self._inbox.put_many(messages)
 
@@ -98,6 +105,7 @@ def create_feed(  # noqa: PLR0913 - all that the hub's feed works with
     *,
     refusals: Refusals,
     supervisor: Supervisor,
+    hides: Callable[[str], bool] = lambda _topic: False,
 ) -> BusFeed:
     """Return the parts, not yet started. Called on the event loop.
 
@@ -105,7 +113,7 @@ def create_feed(  # noqa: PLR0913 - all that the hub's feed works with
     """
     queue = LoopQueue(asyncio.get_running_loop())
     inbox = Inbox()
-    intake = Intake(queue, inbox)
+    intake = Intake(queue, inbox, hides)
     link: BusLink
     if broker is not None:
         link = broker.link(

@@ -28,9 +28,11 @@ from hub_app.login.api_tokens import ApiTokens
 from hub_app.login.login import LogIn
 from hub_app.login.people import AccountHolders, PasswordFile, People
 from hub_app.quota.refusals import Refusals
+from hub_app.removal import removals
+from hub_app.removal.remover import Remover
+from hub_app.serving.web_server import WebServer
 from hub_app.supervisor import Supervisor
 from hub_app.watchdog import Watchdog
-from hub_app.web_server import WebServer
 
 logger = logging.getLogger(__name__)
 
@@ -69,10 +71,19 @@ async def _run(
         dashboard = Dashboard(wasm, open_renderer)
         stack.push_async_callback(dashboard.close)
         refusals, supervisor = Refusals(), Supervisor()
+        files = hub_files.of(config, environment)
+        remover = Remover(
+            files.state_dir / removals.FILE_NAME,
+            files.accounts,
+            config.cluster.node_id,
+            broker.clear_retained,
+        )
+        remover.clear_leftovers()
         feed = bus_feed.create_feed(
             *(config, connection, environment, embedded),
             refusals=refusals,
             supervisor=supervisor,
+            hides=remover.hides,
         )
         hub = Hub(
             config.web.cards,
@@ -85,8 +96,10 @@ async def _run(
             supervisor=supervisor,
         )
         await stack.enter_async_context(bus_feed.running(feed))
-        await stack.enter_async_context(_background_tasks(hub, feed.queue, log_in))
-        server = WebServer(hub, log_in, config.web, own_names(socket.gethostname()))
+        await stack.enter_async_context(_background_tasks(hub, feed.queue, log_in, remover))
+        server = WebServer(
+            hub, log_in, config.web, own_names(socket.gethostname()), remover=remover
+        )
         # Readings are stored while this waits: they need no page.
         listener = await listen_when_available(config.web.listen, config.web.port, key="web.port")
         stack.callback(listener.close)
@@ -146,18 +159,20 @@ async def _broker(
             broker.snapshot,
             lambda: broker.unavailable_addresses,
             broker.is_alive,
+            broker.clear_retained,
         )
         yield connection, status, broker
 
 
 @contextlib.asynccontextmanager
 async def _background_tasks(
-    hub: Hub, queue: LoopQueue, log_in: LogIn | None
+    hub: Hub, queue: LoopQueue, log_in: LogIn | None, remover: Remover
 ) -> AsyncIterator[None]:
     """Run the tasks that a served page needs; cancel them at the end."""
     starts: dict[str, Callable[[], Awaitable[None]]] = {
         "ingest": lambda: ingest(queue, hub.decoder.handle),
         "sweep": lambda: _every_second(hub.sweep),
+        "removals": lambda: _every_second(lambda: remover.run(hub)),
     }
     if log_in is not None:
         starts["sessions"] = lambda: _every_second(log_in.refresh)

@@ -125,6 +125,13 @@ class BrokerEngine:
             self._sessions.remove(session)
         return len(theirs)
 
+    def clear_retained(self, topic_filter: str, until_ms: int) -> int:
+        """Delete the matching retained messages that were stored until a time; return how many.
+
+        Subscribers hear of it as of a client's empty retained message.
+        """
+        return self.router.clear_retained(topic_filter, until_ms)
+
     def end_all(self) -> None:
         """End every connection and publish the wills."""
         for session in self._sessions:

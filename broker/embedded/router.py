@@ -158,6 +158,13 @@ class Router:
             session.progress += 1
             self._store.drop_message(session.key, entry.message_id)
 
+    def clear_retained(self, topic_filter: str, until_ms: int) -> int:
+        """Publish an empty retained message in place of each that matches."""
+        found = [kept for kept in self.retained.match(topic_filter) if kept.stored_ms <= until_ms]
+        for kept in found:
+            self.publish(Publish(kept.topic, b"", kept.qos, retain=True, packet_id=0))
+        return len(found)
+
     def expire(self) -> None:
         """Delete retained messages that were not changed for `retained_days`."""
         for topic in self.retained.expire(now_ms()):

@@ -39,11 +39,24 @@ def _card(model: Model, card: dict[str, Any]) -> Html:
             "header",
             element("h2", card["title"]),
             _presence(model, node) if node else "",
+            _remove_button(node, node) if node and model.may_command else "",
         ),
         _refused(model, node) if node else "",
         *blocks,
         _health(model, node) if node else "",
         class_="card of-node" if node else "card of-sensor",
+    )
+
+
+def _remove_button(removed: str, name: str) -> Html:
+    """Return a button that opens the dialog; `removed` is a node, or a sensor as `node:sensor`."""
+    return element(
+        "button",
+        "Remove",
+        type="button",
+        class_="remove",
+        aria_label=f"Remove {name}",
+        data_remove=removed,
     )
 
 
@@ -76,7 +89,12 @@ def _block(model: Model, sensor: str, card: dict[str, Any]) -> Html:
         "div",
         _heading(reading, card),
         element("dl", field_rows(reading.value["data"])),
-        element("p", _age(model, reading), class_="age"),
+        element(
+            "p",
+            element("span", _age(model, reading), class_="age"),
+            _remove_button(reading.value["sensor_id"], reading.name) if model.may_command else "",
+            class_="age-line",
+        ),
         # Filled in by coverage.js: it comes from the history, not from the live state.
         element(
             "div",

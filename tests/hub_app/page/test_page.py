@@ -331,3 +331,30 @@ def test_a_value_that_cannot_be_shown_does_not_look_fresh(hub: HubProcess, brows
     assert browser.execute_script(f"return {place}.dataset.at") == at_ms
     browser.get_log("browser")
     browser.get("about:blank")
+
+
+def test_the_button_asks_once_and_removes_the_node(hub: HubProcess, page: Page) -> None:
+    topic, first = reading(node="w30", seq=1, temperature=20.0)
+    hub.publish(topic, first)
+    button = page.until_there("[data-remove='w30']")
+    button.click()
+    page.until("document.getElementById('remove-dialog').open")
+    page.until_text("Remove w30? It is gone from the page")
+    page.driver.find_element(By.CSS_SELECTOR, "#remove-dialog [value=cancel]").click()
+    page.until("!document.getElementById('remove-dialog').open")
+    assert "w30" in hub.http.get("/api/nodes").text
+    page.until_there("[data-remove='w30']").click()
+    page.driver.find_element(By.CSS_SELECTOR, "#remove-dialog [value=remove]").click()
+    page.until("document.querySelector('[data-remove=w30]') === null")
+    page.until("!document.querySelector('main').textContent.includes('w30')")
+    assert "w30" not in hub.http.get("/api/nodes").text
+    assert "w30" not in hub.http.get("/metrics").text
+
+
+def test_an_emptied_topic_leaves_the_page(hub: HubProcess, page: Page) -> None:
+    topic, first = reading(node="w31", seq=1, temperature=20.0)
+    hub.publish(topic, first)
+    page.until_field(str(topic), "temperature", "20.0")
+    hub.bus.publish(topic, b"")
+    page.until(f"document.querySelector('[data-topic=\"{topic}\"]') === null")
+    assert hub.http.get("/metrics").text.count("w31:dht22") == 0

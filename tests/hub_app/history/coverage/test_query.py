@@ -15,8 +15,8 @@ import pytest
 
 from bus.contract.messages import Heartbeat, PluginPhase, PluginState, Reading, Status
 from bus.contract.topics import Topic, TopicKind
-from hub_app.history.coverage import CoverageKind, SensorCoverage
-from hub_app.history.coverage_query import coverage_of
+from hub_app.history.coverage.coverage import CoverageKind, SensorCoverage
+from hub_app.history.coverage.query import coverage_of
 from hub_app.history.events import HUB, Event, EventDetector
 from hub_app.history.schema import open_history
 from hub_app.history.writer import Arrival, Writer

@@ -28,7 +28,7 @@ from typing import Literal
 
 import msgspec
 
-from hub_app.history.node_life import END_MS, PresenceChange, Times, node_times
+from hub_app.history.coverage.node_life import END_MS, PresenceChange, Times, node_times
 
 # A sample that is not there yet may still be on its way, or in the next commit.
 _GRACE_MS = 10_000

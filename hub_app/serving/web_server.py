@@ -15,6 +15,7 @@ from bus.limited_log import LimitedLog
 from hub_app.http.app import create_app
 from hub_app.hub import Hub
 from hub_app.login.login import LogIn
+from hub_app.removal.remover import Remover
 from hub_app.serving.forwarded import TrustedProxies
 from hub_app.serving.places import HEALTH_PLACES, MAX_CONNECTIONS, Places
 from hub_app.serving.protocol import BoundedProtocol
@@ -31,7 +32,13 @@ class WebServer(uvicorn.Server):
     """Server that ends its event streams before it waits for its connections to end."""
 
     def __init__(
-        self, hub: Hub, log_in: LogIn | None, settings: WebConfig, own_names: Iterable[str]
+        self,
+        hub: Hub,
+        log_in: LogIn | None,
+        settings: WebConfig,
+        own_names: Iterable[str],
+        *,
+        remover: Remover | None = None,
     ) -> None:
         self._hub = hub
         self._limited_log = LimitedLog(logger)
@@ -47,6 +54,7 @@ class WebServer(uvicorn.Server):
             log_in=log_in,
             names=own_names,
             settings=settings,
+            remover=remover,
         )
         config = uvicorn.Config(
             app,
