@@ -83,10 +83,6 @@ class EventDetector:
             events += _presence_events(name, node, now_ms)
         return events
 
-    def forget(self, node: str) -> None:
-        """Forget a node that was removed."""
-        self._nodes.pop(node, None)
-
 
 def _presence_events(name: str, node: _Node, now_ms: int) -> list[Event]:
     presence, status = node.presence.presence, node.presence.status

@@ -17,6 +17,7 @@ from tests.hub_app.page.browser import Page
 from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
 from tests.support import program
 
+NASTY_NAME = "<img src=x onerror=\"document.title='owned'\">"
 NASTY = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 
 
@@ -69,14 +70,16 @@ def test_mosquitto_pub_changes_the_page(hub: HubProcess, page: Page) -> None:
 
 def test_text_from_the_bus_stays_text(hub: HubProcess, page: Page) -> None:
     node = "w4"
-    topic, first = reading(node=node, seq=1, **{"label": NASTY, NASTY: 1})
+    topic, first = reading(node=node, seq=1, **{"label": NASTY, NASTY_NAME: 1})
     hub.publish(topic, first)
     hub.publish(Topic(node, TopicKind.LOG), log(NASTY, level="error"))
     hub.publish(Topic(node, TopicKind.PLUGIN, "bad"), PluginState("failed", "", 1, 1, NASTY))
     hub.publish(Topic(node, TopicKind.BUZZER), Buzzer(sounding=True, pattern=NASTY))
     page.until_field(str(topic), "label", NASTY)
     # Once more, now by the script rather than by the plugin.
-    hub.publish(*reading(first.timestamp_ms + 1, 2, node=node, **{"label": NASTY + "!", NASTY: 1}))
+    hub.publish(
+        *reading(first.timestamp_ms + 1, 2, node=node, **{"label": NASTY + "!", NASTY_NAME: 1})
+    )
     hub.publish(Topic(node, TopicKind.LOG), log(NASTY + "!", level="error"))
     page.until_field(str(topic), "label", NASTY + "!")
     page.until_text(NASTY + "!")

@@ -9,7 +9,18 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bus.config.web_table import Card
-from bus.contract.messages import Buzzer, Fan, Leds, Log, Message, Oled, PluginState, Result, Value
+from bus.contract.messages import (
+    Buzzer,
+    Fan,
+    Leds,
+    Log,
+    Message,
+    Oled,
+    PluginState,
+    Reading,
+    Result,
+    Value,
+)
 from bus.contract.topics import Topic, TopicKind
 from hub_app.hub import PageInput
 from hub_app.live.state import State
@@ -180,6 +191,22 @@ def test_a_failed_plugin_names_its_fault() -> None:
     shown = page((Topic("pi4", TopicKind.PLUGIN, "oled"), plugin))
     assert "i2c-1 0x3c: no answer" in shown.text
     assert shown.having(data_plugin="failed")
+
+
+def test_a_disabled_plugin_is_disabled_by_command() -> None:
+    plugin = PluginState("disabled", "", 0, 0)
+    shown = page((Topic("pi4", TopicKind.PLUGIN, "oled"), plugin))
+    assert "disabled by command" in shown.text
+    # The script says the same.
+    assert shown.having(data_texts='{"disabled": "disabled by command"}')
+
+
+def test_every_node_and_sensor_has_a_button_that_removes_it() -> None:
+    reading = Reading("pi4", "air", NOW_MS, "s", 1, {"temperature": 20.0})
+    shown = page((Topic("pi4", TopicKind.READING, "air"), reading))
+    assert shown.having(data_remove="pi4")
+    assert shown.having(data_remove="pi4:air")
+    assert shown.having(id="remove-dialog")
 
 
 def test_every_node_has_a_tab_that_controls_its_log() -> None:

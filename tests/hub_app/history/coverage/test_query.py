@@ -378,6 +378,26 @@ def test_what_lasts_until_now_is_told_as_far_as_it_can_be_known(
     assert [found for *_, found, count in covered(node).spans if count] == ["there", kind]
 
 
+def test_a_plugin_that_does_not_tell_since_when_it_runs_is_not_taken_for_loading(
+    node: SimulatedNode,
+) -> None:
+    node.stop_hub(clean=True)
+    node.live(2)
+    node.kill()
+    node.live(2)
+    node.start()
+    node.live(2)
+    fault(node, 60)
+    # An older agent.
+    node._state = msgspec.structs.replace(node._state, since_ms=0)
+    node.start_hub()
+    node.live(5)
+    counts = covered(node).counts
+    assert "loading" not in counts
+    # The first poll after the start, which had no reading, is one of them.
+    assert counts["fault"] == 61
+
+
 def test_after_a_week_of_silence_nothing_is_still_to_come(node: SimulatedNode) -> None:
     node.kill()
     node.live(200)
