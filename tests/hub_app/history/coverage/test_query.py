@@ -76,8 +76,12 @@ class SimulatedNode:
     def cut(self) -> None:
         self._is_linked, self._cut_for = False, 0
 
-    def link(self) -> None:
+    def link(self, *, is_told_late: bool = False) -> None:
+        """Mend the link; with `is_told_late` a heartbeat comes before the plugin's state."""
         self._is_linked = True
+        if is_told_late and self._is_on:
+            self._publish(Topic("pi4", TopicKind.STATUS), self._status)
+            self.live(1)
         self._say_everything()
 
     def stop_hub(self, *, clean: bool) -> None:
@@ -239,6 +243,13 @@ def failure_in_a_cut(node: SimulatedNode, length: int) -> None:
     node.link()
 
 
+def failure_in_a_cut_told_late(node: SimulatedNode, length: int) -> None:
+    node.cut()
+    node.live(5)
+    fail(node, length)
+    node.link(is_told_late=True)
+
+
 def kill_in_a_cut(node: SimulatedNode, length: int) -> None:
     node.cut()
     node.live(5)
@@ -303,7 +314,13 @@ _DEEDS = {
     deed.__name__: deed
     for deed in (
         *(fault, disable, reload, fail, kill, cut, hub_restart, hub_kill),
-        *(fault_in_a_cut, failure_in_a_cut, kill_in_a_cut, disabled_through_a_cut),
+        *(
+            fault_in_a_cut,
+            failure_in_a_cut,
+            failure_in_a_cut_told_late,
+            kill_in_a_cut,
+            disabled_through_a_cut,
+        ),
         *(kill_while_the_hub_is_off, hub_restart_while_off, fault_while_the_hub_is_off),
         kill_in_a_fault,
     )
