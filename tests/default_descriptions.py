@@ -1,51 +1,22 @@
 """Descriptions of the sensors of the shipped configuration, for pages and metrics."""
 
-from bus.contract.description import Band, FieldDescription, SensorDescription
+import tomllib
 
-_TEMPERATURE = FieldDescription("Temperature", "\u00b0C", "temperature", 1)
-_HUMIDITY = FieldDescription("Humidity", "%RH", "humidity", 1, bar=100)
-ROOM = {"temperature": _TEMPERATURE, "humidity": _HUMIDITY}
-AIR = {
-    "iaq_score": FieldDescription(
-        "Air quality",
-        "IAQ",
-        "aqi",
-        0,
-        bands=[
-            Band(50, "excellent", "good"),
-            Band(100, "good", "fair"),
-            Band(150, "moderate", "mild"),
-            Band(200, "poor", "warm"),
-            Band(None, "bad", "bad"),
-        ],
-        bar=500,
-        pending="iaq_accuracy",
-        pending_word="calibrating",
-    ),
-    "iaq_accuracy": FieldDescription("Calibration", words=["burning in", "low", "medium", "high"]),
-    **ROOM,
-    "pressure": FieldDescription("Pressure", "hPa", "pressure", 1),
-    "gas_resistance": FieldDescription("Gas resistance", "k\u03a9", decimals=1),
-}
-HEALTH = {
-    "cpu_temp": FieldDescription(
-        "CPU",
-        "\u00b0C",
-        "temperature",
-        1,
-        bands=[Band(60, tone="good"), Band(75, tone="warm"), Band(tone="bad")],
-    ),
-    "cpu_usage": FieldDescription(
-        "Load",
-        "%",
-        decimals=0,
-        bands=[Band(70, tone="good"), Band(90, tone="warm"), Band(tone="bad")],
-        bar=100,
-    ),
-    "memory_used_mb": FieldDescription("Memory", "MB", "data_size", 0, bar="memory_total_mb"),
-    "memory_total_mb": FieldDescription("Memory total", "MB", "data_size", 0),
-    "uptime_seconds": FieldDescription("Uptime", "s", "duration", duration=True),
-}
+import msgspec
+
+from bus.contract.description import Band, FieldDescription, PluginDescription, SensorDescription
+from tests.support import PROJECT
+
+
+def _of_plugin(name: str) -> dict[str, FieldDescription]:
+    text = (PROJECT / "plugins" / name / "plugin.toml").read_text(encoding="utf-8")
+    return msgspec.convert(tomllib.loads(text), PluginDescription).fields
+
+
+ROOM = _of_plugin("dht22")
+AIR = _of_plugin("bme680")
+MONITORS = {name: _of_plugin(name) for name in ("pi4-monitor", "pizero-monitor", "revpi-monitor")}
+HEALTH = MONITORS["pi4-monitor"]
 PING = {
     "up": FieldDescription(
         "Answers", words=["no", "yes"], bands=[Band(0, tone="bad"), Band(tone="good")]

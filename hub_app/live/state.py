@@ -186,6 +186,9 @@ class State:
         lines = [line for ring in self._logs.values() for line in ring]
         return sorted(lines, key=lambda line: line.value.timestamp_ms)[-limit:]
 
+    def has_reading(self, node: str, sensor: str) -> bool:
+        return Topic(node, TopicKind.READING, sensor) in self._sensors
+
     def description(self, node: str, sensor: str) -> SensorDescription | None:
         """Return the description of a sensor, or None where its node has published none."""
         entry = self._entries.get(str(Topic(node, TopicKind.SENSOR, sensor)))

@@ -7,6 +7,7 @@ import { command } from "./commands.js";
 import { drawCoverage, refreshCoverage } from "./coverage.js";
 import { elementsOf, replaceContent, setText } from "./elements.js";
 import { urlOf } from "./paths.js";
+import { askToRemove } from "./removal.js";
 import { clock, duration, write } from "./values.js";
 
 const RETRY_MS = 2000;
@@ -387,6 +388,7 @@ function followVisibility() {
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (button?.dataset.node) command(button);
+  if (button?.dataset.remove) askToRemove(button.dataset.remove);
   if (button?.dataset.tab) showLog(button.dataset.tab);
 });
 document.addEventListener("keydown", moveTab);

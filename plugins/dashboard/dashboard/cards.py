@@ -44,6 +44,7 @@ def _card(model: Model, card: dict[str, Any]) -> Html:
             element("h2", card["title"]),
             _area(model, "about", node) if node else "",
             _presence(model, node) if node else "",
+            _remove_button(node, node) if node and model.may_command else "",
         ),
         _refused(model, node) if node else "",
         *blocks,
@@ -68,6 +69,18 @@ def _title(model: Model, kind: str, node: str, name: str = "") -> str:
 def _area(model: Model, kind: str, node: str, name: str = "") -> Html | str:
     area = model.description(kind, node, name).get("area", "")
     return element("span", area, class_="area") if area else ""
+
+
+def _remove_button(removed: str, name: str) -> Html:
+    """Return a button that opens the dialog; `removed` is a node, or a sensor as `node:sensor`."""
+    return element(
+        "button",
+        "Remove",
+        type="button",
+        class_="remove",
+        aria_label=f"Remove {name}",
+        data_remove=removed,
+    )
 
 
 def _presence(model: Model, node: str) -> Html:
@@ -100,7 +113,12 @@ def _block(model: Model, sensor: str, card: dict[str, Any]) -> Html:
         "div",
         _heading(model, reading, card),
         element("dl", field_rows(reading.value["data"], fields.described(described))),
-        element("p", _age(model, reading), class_="age"),
+        element(
+            "p",
+            element("span", _age(model, reading), class_="age"),
+            _remove_button(reading.value["sensor_id"], reading.name) if model.may_command else "",
+            class_="age-line",
+        ),
         # Filled in by coverage.js: it comes from the history, not from the live state.
         element(
             "div",

@@ -6,8 +6,12 @@ from dashboard.markup import Html, element, join
 
 
 def field_rows(data: dict[str, Scalar], known: dict[str, Field]) -> Html:
-    """Return the rows of a reading's data. A total is shown in the row of its value."""
-    shown = fields.ordered(list(data), known)
+    """Return the rows of a reading's data. A total is shown in the row of its value.
+
+    A value that is absent because it is not valid yet has a row too.
+    """
+    pending = [name for name, field in known.items() if fields.is_pending(field, data)]
+    shown = fields.ordered([*data, *pending], known)
     totals: set[str] = set()
     for name, field in shown.items():
         # Two fields that are each other's total do not both disappear.

@@ -18,6 +18,7 @@ from tests.hub_app.page.browser import Page
 from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
 from tests.support import program
 
+NASTY_NAME = "<img src=x onerror=\"document.title='owned'\">"
 NASTY = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 
 
@@ -112,14 +113,16 @@ def test_mosquitto_pub_changes_the_page(hub: HubProcess, page: Page) -> None:
 
 def test_text_from_the_bus_stays_text(hub: HubProcess, page: Page) -> None:
     node = "w4"
-    topic, first = reading(node=node, seq=1, **{"label": NASTY, NASTY: 1})
+    topic, first = reading(node=node, seq=1, **{"label": NASTY, NASTY_NAME: 1})
     hub.publish(topic, first)
     hub.publish(Topic(node, TopicKind.LOG), log(NASTY, level="error"))
     hub.publish(Topic(node, TopicKind.PLUGIN, "bad"), PluginState("failed", "", 1, 1, NASTY))
     hub.publish(Topic(node, TopicKind.BUZZER), Buzzer(sounding=True, pattern=NASTY))
     page.until_field(str(topic), "label", NASTY)
     # Once more, now by the script rather than by the plugin.
-    hub.publish(*reading(first.timestamp_ms + 1, 2, node=node, **{"label": NASTY + "!", NASTY: 1}))
+    hub.publish(
+        *reading(first.timestamp_ms + 1, 2, node=node, **{"label": NASTY + "!", NASTY_NAME: 1})
+    )
     hub.publish(Topic(node, TopicKind.LOG), log(NASTY + "!", level="error"))
     page.until_field(str(topic), "label", NASTY + "!")
     page.until_text(NASTY + "!")
@@ -379,3 +382,30 @@ def test_a_value_that_cannot_be_shown_does_not_look_fresh(hub: HubProcess, brows
     assert browser.execute_script(f"return {place}.dataset.at") == at_ms
     browser.get_log("browser")
     browser.get("about:blank")
+
+
+def test_the_button_asks_once_and_removes_the_node(hub: HubProcess, page: Page) -> None:
+    topic, first = reading(node="w30", seq=1, temperature=20.0)
+    hub.publish(topic, first)
+    button = page.until_there("[data-remove='w30']")
+    button.click()
+    page.until("document.getElementById('remove-dialog').open")
+    page.until_text("Remove w30? It is gone from the page")
+    page.driver.find_element(By.CSS_SELECTOR, "#remove-dialog [value=cancel]").click()
+    page.until("!document.getElementById('remove-dialog').open")
+    assert "w30" in hub.http.get("/api/nodes").text
+    page.until_there("[data-remove='w30']").click()
+    page.driver.find_element(By.CSS_SELECTOR, "#remove-dialog [value=remove]").click()
+    page.until("document.querySelector('[data-remove=w30]') === null")
+    page.until("!document.querySelector('main').textContent.includes('w30')")
+    assert "w30" not in hub.http.get("/api/nodes").text
+    assert "w30" not in hub.http.get("/metrics").text
+
+
+def test_an_emptied_topic_leaves_the_page(hub: HubProcess, page: Page) -> None:
+    topic, first = reading(node="w31", seq=1, temperature=20.0)
+    hub.publish(topic, first)
+    page.until_field(str(topic), "temperature", "20.0")
+    hub.bus.publish(topic, b"")
+    page.until(f"document.querySelector('[data-topic=\"{topic}\"]') === null")
+    assert hub.http.get("/metrics").text.count("w31:dht22") == 0

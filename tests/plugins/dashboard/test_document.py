@@ -10,10 +10,22 @@ from hypothesis import strategies as st
 
 from bus.config.web_table import Card
 from bus.contract.description import About, Band, FieldDescription, SensorDescription
-from bus.contract.messages import Buzzer, Fan, Leds, Log, Message, Oled, PluginState, Result, Value
+from bus.contract.messages import (
+    Buzzer,
+    Fan,
+    Leds,
+    Log,
+    Message,
+    Oled,
+    PluginState,
+    Reading,
+    Result,
+    Value,
+)
 from bus.contract.topics import Topic, TopicKind
 from hub_app.hub import PageInput
 from hub_app.live.state import State
+from hub_app.quota.refusals import Reason, Refusals
 from tests.allowed_messages import messages
 from tests.default_descriptions import AIR, HEALTH, PING, ROOM, description_of
 from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
@@ -155,9 +167,10 @@ def test_the_air_quality_has_a_word_and_a_tone() -> None:
     assert shown.having(data_field="iaq_score", data_tone="warm")
 
 
+@pytest.mark.parametrize("data", [{"iaq_score": 0, "iaq_accuracy": 0}, {"iaq_accuracy": 0}])
 @pytest.mark.parametrize("name", ["bme680-0x77", "bme680-upstairs"])
-def test_while_the_sensor_calibrates_there_is_no_score(name: str) -> None:
-    shown = page(sensor(name), reading(sensor=name, iaq_score=0, iaq_accuracy=0))
+def test_while_the_sensor_calibrates_there_is_no_score(name: str, data: dict[str, int]) -> None:
+    shown = page(sensor(name), reading(sensor=name, **data))
     assert "Air qualitycalibrating" in shown.text
     assert "Calibrationburning in" in shown.text
     assert "excellent" not in shown.text
@@ -244,6 +257,22 @@ def test_a_failed_plugin_names_its_fault() -> None:
     shown = page((Topic("pi4", TopicKind.PLUGIN, "oled"), plugin))
     assert "i2c-1 0x3c: no answer" in shown.text
     assert shown.having(data_plugin="failed")
+
+
+def test_a_disabled_plugin_is_disabled_by_command() -> None:
+    plugin = PluginState("disabled", "", 0, 0)
+    shown = page((Topic("pi4", TopicKind.PLUGIN, "oled"), plugin))
+    assert "disabled by command" in shown.text
+    # The script says the same.
+    assert shown.having(data_texts='{"disabled": "disabled by command"}')
+
+
+def test_every_node_and_sensor_has_a_button_that_removes_it() -> None:
+    reading = Reading("pi4", "air", NOW_MS, "s", 1, {"temperature": 20.0})
+    shown = page((Topic("pi4", TopicKind.READING, "air"), reading))
+    assert shown.having(data_remove="pi4")
+    assert shown.having(data_remove="pi4:air")
+    assert shown.having(id="remove-dialog")
 
 
 def test_every_node_has_a_tab_that_controls_its_log() -> None:
@@ -357,3 +386,24 @@ def test_a_duration_is_written_in_its_two_largest_units(seconds: float, text: st
 def test_a_value_is_written_as_its_field_says(field: str, value: Any, text: str) -> None:
     described = fields.described({"fields": msgspec.to_builtins(KNOWN)})
     assert fields.write(described.get(field, fields.Field(field)), value) == text
+
+
+def test_refused_messages_are_counted_at_their_node() -> None:
+    refusals = Refusals()
+    hub = State(refusals=refusals)
+    hub.apply(Topic("pi4", TopicKind.STATUS), status(), NOW_MS)
+    refusals.count("pi4", Reason.MALFORMED, "", 12)
+    refusals.count("pi4", Reason.SENSORS, "")
+    hub.sweep(NOW_MS)
+    snapshot = hub.snapshot(NOW_MS)
+    given = PageInput(snapshot.now_ms, "1.0", CARDS, snapshot.entries, [], is_partial=True)
+    shown = Parsed(render(msgspec.json.encode(given).decode()))
+    (line,) = shown.having(data_refused_of="pi4")
+    assert "hidden" not in line
+    assert "refused: 12 malformed, 1 sensors" in shown.text
+    assert any("data-partial" in attributes for _, attributes in shown.elements)
+
+
+def test_without_refusals_the_line_is_hidden() -> None:
+    (line,) = page((Topic("pi4", TopicKind.STATUS), status())).having(data_refused_of="pi4")
+    assert "hidden" in line
