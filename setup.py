@@ -27,6 +27,7 @@ FILES = (
     "config/pizero.toml",
     "config/scenarios/*.toml",
     "deploy/INSTALL.md",
+    "deploy/Caddyfile",
     "deploy/*.conf",
     "deploy/*.service",
     "examples/**/*.py",

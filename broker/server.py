@@ -8,13 +8,15 @@ from pathlib import Path
 
 import msgspec
 
-from broker.auth.gate import Gate
+from broker.auth.gate import Gate, Identity
 from broker.embedded.amqtt_seam import AmqttBroker, require_amqtt
 from broker.embedded.engine import BrokerEngine
 from broker.embedded.net.acceptor import bind, bind_when_available
 from broker.embedded.net.listener import Listener
 from broker.embedded.statistics import BrokerSnapshot
 from broker.embedded.store.store import Store
+from broker.local_link import LocalLink, RoomFor
+from bus.client.link import OnMessages
 from bus.clock import now_ms
 from bus.config.broker_table import BrokerConfig
 from bus.errors import MisconfiguredError
@@ -135,6 +137,22 @@ class EmbeddedBroker:
     def snapshot(self) -> BrokerSnapshot | None:
         """Return the figures of the broker; None while it does not run."""
         return None if self._running is None else self._running.engine.snapshot
+
+    def link(self, identity: Identity, *, on_messages: OnMessages, room_for: RoomFor) -> LocalLink:
+        """Return a link to the bus in this process, which is not started. The broker must run."""
+        if self._running is None:
+            raise RuntimeError("the broker does not run")
+        router = self._running.engine.router
+        return LocalLink(router, self._gate, identity, on_messages=on_messages, room_for=room_for)
+
+    def clear_retained(self, topic_filter: str, until_ms: int) -> int:
+        """Delete matching retained messages that were stored until `until_ms`; return how many.
+
+        Call it in the event loop.
+        """
+        if self._running is None:
+            return 0
+        return self._running.engine.clear_retained(topic_filter, until_ms)
 
     def disconnect(self, name: str) -> int:
         """End every connection of the user `name` and remove its sessions; return how many.

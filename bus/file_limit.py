@@ -5,6 +5,8 @@ import resource
 
 # For the process beside its connections: store, history, plugins.
 _RESERVE = 256
+# Part of a limit that cannot be raised.
+_SHARE = 4
 
 
 def room_for(connections: int) -> int:
@@ -13,11 +15,16 @@ def room_for(connections: int) -> int:
     return max(1, min(connections, soft - _RESERVE))
 
 
-def raise_by(connections: int) -> None:
-    """Raise the limit by a number of connections, as far as allowed."""
+def raise_by(connections: int) -> int:
+    """Raise the limit by a number of connections; return how many of them fit below it.
+
+    Where it cannot be raised, they have a share of what there is.
+    """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY:
-        _raise_to(soft + connections)
+    if soft == resource.RLIM_INFINITY:
+        return connections
+    raised = _raise_to(soft + connections) - soft
+    return min(connections, max(raised, soft // _SHARE))
 
 
 def _raise_to(wanted: int) -> int:

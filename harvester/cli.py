@@ -43,6 +43,7 @@ COMMANDS = (
         "check this machine against its node's configuration, and name each remedy",
     ),
     Command("enroll", "harvester.hub.enroll_cli", "hub", "create or revoke a node's login"),
+    Command("node", "harvester.hub.node_cli", "hub", "list, remove or rename nodes"),
     Command("passwd", "harvester.hub.passwd_cli", "hub", "set or remove a person's password"),
     Command("token", "harvester.hub.token_cli", "hub", "make, list and revoke API tokens"),
     Command("broker", "harvester.hub.broker_cli", "hub", "use another broker instead of the hub's"),

@@ -1,61 +1,131 @@
-"""The hub's connection to the bus: one client that feeds the live state and the history."""
+"""The hub's link to the bus, which feeds the live state and the history."""
 
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import msgspec
 
+from broker.auth.accounts import HUB_USER
+from broker.auth.gate import Identity, Role
+from broker.server import EmbeddedBroker
 from bus.client.client import BusClient
 from bus.client.credentials import Connection
+from bus.client.link import BusLink, MessageBatches, RawMessage
 from bus.clock import now_ms
 from bus.config import directories
 from bus.config.directories import Environment
 from bus.config.settings import Config
 from bus.contract.messages import Stored
 from bus.contract.topics import EVERYTHING, Topic
-from hub_app.history.inbox import Inbox
+from hub_app.history.inbox import Inbox, node_of
 from hub_app.history.recorder import Recorder
 from hub_app.live.ingest import LoopQueue
 from hub_app.quota.refusals import Refusals
 from hub_app.supervisor import Supervisor
 
+# Answers to nodes that an outside broker has not acknowledged.
+_MAX_QUEUED = 20_000
+
+
+class Intake:
+    """Takes the messages of the link into both queues, and tells which node has to wait.
+
+    On the event loop. Messages on topics that `hides` names are dropped: they are of removed nodes.
+    """
+
+    def __init__(
+        self,
+        queue: LoopQueue,
+        inbox: Inbox,
+        hides: Callable[[str], bool] = lambda _topic: False,
+    ) -> None:
+        self._hides = hides
+        self._queue = queue
+        self._inbox = inbox
+        self._loop = asyncio.get_running_loop()
+        self._room: asyncio.Future[bool] | None = None
+        self._is_closed = False
+        queue.on_room = self._release_if_room
+        inbox.on_room = self._release_soon
+
+    def on_messages(self, messages: Sequence[RawMessage]) -> None:
+        messages = [m for m in messages if not (m[1] and self._hides(m[0]))]
+        self._queue.put_many(messages)
+        self._inbox.put_many(messages)
+
+    def room_for(self, topic: str) -> asyncio.Future[bool] | None:
+        """Return what a publisher to `topic` has to wait for before it goes on; None: nothing."""
+        node = node_of(topic)
+        is_above = self._queue.is_above_share(node) or self._inbox.is_above_share(node)
+        if self._is_closed or not is_above:
+            return None
+        room = self._room
+        if room is None:
+            room = self._room = self._loop.create_future()
+            # The history's thread may have made room meanwhile.
+            self._release_if_room()
+        return room
+
+    def close(self) -> None:
+        """Make nobody wait any more."""
+        self._is_closed = True
+        self._release()
+
+    def _release_soon(self) -> None:
+        """On the history's thread."""
+        if self._room is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._release_if_room)
+
+    def _release_if_room(self) -> None:
+        if self._queue.has_room and self._inbox.has_room:
+            self._release()
+
+    def _release(self) -> None:
+        room, self._room = self._room, None
+        if room is not None:
+            room.set_result(True)
+
 
 class BusFeed(msgspec.Struct, frozen=True):
-    """The bus client, its queue for the live state, and the history, which has its own inbox."""
+    """The link, its queue for the live state, and the history, which has its own inbox."""
 
-    client: BusClient
+    link: BusLink
     queue: LoopQueue
     history: Recorder
+    intake: Intake
 
 
-def create_feed(
+def create_feed(  # noqa: PLR0913 - all that the hub's feed works with
     config: Config,
     connection: Connection,
     environment: Environment,
+    broker: EmbeddedBroker | None,
+    *,
     refusals: Refusals,
     supervisor: Supervisor,
+    hides: Callable[[str], bool] = lambda _topic: False,
 ) -> BusFeed:
-    """Return the parts, not yet started. Called on the event loop."""
+    """Return the parts, not yet started. Called on the event loop.
+
+    Without an embedded `broker`, the hub is a client at `connection`.
+    """
     queue = LoopQueue(asyncio.get_running_loop())
     inbox = Inbox()
-
-    def on_message(topic: str, payload: bytes) -> None:
-        queue.put(topic, payload)
-        inbox.put(topic, payload)
-
-    client = BusClient(
-        connection.address,
-        client_id=_client_id(config, connection),
-        login=connection.login,
-        keepalive_s=config.broker.keepalive_s,
-        filters=(EVERYTHING,),
-        on_message=on_message,
-    )
+    intake = Intake(queue, inbox, hides)
+    link: BusLink
+    if broker is not None:
+        link = broker.link(
+            Identity(HUB_USER, Role.HUB),
+            on_messages=intake.on_messages,
+            room_for=intake.room_for,
+        )
+    else:
+        link = _client(config, connection, intake)
 
     def publish(topic: Topic, stored: Stored) -> bool:
-        return client.publish(topic, stored) is not None
+        return link.publish(topic, stored) is not None
 
     history = Recorder(
         config.cluster.node_id,
@@ -68,20 +138,35 @@ def create_feed(
         refusals=refusals,
         supervisor=supervisor,
     )
-    return BusFeed(client, queue, history)
+    return BusFeed(link, queue, history, intake)
 
 
 @contextlib.asynccontextmanager
 async def running(feed: BusFeed) -> AsyncIterator[None]:
     """Record and stay connected. Stopping waits for threads, so it happens off the loop."""
     await asyncio.to_thread(feed.history.start)
-    feed.client.start()
+    feed.link.start()
     try:
         yield
     finally:
+        feed.intake.close()
         # The history first: its last commit is acknowledged while there is still a connection.
         await asyncio.to_thread(feed.history.stop)
-        await asyncio.to_thread(feed.client.stop)
+        await asyncio.to_thread(feed.link.stop)
+
+
+def _client(config: Config, connection: Connection, intake: Intake) -> BusClient:
+    """Return the link to a broker that is not embedded."""
+    batches = MessageBatches(asyncio.get_running_loop(), intake.on_messages)
+    return BusClient(
+        connection.address,
+        client_id=_client_id(config, connection),
+        login=connection.login,
+        keepalive_s=config.broker.keepalive_s,
+        filters=(EVERYTHING,),
+        on_message=batches.put,
+        max_queued=_MAX_QUEUED,
+    )
 
 
 def _client_id(config: Config, connection: Connection) -> str:

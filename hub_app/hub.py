@@ -7,7 +7,7 @@ import msgspec
 
 from broker.auth.gate import Role
 from broker.embedded.statistics import BrokerSnapshot
-from bus.client.client import BusClient
+from bus.client.link import BusLink
 from bus.config.limits_table import LimitsConfig
 from bus.config.web_table import Card
 from bus.contract.messages import Message, Reading
@@ -29,8 +29,8 @@ from hub_app.supervisor import Supervisor
 # Log lines of each node in the rendered page; its event stream brings more.
 _PAGE_LOG_LINES = 50
 # The dashboard plugin renders this much well within its deadline and its memory.
-_PAGE_ENTRY_BYTES = 400_000
-_PAGE_LOG_BYTES = 200_000
+_PAGE_ENTRY_BYTES = 150_000
+_PAGE_LOG_BYTES = 100_000
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -64,6 +64,8 @@ class BrokerStatus(msgspec.Struct, frozen=True):
     snapshot: Callable[[], BrokerSnapshot | None] = lambda: None
     unavailable_addresses: Callable[[], Sequence[str]] = lambda: ()
     is_alive: Callable[[float], bool] = lambda _patience_s: True
+    # Clears the retained messages that match a filter and were stored until a time.
+    clear_retained: Callable[[str, int], int] | None = None
 
 
 class Hub:
@@ -73,7 +75,7 @@ class Hub:
         self,
         cards: Sequence[Card],
         *,
-        bus: BusClient,
+        bus: BusLink,
         broker: BrokerStatus,
         history: Recorder,
         dashboard: Dashboard,
@@ -108,6 +110,18 @@ class Hub:
     def on_removed(self, topic: Topic) -> None:
         """Remove a topic whose retained message was emptied."""
         self.fanout.send(self.state.remove(topic), self.now_ms())
+
+    def remove_node(self, node: str) -> None:
+        """Remove a node from the live state."""
+        self.fanout.send(self.state.remove_node(node), self.now_ms())
+
+    def remove_reading(self, topic: Topic, until_ms: int) -> bool:
+        """Remove a sensor whose last reading is not newer; return whether there was one."""
+        entries = [entry for entry in self.state.of_node(topic.node) if entry.topic == str(topic)]
+        if not entries or entries[0].value.at_ms > until_ms:
+            return False
+        self.on_removed(topic)
+        return True
 
     def sweep(self) -> None:
         """Mark the nodes that have fallen silent; follow the machine's clock where it was set."""

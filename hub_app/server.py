@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 from broker.auth.password_check import PasswordCheck
+from broker.server import EmbeddedBroker
 from bus.client.credentials import Connection
 from bus.config import hub_files
 from bus.config.directories import Environment
@@ -27,9 +28,11 @@ from hub_app.login.api_tokens import ApiTokens
 from hub_app.login.login import LogIn
 from hub_app.login.people import AccountHolders, PasswordFile, People
 from hub_app.quota.refusals import Refusals
+from hub_app.removal import removals
+from hub_app.removal.remover import Remover
+from hub_app.serving.web_server import WebServer
 from hub_app.supervisor import Supervisor
 from hub_app.watchdog import Watchdog
-from hub_app.web_server import WebServer
 
 logger = logging.getLogger(__name__)
 
@@ -61,15 +64,30 @@ async def _run(
     async with contextlib.AsyncExitStack() as stack:
         watchdog = Watchdog(ServiceManager(environment))
         await stack.enter_async_context(watchdog)
-        connection, broker = await stack.enter_async_context(_broker(config, environment, check))
+        connection, broker, embedded = await stack.enter_async_context(
+            _broker(config, environment, check)
+        )
         wasm = assets.component(config.plugins.directory, "dashboard")
         dashboard = Dashboard(wasm, open_renderer)
         stack.push_async_callback(dashboard.close)
         refusals, supervisor = Refusals(), Supervisor()
-        feed = bus_feed.create_feed(config, connection, environment, refusals, supervisor)
+        files = hub_files.of(config, environment)
+        remover = Remover(
+            files.state_dir / removals.FILE_NAME,
+            files.accounts,
+            config.cluster.node_id,
+            broker.clear_retained,
+        )
+        remover.clear_leftovers()
+        feed = bus_feed.create_feed(
+            *(config, connection, environment, embedded),
+            refusals=refusals,
+            supervisor=supervisor,
+            hides=remover.hides,
+        )
         hub = Hub(
             config.web.cards,
-            bus=feed.client,
+            bus=feed.link,
             broker=broker,
             history=feed.history,
             dashboard=dashboard,
@@ -78,8 +96,10 @@ async def _run(
             supervisor=supervisor,
         )
         await stack.enter_async_context(bus_feed.running(feed))
-        await stack.enter_async_context(_background_tasks(hub, feed.queue, log_in))
-        server = WebServer(hub, log_in, config.web, own_names(socket.gethostname()))
+        await stack.enter_async_context(_background_tasks(hub, feed.queue, log_in, remover))
+        server = WebServer(
+            hub, log_in, config.web, own_names(socket.gethostname()), remover=remover
+        )
         # Readings are stored while this waits: they need no page.
         listener = await listen_when_available(config.web.listen, config.web.port, key="web.port")
         stack.callback(listener.close)
@@ -127,11 +147,11 @@ def _log_in(config: Config, environment: Environment, check: PasswordCheck) -> L
 @contextlib.asynccontextmanager
 async def _broker(
     config: Config, environment: Environment, check: PasswordCheck
-) -> AsyncIterator[tuple[Connection, BrokerStatus]]:
+) -> AsyncIterator[tuple[Connection, BrokerStatus, EmbeddedBroker | None]]:
     """Run the embedded broker where one is configured; yield the way to connect to the broker."""
     if not config.embeds_broker:
         connection = outside_broker(config, environment)
-        yield connection, BrokerStatus(connection.address)
+        yield connection, BrokerStatus(connection.address), None
         return
     async with embedded_broker(config, environment, check) as (broker, connection):
         status = BrokerStatus(
@@ -139,18 +159,20 @@ async def _broker(
             broker.snapshot,
             lambda: broker.unavailable_addresses,
             broker.is_alive,
+            broker.clear_retained,
         )
-        yield connection, status
+        yield connection, status, broker
 
 
 @contextlib.asynccontextmanager
 async def _background_tasks(
-    hub: Hub, queue: LoopQueue, log_in: LogIn | None
+    hub: Hub, queue: LoopQueue, log_in: LogIn | None, remover: Remover
 ) -> AsyncIterator[None]:
     """Run the tasks that a served page needs; cancel them at the end."""
     starts: dict[str, Callable[[], Awaitable[None]]] = {
         "ingest": lambda: ingest(queue, hub.decoder.handle),
         "sweep": lambda: _every_second(hub.sweep),
+        "removals": lambda: _every_second(lambda: remover.run(hub)),
     }
     if log_in is not None:
         starts["sessions"] = lambda: _every_second(log_in.refresh)

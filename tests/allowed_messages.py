@@ -37,6 +37,8 @@ def topic_of(message: Message, node: str = "pi4") -> Topic:
     kind = KINDS[type(message)]
     if isinstance(message, Reading):
         return Topic(message.node, kind, message.sensor_id)
+    if isinstance(message, Backlog):
+        return Topic("pi4", kind)
     return Topic(node, kind, _NAMED.get(kind, ""))
 
 

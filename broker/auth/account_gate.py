@@ -12,6 +12,8 @@ from broker.auth.accounts import HUB_USER, LOCAL_USER, AccountsFile
 from broker.auth.gate import Attempt, Identity, Role, local_role
 from broker.auth.password_check import PasswordCheck, TooManyAttemptsError
 from bus.config.broker_table import LocalAccess
+from bus.contract.topics import TopicKind, parse
+from bus.errors import BadTopicError
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +39,7 @@ class AccountGate:
         """Return the client's identity, or None. A login must be right even on this machine."""
         if attempt.username is None:
             is_free = attempt.is_local and attempt.password is None
-            return self._local if is_free else None
+            return self._local if is_free and not _is_node(attempt) else None
         if attempt.certificate_name not in (None, attempt.username):
             return None
         self.refresh()
@@ -88,3 +90,15 @@ class AccountGate:
         except TooManyAttemptsError:
             return None
         return None if person is None else Identity(name, person.role)
+
+
+def _is_node(attempt: Attempt) -> bool:
+    """Whether the client announces a node's end in its last will: it has lost its credentials.
+
+    As a local operator it would be let in, and nothing that it publishes would arrive.
+    """
+    try:
+        topic = parse(attempt.will_topic or "")
+    except BadTopicError:
+        return False
+    return topic.kind is TopicKind.STATUS

@@ -16,6 +16,8 @@ from bus.contract.topics import NAME_PATTERN, ROOT
 OWN = "<node>"
 # Names whose split patterns are cached.
 _MAX_CACHED_NAMES = 4096
+# Decisions that are cached: the rules never change, and each message asks for several.
+_MAX_CACHED_DECISIONS = 16_384
 
 _NAME = NAME_PATTERN.removeprefix("^").removesuffix(r"\Z")
 _PUBLISHABLE = re.compile(rf"{ROOT}(/{_NAME})+\Z")
@@ -51,6 +53,7 @@ ROLES = {
 }
 
 
+@lru_cache(_MAX_CACHED_DECISIONS)
 def may_publish(identity: Identity, topic: str) -> bool:
     """Whether `identity` may publish to `topic`, a last will included.
 
@@ -66,12 +69,18 @@ def may_publish(identity: Identity, topic: str) -> bool:
 
 
 def may_subscribe(identity: Identity, topic_filter: str) -> bool:
-    """Whether every topic that `topic_filter` can match may be read."""
-    return _is_filter(topic_filter) and _any_covers(
-        ROLES[identity.role].read, identity.name, topic_filter
-    )
+    """Whether any topic that `topic_filter` can match may be read.
+
+    The filter may match more than that: `may_receive` is asked about each message.
+    """
+    if not _is_filter(topic_filter):
+        return False
+    wanted = topic_filter.split("/")
+    readable = _split(ROLES[identity.role].read, identity.name)
+    return any(_overlap(pattern, wanted) for pattern in readable)
 
 
+@lru_cache(_MAX_CACHED_DECISIONS)
 def may_receive(identity: Identity, topic: str) -> bool:
     """Whether `identity` may read what was published to `topic`."""
     return _any_covers(ROLES[identity.role].read, identity.name, topic)
@@ -111,6 +120,21 @@ def _covers(allowed: Levels, asked: Levels) -> bool:
     return len(asked) == len(allowed) or (
         len(asked) < len(allowed) and allowed[len(asked) :] == ["#"]
     )
+
+
+def _overlap(pattern: Levels, wanted: Levels) -> bool:
+    """Whether there is a topic that both filters match."""
+    # 4.7.2-1: a leading wildcard matches no topic that begins with `$`.
+    if pattern[0].startswith("$") and wanted[0] in ("#", "+"):
+        return False
+    for level, ask in zip(pattern, wanted, strict=False):
+        if "#" in (level, ask):
+            return True
+        if level != ask and "+" not in (level, ask):
+            return False
+    # 4.7.1-2: `a/#` matches `a`, too.
+    rest = [*pattern[len(wanted) :], *wanted[len(pattern) :]]
+    return rest in ([], ["#"])
 
 
 def _is_filter(text: str) -> bool:

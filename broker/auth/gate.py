@@ -45,6 +45,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     is_local: bool
     # The common name of the client's certificate, where the listener asks for one.
     certificate_name: str | None = None
+    # The topic of its last will.
+    will_topic: str | None = None
 
     def __repr__(self) -> str:
         return f"Attempt({self.client_id!r}, {self.username!r}, from {self.address})"
@@ -60,7 +62,7 @@ class Gate(Protocol):
         """Whether `identity` may publish to `topic`."""
 
     def may_subscribe(self, identity: Identity, topic_filter: str) -> bool:
-        """Whether every topic that `topic_filter` can match may be read."""
+        """Whether `identity` may read any topic that `topic_filter` can match."""
 
     def may_receive(self, identity: Identity, topic: str) -> bool:
         """Whether `identity` may receive a message of `topic`."""

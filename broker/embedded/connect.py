@@ -14,6 +14,8 @@ from broker.embedded.packets.encode import ConnackCode
 from broker.embedded.topics.names import valid_topic
 from bus.errors import BadDataError, UnavailableError
 
+# Limit of the first packet, which a stranger sends: most of it is for a last will.
+MAX_CONNECT_BYTES = 16 * 1024
 # MQTT-3.1.3-5 asks for at least 23 bytes. The key of a session is stored and logged.
 _MAX_CLIENT_ID_BYTES = 256
 
@@ -28,20 +30,24 @@ class ConnectRefusedError(BadDataError):
 
 
 class AcceptedConnect(msgspec.Struct, frozen=True):
-    """An authenticated CONNECT. Its client identifier is never empty."""
+    """An authenticated CONNECT. Its client identifier is never empty.
+
+    `refused_will` is the topic of a will that the client may not publish; `connect` then has none.
+    """
 
     connect: Connect
     identity: Identity
+    refused_will: str | None = None
 
 
 async def accept_connect(
-    connection: Connection, gate: Gate, *, is_local: bool, timeout_s: float
+    connection: Connection, gate: Gate, *, is_local: bool, deadline_s: float
 ) -> AcceptedConnect | None:
     """Read the CONNECT and ask the gate; None where the peer closed without sending anything.
 
     Raises ConnectRefusedError, ViolationError where the first packet is no CONNECT of MQTT 3.1.1.
     """
-    connect = await _read(connection, timeout_s)
+    connect = await _read(connection, deadline_s)
     if connect is None:
         return None
     connect = _with_client_id(connect)
@@ -53,20 +59,22 @@ async def accept_connect(
         address=connection.address,
         is_local=is_local,
         certificate_name=connection.certificate_name,
+        will_topic=connect.will.topic if connect.will else None,
     )
     identity = await _authenticate(gate, attempt)
-    if connect.will is not None and not gate.may_publish(identity, connect.will.topic):
-        text = f"{attempt!r}: it may not publish its will to {connect.will.topic!r}"
-        raise ConnectRefusedError(ConnackCode.NOT_AUTHORIZED, Refusal.PUBLISH, text)
-    return AcceptedConnect(connect, identity)
+    will = connect.will
+    if will is None or (not will.topic.startswith("$") and gate.may_publish(identity, will.topic)):
+        return AcceptedConnect(connect, identity)
+    without_will = msgspec.structs.replace(connect, will=None)
+    return AcceptedConnect(without_will, identity, refused_will=will.topic)
 
 
-async def _read(connection: Connection, timeout_s: float) -> Connect | None:
+async def _read(connection: Connection, deadline_s: float) -> Connect | None:
     try:
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout_at(deadline_s):
             packet = await connection.read()
     except TimeoutError as e:
-        text = f"no CONNECT from {connection.address} within {timeout_s:g} s"
+        text = f"no CONNECT from {connection.address} in time"
         raise ConnectRefusedError(None, Refusal.CONNECT_TIMEOUT, text) from e
     if packet is None:
         return None
@@ -93,8 +101,8 @@ def _with_client_id(connect: Connect) -> Connect:
 
 def _check_will(connect: Connect) -> None:
     will = connect.will
-    if will is not None and (not valid_topic(will.topic) or will.topic.startswith("$")):
-        raise ViolationError("a will for a topic to which no client may publish")
+    if will is not None and not valid_topic(will.topic):
+        raise ViolationError("a will for an invalid topic (MQTT-3.3.2-2, MQTT-4.7.3-1)")
 
 
 async def _authenticate(gate: Gate, attempt: Attempt) -> Identity:

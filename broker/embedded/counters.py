@@ -11,6 +11,7 @@ class Refusal(enum.StrEnum):
     LOGIN = "login"
     CONNECTIONS = "connections"
     ADDRESS = "connections_per_address"
+    LOGINS = "logins_per_address"
     CONNECT_TIMEOUT = "connect_timeout"
     KEEP_ALIVE = "keep_alive"
     MALFORMED = "malformed"

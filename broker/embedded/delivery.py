@@ -11,8 +11,13 @@ from collections.abc import Callable
 import msgspec
 
 from broker.embedded.packets.decode import Publish
+from broker.fair_limit import FairLimit
 
 _LAST_PACKET_ID = 65_535
+# A connected client's queue may grow to so many times its limit, since each publisher waits only
+# after the message that filled it.
+BURST_MESSAGES = 16
+_BURST_BYTES = 4
 
 
 class Entry(msgspec.Struct, gc=False):
@@ -24,6 +29,8 @@ class Entry(msgspec.Struct, gc=False):
     queued_ms: int = 0
     # Its number in the order of arrival.
     position: int = 0
+    # The key of the session that published it; empty for the broker itself.
+    publisher: str = ""
 
     @property
     def size_bytes(self) -> int:
@@ -49,6 +56,9 @@ class Delivery:
         self._waiting: tuple[deque[Entry], deque[Entry]] = (deque(), deque())
         self._positions = 0
         self._bytes = 0
+        # The waiting messages of QoS 1.
+        self._shares = FairLimit(messages)
+        self._byte_shares = FairLimit(size_bytes)
         self._in_flight: dict[int, Entry] = {}
         self._to_resend: deque[int] = deque()
         self._packet_id = 0
@@ -65,14 +75,28 @@ class Delivery:
     def in_flight(self) -> int:
         return len(self._in_flight)
 
-    def put(self, entry: Entry) -> list[Entry]:
+    @property
+    def has_room(self) -> bool:
+        """Whether publishers that wait for room in this queue may go on."""
+        return self._shares.has_room and self._byte_shares.has_room
+
+    def is_above_share(self, publisher: str) -> bool:
+        """Whether the queue is full and `publisher` has more than its share in it."""
+        shares = (self._shares, self._byte_shares)
+        return any(share.is_above_share(publisher) for share in shares)
+
+    def put(self, entry: Entry, *, may_exceed: bool = False) -> list[Entry]:
         """Queue a message; return those that were dropped for lack of room, perhaps `entry` itself.
 
-        The oldest of QoS 0 are dropped first, then the oldest of QoS 1.
+        The oldest of QoS 0 are dropped first, then the oldest of QoS 1. With `may_exceed`, one of
+        QoS 1 goes above the limit: its publisher is made to wait.
         """
         dropped: list[Entry] = []
-        while self._is_full(entry):
-            queue = self._waiting[0] or self._waiting[entry.message.qos]
+        exceeds = may_exceed and bool(entry.message.qos)
+        while self._waiting[0] and self._is_full(entry, exceeds=False):
+            dropped.append(self._take(self._waiting[0]))
+        while self._is_full(entry, exceeds=exceeds):
+            queue = self._waiting[entry.message.qos]
             if not queue:
                 return [*dropped, entry]
             dropped.append(self._take(queue))
@@ -80,6 +104,9 @@ class Delivery:
         entry.position = self._positions
         self._waiting[entry.message.qos].append(entry)
         self._bytes += entry.size_bytes
+        if entry.message.qos:
+            self._shares.add(entry.publisher, 1)
+            self._byte_shares.add(entry.publisher, entry.size_bytes)
         return dropped
 
     def next(self) -> Sending | None:
@@ -136,13 +163,15 @@ class Delivery:
             queue.clear()
             queue.extend(entry for entry in entries if wanted(entry))
             unwanted = [entry for entry in entries if not wanted(entry)]
-            self._bytes -= sum(entry.size_bytes for entry in unwanted)
+            for entry in unwanted:
+                self._uncount(entry)
             removed += unwanted
         return removed
 
-    def _is_full(self, entry: Entry) -> bool:
-        too_many = self.waiting >= self._most
-        return too_many or self._bytes + entry.size_bytes > self._most_bytes
+    def _is_full(self, entry: Entry, *, exceeds: bool) -> bool:
+        most = self._most * BURST_MESSAGES if exceeds else self._most
+        most_bytes = self._most_bytes * _BURST_BYTES if exceeds else self._most_bytes
+        return self.waiting >= most or self._bytes + entry.size_bytes > most_bytes
 
     def _first_queue(self) -> deque[Entry]:
         zero, one = self._waiting
@@ -152,8 +181,14 @@ class Delivery:
 
     def _take(self, queue: deque[Entry]) -> Entry:
         entry = queue.popleft()
-        self._bytes -= entry.size_bytes
+        self._uncount(entry)
         return entry
+
+    def _uncount(self, entry: Entry) -> None:
+        self._bytes -= entry.size_bytes
+        if entry.message.qos:
+            self._shares.remove(entry.publisher, 1)
+            self._byte_shares.remove(entry.publisher, entry.size_bytes)
 
     def _free_packet_id(self) -> int:
         """Return an unused packet id. There are more ids than places in the window."""

@@ -10,18 +10,23 @@ import socket
 from collections.abc import Sequence
 
 from broker.auth.gate import Gate
-from broker.embedded.connect import AcceptedConnect, ConnectRefusedError, accept_connect
+from broker.embedded.connect import (
+    MAX_CONNECT_BYTES,
+    AcceptedConnect,
+    ConnectRefusedError,
+    accept_connect,
+)
 from broker.embedded.counters import Refusal
 from broker.embedded.handler import Handler
 from broker.embedded.net.acceptor import Acceptor
-from broker.embedded.net.admission import Admission
+from broker.embedded.net.admission import Admission, Place
 from broker.embedded.net.connection import Connection, TooLargeError, open_streams
 from broker.embedded.net.listener import Listener
 from broker.embedded.net.loopback import is_loopback
 from broker.embedded.packets import encode
 from broker.embedded.packets.decode import Publish, ViolationError
 from broker.embedded.packets.encode import ConnackCode
-from broker.embedded.router import Router
+from broker.embedded.router import Publisher, Router
 from broker.embedded.sender import Sender
 from broker.embedded.session import ClientSession
 from broker.embedded.sessions import Sessions
@@ -55,10 +60,13 @@ class BrokerEngine:
         self._counters = self._statistics.counters
         self._log = LimitedLog(logger, settings.log_lines_per_minute, self._loop.time)
         self._admission = Admission(
-            room_for(settings.connections), settings.connections_per_address
+            connections=max(1, room_for(settings.connections + settings.logins) - settings.logins),
+            per_address=settings.connections_per_address,
+            logins=settings.logins,
+            logins_per_address=settings.logins_per_address,
         )
-        self._router = Router(settings, gate, store, self._counters, self._log)
-        self._sessions = Sessions(settings, store, self._router, self._counters)
+        self.router = Router(settings, gate, store, self._counters, self._log)
+        self._sessions = Sessions(settings, store, self.router, self._counters)
         self._handlers: dict[ClientSession, Handler] = {}
         self._acceptors: list[Acceptor] = []
         self._next_sys_s = 0.0
@@ -66,7 +74,7 @@ class BrokerEngine:
 
     def load(self, contents: Contents) -> None:
         """Restore what was on the disk; call it before `listen`."""
-        for topic in self._router.retained.load(contents.retained):
+        for topic in self.router.retained.load(contents.retained):
             self._store.put_retained(topic, None)
         self._sessions.load(contents.sessions)
 
@@ -98,12 +106,12 @@ class BrokerEngine:
         gauges = Gauges(
             connected=len(self._handlers),
             disconnected=len(self._sessions) - len(self._handlers),
-            subscriptions=len(self._router.tree),
+            subscriptions=len(self.router.tree),
             in_flight=sum(session.delivery.in_flight for session in self._sessions),
             queued_messages=sum(session.delivery.waiting for session in self._sessions),
             queued_bytes=sum(session.delivery.waiting_bytes for session in self._sessions),
-            retained_messages=len(self._router.retained),
-            retained_bytes=self._router.retained.size_bytes,
+            retained_messages=len(self.router.retained),
+            retained_bytes=self.router.retained.size_bytes,
             stored_sessions=self._store.sessions,
             store_failures=self._store.failures,
         )
@@ -116,6 +124,13 @@ class BrokerEngine:
             self._end_connection_of(session)
             self._sessions.remove(session)
         return len(theirs)
+
+    def clear_retained(self, topic_filter: str, until_ms: int) -> int:
+        """Delete the matching retained messages that were stored until a time; return how many.
+
+        Subscribers hear of it as of a client's empty retained message.
+        """
+        return self.router.clear_retained(topic_filter, until_ms)
 
     def end_all(self) -> None:
         """End every connection and publish the wills."""
@@ -131,14 +146,16 @@ class BrokerEngine:
                 self._log.exception("clock", "the periodic work of the broker failed")
             await asyncio.sleep(_TICK_S)
 
-    async def _serve(self, listener: Listener, sock: socket.socket, address: str) -> None:
+    async def _serve(self, listener: Listener, sock: socket.socket, place: Place) -> None:
         """Serve one connection until it ends. No failure reaches any other connection."""
+        address = place.address
+        deadline_s = self._loop.time() + self._settings.connect_timeout_s
         connection = await self._open(listener, sock, address)
         if connection is None:
             return
         handler: Handler | None = None
         try:
-            handler = await self._accept(connection, listener)
+            handler = await self._accept(connection, listener, place, deadline_s)
             if handler is not None:
                 await handler.run()
         except ViolationError as e:
@@ -165,26 +182,37 @@ class BrokerEngine:
             reader,
             writer,
             address=address,
-            max_packet_bytes=self._settings.packet_kb * 1024,
+            max_packet_bytes=min(self._settings.packet_kb * 1024, MAX_CONNECT_BYTES),
             counters=self._counters,
             loop=self._loop,
         )
 
-    async def _accept(self, connection: Connection, listener: Listener) -> Handler | None:
+    async def _accept(
+        self, connection: Connection, listener: Listener, place: Place, deadline_s: float
+    ) -> Handler | None:
         """Return the handler of an authenticated client; None where it is refused or gone."""
         is_local = listener.tls is None and is_loopback(connection.address)
-        timeout_s = self._settings.connect_timeout_s
         try:
             accepted = await accept_connect(
-                connection, self._gate, is_local=is_local, timeout_s=timeout_s
+                connection, self._gate, is_local=is_local, deadline_s=deadline_s
             )
+            if accepted is None:
+                return None
+            self._log_in(place, accepted)
         except ConnectRefusedError as e:
             self._refuse(connection, e)
             return None
-        return None if accepted is None else self._attach(connection, accepted)
+        return self._attach(connection, accepted)
+
+    def _log_in(self, place: Place, accepted: AcceptedConnect) -> None:
+        refusal = self._admission.log_in(place)
+        if refusal is not None:
+            text = f"{accepted.connect!r}: too many connections (broker.{refusal})"
+            raise ConnectRefusedError(ConnackCode.UNAVAILABLE, refusal, text)
 
     def _attach(self, connection: Connection, accepted: AcceptedConnect) -> Handler | None:
         """Give a client its session and send the CONNACK (MQTT-3.2.0-1), in one step."""
+        connection.allow_packets(self._settings.packet_kb * 1024)
         opened = self._sessions.open(accepted, self._end_connection_of)
         if opened is None:
             text = f"{accepted.connect!r}: no room for its session"
@@ -196,6 +224,8 @@ class BrokerEngine:
         self._counters.connections += 1
         self._counters.clients_maximum = max(self._counters.clients_maximum, len(self._handlers))
         connection.send(encode.connack(ConnackCode.ACCEPTED, session_present=was_present))
+        if accepted.refused_will is not None:
+            self.router.refuse_publish(session.key, accepted.refused_will)
         return handler
 
     def _new_handler(
@@ -210,7 +240,7 @@ class BrokerEngine:
             connection,
             session,
             accepted.connect,
-            router=self._router,
+            router=self.router,
             sender=sender,
             counters=self._counters,
             on_silent=self._end_silent,
@@ -226,7 +256,9 @@ class BrokerEngine:
         self._sessions.disconnected(handler.session)
         will = handler.will
         if will is not None:
-            self._router.publish(Publish(will.topic, will.payload, will.qos, will.retain, 0))
+            message = Publish(will.topic, will.payload, will.qos, will.retain, 0)
+            # Nobody is left to be held back.
+            self.router.publish(message, Publisher("", handler.session.identity.name))
 
     def _end_connection_of(self, session: ClientSession) -> None:
         handler = self._handlers.get(session)
@@ -257,11 +289,12 @@ class BrokerEngine:
 
     def _tick(self, now_s: float) -> None:
         self._ticked_s = now_s
+        self.router.close_stalled()
         self._sessions.expire()
-        self._router.expire()
+        self.router.expire()
         self._store.write_delayed(now_s)
         self._log.sweep()
         if now_s >= self._next_sys_s:
             self._next_sys_s = now_s + self._settings.sys_interval_s
             self._statistics.update_averages(now_s)
-            self._router.publish_sys(sys_topics(self.snapshot))
+            self.router.publish_sys(sys_topics(self.snapshot))

@@ -20,6 +20,20 @@ from broker.embedded.topics.names import valid_topic
 
 # MQTT-3.1.2-24.
 _KEEP_ALIVE_FACTOR = 1.5
+# Packets that wait while a publisher is held back, in bytes: above it, nothing is read any more.
+_MAX_HELD_BYTES = 64 * 1024
+# What each costs beside its body.
+_PACKET_BYTES = 100
+# These do not wait behind a PUBLISH that does: what this client acknowledges makes room for others.
+_OVERTAKING = frozenset(
+    {
+        PacketType.PUBACK,
+        PacketType.PUBREC,
+        PacketType.PUBREL,
+        PacketType.PUBCOMP,
+        PacketType.PINGREQ,
+    }
+)
 # Acknowledgements that wait for the disk, and subscriptions that wait for their retained messages.
 _MAX_WAITING = 1_000
 
@@ -54,6 +68,12 @@ class Handler:
         self._last_packet_s = self._loop.time()
         self._keep_alive_timer: asyncio.TimerHandle | None = None
         self._acknowledgements: deque[tuple[Sequence[Durable], bytes]] = deque()
+        # The queues that this client has filled, and what it sent after that.
+        self._room: list[Durable] = []
+        self._held: deque[Packet] = deque()
+        self._held_bytes = 0
+        self._violation: ViolationError | None = None
+        self._may_read = asyncio.Event()
 
     async def run(self) -> None:
         """Serve the client until the connection ends. Raises ViolationError."""
@@ -62,16 +82,71 @@ class Handler:
         while not self.has_ended:
             packet = await self.connection.read()
             if packet is None or self.has_ended:
-                return
+                break
             self._last_packet_s = self._loop.time()
             if packet.kind is PacketType.DISCONNECT:
                 decode.parse_empty(packet.body)
                 # MQTT-3.14.4-3.
                 self.will = None
-                return
-            _PACKET_HANDLERS[packet.kind](self, packet)
+                break
+            self._handle_or_hold(packet)
+            if self._held_bytes > _MAX_HELD_BYTES:
+                await self._read_nothing_while_held()
             if len(self._acknowledgements) > _MAX_WAITING:
                 await asyncio.wait(self._acknowledgements[0][0])
+        await self._read_nothing_while_held()
+        if self._violation is not None:
+            raise self._violation
+
+    def _handle_or_hold(self, packet: Packet) -> None:
+        """Handle a packet; one that follows a held PUBLISH waits behind it."""
+        if packet.kind in _OVERTAKING or not self._is_held:
+            _PACKET_HANDLERS[packet.kind](self, packet)
+            return
+        self._held.append(packet)
+        self._held_bytes += _PACKET_BYTES + len(packet.body)
+
+    @property
+    def _is_held(self) -> bool:
+        return bool(self._room or self._held)
+
+    def _hold(self, room: Sequence[Durable]) -> None:
+        """Handle no PUBLISH until there is room in the queues that this client has filled."""
+        self._room = [future for future in room if not future.done()]
+        for future in self._room:
+            future.add_done_callback(self._resume)
+
+    def _resume(self, _room: Durable) -> None:
+        """Handle the packets that waited, up to one that has to wait again."""
+        if self.has_ended or not all(future.done() for future in self._room):
+            return
+        self._room = []
+        try:
+            while self._held and not self._room:
+                packet = self._held.popleft()
+                self._held_bytes -= _PACKET_BYTES + len(packet.body)
+                _PACKET_HANDLERS[packet.kind](self, packet)
+        except ViolationError as e:
+            self._violation = e
+            self._held.clear()
+            self.connection.abort()
+        if not self._is_held:
+            self._may_read.set()
+
+    async def _read_nothing_while_held(self) -> None:
+        """Wait until no packet waits; what comes meanwhile stays in the client's socket.
+
+        Nobody waits for this client then, since its acknowledgements are not read: two clients that
+        fill each other's queues do not wait for each other.
+        """
+        if self.has_ended or not self._is_held:
+            return
+        self._may_read.clear()
+        self.session.is_unread = True
+        self.session.release_publishers()
+        await self._may_read.wait()
+        self.session.is_unread = False
+        self._last_packet_s = self._loop.time()
 
     def close(self) -> None:
         """Close the connection. The session and the will are the engine's part."""
@@ -80,12 +155,17 @@ class Handler:
             self._keep_alive_timer.cancel()
         self._sender.close()
         self._acknowledgements.clear()
+        self._held.clear()
+        self._may_read.set()
+        self.session.is_unread = False
         self.connection.close()
 
     def _check_keep_alive(self) -> None:
         """Check after 1.5 times the keep alive whether a packet has come; 0 means never."""
         if not self._max_silence_s:
             return
+        if self.session.is_unread:
+            self._last_packet_s = self._loop.time()
         due_s = self._last_packet_s + self._max_silence_s
         if self._loop.time() >= due_s:
             self._on_silent(self)
@@ -106,7 +186,10 @@ class Handler:
         if message.qos == 2 and self._is_repeated(message):
             self._acknowledge_publish(message, ())
         else:
-            self._acknowledge_publish(message, self._router.publish_for(self.session, message))
+            passed = self._router.publish_for(self.session, message)
+            self._acknowledge_publish(message, [*passed.durable, *passed.room])
+            if passed.room:
+                self._hold(passed.room)
 
     def _is_repeated(self, message: decode.Publish) -> bool:
         """Whether a message of QoS 2 was received before and not released (method B, 4.3.3)."""

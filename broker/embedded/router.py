@@ -3,8 +3,12 @@
 It asks the gate about each message, and hands what must survive a restart to the store.
 """
 
+import asyncio
 import itertools
+import time
 from collections.abc import Iterator, Sequence
+
+import msgspec
 
 from broker.auth.gate import Gate
 from broker.embedded.counters import Counters, Refusal
@@ -18,6 +22,7 @@ from broker.embedded.store.writer import Durable
 from broker.embedded.topics.names import valid_filter
 from broker.embedded.topics.retained import Outcome, Retained, RetainedMessages
 from broker.embedded.topics.tree import TopicTree
+from broker.tap import Tap
 from bus.clock import now_ms
 from bus.config.broker_table import BrokerConfig
 from bus.limited_log import LimitedLog
@@ -27,6 +32,36 @@ _MAX_QOS = 1
 # The `$SYS` topics: about sixty short ones.
 _MAX_SYS_TOPICS = 1_000
 _MAX_SYS_BYTES = 1024 * 1024
+# Shared subscriptions, of MQTT 5.
+_SHARED = "$share/"
+
+
+class Publisher(msgspec.Struct, frozen=True):
+    """The source of a message: the key of a session and its user.
+
+    Without a key it never waits: the broker itself, the hub, a last will.
+    """
+
+    key: str
+    user: str
+
+
+_BROKER = Publisher("", "")
+
+
+class Passed(msgspec.Struct, frozen=True, gc=False):
+    """What a message's publisher waits for.
+
+    `durable`: the writes before its acknowledgement. `room`: the queues that it has filled, before
+    the acknowledgement and before its next message.
+    """
+
+    durable: list[Durable] = []
+    room: list[asyncio.Future[bool]] = []
+
+    def wait_for(self, room: asyncio.Future[bool] | None) -> None:
+        if room is not None:
+            self.room.append(room)
 
 
 class Router:
@@ -45,41 +80,57 @@ class Router:
         self._gate = gate
         self._store = store
         self._log = log
+        self._taps: list[Tap] = []
+        # Sessions for which publishers wait: their progress, and since when it is unchanged.
+        self._full: dict[ClientSession, tuple[int, float]] = {}
+        self._stalled_s = settings.stalled_s
 
-    def publish_for(self, session: ClientSession, message: Publish) -> Sequence[Durable]:
-        """Pass on a client's message; return the writes that its acknowledgement waits for.
+    def publish_for(self, session: ClientSession, message: Publish) -> Passed:
+        """Pass on a client's message; return what its publisher waits for.
 
         A message that it may not publish is dropped and acknowledged: MQTT 3.1.1 has no refusal but
         closing the connection (MQTT-3.3.5-2), and a node that is wrong about one topic is still
         useful for all others.
         """
         if not self._gate.may_publish(session.identity, message.topic):
-            self._counters.refuse(Refusal.PUBLISH)
-            self._counters.publish_dropped += 1
-            self._log.warning(
-                "publish refused", "%r may not publish to %r", session.key, message.topic
-            )
-            return ()
-        return self.publish(message)
+            self.refuse_publish(session.key, message.topic)
+            return Passed()
+        return self.publish(message, Publisher(session.key, session.identity.name))
 
-    def publish(self, message: Publish) -> Sequence[Durable]:
+    def refuse_publish(self, key: str, topic: str) -> None:
+        """Count and log a message or a will that its client may not publish."""
+        self._counters.refuse(Refusal.PUBLISH)
+        self._counters.publish_dropped += 1
+        self._log.warning("publish refused", "%r may not publish to %r", key, topic)
+
+    def publish(self, message: Publish, publisher: Publisher = _BROKER) -> Passed:
         """Pass a message on to all subscribers, and retain it where its flag says so."""
-        durable: list[Durable] = []
+        passed = Passed()
         if message.retain:
-            self._retain(message, durable)
+            self._retain(message, publisher, passed.durable)
         copies = [_copy(message, qos) for qos in range(min(message.qos, _MAX_QOS) + 1)]
         for session, granted in self.tree.match(message.topic).items():
             copy = copies[min(granted, len(copies) - 1)]
             if self._gate.may_receive(session.identity, message.topic):
-                self._deliver(session, copy, durable)
-        return durable
+                self._deliver(session, copy, publisher, passed)
+        for tap in self._taps:
+            tap.put(message.topic, message.payload)
+            if publisher.key:
+                passed.wait_for(tap.room_for(message.topic))
+        return passed
+
+    def add_tap(self, tap: Tap) -> None:
+        self._taps.append(tap)
+
+    def remove_tap(self, tap: Tap) -> None:
+        self._taps.remove(tap)
 
     def publish_sys(self, topics: dict[str, bytes]) -> None:
         """Publish those of the `$SYS` topics that have changed."""
         for topic, payload in topics.items():
             last = self._sys_messages.get(topic)
             if last is None or last.payload != payload:
-                self._sys_messages.set(topic, payload, 0, 0)
+                self._sys_messages.set(Retained(topic, payload, 0, 0))
                 self.publish(Publish(topic, payload, 0, retain=False, packet_id=0))
 
     def subscribe(
@@ -104,7 +155,15 @@ class Router:
         """Remove a message that its receiver has acknowledged."""
         entry = session.delivery.acknowledge(packet_id)
         if entry is not None:
+            session.progress += 1
             self._store.drop_message(session.key, entry.message_id)
+
+    def clear_retained(self, topic_filter: str, until_ms: int) -> int:
+        """Publish an empty retained message in place of each that matches."""
+        found = [kept for kept in self.retained.match(topic_filter) if kept.stored_ms <= until_ms]
+        for kept in found:
+            self.publish(Publish(kept.topic, b"", kept.qos, retain=True, packet_id=0))
+        return len(found)
 
     def expire(self) -> None:
         """Delete retained messages that were not changed for `retained_days`."""
@@ -135,6 +194,8 @@ class Router:
     def _refusal(self, session: ClientSession, text: str) -> Refusal | None:
         if not valid_filter(text):
             return Refusal.TOPIC
+        if text.startswith(_SHARED):
+            return Refusal.SUBSCRIBE
         held = self.tree.filters(session)
         if text not in held and len(held) >= self._max_subscriptions:
             return Refusal.SUBSCRIPTIONS
@@ -148,41 +209,78 @@ class Router:
                 lower = min(qos, kept.qos)
                 yield Publish(kept.topic, kept.payload, lower, retain=True, packet_id=0)
 
-    def _retain(self, message: Publish, durable: list[Durable]) -> None:
-        kept = Retained(message.topic, message.payload, min(message.qos, _MAX_QOS), now_ms())
-        outcome = self.retained.set(kept.topic, kept.payload, kept.qos, kept.stored_ms)
+    def _retain(self, message: Publish, publisher: Publisher, durable: list[Durable]) -> None:
+        kept = Retained(
+            message.topic,
+            message.payload,
+            min(message.qos, _MAX_QOS),
+            now_ms(),
+            owner=publisher.user,
+        )
+        outcome = self.retained.set(kept)
         if outcome is Outcome.NOTHING:
             return
         if outcome is Outcome.REFUSED:
             self._counters.refuse(Refusal.RETAINED)
-            self._log.warning("retained store full", "no room to retain %r", message.topic)
+            self._log.warning(
+                "retained store full",
+                "no room to retain %r of %r: its limit or that of all is reached",
+                message.topic,
+                publisher.user,
+            )
         is_stored = outcome is Outcome.STORED
         durable.append(self._store.put_retained(message.topic, kept if is_stored else None))
 
-    def _deliver(self, session: ClientSession, message: Publish, durable: list[Durable]) -> None:
+    def _deliver(
+        self, session: ClientSession, message: Publish, publisher: Publisher, passed: Passed
+    ) -> None:
         """Queue a message for a session; QoS 0 is for connected clients only."""
         if not session.is_connected and not message.qos:
             return
-        entry = Entry(message, queued_ms=now_ms() if session.is_kept else 0)
-        if session.is_kept and message.qos and not self._put_in_store(session, entry, durable):
+        queued_ms = now_ms() if session.is_kept else 0
+        entry = Entry(message, queued_ms=queued_ms, publisher=publisher.key)
+        if session.is_kept and message.qos and not self._put_in_store(session, entry, passed):
             return
-        dropped = session.delivery.put(entry)
+        dropped = session.delivery.put(entry, may_exceed=session.is_connected)
         if dropped:
             self._drop(session, dropped)
         if session.link is not None:
             session.link.send_due()
+        if message.qos and publisher.key:
+            room = session.room_for(publisher.key)
+            if room is not None:
+                self._full.setdefault(session, (session.progress, time.monotonic()))
+                passed.room.append(room)
 
-    def _put_in_store(self, session: ClientSession, entry: Entry, durable: list[Durable]) -> bool:
+    def _put_in_store(self, session: ClientSession, entry: Entry, passed: Passed) -> bool:
         """Store a message; return whether to queue it: without room only for a connected client."""
         entry.message_id = self._store.new_message_id()
-        future = self._store.put_message(session.key, stored(entry, None))
+        # A client that takes its messages at once has acknowledged this one before it is written.
+        is_urgent = not session.is_connected or session.delivery.waiting > 0
+        future = self._store.put_message(
+            session.key,
+            stored(entry, None),
+            is_urgent=is_urgent,
+            may_exceed=session.is_connected,
+        )
         if future is not None:
-            durable.append(future)
+            passed.durable.append(future)
             return True
         entry.message_id = 0
         if not session.is_connected:
             self._drop(session, [entry])
         return session.is_connected
+
+    def close_stalled(self) -> None:
+        """Cut off the clients that hold publishers back and have taken nothing for `stalled_s`."""
+        for session, (progress, since_s) in tuple(self._full.items()):
+            if session.link is None or not session.holds_publishers:
+                del self._full[session]
+            elif session.progress != progress:
+                self._full[session] = (session.progress, time.monotonic())
+            elif time.monotonic() - since_s >= self._stalled_s:
+                del self._full[session]
+                session.link.overflow()
 
     def _drop(self, session: ClientSession, entries: Sequence[Entry]) -> None:
         self._counters.publish_dropped += len(entries)

@@ -45,8 +45,10 @@ class Sender:
         while not self._connection.is_congested:
             sending = self._session.next()
             if sending is None:
+                self._session.release_publishers()
                 return
             self._send(sending)
+        self._session.release_publishers()
         self._connection.when_drained(self.send_due)
 
     def overflow(self) -> None:
@@ -58,6 +60,7 @@ class Sender:
 
     def _send(self, sending: Sending) -> None:
         entry = sending.entry
+        self._session.progress += 1
         if sending.packet_id and not sending.dup and entry.message_id:
             # A stored message goes out again under the same packet id, also after a restart.
             self._store.put_message(self._session.key, stored(entry, sending.packet_id))

@@ -1,5 +1,6 @@
 """Session of one client, connected or not: subscriptions aside, all that MQTT calls its state."""
 
+import asyncio
 from collections import deque
 from collections.abc import Iterator
 from typing import Protocol
@@ -36,11 +37,41 @@ class ClientSession:
         self.left_ms: int | None = None
         # Packet ids of QoS 2 that were received and not released: method B of section 4.3.3.
         self.unreleased: set[int] = set()
+        # Grows with each message sent and each acknowledgement: whether the client takes anything.
+        self.progress = 0
+        # While nothing of this client is read, its acknowledgements are not either.
+        self.is_unread = False
+        self._room: asyncio.Future[bool] | None = None
         self._retained: deque[Iterator[Publish]] = deque()
 
     @property
     def is_connected(self) -> bool:
         return self.link is not None
+
+    @property
+    def holds_publishers(self) -> bool:
+        """Whether publishers wait for room in the queue."""
+        return self._room is not None
+
+    def room_for(self, publisher: str) -> "asyncio.Future[bool] | None":
+        """Return what `publisher` has to wait for before it goes on; None: nothing.
+
+        Nobody waits for a client whose acknowledgements are not read: it could be waiting itself.
+        """
+        if self.link is None or self.is_unread or not self.delivery.is_above_share(publisher):
+            return None
+        if self._room is None:
+            self._room = asyncio.get_running_loop().create_future()
+        return self._room
+
+    def release_publishers(self) -> None:
+        """Let the publishers go on where there is room, or nothing to wait for any more."""
+        room = self._room
+        if room is None:
+            return
+        if self.link is None or self.is_unread or self.delivery.has_room:
+            self._room = None
+            room.set_result(True)
 
     @property
     def pending_subscriptions(self) -> int:

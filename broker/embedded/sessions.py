@@ -13,6 +13,10 @@ from broker.embedded.store.store import Store
 from bus.clock import now_ms
 from bus.config.broker_table import BrokerConfig
 
+# A user has at most one in so many of all kept sessions, and at least so many where there is room.
+_SHARE_OF_A_USER = 4
+_LEAST_SESSIONS = 2
+
 
 class Sessions:
     """Opens, keeps and removes sessions, each of one user: see `broker.auth.gate.session_key`."""
@@ -79,6 +83,7 @@ class Sessions:
     def disconnected(self, session: ClientSession) -> None:
         """Keep or remove a session whose connection has ended."""
         session.link = None
+        session.release_publishers()
         if not session.is_kept:
             self.remove(session)
             return
@@ -109,14 +114,15 @@ class Sessions:
         """Store a session; without room, in place of the same user's longest absent one."""
         session.left_ms = left_ms
         client_id = session.client_id
-        if self._store.put_session(session.key, client_id, left_ms):
+        own = [other for other in self if other.is_kept and other.identity == session.identity]
+        most = max(_LEAST_SESSIONS, self._settings.sessions // _SHARE_OF_A_USER)
+        if len(own) <= most and self._store.put_session(session.key, client_id, left_ms):
             return True
-        absent = [other for other in self if other.left_ms is not None]
-        own = [other for other in absent if other.identity == session.identity]
-        if not own:
+        absent = [other for other in own if other.left_ms is not None]
+        if not absent:
             return False
         self._counters.refuse(Refusal.SESSIONS)
-        self.remove(min(own, key=lambda other: other.left_ms or 0))
+        self.remove(min(absent, key=lambda other: other.left_ms or 0))
         return self._store.put_session(session.key, client_id, left_ms)
 
 

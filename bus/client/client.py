@@ -16,7 +16,7 @@ import msgspec
 
 from bus.client import certificate_dates, credentials
 from bus.client.backoff import reconnect_backoff
-from bus.client.connection import Connection, ConnectionConfig, Events, OnMessage
+from bus.client.connection import MAX_QUEUED, Connection, ConnectionConfig, Events, OnMessage
 from bus.client.login import Login
 from bus.contract.messages import Message, encode
 from bus.contract.topics import Topic
@@ -53,13 +53,16 @@ class BusClient:
         on_acknowledged: Callable[[int], None] = _ignore,
         on_refused: Callable[[str], None] = _ignore,
         will: tuple[Topic, Message] | None = None,
+        max_queued: int = MAX_QUEUED,
     ) -> None:
+        """`max_queued` limits the messages of QoS 1 that the broker has not acknowledged."""
         self._config = ConnectionConfig(
             address=address,
             client_id=client_id,
             keepalive_s=keepalive_s,
             filters=filters,
             will=will,
+            max_queued=max_queued,
         )
         self._events = Events(
             on_message=on_message,

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 _CONNECT_S = 5.0
 _GOODBYE_S = 0.5
-_MAX_QUEUED = 100
+MAX_QUEUED = 100
 # Interval of the check that paho's thread lives and the broker still answers.
 _WATCH_S = 0.5
 # paho notices a silent broker after one keep-alive; this is for when paho's own thread is stuck.
@@ -46,6 +46,8 @@ class ConnectionConfig(msgspec.Struct, frozen=True, kw_only=True):
     keepalive_s: int
     filters: Sequence[str] = ()
     will: tuple[Topic, Message] | None = None
+    # Messages of QoS 1 that the broker has not acknowledged.
+    max_queued: int = MAX_QUEUED
 
 
 class Events(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +70,7 @@ class Connection:
     def __init__(self, config: ConnectionConfig, login: Login | None, events: Events) -> None:
         self._config = config
         self._events = events
-        self.in_flight = InFlight(_MAX_QUEUED)
+        self.in_flight = InFlight(config.max_queued)
         # Stays True when the link has ended.
         self.was_connected = False
         self._is_closing = False
@@ -157,7 +159,7 @@ class Connection:
         )
         made.suppress_exceptions = True
         made.connect_timeout = _CONNECT_S
-        made.max_queued_messages_set(_MAX_QUEUED)
+        made.max_queued_messages_set(self._config.max_queued)
         made.on_socket_open = _disable_nagle
         made.on_connect = self._on_connect
         made.on_subscribe = self._on_subscribe
@@ -195,7 +197,20 @@ class Connection:
         else:
             self._complete()
 
-    def _on_subscribe(self, *_: object) -> None:
+    def _on_subscribe(
+        self,
+        _client: paho.Client,
+        _userdata: Any,
+        _mid: int,
+        codes: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
+        for text, code in zip(self._config.filters, codes, strict=False):
+            if code.is_failure:
+                logger.error(
+                    "the broker at %s:%d refused the subscription to %s: %s",
+                    *(*self._config.address, text, code),
+                )
         self._complete()
 
     def _complete(self) -> None:

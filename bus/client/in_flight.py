@@ -1,6 +1,7 @@
 """Messages at QoS 1 that the broker has not acknowledged yet."""
 
 import contextlib
+import threading
 import time
 from collections import deque
 from typing import Protocol
@@ -18,20 +19,28 @@ class InFlight:
     """The unacknowledged messages of one connection, at most `size` of them.
 
     Publishing threads call `add`, paho's network thread calls `acknowledged`, the connection's own
-    thread calls the rest. deque's operations are atomic, so no lock is needed.
+    thread calls the rest. Brokers acknowledge in the order of arrival (MQTT-4.6.0-2), so counting
+    looks at the oldest alone.
     """
 
     def __init__(self, size: int) -> None:
         self._deliveries: deque[Delivery] = deque(maxlen=size)
         self._progress_s = 0.0
+        # Held for a moment, and never while paho is called.
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return sum(not _is_over(delivery) for delivery in tuple(self._deliveries))
+        with self._lock:
+            while self._deliveries and _is_over(self._deliveries[0]):
+                self._deliveries.popleft()
+            return len(self._deliveries)
 
     def add(self, delivery: Delivery, now_s: float) -> None:
         if not len(self):
             self._progress_s = now_s
-        self._deliveries.append(delivery)
+        if not _is_over(delivery):
+            with self._lock:
+                self._deliveries.append(delivery)
 
     def acknowledged(self, now_s: float) -> None:
         """Note that the broker acknowledged one of them."""

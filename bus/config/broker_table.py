@@ -54,12 +54,20 @@ class BrokerConfig(Table, frozen=True):
     queued_messages: Count = 1_000
     # What waits for all clients that are away, together.
     queued_mb: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 64
+    queued_mb_per_user: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 16
+    # A connected client that holds publishers back and takes nothing for so long is closed.
+    stalled_s: Annotated[float, msgspec.Meta(ge=0.1, le=600)] = 10.0
     connections: Count = 2_048
     connections_per_address: Count = 1_280
+    # Connections that have not logged in yet.
+    logins: Count = 512
+    logins_per_address: Count = 32
     connect_timeout_s: Annotated[float, msgspec.Meta(ge=0.1, le=60)] = 5.0
     subscriptions_per_client: Count = 1_000
     retained_messages: Count = 10_000
     retained_mb: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 16
+    retained_messages_per_user: Count = 2_000
+    retained_kb_per_user: Annotated[int, msgspec.Meta(ge=1, le=1_048_576)] = 4_096
     retained_days: Annotated[float, msgspec.Meta(gt=0, le=3650)] = 365.0
     sessions: Count = 1_000
     session_days: Annotated[float, msgspec.Meta(gt=0, le=3650)] = 7.0

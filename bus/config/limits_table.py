@@ -17,11 +17,11 @@ class LimitsConfig(Table, frozen=True):
     nodes: Places = 200
     sensors: Places = 128
     plugins: Places = 64
-    # Newest readings and plugin states in the live state, and log lines beside them.
+    # Newest readings, plugin states and descriptions in the live state; log lines beside them.
     live_kb: Places = 512
     log_kb: Places = 512
     log_lines_per_minute: Places = 1200
-    # Changes of presence and of plugins, in the history.
+    # Events of sensors; changes of presence and of plugins, in the history.
     events_per_minute: Places = 200
     # Starts of a node's program whose readings the history still has.
     streams: Places = 5000

@@ -26,6 +26,16 @@ def define(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--revoke", action="store_true", help="revoke the node's login at once")
     what.add_argument("--list", action="store_true", help="list every account")
+    add_output_options(parser)
+    parser.add_argument(
+        "--certificate",
+        action="store_true",
+        help="also make a client certificate, for [broker] client_certificates",
+    )
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a credentials file."""
     parser.add_argument(
         "--output",
         type=Path,
@@ -35,11 +45,6 @@ def define(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host",
         help="name or address under which the node finds this hub; default: this machine's address",
-    )
-    parser.add_argument(
-        "--certificate",
-        action="store_true",
-        help="also make a client certificate, for [broker] client_certificates",
     )
 
 
@@ -62,7 +67,7 @@ def _enroll(options: argparse.Namespace) -> None:
 
 def _make_credentials(options: argparse.Namespace, config: Config, files: HubFiles) -> None:
     output = options.output or Path(f"credentials-{options.node}.toml")
-    url = _url(options, config, files)
+    url = url_for_nodes(options, config, files)
     pair = None
     if options.certificate:
         now = dt.datetime.now(dt.UTC)
@@ -72,7 +77,7 @@ def _make_credentials(options: argparse.Namespace, config: Config, files: HubFil
         username=options.node,
         token=token,
         url=url,
-        ca_certificate=_ca(files),
+        ca_certificate=ca_of(files),
         certificate=pair.certificate.decode() if pair else "",
         key=pair.key.decode() if pair else "",
     )
@@ -85,7 +90,8 @@ def _make_credentials(options: argparse.Namespace, config: Config, files: HubFil
     )
 
 
-def _url(options: argparse.Namespace, config: Config, files: HubFiles) -> str:
+def url_for_nodes(options: argparse.Namespace, config: Config, files: HubFiles) -> str:
+    """Return the URL under which nodes find the broker."""
     if not config.embeds_broker:
         return config.broker.url
     has_tls = (files.tls_dir / CERTIFICATE_NAME).exists()
@@ -107,7 +113,8 @@ def _address(config: Config) -> str:
     return names[0]
 
 
-def _ca(files: HubFiles) -> str:
+def ca_of(files: HubFiles) -> str:
+    """Return the certificate of the hub's CA, empty where there is none."""
     path = files.tls_dir / CA_NAME
     return path.read_text() if path.exists() else ""
 

@@ -6,6 +6,7 @@ readings are not acknowledged, so the nodes send them again.
 
 import contextlib
 import logging
+import queue
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ from hub_app.history.acknowledge import StoredReading
 from hub_app.history.batch import Batch
 from hub_app.history.decode import ReadingKey, RefusedReading
 from hub_app.history.events import MAX_DETAIL_CHARS, REFUSED, Event
+from hub_app.history.removal import HistoryJob
 from hub_app.history.retention.housekeeping import Housekeeping
 from hub_app.history.schema import open_history
 from hub_app.history.writer import Writer
@@ -80,6 +82,7 @@ class Committer:
         self._reopen_at_s = 0.0
         self._events: list[Event] = []
         self._newest_ms = 0
+        self.jobs: queue.SimpleQueue[HistoryJob] = queue.SimpleQueue()
 
     def open(self) -> None:
         """Open the file. Raises MisconfiguredError where another program has it open."""
@@ -107,10 +110,20 @@ class Committer:
         with self._faults_handled():
             if self._file is None:
                 return
+            self._do_jobs(self._file)
             self._file.housekeeping.run(self._now_ms(), self._newest_ms)
             if time.monotonic() >= self._forget_at_s:
                 self._forget_at_s = time.monotonic() + _FORGET_S
                 self._file.writer.forget_unused()
+
+    def _do_jobs(self, file: HistoryFile) -> None:
+        while not self.jobs.empty():
+            job = self.jobs.get()
+            job.is_failed = True
+            job.change(file.db)
+            file.writer.forget_unused()
+            job.is_failed = False
+            job.is_done.set()
 
     def close(self) -> None:
         """Close the file. Twice is fine."""

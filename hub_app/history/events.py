@@ -46,6 +46,8 @@ class _Node:
         self.boot_id = ""
         self.online_ms = 0
         self.beat_ms = 0
+        # The last heartbeat before it came online.
+        self.silent_ms = 0
         # By the topic of the plugin.
         self.plugins: dict[Topic, PluginState] = {}
         self.dropped: int | None = None
@@ -83,10 +85,6 @@ class EventDetector:
             events += _presence_events(name, node, now_ms)
         return events
 
-    def forget(self, node: str) -> None:
-        """Forget a node that was removed."""
-        self._nodes.pop(node, None)
-
 
 def _presence_events(name: str, node: _Node, now_ms: int) -> list[Event]:
     presence, status = node.presence.presence, node.presence.status
@@ -100,6 +98,7 @@ def _presence_events(name: str, node: _Node, now_ms: int) -> list[Event]:
         # The run that was named before was retained, and not heard itself.
         events.append(_silence_event(name, node, "lost", now_ms))
     node.is_online, node.boot_id, node.online_ms = True, boot_id, now_ms
+    node.silent_ms = node.beat_ms
     run = f"{boot_id} {status.since_ms}" if status else ""
     return [*events, Event(name, now_ms, PRESENCE, run, presence)]
 
@@ -117,11 +116,11 @@ def _plugin_events(topic: Topic, state: PluginState, node: _Node, now_ms: int) -
         return []
     # A change during a silence is told after it, with its own time.
     since_ms = state.since_ms + node.presence.clock_offset_ms
-    is_older = max(node.beat_ms, now_ms - _MAX_SILENCE_MS) < since_ms < now_ms
+    is_older = max(node.silent_ms, now_ms - _MAX_SILENCE_MS) < since_ms < now_ms
     at_ms = since_ms if is_older else now_ms
     events: list[Event] = []
     if known is not None and _has_failed_between(known, state):
-        failed_ms = min(node.beat_ms or at_ms, at_ms)
+        failed_ms = min(node.silent_ms or at_ms, at_ms)
         events.append(Event(topic.node, failed_ms, PLUGIN, topic.name, "failed"))
     detail = f"{state.state}: {state.error}" if state.error else state.state
     return [*events, Event(topic.node, at_ms, PLUGIN, topic.name, detail[:MAX_DETAIL_CHARS])]

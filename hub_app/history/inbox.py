@@ -1,10 +1,17 @@
-"""Bounded queue of MQTT payloads between the bus client's thread and the history's thread."""
+"""Bounded queue of MQTT payloads between the bus and the history's thread, fair between nodes."""
 
 import threading
 from collections import deque
+from collections.abc import Callable, Sequence
 
-# Many seconds of traffic of a full system.
+from broker.fair_limit import FairLimit
+
+# Where publishers cannot be made to wait: many seconds of traffic of a full system.
 MAX_BYTES = 64_000_000
+# Above it, nodes with more than their share wait; about half a second of the history's work.
+FULL_BYTES = 1_000_000
+# Taken at a time, so that a batch is committed as soon as it is full.
+_TAKE_BYTES = 250_000
 # What a queued payload costs beside its own bytes, roughly: a tuple, two strings, a bytes header.
 _OVERHEAD_BYTES = 200
 
@@ -12,40 +19,93 @@ Payload = tuple[str, bytes]
 
 
 class Inbox:
-    """Queue of (topic, payload), bounded by size.
+    """Queue of (topic, payload), bounded by size; each node has its turn.
 
     A payload that does not fit is counted in `overrun` and dropped. It is never acknowledged, so
-    its node sends it again.
+    its node sends it again. `on_room` is called on the history's thread when nodes need not wait
+    any more.
     """
 
-    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, max_bytes: int = MAX_BYTES, full_bytes: int = FULL_BYTES) -> None:
         self.overrun = 0
+        self.on_room: Callable[[], None] = lambda: None
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
-        self._queue: deque[Payload] = deque()
-        self._queued_bytes = 0
+        # By node, in the order of their turns.
+        self._queues: dict[str, deque[Payload]] = {}
+        self._shares = FairLimit(full_bytes)
         self._ready = threading.Event()
 
-    def put(self, topic: str, payload: bytes) -> None:
-        """Add a message; never waits. Called on the bus client's thread."""
-        size = len(payload) + _OVERHEAD_BYTES
+    @property
+    def has_room(self) -> bool:
+        """Whether nodes that wait may go on."""
         with self._lock:
-            if self._queued_bytes + size > self._max_bytes:
-                self.overrun += 1
-                return
-            self._queue.append((topic, payload))
-            self._queued_bytes += size
+            return self._shares.has_room
+
+    def is_above_share(self, node: str) -> bool:
+        """Whether the inbox is full and `node` has more than its share in it."""
+        with self._lock:
+            return self._shares.is_above_share(node)
+
+    def put(self, topic: str, payload: bytes) -> None:
+        """Add a message; never waits."""
+        self.put_many([(topic, payload)])
+
+    def put_many(self, payloads: Sequence[Payload]) -> None:
+        """Add messages; never waits."""
+        with self._lock:
+            for topic, payload in payloads:
+                self._put(topic, payload)
         self._ready.set()
 
-    def take(self, timeout_s: float) -> deque[Payload]:
-        """Wait up to `timeout_s` for a payload or for `wake`; return all that are queued."""
+    def take(self, timeout_s: float) -> list[Payload]:
+        """Wait up to `timeout_s` for a payload or for `wake`; return some of what is queued.
+
+        Payloads of a node keep their order.
+        """
         self._ready.wait(max(0.0, timeout_s))
-        self._ready.clear()
         with self._lock:
-            queue, self._queue = self._queue, deque()
-            self._queued_bytes = 0
-        return queue
+            taken = self._take_in_turns()
+            if not self._queues:
+                self._ready.clear()
+            has_room = self._shares.has_room
+        if has_room:
+            self.on_room()
+        return taken
 
     def wake(self) -> None:
         """End a `take` that waits."""
         self._ready.set()
+
+    def _put(self, topic: str, payload: bytes) -> None:
+        size = _size(payload)
+        if self._shares.total + size > self._max_bytes:
+            self.overrun += 1
+            return
+        node = node_of(topic)
+        self._shares.add(node, size)
+        self._queues.setdefault(node, deque()).append((topic, payload))
+
+    def _take_in_turns(self) -> list[Payload]:
+        taken: list[Payload] = []
+        size = 0
+        while self._queues and size < _TAKE_BYTES:
+            node = next(iter(self._queues))
+            queue = self._queues.pop(node)
+            payload = queue.popleft()
+            if queue:
+                self._queues[node] = queue
+            taken.append(payload)
+            size += _size(payload[1])
+            self._shares.remove(node, _size(payload[1]))
+        return taken
+
+
+def node_of(topic: str) -> str:
+    """Return the second level of a topic, which names the node."""
+    _, _, rest = topic.partition("/")
+    return rest.partition("/")[0]
+
+
+def _size(payload: bytes) -> int:
+    return len(payload) + _OVERHEAD_BYTES

@@ -18,6 +18,7 @@ from hub_app.history.batch import BatchBuilder
 from hub_app.history.committer import Committer
 from hub_app.history.events import HUB, Event
 from hub_app.history.inbox import Inbox
+from hub_app.history.removal import HistoryJob
 from hub_app.quota.refusals import Refusals
 from hub_app.supervisor import Supervisor
 
@@ -88,6 +89,10 @@ class Recorder:
         self._builder.add_event(Event(self._node, self._now_ms(), HUB, "", "started"))
         self._thread.start()
 
+    def request(self, job: HistoryJob) -> None:
+        """Let the history's thread make a change after its next commit. Any thread may call."""
+        self._committer.jobs.put(job)
+
     def is_alive(self, patience_s: float) -> bool:
         """Whether the thread runs and began a round of its loop within `patience_s`."""
         return self._thread.is_alive() and time.monotonic() - self._round_s < patience_s
@@ -113,7 +118,8 @@ class Recorder:
                 self._commit()
                 commit_at_s = time.monotonic() + self._commit_s
                 self._committer.housekeep()
-        self._receive(0.0)
+        while payloads := self._inbox.take(0.0):
+            self._builder.add(payloads, self._now_ms())
         self._builder.add_event(Event(self._node, self._now_ms(), HUB, "", "stopped"))
         self._commit()
 

@@ -30,19 +30,22 @@ from hub_app.http.sse import Abort
 from hub_app.hub import Hub
 from hub_app.live.fanout import MAX_CLIENTS
 from hub_app.login.login import LogIn
+from hub_app.removal import routes
+from hub_app.removal.remover import Remover
 from hub_app.serving.client_limit import ClientLimit, StreamPlaces
 from hub_app.serving.forwarded import Forwarded, TrustedProxies
 
 _DEFAULTS = WebConfig()
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - the parts that the routes work with
     hub: Hub,
     abort: Abort = lambda _client: None,
     *,
     log_in: LogIn | None = None,
     names: Iterable[str] = (),
     settings: WebConfig = _DEFAULTS,
+    remover: Remover | None = None,
 ) -> Starlette:
     """Return the application. `abort` closes the connection of a client (host, port) at once.
 
@@ -55,8 +58,12 @@ def create_app(
             Route("/", page.page),
             Route("/events", sse.events),
             Route("/api/readings", readings.readings),
+            Route("/api/sensors", readings.sensors),
             Route("/api/nodes", nodes.nodes),
             Route("/api/nodes/{node}/oled.png", oled.oled),
+            Route("/api/nodes/{node}/remove", routes.remove_node, methods=["POST"]),
+            Route("/api/nodes/{node}/rename", routes.rename_node, methods=["POST"]),
+            Route("/api/sensors/{sensor}/remove", routes.remove_sensor, methods=["POST"]),
             Route("/api/logs", logs.logs),
             Route("/api/history", history.history),
             Route("/api/coverage", history.coverage),
@@ -85,6 +92,7 @@ def create_app(
     app.state.hub = hub
     app.state.exposition = metrics.Exposition(hub)
     app.state.abort = abort
+    app.state.remover = remover
     app.state.log_in = log_in
     app.state.root_path = root_path
     app.state.streams = StreamPlaces(MAX_CLIENTS)

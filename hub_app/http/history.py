@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from bus import clock
 from bus.errors import BadDataError
-from hub_app.history.coverage_query import LONGEST_COVERAGE_MS, coverage_of
+from hub_app.history.coverage.query import LONGEST_COVERAGE_MS, coverage_of
 from hub_app.history.query import DEFAULT_POINTS, MAX_POINTS, Series, SeriesQuery, SeriesReader
 from hub_app.history.schema import open_for_reading
 from hub_app.http.formats.csv_table import csv_response

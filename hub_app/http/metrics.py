@@ -17,7 +17,8 @@ from bus.contract.topics import TopicKind
 from hub_app.http.formats.prometheus import CONTENT_TYPE, Family, Sample, counter, gauge, lines
 from hub_app.hub import Hub
 from hub_app.live.change import Change
-from hub_app.live.state import ReadingView, State
+from hub_app.live.state import State
+from hub_app.live.views import ReadingView
 from hub_app.supervisor import TaskStatus
 
 _REUSE_S = 1.0

@@ -1,4 +1,4 @@
-"""`GET /api/nodes`: every node with its presence, heartbeat, plugins and actuators."""
+"""`GET /api/nodes`: every node with its description, presence, heartbeat, plugins and actuators."""
 
 from typing import Any
 
@@ -48,6 +48,7 @@ def node_object(state: State, node: str) -> dict[str, Any]:
         "presence": view.presence,
         "heard_ms": view.heard_ms,
         "status": view.status,
+        "about": state.about(node),
         **dict.fromkeys(_FIELDS.values()),
         **{field: {} for field in _NAMED_FIELDS.values()},
     }

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hub_app.http.responses import check_node, hub_of
-from hub_app.live.state import view_of
+from hub_app.live.views import oled_view
 
 # PNG pixels per display pixel: 128 x 64 become 512 x 256.
 _SCALE = 4
@@ -24,7 +24,7 @@ async def oled(request: Request) -> Response:
     shown = state.picture(node)
     if shown is None:
         raise HTTPException(404, f"{node} has no display, or has not told what it shows")
-    etag = f'"{view_of(shown).digest}"'
+    etag = f'"{oled_view(shown).digest}"'
     headers = {"Cache-Control": "no-store", "ETag": etag}
     if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers=headers)

@@ -1,9 +1,9 @@
-"""`GET /api/readings`: the newest reading of every sensor."""
+"""`GET /api/readings`, the newest reading of every sensor; `GET /api/sensors`, descriptions."""
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bus.contract.topics import TopicKind
+from bus.contract.topics import TopicKind, global_sensor_id
 from hub_app.http.responses import Json, hub_of
 
 
@@ -18,3 +18,15 @@ async def readings(request: Request) -> Response:
         for entry in state.of_kind(TopicKind.READING)
     ]
     return Json({"readings": newest, "last_update": state.last_update_ms})
+
+
+async def sensors(request: Request) -> Response:
+    """Return the description of every sensor that has one."""
+    described = [
+        {
+            "sensor_id": global_sensor_id(entry.node, entry.name),
+            "description": entry.value.description,
+        }
+        for entry in hub_of(request).state.of_kind(TopicKind.SENSOR)
+    ]
+    return Json({"sensors": described})

@@ -1,7 +1,8 @@
 """Fan-out of changes to all browsers (SSE).
 
 An event is encoded once for all of them. A slow browser holds at most the newest event of each
-topic and a bounded number of log lines, however long it stalls. All of it runs on the event loop.
+topic and a bounded number of log lines and events of sensors, however long it stalls. All of it
+runs on the event loop.
 """
 
 import asyncio
@@ -17,8 +18,10 @@ from hub_app.live.state import Snapshot
 
 # A stream costs 39 KB (measured); a LAN hardly has more viewers than this.
 MAX_CLIENTS = 100
-# Log lines queued for a slow browser; older ones are dropped.
-LOG_LINES_PER_CLIENT = 200
+# Log lines and events of sensors queued for a slow browser; older ones are dropped.
+LINES_PER_CLIENT = 200
+# Kinds whose every message is sent; of the others, the newest.
+_EVERY_ONE = frozenset({TopicKind.LOG, TopicKind.EVENT})
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -43,13 +46,13 @@ class Client:
 
     def __init__(self) -> None:
         self._pending: dict[str, bytes] = {}
-        self._logs: deque[bytes] = deque(maxlen=LOG_LINES_PER_CLIENT)
+        self._lines: deque[bytes] = deque(maxlen=LINES_PER_CLIENT)
         self._wake = asyncio.Event()
         self.closed = False
 
     def offer(self, change: Change, event: bytes) -> None:
-        if change.kind is TopicKind.LOG:
-            self._logs.append(event)
+        if change.kind in _EVERY_ONE:
+            self._lines.append(event)
         else:
             # Removed first, so that the newest event is sent last: a dict keeps insertion order.
             self._pending.pop(change.topic, None)
@@ -66,9 +69,9 @@ class Client:
         self._wake.clear()
         if self.closed:
             return b""
-        chunk = b"".join((*self._pending.values(), *self._logs))
+        chunk = b"".join((*self._pending.values(), *self._lines))
         self._pending.clear()
-        self._logs.clear()
+        self._lines.clear()
         return chunk
 
 

@@ -1,21 +1,27 @@
-"""Ingest of MQTT messages into the live state: a queue from paho's thread, and strict decoding."""
+"""Ingest of MQTT messages into the live state: a bounded queue, and strict decoding."""
 
 import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from broker.fair_limit import FairLimit
 from bus.contract.messages import Message, decode
 from bus.contract.topics import Topic, TopicKind, parse
 from bus.errors import BadDataError
 from bus.limited_log import LimitedLog
+from hub_app.history.inbox import node_of
 from hub_app.quota.refusals import Reason, Refusals
 
 logger = logging.getLogger(__name__)
 
 # An event loop that is this far behind will not catch up: the oldest are dropped and counted.
 MAX_QUEUED = 20_000
+# Above it, nodes with more than their share wait where the link can make them.
+FULL = 2_000
+# Messages in one round of the event loop.
+_SLICE = 100
 MAX_BAD_TOPICS = 500
 _OTHER_TOPICS = "(other)"
 
@@ -33,34 +39,64 @@ def _ignore_removed(_topic: Topic) -> None:
 
 
 class LoopQueue:
-    """Queue of (topic, payload) from paho's network thread to the event loop `loop`."""
+    """Queue of (topic, payload) from any thread to the event loop `loop`.
+
+    `on_room` is called on the loop when nodes need not wait any more.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.dropped = 0
+        self.on_room: Callable[[], None] = lambda: None
         self._loop = loop
         self._lock = threading.Lock()
         self._queue: deque[tuple[str, bytes]] = deque()
+        self._shares = FairLimit(FULL)
         self._ready = asyncio.Event()
 
+    @property
+    def has_room(self) -> bool:
+        """Whether nodes that wait may go on."""
+        with self._lock:
+            return self._shares.has_room
+
+    def is_above_share(self, node: str) -> bool:
+        """Whether the queue is full and `node` has more than its share in it."""
+        with self._lock:
+            return self._shares.is_above_share(node)
+
     def put(self, topic: str, payload: bytes) -> None:
-        """Add a message; never waits. Called on paho's network thread."""
+        """Add a message; never waits."""
+        self.put_many([(topic, payload)])
+
+    def put_many(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        """Add messages; never waits."""
         with self._lock:
             is_first = not self._queue
-            if len(self._queue) >= MAX_QUEUED:
-                self._queue.popleft()
-                self.dropped += 1
-            self._queue.append((topic, payload))
+            for message in messages:
+                if len(self._queue) >= MAX_QUEUED:
+                    self._pop()
+                    self.dropped += 1
+                self._queue.append(message)
+                self._shares.add(node_of(message[0]), 1)
         if is_first:
-            # The one place where paho's network thread meets the event loop.
             self._loop.call_soon_threadsafe(self._ready.set)
 
-    async def take(self) -> deque[tuple[str, bytes]]:
-        """Wait for a message; return all that are queued, oldest first."""
+    async def take(self) -> list[tuple[str, bytes]]:
+        """Wait for a message; return those that are queued, oldest first and not too many."""
         await self._ready.wait()
-        self._ready.clear()
         with self._lock:
-            queue, self._queue = self._queue, deque()
-        return queue
+            taken = [self._pop() for _ in range(min(_SLICE, len(self._queue)))]
+            if not self._queue:
+                self._ready.clear()
+            has_room = self._shares.has_room
+        if has_room:
+            self.on_room()
+        return taken
+
+    def _pop(self) -> tuple[str, bytes]:
+        message = self._queue.popleft()
+        self._shares.remove(node_of(message[0]), 1)
+        return message
 
 
 class Decoder:
@@ -123,3 +159,5 @@ async def ingest(queue: LoopQueue, handle: Callable[[str, bytes], None]) -> None
             except Exception:
                 # Nothing that comes over the bus may end this task.
                 log.exception(topic[:200], "the hub failed at a message on %s", topic[:200])
+        # A long queue keeps nothing else on the loop waiting.
+        await asyncio.sleep(0)

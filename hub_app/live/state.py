@@ -4,18 +4,19 @@
 a browser that got a snapshot and then every change has the same state as the hub.
 """
 
-import hashlib
 from collections import deque
 from typing import Any
 
 import msgspec
 
 from bus.config.limits_table import LimitsConfig
-from bus.contract.messages import Log, Message, Oled, Reading, Value
+from bus.contract.description import About, SensorDescription
+from bus.contract.messages import Event, Log, Message, Oled, Reading
 from bus.contract.topics import Topic, TopicKind, global_sensor_id
 from hub_app.live.change import Change
 from hub_app.live.log_lines import LOG_LINES_PER_NODE, LogLines
 from hub_app.live.presence import MISSED_CYCLES, NodePresence
+from hub_app.live.views import ReadingView, description_view, oled_view
 from hub_app.quota.live import LiveQuota
 from hub_app.quota.refusals import Reason, Refusals
 
@@ -27,29 +28,6 @@ _GAPS = 3
 
 # A status becomes a presence entry; a backlog is for the history alone.
 _KINDS_WITHOUT_ENTRY = frozenset({TopicKind.STATUS, TopicKind.BACKLOG})
-
-
-class ReadingView(msgspec.Struct, frozen=True):
-    """A reading as the page shows it.
-
-    `at_ms` is when it was taken, by the hub's clock, never in the future; it is stale
-    `stale_after_ms` later. `timestamp_ms` is the node's own.
-    """
-
-    sensor_id: str
-    timestamp_ms: int
-    data: dict[str, Value]
-    at_ms: int
-    stale_after_ms: int
-
-
-class OledView(msgspec.Struct, frozen=True):
-    """A display as the page shows it; the page fetches a new picture when `digest` changes."""
-
-    width: int
-    height: int
-    on: bool
-    digest: str
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -81,11 +59,6 @@ class _Sensor:
         self.reading = reading
 
 
-def view_of(oled: Oled) -> OledView:
-    digest = hashlib.sha256(b"%d %d " % (oled.width, oled.on) + oled.frame).hexdigest()[:16]
-    return OledView(oled.width, oled.height, oled.on, digest)
-
-
 class State:
     """The newest value of every topic. What exceeds a quota is dropped and counted."""
 
@@ -98,7 +71,8 @@ class State:
         self.refused = 0
         self.outdated = 0
         self.last_update_ms: int | None = None
-        # Counts new and removed topics and new fields: the page needs other elements for each.
+        # Counts new and removed topics, new fields and changed descriptions: the page needs other
+        # elements for each.
         self.shape = 0
         self._presences: dict[str, NodePresence] = {}
         self._entries: dict[str, Change] = {}
@@ -212,6 +186,19 @@ class State:
         lines = [line for ring in self._logs.values() for line in ring]
         return sorted(lines, key=lambda line: line.value.timestamp_ms)[-limit:]
 
+    def has_reading(self, node: str, sensor: str) -> bool:
+        return Topic(node, TopicKind.READING, sensor) in self._sensors
+
+    def description(self, node: str, sensor: str) -> SensorDescription | None:
+        """Return the description of a sensor, or None where its node has published none."""
+        entry = self._entries.get(str(Topic(node, TopicKind.SENSOR, sensor)))
+        return None if entry is None else entry.value.description
+
+    def about(self, node: str) -> About | None:
+        """Return the description of a node, or None where the node has published none."""
+        entry = self._entries.get(str(Topic(node, TopicKind.ABOUT)))
+        return None if entry is None else entry.value.description
+
     def picture(self, node: str) -> Oled | None:
         """Return the content of a node's display, or None where the node has published none."""
         return self._pictures.get(node)
@@ -221,13 +208,15 @@ class State:
     ) -> list[Change]:
         if topic.kind in _KINDS_WITHOUT_ENTRY:
             return []
-        if isinstance(message, Log):
-            return [self._keep_log(topic, message)]
+        if isinstance(message, Log | Event):
+            return [self._pass_on(topic, message)]
         if isinstance(message, Reading):
             return self._keep_reading(topic, message, presence, now_ms)
         if isinstance(message, Oled):
             self._pictures[topic.node] = message
-            return [self._keep(topic, view_of(message))]
+            return [self._keep(topic, oled_view(message))]
+        if isinstance(message, SensorDescription | About):
+            return self._keep_description(topic, message)
         return [self._keep(topic, message)]
 
     def _keep_status(self, node: str, presence: NodePresence) -> Change:
@@ -241,14 +230,30 @@ class State:
         self._entries[text] = change
         return change
 
-    def _keep_log(self, topic: Topic, line: Log) -> Change:
-        change = Change(str(topic), topic.kind, topic.node, topic.name, line)
+    def _keep_description(
+        self, topic: Topic, description: SensorDescription | About
+    ) -> list[Change]:
+        view = description_view(description)
+        before = self._entries.get(str(topic))
+        if before is not None:
+            if before.value == view:
+                return []
+            self.shape += 1
+        return [self._keep(topic, view)]
+
+    def _pass_on(self, topic: Topic, message: Log | Event) -> Change:
+        """Return a message that replaces none before it; the newest log lines are kept."""
+        change = Change(str(topic), topic.kind, topic.node, topic.name, message)
+        if isinstance(message, Log):
+            self._keep_log(topic, change)
+        return change
+
+    def _keep_log(self, topic: Topic, change: Change) -> None:
         ring = self._logs.get(topic.node)
         if ring is None:
             ring = self._logs[topic.node] = LogLines(self._limits.log_kb * _KB)
             self.shape += 1
         ring.append(change)
-        return change
 
     def _keep_reading(
         self, topic: Topic, reading: Reading, presence: NodePresence, now_ms: int
@@ -264,14 +269,20 @@ class State:
             self.outdated += 1
             return []
         self.last_update_ms = now_ms
-        return [self._keep(topic, _reading_view(topic, sensor, presence, now_ms))]
+        cycle_ms = max(
+            presence.interval_ms, self._described_ms(topic), min(sensor.gaps_ms, default=0)
+        )
+        return [self._keep(topic, _reading_view(topic, reading, presence, cycle_ms, now_ms))]
+
+    def _described_ms(self, topic: Topic) -> int:
+        """Return the interval of a sensor by its description, 0 where it has none."""
+        described = self.description(topic.node, topic.name)
+        return 0 if described is None else round(described.interval_s * 1000)
 
 
 def _reading_view(
-    topic: Topic, sensor: _Sensor, presence: NodePresence, now_ms: int
+    topic: Topic, reading: Reading, presence: NodePresence, cycle_ms: int, now_ms: int
 ) -> ReadingView:
-    reading = sensor.reading
-    cycle_ms = max(presence.interval_ms, min(sensor.gaps_ms, default=0))
     return ReadingView(
         sensor_id=global_sensor_id(topic.node, topic.name),
         timestamp_ms=reading.timestamp_ms,

@@ -93,7 +93,8 @@ class LogIn:
         self._sessions.close(token)
 
     def refresh(self) -> None:
-        """End the sessions of people whose account was deleted or replaced."""
+        """End the sessions of people whose account was deleted or replaced. Call it regularly."""
+        self._limited_log.sweep()
         for people in self._people:
             for name in people.changed():
                 self._sessions.close_all_of(name)

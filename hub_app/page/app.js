@@ -7,6 +7,7 @@ import { command } from "./commands.js";
 import { drawCoverage, refreshCoverage } from "./coverage.js";
 import { elementsOf, replaceContent, setText } from "./elements.js";
 import { urlOf } from "./paths.js";
+import { askToRemove } from "./removal.js";
 import { clock, duration, write } from "./values.js";
 
 const RETRY_MS = 2000;
@@ -40,13 +41,13 @@ function showField(row, data) {
   const isPending = [0, false].includes(own(data, row.dataset.unlessZero));
   const value = isPending ? row.dataset.meanwhile : own(data, row.dataset.field);
   row.toggleAttribute("data-pending", isPending);
-  const total = own(data, row.dataset.full);
+  const total = own(data, row.dataset.total);
   setText(row.querySelector(".value"), write(value, row.dataset));
   if (row.dataset.first) row.title = value;
   setText(row.querySelector(".total"), write(total, { decimals: row.dataset.decimals }));
   showBand(row, value);
   const bar = row.querySelector("meter");
-  const full = Number(total ?? row.dataset.full);
+  const full = Number(row.dataset.total === undefined ? row.dataset.full : total);
   if (bar && Number.isFinite(full)) {
     bar.max = full;
     bar.value = Number.isFinite(value) ? value : 0;
@@ -67,7 +68,7 @@ function showBand(row, value) {
 function showFields(place, data) {
   const rows = [...place.querySelectorAll("[data-field]")];
   rows.forEach((row) => showField(row, data));
-  const placed = new Set(rows.flatMap((row) => [row.dataset.field, row.dataset.full]));
+  const placed = new Set(rows.flatMap((row) => [row.dataset.field, row.dataset.total]));
   return Object.keys(data).every((name) => placed.has(name));
 }
 
@@ -159,6 +160,12 @@ function showAnswer({ node, name, value }) {
   return true;
 }
 
+// Returns true if the elements of a sensor or node are made from this description of it.
+function isDescribed({ kind, node, name, value }) {
+  return elementsOf("digestOf", "[data-digest-of]", `${kind} ${node} ${name}`)
+    .every((element) => element.dataset.digest === value.digest);
+}
+
 // An event that cannot be shown keeps no other from being shown.
 function show(event) {
   try {
@@ -172,6 +179,7 @@ function show(event) {
 function showEvent(event) {
   if (event.kind === "status") return showPresence(event.node, event.value);
   if (event.kind === "result") return showAnswer(event);
+  if (event.kind === "sensor" || event.kind === "about") return isDescribed(event);
   const found = places.get(event.topic) ?? [];
   return found.length > 0 && found.map((place) => showKind[event.kind](place, event)).every(Boolean);
 }
@@ -331,6 +339,7 @@ function onUpdate(event) {
     swapSoon();
     return;
   }
+  if (change.kind === "event") return; // something that happened has no element
   if (change.kind !== "log") latest.set(change.topic, change);
   if (!(change.kind === "log" ? addLog(change) : show(change))) swapSoon();
 }
@@ -379,6 +388,7 @@ function followVisibility() {
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (button?.dataset.node) command(button);
+  if (button?.dataset.remove) askToRemove(button.dataset.remove);
   if (button?.dataset.tab) showLog(button.dataset.tab);
 });
 document.addEventListener("keydown", moveTab);

@@ -34,7 +34,8 @@ function text(value, hints) {
 export function write(value, hints) {
   if (value === undefined || value === null) return ABSENT;
   if (typeof value === "string") return text(value, hints);
-  if (hints.words) return JSON.parse(hints.words)[Number(value)] ?? String(value);
+  const word = hints.words && JSON.parse(hints.words)[Number(value)];
+  if (word !== undefined) return word;
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (Math.abs(value) >= HUGE) return value > 0 ? "> 1e15" : "< -1e15";
   if (hints.duration !== undefined) return duration(value);

@@ -1,20 +1,29 @@
-"""Quotas of the live state: nodes, and each node's sensors, plugins, bytes and log lines. Pure."""
+"""Quotas of the live state: nodes, and each node's sensors, plugins, bytes, lines, events. Pure."""
 
 from bus.config.limits_table import LimitsConfig
-from bus.contract.messages import Log, Message, PluginState, Reading, encode
-from bus.contract.topics import Topic
+from bus.contract.messages import Event, Log, Message, encode
+from bus.contract.topics import Topic, TopicKind
 from hub_app.quota.rate import RateQuota
 from hub_app.quota.refusals import Reason
 
 _KB = 1024
 
 
+# Kinds of topics that take a place: the limit of their number, and the reason for a refusal.
+_COUNTED: dict[TopicKind, tuple[str, Reason]] = {
+    TopicKind.READING: ("sensors", Reason.SENSORS),
+    TopicKind.SENSOR: ("sensors", Reason.SENSORS),
+    TopicKind.PLUGIN: ("plugins", Reason.PLUGINS),
+}
+# A node has one topic of this kind; it takes bytes alone.
+_SIZED = frozenset({*_COUNTED, TopicKind.ABOUT})
+
+
 class _Places:
     """Places of one node: the size of each topic that is kept, by kind."""
 
     def __init__(self) -> None:
-        self.sensors: dict[Topic, int] = {}
-        self.plugins: dict[Topic, int] = {}
+        self.sizes: dict[TopicKind, dict[Topic, int]] = {kind: {} for kind in _SIZED}
         self.bytes = 0
 
 
@@ -25,6 +34,7 @@ class LiveQuota:
         self._limits = limits
         self._nodes: dict[str, _Places] = {}
         self._lines = RateQuota(limits.log_lines_per_minute)
+        self._events = RateQuota(limits.events_per_minute)
 
     def refusal(self, topic: Topic, message: Message, now_ms: int) -> Reason | None:
         """Take the place of a message; return the quota that it exceeds, None where it fits."""
@@ -35,10 +45,10 @@ class LiveQuota:
             places = self._nodes[topic.node] = _Places()
         if isinstance(message, Log):
             return None if self._lines.admits(topic.node, now_ms) else Reason.LOG_LINES
-        if isinstance(message, Reading):
-            return self._take(places, places.sensors, topic, message)
-        if isinstance(message, PluginState):
-            return self._take(places, places.plugins, topic, message)
+        if isinstance(message, Event):
+            return None if self._events.admits(topic.node, now_ms) else Reason.EVENTS
+        if topic.kind in _SIZED:
+            return self._take(places, topic, message)
         # The other kinds have one topic a node, and bounds of their own.
         return None
 
@@ -46,20 +56,18 @@ class LiveQuota:
         """Free the place of a topic that is gone."""
         places = self._nodes.get(topic.node)
         if places is not None:
-            for taken in (places.sensors, places.plugins):
-                places.bytes -= taken.pop(topic, 0)
+            places.bytes -= places.sizes.get(topic.kind, {}).pop(topic, 0)
 
     def free_node(self, node: str) -> None:
         """Free every place of a node."""
         self._nodes.pop(node, None)
 
-    def _take(
-        self, places: _Places, taken: dict[Topic, int], topic: Topic, message: Message
-    ) -> Reason | None:
-        is_sensor = taken is places.sensors
-        most = self._limits.sensors if is_sensor else self._limits.plugins
-        if topic not in taken and len(taken) >= most:
-            return Reason.SENSORS if is_sensor else Reason.PLUGINS
+    def _take(self, places: _Places, topic: Topic, message: Message) -> Reason | None:
+        taken = places.sizes[topic.kind]
+        if topic not in taken and topic.kind in _COUNTED:
+            limit, reason = _COUNTED[topic.kind]
+            if len(taken) >= getattr(self._limits, limit):
+                return reason
         size = len(encode(message))
         grown = places.bytes + size - taken.get(topic, 0)
         if grown > self._limits.live_kb * _KB:

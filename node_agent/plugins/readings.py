@@ -26,6 +26,8 @@ _LARGEST_F32 = 3.4e38
 NOT_MEASURED_U32 = 0xFFFF_FFFF
 NOT_MEASURED_U64 = 0xFFFF_FFFF_FFFF_FFFF
 _NOT_MEASURED = (NOT_MEASURED_U32, NOT_MEASURED_U64)
+# In a wider integer these are numbers like others, so they go by the contract's narrow fields.
+NARROW_NOT_MEASURED = {"iaq-score": 0xFFFF, "iaq-accuracy": 0xFF}
 
 
 Note = Callable[[str], object]
@@ -34,10 +36,10 @@ Note = Callable[[str], object]
 def samples(polled: object, plugin: str, note: Note = lambda _problem: None) -> list[Sample]:
     """Return the readings in what `plugin` returned: one record, or a list of them.
 
-    A record without a sensor id is named after its plugin. NaN, and an integer with all 32 or 64
-    bits set, stand for what was not measured: such a value is absent. Infinity is absent too, but
-    is reported to `note` as a mistake. Raises BadDataError where a record cannot be a reading,
-    where two are of one sensor, and with the plugin's own words where it returned an err.
+    A record without a sensor id is named after its plugin. NaN, and an integer with all its bits
+    set, stand for what was not measured: such a value is absent. Infinity is absent too, but is
+    reported to `note` as a mistake. Raises BadDataError where a record cannot be a reading, where
+    two are of one sensor, and with the plugin's own words where it returned an err.
     """
     if isinstance(polled, str):
         raise BadDataError(polled)
@@ -112,7 +114,8 @@ def _is_measured(name: str, value: Any, note: Note) -> bool:
         if math.isinf(value):
             note(f"{name}: found {value}, expected a finite number")
         return False
-    return not (isinstance(value, int) and value in _NOT_MEASURED)
+    not_measured = (*_NOT_MEASURED, NARROW_NOT_MEASURED.get(name))
+    return not (isinstance(value, int) and value in not_measured)
 
 
 def _shortest(value: float) -> float:

@@ -30,6 +30,8 @@ LED = 2
 # One beep of 500 ms.
 ALARM_MS = 500
 BASELINE_KEY = "baseline"
+# The contract's u16 for what was not measured.
+NO_SCORE = 0xFFFF
 # Of several sensors, none may begin its part of the poll later than this: the last one's transfers
 # then end after 0.85 s, before the host cuts the poll off.
 LAST_BEGIN_S = 0.25
@@ -159,7 +161,7 @@ def _reading(sensor_id: str, sample: Sample, now_ms: int) -> Bme680Reading:
         humidity=_f32(measurement.humidity_pct),
         pressure=_f32(measurement.pressure_hpa),
         gas_resistance=_f32(None if gas_ohm is None else gas_ohm / 1000),
-        iaq_score=quality.score or 0,
+        iaq_score=NO_SCORE if quality.score is None else quality.score,
         iaq_accuracy=quality.accuracy,
         timestamp_ms=now_ms,
     )

@@ -60,8 +60,8 @@ class Band:
     color: str
 
 
-# The only words for the index: log, LED and page use them (`plugins/dashboard/dashboard/fields.py`
-# has the same limits and words; a test compares the two). The limits are those of Bosch's BSEC
+# The only words for the index: log, LED and page use them (`plugin.toml` describes the field with
+# the same limits and words; a test compares the two). The limits are those of Bosch's BSEC
 # (BST-BME680-DS001 table 4: 0-50, 51-100, 101-150, 151-200, from 201), whose two worst bands are
 # one here.
 BANDS = (

@@ -11,6 +11,7 @@ from typing import Any
 
 TITLE = "HARVESTER OS"
 ABSENT = "--"
+BURNING_IN = "burn-in"
 # A reading older than this is not shown.
 FRESH_MS = 30_000
 
@@ -90,10 +91,11 @@ def _room_temperature(readings: list[tuple[str, dict[str, Any]]]) -> float | Non
 
 
 def _iaq(readings: list[tuple[str, dict[str, Any]]]) -> str:
-    for _, data in readings:
-        if _is_number(data.get("iaq_score")):
-            return f"{data['iaq_score']:.0f}" if data.get("iaq_accuracy") else "burn-in"
-    return ABSENT
+    rated = [data for _, data in readings if "iaq_accuracy" in data or "iaq_score" in data]
+    for data in rated:
+        if data.get("iaq_accuracy") and _is_number(data.get("iaq_score")):
+            return f"{data['iaq_score']:.0f}"
+    return BURNING_IN if rated else ABSENT
 
 
 def _degrees(temperature_c: float | None) -> str:

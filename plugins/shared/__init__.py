@@ -1,1 +1,1 @@
-"""Modules of several plugins. `own_health` and `heat_watch` call the host; the others are pure."""
+"""Modules of several plugins. `own_health` calls the host; the others are pure."""

@@ -51,11 +51,13 @@ class Figures(msgspec.Struct):
     # The oldest that the newest reading of a node was, once it had been heard.
     oldest_live_s: float
     missing: int
+    twice: int
 
     def __str__(self) -> str:
         live = ", ".join(f"{node} {at_s:.1f} s" for node, at_s in self.live_s.items())
         return (
-            f"{self.preloaded} readings waited in two outboxes; {self.missing} are missing\n"
+            f"{self.preloaded} readings waited in two outboxes; {self.missing} are missing,"
+            f" {self.twice} are there twice\n"
             f"the hub's first new reading came after {live}, the last old one after"
             f" {self.all_s:.1f} s\n"
             f"in between, the newest in the history was never older than {self.oldest_live_s:.1f} s"
@@ -72,8 +74,11 @@ class _LateClock(Clock):
         return Moment(moment.wall_ms - behind_ms, moment.monotonic_ms - behind_ms, is_set=True)
 
 
-def measure(folder: Path, hours: float) -> Figures:
-    """Fill the outboxes, let the spokes run alone for a while, start the hub, and wait."""
+def measure(folder: Path, hours: float, give_up_s: float = WITHIN_S * 2) -> Figures:
+    """Fill the outboxes, let the spokes run alone for a while, start the hub, and wait.
+
+    After `give_up_s` what has not arrived counts as missing.
+    """
     with System(
         folder, _pace(), hub_starts=False, before_start=lambda: preload(folder, hours)
     ) as system:
@@ -84,8 +89,9 @@ def measure(folder: Path, hours: float) -> Figures:
             time.sleep(_ALONE_S)
             begun_ms = now_ms()
             system.units[HUB].start()
-            all_ms, missing = _wait_for_all(system, expected)
-        return _figures(watch, len(expected), begun_ms, all_ms, missing)
+            all_ms = _wait_for_all(system, expected, give_up_s)
+            found = [row.key for row in system.stored()]
+        return _figures(watch, expected, found, begun_ms, all_ms)
 
 
 def preload(folder: Path, hours: float) -> None:
@@ -134,17 +140,17 @@ def _runs(system: System, node: str) -> bool:
     return False
 
 
-def _wait_for_all(system: System, expected: set[Key]) -> tuple[int, int]:
-    """Return when the last of `expected` was there, and how many are not."""
-    deadline_s = time.monotonic() + WITHIN_S * 2
-    while True:
-        missing = len(expected - {row.key for row in system.stored()})
-        if not missing or time.monotonic() > deadline_s:
-            return now_ms(), missing
+def _wait_for_all(system: System, expected: set[Key], give_up_s: float) -> int:
+    """Wait until all of `expected` are there, `give_up_s` at most; return the time, in ms."""
+    deadline_s = time.monotonic() + give_up_s
+    while expected - {row.key for row in system.stored()} and time.monotonic() < deadline_s:
         time.sleep(_LOOK_S)
+    return now_ms()
 
 
-def _figures(watch: Watch, preloaded: int, begun_ms: int, all_ms: int, missing: int) -> Figures:
+def _figures(
+    watch: Watch, expected: set[Key], found: list[Key], begun_ms: int, all_ms: int
+) -> Figures:
     live_ms = {node: watch.came_at_ms(node, begun_ms) or math.inf for node in SPOKES}
     ages_ms = [
         at_ms - latest[node]
@@ -153,11 +159,12 @@ def _figures(watch: Watch, preloaded: int, begun_ms: int, all_ms: int, missing: 
         if live_ms[node] <= at_ms <= all_ms
     ]
     return Figures(
-        preloaded,
+        len(expected),
         {node: (at_ms - begun_ms) / 1000 for node, at_ms in live_ms.items()},
         (all_ms - begun_ms) / 1000,
         max(ages_ms, default=math.inf) / 1000,
-        missing,
+        missing=len(expected - set(found)),
+        twice=len(found) - len(set(found)),
     )
 
 

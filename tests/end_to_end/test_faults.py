@@ -295,6 +295,7 @@ def test_without_valid_gas_there_is_no_gas_reading_and_a_fault_that_says_so(
     assert isinstance(said.message, Reading)
     assert "gas_resistance" not in said.message.data
     assert said.message.data["iaq_accuracy"] == 0
+    assert "iaq_score" not in said.message.data
     assert {"temperature", "humidity", "pressure"} <= said.message.data.keys()
     assert len([said for said in listener.said if is_fault(said)]) == 1
 

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from bus.contract.messages import PluginState, Reading
+from tests.node_agent.conftest import CACHE, built
 from tests.pizero_native.conftest import PiZero
 from tests.support import PROJECT, WAIT_S, Listener, Said
 
-COMPILE_S = 55.0
 UNIT = PROJECT / "deploy" / "harvester-pizero.service"
 
 
 @pytest.fixture
 def plugin_host(listener: Listener, port: int, tmp_path: Path) -> Iterator[PiZero]:
-    cache = PROJECT / ".harvester" / "cache"
-    with PiZero(tmp_path, port, cluster__service="plugin-host", storage__cache_dir=cache) as host:
+    built(PROJECT / "plugins")
+    with PiZero(tmp_path, port, cluster__service="plugin-host", storage__cache_dir=CACHE) as host:
         yield host
 
 
@@ -27,9 +27,9 @@ def test_it_reads_the_same_sensors_through_plugins_in_little_memory(
     def is_running(said: Said) -> bool:
         return isinstance(said.message, PluginState) and said.message.state == "running"
 
-    listener.wait_for(is_running, COMPILE_S)
+    listener.wait_for(is_running)
     for sensor in ("bme680-0x76", "pizero-monitor"):
-        said = listener.wait_topic(f"harvester/pizero/readings/{sensor}", COMPILE_S)
+        said = listener.wait_topic(f"harvester/pizero/readings/{sensor}")
         assert isinstance(said.message, Reading)
     assert {"temperature", "humidity", "pressure"} <= air(listener).keys()
     status = Path(f"/proc/{plugin_host.process.pid}/status").read_text()

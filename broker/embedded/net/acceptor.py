@@ -6,8 +6,8 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable
 
-from broker.embedded.counters import Counters
-from broker.embedded.net.admission import Admission
+from broker.embedded.counters import Counters, Refusal
+from broker.embedded.net.admission import Admission, Place
 from broker.embedded.net.listener import Listener
 from bus.limited_log import LimitedLog
 from bus.listen import listen, listen_when_available
@@ -19,7 +19,7 @@ _BACKLOG = 1_024
 _NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _RETRY_S = 0.2
 
-Serve = Callable[[Listener, socket.socket, str], Awaitable[None]]
+Serve = Callable[[Listener, socket.socket, Place], Awaitable[None]]
 
 
 def bind(listener: Listener) -> socket.socket:
@@ -95,20 +95,26 @@ class Acceptor:
 
     def _accepted(self, sock: socket.socket, address: str) -> None:
         self._counters.sockets += 1
-        refusal = self._admission.admit(address)
-        if refusal is not None:
+        loop = asyncio.get_running_loop()
+        place = self._admission.admit(address, loop.time())
+        if isinstance(place, Refusal):
             sock.close()
-            self._counters.refuse(refusal)
+            self._counters.refuse(place)
             self._log.warning(
-                refusal, "closed a connection from %s: too many (broker.%s)", address, refusal
+                place, "closed a connection from %s: too many (broker.%s)", address, place
             )
             return
-        task = asyncio.get_running_loop().create_task(self._serve_and_release(sock, address))
+        task = loop.create_task(self._serve_and_release(sock, place))
+        place.evict = lambda: self._evict(task)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _serve_and_release(self, sock: socket.socket, address: str) -> None:
+    def _evict(self, task: asyncio.Task[None]) -> None:
+        self._counters.refuse(Refusal.LOGINS)
+        task.cancel()
+
+    async def _serve_and_release(self, sock: socket.socket, place: Place) -> None:
         try:
-            await self._serve(self._listener, sock, address)
+            await self._serve(self._listener, sock, place)
         finally:
-            self._admission.release(address)
+            self._admission.release(place)

@@ -47,6 +47,10 @@ class Framer:
         self._buffer = bytearray()
         self._at = 0
 
+    def allow(self, max_packet_bytes: int) -> None:
+        """Change the limit for the packets to come."""
+        self._max_packet_bytes = max_packet_bytes
+
     def feed(self, data: bytes) -> None:
         del self._buffer[: self._at]
         self._at = 0
@@ -103,6 +107,10 @@ class Connection:
         self._batch: list[bytes] = []
         self._batch_bytes = 0
         self._draining: asyncio.Task[None] | None = None
+
+    def allow_packets(self, max_packet_bytes: int) -> None:
+        """Change the size limit, which is lower before the login."""
+        self._framer.allow(max_packet_bytes)
 
     async def read(self) -> Packet | None:
         """Return the next packet, None at the end of the stream. Raises ViolationError."""

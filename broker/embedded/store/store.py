@@ -8,8 +8,10 @@ import asyncio
 import itertools
 import logging
 import time
+from collections import Counter
 from pathlib import Path
 
+from broker.embedded.delivery import BURST_MESSAGES
 from broker.embedded.store.file import Row, StoreFile
 from broker.embedded.store.records import Contents, StoredMessage, StoredSession
 from broker.embedded.store.write_throttle import INTERVAL_S, write_throttle
@@ -28,7 +30,9 @@ _BYTES_PER_MB = 1024 * 1024
 class _SessionIndex:
     """The rows of one session in the file, without the payloads."""
 
-    def __init__(self, client_id: str, left_ms: int | None) -> None:
+    def __init__(self, key: str, client_id: str, left_ms: int | None) -> None:
+        # See `broker.auth.gate.session_key`.
+        self.user = key.removesuffix(f":{client_id}")
         self.client_id = client_id
         self.left_ms = left_ms
         self.filters: set[str] = set()
@@ -39,9 +43,9 @@ class _SessionIndex:
 class Store:
     """Mirrors the broker's retained messages and sessions to a file. For the event loop's thread.
 
-    Limits: a session beyond `sessions` is refused, and so is a message beyond `queued_messages` and
-    `in_flight` of its session or `queued_mb` of all. No client's rows make room for another's. A
-    session whose client is absent for `session_days` is removed by `expire`.
+    Limits: a session beyond `sessions` is refused, and so is a message beyond `queued_mb_per_user`
+    or `queued_mb` of all, or beyond what a session's queue can hold. No client's rows make room for
+    another's. A session whose client is absent for `session_days` is removed by `expire`.
     """
 
     def __init__(self, directory: Path | None, settings: BrokerConfig) -> None:
@@ -51,6 +55,7 @@ class Store:
         self._max_sessions = settings.sessions
         self._max_messages = settings.queued_messages + settings.in_flight
         self._max_bytes = settings.queued_mb * _BYTES_PER_MB
+        self._max_user_bytes = settings.queued_mb_per_user * _BYTES_PER_MB
         self._max_absence_ms = settings.session_days * _MS_PER_DAY
         self._sessions: dict[str, _SessionIndex] = {}
         self._retained: set[str] = set()
@@ -61,6 +66,7 @@ class Store:
         self._ids = itertools.count(1)
         self._messages = 0
         self._bytes = 0
+        self._bytes_of_user: Counter[str] = Counter()
 
     def load(self, now_ms: int) -> Contents:
         """Return the contents of the file, with every session disconnected at `now_ms` at last.
@@ -132,12 +138,12 @@ class Store:
         if message is None:
             self._retained.discard(topic)
             self._throttle.fill(topic)
-            return self._put("retained", (topic,), None)
+            return self._put("retained", (topic,), None, is_urgent=True)
         self._retained.add(topic)
         row = (topic, message.payload, message.qos, message.stored_ms)
         wait_s = self._throttle.take(topic, time.monotonic())
         if self._writer is None or is_new or not wait_s:
-            return self._put("retained", (topic,), row, is_new=is_new)
+            return self._put("retained", (topic,), row, is_new=is_new, is_urgent=True)
         self._delayed[topic] = row
         return _durable()
 
@@ -157,7 +163,7 @@ class Store:
             return False
         is_new = kept is None
         if kept is None:
-            kept = self._sessions[key] = _SessionIndex(client_id, left_ms)
+            kept = self._sessions[key] = _SessionIndex(key, client_id, left_ms)
         kept.left_ms = left_ms
         self._put("sessions", (key,), (key, client_id, left_ms), is_new=is_new)
         return True
@@ -190,26 +196,39 @@ class Store:
             kept.filters.discard(topic_filter)
             self._put("subscriptions", (key, topic_filter), None)
 
-    def put_message(self, key: str, message: StoredMessage) -> Durable | None:
-        """Keep a message, or change its `packet_id`; None where it is refused."""
+    def put_message(
+        self,
+        key: str,
+        message: StoredMessage,
+        *,
+        is_urgent: bool = False,
+        may_exceed: bool = False,
+    ) -> Durable | None:
+        """Keep a message, or change its `packet_id`; None where it is refused.
+
+        One that is not urgent is probably dropped again within a moment. With `may_exceed`, the
+        session may have more than its limit: see `Delivery.put`.
+        """
         kept = self._sessions.get(key)
         if kept is None:
             return None
         size, had = message.size_bytes, kept.messages.get(message.message_id)
-        if had is None and not self._has_room(kept, size):
+        if had is None and not self._has_room(kept, size, may_exceed=may_exceed):
             return None
         kept.messages[message.message_id] = size
         self._messages += had is None
-        self._bytes += size - (had or 0)
-        return self._put("messages", (message.message_id,), _row(key, message), is_new=had is None)
+        self._count_bytes(kept, size - (had or 0))
+        row = _row(key, message)
+        is_new = had is None
+        return self._put("messages", (message.message_id,), row, is_new=is_new, is_urgent=is_urgent)
 
     def drop_message(self, key: str, message_id: int) -> None:
         """Remove a message that was acknowledged or given up."""
         kept = self._sessions.get(key)
         size = None if kept is None else kept.messages.pop(message_id, None)
-        if size is not None:
+        if kept is not None and size is not None:
             self._messages -= 1
-            self._bytes -= size
+            self._count_bytes(kept, -size)
             self._put("messages", (message_id,), None)
 
     def expire(self, now_ms: int) -> list[str]:
@@ -228,12 +247,31 @@ class Store:
         self._put_delayed()
         return True if self._writer is None else await self._writer.flush()
 
-    def _has_room(self, kept: _SessionIndex, size: int) -> bool:
-        return len(kept.messages) < self._max_messages and self._bytes + size <= self._max_bytes
+    def _has_room(self, kept: _SessionIndex, size: int, *, may_exceed: bool) -> bool:
+        most = self._max_messages * BURST_MESSAGES if may_exceed else self._max_messages
+        return (
+            len(kept.messages) < most
+            and self._bytes + size <= self._max_bytes
+            and self._bytes_of_user[kept.user] + size <= self._max_user_bytes
+        )
 
-    def _put(self, table: str, key: Row, row: Row | None, *, is_new: bool = False) -> Durable:
+    def _count_bytes(self, kept: _SessionIndex, size: int) -> None:
+        self._bytes += size
+        self._bytes_of_user[kept.user] += size
+        if not self._bytes_of_user[kept.user]:
+            del self._bytes_of_user[kept.user]
+
+    def _put(
+        self,
+        table: str,
+        key: Row,
+        row: Row | None,
+        *,
+        is_new: bool = False,
+        is_urgent: bool = False,
+    ) -> Durable:
         if self._writer is not None:
-            return self._writer.put((table, key), row, is_new=is_new)
+            return self._writer.put((table, key), row, is_new=is_new, is_urgent=is_urgent)
         return _durable()
 
     def _put_delayed(self) -> None:
@@ -242,11 +280,11 @@ class Store:
             self._put("retained", (topic,), row)
 
     def _index(self, key: str, session: StoredSession) -> None:
-        kept = self._sessions[key] = _SessionIndex(session.client_id, session.left_ms)
+        kept = self._sessions[key] = _SessionIndex(key, session.client_id, session.left_ms)
         kept.filters.update(session.subscriptions)
         kept.messages.update((m.message_id, m.size_bytes) for m in session.messages)
         self._messages += len(kept.messages)
-        self._bytes += sum(kept.messages.values())
+        self._count_bytes(kept, sum(kept.messages.values()))
 
 
 def _durable() -> Durable:

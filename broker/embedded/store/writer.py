@@ -11,7 +11,8 @@ from bus.errors import HarvesterError
 
 logger = logging.getLogger(__name__)
 
-# The time for which the first row of a commit waits for others.
+# The time for which the first row of a commit waits for others, unless one of them is urgent. An
+# urgent one waits for the commit that is being made alone: what comes meanwhile is the next.
 INTERVAL_S = 0.05
 # A commit of so many rows does not wait.
 MAX_ROWS = 2_000
@@ -65,6 +66,7 @@ class StoreWriter:
         self._pending = _Rows()
         self._writing = _Rows()
         self._stopping = False
+        self._is_urgent = False
         self._failing_since_s: float | None = None
         self._logged_s = 0.0
         self.failures = 0
@@ -78,9 +80,12 @@ class StoreWriter:
         with self._lock:
             return len(self._pending.rows) + len(self._writing.rows)
 
-    def put(self, key: RowKey, row: Row | None, *, is_new: bool) -> Durable:
+    def put(
+        self, key: RowKey, row: Row | None, *, is_new: bool, is_urgent: bool = False
+    ) -> Durable:
         """Write a row, or delete it where it is None. `is_new`: the file has no such row.
 
+        An urgent row begins a commit at once where none is being made.
         After a refusal by the disk the row is tried again, although its future is False.
         """
         durable: Durable = self._loop.create_future()
@@ -91,8 +96,9 @@ class StoreWriter:
             if is_new and key not in self._pending.rows and key not in self._writing.rows:
                 self._pending.unwritten.add(key)
             self._pending.rows[key] = row
-            if len(self._pending.rows) in (1, MAX_ROWS):
+            if len(self._pending.rows) in (1, MAX_ROWS) or (is_urgent and not self._is_urgent):
                 self._lock.notify()
+            self._is_urgent |= is_urgent
             if self._failing_since_s is None:
                 self._pending.waiting.setdefault(key, []).append(durable)
                 return durable
@@ -133,13 +139,17 @@ class StoreWriter:
         with self._lock:
             self._lock.wait_for(lambda: self._pending.rows or self._stopping)
             if self._failing_since_s is None:
-                self._lock.wait_for(
-                    lambda: self._stopping or len(self._pending.rows) >= MAX_ROWS, INTERVAL_S
-                )
+                self._lock.wait_for(lambda: self._is_due, INTERVAL_S)
             else:
                 self._lock.wait_for(lambda: self._stopping, RETRY_S)
             self._writing, self._pending = self._pending, _Rows()
+            self._is_urgent = False
             return bool(self._writing.rows)
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether the next commit waits for no more rows."""
+        return self._stopping or self._is_urgent or len(self._pending.rows) >= MAX_ROWS
 
     def _succeeded(self) -> None:
         with self._lock:

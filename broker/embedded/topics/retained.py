@@ -8,18 +8,24 @@ import msgspec
 
 from broker.embedded.topics.levels import Node, insert, remove
 from bus.config.broker_table import BrokerConfig
+from bus.contract.topics import ROOT
 
 _MS_PER_DAY = 86_400_000
 _BYTES_PER_MB = 1024 * 1024
 
 
 class Retained(msgspec.Struct, frozen=True):
-    """A retained message. `stored_ms`: Unix epoch."""
+    """A retained message. `stored_ms`: Unix epoch.
+
+    `owner` is the user that published it. After a restart that is the name in its topic, which for
+    a node's own topics is the same; empty where there is none: it counts for nobody's quota.
+    """
 
     topic: str
     payload: bytes
     qos: int
     stored_ms: int
+    owner: str = ""
 
     @property
     def size_bytes(self) -> int:
@@ -37,21 +43,58 @@ class Outcome(enum.Enum):
     REFUSED = enum.auto()
 
 
+class Quota(msgspec.Struct, frozen=True):
+    """Limits of one user's messages, of topics and payloads together for `size_bytes`."""
+
+    messages: int
+    size_bytes: int
+
+
+_NO_QUOTA = Quota(2**63, 2**63)
+# So much a user may retain even where the limit of all is reached, so that nobody who fills the
+# store keeps a healthy node's values out.
+_RESERVED = Quota(64, 32 * 1024)
+
+
+class Usage:
+    """Amounts of one user."""
+
+    def __init__(self) -> None:
+        self.messages = 0
+        self.size_bytes = 0
+
+    def is_within(self, quota: Quota, messages: int, size_bytes: int) -> bool:
+        """Whether so many messages and bytes more are within `quota`."""
+        return (
+            self.messages + messages <= quota.messages
+            and self.size_bytes + size_bytes <= quota.size_bytes
+        )
+
+
 class RetainedMessages:
     """Retained messages by topic. One for which there is no room is refused.
 
-    A full store refuses new topics and keeps the old ones, so that no client removes messages of
-    others. Deletion and `expire` make room.
+    There is a limit of all and one of each user; see `_RESERVED`. Nobody's messages make room for
+    another's: a full store refuses new topics and keeps the old ones. Deletion and `expire` make
+    room.
     """
 
-    def __init__(self, *, messages: int, size_bytes: int, age_ms: float) -> None:
-        self._max_messages = messages
-        self._max_bytes = size_bytes
+    def __init__(
+        self,
+        *,
+        messages: int,
+        size_bytes: int,
+        age_ms: float,
+        quota: Quota = _NO_QUOTA,
+    ) -> None:
+        self._limit = Quota(messages, size_bytes)
+        self._quota = quota
         self._max_age_ms = age_ms
+        self._usage: dict[str, Usage] = {}
+        self._all = Usage()
         self._root: Node[Retained] = Node()
         # The longest unchanged first. The value of each node is set.
         self._by_age: dict[str, Node[Retained]] = {}
-        self._bytes = 0
 
     @classmethod
     def bounded_by(cls, settings: BrokerConfig) -> Self:
@@ -59,6 +102,7 @@ class RetainedMessages:
             messages=settings.retained_messages,
             size_bytes=settings.retained_mb * _BYTES_PER_MB,
             age_ms=settings.retained_days * _MS_PER_DAY,
+            quota=Quota(settings.retained_messages_per_user, settings.retained_kb_per_user * 1024),
         )
 
     def __len__(self) -> int:
@@ -67,19 +111,18 @@ class RetainedMessages:
     @property
     def size_bytes(self) -> int:
         """Bytes of topics and payloads."""
-        return self._bytes
+        return self._all.size_bytes
 
     def get(self, topic: str) -> Retained | None:
         node = self._by_age.get(topic)
         return None if node is None else node.value
 
-    def set(self, topic: str, payload: bytes, qos: int, now_ms: int) -> Outcome:
+    def set(self, message: Retained) -> Outcome:
         """Keep a message in place of the topic's last; an empty one deletes (MQTT-3.3.1-10)."""
-        if not payload:
-            return Outcome.DELETED if self._delete(topic) else Outcome.NOTHING
-        message = Retained(topic, payload, qos, now_ms)
+        if not message.payload:
+            return Outcome.DELETED if self._delete(message.topic) else Outcome.NOTHING
         if not self._has_room(message):
-            self._delete(topic)
+            self._delete(message.topic)
             return Outcome.REFUSED
         self._put(message)
         return Outcome.STORED
@@ -88,13 +131,13 @@ class RetainedMessages:
         """Load messages from the disk, the newest where not all fit; return the other topics."""
         newest_first = sorted(messages, key=lambda message: message.stored_ms, reverse=True)
         room, size = [], 0
-        for message in newest_first[: self._max_messages]:
+        for message in newest_first[: self._limit.messages]:
             size += message.size_bytes
-            if size > self._max_bytes:
+            if size > self._limit.size_bytes:
                 break
             room.append(message)
         for message in reversed(room):
-            self._put(message)
+            self._put(msgspec.structs.replace(message, owner=_owner_of(message.topic)))
         return [message.topic for message in newest_first[len(room) :]]
 
     def match(self, topic_filter: str) -> Iterator[Retained]:
@@ -131,14 +174,26 @@ class RetainedMessages:
         return old
 
     def _has_room(self, message: Retained) -> bool:
+        usage = self._usage.get(message.owner, Usage())
+        quota = self._quota if message.owner else _NO_QUOTA
         last = self.get(message.topic)
-        messages = len(self) + (last is None)
-        size = self._bytes + message.size_bytes - (last.size_bytes if last else 0)
-        return messages <= self._max_messages and size <= self._max_bytes
+        messages, size = 1, message.size_bytes
+        all_messages, all_size = messages, size
+        if last is not None:
+            all_messages, all_size = 0, size - last.size_bytes
+            if last.owner == message.owner:
+                messages, size = all_messages, all_size
+        if not usage.is_within(quota, messages, size):
+            return False
+        return self._all.is_within(self._limit, all_messages, all_size) or (
+            bool(message.owner) and usage.is_within(_RESERVED, messages, size)
+        )
 
     def _put(self, message: Retained) -> None:
         node = self._by_age.pop(message.topic, None) or insert(self._root, message.topic)
-        self._bytes += message.size_bytes - (node.value.size_bytes if node.value else 0)
+        if node.value is not None:
+            self._count(node.value, -1)
+        self._count(message, 1)
         node.value = message
         self._by_age[message.topic] = node
 
@@ -146,9 +201,23 @@ class RetainedMessages:
         node = self._by_age.pop(topic, None)
         if node is None or node.value is None:
             return False
-        self._bytes -= node.value.size_bytes
+        self._count(node.value, -1)
         remove(self._root, topic)
         return True
+
+    def _count(self, message: Retained, sign: int) -> None:
+        usage = self._usage.setdefault(message.owner, Usage())
+        for counted in (usage, self._all):
+            counted.messages += sign
+            counted.size_bytes += sign * message.size_bytes
+        if not usage.messages:
+            del self._usage[message.owner]
+
+
+def _owner_of(topic: str) -> str:
+    """Return the name in a topic `harvester/<name>/...`, empty for any other topic."""
+    levels = topic.split("/", 2)
+    return levels[1] if len(levels) == 3 and levels[0] == ROOT else ""
 
 
 def _below(node: Node[Retained], root: Node[Retained]) -> list[Node[Retained]]:

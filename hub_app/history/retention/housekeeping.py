@@ -8,6 +8,7 @@ import time
 
 from bus.config.history_table import HistoryConfig
 from bus.files.database import transaction
+from hub_app.history.removal import delete_hidden
 from hub_app.history.retention.downsample import Downsampler
 from hub_app.history.schema import BUCKET_MS, bucket_of
 
@@ -31,6 +32,7 @@ class Housekeeping:
     """Downsamples and deletes in `db`, in short transactions. Called by the writer's thread."""
 
     def __init__(self, db: sqlite3.Connection, settings: HistoryConfig) -> None:
+        self._db = db
         self._downsampler = Downsampler(db)
         self._expiry = Expiry(db, settings)
         self._due_s = 0.0
@@ -52,7 +54,7 @@ class Housekeeping:
         `newest_ms` is the time of a recent reading. A hub whose clock is far ahead of its nodes'
         deletes nothing because of that.
         """
-        if self._downsampler.step(now_ms):
+        if self._downsampler.step(now_ms) or delete_hidden(self._db):
             return True
         return self._expiry.delete_old_readings(min(now_ms, newest_ms + _MS_PER_DAY))
 

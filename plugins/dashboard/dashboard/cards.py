@@ -18,12 +18,16 @@ def _other_cards(model: Model) -> list[dict[str, Any]]:
     nodes = {card["node"] for card in model.cards}
     return [
         *(
-            {"title": node, "node": node, "sensors": []}
+            {"title": _title(model, "about", node) or node, "node": node, "sensors": []}
             for node in model.nodes()
             if node not in nodes
         ),
         *(
-            {"title": entry.name, "node": None, "sensors": [sensor]}
+            {
+                "title": _title(model, "sensor", entry.node, entry.name) or entry.name,
+                "node": None,
+                "sensors": [sensor],
+            }
             for sensor, entry in model.readings.items()
             if sensor not in sensors
         ),
@@ -38,12 +42,44 @@ def _card(model: Model, card: dict[str, Any]) -> Html:
         element(
             "header",
             element("h2", card["title"]),
+            _area(model, "about", node) if node else "",
             _presence(model, node) if node else "",
+            _remove_button(node, node) if node and model.may_command else "",
         ),
         _refused(model, node) if node else "",
         *blocks,
         _health(model, node) if node else "",
         class_="card of-node" if node else "card of-sensor",
+        **(_described(model, "about", node) if node else {}),
+    )
+
+
+def _described(model: Model, kind: str, node: str, name: str = "") -> dict[str, str]:
+    """Return the attributes by which app.js sees that a description is another one now."""
+    return {
+        "data_digest_of": f"{kind} {node} {name}",
+        "data_digest": model.digest(kind, node, name),
+    }
+
+
+def _title(model: Model, kind: str, node: str, name: str = "") -> str:
+    return str(model.description(kind, node, name).get("title", ""))
+
+
+def _area(model: Model, kind: str, node: str, name: str = "") -> Html | str:
+    area = model.description(kind, node, name).get("area", "")
+    return element("span", area, class_="area") if area else ""
+
+
+def _remove_button(removed: str, name: str) -> Html:
+    """Return a button that opens the dialog; `removed` is a node, or a sensor as `node:sensor`."""
+    return element(
+        "button",
+        "Remove",
+        type="button",
+        class_="remove",
+        aria_label=f"Remove {name}",
+        data_remove=removed,
     )
 
 
@@ -72,11 +108,17 @@ def _block(model: Model, sensor: str, card: dict[str, Any]) -> Html:
     if reading is None:
         waiting = element("p", f"no reading of {sensor} yet", class_="waiting")
         return element("div", waiting, class_="reading")
+    described = model.description("sensor", reading.node, reading.name)
     return element(
         "div",
-        _heading(reading, card),
-        element("dl", field_rows(reading.value["data"])),
-        element("p", _age(model, reading), class_="age"),
+        _heading(model, reading, card),
+        element("dl", field_rows(reading.value["data"], fields.described(described))),
+        element(
+            "p",
+            element("span", _age(model, reading), class_="age"),
+            _remove_button(reading.value["sensor_id"], reading.name) if model.may_command else "",
+            class_="age-line",
+        ),
         # Filled in by coverage.js: it comes from the history, not from the live state.
         element(
             "div",
@@ -91,12 +133,17 @@ def _block(model: Model, sensor: str, card: dict[str, Any]) -> Html:
         data_at=reading.value["at_ms"],
         data_stale_after=reading.value["stale_after_ms"],
         data_stale=model.is_stale(reading),
+        **_described(model, "sensor", reading.node, reading.name),
     )
 
 
-def _heading(reading: Entry, card: dict[str, Any]) -> Html:
-    name = reading.name if card["node"] == reading.node else reading.value["sensor_id"]
-    return element("h3", name)
+def _heading(model: Model, reading: Entry, card: dict[str, Any]) -> Html:
+    """Return the title, or the id where the sensor has none, and the area."""
+    sensor: str = reading.value["sensor_id"]
+    plain = reading.name if card["node"] == reading.node else sensor
+    title = _title(model, "sensor", reading.node, reading.name)
+    area = _area(model, "sensor", reading.node, reading.name)
+    return element("h3", element("span", title or plain, title=sensor if title else None), area)
 
 
 def _age(model: Model, reading: Entry) -> str:

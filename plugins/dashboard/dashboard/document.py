@@ -54,6 +54,7 @@ def _body(model: Model) -> Html:
             data_now=model.now_ms,
             data_partial=model.is_partial,
         ),
+        _remove_dialog() if model.may_command else "",
         element("footer", element("p", f"harvester {model.version}")),
     )
 
@@ -62,6 +63,30 @@ def _legend() -> Html:
     """Return the explanation of the coverage bars, whose list coverage.js fills in."""
     summary = element("summary", "What the coverage bars say")
     return element("details", summary, element("dl"), class_="legend", id="coverage-legend")
+
+
+def _remove_dialog() -> Html:
+    """Return the dialog that asks once before something is removed; removal.js opens it."""
+    return element(
+        "dialog",
+        element(
+            "form",
+            element("p", class_="question"),
+            element(
+                "label",
+                element("input", type="checkbox", name_="history"),
+                " Delete what is stored of it, too",
+            ),
+            element(
+                "div",
+                element("button", "Cancel", value="cancel"),
+                element("button", "Remove", value="remove"),
+                class_="buttons",
+            ),
+            method="dialog",
+        ),
+        id="remove-dialog",
+    )
 
 
 def _log_out(root: str) -> Html:

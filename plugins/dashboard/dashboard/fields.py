@@ -1,11 +1,12 @@
-"""Table of fields: label, unit and format of each, passed to the browser as data attributes.
+"""Fields: label, unit and format of each, passed to the browser as data attributes.
 
-A field that is not in the table is shown under its own name.
+Those of a sensor are in its description; a field that is not described is shown under its own name.
+Those of heartbeats and plugins, the system's own, are tables here.
 """
 
 import json
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 Scalar = float | int | str | bool
 
@@ -26,10 +27,10 @@ class Field(NamedTuple):
     """Format of one field.
 
     Without `decimals`, a number is written as short as possible. `words` are the texts for the
-    values 0, 1, 2 ..., or for false and true. `full` is the maximum of the bar: a number, or
-    another field of the reading. `unless_zero` names another field: while that is 0, this value is
-    not valid yet and the text `meanwhile` is shown. `is_moment`: a time in Unix milliseconds, 0 for
-    none. `first` is the number of characters shown of a long text; its title holds all of it.
+    values 0, 1, 2 ..., or for false and true. `full` is the maximum of the bar, `total` another
+    field of the reading that has it. `unless_zero` names another field: while that is 0, this value
+    is not valid yet and the text `meanwhile` is shown. `is_moment`: a time in Unix milliseconds, 0
+    for none. `first` is the number of characters shown of a long text; its title holds all of it.
     `texts` are the texts for some strings.
     """
 
@@ -39,50 +40,14 @@ class Field(NamedTuple):
     is_duration: bool = False
     words: tuple[str, ...] = ()
     bands: tuple[Band, ...] = ()
-    full: float | str | None = None
+    full: float | None = None
+    total: str | None = None
     unless_zero: str | None = None
     meanwhile: str = ""
     is_moment: bool = False
     first: int | None = None
     texts: tuple[tuple[str, str], ...] = ()
 
-
-# The limits at which the plugin pi4-monitor changes the colour of its LED.
-_CPU_TEMPERATURE = (Band(60, "good"), Band(75, "warm"), Band(None, "bad"))
-_CPU_LOAD = (Band(70, "good"), Band(90, "warm"), Band(None, "bad"))
-# The limits at which the plugin bme680 changes the colour of its LED.
-_AIR_QUALITY = (
-    Band(50, "good", "excellent"),
-    Band(100, "fair", "good"),
-    Band(150, "mild", "moderate"),
-    Band(200, "warm", "poor"),
-    Band(None, "bad", "bad"),
-)
-
-# In the order of the rows of a card.
-FIELDS = {
-    "iaq_score": Field(
-        "Air quality",
-        "IAQ",
-        0,
-        bands=_AIR_QUALITY,
-        full=500,
-        unless_zero="iaq_accuracy",
-        meanwhile="calibrating",
-    ),
-    "iaq_accuracy": Field("Calibration", words=("burning in", "low", "medium", "high")),
-    "temperature": Field("Temperature", "\u00b0C", 1),
-    "humidity": Field("Humidity", "%RH", 1, full=100),
-    "pressure": Field("Pressure", "hPa", 1),
-    "gas_resistance": Field("Gas resistance", "k\u03a9", 1),
-    "cpu_temp": Field("CPU", "\u00b0C", 1, bands=_CPU_TEMPERATURE),
-    "cpu_usage": Field("Load", "%", 0, bands=_CPU_LOAD, full=100),
-    "memory_used_mb": Field("Memory", "MB", 0, full="memory_total_mb"),
-    "memory_total_mb": Field("Memory total", "MB", 0),
-    "uptime_seconds": Field("Uptime", is_duration=True),
-    "up": Field("Answers", words=("no", "yes"), bands=(Band(0, "bad"), Band(None, "good"))),
-    "rtt_ms": Field("Round trip", "ms", 1),
-}
 
 # Fields of a heartbeat.
 HEARTBEAT_FIELDS = {
@@ -104,14 +69,31 @@ PLUGIN_FIELDS = {
 }
 
 
-def of(name: str) -> Field:
-    return FIELDS.get(name) or Field(name)
+def described(description: dict[str, Any]) -> dict[str, Field]:
+    """Return the fields that a sensor's description has, in its order."""
+    return {name: _field(name, of) for name, of in description.get("fields", {}).items()}
 
 
-def ordered(names: list[str]) -> list[str]:
-    """Return names in the order of a card: those in the table first, then the others by name."""
-    known = [name for name in FIELDS if name in names]
-    return [*known, *sorted(name for name in names if name not in FIELDS)]
+def _field(name: str, of: dict[str, Any]) -> Field:
+    bar = of.get("bar")
+    return Field(
+        of.get("label") or name,
+        "" if of.get("duration") else of.get("unit", ""),
+        of.get("decimals"),
+        is_duration=of.get("duration", False),
+        words=tuple(of.get("words", ())),
+        bands=tuple(Band(one["to"], one["tone"], one["word"]) for one in of.get("bands", ())),
+        full=None if isinstance(bar, str) else bar,
+        total=bar if isinstance(bar, str) else None,
+        unless_zero=of.get("pending"),
+        meanwhile=of.get("pending_word", ""),
+    )
+
+
+def ordered(names: list[str], known: dict[str, Field]) -> dict[str, Field]:
+    """Return the fields in the order of a card: the described ones, then the others by name."""
+    first = {name: field for name, field in known.items() if name in names}
+    return first | {name: Field(name) for name in sorted(names) if name not in known}
 
 
 def is_pending(field: Field, data: dict[str, Scalar]) -> bool:
@@ -182,7 +164,8 @@ def hints(field: Field) -> dict[str, str | int | bool | None]:
         "data_words": json.dumps(field.words) if field.words else None,
         "data_texts": json.dumps(dict(field.texts)) if field.texts else None,
         "data_bands": json.dumps(field.bands) if field.bands else None,
-        "data_full": str(field.full) if field.full is not None else None,
+        "data_full": field.full,
+        "data_total": field.total,
         "data_unless_zero": field.unless_zero,
         "data_meanwhile": field.meanwhile or None,
         "data_moment": field.is_moment,

@@ -3,7 +3,7 @@
 _ESCAPES = str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;", "\0": "\ufffd"}
 )
-_VOID = frozenset({"img", "link", "meta"})
+_VOID = frozenset({"img", "input", "link", "meta"})
 
 Attribute = str | int | float | bool | None
 

@@ -45,6 +45,17 @@ class Model:
     def of_kind(self, kind: str) -> list[Entry]:
         return [entry for entry in self.entries if entry.kind == kind]
 
+    def description(self, kind: str, node: str, name: str = "") -> dict[str, Any]:
+        """Return what a node says of itself or of a sensor; nothing where it says nothing."""
+        entry = self.find(kind, node, name)
+        described: dict[str, Any] = entry.value["description"] if entry else {}
+        return described
+
+    def digest(self, kind: str, node: str, name: str = "") -> str:
+        """Return the digest of a description, empty where there is none."""
+        entry = self.find(kind, node, name)
+        return str(entry.value["digest"]) if entry else ""
+
     def nodes(self) -> list[str]:
         """Return every node: first those of the configured cards, in their order."""
         named = [card["node"] for card in self.cards if card["node"]]

@@ -5,11 +5,21 @@ from dashboard.fields import Field, Scalar
 from dashboard.markup import Html, element, join
 
 
-def field_rows(data: dict[str, Scalar]) -> Html:
-    """Return the rows of a reading's data. A total is shown in the row of its value."""
-    totals = {fields.of(name).full for name in data}
-    names = [name for name in fields.ordered(list(data)) if name not in totals]
-    return join([field_row(name, fields.of(name), data) for name in names])
+def field_rows(data: dict[str, Scalar], known: dict[str, Field]) -> Html:
+    """Return the rows of a reading's data. A total is shown in the row of its value.
+
+    A value that is absent because it is not valid yet has a row too.
+    """
+    pending = [name for name, field in known.items() if fields.is_pending(field, data)]
+    shown = fields.ordered([*data, *pending], known)
+    totals: set[str] = set()
+    for name, field in shown.items():
+        # Two fields that are each other's total do not both disappear.
+        if name not in totals and field.total not in {None, name}:
+            totals.add(str(field.total))
+    return join(
+        [field_row(name, field, data) for name, field in shown.items() if name not in totals]
+    )
 
 
 def field_row(name: str, field: Field, data: dict[str, Scalar]) -> Html:
@@ -36,14 +46,14 @@ def field_row(name: str, field: Field, data: dict[str, Scalar]) -> Html:
 
 
 def _total(field: Field, data: dict[str, Scalar]) -> Html | str:
-    if not isinstance(field.full, str):
+    if field.total is None:
         return ""
-    text = fields.write(field, data.get(field.full))
+    text = fields.write(field, data.get(field.total))
     return element("span", "/ ", element("span", text, class_="total"), class_="of")
 
 
 def _bar(field: Field, data: dict[str, Scalar], value: Scalar | None) -> Html | str:
-    full = data.get(field.full) if isinstance(field.full, str) else field.full
+    full = field.full if field.total is None else data.get(field.total)
     if not isinstance(full, int | float) or isinstance(value, str):
         return ""
     return element("meter", min=0, max=full, value=value or 0, aria_hidden="true")

@@ -1,7 +1,7 @@
 """Oracle of the access rules: a second implementation, which looks at single topics.
 
-A filter is tested by topics that it matches: each wildcard stands in turn for words that no rule
-names and for every word that a rule names.
+A filter is tested by topics that it matches: each wildcard stands in turn for a word that no rule
+names and for every word that a rule names there.
 """
 
 import itertools
@@ -55,7 +55,8 @@ def reads(who: Identity, topic: str) -> bool:
 
 
 def subscribes(who: Identity, text: str) -> bool:
-    return is_filter(text) and all(reads(who, topic) for topic in matched(text, who.name))
+    """Whether the user may read anything that the filter matches."""
+    return is_filter(text) and any(reads(who, topic) for topic in matched(text, who.name))
 
 
 def is_filter(text: str) -> bool:
@@ -71,13 +72,17 @@ def is_filter(text: str) -> bool:
 def matched(text: str, name: str) -> Iterator[str]:
     """Yield topics that the filter matches, of every kind that a rule tells from another."""
     words = text.split("/")
-    stand_ins = (UNHEARD_OF, name, "cmd", "stored", "")
-    choices = [stand_ins if word == "+" else (word,) for word in words if word != "#"]
-    tails = [()]
-    if words[-1] == "#":
-        tails += [(UNHEARD_OF,) * count for count in range(1, 5)]
-        tails += [("cmd",), (UNHEARD_OF, "cmd"), ("readings", UNHEARD_OF)]
-    for head in itertools.product(*choices):
-        for tail in tails:
-            if head or tail:
-                yield "/".join((*head, *tail))
+    head = words[:-1] if words[-1] == "#" else words
+    lengths = range(len(head), len(head) + 5) if words[-1] == "#" else [len(head)]
+    for length in lengths:
+        asked = [*head, *["+"] * (length - len(head))]
+        choices = [
+            _stand_ins(name, place) if word == "+" else (word,) for place, word in enumerate(asked)
+        ]
+        if choices:
+            yield from map("/".join, itertools.product(*choices))
+
+
+def _stand_ins(name: str, place: int) -> tuple[str, ...]:
+    named = (("harvester",), (name,), ("readings", "status", "stored"), ("cmd",))
+    return (UNHEARD_OF, *(named[place] if place < len(named) else ()))

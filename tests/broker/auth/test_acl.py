@@ -165,9 +165,9 @@ def test_the_broker_grants_the_filters_that_the_oracle_allows(
 def test_nobody_receives_what_the_oracle_forbids(
     broker: Running, publications: list[tuple[Role, str]], retain: bool
 ) -> None:
-    """Each role subscribes to all that it is granted, before or after everything is said."""
+    """Each role subscribes to everything, before or after everything is said."""
     said = sorted({topic for _, topic in publications if not topic.startswith("$")})[:600]
-    wide = ["harvester/#", "harvester/+/status", "harvester/+/readings/+"]
+    wide = ["#", "+/#", "harvester/#", "harvester/+/status", "harvester/+/readings/+"]
     own = [topic_filter(TopicKind.COMMAND, NODE), topic_filter(TopicKind.STORED, NODE)]
     with spy(broker.port) as mouth:
         listeners = {} if retain else {role: _ears(broker.port, role, wide + own) for role in Role}
@@ -196,17 +196,30 @@ def _ears(port: int, role: Role, wanted: list[str]) -> RawClient:
 
 
 @pytest.mark.parametrize("role", Role)
-def test_a_will_is_a_publication_like_any_other(broker: Running, role: Role) -> None:
+def test_a_will_is_a_publication_like_any_other_and_stops_no_connect(
+    broker: Running, role: Role
+) -> None:
     who = PEOPLE[role]
     wills = ["status", "cmd", "stored", "buzzer/cmd", "readings/x"]
-    for topic in [f"harvester/{node}/{rest}" for node in (NODE, OTHER) for rest in wills]:
-        with RawClient(broker.port) as client:
-            code = client.connect(
-                who.name, username=who.name, password=b"-", will=(topic, b"forged", 1, True)
-            )
-            assert (code == 0) == oracle.publishes(who, topic), topic
-            if code == 0:
-                client.disconnect()
+    topics = [f"harvester/{node}/{rest}" for node in (NODE, OTHER) for rest in wills]
+    topics += ["homeassistant/status", "$SYS/broker/connection/bridge/state"]
+    with spy(broker.port) as ears:
+        ears.subscribe(("harvester/+/+", 0), ("harvester/+/+/+", 0), ("homeassistant/#", 0))
+        ears.ping()
+        # What the tests before this one have left.
+        ears.messages.clear()
+        for topic in topics:
+            with RawClient(broker.port) as client:
+                code = client.connect(
+                    who.name, username=who.name, password=b"-", will=(topic, b"will", 1, True)
+                )
+                assert code == 0, topic
+                client.reset()
+            if oracle.publishes(who, topic):
+                heard = ears.receive()
+                assert (heard.topic, heard.payload) == (topic, b"will")
+        ears.ping()
+        assert ears.messages == []
 
 
 @pytest.mark.parametrize("topic", ["$SYS/broker/uptime", "$share/g/x", "$x"])

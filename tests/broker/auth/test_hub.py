@@ -122,10 +122,12 @@ def test_a_token_opens_nothing_but_its_own_subtree(hub: HubBus, victim: str, thi
         ):
             theirs.publish(topic, b"forged", retain=True)
         wanted = [
-            *("#", "+/+/+", EVERYTHING, "harvester/victim/#", "harvester/victim/+/cmd", "$SYS/#"),
-            *("harvester/+/+/cmd", "harvester/+/#", "$share/g/harvester/#", "+/victim/+/cmd"),
+            *("#", "+/+/+", EVERYTHING, "harvester/victim/#", "harvester/victim/+/cmd"),
+            *("harvester/+/+/cmd", "harvester/+/#", "+/victim/+/cmd"),
         ]
-        assert theirs.subscribe(*((text, 1) for text in wanted)) == [0x80] * len(wanted)
+        assert theirs.subscribe(*((text, 1) for text in wanted)) == [1] * len(wanted)
+        refused = ["$SYS/#", "$share/g/harvester/#", "harvester/victim/stored", "other/#"]
+        assert theirs.subscribe(*((text, 1) for text in refused)) == [0x80] * len(refused)
         ears.publish("harvester/victim/buzzer/cmd", b"beep")
         theirs.ping()
         assert theirs.messages == []
@@ -173,12 +175,28 @@ def test_nobody_takes_over_what_is_anothers(
         assert [m.payload for m in again.take(1)] == [b"on"]
 
 
-def test_a_forged_will_keeps_a_node_out(hub: HubBus, thief: str) -> None:
-    for topic in ("harvester/victim/status", "harvester/thief/stored", "harvester/thief/fan/cmd"):
-        code = hub.code(
-            "thief", username="thief", password=thief.encode(), will=(topic, b"forged", 0, True)
-        )
-        assert code == NOT_AUTHORIZED
+def test_a_forged_will_is_never_published(hub: HubBus, thief: str) -> None:
+    with hub.hub_client() as ears:
+        ears.subscribe((EVERYTHING, 0))
+        for topic in (
+            *("harvester/victim/status", "harvester/thief/stored", "harvester/thief/fan/cmd"),
+            "homeassistant/status",
+        ):
+            with RawClient(hub.port) as client:
+                will = (topic, b"forged", 0, True)
+                code = client.connect("thief", username="thief", password=thief.encode(), will=will)
+                assert code == 0
+                client.reset()
+        with hub.client("thief", thief) as again:
+            again.ping()
+        ears.ping()
+        assert [m for m in ears.messages if m.payload == b"forged"] == []
+
+
+def test_here_too_a_node_needs_its_login(hub: HubBus) -> None:
+    """A node that has lost its credentials is told so, rather than let in as an operator."""
+    assert hub.code("pi4", will=("harvester/pi4/status", b"offline", 1, True)) == NOT_AUTHORIZED
+    assert hub.code("ha", will=("homeassistant/status", b"offline", 1, True)) == 0
 
 
 def test_a_viewer_looks_and_an_operator_commands(hub: HubBus) -> None:

@@ -99,8 +99,12 @@ class Message(msgspec.Struct, frozen=True):
 class RawClient:
     """One connection. Messages that come while another packet is awaited wait in `messages`."""
 
-    def __init__(self, port: int, *, receive_bytes: int | None = None) -> None:
+    def __init__(
+        self, port: int, *, receive_bytes: int | None = None, source: str | None = None
+    ) -> None:
         self.sock = socket.socket()
+        if source is not None:
+            self.sock.bind((source, 0))
         if receive_bytes is not None:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         self.sock.settimeout(PATIENCE_S)

@@ -34,8 +34,9 @@ class Running:
         assert code == 0, f"CONNACK {code}"
         return client
 
-    def raw(self) -> RawClient:
-        self._clients.append(RawClient(self.port))
+    def raw(self, source: str | None = None) -> RawClient:
+        """Return a connection from the address `source`, closed when the broker is."""
+        self._clients.append(RawClient(self.port, source=source))
         return self._clients[-1]
 
     def close_clients(self) -> None:

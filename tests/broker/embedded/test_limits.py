@@ -78,8 +78,8 @@ def _stall(broker: Running, count: int, qos: int) -> RawClient:
     return stalled
 
 
-def test_a_stalled_subscriber_is_closed_when_its_queue_is_full() -> None:
-    with running(queued_messages=100) as broker:
+def test_a_subscriber_that_takes_nothing_while_its_queue_is_full_is_closed() -> None:
+    with running(queued_messages=100, stalled_s=0.2) as broker:
         stalled = _stall(broker, 300, 1)
         assert stalled.is_closed()
         assert broker.sessions() == 1
@@ -98,8 +98,8 @@ def test_of_qos_0_the_oldest_go_first_and_the_client_stays() -> None:
 def test_a_stalled_subscriber_and_bad_clients_write_few_log_lines(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with running(queued_messages=100, log_lines_per_minute=3) as broker:
-        for _ in range(20):
+    with running(queued_messages=100, stalled_s=0.1, log_lines_per_minute=3) as broker:
+        for _ in range(8):
             _stall(broker, 300, 1)
         for n in range(100):
             client = broker.client(f"c{n}")

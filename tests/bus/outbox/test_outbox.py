@@ -436,3 +436,19 @@ def test_damage_that_only_reading_finds_is_noticed(
     box.add(7)
     assert values(box)[-1] == 7
     assert "is damaged" in caplog.text
+
+
+def test_what_the_hub_refuses_for_good_is_dropped_and_counted(
+    box: Box, caplog: pytest.LogCaptureFixture
+) -> None:
+    box.add(*range(5))
+    box.box.refused(box.box.stream, [(1, 2), (9, 2**53)])
+    box.box.refused("other", [(0, 9)])
+    assert [reading.seq for reading in box.everything()] == [0, 3, 4]
+    assert (box.box.rows, box.box.dropped) == (3, 2)
+    assert "refused 2 readings" in caplog.text
+    box.box.close()
+    box.open()
+    stream = box.everything()[0].stream
+    box.box.refused(stream, [(0, 0)])
+    assert (box.box.rows, box.box.dropped) == (2, 3)

@@ -75,6 +75,11 @@ def test_a_password_comes_from_stdin_and_is_no_argument(
         (("enroll", "Pi 4", "--host", "x"), "found 'Pi 4', expected a name for a node"),
         (("enroll", "pi4", "--revoke"), "found no node 'pi4'"),
         (("enroll", "pi4", "--host", "x", "--certificate"), "`harvester tls init` makes it"),
+        (("node", "remove", "Pi 4"), "found 'Pi 4', expected a name"),
+        (("node", "remove", "revpi"), "found revpi, this hub's own node"),
+        (("node", "remove", "pi4", "--sensor", "a/b"), "found 'a/b', expected a name"),
+        (("node", "rename", "pi4", "pi4", "--host", "x"), "expected two names"),
+        (("node", "rename", "pi4", "revpi", "--host", "x"), "expected two names"),
         (("passwd", "ann", "--remove"), "found no person 'ann'"),
         (("passwd", "local"), "expected a name for a person"),
         (("tls", "renew"), "found no certificate"),
@@ -116,3 +121,34 @@ def test_a_token_is_shown_once_listed_without_it_and_revoked(
     run("token", "revoke", "prometheus")
     assert list(accounts.load(file).tokens) == ["robot"]
     assert "found no token 'prometheus'" in refusal(capsys, "token", "revoke", "prometheus")
+
+
+def test_removed_and_renamed_nodes_are_listed_and_lose_their_logins(
+    hub: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("node", "list")
+    assert capsys.readouterr().out == "no nodes yet\n"
+    for node in ("pi4", "pizero"):
+        run("enroll", node, "--host", "10.1.2.3")
+    run("node", "remove", "pizero", "--history")
+    run("node", "rename", "pi4", "garden", "--host", "10.1.2.3")
+    capsys.readouterr()
+    run("node", "list")
+    listed = [line.split()[:2] for line in capsys.readouterr().out.splitlines()]
+    assert listed == [["garden", "enrolled"], ["pi4", "removed"], ["pizero", "removed"]]
+    assert list(accounts.load(hub / "state" / "accounts.json").nodes) == ["garden"]
+    found = credentials.load(hub / "credentials-garden.toml")
+    assert found is not None
+    assert (found.username, found.url) == ("garden", "mqtt://10.1.2.3:1883")
+    assert stat.S_IMODE((hub / "state" / "removals.json").stat().st_mode) == 0o600
+
+
+def test_a_name_that_has_a_login_is_no_new_name(
+    hub: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for node in ("pi4", "garden"):
+        run("enroll", node, "--host", "10.1.2.3")
+    assert "found a login of garden" in refusal(
+        capsys, "node", "rename", "pi4", "garden", "--host", "x"
+    )
+    assert set(accounts.load(hub / "state" / "accounts.json").nodes) == {"pi4", "garden"}

@@ -2,6 +2,9 @@
 
 import sqlite3
 
+import pytest
+
+from bus.contract.bounds import LATEST_MS
 from hub_app.history.query import SeriesReader
 from hub_app.history.schema import BUCKET_MS
 from hub_app.history.writer import Arrival, Writer
@@ -45,3 +48,47 @@ def test_a_writer_that_begins_anew_still_knows_whose_clock_was_wrong(
     right = reading(2, START + 500, boot_id="b", monotonic_ms=1500)
     Writer(db).store([Arrival(right, False)], [], START)
     assert times(db) == [(START, 1), (START + 500, 0)]
+
+
+def test_the_work_is_bounded_by_readings_and_not_by_their_numbers(db: sqlite3.Connection) -> None:
+    far = [
+        reading(seq, START - DAY, boot_id="b", monotonic_ms=1000, clock="unset")
+        for seq in (0, 2**53)
+    ]
+    right = reading(5, START + 500, boot_id="b", monotonic_ms=1500)
+    writer = Writer(db)
+    writer.store([Arrival(one, False) for one in (*far, right)], [], START)
+    assert times(db) == [(START, 1), (START, 1), (START + 500, 0)]
+    assert db.execute("SELECT count(*) FROM unset").fetchone() == (0,)
+
+
+def test_nodes_take_turns_in_the_repair(
+    db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub_app.history.clock_repair._REPAIRED_AT_ONCE", 10)
+    writer = Writer(db)
+    many = [
+        reading(n, START - DAY + n, boot_id="b", monotonic_ms=1000 + n, clock="unset")
+        for n in range(1000)
+    ]
+    few = reading(1, START - DAY, node="pi5", boot_id="b", monotonic_ms=1000, clock="unset")
+    right = [
+        reading(5000, START + 5000, node=node, boot_id="b", monotonic_ms=6000)
+        for node in ("pi4", "pi5")
+    ]
+    writer.store([Arrival(one, False) for one in (*many, few)], [], START)
+    writer.store([Arrival(one, False) for one in right], [], START)
+    writer.store([], [], START)
+    repaired = db.execute("SELECT count(*) FROM readings WHERE node = 'pi5' AND redated").fetchone()
+    assert repaired == (1,)
+    for _ in range(200):
+        writer.store([], [], START)
+    assert db.execute("SELECT count(*) FROM unset").fetchone() == (0,)
+    assert db.execute("SELECT count(*) FROM readings WHERE redated").fetchone() == (1001,)
+
+
+def test_an_offset_never_leads_beyond_the_calendar(db: sqlite3.Connection) -> None:
+    unset = reading(1, 0, boot_id="b", monotonic_ms=7 * 10**12, clock="unset")
+    right = reading(2, LATEST_MS, boot_id="b", monotonic_ms=0)
+    Writer(db).store([Arrival(one, False) for one in (unset, right)], [], START)
+    assert max(at_ms for at_ms, _ in times(db)) <= LATEST_MS

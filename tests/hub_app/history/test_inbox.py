@@ -24,3 +24,29 @@ def test_waking_ends_a_take_that_waits() -> None:
     inbox = Inbox()
     inbox.wake()
     assert not inbox.take(3600.0)
+
+
+def test_each_node_has_its_turn() -> None:
+    inbox = Inbox()
+    for n in range(3):
+        inbox.put("harvester/flooder/readings/x", b"%d" % n)
+    inbox.put("harvester/pi5/readings/x", b"mine")
+    assert [payload for _, payload in inbox.take(0.0)] == [b"0", b"mine", b"1", b"2"]
+
+
+def test_a_full_inbox_has_no_room_for_the_one_that_filled_it() -> None:
+    rooms: list[bool] = []
+    inbox = Inbox(full_bytes=1_000)
+    inbox.on_room = lambda: rooms.append(True)
+    for _ in range(5):
+        inbox.put("harvester/flooder/readings/x", b"")
+    inbox.put("harvester/pi5/readings/x", b"")
+    assert [inbox.is_above_share(node) for node in ("flooder", "pi5", "pi6")] == [
+        True,
+        False,
+        False,
+    ]
+    assert not inbox.has_room
+    assert len(inbox.take(0.0)) == 6
+    assert inbox.has_room
+    assert rooms == [True]

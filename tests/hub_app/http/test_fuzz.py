@@ -23,6 +23,7 @@ PATHS = [
         "/events",
         "/metrics",
         "/api/readings",
+        "/api/sensors",
         "/api/logs",
         "/api/nodes",
         "/api/nodes/fuzzed/oled.png",

@@ -1,5 +1,9 @@
 """The newest readings over HTTP."""
 
+import msgspec
+
+from bus.contract.topics import Topic, TopicKind
+from tests.default_descriptions import description_of
 from tests.hub_app.conftest import HubProcess
 from tests.hub_app.nodes import until
 from tests.hub_app.samples import NOW_MS, reading
@@ -15,3 +19,13 @@ def test_readings_tell_sensor_time_and_data(hub: HubProcess) -> None:
         "data": {"temperature": 21.5},
     } in answer["readings"]
     assert answer["last_update"] > NOW_MS
+
+
+def test_sensors_tell_their_descriptions(hub: HubProcess) -> None:
+    described = description_of("dht22-gpio4", "Desk", "Office")
+    hub.publish(Topic("r2", TopicKind.SENSOR, "dht22-gpio4"), described)
+    until(hub, "/api/sensors", "r2:dht22-gpio4")
+    assert {
+        "sensor_id": "r2:dht22-gpio4",
+        "description": msgspec.to_builtins(described),
+    } in hub.http.get("/api/sensors").json()["sensors"]

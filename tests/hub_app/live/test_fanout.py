@@ -65,10 +65,17 @@ def test_the_last_event_sent_is_the_newest() -> None:
 def test_a_slow_browser_gets_the_tail_of_the_log() -> None:
     fan = Fanout()
     client = fan.join()
-    for i in range(fanout.LOG_LINES_PER_CLIENT + 50):
+    for i in range(fanout.LINES_PER_CLIENT + 50):
         fan.send([change("l", log(str(i)), TopicKind.LOG)], NOW_MS)
     lines = [msgspec.convert(value, Log).message for _, value in taken(client)]
-    assert (len(lines), lines[0], lines[-1]) == (fanout.LOG_LINES_PER_CLIENT, "50", "249")
+    assert (len(lines), lines[0], lines[-1]) == (fanout.LINES_PER_CLIENT, "50", "249")
+
+
+def test_every_event_of_a_sensor_reaches_a_slow_browser() -> None:
+    fan = Fanout()
+    client = fan.join()
+    fan.send([change("e", i, TopicKind.EVENT) for i in range(3)], NOW_MS)
+    assert [value for _, value in taken(client)] == [0, 1, 2]
 
 
 def test_a_snapshot_carries_the_number_of_the_last_change() -> None:

@@ -1,19 +1,30 @@
 """The live state: values, presence and limits."""
 
+import msgspec
+
 from bus.config.limits_table import LimitsConfig
-from bus.contract.messages import Buzzer, Leds, Oled, PluginState, encode
+from bus.contract.description import About
+from bus.contract.messages import Buzzer, Event, Leds, Oled, PluginState, encode
 from bus.contract.topics import Topic, TopicKind
 from hub_app.http.commands import default_buzzer_node
 from hub_app.http.nodes import node_object
 from hub_app.live.log_lines import LOG_LINES_PER_NODE
 from hub_app.live.state import State
 from hub_app.quota.refusals import Refusals
+from tests.default_descriptions import description_of
 from tests.hub_app.samples import INTERVAL_MS, NOW_MS, heartbeat, log, reading, status
 
 STATUS = Topic("pi4", TopicKind.STATUS)
 HEARTBEAT = Topic("pi4", TopicKind.HEARTBEAT)
 LOG = Topic("pi4", TopicKind.LOG)
 OLED = Topic("pi4", TopicKind.OLED)
+SENSOR = Topic("pi4", TopicKind.SENSOR, "dht22-gpio4")
+ABOUT = Topic("pi4", TopicKind.ABOUT)
+BUTTON = Topic("pi4", TopicKind.EVENT, "button")
+
+
+def about(title: str = "", area: str = "") -> About:
+    return About(title, area, "", "", "", "", {}, {})
 
 
 def presence(hub: State, node: str = "pi4") -> str:
@@ -277,6 +288,9 @@ def test_a_browser_with_every_change_holds_what_a_snapshot_says() -> None:
         (Topic("pi4", TopicKind.PLUGIN, "dht22"), PluginState("running", "", NOW_MS, 0)),
         (Topic("pi4", TopicKind.BUZZER), Buzzer(sounding=True, pattern="beep")),
         (OLED, picture()),
+        (SENSOR, description_of("dht22-gpio4")),
+        (ABOUT, about()),
+        (SENSOR, description_of("dht22-gpio4", "Desk")),
         (STATUS, status("offline")),
     ]
     for i, (topic, message) in enumerate(steps):
@@ -324,3 +338,74 @@ def test_the_default_buzzer_is_that_of_the_first_node_that_has_one() -> None:
         hub.apply(Topic(node, TopicKind.BUZZER), Buzzer(sounding=False, pattern=""), NOW_MS)
     hub.apply(Topic("revpi", TopicKind.BUZZER), Buzzer(sounding=True, pattern="beep"), NOW_MS)
     assert default_buzzer_node(hub) == "revpi"
+
+
+def test_a_description_is_kept_until_its_topic_is_emptied() -> None:
+    hub = State(LimitsConfig(sensors=1))
+    described = description_of("dht22-gpio4", "Desk", "Office")
+    hub.apply(SENSOR, described, NOW_MS)
+    hub.apply(ABOUT, about("Board"), NOW_MS)
+    assert hub.description("pi4", "dht22-gpio4") == described
+    assert node_object(hub, "pi4")["about"] == about("Board")
+    (removed,) = hub.remove(SENSOR)
+    assert (removed.topic, removed.value) == (str(SENSOR), None)
+    hub.remove(ABOUT)
+    assert (hub.description("pi4", "dht22-gpio4"), hub.about("pi4")) == (None, None)
+    other = Topic("pi4", TopicKind.SENSOR, "other")
+    assert hub.apply(other, described, NOW_MS)
+
+
+def test_descriptions_go_with_their_node() -> None:
+    hub = State()
+    for topic, message in ((SENSOR, description_of("dht22-gpio4")), (ABOUT, about())):
+        hub.apply(topic, message, NOW_MS)
+    assert {str(SENSOR), str(ABOUT)} <= {change.topic for change in hub.remove(STATUS)}
+    assert (hub.description("pi4", "dht22-gpio4"), hub.about("pi4")) == (None, None)
+
+
+def test_the_shape_grows_with_a_changed_description_and_not_with_a_repeated_one() -> None:
+    hub = State()
+    first, again, other = (description_of("dht22-gpio4", title) for title in ("", "", "Desk"))
+    (change,) = hub.apply(SENSOR, first, NOW_MS)[1:]
+    before = hub.shape
+    assert hub.apply(SENSOR, again, NOW_MS) == []
+    assert hub.shape == before
+    (changed,) = hub.apply(SENSOR, other, NOW_MS)
+    assert changed.value.digest != change.value.digest
+    assert hub.shape == before + 1
+
+
+def test_descriptions_take_the_places_and_the_bytes_of_their_node() -> None:
+    refusals = Refusals()
+    hub = State(LimitsConfig(sensors=3, live_kb=8), refusals)
+    for i in range(5):
+        topic = Topic("pi4", TopicKind.SENSOR, f"s{i}")
+        hub.apply(topic, description_of("dht22-gpio4"), NOW_MS)
+    assert refusals.of("pi4") == {"sensors": 2}
+    large = {f"program-{i}": "x" * 80 for i in range(16)}
+    for i in range(8):
+        said = About(
+            "x" * 80, "", "", "", "", "", large, {f"a{n}": ["y" * 80] * i for n in range(16)}
+        )
+        hub.apply(ABOUT, said, NOW_MS)
+    assert refusals.of("pi4")["live_kb"] > 0
+
+
+def test_a_sensor_is_as_slow_as_its_description_says() -> None:
+    hub = State()
+    hub.apply(STATUS, status(), NOW_MS)
+    described = msgspec.structs.replace(description_of("dht22-gpio4"), interval_s=60.0)
+    hub.apply(SENSOR, described, NOW_MS)
+    assert hub.apply(*reading(), NOW_MS)[-1].value.stale_after_ms == 3 * 60_000
+
+
+def test_an_event_is_a_change_and_no_entry() -> None:
+    hub = State(LimitsConfig(events_per_minute=2))
+    hub.apply(STATUS, status(), NOW_MS)
+    pressed = Event("pressed", {"count": 1}, NOW_MS)
+    (change,) = hub.apply(BUTTON, pressed, NOW_MS)
+    assert (change.topic, change.kind, change.value) == (str(BUTTON), TopicKind.EVENT, pressed)
+    assert hub.of_kind(TopicKind.EVENT) == []
+    hub.apply(BUTTON, pressed, NOW_MS)
+    assert hub.apply(BUTTON, pressed, NOW_MS) == []
+    assert hub.apply(BUTTON, pressed, NOW_MS + 60_000) == [change]

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from selenium.webdriver import Chrome
 
-from hub_app.history.coverage import Coverage, CoverageKind, CoverageSpan, SensorCoverage
+from hub_app.history.coverage.coverage import Coverage, CoverageKind, CoverageSpan, SensorCoverage
 from tests.hub_app.conftest import HubProcess
 from tests.hub_app.page.browser import Page
 from tests.hub_app.samples import reading

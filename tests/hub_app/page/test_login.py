@@ -1,6 +1,7 @@
 """Log-in and log-out in a real browser."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from selenium.webdriver import Chrome
@@ -93,6 +94,17 @@ def test_a_viewer_sees_all_of_it_live_and_no_button(hub: HubProcess, page: Page)
     assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Lax")
 
 
+def test_a_link_on_another_site_shows_the_page_to_a_person_who_is_logged_in(
+    hub: HubProcess, page: Page
+) -> None:
+    log_in(page, hub, "kim", PASSWORD)
+    is_live(page)
+    page.driver.get(f"data:text/html,<a id=there href='{hub.url}/'>there</a>")
+    page.driver.find_element(By.ID, "there").click()
+    page.until_at(f"{hub.url}/")
+    is_live(page)
+
+
 def test_an_operator_has_the_buttons(hub: HubProcess, page: Page) -> None:
     log_in(page, hub, "lee", PASSWORD)
     is_live(page)
@@ -107,3 +119,20 @@ def test_a_page_whose_session_ended_asks_to_log_in_again(hub: HubProcess, page: 
     page.driver.execute_script("fetch('/logout', {method: 'POST'})")
     hub.publish(*reading(node="v2", temperature=20.0))
     page.until("location.pathname === '/login'")
+
+
+def test_below_a_path_the_page_is_styled_live_and_logs_out(tmp_path: Path, page: Page) -> None:
+    accounts.set_password(tmp_path / "state" / ACCOUNTS_NAME, "lee", Role.OPERATOR, PASSWORD)
+    with running_hub(tmp_path, web__login="true", web__root_path="/harvester") as below:
+        page.driver.get(f"{below.url}/harvester")
+        page.until("location.pathname === '/harvester/login'")
+        page.driver.find_element(By.ID, "name").send_keys("lee")
+        page.driver.find_element(By.ID, "password").send_keys(PASSWORD, Keys.ENTER)
+        page.until_at(f"{below.url}/harvester/")
+        is_live(page)
+        page.until("[...document.styleSheets].some((sheet) => sheet.cssRules.length > 0)")
+        topic, message = reading(node="p1", temperature=20.0)
+        below.publish(topic, message)
+        page.until_field(str(topic), "temperature", "20.0")
+        page.until_there("form[action='/harvester/logout'] button").click()
+        page.until_at(f"{below.url}/harvester/login")

@@ -9,14 +9,16 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from bus.contract.messages import Buzzer, Leds, Oled, PluginState, encode
+from bus.contract.messages import Buzzer, Event, Leds, Oled, PluginState, encode
 from bus.contract.topics import Topic, TopicKind
+from tests.default_descriptions import description_of
 from tests.hub_app.conftest import HubProcess
 from tests.hub_app.nodes import buzzer_node, plugin_node
 from tests.hub_app.page.browser import Page
 from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
 from tests.support import program
 
+NASTY_NAME = "<img src=x onerror=\"document.title='owned'\">"
 NASTY = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 
 
@@ -33,7 +35,13 @@ def page(hub: HubProcess, browser: Chrome) -> Iterator[Page]:
     browser.get("about:blank")
 
 
+def describe(hub: HubProcess, node: str, sensor: str = "dht22-gpio4", title: str = "") -> None:
+    described = description_of("bme680" if sensor == "air" else sensor, title)
+    hub.publish(Topic(node, TopicKind.SENSOR, sensor), described)
+
+
 def test_a_published_reading_changes_the_page_without_reload(hub: HubProcess, page: Page) -> None:
+    describe(hub, "w1")
     topic, first = reading(node="w1", seq=1, temperature=20.0)
     hub.publish(topic, first)
     page.until_field(str(topic), "temperature", "20.0")
@@ -42,15 +50,51 @@ def test_a_published_reading_changes_the_page_without_reload(hub: HubProcess, pa
 
 
 def test_a_field_that_appears_later_gets_its_place(hub: HubProcess, page: Page) -> None:
-    topic, first = reading(node="w2", seq=1, temperature=20.0)
+    describe(hub, "w2", "air")
+    topic, first = reading(node="w2", seq=1, sensor="air", temperature=20.0)
     hub.publish(topic, first)
     page.until_field(str(topic), "temperature", "20.0")
-    hub.publish(
-        *reading(first.timestamp_ms + 1, 2, node="w2", temperature=20.0, gas_resistance=50.5)
-    )
+    both = {"temperature": 20.0, "gas_resistance": 50.5}
+    hub.publish(*reading(first.timestamp_ms + 1, 2, node="w2", sensor="air", **both))
     page.until_field(str(topic), "gas_resistance", "50.5")
-    hub.publish(*reading(first.timestamp_ms + 2, 3, node="w2", temperature=20.0))
+    hub.publish(*reading(first.timestamp_ms + 2, 3, node="w2", sensor="air", temperature=20.0))
     page.until_field(str(topic), "gas_resistance", "\u2013")
+
+
+def test_a_description_that_arrives_and_changes_is_followed(hub: HubProcess, page: Page) -> None:
+    topic, first = reading(node="w2d", seq=1, temperature=20.0)
+    hub.publish(topic, first)
+    page.until_field(str(topic), "temperature", "20")
+    describe(hub, "w2d", title="Desk")
+    page.until_field(str(topic), "temperature", "20.0")
+    page.until_text("Desk")
+    describe(hub, "w2d", title="Window")
+    page.until_text("Window")
+    hub.bus.publish(Topic("w2d", TopicKind.SENSOR, "dht22-gpio4"), b"")
+    page.until_field(str(topic), "temperature", "20")
+
+
+def test_a_browser_that_comes_back_sees_a_description_that_changed_meanwhile(
+    hub: HubProcess, page: Page
+) -> None:
+    topic, first = reading(node="w2e", seq=1, temperature=20.0)
+    hub.publish(topic, first)
+    page.until_field(str(topic), "temperature", "20")
+    page.driver.execute_script("dispatchEvent(new Event('pagehide'))")
+    describe(hub, "w2e")
+    page.driver.execute_script("document.dispatchEvent(new Event('visibilitychange'))")
+    page.until_field(str(topic), "temperature", "20.0")
+
+
+def test_an_event_of_a_sensor_does_not_disturb_the_page(hub: HubProcess, page: Page) -> None:
+    topic, first = reading(node="w2f", seq=1, temperature=20.0)
+    hub.publish(topic, first)
+    page.until_field(str(topic), "temperature", "20")
+    page.driver.execute_script("document.querySelector('main').dataset.same = 'yes'")
+    hub.publish(Topic("w2f", TopicKind.EVENT, "button"), Event("pressed", {}, NOW_MS))
+    hub.publish(*reading(first.timestamp_ms + 1, 2, node="w2f", temperature=21.0))
+    page.until_field(str(topic), "temperature", "21")
+    assert page.driver.execute_script("return document.querySelector('main').dataset.same") == "yes"
 
 
 def test_mosquitto_pub_changes_the_page(hub: HubProcess, page: Page) -> None:
@@ -69,14 +113,16 @@ def test_mosquitto_pub_changes_the_page(hub: HubProcess, page: Page) -> None:
 
 def test_text_from_the_bus_stays_text(hub: HubProcess, page: Page) -> None:
     node = "w4"
-    topic, first = reading(node=node, seq=1, **{"label": NASTY, NASTY: 1})
+    topic, first = reading(node=node, seq=1, **{"label": NASTY, NASTY_NAME: 1})
     hub.publish(topic, first)
     hub.publish(Topic(node, TopicKind.LOG), log(NASTY, level="error"))
     hub.publish(Topic(node, TopicKind.PLUGIN, "bad"), PluginState("failed", "", 1, 1, NASTY))
     hub.publish(Topic(node, TopicKind.BUZZER), Buzzer(sounding=True, pattern=NASTY))
     page.until_field(str(topic), "label", NASTY)
     # Once more, now by the script rather than by the plugin.
-    hub.publish(*reading(first.timestamp_ms + 1, 2, node=node, **{"label": NASTY + "!", NASTY: 1}))
+    hub.publish(
+        *reading(first.timestamp_ms + 1, 2, node=node, **{"label": NASTY + "!", NASTY_NAME: 1})
+    )
     hub.publish(Topic(node, TopicKind.LOG), log(NASTY + "!", level="error"))
     page.until_field(str(topic), "label", NASTY + "!")
     page.until_text(NASTY + "!")
@@ -142,16 +188,19 @@ def test_the_page_has_what_the_display_shows_as_a_picture(hub: HubProcess, page:
 
 
 def test_a_score_appears_when_the_sensor_has_calibrated(hub: HubProcess, page: Page) -> None:
-    topic, first = reading(node="w15", seq=1, iaq_score=0, iaq_accuracy=0)
+    describe(hub, "w15", "air")
+    calibrating = {"iaq_score": 0, "iaq_accuracy": 0}
+    topic, first = reading(node="w15", seq=1, sensor="air", **calibrating)
     row = f"[data-topic='{topic}'] [data-field=iaq_score]"
     tone = "document.querySelector(arguments[0]).dataset.tone"
     hub.publish(topic, first)
     page.until_field(str(topic), "iaq_score", "calibrating")
     page.until(f"{tone} === undefined", row)
-    hub.publish(*reading(first.timestamp_ms + 1, 2, node="w15", iaq_score=38, iaq_accuracy=1))
+    known = {"iaq_score": 38, "iaq_accuracy": 1}
+    hub.publish(*reading(first.timestamp_ms + 1, 2, node="w15", sensor="air", **known))
     page.until_field(str(topic), "iaq_score", "38")
     page.until(f"{tone} === 'good'", row)
-    hub.publish(*reading(first.timestamp_ms + 2, 3, node="w15", iaq_score=0, iaq_accuracy=0))
+    hub.publish(*reading(first.timestamp_ms + 2, 3, node="w15", sensor="air", **calibrating))
     page.until_field(str(topic), "iaq_score", "calibrating")
     page.until(f"{tone} === undefined", row)
     assert not page.driver.find_element(By.CSS_SELECTOR, f"{row} .unit").is_displayed()
@@ -303,6 +352,7 @@ def test_a_browser_of_2020_shows_every_new_value_and_its_age(
         page = Page(browser)
         page.until("document.querySelector('[data-state=live]') !== null")
         assert browser.execute_script("return Object.hasOwn === undefined")
+        describe(hub, "w2020")
         topic, first = reading(node="w2020", seq=1, temperature=20.0)
         hub.publish(topic, first)
         page.until_field(str(topic), "temperature", "20.0")
@@ -318,6 +368,7 @@ def test_a_browser_of_2020_shows_every_new_value_and_its_age(
 def test_a_value_that_cannot_be_shown_does_not_look_fresh(hub: HubProcess, browser: Chrome) -> None:
     browser.get(hub.url)
     page = Page(browser)
+    describe(hub, "w2021")
     topic, first = reading(node="w2021", seq=1, temperature=20.0)
     hub.publish(topic, first)
     page.until_field(str(topic), "temperature", "20.0")
@@ -331,3 +382,30 @@ def test_a_value_that_cannot_be_shown_does_not_look_fresh(hub: HubProcess, brows
     assert browser.execute_script(f"return {place}.dataset.at") == at_ms
     browser.get_log("browser")
     browser.get("about:blank")
+
+
+def test_the_button_asks_once_and_removes_the_node(hub: HubProcess, page: Page) -> None:
+    topic, first = reading(node="w30", seq=1, temperature=20.0)
+    hub.publish(topic, first)
+    button = page.until_there("[data-remove='w30']")
+    button.click()
+    page.until("document.getElementById('remove-dialog').open")
+    page.until_text("Remove w30? It is gone from the page")
+    page.driver.find_element(By.CSS_SELECTOR, "#remove-dialog [value=cancel]").click()
+    page.until("!document.getElementById('remove-dialog').open")
+    assert "w30" in hub.http.get("/api/nodes").text
+    page.until_there("[data-remove='w30']").click()
+    page.driver.find_element(By.CSS_SELECTOR, "#remove-dialog [value=remove]").click()
+    page.until("document.querySelector('[data-remove=w30]') === null")
+    page.until("!document.querySelector('main').textContent.includes('w30')")
+    assert "w30" not in hub.http.get("/api/nodes").text
+    assert "w30" not in hub.http.get("/metrics").text
+
+
+def test_an_emptied_topic_leaves_the_page(hub: HubProcess, page: Page) -> None:
+    topic, first = reading(node="w31", seq=1, temperature=20.0)
+    hub.publish(topic, first)
+    page.until_field(str(topic), "temperature", "20.0")
+    hub.bus.publish(topic, b"")
+    page.until(f"document.querySelector('[data-topic=\"{topic}\"]') === null")
+    assert hub.http.get("/metrics").text.count("w31:dht22") == 0

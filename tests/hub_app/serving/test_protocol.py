@@ -1,14 +1,22 @@
 """Floods of connections and slow requests: the page and `/health` answer everyone else."""
 
+import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import Iterator
+from functools import partial
 
 import httpx
 import pytest
+import uvicorn
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-from hub_app.serving.client_limit import MAX_STREAMS_PER_ADDRESS
-from hub_app.serving.places import MAX_PER_ADDRESS
+from bus.limited_log import LimitedLog
+from hub_app.serving.client_limit import MAX_STREAMS_PER_ADDRESS, ClientLimit
+from hub_app.serving.places import MAX_PER_ADDRESS, Places
+from hub_app.serving.protocol import BoundedProtocol
 from tests.hub_app.conftest import HubProcess
 from tests.support import HOST, WAIT_S
 
@@ -83,6 +91,40 @@ def test_the_connection_that_waited_longest_is_ended_at_an_addresss_bound(hub: H
         assert status_of(idle[-1]) == b"200"
 
 
+def test_health_is_answered_while_every_connection_waits_for_a_response() -> None:
+    asyncio.run(_serve_with_two_places())
+
+
+async def _serve_with_two_places() -> None:
+    both_busy, slow = asyncio.Barrier(3), asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/slow":
+            await both_busy.wait()
+            await slow.wait()
+        await Response(status_code=200)(scope, receive, send)
+
+    places: Places[BoundedProtocol] = Places(total=2, for_health=1)
+    log = LimitedLog(logging.getLogger(__name__))
+    protocol = partial(BoundedProtocol, places=places, limited_log=log)
+    config = uvicorn.Config(ClientLimit(app), http=protocol, lifespan="off", log_config=None)  # type: ignore[arg-type]
+    server = uvicorn.Server(config)
+    with socket.create_server((HOST, 0)) as listener:
+        url = f"http://{HOST}:{listener.getsockname()[1]}"
+        serving = asyncio.create_task(server.serve([listener]))
+        async with httpx.AsyncClient(base_url=url, timeout=WAIT_S, trust_env=False) as http:
+            busy = [asyncio.create_task(http.get("/slow")) for _ in range(2)]
+            await both_busy.wait()
+            refused = await http.get("/api/nodes")
+            assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
+            assert (await http.get("/health")).status_code == 200
+            slow.set()
+            assert [(await answer).status_code for answer in busy] == [200, 200]
+            assert (await http.get("/api/nodes")).status_code == 200
+        server.should_exit = True
+        await serving
+
+
 def test_requests_that_never_become_whole_end_their_connections(hub: HubProcess) -> None:
     post = b"POST /login HTTP/1.1\r\nHost: localhost\r\n"
     sent = [
@@ -154,3 +196,20 @@ def test_two_requests_in_one_packet_are_both_answered(hub: HubProcess) -> None:
     with connections(hub, THIRD, 1) as [client]:
         client.sendall(ask + b"\r\n" + ask + b"Connection: close\r\n\r\n")
         assert read_all(client).count(b"HTTP/1.1 200 ") == 2
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"CONNECT localhost:1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"PUT / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n",
+    ],
+)
+def test_unusual_requests_are_answered_without_an_error(hub: HubProcess, sent: bytes) -> None:
+    with connections(hub, THIRD, 1) as [client]:
+        client.sendall(sent)
+        assert status_of(client).isdigit()
+    assert hub.http.get("/health").status_code == 200
+    assert "Traceback" not in hub.service.output()

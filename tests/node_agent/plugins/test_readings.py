@@ -1,4 +1,5 @@
 import math
+import re
 import struct
 from decimal import Decimal
 from types import SimpleNamespace
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bus.errors import BadDataError
-from node_agent.plugins.readings import Sample, samples
+from node_agent.plugins.readings import NARROW_NOT_MEASURED, Sample, samples
+from tests.node_agent.conftest import WIT
 
 
 def record(**fields: object) -> SimpleNamespace:
@@ -35,6 +37,19 @@ def test_listed_values_stand_beside_the_fields() -> None:
 def test_a_value_that_was_not_measured_is_absent(value: float) -> None:
     polled = record(timestamp_ms=5, cpu_temp=value, cpu_usage=2.0)
     assert samples(polled, "p")[0].data == {"cpu_usage": 2.0}
+
+
+def test_a_narrow_integer_with_all_bits_set_is_absent_in_its_own_field_only() -> None:
+    polled = record(timestamp_ms=5, iaq_score=0xFFFF, iaq_accuracy=0, uptime_seconds=0xFFFF)
+    assert samples(polled, "p")[0].data == {"iaq_accuracy": 0, "uptime_seconds": 0xFFFF}
+    polled = record(timestamp_ms=5, iaq_score=0, iaq_accuracy=0xFF, memory_used_mb=0xFF)
+    assert samples(polled, "p")[0].data == {"iaq_score": 0, "memory_used_mb": 0xFF}
+
+
+def test_every_narrow_integer_of_the_contracts_readings_is_known_with_its_width() -> None:
+    records = re.findall(r"record [a-z0-9-]+ \{(.*?)\n    \}", WIT.read_text(), re.DOTALL)
+    fields = re.findall(r"^ +([a-z-]+): u(8|16),", "".join(records), re.MULTILINE)
+    assert {name: (1 << int(bits)) - 1 for name, bits in fields} == NARROW_NOT_MEASURED
 
 
 @pytest.mark.parametrize("sensor_id", ["", "a/b", "a+b", "#", "A", "x" * 10_000, "cmd"])

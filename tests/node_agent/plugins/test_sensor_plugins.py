@@ -192,6 +192,7 @@ def test_one_quantity_that_was_not_measured_is_absent_and_named(
         quantities = {"temperature", "humidity", "pressure", "gas_resistance"}
         assert quantities - data.keys() == {absent}
         assert data["iaq_accuracy"] == 0
+        assert "iaq_score" not in data
     (fault,) = (line for line in guest.lines if "fault" in line)
     assert named in fault
     assert shown(guest, 2) == MAGENTA

@@ -16,7 +16,7 @@ from plugins.bme680.iaq import (
     score,
 )
 from plugins.shared.colors import COLORS
-from tests.plugins.dashboard.modules import fields
+from tests.default_descriptions import AIR
 
 CLEAN_OHM = 100_000.0
 NOON_MS = 1_700_000_000_000
@@ -188,9 +188,9 @@ HOUR_S = 3600.0
 
 
 def test_log_led_and_page_have_one_table_of_bands() -> None:
-    page = fields.FIELDS["iaq_score"].bands
-    assert [(b.upper, b.name) for b in BANDS[:-1]] == [(b.upper, b.word) for b in page[:-1]]
-    assert BANDS[-1].name == page[-1].word
+    described = AIR["iaq_score"].bands
+    assert [(b.upper, b.name) for b in BANDS[:-1]] == [(b.to, b.word) for b in described[:-1]]
+    assert (BANDS[-1].name, BANDS[-1].upper) == (described[-1].word, AIR["iaq_score"].bar)
 
 
 @pytest.mark.parametrize(

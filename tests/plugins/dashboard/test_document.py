@@ -9,10 +9,25 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bus.config.web_table import Card
-from bus.contract.messages import Buzzer, Fan, Leds, Log, Message, Oled, PluginState, Result, Value
+from bus.contract.description import About, Band, FieldDescription, SensorDescription
+from bus.contract.messages import (
+    Buzzer,
+    Fan,
+    Leds,
+    Log,
+    Message,
+    Oled,
+    PluginState,
+    Reading,
+    Result,
+    Value,
+)
 from bus.contract.topics import Topic, TopicKind
 from hub_app.hub import PageInput
 from hub_app.live.state import State
+from hub_app.quota.refusals import Reason, Refusals
+from tests.allowed_messages import messages
+from tests.default_descriptions import AIR, HEALTH, PING, ROOM, description_of
 from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
 from tests.plugins.dashboard.modules import fields, markup, render
 
@@ -44,11 +59,9 @@ class Parsed(HTMLParser):
         return [a for _, a in self.elements if named.items() <= a.items()]
 
 
-def page(
-    *messages: tuple[Topic, Message], cards: list[Card] | None = None, at_ms: int = 0
-) -> Parsed:
+def page(*bus: tuple[Topic, Message], cards: list[Card] | None = None, at_ms: int = 0) -> Parsed:
     hub = State()
-    for topic, message in messages:
+    for topic, message in bus:
         hub.apply(topic, message, NOW_MS)
     hub.sweep(NOW_MS + at_ms)
     snapshot = hub.snapshot(NOW_MS + at_ms)
@@ -58,17 +71,77 @@ def page(
     return Parsed(render(msgspec.json.encode(given).decode()))
 
 
+def sensor(name: str, title: str = "", area: str = "") -> tuple[Topic, SensorDescription]:
+    return Topic("pi4", TopicKind.SENSOR, name), description_of(name, title, area)
+
+
+def about(title: str = "", area: str = "") -> tuple[Topic, About]:
+    return Topic("pi4", TopicKind.ABOUT), About(title, area, "", "", "", "", {}, {})
+
+
+DHT22 = sensor("dht22-gpio4")
+
+
 def test_a_reading_stands_in_its_card_with_label_unit_and_decimals() -> None:
-    shown = page(reading(temperature=21.449, humidity=43.0))
+    shown = page(DHT22, reading(temperature=21.449, humidity=43.0))
     assert "Temperature21.4\u00b0C" in shown.text
     assert "Humidity43.0%RH" in shown.text
     assert shown.having(data_topic="harvester/pi4/readings/dht22-gpio4")
 
 
-def test_an_unknown_field_is_shown_under_its_plain_name() -> None:
-    shown = page(reading(lux=1250.5, label="dim", wet=True))
+def test_a_field_that_is_not_described_is_shown_under_its_plain_name_behind_the_others() -> None:
+    shown = page(DHT22, reading(lux=1250.5, label="dim", wet=True, temperature=21.0))
+    assert [a["data-field"] for _, a in shown.elements if "data-field" in a] == [
+        *("temperature", "label", "lux", "wet"),
+    ]
     for text in ("lux1250.5", "labeldim", "wetyes"):
         assert text in shown.text
+
+
+def test_a_sensor_without_a_description_has_field_names_and_no_units() -> None:
+    shown = page(reading(temperature=21.44, humidity=43.0))
+    assert "humidity43temperature21.44" in shown.text
+    assert not shown.having(class_="unit")
+
+
+def test_fields_are_in_the_order_of_the_description() -> None:
+    shown = page(sensor("bme680-0x77"), reading(sensor="bme680-0x77", **dict.fromkeys(AIR, 1)))
+    assert [a["data-field"] for _, a in shown.elements if "data-field" in a] == list(AIR)
+
+
+def test_a_sensor_has_its_title_and_area_and_keeps_its_id_in_a_tooltip() -> None:
+    shown = page(sensor("dht22-gpio4", "Desk", "Office"), reading(), cards=[])
+    assert "Desk" in shown.text
+    assert "Office" in shown.text
+    assert shown.having(title="pi4:dht22-gpio4")
+
+
+def test_a_node_that_no_card_names_has_its_title_and_area() -> None:
+    shown = page(about("Kitchen board", "Kitchen"), reading(), cards=[])
+    assert "Kitchen boardKitchen" in shown.text
+    assert "Kitchen board" not in page(about("Kitchen board"), reading()).text
+
+
+def test_elements_have_the_digest_of_the_description_that_they_are_made_from() -> None:
+    plain = page(reading()).having(data_digest_of="sensor pi4 dht22-gpio4")
+    described = page(DHT22, reading()).having(data_digest_of="sensor pi4 dht22-gpio4")
+    assert [a["data-digest"] for a in plain] == [""]
+    assert len(str(described[0]["data-digest"])) == 16
+    assert page(about(), reading()).having(data_digest_of="about pi4 ")
+
+
+def test_two_fields_that_are_each_others_total_are_not_both_hidden() -> None:
+    fields = {"a": FieldDescription(bar="b"), "b": FieldDescription(bar="a")}
+    topic, plain = DHT22
+    described = msgspec.structs.replace(plain, fields=fields)
+    assert page((topic, described), reading(a=1, b=2)).having(data_field="a")
+
+
+def test_a_band_may_lack_word_and_tone() -> None:
+    topic, plain = DHT22
+    fields = {"x": FieldDescription(bands=[Band(50), Band(word="much", tone="muted")])}
+    described = msgspec.structs.replace(plain, fields=fields)
+    assert page((topic, described), reading(x=51)).having(data_field="x", data_tone="muted")
 
 
 def test_a_sensor_and_a_node_that_no_card_names_get_cards_by_themselves() -> None:
@@ -87,14 +160,17 @@ def test_a_page_without_cards_and_nodes_is_a_page() -> None:
 
 
 def test_the_air_quality_has_a_word_and_a_tone() -> None:
-    shown = page(reading(sensor="bme680-0x77", iaq_score=180, iaq_accuracy=3))
+    shown = page(
+        sensor("bme680-0x77"), reading(sensor="bme680-0x77", iaq_score=180, iaq_accuracy=3)
+    )
     assert "180IAQpoor" in shown.text
     assert shown.having(data_field="iaq_score", data_tone="warm")
 
 
-@pytest.mark.parametrize("sensor", ["bme680-0x77", "any-other"])
-def test_while_the_sensor_calibrates_there_is_no_score(sensor: str) -> None:
-    shown = page(reading(sensor=sensor, iaq_score=0, iaq_accuracy=0))
+@pytest.mark.parametrize("data", [{"iaq_score": 0, "iaq_accuracy": 0}, {"iaq_accuracy": 0}])
+@pytest.mark.parametrize("name", ["bme680-0x77", "bme680-upstairs"])
+def test_while_the_sensor_calibrates_there_is_no_score(name: str, data: dict[str, int]) -> None:
+    shown = page(sensor(name), reading(sensor=name, **data))
     assert "Air qualitycalibrating" in shown.text
     assert "Calibrationburning in" in shown.text
     assert "excellent" not in shown.text
@@ -104,13 +180,16 @@ def test_while_the_sensor_calibrates_there_is_no_score(sensor: str) -> None:
 
 
 def test_a_score_without_an_accuracy_is_shown_as_it_is() -> None:
-    shown = page(reading(iaq_score=20))
+    shown = page(sensor("bme680-0x77"), reading(sensor="bme680-0x77", iaq_score=20))
     assert "20IAQexcellent" in shown.text
     assert "data-pending" not in shown.having(data_field="iaq_score")[0]
 
 
 def test_memory_is_shown_against_its_total_in_one_row() -> None:
-    shown = page(reading(sensor="pi4-monitor", memory_used_mb=512, memory_total_mb=3792))
+    shown = page(
+        sensor("pi4-monitor"),
+        reading(sensor="pi4-monitor", memory_used_mb=512, memory_total_mb=3792),
+    )
     assert "Memory512/ 3792MB" in shown.text
     assert not shown.having(data_field="memory_total_mb")
     assert shown.having(value="512", max="3792")
@@ -180,6 +259,22 @@ def test_a_failed_plugin_names_its_fault() -> None:
     assert shown.having(data_plugin="failed")
 
 
+def test_a_disabled_plugin_is_disabled_by_command() -> None:
+    plugin = PluginState("disabled", "", 0, 0)
+    shown = page((Topic("pi4", TopicKind.PLUGIN, "oled"), plugin))
+    assert "disabled by command" in shown.text
+    # The script says the same.
+    assert shown.having(data_texts='{"disabled": "disabled by command"}')
+
+
+def test_every_node_and_sensor_has_a_button_that_removes_it() -> None:
+    reading = Reading("pi4", "air", NOW_MS, "s", 1, {"temperature": 20.0})
+    shown = page((Topic("pi4", TopicKind.READING, "air"), reading))
+    assert shown.having(data_remove="pi4")
+    assert shown.having(data_remove="pi4:air")
+    assert shown.having(id="remove-dialog")
+
+
 def test_every_node_has_a_tab_that_controls_its_log() -> None:
     shown = page((Topic("revpi", TopicKind.LOG), log("hello", level="warning")))
     tabs = shown.having(role="tab")
@@ -201,7 +296,10 @@ def elements_and_text(text: str) -> tuple[list[str], str]:
     """Return what a page is made of where `text` stands in every place that the bus can fill."""
     data: dict[str, Value] = {text: text, "temperature": text}
     topic, plain = reading()
+    words = FieldDescription(text, text, text, words=[text], pending="x", pending_word=text)
     shown = page(
+        (DHT22[0], SensorDescription(text, text, text, 2.0, {"temperature": words})),
+        about(text, text),
         (topic, msgspec.structs.replace(plain, data=data)),
         (Topic("pi4", TopicKind.LOG), Log(NOW_MS, "info", text, text)),
         (Topic("pi4", TopicKind.BUZZER), Buzzer(sounding=True, pattern=text)),
@@ -215,12 +313,12 @@ def elements_and_text(text: str) -> tuple[list[str], str]:
 @settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1))
 def test_text_from_the_bus_never_becomes_markup(text: str) -> None:
-    # A known field's name or a known sensor's id has a look of its own.
-    assume(text not in fields.FIELDS and text != "pi4:dht22-gpio4")
+    # A described field's name or a known sensor's id has a look of its own.
+    assume(text not in {"temperature", "pi4:dht22-gpio4"})
     expected, _ = elements_and_text("plain")
     tags, shown = elements_and_text(text)
     assert tags == expected
-    assert shown.count(text) >= 8
+    assert shown.count(text) >= 12
 
 
 def test_a_script_from_the_bus_is_text() -> None:
@@ -237,16 +335,31 @@ def test_escaped_text_reads_back_as_it_was(text: str) -> None:
     assert parsed.elements == [("p", {"title": text.replace("\0", "\ufffd")})]
 
 
+KNOWN = {**AIR, **HEALTH, **PING, **ROOM}
 ANY_VALUE = st.one_of(
     st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.booleans(), st.text()
 )
 
 
 @settings(deadline=None)
-@given(st.dictionaries(st.sampled_from([*fields.FIELDS, "other"]), ANY_VALUE, min_size=1))
+@given(st.dictionaries(st.sampled_from([*KNOWN, "other"]), ANY_VALUE, min_size=1))
 def test_no_value_keeps_the_page_from_being_drawn(data: dict[str, Any]) -> None:
     topic, plain = reading()
-    assert page((topic, msgspec.structs.replace(plain, data=data))).text
+    described = msgspec.structs.replace(DHT22[1], fields=KNOWN)
+    assert page((DHT22[0], described), (topic, msgspec.structs.replace(plain, data=data))).text
+
+
+@settings(deadline=None)
+@given(messages(SensorDescription), messages(About))
+def test_no_description_keeps_the_page_from_being_drawn(described: Any, said: Any) -> None:
+    data = dict.fromkeys([*described.fields, "other"], 1)
+    topic, plain = reading()
+    shown = page(
+        (DHT22[0], described),
+        (Topic("pi4", TopicKind.ABOUT), said),
+        (topic, msgspec.structs.replace(plain, data=data)),
+    )
+    assert shown.having(data_topic=str(topic))
 
 
 @pytest.mark.parametrize(
@@ -271,4 +384,26 @@ def test_a_duration_is_written_in_its_two_largest_units(seconds: float, text: st
     ],
 )
 def test_a_value_is_written_as_its_field_says(field: str, value: Any, text: str) -> None:
-    assert fields.write(fields.of(field), value) == text
+    described = fields.described({"fields": msgspec.to_builtins(KNOWN)})
+    assert fields.write(described.get(field, fields.Field(field)), value) == text
+
+
+def test_refused_messages_are_counted_at_their_node() -> None:
+    refusals = Refusals()
+    hub = State(refusals=refusals)
+    hub.apply(Topic("pi4", TopicKind.STATUS), status(), NOW_MS)
+    refusals.count("pi4", Reason.MALFORMED, "", 12)
+    refusals.count("pi4", Reason.SENSORS, "")
+    hub.sweep(NOW_MS)
+    snapshot = hub.snapshot(NOW_MS)
+    given = PageInput(snapshot.now_ms, "1.0", CARDS, snapshot.entries, [], is_partial=True)
+    shown = Parsed(render(msgspec.json.encode(given).decode()))
+    (line,) = shown.having(data_refused_of="pi4")
+    assert "hidden" not in line
+    assert "refused: 12 malformed, 1 sensors" in shown.text
+    assert any("data-partial" in attributes for _, attributes in shown.elements)
+
+
+def test_without_refusals_the_line_is_hidden() -> None:
+    (line,) = page((Topic("pi4", TopicKind.STATUS), status())).having(data_refused_of="pi4")
+    assert "hidden" in line

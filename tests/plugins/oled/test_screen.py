@@ -69,7 +69,9 @@ def test_of_two_climate_sensors_the_first_by_id_is_the_room() -> None:
 
 
 def test_burn_in_is_said_instead_of_a_score() -> None:
-    assert shown(("pi4:x", {**AIR, "iaq_accuracy": 0})).iaq == "burn-in"
+    without_score = {name: value for name, value in AIR.items() if name != "iaq_score"}
+    for air in (AIR, without_score):
+        assert shown(("pi4:x", {**air, "iaq_accuracy": 0})).iaq == "burn-in"
 
 
 def test_nothing_measured_is_two_dashes() -> None:

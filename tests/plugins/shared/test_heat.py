@@ -3,7 +3,8 @@
 import pytest
 
 from plugins.shared.colors import COLORS
-from plugins.shared.heat import HeatAlarm, fan_wanted, heat_light
+from plugins.shared.heat import HOT_C, WARM_C, HeatAlarm, fan_wanted, heat_light
+from tests.default_descriptions import MONITORS
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,12 @@ from plugins.shared.heat import HeatAlarm, fan_wanted, heat_light
 def test_the_led_shows_the_heat(temperature_c: float | None, color: str) -> None:
     assert heat_light(temperature_c) == color
     assert color in COLORS
+
+
+@pytest.mark.parametrize("plugin", MONITORS)
+def test_led_and_page_have_the_same_limits(plugin: str) -> None:
+    bands = MONITORS[plugin]["cpu_temp"].bands
+    assert [band.to for band in bands] == [WARM_C, HOT_C, None]
 
 
 def test_the_alarm_sounds_once_for_one_heat() -> None:

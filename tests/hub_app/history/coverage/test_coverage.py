@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from bus.config.history_table import HistoryConfig
 from bus.contract.messages import Reading
-from hub_app.history.coverage import SensorCoverage
-from hub_app.history.coverage_query import UnknownNodeError, coverage_of
+from hub_app.history.coverage.coverage import SensorCoverage
+from hub_app.history.coverage.query import UnknownNodeError, coverage_of
 from hub_app.history.events import DROPPED, PLUGIN, Event
 from hub_app.history.retention.housekeeping import Housekeeping
 from hub_app.history.schema import open_history

@@ -15,8 +15,8 @@ import pytest
 
 from bus.contract.messages import Heartbeat, PluginPhase, PluginState, Reading, Status
 from bus.contract.topics import Topic, TopicKind
-from hub_app.history.coverage import CoverageKind, SensorCoverage
-from hub_app.history.coverage_query import coverage_of
+from hub_app.history.coverage.coverage import CoverageKind, SensorCoverage
+from hub_app.history.coverage.query import coverage_of
 from hub_app.history.events import HUB, Event, EventDetector
 from hub_app.history.schema import open_history
 from hub_app.history.writer import Arrival, Writer
@@ -76,8 +76,12 @@ class SimulatedNode:
     def cut(self) -> None:
         self._is_linked, self._cut_for = False, 0
 
-    def link(self) -> None:
+    def link(self, *, is_told_late: bool = False) -> None:
+        """Mend the link; with `is_told_late` a heartbeat comes before the plugin's state."""
         self._is_linked = True
+        if is_told_late and self._is_on:
+            self._publish(Topic("pi4", TopicKind.STATUS), self._status)
+            self.live(1)
         self._say_everything()
 
     def stop_hub(self, *, clean: bool) -> None:
@@ -239,6 +243,13 @@ def failure_in_a_cut(node: SimulatedNode, length: int) -> None:
     node.link()
 
 
+def failure_in_a_cut_told_late(node: SimulatedNode, length: int) -> None:
+    node.cut()
+    node.live(5)
+    fail(node, length)
+    node.link(is_told_late=True)
+
+
 def kill_in_a_cut(node: SimulatedNode, length: int) -> None:
     node.cut()
     node.live(5)
@@ -303,7 +314,13 @@ _DEEDS = {
     deed.__name__: deed
     for deed in (
         *(fault, disable, reload, fail, kill, cut, hub_restart, hub_kill),
-        *(fault_in_a_cut, failure_in_a_cut, kill_in_a_cut, disabled_through_a_cut),
+        *(
+            fault_in_a_cut,
+            failure_in_a_cut,
+            failure_in_a_cut_told_late,
+            kill_in_a_cut,
+            disabled_through_a_cut,
+        ),
         *(kill_while_the_hub_is_off, hub_restart_while_off, fault_while_the_hub_is_off),
         kill_in_a_fault,
     )
@@ -376,6 +393,26 @@ def test_what_lasts_until_now_is_told_as_far_as_it_can_be_known(
     deed(node)  # type: ignore[operator]
     node.live(200)
     assert [found for *_, found, count in covered(node).spans if count] == ["there", kind]
+
+
+def test_a_plugin_that_does_not_tell_since_when_it_runs_is_not_taken_for_loading(
+    node: SimulatedNode,
+) -> None:
+    node.stop_hub(clean=True)
+    node.live(2)
+    node.kill()
+    node.live(2)
+    node.start()
+    node.live(2)
+    fault(node, 60)
+    # An older agent.
+    node._state = msgspec.structs.replace(node._state, since_ms=0)
+    node.start_hub()
+    node.live(5)
+    counts = covered(node).counts
+    assert "loading" not in counts
+    # The first poll after the start, which had no reading, is one of them.
+    assert counts["fault"] == 61
 
 
 def test_after_a_week_of_silence_nothing_is_still_to_come(node: SimulatedNode) -> None:

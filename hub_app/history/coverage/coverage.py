@@ -28,12 +28,14 @@ from typing import Literal
 
 import msgspec
 
-from hub_app.history.node_life import END_MS, PresenceChange, Times, node_times
+from hub_app.history.coverage.node_life import END_MS, PresenceChange, Times, node_times
 
 # A sample that is not there yet may still be on its way, or in the next commit.
 _GRACE_MS = 10_000
 # Fraction of an interval: samples may be that much further apart without a gap between them.
 _SLACK = 0.6
+# Compiling a component takes a slow machine a minute or two.
+_LONGEST_LOADING_MS = 300_000
 # The outbox of a node keeps readings for a week: after that, none is still to come.
 _OUTBOX_MS = 7 * 86_400_000
 
@@ -185,7 +187,8 @@ class _Reasons:
         if states is None:
             states = [(at, state) for at, name, state in self._history.plugins if name == plugin]
             if states:
-                states += [(time.from_ms, "loading") for time in self._times if time.is_start]
+                starts_ms = [time.from_ms for time in self._times if time.is_start]
+                states += [(at, "loading") for at in starts_ms if _tells_soon(states, at)]
                 # What the node says of its start counts more.
                 states.sort(key=lambda state: (state[0], state[1] != "loading"))
             self._plugin_states[plugin] = states
@@ -198,6 +201,12 @@ class _Reasons:
             times.update(self._begins_ms, *self._unstored)
             borders = self._borders[plugin] = sorted(times)
         return borders
+
+
+def _tells_soon(states: list[tuple[int, str]], start_ms: int) -> bool:
+    """Whether a plugin's state is told after a start; of a later one, the begin is not known."""
+    following = bisect_left(states, (start_ms, ""))
+    return following < len(states) and states[following][0] - start_ms < _LONGEST_LOADING_MS
 
 
 _KIND_OF_PLUGIN_STATE: dict[str, CoverageKind] = {

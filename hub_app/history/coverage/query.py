@@ -1,10 +1,10 @@
-"""Query for the coverage of a node: reads what `hub_app.history.coverage` works on."""
+"""Query for the coverage of a node: reads what `hub_app.history.coverage.coverage` works on."""
 
 import sqlite3
 from itertools import pairwise
 
 from bus.errors import BadDataError
-from hub_app.history.coverage import (
+from hub_app.history.coverage.coverage import (
     Coverage,
     NodeHistory,
     SampleRun,
@@ -12,8 +12,8 @@ from hub_app.history.coverage import (
     StoredSeqs,
     coverage_by_sensor,
 )
+from hub_app.history.coverage.node_life import PresenceChange
 from hub_app.history.events import DROPPED, HUB, PLUGIN, PRESENCE, REFUSED
-from hub_app.history.node_life import PresenceChange
 from hub_app.history.schema import BUCKET_MS, LATE, bucket_of
 
 LONGEST_COVERAGE_MS = 7 * 86_400_000

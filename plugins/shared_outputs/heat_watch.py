@@ -1,4 +1,4 @@
-"""CPU heat on an LED and the buzzer. Apart from `own_health`, since not every node has them."""
+"""CPU heat on an LED and the buzzer."""
 
 from colors import COLORS
 from heat import HOT_C, HeatAlarm, heat_light

@@ -15,6 +15,7 @@ from bus.limited_log import LimitedLog
 from hub_app.http.app import create_app
 from hub_app.hub import Hub
 from hub_app.login.login import LogIn
+from hub_app.removal.remover import Remover
 from hub_app.serving.forwarded import TrustedProxies
 from hub_app.serving.places import HEALTH_PLACES, MAX_CONNECTIONS, Places
 from hub_app.serving.protocol import BoundedProtocol
@@ -31,19 +32,29 @@ class WebServer(uvicorn.Server):
     """Server that ends its event streams before it waits for its connections to end."""
 
     def __init__(
-        self, hub: Hub, log_in: LogIn | None, settings: WebConfig, own_names: Iterable[str]
+        self,
+        hub: Hub,
+        log_in: LogIn | None,
+        settings: WebConfig,
+        own_names: Iterable[str],
+        *,
+        remover: Remover | None = None,
     ) -> None:
         self._hub = hub
         self._limited_log = LimitedLog(logger)
         proxies = TrustedProxies(settings.trusted_proxies)
-        places: Places[BoundedProtocol] = Places(proxies.__contains__)
-        file_limit.raise_by(MAX_CONNECTIONS + HEALTH_PLACES)
+        room = file_limit.raise_by(MAX_CONNECTIONS + HEALTH_PLACES)
+        for_health = min(HEALTH_PLACES, room // 4)
+        places: Places[BoundedProtocol] = Places(
+            proxies.__contains__, total=room - for_health, for_health=for_health
+        )
         app = create_app(
             hub,
             self.abort,
             log_in=log_in,
             names=own_names,
             settings=settings,
+            remover=remover,
         )
         config = uvicorn.Config(
             app,
@@ -68,6 +79,11 @@ class WebServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals to `server.run`: uvicorn would raise them again at its end."""
         yield
+
+    async def on_tick(self, counter: int) -> bool:
+        """Do uvicorn's periodic work, ten times a second, and ours."""
+        self._limited_log.sweep()
+        return await super().on_tick(counter)
 
     def stop(self) -> None:
         """Make `serve` return soon."""

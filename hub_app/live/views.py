@@ -1,0 +1,52 @@
+"""Views of messages, as the live state holds them and the page gets them."""
+
+import hashlib
+
+import msgspec
+
+from bus.contract.description import About, SensorDescription
+from bus.contract.messages import Oled, Value, encode
+
+
+class ReadingView(msgspec.Struct, frozen=True):
+    """A reading as the page shows it.
+
+    `at_ms` is when it was taken, by the hub's clock, never in the future; it is stale
+    `stale_after_ms` later. `timestamp_ms` is the node's own.
+    """
+
+    sensor_id: str
+    timestamp_ms: int
+    data: dict[str, Value]
+    at_ms: int
+    stale_after_ms: int
+
+
+class OledView(msgspec.Struct, frozen=True):
+    """A display as the page shows it; the page fetches a new picture when `digest` changes."""
+
+    width: int
+    height: int
+    on: bool
+    digest: str
+
+
+class DescriptionView(msgspec.Struct, frozen=True):
+    """A description as the page shows it; the page is rendered again when `digest` changes."""
+
+    digest: str
+    description: SensorDescription | About
+
+
+def oled_view(oled: Oled) -> OledView:
+    return OledView(
+        oled.width, oled.height, oled.on, _digest(b"%d %d " % (oled.width, oled.on) + oled.frame)
+    )
+
+
+def description_view(description: SensorDescription | About) -> DescriptionView:
+    return DescriptionView(_digest(encode(description)), description)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

@@ -1,0 +1,38 @@
+// Removal of nodes and sensors: asks once in a dialog, then tells the hub.
+import { setText } from "./elements.js";
+import { urlOf } from "./paths.js";
+
+const WHAT = "It is gone from the page, the topics and the metrics.";
+
+// `removed` is a node, or a sensor as node:sensor.
+export function askToRemove(removed) {
+  const dialog = document.getElementById("remove-dialog");
+  if (!dialog) return;
+  const question = `Remove ${removed}? ${WHAT}`;
+  // Browsers before 2022 have no dialogs.
+  if (!dialog.showModal) {
+    if (confirm(question)) remove(removed, false);
+    return;
+  }
+  const history = dialog.querySelector("input");
+  history.checked = false;
+  setText(dialog.querySelector(".question"), question);
+  dialog.returnValue = "";
+  dialog.onclose = () => dialog.returnValue === "remove" && remove(removed, history.checked);
+  dialog.showModal();
+}
+
+async function remove(removed, history) {
+  const kind = removed.includes(":") ? "sensors" : "nodes";
+  try {
+    const answer = await fetch(urlOf(`/api/${kind}/${encodeURIComponent(removed)}/remove`), {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ history }),
+    });
+    const result = await answer.json();
+    if (!result.ok) alert(`${removed}: ${result.error}`);
+  } catch {
+    alert(`${removed}: the hub does not answer`);
+  }
+}

@@ -1,0 +1,124 @@
+"""Removals file: nodes and sensors that were removed, and renames that are still to be made.
+
+The command line and the page write it, the running hub follows it and carries it out. So what was
+removed stays removed, also where the broker's store is restored or the hub was off. A node stays
+on the list until it is enrolled again.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from broker.auth import accounts
+from bus.clock import now_ms
+from bus.contract.topics import NAME_PATTERN, is_name
+from bus.errors import MisconfiguredError
+from bus.files import private_file
+
+FILE_NAME = "removals.json"
+# The list is small; the oldest sensors are forgotten first.
+_MAX_SENSORS = 1000
+
+
+class Removed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A removal; `history`: what is stored is still to be deleted."""
+
+    removed_ms: int
+    history: bool = False
+
+
+class Removals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Removed nodes by name, removed sensors by `node:sensor`, and renames from old to new."""
+
+    nodes: dict[str, Removed] = {}
+    sensors: dict[str, Removed] = {}
+    renames: dict[str, str] = {}
+
+
+def load(path: Path) -> Removals:
+    """Return what is in the file; nothing where it is missing.
+
+    Raises MisconfiguredError where it is open to others, cannot be read or holds something else.
+    """
+    try:
+        return msgspec.json.decode(private_file.read(path), type=Removals)
+    except FileNotFoundError:
+        return Removals()
+    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
+        raise MisconfiguredError(f"{path}: found no removals: {e}; restore or remove it") from e
+
+
+def change(path: Path, function: Callable[[Removals], Removals]) -> None:
+    """Replace the content of the file, locked against other programs."""
+    with private_file.locked(path):
+        found = load(path)
+        changed = function(found)
+        if changed != found:
+            private_file.write(path, msgspec.json.format(msgspec.json.encode(changed)))
+
+
+def remove_node(
+    path: Path, accounts_path: Path, node: str, *, history: bool, own_node: str
+) -> None:
+    """Revoke a node's login and note its removal."""
+    _check_name(node)
+    if node == own_node:
+        raise MisconfiguredError(f"found {node}, this hub's own node; expected another one")
+    _revoke(accounts_path, node)
+    removed = Removed(now_ms(), history)
+    change(
+        path,
+        lambda found: msgspec.structs.replace(found, nodes={**found.nodes, node: removed}),
+    )
+
+
+def remove_sensor(path: Path, node: str, sensor: str, *, history: bool) -> None:
+    """Note the removal of a sensor. One that gives readings afterwards is there again."""
+    _check_name(node)
+    _check_name(sensor)
+    removed = Removed(now_ms(), history)
+
+    def add(found: Removals) -> Removals:
+        sensors = {**found.sensors, f"{node}:{sensor}": removed}
+        newest = sorted(sensors.items(), key=lambda item: item[1].removed_ms)[-_MAX_SENSORS:]
+        return msgspec.structs.replace(found, sensors=dict(newest))
+
+    change(path, add)
+
+
+def rename_node(path: Path, accounts_path: Path, old: str, new: str, *, own_node: str) -> str:
+    """Give a node's history to a new name; return the token of the new login.
+
+    The old name is removed. Raises MisconfiguredError where a name cannot be used.
+    """
+    _check_name(old)
+    _check_name(new)
+    if old == new or own_node in (old, new):
+        raise MisconfiguredError(
+            f"found {old} and {new}, expected two names, neither of them this hub's own node"
+        )
+    if new in accounts.load(accounts_path).nodes:
+        raise MisconfiguredError(f"found a login of {new}; expected a name that is free")
+    token = accounts.enroll(accounts_path, new)
+    _revoke(accounts_path, old)
+    removed = Removed(now_ms())
+    change(
+        path,
+        lambda found: msgspec.structs.replace(
+            found,
+            nodes={**{k: v for k, v in found.nodes.items() if k != new}, old: removed},
+            renames={**found.renames, old: new},
+        ),
+    )
+    return token
+
+
+def _revoke(accounts_path: Path, node: str) -> None:
+    if node in accounts.load(accounts_path).nodes:
+        accounts.revoke(accounts_path, node)
+
+
+def _check_name(name: str) -> None:
+    if not is_name(name):
+        raise MisconfiguredError(f"found {name[:70]!r}, expected a name: {NAME_PATTERN}")

@@ -1,0 +1,119 @@
+"""Local link: the hub's connection to its own broker, without a socket."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+
+from broker.auth.gate import Identity, Role
+from broker.local_link import LocalLink
+from bus.client.link import RawMessage
+from bus.contract.messages import Stored
+from bus.contract.topics import Topic, TopicKind
+from tests.broker.embedded.raw import PUBACK, publish
+from tests.broker.embedded.running import Running, running
+from tests.support import WAIT_S
+
+
+class Hub:
+    """A link of the hub, what it received, and whether publishers have to wait."""
+
+    def __init__(self, broker: Running) -> None:
+        self._changed = threading.Condition()
+        self._received: list[RawMessage] = []
+        self._broker = broker
+        self.room: asyncio.Future[bool] | None = None
+        self.link: LocalLink = broker.call(self._open)
+
+    def _open(self) -> LocalLink:
+        link = self._broker.broker.link(  # type: ignore[union-attr]
+            Identity("hub_app", Role.HUB),
+            on_messages=self._on_messages,
+            room_for=lambda _topic: self.room,
+        )
+        link.start()
+        return link
+
+    def _on_messages(self, messages: Sequence[RawMessage]) -> None:
+        with self._changed:
+            self._received += messages
+            self._changed.notify_all()
+
+    def wait_for(self, count: int) -> list[RawMessage]:
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self._received) >= count, WAIT_S)
+            return list(self._received)
+
+    def hold(self) -> None:
+        self.room = self._broker.loop.create_future()
+
+    def release(self) -> None:
+        room, self.room = self.room, None
+        assert room is not None
+        room.set_result(True)
+
+
+def test_the_hub_hears_retained_and_live_messages_in_order() -> None:
+    with running() as broker:
+        node = broker.client("pi4")
+        node.publish("harvester/pi4/status", b"kept", retain=True)
+        hub = Hub(broker)
+        for n in range(500):
+            node.publish("harvester/pi4/readings/x", b"%d" % n)
+        node.publish("other/topic", b"not for the hub")
+        heard = hub.wait_for(501)
+        assert heard[0] == ("harvester/pi4/status", b"kept")
+        assert [payload for _, payload in heard[1:]] == [b"%d" % n for n in range(500)]
+        hub.link.stop()
+
+
+def test_what_any_thread_publishes_goes_to_subscribers_in_order() -> None:
+    with running() as broker:
+        node = broker.client("pi4")
+        node.subscribe(("harvester/pi4/stored", 1))
+        hub = Hub(broker)
+        for n in range(300):
+            handle = hub.link.publish(Topic("pi4", TopicKind.STORED), Stored("s", [(n, n)]))
+            assert handle == n + 1
+        hub.link.stop()
+        taken = node.take(300)
+        assert [b"[%d,%d]" % (n, n) in taken[n].payload for n in range(300)] == [True] * 300
+        assert hub.link.publish(Topic("pi4", TopicKind.STORED), Stored("s", [])) is None
+
+
+def test_a_publisher_waits_while_the_hub_cannot_take_more() -> None:
+    with running() as broker:
+        hub = Hub(broker)
+        flooder = broker.client("flooder")
+        broker.call(hub.hold)
+        flooder.send(
+            b"".join(publish("harvester/pi4/x", b"%d" % n, 1, packet_id=n + 1) for n in range(50))
+        )
+        # A client that is held back is still answered.
+        flooder.ping()
+        assert hub.wait_for(1) == [("harvester/pi4/x", b"0")]
+        broker.call(hub.release)
+        for _ in range(50):
+            flooder.expect(PUBACK)
+        assert len(hub.wait_for(50)) == 50
+        hub.link.stop()
+
+
+def test_a_flood_at_qos_0_stays_in_the_sender_s_socket() -> None:
+    with running() as broker:
+        hub = Hub(broker)
+        flooder = broker.client("flooder")
+        broker.call(hub.hold)
+        message = publish("harvester/pi4/x", b"x" * 1_000)
+        flooder.sock.settimeout(1.0)
+        sent = 0
+        try:
+            while sent < 100_000_000:
+                sent += flooder.sock.send(message * 100)
+        except TimeoutError:
+            pass
+        assert sent < 100_000_000
+        assert len(hub.wait_for(1)) == 1
+        broker.client("bystander").ping()
+        broker.call(hub.release)
+        hub.wait_for(50)
+        hub.link.stop()

@@ -1,0 +1,33 @@
+"""Descriptions of the sensors of the shipped configuration, for pages and metrics."""
+
+import tomllib
+
+import msgspec
+
+from bus.contract.description import Band, FieldDescription, PluginDescription, SensorDescription
+from tests.support import PROJECT
+
+
+def _of_plugin(name: str) -> dict[str, FieldDescription]:
+    text = (PROJECT / "plugins" / name / "plugin.toml").read_text(encoding="utf-8")
+    return msgspec.convert(tomllib.loads(text), PluginDescription).fields
+
+
+ROOM = _of_plugin("dht22")
+AIR = _of_plugin("bme680")
+MONITORS = {name: _of_plugin(name) for name in ("pi4-monitor", "pizero-monitor", "revpi-monitor")}
+HEALTH = MONITORS["pi4-monitor"]
+PING = {
+    "up": FieldDescription(
+        "Answers", words=["no", "yes"], bands=[Band(0, tone="bad"), Band(tone="good")]
+    ),
+    "rtt_ms": FieldDescription("Round trip", "ms", "duration", 1),
+    "host": FieldDescription(),
+}
+_BY_KIND = {"dht22": ROOM, "bme680": AIR, "monitor": HEALTH, "ping": PING}
+
+
+def description_of(sensor: str, title: str = "", area: str = "") -> SensorDescription:
+    """Return what a node publishes of a sensor of the shipped configuration."""
+    fields = next(fields for kind, fields in _BY_KIND.items() if kind in sensor)
+    return SensorDescription(sensor.partition("-")[0], title, area, 2.0, fields)

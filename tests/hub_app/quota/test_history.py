@@ -1,0 +1,105 @@
+"""Quotas of the history: what one node takes never takes another's place."""
+
+import sqlite3
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bus.config.limits_table import LimitsConfig
+from bus.contract.messages import Reading
+from hub_app.history.schema import open_history
+from hub_app.history.writer import Arrival, Outcome, Writer
+from hub_app.quota.refusals import Reason
+from tests.hub_app.history.samples import DAY, START, downsample, reading
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> sqlite3.Connection:
+    return open_history(tmp_path / "history.db")
+
+
+def store(writer: Writer, *readings: Reading, now_ms: int = START) -> Outcome:
+    return writer.store([Arrival(one, False) for one in readings], [], now_ms)
+
+
+def reasons(outcome: Outcome) -> list[Reason]:
+    return [reason for _, reason in outcome.refused]
+
+
+def test_a_node_that_names_thousands_of_sensors_leaves_room_for_others(
+    db: sqlite3.Connection,
+) -> None:
+    writer = Writer(db)
+    many = [reading(n, sensor_id=f"s{n}") for n in range(6000)]
+    outcome = store(writer, *many, reading(1, node="pi5"))
+    limit = LimitsConfig().sensors
+    assert [one.node for one in outcome.kept].count("pi4") == limit
+    assert [one.node for one in outcome.kept].count("pi5") == 1
+    assert reasons(outcome) == [Reason.SENSORS] * (6000 - limit)
+    # Known ones are still taken, and what is there already is answered again.
+    assert len(store(writer, reading(9000, sensor_id="s0"), many[0]).kept) == 2
+
+
+def test_the_places_of_silent_sensors_are_free_again(db: sqlite3.Connection) -> None:
+    limits = LimitsConfig(sensors=1, silent_days=1.0)
+    writer = Writer(db, limits)
+    store(writer, reading(1, sensor_id="old"))
+    assert reasons(store(writer, reading(2, sensor_id="new"), now_ms=START + DAY)) == ["sensors"]
+    assert store(writer, reading(2, sensor_id="new"), now_ms=START + DAY + 1).added == 1
+    # Another writer counts what is in the file.
+    again = Writer(db, limits)
+    assert reasons(store(again, reading(3, sensor_id="more"), now_ms=START + DAY)) == ["sensors"]
+
+
+def test_streams_and_sets_of_fields_are_bounded(db: sqlite3.Connection) -> None:
+    writer = Writer(db, LimitsConfig(streams=2, field_sets=2))
+    streams = store(writer, *(reading(1, stream=f"s{n}") for n in range(4)))
+    assert reasons(streams) == [Reason.STREAMS] * 2
+    fields = store(writer, *(reading(9 + n, stream="s0", data={f"f{n}": 1}) for n in range(4)))
+    assert reasons(fields) == [Reason.FIELD_SETS] * 3
+    assert db.execute("SELECT count(*) FROM shape").fetchone() == (2,)
+
+
+def test_a_node_has_a_quota_of_bytes_each_day(db: sqlite3.Connection) -> None:
+    writer = Writer(db, LimitsConfig(history_mb_per_day=1))
+    large = [reading(n, data={f"f{i}": "x" * 250 for i in range(40)}) for n in range(150)]
+    outcome = store(writer, *large, reading(1, node="pi5"))
+    assert 90 < len(outcome.kept) < 110
+    assert set(reasons(outcome)) == {Reason.HISTORY_MB}
+    assert outcome.kept[-1].node == "pi5"
+    waiting = [one for one, _ in outcome.refused]
+    assert store(writer, *waiting, now_ms=START + DAY).added == len(waiting)
+
+
+def test_names_that_nothing_refers_to_are_forgotten(db: sqlite3.Connection) -> None:
+    limits = LimitsConfig(streams=1)
+    writer = Writer(db, limits)
+    store(writer, reading(1, stream="old"))
+    # The ring of the newest readings holds 2048.
+    store(writer, *(reading(n, stream="old") for n in range(2, 2200)))
+    writer.forget_unused()
+    assert reasons(store(writer, reading(1, stream="new"))) == [Reason.STREAMS]
+    for table in ("reading", "newest", "span"):
+        db.execute(f"DELETE FROM {table}")
+    writer.forget_unused()
+    assert db.execute("SELECT count(*) FROM stream").fetchone() == (0,)
+    assert store(writer, reading(1, stream="new")).added == 1
+    downsample(db, START + DAY)
+
+
+def test_boots_are_bounded_and_the_oldest_forgotten(db: sqlite3.Connection) -> None:
+    writer = Writer(db, LimitsConfig(boots=3))
+    boots = [reading(n, boot_id=f"b{n}", monotonic_ms=1000) for n in range(10)]
+    unset = [
+        msgspec.structs.replace(one, seq=100 + one.seq, boot_id=f"u{one.seq}", clock="unset")
+        for one in boots
+    ]
+    assert store(writer, *boots, *unset).added == 20
+    # The offsets of later readings are larger, as are those of later boots.
+    assert db.execute("SELECT boot_id FROM boot ORDER BY 1").fetchall() == [
+        ("b7",),
+        ("b8",),
+        ("b9",),
+    ]
+    assert db.execute("SELECT count(*) FROM unset WHERE boot_id LIKE 'u%'").fetchone() == (3,)

@@ -1,0 +1,222 @@
+"""Removal and renaming of nodes in a running hub with its own broker."""
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import msgspec
+import pytest
+
+from broker.auth import accounts
+from bus.client.client import BusClient
+from bus.client.login import Login
+from bus.contract.description import SensorDescription
+from bus.contract.messages import Message, Reading, Status, encode
+from bus.contract.topics import Topic, TopicKind
+from harvester import cli
+from hub_app.removal import removals
+from tests.hub_app.samples import heartbeat
+from tests.support import HOST, Listener, Service, free_port, settings, wait_until
+from tests.support import wait_until_listening as wait_listening
+
+NOW_MS = time.time_ns() // 1_000_000
+
+
+class Hub:
+    """A hub in a folder, which can be stopped and started, and the commands of a person on it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.state = directory / "state"
+        self.web_port, self.mqtt_port = free_port(), free_port()
+        self.http = httpx.Client(
+            base_url=f"http://{HOST}:{self.web_port}", timeout=10, trust_env=False
+        )
+        (directory / "dashboard").mkdir()
+        (directory / "dashboard" / "dashboard.wasm").touch()
+        self.config = directory / "hub.toml"
+        self.config.write_text(
+            f'[cluster]\nnode_id = "revpi"\nrole = "hub"\n[storage]\nstate_dir = "{self.state}"\n'
+        )
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        arguments = settings(
+            cluster__role="hub",
+            cluster__node_id="revpi",
+            web__listen=HOST,
+            web__port=self.web_port,
+            broker__listen=HOST,
+            broker__port=self.mqtt_port,
+            storage__state_dir=self.state,
+            plugins__directory=self.directory,
+            history__commit_s=0.2,
+        )
+        command = ["--config", os.devnull, *arguments]
+        with Service("tests.hub_app.hub_process", command, self.directory / "log"):
+            wait_listening(self.web_port)
+            yield
+
+    def nodes(self) -> set[str]:
+        return {node["node"] for node in self.http.get("/api/nodes").json()["nodes"]}
+
+    def sensors(self) -> set[str]:
+        return {it["sensor_id"] for it in self.http.get("/api/readings").json()["readings"]}
+
+    def retained(self, node: str) -> list[str]:
+        """Return the retained topics of a node, which come before the listener's own message."""
+        with Listener(self.mqtt_port, f"harvester/{node}/#") as ears:
+            ears.publish(Topic(node, TopicKind.COMMAND, "fan"), b"auto")
+            ears.wait_topic(f"harvester/{node}/fan/cmd")
+            return [str(said.topic) for said in ears.said if said.topic.kind != TopicKind.COMMAND]
+
+    def run(self, *arguments: str) -> None:
+        cli.main([*arguments, "--config", str(self.config)])
+
+    @contextlib.contextmanager
+    def node(self, name: str, token: str) -> Iterator[BusClient]:
+        client = BusClient(
+            (HOST, self.mqtt_port),
+            client_id=name,
+            login=Login(username=name, token=token),
+            will=(Topic(name, TopicKind.STATUS), status("offline")),
+        )
+        client.start()
+        try:
+            wait_until(lambda: client.connected)
+            yield client
+        finally:
+            client.stop()
+
+
+def status(state: str) -> Status:
+    return msgspec.convert(
+        {"state": state, "role": "spoke", "version": "1", "boot_id": "b", "since_ms": NOW_MS},
+        Status,
+    )
+
+
+def say(client: BusClient, node: str, seq: int = 0, stream: str = "s") -> None:
+    """Publish what a node says at its start, with one reading."""
+    described = SensorDescription("air", "", "", 0.1, {})
+    reading = Reading(node, "air", NOW_MS + seq, stream, seq, {"temperature": 20.0}, "air")
+    said: list[tuple[Topic, Message]] = [
+        (Topic(node, TopicKind.STATUS), status("online")),
+        (Topic(node, TopicKind.READING, "air"), reading),
+        (Topic(node, TopicKind.SENSOR, "air"), described),
+        (Topic(node, TopicKind.HEARTBEAT), heartbeat()),
+    ]
+    for topic, message in said:
+        wait_until(lambda t=topic, m=message: client.publish_payload(t, encode(m)) is not None)
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    made = Hub(tmp_path)
+    with made.http:
+        yield made
+
+
+def points(hub: Hub, sensor: str) -> int:
+    answer = hub.http.get("/api/history", params={"sensor": sensor, "field": "temperature"})
+    return len(answer.json().get("points", [])) if answer.status_code == 200 else 0
+
+
+@pytest.mark.timeout(120)
+def test_a_removed_node_is_gone_from_page_topics_metrics_and_accounts_and_stays_so(
+    hub: Hub,
+) -> None:
+    token = accounts.enroll(hub.state / "accounts.json", "pi4")
+    with hub.running(), hub.node("pi4", token) as client:
+        say(client, "pi4")
+        wait_until(lambda: "pi4:air" in hub.sensors() and points(hub, "pi4:air"))
+    # A backup of the broker's store, in which the node still is.
+    shutil.copytree(hub.state / "broker", hub.directory / "backup")
+    with hub.running():
+        with hub.node("pi4", token) as client:
+            say(client, "pi4", seq=1)
+            wait_until(lambda: "pi4:air" in hub.sensors())
+            hub.run("node", "remove", "pi4")
+            wait_until(lambda: "pi4" not in hub.nodes())
+            wait_until(lambda: not client.connected)
+        wait_until(lambda: hub.retained("pi4") == [])
+        assert "pi4" not in hub.http.get("/metrics").text
+        assert 'data-remove="pi4"' not in hub.http.get("/").text
+        # The history is deleted on request only.
+        assert points(hub, "pi4:air") == 2
+        hub.run("node", "remove", "pi4", "--history")
+        wait_until(lambda: not points(hub, "pi4:air"))
+    shutil.rmtree(hub.state / "broker")
+    shutil.copytree(hub.directory / "backup", hub.state / "broker")
+    with hub.running():
+        assert hub.retained("pi4") == []
+        assert "pi4" not in hub.nodes()
+        # A new login lets it in again.
+        token = accounts.enroll(hub.state / "accounts.json", "pi4")
+        wait_until(lambda: not removals.load(hub.state / removals.FILE_NAME).nodes)
+        with hub.node("pi4", token) as client:
+            say(client, "pi4", stream="t")
+            wait_until(lambda: "pi4:air" in hub.sensors())
+
+
+@pytest.mark.timeout(120)
+def test_a_renamed_node_keeps_its_history(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    token = accounts.enroll(hub.state / "accounts.json", "pi4")
+    with hub.running():
+        with hub.node("pi4", token) as client:
+            say(client, "pi4")
+            wait_until(lambda: points(hub, "pi4:air"))
+            file = hub.directory / "credentials-garden.toml"
+            hub.run("node", "rename", "pi4", "garden", "--host", "::1", "--output", str(file))
+            wait_until(lambda: "pi4" not in hub.nodes())
+        assert 'node_id = "garden"' in capsys.readouterr().out
+        wait_until(lambda: points(hub, "garden:air") == 1)
+        assert points(hub, "pi4:air") == 0
+        found = msgspec.toml.decode(file.read_bytes())
+        with hub.node("garden", found["token"]) as client:
+            # The backlog of the outbox comes under the new name, in the same stream.
+            say(client, "garden", seq=0)
+            say(client, "garden", seq=1)
+            wait_until(lambda: points(hub, "garden:air") == 2)
+        hub.run("node", "list")
+    listed = capsys.readouterr().out
+    assert "garden  enrolled" in listed
+    assert "pi4     removed" in listed
+
+
+@pytest.mark.timeout(120)
+def test_the_routes_remove_and_rename_and_say_what_is_wrong(hub: Hub) -> None:
+    token = accounts.enroll(hub.state / "accounts.json", "pi4")
+    with hub.running(), hub.node("pi4", token) as client:
+        say(client, "pi4")
+        wait_until(lambda: points(hub, "pi4:air"))
+        answer = hub.http.post("/api/sensors/pi4:air/remove", json={"history": True})
+        assert answer.json() == {"ok": True, "sensor": "pi4:air", "history": True}
+        wait_until(lambda: "pi4:air" not in hub.sensors() and not points(hub, "pi4:air"))
+        wait_until(lambda: not hub.http.get("/api/sensors").json()["sensors"])
+        assert [topic for topic in hub.retained("pi4") if topic.endswith("/air")] == []
+        # A sensor that gives readings is there.
+        say(client, "pi4", seq=60_000)
+        wait_until(lambda: "pi4:air" in hub.sensors())
+        for path, body in (
+            ("/api/nodes/revpi/remove", {}),
+            ("/api/nodes/Pi%204/remove", {}),
+            ("/api/nodes/pi4/remove", {"all": True}),
+            ("/api/nodes/pi4/rename", {"to": "A b"}),
+            ("/api/nodes/pi4/rename", {"to": "revpi"}),
+            ("/api/nodes/pi4/rename", {}),
+            ("/api/sensors/pi4/remove", {}),
+        ):
+            answer = hub.http.post(path, json=body)
+            assert (answer.status_code, answer.json()["ok"]) == (400, False), path
+        answer = hub.http.post("/api/nodes/pi4/rename", json={"to": "garden"})
+        assert answer.json()["ok"], answer.text
+        assert "token" not in answer.text
+        assert Path(answer.json()["credentials"]).stat().st_mode & 0o077 == 0
+        wait_until(lambda: "pi4" not in hub.nodes())
+        answer = hub.http.post("/api/nodes/garden/remove", json={})
+        assert answer.json() == {"ok": True, "node": "garden", "history": False}

@@ -1,0 +1,64 @@
+"""The hub's core: what goes to the page, removal, and the clock."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bus.contract.messages import encode
+from bus.contract.topics import Topic, TopicKind
+from hub_app.hub import Hub
+from tests.hub_app.samples import reading, status
+from tests.hub_app.test_any_message import Core
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Hub:
+    return Core(tmp_path).hub
+
+
+def test_a_page_with_too_many_elements_is_partial_and_has_something_of_each_node(hub: Hub) -> None:
+    fields = {f"field-number-{n:03}": n for n in range(64)}
+    for n in range(120):
+        hub.on_message(*reading(sensor=f"s{n}", **fields))
+    hub.on_message(Topic("pi5", TopicKind.STATUS), status())
+    page = msgspec.json.decode(hub._page_input(None, ""))
+    assert page["is_partial"]
+    assert len(hub._page_input(None, "")) < 200_000
+    assert {entry["node"] for entry in page["entries"]} == {"pi4", "pi5"}
+
+
+def test_a_page_of_a_usual_system_is_whole(hub: Hub) -> None:
+    hub.on_message(*reading())
+    assert not msgspec.json.decode(hub._page_input(None, ""))["is_partial"]
+
+
+def test_an_emptied_retained_topic_is_removed_and_browsers_are_told(hub: Hub) -> None:
+    topic, message = reading()
+    hub.decoder.handle(str(topic), encode(message))
+    (browser,) = hub.fanout._clients
+    browser._pending.clear()
+    hub.decoder.handle(str(topic), b"")
+    assert hub.state.of_kind(TopicKind.READING) == []
+    (event,) = browser._pending.values()
+    assert b'"value":null' in event
+    assert hub.decoder.undecodable == {}
+
+
+def test_a_task_that_is_down_is_a_fault(hub: Hub) -> None:
+    hub.supervisor.run_here("history", _FailsOnce(), lambda _s: _check_fault(hub))
+    assert not [fault for fault in hub.faults if "history" in fault]
+
+
+class _FailsOnce:
+    def __init__(self) -> None:
+        self._has_failed = False
+
+    def __call__(self) -> None:
+        if not self._has_failed:
+            self._has_failed = True
+            raise ValueError("bad")
+
+
+def _check_fault(hub: Hub) -> None:
+    assert "history failed and is started again: ValueError('bad')" in hub.faults
