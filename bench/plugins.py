@@ -142,7 +142,7 @@ class Swapping:
         self._wasm = wasm
         self.runner = PluginRunner(parts, wasm, self.states.append)
 
-    def _count(self, _found: Sequence[Sample]) -> None:
+    def _count(self, _found: Sequence[Sample], _described: object) -> None:
         self.readings += 1
 
     def beat(self) -> None:

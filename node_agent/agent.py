@@ -16,6 +16,7 @@ from pathlib import Path
 from bus.client.node import NodeBus
 from bus.config.settings import Config, Grant
 from bus.contract import commands
+from bus.contract.description import Fields
 from bus.contract.messages import Fan, Leds, Oled, Result
 from bus.contract.topics import Topic, TopicKind, topic_filter
 from bus.errors import BadCommandError, BadDataError, HarvesterError
@@ -33,6 +34,7 @@ from node_agent.actuators.actuators import (
 from node_agent.actuators.buzzer import SILENT, BuzzerPlayer
 from node_agent.actuators.fan import FanControl
 from node_agent.actuators.led_buffer import LedBuffer, to_hex
+from node_agent.descriptions.node import NodeDescriptions
 from node_agent.hal import system
 from node_agent.hal.capabilities import BLACK, Color, Hardware, Relay
 from node_agent.hal.display_tap import HEIGHT, WIDTH, DisplayTap, Picture
@@ -105,7 +107,14 @@ class Agent:
             if self._grant(name).state
         }
         self._owners = SensorOwners(config.plugins.enabled, state_dir / _OWNERS_FILE)
-        self._saver = StateSaver([self._owners, *self._stores.values()])
+        self._descriptions = NodeDescriptions(
+            config,
+            self._bus,
+            state_dir,
+            actuators=self._actuator_words(),
+            plugins=config.plugins.enabled,
+        )
+        self._saver = StateSaver([self._owners, self._descriptions, *self._stores.values()])
         self._runners = [self._make_runner(name, parts, runtime) for name in config.plugins.enabled]
         self._actuators = Actuators(config.cluster.node_id, self._executors(), self._publish_result)
 
@@ -184,6 +193,7 @@ class Agent:
 
     def _publish_all_states(self) -> None:
         """Publish every retained state after a connection: the broker may have lost them."""
+        self._descriptions.publish_all()
         for runner in self._runners:
             runner.publish_state(again=True)
         if self._leds.shown:
@@ -271,7 +281,8 @@ class Agent:
             is_enabled=name not in self._disabled,
         )
 
-    def _publish_samples(self, plugin: str, found: Sequence[Sample]) -> None:
+    def _publish_samples(self, plugin: str, found: Sequence[Sample], described: Fields) -> None:
+        self._descriptions.hear(plugin, described, [(s.sensor_id, s.data) for s in found])
         self._bus.publish_readings(found, plugin)
 
     def _publish_result(self, actuator: str, result: Result) -> None:
@@ -282,8 +293,18 @@ class Agent:
             "buzzer": buzzer_command(self._config.cluster.node_id, self._buzzer),
             "fan": fan_command(self._config.cluster.node_id, self._fan),
             "leds": leds_command(self._leds),
+            "names": self._descriptions.name_command,
             "plugins": self._plugin_command,
         }
+
+    def _actuator_words(self) -> dict[str, list[str]]:
+        """Return the actuators that this node has, with the words and keys of their commands."""
+        has = {
+            "buzzer": self._buzzer is not None,
+            "fan": self._fan is not None,
+            "leds": self._config.leds.count > 0,
+        }
+        return {name: words for name, words in commands.WORDS.items() if has.get(name, True)}
 
     def _plugin_command(self, payload: bytes) -> None:
         wanted = commands.parse_plugin(payload)

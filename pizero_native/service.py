@@ -14,24 +14,31 @@ from bus.client.node import NodeBus
 from bus.clock import now_ms
 from bus.config.directories import state_dir
 from bus.config.settings import Config
-from bus.contract.topics import TopicKind, topic_filter
+from bus.contract import commands
+from bus.contract.description import Fields
+from bus.contract.topics import Topic, TopicKind, topic_filter
 from bus.errors import MisconfiguredError
 from bus.install.version import VERSION
 from bus.service_manager import ServiceManager
+from node_agent.descriptions.node import NodeDescriptions
 from node_agent.hal import system
 from node_agent.hal.board import open_hardware
 from node_agent.hal.capabilities import Hardware
 from node_agent.plugins.state_saver import StateSaver
 from node_agent.plugins.store import PluginStore
 from node_agent.schedule import next_due
-from pizero_native import own_health
+from pizero_native import fields, own_health
 from pizero_native.air import AirSensor
-from pizero_native.commands import CommandRefusal
+from pizero_native.commands import Commands
 from pizero_native.pings import Pings
 from pizero_native.recent_log import RecentLog
 from pizero_native.web import Web
 
 logger = logging.getLogger(__name__)
+
+_NAMES = "names"
+# The plugin of the service's sensors.
+_NO_PLUGIN = ""
 
 # Waits so many seconds; returns whether the service was asked to stop meanwhile.
 StopWithin = Callable[[float], bool]
@@ -44,24 +51,42 @@ def run(config: Config, stop_within: StopWithin) -> None:
     """
     with RecentLog() as logs:
         with _log_misconfiguration():
-            bus = _open_bus(config)
+            bus, descriptions = _open_bus(config)
         # Logged while the bus is still open, so that the page shows why the node is gone.
         with bus, _log_misconfiguration():
-            _serve(config, bus, logs, stop_within)
+            _serve(config, bus, descriptions, logs, stop_within)
 
 
-def _open_bus(config: Config) -> NodeBus:
-    """Return the node's end of the bus, on which every command is answered."""
+def _open_bus(config: Config) -> tuple[NodeBus, NodeDescriptions]:
+    """Return the node's end of the bus, on which every command is answered, and descriptions."""
     node = config.cluster.node_id
-    refusal = CommandRefusal(
-        node, lambda actuator, result: bus.publish(TopicKind.RESULT, result, actuator)
-    )
+
+    # These run once the bus is entered, when all exist.
+    def handle(topic: Topic, payload: bytes) -> None:
+        answers.handle(topic, payload)
+
+    def handle_connect() -> None:
+        descriptions.publish_all()
+
     bus = NodeBus(
         config,
         filters=[topic_filter(TopicKind.COMMAND, node)],
-        on_message=refusal.handle,
+        on_message=handle,
+        on_connect=handle_connect,
     )
-    return bus
+    descriptions = NodeDescriptions(
+        config,
+        bus,
+        state_dir(config, os.environ),
+        actuators={_NAMES: commands.WORDS[_NAMES]},
+        plugins=[_NO_PLUGIN],
+    )
+    answers = Commands(
+        node,
+        descriptions.name_command,
+        lambda actuator, result: bus.publish(TopicKind.RESULT, result, actuator),
+    )
+    return bus, descriptions
 
 
 @contextmanager
@@ -74,14 +99,20 @@ def _log_misconfiguration() -> Iterator[None]:
         raise
 
 
-def _serve(config: Config, bus: NodeBus, logs: RecentLog, stop_within: StopWithin) -> None:
+def _serve(
+    config: Config,
+    bus: NodeBus,
+    descriptions: NodeDescriptions,
+    logs: RecentLog,
+    stop_within: StopWithin,
+) -> None:
     store = PluginStore(state_dir(config, os.environ) / "pizero-native.json")
     with closing(open_hardware(config)) as hardware:
-        node = Node(config, hardware, bus, store)
+        node = Node(config, hardware, bus, store, descriptions)
         with (
-            StateSaver([store]),
+            StateSaver([store, descriptions]),
             Web(config.web, node.health, logs),
-            Pings(config.pings, node.publish),
+            Pings(config.pings, node.publish_ping),
         ):
             node.run(stop_within, ServiceManager(os.environ))
 
@@ -90,10 +121,18 @@ class Node:
     """The cycle: every sensor, then the machine's own health, then the heartbeat."""
 
     def __init__(
-        self, config: Config, hardware: Hardware, bus: NodeBus, store: PluginStore
+        self,
+        config: Config,
+        hardware: Hardware,
+        bus: NodeBus,
+        store: PluginStore,
+        descriptions: NodeDescriptions,
     ) -> None:
         self._config = config
         self._bus = bus
+        self._descriptions = descriptions
+        self._air_fields = fields.of_plugin("bme680")
+        self._health_fields = fields.of_plugin("pizero-monitor")
         self._sensors = [
             AirSensor(hardware, address, store) for address in config.sensors.bme680_addresses
         ]
@@ -117,8 +156,15 @@ class Node:
             stopped = service.wait(wait_s, stop_within)
         service.stopping()
 
-    def publish(self, sensor_id: str, data: dict[str, Any]) -> None:
-        """Publish what was measured just now. Any thread may call."""
+    def publish_ping(self, sensor_id: str, data: dict[str, Any]) -> None:
+        """Publish the outcome of a ping. Any thread may call."""
+        self._publish(sensor_id, data, fields.PING, self._config.pings.interval_s)
+
+    def _publish(
+        self, sensor_id: str, data: dict[str, Any], described: Fields, interval_s: float
+    ) -> None:
+        """Publish what was measured just now, and what it is where that is new."""
+        self._descriptions.hear(_NO_PLUGIN, described, [(sensor_id, data)], interval_s)
         self._bus.publish_reading(sensor_id, now_ms(), data)
 
     def health(self) -> dict[str, Any]:
@@ -136,6 +182,7 @@ class Node:
         }
 
     def _poll(self) -> None:
+        interval_s = self._config.polling.interval_seconds
         for sensor in self._sensors:
             try:
                 data = sensor.sample()
@@ -145,5 +192,6 @@ class Node:
                 sensor.fault.failed(f"unexpected {e!r}", traceback=True)
                 continue
             if data is not None:
-                self.publish(sensor.sensor_id, data)
-        self.publish(own_health.SENSOR_ID, self._own_health.sample())
+                self._publish(sensor.sensor_id, data, self._air_fields, interval_s)
+        health = self._own_health.sample()
+        self._publish(own_health.SENSOR_ID, health, self._health_fields, interval_s)

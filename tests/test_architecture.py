@@ -123,7 +123,12 @@ ARROWS = {
     "hub_app": ["bus", "broker", "hub_app", "node_agent"],
     "pizero_native": [
         *("bus", "pizero_native", "plugins.bme680"),
-        *("node_agent.hal", "node_agent.schedule", "node_agent.actuators.results"),
+        *(
+            "node_agent.hal",
+            "node_agent.descriptions",
+            "node_agent.schedule",
+            "node_agent.actuators.results",
+        ),
         *("node_agent.plugins.store", "node_agent.plugins.state_saver"),
     ],
 }

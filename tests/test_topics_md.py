@@ -75,6 +75,7 @@ def test_every_command_that_is_shown_is_understood() -> None:
         "buzzer": commands.parse_buzzer,
         "leds": commands.parse_leds,
         "fan": commands.parse_fan,
+        "names": commands.parse_names,
         "plugins": commands.parse_plugin,
     }
     assert set(parsers) == set(ACTUATORS)

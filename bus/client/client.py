@@ -90,6 +90,11 @@ class BusClient:
         return self._connection.connected
 
     @property
+    def local_address(self) -> str:
+        """The address of this end of the connection, empty where there is none."""
+        return self._connection.local_address
+
+    @property
     def in_flight(self) -> int:
         """The number of QoS 1 messages that the broker has not acknowledged on this connection."""
         return len(self._connection.in_flight)

@@ -83,6 +83,15 @@ class Connection:
     def connected(self) -> bool:
         return self._connected.is_set()
 
+    @property
+    def local_address(self) -> str:
+        """The address of this end of the connection, empty where there is none."""
+        sock = self._paho.socket()
+        try:
+            return str(sock.getsockname()[0]) if isinstance(sock, socket.socket) else ""
+        except (OSError, LookupError):
+            return ""
+
     def publish(self, topic: Topic, payload: bytes) -> int | None:
         """Send bytes as the topic's channel says; return the packet id, None if it was not sent."""
         channel = topic.channel

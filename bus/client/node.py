@@ -64,6 +64,10 @@ class NodePublisher:
             message = msgspec.structs.replace(message, error=message.error[:MAX_ERROR_CHARS])
         return self._client.publish(Topic(self._node, kind, name), message) is not None
 
+    def clear(self, kind: TopicKind, name: str = "") -> bool:
+        """Empty a retained topic now; return whether that was sent."""
+        return self._client.publish_payload(Topic(self._node, kind, name), b"") is not None
+
     def link(self) -> Link:
         """Return the connection as the sender of readings needs it."""
         return Link(
@@ -155,6 +159,15 @@ class NodeBus:
     def publish(self, kind: TopicKind, message: Message, name: str = "") -> bool:
         """Publish `message` on this node's topic now; return whether it was sent."""
         return self._publisher.publish(kind, message, name)
+
+    def clear(self, kind: TopicKind, name: str = "") -> bool:
+        """Empty a retained topic of this node now; return whether that was sent."""
+        return self._publisher.clear(kind, name)
+
+    @property
+    def local_address(self) -> str:
+        """The address of this end of the connection to the broker, empty where there is none."""
+        return self._client.local_address
 
     def heartbeat(self, *, cycle_ms: float, rss_mb: float) -> None:
         beat = Heartbeat(

@@ -22,7 +22,7 @@ from bus.config.key_types import (
 from bus.config.limits_table import LimitsConfig
 from bus.config.outbox_table import OutboxConfig
 from bus.config.web_table import WebConfig, check_trusted_proxies
-from bus.contract.bounds import Name
+from bus.contract.bounds import Name, Word
 from bus.contract.topics import RESERVED_NAMES
 from bus.errors import MisconfiguredError
 
@@ -30,11 +30,23 @@ Role = Literal["hub", "spoke"]
 
 
 class ClusterConfig(Table, frozen=True):
-    """`service` is what `pizero-native` runs as: itself, or the plugin host."""
+    """`service` is what `pizero-native` runs as: itself, or the plugin host.
+
+    `title` and `area` are for people: what the node is called, and where it is.
+    """
 
     node_id: Name = "node"
+    title: Word = ""
+    area: Word = ""
     role: Role = "spoke"
     service: Literal["native", "plugin-host"] = "native"
+
+
+class NameConfig(Table, frozen=True):
+    """What people call a sensor, and where it is. Empty: its id, and where its node is."""
+
+    title: Word = ""
+    area: Word = ""
 
 
 class PollingConfig(Table, frozen=True):
@@ -160,6 +172,7 @@ class Config(Table, frozen=True):
 
     cluster: ClusterConfig = ClusterConfig()
     broker: BrokerConfig = BrokerConfig()
+    names: dict[Name, NameConfig] = {}
     polling: PollingConfig = PollingConfig()
     sensors: SensorsConfig = SensorsConfig()
     leds: LedsConfig = LedsConfig()

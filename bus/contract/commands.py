@@ -7,11 +7,13 @@ from typing import Annotated, Literal, TypeVar, get_args
 
 import msgspec
 
+from bus.contract.bounds import Name, Word
 from bus.contract.messages import FanMode
 from bus.contract.mistake import first_mistake
 from bus.errors import BadCommandError
 
 T = TypeVar("T")
+PluginAction = Literal["reload", "enable", "disable"]
 CommandId = Annotated[str, msgspec.Meta(max_length=64)]
 AnyColor = Annotated[
     str, msgspec.Meta(pattern=r"^#[0-9a-fA-F]{6}\Z", description='a colour like "#ff8800"')
@@ -63,7 +65,16 @@ class FanCommand(msgspec.Struct, frozen=True):
 
 class PluginCommand(msgspec.Struct, frozen=True):
     plugin: str
-    action: Literal["reload", "enable", "disable"]
+    action: PluginAction
+    id: str | None = None
+
+
+class NamesCommand(msgspec.Struct, frozen=True):
+    """Name a sensor, or the node where `sensor` is None; a part that is None stays as it is."""
+
+    sensor: str | None
+    title: str | None
+    area: str | None
     id: str | None = None
 
 
@@ -97,14 +108,34 @@ class _FanMode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _PluginAction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     plugin: str
-    action: Literal["reload", "enable", "disable"]
+    action: PluginAction
+    id: CommandId | None = None
+
+
+class _Names(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    sensor: Name | None = None
+    title: Word | None = None
+    area: Word | None = None
     id: CommandId | None = None
 
 
 BUZZER_USAGE = 'beep, beep3, long, off, {"pattern": "beep3"} or {"count": 3, "duration_ms": 100}'
 LEDS_USAGE = 'off, {"index": 5, "color": "#ff8800"} or {"all": "#000000"}'
 FAN_USAGE = 'on, off, auto or {"mode": "on"}'
+NAMES_USAGE = (
+    '{"sensor": "dht22-gpio4", "title": "Desk", "area": "Office"}, without sensor: the node'
+)
 PLUGINS_USAGE = '{"plugin": "dht22", "action": "reload"}, or enable, or disable'
+
+
+# The words, and the keys of the JSON, that each actuator takes.
+WORDS: dict[str, list[str]] = {
+    "buzzer": [*PATTERNS, "pattern", "count", "duration_ms", "interval_ms"],
+    "fan": [*FAN_MODES, "mode"],
+    "leds": ["off", "index", "color", "all"],
+    "names": ["sensor", "title", "area"],
+    "plugins": [*get_args(PluginAction), "plugin", "action"],
+}
 
 
 def parse_buzzer(payload: bytes) -> BuzzerCommand:
@@ -138,6 +169,13 @@ def parse_fan(payload: bytes) -> FanCommand:
         return FanCommand(FAN_MODES[word])
     wanted = _convert(_json_object(payload, FAN_USAGE), _FanMode, FAN_USAGE)
     return FanCommand(wanted.mode, wanted.id)
+
+
+def parse_names(payload: bytes) -> NamesCommand:
+    wanted = _convert(_json_object(payload, NAMES_USAGE), _Names, NAMES_USAGE)
+    if wanted.title is None and wanted.area is None:
+        raise BadCommandError(f"found no title and no area; a command is {NAMES_USAGE}")
+    return NamesCommand(wanted.sensor, wanted.title, wanted.area, wanted.id)
 
 
 def parse_plugin(payload: bytes) -> PluginCommand:

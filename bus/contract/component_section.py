@@ -11,6 +11,7 @@ from typing import BinaryIO
 import msgspec
 
 from bus.contract.description import PluginDescription
+from bus.contract.description_check import first_contradiction
 from bus.contract.mistake import first_mistake
 from bus.errors import BadDataError
 
@@ -77,9 +78,12 @@ def _part(file: BinaryIO, at: int, length: int = _MAX_LEB128_BYTES) -> bytes:
 
 def _decode(wasm: Path, payload: bytes) -> PluginDescription:
     try:
-        return msgspec.json.decode(payload, type=PluginDescription)
+        said = msgspec.json.decode(payload, type=PluginDescription)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         raise BadDescriptionError(f"{wasm}: {_mistake(payload) or e}") from e
+    if line := first_contradiction(said):
+        raise BadDescriptionError(f"{wasm}: {line}")
+    return said
 
 
 def _mistake(payload: bytes) -> str | None:

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from itertools import pairwise
 
+import msgspec
+
 from bus.contract import setting_value
 from bus.contract.description import (
     Band,
@@ -15,6 +17,9 @@ from bus.contract.description import (
 from bus.contract.mistake import shown
 from bus.contract.quantity import QUANTITIES
 
+# What the messages that carry them have room for.
+MAX_BYTES = {"fields": 24_576, "settings": 8192}
+
 
 def first_contradiction(description: PluginDescription) -> str | None:
     """Return `key: found this, expected that`, or None where everything fits together."""
@@ -22,6 +27,10 @@ def first_contradiction(description: PluginDescription) -> str | None:
 
 
 def _all(description: PluginDescription) -> Iterator[str]:
+    for part in ("fields", "settings"):
+        size = len(msgspec.json.encode(getattr(description, part)))
+        if size > MAX_BYTES[part]:
+            yield f"{part}: found {size} bytes of JSON, expected at most {MAX_BYTES[part]}"
     for name, field in description.fields.items():
         for key, line in _field(name, field, description.fields):
             yield f"fields.{name}{key}: {line}"

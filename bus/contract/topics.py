@@ -68,7 +68,7 @@ CHANNELS = {
 }
 
 # What takes commands. A command for anything else is a topic too, so that its node can refuse it.
-ACTUATORS = ("buzzer", "fan", "leds", "plugins")
+ACTUATORS = ("buzzer", "fan", "leds", "names", "plugins")
 # `plugins/cmd` is a command, so no plugin can be called that.
 RESERVED_NAMES = frozenset({"cmd", "result"})
 

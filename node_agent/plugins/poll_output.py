@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 
+from bus.contract.description import Fields
 from bus.errors import BadDataError
 from bus.fault import Fault
 from bus.limited_log import LimitedLog
 from node_agent.plugins.readings import Sample, samples
 from node_agent.plugins.sensor_owners import SensorOwners
 
+# Takes the readings of one poll, and what the component says of their values.
+OnSamples = Callable[[list[Sample], Fields], None]
 # Of one poll, in the plugin's state.
 _MAX_PROBLEMS = 5
 # The key of a plugin's lines in its rate-limited log.
@@ -24,7 +27,7 @@ class PollOutput:
     def __init__(
         self,
         plugin: str,
-        on_samples: Callable[[list[Sample]], None],
+        on_samples: OnSamples,
         log: LimitedLog,
         *,
         owners: SensorOwners,
@@ -36,6 +39,8 @@ class PollOutput:
         self._owners = owners
         self._problem = Fault(f"plugin {plugin}")
         self._last_line = ""
+        # What the component's author says of its values.
+        self.described: Fields = {}
         self.is_published = is_published
         # The plugin's own last words where it returned no reading.
         self.fault = ""
@@ -52,7 +57,7 @@ class PollOutput:
         if self.is_published:
             admission = self._owners.admit(self._plugin, found)
             problems += admission.problems
-            self._on_samples(admission.samples)
+            self._on_samples(admission.samples, self.described)
         problem = "; ".join(problems[:_MAX_PROBLEMS])
         if problem:
             self._problem.failed(problem)

@@ -12,11 +12,13 @@ from pathlib import Path
 import msgspec
 
 from bus.clock import now_ms
+from bus.contract import component_section
+from bus.contract.component_section import BadDescriptionError
+from bus.contract.description import Fields
 from bus.errors import HarvesterError
 from bus.limited_log import LimitedLog
-from node_agent.plugins.poll_output import PollOutput
+from node_agent.plugins.poll_output import OnSamples, PollOutput
 from node_agent.plugins.poll_signal import PollSignal
-from node_agent.plugins.readings import Sample
 from node_agent.plugins.sensor_owners import SensorOwners
 from node_agent.sandbox.component import LoadedComponent
 from node_agent.sandbox.errors import ComponentError
@@ -47,7 +49,7 @@ class PluginParts(msgspec.Struct, frozen=True):
     refuse: Callable[[list[str]], str]
     make_imports: Callable[[], Imports]
     feed: Callable[[], str]
-    on_samples: Callable[[list[Sample]], None]
+    on_samples: OnSamples
     # Brings what the plugin keeps to the disk, without waiting for it.
     save_state: Callable[[], object] = lambda: None
     owners: SensorOwners = msgspec.field(default_factory=SensorOwners)
@@ -124,6 +126,7 @@ class PluginThread:
         try:
             with self._parts.runtime.load(self._wasm) as loaded:
                 self._check(loaded)
+                self._output.described = self._described()
                 imports = self._parts.make_imports()
                 with PluginInstance(loaded, imports, limits, self._output.log_line) as instance:
                     self._serve(loaded, instance)
@@ -145,6 +148,15 @@ class PluginThread:
         logger.info(
             "plugin %s: %s runs as %s", self._parts.name, loaded.sha256[:12], loaded.runs_as
         )
+
+    def _described(self) -> Fields:
+        """Return what the component says of its values; one without a description runs as well."""
+        try:
+            said = component_section.read(self._wasm)
+        except (BadDescriptionError, OSError) as e:
+            logger.warning("plugin %s: no description: %s", self._parts.name, e)
+            return {}
+        return {} if said is None else said.fields
 
     def _serve(self, loaded: LoadedComponent, instance: PluginInstance) -> None:
         interface, function = entry(loaded)

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bus.contract.description import About, SensorDescription
 from bus.contract.messages import Heartbeat, Log, Reading, Result, Status
 from bus.contract.topics import Topic, TopicKind
 from tests.pizero_native.conftest import PiZero
@@ -72,6 +73,36 @@ def test_a_command_is_refused_with_a_sentence_as_there_are_no_actuators(
     result = listener.wait_topic(f"harvester/pizero/{actuator}/result").message
     assert isinstance(result, Result)
     assert (result.ok, result.id, result.error) == (False, "7", f"pizero has no {actuator}")
+
+
+@pytest.mark.parametrize("sensor_id", ["bme680-0x76", "pizero-monitor", "ping-here"])
+def test_every_value_is_described(service: PiZero, listener: Listener, sensor_id: str) -> None:
+    said = listener.wait_topic(f"harvester/pizero/sensors/{sensor_id}").message
+    assert isinstance(said, SensorDescription)
+    assert said.plugin == ""
+    assert reading(listener, sensor_id).data.keys() <= said.fields.keys()
+    assert all(field.label for field in said.fields.values())
+
+
+def test_the_node_tells_of_itself(service: PiZero, listener: Listener) -> None:
+    said = listener.wait_topic("harvester/pizero/about").message
+    assert isinstance(said, About)
+    assert said.actuators == {"names": ["sensor", "title", "area"]}
+    assert {"harvester", "python"} <= said.versions.keys()
+
+
+def test_a_sensor_is_named_by_command(service: PiZero, listener: Listener) -> None:
+    listener.wait_topic("harvester/pizero/sensors/ping-here")
+    command = Topic("pizero", TopicKind.COMMAND, "names")
+    listener.publish(command, b'{"sensor": "ping-here", "title": "This machine", "id": "n"}')
+    result = listener.wait_topic("harvester/pizero/names/result").message
+    assert isinstance(result, Result)
+    assert (result.ok, result.id) == (True, "n")
+    listener.wait_for(
+        lambda said: (
+            isinstance(said.message, SensorDescription) and said.message.title == "This machine"
+        )
+    )
 
 
 def test_less_than_45_mb_are_resident(service: PiZero, listener: Listener) -> None:

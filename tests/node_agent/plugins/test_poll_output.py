@@ -11,7 +11,13 @@ from node_agent.plugins.sensor_owners import SensorOwners
 
 def output(found: list[Sample], *, is_published: bool = True) -> PollOutput:
     log = LimitedLog(logging.getLogger("plugin.light"), 2)
-    return PollOutput("light", found.extend, log, owners=SensorOwners(), is_published=is_published)
+    return PollOutput(
+        "light",
+        lambda samples, _: found.extend(samples),
+        log,
+        owners=SensorOwners(),
+        is_published=is_published,
+    )
 
 
 def record(**fields: object) -> SimpleNamespace:

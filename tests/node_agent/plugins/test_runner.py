@@ -55,7 +55,7 @@ class Bench:
             refuse=lambda interfaces: grants.missing(name, interfaces, grant),
             make_imports=lambda: host_imports(name, grant, node, self.store),
             feed=lambda: "{}",
-            on_samples=self.samples.extend,
+            on_samples=lambda samples, _described: self.samples.extend(samples),
             save_state=self.store.save,
             owners=owners or SensorOwners(),
             darken=lambda: self.darkened.append(len(self.states)),

@@ -1,0 +1,111 @@
+"""Descriptions of a whole node on the bus: `about`, its sensors, and the command for names."""
+
+import platform
+from collections.abc import Collection, Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Protocol
+
+from bus.config.settings import Config
+from bus.contract.commands import parse_names
+from bus.contract.description import About, Fields, SensorDescription
+from bus.contract.messages import Message
+from bus.contract.topics import TopicKind
+from bus.install.version import VERSION
+from node_agent.descriptions import machine
+from node_agent.descriptions.names import Names
+from node_agent.descriptions.sensors import SensorDescriptions
+
+_NAMES_FILE = "names.json"
+_SENSORS_FILE = "described-sensors.json"
+# Beside Python and the program; a node without a plugin host has none of them.
+_LIBRARIES = ("wasmtime",)
+
+
+class Bus(Protocol):
+    """The part of a node's bus that descriptions need."""
+
+    @property
+    def local_address(self) -> str: ...
+
+    def publish(self, kind: TopicKind, message: Message, name: str = "") -> bool: ...
+
+    def clear(self, kind: TopicKind, name: str = "") -> bool: ...
+
+
+class NodeDescriptions:
+    """What a node says of itself and of its sensors. Any thread may call.
+
+    `actuators` are those that the node has, each with the words or keys of its commands; `plugins`
+    are the enabled ones.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        bus: Bus,
+        state_dir: Path,
+        *,
+        actuators: Mapping[str, list[str]],
+        plugins: Collection[str],
+    ) -> None:
+        self._bus = bus
+        self._interval_s = config.polling.interval_seconds
+        self._actuators = dict(actuators)
+        self._versions = {"harvester": VERSION, "python": platform.python_version()}
+        self._versions |= {name: found for name in _LIBRARIES if (found := _version(name))}
+        self._names = Names(config, state_dir / _NAMES_FILE)
+        self._sensors = SensorDescriptions(
+            self._publish_sensor, self._names, state_dir / _SENSORS_FILE, plugins
+        )
+
+    def hear(
+        self,
+        plugin: str,
+        described: Fields,
+        readings: Iterable[tuple[str, Iterable[str]]],
+        interval_s: float | None = None,
+    ) -> None:
+        """Note the sensors of one poll: their ids, each with the names of its values."""
+        self._sensors.hear(plugin, described, readings, interval_s or self._interval_s)
+
+    def publish_all(self) -> None:
+        """Publish everything again after a connection."""
+        self._bus.publish(TopicKind.ABOUT, self._about())
+        self._sensors.publish_all()
+
+    def name_command(self, payload: bytes) -> None:
+        """Execute a command for names. Raises BadCommandError with a sentence."""
+        self._names.give(parse_names(payload), self._sensors.ids)
+        self._bus.publish(TopicKind.ABOUT, self._about())
+        self._sensors.names_changed()
+
+    def save(self) -> None:
+        self._sensors.save()
+
+    def _about(self) -> About:
+        name = self._names.node
+        return About(
+            title=name.title,
+            area=name.area,
+            model=machine.model(),
+            os=machine.operating_system(),
+            arch=machine.architecture(),
+            address=machine.lan_address(self._bus.local_address),
+            versions=self._versions,
+            actuators=self._actuators,
+        )
+
+    def _publish_sensor(self, sensor_id: str, said: SensorDescription | None) -> None:
+        if said is None:
+            self._bus.clear(TopicKind.SENSOR, sensor_id)
+        else:
+            self._bus.publish(TopicKind.SENSOR, said, sensor_id)
+
+
+def _version(package: str) -> str:
+    """Return the version of an installed package, without importing it."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,182 @@
+"""Descriptions of a node's sensors, published when they change and cleared when a sensor goes.
+
+A sensor goes when its plugin is no longer enabled, or when the plugin has reported its other
+sensors for a day without it. The ids of the published ones are kept in a file, so that the topics
+of a former run are cleared, too.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+
+import msgspec
+
+from bus.contract.bounds import MAX_FIELDS, Name
+from bus.contract.description import FieldDescription, Fields, SensorDescription
+from bus.fault import Fault
+from bus.files import whole_file
+from node_agent.descriptions.names import Names
+
+logger = logging.getLogger(__name__)
+
+# Of a sensor that its plugin reports no longer.
+FORGOTTEN_AFTER_S = 86_400.0
+
+# Publishes the description of a sensor, or clears its topic where that is None.
+Publish = Callable[[str, SensorDescription | None], object]
+
+
+class _Sensor:
+    """One sensor: its plugin, what the author says, and the fields that ever came."""
+
+    def __init__(self, plugin: str, now_s: float) -> None:
+        self.plugin = plugin
+        self.interval_s = 0.0
+        self.described: Fields = {}
+        # In the order in which they came.
+        self.came: dict[str, None] = {}
+        self.heard_s = now_s
+        self.published: SensorDescription | None = None
+
+    def hear(self, fields: Iterable[str], described: Fields, now_s: float) -> None:
+        self.heard_s = now_s
+        if described != self.described:
+            # Another version of the plugin, which may report other fields.
+            self.described, self.came = described, {}
+        for field in fields:
+            if len(self.came) < MAX_FIELDS:
+                self.came.setdefault(field)
+
+    def fields(self) -> Fields:
+        """Return the fields that came: those that are described in their order, then the others."""
+        known = {name: said for name, said in self.described.items() if name in self.came}
+        return known | {name: FieldDescription() for name in self.came if name not in known}
+
+
+class SensorDescriptions:
+    """The descriptions of a node's sensors. Any thread may call.
+
+    `plugins` are the enabled ones. `save` writes the ids to `path` where they changed.
+    """
+
+    def __init__(
+        self,
+        publish: Publish,
+        names: Names,
+        path: Path,
+        plugins: Collection[str],
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._publish = publish
+        self._names = names
+        self._path = path
+        self._monotonic_s = monotonic_s
+        kept, now_s = _read(path), monotonic_s()
+        self._sensors = {i: _Sensor(p, now_s) for i, p in kept.items() if p in plugins}
+        # Their topics are cleared at each connection: an earlier broker may have kept them.
+        self._gone = {i for i, plugin in kept.items() if plugin not in plugins}
+        self._is_saved = not self._gone
+        self._fault = Fault(f"{path}: saving")
+        self._lock = threading.Lock()
+
+    @property
+    def ids(self) -> list[str]:
+        """The sensors that the node has."""
+        with self._lock:
+            return sorted(self._sensors)
+
+    def hear(
+        self,
+        plugin: str,
+        described: Fields,
+        readings: Iterable[tuple[str, Iterable[str]]],
+        interval_s: float,
+    ) -> None:
+        """Note the sensors of one poll with the names of their values; publish what is new."""
+        now_s = self._monotonic_s()
+        heard = list(readings)
+        with self._lock:
+            for sensor_id, fields in heard:
+                sensor = self._sensor(sensor_id, plugin, now_s)
+                sensor.interval_s = interval_s
+                sensor.hear(fields, described, now_s)
+                self._publish_if_changed(sensor_id, sensor)
+            if heard:
+                self._forget(plugin, now_s)
+
+    def publish_all(self) -> None:
+        """Publish every description again: the broker may have lost them."""
+        with self._lock:
+            for sensor_id in sorted(self._gone):
+                self._publish(sensor_id, None)
+            for sensor in self._sensors.values():
+                sensor.published = None
+            self._publish_changed()
+
+    def names_changed(self) -> None:
+        with self._lock:
+            self._publish_changed()
+
+    def save(self) -> None:
+        """Write the ids to the disk where they changed; a disk that refuses is logged once."""
+        with self._lock:
+            if self._is_saved:
+                return
+            kept = {sensor_id: sensor.plugin for sensor_id, sensor in self._sensors.items()}
+            self._is_saved = True
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            whole_file.replace(self._path, msgspec.json.encode(kept))
+        except OSError as e:
+            self._is_saved = False
+            self._fault.failed(str(e))
+        else:
+            self._fault.worked()
+
+    def _sensor(self, sensor_id: str, plugin: str, now_s: float) -> _Sensor:
+        found = self._sensors.get(sensor_id)
+        if found is None or found.plugin != plugin:
+            found = self._sensors[sensor_id] = _Sensor(plugin, now_s)
+            self._gone.discard(sensor_id)
+            self._is_saved = False
+        return found
+
+    def _forget(self, plugin: str, now_s: float) -> None:
+        """Clear the topics of sensors that the plugin has not reported for a day."""
+        old = [
+            sensor_id
+            for sensor_id, sensor in self._sensors.items()
+            if sensor.plugin == plugin and now_s - sensor.heard_s > FORGOTTEN_AFTER_S
+        ]
+        for sensor_id in old:
+            del self._sensors[sensor_id]
+            self._gone.add(sensor_id)
+            self._is_saved = False
+            self._publish(sensor_id, None)
+            logger.info("sensor %s has not been read for a day and is described no more", sensor_id)
+
+    def _publish_changed(self) -> None:
+        for sensor_id, sensor in self._sensors.items():
+            if sensor.came:
+                self._publish_if_changed(sensor_id, sensor)
+
+    def _publish_if_changed(self, sensor_id: str, sensor: _Sensor) -> None:
+        name = self._names.of_sensor(sensor_id)
+        said = SensorDescription(
+            sensor.plugin, name.title, name.area, sensor.interval_s, sensor.fields()
+        )
+        if said != sensor.published:
+            sensor.published = said
+            self._publish(sensor_id, said)
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[Name, str])
+    except FileNotFoundError:
+        return {}
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OSError) as e:
+        logger.warning("%s: %s; topics of a former run may be left", path, e)
+        return {}

@@ -1,0 +1,39 @@
+"""Descriptions of the service's values: those of the plugins that measure the same, and of pings.
+
+The plugins' `plugin.toml` come with the program; their components are not needed.
+"""
+
+import logging
+
+import msgspec
+
+from bus.config import toml_text
+from bus.contract.description import Band, FieldDescription, Fields
+from bus.install import assets
+
+logger = logging.getLogger(__name__)
+
+PING: Fields = {
+    "up": FieldDescription(
+        label="Answers",
+        quantity="connectivity",
+        bands=[Band(0, tone="bad"), Band(None, tone="good")],
+        words=["no", "yes"],
+    ),
+    "rtt_ms": FieldDescription(label="Round trip", unit="ms", quantity="duration", decimals=1),
+    "host": FieldDescription(label="Host"),
+}
+
+
+class _Manifest(msgspec.Struct, frozen=True):
+    fields: Fields = {}
+
+
+def of_plugin(name: str) -> Fields:
+    """Return the fields of a shipped plugin; none where its file is missing or damaged."""
+    path = assets.root() / "plugins" / name / "plugin.toml"
+    try:
+        return msgspec.convert(toml_text.parse(path.read_bytes()), _Manifest).fields
+    except (OSError, ValueError, RecursionError) as e:
+        logger.warning("%s: %s; the values are not described", path, e)
+        return {}
