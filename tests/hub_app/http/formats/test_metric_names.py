@@ -85,7 +85,7 @@ def test_the_shipped_sensors_have_these_metrics() -> None:
         "memory_used_mb": "data_size_bytes",
         "memory_total_mb": "data_size_bytes",
         "uptime_seconds": "duration_seconds",
-        "up": "up",
+        "up": "connectivity",
         "rtt_ms": "duration_seconds",
         "host": "host",
     }
