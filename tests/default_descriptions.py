@@ -4,8 +4,11 @@ import tomllib
 
 import msgspec
 
-from bus.contract.description import Band, FieldDescription, PluginDescription, SensorDescription
+from bus.contract.description import FieldDescription, PluginDescription, SensorDescription
+from pizero_native.fields import PING
 from tests.support import PROJECT
+
+__all__ = ["AIR", "HEALTH", "MONITORS", "PING", "ROOM", "description_of"]
 
 
 def _of_plugin(name: str) -> dict[str, FieldDescription]:
@@ -17,13 +20,6 @@ ROOM = _of_plugin("dht22")
 AIR = _of_plugin("bme680")
 MONITORS = {name: _of_plugin(name) for name in ("pi4-monitor", "pizero-monitor", "revpi-monitor")}
 HEALTH = MONITORS["pi4-monitor"]
-PING = {
-    "up": FieldDescription(
-        "Answers", words=["no", "yes"], bands=[Band(0, tone="bad"), Band(tone="good")]
-    ),
-    "rtt_ms": FieldDescription("Round trip", "ms", "duration", 1),
-    "host": FieldDescription(),
-}
 _BY_KIND = {"dht22": ROOM, "bme680": AIR, "monitor": HEALTH, "ping": PING}
 
 

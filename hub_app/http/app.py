@@ -70,6 +70,7 @@ def create_app(  # noqa: PLR0913 - the parts that the routes work with
             Route("/api/buzzer", commands.buzzer, methods=["POST"]),
             Route("/api/buzzer/test", commands.buzzer_test, methods=["POST"]),
             Route("/api/plugins", commands.plugins, methods=["POST"]),
+            Route("/api/names", commands.names, methods=["POST"]),
             Route(LOG_IN_PATH, login.show),
             Route(LOG_IN_PATH, login.enter, methods=["POST"]),
             Route(LOG_OUT_PATH, login.leave, methods=["POST"]),

@@ -1,4 +1,4 @@
-"""`POST /api/buzzer` and `POST /api/plugins`: commands to nodes."""
+"""`POST /api/buzzer`, `POST /api/plugins` and `POST /api/names`: commands to nodes."""
 
 from collections.abc import Awaitable
 from typing import Literal
@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from bus.contract.bounds import Name, Word
 from bus.contract.commands import PATTERNS
 from bus.contract.messages import Result
 from bus.contract.topics import TopicKind
@@ -21,6 +22,7 @@ from hub_app.live.state import State
 _STATUS_OF_ERROR = {BadCommandError: 502, BusDownError: 503, NoAnswerError: 504}
 _BUZZER_USAGE = '?action=beep or {"pattern": "beep"}'
 _PLUGIN_USAGE = '{"node": "pi4", "plugin": "dht22", "action": "reload"}, or enable, or disable'
+_NAMES_USAGE = '{"node": "pi4", "sensor": "dht22-gpio4", "title": "Desk", "area": "Office"}'
 
 
 class BuzzerBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,6 +38,15 @@ class PluginBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     node: str
     plugin: str
     action: Literal["reload", "enable", "disable"]
+
+
+class NamesBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The body of POST /api/names: of a sensor, or of the node itself; an absent part stays."""
+
+    node: Name
+    sensor: Name | None = None
+    title: Word | None = None
+    area: Word | None = None
 
 
 async def buzzer(request: Request) -> Response:
@@ -57,6 +68,16 @@ async def plugins(request: Request) -> Response:
     result = await _result(hub.commander.command_plugin(body.node, body.plugin, body.action))
     command = msgspec.structs.asdict(body)
     return Json({"ok": True, **command, "finished_ms": result.finished_ms})
+
+
+async def names(request: Request) -> Response:
+    body = await read_json(request, NamesBody, _NAMES_USAGE)
+    hub = hub_of(request)
+    check_node(hub.state, body.node)
+    command = msgspec.to_builtins(body)
+    node = command.pop("node")
+    result = await _result(hub.commander.name(node, command))
+    return Json({"ok": True, "node": node, **command, "finished_ms": result.finished_ms})
 
 
 def default_buzzer_node(state: State) -> str | None:

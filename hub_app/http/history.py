@@ -17,12 +17,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bus import clock
+from bus.contract.description import FieldDescription
 from bus.errors import BadDataError
 from hub_app.history.coverage.query import LONGEST_COVERAGE_MS, coverage_of
 from hub_app.history.query import DEFAULT_POINTS, MAX_POINTS, Series, SeriesQuery, SeriesReader
 from hub_app.history.schema import open_for_reading
 from hub_app.http.formats.csv_table import csv_response
 from hub_app.http.responses import hub_of
+from hub_app.live.state import State
 
 _MAX_QUERIES = 2
 _LATEST_MS = 2**53
@@ -46,7 +48,7 @@ async def history(request: Request) -> Response:
     if form not in _FORMATS:
         raise HTTPException(400, f"format: found {form[:20]!r}, expected json or csv")
     series = await _read(request, lambda db: SeriesReader(db).series(query))
-    return _csv(series) if form == "csv" else _json(series)
+    return _csv(series) if form == "csv" else _json(_described(hub_of(request).state, series))
 
 
 async def coverage(request: Request) -> Response:
@@ -77,7 +79,16 @@ def _read_file(path: Path, query: Callable[[sqlite3.Connection], T]) -> T:
         return query(db)
 
 
-def _json(answer: msgspec.Struct) -> Response:
+def _described(state: State, series: Series) -> dict[str, object]:
+    """Return a series with label and unit, which are empty where the field has no description."""
+    node, _, sensor = series.sensor.partition(":")
+    described = state.description(node, sensor)
+    field = described.fields.get(series.field) if described else None
+    words = field or FieldDescription()
+    return {**msgspec.structs.asdict(series), "label": words.label, "unit": words.unit}
+
+
+def _json(answer: object) -> Response:
     headers = {"Cache-Control": "no-store"}
     return Response(msgspec.json.encode(answer), headers=headers, media_type="application/json")
 

@@ -14,11 +14,12 @@ from starlette.responses import Response
 from broker.embedded.statistics import BrokerSnapshot
 from bus.contract.messages import Heartbeat, PluginState
 from bus.contract.topics import TopicKind
+from bus.install.version import VERSION, commit
+from hub_app.http.formats import sensor_metrics
 from hub_app.http.formats.prometheus import CONTENT_TYPE, Family, Sample, counter, gauge, lines
 from hub_app.hub import Hub
 from hub_app.live.change import Change
 from hub_app.live.state import State
-from hub_app.live.views import ReadingView
 from hub_app.supervisor import TaskStatus
 
 _REUSE_S = 1.0
@@ -34,11 +35,15 @@ class Exposition:
         self._lock = asyncio.Lock()
         self._made_s = -_REUSE_S
         self._text = b""
+        self._commit: str | None = None
 
     async def text(self) -> bytes:
         async with self._lock:
             if time.monotonic() - self._made_s >= _REUSE_S:
-                self._text = await in_slices(_families(self._hub))
+                if self._commit is None:
+                    # A clone asks git, which takes a while.
+                    self._commit = await asyncio.to_thread(commit)
+                self._text = await in_slices([_build(self._commit), *_families(self._hub)])
                 self._made_s = time.monotonic()
             return self._text
 
@@ -65,7 +70,7 @@ def _families(hub: Hub) -> list[Iterator[Family]]:
     """Return every family. Values are those of now: what they are made of never changes."""
     state, now_ms = hub.state, hub.now_ms()
     return [
-        _readings(state.of_kind(TopicKind.READING), now_ms),
+        sensor_metrics.families(state, state.of_kind(TopicKind.READING), now_ms),
         _nodes(state),
         _heartbeats(_of_online_nodes(state, TopicKind.HEARTBEAT)),
         _plugins(_of_online_nodes(state, TopicKind.PLUGIN)),
@@ -81,35 +86,10 @@ def _of_online_nodes(state: State, kind: TopicKind) -> list[Change]:
     return [entry for entry in state.of_kind(kind) if entry.node in online]
 
 
-def _readings(entries: list[Change], now_ms: int) -> Iterator[Family]:
-    values = gauge(
-        "harvester_reading",
-        "A sensor's newest value, in the unit that topics.md gives its field",
-        *("node", "sensor", "field"),
-    )
-    taken = gauge(
-        "harvester_reading_timestamp_seconds",
-        "When a sensor's newest reading was taken",
-        *("node", "sensor"),
-    )
-    age = gauge(
-        "harvester_sensor_age_seconds", "Age of a sensor's newest reading", "node", "sensor"
-    )
-    up = gauge("harvester_sensor_up", "Whether a sensor's readings are fresh", "node", "sensor")
-    for entry in entries:
-        view: ReadingView = entry.value
-        labels, age_ms = (entry.node, entry.name), max(0, now_ms - view.at_ms)
-        is_fresh = age_ms <= view.stale_after_ms
-        age.samples.append(Sample(labels, age_ms / 1000))
-        up.samples.append(Sample(labels, int(is_fresh)))
-        if is_fresh:
-            taken.samples.append(Sample(labels, view.timestamp_ms / 1000))
-            values.samples.extend(
-                Sample((*labels, field), value)
-                for field, value in view.data.items()
-                if not isinstance(value, str)
-            )
-    yield from (values, taken, age, up)
+def _build(found_commit: str) -> Iterator[Family]:
+    build = gauge("harvester_build_info", "Version and commit of the hub", "version", "commit")
+    build.samples.append(Sample((VERSION, found_commit), 1))
+    yield build
 
 
 def _nodes(state: State) -> Iterator[Family]:
@@ -140,6 +120,7 @@ def _heartbeats(entries: list[Change]) -> Iterator[Family]:
 
 def _plugins(entries: list[Change]) -> Iterator[Family]:
     running = gauge("harvester_plugin_running", "Whether a plugin runs", "node", "plugin")
+    failed = gauge("harvester_plugin_failed", "Whether a plugin has a fault", "node", "plugin")
     restarts = counter(
         "harvester_plugin_restarts", "Fresh instances after faults", "node", "plugin"
     )
@@ -147,8 +128,9 @@ def _plugins(entries: list[Change]) -> Iterator[Family]:
         plugin: PluginState = entry.value
         labels = (entry.node, entry.name)
         running.samples.append(Sample(labels, int(plugin.state == "running")))
+        failed.samples.append(Sample(labels, int(plugin.state == "failed")))
         restarts.samples.append(Sample(labels, plugin.restarts))
-    yield from (running, restarts)
+    yield from (running, failed, restarts)
 
 
 def _refused(counts: dict[str, dict[str, int]]) -> Iterator[Family]:

@@ -43,6 +43,10 @@ class Commander:
         topic = Topic(node, TopicKind.COMMAND, "plugins")
         return await self._request(topic, {"plugin": plugin, "action": action})
 
+    async def name(self, node: str, names: dict[str, str]) -> Result:
+        """Name a node, or its `sensor`, by `title` and `area`; raises like `sound_buzzer`."""
+        return await self._request(Topic(node, TopicKind.COMMAND, "names"), names)
+
     def on_message(self, message: Message) -> None:
         """Complete the command that a result belongs to."""
         if isinstance(message, Result) and message.id is not None:

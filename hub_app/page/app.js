@@ -6,6 +6,7 @@ import { refreshBroker } from "./broker.js";
 import { command } from "./commands.js";
 import { drawCoverage, refreshCoverage } from "./coverage.js";
 import { elementsOf, replaceContent, setText } from "./elements.js";
+import { askForName } from "./names.js";
 import { urlOf } from "./paths.js";
 import { askToRemove } from "./removal.js";
 import { clock, duration, write } from "./values.js";
@@ -389,6 +390,7 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (button?.dataset.node) command(button);
   if (button?.dataset.remove) askToRemove(button.dataset.remove);
+  if (button?.dataset.nameOf) askForName(button);
   if (button?.dataset.tab) showLog(button.dataset.tab);
 });
 document.addEventListener("keydown", moveTab);

@@ -50,8 +50,15 @@ class _Sensor:
                 self.came.setdefault(field)
 
     def fields(self) -> Fields:
-        """Return the fields that came: those that are described in their order, then the others."""
-        known = {name: said for name, said in self.described.items() if name in self.came}
+        """Return the fields that came: those that are described in their order, then the others.
+
+        One that is not valid yet is awaited: it is there with the field that says so.
+        """
+        known = {
+            name: said
+            for name, said in self.described.items()
+            if name in self.came or said.pending in self.came
+        }
         return known | {name: FieldDescription() for name in self.came if name not in known}
 
 

@@ -51,6 +51,14 @@ def plugin_node(hub: HubProcess, plugin: Topic, error: str = "") -> Iterator[lis
 
 
 @contextmanager
+def named_node(hub: HubProcess, node: str, error: str = "") -> Iterator[list[dict[str, str]]]:
+    """Answer one command that names something; yield the list of commands received."""
+    commands: list[dict[str, str]] = []
+    with _answering(hub, node, "names", error, commands.append):
+        yield commands
+
+
+@contextmanager
 def _answering(
     hub: HubProcess,
     node: str,

@@ -71,6 +71,33 @@ def _area(model: Model, kind: str, node: str, name: str = "") -> Html | str:
     return element("span", area, class_="area") if area else ""
 
 
+def _buttons(model: Model, reading: Entry) -> Html:
+    name = reading.name
+    return element(
+        "span",
+        _name_button(model, "sensor", reading.node, name),
+        _remove_button(reading.value["sensor_id"], name),
+    )
+
+
+def _name_button(model: Model, kind: str, node: str, sensor: str = "") -> Html | str:
+    """Return a button that opens the dialog for title and area, where the node takes names."""
+    if "names" not in model.description("about", node).get("actuators", {}):
+        return ""
+    described = model.description(kind, node, sensor)
+    return element(
+        "button",
+        "Name",
+        type="button",
+        class_="name",
+        aria_label=f"Name {sensor or node}",
+        data_name_of=node,
+        data_sensor=sensor or None,
+        data_title=described.get("title", ""),
+        data_area=described.get("area", ""),
+    )
+
+
 def _remove_button(removed: str, name: str) -> Html:
     """Return a button that opens the dialog; `removed` is a node, or a sensor as `node:sensor`."""
     return element(
@@ -116,7 +143,7 @@ def _block(model: Model, sensor: str, card: dict[str, Any]) -> Html:
         element(
             "p",
             element("span", _age(model, reading), class_="age"),
-            _remove_button(reading.value["sensor_id"], reading.name) if model.may_command else "",
+            _buttons(model, reading) if model.may_command else "",
             class_="age-line",
         ),
         # Filled in by coverage.js: it comes from the history, not from the live state.
@@ -143,6 +170,9 @@ def _heading(model: Model, reading: Entry, card: dict[str, Any]) -> Html:
     plain = reading.name if card["node"] == reading.node else sensor
     title = _title(model, "sensor", reading.node, reading.name)
     area = _area(model, "sensor", reading.node, reading.name)
+    if card["node"] == reading.node and area == _area(model, "about", reading.node):
+        # The card has it already.
+        area = ""
     return element("h3", element("span", title or plain, title=sensor if title else None), area)
 
 
@@ -168,5 +198,6 @@ def _health(model: Model, node: str) -> Html | str:
             ),
             data_topic=heartbeat.topic,
         ),
+        _name_button(model, "about", node) if model.may_command else "",
         id=f"service-{node}",
     )

@@ -8,6 +8,9 @@ from dashboard.model import Model
 from dashboard.outputs import outputs
 from dashboard.plugin_table import plugin_table
 
+# As many as a message on the bus may have.
+_NAME_CHARS = 80
+
 
 def render(text: str) -> str:
     """Return the page for the hub's state, given as JSON (see `hub_app.hub.PageInput`)."""
@@ -54,7 +57,7 @@ def _body(model: Model) -> Html:
             data_now=model.now_ms,
             data_partial=model.is_partial,
         ),
-        _remove_dialog() if model.may_command else "",
+        *((_remove_dialog(), _name_dialog()) if model.may_command else ()),
         element("footer", element("p", f"harvester {model.version}")),
     )
 
@@ -86,6 +89,30 @@ def _remove_dialog() -> Html:
             method="dialog",
         ),
         id="remove-dialog",
+    )
+
+
+def _name_dialog() -> Html:
+    """Return the form for title and area of a sensor or node; names.js opens it."""
+    return element(
+        "dialog",
+        element(
+            "form",
+            element("p", class_="question"),
+            *(
+                element("label", label, element("input", name_=name, maxlength=_NAME_CHARS))
+                for label, name in (("Title", "title"), ("Area", "area"))
+            ),
+            element(
+                "div",
+                # The first is that of the Enter key.
+                element("button", "Save", value="save"),
+                element("button", "Cancel", value="cancel"),
+                class_="buttons",
+            ),
+            method="dialog",
+        ),
+        id="name-dialog",
     )
 
 

@@ -1,12 +1,12 @@
-"""Commands over HTTP: the buzzer, and plugins."""
+"""Commands over HTTP: the buzzer, plugins and names."""
 
 import pytest
 
 from bus.contract.messages import Buzzer
 from bus.contract.topics import Topic, TopicKind
 from tests.hub_app.conftest import HubProcess
-from tests.hub_app.nodes import buzzer_node, plugin_node, until
-from tests.hub_app.samples import NOW_MS
+from tests.hub_app.nodes import buzzer_node, named_node, plugin_node, until
+from tests.hub_app.samples import NOW_MS, heartbeat
 
 
 def test_a_button_sounds_the_buzzer_and_hears_the_answer(hub: HubProcess) -> None:
@@ -83,3 +83,33 @@ def test_a_bad_plugin_command_is_refused(hub: HubProcess, body: bytes, code: int
     answer = hub.http.post("/api/plugins", content=body)
     assert (answer.status_code, answer.json()["ok"]) == (code, False)
     assert hub.http.get("/api/plugins").status_code == 405
+
+
+def test_a_sensor_is_named_and_the_nodes_answer_returned(hub: HubProcess) -> None:
+    hub.publish(Topic("c1", TopicKind.HEARTBEAT), heartbeat())
+    body = {"node": "c1", "sensor": "dht22-gpio4", "title": "Desk"}
+    with named_node(hub, "c1") as commands:
+        answer = hub.http.post("/api/names", json=body)
+    assert answer.json() == {"ok": True, **body, "finished_ms": NOW_MS}
+    (command,) = commands
+    assert {name: command[name] for name in ("sensor", "title")} == {
+        "sensor": "dht22-gpio4",
+        "title": "Desk",
+    }
+    assert "area" not in command
+    with named_node(hub, "c1", error="sensor: found 'x'"):
+        answer = hub.http.post("/api/names", json={"node": "c1", "sensor": "x", "area": ""})
+    assert (answer.status_code, answer.json()["error"]) == (502, "sensor: found 'x'")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"node": "nobody", "title": "x"}', 404),
+        (b'{"title": "x"}', 400),
+        (b'{"node": "c1", "title": 4}', 400),
+        (b'{"node": "c1", "title": "a\\nb"}', 400),
+    ],
+)
+def test_a_bad_name_is_refused(hub: HubProcess, body: bytes, code: int) -> None:
+    assert hub.http.post("/api/names", content=body).status_code == code

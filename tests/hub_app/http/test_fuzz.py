@@ -28,7 +28,15 @@ PATHS = [
         "/api/nodes",
         "/api/nodes/fuzzed/oled.png",
     ),
-    *("/api/nodes/", "/api/buzzer", "/api/buzzer/test", "/api/plugins", "/api/broker", "/health"),
+    *(
+        "/api/nodes/",
+        "/api/buzzer",
+        "/api/buzzer/test",
+        "/api/plugins",
+        "/api/names",
+        "/api/broker",
+        "/health",
+    ),
     *("/login", "/logout", "/api/session", "/static/", "/static/app.js", "/static/../app.py"),
     *("/api/history", "/api/coverage"),
 ]

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from bus.clock import now_ms
+from bus.contract.description import FieldDescription, SensorDescription
 from bus.contract.messages import Backlog, Reading, Stored
 from bus.contract.topics import Topic, TopicKind
 from tests.hub_app.conftest import HubProcess, running_hub
+from tests.hub_app.nodes import until
 from tests.hub_app.test_server import open_stream
 
 TOPIC = Topic("pi9", TopicKind.READING, "room")
@@ -51,6 +53,21 @@ def test_what_was_stored_is_answered_as_points(filled: HubProcess) -> None:
     few = filled.http.get("/api/history", params=query | {"points": "3"}).json()["points"]
     assert len(few) <= 3
     assert sum(point[4] for point in few) == 100
+
+
+def test_points_have_the_label_and_unit_of_their_description(filled: HubProcess) -> None:
+    query = {"sensor": "pi9:room", "field": "t"}
+    body = filled.http.get("/api/history", params=query).json()
+    assert (body["label"], body["unit"]) == ("", "")
+    fields = {"t": FieldDescription("Temperature", "\u00b0C")}
+    topic = Topic("pi9", TopicKind.SENSOR, "room")
+    filled.publish(topic, SensorDescription("p", "", "", 2.0, fields))
+    until(filled, "/api/sensors", "pi9:room")
+    body = filled.http.get("/api/history", params=query).json()
+    assert (body["label"], body["unit"]) == ("Temperature", "\u00b0C")
+    # A CSV file keeps its header, which programs read.
+    table = filled.http.get("/api/history", params=query | {"format": "csv"}).text
+    assert table.splitlines()[0] == "timestamp_ms,t,low,high,count"
 
 
 def test_a_spreadsheet_gets_csv(filled: HubProcess) -> None:

@@ -9,11 +9,12 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from bus.contract.description import About
 from bus.contract.messages import Buzzer, Event, Leds, Oled, PluginState, encode
 from bus.contract.topics import Topic, TopicKind
 from tests.default_descriptions import description_of
 from tests.hub_app.conftest import HubProcess
-from tests.hub_app.nodes import buzzer_node, plugin_node
+from tests.hub_app.nodes import buzzer_node, named_node, plugin_node
 from tests.hub_app.page.browser import Page
 from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
 from tests.support import program
@@ -84,6 +85,29 @@ def test_a_browser_that_comes_back_sees_a_description_that_changed_meanwhile(
     describe(hub, "w2e")
     page.driver.execute_script("document.dispatchEvent(new Event('visibilitychange'))")
     page.until_field(str(topic), "temperature", "20.0")
+
+
+def test_a_sensor_is_named_from_the_page(hub: HubProcess, page: Page) -> None:
+    node = "w2g"
+    topic, first = reading(node=node, seq=1, temperature=20.0)
+    hub.publish(topic, first)
+    describe(hub, node, title="Desk")
+    actuators = {"names": ["sensor", "title", "area"]}
+    hub.publish(Topic(node, TopicKind.ABOUT), About("", "", "", "", "", "", {}, actuators))
+    button = page.until_there(f"[data-name-of={node}][data-sensor]")
+    page.driver.execute_script("arguments[0].focus()", button)
+    button.send_keys(Keys.ENTER)
+    title = page.until_there("#name-dialog[open] input[name=title]")
+    assert title.get_property("value") == "Desk"
+    title.clear()
+    with named_node(hub, node) as commands:
+        title.send_keys("Window", Keys.ENTER)
+    (command,) = commands
+    assert {**command, "id": ""} == {"sensor": "dht22-gpio4", "title": "Window", "id": ""}
+    describe(hub, node, title="Window")
+    page.until(
+        f"document.querySelector('[data-name-of={node}][data-sensor]').dataset.title === 'Window'"
+    )
 
 
 def test_an_event_of_a_sensor_does_not_disturb_the_page(hub: HubProcess, page: Page) -> None:
@@ -405,7 +429,7 @@ def test_the_button_asks_once_and_removes_the_node(hub: HubProcess, page: Page) 
 def test_an_emptied_topic_leaves_the_page(hub: HubProcess, page: Page) -> None:
     topic, first = reading(node="w31", seq=1, temperature=20.0)
     hub.publish(topic, first)
-    page.until_field(str(topic), "temperature", "20.0")
+    page.until_field(str(topic), "temperature", "20")
     hub.bus.publish(topic, b"")
     page.until(f"document.querySelector('[data-topic=\"{topic}\"]') === null")
     assert hub.http.get("/metrics").text.count("w31:dht22") == 0

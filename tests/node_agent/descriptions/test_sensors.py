@@ -53,6 +53,12 @@ def test_a_sensor_is_described_when_it_is_first_read_and_not_again(node: Node) -
     assert node.said == [("air-1", SensorDescription("air", "", "", 2.0, AIR))]
 
 
+def test_a_field_that_is_not_valid_yet_is_described_with_the_one_that_says_so(node: Node) -> None:
+    said: Fields = {"score": FieldDescription(pending="accuracy"), "accuracy": FieldDescription()}
+    node.hear("air-1", "accuracy", said=said)
+    assert node.last().fields == said
+
+
 def test_a_described_field_is_left_out_until_it_comes(node: Node) -> None:
     node.hear("air-1", "temperature")
     assert list(node.last().fields) == ["temperature"]

@@ -130,6 +130,22 @@ def test_elements_have_the_digest_of_the_description_that_they_are_made_from() -
     assert page(about(), reading()).having(data_digest_of="about pi4 ")
 
 
+def test_an_area_stands_once_in_the_card_of_a_node() -> None:
+    cards = [Card(title="Pi 4", node="pi4", sensors=["pi4:dht22-gpio4"])]
+    shown = page(about(area="Cellar"), sensor("dht22-gpio4", area="Cellar"), reading(), cards=cards)
+    assert shown.text.count("Cellar") == 1
+
+
+def test_only_a_node_that_takes_names_has_buttons_for_them() -> None:
+    topic, plain = about()
+    taking = msgspec.structs.replace(plain, actuators={"names": ["title"]})
+    assert not page((topic, plain), reading()).having(class_="name")
+    buttons = page((topic, taking), (Topic("pi4", TopicKind.HEARTBEAT), heartbeat()), reading())
+    assert [a.get("data-sensor") for a in buttons.having(data_name_of="pi4")] == [
+        *("dht22-gpio4", None),
+    ]
+
+
 def test_two_fields_that_are_each_others_total_are_not_both_hidden() -> None:
     fields = {"a": FieldDescription(bar="b"), "b": FieldDescription(bar="a")}
     topic, plain = DHT22
