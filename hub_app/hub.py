@@ -12,45 +12,21 @@ from bus.config.limits_table import LimitsConfig
 from bus.config.web_table import Card
 from bus.contract.messages import Message, Reading
 from bus.contract.topics import Topic
-from bus.install.version import VERSION
 from hub_app.history.recorder import Recorder
-from hub_app.live.change import Change
 from hub_app.live.commander import Commander
 from hub_app.live.dashboard import Dashboard
 from hub_app.live.duplicate_node_ids import DuplicateNodeIds
-from hub_app.live.fair_share import fair_share
 from hub_app.live.fanout import Fanout
 from hub_app.live.hub_clock import HubClock
 from hub_app.live.ingest import Decoder
+from hub_app.live.page_input import page_input
 from hub_app.live.state import State
 from hub_app.quota.refusals import Refusals
 from hub_app.supervisor import Supervisor
 
 # Log lines of each node in the rendered page; its event stream brings more.
 _PAGE_LOG_LINES = 50
-# The dashboard plugin renders this much well within its deadline and its memory.
-_PAGE_ENTRY_BYTES = 150_000
-_PAGE_LOG_BYTES = 100_000
-
 _ENCODER = msgspec.json.Encoder()
-
-
-class PageInput(msgspec.Struct, frozen=True):
-    """The input of the dashboard plugin. `role` is None where nobody has to log in.
-
-    `is_partial`: there is more than fits on a page, and each node has its share of it.
-
-    `root_path` is the prefix of the page's URLs.
-    """
-
-    now_ms: int
-    version: str
-    cards: Sequence[Card]
-    entries: list[Change]
-    logs: list[Change]
-    role: Role | None = None
-    is_partial: bool = False
-    root_path: str = ""
 
 
 class BrokerStatus(msgspec.Struct, frozen=True):
@@ -157,14 +133,5 @@ class Hub:
 
     def _page_input(self, role: Role | None, root_path: str) -> str:
         snapshot = self.state.snapshot(self.now_ms(), _PAGE_LOG_LINES)
-        entries = fair_share(snapshot.entries, _PAGE_ENTRY_BYTES, _encoded_bytes)
-        logs = fair_share(snapshot.logs, _PAGE_LOG_BYTES, _encoded_bytes)
-        is_partial = len(entries) < len(snapshot.entries)
-        page = PageInput(
-            snapshot.now_ms, VERSION, self._cards, entries, logs, role, is_partial, root_path
-        )
+        page = page_input(snapshot, self._cards, role, root_path)
         return _ENCODER.encode(page).decode()
-
-
-def _encoded_bytes(change: Change) -> int:
-    return len(_ENCODER.encode(change))

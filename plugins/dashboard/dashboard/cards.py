@@ -82,7 +82,7 @@ def _buttons(model: Model, reading: Entry) -> Html:
 
 def _name_button(model: Model, kind: str, node: str, sensor: str = "") -> Html | str:
     """Return a button that opens the dialog for title and area, where the node takes names."""
-    if "names" not in model.description("about", node).get("actuators", {}):
+    if "names" not in model.description("about", node).get("actuators", ()):
         return ""
     described = model.description(kind, node, sensor)
     return element(
@@ -135,11 +135,11 @@ def _block(model: Model, sensor: str, card: dict[str, Any]) -> Html:
     if reading is None:
         waiting = element("p", f"no reading of {sensor} yet", class_="waiting")
         return element("div", waiting, class_="reading")
-    described = model.description("sensor", reading.node, reading.name)
+    known = fields.described(model.fields(reading.node, reading.name))
     return element(
         "div",
         _heading(model, reading, card),
-        element("dl", field_rows(reading.value["data"], fields.described(described))),
+        element("dl", field_rows(reading.value["data"], known)),
         element(
             "p",
             element("span", _age(model, reading), class_="age"),

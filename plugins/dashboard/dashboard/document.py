@@ -13,7 +13,7 @@ _NAME_CHARS = 80
 
 
 def render(text: str) -> str:
-    """Return the page for the hub's state, given as JSON (see `hub_app.hub.PageInput`)."""
+    """Return the page for a JSON document: `hub_app.live.page_input.PageInput`."""
     model = Model(text)
     return "<!doctype html>" + element("html", _head(model.root_path), _body(model), lang="en")
 

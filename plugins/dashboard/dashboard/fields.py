@@ -69,9 +69,9 @@ PLUGIN_FIELDS = {
 }
 
 
-def described(description: dict[str, Any]) -> dict[str, Field]:
-    """Return the fields that a sensor's description has, in its order."""
-    return {name: _field(name, of) for name, of in description.get("fields", {}).items()}
+def described(descriptions: dict[str, dict[str, Any]]) -> dict[str, Field]:
+    """Return the fields of a sensor from their descriptions, in their order."""
+    return {name: _field(name, of) for name, of in descriptions.items()}
 
 
 def _field(name: str, of: dict[str, Any]) -> Field:

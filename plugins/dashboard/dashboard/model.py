@@ -30,6 +30,8 @@ class Model:
         self.cards: list[dict[str, Any]] = state["cards"]
         self.entries = [Entry(**entry) for entry in state["entries"]]
         self.logs = [Entry(**line) for line in state["logs"]]
+        # Descriptions of fields, by the key that the description of a sensor has.
+        self._fields: dict[str, dict[str, Any]] = state.get("fields", {})
         self._by_key = {(entry.kind, entry.node, entry.name): entry for entry in self.entries}
         self.readings = {
             entry.value["sensor_id"]: entry for entry in self.entries if entry.kind == "reading"
@@ -48,13 +50,17 @@ class Model:
     def description(self, kind: str, node: str, name: str = "") -> dict[str, Any]:
         """Return what a node says of itself or of a sensor; nothing where it says nothing."""
         entry = self.find(kind, node, name)
-        described: dict[str, Any] = entry.value["description"] if entry else {}
-        return described
+        return entry.value if entry else {}
+
+    def fields(self, node: str, sensor: str) -> dict[str, Any]:
+        """Return the described fields of a sensor; none where there is no description."""
+        described = self.description("sensor", node, sensor)
+        fields: dict[str, Any] = self._fields.get(described.get("fields", ""), {})
+        return fields
 
     def digest(self, kind: str, node: str, name: str = "") -> str:
         """Return the digest of a description, empty where there is none."""
-        entry = self.find(kind, node, name)
-        return str(entry.value["digest"]) if entry else ""
+        return str(self.description(kind, node, name).get("digest", ""))
 
     def nodes(self) -> list[str]:
         """Return every node: first those of the configured cards, in their order."""

@@ -23,7 +23,7 @@ from bus.contract.messages import (
     Value,
 )
 from bus.contract.topics import Topic, TopicKind
-from hub_app.hub import PageInput
+from hub_app.live.page_input import page_input
 from hub_app.live.state import State
 from hub_app.quota.refusals import Reason, Refusals
 from tests.allowed_messages import messages
@@ -65,9 +65,7 @@ def page(*bus: tuple[Topic, Message], cards: list[Card] | None = None, at_ms: in
         hub.apply(topic, message, NOW_MS)
     hub.sweep(NOW_MS + at_ms)
     snapshot = hub.snapshot(NOW_MS + at_ms)
-    given = PageInput(
-        snapshot.now_ms, "1.0", CARDS if cards is None else cards, snapshot.entries, snapshot.logs
-    )
+    given = page_input(snapshot, CARDS if cards is None else cards)
     return Parsed(render(msgspec.json.encode(given).decode()))
 
 
@@ -400,7 +398,7 @@ def test_a_duration_is_written_in_its_two_largest_units(seconds: float, text: st
     ],
 )
 def test_a_value_is_written_as_its_field_says(field: str, value: Any, text: str) -> None:
-    described = fields.described({"fields": msgspec.to_builtins(KNOWN)})
+    described = fields.described(msgspec.to_builtins(KNOWN))
     assert fields.write(described.get(field, fields.Field(field)), value) == text
 
 
@@ -412,7 +410,7 @@ def test_refused_messages_are_counted_at_their_node() -> None:
     refusals.count("pi4", Reason.SENSORS, "")
     hub.sweep(NOW_MS)
     snapshot = hub.snapshot(NOW_MS)
-    given = PageInput(snapshot.now_ms, "1.0", CARDS, snapshot.entries, [], is_partial=True)
+    given = msgspec.structs.replace(page_input(snapshot, CARDS), is_partial=True)
     shown = Parsed(render(msgspec.json.encode(given).decode()))
     (line,) = shown.having(data_refused_of="pi4")
     assert "hidden" not in line
