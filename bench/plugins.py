@@ -135,7 +135,7 @@ class Swapping:
             name=SWAPPED,
             runtime=runtime,
             refuse=lambda _interfaces: "",
-            make_imports=lambda: node.imports(SWAPPED),
+            make_imports=lambda _get_setting: node.imports(SWAPPED),
             feed=lambda: "{}",
             on_samples=self._count,
         )

@@ -35,6 +35,7 @@ from node_agent.actuators.buzzer import SILENT, BuzzerPlayer
 from node_agent.actuators.fan import FanControl
 from node_agent.actuators.led_buffer import LedBuffer, to_hex
 from node_agent.descriptions.node import NodeDescriptions
+from node_agent.descriptions.plugin_settings import PluginSettings
 from node_agent.hal import system
 from node_agent.hal.capabilities import BLACK, Color, Hardware, Relay
 from node_agent.hal.display_tap import HEIGHT, WIDTH, DisplayTap, Picture
@@ -105,6 +106,14 @@ class Agent:
             name: PluginStore(state_dir / "plugins" / f"{name}.json")
             for name in config.plugins.enabled
             if self._grant(name).state
+        }
+        self._settings = {
+            name: PluginSettings(
+                name,
+                config.plugins.settings.get(name),
+                state_dir / "plugin-settings" / f"{name}.json",
+            )
+            for name in config.plugins.enabled
         }
         self._owners = SensorOwners(config.plugins.enabled, state_dir / _OWNERS_FILE)
         self._descriptions = NodeDescriptions(
@@ -261,16 +270,17 @@ class Agent:
         return self._config.plugins.grants.get(plugin, Grant())
 
     def _make_runner(self, name: str, parts: NodeParts, runtime: Runtime) -> PluginRunner:
-        grant, store = self._grant(name), self._stores.get(name)
+        grant, store, settings = self._grant(name), self._stores.get(name), self._settings[name]
         plugin = PluginParts(
             name=name,
             runtime=runtime,
             refuse=lambda interfaces: grants.missing(name, interfaces, grant),
-            make_imports=lambda: host_imports(name, grant, parts, store),
+            make_imports=lambda get: host_imports(name, grant, parts, store, get),
             feed=self._view.as_json,
             on_samples=partial(self._publish_samples, name),
             save_state=self._saver.save_soon,
             owners=self._owners,
+            settings=settings,
             darken=partial(darken, name, grant, parts),
         )
         wasm = assets.component(self._config.plugins.directory, name)
@@ -308,13 +318,15 @@ class Agent:
 
     def _plugin_command(self, payload: bytes) -> None:
         wanted = commands.parse_plugin(payload)
-        for runner in self._runners:
-            if runner.name == wanted.plugin:
-                self._disabled.note(runner.name, is_disabled=wanted.action == "disable")
-                runner.command(wanted.action)
-                return
-        names = ", ".join(runner.name for runner in self._runners) or "none"
-        raise BadCommandError(f"plugin: found {wanted.plugin!r}, expected one of {names}")
+        runner = next((r for r in self._runners if r.name == wanted.plugin), None)
+        if runner is None:
+            names = ", ".join(runner.name for runner in self._runners) or "none"
+            raise BadCommandError(f"plugin: found {wanted.plugin!r}, expected one of {names}")
+        if wanted.action == "set":
+            runner.set_settings(wanted.settings)
+        else:
+            self._disabled.note(runner.name, is_disabled=wanted.action == "disable")
+            runner.command(wanted.action)
 
     # The bus client's thread runs this.
     def _handle_message(self, topic: Topic, payload: bytes) -> None:

@@ -8,6 +8,9 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from bus.config.settings import Config
+from bus.contract import component_section, setting_value
+from bus.contract.component_section import BadDescriptionError
+from bus.contract.description import PluginDescription
 from bus.errors import MisconfiguredError
 from bus.install import assets
 
@@ -21,11 +24,28 @@ def check(config: Config, file: Path | None) -> None:
     """
     plugins = config.plugins
     known = _names(Path(plugins.directory)) | _names(assets.root() / "plugins")
-    for place, name in _named(plugins.enabled, plugins.limits, plugins.grants):
+    for place, name in _named(plugins.enabled, plugins.limits, plugins.grants, plugins.settings):
         if name not in known:
             raise MisconfiguredError(
                 f"{file or 'built-in defaults'}: {place}: found {name!r}, "
                 f"expected {_expected(name, known, plugins.directory)}"
+            )
+    _check_settings(config, file)
+
+
+def _check_settings(config: Config, file: Path | None) -> None:
+    """Raise MisconfiguredError where a value does not fit what its plugin's component describes."""
+    for plugin, values in config.plugins.settings.items():
+        wasm = assets.component(config.plugins.directory, plugin)
+        try:
+            said = component_section.read(wasm) or PluginDescription()
+        except FileNotFoundError:
+            continue
+        except (BadDescriptionError, OSError) as e:
+            raise MisconfiguredError(str(e)) from e
+        if line := setting_value.first_mistake(said.settings, values):
+            raise MisconfiguredError(
+                f"{file or 'built-in defaults'}: plugins.settings.{plugin}.{line}"
             )
 
 
@@ -37,7 +57,7 @@ def _names(directory: Path) -> set[str]:
 
 def _named(enabled: list[str], *tables: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     yield from ((f"plugins.enabled[{index}]", name) for index, name in enumerate(enabled))
-    for key, table in zip(("limits", "grants"), tables, strict=True):
+    for key, table in zip(("limits", "grants", "settings"), tables, strict=True):
         yield from ((f"plugins.{key}.{name}", name) for name in table)
 
 

@@ -23,6 +23,7 @@ from bus.config.limits_table import LimitsConfig
 from bus.config.outbox_table import OutboxConfig
 from bus.config.web_table import WebConfig, check_trusted_proxies
 from bus.contract.bounds import Name, Word
+from bus.contract.description import SettingValues
 from bus.contract.topics import RESERVED_NAMES
 from bus.errors import MisconfiguredError
 
@@ -135,6 +136,8 @@ class PluginsConfig(Table, frozen=True):
     host_calls_per_poll: HostCalls = 10_000
     limits: dict[Name, PluginLimits] = {}
     grants: dict[Name, Grant] = {}
+    # Values of what a plugin's author lets its owner choose.
+    settings: dict[Name, SettingValues] = {}
 
 
 class HardwareConfig(Table, frozen=True):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from msgspec import inspect
 
 from bus.contract.bounds import MAX_PAYLOAD_BYTES
-from bus.contract.description import Band, FieldDescription
+from bus.contract.description import Band, FieldDescription, SettingDescription
 from bus.contract.messages import MESSAGE_TYPES
 from bus.contract.topics import NAME_PATTERN
 
@@ -34,7 +34,7 @@ def _rows() -> Iterator[str]:
         yield f"| {name} | (whole payload) | at most {MAX_PAYLOAD_BYTES[kind]} bytes |"
         # A backlog is the bare list.
         yield from _fields_of(message_type)
-    for part in (FieldDescription, Band):
+    for part in (FieldDescription, Band, SettingDescription):
         yield from _fields_of(part)
 
 

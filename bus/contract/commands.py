@@ -7,13 +7,14 @@ from typing import Annotated, Literal, TypeVar, get_args
 
 import msgspec
 
-from bus.contract.bounds import Name, Word
+from bus.contract.bounds import FieldName, Name, Word
+from bus.contract.description import MAX_SETTINGS, SettingValue
 from bus.contract.messages import FanMode
 from bus.contract.mistake import first_mistake
 from bus.errors import BadCommandError
 
 T = TypeVar("T")
-PluginAction = Literal["reload", "enable", "disable"]
+PluginAction = Literal["reload", "enable", "disable", "set"]
 CommandId = Annotated[str, msgspec.Meta(max_length=64)]
 AnyColor = Annotated[
     str, msgspec.Meta(pattern=r"^#[0-9a-fA-F]{6}\Z", description='a colour like "#ff8800"')
@@ -64,8 +65,11 @@ class FanCommand(msgspec.Struct, frozen=True):
 
 
 class PluginCommand(msgspec.Struct, frozen=True):
+    """Change the state of a plugin, or set its `settings`; None brings the configuration's back."""
+
     plugin: str
     action: PluginAction
+    settings: dict[str, SettingValue | None] = {}
     id: str | None = None
 
 
@@ -109,6 +113,9 @@ class _FanMode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _PluginAction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     plugin: str
     action: PluginAction
+    settings: Annotated[
+        dict[FieldName, SettingValue | None], msgspec.Meta(max_length=MAX_SETTINGS)
+    ] = {}
     id: CommandId | None = None
 
 
@@ -125,7 +132,10 @@ FAN_USAGE = 'on, off, auto or {"mode": "on"}'
 NAMES_USAGE = (
     '{"sensor": "dht22-gpio4", "title": "Desk", "area": "Office"}, without sensor: the node'
 )
-PLUGINS_USAGE = '{"plugin": "dht22", "action": "reload"}, or enable, or disable'
+PLUGINS_USAGE = (
+    '{"plugin": "dht22", "action": "reload"}, or enable, or disable, or '
+    '{"plugin": "dht22", "action": "set", "settings": {"high_c": 28.0}}'
+)
 
 
 # The words, and the keys of the JSON, that each actuator takes.
@@ -134,7 +144,7 @@ WORDS: dict[str, list[str]] = {
     "fan": [*FAN_MODES, "mode"],
     "leds": ["off", "index", "color", "all"],
     "names": ["sensor", "title", "area"],
-    "plugins": [*get_args(PluginAction), "plugin", "action"],
+    "plugins": [*get_args(PluginAction), "plugin", "action", "settings"],
 }
 
 
@@ -180,7 +190,10 @@ def parse_names(payload: bytes) -> NamesCommand:
 
 def parse_plugin(payload: bytes) -> PluginCommand:
     wanted = _convert(_json_object(payload, PLUGINS_USAGE), _PluginAction, PLUGINS_USAGE)
-    return PluginCommand(wanted.plugin, wanted.action, wanted.id)
+    if bool(wanted.settings) != (wanted.action == "set"):
+        found = "no settings" if wanted.action == "set" else f"settings with {wanted.action!r}"
+        raise BadCommandError(f"found {found}; a command is {PLUGINS_USAGE}")
+    return PluginCommand(wanted.plugin, wanted.action, wanted.settings, wanted.id)
 
 
 def command_id(payload: bytes) -> str | None:

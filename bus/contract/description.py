@@ -76,6 +76,8 @@ class SettingDescription(msgspec.Struct, frozen=True, omit_defaults=True):
 
 Settings = Annotated[dict[FieldName, SettingDescription], msgspec.Meta(max_length=MAX_SETTINGS)]
 
+SettingValues = Annotated[dict[FieldName, SettingValue], msgspec.Meta(max_length=MAX_SETTINGS)]
+
 
 class PluginDescription(msgspec.Struct, frozen=True, omit_defaults=True):
     """Description of a plugin by its author, as the component carries it.

@@ -36,7 +36,7 @@ from bus.contract.bounds import (
     Width,
     Word,
 )
-from bus.contract.description import About, SensorDescription
+from bus.contract.description import About, SensorDescription, Settings, SettingValues
 from bus.contract.mistake import first_mistake
 from bus.contract.topics import Topic, TopicKind
 from bus.errors import BadPayloadError
@@ -126,7 +126,10 @@ class Log(msgspec.Struct, frozen=True):
 
 
 class PluginState(msgspec.Struct, frozen=True):
-    """State of a plugin, and since when; `error` is empty unless it failed."""
+    """State of a plugin, and since when; `error` is empty unless it failed.
+
+    `settings` has the value of each setting that holds, `described` what the author says of them.
+    """
 
     state: PluginPhase
     sha256: Sha256
@@ -134,6 +137,8 @@ class PluginState(msgspec.Struct, frozen=True):
     restarts: Count
     error: ErrorText = ""
     since_ms: Milliseconds = 0
+    settings: SettingValues = {}
+    described: Settings = {}
 
 
 class Leds(msgspec.Struct, frozen=True):

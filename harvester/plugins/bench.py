@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -19,6 +20,7 @@ from harvester.plugins.trace import HostCall, traced
 from node_agent.actuators.buzzer import BuzzerPlayer
 from node_agent.actuators.fan import FanControl
 from node_agent.actuators.led_buffer import LedBuffer, to_hex
+from node_agent.descriptions.plugin_settings import GetSetting, PluginSettings
 from node_agent.hal.board import open_hardware
 from node_agent.hal.capabilities import BLACK, Hardware, Relay
 from node_agent.plugins import grants
@@ -97,11 +99,21 @@ class Bench:
         if refused:
             raise ComponentError(f"{refused}; or try it with --grant-all")
         store = PluginStore(self._state_dir / f"{name}.json") if grant.state else None
-        imports = traced(host_imports(name, grant, self._parts, store), on_call)
+        imports = traced(
+            host_imports(name, grant, self._parts, store, self._settings_of(name, loaded)), on_call
+        )
         limits = self.runtime.limits_of(name)
         interface, function = entry(loaded)
         instance = PluginInstance(loaded, imports, limits, lambda line: self._say("print", line))
         return Guest(name, instance, interface, function)
+
+    def _settings_of(self, name: str, loaded: LoadedComponent) -> GetSetting:
+        """Return the settings as the configuration has them, or raise ComponentError."""
+        described = loaded.description().settings
+        settings = PluginSettings(name, self.config.plugins.settings.get(name))
+        if refused := settings.refusal(described):
+            raise ComponentError(refused)
+        return partial(settings.get, described)
 
     def show_leds(self) -> None:
         """Write the strip as an agent does at the end of a cycle, and tell what changed."""

@@ -1,1 +1,1 @@
-"""Descriptions of the node and of its sensors on the bus, and the names that people gave them."""
+"""Descriptions on the bus, names and settings: what the owner and the author say."""

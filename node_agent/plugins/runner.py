@@ -6,7 +6,7 @@ starts, up to a number that a node's memory can bear.
 
 import logging
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,11 @@ import msgspec
 
 from bus.client.node_log import plugin_logger
 from bus.clock import now_ms
+from bus.contract import component_section
+from bus.contract.component_section import BadDescriptionError
+from bus.contract.description import Settings, SettingValue
 from bus.contract.messages import PluginPhase, PluginState
+from bus.errors import BadCommandError
 from bus.limited_log import LimitedLog
 from node_agent.plugins.file_watch import FileWatch
 from node_agent.plugins.hung_threads import HungThreads
@@ -28,6 +32,7 @@ _GRACE_S = 1.0
 _RELOAD_FAILED = "reload failed"
 _MAX_ERROR_CHARS = 2000
 
+# `set` changes settings and is no part of a plugin's life.
 Action = Literal["reload", "enable", "disable"]
 
 
@@ -81,6 +86,17 @@ class PluginRunner:
         """Take a command for the next cycle. Any thread may call."""
         self._commands.put(action)
 
+    def set_settings(self, values: Mapping[str, SettingValue | None]) -> None:
+        """Set values, which hold from the next poll on. Any thread may call.
+
+        Raises BadCommandError, with nothing set, where one does not fit.
+        """
+        settings = self._parts.settings
+        if not settings.described:
+            # The plugin is disabled or failed before it ran.
+            settings.adopt(self._described_in_file())
+        settings.set(values)
+
     def run_cycle(self, now_s: float) -> None:
         """Execute commands, start and replace the plugin as needed, then request one poll."""
         self._hung.remove_ended()
@@ -114,10 +130,23 @@ class PluginRunner:
         state = self._state()
         if self._published is None or self._published.state != state.state:
             self._since_ms = now_ms()
-        state = msgspec.structs.replace(state, since_ms=self._since_ms)
+        settings = self._parts.settings
+        state = msgspec.structs.replace(
+            state,
+            since_ms=self._since_ms,
+            settings=settings.values(),
+            described=settings.described,
+        )
         if again or state != self._published:
             self._published = state
             self._publish(state)
+
+    def _described_in_file(self) -> Settings:
+        try:
+            said = component_section.read(self._file.path)
+        except (BadDescriptionError, OSError) as e:
+            raise BadCommandError(f"plugin {self.name}: {e}") from e
+        return said.settings if said is not None else {}
 
     def _execute(self, action: Action) -> None:
         logger.info("plugin %s: command %s", self.name, action)

@@ -7,16 +7,16 @@ import enum
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from bus.clock import now_ms
-from bus.contract import component_section
-from bus.contract.component_section import BadDescriptionError
-from bus.contract.description import Fields
+from bus.contract.description import Settings
 from bus.errors import HarvesterError
 from bus.limited_log import LimitedLog
+from node_agent.descriptions.plugin_settings import GetSetting, PluginSettings
 from node_agent.plugins.poll_output import OnSamples, PollOutput
 from node_agent.plugins.poll_signal import PollSignal
 from node_agent.plugins.sensor_owners import SensorOwners
@@ -47,12 +47,13 @@ class PluginParts(msgspec.Struct, frozen=True):
     runtime: Runtime
     # Returns the sentence that refuses a component with these imports, or nothing.
     refuse: Callable[[list[str]], str]
-    make_imports: Callable[[], Imports]
+    make_imports: Callable[[GetSetting], Imports]
     feed: Callable[[], str]
     on_samples: OnSamples
     # Brings what the plugin keeps to the disk, without waiting for it.
     save_state: Callable[[], object] = lambda: None
     owners: SensorOwners = msgspec.field(default_factory=SensorOwners)
+    settings: PluginSettings = msgspec.field(default_factory=PluginSettings)
     # Switches off what the plugin has switched on.
     darken: Callable[[], object] = lambda: None
 
@@ -74,6 +75,8 @@ class PluginThread:
         self._output = PollOutput(
             parts.name, parts.on_samples, log, owners=parts.owners, is_published=is_published
         )
+        # What the component says of its settings.
+        self._settings: Settings = {}
         self.phase = Phase.LOADING
         self.has_polled = threading.Event()
         self.error = ""
@@ -107,6 +110,7 @@ class PluginThread:
     def publish(self) -> None:
         """Pass the readings on from now on: the component's trial is over."""
         self._output.is_published = True
+        self._parts.settings.adopt(self._settings)
 
     def stop(self, timeout_s: float = 0.0) -> None:
         """End after the present poll, whose readings still count; wait up to `timeout_s`."""
@@ -126,8 +130,8 @@ class PluginThread:
         try:
             with self._parts.runtime.load(self._wasm) as loaded:
                 self._check(loaded)
-                self._output.described = self._described()
-                imports = self._parts.make_imports()
+                get_setting = partial(self._parts.settings.get, self._settings)
+                imports = self._parts.make_imports(get_setting)
                 with PluginInstance(loaded, imports, limits, self._output.log_line) as instance:
                     self._serve(loaded, instance)
         except HarvesterError as e:
@@ -142,21 +146,17 @@ class PluginThread:
 
     def _check(self, loaded: LoadedComponent) -> None:
         self.sha256 = loaded.sha256
-        refused = self._parts.refuse(list(loaded.imports))
+        said = loaded.description()
+        self._output.described, self._settings = said.fields, said.settings
+        settings = self._parts.settings
+        refused = self._parts.refuse(list(loaded.imports)) or settings.refusal(said.settings)
         if refused:
             raise ComponentError(refused)
+        if self._output.is_published:
+            settings.adopt(said.settings)
         logger.info(
             "plugin %s: %s runs as %s", self._parts.name, loaded.sha256[:12], loaded.runs_as
         )
-
-    def _described(self) -> Fields:
-        """Return what the component says of its values; one without a description runs as well."""
-        try:
-            said = component_section.read(self._wasm)
-        except (BadDescriptionError, OSError) as e:
-            logger.warning("plugin %s: no description: %s", self._parts.name, e)
-            return {}
-        return {} if said is None else said.fields
 
     def _serve(self, loaded: LoadedComponent, instance: PluginInstance) -> None:
         interface, function = entry(loaded)

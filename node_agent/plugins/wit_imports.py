@@ -19,6 +19,7 @@ from bus.errors import HarvesterError
 from node_agent.actuators.buzzer import BuzzerPlayer
 from node_agent.actuators.fan import FanControl
 from node_agent.actuators.led_buffer import LedBuffer
+from node_agent.descriptions.plugin_settings import GetSetting, no_setting
 from node_agent.hal import system
 from node_agent.hal.capabilities import BLACK, Color, Hardware
 from node_agent.hal.display_tap import DisplayTap
@@ -51,7 +52,13 @@ class NodeParts(msgspec.Struct, frozen=True):
     display_addresses: tuple[str, ...] = ()
 
 
-def host_imports(plugin: str, grant: Grant, parts: NodeParts, store: PluginStore | None) -> Imports:
+def host_imports(
+    plugin: str,
+    grant: Grant,
+    parts: NodeParts,
+    store: PluginStore | None,
+    get_setting: GetSetting = no_setting,
+) -> Imports:
     """Return every interface of the contract as `plugin` may use it.
 
     `store` holds the plugin's state, None where it was not granted any.
@@ -87,6 +94,7 @@ def host_imports(plugin: str, grant: Grant, parts: NodeParts, store: PluginStore
             "write": (host.uart_write, None),
             "set-baud": (host.uart_set_baud, None),
         },
+        "settings": {"get": (get_setting, None)},
         "plugin-state": {"get": (host.state_get, None), "set": (host.state_set, None)},
     }
     return {

@@ -1,25 +1,29 @@
 """Loaded component: mapped from its compiled file, with its imports and exports."""
 
+import logging
+import re
 from pathlib import Path
 from typing import Self
 
 from wasmtime import Engine, WasmtimeError
 from wasmtime.component import Component, ComponentInstanceType, FuncType, ResultType, String
 
+from bus.contract import component_section
+from bus.contract.component_section import BadDescriptionError
+from bus.contract.description import PluginDescription
 from node_agent.sandbox.errors import ComponentError, StaleError
 
+logger = logging.getLogger(__name__)
+
 PACKAGE = "harvester:plugin"
-PACKAGE_VERSION = "1.0.0"
+PACKAGE_VERSION = "1.1.0"
+# Versions of one major number only add to each other, so a component of any of them fits.
+_SAME_MAJOR = re.compile(r"1\.\d+\.\d+")
 _WASI = "wasi:"
 _EXPECTED = f"expected interfaces of {PACKAGE}@{PACKAGE_VERSION}"
 
 # The functions of one interface; True where the result needs a tag, see `_needs_tag`.
 Functions = dict[str, bool]
-
-
-def qualified(interface: str) -> str:
-    """Return the name under which a component imports or exports one of our interfaces."""
-    return f"{PACKAGE}/{interface}@{PACKAGE_VERSION}"
 
 
 class LoadedComponent:
@@ -29,12 +33,15 @@ class LoadedComponent:
         """Map `compiled`, made of `wasm` with that digest. Raises ComponentError, StaleError."""
         self.engine = engine
         self.sha256 = sha256
+        self._wasm = wasm
         try:
             self.component = Component.deserialize_file(engine, str(compiled))
         except WasmtimeError as e:
             raise StaleError(f"{wasm}: its compiled file does not fit this host: {e}") from e
         self.imports: dict[str, Functions] = {}
         self.exports: dict[str, Functions] = {}
+        # The full name of each interface, with the version that the component was built for.
+        self.full_names: dict[str, str] = {}
         # Imports of the toolchain's own libraries, by their full names.
         self.wasi: list[str] = []
         try:
@@ -56,6 +63,14 @@ class LoadedComponent:
     def close(self) -> None:
         self.component.close()
 
+    def description(self) -> PluginDescription:
+        """Return what the author says; an empty one where there is none or it is damaged."""
+        try:
+            return component_section.read(self._wasm) or PluginDescription()
+        except (BadDescriptionError, OSError) as e:
+            logger.warning("no description: %s", e)
+            return PluginDescription()
+
     def _read_interfaces(self, wasm: Path) -> None:
         kind = self.component.type
         for name, extern in kind.imports(self.engine).items():
@@ -66,21 +81,23 @@ class LoadedComponent:
                 raise ComponentError(f"{wasm}: imports {name}; {_EXPECTED}")
             else:
                 self.imports[interface] = _functions(self.engine, extern.ty)
+                self.full_names[interface] = name
         # The toolchain exports instances of its own beside the world's.
         for name, extern in kind.exports(self.engine).items():
             interface = _interface(name)
             if interface is not None:
                 self.exports[interface] = _functions(self.engine, extern.ty)
+                self.full_names[interface] = name
         if not self.exports:
             found = ", ".join(kind.exports(self.engine)) or "nothing"
             raise ComponentError(f"{wasm}: exports {found}; {_EXPECTED}")
 
 
 def _interface(name: str) -> str | None:
-    """Return the short name of an interface of our package and version, else None."""
+    """Return the short name of an interface of our package and major version, else None."""
     package, slash, rest = name.partition("/")
     interface, _, version = rest.partition("@")
-    ours = slash and (package, version) == (PACKAGE, PACKAGE_VERSION)
+    ours = slash and package == PACKAGE and _SAME_MAJOR.fullmatch(version)
     return interface if ours else None
 
 

@@ -15,7 +15,7 @@ from wasmtime import Store, StoreContext, WasiConfig, WasmtimeError
 from wasmtime.component import Func, Instance, Linker, Variant
 
 from node_agent.sandbox import faults, heap
-from node_agent.sandbox.component import LoadedComponent, qualified
+from node_agent.sandbox.component import LoadedComponent
 from node_agent.sandbox.engine import TICK_S
 from node_agent.sandbox.errors import ComponentError, PluginError, PluginTimeoutError
 from node_agent.sandbox.limits import Limits
@@ -61,6 +61,7 @@ class PluginInstance:
     ) -> None:
         """Start the guest. Raises ComponentError where an import is missing from `imports`."""
         self._limits = limits
+        self._full_names = loaded.full_names
         self._on_line = on_line
         # Of the running call: its standard error, from where a traceback begins.
         self._traceback: deque[str] = deque(maxlen=_TRACEBACK_LINES)
@@ -145,7 +146,7 @@ class PluginInstance:
         with self._linker.root() as root:
             for interface in loaded.imports:
                 functions = _offered(imports, interface, loaded.imports[interface])
-                with root.add_instance(qualified(interface)) as linked:
+                with root.add_instance(loaded.full_names[interface]) as linked:
                     for name, tagged in loaded.imports[interface].items():
                         function = self._counted(functions[name])
                         linked.add_func(name, _adapt(function, tagged=tagged))
@@ -189,7 +190,8 @@ class PluginInstance:
         return found
 
     def _look_up(self, interface: str, function: str) -> Func:
-        exported = self._instance.get_export_index(self._store, qualified(interface))
+        full_name = self._full_names.get(interface, interface)
+        exported = self._instance.get_export_index(self._store, full_name)
         index = exported and self._instance.get_export_index(self._store, function, exported)
         found = index and self._instance.get_func(self._store, index)
         if not found:

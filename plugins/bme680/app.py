@@ -12,6 +12,7 @@ from componentize_py_types import Err
 from iaq import band_of
 from poll_deadline import DeadlineExceededError, PollDeadline
 from sensor import AirSensor, BusError, Sample
+from setting import number, switch
 from wit_world import exports
 from wit_world.exports.bme680_logic import Bme680Reading
 from wit_world.imports import (
@@ -20,6 +21,7 @@ from wit_world.imports import (
     i2c,
     led_controller,
     plugin_state,
+    settings,
 )
 
 # SDO high and low (BST-BME680-DS001 section 6.1).
@@ -74,12 +76,14 @@ class Bme680Logic(exports.Bme680Logic):
         self._deadline = PollDeadline()
         self._sensors: list[AirSensor] = []
         self._polls = 0
+        self._sounds_alarm = True
 
     def poll(self) -> list[Bme680Reading]:
         now_ms = gpio_provider.get_timestamp_ms()
         # The host can't be asked while the component is built.
         if not self._sensors:
             self._sensors = self._open(now_ms)
+        self._follow_settings()
         self._polls += 1
         samples = self._sample_all(now_ms)
         self._react(samples)
@@ -95,6 +99,13 @@ class Bme680Logic(exports.Bme680Logic):
         for sensor in sensors:
             sensor.restore(now_ms)
         return sensors
+
+    def _follow_settings(self) -> None:
+        self._sounds_alarm = switch(settings.get, "alarm", default=True)
+        for sensor in self._sensors:
+            address = sensor.sensor_id.removeprefix("bme680-")
+            sensor.temperature_offset_c = number(settings.get, f"temperature_offset_{address}", 0)
+            sensor.humidity_offset_pct = number(settings.get, f"humidity_offset_{address}", 0)
 
     def _sensor(self, address: int, *, alone: bool) -> AirSensor:
         sensor_id = f"bme680-0x{address:02x}"
@@ -133,7 +144,7 @@ class Bme680Logic(exports.Bme680Logic):
             score = sample.quality.score
             if score is not None:
                 scores.append(score)
-                if sensor.alarm_due(score):
+                if sensor.alarm_due(score) and self._sounds_alarm:
                     buzzer_controller.buzz(ALARM_MS)
         if any(sample is None or sample.measurement.missing for sample in samples.values()):
             _show(FAULT)

@@ -384,6 +384,21 @@ _LIMITS = {
 }
 
 
+def with_offsets(measurement: Measurement, offset_c: float, offset_pct: float) -> Measurement:
+    """Return a measurement with its owner's corrections added; what was not measured stays None.
+
+    Relative humidity ends at 0 and 100 %RH, so a correction does not lead beyond.
+    """
+    temperature_c, humidity_pct = measurement.temperature_c, measurement.humidity_pct
+    return replace(
+        measurement,
+        temperature_c=None if temperature_c is None else temperature_c + offset_c,
+        humidity_pct=None
+        if humidity_pct is None
+        else min(max(humidity_pct + offset_pct, 0.0), 100.0),
+    )
+
+
 def out_of_range(measurement: Measurement) -> str:
     """Return the fault of a value outside the chip's operating range, or nothing.
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from driver import QUANTITIES, Bme680, Bme680Error, Measurement, out_of_range
+from driver import QUANTITIES, Bme680, Bme680Error, Measurement, out_of_range, with_offsets
 from faults import FaultLog
 from iaq import AirQuality, BadAirAlarm, Quality, band_of
 
@@ -54,6 +54,9 @@ class AirSensor:
         self._alarm = BadAirAlarm()
         self._faults = FaultLog(sensor_id)
         self._missing = {name: FaultLog(f"{sensor_id} {name}") for name in QUANTITIES}
+        # Added to what the chip measures: beside a warm board it is too warm and too dry.
+        self.temperature_offset_c = 0.0
+        self.humidity_offset_pct = 0.0
         self._saved_s = 0.0
         self._logged_state = ""
 
@@ -94,7 +97,7 @@ class AirSensor:
         measurement = self._chip.measure()
         if reason := out_of_range(measurement):
             raise Bme680Error(reason)
-        return measurement
+        return with_offsets(measurement, self.temperature_offset_c, self.humidity_offset_pct)
 
     def _log_missing(self, measurement: Measurement) -> None:
         reasons = dict(measurement.missing)

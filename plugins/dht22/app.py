@@ -1,10 +1,13 @@
 """DHT22 plugin: reports temperature and humidity of each granted pin; LED 1, buzzer when hot."""
 
 import time
+from dataclasses import asdict
 
 from climate import (
+    DEFAULTS,
     HIGH,
     NORMAL,
+    Limits,
     humidity_flag,
     invalid_answer,
     light,
@@ -14,9 +17,10 @@ from climate import (
 from colors import COLORS, FAULT
 from componentize_py_types import Err
 from faults import FaultLog
+from setting import numbers, switch
 from wit_world import exports
 from wit_world.exports.dht22_logic import Dht22Reading
-from wit_world.imports import buzzer_controller, gpio_provider, led_controller
+from wit_world.imports import buzzer_controller, gpio_provider, led_controller, settings
 
 # BCM pins of the 40-pin header; the default wiring first, since its refusal is the one reported
 # where no pin is granted.
@@ -40,6 +44,8 @@ class _Room:
     def __init__(self, pin: int) -> None:
         self.sensor_id = f"dht22-gpio{pin}"
         self.color = "green"
+        self.limits = DEFAULTS
+        self.sounds_alarm = True
         self._pin = pin
         self._faults = FaultLog(self.sensor_id)
         self._state = NORMAL
@@ -69,15 +75,15 @@ class _Room:
         return Dht22Reading(self.sensor_id, temperature_c, humidity_pct, now_ms)
 
     def _follow_temperature(self, temperature_c: float, prefix: str) -> None:
-        before, self._state = self._state, next_state(self._state, temperature_c)
+        before, self._state = self._state, next_state(self._state, temperature_c, self.limits)
         if self._state != before:
             print(f"{prefix}temperature: {self._state} at {temperature_c:.1f} degC, was {before}")
-            if self._state == HIGH:
+            if self._state == HIGH and self.sounds_alarm:
                 buzzer_controller.beep(*ALARM)
-        self.color = light(self._state, temperature_c)
+        self.color = light(self._state, temperature_c, self.limits)
 
     def _follow_humidity(self, humidity_pct: float, prefix: str) -> None:
-        flag = humidity_flag(humidity_pct)
+        flag = humidity_flag(humidity_pct, self.limits)
         if flag != self._flag:
             self._flag = flag
             print(f"{prefix}humidity: {flag} at {humidity_pct:.1f} %RH")
@@ -89,6 +95,7 @@ class Dht22Logic(exports.Dht22Logic):
         self._rooms = [_Room(pin) for pin in PINS]
 
     def poll(self) -> list[Dht22Reading]:
+        self._follow_settings()
         answers = self._read_rooms()
         prefixes = len(self._rooms) > 1
         readings = []
@@ -100,6 +107,12 @@ class Dht22Logic(exports.Dht22Logic):
                 readings.append(room.follow(*answer, prefix))
         _show([room.color for room in self._rooms])
         return readings
+
+    def _follow_settings(self) -> None:
+        limits = Limits(**numbers(settings.get, asdict(DEFAULTS)))
+        sounds_alarm = switch(settings.get, "alarm", default=True)
+        for room in self._rooms:
+            room.limits, room.sounds_alarm = limits, sounds_alarm
 
     def _read_rooms(self) -> list[tuple[_Room, tuple[float, float] | str]]:
         began_s = time.monotonic()

@@ -4,16 +4,25 @@ Pure: no sensor, LED or log.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-# degC. A state is left only when the temperature has come back by the deadband.
-HIGH_C = 30.0
-LOW_C = 15.0
-DEADBAND_C = 2.0
-WARM_C = 25.0
 
-# %RH
-HUMID_PCT = 70.0
-DRY_PCT = 25.0
+@dataclass(frozen=True)
+class Limits:
+    """Limits of a room in degC and %RH, as the settings have them.
+
+    A state is left only when the temperature has come back by the deadband.
+    """
+
+    high_c: float = 30.0
+    low_c: float = 15.0
+    deadband_c: float = 2.0
+    warm_c: float = 25.0
+    humid_pct: float = 70.0
+    dry_pct: float = 25.0
+
+
+DEFAULTS = Limits()
 
 # Forty zero bits, whose checksum is right: the data line is held low.
 _ALL_ZERO = (0.0, 0.0)
@@ -47,26 +56,27 @@ def invalid_answer(temperature_c: float, humidity_pct: float) -> str:
     return ""
 
 
-def next_state(state: str, temperature_c: float) -> str:
+def next_state(state: str, temperature_c: float, limits: Limits = DEFAULTS) -> str:
     """Return the state after `temperature_c`: high from 30.0 down to 28.0, low from 15.0 to 17.0.
 
     >>> next_state("normal", 30.0), next_state("high", 28.0), next_state("high", 27.9)
     ('high', 'high', 'normal')
     """
-    if temperature_c >= HIGH_C or (state == HIGH and temperature_c >= HIGH_C - DEADBAND_C):
+    deadband_c = limits.deadband_c
+    if temperature_c >= limits.high_c - (deadband_c if state == HIGH else 0.0):
         return HIGH
-    if temperature_c <= LOW_C or (state == LOW and temperature_c <= LOW_C + DEADBAND_C):
+    if temperature_c <= limits.low_c + (deadband_c if state == LOW else 0.0):
         return LOW
     return NORMAL
 
 
-def light(state: str, temperature_c: float) -> str:
+def light(state: str, temperature_c: float, limits: Limits = DEFAULTS) -> str:
     """Return the LED's colour for a state and, where that is normal, a temperature."""
     if state == HIGH:
         return "red"
     if state == LOW:
         return "blue"
-    return "orange" if temperature_c > WARM_C else "green"
+    return "orange" if temperature_c > limits.warm_c else "green"
 
 
 def most_urgent(colors: Iterable[str]) -> str:
@@ -78,8 +88,8 @@ def most_urgent(colors: Iterable[str]) -> str:
     return max(colors, key=_COLORS.index)
 
 
-def humidity_flag(humidity_pct: float) -> str:
+def humidity_flag(humidity_pct: float, limits: Limits = DEFAULTS) -> str:
     """Return "humid" above 70 %RH, "dry" below 25, else "comfortable"."""
-    if humidity_pct > HUMID_PCT:
+    if humidity_pct > limits.humid_pct:
         return "humid"
-    return "dry" if humidity_pct < DRY_PCT else "comfortable"
+    return "dry" if humidity_pct < limits.dry_pct else "comfortable"

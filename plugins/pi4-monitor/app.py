@@ -1,11 +1,14 @@
 """Raspberry Pi 4 monitor plugin: system health; the CPU's heat on LED 3, buzzer and fan."""
 
-from heat import fan_wanted
+from dataclasses import asdict
+
+from heat import FAN_DEFAULTS, FanLimits, fan_wanted
 from heat_watch import HeatWatch
 from own_health import OwnHealth
+from setting import numbers
 from wit_world import exports
 from wit_world.exports.pi_monitor_logic import PiStats
-from wit_world.imports import fan_controller
+from wit_world.imports import fan_controller, settings
 
 LED = 3
 
@@ -25,6 +28,11 @@ class PiMonitorLogic(exports.PiMonitorLogic):
     def _run_fan(self, cpu_c: float | None) -> None:
         self._had_thermometer |= cpu_c is not None
         running = fan_controller.get_fan_state()
-        wanted = fan_wanted(cpu_c, running=running, had_thermometer=self._had_thermometer)
+        wanted = fan_wanted(
+            cpu_c,
+            running=running,
+            had_thermometer=self._had_thermometer,
+            limits=FanLimits(**numbers(settings.get, asdict(FAN_DEFAULTS))),
+        )
         if wanted != running:
             fan_controller.set_fan(wanted)

@@ -1,8 +1,11 @@
 """CPU heat on an LED and the buzzer."""
 
+from dataclasses import asdict
+
 from colors import COLORS
-from heat import HOT_C, HeatAlarm, heat_light
-from wit_world.imports import buzzer_controller, led_controller
+from heat import DEFAULTS, HeatAlarm, HeatLimits, heat_light
+from setting import numbers, switch
+from wit_world.imports import buzzer_controller, led_controller, settings
 
 # Two beeps of 100 ms, 100 ms apart.
 ALARM = (2, 100, 100)
@@ -16,8 +19,10 @@ class HeatWatch:
         self._alarm = HeatAlarm()
 
     def react(self, cpu_c: float | None) -> None:
-        led_controller.set_led(self._led, *COLORS[heat_light(cpu_c)])
+        limits = HeatLimits(**numbers(settings.get, asdict(DEFAULTS)))
+        led_controller.set_led(self._led, *COLORS[heat_light(cpu_c, limits)])
         led_controller.sync_leds()
-        if self._alarm.due(cpu_c):
-            print(f"CPU: above {HOT_C:.0f} degC")
-            buzzer_controller.beep(*ALARM)
+        if self._alarm.due(cpu_c, limits):
+            print(f"CPU: above {limits.cpu_hot_c:.0f} degC")
+            if switch(settings.get, "alarm", default=True):
+                buzzer_controller.beep(*ALARM)

@@ -6,6 +6,7 @@ from . import gpio_provider as gpio_provider
 from . import i2c as i2c
 from . import led_controller as led_controller
 from . import plugin_state as plugin_state
+from . import settings as settings
 from . import spi as spi
 from . import system_info as system_info
 from . import uart as uart

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from bus.config import config_file, plugin_files
+from bus.contract import component_section
+from bus.contract.description import PluginDescription, SettingDescription
 from bus.errors import MisconfiguredError
 from tests.support import PROJECT
 
@@ -53,6 +55,28 @@ def test_a_plugin_that_does_not_exist_is_refused(tmp_path: Path, text: str, said
     assert "built, " in found
     assert "light" in found
     assert "\n" not in found
+
+
+LIMITED = PluginDescription(settings={"high_c": SettingDescription("number", 30.0, max=80)})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("high_c = 99", "high_c: found 99, expected a number of at most 80"),
+        ("hihg_c = 9", "hihg_c: found an unknown setting, expected one of high_c"),
+    ],
+)
+def test_a_setting_that_does_not_fit_its_component_is_refused(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    wasm = tmp_path / "plugins" / "room" / "room.wasm"
+    wasm.parent.mkdir(parents=True)
+    wasm.write_bytes(component_section.append(b"\0asm\x0d\0\x01\0", LIMITED))
+    path = tmp_path / "node.toml"
+    path.write_text(f'[plugins]\ndirectory = "plugins"\n[plugins.settings.room]\n{text}\n')
+    with pytest.raises(MisconfiguredError, match=f"node.toml: plugins.settings.room.{said}"):
+        plugin_files.check(config_file.load(path), path)
 
 
 def test_a_misspelt_name_is_told_what_it_may_have_meant(tmp_path: Path) -> None:

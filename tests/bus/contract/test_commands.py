@@ -165,7 +165,7 @@ def test_a_bad_command_gets_a_sentence_that_says_what_is_allowed(
         (
             parse_plugin,
             b'{"plugin": "dht22", "action": "delete"}',
-            "action: found 'delete', expected one of disable, enable, reload; ",
+            "action: found 'delete', expected one of disable, enable, reload, set; ",
         ),
         (
             parse_leds,

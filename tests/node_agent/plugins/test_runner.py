@@ -53,7 +53,7 @@ class Bench:
             name=name,
             runtime=runtime,
             refuse=lambda interfaces: grants.missing(name, interfaces, grant),
-            make_imports=lambda: host_imports(name, grant, node, self.store),
+            make_imports=lambda get: host_imports(name, grant, node, self.store, get),
             feed=lambda: "{}",
             on_samples=lambda samples, _described: self.samples.extend(samples),
             save_state=self.store.save,

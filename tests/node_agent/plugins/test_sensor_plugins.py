@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from bus.config.settings import Config, Grant, HardwareConfig, LedsConfig, Senso
 from bus.contract.messages import Reading, encode
 from bus.contract.topics import Topic, TopicKind
 from node_agent.actuators.led_buffer import LedBuffer
+from node_agent.descriptions.plugin_settings import PluginSettings
 from node_agent.hal import system
 from node_agent.hal.board import open_hardware
 from node_agent.plugins.bus_view import BusView
@@ -39,9 +41,13 @@ class Guest:
     def __init__(self, instance: PluginInstance, export: tuple[str, str], name: str) -> None:
         self.lines: list[str] = []
         self.leds = LedBuffer(LEDS)
+        self.settings = PluginSettings()
         self.instance = instance
         self._export = export
         self._name = name
+
+    def set(self, **values: float | bool) -> None:
+        self.settings.set(values)
 
     def poll(self) -> dict[str, dict[str, Any]]:
         found: list[Sample] = samples(self.instance.call(*self._export), self._name)
@@ -70,17 +76,20 @@ def start(runtime: Runtime, plugin_wasm: dict[str, Path], tmp_path: Path) -> Ite
             parts = NodeParts(hardware, leds, None, None, dht22_pins=tuple(sensors.dht22_pins))
             store = PluginStore(tmp_path / f"{name}.json")
             loaded = stack.enter_context(runtime.load(plugin_wasm[name]))
+            settings = PluginSettings()
+            settings.adopt(loaded.description().settings)
+            get_setting = partial(settings.get, settings.described)
             lines: list[str] = []
             instance = stack.enter_context(
                 PluginInstance(
                     loaded,
-                    host_imports(name, grant, parts, store),
+                    host_imports(name, grant, parts, store, get_setting),
                     Limits(deadline_s=2.0),
                     lines.append,
                 )
             )
             guest = Guest(instance, entry(loaded), name)
-            guest.lines, guest.leds = lines, leds
+            guest.lines, guest.leds, guest.settings = lines, leds, settings
             return guest
 
         yield started
@@ -211,3 +220,45 @@ def test_memory_and_heat_that_the_machine_does_not_measure_are_absent_with_a_fau
         "fault: CPU temperature: no thermal zone of a CPU has a valid value",
         "fault: memory: /proc/meminfo has no MemAvailable",
     ]
+
+
+GREEN, RED = (0, 255, 0), (255, 0, 0)
+
+
+def test_a_limit_that_is_set_holds_from_the_next_poll_on(start: Start) -> None:
+    guest = dht22(start, [4], [4])
+    guest.poll()
+    assert shown(guest, 1) == GREEN
+    guest.set(high_c=18.0)
+    guest.poll()
+    assert shown(guest, 1) == RED
+    assert guest.lines[-1].startswith("temperature: high at 2")
+    guest.set(high_c=40.0)
+    guest.poll()
+    assert shown(guest, 1) == GREEN
+
+
+def test_each_bme680_has_offsets_of_its_own(start: Start) -> None:
+    guest = bme680(start, ["0x76", "0x77"])
+    plain = guest.poll()
+    guest.set(temperature_offset_0x77=-1.5, humidity_offset_0x77=4.0, temperature_offset_0x76=0.5)
+    found = guest.poll()
+    offsets = {
+        sensor: (
+            round(found[sensor]["temperature"] - plain[sensor]["temperature"], 1),
+            round(found[sensor]["humidity"] - plain[sensor]["humidity"], 1),
+        )
+        for sensor in plain
+    }
+    assert offsets == {"bme680-0x77": (-1.5, 4.0), "bme680-0x76": (0.5, 0.0)}
+
+
+def test_the_limits_of_the_cpu_are_settings(start: Start) -> None:
+    grant = Grant(leds=[3], fan=True, buzzer=True)
+    guest = start("pi4-monitor", grant, SensorsConfig(), "[cpu]\ntemperature_c = 55.0\n")
+    guest.poll()
+    assert shown(guest, 3) == GREEN
+    guest.set(cpu_hot_c=50.0)
+    guest.poll()
+    assert shown(guest, 3) == RED
+    assert "CPU: above 50 degC" in guest.lines

@@ -1,0 +1,8 @@
+# Written by `harvester plugins stubs` from wit/plugin.wit.
+"""What the owner of the node chose for this plugin. Since 1.1.0."""
+
+def get(key: str) -> str | None:
+    """The value of a setting that the plugin's `plugin.toml` describes, as JSON: what a command set,
+    else the configuration's, else the default. It may change from poll to poll. None where no
+    such setting is described.
+    """

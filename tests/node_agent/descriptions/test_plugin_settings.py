@@ -1,0 +1,106 @@
+"""Settings of a plugin: whose value holds, what is refused, and what outlives a restart."""
+
+from pathlib import Path
+
+import pytest
+
+from bus.contract.description import SettingDescription
+from bus.errors import BadCommandError
+from node_agent.descriptions.plugin_settings import PluginSettings
+
+DESCRIBED = {
+    "high_c": SettingDescription("number", 30.0, min=0, max=80),
+    "alarm": SettingDescription("switch", default=True),
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "settings" / "dht22.json"
+
+
+def settings(path: Path, **configured: float | str | bool) -> PluginSettings:
+    made = PluginSettings("dht22", configured, path)
+    made.adopt(DESCRIBED)
+    return made
+
+
+def test_the_default_holds_where_nobody_chose(path: Path) -> None:
+    made = settings(path)
+    assert made.values() == {"high_c": 30.0, "alarm": True}
+    assert (made.get(DESCRIBED, "high_c"), made.get(DESCRIBED, "alarm")) == ("30.0", "true")
+
+
+def test_a_command_counts_before_the_configuration_and_that_before_the_default(path: Path) -> None:
+    made = settings(path, high_c=28.0)
+    assert made.values()["high_c"] == 28.0
+    made.set({"high_c": 26})
+    assert made.values()["high_c"] == 26
+
+
+def test_what_a_command_set_outlives_a_restart(path: Path) -> None:
+    settings(path).set({"high_c": 26, "alarm": False})
+    assert settings(path).values() == {"high_c": 26, "alarm": False}
+
+
+def test_null_brings_the_configurations_value_back(path: Path) -> None:
+    made = settings(path, high_c=28.0)
+    made.set({"high_c": 26})
+    made.set({"high_c": None})
+    assert made.values()["high_c"] == 28.0
+    assert path.read_bytes() == b"{}"
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"high_c": 99}, "settings.high_c: found 99, expected a number from 0 to 80"),
+        ({"alarm": 1}, "settings.alarm: found 1, expected true or false"),
+        ({"hihg_c": 1}, "settings.hihg_c: found an unknown setting, expected one of high_c, alarm"),
+        ({"hihg_c": None}, "settings.hihg_c: found an unknown setting"),
+    ],
+)
+def test_a_bad_value_is_refused_and_nothing_is_set(
+    path: Path, values: dict[str, float | None], sentence: str
+) -> None:
+    made = settings(path)
+    with pytest.raises(BadCommandError) as raised:
+        made.set({"high_c": 20, **values} if "high_c" not in values else {"alarm": False, **values})
+    assert str(raised.value).startswith(sentence)
+    assert made.values() == {"high_c": 30.0, "alarm": True}
+
+
+def test_a_bad_value_of_the_configuration_refuses_the_component(path: Path) -> None:
+    refused = PluginSettings("dht22", {"high_c": "hot"}, path).refusal(DESCRIBED)
+    expected = "plugins.settings.dht22.high_c: found 'hot', expected a number from 0 to 80"
+    assert refused == expected
+
+
+def test_a_kept_value_that_fits_no_more_is_not_used(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings(path, high_c=10.0).set({"high_c": 70})
+    later = PluginSettings("dht22", {"high_c": 10.0}, path)
+    narrower = {"high_c": SettingDescription("number", 15.0, min=0, max=40)}
+    later.adopt(narrower)
+    assert later.values() == {"high_c": 10.0}
+    assert "a kept setting is not used: high_c: found 70" in caplog.text
+
+
+def test_a_setting_that_nobody_described_has_no_value(path: Path) -> None:
+    assert settings(path).get(DESCRIBED, "x") is None
+
+
+def test_a_disk_that_refuses_is_told_in_the_result(path: Path) -> None:
+    path.parent.write_text("no folder")
+    made = settings(path)
+    with pytest.raises(BadCommandError, match="the settings cannot be kept"):
+        made.set({"high_c": 20})
+    assert made.values()["high_c"] == 30.0
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"a": [1]}'])
+def test_a_damaged_file_leaves_the_configurations_values(path: Path, content: bytes) -> None:
+    path.parent.mkdir()
+    path.write_bytes(content)
+    assert settings(path, high_c=28.0).values()["high_c"] == 28.0
