@@ -4,7 +4,14 @@ from pathlib import Path
 from typing import Self
 
 from wasmtime import Engine, WasmtimeError
-from wasmtime.component import Component, ComponentInstanceType, FuncType, ResultType, String
+from wasmtime.component import (
+    Component,
+    ComponentInstanceType,
+    ComponentType,
+    FuncType,
+    ResultType,
+    String,
+)
 
 from node_agent.sandbox.errors import ComponentError, StaleError
 
@@ -57,7 +64,10 @@ class LoadedComponent:
         self.component.close()
 
     def _read_interfaces(self, wasm: Path) -> None:
-        kind = self.component.type
+        with self.component.type as kind:
+            self._read_type(kind, wasm)
+
+    def _read_type(self, kind: ComponentType, wasm: Path) -> None:
         for name, extern in kind.imports(self.engine).items():
             interface = _interface(name)
             if name.startswith(_WASI):
