@@ -19,6 +19,8 @@ from harvester.plugins.builder.build import build_all
 from harvester.plugins.source import read
 
 _MODULE = "harvester.plugins.builder.build_process"
+# A cancelled process has this long to remove its files.
+_GRACE_S = 3.0
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -55,9 +57,16 @@ class BuildProcess:
 
     def cancel(self) -> None:
         """End the compiler; the process then removes its files and ends, too."""
+        self._signal(signal.SIGTERM)
+        try:
+            self._process.wait(_GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
         if self._process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGTERM)
+                os.killpg(self._process.pid, number)
 
 
 def main(directory: str, wit: str) -> None:
