@@ -19,7 +19,7 @@ from tests.support import PROJECT
 
 _WASM = PROJECT / "tests" / "components" / "mischief" / "mischief.wasm"
 _MODES = ("count", "fail", "many_readings", "large_string", "wrong_led", "leave")
-_ROUNDS = 4
+_ROUNDS = 2
 _THREADS = 2
 
 
