@@ -1,8 +1,8 @@
-"""Quotas of the live state: nodes, and each node's sensors, plugins, bytes and log lines. Pure."""
+"""Quotas of the live state: nodes, and each node's named topics, bytes and log lines. Pure."""
 
 from bus.config.limits_table import LimitsConfig
-from bus.contract.messages import Log, Message, PluginState, Reading, encode
-from bus.contract.topics import Topic
+from bus.contract.messages import Log, Message, encode
+from bus.contract.topics import Topic, TopicKind
 from hub_app.quota.rate import RateQuota
 from hub_app.quota.refusals import Reason
 
@@ -13,8 +13,7 @@ class _Places:
     """Places of one node: the size of each topic that is kept, by kind."""
 
     def __init__(self) -> None:
-        self.sensors: dict[Topic, int] = {}
-        self.plugins: dict[Topic, int] = {}
+        self.sizes: dict[TopicKind, dict[Topic, int]] = {}
         self.bytes = 0
 
 
@@ -23,6 +22,12 @@ class LiveQuota:
 
     def __init__(self, limits: LimitsConfig) -> None:
         self._limits = limits
+        # The kinds of which a node may have any number of names.
+        self._named = {
+            TopicKind.READING: (limits.sensors, Reason.SENSORS),
+            TopicKind.PLUGIN: (limits.plugins, Reason.PLUGINS),
+            TopicKind.RESULT: (limits.actuators, Reason.ACTUATORS),
+        }
         self._nodes: dict[str, _Places] = {}
         self._lines = RateQuota(limits.log_lines_per_minute)
 
@@ -35,10 +40,8 @@ class LiveQuota:
             places = self._nodes[topic.node] = _Places()
         if isinstance(message, Log):
             return None if self._lines.admits(topic.node, now_ms) else Reason.LOG_LINES
-        if isinstance(message, Reading):
-            return self._take(places, places.sensors, topic, message)
-        if isinstance(message, PluginState):
-            return self._take(places, places.plugins, topic, message)
+        if topic.kind in self._named:
+            return self._take(places, topic, message)
         # The other kinds have one topic a node, and bounds of their own.
         return None
 
@@ -46,20 +49,17 @@ class LiveQuota:
         """Free the place of a topic that is gone."""
         places = self._nodes.get(topic.node)
         if places is not None:
-            for taken in (places.sensors, places.plugins):
-                places.bytes -= taken.pop(topic, 0)
+            places.bytes -= places.sizes.get(topic.kind, {}).pop(topic, 0)
 
     def free_node(self, node: str) -> None:
         """Free every place of a node."""
         self._nodes.pop(node, None)
 
-    def _take(
-        self, places: _Places, taken: dict[Topic, int], topic: Topic, message: Message
-    ) -> Reason | None:
-        is_sensor = taken is places.sensors
-        most = self._limits.sensors if is_sensor else self._limits.plugins
+    def _take(self, places: _Places, topic: Topic, message: Message) -> Reason | None:
+        taken = places.sizes.setdefault(topic.kind, {})
+        most, reason = self._named[topic.kind]
         if topic not in taken and len(taken) >= most:
-            return Reason.SENSORS if is_sensor else Reason.PLUGINS
+            return reason
         size = len(encode(message))
         grown = places.bytes + size - taken.get(topic, 0)
         if grown > self._limits.live_kb * _KB:
