@@ -2,11 +2,10 @@
 
 import asyncio
 import errno
-import ipaddress
-import re
 import socket
 
 from bus.client.backoff import Backoff
+from bus.config.host import is_host
 from bus.errors import MisconfiguredError, UnavailableError
 from bus.fault import Fault
 
@@ -28,8 +27,6 @@ _PASSING = frozenset(
         errno.ENFILE,
     )
 )
-# RFC 1123 section 2.1; the last label is not numeric, as that of a mistyped address is.
-_HOST_NAME = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*(?!\d+\.?\Z)[A-Za-z0-9_-]{1,63}\.?")
 _PASSING_LOOKUPS = frozenset((socket.EAI_AGAIN, socket.EAI_MEMORY))
 
 
@@ -43,7 +40,7 @@ def listen(host: str, port: int, *, key: str, backlog: int = _BACKLOG) -> socket
     Raises AddressUnavailableError where it may work later, else MisconfiguredError. Both name
     `key`, the setting.
     """
-    if not _may_be_address(host):
+    if not is_host(host):
         raise MisconfiguredError(
             f"{key}: cannot listen on {host[:80]!r}; expected an address of this machine"
         )
@@ -80,15 +77,6 @@ async def listen_when_available(
         else:
             fault.worked()
             return made
-
-
-def _may_be_address(host: str) -> bool:
-    """Whether `host` is an address, or a name that a lookup may turn into one."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return bool(_HOST_NAME.fullmatch(host))
-    return True
 
 
 def _is_passing(error: OSError) -> bool:

@@ -20,6 +20,7 @@ from bus.config.broker_table import LOOPBACK
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
 from bus.files import private_file
+from hub_app.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,10 @@ _HOLDS_LOOPBACK = frozenset({"0.0.0.0", "::", LOOPBACK, "localhost"})  # noqa: S
 
 @contextlib.asynccontextmanager
 async def embedded_broker(
-    config: Config, environment: Mapping[str, str], check: PasswordCheck
+    config: Config,
+    environment: Mapping[str, str],
+    check: PasswordCheck,
+    supervisor: Supervisor,
 ) -> AsyncIterator[tuple[EmbeddedBroker, Connection]]:
     """Run the broker; yield it and the connection data of the hub's own client, valid for this run.
 
@@ -51,7 +55,9 @@ async def embedded_broker(
     )
     gate.on_revoked = broker.disconnect
     await broker.start()
-    refreshing = asyncio.create_task(_refresh_files(gate, tls))
+    refreshing = asyncio.create_task(
+        supervisor.run("accounts and certificate", lambda: _refresh_files(gate, tls))
+    )
     login = Login(username=HUB_USER, token=token)
     try:
         yield broker, Connection(config.broker_address, login, files.accounts)

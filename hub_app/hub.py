@@ -106,6 +106,7 @@ class Hub:
         if delta_ms:
             self.fanout.send(self.state.shift(delta_ms, now_ms), now_ms)
         self.fanout.send(self.state.sweep(now_ms), now_ms)
+        self.duplicate_node_ids.keep_only(set(self.state.nodes))
         self.refusals.sweep()
 
     @property

@@ -59,18 +59,19 @@ async def _run(
 ) -> None:
     # One for the page and the broker, so that they share a rate limit.
     check = PasswordCheck(time.monotonic)
+    supervisor = Supervisor()
     log_in = _log_in(config, environment, check)
     _check_web_address(config)
     async with contextlib.AsyncExitStack() as stack:
         watchdog = Watchdog(ServiceManager(environment))
         await stack.enter_async_context(watchdog)
         connection, broker, embedded = await stack.enter_async_context(
-            _broker(config, environment, check)
+            _broker(config, environment, check, supervisor)
         )
         wasm = assets.component(config.plugins.directory, "dashboard")
         dashboard = Dashboard(wasm, open_renderer)
         stack.push_async_callback(dashboard.close)
-        refusals, supervisor = Refusals(), Supervisor()
+        refusals = Refusals()
         files = hub_files.of(config, environment)
         remover = Remover(
             files.state_dir / removals.FILE_NAME,
@@ -146,14 +147,14 @@ def _log_in(config: Config, environment: Environment, check: PasswordCheck) -> L
 
 @contextlib.asynccontextmanager
 async def _broker(
-    config: Config, environment: Environment, check: PasswordCheck
+    config: Config, environment: Environment, check: PasswordCheck, supervisor: Supervisor
 ) -> AsyncIterator[tuple[Connection, BrokerStatus, EmbeddedBroker | None]]:
     """Run the embedded broker where one is configured; yield the way to connect to the broker."""
     if not config.embeds_broker:
         connection = outside_broker(config, environment)
         yield connection, BrokerStatus(connection.address), None
         return
-    async with embedded_broker(config, environment, check) as (broker, connection):
+    async with embedded_broker(config, environment, check, supervisor) as (broker, connection):
         status = BrokerStatus(
             connection.address,
             broker.snapshot,

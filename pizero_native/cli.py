@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from bus.config import config_file
 from bus.config.command_line import EXIT_MISCONFIGURED, load, parser
+from bus.config.settings import Config
 from bus.errors import MisconfiguredError
 from pizero_native import service
 
@@ -23,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "BME680, own health and pings of a Pi Zero 2W, published to the hub's broker.",
     ).parse_args(arguments)
     options.config = options.config or config_file.find("pizero", Path.cwd())
-    config = load(options, "pizero")
+    config = load(options, "pizero", check=_check_role)
     if config.cluster.service == "plugin-host":
         _become_plugin_host(options.config, arguments)
     # Blocked before any thread starts, and awaited below: no handler can cut into anything.
@@ -33,6 +34,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MisconfiguredError:
         return EXIT_MISCONFIGURED
     return 0
+
+
+def _check_role(config: Config) -> None:
+    if config.cluster.role != "spoke":
+        raise MisconfiguredError(
+            f'cluster.role: found {config.cluster.role!r}, expected "spoke" for pizero-native'
+        )
 
 
 def _become_plugin_host(config: Path | None, arguments: Sequence[str]) -> NoReturn:

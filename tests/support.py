@@ -1,12 +1,14 @@
 """Helpers for tests of several packages: ports, running brokers, bus listeners, processes."""
 
 import asyncio
+import fcntl
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +30,7 @@ from harvester.hub.open_broker import OpenGate
 HOST = "127.0.0.1"
 WAIT_S = 20.0
 PROJECT = Path(__file__).parent.parent
+_PORT_LOCKS = Path(tempfile.gettempdir()) / f"harvester-ports-{os.getuid()}"
 
 
 def wait_until(is_so: Callable[[], object]) -> None:
@@ -40,11 +43,27 @@ def wait_until(is_so: Callable[[], object]) -> None:
 
 
 def free_port() -> int:
-    """Return a port that the system picked, and picks for nobody else in the next minute.
+    """Return a port that the system picked, for this process alone.
 
-    A connection that was closed from this end leaves its port in TIME_WAIT: a server may bind it
-    (SO_REUSEADDR), while no other probe and no outgoing connection is given it.
+    Another test process may be given the same port before a server has bound it, so a file lock
+    reserves the port until this process ends.
     """
+    while True:
+        port = _picked_port()
+        lock = _PORT_LOCKS / str(port)
+        _PORT_LOCKS.mkdir(exist_ok=True)
+        descriptor = os.open(lock, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+        else:
+            # Open, and so locked, for as long as this process lives.
+            return port
+
+
+def _picked_port() -> int:
+    """Return a port in TIME_WAIT: a server may bind it, and no outgoing connection is given it."""
     with socket.socket() as probe, socket.socket() as caller:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((HOST, 0))

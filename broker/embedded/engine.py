@@ -19,7 +19,7 @@ from broker.embedded.connect import (
 from broker.embedded.counters import Refusal
 from broker.embedded.handler import Handler
 from broker.embedded.net.acceptor import Acceptor
-from broker.embedded.net.admission import Admission, Place
+from broker.embedded.net.admission import MAX_QUEUED, Admission, Place
 from broker.embedded.net.connection import Connection, TooLargeError, open_streams
 from broker.embedded.net.listener import Listener
 from broker.embedded.net.loopback import is_loopback
@@ -45,6 +45,14 @@ _TICK_S = 1.0
 Bound = tuple[Listener, socket.socket]
 
 
+def _connections(settings: BrokerConfig) -> int:
+    """Return the number of clients for which there are descriptors beside those who log in."""
+    others = settings.logins + MAX_QUEUED
+    room = room_for(settings.connections + others)
+    # Where descriptors are few, most of them are for clients.
+    return min(settings.connections, max(1, room // 2, room - others))
+
+
 class BrokerEngine:
     """Serves the bound sockets from `listen` on, in the running loop."""
 
@@ -60,7 +68,7 @@ class BrokerEngine:
         self._counters = self._statistics.counters
         self._log = LimitedLog(logger, settings.log_lines_per_minute, self._loop.time)
         self._admission = Admission(
-            connections=max(1, room_for(settings.connections + settings.logins) - settings.logins),
+            connections=_connections(settings),
             per_address=settings.connections_per_address,
             logins=settings.logins,
             logins_per_address=settings.logins_per_address,
@@ -91,6 +99,7 @@ class BrokerEngine:
             admission=self._admission,
             counters=self._counters,
             log=self._log,
+            queue_s=self._settings.connect_timeout_s,
         )
         self._acceptors.append(acceptor)
         return acceptor

@@ -177,12 +177,6 @@ class Handler:
         if not valid_topic(message.topic):
             raise ViolationError("a PUBLISH to an invalid topic (MQTT-3.3.2-2, MQTT-4.7.3-1)")
         self._counters.publish_received += 1
-        if message.topic.startswith("$"):
-            # Acknowledged first, or the client would send it again on its next connection.
-            self._acknowledge_publish(message, ())
-            raise ViolationError(
-                f"a PUBLISH to {message.topic!r}: topics with `$` are the broker's own"
-            )
         if message.qos == 2 and self._is_repeated(message):
             self._acknowledge_publish(message, ())
         else:

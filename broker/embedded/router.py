@@ -90,9 +90,11 @@ class Router:
 
         A message that it may not publish is dropped and acknowledged: MQTT 3.1.1 has no refusal but
         closing the connection (MQTT-3.3.5-2), and a node that is wrong about one topic is still
-        useful for all others.
+        useful for all others. Topics that begin with `$` are the broker's own; a Mosquitto bridge
+        publishes its state to one at each connection.
         """
-        if not self._gate.may_publish(session.identity, message.topic):
+        is_own = message.topic.startswith("$")
+        if is_own or not self._gate.may_publish(session.identity, message.topic):
             self.refuse_publish(session.key, message.topic)
             return Passed()
         return self.publish(message, Publisher(session.key, session.identity.name))

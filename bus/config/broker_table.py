@@ -60,7 +60,7 @@ class BrokerConfig(Table, frozen=True):
     connections: Count = 2_048
     connections_per_address: Count = 1_280
     # Connections that have not logged in yet.
-    logins: Count = 512
+    logins: Count = 256
     logins_per_address: Count = 32
     connect_timeout_s: Annotated[float, msgspec.Meta(ge=0.1, le=60)] = 5.0
     subscriptions_per_client: Count = 1_000

@@ -1,12 +1,17 @@
 """URL of a broker, for configurations and credentials: mqtt://HOST or mqtts://HOST."""
 
-from urllib.parse import urlsplit
+import re
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import msgspec
 
 from bus.config.broker_table import DEFAULT_MQTT_PORT, DEFAULT_MQTTS_PORT
+from bus.config.host import is_host
 from bus.errors import MisconfiguredError
 
+# Scheme, host, digits of a port. In mqtt://USER:PASSWORD without a host, the password is no number
+# at least.
+_HOLDS_NO_PASSWORD = re.compile(r"(?:[a-z]+:)?/{0,2}[A-Za-z0-9._\[\]-]*(?::\d{0,6})?/?")
 _PORTS = {"mqtt": DEFAULT_MQTT_PORT, "mqtts": DEFAULT_MQTTS_PORT}
 
 
@@ -27,7 +32,7 @@ def parse(text: str, key: str) -> BrokerUrl:
 
     Raises MisconfiguredError, which names `key`, and quotes nothing that may hold a password.
     """
-    if "@" in text:
+    if "@" in unquote(text):
         raise MisconfiguredError(
             f"{key}: found a user or a password in the URL, expected mqtt://HOST or mqtts://HOST; "
             "they belong into the file that broker.credentials_file names, as username and token"
@@ -36,12 +41,22 @@ def parse(text: str, key: str) -> BrokerUrl:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
     except ValueError:
-        host, port = None, None
-    if not host or parts.scheme not in _PORTS or port == 0:
-        raise MisconfiguredError(
-            f"{key}: found {text!r}, expected mqtt://HOST, mqtts://HOST or either with :PORT"
-        )
+        raise _not_a_url(text, key) from None
+    if host is None or not is_host(host) or port == 0 or not _is_address_alone(parts):
+        raise _not_a_url(text, key)
     return BrokerUrl(host, port or _PORTS[parts.scheme], parts.scheme == "mqtts")
+
+
+def _is_address_alone(parts: SplitResult) -> bool:
+    beyond = (parts.path.removeprefix("/"), parts.query, parts.fragment)
+    return parts.scheme in _PORTS and not any(beyond)
+
+
+def _not_a_url(text: str, key: str) -> MisconfiguredError:
+    found = repr(text) if _HOLDS_NO_PASSWORD.fullmatch(text) else "another text"
+    return MisconfiguredError(
+        f"{key}: found {found}, expected mqtt://HOST, mqtts://HOST or either with :PORT"
+    )
 
 
 def make(host: str, port: int, *, tls: bool) -> str:

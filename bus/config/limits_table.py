@@ -17,7 +17,9 @@ class LimitsConfig(Table, frozen=True):
     nodes: Places = 200
     sensors: Places = 128
     plugins: Places = 64
-    # Newest readings, plugin states and descriptions in the live state; log lines beside them.
+    # Names of actuators whose last result is kept.
+    actuators: Places = 32
+    # Newest readings, plugin states, results and descriptions in the live state; log lines beside.
     live_kb: Places = 512
     log_kb: Places = 512
     log_lines_per_minute: Places = 1200
@@ -29,6 +31,7 @@ class LimitsConfig(Table, frozen=True):
     boots: Places = 100
     # Sets of field names that the node's sensors ever had.
     field_sets: Places = 500
+    # A day of UTC; the count begins anew when the hub starts.
     history_mb_per_day: Megabytes = 256
     # The places of a node or sensor that is silent for so long are free again.
     silent_days: Days = 30.0

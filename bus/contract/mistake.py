@@ -18,19 +18,20 @@ from bus.contract.bounds import PATTERN_WORDS
 # The user and the password of a URL. The password may hold an "@" that was not encoded.
 _URL_LOGIN = re.compile(r"//\S*@")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# End and beginnings of msgspec's messages.
+_PLACE = re.compile(r" - at `[^`]*`$")
+_MSGSPECS_WORDS = ("Expected ", "Invalid ", "Object ", "maximum recursion depth ")
 
 
 def first_mistake(value: Any, hint: Any, key: str = "") -> str | None:
     """Return `key: found this, expected that`, or None where `value` is a good `hint`."""
-    if _fits(value, hint):
+    refused = _refusal(value, hint)
+    if refused is None:
         return None
     plain = _plain(hint)
-    if isinstance(value, dict) and _is_struct(plain):
-        inner = _in_struct(value, plain, key)
-    elif isinstance(value, dict | list) and typing.get_origin(plain) is type(value):
-        inner = next(filter(None, _in_collection(value, typing.get_args(plain), key)), None)
-    else:
-        inner = None
+    if isinstance(value, dict) and _structs(plain):
+        return _in_structs(value, plain, key) or _said(refused, value, hint, key)
+    inner = next(filter(None, _in_collection(value, plain, key)), None)
     return inner or _line(key, shown(value), expected(hint))
 
 
@@ -47,9 +48,8 @@ def expected(hint: Any) -> str:
         # An integer is a number, too.
         kinds = {option: msgspec.inspect.type_info(option) for option in typing.get_args(hint)}
         integer = msgspec.inspect.IntType
-        return " or ".join(
-            expected(o) for o, kind in kinds.items() if not isinstance(kind, integer)
-        )
+        said = [expected(o) for o, kind in kinds.items() if not isinstance(kind, integer)]
+        return " or ".join(dict.fromkeys(said))
     if isinstance(kind, msgspec.inspect.TupleType):
         return f"an array of {len(kind.item_types)}"
     pattern = getattr(kind, "pattern", None) or ""
@@ -69,9 +69,9 @@ _WORDS: dict[type, str] = {
 
 def _length(kind: msgspec.inspect.Type) -> str:
     least, most = getattr(kind, "min_length", None), getattr(kind, "max_length", None)
-    if most is None:
-        return ""
     unit = "characters" if isinstance(kind, msgspec.inspect.StrType) else "elements"
+    if most is None:
+        return f" of at least {least} {unit}" if least else ""
     return f" of {least} to {most} {unit}" if least else f" of at most {most} {unit}"
 
 
@@ -86,12 +86,21 @@ def _number(kind: msgspec.inspect.IntType | msgspec.inspect.FloatType) -> str:
     return f"{noun} {said}".strip()
 
 
-def _fits(value: Any, hint: Any) -> bool:
+def _refusal(value: Any, hint: Any) -> str | None:
+    """Return msgspec's reason to refuse a value, without its place; None where it fits."""
     try:
         msgspec.convert(value, hint)
-    except (msgspec.ValidationError, RecursionError):
-        return False
-    return True
+    except (msgspec.ValidationError, RecursionError) as e:
+        return _PLACE.sub("", str(e))
+    return None
+
+
+def _said(refused: str, table: dict[str, Any], hint: Any, key: str) -> str:
+    """Return the mistake of a table whose parts are all right."""
+    if any(refused.startswith(words) for words in _MSGSPECS_WORDS):
+        return _line(key, shown(table), expected(hint))
+    # A struct's own check, which says what it found and expected.
+    return f"{key}: {refused}" if key else refused
 
 
 def _optional(hint: Any) -> Any:
@@ -108,14 +117,37 @@ def _plain(hint: Any) -> Any:
     return typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else hint
 
 
-def _is_struct(hint: Any) -> bool:
-    return isinstance(hint, type) and issubclass(hint, msgspec.Struct)
+def _structs(hint: Any) -> list[type[msgspec.Struct]]:
+    """Return the structs that `hint` allows: itself, or members of a union."""
+    options = typing.get_args(hint) if _is_union(hint) else (hint,)
+    return [o for o in options if isinstance(o, type) and issubclass(o, msgspec.Struct)]
+
+
+def _is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
+
+
+def _in_structs(table: dict[str, Any], hint: Any, key: str) -> str | None:
+    """Return the mistake of a table that may be one of several, told apart by their tag."""
+    structs = _structs(hint)
+    if len(structs) == 1:
+        return _in_struct(table, structs[0], key)
+    tag_field = structs[0].__struct_config__.tag_field
+    by_tag = {struct.__struct_config__.tag: struct for struct in structs}
+    if tag_field is None:
+        return None
+    tag = table.get(tag_field)
+    if isinstance(tag, str | int) and tag in by_tag:
+        return _in_struct(table, by_tag[tag], key)
+    found = shown(tag) if tag_field in table else "nothing"
+    return _line(_joined(key, tag_field), found, f"one of {', '.join(map(str, by_tag))}")
 
 
 def _in_struct(table: dict[str, Any], struct: type[msgspec.Struct], key: str) -> str | None:
     hints = typing.get_type_hints(struct, include_extras=True)
+    config = struct.__struct_config__
     for name, value in table.items():
-        if name not in hints and not struct.__struct_config__.forbid_unknown_fields:
+        if name == config.tag_field or (name not in hints and not config.forbid_unknown_fields):
             continue
         if name not in hints:
             return _line(_joined(key, name), "an unknown key", f"one of {', '.join(hints)}")
@@ -127,18 +159,19 @@ def _in_struct(table: dict[str, Any], struct: type[msgspec.Struct], key: str) ->
     return None
 
 
-def _in_collection(
-    values: dict[str, Any] | list[Any], hints: tuple[Any, ...], key: str
-) -> Iterator[str | None]:
-    if isinstance(values, list):
-        for index, value in enumerate(values):
-            yield first_mistake(value, hints[0], f"{key}[{index}]")
-        return
-    name_hint, value_hint = hints
-    for name, value in values.items():
-        if not _fits(name, name_hint):
-            yield _line(_joined(key, name), f"the key {shown(name)}", expected(name_hint))
-        yield first_mistake(value, value_hint, _joined(key, name))
+def _in_collection(value: Any, hint: Any, key: str) -> Iterator[str | None]:
+    """Yield the mistake of each part of a list or dict, None where a part is right."""
+    origin, hints = typing.get_origin(hint), typing.get_args(hint)
+    if isinstance(value, list) and origin in (list, tuple):
+        if origin is list:
+            hints = hints * len(value)
+        for index, (part, part_hint) in enumerate(zip(value, hints, strict=False)):
+            yield first_mistake(part, part_hint, f"{key}[{index}]")
+    elif isinstance(value, dict) and origin is dict:
+        for name, part in value.items():
+            if _refusal(name, hints[0]) is not None:
+                yield _line(_joined(key, name), f"the key {shown(name)}", expected(hints[0]))
+            yield first_mistake(part, hints[1], _joined(key, name))
 
 
 def _joined(key: str, name: str) -> str:

@@ -1,6 +1,7 @@
 """`harvester plugins dev`: watches a plugin; what was saved is built, swapped in and polled.
 
-Threads: the caller's polls and prints; one other builds, so that the old component keeps running.
+Threads: the caller's polls and prints; one other waits for the process that builds, so that the old
+component keeps running.
 """
 
 import signal
@@ -16,10 +17,10 @@ import msgspec
 
 from bus.config.settings import Config, Grant
 from bus.errors import HarvesterError
-from harvester.errors import BuildError
 from harvester.plugins import manifest
 from harvester.plugins.bench import Bench, Guest, everything
-from harvester.plugins.builder.build import build_all, outdated
+from harvester.plugins.builder.build import outdated
+from harvester.plugins.builder.build_process import BuildProcess
 from harvester.plugins.project import from_here
 from harvester.plugins.source import PluginSource, python_files, read
 from harvester.plugins.trial import Screen, fault_lines, host_log_on, tell
@@ -91,6 +92,8 @@ class _Workshop:
         self._seen: Stamps = {}
         self._builder = ThreadPoolExecutor(1, "builder")
         self._building: Future[LoadedComponent] | None = None
+        self._process: BuildProcess | None = None
+        self._is_closing = False
         self._running: _Running | None = None
         self._due_s = 0.0
 
@@ -98,6 +101,9 @@ class _Workshop:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._is_closing = True
+        if self._process is not None:
+            self._process.cancel()
         self._builder.shutdown()
         if self._building is not None and self._building.exception() is None:
             self._building.result().close()
@@ -133,10 +139,10 @@ class _Workshop:
         self._source = read(self._source.directory)
         if outdated([self._source], self._wit):
             _say(f"building {self._source.name}")
-            for built in build_all([self._source], self._wit):
-                if built.error:
-                    raise BuildError(built.error)
-                _say(f"built in {built.seconds:.1f} s, compiling")
+            self._process = process = BuildProcess(self._source.directory, self._wit)
+            if self._is_closing:
+                process.cancel()
+            _say(f"built in {process.wait():.1f} s, compiling")
         return self._bench.runtime.load(self._source.wasm)
 
     def _take(self, done: "Future[LoadedComponent]") -> None:

@@ -42,7 +42,7 @@ class BatchBuilder:
         limits = limits or LimitsConfig()
         self._refusals = refusals or Refusals()
         self._events = RateQuota(limits.events_per_minute)
-        self._detector = EventDetector()
+        self._detector = EventDetector(limits)
         self._batch = Batch([], [], [])
 
     @property

@@ -5,6 +5,7 @@ Pure: takes messages and the hub's time, returns events. It knows no database.
 
 import msgspec
 
+from bus.config.limits_table import LimitsConfig
 from bus.contract.messages import Heartbeat, Message, PluginState
 from bus.contract.topics import Topic
 from hub_app.live.presence import NodePresence
@@ -18,7 +19,6 @@ DROPPED = "dropped"
 REFUSED = "refused"
 HUB = "hub"
 
-MAX_NODES = 200
 MAX_DETAIL_CHARS = 300
 _MAX_BOOT_ID_CHARS = 64
 # A plugin's state that began earlier is dated by its arrival: the node's clock may be wrong.
@@ -39,8 +39,8 @@ class Event(msgspec.Struct, frozen=True):
 class _Node:
     """The last known presence, plugin states and counters of one node."""
 
-    def __init__(self) -> None:
-        self.presence = NodePresence()
+    def __init__(self, now_ms: int) -> None:
+        self.presence = NodePresence(now_ms)
         # Whether the last event of presence was `online`, the run that it named, and its time.
         self.is_online = False
         self.boot_id = ""
@@ -54,22 +54,25 @@ class _Node:
 
 
 class EventDetector:
-    """Compares each message with what is known of its node, and returns an event per change."""
+    """Compares each message with what is known of its node, and returns an event per change.
 
-    def __init__(self) -> None:
+    Within the limits on nodes and on the plugins of a node. The node that has been silent for
+    longest makes room for a new one.
+    """
+
+    def __init__(self, limits: LimitsConfig | None = None) -> None:
+        self._limits = limits or LimitsConfig()
         self._nodes: dict[str, _Node] = {}
 
     def on_message(self, topic: Topic, message: Message, now_ms: int) -> list[Event]:
         """Return the changes that `message` brings for its node."""
-        node = self._nodes.get(topic.node)
+        node = self._node(topic.node, now_ms)
         if node is None:
-            if len(self._nodes) >= MAX_NODES:
-                return []
-            node = self._nodes[topic.node] = _Node()
+            return []
         node.presence.on_message(message, now_ms)
         node.presence.update(now_ms)
         events = _presence_events(topic.node, node, now_ms)
-        if isinstance(message, PluginState):
+        if isinstance(message, PluginState) and self._has_room(topic, node):
             events += _plugin_events(topic, message, node, now_ms)
         elif isinstance(message, Heartbeat):
             # Heartbeats are not retained, so they prove that the node is on.
@@ -84,6 +87,25 @@ class EventDetector:
             node.presence.update(now_ms)
             events += _presence_events(name, node, now_ms)
         return events
+
+    def _node(self, name: str, now_ms: int) -> _Node | None:
+        """Return a node; None for a new one without room."""
+        if name not in self._nodes:
+            if len(self._nodes) >= self._limits.nodes and not self._forget_silent():
+                return None
+            self._nodes[name] = _Node(now_ms)
+        return self._nodes[name]
+
+    def _forget_silent(self) -> bool:
+        """Forget the node that is silent for longest; return False where none is."""
+        silent = [name for name, node in self._nodes.items() if not node.is_online]
+        if not silent:
+            return False
+        del self._nodes[min(silent, key=lambda name: self._nodes[name].presence.last_ms)]
+        return True
+
+    def _has_room(self, plugin: Topic, node: _Node) -> bool:
+        return plugin in node.plugins or len(node.plugins) < self._limits.plugins
 
 
 def _presence_events(name: str, node: _Node, now_ms: int) -> list[Event]:

@@ -11,7 +11,7 @@ MAX_BYTES = 64_000_000
 # Above it, nodes with more than their share wait; about half a second of the history's work.
 FULL_BYTES = 1_000_000
 # Taken at a time, so that a batch is committed as soon as it is full.
-_TAKE_BYTES = 250_000
+_TAKE_BYTES = 60_000
 # What a queued payload costs beside its own bytes, roughly: a tuple, two strings, a bytes header.
 _OVERHEAD_BYTES = 200
 

@@ -15,7 +15,7 @@ from hub_app.history.clock_repair import ClockRepair
 from hub_app.history.events import Event
 from hub_app.history.names import Names
 from hub_app.history.schema import BUCKET_MS, LATE, bucket_of, pack
-from hub_app.quota.history import HistoryQuota
+from hub_app.quota.history import HistoryQuota, Wanted
 from hub_app.quota.refusals import Reason
 
 # Readings move from the table `newest` to `reading` this often, or sooner where they are many.
@@ -83,15 +83,15 @@ class Writer:
 
     def _refusal(self, reading: Reading, fields: str, data: bytes) -> Reason | None:
         """Take the places of a new reading; return the quota that it exceeds."""
-        node, now_ms = reading.node, self._clock.now_ms
-        if not self._names.has_stream(node, reading.stream):
-            reason = self._quota.stream(node)
-            if reason is not None:
-                return reason
-        reason = self._quota.sensor(node, reading.sensor_id, now_ms)
-        if reason is None and not self._names.has_shape(node, reading.sensor_id, fields):
-            reason = self._quota.field_set(node)
-        return reason or self._quota.size(node, len(data), now_ms)
+        node, sensor = reading.node, reading.sensor_id
+        wanted = Wanted(
+            node,
+            sensor,
+            is_new_stream=not self._names.has_stream(node, reading.stream),
+            is_new_field_set=not self._names.has_shape(node, sensor, fields),
+            data_bytes=len(data),
+        )
+        return self._quota.take(wanted, self._clock.now_ms)
 
     def _insert(self, arrival: Arrival, outcome: Outcome) -> bool:
         """Insert a reading; return whether it is new."""

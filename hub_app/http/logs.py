@@ -34,8 +34,9 @@ def _log_line(line: Change) -> dict[str, Any]:
 
 
 def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= LOG_LINES_PER_NODE):
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else 0
+    if not 1 <= number <= LOG_LINES_PER_NODE:
         raise HTTPException(
             400, f"limit: found {text[:20]!r}, expected a whole number, 1 to {LOG_LINES_PER_NODE}"
         )
-    return int(text)
+    return number

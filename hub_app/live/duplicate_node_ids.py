@@ -6,6 +6,7 @@ other out of the broker in turns, so their streams alternate.
 
 import logging
 from collections import deque
+from collections.abc import Container
 
 import msgspec
 
@@ -15,7 +16,6 @@ _WINDOW_MS = 300_000
 # That many returns to an earlier stream within the window mean two machines.
 _MIN_RETURNS = 4
 _MAX_STREAMS = 8
-_MAX_NODES = 200
 
 
 class _NodeStreams(msgspec.Struct):
@@ -35,8 +35,6 @@ class DuplicateNodeIds:
 
     def on_reading(self, node: str, stream: str, seq: int, now_ms: int) -> None:
         """Note a live reading. One that is repeated, as retained ones are, does not count."""
-        if node not in self._nodes and len(self._nodes) >= _MAX_NODES:
-            return
         streams = self._nodes.setdefault(node, _NodeStreams())
         if seq <= streams.newest_seq.get(stream, -1):
             return
@@ -47,6 +45,11 @@ class DuplicateNodeIds:
         while len(streams.newest_seq) > _MAX_STREAMS:
             del streams.newest_seq[next(iter(streams.newest_seq))]
         self._update(node, streams, now_ms)
+
+    def keep_only(self, nodes: Container[str]) -> None:
+        """Forget every other node."""
+        for node in [name for name in self._nodes if name not in nodes]:
+            del self._nodes[node]
 
     def is_duplicate(self, node: str, now_ms: int) -> bool:
         """Whether two machines have used the id `node` within the last minutes."""

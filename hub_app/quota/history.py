@@ -5,6 +5,8 @@ Places are taken within the transaction of the writer, which is thrown away wher
 
 import sqlite3
 
+import msgspec
+
 from bus.config.limits_table import LimitsConfig
 from hub_app.quota.refusals import Reason
 
@@ -12,6 +14,16 @@ _DAY_MS = 86_400_000
 _BYTES_PER_MB = 1_000_000
 # What a reading costs in the file beside its values, roughly: keys, times and its span.
 ROW_BYTES = 60
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """Places that a new reading needs."""
+
+    node: str
+    sensor: str
+    is_new_stream: bool
+    is_new_field_set: bool
+    data_bytes: int
 
 
 class HistoryQuota:
@@ -29,15 +41,17 @@ class HistoryQuota:
         self.load(db)
 
     def load(self, db: sqlite3.Connection) -> None:
-        """Count what is in the file."""
-        self._sensors = {}
+        """Count what is in the file. What is hidden there, to be deleted, takes no place."""
+        known, self._sensors = self._sensors, {}
         for node, sensor, bucket_ms in db.execute(
             "SELECT node.name, sensor.name, coalesce("
             "(SELECT max(bucket_ms) FROM span WHERE span.sensor = sensor.id),"
             " (SELECT max(timestamp_ms) FROM unmoved WHERE unmoved.sensor = sensor.id), 0)"
             " FROM sensor JOIN node ON node.id = sensor.node"
+            " WHERE substr(sensor.name, 1, 1) != '-' AND substr(node.name, 1, 1) != '-'"
         ):
-            self._sensors.setdefault(node, {})[sensor] = bucket_ms
+            arrived_ms = known.get(node, {}).get(sensor, bucket_ms)
+            self._sensors.setdefault(node, {})[sensor] = arrived_ms
         self._streams = _counts(
             db, "SELECT node.name, count(*) FROM stream JOIN node ON node.id = node GROUP BY 1"
         )
@@ -47,38 +61,46 @@ class HistoryQuota:
             " JOIN node ON node.id = node GROUP BY 1",
         )
 
-    def sensor(self, node: str, sensor: str, now_ms: int) -> Reason | None:
-        """Take the place of a sensor; return the quota that this would exceed."""
-        known = self._sensors.get(node)
-        if known is None:
+    def take(self, wanted: Wanted, now_ms: int) -> Reason | None:
+        """Take every place that a reading needs, or none; return the quota that it exceeds."""
+        reason = self._exceeded(wanted, now_ms)
+        if reason is not None:
+            return reason
+        node = wanted.node
+        self._sensors.setdefault(node, {})[wanted.sensor] = now_ms
+        for counts, number in (
+            (self._streams, int(wanted.is_new_stream)),
+            (self._field_sets, int(wanted.is_new_field_set)),
+            (self._bytes, wanted.data_bytes + ROW_BYTES),
+        ):
+            counts[node] = counts.get(node, 0) + number
+        return None
+
+    def _exceeded(self, wanted: Wanted, now_ms: int) -> Reason | None:
+        node, limits = wanted.node, self._limits
+        if wanted.is_new_stream and self._streams.get(node, 0) >= limits.streams:
+            return Reason.STREAMS
+        reason = self._exceeded_by_sensor(node, wanted.sensor, now_ms)
+        if reason is not None:
+            return reason
+        if wanted.is_new_field_set and self._field_sets.get(node, 0) >= limits.field_sets:
+            return Reason.FIELD_SETS
+        if now_ms // _DAY_MS != self._day:
+            self._day = now_ms // _DAY_MS
+            self._bytes.clear()
+        grown = self._bytes.get(node, 0) + wanted.data_bytes + ROW_BYTES
+        return Reason.HISTORY_MB if grown > limits.history_mb_per_day * _BYTES_PER_MB else None
+
+    def _exceeded_by_sensor(self, node: str, sensor: str, now_ms: int) -> Reason | None:
+        if node not in self._sensors and len(self._sensors) >= self._limits.nodes:
             self._forget_silent_nodes(now_ms)
             if len(self._sensors) >= self._limits.nodes:
                 return Reason.NODES
-            known = self._sensors[node] = {}
+        known = self._sensors.get(node, {})
         if sensor not in known and len(known) >= self._limits.sensors:
             self._forget_silent_sensors(known, now_ms)
             if len(known) >= self._limits.sensors:
                 return Reason.SENSORS
-        known[sensor] = now_ms
-        return None
-
-    def stream(self, node: str) -> Reason | None:
-        """Take the place of a new stream."""
-        return _take(self._streams, node, self._limits.streams, Reason.STREAMS)
-
-    def field_set(self, node: str) -> Reason | None:
-        """Take the place of a new set of field names."""
-        return _take(self._field_sets, node, self._limits.field_sets, Reason.FIELD_SETS)
-
-    def size(self, node: str, data_bytes: int, now_ms: int) -> Reason | None:
-        """Count the bytes of a reading."""
-        if now_ms // _DAY_MS != self._day:
-            self._day = now_ms // _DAY_MS
-            self._bytes.clear()
-        grown = self._bytes.get(node, 0) + data_bytes + ROW_BYTES
-        if grown > self._limits.history_mb_per_day * _BYTES_PER_MB:
-            return Reason.HISTORY_MB
-        self._bytes[node] = grown
         return None
 
     def _forget_silent_nodes(self, now_ms: int) -> None:
@@ -90,14 +112,6 @@ class HistoryQuota:
     def _forget_silent_sensors(self, sensors: dict[str, int], now_ms: int) -> None:
         for sensor in [name for name, at_ms in sensors.items() if now_ms - at_ms > self._silent_ms]:
             del sensors[sensor]
-
-
-def _take(counts: dict[str, int], node: str, most: int, reason: Reason) -> Reason | None:
-    count = counts.get(node, 0)
-    if count >= most:
-        return reason
-    counts[node] = count + 1
-    return None
 
 
 def _counts(db: sqlite3.Connection, query: str) -> dict[str, int]:

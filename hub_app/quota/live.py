@@ -1,4 +1,4 @@
-"""Quotas of the live state: nodes, and each node's sensors, plugins, bytes, lines, events. Pure."""
+"""Quotas of the live state: nodes, and each node's named topics, bytes, lines and events. Pure."""
 
 from bus.config.limits_table import LimitsConfig
 from bus.contract.messages import Event, Log, Message, encode
@@ -9,21 +9,11 @@ from hub_app.quota.refusals import Reason
 _KB = 1024
 
 
-# Kinds of topics that take a place: the limit of their number, and the reason for a refusal.
-_COUNTED: dict[TopicKind, tuple[str, Reason]] = {
-    TopicKind.READING: ("sensors", Reason.SENSORS),
-    TopicKind.SENSOR: ("sensors", Reason.SENSORS),
-    TopicKind.PLUGIN: ("plugins", Reason.PLUGINS),
-}
-# A node has one topic of this kind; it takes bytes alone.
-_SIZED = frozenset({*_COUNTED, TopicKind.ABOUT})
-
-
 class _Places:
     """Places of one node: the size of each topic that is kept, by kind."""
 
     def __init__(self) -> None:
-        self.sizes: dict[TopicKind, dict[Topic, int]] = {kind: {} for kind in _SIZED}
+        self.sizes: dict[TopicKind, dict[Topic, int]] = {}
         self.bytes = 0
 
 
@@ -32,6 +22,14 @@ class LiveQuota:
 
     def __init__(self, limits: LimitsConfig) -> None:
         self._limits = limits
+        # The kinds that take a place: the most of one node, and the reason for a refusal.
+        self._named = {
+            TopicKind.READING: (limits.sensors, Reason.SENSORS),
+            TopicKind.SENSOR: (limits.sensors, Reason.SENSORS),
+            TopicKind.ABOUT: (1, Reason.SENSORS),
+            TopicKind.PLUGIN: (limits.plugins, Reason.PLUGINS),
+            TopicKind.RESULT: (limits.actuators, Reason.ACTUATORS),
+        }
         self._nodes: dict[str, _Places] = {}
         self._lines = RateQuota(limits.log_lines_per_minute)
         self._events = RateQuota(limits.events_per_minute)
@@ -47,7 +45,7 @@ class LiveQuota:
             return None if self._lines.admits(topic.node, now_ms) else Reason.LOG_LINES
         if isinstance(message, Event):
             return None if self._events.admits(topic.node, now_ms) else Reason.EVENTS
-        if topic.kind in _SIZED:
+        if topic.kind in self._named:
             return self._take(places, topic, message)
         # The other kinds have one topic a node, and bounds of their own.
         return None
@@ -63,11 +61,10 @@ class LiveQuota:
         self._nodes.pop(node, None)
 
     def _take(self, places: _Places, topic: Topic, message: Message) -> Reason | None:
-        taken = places.sizes[topic.kind]
-        if topic not in taken and topic.kind in _COUNTED:
-            limit, reason = _COUNTED[topic.kind]
-            if len(taken) >= getattr(self._limits, limit):
-                return reason
+        taken = places.sizes.setdefault(topic.kind, {})
+        most, reason = self._named[topic.kind]
+        if topic not in taken and len(taken) >= most:
+            return reason
         size = len(encode(message))
         grown = places.bytes + size - taken.get(topic, 0)
         if grown > self._limits.live_kb * _KB:

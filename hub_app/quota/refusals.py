@@ -22,6 +22,7 @@ class Reason(enum.StrEnum):
     NODES = "nodes"
     SENSORS = "sensors"
     PLUGINS = "plugins"
+    ACTUATORS = "actuators"
     LIVE_KB = "live_kb"
     LOG_LINES = "log_lines_per_minute"
     EVENTS = "events_per_minute"

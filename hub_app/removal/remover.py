@@ -63,6 +63,11 @@ class Remover:
         if self._clear_retained is not None:
             for node in self.gone:
                 self._clear_retained(f"{ROOT}/{node}/#", _FOREVER_MS)
+            for name, removed in self._removals.sensors.items():
+                node, _, sensor = name.partition(":")
+                self._clear_retained(
+                    topic_filter(TopicKind.READING, node, sensor), removed.removed_ms
+                )
 
     def run(self, hub: Hub) -> None:
         """Carry out what is new, and again what has come back."""

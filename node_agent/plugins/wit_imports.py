@@ -198,7 +198,14 @@ class _Host:
             return self._refused(f'i2c = ["0x{address:02x}"]')
         if max(len(write_hex) // 2, read_len) > _MAX_TRANSFER_BYTES:
             return Err(f"i2c transfer: expected at most {_MAX_TRANSFER_BYTES} bytes each way")
-        return self._i2c_bus.i2c_transfer(address, bytes.fromhex(write_hex), read_len).hex()
+        try:
+            data = bytes.fromhex(write_hex)
+        except ValueError:
+            return Err(
+                f"i2c.transfer: write_data: found {write_hex[:80]!r}, expected two hexadecimal "
+                "digits a byte"
+            )
+        return self._i2c_bus.i2c_transfer(address, data, read_len).hex()
 
     def spi_transfer(self, data: bytes) -> Any:
         return self._granted_bytes("spi", data, self._parts.hardware.spi_transfer)

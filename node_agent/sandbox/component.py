@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Self
 
 from wasmtime import Engine, WasmtimeError
-from wasmtime.component import Component, ComponentInstanceType, FuncType, ResultType, String
+from wasmtime.component import (
+    Component,
+    ComponentInstanceType,
+    ComponentType,
+    FuncType,
+    ResultType,
+    String,
+)
 
 from bus.contract import component_section
 from bus.contract.component_section import BadDescriptionError
@@ -72,7 +79,10 @@ class LoadedComponent:
             return PluginDescription()
 
     def _read_interfaces(self, wasm: Path) -> None:
-        kind = self.component.type
+        with self.component.type as kind:
+            self._read_type(kind, wasm)
+
+    def _read_type(self, kind: ComponentType, wasm: Path) -> None:
         for name, extern in kind.imports(self.engine).items():
             interface = _interface(name)
             if name.startswith(_WASI):

@@ -9,7 +9,9 @@ from importlib.metadata import version
 from typing import Any, Self
 
 from wasmtime import Config, Engine, WasmtimeError, _ffi
-from wasmtime.component import ListType, _types
+from wasmtime.component import ListType, _linker, _types
+
+from node_agent.sandbox.plain_types import PlainFuncType
 
 # A deadline is counted in ticks, so it is exact to one of these. Each costs some 15 us of CPU.
 TICK_S = 0.05
@@ -53,6 +55,9 @@ ListType.convert_from_c = _lift_short_list  # type: ignore[assignment, method-as
 # wasmtime-py lowers every result<> and option<> through one process-wide set, which it clears and
 # fills without a lock: two plugins polled side by side see each other's classes.
 _types.case_test_cache = _PerThreadSet()  # type: ignore[assignment]
+
+# Types that a host call looks up live on in the traceback where the call fails.
+_linker.FuncType = PlainFuncType  # type: ignore[assignment, attr-defined]
 
 
 class Target(enum.Enum):

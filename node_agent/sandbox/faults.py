@@ -12,7 +12,12 @@ from collections.abc import Iterable, Sequence
 _REPORT = re.compile(r"thread '.*' .*panicked at |object address +: |note: run with `RUST_")
 _NO_MEMORY = re.compile(r"MemoryError|memory allocation of \d+ bytes failed")
 # With what Python begins to say that it failed.
-_TRACEBACK = re.compile(r"Traceback \(most recent call last\)|Fatal Python error")
+_TRACEBACK = re.compile(
+    r"(?:  \+ Exception Group )?Traceback \(most recent call last\)|Fatal Python error"
+)
+# What a traceback of an exception group has at the beginning of its lines, and before its parts.
+_GROUP_MARGIN = re.compile(r"  [|+] ")
+_GROUP_PARTS = re.compile(r"  \+-\+-")
 _WRONG_TYPE = re.compile(r"CastError \{ from: (.*), classinfo: (.*) \}")
 # A frame of the plugin's own modules, which lie in the guest's folders /0, /1 and so on, as the
 # builder's entry module does.
@@ -21,11 +26,13 @@ _FRAME = re.compile(r'\s*File "/\d+/(?!harvester_)(.+?)", line (\d+)')
 _CAUSES = {
     "Exited with": "called sys.exit",
     "too much data is being copied": "passed more data to the host in one call than may be copied",
+    "wasm trap: call stack exhausted": "ran out of stack: calls or data are nested too deep",
 }
 # What only an author can know how to mend, by how Python's sentence begins.
 _ADVICE = {
     "ModuleNotFoundError": "import it at the top of a module, so that the build includes it",
     "LookupError: unknown encoding": "import its module from `encodings` at the top of a module",
+    "zoneinfo._common.ZoneInfoNotFoundError": "a plugin has no time zones but UTC: `datetime.UTC`",
 }
 _LIMITS = (
     (re.compile(r"(memory|table|instance) count too high at (\d+)"), "{0} number {1}"),
@@ -55,7 +62,7 @@ def sentence(lines: Iterable[str], cause: str, memory_mb: int) -> str:
         return f"returned a value of the wrong type: found {found[:80]}, expected {expected}"
     for theirs, ours in _CAUSES.items():
         if cause.startswith(theirs):
-            return ours
+            return f"{ours}{_place(written)}"
     own = own_lines(written)
     return _raised(own) if own else cause
 
@@ -74,11 +81,27 @@ def refused_start(cause: str, memory_mb: int) -> str:
 
 def _raised(traceback: Sequence[str]) -> str:
     """Return the exception of a traceback, with the file and line of the plugin's last frame."""
-    frames = [number for number, line in enumerate(traceback) if _FRAME.match(line)]
-    after = traceback[frames[-1] + 1 :] if frames else traceback
+    lines = _without_margin(traceback)
+    last = _last_frame(lines)
+    after = lines if last is None else lines[last + 1 :]
     # What belongs to a frame is indented; the exception's own text may have several lines.
-    said = next((line for line in after if not line.startswith(" ")), traceback[-1])
+    said = next((line for line in after if not line.startswith(" ")), lines[-1])
     advice = next((text for start, text in _ADVICE.items() if said.startswith(start)), "")
-    place = _FRAME.match(traceback[frames[-1]]) if frames else None
-    where = f" ({place[1]}:{place[2]})" if place else ""
-    return f"{said}{where}{'; ' if advice else ''}{advice}"
+    return f"{said}{_place(lines)}{'; ' if advice else ''}{advice}"
+
+
+def _place(lines: Sequence[str]) -> str:
+    """Return the file and line of the plugin's last frame, in brackets; nothing without one."""
+    last = _last_frame(lines)
+    place = None if last is None else _FRAME.match(lines[last])
+    return f" ({place[1]}:{place[2]})" if place else ""
+
+
+def _last_frame(lines: Sequence[str]) -> int | None:
+    return max((number for number, line in enumerate(lines) if _FRAME.match(line)), default=None)
+
+
+def _without_margin(traceback: Sequence[str]) -> list[str]:
+    """Return an exception group's traceback as if it were a plain one, without its parts."""
+    whole = itertools.takewhile(lambda line: not _GROUP_PARTS.match(line), traceback)
+    return [_GROUP_MARGIN.sub("", line, count=1) for line in whole]

@@ -78,7 +78,9 @@ class PluginInstance:
             raise
         except WasmtimeError as e:
             self.close()
-            raise ComponentError(faults.refused_start(_cause(e), limits.memory_mb)) from e
+            refused = faults.refused_start(_cause(e), limits.memory_mb)
+            _release(e)
+            raise ComponentError(refused) from None
 
     def __enter__(self) -> Self:
         return self
@@ -100,9 +102,9 @@ class PluginInstance:
             found.post_return(self._store)
             self._say_printed_traceback()
         except (WasmtimeError, TypeError, ValueError) as e:
-            # The traceback is part of a reference cycle that keeps the whole compiled component in
-            # memory until a garbage collection.
-            raise self._fault(e) from e.with_traceback(None)
+            fault = self._fault(e)
+            _release(e)
+            raise fault from None
         finally:
             self._output.flush()
         return value
@@ -216,6 +218,16 @@ def _cause(error: Exception) -> str:
     """Return the innermost cause in wasmtime's message, which it prints last."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
+
+
+def _release(error: Exception) -> None:
+    """Free what an error holds: the compiled component and the frames of the call.
+
+    It is part of a reference cycle, so a garbage collection on any thread would do it else.
+    """
+    error.with_traceback(None)
+    if isinstance(error, WasmtimeError):
+        error.close()
 
 
 def _offered(imports: Imports, interface: str, wanted: Iterable[str]) -> Mapping[str, HostFunction]:

@@ -9,6 +9,7 @@ from wasmtime.component import FuncType
 
 from node_agent.sandbox.errors import PluginError
 from node_agent.sandbox.limits import Limits
+from node_agent.sandbox.plain_types import PlainFuncType
 
 # Size of one number, or of the head of a string or list, in a guest.
 _ITEM_BYTES = 8
@@ -25,9 +26,9 @@ class BoundedType:
     """Function type for wasmtime-py whose result is refused where it is too large."""
 
     def __init__(self, kind: FuncType, limits: Limits) -> None:
-        self._kind = kind
-        self.params = kind.params
-        self.result = None if kind.result is None else _BoundedResult(kind.result, limits)
+        plain = PlainFuncType(kind)
+        self.params = plain.params
+        self.result = None if plain.result is None else _BoundedResult(plain.result, limits)
 
 
 class _BoundedResult:
@@ -36,11 +37,14 @@ class _BoundedResult:
         self._limits = limits
 
     def convert_from_c(self, value: Any) -> Any:
-        refused = _refusal(value, self._limits)
-        if refused:
+        try:
+            refused = _refusal(value, self._limits)
+            if refused:
+                raise PluginError(refused)
+            return self._kind.convert_from_c(value)
+        finally:
+            # wasmtime-py frees what a result holds, but not the block that it was held in.
             _ffi.wasmtime_component_val_delete(ctypes.byref(value))
-            raise PluginError(refused)
-        return self._kind.convert_from_c(value)
 
 
 def _refusal(value: Any, limits: Limits) -> str:

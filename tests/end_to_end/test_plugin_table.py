@@ -27,7 +27,8 @@ def test_a_plugin_is_disabled_and_enabled_from_the_page(
 
     shows(STATE, "running")
     waiting.until(lambda b: len(b.find_element(By.CSS_SELECTOR, VERSION).text) == 8)
-    for action, state in (("disable", "disabled"), ("enable", "running"), ("reload", "running")):
+    states = {"disable": "disabled by command", "enable": "running", "reload": "running"}
+    for action, state in states.items():
         button = f"{action}-pi4-oled"
         waiting.until(lambda b, i=button: b.find_element(By.ID, i).click() is None)
         shows("#plugin-answer", f"oled of pi4: {action} done")

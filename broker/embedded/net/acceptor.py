@@ -4,7 +4,7 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 
 from broker.embedded.counters import Counters, Refusal
 from broker.embedded.net.admission import Admission, Place
@@ -56,13 +56,16 @@ class Acceptor:
         admission: Admission,
         counters: Counters,
         log: LimitedLog,
+        queue_s: float,
     ) -> None:
+        """`queue_s`: the time for which a connection waits for a place before it is served."""
         self._listener = listener
         self._bound = bound
         self._serve = serve
         self._admission = admission
         self._counters = counters
         self._log = log
+        self._queue_s = queue_s
         self._tasks: set[asyncio.Task[None]] = set()
         self._accepting = asyncio.get_running_loop().create_task(self._accept_all())
 
@@ -95,23 +98,44 @@ class Acceptor:
 
     def _accepted(self, sock: socket.socket, address: str) -> None:
         self._counters.sockets += 1
-        loop = asyncio.get_running_loop()
-        place = self._admission.admit(address, loop.time())
-        if isinstance(place, Refusal):
-            sock.close()
-            self._counters.refuse(place)
-            self._log.warning(
-                place, "closed a connection from %s: too many (broker.%s)", address, place
-            )
-            return
-        task = loop.create_task(self._serve_and_release(sock, place))
-        place.evict = lambda: self._evict(task)
+        place = self._admission.admit(address, asyncio.get_running_loop().time())
+        if isinstance(place, Place):
+            self._start(self._serve_and_release(sock, place), place)
+        elif place is Refusal.LOGINS and self._admission.may_queue(address):
+            self._start(self._serve_later(sock, address))
+        else:
+            self._refuse(sock, address, place)
+
+    def _start(self, serving: Coroutine[None, None, None], place: Place | None = None) -> None:
+        task = asyncio.get_running_loop().create_task(serving)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        if place is not None:
+            place.evict = lambda: self._evict(task)
+
+    def _refuse(self, sock: socket.socket, address: str, refusal: Refusal) -> None:
+        sock.close()
+        self._counters.refuse(refusal)
+        self._log.warning(
+            refusal, "closed a connection from %s: too many (broker.%s)", address, refusal
+        )
 
     def _evict(self, task: asyncio.Task[None]) -> None:
         self._counters.refuse(Refusal.LOGINS)
         task.cancel()
+
+    async def _serve_later(self, sock: socket.socket, address: str) -> None:
+        """Serve a connection once it has a place."""
+        deadline_s = asyncio.get_running_loop().time() + self._queue_s
+        try:
+            place = await self._admission.wait_for_place(address, deadline_s)
+        except BaseException:
+            sock.close()
+            raise
+        if isinstance(place, Place):
+            self._start(self._serve_and_release(sock, place), place)
+        else:
+            self._refuse(sock, address, place)
 
     async def _serve_and_release(self, sock: socket.socket, place: Place) -> None:
         try:

@@ -5,6 +5,7 @@ taken, the oldest makes room for a new one after `_PATIENCE_S`: whoever opens co
 logging in keeps nobody out, at the same address either.
 """
 
+import asyncio
 from collections import Counter, deque
 from collections.abc import Callable
 
@@ -16,6 +17,9 @@ _THIS_MACHINE = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
 _SHARE_OF_THIS_MACHINE = 16
 # Its programs may start all at once.
 _LOGINS_OF_THIS_MACHINE = 4
+# Accepted connections that wait for a place, when many programs of this machine or many nodes
+# connect at once. Each costs a descriptor and nothing else.
+MAX_QUEUED = 1_024
 # A healthy client logs in within that time.
 _PATIENCE_S = 1.0
 
@@ -49,6 +53,8 @@ class Admission:
         self._waiting: dict[str, deque[Place]] = {}
         # Those of the network alone, the oldest first.
         self._from_network: dict[Place, None] = {}
+        # Called, the first one alone, when a place has become free.
+        self._queue: deque[asyncio.Event] = deque()
 
     @property
     def connected(self) -> int:
@@ -77,6 +83,31 @@ class Admission:
         if not is_local:
             self._from_network[place] = None
         return place
+
+    def may_queue(self, address: str) -> bool:
+        """Whether a connection that was refused for want of a login place may wait for one."""
+        theirs = self._waiting.get(address, ())
+        is_greedy = address not in _THIS_MACHINE and len(theirs) >= self._logins_per_address
+        return not is_greedy and len(self._queue) < MAX_QUEUED
+
+    async def wait_for_place(self, address: str, deadline_s: float) -> Place | Refusal:
+        """Return a place once there is one, the reason where there is none in time."""
+        loop = asyncio.get_running_loop()
+        while True:
+            place = self.admit(address, loop.time())
+            if place is not Refusal.LOGINS or loop.time() >= deadline_s:
+                return place
+            turn = asyncio.Event()
+            self._queue.append(turn)
+            try:
+                # Places whose connections have had their time become free without a word.
+                async with asyncio.timeout(_PATIENCE_S):
+                    await turn.wait()
+            except TimeoutError:
+                continue
+            finally:
+                if turn in self._queue:
+                    self._queue.remove(turn)
 
     def log_in(self, place: Place) -> Refusal | None:
         """Give a client that has logged in a place of that kind; return why not."""
@@ -113,6 +144,8 @@ class Admission:
         return True
 
     def _stop_waiting(self, place: Place) -> None:
+        if self._queue:
+            self._queue.popleft().set()
         self._from_network.pop(place, None)
         theirs = self._waiting.get(place.address)
         if theirs is None or place not in theirs:

@@ -227,13 +227,31 @@ async def open_streams(
     _set_options(sock)
     reader = asyncio.StreamReader(limit=_CHUNK_BYTES, loop=loop)
     protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-    transport, _ = await loop.connect_accepted_socket(
-        lambda: protocol,
-        sock,
-        ssl=tls,
-        ssl_handshake_timeout=handshake_s if tls else None,
-    )
+    async with asyncio.timeout(handshake_s if tls else None):
+        if tls is not None:
+            # TLS takes some 600 KB from its first moment: not for a peer that sends nothing.
+            await _readable(sock)
+        transport, _ = await loop.connect_accepted_socket(
+            lambda: protocol,
+            sock,
+            ssl=tls,
+            ssl_handshake_timeout=handshake_s if tls else None,
+        )
     return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
+async def _readable(sock: socket.socket) -> None:
+    """Wait until the peer has sent something or closed; close the socket where that is given up."""
+    loop = asyncio.get_running_loop()
+    is_readable = asyncio.Event()
+    loop.add_reader(sock.fileno(), is_readable.set)
+    try:
+        await is_readable.wait()
+    except BaseException:
+        loop.remove_reader(sock.fileno())
+        sock.close()
+        raise
+    loop.remove_reader(sock.fileno())
 
 
 def _set_options(sock: socket.socket) -> None:

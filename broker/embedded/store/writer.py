@@ -129,6 +129,9 @@ class StoreWriter:
                     self._file.write(self._writing.rows)
                 except HarvesterError as e:
                     self._failed(e)
+                except Exception:
+                    logger.exception("rows of the broker's store are dropped")
+                    self._drop()
                 else:
                     self._succeeded()
         finally:
@@ -172,6 +175,13 @@ class StoreWriter:
                 self._pending = _Rows()
         self._log(error)
         self._settle_soon(futures, result=False)
+
+    def _drop(self) -> None:
+        """Drop rows that cannot be written, whatever the disk does: the next ones have to be."""
+        with self._lock:
+            dropped, self._writing = self._writing, _Rows()
+            self.failures += 1
+        self._settle_soon(dropped.futures(), result=False)
 
     def _log(self, error: HarvesterError) -> None:
         if self.failures > 1 and _now_s() - self._logged_s < LOG_EVERY_S:

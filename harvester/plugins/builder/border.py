@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from bus.contract.topics import NAME_PATTERN
 from harvester.plugins.builder import contract, guest_modules, lazy_imports, least_world, signatures
 from harvester.plugins.source import PluginSource
 
@@ -10,9 +11,10 @@ ENTRY = "harvester_entry"
 _ENTRY_SOURCE = """from componentize_py_types import Err
 from harvester_checks import mistake
 from harvester_guest import Contract, install
+from harvester_names import refused
 
 # The toolchain finds the plugin's classes here.
-globals().update(install(Contract({}), mistake, Err))
+globals().update(install(Contract({}), mistake, refused, Err))
 """
 
 
@@ -48,5 +50,5 @@ def entry_source(wit: str, source: PluginSource) -> str:
     }
     lazy, codecs = lazy_imports.find(source)
     loaded = [(i.module, i.names, f"/{i.place}/{i.file}", i.line, i.may_fail) for i in lazy]
-    tables = ", ".join(map(repr, (imports, exports, loaded, codecs)))
+    tables = ", ".join(map(repr, (imports, exports, loaded, codecs, NAME_PATTERN)))
     return _ENTRY_SOURCE.format(tables)

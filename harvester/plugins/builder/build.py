@@ -89,18 +89,18 @@ def _componentize(source: PluginSource, wit: Path, compiler: Path) -> None:
         guest = Path(directory) / "guest"
         border.write(guest, least.read_text(), source)
         options = ["--quiet", "-d", str(least), "-w", world]
-        _run(
-            [
-                *(str(compiler), *options, "componentize", "-i", least_world.NAME),
-                *(part for path in (*source.python_paths, guest) for part in ("-p", str(path))),
-                *(border.ENTRY, "-o", str(partial)),
-            ],
-            source,
-            _bare_environment(Path(directory)),
-        )
-    describe(partial, source.manifest.description)
-    # Renamed into place, so that an agent never sees half a component.
-    partial.replace(source.wasm)
+        command = [
+            *(str(compiler), *options, "componentize", "-i", least_world.NAME),
+            *(part for path in (*source.python_paths, guest) for part in ("-p", str(path))),
+            *(border.ENTRY, "-o", str(partial)),
+        ]
+        try:
+            _run(command, source, _bare_environment(Path(directory)))
+            describe(partial, source.manifest.description)
+            # Renamed into place, so that an agent never sees half a component.
+            partial.replace(source.wasm)
+        finally:
+            partial.unlink(missing_ok=True)
     source.stamp.write_text(inputs)
 
 

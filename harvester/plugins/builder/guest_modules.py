@@ -4,7 +4,7 @@ from importlib import resources
 
 from harvester.plugins.builder import guest
 
-_MODULES = ("harvester_guest", "harvester_checks")
+_MODULES = ("harvester_guest", "harvester_checks", "harvester_names")
 
 
 def texts() -> dict[str, str]:

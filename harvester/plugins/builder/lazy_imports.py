@@ -23,6 +23,7 @@ _IMPLIED = {
     "getpreferredencoding": "locale",
     "singledispatch": "typing",
     "getnode": "uuid",
+    "ZoneInfo": "importlib.resources",
 }
 _CODEC_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ .-]{1,23}")
 _IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})

@@ -8,7 +8,7 @@ import random
 from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -18,7 +18,10 @@ Keyframe = tuple[NonNegative, float]
 Device = Annotated[
     str,
     msgspec.Meta(
-        pattern=r"^(i2c|dht22(-gpio\d+)?|(bme680|ssd1306|sht31)(-0x[0-9a-f]{2})?|spi|uart)$"
+        pattern=r"^(i2c|dht22(-gpio\d+)?|(bme680|ssd1306|sht31)(-0x[0-9a-f]{2})?|spi|uart)$",
+        extra_json_schema={
+            "description": "a device such as i2c, spi, uart, dht22-gpio4 or bme680-0x77"
+        },
     ),
 ]
 _I2C_KINDS = ("bme680", "ssd1306", "sht31")
@@ -168,7 +171,7 @@ class Sht31(Table, frozen=True, tag_field="kind", tag="sht31"):
     """A climate sensor on I2C, in the air of the room."""
 
     # What its ADDR pin chooses (datasheet table 8).
-    address: Annotated[str, msgspec.Meta(pattern=r"^0x4[45]$")] = "0x44"
+    address: Literal["0x44", "0x45"] = "0x44"
 
 
 class Mcp3008(Table, frozen=True, tag_field="kind", tag="mcp3008"):
@@ -187,7 +190,13 @@ class RegisterImage(Table, frozen=True):
     `registers` gives hexadecimal bytes by the address of the first: `"0x1d" = "80 00 4b"`.
     """
 
-    device: Annotated[str, msgspec.Meta(pattern=r"^bme680-0x[0-9a-f]{2}$")]
+    device: Annotated[
+        str,
+        msgspec.Meta(
+            pattern=r"^bme680-0x[0-9a-f]{2}$",
+            extra_json_schema={"description": "a device such as bme680-0x77"},
+        ),
+    ]
     registers: dict[str, str]
 
     def __post_init__(self) -> None:

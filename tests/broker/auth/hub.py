@@ -15,6 +15,7 @@ from bus.config.broker_table import LOOPBACK
 from bus.config.hub_files import HubFiles
 from bus.config.settings import Config
 from hub_app.embedding import embedded_broker
+from hub_app.supervisor import Supervisor
 from tests.broker.embedded.raw import RawClient
 from tests.support import WAIT_S, free_port
 
@@ -80,7 +81,10 @@ def hub_bus(state: Path, **keys: object) -> Iterator[HubBus]:
     made: list[Login] = []
 
     async def serve() -> None:
-        async with embedded_broker(config, {}, PasswordCheck(time.monotonic)) as (_, connection):
+        async with embedded_broker(config, {}, PasswordCheck(time.monotonic), Supervisor()) as (
+            _,
+            connection,
+        ):
             assert connection.login is not None
             made.append(connection.login)
             ready.set()

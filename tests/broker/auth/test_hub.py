@@ -1,6 +1,7 @@
 """The hub's broker with accounts: the rights of a node's token, and their end."""
 
 import logging
+import socket
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ from bus.client.login import Login
 from bus.client.node import NodeBus
 from bus.contract.topics import EVERYTHING, Topic, TopicKind
 from tests.broker.auth.hub import HubBus, hub_bus, hub_config
-from tests.broker.embedded.raw import RawClient
+from tests.broker.embedded.raw import RawClient, connect
 from tests.hub_app.nodes import eventually
 from tests.support import HOST, WAIT_S, Listener, free_port, program
 
@@ -329,3 +330,17 @@ def test_accounts_that_are_open_to_others_stop_the_hub(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "found mode 0644, expected 0600" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("listen", "reached"), [("127.0.0.5", "127.0.0.5"), ("::", "::1"), ("::", "127.0.0.5")]
+)
+def test_own_clients_find_the_broker_wherever_it_listens(
+    tmp_path: Path, listen: str, reached: str
+) -> None:
+    with hub_bus(tmp_path, broker__listen=listen) as hub:
+        address = hub.config.broker_address
+        for host in (address[0], reached):
+            with socket.create_connection((host, address[1]), WAIT_S) as sock:
+                sock.sendall(connect("own"))
+                assert sock.recv(4) == b"\x20\x02\0\0"

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.broker.embedded.raw import DISCONNECT, PINGREQ, PUBACK, SUBACK, RawClient, publish
+from tests.broker.embedded.raw import PINGREQ, PUBACK, SUBACK, RawClient, publish
 from tests.broker.embedded.running import running
 from tests.support import WAIT_S
 
@@ -98,7 +98,7 @@ def test_a_second_connect_on_one_connection_ends_it() -> None:
         assert ears.receive().payload == b"gone"
 
 
-@pytest.mark.parametrize("topic", ["$SYS/broker/version", "", "a/+", "a/#"])
+@pytest.mark.parametrize("topic", ["", "a/+", "a/#"])
 def test_a_topic_that_is_none_closes_that_client_with_its_will_and_leaves_nothing(
     topic: str,
 ) -> None:
@@ -111,10 +111,17 @@ def test_a_topic_that_is_none_closes_that_client_with_its_will_and_leaves_nothin
         ears.ping()
 
 
-def test_a_refused_topic_of_the_broker_is_acknowledged_so_that_it_is_not_sent_again() -> None:
-    with running() as broker, broker.client("c") as client:
-        client.send(publish("$mine", b"x", 1, packet_id=5))
-        assert client.expect(PUBACK) == b"\0\5"
-        # The end is orderly: a client that says good-bye now sees no error.
-        client.send(DISCONNECT)
-        assert client.is_closed()
+@pytest.mark.parametrize("topic", ["$mine", "$SYS/broker/connection/bridge/state"])
+def test_a_message_to_a_topic_of_the_broker_is_acknowledged_and_dropped(topic: str) -> None:
+    with running() as broker, broker.client("c") as client, broker.client("ears") as ears:
+        ears.subscribe(("$mine", 1), ("$SYS/broker/connection/#", 1))
+        for qos, retain in ((1, True), (1, False)):
+            client.send(publish(topic, b"x", qos, packet_id=5, retain=retain))
+            assert client.expect(PUBACK) == b"\0\5"
+        client.send(publish(topic, b"x", 0))
+        client.ping()
+        assert ears.take_rest() == []
+        assert broker.sessions() == 2
+        with broker.client("later") as later:
+            later.subscribe(("$mine", 1), ("$SYS/broker/connection/#", 1))
+            assert later.take_rest() == []

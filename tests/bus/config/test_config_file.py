@@ -374,3 +374,24 @@ def test_any_values_are_a_configuration_or_one_line(
         assert len(said.splitlines()) == 1
     else:
         assert isinstance(config, Config)
+
+
+@pytest.mark.parametrize("key", ["broker.listen", "web.listen"])
+@pytest.mark.parametrize("text", ["300.1.1.1", "[::]", "*", "0.0.0.0:3000", "http://hub", "''"])
+def test_an_address_that_nothing_can_listen_on_is_refused(key: str, text: str) -> None:
+    with pytest.raises(MisconfiguredError, match=f"{key}: found .* expected an address"):
+        config_file.load(None, [f"{key}={text}"])
+
+
+@pytest.mark.parametrize("text", ["::", "0.0.0.0", "fe80::1%eth0", "localhost", "192.168.7.10"])
+def test_an_address_is_accepted_to_listen_on(text: str) -> None:
+    assert config_file.load(None, [f"web.listen={text}"]).web.listen == text
+
+
+def test_page_and_broker_cannot_share_a_port() -> None:
+    hub = ["cluster.role=hub", "web.port=1883"]
+    with pytest.raises(MisconfiguredError, match=r"web.port: found 1883, which broker.port has"):
+        config_file.load(None, hub)
+    apart = ["web.listen=192.168.7.10", "broker.listen=127.0.0.1"]
+    assert config_file.load(None, [*hub, *apart]).web.port == 1883
+    assert config_file.load(None, ["web.port=1883"]).web.port == 1883

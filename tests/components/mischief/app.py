@@ -52,6 +52,22 @@ def leave() -> list[Reading]:
     sys.exit(3)
 
 
+def several() -> list[Reading]:
+    raise ExceptionGroup("several", [ValueError("a"), TypeError("b")])
+
+
+def unended_line() -> list[Reading]:
+    print("no line end", end="", file=sys.stderr)
+    raise ValueError("after half a line")
+
+
+def nest() -> list[Reading]:
+    nested: list[object] = []
+    for _ in range(200_000):
+        nested = [nested]
+    return one(repr(nested), [])
+
+
 def sleep() -> list[Reading]:
     time.sleep(3600)
     return []

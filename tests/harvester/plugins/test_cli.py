@@ -14,6 +14,9 @@ from harvester.plugins import source as plugin_source
 from harvester.plugins.project import contract_file
 from tests.support import PROJECT
 
+# Two real builds, each of a minute on a machine that does other things, too.
+pytestmark = pytest.mark.timeout(300)
+
 SOURCE = """
 from wit_world import exports
 from wit_world.exports.sensor_logic import Reading

@@ -4,10 +4,12 @@ import shutil
 import threading
 from pathlib import Path
 
+import pytest
+
 from tests.support import Service
 
 # A build and a compilation on a machine that does other things, too.
-WAIT_S = 50.0
+WAIT_S = 120.0
 
 
 def wait_for(service: Service, text: str, *, after: int = 0) -> int:
@@ -22,6 +24,7 @@ def wait_for(service: Service, text: str, *, after: int = 0) -> int:
     raise AssertionError(f"{text!r} not printed; printed {service.output()[after:]}")
 
 
+@pytest.mark.timeout(300)
 def test_what_is_saved_runs_and_what_is_broken_leaves_the_old_one_running(
     author_project: Path, tmp_path: Path
 ) -> None:

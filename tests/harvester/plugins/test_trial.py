@@ -79,6 +79,10 @@ def test_a_plugin_that_goes_wrong_fails_with_its_own_traceback(
     assert "  buzzer   sounds" in printed
     assert "  reading  faulty: resistance 2.5" in printed
     assert "  WRONG    sensor id 'no name': expected a-z, 0-9 and dashes" in printed
+    assert (
+        "  print    sensor 'no name': sensor_id: found no name, expected a-z, 0-9 and dashes "
+        "(app.py:16)" in printed
+    )
     assert "poll 4" not in printed
     assert printed.endswith(
         "Traceback (most recent call last):\n"

@@ -34,3 +34,10 @@ def test_a_retained_reading_that_comes_again_is_no_turn() -> None:
         duplicates.on_reading("pi4", "new", n, n)
         duplicates.on_reading("pi4", "old", 7, n)
     assert not duplicates.is_duplicate("pi4", 20)
+
+
+def test_nodes_that_are_gone_are_forgotten() -> None:
+    duplicates = DuplicateNodeIds()
+    receive(duplicates, "aabbaabbaabb")
+    duplicates.keep_only({"pi5"})
+    assert not duplicates.is_duplicate("pi4", 12_000)

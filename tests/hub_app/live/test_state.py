@@ -4,7 +4,7 @@ import msgspec
 
 from bus.config.limits_table import LimitsConfig
 from bus.contract.description import About
-from bus.contract.messages import Buzzer, Event, Leds, Oled, PluginState, encode
+from bus.contract.messages import Buzzer, Event, Leds, Oled, PluginState, Result, encode
 from bus.contract.topics import Topic, TopicKind
 from hub_app.http.commands import default_buzzer_node
 from hub_app.http.nodes import node_object
@@ -173,6 +173,18 @@ def test_a_nodes_sensors_beyond_its_quota_are_refused_and_known_ones_still_taken
     assert refusals.of("pi4") == {"sensors": 2}
     assert hub.apply(*reading(NOW_MS + 1, 2, sensor="s0"), NOW_MS + 1)
     assert hub.apply(*reading(node="pi5", sensor="s9"), NOW_MS)
+
+
+def test_results_of_ever_new_actuators_are_refused_and_known_ones_still_taken() -> None:
+    refusals = Refusals()
+    hub = State(LimitsConfig(actuators=3), refusals)
+    result = Result("1", ok=True, error="", finished_ms=NOW_MS)
+    for i in range(5):
+        hub.apply(Topic("pi4", TopicKind.RESULT, f"a{i}"), result, NOW_MS)
+    assert len(hub.of_kind(TopicKind.RESULT)) == 3
+    assert refusals.of("pi4") == {"actuators": 2}
+    assert hub.apply(Topic("pi4", TopicKind.RESULT, "a0"), result, NOW_MS)
+    assert hub.apply(Topic("pi5", TopicKind.RESULT, "a9"), result, NOW_MS)
 
 
 def test_refusals_are_shown_at_their_node() -> None:

@@ -7,8 +7,9 @@ from selenium.webdriver import Chrome
 
 from tests.hub_app.conftest import HubProcess
 from tests.hub_app.page.browser import Page
-from tests.support import HOST, Service, free_port, settings, wait_until_listening
+from tests.support import HOST, Listener, Service, free_port, settings, wait_until_listening
 
+CLIENTS = "document.querySelector('[data-figure=clients] .value').textContent"
 VISIBLE = "document.getElementById('broker')?.hidden === false"
 
 
@@ -19,7 +20,7 @@ def test_the_page_shows_counters_of_the_embedded_broker(browser: Chrome, tmp_pat
         web__listen=HOST,
         web__port=port,
         broker__listen=HOST,
-        broker__port=free_port(),
+        broker__port=(broker_port := free_port()),
         storage__state_dir=tmp_path / "state",
         plugins__directory=tmp_path,
     )
@@ -31,8 +32,8 @@ def test_the_page_shows_counters_of_the_embedded_broker(browser: Chrome, tmp_pat
         page = Page(browser)
         browser.get(f"http://{HOST}:{port}/")
         page.until(VISIBLE)
-        clients = "document.querySelector('[data-figure=clients] .value').textContent"
-        page.until(f"Number({clients}) >= 1")
+        with Listener(broker_port):
+            page.until(f"Number({CLIENTS}) == 1")
         browser.get("about:blank")
 
 

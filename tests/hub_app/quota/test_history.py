@@ -8,6 +8,7 @@ import pytest
 
 from bus.config.limits_table import LimitsConfig
 from bus.contract.messages import Reading
+from hub_app.history.removal import hide_sensor
 from hub_app.history.schema import open_history
 from hub_app.history.writer import Arrival, Outcome, Writer
 from hub_app.quota.refusals import Reason
@@ -103,3 +104,33 @@ def test_boots_are_bounded_and_the_oldest_forgotten(db: sqlite3.Connection) -> N
         ("b9",),
     ]
     assert db.execute("SELECT count(*) FROM unset WHERE boot_id LIKE 'u%'").fetchone() == (3,)
+
+
+def test_a_refused_reading_takes_no_place(db: sqlite3.Connection) -> None:
+    writer = Writer(db, LimitsConfig(sensors=1, streams=2, field_sets=3, history_mb_per_day=1))
+    store(writer, reading(1, sensor_id="known", stream="a"))
+    # Sent again and again, since it is never answered.
+    refused = [reading(1, sensor_id="more", stream="b") for _ in range(5)]
+    assert reasons(store(writer, *refused)) == [Reason.SENSORS] * 5
+    large = {f"f{i}": "x" * 250 for i in range(40)}
+    full = [reading(n, sensor_id="known", stream="a", data=large) for n in range(2, 200)]
+    assert reasons(store(writer, *full))[-1] == Reason.HISTORY_MB
+    other = [reading(1, sensor_id="known", stream="b", data={**large, "g": 1}) for _ in range(5)]
+    assert set(reasons(store(writer, *other))) == {Reason.HISTORY_MB}
+    assert store(writer, other[0], now_ms=START + DAY).added == 1
+
+
+def test_the_place_of_a_removed_sensor_is_free_at_once(db: sqlite3.Connection) -> None:
+    writer = Writer(db, LimitsConfig(sensors=1))
+    store(writer, reading(1, sensor_id="old"))
+    hide_sensor(db, "pi4", "old")
+    writer.forget_unused()
+    assert store(writer, reading(2, sensor_id="new")).added == 1
+
+
+def test_sensors_whose_clock_is_behind_keep_their_places(db: sqlite3.Connection) -> None:
+    writer = Writer(db, LimitsConfig(sensors=1))
+    now_ms = START + 100 * DAY
+    store(writer, reading(1, sensor_id="old"), now_ms=now_ms)
+    writer.forget_unused()
+    assert reasons(store(writer, reading(2, sensor_id="new"), now_ms=now_ms)) == ["sensors"]

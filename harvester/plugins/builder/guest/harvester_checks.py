@@ -20,7 +20,10 @@ def mistake(value: Any, kind: Kind) -> str:
 
 
 def _found(value: Any, expected: str) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - an author's own method; and Python shows no huge integer
+        text = f"one {type(value).__name__}"
     shown = text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."
     return f"found {shown}, expected {expected}"
 

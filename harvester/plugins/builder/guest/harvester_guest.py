@@ -11,7 +11,7 @@ import functools
 import importlib
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import CodeType, FrameType, ModuleType, TracebackType
 from typing import Any, NamedTuple
 
@@ -22,6 +22,9 @@ _MADE_AT = "_harvester_made_at"
 Kind = tuple[Any, ...]
 _ANY: Kind = ("any",)
 Mistake = Callable[[Any, Kind], str]
+Refused = Callable[[Any, str], Iterator[tuple[Any, str]]]
+# Bound of the different readings that are told to be refused.
+_MAX_TOLD = 20
 # The guest's Python is newer than the one that the types here are checked for.
 _MONITORING: Any = getattr(sys, "monitoring", None)
 _TOOL = 3
@@ -44,14 +47,18 @@ class Contract(NamedTuple):
     exports: dict[str, tuple[str, list[str], dict[str, Kind]]]
     lazy_imports: list[tuple[str, tuple[str, ...], str, int, bool]]
     codecs: list[str]
+    sensor_id_pattern: str
 
 
-def install(contract: Contract, mistake: Mistake, err: type[Exception]) -> dict[str, type]:
+def install(
+    contract: Contract, mistake: Mistake, refused: Refused, err: type[Exception]
+) -> dict[str, type]:
     """Load the plugin with its host calls checked; return its classes, checked, by name.
 
-    `mistake` tells what is wrong with a value, and `err` is the exception of a WIT result.
+    `mistake` tells what is wrong with a value, `refused` yields the readings that a node refuses,
+    and `err` is the exception of a WIT result.
     """
-    border = _Border(mistake, err)
+    border = _Border(mistake, lambda value: refused(value, contract.sensor_id_pattern), err)
     border.check_host_calls(contract.imports)
     sys.excepthook = _report
     app = importlib.import_module("app")
@@ -61,9 +68,16 @@ def install(contract: Contract, mistake: Mistake, err: type[Exception]) -> dict[
 
 
 class _Border:
-    def __init__(self, mistake: Mistake, err: type[Exception]) -> None:
+    def __init__(
+        self,
+        mistake: Mistake,
+        refused: Callable[[Any], Iterator[tuple[Any, str]]],
+        err: type[Exception],
+    ) -> None:
         self._mistake = mistake
+        self._refused = refused
         self._err = err
+        self._told: set[str] = set()
 
     def check_host_calls(self, imports: dict[str, dict[str, dict[str, Kind]]]) -> None:
         for interface, functions in imports.items():
@@ -134,12 +148,26 @@ class _Border:
             if wrong:
                 raise TypeError(f"Err: {wrong}").with_traceback(error.__traceback__) from None
             raise
+        except SystemExit as error:
+            # It ends the guest without a word; the host looks for the place in this traceback.
+            _report(SystemExit, error, error.__traceback__)
+            raise
         wrong = self._mistake(value, ok)
         if wrong:
             name = getattr(function, "__name__", "a function")
             place = self._made_at(value, ok) or _returned_at.get(_code_of(function))
             _raise_at(TypeError(f"{name}(): {wrong}"), place)
+        self._tell_refused(value)
         return value
+
+    def _tell_refused(self, value: Any) -> None:
+        """Print, once, where a reading was made that the node will refuse."""
+        for record, reason in self._refused(value):
+            if reason not in self._told and len(self._told) < _MAX_TOLD:
+                self._told.add(reason)
+                place = getattr(record, _MADE_AT, None)
+                where = f" ({place.file.split('/', 2)[-1]}:{place.line})" if place else ""
+                print(f"{reason}{where}", file=sys.stderr)
 
     def _made_at(self, value: Any, kind: Kind) -> _Place | None:
         """Return where the first wrong record was made."""
@@ -202,12 +230,15 @@ def _on_return(code: CodeType, offset: int, _value: Any) -> None:
 def _report(
     kind: type[BaseException], error: BaseException, _traceback: TracebackType | None
 ) -> None:
-    """Print an exception without this module's own frames."""
+    """Print an exception without this module's own frames, from the beginning of a line."""
     seen: BaseException | None = error
     while seen is not None:
-        # Without any frame, no "Traceback" would head the text.
-        seen.__traceback__ = _without_own_frames(seen.__traceback__) or seen.__traceback__
+        # Without any frame, no "Traceback" would head the text. `Err` is frozen: it refuses to have
+        # its attribute set.
+        seen.with_traceback(_without_own_frames(seen.__traceback__) or seen.__traceback__)
         seen = seen.__cause__ or seen.__context__
+    if sys.stderr is not None:
+        sys.stderr.write("\n")
     sys.__excepthook__(kind, error, error.__traceback__)
 
 

@@ -148,6 +148,29 @@ def test_many_rows_share_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(batches) <= 2
 
 
+def test_rows_that_cannot_be_written_are_dropped_and_the_next_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write = StoreFile.write
+
+    def failing(file: StoreFile, batch: Batch) -> None:
+        if any("bad" in key for _, key in batch):
+            raise ValueError("no such row")
+        write(file, batch)
+
+    monkeypatch.setattr(StoreFile, "write", failing)
+
+    async def play() -> None:
+        async with running(tmp_path) as (store, _):
+            assert not await store.put_retained("bad", Retained("bad", b"1", 1, 1))
+            assert await store.put_retained("good", Retained("good", b"1", 1, 1))
+            assert store.failures == 1
+
+    asyncio.run(play())
+    assert [kept.topic for kept in loaded(tmp_path).retained] == ["good"]
+    assert "no such row" in caplog.text
+
+
 def test_without_a_directory_nothing_is_written() -> None:
     async def fill() -> bool:
         async with running(None) as (store, contents):

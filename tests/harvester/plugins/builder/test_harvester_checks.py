@@ -18,6 +18,11 @@ READING = (
 )
 
 
+class Unprintable:
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
 class Indexed:
     def __index__(self) -> int:
         return 7
@@ -88,3 +93,8 @@ def test_what_it_cannot_lower_is_named(value: Any, kind: tuple[Any, ...], said: 
 
 def test_a_long_value_is_shown_short() -> None:
     assert len(mistake("x" * 10_000, ("f64",))) < 120
+
+
+def test_what_python_cannot_print_is_named_by_its_class() -> None:
+    assert mistake(10**5000, ("u8",)) == "found one int, expected an integer from 0 to 255"
+    assert mistake(Unprintable(), ("f32",)) == "found one Unprintable, expected a number"

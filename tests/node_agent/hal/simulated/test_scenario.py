@@ -116,11 +116,30 @@ def test_the_heat_wave_passes_30_degrees_once_and_for_good_within_20_seconds() -
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("[rooom]", "rooom"),
-        ('[room]\ntemperature_c = "warm"', "room.temperature_c: found 'warm', expected"),
-        ("[air.gas_kohm]\nkeyframes = [[0, 1], [0, 2]]", "each to be later"),
-        ("[air.gas_kohm]\nkeyframes = []", "air.gas_kohm.keyframes"),
-        ("[air.gas_kohm]\nkeyframes = [[0, 1]]\nnoise = -1", "air.gas_kohm.noise"),
+        ("[rooom]", "rooom: found an unknown key, expected one of title, seed, room,"),
+        (
+            '[room]\ntemperature_c = "warm"',
+            "room.temperature_c: found 'warm', expected a number or a table",
+        ),
+        (
+            "[air.gas_kohm]\nkeyframes = [[0, 1], [0, 2]]",
+            "air.gas_kohm: keyframes: found times [0.0, 0.0], expected each to be later",
+        ),
+        (
+            "[air.gas_kohm]\nkeyframes = []",
+            "air.gas_kohm.keyframes: found [], expected an array of at least 1 elements",
+        ),
+        (
+            '[air.gas_kohm]\nkeyframes = [[0, "x"]]',
+            "air.gas_kohm.keyframes[0][1]: found 'x', expected a number",
+        ),
+        (
+            "[air.gas_kohm]\nkeyframes = [[0, 1, 2]]",
+            "air.gas_kohm.keyframes[0]: found [0, 1, 2], expected an array of 2",
+        ),
+        ("[air.gas_kohm]\nkeyframes = [[0, 1]]\nnoise = -1", "air.gas_kohm.noise: found -1"),
+        ("faults = [3]", "faults[0]: found 3, expected a table"),
+        ('[[faults]]\ndevice = "i2c"', "faults[0].kind: found nothing, expected one of no-answer,"),
         (
             '[[faults]]\nkind = "gremlin"\ndevice = "i2c"',
             "found 'gremlin', expected one of no-answer,",
@@ -129,8 +148,14 @@ def test_the_heat_wave_passes_30_degrees_once_and_for_good_within_20_seconds() -
             '[[chips]]\nkind = "toaster"',
             "chips[0].kind: found 'toaster', expected one of sht31, mcp3008",
         ),
-        ('[[chips]]\nkind = "sht31"\naddress = "0x50"', "chips[0].address: found '0x50'"),
-        ('[[faults]]\nkind = "no-answer"\ndevice = "toaster"', "faults[0].device"),
+        (
+            '[[chips]]\nkind = "sht31"\naddress = "0x50"',
+            "chips[0].address: found '0x50', expected one of 0x44, 0x45",
+        ),
+        (
+            '[[faults]]\nkind = "no-answer"\ndevice = "toaster"',
+            "faults[0].device: found 'toaster', expected a device such",
+        ),
         ('[[faults]]\nkind = "no-answer"\ndevice = "i2c"\nfrom_s = 9\nuntil_s = 9', "until_s"),
         ('[[faults]]\nkind = "wrong-id"\ndevice = "ssd1306"', "expected a bme680"),
         ('[[faults]]\nkind = "bit-errors"\ndevice = "i2c"\nrate = 2', "faults[0].rate: found 2"),

@@ -1,0 +1,39 @@
+"""Names in readings that a node refuses, though any text is right by the contract. Pure.
+
+The node refuses such a reading by itself, and keeps the plugin; only here the line is known that
+made it. It runs in the guest's Python.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+_SHOWN_CHARS = 60
+
+
+def refused(value: Any, sensor_id_pattern: str) -> Iterator[tuple[Any, str]]:
+    """Yield each record that a node refuses, with the reason; their types are right."""
+    seen: set[str] = set()
+    for record in value if isinstance(value, list) else [value]:
+        sensor_id = getattr(record, "sensor_id", None)
+        if not isinstance(sensor_id, str):
+            continue
+        head = f"sensor {sensor_id[:_SHOWN_CHARS]!r}"
+        if not re.match(sensor_id_pattern, sensor_id):
+            yield record, f"{head}: sensor_id: found no name, expected a-z, 0-9 and dashes"
+        elif sensor_id in seen:
+            yield record, f"{head}: found a second reading, expected one a poll"
+        seen.add(sensor_id)
+        for wrong in _twins(getattr(record, "values", [])):
+            yield record, f"{head}: values: {wrong}"
+
+
+def _twins(values: list[tuple[str, float]]) -> Iterator[str]:
+    """Yield the names that are the same on the bus."""
+    given_names: dict[str, str] = {}
+    for given, _ in values:
+        name = given.replace("-", "_")
+        if name in given_names:
+            first = given_names[name][:_SHOWN_CHARS]
+            yield f"found {first!r} and {given[:_SHOWN_CHARS]!r}, expected one value called {name}"
+        given_names.setdefault(name, given)

@@ -1,0 +1,47 @@
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bus.contract.topics import NAME_PATTERN
+from harvester.plugins.builder.guest.harvester_names import refused
+
+
+def reading(sensor_id: str, *names: str) -> SimpleNamespace:
+    return SimpleNamespace(sensor_id=sensor_id, values=[(name, 1.0) for name in names])
+
+
+def reasons(value: Any) -> list[str]:
+    return [reason for _, reason in refused(value, NAME_PATTERN)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [reading("a", "t", "u"), reading("b-2", "t")],
+        [],
+        None,
+        "text",
+        SimpleNamespace(cpu_temp=1.0),
+        SimpleNamespace(sensor_id="bme680", temperature=1.0),
+    ],
+)
+def test_what_a_node_takes_is_not_refused(value: Any) -> None:
+    assert reasons(value) == []
+
+
+@pytest.mark.parametrize("sensor_id", ["No Name", "", "a/b", "a-", "x" * 65, "a\n"])
+def test_an_id_that_no_topic_holds_is_refused(sensor_id: str) -> None:
+    (reason,) = reasons([reading(sensor_id, "t")])
+    assert reason.endswith("sensor_id: found no name, expected a-z, 0-9 and dashes")
+    assert len(reason) < 150
+
+
+def test_two_values_and_two_readings_of_one_name_are_refused_at_the_second() -> None:
+    twins = [reading("a", "a-b", "a_b"), reading("a", "t")]
+    found = list(refused(twins, NAME_PATTERN))
+    assert [record for record, _ in found] == twins
+    assert [reason for _, reason in found] == [
+        "sensor 'a': values: found 'a-b' and 'a_b', expected one value called a_b",
+        "sensor 'a': found a second reading, expected one a poll",
+    ]
