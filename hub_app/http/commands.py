@@ -1,15 +1,15 @@
 """`POST /api/buzzer`, `POST /api/plugins` and `POST /api/names`: commands to nodes."""
 
 from collections.abc import Awaitable
-from typing import Literal
 
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bus.contract.bounds import Name, Word
-from bus.contract.commands import PATTERNS
+from bus.contract.bounds import FieldName, Name, Word
+from bus.contract.commands import PATTERNS, PluginAction
+from bus.contract.description import SettingValue
 from bus.contract.messages import Result
 from bus.contract.topics import TopicKind
 from bus.errors import BadCommandError
@@ -21,7 +21,10 @@ from hub_app.live.state import State
 # The HTTP status for each error of a command.
 _STATUS_OF_ERROR = {BadCommandError: 502, BusDownError: 503, NoAnswerError: 504}
 _BUZZER_USAGE = '?action=beep or {"pattern": "beep"}'
-_PLUGIN_USAGE = '{"node": "pi4", "plugin": "dht22", "action": "reload"}, or enable, or disable'
+_PLUGIN_USAGE = (
+    '{"node": "pi4", "plugin": "dht22", "action": "reload"}, or enable, or disable, '
+    'or set with "settings": {"high_c": 28.0}'
+)
 _NAMES_USAGE = '{"node": "pi4", "sensor": "dht22-gpio4", "title": "Desk", "area": "Office"}'
 
 
@@ -32,12 +35,13 @@ class BuzzerBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     node: str | None = None
 
 
-class PluginBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of POST /api/plugins."""
+class PluginBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The body of POST /api/plugins. `settings` go with the action `set`; the node checks them."""
 
     node: str
     plugin: str
-    action: Literal["reload", "enable", "disable"]
+    action: PluginAction
+    settings: dict[FieldName, SettingValue | None] = {}
 
 
 class NamesBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -65,9 +69,10 @@ async def plugins(request: Request) -> Response:
     body = await read_json(request, PluginBody, _PLUGIN_USAGE)
     hub = hub_of(request)
     check_node(hub.state, body.node)
-    result = await _result(hub.commander.command_plugin(body.node, body.plugin, body.action))
-    command = msgspec.structs.asdict(body)
-    return Json({"ok": True, **command, "finished_ms": result.finished_ms})
+    command = msgspec.to_builtins(body)
+    node = command.pop("node")
+    result = await _result(hub.commander.command_plugin(node, command))
+    return Json({"ok": True, "node": node, **command, "finished_ms": result.finished_ms})
 
 
 async def names(request: Request) -> Response:

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -38,12 +38,11 @@ class Commander:
         """
         return await self._request(Topic(node, TopicKind.COMMAND, "buzzer"), {"pattern": pattern})
 
-    async def command_plugin(self, node: str, plugin: str, action: str) -> Result:
-        """Reload, enable or disable a plugin of a node; raises like `sound_buzzer`."""
-        topic = Topic(node, TopicKind.COMMAND, "plugins")
-        return await self._request(topic, {"plugin": plugin, "action": action})
+    async def command_plugin(self, node: str, command: Mapping[str, object]) -> Result:
+        """Reload, enable, disable or set a plugin of a node; raises like `sound_buzzer`."""
+        return await self._request(Topic(node, TopicKind.COMMAND, "plugins"), command)
 
-    async def name(self, node: str, names: dict[str, str]) -> Result:
+    async def name(self, node: str, names: Mapping[str, object]) -> Result:
         """Name a node, or its `sensor`, by `title` and `area`; raises like `sound_buzzer`."""
         return await self._request(Topic(node, TopicKind.COMMAND, "names"), names)
 
@@ -54,7 +53,7 @@ class Commander:
             if waiting is not None and not waiting.done():
                 waiting.set_result(message)
 
-    async def _request(self, topic: Topic, fields: dict[str, str]) -> Result:
+    async def _request(self, topic: Topic, fields: Mapping[str, object]) -> Result:
         command_id = secrets.token_hex(8)
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting[command_id] = future

@@ -9,6 +9,7 @@ import { elementsOf, replaceContent, setText } from "./elements.js";
 import { askForName } from "./names.js";
 import { urlOf } from "./paths.js";
 import { askToRemove } from "./removal.js";
+import { askForSettings } from "./settings.js";
 import { clock, duration, write } from "./values.js";
 
 const RETRY_MS = 2000;
@@ -93,6 +94,8 @@ const showKind = {
   plugin(place, { value }) {
     place.dataset.plugin = value.state;
     showFields(place, value);
+    const settings = place.querySelector("[data-settings-of]");
+    if (settings) settings.hidden = !Object.keys(value.described ?? {}).length;
     return true;
   },
   leds(place, { value }) {
@@ -391,6 +394,7 @@ document.addEventListener("click", (event) => {
   if (button?.dataset.node) command(button);
   if (button?.dataset.remove) askToRemove(button.dataset.remove);
   if (button?.dataset.nameOf) askForName(button);
+  if (button?.dataset.settingsOf) askForSettings(latest.get(button.dataset.settingsOf));
   if (button?.dataset.tab) showLog(button.dataset.tab);
 });
 document.addEventListener("keydown", moveTab);

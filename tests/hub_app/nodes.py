@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import msgspec
 import pytest
@@ -51,6 +52,14 @@ def plugin_node(hub: HubProcess, plugin: Topic, error: str = "") -> Iterator[lis
 
 
 @contextmanager
+def setting_node(hub: HubProcess, node: str, error: str = "") -> Iterator[list[dict[str, object]]]:
+    """Answer one command for a plugin; yield the list of commands received."""
+    commands: list[dict[str, object]] = []
+    with _answering(hub, node, "plugins", error, commands.append):
+        yield commands
+
+
+@contextmanager
 def named_node(hub: HubProcess, node: str, error: str = "") -> Iterator[list[dict[str, str]]]:
     """Answer one command that names something; yield the list of commands received."""
     commands: list[dict[str, str]] = []
@@ -64,7 +73,7 @@ def _answering(
     node: str,
     actuator: str,
     error: str,
-    note: Callable[[dict[str, str]], None] = lambda _command: None,
+    note: Callable[[dict[str, Any]], None] = lambda _command: None,
 ) -> Iterator[None]:
     until(hub, "/api/nodes", f'"{node}"')
     before = len(hub.bus.said)

@@ -57,7 +57,7 @@ def _body(model: Model) -> Html:
             data_now=model.now_ms,
             data_partial=model.is_partial,
         ),
-        *((_remove_dialog(), _name_dialog()) if model.may_command else ()),
+        *((_remove_dialog(), _name_dialog(), _settings_dialog()) if model.may_command else ()),
         element("footer", element("p", f"harvester {model.version}")),
     )
 
@@ -113,6 +113,26 @@ def _name_dialog() -> Html:
             method="dialog",
         ),
         id="name-dialog",
+    )
+
+
+def _settings_dialog() -> Html:
+    """Return the form for a plugin's settings; settings.js opens it and fills in the inputs."""
+    return element(
+        "dialog",
+        element(
+            "form",
+            element("p", class_="question"),
+            element("div", class_="inputs"),
+            element(
+                "div",
+                element("button", "Save", value="save"),
+                element("button", "Cancel", value="cancel", formnovalidate=True),
+                class_="buttons",
+            ),
+            method="dialog",
+        ),
+        id="settings-dialog",
     )
 
 

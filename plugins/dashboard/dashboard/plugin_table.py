@@ -71,7 +71,17 @@ def _cell(name: str, entry: Entry) -> Html:
 
 def _buttons(entry: Entry) -> Html:
     made = (_button(entry, action, label) for action, label in ACTIONS)
-    return element("td", element("div", *made, class_="buttons"), role="cell", class_="commands")
+    settings = element(
+        "button",
+        "Settings",
+        type="button",
+        id=f"settings-{entry.node}-{entry.name}",
+        aria_label=f"Settings of {entry.name} of {entry.node}",
+        data_settings_of=entry.topic,
+        hidden=not entry.value.get("described"),
+    )
+    buttons = element("div", *made, settings, class_="buttons")
+    return element("td", buttons, role="cell", class_="commands")
 
 
 def _button(entry: Entry, action: str, label: str) -> Html:

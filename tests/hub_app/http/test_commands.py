@@ -5,7 +5,7 @@ import pytest
 from bus.contract.messages import Buzzer
 from bus.contract.topics import Topic, TopicKind
 from tests.hub_app.conftest import HubProcess
-from tests.hub_app.nodes import buzzer_node, named_node, plugin_node, until
+from tests.hub_app.nodes import buzzer_node, named_node, plugin_node, setting_node, until
 from tests.hub_app.samples import NOW_MS, heartbeat
 
 
@@ -83,6 +83,21 @@ def test_a_bad_plugin_command_is_refused(hub: HubProcess, body: bytes, code: int
     answer = hub.http.post("/api/plugins", content=body)
     assert (answer.status_code, answer.json()["ok"]) == (code, False)
     assert hub.http.get("/api/plugins").status_code == 405
+
+
+def test_a_plugin_is_set_and_the_nodes_sentence_returned(hub: HubProcess) -> None:
+    hub.publish(Topic("c2", TopicKind.HEARTBEAT), heartbeat())
+    wanted = {"node": "c2", "plugin": "dht22", "action": "set", "settings": {"high_c": None}}
+    with setting_node(hub, "c2") as commands:
+        answer = hub.http.post("/api/plugins", json=wanted)
+    assert answer.json() == {"ok": True, **wanted, "finished_ms": NOW_MS}
+    assert commands[0]["settings"] == {"high_c": None}
+    with setting_node(hub, "c2", error="high_c: found 99, expected at most 80"):
+        answer = hub.http.post("/api/plugins", json=wanted)
+    assert (answer.status_code, answer.json()["error"]) == (
+        502,
+        "high_c: found 99, expected at most 80",
+    )
 
 
 def test_a_sensor_is_named_and_the_nodes_answer_returned(hub: HubProcess) -> None:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from bus.contract.messages import encode
 from bus.contract.topics import Topic, TopicKind
 from tests.default_descriptions import description_of
 from tests.hub_app.conftest import HubProcess
@@ -27,5 +28,5 @@ def test_sensors_tell_their_descriptions(hub: HubProcess) -> None:
     until(hub, "/api/sensors", "r2:dht22-gpio4")
     assert {
         "sensor_id": "r2:dht22-gpio4",
-        "description": msgspec.to_builtins(described),
+        "description": msgspec.json.decode(encode(described)),
     } in hub.http.get("/api/sensors").json()["sensors"]

@@ -9,12 +9,12 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from bus.contract.description import About
+from bus.contract.description import About, SettingDescription
 from bus.contract.messages import Buzzer, Event, Leds, Oled, PluginState, encode
 from bus.contract.topics import Topic, TopicKind
 from tests.default_descriptions import description_of
 from tests.hub_app.conftest import HubProcess
-from tests.hub_app.nodes import buzzer_node, named_node, plugin_node
+from tests.hub_app.nodes import buzzer_node, named_node, plugin_node, setting_node
 from tests.hub_app.page.browser import Page
 from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
 from tests.support import program
@@ -108,6 +108,33 @@ def test_a_sensor_is_named_from_the_page(hub: HubProcess, page: Page) -> None:
     page.until(
         f"document.querySelector('[data-name-of={node}][data-sensor]').dataset.title === 'Window'"
     )
+
+
+def test_a_plugin_is_set_from_the_page(hub: HubProcess, page: Page) -> None:
+    topic = Topic("w2h", TopicKind.PLUGIN, "dht22")
+    described = {
+        "high_c": SettingDescription("number", 30.0, "Too hot from", "\u00b0C", -40, 80),
+        "alarm": SettingDescription("switch", default=True),
+        "mode": SettingDescription("choice", "day", choices=["day", "night"]),
+    }
+    values = {"high_c": 28.5, "alarm": True, "mode": "night"}
+    hub.publish(topic, PluginState("running", "", NOW_MS, 0))
+    page.until_there(f"[data-settings-of='{topic}'][hidden]")
+    state = PluginState("running", "", NOW_MS, 0, settings=values, described=described)
+    hub.publish(topic, state)
+    button = page.until_there(f"[data-settings-of='{topic}']:not([hidden])")
+    page.driver.execute_script("arguments[0].click()", button)
+    number = page.until_there("#settings-dialog[open] input[name=high_c]")
+    assert (number.get_property("value"), number.get_attribute("max")) == ("28.5", "80")
+    assert page.driver.find_element(By.CSS_SELECTOR, "select").get_property("value") == "night"
+    page.driver.find_element(By.CSS_SELECTOR, "#settings-dialog [name=alarm]").click()
+    number.clear()
+    with setting_node(hub, "w2h") as commands:
+        number.send_keys("26.5", Keys.ENTER)
+    (command,) = commands
+    assert command["settings"] == {"high_c": 26.5, "alarm": False}
+    assert command["action"] == "set"
+    page.until_text("dht22 of w2h: set done")
 
 
 def test_an_event_of_a_sensor_does_not_disturb_the_page(hub: HubProcess, page: Page) -> None:
@@ -285,7 +312,9 @@ def test_a_plugin_is_commanded_by_keyboard_and_the_answer_is_shown(
 @pytest.mark.parametrize("width", [360, 1280])
 def test_the_plugins_are_a_table_on_every_screen(hub: HubProcess, page: Page, width: int) -> None:
     topic = Topic("w18", TopicKind.PLUGIN, "a-plugin-with-quite-a-long-name-indeed")
-    hub.publish(topic, PluginState("failed", SHA256, NOW_MS, 12, "it went wrong " * 20))
+    described = {"high_c": SettingDescription("number", 30.0)}
+    fault = "it went wrong " * 20
+    hub.publish(topic, PluginState("failed", SHA256, NOW_MS, 12, fault, described=described))
     page.until_field(str(topic), "restarts", "12")
     with phone(page, width):
         page.until("document.documentElement.scrollWidth <= arguments[0]", width)
