@@ -37,7 +37,7 @@ def problem(directory: Path, app: str, world: str = "sensor-plugin") -> str:
 
 
 def test_the_contract_is_read_by_name() -> None:
-    assert CONTRACT.worlds["oled-plugin"] == contract.World(["i2c"], ["oled-logic"])
+    assert CONTRACT.worlds["oled-plugin"] == contract.World(["i2c", "settings"], ["oled-logic"])
     assert CONTRACT.functions["plugin-state"] == ["get", "set"]
     assert contract.class_name("pi-monitor-logic") == "PiMonitorLogic"
 
@@ -67,8 +67,8 @@ def test_a_plugin_without_mistakes_passes(tmp_path: Path) -> None:
             (
                 "app.py:3: the plugin's world has no wit_world.imports.fan_controller; "
                 "expected one of "
-                "buzzer_controller, gpio_provider, i2c, led_controller, plugin_state, spi, "
-                "system_info, uart"
+                "buzzer_controller, gpio_provider, i2c, led_controller, plugin_state, settings, "
+                "spi, system_info, uart"
             ),
         ),
         (

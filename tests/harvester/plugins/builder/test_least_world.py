@@ -46,7 +46,7 @@ def test_an_open_import_keeps_the_whole_world(tmp_path: Path) -> None:
     file = tmp_path / "app.py"
     file.write_text("import wit_world")
     added = least_world.contract(WIT, "dht22-plugin", [file]).removeprefix(WIT)
-    assert added.count("import ") == 3
+    assert added.count("import ") == 4
 
 
 def test_an_unknown_world_names_those_that_exist() -> None:
