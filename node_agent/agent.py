@@ -19,7 +19,7 @@ from bus.contract import commands
 from bus.contract.description import Fields
 from bus.contract.messages import Fan, Leds, Oled, Result
 from bus.contract.topics import Topic, TopicKind, topic_filter
-from bus.errors import BadCommandError, BadDataError, HarvesterError
+from bus.errors import BadDataError, HarvesterError
 from bus.fault import Fault
 from bus.install import assets
 from bus.outbox.outbox import Sample
@@ -34,6 +34,7 @@ from node_agent.actuators.actuators import (
 from node_agent.actuators.buzzer import SILENT, BuzzerPlayer
 from node_agent.actuators.fan import FanControl
 from node_agent.actuators.led_buffer import LedBuffer, to_hex
+from node_agent.actuators.plugin_command import plugin_command
 from node_agent.descriptions.node import NodeDescriptions
 from node_agent.descriptions.plugin_settings import PluginSettings
 from node_agent.hal import system
@@ -304,7 +305,7 @@ class Agent:
             "fan": fan_command(self._config.cluster.node_id, self._fan),
             "leds": leds_command(self._leds),
             "names": self._descriptions.name_command,
-            "plugins": self._plugin_command,
+            "plugins": plugin_command(self._runners, self._disabled),
         }
 
     def _actuator_words(self) -> dict[str, list[str]]:
@@ -315,18 +316,6 @@ class Agent:
             "leds": self._config.leds.count > 0,
         }
         return {name: words for name, words in commands.WORDS.items() if has.get(name, True)}
-
-    def _plugin_command(self, payload: bytes) -> None:
-        wanted = commands.parse_plugin(payload)
-        runner = next((r for r in self._runners if r.name == wanted.plugin), None)
-        if runner is None:
-            names = ", ".join(runner.name for runner in self._runners) or "none"
-            raise BadCommandError(f"plugin: found {wanted.plugin!r}, expected one of {names}")
-        if wanted.action == "set":
-            runner.set_settings(wanted.settings)
-        else:
-            self._disabled.note(runner.name, is_disabled=wanted.action == "disable")
-            runner.command(wanted.action)
 
     # The bus client's thread runs this.
     def _handle_message(self, topic: Topic, payload: bytes) -> None:

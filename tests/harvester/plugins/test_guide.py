@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bus.config import config_file
+from harvester.plugins import manifest
 from node_agent.hal.simulated import scenario_file
 from tests.support import PROJECT
 
@@ -92,6 +93,13 @@ def test_the_guides_configuration_is_taken(tmp_path: Path) -> None:
     config = tmp_path / "spoke.toml"
     config.write_text(re.sub(r"^enabled = .*$", enabled, shipped, flags=re.MULTILINE) + grants)
     assert config_file.load(config).plugins.enabled[-1] == "greenhouse"
+
+
+def test_the_guides_description_is_taken(tmp_path: Path) -> None:
+    (described,) = (block for block in blocks("toml") if "[fields." in block)
+    (tmp_path / "plugin.toml").write_text(described, encoding="utf-8")
+    said = manifest.read(tmp_path / "plugin.toml").description
+    assert (list(said.fields), list(said.settings)) == (["illuminance"], ["dark_below"])
 
 
 def test_the_guides_scenario_is_taken(tmp_path: Path) -> None:

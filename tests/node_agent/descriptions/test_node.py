@@ -122,11 +122,13 @@ def test_a_command_names_sensor_and_node_for_good(node: Node, listener: Listener
     with node.start() as first:
         listener.wait_topic(SENSOR)
         assert order(listener, b'{"sensor": "by-hand", "title": "Shelf"}').ok
-        heard = len(listener.said)
         assert order(listener, b'{"title": "Attic", "area": "Roof"}').ok
-        about = listener.wait_topic("harvester/pi4/about", after=heard).message
-        assert isinstance(about, About)
-        assert (about.title, about.area) == ("Attic", "Roof")
+        listener.wait_for(
+            lambda said: (
+                isinstance(said.message, About)
+                and (said.message.title, said.message.area) == ("Attic", "Roof")
+            )
+        )
         refused = order(listener, b'{"sensor": "nobody", "title": "X", "id": "7"}')
         assert (refused.ok, refused.id) == (False, "7")
         assert refused.error == "sensor: found 'nobody', expected one of by-hand"
@@ -142,10 +144,13 @@ def test_a_component_without_a_description_has_its_values_described_without_word
 ) -> None:
     with node.start():
         listener.wait_topic(SENSOR)
-        heard = len(listener.said)
         node.write(wat2wasm(BY_HAND.read_text()))
-        found = sensor(listener.wait_topic(SENSOR, after=heard))
-    assert found.fields == {"answer": FieldDescription()}
+        listener.wait_for(
+            lambda said: (
+                isinstance(said.message, SensorDescription)
+                and said.message.fields == {"answer": FieldDescription()}
+            )
+        )
 
 
 def test_the_topics_of_a_plugin_that_is_no_longer_enabled_are_emptied(

@@ -1,0 +1,27 @@
+"""Command for plugins: reloads, enables and disables them, and sets their settings."""
+
+from collections.abc import Sequence
+
+from bus.contract import commands
+from bus.errors import BadCommandError
+from node_agent.actuators.actuators import Execute
+from node_agent.plugins.disabled import DisabledPlugins
+from node_agent.plugins.runner import PluginRunner
+
+
+def plugin_command(runners: Sequence[PluginRunner], disabled: DisabledPlugins) -> Execute:
+    by_name = {runner.name: runner for runner in runners}
+
+    def execute(payload: bytes) -> None:
+        wanted = commands.parse_plugin(payload)
+        runner = by_name.get(wanted.plugin)
+        if runner is None:
+            names = ", ".join(by_name) or "none"
+            raise BadCommandError(f"plugin: found {wanted.plugin!r}, expected one of {names}")
+        if wanted.action == "set":
+            runner.set_settings(wanted.settings)
+        else:
+            disabled.note(runner.name, is_disabled=wanted.action == "disable")
+            runner.command(wanted.action)
+
+    return execute
