@@ -19,6 +19,7 @@ from bus.config.directories import Environment
 from bus.config.settings import Config
 from bus.contract.messages import Stored
 from bus.contract.topics import EVERYTHING, Topic
+from hub_app.history import known_names
 from hub_app.history.inbox import Inbox, node_of
 from hub_app.history.recorder import Recorder
 from hub_app.live.ingest import LoopQueue
@@ -129,7 +130,7 @@ def create_feed(  # noqa: PLR0913 - all that the hub's feed works with
 
     history = Recorder(
         config.cluster.node_id,
-        directories.state_dir(config, environment) / "history.db",
+        directories.state_dir(config, environment) / known_names.FILE_NAME,
         config.history,
         inbox=inbox,
         publish=publish,

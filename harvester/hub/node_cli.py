@@ -1,10 +1,8 @@
 """`harvester node`: lists, removes and renames nodes."""
 
 import argparse
-import contextlib
 import datetime as dt
 import os
-import sqlite3
 from pathlib import Path
 
 from broker.auth import accounts
@@ -14,7 +12,7 @@ from bus.config.hub_files import HubFiles
 from bus.config.settings import Config
 from harvester.hub import enroll_cli
 from harvester.hub.options import define_hub_command, hub_config
-from hub_app.history.schema import open_for_reading
+from hub_app.history import known_names
 from hub_app.removal import removals
 
 
@@ -89,7 +87,9 @@ def _rename(options: argparse.Namespace) -> None:
 
 def _list(options: argparse.Namespace) -> None:
     _, files = _files(options)
-    rows = dict.fromkeys(_in_history(files), "no login, only history")
+    rows = dict.fromkeys(
+        known_names.nodes(files.state_dir / known_names.FILE_NAME), "no login, only history"
+    )
     for name, removed in removals.load(files.state_dir / removals.FILE_NAME).nodes.items():
         rows[name] = f"removed {_day(removed.removed_ms)}"
     for name, machine in accounts.load(files.accounts).nodes.items():
@@ -99,15 +99,6 @@ def _list(options: argparse.Namespace) -> None:
         print(f"{name:<{width}}  {text}")
     if not rows:
         print("no nodes yet")
-
-
-def _in_history(files: HubFiles) -> list[str]:
-    try:
-        with contextlib.closing(open_for_reading(files.state_dir / "history.db")) as db:
-            found = db.execute("SELECT name FROM node WHERE substr(name, 1, 1) != '-'").fetchall()
-    except sqlite3.Error:
-        return []
-    return [name for (name,) in found]
 
 
 def _files(options: argparse.Namespace) -> tuple[Config, HubFiles]:

@@ -5,7 +5,7 @@ removed stays removed, also where the broker's store is restored or the hub was 
 on the list until it is enrolled again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 
 import msgspec
@@ -15,6 +15,7 @@ from bus.clock import now_ms
 from bus.contract.topics import NAME_PATTERN, is_name
 from bus.errors import MisconfiguredError
 from bus.files import private_file
+from hub_app.history import known_names
 
 FILE_NAME = "removals.json"
 # The list is small; the oldest sensors are forgotten first.
@@ -58,13 +59,24 @@ def change(path: Path, function: Callable[[Removals], Removals]) -> None:
             private_file.write(path, msgspec.json.format(msgspec.json.encode(changed)))
 
 
-def remove_node(
-    path: Path, accounts_path: Path, node: str, *, history: bool, own_node: str
+def remove_node(  # noqa: PLR0913 - two files, and the words of a command
+    path: Path,
+    accounts_path: Path,
+    node: str,
+    *,
+    history: bool,
+    own_node: str,
+    seen: Container[str] = (),
 ) -> None:
-    """Revoke a node's login and note its removal."""
+    """Revoke a node's login and note its removal.
+
+    Raises MisconfiguredError where there is no such node: no login, no history, and not `seen`.
+    """
     _check_name(node)
     if node == own_node:
         raise MisconfiguredError(f"found {node}, this hub's own node; expected another one")
+    if node not in seen and node not in load(path).nodes:
+        _check_known(path, accounts_path, node)
     _revoke(accounts_path, node)
     removed = Removed(now_ms(), history)
     change(
@@ -73,14 +85,22 @@ def remove_node(
     )
 
 
-def remove_sensor(path: Path, node: str, sensor: str, *, history: bool) -> None:
-    """Note the removal of a sensor. One that gives readings afterwards is there again."""
+def remove_sensor(
+    path: Path, node: str, sensor: str, *, history: bool, seen: Container[str] = ()
+) -> None:
+    """Note the removal of a sensor. One that gives readings afterwards is there again.
+
+    Raises MisconfiguredError where it has no history and is not `seen`, as `node:sensor`.
+    """
     _check_name(node)
     _check_name(sensor)
+    name = f"{node}:{sensor}"
+    if name not in seen and name not in known_names.sensors(_history(path)):
+        raise MisconfiguredError(f"found no sensor {name}")
     removed = Removed(now_ms(), history)
 
     def add(found: Removals) -> Removals:
-        sensors = {**found.sensors, f"{node}:{sensor}": removed}
+        sensors = {**found.sensors, name: removed}
         newest = sorted(sensors.items(), key=lambda item: item[1].removed_ms)[-_MAX_SENSORS:]
         return msgspec.structs.replace(found, sensors=dict(newest))
 
@@ -100,6 +120,12 @@ def rename_node(path: Path, accounts_path: Path, old: str, new: str, *, own_node
         )
     if new in accounts.load(accounts_path).nodes:
         raise MisconfiguredError(f"found a login of {new}; expected a name that is free")
+    if new in known_names.nodes(_history(path)):
+        raise MisconfiguredError(
+            f"found a history of {new}; expected a name that is free, as it is after"
+            f" `harvester node remove {new} --history`"
+        )
+    _check_known(path, accounts_path, old)
     token = accounts.enroll(accounts_path, new)
     _revoke(accounts_path, old)
     removed = Removed(now_ms())
@@ -112,6 +138,17 @@ def rename_node(path: Path, accounts_path: Path, old: str, new: str, *, own_node
         ),
     )
     return token
+
+
+def _check_known(path: Path, accounts_path: Path, node: str) -> None:
+    known = {*accounts.load(accounts_path).nodes, *known_names.nodes(_history(path))}
+    if node not in known:
+        expected = ", ".join(sorted(known)) or "none yet"
+        raise MisconfiguredError(f"found no node {node}; expected one of {expected}")
+
+
+def _history(path: Path) -> Path:
+    return path.parent / known_names.FILE_NAME
 
 
 def _revoke(accounts_path: Path, node: str) -> None:

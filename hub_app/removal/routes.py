@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from bus.client import credentials
 from bus.client.credentials import Credentials
+from bus.contract.topics import TopicKind, global_sensor_id
 from bus.errors import MisconfiguredError
 from hub_app.http.responses import Json, hub_of, read_json
 from hub_app.hub import Hub
@@ -39,6 +40,7 @@ async def remove_node(request: Request) -> Response:
     body = await read_json(request, RemoveBody, _REMOVE_USAGE)
     hub, remover = _parts(request)
     node = request.path_params["node"]
+    seen = hub.state.nodes
     await _write(
         lambda: removals.remove_node(
             remover.path,
@@ -46,6 +48,7 @@ async def remove_node(request: Request) -> Response:
             node,
             history=body.history,
             own_node=remover.own_node,
+            seen=seen,
         )
     )
     remover.run(hub)
@@ -57,7 +60,12 @@ async def remove_sensor(request: Request) -> Response:
     hub, remover = _parts(request)
     name = request.path_params["sensor"]
     node, _, sensor = name.partition(":")
-    await _write(lambda: removals.remove_sensor(remover.path, node, sensor, history=body.history))
+    seen = {
+        global_sensor_id(entry.node, entry.name) for entry in hub.state.of_kind(TopicKind.READING)
+    }
+    await _write(
+        lambda: removals.remove_sensor(remover.path, node, sensor, history=body.history, seen=seen)
+    )
     remover.run(hub)
     return Json({"ok": True, "sensor": name, "history": body.history})
 

@@ -210,6 +210,9 @@ def test_the_routes_remove_and_rename_and_say_what_is_wrong(hub: Hub) -> None:
             ("/api/nodes/pi4/rename", {"to": "revpi"}),
             ("/api/nodes/pi4/rename", {}),
             ("/api/sensors/pi4/remove", {}),
+            ("/api/sensors/pi4:nosuch/remove", {}),
+            ("/api/nodes/nosuch/remove", {}),
+            ("/api/nodes/nosuch/rename", {"to": "garden"}),
         ):
             answer = hub.http.post(path, json=body)
             assert (answer.status_code, answer.json()["ok"]) == (400, False), path
@@ -220,3 +223,9 @@ def test_the_routes_remove_and_rename_and_say_what_is_wrong(hub: Hub) -> None:
         wait_until(lambda: "pi4" not in hub.nodes())
         answer = hub.http.post("/api/nodes/garden/remove", json={})
         assert answer.json() == {"ok": True, "node": "garden", "history": False}
+        # Its history stays, so the name is not free.
+        accounts.enroll(hub.state / "accounts.json", "pi5")
+        answer = hub.http.post("/api/nodes/pi5/rename", json={"to": "garden"})
+        assert answer.status_code == 400
+        assert "found a history of garden" in answer.json()["error"]
+        assert accounts.load(hub.state / "accounts.json").nodes.keys() == {"pi5", "revpi"}
