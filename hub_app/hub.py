@@ -89,6 +89,7 @@ class Hub:
 
     def remove_node(self, node: str) -> None:
         """Remove a node from the live state."""
+        self.decoder.forget(node)
         self.fanout.send(self.state.remove_node(node), self.now_ms())
 
     def remove_reading(self, topic: Topic, until_ms: int) -> bool:

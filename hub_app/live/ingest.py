@@ -121,6 +121,11 @@ class Decoder:
         """Return the number of bad messages of each topic."""
         return dict(self._bad)
 
+    def forget(self, node: str) -> None:
+        """Forget the counts of a node that is gone; their places are free again."""
+        for text in [text for text in self._bad if node_of(text) == node]:
+            del self._bad[text]
+
     def handle(self, text: str, payload: bytes) -> None:
         try:
             topic = parse(text)

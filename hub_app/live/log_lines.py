@@ -33,4 +33,4 @@ class LogLines:
 
 
 def _size_of(line: Change) -> int:
-    return len(line.value.message) + _OVERHEAD_BYTES
+    return len(line.value.message.encode()) + _OVERHEAD_BYTES

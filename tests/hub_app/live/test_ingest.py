@@ -68,6 +68,14 @@ def test_what_does_not_decode_is_counted_by_topic_and_dropped() -> None:
     assert receiver.decoder.undecodable == {BUZZER: 2, "harvester/pi4/nonsense": 1}
 
 
+def test_the_counts_of_a_node_that_is_gone_are_forgotten() -> None:
+    receiver = Receiver()
+    for topic in (BUZZER, "harvester/pi4/nonsense", "harvester/pi5/nonsense"):
+        receiver.decoder.handle(topic, b"x")
+    receiver.decoder.forget("pi4")
+    assert receiver.decoder.undecodable == {"harvester/pi5/nonsense": 1}
+
+
 def test_a_bad_topic_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     receiver = Receiver()
     with caplog.at_level(logging.WARNING):

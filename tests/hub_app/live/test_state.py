@@ -281,6 +281,13 @@ def test_a_nodes_log_keeps_the_newest_lines() -> None:
     assert len(hub.snapshot(NOW_MS, 20).logs) == 20
 
 
+def test_a_nodes_log_is_bounded_in_bytes_not_letters() -> None:
+    hub = State(LimitsConfig(log_kb=16))
+    for _ in range(20):
+        hub.apply(LOG, log("\U0001f600" * 1000), NOW_MS)
+    assert len(hub.logs("pi4", 1000)) == 3
+
+
 def test_logs_of_all_nodes_are_in_the_order_of_time() -> None:
     hub = State()
     hub.apply(LOG, log("late", NOW_MS + 2), NOW_MS)
