@@ -1,10 +1,11 @@
-"""Service manager notifications, as sd_notify(3) has them: readiness, status and watchdog.
+"""Service manager: notifications as sd_notify(3) has them, and the signals that ask to stop.
 
 Without `$NOTIFY_SOCKET`, as on a terminal, nothing is sent.
 """
 
 import contextlib
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -17,6 +18,17 @@ _MICROSECONDS = 1_000_000
 _KEEP_ALIVES_PER_PERIOD = 3.0
 # Where the unit has no WatchdogSec.
 _DEFAULT_PERIOD_S = 30.0
+
+
+def stop_signals() -> tuple[signal.Signals, ...]:
+    """Return the signals that ask a program to stop.
+
+    SIGHUP comes from a terminal that closes, and would end the process at once, with its relays as
+    they are. Where `nohup` had it ignored, it stays so.
+    """
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        return signal.SIGTERM, signal.SIGINT
+    return signal.SIGTERM, signal.SIGINT, signal.SIGHUP
 
 
 class ServiceManager:

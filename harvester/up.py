@@ -24,6 +24,7 @@ from bus.config.broker_table import CREDENTIALS_NAME
 from bus.config.command_line import EXIT_MISCONFIGURED
 from bus.config.hub_files import ACCOUNTS_NAME
 from bus.errors import UnavailableError
+from bus.service_manager import stop_signals
 from harvester.plugins.project import config_file
 
 HOST = "127.0.0.1"
@@ -132,7 +133,7 @@ def _program(name: str, script: str, config: Path, keys: Sequence[str], *more: s
 
 
 def up(options: Options) -> int:
-    """Run until Ctrl-C or SIGTERM; return the exit code.
+    """Run until Ctrl-C, SIGTERM or SIGHUP; return the exit code.
 
     Raises MisconfiguredError where the nodes' credentials cannot be written.
     """
@@ -141,8 +142,8 @@ def up(options: Options) -> int:
     def stop(_signal: int, _frame: FrameType | None) -> None:
         stopping.set()
 
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
+    for number in stop_signals():
+        signal.signal(number, stop)
     _enroll(options)
     hub, *others = (Supervised(program) for program in programs(options))
     try:

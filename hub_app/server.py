@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -17,7 +16,7 @@ from bus.config.directories import Environment
 from bus.config.settings import Config
 from bus.install import assets
 from bus.listen import AddressUnavailableError, listen, listen_when_available
-from bus.service_manager import ServiceManager
+from bus.service_manager import ServiceManager, stop_signals
 from hub_app import bus_feed
 from hub_app.embedding import embedded_broker, outside_broker
 from hub_app.http.guard import own_names
@@ -40,7 +39,7 @@ _SWEEP_S = 1.0
 
 
 async def run(config: Config, open_renderer: OpenRenderer, environment: Environment) -> None:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until SIGTERM, SIGINT or SIGHUP.
 
     An address or a port that cannot be had is waited for. Raises MisconfiguredError where one is
     none, or a file with secrets cannot be used.
@@ -204,7 +203,7 @@ async def _every_second(act: Callable[[], None]) -> None:
 @contextlib.contextmanager
 def _signals(stop: Callable[[], None]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
-    numbers = (signal.SIGTERM, signal.SIGINT)
+    numbers = stop_signals()
     for number in numbers:
         loop.add_signal_handler(number, stop)
     try:

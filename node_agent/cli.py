@@ -11,7 +11,7 @@ from types import FrameType
 from bus.config import command_line, directories
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
-from bus.service_manager import ServiceManager
+from bus.service_manager import ServiceManager, stop_signals
 from node_agent.agent import Agent
 from node_agent.hal.board import open_hardware
 from node_agent.sandbox.limits import Limits, limits_of
@@ -50,8 +50,8 @@ def _run(config: Config) -> None:
         def stop(_signal: int, _frame: FrameType | None) -> None:
             agent.stop()
 
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGINT, stop)
+        for number in stop_signals():
+            signal.signal(number, stop)
         logger.info("node %s starts", config.cluster.node_id)
         agent.run()
     logger.info("node %s stopped", config.cluster.node_id)

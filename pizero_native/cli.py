@@ -3,7 +3,8 @@
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,13 +12,12 @@ from bus.config import config_file
 from bus.config.command_line import EXIT_MISCONFIGURED, load, parser
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
+from bus.service_manager import stop_signals
 from pizero_native import service
-
-_STOPS = frozenset({signal.SIGINT, signal.SIGTERM})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the service until SIGINT or SIGTERM; return the exit code."""
+    """Run the service until SIGINT, SIGTERM or SIGHUP; return the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     options = parser(
         "pizero-native",
@@ -28,9 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if config.cluster.service == "plugin-host":
         _become_plugin_host(options.config, arguments)
     # Blocked before any thread starts, and awaited below: no handler can cut into anything.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    stops = stop_signals()
+    signal.pthread_sigmask(signal.SIG_BLOCK, stops)
     try:
-        service.run(config, _stop_within)
+        service.run(config, partial(_stop_within, stops))
     except MisconfiguredError:
         return EXIT_MISCONFIGURED
     return 0
@@ -50,11 +51,11 @@ def _become_plugin_host(config: Path | None, arguments: Sequence[str]) -> NoRetu
     os.execv(command[0], command)  # noqa: S606 - our own program, no shell
 
 
-def _stop_within(seconds: float) -> bool:
-    found = signal.sigtimedwait(_STOPS, max(0.0, seconds))
+def _stop_within(stops: Collection[signal.Signals], seconds: float) -> bool:
+    found = signal.sigtimedwait(stops, max(0.0, seconds))
     # A process that was stopped for longer than it waited gets an empty answer when it goes on
     # (CPython 3.11, signal_sigtimedwait_impl): nobody asked it to end.
-    return found is not None and found.si_signo in _STOPS
+    return found is not None and found.si_signo in stops
 
 
 if __name__ == "__main__":

@@ -238,9 +238,9 @@ class Service:
             self.process.wait(WAIT_S)
         self._file.close()
 
-    def stop(self, timeout_s: float = WAIT_S) -> int:
-        """Ask it to stop as systemd does; return its exit code."""
-        self.process.send_signal(signal.SIGTERM)
+    def stop(self, timeout_s: float = WAIT_S, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to stop, as systemd does or by another signal; return its exit code."""
+        self.process.send_signal(number)
         return self.process.wait(timeout_s)
 
     def output(self) -> str:

@@ -10,7 +10,7 @@ from typing import get_args
 
 from bus import journal_log
 from bus.config import config_file, plugin_files
-from bus.config.settings import Config, Role
+from bus.config.settings import Config, Role, check_addresses
 from bus.errors import MisconfiguredError
 from bus.install.version import version_and_commit
 
@@ -84,6 +84,7 @@ def load(
             check(config)
         if options.check:
             plugin_files.check(config, path)
+            check_addresses(config)
     except MisconfiguredError as e:
         journal_log.print_error(str(e))
         sys.exit(EXIT_MISCONFIGURED)

@@ -195,7 +195,7 @@ class Config(Table, frozen=True):
     def __post_init__(self) -> None:
         checks = (
             _check_broker,
-            _check_listen,
+            _check_ports,
             _check_web,
             _check_pins,
             _check_led_owners,
@@ -226,19 +226,26 @@ def _check_broker(config: Config) -> None:
     broker_url.parse(config.broker_url, "broker.url")
 
 
-def _check_listen(config: Config) -> None:
+def _check_ports(config: Config) -> None:
     web, broker = config.web, config.broker
-    for key, address in (("broker.listen", broker.listen), ("web.listen", web.listen)):
-        if not is_host(address):
-            raise MisconfiguredError(
-                f"{key}: found {address[:80]!r}, expected an address of this machine, for example "
-                "0.0.0.0 or ::, without a port"
-            )
     is_same_port = web.port == broker.port and share_an_address(web.listen, broker.listen)
     if config.embeds_broker and is_same_port:
         raise MisconfiguredError(
             f"web.port: found {web.port}, which broker.port has already; expected another port"
         )
+
+
+def check_addresses(config: Config) -> None:
+    """Raise MisconfiguredError where nothing can listen, as starting the program would."""
+    for key, address in (
+        ("broker.listen", config.broker.listen),
+        ("web.listen", config.web.listen),
+    ):
+        if not is_host(address):
+            raise MisconfiguredError(
+                f"{key}: found {address[:80]!r}, expected an address of this machine, for example "
+                "0.0.0.0 or ::, without a port"
+            )
 
 
 def _check_web(config: Config) -> None:

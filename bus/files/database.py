@@ -4,6 +4,7 @@ Every file of this system goes this way. The tables are the part of each user.
 """
 
 import contextlib
+import errno
 import fcntl
 import logging
 import os
@@ -92,6 +93,11 @@ def _refuse_newer(path: Path, schema: Schema) -> None:
             f"{path}: found version {found}, expected at most {schema.version}; a newer version of "
             "this program wrote it"
         )
+    if found < 0:
+        raise MisconfiguredError(
+            f"{path}: found version {found}, expected 1 to {schema.version}; another program "
+            "wrote it"
+        )
 
 
 def _create(path: Path) -> None:
@@ -101,6 +107,10 @@ def _create(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, _MODE))
         path.chmod(_MODE)
     except OSError as e:
+        if e.errno in (errno.ENOSPC, errno.EDQUOT):
+            full = sqlite3.OperationalError(f"{path}: {e.strerror}")
+            full.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise full from e
         raise MisconfiguredError(f"{path}: {e.strerror}; expected a writable folder") from e
 
 
@@ -113,6 +123,7 @@ def _open(path: Path, schema: Schema, options: str) -> sqlite3.Connection:
             connection.executescript(options)
             _check(connection, path)
             _migrate(connection, schema)
+            _check_tables(connection, schema)
     except BaseException as e:
         connection.close()
         if isinstance(e, sqlite3.OperationalError) and not is_full(e):
@@ -146,6 +157,25 @@ def _migrate(connection: sqlite3.Connection, schema: Schema) -> None:
     steps = schema.migrations[found - 1 :] if found else (schema.statements,)
     connection.executescript(
         f"BEGIN IMMEDIATE; {' '.join(steps)} PRAGMA user_version={schema.version}; COMMIT;"
+    )
+
+
+def _check_tables(connection: sqlite3.Connection, schema: Schema) -> None:
+    """Raise DamagedError where a table or a column is missing, whatever the version says."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as model:
+        model.executescript(schema.statements)
+        missing = sorted(_columns(model) - _columns(connection))
+    if missing:
+        table, column = missing[0]
+        raise DamagedError(f"it has no column {column} of table {table}")
+
+
+def _columns(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    return set(
+        connection.execute(
+            "SELECT t.name, c.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c "
+            "WHERE t.type = 'table'"
+        )
     )
 
 

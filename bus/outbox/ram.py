@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bus.contract.messages import Range, Reading
+from bus.errors import MisconfiguredError
 from bus.fault import Fault
 from bus.files.database import DamagedError, set_aside
 from bus.outbox.file import Key, OutboxFile
@@ -32,8 +33,9 @@ T = TypeVar("T")
 class RamTier:
     """The readings of `node` in `path`, those of this process in the stream `own`.
 
-    One thread at a time: the outbox calls it with its lock held. A file that refuses to work never
-    raises here; the caller gets an empty result and asks again later. A damaged one is replaced.
+    One thread at a time: the outbox calls it with its lock held. A file that refuses to work, or
+    cannot be made on a full disk, never raises here; the caller gets an empty result and asks again
+    later. A damaged one is replaced. Raises MisconfiguredError where the file may not be used.
     """
 
     def __init__(self, node: str, path: Path, max_mb: float, own: tuple[str, str]) -> None:
@@ -42,15 +44,26 @@ class RamTier:
         self._path = path
         self._max_bytes = max_mb * _BYTES_PER_MB
         self._own_stream, self._boot_id = own
-        self.file = OutboxFile(node, path, "OFF")
+        self._file: OutboxFile | None = None
         self.held: deque[tuple[Reading, int]] = deque()
         self._lost = 0
         self._fault = Fault(str(path), logger=logger, level=logging.ERROR)
         self.is_closed = False
+        try:
+            self._file = self.file
+        except sqlite3.Error as e:
+            self._fail(e)
+
+    @property
+    def file(self) -> OutboxFile:
+        """The file, opened where it is not; raises what opening it does."""
+        if self._file is None:
+            self._file = OutboxFile(self._node, self._path, "OFF")
+        return self._file
 
     @property
     def rows(self) -> int:
-        return self.file.rows + len(self.held)
+        return len(self.held) + (0 if self._file is None else self._file.rows)
 
     @property
     def lost(self) -> int:
@@ -60,11 +73,11 @@ class RamTier:
     @property
     def streams(self) -> dict[str, str]:
         """The boot id of every stream in the file."""
-        return self.file.streams
+        return {} if self._file is None else self._file.streams
 
     def dropped(self) -> dict[str, int]:
         """Return how many readings of each stream in the file were given up."""
-        return self.file.dropped()
+        return {} if self._file is None else self._file.dropped()
 
     def add(self, rows: Iterable[tuple[Reading, int]]) -> None:
         """Keep readings of this process, each with its `added_ms`; one commit."""
@@ -119,7 +132,8 @@ class RamTier:
         return self._ask(lambda file: file.redate(boot_id, offset_ms, is_set=is_set), 0)
 
     def close(self) -> None:
-        self.file.close()
+        if self._file is not None:
+            self._file.close()
         self.is_closed = True
 
     def _ask(self, act: Callable[[OutboxFile], T], otherwise: T) -> T:
@@ -127,12 +141,20 @@ class RamTier:
         try:
             return act(self.file)
         except DamagedError as e:
-            self.file.close()
-            set_aside(self._path, str(e))
-            self.file = OutboxFile(self._node, self._path, "OFF")
-        except sqlite3.Error as e:
-            self._fault.failed(f"{e}; meanwhile readings are kept in this process only")
+            self._replace(str(e))
+        except (sqlite3.Error, MisconfiguredError) as e:
+            self._fail(e)
         return otherwise
+
+    def _fail(self, error: Exception) -> None:
+        self._fault.failed(f"{error}; meanwhile readings are kept in this process only")
+
+    def _replace(self, reason: str) -> None:
+        """Set the damaged file aside; the next call makes a new one."""
+        if self._file is not None:
+            self._file.close()
+        self._file = None
+        set_aside(self._path, reason)
 
 
 def _is_in(seq: int, ranges: list[Range]) -> bool:

@@ -7,7 +7,7 @@ value that this machine does not measure is None, never a number.
 import os
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 ROOT = Path("/")
@@ -45,11 +45,12 @@ def memory_mb(root: Path = ROOT) -> tuple[int, int] | None:
     Memory that the kernel could free at once counts as unused (MemAvailable, since Linux 3.14).
     """
     try:
-        fields = _first_numbers((root / "proc/meminfo").read_text().splitlines())
-    except (OSError, ValueError, IndexError):
+        lines = (root / "proc/meminfo").read_text(errors="replace").splitlines()
+        fields = _first_numbers(lines, ("MemTotal", "MemAvailable"))
+        total_kb, available_kb = fields["MemTotal"], fields["MemAvailable"]
+    except (OSError, LookupError, ValueError):
         return None
-    total_kb, available_kb = fields.get("MemTotal", 0), fields.get("MemAvailable")
-    if available_kb is None or not 0 <= available_kb <= total_kb or not total_kb:
+    if not 0 <= available_kb <= total_kb or not total_kb:
         return None
     return (total_kb - available_kb) // _KB_PER_MB, total_kb // _KB_PER_MB
 
@@ -84,8 +85,8 @@ class CpuUsage:
             if ticks <= 0:
                 return None
             self._idle, self._total = idle, total
-        # iowait may step back (proc(5)), so that idle time can seem longer than the interval.
-        return max(0.0, 100.0 * (1 - idle_ticks / ticks))
+        # iowait may step back (proc(5)): idle time seems longer than the interval, or negative.
+        return min(100.0, max(0.0, 100.0 * (1 - idle_ticks / ticks)))
 
     def _ticks(self) -> tuple[int, int]:
         with (self._root / "proc/stat").open() as stat:
@@ -109,11 +110,11 @@ def _zone_number(zone: Path) -> int:
 def _zone_type(zone: Path) -> str:
     try:
         return (zone / "type").read_text().strip()
-    except OSError:
+    except (OSError, ValueError):
         return ""
 
 
-def _first_numbers(lines: Iterable[str]) -> dict[str, int]:
-    """Return `name: number kB` lines as numbers by name."""
+def _first_numbers(lines: Iterable[str], names: Container[str]) -> dict[str, int]:
+    """Return the numbers of the `name: number kB` lines that are called so."""
     pairs = (line.split(":", 1) for line in lines if ":" in line)
-    return {name: int(rest.split()[0]) for name, rest in pairs}
+    return {name: int(rest.split()[0]) for name, rest in pairs if name in names}

@@ -138,7 +138,7 @@ class Bme680Logic(exports.Bme680Logic):
     def _react(self, samples: dict[AirSensor, Sample | None]) -> None:
         scores = []
         for sensor, sample in samples.items():
-            if sample is None or sample.measurement.gas_resistance_ohm is None:
+            if sample is None or not sample.is_rated:
                 continue
             sensor.log_state(sample.quality)
             score = sample.quality.score

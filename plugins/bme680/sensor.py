@@ -35,6 +35,11 @@ class Sample:
     measurement: Measurement
     quality: Quality
 
+    @property
+    def is_rated(self) -> bool:
+        """Whether gas and humidity were measured, which the air quality follows from."""
+        return None not in (self.measurement.gas_resistance_ohm, self.measurement.humidity_pct)
+
 
 class AirSensor:
     """Sensor at one address. `log` prints a line."""

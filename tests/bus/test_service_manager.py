@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bus.service_manager import ServiceManager
+from bus.service_manager import ServiceManager, stop_signals
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -96,3 +97,13 @@ def test_a_wait_ends_after_its_time(manager: tuple[socket.socket, str]) -> None:
     service = ServiceManager({"NOTIFY_SOCKET": name})
     assert not service.wait(0.01, threading.Event().wait)
     assert not service.wait(-1.0, threading.Event().wait)
+
+
+def test_a_terminal_that_closes_asks_to_stop_but_not_under_nohup() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        assert set(stop_signals()) == {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        assert set(stop_signals()) == {signal.SIGTERM, signal.SIGINT}
+    finally:
+        signal.signal(signal.SIGHUP, before)

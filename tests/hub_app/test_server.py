@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -29,12 +30,15 @@ def open_stream(hub: HubProcess) -> socket.socket:
     return stream
 
 
-def test_a_hub_with_open_streams_stops_at_once_and_in_order(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_hub_with_open_streams_stops_at_once_and_in_order(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     with running_hub(tmp_path) as hub:
         streams = [open_stream(hub) for _ in range(5)]
         for stream in streams:
             assert stream.recv(1024)
-        assert hub.service.stop() == 0
+        assert hub.service.stop(number=number) == 0
         for stream in streams:
             stream.close()
         assert "Traceback" not in hub.service.output()

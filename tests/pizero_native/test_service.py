@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 import tomllib
@@ -125,17 +126,21 @@ def test_logs_over_http(service: PiZero) -> None:
     assert line.keys() == {"timestamp_ms", "level", "source", "message"}
 
 
-def test_sigterm_ends_it_cleanly(tmp_path: Path, port: int) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_stop_ends_it_cleanly(
+    tmp_path: Path, port: int, number: signal.Signals
+) -> None:
+    node = number.name.lower()
     with (
         Listener(port) as listener,
-        PiZero(tmp_path, port, cluster__node_id="leaver") as service,
+        PiZero(tmp_path, port, cluster__node_id=node) as service,
     ):
-        listener.wait_topic("harvester/leaver/readings/bme680-0x76")
-        assert service.stop() == 0
+        listener.wait_topic(f"harvester/{node}/readings/bme680-0x76")
+        assert service.stop(number=number) == 0
         assert "Traceback" not in service.output()
         listener.wait_for(
             lambda said: (
-                said.topic.node == "leaver"
+                said.topic.node == node
                 and isinstance(said.message, Status)
                 and said.message.state == "offline"
             )
@@ -215,3 +220,15 @@ def test_check_prints_what_takes_effect() -> None:
     )
     assert 'node_id = "pizero"' in done.stdout
     assert tomllib.loads(done.stdout)["sensors"]["bme680_addresses"] == ["0x76"]
+
+
+def test_the_roles_of_other_nodes_are_refused() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pizero_native.cli", "--set", "cluster.role=hub", "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert "cluster.role: found 'hub', expected \"spoke\" for pizero-native" in line

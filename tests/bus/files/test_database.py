@@ -47,3 +47,28 @@ def test_a_file_of_other_tables_is_set_aside(
     assert rows(path, FIRST) == []
     assert path.with_name("a.db.damaged").exists()
     assert "its tables are of no version" in caplog.text
+
+
+@pytest.mark.parametrize("tables", ["CREATE TABLE other (x)", "CREATE TABLE reading (other TEXT)"])
+def test_a_file_of_the_present_version_without_its_tables_is_set_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, tables: str
+) -> None:
+    path = tmp_path / "a.db"
+    with contextlib.closing(sqlite3.connect(path)) as foreign:
+        foreign.executescript(f"{tables}; PRAGMA user_version=1;")
+    assert rows(path, FIRST) == []
+    assert path.with_name("a.db.damaged").exists()
+    assert "it has no column seq of table reading" in caplog.text
+
+
+@pytest.mark.parametrize("version", [-1, -(2**31)])
+def test_a_file_of_a_version_that_nobody_wrote_is_refused_and_left_as_it_is(
+    tmp_path: Path, version: int
+) -> None:
+    path = tmp_path / "a.db"
+    with contextlib.closing(sqlite3.connect(path)) as foreign:
+        foreign.executescript(f"CREATE TABLE reading (x); PRAGMA user_version={version};")
+    before = path.read_bytes()
+    with pytest.raises(MisconfiguredError, match=f"found version {version}, expected 1 to 1"):
+        rows(path, FIRST)
+    assert path.read_bytes() == before

@@ -189,6 +189,25 @@ def test_what_neither_ram_nor_disk_takes_is_held_and_sent_all_the_same(
     assert sum("run/outbox.db: works again after" in line for line in caplog.messages) == 1
 
 
+def test_a_full_disk_at_the_start_keeps_readings_in_the_process_until_there_is_room(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with full_disk():
+        box = Box(tmp_path)
+        box.add(1)
+        box.add(2)
+        assert box.box.rows == 2
+        assert values(box) == [1, 2]
+    box.add(3)
+    box.kill()
+    box.open()
+    assert values(box) == [1, 2, 3]
+    begun = [line for line in caplog.messages if "are kept in this process only" in line]
+    assert len(begun) == 1
+    assert any("run/outbox.db: works again after" in line for line in caplog.messages)
+    box.box.close()
+
+
 def test_an_orderly_stop_brings_to_disk_what_ram_did_not_take(box: Box) -> None:
     box.add(1)
     box.box._ram.file._db.execute("DROP TABLE reading")

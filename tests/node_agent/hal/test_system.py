@@ -131,5 +131,25 @@ def test_memory_that_the_kernel_does_not_give_is_absent(tmp_path: Path, meminfo:
     assert system.memory_mb(tmp_path) is None
 
 
+@pytest.mark.parametrize("odd", ["HugePages:", "DirectMap4k: none", "Name: \ufffd kB", "a:b:c"])
+def test_another_odd_line_does_not_hide_the_memory(tmp_path: Path, odd: str) -> None:
+    put(tmp_path, "proc/meminfo", f"{odd}\n{MEMINFO}{odd}\n")
+    assert system.memory_mb(tmp_path) == (236, 924)
+
+
+def test_a_zone_whose_type_is_no_text_is_passed_over(tmp_path: Path) -> None:
+    put_zone(tmp_path, 0, "", "33000\n")
+    (tmp_path / "sys/class/thermal/thermal_zone0/type").write_bytes(b"\xff\xfe")
+    put_zone(tmp_path, 1, "cpu-thermal", "41000\n")
+    assert system.cpu_temperature_c(tmp_path) == 41.0
+
+
+def test_waiting_time_that_steps_back_is_no_load_beyond_the_whole(tmp_path: Path) -> None:
+    put_stat(tmp_path, "100 0 100 700 100 0 0 0 0 0")
+    usage = system.CpuUsage(tmp_path)
+    put_stat(tmp_path, "200 0 100 700 60 0 0 0 0 0")
+    assert usage.percent() == 100.0
+
+
 def test_memory_is_absent_without_the_kernels_file(tmp_path: Path) -> None:
     assert system.memory_mb(tmp_path) is None

@@ -204,6 +204,8 @@ def test_one_quantity_that_was_not_measured_is_absent_and_named(
         assert "iaq_score" not in data
     (fault,) = (line for line in guest.lines if "fault" in line)
     assert named in fault
+    is_rated = absent == "pressure"
+    assert ("air: calibrating" in guest.lines) == is_rated
     assert shown(guest, 2) == MAGENTA
 
 
