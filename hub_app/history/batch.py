@@ -9,6 +9,7 @@ from bus.config.limits_table import LimitsConfig
 from bus.contract.messages import decode
 from bus.contract.topics import Topic, TopicKind, parse
 from bus.errors import BadDataError
+from bus.limited_log import LimitedLog
 from hub_app.history.decode import RefusedReading, decode_readings
 from hub_app.history.events import Event, EventDetector
 from hub_app.history.inbox import Payload
@@ -41,6 +42,7 @@ class BatchBuilder:
     ) -> None:
         limits = limits or LimitsConfig()
         self._refusals = refusals or Refusals()
+        self._log = LimitedLog(logger)
         self._events = RateQuota(limits.events_per_minute)
         self._detector = EventDetector(limits)
         self._batch = Batch([], [], [])
@@ -56,9 +58,9 @@ class BatchBuilder:
             except BadDataError:
                 # The live state counts and logs these.
                 continue
-            except Exception:
-                # Nothing that comes over the bus may end the history's thread.
-                logger.exception("the history failed at a message on %s", text[:200])
+            except Exception:  # noqa: BLE001 - no message may end the history's thread
+                key = text[:200]
+                self._log.exception(key, "the history failed at a message on %s", key)
 
     def add_event(self, event: Event) -> None:
         self._batch.events.append(event)

@@ -176,9 +176,10 @@ class Committer:
             self._reopen_at_s = 0.0
         except sqlite3.Error as e:
             self._on_fault(e)
-        except Exception:
+        except Exception as e:
             logger.exception("the history failed")
             self._close_until_later()
+            self.fault.failed(f"{self._path}: {e!r}; readings wait at their nodes")
 
     def _on_fault(self, error: sqlite3.Error) -> None:
         self._close_until_later()

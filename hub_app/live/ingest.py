@@ -12,6 +12,7 @@ from bus.contract.topics import Topic, TopicKind, parse
 from bus.errors import BadDataError
 from bus.limited_log import LimitedLog
 from hub_app.history.inbox import node_of
+from hub_app.quota.rate import RateQuota
 from hub_app.quota.refusals import Reason, Refusals
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,8 @@ FULL = 2_000
 # Messages in one round of the event loop.
 _SLICE = 100
 MAX_BAD_TOPICS = 500
+# Of one node, whatever it publishes: each line is one of the journal on the disk.
+LOG_LINES_PER_MINUTE = 20
 _OTHER_TOPICS = "(other)"
 
 # Commands are for the actuators; `stored` messages come from the hub itself.
@@ -100,7 +103,10 @@ class LoopQueue:
 
 
 class Decoder:
-    """Decodes strictly. Bad messages are counted by topic, logged once a minute and dropped."""
+    """Decodes strictly. Bad messages are counted by topic, logged once a minute and dropped.
+
+    `LOG_LINES_PER_MINUTE` bounds the lines of a node that has many bad topics.
+    """
 
     def __init__(
         self,
@@ -113,7 +119,9 @@ class Decoder:
         self._on_message = on_message
         self._on_removed = on_removed
         self._refusals = refusals or Refusals()
+        self._monotonic_s = monotonic_s
         self._log = LimitedLog(logger, monotonic_s=monotonic_s)
+        self._lines = RateQuota(LOG_LINES_PER_MINUTE)
         self._bad: dict[str, int] = {}
 
     @property
@@ -151,7 +159,8 @@ class Decoder:
     def _count(self, text: str, error: BadDataError) -> None:
         key = text if text in self._bad or len(self._bad) < MAX_BAD_TOPICS else _OTHER_TOPICS
         self._bad[key] = self._bad.get(key, 0) + 1
-        self._log.warning(key, "dropped a message, %d so far: %s", self._bad[key], error)
+        if self._lines.admits(node_of(text), round(self._monotonic_s() * 1000)):
+            self._log.warning(key, "dropped a message, %d so far: %s", self._bad[key], error)
 
 
 async def ingest(queue: LoopQueue, handle: Callable[[str, bytes], None]) -> None:

@@ -1,9 +1,11 @@
 """Decoding of payloads into the batch of the next commit."""
 
+import pytest
+
 from bus.contract.messages import Backlog, Status, encode
 from bus.contract.topics import Topic, TopicKind
 from hub_app.history.batch import FULL_BATCH, BatchBuilder
-from hub_app.history.events import PRESENCE
+from hub_app.history.events import PRESENCE, EventDetector
 from tests.hub_app.history.samples import START, reading
 
 BACKLOG = str(Topic("pi4", TopicKind.BACKLOG))
@@ -44,3 +46,17 @@ def test_a_batch_is_full_when_a_commit_is_worth_it() -> None:
     assert not builder.is_full
     builder.add([(ROOM, encode(reading(FULL_BATCH)))], START)
     assert builder.is_full
+
+
+def test_a_message_that_the_hub_fails_at_is_dropped_and_logged_once_a_minute(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(EventDetector, "on_message", fail)
+    builder = BatchBuilder()
+    status = encode(Status("online", "spoke", "1.0", "boot", START, 2.0))
+    builder.add([*[(STATUS, status)] * 50, (ROOM, encode(reading(1)))], START)
+    assert len(builder.take(START).arrivals) == 1
+    assert caplog.text.count(f"the history failed at a message on {STATUS}") == 1

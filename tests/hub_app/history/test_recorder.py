@@ -5,6 +5,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,6 +15,7 @@ from bus.contract.messages import Backlog, Heartbeat, Reading, Stored, encode
 from bus.contract.topics import Topic, TopicKind
 from hub_app.history.inbox import Inbox
 from hub_app.history.recorder import Recorder
+from hub_app.history.writer import Outcome, Writer
 from tests.hub_app.history.samples import START, reading, rows
 from tests.support import WAIT_S
 
@@ -187,6 +189,30 @@ def test_without_room_nothing_is_answered_and_it_goes_on_when_there_is(
     assert "readings wait at their nodes" in caplog.text
     assert rows(path) == [("s", 1)]
     assert not history.statistics.fault
+
+
+def test_a_failure_of_the_program_is_a_fault_and_the_next_commit_mends_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub_app.history.committer._REOPEN_S", 0.05)
+    failures = iter([ZeroDivisionError("a mistake")])
+    store = Writer.store
+
+    def failing(writer: Writer, *batch: Any) -> Outcome:
+        for failure in failures:
+            raise failure
+        return store(writer, *batch)
+
+    monkeypatch.setattr(Writer, "store", failing)
+    bus = Bus()
+    with running(tmp_path / "history.db", bus) as history:
+        while not history.statistics.fault:
+            threading.Event().wait(0.01)
+        assert "a mistake" in history.statistics.fault
+        offer(history, reading(1))
+        bus.wait_for_seq(1)
+        assert not history.statistics.fault
+    assert "Traceback" in caplog.text
 
 
 def test_what_explains_gaps_is_kept(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from bus.contract.messages import Buzzer, Message, encode
 from bus.contract.topics import Topic
-from hub_app.live.ingest import Decoder, LoopQueue, ingest
+from hub_app.live.ingest import LOG_LINES_PER_MINUTE, Decoder, LoopQueue, ingest
 from tests.support import WAIT_S
 
 BUZZER = "harvester/pi4/buzzer"
@@ -85,6 +85,18 @@ def test_a_bad_topic_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -
     logged = [text for text in caplog.messages if text.startswith("dropped a message")]
     assert len(logged) == 3
     assert "121 so far" in logged[-1]
+
+
+def test_many_bad_topics_of_a_node_fill_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    receiver = Receiver()
+    for number in range(200):
+        receiver.decoder.handle(f"harvester/pi4/readings/s{number}", b"x")
+    receiver.decoder.handle("harvester/pi5/readings/s", b"x")
+    assert len(caplog.records) == LOG_LINES_PER_MINUTE + 1
+    receiver.now_s = 60.0
+    receiver.decoder.handle("harvester/pi4/readings/s199", b"x")
+    assert len(caplog.records) == LOG_LINES_PER_MINUTE + 2
+    assert len(receiver.decoder.undecodable) == 201
 
 
 def test_endless_bad_topics_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
