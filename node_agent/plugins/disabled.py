@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from bus.files import whole_file
+from bus.files import json_file, whole_file
 
 logger = logging.getLogger(__name__)
 
@@ -17,7 +17,8 @@ class DisabledPlugins:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._names = _read(path)
+        found = json_file.load(path, frozenset[str], "every plugin is enabled")
+        self._names: frozenset[str] = found or frozenset()
 
     def __contains__(self, name: str) -> bool:
         return name in self._names
@@ -34,13 +35,3 @@ class DisabledPlugins:
                 whole_file.replace(self._path, msgspec.json.encode(sorted(names)))
             except OSError as e:
                 logger.warning("%s: %s; the command is lost at a restart", self._path, e)
-
-
-def _read(path: Path) -> frozenset[str]:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=frozenset[str])
-    except FileNotFoundError:
-        return frozenset()
-    except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as e:
-        logger.warning("%s: %s; every plugin is enabled", path, e)
-        return frozenset()

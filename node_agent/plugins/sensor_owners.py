@@ -5,7 +5,6 @@ that start together, the first in `plugins.enabled` gets an id: the others' read
 wait until those before them have polled once.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,16 +13,15 @@ from pathlib import Path
 import msgspec
 
 from bus.fault import Fault
-from bus.files import whole_file
+from bus.files import json_file, whole_file
 from node_agent.plugins.readings import Sample
-
-logger = logging.getLogger(__name__)
 
 # A plugin whose ids never end makes the file and the hub's history grow without end.
 MAX_IDS_PER_PLUGIN = 256
 # A plugin that takes longer to its first poll delays the others no more.
 _LONGEST_WAIT_S = 10.0
 _MAX_WAITING = 256
+_FREE = "sensor ids belong to whoever publishes them first"
 
 
 class Admission(msgspec.Struct, frozen=True):
@@ -52,7 +50,9 @@ class SensorOwners:
         self._order = {plugin: place for place, plugin in enumerate(enabled)}
         self._not_polled = set(enabled)
         self._waiting: dict[str, list[Sample]] = {}
-        kept = _read(path) if path is not None else {}
+        kept = {}
+        if path is not None:
+            kept = json_file.load(path, dict[str, str], _FREE) or {}
         self._owners = {id_: plugin for id_, plugin in kept.items() if plugin in self._order}
         self._is_saved = self._owners == kept
         self._fault = Fault(f"{path}: saving")
@@ -119,13 +119,3 @@ class SensorOwners:
             )
         self._owners[sensor_id], self._is_saved = plugin, False
         return ""
-
-
-def _read(path: Path) -> dict[str, str]:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
-    except FileNotFoundError:
-        return {}
-    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as e:
-        logger.warning("%s: %s; sensor ids belong to whoever publishes them first", path, e)
-        return {}

@@ -1,7 +1,5 @@
 """Store of the small values that a plugin keeps: in RAM, saved as one JSON file for each plugin."""
 
-import contextlib
-import logging
 import threading
 from pathlib import Path
 
@@ -9,9 +7,7 @@ import msgspec
 
 from bus.errors import BadDataError
 from bus.fault import Fault
-from bus.files import whole_file
-
-logger = logging.getLogger(__name__)
+from bus.files import json_file, whole_file
 
 MAX_BYTES = 64 * 1024
 MAX_KEYS = 256
@@ -28,7 +24,7 @@ class PluginStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._values = _read(path)
+        self._values: dict[str, str] = json_file.load(path, dict[str, str], "starting empty") or {}
         self._bytes = _BRACES_BYTES + sum(_size(*pair) for pair in self._values.items())
         self._is_saved = True
         self._fault = Fault(f"{path}: saving")
@@ -74,16 +70,3 @@ class PluginStore:
 
 def _size(key: str, value: str) -> int:
     return len(msgspec.json.encode(key)) + len(msgspec.json.encode(value)) + _PAIR_BYTES
-
-
-def _read(path: Path) -> dict[str, str]:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
-    except FileNotFoundError:
-        return {}
-    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as e:
-        aside = path.with_suffix(".damaged")
-        with contextlib.suppress(OSError):
-            path.replace(aside)
-        logger.warning("%s: %s; set aside as %s, starting empty", path, e, aside.name)
-        return {}

@@ -26,6 +26,7 @@ def test_a_damaged_file_disables_nothing_and_is_replaced_by_the_next_command(
     found = DisabledPlugins(path)
     assert "oled" not in found
     assert str(path) in caplog.text
+    assert (tmp_path / "disabled-plugins.damaged").read_bytes() == content
     found.note("oled", is_disabled=True)
     assert "oled" in DisabledPlugins(path)
 

@@ -85,6 +85,7 @@ def test_a_damaged_file_is_named_and_the_ids_are_free(
     path.write_bytes(content)
     assert SensorOwners(BOTH, path).admit("dht22", [sample("room")]).problems == []
     assert str(path) in caplog.text
+    assert (tmp_path / "owners.damaged").read_bytes() == content
 
 
 def test_a_plugin_that_invents_ids_is_refused_at_its_bound() -> None:
