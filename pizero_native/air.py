@@ -27,6 +27,14 @@ class AirSensor:
         self._missing = {name: Fault(f"{self.sensor_id} {name}") for name in QUANTITIES}
         self._quality = SavedAirQuality(store, self.sensor_id)
 
+    @property
+    def faults(self) -> dict[str, str]:
+        """The reason of each present fault: the sensor's, else those of single quantities."""
+        if self.fault.reason:
+            return {self.sensor_id: self.fault.reason}
+        missing = {f"{self.sensor_id} {name}": fault for name, fault in self._missing.items()}
+        return {name: fault.reason for name, fault in missing.items() if fault.reason}
+
     def sample(self) -> dict[str, Value] | None:
         """Return one new measurement, or None while the sensor has a fault.
 

@@ -169,7 +169,7 @@ class Node:
 
     def health(self) -> dict[str, Any]:
         """Return how this node is, for `GET /health`. Any thread may call."""
-        faults = {s.sensor_id: s.fault.reason for s in self._sensors if s.fault.reason}
+        faults = {name: why for s in self._sensors for name, why in s.faults.items()}
         return {
             "status": "ok" if self._bus.connected and not faults else "degraded",
             "node": self._config.cluster.node_id,

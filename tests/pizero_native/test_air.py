@@ -55,6 +55,35 @@ def test_a_chip_that_fails_is_a_fault_and_never_a_number(
         assert reason in chip.fault.reason
 
 
+@pytest.mark.parametrize(
+    ("register", "code", "name"),
+    [
+        ("0x1f", "80 00 00", "pressure"),
+        ("0x25", "80 00", "humidity"),
+        ("0x25", "ff ff", "humidity"),
+        *(
+            ("0x2a", f"{adc} {0x30 | gas_range | low:02x}", "gas")
+            for adc, low in (("00", 0x00), ("ff", 0xC0))
+            for gas_range in (0, 7, 15)
+        ),
+    ],
+)
+def test_a_quantity_that_was_not_measured_is_absent_and_a_fault_of_its_own(
+    tmp_path: Path, register: str, code: str, name: str
+) -> None:
+    image = (
+        '[[register_images]]\ndevice = "bme680-0x76"\n'
+        f'[register_images.registers]\n"{register}" = "{code}"\n'
+    )
+    with sensor(tmp_path, image) as chip:
+        data = chip.sample()
+        assert data is not None
+        assert {"temperature", "humidity", "pressure", "gas_resistance"} - data.keys() == {
+            "gas_resistance" if name == "gas" else name
+        }
+        assert list(chip.faults) == [f"bme680-0x76 {name}"]
+
+
 class Clock:
     """Time that passes when it is told to."""
 
