@@ -12,6 +12,15 @@ def parse(data: bytes) -> dict[str, Any]:
 
     Raises ValueError where they are no TOML, or RecursionError where it is nested beyond reason.
     """
-    if data.startswith(_UTF_16_MARKS):
+    # TOML allows no zero byte. UTF-16 has one in each of the letters that keys are made of.
+    if data.startswith(_UTF_16_MARKS) or b"\0" in data:
         raise ValueError("found UTF-16, expected UTF-8: save the file with the encoding UTF-8")
-    return tomllib.loads(data.decode("utf-8-sig"))
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as e:
+        line = data.count(b"\n", 0, e.start) + 1
+        raise ValueError(
+            f"found byte 0x{data[e.start]:02x} in line {line}, expected UTF-8: save the file with "
+            "the encoding UTF-8"
+        ) from e
+    return tomllib.loads(text)

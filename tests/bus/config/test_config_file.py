@@ -212,12 +212,17 @@ def test_a_byte_order_mark_is_no_part_of_the_text(path: Path) -> None:
     assert config_file.load(path).broker_address == ("127.0.0.1", 1883)
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
-def test_utf_16_is_named_with_what_to_do(path: Path, encoding: str) -> None:
-    path.write_bytes(
-        ("" if encoding == "utf-16" else "\ufeff").encode(encoding) + URL.encode(encoding)
-    )
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_named_with_what_to_do(path: Path, encoding: str, mark: str) -> None:
+    path.write_bytes(mark.encode(encoding) + URL.encode(encoding))
     with pytest.raises(MisconfiguredError, match="found UTF-16, expected UTF-8: save the file"):
+        config_file.load(path)
+
+
+def test_a_letter_of_an_older_encoding_is_named_with_its_line(path: Path) -> None:
+    path.write_bytes(b"# 1\n# K\xfcche\n")
+    with pytest.raises(MisconfiguredError, match="found byte 0xfc in line 2, expected UTF-8: save"):
         config_file.load(path)
 
 
