@@ -26,7 +26,10 @@ class SensorLogic(exports.SensorLogic):
         now_s = time.monotonic()
         if fix is not None:
             self._received_s = now_s
-            return [Reading(SENSOR_ID, gpio_provider.get_timestamp_ms(), fix.values())]
+            values = fix.values()
+            if not values:
+                raise Err(f"{SENSOR_ID}: the receiver tells no position and no satellites yet")
+            return [Reading(SENSOR_ID, gpio_provider.get_timestamp_ms(), values)]
         if now_s - self._received_s > SILENT_AFTER_S:
             raise Err(f"{SENSOR_ID}: no whole GGA and RMC in {SILENT_AFTER_S:.0f} s")
         return []
