@@ -104,7 +104,7 @@ def test_a_node_answers_commands_for_what_it_does_not_have(runtime: Runtime, plu
         ears.wait_topic("harvester/pi4/heartbeat")
         for actuator, error in (
             ("buzzer", "pi4 has no buzzer: its configuration has no [buzzer]"),
-            ("siren", "pi4 has no siren: expected one of buzzer, fan, leds, plugins"),
+            ("siren", "pi4 has no siren: expected one of buzzer, fan, leds, names, plugins"),
         ):
             ears.publish(Topic("pi4", TopicKind.COMMAND, actuator), b"beep")
             result = ears.wait_topic(f"harvester/pi4/{actuator}/result").message

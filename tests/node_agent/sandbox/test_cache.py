@@ -69,14 +69,14 @@ def test_a_component_of_any_language_is_a_plugin(wasm: Path, directory: Path) ->
 
 @pytest.fixture(scope="module")
 def other_version(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a real plugin, built and compiled, of a contract with a later version."""
+    """Return a real plugin, built and compiled, of a contract with another major version."""
     directory = tmp_path_factory.mktemp("newer")
     plugin = directory / "plugins" / "newer"
     plugin.mkdir(parents=True)
     (plugin / "plugin.toml").write_text('world = "revpi-monitor-plugin"\n')
     (plugin / "app.py").write_text(OTHER_VERSION)
     wit = directory / "plugin.wit"
-    wit.write_text(WIT.read_text().replace("harvester:plugin@1.0.0", "harvester:plugin@1.1.0"))
+    wit.write_text(WIT.read_text().replace("harvester:plugin@1.1.0", "harvester:plugin@2.0.0"))
     built = list(plugin_build.build_all(plugin_source.discover(plugin.parent), wit))
     assert built[0].error == ""
     cache.compiled(built[0].source.wasm, CACHE)
@@ -86,7 +86,7 @@ def other_version(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_component_of_another_package_version_is_refused(
     runtime: Runtime, other_version: Path
 ) -> None:
-    with pytest.raises(ComponentError, match=r"pi-monitor-logic@1\.1\.0.*expected.*@1\.0\.0"):
+    with pytest.raises(ComponentError, match=r"pi-monitor-logic@2\.0\.0.*expected.*@1\."):
         runtime.load(other_version)
 
 
