@@ -16,6 +16,7 @@ import pytest
 from selenium import webdriver
 
 from bus.client.credentials import CREDENTIALS_NAME
+from tests.built_components import built
 from tests.support import (
     HOST,
     PROJECT,
@@ -116,6 +117,8 @@ def enroll(hub: list[str], node: str, output: Path) -> None:
 def system(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[System]:
+    # No test's time goes by while a program waits for a compiler.
+    built(PROJECT / "plugins")
     state = tmp_path_factory.mktemp("system")
     with contextlib.ExitStack() as stack:
         url, local_port = "", 0

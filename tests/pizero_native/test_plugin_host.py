@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bus.contract.messages import PluginState, Reading
-from tests.node_agent.conftest import CACHE, built
+from tests.built_components import CACHE, built
 from tests.pizero_native.conftest import PiZero
 from tests.support import PROJECT, WAIT_S, Listener, Said
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from bus.contract.messages import PluginState
-from tests.node_agent.conftest import CACHE
+from tests.built_components import CACHE
 from tests.support import HOST, Listener, Said, Service, embedded_broker, free_port, settings
 
 CONFIG = """

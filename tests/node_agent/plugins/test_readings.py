@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bus.errors import BadDataError
 from node_agent.plugins.readings import NARROW_NOT_MEASURED, Sample, samples
-from tests.node_agent.conftest import WIT
+from tests.built_components import WIT
 
 
 def record(**fields: object) -> SimpleNamespace:

@@ -13,7 +13,7 @@ from pathlib import Path
 from bus.errors import HarvesterError
 from node_agent.sandbox.component import LoadedComponent
 from node_agent.sandbox.runtime import Runtime
-from tests.node_agent.conftest import CACHE
+from tests.built_components import CACHE
 from tests.node_agent.sandbox.test_instance import EVERYTHING, LIMITS, Guest
 from tests.support import PROJECT
 

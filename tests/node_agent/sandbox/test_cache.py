@@ -20,7 +20,7 @@ from node_agent.sandbox.errors import ComponentError, PluginError
 from node_agent.sandbox.instance import PluginInstance
 from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.runtime import Runtime
-from tests.node_agent.conftest import CACHE, WIT
+from tests.built_components import CACHE, WIT
 from tests.node_agent.sandbox.test_instance import EVERYTHING, FakeHardware
 from tests.support import PROJECT
 

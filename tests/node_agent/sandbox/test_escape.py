@@ -16,7 +16,7 @@ from node_agent.sandbox.component import LoadedComponent
 from node_agent.sandbox.instance import PluginInstance
 from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.runtime import Runtime
-from tests.node_agent.conftest import built
+from tests.built_components import built
 from tests.node_agent.sandbox.test_instance import FakeHardware
 from tests.support import PROJECT
 

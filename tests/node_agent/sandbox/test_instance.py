@@ -28,7 +28,7 @@ from node_agent.sandbox.instance import PluginInstance
 from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.renderer import Renderer
 from node_agent.sandbox.runtime import Runtime
-from tests.node_agent.conftest import CACHE
+from tests.built_components import CACHE
 from tests.support import PROJECT
 
 WAIT_S = 10.0
