@@ -17,14 +17,29 @@ _APART = {"test_cli.py", "test_compile.py"}
 # They build components, drive a browser, run the whole system or take long: `make test-fast` leaves
 # them out.
 _SLOW = (
+    "broker/auth/test_mosquitto.py",
+    "broker/auth/test_server_tls.py",
+    "broker/embedded/test_back_pressure.py",
+    "broker/embedded/test_fuzz.py",
+    "broker/embedded/test_storms.py",
+    "bus/outbox/test_sender.py",
     "chaos",
     "end_to_end",
     "examples",
     "harvester/plugins",
     "hub_app/page",
+    "hub_app/removal",
+    "hub_app/serving",
+    "hub_app/test_any_message.py",
+    "hub_app/test_poisoned.py",
+    "hub_app/test_server.py",
     "node_agent/plugins",
     "node_agent/sandbox",
-    "pizero_native/test_plugin_host.py",
+    "node_agent/test_agent.py",
+    "node_agent/test_display.py",
+    "pizero_native",
+    "test_kept_files.py",
+    "test_leftovers.py",
     "test_wheel.py",
 )
 
