@@ -15,7 +15,7 @@ from bus.contract.description import (
     SettingDescription,
 )
 from bus.contract.mistake import shown
-from bus.contract.quantity import QUANTITIES
+from bus.contract.quantity import QUANTITIES, unit_mistake
 
 # What the messages that carry them have room for.
 MAX_BYTES = {"fields": 24_576, "settings": 8192}
@@ -44,6 +44,8 @@ def _field(name: str, field: FieldDescription, fields: Fields) -> Iterator[tuple
         yield "", f"found {shown(name)}, expected {shown(name.replace('-', '_'))}, as in a reading"
     if field.quantity and field.quantity not in QUANTITIES:
         yield ".quantity", f"found {shown(field.quantity)}, expected {_quantity(field.quantity)}"
+    if line := unit_mistake(field.quantity, field.unit):
+        yield ".unit", line
     if field.range is not None and field.range[0] >= field.range[1]:
         yield ".range", f"found {list(field.range)}, expected the least value, then the greatest"
     yield from _bands(field.bands)
