@@ -65,9 +65,16 @@ class SensorsConfig(Table, frozen=True):
     bme680_addresses: list[I2cAddress] = []
 
 
+# Colours in the order in which a strip takes them.
+ColorOrder = Literal["RGB", "RBG", "GRB", "GBR", "BRG", "BGR"]
+
+
 class LedsConfig(Table, frozen=True):
+    """WS2812B strip. Most take green first; `brightness` dims all colours, 255 is full."""
+
     count: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
     pin: Pin = 18
+    order: ColorOrder = "GRB"
     brightness: Annotated[int, msgspec.Meta(ge=0, le=255)] = 64
 
 
