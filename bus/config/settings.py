@@ -23,8 +23,9 @@ from bus.config.key_types import (
 from bus.config.limits_table import LimitsConfig
 from bus.config.outbox_table import OutboxConfig
 from bus.config.web_table import WebConfig, check_trusted_proxies
+from bus.contract import given_settings
 from bus.contract.bounds import Name, Word
-from bus.contract.description import SettingValues
+from bus.contract.given_settings import GivenSettings, SettingTable
 from bus.contract.topics import RESERVED_NAMES
 from bus.errors import MisconfiguredError
 
@@ -144,8 +145,11 @@ class PluginsConfig(Table, frozen=True):
     host_calls_per_poll: HostCalls = 10_000
     limits: dict[Name, PluginLimits] = {}
     grants: dict[Name, Grant] = {}
-    # Values of what a plugin's author lets its owner choose.
-    settings: dict[Name, SettingValues] = {}
+    # Values of what a plugin's author lets its owner choose; in `sensors` those of single sensors.
+    settings: dict[Name, SettingTable] = {}
+
+    def given_settings(self, plugin: str) -> GivenSettings:
+        return given_settings.split(self.settings.get(plugin, {}))
 
 
 class HardwareConfig(Table, frozen=True):
@@ -208,6 +212,7 @@ class Config(Table, frozen=True):
             _check_led_owners,
             _check_sole_users,
             _check_grants,
+            _check_settings,
         )
         for check in checks:
             check(self)
@@ -329,3 +334,10 @@ def _check_grants(config: Config) -> None:
             raise MisconfiguredError(
                 f"plugins.enabled: found {plugin!r}, expected a name that no topic reserves"
             )
+
+
+def _check_settings(config: Config) -> None:
+    """Refuse what is no table of settings. Values are checked where their descriptions are."""
+    for plugin, table in config.plugins.settings.items():
+        if line := given_settings.structure_mistake(table):
+            raise MisconfiguredError(f"plugins.settings.{plugin}.{line}")

@@ -14,6 +14,7 @@ from bus.contract.description import (
     PluginDescription,
     SettingDescription,
 )
+from bus.contract.given_settings import SENSORS
 from bus.contract.mistake import shown
 from bus.contract.quantity import QUANTITIES, unit_mistake
 
@@ -35,6 +36,11 @@ def _all(description: PluginDescription) -> Iterator[str]:
         for key, line in _field(name, field, description.fields):
             yield f"fields.{name}{key}: {line}"
     for name, setting in description.settings.items():
+        if name == SENSORS:
+            yield (
+                f"settings.{name}: found {shown(name)}, which names the table of single sensors in "
+                "a configuration; expected another name"
+            )
         for key, line in _setting(setting):
             yield f"settings.{name}.{key}: {line}"
 

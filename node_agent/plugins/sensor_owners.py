@@ -74,6 +74,11 @@ class SensorOwners:
             [sentence for sentence in refused.values() if sentence],
         )
 
+    def of_plugin(self, plugin: str) -> list[str]:
+        """Return the ids that belong to `plugin`."""
+        with self._lock:
+            return sorted(id_ for id_, owner in self._owners.items() if owner == plugin)
+
     def has_polled(self, plugin: str) -> None:
         """Note that `plugin` polled, or ended before it could: others wait for it no longer."""
         with self._lock:
