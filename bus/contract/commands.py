@@ -201,7 +201,8 @@ def parse_plugin(payload: bytes) -> PluginCommand:
         raise BadCommandError(f"found {found}; a command is {PLUGINS_USAGE}")
     if wanted.sensor is not None and wanted.action != "set":
         raise BadCommandError(
-            f"found a sensor with {wanted.action!r}; a command is {PLUGINS_USAGE}"
+            f"sensor: found one with {wanted.action!r}, expected one with 'set' only; "
+            f"a command is {PLUGINS_USAGE}"
         )
     return PluginCommand(wanted.plugin, wanted.action, wanted.settings, wanted.sensor, wanted.id)
 

@@ -22,7 +22,7 @@ from bus.contract.description import (
 )
 from bus.contract.given_settings import GivenSettings, SettingTable
 from bus.errors import BadCommandError
-from bus.files import whole_file
+from bus.files import json_file
 
 logger = logging.getLogger(__name__)
 
@@ -151,8 +151,7 @@ class PluginSettings:
         if self._path is None:
             return
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            whole_file.replace(self._path, msgspec.json.encode(kept))
+            json_file.save(self._path, kept)
         except OSError as e:
             raise BadCommandError(f"the settings cannot be kept: {self._path}: {e}") from e
 
@@ -180,11 +179,5 @@ def _single_values(given: GivenSettings) -> list[GivenSettings]:
 
 
 def _read(path: Path) -> GivenSettings:
-    try:
-        table = msgspec.json.decode(path.read_bytes(), type=SettingTable)
-    except FileNotFoundError:
-        return GivenSettings()
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OSError) as e:
-        logger.warning("%s: %s; only the configuration's settings hold", path, e)
-        return GivenSettings()
-    return given_settings.split(table)
+    table = json_file.load(path, SettingTable, "only the configuration's settings hold")
+    return given_settings.split(table or {})
