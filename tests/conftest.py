@@ -3,10 +3,15 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from tests import leftovers
+
+# Wall time depends on what else the machine does: an example may take as long as a test may.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 _TESTS = Path(__file__).parent
 # Groups that take longest start first, so that no process is left with one alone at the end.
