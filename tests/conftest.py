@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
@@ -58,6 +59,14 @@ class BySharedSetUp(LoadScopeScheduling):
 
 def pytest_configure(config: pytest.Config) -> None:
     leftovers.watch()
+    # An example has no deadline in wall time: the machine may be busy with other things.
+    hypothesis.settings.register_profile(
+        "patient",
+        hypothesis.settings(),
+        deadline=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
+    hypothesis.settings.load_profile("patient")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> BySharedSetUp:

@@ -19,6 +19,7 @@ from bus.client.credentials import CREDENTIALS_NAME
 from tests.built_components import built
 from tests.support import (
     HOST,
+    PATIENT_S,
     PROJECT,
     WAIT_S,
     Listener,
@@ -33,6 +34,21 @@ START_S = 120.0
 
 
 HARVESTER = [str(Path(sys.executable).parent / "harvester"), "--project", str(PROJECT)]
+DEADLINE = "poll_deadline_s = 1.0"
+
+
+def patient_project(folder: Path) -> Path:
+    """Return this project with a deadline of polls that a loaded machine keeps."""
+    project = folder / "project"
+    shutil.copytree(PROJECT / "config", project / "config")
+    for shared in ("plugins", "wit", ".harvester"):
+        (project / shared).symlink_to(PROJECT / shared)
+    patient = f"poll_deadline_s = {PATIENT_S}"
+    hub, spoke = (project / "config" / f"{role}.toml" for role in ("hub", "spoke"))
+    hub.write_text(hub.read_text().replace("[plugins]\n", f"[plugins]\n{patient}\n"))
+    spoke.write_text(spoke.read_text().replace(DEADLINE, patient))
+    assert all(patient in file.read_text() for file in (hub, spoke))
+    return project
 
 
 class System:
@@ -42,10 +58,12 @@ class System:
         self.web_port, self.zero_port = free_port(), free_port()
         self.mqtt_port = mqtt_port or free_port()
         self.log = log
+        project = patient_project(log.parent)
         with log.open("w") as output:
             self.process = subprocess.Popen(
                 [
-                    *(*HARVESTER, "up", "--state", str(log.parent), "--broker-url", broker_url),
+                    *(HARVESTER[0], "--project", str(project), "up"),
+                    *("--state", str(log.parent), "--broker-url", broker_url),
                     *("--web-port", str(self.web_port)),
                     *("--mqtt-port", str(self.mqtt_port), "--zero-port", str(self.zero_port)),
                 ],

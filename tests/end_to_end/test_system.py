@@ -37,7 +37,7 @@ def test_mosquitto_sub_shows_the_bus(system: System, listener: Listener) -> None
     shown = subprocess.run(
         [
             *(program("mosquitto_sub"), "-h", HOST, "-p", str(system.mqtt_port)),
-            *("-t", "harvester/#", "-v", "-C", "30", "-W", "15"),
+            *("-t", "harvester/#", "-v", "-C", "30", "-W", "60"),
         ],
         capture_output=True,
         text=True,

@@ -26,6 +26,7 @@ interval_seconds = 0.3
 [plugins]
 directory = "{examples}"
 enabled = ["sht31", "gps", "mcp3008"]
+poll_deadline_s = 30
 
 [plugins.grants.sht31]
 i2c = ["0x44"]
@@ -60,7 +61,7 @@ volts = [1.1, 2.2]
 kind = "bit-errors"
 device = "sht31"
 from_s = 8
-until_s = 11
+until_s = 14
 rate = 1
 """
 

@@ -18,7 +18,7 @@ from tests.hub_app.conftest import HubProcess
 from tests.hub_app.nodes import buzzer_node, named_node, plugin_node, setting_node
 from tests.hub_app.page.browser import Page
 from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
-from tests.support import program
+from tests.support import WAIT_S, program
 
 NASTY_NAME = "<img src=x onerror=\"document.title='owned'\">"
 NASTY = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
@@ -193,7 +193,7 @@ def test_mosquitto_pub_changes_the_page(hub: HubProcess, page: Page) -> None:
             *("-t", str(topic), "-m", encode(message).decode()),
         ],
         check=True,
-        timeout=10,
+        timeout=WAIT_S,
     )
     page.until_field(str(topic), "temperature", "7.5")
 

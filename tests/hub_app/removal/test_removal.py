@@ -21,7 +21,7 @@ from harvester import cli
 from hub_app.history import known_names
 from hub_app.removal import removals
 from tests.hub_app.samples import heartbeat
-from tests.support import HOST, Listener, Service, free_port, settings, wait_until
+from tests.support import HOST, WAIT_S, Listener, Service, free_port, settings, wait_until
 from tests.support import wait_until_listening as wait_listening
 
 NOW_MS = time.time_ns() // 1_000_000
@@ -35,7 +35,7 @@ class Hub:
         self.state = directory / "state"
         self.web_port, self.mqtt_port = free_port(), free_port()
         self.http = httpx.Client(
-            base_url=f"http://{HOST}:{self.web_port}", timeout=10, trust_env=False
+            base_url=f"http://{HOST}:{self.web_port}", timeout=WAIT_S, trust_env=False
         )
         (directory / "dashboard").mkdir()
         (directory / "dashboard" / "dashboard.wasm").touch()
@@ -127,7 +127,6 @@ def points(hub: Hub, sensor: str) -> int:
     return len(answer.json().get("points", [])) if answer.status_code == 200 else 0
 
 
-@pytest.mark.timeout(120)
 def test_a_removed_node_is_gone_from_page_topics_metrics_and_accounts_and_stays_so(
     hub: Hub,
 ) -> None:
@@ -164,7 +163,6 @@ def test_a_removed_node_is_gone_from_page_topics_metrics_and_accounts_and_stays_
             wait_until(lambda: "pi4:air" in hub.sensors())
 
 
-@pytest.mark.timeout(120)
 def test_a_renamed_node_keeps_its_history(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
     token = accounts.enroll(hub.state / "accounts.json", "pi4")
     with hub.running():
@@ -189,7 +187,6 @@ def test_a_renamed_node_keeps_its_history(hub: Hub, capsys: pytest.CaptureFixtur
     assert "pi4     removed" in listed
 
 
-@pytest.mark.timeout(120)
 def test_the_routes_remove_and_rename_and_say_what_is_wrong(hub: Hub) -> None:
     token = accounts.enroll(hub.state / "accounts.json", "pi4")
     with hub.running(), hub.node("pi4", token) as client:

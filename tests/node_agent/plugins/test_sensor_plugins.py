@@ -1,10 +1,11 @@
 """Sensor plugins as components on simulated hardware: wiring, and codes that are no values."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -36,8 +37,32 @@ MAGENTA = (255, 0, 255)
 LEDS = 4
 
 
+# A poll of this length may leave a sensor out: the BME680's plugin has deadlines in wall time.
+STARVED_S = 0.25
+
+
+def tried_again(test: Callable[..., None]) -> Callable[..., None]:
+    """Run a test anew that fails while the machine gave its plugin no processor in a poll."""
+
+    @wraps(test)
+    def patient(**fixtures: Any) -> None:
+        for _ in range(20):
+            Guest.slowest_s = 0.0
+            try:
+                return test(**fixtures)
+            except (AssertionError, KeyError, ValueError):
+                if Guest.slowest_s < STARVED_S:
+                    raise
+        return test(**fixtures)
+
+    return patient
+
+
 class Guest:
     """One plugin on hardware of its own."""
+
+    # The longest poll of the present test.
+    slowest_s: ClassVar[float] = 0.0
 
     def __init__(self, instance: PluginInstance, export: tuple[str, str], name: str) -> None:
         self.lines: list[str] = []
@@ -51,7 +76,9 @@ class Guest:
         self.settings.set(values)
 
     def poll(self) -> dict[str, dict[str, Any]]:
+        began_s = time.monotonic()
         found: list[Sample] = samples(self.instance.call(*self._export), self._name)
+        Guest.slowest_s = max(Guest.slowest_s, time.monotonic() - began_s)
         return {sample.sensor_id: sample.data for sample in found}
 
 
@@ -154,6 +181,7 @@ def test_without_a_grant_the_fault_names_the_pin_that_is_wired(start: Start) -> 
 
 
 @pytest.mark.parametrize("addresses", [["0x77"], ["0x76"], ["0x76", "0x77"]])
+@tried_again
 def test_each_bme680_address_that_is_granted_is_read(start: Start, addresses: list[str]) -> None:
     guest = bme680(start, addresses)
     for _ in range(2):
@@ -172,6 +200,7 @@ def image(address: str, **registers: str) -> str:
     )
 
 
+@tried_again
 def test_a_bme680_that_skips_everything_gives_no_reading_and_a_fault(start: Start) -> None:
     skipped = image("0x77", x1f="80 00 00", x22="80 00 00", x25="80 00", x2a="00 00")
     guest = bme680(start, ["0x77"], skipped)
@@ -193,6 +222,7 @@ def test_a_bme680_that_skips_everything_gives_no_reading_and_a_fault(start: Star
         ({"x2a": "55 15"}, "gas_resistance", "gas: not valid, or its heater is not stable"),
     ],
 )
+@tried_again
 def test_one_quantity_that_was_not_measured_is_absent_and_named(
     start: Start, registers: dict[str, str], absent: str, named: str
 ) -> None:
@@ -241,6 +271,7 @@ def test_a_limit_that_is_set_holds_from_the_next_poll_on(start: Start) -> None:
     assert shown(guest, 1) == GREEN
 
 
+@tried_again
 def test_each_bme680_has_offsets_of_its_own(start: Start) -> None:
     guest = bme680(start, ["0x76", "0x77"])
     plain = guest.poll()
