@@ -123,7 +123,7 @@ class Agent:
             self._bus,
             state_dir,
             actuators=self._actuator_words(),
-            plugins=config.plugins.enabled,
+            plugins={name: of.resolved for name, of in self._settings.items()},
         )
         self._saver = StateSaver([self._owners, self._descriptions, *self._stores.values()])
         self._runners = [self._make_runner(name, parts, runtime) for name in config.plugins.enabled]
@@ -306,7 +306,9 @@ class Agent:
             "fan": fan_command(self._config.cluster.node_id, self._fan),
             "leds": leds_command(self._leds),
             "names": self._descriptions.name_command,
-            "plugins": plugin_command(self._runners, self._disabled),
+            "plugins": plugin_command(
+                self._runners, self._disabled, self._descriptions.settings_changed
+            ),
         }
 
     def _actuator_words(self) -> dict[str, list[str]]:

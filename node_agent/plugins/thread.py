@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from bus.clock import now_ms
-from bus.contract.description import Settings
+from bus.contract.description import PluginDescription
 from bus.errors import HarvesterError
 from bus.limited_log import LimitedLog
 from node_agent.descriptions.plugin_settings import GetSetting, PluginSettings
@@ -75,8 +75,8 @@ class PluginThread:
         self._output = PollOutput(
             parts.name, parts.on_samples, log, owners=parts.owners, is_published=is_published
         )
-        # What the component says of its settings.
-        self._settings: Settings = {}
+        # What the component says of itself.
+        self._said = PluginDescription()
         self.phase = Phase.LOADING
         self.has_polled = threading.Event()
         self.error = ""
@@ -110,7 +110,7 @@ class PluginThread:
     def publish(self) -> None:
         """Pass the readings on from now on: the component's trial is over."""
         self._output.is_published = True
-        self._parts.settings.adopt(self._settings)
+        self._parts.settings.adopt(self._said.settings, self._said.fields)
 
     def stop(self, timeout_s: float = 0.0) -> None:
         """End after the present poll, whose readings still count; wait up to `timeout_s`."""
@@ -130,7 +130,7 @@ class PluginThread:
         try:
             with self._parts.runtime.load(self._wasm) as loaded:
                 self._check(loaded)
-                get_setting = partial(self._parts.settings.get, self._settings)
+                get_setting = partial(self._parts.settings.get, self._said.settings)
                 imports = self._parts.make_imports(get_setting)
                 with PluginInstance(loaded, imports, limits, self._output.log_line) as instance:
                     self._serve(loaded, instance)
@@ -146,14 +146,14 @@ class PluginThread:
 
     def _check(self, loaded: LoadedComponent) -> None:
         self.sha256 = loaded.sha256
-        said = loaded.description()
-        self._output.described, self._settings = said.fields, said.settings
+        said = self._said = loaded.description()
+        self._output.described = said.fields
         settings = self._parts.settings
         refused = self._parts.refuse(list(loaded.imports)) or settings.refusal(said.settings)
         if refused:
             raise ComponentError(refused)
         if self._output.is_published:
-            settings.adopt(said.settings)
+            settings.adopt(said.settings, said.fields)
         logger.info(
             "plugin %s: %s runs as %s", self._parts.name, loaded.sha256[:12], loaded.runs_as
         )

@@ -274,6 +274,17 @@ def test_the_page_has_what_the_display_shows_as_a_picture(hub: HubProcess, page:
     page.until(f"{state} === 'off'")
 
 
+def test_the_word_of_a_value_follows_it(hub: HubProcess, page: Page) -> None:
+    describe(hub, "w2j")
+    word = "document.querySelector(arguments[0])?.textContent"
+    first = reading(node="w2j", seq=1, temperature=25.0)
+    row = f"[data-topic='{first[0]}'] [data-field=temperature] .band"
+    for seq, (temperature_c, expected) in enumerate([(25, "normal"), (29.9, "warm"), (30, "high")]):
+        newer = reading(first[1].timestamp_ms + seq, seq + 1, node="w2j", temperature=temperature_c)
+        hub.publish(*newer)
+        page.until(f"{word} === '{expected}'", row)
+
+
 def test_a_score_appears_when_the_sensor_has_calibrated(hub: HubProcess, page: Page) -> None:
     describe(hub, "w15", "air")
     calibrating = {"iaq_score": 0, "iaq_accuracy": 0}
