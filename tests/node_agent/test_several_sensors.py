@@ -1,30 +1,24 @@
 """A whole agent with three DHT22: each has limits, LED, alarm and name of its own."""
 
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import tomli_w
 
-from bus.config.settings import Config
 from bus.contract.description import SensorDescription
 from bus.contract.messages import Log, Reading, Result
 from bus.contract.topics import Topic, TopicKind
-from node_agent.agent import Agent
-from node_agent.hal.simulated.board import open_simulated
-from node_agent.sandbox.runtime import Runtime
-from tests.support import HOST, WAIT_S, Listener, embedded_broker, free_port
+from tests.built_components import CACHE
+from tests.support import HOST, Listener, Service, embedded_broker, free_port
 
-SCENARIO = """
-[air]
-temperature_c = 21.5
-humidity_pct = 45.0
-"""
-# At 21.5 degC: too hot in the sauna, too cold in the tropics, right in the living room.
-SENSORS = {"dht22-gpio17": {"high_c": 18.0, "led": 2}, "dht22-gpio27": {"low_c": 24.0, "led": -1}}
+# At some 22 degC: too hot in the sauna, too cold in the tropics, right in the living room.
+SENSORS = {
+    "dht22-gpio17": {"low_c": 5.0, "warm_c": 10.0, "high_c": 15.0, "led": 2},
+    "dht22-gpio27": {"low_c": 40.0, "warm_c": 45.0, "high_c": 50.0, "led": -1},
+}
 NAMES = {"dht22-gpio4": "Living room", "dht22-gpio17": "Sauna", "dht22-gpio27": "Tropics"}
 PLUGIN = Topic("pi4", TopicKind.PLUGIN, "dht22")
 DARK, GREEN, RED = "#000000", "#00ff00", "#ff0000"
@@ -75,48 +69,40 @@ class Node:
         return found
 
 
+CONFIG = {
+    "cluster": {"node_id": "pi4"},
+    "polling": {"interval_seconds": 0.5},
+    "sensors": {"dht22_pins": [4, 17, 27]},
+    "leds": {"count": 4},
+    "buzzer": {"pin": 22},
+    "names": {sensor: {"title": title} for sensor, title in NAMES.items()},
+    "storage": {"state_dir": "state", "cache_dir": str(CACHE)},
+    "hardware": {"driver": "simulated", "scenario": "scenario.toml"},
+    "plugins": {
+        "enabled": ["dht22"],
+        "poll_deadline_s": 10.0,
+        "settings": {"dht22": {"warm_c": 39.0, "high_c": 40.0, "alarm": False, "sensors": SENSORS}},
+        "grants": {"dht22": {"gpio": [4, 17, 27], "leds": [1, 2], "buzzer": True}},
+    },
+}
+
+
 @pytest.fixture(scope="module")
-def node(
-    tmp_path_factory: pytest.TempPathFactory, runtime: Runtime, plugin_wasm: dict[str, Path]
-) -> Iterator[Node]:
-    tmp_path = tmp_path_factory.mktemp("node")
-    (tmp_path / "scenario.toml").write_text(SCENARIO)
-    port = free_port()
-    config = msgspec.convert(
-        {
-            "cluster": {"node_id": "pi4"},
-            "broker": {"url": f"mqtt://{HOST}:{port}"},
-            "polling": {"interval_seconds": 0.5},
-            "sensors": {"dht22_pins": [4, 17, 27]},
-            "leds": {"count": 4},
-            "buzzer": {"pin": 22},
-            "names": {sensor: {"title": title} for sensor, title in NAMES.items()},
-            "storage": {"state_dir": str(tmp_path), "runtime_dir": str(tmp_path)},
-            "hardware": {"driver": "simulated", "scenario": str(tmp_path / "scenario.toml")},
-            "plugins": {
-                "directory": str(plugin_wasm["dht22"].parents[1]),
-                "enabled": ["dht22"],
-                "poll_deadline_s": 10.0,
-                "settings": {"dht22": {"alarm": False, "sensors": SENSORS}},
-                "grants": {"dht22": {"gpio": [4, 17, 27], "leds": [1, 2], "buzzer": True}},
-            },
-        },
-        Config,
-    )
+def node(tmp_path_factory: pytest.TempPathFactory, plugin_wasm: dict[str, Path]) -> Iterator[Node]:
+    folder, port = tmp_path_factory.mktemp("node"), free_port()
+    (folder / "scenario.toml").write_text("[air]\ntemperature_c = 21.5\nhumidity_pct = 45.0\n")
+    file = folder / "spoke.toml"
+    tables = msgspec.to_builtins(CONFIG)
+    tables["broker"] = {"url": f"mqtt://{HOST}:{port}"}
+    tables["plugins"]["directory"] = str(plugin_wasm["dht22"].parents[1])
+    file.write_text(tomli_w.dumps(tables))
+    arguments = ["--role", "spoke", "--config", str(file)]
     with (
         embedded_broker(port),
         Listener(port) as listener,
-        closing(open_simulated(config)) as board,
+        Service("node_agent.cli", arguments, folder / "agent.log"),
     ):
-        agent = Agent(config, board, runtime, tmp_path)
-        thread = threading.Thread(target=agent.run)
-        thread.start()
-        try:
-            yield Node(listener)
-        finally:
-            agent.stop()
-            thread.join(WAIT_S)
-            assert not thread.is_alive()
+        yield Node(listener)
 
 
 def test_three_sensors_have_limits_leds_and_names_of_their_own(node: Node) -> None:
@@ -125,8 +111,8 @@ def test_three_sensors_have_limits_leds_and_names_of_their_own(node: Node) -> No
     assert node.words("dht22-gpio4") == ["normal", "comfortable"]
     assert node.words("dht22-gpio17") == ["high", "comfortable"]
     assert node.words("dht22-gpio27") == ["low", "comfortable"]
-    node.wait_log("dht22-gpio17: temperature: high at 21.")
-    node.wait_log("dht22-gpio27: temperature: low at 21.")
+    node.wait_log("dht22-gpio17: temperature: high at ")
+    node.wait_log("dht22-gpio27: temperature: low at ")
     # The first LED is the node's heartbeat.
     node.wait(Topic("pi4", TopicKind.LEDS), lambda leds: leds.pixels[1:] == [GREEN, RED, DARK])
     node.wait(PLUGIN, lambda state: state.sensors == {"dht22-gpio4": {}, **SENSORS})
@@ -135,12 +121,12 @@ def test_three_sensors_have_limits_leds_and_names_of_their_own(node: Node) -> No
 def test_one_sensor_is_set_over_the_bus_and_its_words_follow(node: Node) -> None:
     sensor = "dht22-gpio4"
     assert node.words(sensor) == ["normal", "comfortable"]
-    assert node.order(sensor=sensor, settings={"high_c": 20, "dry_pct": 60, "alarm": True}).ok
-    node.wait_log(f"{sensor}: temperature: high at 21.")
+    assert node.order(sensor=sensor, settings={"high_c": 10, "dry_pct": 60, "alarm": True}).ok
+    node.wait_log(f"{sensor}: temperature: high at ")
     node.wait(Topic("pi4", TopicKind.BUZZER), lambda buzzer: buzzer.sounding)
     said = node.description(sensor, lambda said: said.fields["humidity"].bands[0].below == 60)
     assert (word(said, "temperature", 21.5), word(said, "humidity", 45)) == ("high", "dry")
-    problem = f"settings: {sensor}: bands of temperature: warm_c = 25 is above high_c = 20"
+    problem = f"settings: {sensor}: bands of temperature: warm_c = 39 is above high_c = 10"
     node.wait(PLUGIN, lambda state: state.error.startswith(problem))
     refused = node.order(sensor=sensor, settings={"led": "none"})
     assert refused.error == "settings.led: found 'none', expected an integer from -1 to 255"
