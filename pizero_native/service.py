@@ -137,7 +137,7 @@ class Node:
         self._sensors = [
             AirSensor(hardware, address, store) for address in config.sensors.bme680_addresses
         ]
-        self._own_health = own_health.OwnHealth(hardware.cpu_temperature_c)
+        self._own_health = own_health.OwnHealth(hardware)
         self._start_s = time.monotonic()
 
     def run(self, stop_within: StopWithin, service: ServiceManager) -> None:

@@ -4,7 +4,7 @@
 working spoke in search of its hub.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -163,6 +163,8 @@ class HardwareConfig(Table, frozen=True):
     # Simulated hardware only: what happens to the chips, and a file that records what they did.
     scenario: str = ""
     record_file: str = ""
+    # Tables and keys that are laid over the scenario's.
+    scenario_values: dict[str, Any] = {}
 
 
 class PingsConfig(Table, frozen=True):

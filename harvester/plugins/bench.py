@@ -60,6 +60,8 @@ class Bench:
         self._say = say
         self._leds = LedBuffer(config.leds.count)
         self._open = ExitStack()
+        # The hardware and what drives it.
+        self._plugged = ExitStack()
         self.runtime = Runtime(
             cache_dir,
             Limits(),
@@ -70,22 +72,37 @@ class Bench:
     def __enter__(self) -> Self:
         with ExitStack() as opening:
             state = opening.enter_context(tempfile.TemporaryDirectory())
-            hardware = opening.enter_context(closing(open_hardware(self.config)))
-            opening.enter_context(self.runtime)
-            self._hardware = hardware
             self._state_dir = Path(state)
-            self._parts = NodeParts(
-                hardware,
-                self._leds,
-                self._buzzer(hardware, opening),
-                self._fan(hardware),
-                dht22_pins=tuple(self.config.sensors.dht22_pins),
-            )
+            opening.enter_context(self.runtime)
+            opening.callback(self._unplug)
+            self.plug_in(self.config)
             self._open = opening.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
+
+    def plug_in(self, config: Config) -> None:
+        """Open the hardware of `config` in place of what there was; its scenario begins now.
+
+        Guests that were started before keep the closed one. Raises MisconfiguredError, and changes
+        nothing then.
+        """
+        with ExitStack() as opening:
+            hardware = opening.enter_context(closing(open_hardware(config)))
+            parts = NodeParts(
+                hardware,
+                self._leds,
+                self._buzzer(hardware, opening),
+                self._fan(hardware),
+                dht22_pins=tuple(config.sensors.dht22_pins),
+            )
+            self._unplug()
+            self.config, self._hardware, self._parts = config, hardware, parts
+            self._plugged = opening.pop_all()
+
+    def _unplug(self) -> None:
+        self._plugged.close()
 
     def start(
         self,

@@ -30,6 +30,13 @@ class Relay(enum.Enum):
     FAN = "fan"
 
 
+class CpuMeter(Protocol):
+    """Load of the CPU, for one user of it."""
+
+    def percent(self) -> float | None:
+        """Return the load of all cores since the last call, None where it is not measured."""
+
+
 class Hardware(Protocol):
     """Every method may be called from any thread.
 
@@ -57,6 +64,12 @@ class Hardware(Protocol):
 
     def cpu_temperature_c(self) -> float | None:
         """Return the CPU's temperature, None where it is not measured."""
+
+    def cpu_meter(self) -> CpuMeter:
+        """Return a meter of its own for each caller."""
+
+    def memory_mb(self) -> tuple[int, int] | None:
+        """Return used and total memory in MB, None where it is not measured."""
 
     def show_pixels(self, pixels: Sequence[Color]) -> None:
         """Put the whole strip on the wire once."""

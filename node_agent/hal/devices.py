@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from typing import Protocol
 
 from node_agent.hal import system
-from node_agent.hal.capabilities import Climate, Color, Relay
+from node_agent.hal.capabilities import Climate, Color, CpuMeter, Relay
 from node_agent.hal.errors import HardwareNotInstalledError
 
 
@@ -95,6 +95,12 @@ class Board:
 
     def cpu_temperature_c(self) -> float | None:
         return system.cpu_temperature_c()
+
+    def cpu_meter(self) -> CpuMeter:
+        return system.CpuUsage()
+
+    def memory_mb(self) -> tuple[int, int] | None:
+        return system.memory_mb()
 
     def show_pixels(self, pixels: Sequence[Color]) -> None:
         if self._strip is None:

@@ -83,7 +83,7 @@ def host_imports(
             "get-fan-state": (host.fan_state, False),
         },
         "system-info": {
-            "get-memory-usage": (_memory_mb, (NOT_MEASURED_U32, NOT_MEASURED_U32)),
+            "get-memory-usage": (host.memory_mb, (NOT_MEASURED_U32, NOT_MEASURED_U32)),
             "get-cpu-usage": (host.cpu_usage_pct, math.nan),
             "get-uptime": (lambda: int(system.uptime_s()), NOT_MEASURED_U64),
         },
@@ -115,7 +115,7 @@ class _Host:
         self._plugin = plugin
         self._grant = grant
         self._parts = parts
-        self._cpu = system.CpuUsage()
+        self._cpu = parts.hardware.cpu_meter()
         self._leds = frozenset(grant.leds)
         self._i2c = frozenset(int(address, 16) for address in grant.i2c)
         self._i2c_bus = parts.display or parts.hardware
@@ -196,6 +196,9 @@ class _Host:
         percent = self._cpu.percent()
         return math.nan if percent is None else percent
 
+    def memory_mb(self) -> tuple[int, int]:
+        return self._parts.hardware.memory_mb() or (NOT_MEASURED_U32, NOT_MEASURED_U32)
+
     def i2c_transfer(self, address: int, write_hex: str, read_len: int) -> Any:
         if address not in self._i2c:
             return self._refused(f'i2c = ["0x{address:02x}"]')
@@ -241,10 +244,6 @@ class _Host:
         if len(data) > _MAX_TRANSFER_BYTES:
             return Err(f"{port}: expected at most {_MAX_TRANSFER_BYTES} bytes")
         return transfer(data)
-
-
-def _memory_mb() -> tuple[int, int]:
-    return system.memory_mb() or (NOT_MEASURED_U32, NOT_MEASURED_U32)
 
 
 def _nothing() -> None:

@@ -46,16 +46,13 @@ state_dir = "{state}"
 cache_dir = "{cache}"
 """
 SCENARIO = """
-[room]
+[chips.sht31]
 temperature_c = 23.4
 humidity_pct = 56.7
 
-[[chips]]
-kind = "sht31"
-
-[[chips]]
-kind = "mcp3008"
-volts = [1.1, 2.2]
+[chips.mcp3008]
+input_0_v = { keyframes = [[0, 1.1], [3, 1.1], [3.01, 3.0], [6, 3.0]], loop = true }
+input_1_v = 2.2
 
 [[faults]]
 kind = "bit-errors"

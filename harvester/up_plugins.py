@@ -1,0 +1,128 @@
+"""Plugins that `harvester up --plugin` adds to the simulated Pi 4: enabled, granted, and found."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from bus.config.settings import Config, Grant
+from bus.contract.topics import is_name
+from bus.errors import MisconfiguredError
+from harvester.plugins import manifest
+from harvester.plugins.bench import everything
+from harvester.plugins.builder import least_world
+from harvester.plugins.project import chosen
+from harvester.plugins.source import PluginSource, python_files, read
+from node_agent.hal.simulated.models.load import load
+
+_FOLDER = "plugins"
+_HEARTBEAT_LED = 0
+# The call of gpio-provider that needs a grant; its clock and thermometer need none.
+_PIN_CALL = "read_dht22"
+# The grant that each interface needs.
+_GRANTS = {
+    "gpio-provider": "gpio",
+    "led-controller": "leds",
+    "i2c": "i2c",
+    "buzzer-controller": "buzzer",
+    "fan-controller": "fan",
+    "spi": "spi",
+    "uart": "uart",
+    "plugin-state": "state",
+}
+
+
+def named(project: Path, names: Sequence[str]) -> list[PluginSource]:
+    """Return the plugins that are folders or names of the project's plugins.
+
+    Raises MisconfiguredError where one is neither.
+    """
+    return [_named(project, name) for name in names]
+
+
+def _named(project: Path, name: str) -> PluginSource:
+    folder = Path(name)
+    if (folder / manifest.NAME).is_file():
+        return read(folder.resolve())
+    if folder.is_dir() or "/" in name:
+        raise MisconfiguredError(
+            f"--plugin: found {name}, expected a folder with {manifest.NAME} in it"
+        )
+    (source,) = chosen(project, [name])
+    return source
+
+
+def overrides(config: Config, added: Sequence[PluginSource]) -> list[str]:
+    """Return the keys that enable the plugins on the node with `config`, and their grants.
+
+    Grants that the configuration has already stay as they are.
+    """
+    names = [source.name for source in added if source.name not in config.plugins.enabled]
+    keys = [f"plugins.enabled={json.dumps([*config.plugins.enabled, *dict.fromkeys(names)])}"]
+    taken = [config.plugins.grants.get(name, Grant()) for name in config.plugins.enabled]
+    for source in added:
+        if source.name not in config.plugins.grants:
+            grant = _grant(config, source, taken)
+            taken.append(grant)
+            keys += [f"plugins.grants.{source.name}.{line}" for line in _lines(grant)]
+    return keys
+
+
+def _grant(config: Config, source: PluginSource, taken: Sequence[Grant]) -> Grant:
+    """Return what the plugin's source uses of what the node has and no other plugin was granted."""
+    used = _used(source)
+    keys = [key for name, key in _GRANTS.items() if name in used or "*" in used]
+    free = everything(config)
+    leds = {led for grant in taken for led in grant.leds} | {_HEARTBEAT_LED}
+    addresses = {text for grant in taken for text in grant.i2c}
+    possible = msgspec.structs.replace(
+        free,
+        leds=[led for led in free.leds if led not in leds],
+        i2c=_own_addresses(source) or [text for text in free.i2c if text not in addresses],
+        uart=not any(grant.uart for grant in taken),
+    )
+    return Grant(**{key: getattr(possible, key) for key in keys})
+
+
+def _used(source: PluginSource) -> set[str]:
+    """Return the interfaces that the source imports; gpio-provider only where it reads a pin."""
+    files = python_files(source)
+    used = least_world.used_interfaces(files)
+    if not any(_PIN_CALL in file.read_text(encoding="utf-8") for file in files):
+        used.discard("gpio-provider")
+    return used
+
+
+def _own_addresses(source: PluginSource) -> list[str]:
+    """Return the addresses of the plugin's simulated chips."""
+    if not source.simulation.is_file():
+        return []
+    chips = load(source.simulation.resolve()).chips
+    return sorted({place for chip in chips if chip.bus == "i2c" for place in chip.places})
+
+
+def _lines(grant: Grant) -> Iterator[str]:
+    for key, value in msgspec.to_builtins(grant).items():
+        if value:
+            yield f"{key}={json.dumps(value)}"
+
+
+def folder(directory: Path, added: Sequence[PluginSource], state: Path) -> Path:
+    """Return a folder in which a node finds the plugins in `directory` and those that were added.
+
+    It is `directory` itself where that has them all, else one below `state` that links to each.
+    """
+    if all(source.directory.resolve().parent == directory.resolve() for source in added):
+        return directory
+    links = state / _FOLDER
+    links.mkdir(parents=True, exist_ok=True)
+    for old in links.iterdir():
+        if old.is_symlink():
+            old.unlink()
+    targets = {path.name: path for path in directory.glob("*") if path.is_dir()}
+    targets = {name: path for name, path in targets.items() if is_name(name)}
+    targets |= {source.name: source.directory for source in added}
+    for name, target in targets.items():
+        (links / name).symlink_to(target.resolve(), target_is_directory=True)
+    return links
