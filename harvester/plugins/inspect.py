@@ -149,8 +149,11 @@ def _wasi(names: list[str]) -> str:
 
 def _grants(plugin: str, loaded: LoadedComponent) -> list[str]:
     found = grant_lines(plugin, loaded) or ["none needed"]
-    if any(line.startswith(("leds", "i2c")) for line in found):
-        found.append("# with the LEDs and addresses that it uses")
+    if any(line.startswith(("leds", "i2c", "readings")) for line in found):
+        found.append("# with the LEDs, addresses and sensors that it uses")
+    if "gpio" in loaded.imports:
+        output = '{ pin = 22, safe = "low" }'
+        found.append(f"# with its pins, those that it drives in outputs = [{output}]")
     if "read-dht22" in loaded.imports.get("gpio-provider", {}):
         call = f"gpio_provider.{module_name('read-dht22')}"
         found.append(f"# and gpio = [4], with its pins, where it calls {call}")

@@ -4,6 +4,8 @@ import enum
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from node_agent.hal.gpio import Gpio
+
 
 class Color(NamedTuple):
     """One pixel, 0 to 255 a channel."""
@@ -45,6 +47,10 @@ class Hardware(Protocol):
     cannot be true.
     """
 
+    @property
+    def gpio(self) -> Gpio:
+        """The digital pins."""
+
     def read_dht22(self, pin: int) -> Climate:
         """Read the DHT22 on BCM `pin`; asked again within its rest time, repeat the last answer."""
 
@@ -78,4 +84,7 @@ class Hardware(Protocol):
         """Close (`on`) or release a relay, whatever level its coil needs for that."""
 
     def close(self) -> None:
-        """Release every relay, darken the strip and let go of the devices. Twice is fine."""
+        """Release every relay, bring outputs to their safe levels, darken the strip, let go of all.
+
+        Twice is fine.
+        """

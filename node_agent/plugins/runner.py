@@ -158,6 +158,8 @@ class PluginRunner:
             self._is_enabled = False
             self.stop()
             self._darkened = [t for t in (self._running, self._candidate) if t is not None]
+            for thread in self._darkened:
+                thread.release_outputs()
             self._running = self._candidate = None
             self._parts.save_state()
             return
@@ -258,6 +260,8 @@ class PluginRunner:
     def _replace_running(self, candidate: PluginThread) -> None:
         replaced, self._running, self._candidate = self._running, candidate, None
         self._parts.save_state()
+        if replaced is not None:
+            replaced.retire()
         candidate.publish()
         self._restarts.started()
         self._error = ""

@@ -14,6 +14,7 @@ from node_agent.hal.simulated import scenario_file
 from node_agent.hal.simulated.bme680.chip import CHIP_ID, SimulatedBme680
 from node_agent.hal.simulated.bme680.physics import Air
 from node_agent.hal.simulated.dht22 import SimulatedDht22
+from node_agent.hal.simulated.gpio.pins import SimulatedGpio
 from node_agent.hal.simulated.i2c_bus import SimulatedI2cBus, Slot, one_after_the_other
 from node_agent.hal.simulated.machine import SimulatedMachine
 from node_agent.hal.simulated.models import fitting
@@ -53,6 +54,7 @@ class SimulatedBoard(Board):
             for relay, table in ((Relay.BUZZER, config.buzzer), (Relay.FAN, config.fan))
             if table is not None
         }
+        self.pins = SimulatedGpio(scenario.input_signals(), recorder, clock)
         self._recorder = recorder
         self._machine = SimulatedMachine(scenario, clock)
         super().__init__(
@@ -62,6 +64,7 @@ class SimulatedBoard(Board):
             uart=world.uart_port(),
             strip=self.strip,
             relays=self.relays,
+            gpio=self.pins,
         )
 
     def cpu_temperature_c(self) -> float | None:

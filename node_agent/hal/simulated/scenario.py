@@ -13,6 +13,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from node_agent.hal.simulated.gpio.signal import InputSignal
+
 NonNegative = Annotated[float, msgspec.Meta(ge=0)]
 Keyframe = tuple[NonNegative, float]
 # A device as readings name it (`dht22-gpio4`, `bme680-0x77`), or all of one kind, or all there is.
@@ -28,6 +30,13 @@ Device = Annotated[
 KINDS = frozenset({"dht22", "bme680", "ssd1306"})
 BUSES = frozenset({"i2c", "spi", "uart"})
 _DEVICE = re.compile(r"(?P<kind>.+)-(?:(?P<i2c>0x[0-9a-f]{2})|(?P<bus>spi|uart)|gpio\d+)")
+PinName = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^gpio([2-9]|1[0-9]|2[0-7])\Z",
+        extra_json_schema={"description": "a pin from gpio2 to gpio27"},
+    ),
+]
 # Noise is drawn anew so often; a sensor that is asked twice at once says the same.
 _NOISE_STEPS_PER_S = 10
 
@@ -227,6 +236,8 @@ class Scenario(Table, frozen=True):
     # Scenario keys of the chips in each plugin's `simulated.py`, by plugin.
     chips: dict[str, dict[str, Any]] = {}
     register_images: list[RegisterImage] = []
+    # Signals at digital inputs; the others are left open.
+    inputs: dict[PinName, InputSignal] = {}
     # Whether a BME680's new-data flag goes when it is read; chips are to work either way.
     bme680_clears_new_data: bool = True
 
@@ -236,6 +247,10 @@ class Scenario(Table, frozen=True):
             return curve
         step = int(t_s * _NOISE_STEPS_PER_S)
         return curve.at(t_s) + random.Random(f"{self.seed} {name} {step}").gauss(0, curve.noise)
+
+    def input_signals(self) -> dict[int, InputSignal]:
+        """Return the signals by the numbers of their pins."""
+        return {int(name.removeprefix("gpio")): signal for name, signal in self.inputs.items()}
 
     def active_faults(self, device: str, t_s: float) -> list[AnyFault]:
         return [f for f in self.faults if f.concerns(device) and f.is_active(t_s)]
