@@ -52,6 +52,17 @@ ALL = {
         ),
         ("spoke", {"plugins": {"grants": {"off": {"i2c": ["0x44"], "spi": True}}}}, []),
         ("spoke", {"fan": {}}, ["RPi.GPIO"]),
+        ("spoke", {"plugins": {"enabled": ["a"], "grants": {"a": {"inputs": [17]}}}}, ["RPi.GPIO"]),
+        (
+            "spoke",
+            {
+                "plugins": {
+                    "enabled": ["a"],
+                    "grants": {"a": {"outputs": [{"pin": 22, "safe": "low"}]}},
+                }
+            },
+            ["RPi.GPIO"],
+        ),
         ("spoke", {"leds": {"count": 1, "pin": 10}}, ["rpi_ws281x"]),
         ("spoke", {"leds": {"count": 0, "pin": 18}}, []),
         (

@@ -240,6 +240,28 @@ def test_a_traced_function_returns_what_the_host_returned() -> None:
     assert [(call.function, call.result) for call in heard] == [("get-uptime", 7)]
 
 
+def test_pins_and_readings_that_were_used_become_grants() -> None:
+    used = {
+        Use("gpio", "set-input", 17),
+        Use("gpio", "read", 17),
+        Use("gpio", "write", 22),
+        Use("readings", "latest", "attic:outdoor"),
+        HostCall("events", "publish", ("bell", "pressed", "{}"), None, 0.0).use,
+    }
+    needed = {
+        "inputs": "inputs = [17]",
+        "readings": 'readings = ["pi4:dht22-gpio4"]',
+        "events": "events = true",
+    }
+    assert grants_used(used, needed) == [
+        *("inputs = [17]", 'readings = ["attic:outdoor"]', "events = true"),
+        'outputs = [{ pin = 22, safe = "low" }]',
+    ]
+    assert grants_used({Use("gpio", "write", 22)}, {"inputs": "inputs = [17]"}) == [
+        'outputs = [{ pin = 22, safe = "low" }]'
+    ]
+
+
 def test_the_grants_that_were_used_have_the_plugins_own_numbers() -> None:
     used = {
         Use("i2c", "transfer", 0x44),
