@@ -53,6 +53,7 @@ cache_dir = "{cache}"
 [plugins]
 directory = "{plugins}"
 enabled = ["doorbell"]
+poll_deadline_s = {patient_s}
 [plugins.grants.doorbell]
 inputs = [17]
 outputs = [{{ pin = 22, safe = "low" }}]
@@ -198,7 +199,9 @@ def door(system: System) -> Iterator[Service]:
     built(plugins)
     (folder / "presses.toml").write_text(PRESSES)
     config = folder / "spoke.toml"
-    text = DOOR_TOML.format(node=DOOR, url=system.node_url, cache=CACHE, plugins=plugins)
+    text = DOOR_TOML.format(
+        node=DOOR, url=system.node_url, cache=CACHE, plugins=plugins, patient_s=PATIENT_S
+    )
     config.write_text(text)
     arguments = ["--role", "spoke", "--config", str(config)]
     with Service("node_agent", arguments, folder / "door.log") as running:
