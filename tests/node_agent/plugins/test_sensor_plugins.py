@@ -72,8 +72,8 @@ class Guest:
         self._export = export
         self._name = name
 
-    def set(self, **values: float | bool) -> None:
-        self.settings.set(values)
+    def set(self, sensor_id: str | None = None, **values: float | bool) -> None:
+        self.settings.set(values, sensor_id)
 
     def poll(self) -> dict[str, dict[str, Any]]:
         began_s = time.monotonic()
@@ -104,7 +104,7 @@ def start(runtime: Runtime, plugin_wasm: dict[str, Path], tmp_path: Path) -> Ite
             parts = NodeParts(hardware, leds, None, None, dht22_pins=tuple(sensors.dht22_pins))
             store = PluginStore(tmp_path / f"{name}.json")
             loaded = stack.enter_context(runtime.load(plugin_wasm[name]))
-            settings = PluginSettings()
+            settings = PluginSettings(sensors=lambda: ["dht22-gpio4", "dht22-gpio22"])
             settings.adopt(loaded.description().settings)
             get_setting = partial(settings.get, settings.described)
             lines: list[str] = []
@@ -255,7 +255,7 @@ def test_memory_and_heat_that_the_machine_does_not_measure_are_absent_with_a_fau
     ]
 
 
-GREEN, RED = (0, 255, 0), (255, 0, 0)
+DARK, GREEN, RED = (0, 0, 0), (0, 255, 0), (255, 0, 0)
 
 
 def test_a_limit_that_is_set_holds_from_the_next_poll_on(start: Start) -> None:
@@ -272,6 +272,20 @@ def test_a_limit_that_is_set_holds_from_the_next_poll_on(start: Start) -> None:
 
 
 @tried_again
+def test_each_dht22_has_limits_and_an_led_of_its_own(start: Start) -> None:
+    grant = Grant(gpio=[4, 22], leds=[1, 3])
+    guest = start("dht22", grant, SensorsConfig(dht22_pins=[4, 22]))
+    guest.set("dht22-gpio22", high_c=18.0, led=3)
+    guest.poll()
+    assert (shown(guest, 1), shown(guest, 3)) == (GREEN, RED)
+    guest.set("dht22-gpio22", led=-1)
+    guest.poll()
+    assert (shown(guest, 1), shown(guest, 3)) == (GREEN, DARK)
+    guest.set("dht22-gpio22", led=1)
+    guest.poll()
+    assert (shown(guest, 1), shown(guest, 3)) == (RED, DARK)
+
+
 def test_each_bme680_has_offsets_of_its_own(start: Start) -> None:
     guest = bme680(start, ["0x76", "0x77"])
     plain = guest.poll()
@@ -296,3 +310,12 @@ def test_the_limits_of_the_cpu_are_settings(start: Start) -> None:
     guest.poll()
     assert shown(guest, 3) == RED
     assert "CPU: above 50 degC" in guest.lines
+
+
+def test_the_led_of_a_monitor_is_a_setting(start: Start) -> None:
+    grant = Grant(leds=[2, 3], fan=True, buzzer=True)
+    guest = start("pi4-monitor", grant, SensorsConfig(), "[cpu]\ntemperature_c = 55.0\n")
+    guest.poll()
+    guest.set(led=2)
+    guest.poll()
+    assert (shown(guest, 2), shown(guest, 3)) == (GREEN, DARK)
