@@ -62,8 +62,8 @@ def _up(options: argparse.Namespace) -> None:
     added = up_plugins.named(project, options.plugin)
     only = added[0].name if len(added) == 1 else ""
     played = scenario_option.parse(options.scenario, only, scenario_file)
-    outside = [source for source in added if source.directory.parent != project / "plugins"]
-    build_sources([*runnable(project), *outside], contract_file(project))
+    sources = {source.directory.resolve(): source for source in (*runnable(project), *added)}
+    build_sources(list(sources.values()), contract_file(project))
     spoke, plugins = _added(project, state, added)
     sys.exit(
         up(

@@ -36,9 +36,17 @@ _GRANTS = {
 def named(project: Path, names: Sequence[str]) -> list[PluginSource]:
     """Return the plugins that are folders or names of the project's plugins.
 
-    Raises MisconfiguredError where one is neither.
+    Raises MisconfiguredError where one is neither, or where two folders have one name.
     """
-    return [_named(project, name) for name in names]
+    found: dict[str, PluginSource] = {}
+    for source in (_named(project, name) for name in names):
+        first = found.setdefault(source.name, source)
+        if first.directory.resolve() != source.directory.resolve():
+            raise MisconfiguredError(
+                f"--plugin: found {first.directory} and {source.directory}, expected one plugin "
+                f"called {source.name}"
+            )
+    return list(found.values())
 
 
 def _named(project: Path, name: str) -> PluginSource:

@@ -227,10 +227,14 @@ class Guest:
         self._instance.close()
 
 
-def everything(config: Config) -> Grant:
-    """Return a grant of all that a node with this configuration has."""
+def everything(config: Config, *, has_own_chips: bool = False) -> Grant:
+    """Return a grant of all that a node with this configuration has.
+
+    `has_own_chips` adds every address, for a plugin that brings its own simulated chips.
+    """
     # A BME680's second address, where this node has none, would be a sensor that does not answer.
-    absent = _BME680_ADDRESSES - {int(text, 16) for text in config.sensors.bme680_addresses}
+    present = {int(text, 16) for text in config.sensors.bme680_addresses}
+    absent = set() if has_own_chips else _BME680_ADDRESSES - present
     addresses = set(range(_FIRST_I2C_ADDRESS, _LAST_I2C_ADDRESS + 1)) - absent
     pins = [pin for pin in range(FIRST_PIN, LAST_PIN + 1) if pin not in pin_users(config)]
     return Grant(

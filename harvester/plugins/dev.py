@@ -199,7 +199,8 @@ class _Workshop:
         try:
             config, name = self._options.load_config(), self._source.name
             grant = config.plugins.grants.get(name, Grant())
-            grant = everything(config) if self._options.grant_all else grant
+            if self._options.grant_all:
+                grant = everything(config, has_own_chips=self._source.simulation.is_file())
             guest = self._bench.start(name, loaded, grant, self._screen.call)
         except HarvesterError:
             loaded.close()

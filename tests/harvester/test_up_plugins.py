@@ -82,6 +82,13 @@ def test_what_is_no_plugin_is_refused(
         up_plugins.named(PROJECT, [name])
 
 
+def test_two_plugins_of_one_name_are_refused_and_the_same_one_counts_once(tmp_path: Path) -> None:
+    one, other = (str(made(tmp_path / place, "light", "i2c")) for place in ("a", "b"))
+    assert len(up_plugins.named(PROJECT, [one, one])) == 1
+    with pytest.raises(MisconfiguredError, match="expected one plugin called light"):
+        up_plugins.named(PROJECT, [one, other])
+
+
 def test_a_plugin_of_the_project_is_known_by_its_name(tmp_path: Path) -> None:
     for folder in ("wit", "config"):
         shutil.copytree(PROJECT / folder, tmp_path / folder)
