@@ -6,9 +6,11 @@ from pathlib import Path
 
 import msgspec
 
-from bus.config.settings import Config, Grant
+from bus.config.grant_table import Grant, Output, granted_pins
+from bus.config.settings import Config
 from bus.contract.topics import is_name
 from bus.errors import MisconfiguredError
+from harvester import host_calls
 from harvester.plugins import manifest
 from harvester.plugins.bench import everything
 from harvester.plugins.builder import least_world
@@ -20,17 +22,23 @@ _FOLDER = "plugins"
 _HEARTBEAT_LED = 0
 # The call of gpio-provider that needs a grant; its clock and thermometer need none.
 _PIN_CALL = "read_dht22"
-# The grant that each interface needs.
+# The grants that each interface needs.
 _GRANTS = {
-    "gpio-provider": "gpio",
-    "led-controller": "leds",
-    "i2c": "i2c",
-    "buzzer-controller": "buzzer",
-    "fan-controller": "fan",
-    "spi": "spi",
-    "uart": "uart",
-    "plugin-state": "state",
+    "gpio-provider": ("gpio",),
+    "led-controller": ("leds",),
+    "i2c": ("i2c",),
+    "buzzer-controller": ("buzzer",),
+    "fan-controller": ("fan",),
+    "spi": ("spi",),
+    "uart": ("uart",),
+    "plugin-state": ("state",),
+    "gpio": ("inputs", "outputs"),
+    "readings": ("readings",),
+    "events": ("events",),
 }
+_LED_CALLS = frozenset({"led_controller.set_led"})
+_INPUT_CALLS = frozenset({"gpio.set_input", "gpio.read", "gpio.take_edges"})
+_OUTPUT_CALLS = frozenset({"gpio.write"})
 
 
 def named(project: Path, names: Sequence[str]) -> list[PluginSource]:
@@ -80,17 +88,40 @@ def overrides(config: Config, added: Sequence[PluginSource]) -> list[str]:
 def _grant(config: Config, source: PluginSource, taken: Sequence[Grant]) -> Grant:
     """Return what the plugin's source uses of what the node has and no other plugin was granted."""
     used = _used(source)
-    keys = [key for name, key in _GRANTS.items() if name in used or "*" in used]
+    granted = {key for name, keys in _GRANTS.items() if name in used or "*" in used for key in keys}
     free = everything(config)
-    leds = {led for grant in taken for led in grant.leds} | {_HEARTBEAT_LED}
     addresses = {text for grant in taken for text in grant.i2c}
+    inputs, outputs = _pins(source, free, taken)
     possible = msgspec.structs.replace(
         free,
-        leds=[led for led in free.leds if led not in leds],
+        leds=_leds(source, free, taken),
         i2c=_own_addresses(source) or [text for text in free.i2c if text not in addresses],
         uart=not any(grant.uart for grant in taken),
+        inputs=inputs,
+        outputs=outputs,
     )
-    return Grant(**{key: getattr(possible, key) for key in keys})
+    return Grant(**{key: getattr(possible, key) for key in granted})
+
+
+def _leds(source: PluginSource, free: Grant, taken: Sequence[Grant]) -> list[int]:
+    """Return the LEDs that the source names, or all free ones where it names none."""
+    if found := host_calls.numbers(python_files(source), _LED_CALLS):
+        return sorted(found)
+    others = {led for grant in taken for led in grant.leds} | {_HEARTBEAT_LED}
+    return [led for led in free.leds if led not in others]
+
+
+def _pins(
+    source: PluginSource, free: Grant, taken: Sequence[Grant]
+) -> tuple[list[int], list[Output]]:
+    """Return the inputs and outputs that the source names; computed inputs may be any free pin."""
+    files = python_files(source)
+    inputs = host_calls.numbers(files, _INPUT_CALLS)
+    outputs = host_calls.numbers(files, _OUTPUT_CALLS) or set()
+    if inputs is None:
+        others = {pin for grant in taken for _, pin in granted_pins("", grant)}
+        inputs = set(free.inputs) - others - outputs
+    return sorted(inputs), [Output(pin=pin, safe="low") for pin in sorted(outputs)]
 
 
 def _used(source: PluginSource) -> set[str]:
@@ -111,9 +142,13 @@ def _own_addresses(source: PluginSource) -> list[str]:
 
 
 def _lines(grant: Grant) -> Iterator[str]:
+    """Yield `key=value` in TOML for each key that grants something."""
     for key, value in msgspec.to_builtins(grant).items():
-        if value:
+        if value and key != "outputs":
             yield f"{key}={json.dumps(value)}"
+    if grant.outputs:
+        outputs = (f'{{pin = {output.pin}, safe = "{output.safe}"}}' for output in grant.outputs)
+        yield f"outputs=[{', '.join(outputs)}]"
 
 
 def folder(directory: Path, added: Sequence[PluginSource], state: Path) -> Path:

@@ -32,8 +32,9 @@ def test_a_plugin_gets_what_it_uses_and_nobody_else_has(tmp_path: Path) -> None:
     assert config.plugins.enabled == [*spoke().plugins.enabled, "light"]
     grant = config.plugins.grants["light"]
     assert grant.i2c == ["0x44"]
-    assert grant.leds == [4, 5, 6, 7, 8, 9, 10]
+    assert grant.leds == [4]
     assert grant.gpio == []
+    assert grant.inputs == []
     assert not any((grant.spi, grant.uart, grant.buzzer, grant.fan, grant.state))
 
 
@@ -43,6 +44,37 @@ def test_a_port_is_granted_to_a_plugin_that_imports_it(tmp_path: Path, kind: str
     grant = spoke(*up_plugins.overrides(spoke(), added)).plugins.grants["port"]
     assert getattr(grant, key)
     assert grant.i2c == []
+
+
+BELL = """
+from wit_world.imports import events, gpio, led_controller, readings
+
+BUTTON = 17 + 5
+
+class SensorLogic:
+    def poll(self):
+        gpio.set_input(BUTTON, "up", "falling", 20)
+        gpio.write(23, True)
+        led_controller.set_led(LEDS[0], 0, 0, 0)
+        return []
+"""
+
+
+def test_pins_events_and_readings_are_granted_as_far_as_the_source_names_them(
+    tmp_path: Path,
+) -> None:
+    app = made(tmp_path, "bell", "gpio") / "app.py"
+    app.write_text(BELL)
+    added = up_plugins.named(PROJECT, [str(app.parent)])
+    computed = spoke(*up_plugins.overrides(spoke(), added)).plugins.grants["bell"]
+    assert {5, 22} <= set(computed.inputs)
+    assert 23 not in computed.inputs
+    assert [(output.pin, output.safe) for output in computed.outputs] == [(23, "low")]
+    assert computed.leds == [4, 5, 6, 7, 8, 9, 10]
+    assert (computed.events, computed.readings, computed.i2c) == (True, ["*"], [])
+    app.write_text(BELL.replace("17 + 5", "22"))
+    named = spoke(*up_plugins.overrides(spoke(), added)).plugins.grants["bell"]
+    assert named.inputs == [22]
 
 
 def test_grants_of_the_configuration_stay(tmp_path: Path) -> None:
