@@ -26,6 +26,16 @@ def integer(get: Get, key: str, default: int) -> int:
     return default if text is None else int(json.loads(text))
 
 
+def text(get: Get, key: str, default: str) -> str:
+    """Return a text or a choice.
+
+    >>> text({"size": '"128x32"'}.get, "size", "128x64")
+    '128x32'
+    """
+    found = get(key)
+    return default if found is None else str(json.loads(found))
+
+
 def switch(get: Get, key: str, *, default: bool) -> bool:
     """Return whether a switch is on.
 
