@@ -8,13 +8,15 @@ from pathlib import Path
 
 from bus.clock import now_ms
 from bus.config.settings import Config
-from bus.contract import commands
+from bus.contract import commands, given_settings
 from bus.contract.description import Fields, SettingValues
 from bus.contract.messages import PluginState
 from bus.errors import BadCommandError, MisconfiguredError
 from node_agent.descriptions.plugin_settings import PluginSettings
 from pizero_native import fields
 
+# The plugins whose work the service does.
+AIR, HEALTH = PLUGINS = ("bme680", "pizero-monitor")
 # What a command may do to a plugin without a plugin host.
 _ACTION = "set"
 _OTHER_ACTIONS = ("reload", "enable", "disable")
@@ -26,11 +28,16 @@ _OUTPUTS = {"alarm": "buzzer", "led": "LEDs"}
 Publish = Callable[[PluginState, str], object]
 
 
-class NativePlugin:
-    """One plugin, with the ids of its sensors. Any thread may call.
+def check_settings(config: Config) -> None:
+    """Raise MisconfiguredError where a value does not fit what its plugin describes."""
+    for name in PLUGINS:
+        described, given = fields.of_plugin(name).settings, config.plugins.given_settings(name)
+        if line := given_settings.refusal(name, described, given):
+            raise MisconfiguredError(line)
 
-    Raises MisconfiguredError where the configuration's values do not fit its description.
-    """
+
+class NativePlugin:
+    """One plugin, with the ids of its sensors. Any thread may call."""
 
     def __init__(self, name: str, config: Config, state_dir: Path, sensors: Sequence[str]) -> None:
         said = fields.of_plugin(name)
@@ -40,8 +47,6 @@ class NativePlugin:
             state_dir / "plugin-settings" / f"{name}.json",
             lambda: sensors,
         )
-        if line := self.settings.refusal(said.settings):
-            raise MisconfiguredError(line)
         described = {key: of for key, of in said.settings.items() if key not in _OUTPUTS}
         self.settings.adopt(described, said.fields)
         self.fields: Fields = said.fields

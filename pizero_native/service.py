@@ -26,7 +26,7 @@ from node_agent.plugins.store import PluginStore
 from node_agent.schedule import next_due
 from pizero_native import own_health
 from pizero_native.air import AirSensor, id_of
-from pizero_native.native_plugins import NativePlugin
+from pizero_native.native_plugins import AIR, HEALTH, NativePlugin
 from pizero_native.pings import Pings
 from pizero_native.publisher import Publisher
 from pizero_native.recent_log import RecentLog
@@ -34,9 +34,6 @@ from pizero_native.web import Web
 from plugins.bme680.air_settings import AirSettings
 
 logger = logging.getLogger(__name__)
-
-# The plugins whose work the service does itself.
-_AIR, _HEALTH = "bme680", own_health.SENSOR_ID
 
 # Waits so many seconds; returns whether the service was asked to stop meanwhile.
 StopWithin = Callable[[float], bool]
@@ -60,8 +57,8 @@ def _open_publisher(config: Config) -> Publisher:
     state = state_dir(config, os.environ)
     air = [id_of(address) for address in config.sensors.bme680_addresses]
     plugins = {
-        _AIR: NativePlugin(_AIR, config, state, air),
-        _HEALTH: NativePlugin(_HEALTH, config, state, [_HEALTH]),
+        AIR: NativePlugin(AIR, config, state, air),
+        HEALTH: NativePlugin(HEALTH, config, state, [own_health.SENSOR_ID]),
     }
     return Publisher(config, plugins)
 
@@ -96,7 +93,7 @@ class Node:
     ) -> None:
         self._config = config
         self._publisher = publisher
-        air = publisher.plugins[_AIR]
+        air = publisher.plugins[AIR]
         self._sensors = [
             AirSensor(hardware, address, store, partial(_air_settings, air, address))
             for address in config.sensors.bme680_addresses
@@ -147,8 +144,8 @@ class Node:
                 sensor.fault.failed(f"unexpected {e!r}", traceback=True)
                 continue
             if data is not None:
-                self._publisher.publish(_AIR, sensor.sensor_id, data)
-        self._publisher.publish(_HEALTH, _HEALTH, self._own_health.sample())
+                self._publisher.publish(AIR, sensor.sensor_id, data)
+        self._publisher.publish(HEALTH, own_health.SENSOR_ID, self._own_health.sample())
 
 
 def _air_settings(plugin: NativePlugin, address: str) -> AirSettings:

@@ -9,7 +9,7 @@ import pytest
 from bus.config.settings import Config, PluginsConfig
 from bus.contract.messages import PluginState
 from bus.errors import BadCommandError, MisconfiguredError
-from pizero_native.native_plugins import NativePlugin, NativePlugins
+from pizero_native.native_plugins import NativePlugin, NativePlugins, check_settings
 
 SENSORS = ["bme680-0x76", "bme680-0x77"]
 
@@ -90,9 +90,20 @@ def test_settings_of_outputs_are_not_offered(tmp_path: Path) -> None:
     assert not {"alarm", "led"} & Service(tmp_path, alarm=False).air.state.described.keys()
 
 
-def test_a_bad_value_of_the_configuration_is_for_a_person_to_correct(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"heater_c": "hot"}, "heater_c: found 'hot', expected a number from 200 to 400"),
+        (
+            {"sensors": {"bme680-0x76": {"led": "red"}}},
+            "sensors.bme680-0x76.led: found 'red', expected an integer from -1 to 255",
+        ),
+    ],
+)
+def test_a_bad_value_of_the_configuration_is_for_a_person_to_correct(
+    settings: dict[str, Any], sentence: str
+) -> None:
+    check_settings(Config())
     with pytest.raises(MisconfiguredError) as wrong:
-        Service(tmp_path, heater_c="hot")
-    assert str(wrong.value) == (
-        "plugins.settings.bme680.heater_c: found 'hot', expected a number from 200 to 400"
-    )
+        check_settings(Config(plugins=PluginsConfig(settings={"bme680": settings})))
+    assert str(wrong.value) == f"plugins.settings.bme680.{sentence}"
