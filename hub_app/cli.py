@@ -11,6 +11,7 @@ from bus.config import command_line, config_file, directories
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
 from hub_app import server
+from node_agent.sandbox import cache
 from node_agent.sandbox.renderer import Renderer
 
 # Rendering a page of 200 nodes takes far longer than a poll may take.
@@ -46,7 +47,7 @@ async def _run(config: Config) -> None:
         deadline_s=_RENDER_DEADLINE_S,
         memory_mb=_RENDER_MEMORY_MB,
     )
-    await server.run(config, renderer, os.environ)
+    await server.run(config, renderer, os.environ, cache.end_compilers)
 
 
 if __name__ == "__main__":
