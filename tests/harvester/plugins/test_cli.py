@@ -90,7 +90,21 @@ def test_an_unknown_plugin_names_those_that_exist(
     with pytest.raises(SystemExit) as exited:
         run(project, "build", "tinny")
     assert exited.value.code == 2
-    assert capsys.readouterr().err == "plugins: found tinny, expected some of tiny\n"
+    assert capsys.readouterr().err == (
+        "plugins: found tinny, expected some of tiny; did you mean 'tiny'?\n"
+    )
+
+
+def test_a_folder_without_a_plugin_toml_is_named(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = project / "plugins" / "bare"
+    folder.mkdir()
+    with pytest.raises(SystemExit):
+        run(project, "build", "bare")
+    assert capsys.readouterr().err == (
+        f"plugins: {folder} has no plugin.toml; expected one beside app.py\n"
+    )
 
 
 def test_an_empty_folder_has_the_plugins_that_come_with_the_program(
