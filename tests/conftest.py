@@ -16,10 +16,11 @@ settings.load_profile("patient")
 
 _TESTS = Path(__file__).parent
 # Groups that take longest start first, so that no process is left with one alone at the end.
-_LONGEST = ("author", "end_to_end", "wheel", "chaos")
+_GUIDE = "harvester/plugins/test_guide.py"
+_LONGEST = ("author", "end_to_end", "wheel", "chaos", _GUIDE)
 # The tests here share an author's project, but for those named.
 _AUTHORS = {Path("harvester/plugins")}
-_APART = {"test_cli.py", "test_compile.py"}
+_APART = {"test_cli.py", "test_compile.py", "test_guide.py"}
 # They build components, drive a browser, run the whole system or take long: `make test-fast` leaves
 # them out.
 _SLOW = (
