@@ -232,7 +232,8 @@ def test_a_setting_holds_from_the_next_poll_on_and_a_bad_one_is_refused(
     ears.wait_for(is_red, after=before)
     wait_until(lambda: system.card() == "light: Illuminance 300 lx dark")
     assert plain(system.run(bad.line)) == plain(bad.printed)
-    assert 'id="settings-pi4-light"' in system.page()
+    (button,) = re.findall(r'<button[^>]*id="settings-pi4-light"[^>]*>', system.page())
+    assert "hidden" not in button
 
 
 def test_a_node_with_the_guides_lines_runs_it_by_its_name_and_keeps_the_setting(
@@ -317,6 +318,23 @@ def test_a_mistake_is_the_line_that_the_guide_shows(
     )
     assert len(shown) == 7
     assert [line for line in shown if said.startswith(line.removesuffix("..."))] != []
+
+
+def test_the_guides_plugin_of_several_chips_has_no_mistake(project: Path) -> None:
+    folder = project / "several" / "light"
+    shutil.copytree(project / "plugins" / "light", folder, ignore=shutil.ignore_patterns("*.wasm*"))
+    (folder / "app.py").write_text(*blocks(chapter("Several chips of a kind"), "python"))
+    source_check.check(plugin_source.read(folder), CONTRACT)
+    checked = shell(project, "MYPYPATH=stubs mypy --strict several/light/app.py")
+    assert checked.startswith("Success")
+
+
+def test_in_a_clone_the_types_are_found_without_a_path(project: Path, tmp_path: Path) -> None:
+    for folder in ("stubs", "plugins"):
+        shutil.copytree(project / folder, tmp_path / folder)
+    shutil.copy(PROJECT / "pyproject.toml", tmp_path)
+    (line,) = re.findall(r"there, `(mypy .*)` is enough", chapter(TYPES))
+    assert shell(tmp_path, line).startswith("Success")
 
 
 def test_the_guides_calls_of_interfaces_fit_the_stubs(project: Path) -> None:
