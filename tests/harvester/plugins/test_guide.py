@@ -338,8 +338,9 @@ def test_in_a_clone_the_types_are_found_without_a_path(project: Path, tmp_path: 
 
 
 def test_the_guides_calls_of_interfaces_fit_the_stubs(project: Path) -> None:
-    snippets = "".join(blocks(chapter("Interfaces"), "python"))
-    assert snippets.count("from wit_world.imports import") == 3
+    chapters = chapter("plugin.toml") + chapter("Interfaces")
+    snippets = "".join(blocks(chapters, "python"))
+    assert snippets.count("from wit_world.imports import") == 4
     (project / "snippets.py").write_text(snippets)
     assert shell(project, "MYPYPATH=stubs mypy --strict snippets.py").startswith("Success")
 
@@ -351,13 +352,11 @@ def test_the_guides_settings_of_single_sensors_are_taken(tmp_path: Path) -> None
     assert given["dark_below"] == 30
 
 
-def test_the_guides_scenarios_are_taken(tmp_path: Path) -> None:
-    scenario = tmp_path / "scenario.toml"
-    written = [block for block in blocks(GUIDE, "toml") if "[[faults]]" in block]
-    assert len(written) == 2
-    for block in written:
-        scenario.write_text(block)
-        assert scenario_file.load(str(scenario), plugins=("light",)).faults
+def test_the_guides_scenario_is_played(project: Path) -> None:
+    (block,) = blocks(chapter(CHIPS), "toml")
+    (project / "played.toml").write_text(block)
+    line = "harvester plugins test light --grant-all --polls 1 --scenario played.toml"
+    assert "  reading  light: illuminance 40\n" in shell(project, line)
 
 
 def test_the_guides_signal_of_an_input_is_taken(tmp_path: Path) -> None:
