@@ -52,7 +52,7 @@ class _Node:
         self.last_at_ms = 0.0
 
     def put(self, sensor: str, arrival: _Arrival) -> None:
-        self._remove_reading(sensor)
+        self.remove_reading(sensor)
         self.readings[sensor] = arrival
         self.size += arrival.size
         self.last_timestamp_ms, self.last_at_ms = arrival.timestamp_ms, arrival.at_ms
@@ -67,10 +67,10 @@ class _Node:
     def remove_oldest(self) -> None:
         """Drop the oldest reading with its description; without readings, any description."""
         sensor = next(iter(self.readings or self.descriptions))
-        self._remove_reading(sensor)
+        self.remove_reading(sensor)
         self.describe(sensor, b"")
 
-    def _remove_reading(self, sensor: str) -> None:
+    def remove_reading(self, sensor: str) -> None:
         former = self.readings.pop(sensor, None)
         self.size -= 0 if former is None else former.size
 
@@ -87,17 +87,17 @@ class BusView:
         self._lock = threading.Lock()
 
     def hear(self, topic: Topic, payload: bytes) -> None:
-        """Take in a reading, a description of a sensor or a status.
+        """Take in a reading, a description of a sensor or a status; an empty one removes it.
 
         Raises BadDataError where it is none of them.
         """
+        if not payload:
+            self._remove(topic)
+            return
         is_description = topic.kind is TopicKind.SENSOR
         most = MAX_DESCRIPTION_BYTES if is_description else MAX_READING_BYTES
         if len(payload) > most:
             self._log_left_out(topic, f"{len(payload)} bytes, expected {most} at most")
-            return
-        if is_description and not payload:
-            self._hear(topic, b"")
             return
         message = decode(topic, payload)
         if isinstance(message, Reading):
@@ -112,6 +112,23 @@ class BusView:
         else:
             expected = f"{TopicKind.READING}, {TopicKind.SENSOR} or {TopicKind.STATUS}"
             raise BadDataError(f"{topic}: expected {expected}")
+
+    def _remove(self, topic: Topic) -> None:
+        """Forget what was on a topic, and a node of which nothing is left."""
+        with self._lock:
+            if topic.kind is TopicKind.STATUS:
+                self._statuses.pop(topic.node, None)
+            node = self._nodes.get(topic.node)
+            if node is None:
+                return
+            self._size -= node.size
+            if topic.kind is TopicKind.READING:
+                node.remove_reading(topic.name)
+            elif topic.kind is TopicKind.SENSOR:
+                node.describe(topic.name, b"")
+            self._size += node.size
+            if not node.readings and not node.descriptions:
+                del self._nodes[topic.node]
 
     def _hear(self, topic: Topic, heard: _Arrival | bytes) -> None:
         with self._lock:

@@ -89,6 +89,23 @@ def test_a_flood_of_descriptions_displaces_its_own_nodes_only(
     assert len(caplog.records) == 1
 
 
+def test_an_emptied_topic_removes_its_reading_or_status_and_makes_room() -> None:
+    view = BusView()
+    for node in (f"n{i}" for i in range(MAX_NODES)):
+        hear(view, node, "room")
+        view.hear(Topic(node, TopicKind.STATUS), encode(Status("online", "spoke", "1", "b", 1)))
+    hear(view, "n0", "air")
+    view.hear(Topic("n0", TopicKind.READING, "air"), b"")
+    assert view.latest("n0", "air") is None
+    assert view.latest("n0", "room") is not None
+    for kind, name in ((TopicKind.READING, "room"), (TopicKind.STATUS, "")):
+        view.hear(Topic("n0", kind, name), b"")
+    assert view.latest("n0", "room") is None
+    assert "n0" not in json.loads(view.as_json())["nodes"]
+    hear(view, "new", "room")
+    assert view.latest("new", "room") is not None
+
+
 def test_anything_else_is_refused() -> None:
     view = BusView()
     with pytest.raises(BadDataError):
