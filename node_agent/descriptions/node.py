@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Iterable, Mapping
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Protocol
@@ -13,11 +14,13 @@ from bus.contract.messages import Message
 from bus.contract.topics import TopicKind
 from bus.install.version import VERSION
 from node_agent.descriptions import machine
+from node_agent.descriptions.former_plugins import FormerPlugins
 from node_agent.descriptions.names import Names
 from node_agent.descriptions.sensors import Resolve, SensorDescriptions
 
 _NAMES_FILE = "names.json"
 _SENSORS_FILE = "described-sensors.json"
+_PLUGINS_FILE = "published-plugins.json"
 # Beside Python and the program; a node without a plugin host has none of them.
 _LIBRARIES = ("wasmtime",)
 
@@ -58,6 +61,9 @@ class NodeDescriptions:
         self._sensors = SensorDescriptions(
             self._publish_sensor, self._names, state_dir / _SENSORS_FILE, plugins
         )
+        self._former_plugins = FormerPlugins(
+            plugins, state_dir / _PLUGINS_FILE, partial(bus.clear, TopicKind.PLUGIN)
+        )
 
     def hear(
         self,
@@ -70,9 +76,10 @@ class NodeDescriptions:
         self._sensors.hear(plugin, described, readings, interval_s or self._interval_s)
 
     def publish_all(self) -> None:
-        """Publish everything again after a connection."""
+        """Publish everything again after a connection, and clear what is gone."""
         self._bus.publish(TopicKind.ABOUT, self._about())
         self._sensors.publish_all()
+        self._former_plugins.clear_all()
 
     def name_command(self, payload: bytes) -> None:
         """Execute a command for names. Raises BadCommandError with a sentence."""
@@ -86,6 +93,7 @@ class NodeDescriptions:
 
     def save(self) -> None:
         self._sensors.save()
+        self._former_plugins.save()
 
     def _about(self) -> About:
         name = self._names.node
@@ -100,11 +108,12 @@ class NodeDescriptions:
             actuators=self._actuators,
         )
 
-    def _publish_sensor(self, sensor_id: str, said: SensorDescription | None) -> None:
-        if said is None:
-            self._bus.clear(TopicKind.SENSOR, sensor_id)
-        else:
-            self._bus.publish(TopicKind.SENSOR, said, sensor_id)
+    def _publish_sensor(self, sensor_id: str, said: SensorDescription | None) -> bool:
+        if said is not None:
+            return self._bus.publish(TopicKind.SENSOR, said, sensor_id)
+        # A reading that stayed would be one that nothing describes.
+        kinds = (TopicKind.READING, TopicKind.SENSOR)
+        return all(self._bus.clear(kind, sensor_id) for kind in kinds)
 
 
 def _version(package: str) -> str:

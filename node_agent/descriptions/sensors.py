@@ -26,8 +26,9 @@ FORGOTTEN_AFTER_S = 86_400.0
 # The poll that runs while settings change may still have the former ones; the one after it has not.
 _POLLS_AFTER_SETTINGS = 2
 
-# Publishes the description of a sensor, or clears its topic where that is None.
-Publish = Callable[[str, SensorDescription | None], object]
+# Publishes the description of a sensor, or clears its topics where that is None; returns whether
+# that was sent.
+Publish = Callable[[str, SensorDescription | None], bool]
 # Returns the fields of a sensor with the limits of bands that hold for it.
 Resolve = Callable[[str, Fields], Fields]
 
@@ -53,8 +54,8 @@ class _Sensor:
 
     def hear(self, fields: Iterable[str], described: Fields, now_s: float) -> None:
         self.heard_s = now_s
-        if described != self.described:
-            # Another version of the plugin, which may report other fields.
+        if described is not self.described:
+            # A component loaded anew, which may report other fields, even where it says the same.
             self.described, self.came = described, {}
         if self.awaited_polls:
             self.awaited_polls -= 1
@@ -100,7 +101,9 @@ class SensorDescriptions:
         self._sensors = {i: _Sensor(p, now_s) for i, p in kept.items() if p in plugins}
         # Their topics are cleared at each connection: an earlier broker may have kept them.
         self._gone = {i for i, plugin in kept.items() if plugin not in plugins}
-        self._file = SavedOnChange(path, is_saved=not self._gone)
+        # Of those, the ones whose topics are still to be cleared, with their plugins.
+        self._uncleared = {sensor_id: kept[sensor_id] for sensor_id in self._gone}
+        self._file = SavedOnChange(path)
         self._lock = threading.Lock()
 
     @property
@@ -132,7 +135,7 @@ class SensorDescriptions:
         """Publish every description again: the broker may have lost them."""
         with self._lock:
             for sensor_id in sorted(self._gone):
-                self._publish(sensor_id, None)
+                self._clear(sensor_id)
             for sensor in self._sensors.values():
                 sensor.published = None
             self._publish_changed()
@@ -159,15 +162,21 @@ class SensorDescriptions:
 
     def _snapshot(self) -> dict[str, str]:
         with self._lock:
-            return {sensor_id: sensor.plugin for sensor_id, sensor in self._sensors.items()}
+            present = {sensor_id: sensor.plugin for sensor_id, sensor in self._sensors.items()}
+            return self._uncleared | present
 
     def _sensor(self, sensor_id: str, plugin: str, now_s: float) -> _Sensor:
         found = self._sensors.get(sensor_id)
         if found is None or found.plugin != plugin:
             found = self._sensors[sensor_id] = _Sensor(plugin, now_s)
             self._gone.discard(sensor_id)
+            self._uncleared.pop(sensor_id, None)
             self._file.changed()
         return found
+
+    def _clear(self, sensor_id: str) -> None:
+        if self._publish(sensor_id, None) and self._uncleared.pop(sensor_id, None) is not None:
+            self._file.changed()
 
     def _forget(self, plugin: str, now_s: float) -> None:
         """Clear the topics of sensors that the plugin has not reported for a day."""
@@ -179,8 +188,9 @@ class SensorDescriptions:
         for sensor_id in old:
             del self._sensors[sensor_id]
             self._gone.add(sensor_id)
+            self._uncleared[sensor_id] = plugin
             self._file.changed()
-            self._publish(sensor_id, None)
+            self._clear(sensor_id)
             logger.info("sensor %s has not been read for a day and is described no more", sensor_id)
 
     def _publish_changed(self) -> None:

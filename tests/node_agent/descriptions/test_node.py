@@ -156,12 +156,15 @@ def test_a_component_without_a_description_has_its_values_described_without_word
 def test_the_topics_of_a_plugin_that_is_no_longer_enabled_are_emptied(
     node: Node, listener: Listener
 ) -> None:
+    topics = [SENSOR, "harvester/pi4/readings/by-hand", "harvester/pi4/plugins/answer"]
     with node.start() as first:
-        listener.wait_topic(SENSOR)
+        for topic in topics:
+            listener.wait_topic(topic)
         assert first.stop() == 0
     heard = len(listener.said)
     with node.start("[]"):
-        assert listener.wait_topic(SENSOR, after=heard).payload == b""
+        for topic in topics:
+            assert listener.wait_topic(topic, after=heard).payload == b""
 
 
 def test_everything_is_told_to_a_broker_that_forgot_it(node: Node) -> None:

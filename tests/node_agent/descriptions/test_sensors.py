@@ -29,15 +29,21 @@ class Node:
     def __init__(self, directory: Path, plugins: tuple[str, ...] = ("air",)) -> None:
         self.now_s = 0.0
         self.said: list[tuple[str, SensorDescription | None]] = []
+        self.is_connected = True
         self.resolve: Resolve = as_described
         self.names = Names(Config(), directory / "names.json")
         self.sensors = SensorDescriptions(
-            lambda sensor_id, said: self.said.append((sensor_id, said)),
+            self._publish,
             self.names,
             directory / "described-sensors.json",
             dict.fromkeys(plugins, self._resolve),
             lambda: self.now_s,
         )
+
+    def _publish(self, sensor_id: str, said: SensorDescription | None) -> bool:
+        if self.is_connected:
+            self.said.append((sensor_id, said))
+        return self.is_connected
 
     def _resolve(self, sensor_id: str, fields: Fields) -> Fields:
         return self.resolve(sensor_id, fields)
@@ -86,6 +92,12 @@ def test_another_description_is_published_at_the_next_reading(node: Node) -> Non
     node.hear("air-1", "temperature")
     node.hear("air-1", "temperature", said={"temperature": FieldDescription(label="T")})
     assert node.last().fields["temperature"].label == "T"
+
+
+def test_a_component_loaded_anew_has_its_own_values_described_only(node: Node) -> None:
+    node.hear("air-1", "score", "temperature")
+    node.hear("air-1", "temperature", said=dict(AIR))
+    assert list(node.last().fields) == ["temperature"]
 
 
 def test_a_new_name_is_published_at_once(node: Node) -> None:
@@ -137,6 +149,24 @@ def test_the_sensors_of_a_plugin_that_is_no_longer_enabled_are_cleared(
     later.sensors.publish_all()
     assert later.said == [("light-1", None)]
     assert later.sensors.ids == ["air-1"]
+
+
+def test_a_sensor_that_went_while_the_broker_was_away_is_cleared_by_a_later_run(
+    node: Node, tmp_path: Path
+) -> None:
+    node.hear("light-1", "lux", plugin="light")
+    node.sensors.save()
+    alone = Node(tmp_path)
+    alone.is_connected = False
+    alone.sensors.publish_all()
+    alone.sensors.save()
+    later = Node(tmp_path)
+    later.sensors.publish_all()
+    later.sensors.save()
+    assert later.said == [("light-1", None)]
+    last = Node(tmp_path)
+    last.sensors.publish_all()
+    assert last.said == []
 
 
 def test_a_sensor_that_another_plugin_took_over_is_not_cleared(node: Node, tmp_path: Path) -> None:
