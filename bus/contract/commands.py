@@ -227,7 +227,10 @@ def _json_object(payload: bytes, usage: str) -> dict[str, object]:
     try:
         fields = msgspec.json.decode(payload)
     except _NOT_JSON as e:
-        raise BadCommandError(f"found {_shown(payload)}, expected {usage}") from e
+        # That a table ends early or holds NaN is not seen at first sight.
+        is_table = payload.startswith(b"{") and isinstance(e, msgspec.DecodeError)
+        why = f" ({e})" if is_table else ""
+        raise BadCommandError(f"found {_shown(payload)}{why}, expected {usage}") from e
     if not isinstance(fields, dict):
         raise BadCommandError(f"found {_shown(payload)}, expected {usage}")
     return fields

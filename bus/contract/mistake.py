@@ -4,6 +4,8 @@ msgspec names a value inside a `dict` as `[...]` only, so the place is found her
 not convert is searched part by part, down to the smallest part that does not.
 """
 
+import functools
+import operator
 import re
 import reprlib
 import types
@@ -37,7 +39,8 @@ def first_mistake(value: Any, hint: Any, key: str = "") -> str | None:
 
 def expected(hint: Any) -> str:
     """Return in words what values `hint` allows."""
-    kind = msgspec.inspect.type_info(_optional(hint))
+    hint = _optional(hint)
+    kind = msgspec.inspect.type_info(hint)
     if isinstance(kind, msgspec.inspect.Metadata):
         return str((kind.extra_json_schema or {}).get("description"))
     if isinstance(kind, msgspec.inspect.IntType | msgspec.inspect.FloatType):
@@ -104,11 +107,11 @@ def _said(refused: str, table: dict[str, Any], hint: Any, key: str) -> str:
 
 
 def _optional(hint: Any) -> Any:
-    """Return `X` for `X | None`."""
+    """Return `X` for `X | None`, and `X | Y` for `X | Y | None`."""
     options = typing.get_args(hint)
-    if typing.get_origin(hint) in (typing.Union, types.UnionType) and types.NoneType in options:
-        return next(option for option in options if option is not types.NoneType)
-    return hint
+    if not _is_union(hint) or types.NoneType not in options:
+        return hint
+    return functools.reduce(operator.or_, (o for o in options if o is not types.NoneType))
 
 
 def _plain(hint: Any) -> Any:

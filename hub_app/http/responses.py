@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from bus.contract.mistake import first_mistake
 from hub_app.hub import Hub
 from hub_app.live.state import State
 
@@ -17,6 +18,7 @@ T = TypeVar("T")
 PAGE_DIR = Path(__file__).parents[1] / "page"
 # Enough for a command, and for a name and a password.
 MAX_BODY_BYTES = 4096
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Json(Response):
@@ -61,10 +63,23 @@ async def read_body(request: Request) -> bytes:
 
 async def read_json(request: Request, body_type: type[T], usage: str) -> T:
     """Return the body as `body_type`. Raises HTTPException, whose message ends with `usage`."""
+    body = await read_body(request)
     try:
-        return msgspec.json.decode(await read_body(request), type=body_type)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+        return msgspec.json.decode(body, type=body_type)
+    except msgspec.ValidationError as e:
+        raise HTTPException(400, f"{_mistake(body, body_type)}; expected {usage}") from e
+    except _NOT_JSON as e:
         raise HTTPException(400, f"found no command: {e}; expected {usage}") from e
+
+
+def _mistake(body: bytes, body_type: type[Any]) -> str:
+    """Return what is wrong in a body that is no `body_type`, by its key where that is found."""
+    unclear = "found no command"
+    try:
+        # What comes after the mistake may be no JSON.
+        return first_mistake(msgspec.json.decode(body), body_type) or unclear
+    except _NOT_JSON:
+        return unclear
 
 
 def check_node(state: State, node: str) -> None:

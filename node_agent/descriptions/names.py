@@ -15,6 +15,7 @@ from bus.contract.commands import NamesCommand
 from bus.errors import BadCommandError
 from bus.files import json_file
 
+NO_SENSOR_YET = "none: no sensor has answered yet"
 _NAMES_LOST = "only the configuration's names hold"
 # Sensors with a kept name. Commands come from anyone allowed, and the file must not grow for ever.
 MAX_SENSORS = 512
@@ -71,8 +72,8 @@ class Names:
         if sensor is None:
             return msgspec.structs.replace(kept, node=_given(kept.node, command))
         if sensor not in sensors:
-            known = ", ".join(sorted(sensors)) or "none: no sensor has answered yet"
-            raise BadCommandError(f"sensor: found {sensor!r}, expected one of {known}")
+            known = f"one of {', '.join(sorted(sensors))}" if sensors else NO_SENSOR_YET
+            raise BadCommandError(f"sensor: found {sensor!r}, expected {known}")
         given = _given(kept.sensors.get(sensor, _Given()), command)
         others = {name: old for name, old in kept.sensors.items() if name != sensor}
         named = others if given == _Given() else others | {sensor: given}

@@ -25,6 +25,7 @@ from bus.contract.description import (
 from bus.contract.given_settings import GivenSettings, SettingTable
 from bus.errors import BadCommandError
 from bus.files import json_file
+from node_agent.descriptions.names import NO_SENSOR_YET
 
 logger = logging.getLogger(__name__)
 
@@ -129,8 +130,8 @@ class PluginSettings:
             find, settable = setting_value.first_sensor_mistake, _of_sensors(self.described)
             known = self._known_sensors()
             if sensor_id not in known:
-                expected = ", ".join(sorted(known)) or "none: no sensor has answered yet"
-                raise BadCommandError(f"sensor: found {sensor_id!r}, expected one of {expected}")
+                expected = f"one of {', '.join(sorted(known))}" if known else NO_SENSOR_YET
+                raise BadCommandError(f"sensor: found {sensor_id!r}, expected {expected}")
         given = {key: value for key, value in values.items() if value is not None}
         # Of an unknown setting, the name alone is the mistake.
         checked = given | {key: "" for key in values if key not in settable}

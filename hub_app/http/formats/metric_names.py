@@ -29,6 +29,26 @@ RESERVED_WORDS = frozenset(
 )
 # Suffixes with a meaning of their own in Prometheus.
 _RESERVED_SUFFIXES = ("_total", "_count", "_sum", "_bucket", "_info")
+# Words that promtool takes for an abbreviated unit or a type, and units that are no base units.
+_MISTAKEN_WORDS = frozenset(
+    {
+        *("s", "ms", "us", "ns", "sec", "m", "h", "d"),
+        *("b", "kb", "mb", "gb", "tb", "pb"),
+        *("counter", "gauge", "histogram", "summary"),
+    }
+)
+_LONG_PREFIXES = (
+    "(pico|nano|micro|milli|centi|deci|deca|hecto|kilo|kibi|mega|mibi|giga|gibi|tera|tebi|peta|"
+    "pebi)"
+)
+_OTHER_UNITS = (
+    "minutes|hours|days|weeks|bits|calories|fahrenheit|inches|kelvins|miles|ounces|pounds|rankine|"
+    "yards"
+)
+_BASE_UNITS = "amperes|bytes|celsius|grams|joules|kelvin|meters|metres|seconds|volts"
+_MISTAKEN_UNITS = re.compile(
+    f"{_LONG_PREFIXES}?({_OTHER_UNITS})|{_LONG_PREFIXES}({_BASE_UNITS})",
+)
 _MOST_CHARS = 100
 _SIGNIFICANT_DIGITS = 12
 
@@ -134,8 +154,14 @@ _PER = {
     "m2": Unit("square_meter"),
     "m3": Unit("cubic_meter"),
 }
-# Parts of a field's name that repeat a unit whose symbol has no letters.
-_SYMBOL_WORDS = {"%": ("pct", "percent"), "%RH": ("pct", "percent", "rh")}
+# Parts of a field's name that repeat a unit, and are not its symbol.
+_SYMBOL_WORDS = {
+    "%": ("pct", "percent"),
+    "%RH": ("pct", "percent", "rh"),
+    "min": ("minutes",),
+    "h": ("hours",),
+    "d": ("days",),
+}
 _SLUGS = str.maketrans(
     {"/": "_per_", "%": "_percent_", "\u03bc": "u", "Ω": "ohm", "°": "_deg_", "€": "_euro_"}
 )
@@ -194,8 +220,20 @@ def _slug(text: str) -> str:
 
 
 def _legal(name: str) -> str:
+    name = _without_mistaken_words(name)
     if name.partition("_")[0] in RESERVED_WORDS:
         name = f"value_{name}"
-    if name.endswith(_RESERVED_SUFFIXES):
+    if f"_{name}".endswith(_RESERVED_SUFFIXES):
         name = f"{name}_value"
     return f"{_PREFIX}_{name}"
+
+
+def _without_mistaken_words(name: str) -> str:
+    """Return a name in which no word is taken for what it is not: `windms` for `wind_ms`."""
+    words: list[str] = []
+    for word in name.split("_"):
+        joined = word
+        while joined in _MISTAKEN_WORDS or _MISTAKEN_UNITS.fullmatch(joined):
+            joined = (words.pop() if words else "value") + joined
+        words.append(joined)
+    return "_".join(words)

@@ -181,6 +181,16 @@ def test_a_bad_command_gets_a_sentence_that_says_what_is_allowed(
             "action: found 'delete', expected one of disable, enable, reload, set; ",
         ),
         (
+            parse_plugin,
+            b'{"plugin": "dht22", "action": "set", "settings": {"high_c": [1]}}',
+            "settings.high_c: found [1], expected a number from -9.0072e+15 to 9.0072e+15 or a ",
+        ),
+        (
+            parse_plugin,
+            b'{"plugin": "dht22", "action": "set", "settings": {"high_c": NaN}}',
+            'found \'{"plugin": "dht22", "action": "set", "settings": {"high_c": NaN}}\' (JSON is ',
+        ),
+        (
             parse_leds,
             b'{"all": "#000000", "index": 1}',
             "index: found an unknown key, expected one of all, id; ",

@@ -92,6 +92,23 @@ def test_a_bad_plugin_command_is_refused(hub: HubProcess, body: bytes, code: int
     assert hub.http.get("/api/plugins").status_code == 405
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"action": "set", "settings": null}', "settings: found None, expected a table; "),
+        (b'{"action": "remove"}', "action: found 'remove', expected one of disable, enable, "),
+        (b'{"action": 1, "x": ' + b"[" * 3000, "found no command; expected "),
+    ],
+)
+def test_a_bad_plugin_command_is_refused_with_key_and_sentence(
+    hub: HubProcess, body: bytes, said: str
+) -> None:
+    body = b'{"node": "p1", "plugin": "dht22", ' + body[1:]
+    answer = hub.http.post("/api/plugins", content=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith(said)
+
+
 def test_a_plugin_is_set_and_the_nodes_sentence_returned(hub: HubProcess) -> None:
     hub.publish(Topic("c2", TopicKind.HEARTBEAT), heartbeat())
     wanted = {"node": "c2", "plugin": "dht22", "action": "set", "settings": {"high_c": None}}

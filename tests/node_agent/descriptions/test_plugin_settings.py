@@ -159,7 +159,7 @@ def test_a_bad_value_of_a_sensor_is_refused(
 def test_a_sensor_that_never_answered_is_set_in_the_configuration_only(path: Path) -> None:
     made = PluginSettings("dht22", {}, path)
     made.adopt(DESCRIBED)
-    with pytest.raises(BadCommandError, match="expected one of none: no sensor has answered yet"):
+    with pytest.raises(BadCommandError, match="expected none: no sensor has answered yet"):
         made.set({"high_c": 20}, "room-1")
     assert settings(path, sensors={"room-3": {"high_c": 1}}).sensor_values()["room-3"]
 

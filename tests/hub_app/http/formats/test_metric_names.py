@@ -1,6 +1,7 @@
 """Names of metrics follow Prometheus's guide, whatever an author writes."""
 
 import re
+import subprocess
 import unicodedata
 
 import pytest
@@ -11,6 +12,7 @@ from bus.contract.description import FieldDescription
 from bus.contract.quantity import QUANTITIES
 from hub_app.http.formats.metric_names import metric, metric_of
 from tests.default_descriptions import AIR, HEALTH, PING, ROOM
+from tests.support import WAIT_S, program
 
 WORDS = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=80)
 
@@ -55,6 +57,14 @@ WORDS = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=80)
         (("up", "", ""), "up", True, 1),
         (("sensor_up", "", ""), "value_sensor_up", True, 1),
         (("pressed_count", "", ""), "pressed_count_value", 4, 4),
+        (("total", "", ""), "total_value", 4, 4),
+        (("wind_ms", "", ""), "windms", 4, 4),
+        (("m", "", ""), "valuem", 4, 4),
+        (("level", "", "k b"), "levelkb", 4, 4),
+        (("rain_gauge", "", "mm"), "raingauge_meters", 4, 0.004),
+        (("up_minutes", "", "min"), "up_seconds", 2, 120),
+        (("minutes", "", ""), "valueminutes", 2, 2),
+        (("buil_d", "", ""), "value_build", 2, 2),
         (("\u6e29\u5ea6", "", "\u5ea6"), "value_value", 4, 4),
     ],
 )
@@ -90,6 +100,32 @@ def test_the_shipped_sensors_have_these_metrics() -> None:
         "rtt_ms": "duration_seconds",
         "host": "host",
     }
+
+
+# What promtool takes for an abbreviated unit, a type, a reserved suffix or no base unit.
+PROMTOOLS_WORDS = """
+s ms us ns sec b kb mb gb tb pb m h d counter gauge histogram summary gauge_histogram total count
+sum bucket minutes hours days weeks bits calories fahrenheit inches kelvins miles ounces pounds
+rankine yards milliseconds kilometers decagrams mibibytes kilobits kilocelsius millivolts nanometres
+kiloyards microhours
+"""
+
+
+def test_promtool_has_nothing_to_say_of_words_that_mean_something_to_it() -> None:
+    words = PROMTOOLS_WORDS.split()
+    fields = [name for word in words for name in (word, f"a_{word}", f"{word}_a", f"k_{word}_b")]
+    names = {metric_of(field, "", "").name for field in fields}
+    names |= {metric_of("x", "", word.replace("_", " ")).name for word in fields}
+    text = "".join(f"# HELP {name} x y\n# TYPE {name} gauge\n{name} 1\n" for name in names)
+    checked = subprocess.run(
+        [program("promtool"), "check", "metrics"],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=WAIT_S,
+    )
+    assert (checked.stdout, checked.stderr) == ("", "")
 
 
 @settings(deadline=None)
