@@ -9,6 +9,33 @@ from pathlib import Path
 
 from harvester.plugins.builder.least_world import parse
 
+LED_CALLS = frozenset({"led_controller.set_led"})
+INPUT_CALLS = frozenset({"gpio.set_input", "gpio.read", "gpio.take_edges"})
+OUTPUT_CALLS = frozenset({"gpio.write"})
+ADDRESS_CALLS = frozenset({"i2c.transfer"})
+
+
+def grant_lines(files: Iterable[Path]) -> dict[str, str]:
+    """Return the lines of a node's configuration that grant what is written, by their key.
+
+    A key is missing where a number is computed. Raises BuildError where a file is no Python.
+    """
+    read = list(files)
+    leds, addresses = numbers(read, LED_CALLS), numbers(read, ADDRESS_CALLS)
+    inputs, outputs = numbers(read, INPUT_CALLS), numbers(read, OUTPUT_CALLS)
+    lines = {}
+    if leds:
+        lines["leds"] = f"leds = {sorted(leds)}"
+    if addresses:
+        quoted = ", ".join(f'"0x{address:02x}"' for address in sorted(addresses))
+        lines["i2c"] = f"i2c = [{quoted}]"
+    if inputs:
+        lines["inputs"] = f"inputs = {sorted(inputs)}"
+    if outputs:
+        pins = ", ".join(f'{{ pin = {pin}, safe = "low" }}' for pin in sorted(outputs))
+        lines["outputs"] = f"outputs = [{pins}]"
+    return lines
+
 
 def numbers(files: Iterable[Path], calls: Collection[str]) -> set[int] | None:
     """Return the first arguments of `calls`, such as `led_controller.set_led`.

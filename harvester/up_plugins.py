@@ -36,9 +36,6 @@ _GRANTS = {
     "readings": ("readings",),
     "events": ("events",),
 }
-_LED_CALLS = frozenset({"led_controller.set_led"})
-_INPUT_CALLS = frozenset({"gpio.set_input", "gpio.read", "gpio.take_edges"})
-_OUTPUT_CALLS = frozenset({"gpio.write"})
 
 
 def named(project: Path, names: Sequence[str]) -> list[PluginSource]:
@@ -105,7 +102,7 @@ def _grant(config: Config, source: PluginSource, taken: Sequence[Grant]) -> Gran
 
 def _leds(source: PluginSource, free: Grant, taken: Sequence[Grant]) -> list[int]:
     """Return the LEDs that the source names, or all free ones where it names none."""
-    if found := host_calls.numbers(python_files(source), _LED_CALLS):
+    if found := host_calls.numbers(python_files(source), host_calls.LED_CALLS):
         return sorted(found)
     others = {led for grant in taken for led in grant.leds} | {_HEARTBEAT_LED}
     return [led for led in free.leds if led not in others]
@@ -116,8 +113,8 @@ def _pins(
 ) -> tuple[list[int], list[Output]]:
     """Return the inputs and outputs that the source names; computed inputs may be any free pin."""
     files = python_files(source)
-    inputs = host_calls.numbers(files, _INPUT_CALLS)
-    outputs = host_calls.numbers(files, _OUTPUT_CALLS) or set()
+    inputs = host_calls.numbers(files, host_calls.INPUT_CALLS)
+    outputs = host_calls.numbers(files, host_calls.OUTPUT_CALLS) or set()
     if inputs is None:
         others = {pin for grant in taken for _, pin in granted_pins("", grant)}
         inputs = set(free.inputs) - others - outputs

@@ -3,6 +3,7 @@
 Of a `simulated.py` it prints the chips, their places and scenario keys.
 """
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from bus.contract import component_section, setting_value
 from bus.contract.component_section import BadDescriptionError
 from bus.contract.description import FieldDescription, SettingDescription
 from bus.errors import MisconfiguredError
-from harvester.plugins.builder.contract import module_name
+from harvester import host_calls
+from harvester.errors import BuildError
+from harvester.plugins.source import python_files, read
 from node_agent.hal.simulated.models.load import FILE_NAME, ModelClass, load
 from node_agent.plugins import grants
 from node_agent.sandbox.component import Functions, LoadedComponent
@@ -25,6 +28,8 @@ from node_agent.sandbox.runtime import Runtime
 _MAGIC = b"\0asm"
 _MODULE = b"\x01\x00\x00\x00"
 _COMPONENT = b"\x0d\x00\x01\x00"
+# The call of gpio-provider that needs a grant.
+_PIN_CALL = "read_dht22"
 _EXPECTED = "expected a component, made by `harvester plugins build`"
 
 
@@ -55,12 +60,6 @@ def _chip(chip: ModelClass) -> Iterator[str]:
     yield from (f"    {key} = {value:g}" for key, value in chip.keys.items())
 
 
-def grant_lines(plugin: str, loaded: LoadedComponent) -> list[str]:
-    """Return the lines of a node's configuration without which the component does not load."""
-    lines = grants.needed(loaded.imports)
-    return [f"[plugins.grants.{plugin}]", *lines.values()] if lines else []
-
-
 def _check_is_component(wasm: Path) -> None:
     try:
         with wasm.open("rb") as file:
@@ -86,7 +85,7 @@ def _lines(wasm: Path, loaded: LoadedComponent) -> Iterator[tuple[str, str]]:
     yield from _column("exports", _interfaces(loaded.exports))
     yield from _column("imports", _interfaces(loaded.imports) or ["nothing of the contract"])
     yield "wasi", _wasi(loaded.wasi)
-    yield from _column("grants", _grants(wasm.stem, loaded))
+    yield from _column("grants", _grants(wasm, loaded))
     if (simulation := wasm.with_name(FILE_NAME)).is_file():
         yield "chip", f"simulated by {simulation}"
 
@@ -147,14 +146,32 @@ def _wasi(names: list[str]) -> str:
     )
 
 
-def _grants(plugin: str, loaded: LoadedComponent) -> list[str]:
-    found = grant_lines(plugin, loaded) or ["none needed"]
-    if any(line.startswith(("leds", "i2c", "readings")) for line in found):
-        found.append("# numbers and names are examples: the LEDs, addresses and sensors it uses")
-    if "gpio" in loaded.imports:
-        output = '{ pin = 22, safe = "low" }'
-        found.append(f"# with its pins, those that it drives in outputs = [{output}]")
-    if "read-dht22" in loaded.imports.get("gpio-provider", {}):
-        call = f"gpio_provider.{module_name('read-dht22')}"
-        found.append(f"# and gpio = [4], with its pins, where it calls {call}")
+def _grants(wasm: Path, loaded: LoadedComponent) -> list[str]:
+    """Return the lines of a node's configuration without which the component does not load."""
+    lines = grants.to_fill_in(loaded.imports)
+    files = _source_files(wasm)
+    written = host_calls.grant_lines(files)
+    if "inputs" in lines and "outputs" in written:
+        del lines["inputs"]
+        lines |= {key: written[key] for key in ("inputs", "outputs") if key in written}
+    lines |= {key: line for key, line in written.items() if key in lines}
+    found = [f"[plugins.grants.{wasm.stem}]", *lines.values()] if lines else ["none needed"]
+    if "read-dht22" in loaded.imports.get("gpio-provider", {}) and _may_read_pins(files):
+        found.append(f"# and gpio = [4], with its pins, where it calls gpio_provider.{_PIN_CALL}")
     return found
+
+
+def _source_files(wasm: Path) -> list[Path]:
+    """Return the Python files that the component beside them is of; none where they have mistakes.
+
+    Mistakes in a source are the build's to tell.
+    """
+    with contextlib.suppress(MisconfiguredError, BuildError):
+        files = python_files(read(wasm.parent))
+        host_calls.grant_lines(files)
+        return files
+    return []
+
+
+def _may_read_pins(files: list[Path]) -> bool:
+    return not files or any(_PIN_CALL in file.read_text(encoding="utf-8") for file in files)

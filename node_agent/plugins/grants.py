@@ -35,6 +35,16 @@ _OPEN = {
 }
 
 
+def to_fill_in(interfaces: Iterable[str]) -> dict[str, str]:
+    """Return the same with words for what only the plugin's author knows: `leds = [its LEDs]`."""
+    wanted = set(interfaces)
+    return {
+        keys[0]: _OPEN.get(interface, line)
+        for interface, (keys, line) in _NEEDED.items()
+        if interface in wanted
+    }
+
+
 def missing(plugin: str, interfaces: list[str], grant: Grant) -> str:
     """Return what must be added to the configuration before `plugin` may load, or nothing.
 

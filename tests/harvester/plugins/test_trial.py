@@ -219,7 +219,8 @@ def test_a_component_tells_what_it_is_and_needs(
     assert "           i2c: transfer" in lines
     assert "interfaces of cli, clocks" in found["wasi"]
     assert found["grants"] == "[plugins.grants.my-i2c]"
-    assert '           i2c = ["0x77"]' in lines
+    assert '           i2c = ["0x44"]' in lines
+    assert "           leds = [4]" in lines
     assert "           spi = true" not in lines
 
 
