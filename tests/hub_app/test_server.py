@@ -158,6 +158,7 @@ def test_without_a_bus_health_and_commands_say_so(tmp_path: Path) -> None:
         web__port=port,
         broker__url=f"mqtt://{HOST}:{free_port()}",
         plugins__directory=tmp_path,
+        storage__state_dir=tmp_path / "state",
     )
     with Service(
         "tests.hub_app.hub_process", ["--config", str(config), *arguments], tmp_path / "log"
