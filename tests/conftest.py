@@ -50,6 +50,7 @@ _SLOW = (
     "node_agent/sandbox",
     "node_agent/test_agent.py",
     "node_agent/test_display.py",
+    "node_agent/test_former_contract.py",
     "pizero_native",
     "test_kept_files.py",
     "test_leftovers.py",
