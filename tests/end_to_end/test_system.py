@@ -11,12 +11,17 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from bus.contract.messages import Buzzer, Event, Log, Result, Status
+from bus.contract.description import SensorDescription
+from bus.contract.messages import Buzzer, Event, Log, Reading, Result, Status
 from bus.contract.topics import CHANNELS, Topic, TopicKind, parse
 from tests.end_to_end.conftest import START_S, System
-from tests.support import HOST, PROJECT, WAIT_S, Listener, Said, Service, program
+from tests.support import HOST, PROJECT, WAIT_S, Listener, Said, Service, program, wait_until
 
 BUZZER = Topic("pi4", TopicKind.COMMAND, "buzzer")
+SENSORS = (
+    *("pi4:dht22-gpio4", "pi4:bme680-0x77", "pi4:pi4-monitor", "revpi:revpi-monitor"),
+    *("pizero:bme680-0x76", "pizero:pizero-monitor", "pizero:ping-revpi", "pizero:ping-pi4"),
+)
 
 
 def test_every_topic_of_topics_md_is_heard(
@@ -47,6 +52,37 @@ def test_a_pulse_at_an_input_becomes_an_event_on_the_bus_and_a_line_of_the_log(
     assert isinstance(line.message, Log)
     assert (line.message.level, line.message.source) == ("info", "plugin:doorbell")
     assert line.message.message.startswith('event bell: pressed {"count":')
+
+
+def test_every_value_of_every_reading_is_described_and_nothing_else(
+    system: System, listener: Listener
+) -> None:
+    for sensor in SENSORS:
+        listener.wait_topic(f"harvester/{sensor.replace(':', '/readings/')}", START_S)
+    wait_until(lambda: not differences(listener.said))
+
+
+def differences(said: list[Said]) -> dict[str, set[str]]:
+    """Return by sensor the values that are not described, and the described ones that never came.
+
+    One that is not valid yet may be described with the value that says so.
+    """
+    came: dict[str, set[str]] = {}
+    described: dict[str, set[str]] = {}
+    awaited: dict[str, set[str]] = {}
+    for one in list(said):
+        sensor = f"{one.topic.node}:{one.topic.name}"
+        if isinstance(one.message, Reading):
+            came.setdefault(sensor, set()).update(one.message.data)
+        elif isinstance(one.message, SensorDescription):
+            fields = one.message.fields
+            described[sensor] = {name for name, of in fields.items() if of.pending not in fields}
+            awaited[sensor] = fields.keys() - described[sensor]
+    for sensor, fields_of in awaited.items():
+        described[sensor] |= fields_of & came.get(sensor, set())
+    sensors = came.keys() | described.keys()
+    different = {s: came.get(s, set()) ^ described.get(s, set()) for s in sensors}
+    return {sensor: values for sensor, values in different.items() if values}
 
 
 def test_mosquitto_sub_shows_the_bus(system: System, listener: Listener) -> None:
