@@ -118,6 +118,7 @@ class Agent:
                 config.plugins.settings.get(name),
                 state_dir / "plugin-settings" / f"{name}.json",
                 partial(self._owners.of_plugin, name),
+                self._grant(name).leds,
             )
             for name in config.plugins.enabled
         }

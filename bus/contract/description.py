@@ -28,6 +28,7 @@ Tone = Literal["", "muted", "good", "fair", "mild", "warm", "bad"]
 SettingType = Literal["number", "integer", "text", "choice", "switch"]
 # Whether one value holds for the whole plugin, or each of its sensors may have its own.
 SettingScope = Literal["plugin", "sensor"]
+SettingKind = Literal["", "led"]
 SettingValue = Number | Annotated[str, msgspec.Meta(max_length=256)] | bool
 Decimals = Annotated[int, msgspec.Meta(ge=0, le=6)]
 
@@ -78,7 +79,8 @@ Fields = Annotated[dict[FieldName, FieldDescription], msgspec.Meta(max_length=MA
 class SettingDescription(msgspec.Struct, frozen=True, omit_defaults=True):
     """Meaning of one setting of a plugin. `choices` are the values of a setting of type choice.
 
-    A setting whose `scope` is `sensor` may have another value for each sensor of the plugin.
+    A setting whose `scope` is `sensor` may have another value for each sensor of the plugin. One
+    whose `kind` is `led` is the index of an LED, negative for none.
     """
 
     type: SettingType
@@ -89,6 +91,7 @@ class SettingDescription(msgspec.Struct, frozen=True, omit_defaults=True):
     max: Number | None = None
     choices: Annotated[list[Word], msgspec.Meta(max_length=MAX_CHOICES)] = []
     scope: SettingScope = "plugin"
+    kind: SettingKind = ""
 
 
 Settings = Annotated[dict[FieldName, SettingDescription], msgspec.Meta(max_length=MAX_SETTINGS)]

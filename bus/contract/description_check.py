@@ -109,5 +109,7 @@ def _setting(setting: SettingDescription) -> Iterator[tuple[str, str]]:
         yield "type", f'found "{setting.type}" with bounds, expected "number" or "integer"'
     if setting.min is not None and setting.max is not None and setting.min > setting.max:
         yield "max", f"found {shown(setting.max)}, expected at least min = {shown(setting.min)}"
+    if setting.kind == "led" and setting.type != "integer":
+        yield "type", f'found "{setting.type}", expected "integer" where kind is "led"'
     if line := setting_value.mistake(setting, setting.default):
         yield "default", line

@@ -45,7 +45,8 @@ class PluginSettings:
 
     `configured` is the plugin's table in the node's configuration; values that commands set are
     kept in the file at `path`. `described` is the table of the component that runs, empty until
-    there is one. `sensors` returns the ids of the plugin's sensors.
+    there is one. `sensors` returns the ids of the plugin's sensors. `leds` are those that the
+    plugin is granted, None where it does not matter.
     """
 
     def __init__(
@@ -54,11 +55,13 @@ class PluginSettings:
         configured: Mapping[str, SettingValue | SensorSettings] | None = None,
         path: Path | None = None,
         sensors: Callable[[], Collection[str]] = tuple,
+        leds: Collection[int] | None = None,
     ) -> None:
         self._plugin = plugin
         self._configured = given_settings.split(configured or {})
         self._path = path
         self._sensors = sensors
+        self._leds = leds
         self._kept = _read(path) if path is not None else GivenSettings()
         self._lock = threading.Lock()
         self._fields: Fields = {}
@@ -135,8 +138,20 @@ class PluginSettings:
         given = {key: value for key, value in values.items() if value is not None}
         # Of an unknown setting, the name alone is the mistake.
         checked = given | {key: "" for key in values if key not in settable}
-        if line := find(self.described, checked):
+        if line := find(self.described, checked) or self._led_mistake(settable, given):
             raise BadCommandError(f"settings.{line}")
+
+    def _led_mistake(self, described: Settings, values: SettingValues) -> str | None:
+        """Return `key: found this, expected that` for an LED that is not the plugin's."""
+        for key, value in values.items():
+            is_led = described[key].kind == "led" and isinstance(value, int) and value >= 0
+            if is_led and self._leds is not None and value not in self._leds:
+                granted = ", ".join(str(led) for led in self._leds) or "none"
+                return (
+                    f"{key}: found {value}, expected an LED that the node grants to the plugin"
+                    f" (leds: {granted}), or -1 for none"
+                )
+        return None
 
     def _find_problem(self) -> None:
         """Find limits of bands in the wrong order, and log a new problem."""

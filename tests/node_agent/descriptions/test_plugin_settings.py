@@ -217,3 +217,18 @@ def test_more_values_than_a_state_has_room_for_are_refused(path: Path) -> None:
     made.adopt(described)
     with pytest.raises(BadCommandError, match="bytes of values, expected at most 8192"):
         made.set(dict.fromkeys(described, "x" * 256))
+
+
+def test_an_led_that_the_plugin_is_not_granted_is_refused() -> None:
+    made = PluginSettings(sensors=lambda: SENSORS, leds=[1, 3])
+    made.adopt({"led": SettingDescription("integer", 1, min=-1, scope="sensor", kind="led")})
+    for sensor in (None, "room-1"):
+        made.set({"led": 3}, sensor)
+        made.set({"led": -1}, sensor)
+        with pytest.raises(BadCommandError) as refused:
+            made.set({"led": 2}, sensor)
+        assert str(refused.value) == (
+            "settings.led: found 2, expected an LED that the node grants to the plugin"
+            " (leds: 1, 3), or -1 for none"
+        )
+    assert made.values() == {"led": -1}
