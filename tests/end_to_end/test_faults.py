@@ -29,7 +29,7 @@ from tests.support import (
 
 CACHE = PROJECT / ".harvester" / "cache"
 # Late enough for several agents to start at once on two cores.
-FROM_S, UNTIL_S = 8, 16
+FROM_S, UNTIL_S = 12, 24
 MAGENTA = "#ff00ff"
 PLUGINS = {"dht22-gpio4": "dht22", "bme680-0x77": "bme680", "ssd1306-0x3c": "oled"}
 LEDS = {"dht22-gpio4": 1, "bme680-0x77": 2}
