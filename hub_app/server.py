@@ -18,6 +18,7 @@ from bus.install import assets
 from bus.listen import AddressUnavailableError, listen, listen_when_available
 from bus.service_manager import ServiceManager, stop_signals
 from hub_app import bus_feed
+from hub_app.alarms import setup as alarm_setup
 from hub_app.embedding import embedded_broker, outside_broker
 from hub_app.http.guard import own_names
 from hub_app.hub import BrokerStatus, Hub
@@ -61,6 +62,8 @@ async def _run(
     supervisor = Supervisor()
     log_in = _log_in(config, environment, check)
     _check_web_address(config)
+    files = hub_files.of(config, environment)
+    alarms = alarm_setup.create(config, files, supervisor)
     async with contextlib.AsyncExitStack() as stack:
         watchdog = Watchdog(ServiceManager(environment))
         await stack.enter_async_context(watchdog)
@@ -71,7 +74,6 @@ async def _run(
         dashboard = Dashboard(wasm, open_renderer)
         stack.push_async_callback(dashboard.close)
         refusals = Refusals()
-        files = hub_files.of(config, environment)
         remover = Remover(
             files.state_dir / removals.FILE_NAME,
             files.accounts,
@@ -94,8 +96,10 @@ async def _run(
             limits=config.limits,
             refusals=refusals,
             supervisor=supervisor,
+            alarms=alarms,
         )
         await stack.enter_async_context(bus_feed.running(feed))
+        await stack.enter_async_context(alarm_setup.running(hub, alarms, files))
         await stack.enter_async_context(_background_tasks(hub, feed.queue, log_in, remover))
         server = WebServer(
             hub, log_in, config.web, own_names(socket.gethostname()), remover=remover

@@ -142,8 +142,10 @@ def test_a_damaged_file_is_set_aside_with_what_is_beside_it(
     assert caplog.messages == []
 
 
-@pytest.mark.parametrize("kept", [f"broker/{FILE_NAME}", "history.db"])
-def test_the_hub_ends_with_exit_code_2_and_names_the_newer_file(kept: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kept", "known"), [(f"broker/{FILE_NAME}", 1), ("history.db", 2)])
+def test_the_hub_ends_with_exit_code_2_and_names_the_newer_file(
+    kept: str, known: int, tmp_path: Path
+) -> None:
     path = tmp_path / "state" / kept
     path.parent.mkdir(parents=True)
     write_newer(path)
@@ -166,5 +168,5 @@ def test_the_hub_ends_with_exit_code_2_and_names_the_newer_file(kept: str, tmp_p
     )
     assert ended.returncode == 2
     last = ended.stderr.strip().splitlines()[-1]
-    assert f"{path}: found version {NEWER}, expected at most 1" in last
+    assert f"{path}: found version {NEWER}, expected at most {known};" in last
     assert path.read_bytes() == before

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from bus.config import broker_url
+from bus.config.alarms_table import AlarmConfigs, NotifyConfig, check_rules
 from bus.config.broker_table import DEFAULT_HUB_URL, LOOPBACK, BrokerConfig
 from bus.config.history_table import HistoryConfig
 from bus.config.host import is_host, share_an_address
@@ -191,6 +192,8 @@ class Config(Table, frozen=True):
     outbox: OutboxConfig = OutboxConfig()
     history: HistoryConfig = HistoryConfig()
     limits: LimitsConfig = LimitsConfig()
+    alarms: AlarmConfigs = []
+    notify: NotifyConfig = NotifyConfig()
 
     def __post_init__(self) -> None:
         checks = (
@@ -201,6 +204,7 @@ class Config(Table, frozen=True):
             _check_led_owners,
             _check_sole_users,
             _check_grants,
+            _check_alarms,
         )
         for check in checks:
             check(self)
@@ -250,6 +254,10 @@ def check_addresses(config: Config) -> None:
 
 def _check_web(config: Config) -> None:
     check_trusted_proxies(config.web)
+
+
+def _check_alarms(config: Config) -> None:
+    check_rules(config.alarms)
 
 
 def _check_pins(config: Config) -> None:

@@ -10,6 +10,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from bus.config.web_table import WebConfig
+from hub_app.alarms import routes as alarm_routes
 from hub_app.http import (
     commands,
     history,
@@ -64,6 +65,12 @@ def create_app(  # noqa: PLR0913 - the parts that the routes work with
             Route("/api/nodes/{node}/remove", routes.remove_node, methods=["POST"]),
             Route("/api/nodes/{node}/rename", routes.rename_node, methods=["POST"]),
             Route("/api/sensors/{sensor}/remove", routes.remove_sensor, methods=["POST"]),
+            Route("/api/alarms", alarm_routes.alarms),
+            Route("/api/alarms/rules", alarm_routes.rules),
+            Route("/api/alarms/rules", alarm_routes.add_rule, methods=["POST"]),
+            Route("/api/alarms/rules/{name}", alarm_routes.delete_rule, methods=["DELETE"]),
+            Route("/api/alarms/{node}/{alarm}/ack", alarm_routes.acknowledge, methods=["POST"]),
+            Route("/api/alarms/{node}/{alarm}/mute", alarm_routes.mute, methods=["POST"]),
             Route("/api/logs", logs.logs),
             Route("/api/history", history.history),
             Route("/api/coverage", history.coverage),

@@ -15,6 +15,7 @@ from broker.embedded.statistics import BrokerSnapshot
 from bus.contract.messages import Heartbeat, PluginState
 from bus.contract.topics import TopicKind
 from bus.install.version import VERSION, commit
+from hub_app.alarms.metrics import families as alarm_families
 from hub_app.http.formats import sensor_metrics
 from hub_app.http.formats.prometheus import CONTENT_TYPE, Family, Sample, counter, gauge, lines
 from hub_app.hub import Hub
@@ -77,6 +78,7 @@ def _families(hub: Hub) -> list[Iterator[Family]]:
         _refused(hub.refusals.every()),
         _history(hub),
         _tasks(hub.supervisor.tasks),
+        alarm_families(hub.alarms.active, hub.alarms.notifications),
         _broker(hub.broker.snapshot()),
     ]
 

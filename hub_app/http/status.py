@@ -52,4 +52,6 @@ def _counters(hub: Hub) -> dict[str, Any]:
         "undecodable": hub.decoder.undecodable,
         "history": hub.history.statistics,
         "tasks": hub.supervisor.tasks,
+        "alarms": len(hub.alarms.active),
+        "notifications": hub.alarms.notifications,
     }

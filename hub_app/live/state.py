@@ -11,7 +11,7 @@ import msgspec
 
 from bus.config.limits_table import LimitsConfig
 from bus.contract.description import About, SensorDescription
-from bus.contract.messages import Event, Log, Message, Oled, Reading
+from bus.contract.messages import Alarm, Event, Log, Message, Oled, Reading
 from bus.contract.topics import Topic, TopicKind, global_sensor_id
 from hub_app.live.change import Change
 from hub_app.live.log_lines import LOG_LINES_PER_NODE, LogLines
@@ -88,6 +88,9 @@ class State:
             self._refusals.count(topic.node, reason, str(topic))
             if reason is Reason.NODES:
                 return []
+        if isinstance(message, Alarm):
+            # The hub's own words: they prove nothing about the node.
+            return [self._keep(topic, message)] if reason is None else []
         presence = self._presences.get(topic.node)
         if presence is None:
             presence = self._presences[topic.node] = NodePresence(now_ms)

@@ -329,7 +329,8 @@ function onSnapshot(event) {
   const { entries, logs: lines } = parseEvent(event);
   latest.clear();
   logs.clear();
-  entries.forEach((entry) => latest.set(entry.topic, entry));
+  const shown = entries.filter((entry) => entry.kind !== "alarm");
+  shown.forEach((entry) => latest.set(entry.topic, entry));
   lines.forEach((line) => logs.set(line.node, [...(logs.get(line.node) ?? []), line]));
   showConnection("live", "live");
   if (!showAll()) swapSoon();
@@ -337,6 +338,7 @@ function onSnapshot(event) {
 
 function onUpdate(event) {
   const change = parseEvent(event);
+  if (change.kind === "alarm") return; // the page of alarms shows these
   if (change.value === null) {
     latest.delete(change.topic);
     if (change.kind === "status") logs.delete(change.node);

@@ -29,6 +29,7 @@ class LiveQuota:
             TopicKind.ABOUT: (1, Reason.SENSORS),
             TopicKind.PLUGIN: (limits.plugins, Reason.PLUGINS),
             TopicKind.RESULT: (limits.actuators, Reason.ACTUATORS),
+            TopicKind.ALARM: (limits.alarms, Reason.ALARMS),
         }
         self._nodes: dict[str, _Places] = {}
         self._lines = RateQuota(limits.log_lines_per_minute)
@@ -65,7 +66,8 @@ class LiveQuota:
         most, reason = self._named[topic.kind]
         if topic not in taken and len(taken) >= most:
             return reason
-        size = len(encode(message))
+        # Alarms are the hub's own, and few: a node that fills its place loses none.
+        size = 0 if topic.kind is TopicKind.ALARM else len(encode(message))
         grown = places.bytes + size - taken.get(topic, 0)
         if grown > self._limits.live_kb * _KB:
             return Reason.LIVE_KB
