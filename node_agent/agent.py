@@ -108,15 +108,16 @@ class Agent:
             for name in config.plugins.enabled
             if self._grant(name).state
         }
+        self._owners = SensorOwners(config.plugins.enabled, state_dir / _OWNERS_FILE)
         self._settings = {
             name: PluginSettings(
                 name,
                 config.plugins.settings.get(name),
                 state_dir / "plugin-settings" / f"{name}.json",
+                partial(self._owners.of_plugin, name),
             )
             for name in config.plugins.enabled
         }
-        self._owners = SensorOwners(config.plugins.enabled, state_dir / _OWNERS_FILE)
         self._descriptions = NodeDescriptions(
             config,
             self._bus,

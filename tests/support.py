@@ -28,7 +28,9 @@ from bus.errors import BadDataError
 from harvester.hub.open_broker import OpenGate
 
 HOST = "127.0.0.1"
-WAIT_S = 20.0
+# The patience of a test with an event, and of a sandbox with a guest: a loaded machine is slow.
+WAIT_S = 60.0
+PATIENT_S = 30.0
 PROJECT = Path(__file__).parent.parent
 _PORT_LOCKS = Path(tempfile.gettempdir()) / f"harvester-ports-{os.getuid()}"
 

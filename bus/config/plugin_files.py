@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from bus.config.settings import Config
-from bus.contract import component_section, setting_value
+from bus.contract import component_section, given_settings
 from bus.contract.component_section import BadDescriptionError
 from bus.contract.description import PluginDescription
 from bus.errors import MisconfiguredError
@@ -35,7 +35,7 @@ def check(config: Config, file: Path | None) -> None:
 
 def _check_settings(config: Config, file: Path | None) -> None:
     """Raise MisconfiguredError where a value does not fit what its plugin's component describes."""
-    for plugin, values in config.plugins.settings.items():
+    for plugin in config.plugins.settings:
         wasm = assets.component(config.plugins.directory, plugin)
         try:
             said = component_section.read(wasm) or PluginDescription()
@@ -43,10 +43,9 @@ def _check_settings(config: Config, file: Path | None) -> None:
             continue
         except (BadDescriptionError, OSError) as e:
             raise MisconfiguredError(str(e)) from e
-        if line := setting_value.first_mistake(said.settings, values):
-            raise MisconfiguredError(
-                f"{file or 'built-in defaults'}: plugins.settings.{plugin}.{line}"
-            )
+        given = config.plugins.given_settings(plugin)
+        if sentence := given_settings.refusal(plugin, said.settings, given):
+            raise MisconfiguredError(f"{file or 'built-in defaults'}: {sentence}")
 
 
 def _names(directory: Path) -> set[str]:

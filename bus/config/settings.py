@@ -24,8 +24,9 @@ from bus.config.key_types import (
 from bus.config.limits_table import LimitsConfig
 from bus.config.outbox_table import OutboxConfig
 from bus.config.web_table import WebConfig, check_trusted_proxies
+from bus.contract import given_settings
 from bus.contract.bounds import Name, Word
-from bus.contract.description import SettingValues
+from bus.contract.given_settings import GivenSettings, SettingTable
 from bus.contract.topics import RESERVED_NAMES
 from bus.errors import MisconfiguredError
 
@@ -66,9 +67,16 @@ class SensorsConfig(Table, frozen=True):
     bme680_addresses: list[I2cAddress] = []
 
 
+# Colours in the order in which a strip takes them.
+ColorOrder = Literal["RGB", "RBG", "GRB", "GBR", "BRG", "BGR"]
+
+
 class LedsConfig(Table, frozen=True):
+    """WS2812B strip. Most take green first; `brightness` dims all colours, 255 is full."""
+
     count: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
     pin: Pin = 18
+    order: ColorOrder = "GRB"
     brightness: Annotated[int, msgspec.Meta(ge=0, le=255)] = 64
 
 
@@ -138,8 +146,11 @@ class PluginsConfig(Table, frozen=True):
     host_calls_per_poll: HostCalls = 10_000
     limits: dict[Name, PluginLimits] = {}
     grants: dict[Name, Grant] = {}
-    # Values of what a plugin's author lets its owner choose.
-    settings: dict[Name, SettingValues] = {}
+    # Values of what a plugin's author lets its owner choose; in `sensors` those of single sensors.
+    settings: dict[Name, SettingTable] = {}
+
+    def given_settings(self, plugin: str) -> GivenSettings:
+        return given_settings.split(self.settings.get(plugin, {}))
 
 
 class HardwareConfig(Table, frozen=True):
@@ -205,6 +216,7 @@ class Config(Table, frozen=True):
             _check_sole_users,
             _check_grants,
             _check_alarms,
+            _check_settings,
         )
         for check in checks:
             check(self)
@@ -330,3 +342,10 @@ def _check_grants(config: Config) -> None:
             raise MisconfiguredError(
                 f"plugins.enabled: found {plugin!r}, expected a name that no topic reserves"
             )
+
+
+def _check_settings(config: Config) -> None:
+    """Refuse what is no table of settings. Values are checked where their descriptions are."""
+    for plugin, table in config.plugins.settings.items():
+        if line := given_settings.structure_mistake(table):
+            raise MisconfiguredError(f"plugins.settings.{plugin}.{line}")

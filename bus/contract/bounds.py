@@ -91,7 +91,7 @@ MAX_PAYLOAD_BYTES: dict[TopicKind, int] = {
     TopicKind.BACKLOG: 1_048_576,
     TopicKind.STORED: 131_072,
     TopicKind.LOG: 32_768,
-    TopicKind.PLUGIN: 32_768,
+    TopicKind.PLUGIN: 65_536,
     TopicKind.LEDS: 8192,
     TopicKind.BUZZER: 4096,
     TopicKind.FAN: 4096,

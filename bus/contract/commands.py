@@ -65,11 +65,15 @@ class FanCommand(msgspec.Struct, frozen=True):
 
 
 class PluginCommand(msgspec.Struct, frozen=True):
-    """Change the state of a plugin, or set its `settings`; None brings the configuration's back."""
+    """Change the state of a plugin, or set `settings` of it, or of one of its sensors.
+
+    None brings the configuration's value back.
+    """
 
     plugin: str
     action: PluginAction
     settings: dict[str, SettingValue | None] = {}
+    sensor: str | None = None
     id: str | None = None
 
 
@@ -116,6 +120,7 @@ class _PluginAction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settings: Annotated[
         dict[FieldName, SettingValue | None], msgspec.Meta(max_length=MAX_SETTINGS)
     ] = {}
+    sensor: Name | None = None
     id: CommandId | None = None
 
 
@@ -134,7 +139,8 @@ NAMES_USAGE = (
 )
 PLUGINS_USAGE = (
     '{"plugin": "dht22", "action": "reload"}, or enable, or disable, or '
-    '{"plugin": "dht22", "action": "set", "settings": {"high_c": 28.0}}'
+    '{"plugin": "dht22", "action": "set", "settings": {"high_c": 28.0}}, with '
+    '"sensor": "dht22-gpio4" for one of its sensors'
 )
 
 
@@ -144,7 +150,7 @@ WORDS: dict[str, list[str]] = {
     "fan": [*FAN_MODES, "mode"],
     "leds": ["off", "index", "color", "all"],
     "names": ["sensor", "title", "area"],
-    "plugins": [*get_args(PluginAction), "plugin", "action", "settings"],
+    "plugins": [*get_args(PluginAction), "plugin", "action", "settings", "sensor"],
 }
 
 
@@ -193,7 +199,12 @@ def parse_plugin(payload: bytes) -> PluginCommand:
     if bool(wanted.settings) != (wanted.action == "set"):
         found = "no settings" if wanted.action == "set" else f"settings with {wanted.action!r}"
         raise BadCommandError(f"found {found}; a command is {PLUGINS_USAGE}")
-    return PluginCommand(wanted.plugin, wanted.action, wanted.settings, wanted.id)
+    if wanted.sensor is not None and wanted.action != "set":
+        raise BadCommandError(
+            f"sensor: found one with {wanted.action!r}, expected one with 'set' only; "
+            f"a command is {PLUGINS_USAGE}"
+        )
+    return PluginCommand(wanted.plugin, wanted.action, wanted.settings, wanted.sensor, wanted.id)
 
 
 def command_id(payload: bytes) -> str | None:

@@ -20,10 +20,14 @@ from bus.contract.bounds import (
 MAX_BANDS = 16
 MAX_CHOICES = 32
 MAX_SETTINGS = 64
+# Of one plugin, with settings of their own.
+MAX_SET_SENSORS = 64
 
 # How a band looks on the page; each is a colour of the style sheet.
 Tone = Literal["", "muted", "good", "fair", "mild", "warm", "bad"]
 SettingType = Literal["number", "integer", "text", "choice", "switch"]
+# Whether one value holds for the whole plugin, or each of its sensors may have its own.
+SettingScope = Literal["plugin", "sensor"]
 SettingValue = Number | Annotated[str, msgspec.Meta(max_length=256)] | bool
 Decimals = Annotated[int, msgspec.Meta(ge=0, le=6)]
 
@@ -63,7 +67,10 @@ Fields = Annotated[dict[FieldName, FieldDescription], msgspec.Meta(max_length=MA
 
 
 class SettingDescription(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Meaning of one setting of a plugin. `choices` are the values of a setting of type choice."""
+    """Meaning of one setting of a plugin. `choices` are the values of a setting of type choice.
+
+    A setting whose `scope` is `sensor` may have another value for each sensor of the plugin.
+    """
 
     type: SettingType
     default: SettingValue
@@ -72,11 +79,14 @@ class SettingDescription(msgspec.Struct, frozen=True, omit_defaults=True):
     min: Number | None = None
     max: Number | None = None
     choices: Annotated[list[Word], msgspec.Meta(max_length=MAX_CHOICES)] = []
+    scope: SettingScope = "plugin"
 
 
 Settings = Annotated[dict[FieldName, SettingDescription], msgspec.Meta(max_length=MAX_SETTINGS)]
 
 SettingValues = Annotated[dict[FieldName, SettingValue], msgspec.Meta(max_length=MAX_SETTINGS)]
+# Values of single sensors, by the sensors' ids.
+SensorSettings = Annotated[dict[Name, SettingValues], msgspec.Meta(max_length=MAX_SET_SENSORS)]
 
 
 class PluginDescription(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -14,8 +14,9 @@ from bus.contract.description import (
     PluginDescription,
     SettingDescription,
 )
+from bus.contract.given_settings import SENSORS
 from bus.contract.mistake import shown
-from bus.contract.quantity import QUANTITIES
+from bus.contract.quantity import QUANTITIES, unit_mistake
 
 # What the messages that carry them have room for.
 MAX_BYTES = {"fields": 24_576, "settings": 8192}
@@ -35,6 +36,11 @@ def _all(description: PluginDescription) -> Iterator[str]:
         for key, line in _field(name, field, description.fields):
             yield f"fields.{name}{key}: {line}"
     for name, setting in description.settings.items():
+        if name == SENSORS:
+            yield (
+                f"settings.{name}: found {shown(name)}, which names the table of single sensors in "
+                "a configuration; expected another name"
+            )
         for key, line in _setting(setting):
             yield f"settings.{name}.{key}: {line}"
 
@@ -44,6 +50,8 @@ def _field(name: str, field: FieldDescription, fields: Fields) -> Iterator[tuple
         yield "", f"found {shown(name)}, expected {shown(name.replace('-', '_'))}, as in a reading"
     if field.quantity and field.quantity not in QUANTITIES:
         yield ".quantity", f"found {shown(field.quantity)}, expected {_quantity(field.quantity)}"
+    if line := unit_mistake(field.quantity, field.unit):
+        yield ".unit", line
     if field.range is not None and field.range[0] >= field.range[1]:
         yield ".range", f"found {list(field.range)}, expected the least value, then the greatest"
     yield from _bands(field.bands)

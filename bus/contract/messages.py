@@ -40,7 +40,13 @@ from bus.contract.bounds import (
     Width,
     Word,
 )
-from bus.contract.description import About, SensorDescription, Settings, SettingValues
+from bus.contract.description import (
+    About,
+    SensorDescription,
+    SensorSettings,
+    Settings,
+    SettingValues,
+)
 from bus.contract.mistake import first_mistake
 from bus.contract.topics import Topic, TopicKind
 from bus.errors import BadPayloadError
@@ -134,6 +140,8 @@ class PluginState(msgspec.Struct, frozen=True):
     """State of a plugin, and since when; `error` is empty unless it failed.
 
     `settings` has the value of each setting that holds, `described` what the author says of them.
+    `sensors` has the values that single sensors have of their own, of each sensor of a plugin with
+    such settings, and is empty without them.
     """
 
     state: PluginPhase
@@ -144,6 +152,7 @@ class PluginState(msgspec.Struct, frozen=True):
     since_ms: Milliseconds = 0
     settings: SettingValues = {}
     described: Settings = {}
+    sensors: SensorSettings = {}
 
 
 class Leds(msgspec.Struct, frozen=True):

@@ -167,6 +167,9 @@ def _in_collection(value: Any, hint: Any, key: str) -> Iterator[str | None]:
             hints = hints * len(value)
         for index, (part, part_hint) in enumerate(zip(value, hints, strict=False)):
             yield first_mistake(part, part_hint, f"{key}[{index}]")
+    elif isinstance(value, dict) and _is_union(hint):
+        tables = [option for option in hints if typing.get_origin(_plain(option)) is dict]
+        yield from (first_mistake(value, table, key) for table in tables)
     elif isinstance(value, dict) and origin is dict:
         for name, part in value.items():
             if _refusal(name, hints[0]) is not None:

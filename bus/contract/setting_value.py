@@ -58,6 +58,18 @@ def first_mistake(
     return None
 
 
+def first_sensor_mistake(
+    settings: Mapping[str, SettingDescription], values: Mapping[str, SettingValue]
+) -> str | None:
+    """Return the first mistake in the values of one sensor, as `first_mistake` does."""
+    of_sensors = {key: said for key, said in settings.items() if said.scope == "sensor"}
+    for key in values:
+        if key in settings and key not in of_sensors:
+            known = f"one of {', '.join(of_sensors)}" if of_sensors else "none for single sensors"
+            return f"{key}: found a setting of the whole plugin, expected {known}"
+    return first_mistake(of_sensors, values)
+
+
 def _known(settings: Mapping[str, SettingDescription], key: str) -> str:
     if not settings:
         return "none: the plugin has no settings"

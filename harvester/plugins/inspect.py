@@ -95,7 +95,8 @@ def _field(name: str, field: FieldDescription) -> str:
 def _setting(name: str, setting: SettingDescription) -> str:
     """Return for example `high_c = 30.0: Too warm above, a number from 0 to 80, in degC`."""
     unit = f"in {setting.unit}" if setting.unit else ""
-    parts = (setting.label, setting_value.expected(setting), unit)
+    scope = "for each sensor" if setting.scope == "sensor" else ""
+    parts = (setting.label, setting_value.expected(setting), unit, scope)
     default = msgspec.json.encode(setting.default).decode()
     return f"{name} = {default}: {', '.join(filter(None, parts))}"
 

@@ -23,7 +23,7 @@ _STATUS_OF_ERROR = {BadCommandError: 502, BusDownError: 503, NoAnswerError: 504}
 _BUZZER_USAGE = '?action=beep or {"pattern": "beep"}'
 _PLUGIN_USAGE = (
     '{"node": "pi4", "plugin": "dht22", "action": "reload"}, or enable, or disable, '
-    'or set with "settings": {"high_c": 28.0}'
+    'or set with "settings": {"high_c": 28.0} and, for one of its sensors, "sensor": "dht22-gpio4"'
 )
 _NAMES_USAGE = '{"node": "pi4", "sensor": "dht22-gpio4", "title": "Desk", "area": "Office"}'
 
@@ -36,12 +36,16 @@ class BuzzerBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PluginBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The body of POST /api/plugins. `settings` go with the action `set`; the node checks them."""
+    """The body of POST /api/plugins.
+
+    `settings` of the plugin, or of one `sensor`, go with the action `set`; the node checks them.
+    """
 
     node: str
     plugin: str
     action: PluginAction
     settings: dict[FieldName, SettingValue | None] = {}
+    sensor: Name | None = None
 
 
 class NamesBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

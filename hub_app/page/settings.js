@@ -3,6 +3,7 @@ import { replaceContent, setText } from "./elements.js";
 import { urlOf } from "./paths.js";
 
 const INPUT_TYPES = { number: "number", integer: "number", text: "text", switch: "checkbox" };
+const ALL_SENSORS = "";
 
 function made(tag, attributes) {
   const element = document.createElement(tag);
@@ -12,69 +13,132 @@ function made(tag, attributes) {
   return element;
 }
 
-function inputOf(name, described, value) {
-  if (described.type === "choice") {
-    const select = made("select", { name });
-    select.append(...described.choices.map((choice) => new Option(choice, choice)));
-    select.value = value;
-    return select;
+// The values that a list offers, in words and as they are.
+function optionsOf(described) {
+  if (described.type === "choice") return described.choices.map((choice) => [choice, choice]);
+  return [["on", true], ["off", false]];
+}
+
+function selectOf(name, options, value) {
+  const select = made("select", { name });
+  for (const [text, one] of options) {
+    const option = new Option(text, one ?? "", false, one === value);
+    option.dataset.json = JSON.stringify(one);
+    select.append(option);
+  }
+  return select;
+}
+
+// Input of one setting. `own` is its value, null for a sensor that has none of its own; `inherited`
+// is then the value of the plugin, and undefined in the form for all sensors.
+function inputOf({ name, described, own, inherited }) {
+  const isOfSensor = inherited !== undefined;
+  if (described.type === "choice" || (isOfSensor && described.type === "switch")) {
+    const options = optionsOf(described);
+    const [word] = options.find(([, value]) => value === inherited) ?? [];
+    return selectOf(name, isOfSensor ? [[`as all sensors: ${word}`, null], ...options] : options, own);
   }
   const step = { number: "any", integer: 1 }[described.type];
   const { min, max } = described;
-  const input = made("input", { name, type: INPUT_TYPES[described.type], step, min, max });
-  if (described.type === "switch") input.checked = value;
-  else input.value = value;
+  const input = made("input", { name, type: INPUT_TYPES[described.type], step, min, max, placeholder: inherited });
+  if (described.type === "switch") input.checked = own;
+  else input.value = own ?? "";
   return input;
 }
 
-function rowOf(name, described, value) {
+function rowOf(setting) {
+  const { name, described } = setting;
   const label = document.createElement("label");
   const unit = described.unit ? ` (${described.unit})` : "";
-  label.append(`${described.label || name}${unit}`, inputOf(name, described, value));
+  label.append(`${described.label || name}${unit}`, inputOf(setting));
   return label;
 }
 
-// An emptied number brings the configuration's value back.
-function valueOf(input, { type }) {
+// An emptied number brings the configuration's value back, and any emptied input of a sensor the plugin's.
+function valueOf(input, { described: { type }, inherited }) {
+  if (input.tagName === "SELECT") return JSON.parse(input.selectedOptions[0].dataset.json);
   if (type === "switch") return input.checked;
-  if (type !== "number" && type !== "integer") return input.value;
-  return input.value === "" ? null : input.valueAsNumber;
+  if (input.value === "" && (type !== "text" || inherited !== undefined)) return null;
+  return type === "text" ? input.value : input.valueAsNumber;
+}
+
+// The settings of a form: those of the plugin, or those that `sensor` may have of its own.
+function settingsOf({ settings = {}, described = {}, sensors = {} }, sensor) {
+  const all = Object.entries(described).map(([name, of]) => {
+    const value = Object.hasOwn(settings, name) ? settings[name] : of.default;
+    return { name, described: of, own: value, inherited: undefined };
+  });
+  if (sensor === ALL_SENSORS) return all;
+  const own = new Map(Object.entries(sensors[sensor] ?? {}));
+  return all
+    .filter(({ described: of }) => of.scope === "sensor")
+    .map((one) => ({ ...one, own: own.get(one.name) ?? null, inherited: one.own }));
+}
+
+// What people call a sensor, where they gave it a name.
+function titleOf(node, sensor) {
+  const named = [...document.querySelectorAll("[data-name-of][data-sensor]")].find(
+    ({ dataset }) => dataset.nameOf === node && dataset.sensor === sensor,
+  );
+  return named?.dataset.title ? `${named.dataset.title} (${sensor})` : sensor;
+}
+
+function sensorSelect(node, sensors) {
+  const select = made("select", { name: "of-sensor" });
+  select.append(
+    new Option("all sensors", ALL_SENSORS),
+    ...sensors.map((sensor) => new Option(titleOf(node, sensor), sensor)),
+  );
+  return select;
 }
 
 // `plugin` is the newest event of a plugin's state.
-export function askForSettings({ node, name: plugin, value: { settings = {}, described = {} } }) {
+export function askForSettings({ node, name: plugin, value: state }) {
   const dialog = document.getElementById("settings-dialog");
   // Browsers before 2022 have no dialogs; `plugins/cmd` takes the same.
   if (!dialog?.showModal) return;
-  const before = new Map(Object.entries(settings));
-  const all = Object.entries(described).map(([name, of]) => [name, of, before.has(name) ? before.get(name) : of.default]);
-  const rows = all.map((one) => rowOf(...one));
+  const sensors = Object.keys(state.sensors ?? {});
+  const chosen = sensorSelect(node, sensors);
+  const choice = document.createElement("label");
+  choice.append("Of", chosen);
+  const rows = document.createElement("div");
+  let form = [];
+  const fill = () => {
+    form = settingsOf(state, chosen.value).map((setting) => ({ setting, row: rowOf(setting) }));
+    replaceContent(rows, form.map(({ row }) => row));
+  };
   setText(dialog.querySelector(".question"), `Settings of ${plugin} of ${node}. They hold from the next poll on.`);
-  replaceContent(dialog.querySelector(".inputs"), rows);
+  replaceContent(dialog.querySelector(".inputs"), sensors.length ? [choice, rows] : [rows]);
+  chosen.onchange = fill;
+  fill();
   dialog.returnValue = "";
   dialog.onclose = () => {
     if (dialog.returnValue !== "save") return;
-    const changed = all
-      .map(([name, of, value], i) => [name, valueOf(rows[i].querySelector("input, select"), of), value])
-      .filter(([, value, old]) => value !== old);
-    if (changed.length) set(node, plugin, Object.fromEntries(changed));
+    const changed = form
+      .map(({ setting, row }) => [setting, valueOf(row.querySelector("input, select"), setting)])
+      .filter(([{ own }, value]) => value !== own)
+      .map(([{ name }, value]) => [name, value]);
+    if (changed.length) set(node, plugin, chosen.value, Object.fromEntries(changed));
   };
   dialog.showModal();
 }
 
-async function set(node, plugin, settings) {
+async function set(node, plugin, sensor, settings) {
   // Looked up when there is something to say: the page may have been swapped meanwhile.
   const say = (text) => setText(document.getElementById("plugin-answer"), text);
-  say(`${plugin} of ${node}: set ...`);
+  const name = sensor === ALL_SENSORS ? `${plugin} of ${node}` : `${sensor} of ${node}`;
+  const command = { node, plugin, action: "set", settings };
+  if (sensor !== ALL_SENSORS) command.sensor = sensor;
+  say(`${name}: set ...`);
   try {
     const answer = await fetch(urlOf("/api/plugins"), {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ node, plugin, action: "set", settings }),
+      body: JSON.stringify(command),
     });
     const result = await answer.json();
-    say(`${plugin} of ${node}: ${result.ok ? "set done" : result.error}`);
+    say(`${name}: ${result.ok ? "set done" : result.error}`);
   } catch {
-    say(`${plugin} of ${node}: the hub does not answer`);
+    say(`${name}: the hub does not answer`);
   }
 }

@@ -19,7 +19,7 @@ def plugin_command(runners: Sequence[PluginRunner], disabled: DisabledPlugins) -
             names = ", ".join(by_name) or "none"
             raise BadCommandError(f"plugin: found {wanted.plugin!r}, expected one of {names}")
         if wanted.action == "set":
-            runner.set_settings(wanted.settings)
+            runner.set_settings(wanted.settings, wanted.sensor)
         else:
             disabled.note(runner.name, is_disabled=wanted.action == "disable")
             runner.command(wanted.action)

@@ -3,7 +3,6 @@
 A command's name counts before the configuration's, and is kept in a file. Ids never change by it.
 """
 
-import logging
 import threading
 from collections.abc import Collection
 from pathlib import Path
@@ -14,10 +13,9 @@ from bus.config.settings import Config, NameConfig
 from bus.contract.bounds import Name, Word
 from bus.contract.commands import NamesCommand
 from bus.errors import BadCommandError
-from bus.files import whole_file
+from bus.files import json_file
 
-logger = logging.getLogger(__name__)
-
+_NAMES_LOST = "only the configuration's names hold"
 # Sensors with a kept name. Commands come from anyone allowed, and the file must not grow for ever.
 MAX_SENSORS = 512
 
@@ -42,7 +40,7 @@ class Names:
         self._sensors = config.names
         self._path = path
         self._lock = threading.Lock()
-        self._kept = _read(path)
+        self._kept = json_file.load(path, _Kept, _NAMES_LOST) or _Kept()
 
     @property
     def node(self) -> NameConfig:
@@ -63,8 +61,7 @@ class Names:
         with self._lock:
             kept = self._with(command, sensors)
             try:
-                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                whole_file.replace(self._path, msgspec.json.encode(kept))
+                json_file.save(self._path, kept)
             except OSError as e:
                 raise BadCommandError(f"the name cannot be kept: {self._path}: {e}") from e
             self._kept = kept
@@ -95,13 +92,3 @@ def _given(old: _Given, command: NamesCommand) -> _Given:
 
 def _over(configured: NameConfig, given: _Given) -> NameConfig:
     return NameConfig(title=given.title or configured.title, area=given.area or configured.area)
-
-
-def _read(path: Path) -> _Kept:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=_Kept)
-    except FileNotFoundError:
-        return _Kept()
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OSError) as e:
-        logger.warning("%s: %s; only the configuration's names hold", path, e)
-        return _Kept()

@@ -1,53 +1,68 @@
-"""Settings of one plugin: a command's value, else the configuration's, else the default."""
+"""Settings of one plugin: a command's value, else the configuration's, else the default.
+
+A sensor of the plugin may have values of its own, which count before the plugin's.
+"""
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
-from bus.contract import setting_value
-from bus.contract.bounds import FieldName
-from bus.contract.description import SettingDescription, Settings, SettingValue
+from bus.contract import given_settings, setting_value
+from bus.contract.description import (
+    MAX_SET_SENSORS,
+    SensorSettings,
+    SettingDescription,
+    Settings,
+    SettingValue,
+    SettingValues,
+)
+from bus.contract.given_settings import GivenSettings, SettingTable
 from bus.errors import BadCommandError
-from bus.files import whole_file
+from bus.files import json_file
 
 logger = logging.getLogger(__name__)
 
-# Returns the value of a setting as JSON, None where there is none.
-GetSetting = Callable[[str], str | None]
-Values = dict[FieldName, SettingValue]
+
+class GetSetting(Protocol):
+    """Returns the value of a setting as JSON, None where there is none."""
+
+    def __call__(self, key: str, sensor_id: str | None = None, /) -> str | None: ...
 
 
-def no_setting(_key: str) -> None:
+def no_setting(_key: str, _sensor_id: str | None = None, /) -> None:
     """Answer for a plugin without settings."""
 
 
 class PluginSettings:
     """The settings of `plugin`. Any thread may call.
 
-    `configured` are the values of the node's configuration; those that commands set are kept in the
-    file at `path`. `described` is the table of the component that runs, empty until there is one.
+    `configured` is the plugin's table in the node's configuration; values that commands set are
+    kept in the file at `path`. `described` is the table of the component that runs, empty until
+    there is one. `sensors` returns the ids of the plugin's sensors.
     """
 
     def __init__(
         self,
         plugin: str = "",
-        configured: Mapping[str, SettingValue] | None = None,
+        configured: Mapping[str, SettingValue | SensorSettings] | None = None,
         path: Path | None = None,
+        sensors: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self._plugin = plugin
-        self._configured = dict(configured or {})
+        self._configured = given_settings.split(configured or {})
         self._path = path
-        self._kept = _read(path) if path is not None else {}
+        self._sensors = sensors
+        self._kept = _read(path) if path is not None else GivenSettings()
         self._lock = threading.Lock()
         self.described: Settings = {}
 
     def refusal(self, described: Settings) -> str:
         """Return why the configuration's values do not fit a component's table, or nothing."""
-        line = setting_value.first_mistake(described, self._configured)
-        return f"plugins.settings.{self._plugin}.{line}" if line else ""
+        return given_settings.refusal(self._plugin, described, self._configured)
 
     def adopt(self, described: Settings) -> None:
         """Take the table of the component that runs from now on.
@@ -55,16 +70,26 @@ class PluginSettings:
         A kept value that does not fit any more is not used, with a warning.
         """
         self.described = described
-        for key, value in self._kept.items():
-            if line := setting_value.first_mistake(described, {key: value}):
+        for kept in _single_values(self._kept):
+            if line := given_settings.first_mistake(described, kept):
                 logger.warning("plugin %s: a kept setting is not used: %s", self._plugin, line)
 
-    def values(self) -> Values:
-        """Return every described setting with the value that holds."""
+    def values(self) -> SettingValues:
+        """Return every described setting with the value that holds for the plugin."""
         described = self.described
         return {key: self._value(key, setting) for key, setting in described.items()}
 
-    def get(self, described: Settings, key: str) -> str | None:
+    def sensor_values(self) -> SensorSettings:
+        """Return the values of its own that each sensor has; nothing where no setting allows it."""
+        of_sensors = _of_sensors(self.described)
+        if not of_sensors:
+            return {}
+        own = {sensor: self._own(of_sensors, sensor) for sensor in self._known_sensors()}
+        # Those with values first, where there are more than a message may have.
+        first = sorted(own, key=lambda sensor: (not own[sensor], sensor))[:MAX_SET_SENSORS]
+        return {sensor: own[sensor] for sensor in sorted(first)}
+
+    def get(self, described: Settings, key: str, sensor_id: str | None = None, /) -> str | None:
         """Return the value of a setting as JSON, None where `described` has no such setting.
 
         A component on trial has another table than the one that runs.
@@ -72,44 +97,87 @@ class PluginSettings:
         setting = described.get(key)
         if setting is None:
             return None
-        return msgspec.json.encode(self._value(key, setting)).decode()
+        return msgspec.json.encode(self._value(key, setting, sensor_id)).decode()
 
-    def set(self, values: Mapping[str, SettingValue | None]) -> None:
-        """Set and keep values; None brings the configuration's back.
+    def set(self, values: Mapping[str, SettingValue | None], sensor_id: str | None = None) -> None:
+        """Set and keep values of the plugin or of one sensor; None brings the configuration's back.
 
         Raises BadCommandError, with nothing set, where one does not fit or the disk refuses.
         """
-        given = {key: value for key, value in values.items() if value is not None}
-        # Of an unknown setting, the name alone is the mistake.
-        checked = given | {key: "" for key in values if key not in self.described}
-        if line := setting_value.first_mistake(self.described, checked):
-            raise BadCommandError(f"settings.{line}")
+        self._check(values, sensor_id)
         with self._lock:
-            kept = {key: old for key, old in self._kept.items() if key not in values} | given
-            self._save(kept)
+            kept = self._kept.with_values(values, sensor_id)
+            if line := given_settings.size_mistake(kept.over(self._configured)):
+                raise BadCommandError(f"settings: {line}")
+            self._save(kept.table)
             self._kept = kept
 
-    def _value(self, key: str, setting: SettingDescription) -> SettingValue:
-        for given in (self._kept, self._configured):
-            if key in given and setting_value.mistake(setting, given[key]) is None:
-                return given[key]
-        return setting.default
+    def _check(self, values: Mapping[str, SettingValue | None], sensor_id: str | None) -> None:
+        find, settable = setting_value.first_mistake, self.described
+        if sensor_id is not None:
+            find, settable = setting_value.first_sensor_mistake, _of_sensors(self.described)
+            known = self._known_sensors()
+            if sensor_id not in known:
+                expected = ", ".join(sorted(known)) or "none: no sensor has answered yet"
+                raise BadCommandError(f"sensor: found {sensor_id!r}, expected one of {expected}")
+        given = {key: value for key, value in values.items() if value is not None}
+        # Of an unknown setting, the name alone is the mistake.
+        checked = given | {key: "" for key in values if key not in settable}
+        if line := find(self.described, checked):
+            raise BadCommandError(f"settings.{line}")
 
-    def _save(self, kept: Values) -> None:
+    def _known_sensors(self) -> frozenset[str]:
+        return frozenset((*self._sensors(), *self._configured.sensors, *self._kept.sensors))
+
+    def _own(self, of_sensors: Settings, sensor_id: str) -> SettingValues:
+        found = {key: self._own_value(key, of, sensor_id) for key, of in of_sensors.items()}
+        return {key: value for key, value in found.items() if value is not None}
+
+    def _own_value(
+        self, key: str, setting: SettingDescription, sensor_id: str
+    ) -> SettingValue | None:
+        given = (self._kept.sensors.get(sensor_id, {}), self._configured.sensors.get(sensor_id, {}))
+        return _first_fitting(key, setting, *given) if setting.scope == "sensor" else None
+
+    def _value(
+        self, key: str, setting: SettingDescription, sensor_id: str | None = None
+    ) -> SettingValue:
+        own = None if sensor_id is None else self._own_value(key, setting, sensor_id)
+        if own is None:
+            own = _first_fitting(key, setting, self._kept.plugin, self._configured.plugin)
+        return setting.default if own is None else own
+
+    def _save(self, kept: SettingTable) -> None:
         if self._path is None:
             return
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            whole_file.replace(self._path, msgspec.json.encode(kept))
+            json_file.save(self._path, kept)
         except OSError as e:
             raise BadCommandError(f"the settings cannot be kept: {self._path}: {e}") from e
 
 
-def _read(path: Path) -> Values:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Values)
-    except FileNotFoundError:
-        return {}
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OSError) as e:
-        logger.warning("%s: %s; only the configuration's settings hold", path, e)
-        return {}
+def _of_sensors(described: Settings) -> Settings:
+    """Return the settings of which each sensor may have its own value."""
+    return {key: setting for key, setting in described.items() if setting.scope == "sensor"}
+
+
+def _first_fitting(
+    key: str, setting: SettingDescription, *given: SettingValues
+) -> SettingValue | None:
+    for values in given:
+        if key in values and setting_value.mistake(setting, values[key]) is None:
+            return values[key]
+    return None
+
+
+def _single_values(given: GivenSettings) -> list[GivenSettings]:
+    """Return each value on its own, since a check ends at the first mistake."""
+    single = [GivenSettings({key: value}) for key, value in given.plugin.items()]
+    for sensor, values in given.sensors.items():
+        single += [GivenSettings({}, {sensor: {key: value}}) for key, value in values.items()]
+    return single
+
+
+def _read(path: Path) -> GivenSettings:
+    table = json_file.load(path, SettingTable, "only the configuration's settings hold")
+    return given_settings.split(table or {})

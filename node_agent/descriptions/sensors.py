@@ -11,16 +11,15 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
-import msgspec
-
 from bus.contract.bounds import MAX_FIELDS, Name
 from bus.contract.description import FieldDescription, Fields, SensorDescription
-from bus.fault import Fault
-from bus.files import whole_file
+from bus.files import json_file
+from bus.files.json_file import SavedOnChange
 from node_agent.descriptions.names import Names
 
 logger = logging.getLogger(__name__)
 
+_TOPICS_LEFT = "topics of a former run may be left"
 # Of a sensor that its plugin reports no longer.
 FORGOTTEN_AFTER_S = 86_400.0
 
@@ -78,14 +77,13 @@ class SensorDescriptions:
     ) -> None:
         self._publish = publish
         self._names = names
-        self._path = path
         self._monotonic_s = monotonic_s
-        kept, now_s = _read(path), monotonic_s()
+        now_s = monotonic_s()
+        kept = json_file.load(path, dict[Name, str], _TOPICS_LEFT) or {}
         self._sensors = {i: _Sensor(p, now_s) for i, p in kept.items() if p in plugins}
         # Their topics are cleared at each connection: an earlier broker may have kept them.
         self._gone = {i for i, plugin in kept.items() if plugin not in plugins}
-        self._is_saved = not self._gone
-        self._fault = Fault(f"{path}: saving")
+        self._file = SavedOnChange(path, is_saved=not self._gone)
         self._lock = threading.Lock()
 
     @property
@@ -128,26 +126,18 @@ class SensorDescriptions:
 
     def save(self) -> None:
         """Write the ids to the disk where they changed; a disk that refuses is logged once."""
+        self._file.save(self._snapshot)
+
+    def _snapshot(self) -> dict[str, str]:
         with self._lock:
-            if self._is_saved:
-                return
-            kept = {sensor_id: sensor.plugin for sensor_id, sensor in self._sensors.items()}
-            self._is_saved = True
-        try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            whole_file.replace(self._path, msgspec.json.encode(kept))
-        except OSError as e:
-            self._is_saved = False
-            self._fault.failed(str(e))
-        else:
-            self._fault.worked()
+            return {sensor_id: sensor.plugin for sensor_id, sensor in self._sensors.items()}
 
     def _sensor(self, sensor_id: str, plugin: str, now_s: float) -> _Sensor:
         found = self._sensors.get(sensor_id)
         if found is None or found.plugin != plugin:
             found = self._sensors[sensor_id] = _Sensor(plugin, now_s)
             self._gone.discard(sensor_id)
-            self._is_saved = False
+            self._file.changed()
         return found
 
     def _forget(self, plugin: str, now_s: float) -> None:
@@ -160,7 +150,7 @@ class SensorDescriptions:
         for sensor_id in old:
             del self._sensors[sensor_id]
             self._gone.add(sensor_id)
-            self._is_saved = False
+            self._file.changed()
             self._publish(sensor_id, None)
             logger.info("sensor %s has not been read for a day and is described no more", sensor_id)
 
@@ -177,13 +167,3 @@ class SensorDescriptions:
         if said != sensor.published:
             sensor.published = said
             self._publish(sensor_id, said)
-
-
-def _read(path: Path) -> dict[str, str]:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[Name, str])
-    except FileNotFoundError:
-        return {}
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OSError) as e:
-        logger.warning("%s: %s; topics of a former run may be left", path, e)
-        return {}

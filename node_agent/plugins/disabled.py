@@ -4,9 +4,7 @@ import logging
 import threading
 from pathlib import Path
 
-import msgspec
-
-from bus.files import json_file, whole_file
+from bus.files import json_file
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +29,6 @@ class DisabledPlugins:
             names = self._names | {name} if is_disabled else self._names - {name}
             self._names = names
             try:
-                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                whole_file.replace(self._path, msgspec.json.encode(sorted(names)))
+                json_file.save(self._path, sorted(names))
             except OSError as e:
                 logger.warning("%s: %s; the command is lost at a restart", self._path, e)

@@ -86,8 +86,10 @@ class PluginRunner:
         """Take a command for the next cycle. Any thread may call."""
         self._commands.put(action)
 
-    def set_settings(self, values: Mapping[str, SettingValue | None]) -> None:
-        """Set values, which hold from the next poll on. Any thread may call.
+    def set_settings(
+        self, values: Mapping[str, SettingValue | None], sensor_id: str | None = None
+    ) -> None:
+        """Set values of the plugin or of one sensor, from the next poll on. Any thread may call.
 
         Raises BadCommandError, with nothing set, where one does not fit.
         """
@@ -95,7 +97,7 @@ class PluginRunner:
         if not settings.described:
             # The plugin is disabled or failed before it ran.
             settings.adopt(self._described_in_file())
-        settings.set(values)
+        settings.set(values, sensor_id)
 
     def run_cycle(self, now_s: float) -> None:
         """Execute commands, start and replace the plugin as needed, then request one poll."""
@@ -136,6 +138,7 @@ class PluginRunner:
             since_ms=self._since_ms,
             settings=settings.values(),
             described=settings.described,
+            sensors=settings.sensor_values(),
         )
         if again or state != self._published:
             self._published = state

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from bus.fault import Fault
-from bus.files import json_file, whole_file
+from bus.files import json_file
+from bus.files.json_file import SavedOnChange
 from node_agent.plugins.readings import Sample
 
 # A plugin whose ids never end makes the file and the hub's history grow without end.
@@ -44,7 +44,6 @@ class SensorOwners:
         path: Path | None = None,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._path = path
         self._monotonic_s = monotonic_s
         self._began_s = monotonic_s()
         self._order = {plugin: place for place, plugin in enumerate(enabled)}
@@ -54,8 +53,7 @@ class SensorOwners:
         if path is not None:
             kept = json_file.load(path, dict[str, str], _FREE) or {}
         self._owners = {id_: plugin for id_, plugin in kept.items() if plugin in self._order}
-        self._is_saved = self._owners == kept
-        self._fault = Fault(f"{path}: saving")
+        self._file = SavedOnChange(path, is_saved=self._owners == kept)
         self._lock = threading.Lock()
 
     def admit(self, plugin: str, samples: Sequence[Sample]) -> Admission:
@@ -76,6 +74,11 @@ class SensorOwners:
             [sentence for sentence in refused.values() if sentence],
         )
 
+    def of_plugin(self, plugin: str) -> list[str]:
+        """Return the ids that belong to `plugin`."""
+        with self._lock:
+            return sorted(id_ for id_, owner in self._owners.items() if owner == plugin)
+
     def has_polled(self, plugin: str) -> None:
         """Note that `plugin` polled, or ended before it could: others wait for it no longer."""
         with self._lock:
@@ -83,18 +86,11 @@ class SensorOwners:
 
     def save(self) -> None:
         """Write the owners to the disk where they changed; a disk that refuses is logged once."""
+        self._file.save(self._snapshot)
+
+    def _snapshot(self) -> dict[str, str]:
         with self._lock:
-            if self._is_saved or self._path is None:
-                return
-            encoded, self._is_saved = msgspec.json.encode(self._owners), True
-        try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            whole_file.replace(self._path, encoded)
-        except OSError as e:
-            self._is_saved = False
-            self._fault.failed(str(e))
-        else:
-            self._fault.worked()
+            return dict(self._owners)
 
     def _must_wait(self, plugin: str) -> bool:
         if self._monotonic_s() - self._began_s >= _LONGEST_WAIT_S:
@@ -117,5 +113,6 @@ class SensorOwners:
                 f"sensor id {sensor_id}: plugin {plugin} has {MAX_IDS_PER_PLUGIN} already, "
                 "which is the most"
             )
-        self._owners[sensor_id], self._is_saved = plugin, False
+        self._owners[sensor_id] = plugin
+        self._file.changed()
         return ""

@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 
 from bus.errors import BadDataError
-from bus.fault import Fault
-from bus.files import json_file, whole_file
+from bus.files import json_file
+from bus.files.json_file import SavedOnChange
 
 MAX_BYTES = 64 * 1024
 MAX_KEYS = 256
@@ -23,14 +23,10 @@ class PluginStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         self._values: dict[str, str] = json_file.load(path, dict[str, str], "starting empty") or {}
         self._bytes = _BRACES_BYTES + sum(_size(*pair) for pair in self._values.items())
-        self._is_saved = True
-        self._fault = Fault(f"{path}: saving")
+        self._file = SavedOnChange(path)
         self._lock = threading.Lock()
-        # One writer at a time; those who get and set do not wait for it.
-        self._saving = threading.Lock()
 
     def get(self, key: str) -> str | None:
         with self._lock:
@@ -49,23 +45,16 @@ class PluginStore:
                 raise BadDataError(
                     f"plugin-state: found {size} bytes, expected {MAX_BYTES} at most"
                 )
-            self._values[key], self._bytes, self._is_saved = value, size, False
+            self._values[key], self._bytes = value, size
+            self._file.changed()
 
     def save(self) -> None:
         """Write the values to the disk where they changed; a disk that refuses is logged once."""
-        with self._saving:
-            with self._lock:
-                if self._is_saved:
-                    return
-                encoded, self._is_saved = msgspec.json.encode(self._values), True
-            try:
-                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                whole_file.replace(self._path, encoded)
-            except OSError as e:
-                self._is_saved = False
-                self._fault.failed(str(e))
-            else:
-                self._fault.worked()
+        self._file.save(self._snapshot)
+
+    def _snapshot(self) -> dict[str, str]:
+        with self._lock:
+            return dict(self._values)
 
 
 def _size(key: str, value: str) -> int:

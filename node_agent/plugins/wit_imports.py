@@ -94,7 +94,10 @@ def host_imports(
             "write": (host.uart_write, None),
             "set-baud": (host.uart_set_baud, None),
         },
-        "settings": {"get": (get_setting, None)},
+        "settings": {
+            "get": (get_setting, None),
+            "get-for": (lambda sensor_id, key: get_setting(key, sensor_id), None),
+        },
         "plugin-state": {"get": (host.state_get, None), "set": (host.state_set, None)},
     }
     return {

@@ -28,7 +28,7 @@ from tests.support import (
 CACHE = PROJECT / ".harvester" / "cache"
 # Late enough for several agents to start at once on two cores.
 FROM_S, UNTIL_S = 8, 13
-WAIT_S = 40.0
+WAIT_S = 60.0
 MAGENTA = "#ff00ff"
 PLUGINS = {"dht22-gpio4": "dht22", "bme680-0x77": "bme680", "ssd1306-0x3c": "oled"}
 LEDS = {"dht22-gpio4": 1, "bme680-0x77": 2}

@@ -6,7 +6,7 @@ from bus.contract.messages import Log, PluginState, Reading
 from bus.contract.topics import TopicKind
 from tests.support import PROJECT, Listener, Said
 
-WAIT_S = 40.0
+WAIT_S = 60.0
 
 
 def reading(ears: Listener, sensor: str, *, after: int = 0) -> Reading:

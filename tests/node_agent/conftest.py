@@ -9,7 +9,7 @@ from node_agent.sandbox.component import LoadedComponent
 from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.runtime import Runtime
 from tests.built_components import CACHE, built
-from tests.support import PROJECT
+from tests.support import PATIENT_S, PROJECT
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,7 @@ def plugin_wasm() -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def runtime() -> Iterator[Runtime]:
-    with Runtime(CACHE, Limits(deadline_s=0.5, memory_mb=32, host_calls=1000)) as runtime:
+    with Runtime(CACHE, Limits(PATIENT_S, memory_mb=32, host_calls=1000)) as runtime:
         yield runtime
 
 

@@ -8,16 +8,17 @@ import pytest
 from wasmtime import wat2wasm
 
 from bus.contract import component_section
-from bus.contract.description import PluginDescription, SettingDescription
+from bus.contract.description import PluginDescription, SettingDescription, SettingValues
 from bus.contract.messages import PluginState, Result
 from bus.contract.topics import Topic, TopicKind
 from tests.support import HOST, PROJECT, Listener, Service, embedded_broker, free_port
 
 BY_HAND = PROJECT / "tests" / "components" / "by-hand" / "sensor.wat"
 DESCRIBED = {
-    "high_c": SettingDescription("number", 30.0, "Too hot from", min=0, max=80),
+    "high_c": SettingDescription("number", 30.0, "Too hot from", min=0, max=80, scope="sensor"),
     "alarm": SettingDescription("switch", default=True),
 }
+SENSOR = "by-hand"
 STATE = "harvester/pi4/plugins/room"
 CONFIG = """
 [cluster]
@@ -58,11 +59,15 @@ class Node:
         arguments = ["--role", "spoke", "--config", str(file)]
         return Service("node_agent.cli", arguments, self.directory / "agent.log")
 
-    def state(self, after: int = 0, **settings: float | bool) -> PluginState:
-        """Wait for a state of the plugin with these settings."""
+    def state(
+        self, after: int = 0, own: SettingValues | None = None, **settings: float | bool
+    ) -> PluginState:
+        """Wait for a state of the plugin with these settings, and `own` of its sensor."""
         found = self.listener.wait_for(
             lambda said: (
-                isinstance(said.message, PluginState) and said.message.settings == settings
+                isinstance(said.message, PluginState)
+                and said.message.settings == settings
+                and (own is None or said.message.sensors == {SENSOR: own})
             ),
             after=after,
         ).message
@@ -130,3 +135,33 @@ def test_a_bad_value_of_the_configuration_stops_the_plugin_with_a_sentence(node:
     assert said.error == (
         "plugins.settings.room.high_c: found 'hot', expected a number from 0 to 80"
     )
+
+
+def test_a_sensor_has_a_value_of_its_own_for_good(node: Node) -> None:
+    own = "28.0\n[plugins.settings.room.sensors.by-hand]\nhigh_c = 35.0"
+    with node.start(own) as first:
+        node.state(own={"high_c": 35.0}, high_c=28.0, alarm=True)
+        assert node.order(action="set", sensor=SENSOR, settings={"high_c": 40}).ok
+        node.state(own={"high_c": 40}, high_c=28.0, alarm=True)
+        assert first.stop() == 0
+    heard = len(node.listener.said)
+    with node.start():
+        node.state(heard, own={"high_c": 40}, high_c=28.0, alarm=True)
+        assert node.order(action="set", sensor=SENSOR, settings={"high_c": None}).ok
+        node.state(heard, own={}, high_c=28.0, alarm=True)
+
+
+def test_a_bad_value_of_a_sensor_is_refused_with_a_sentence(node: Node) -> None:
+    with node.start():
+        node.state(own={}, high_c=28.0, alarm=True)
+        for sensor, settings, sentence in (
+            (SENSOR, {"high_c": 99}, "settings.high_c: found 99, expected a number from 0 to 80"),
+            (
+                SENSOR,
+                {"alarm": False},
+                "settings.alarm: found a setting of the whole plugin, expected one of high_c",
+            ),
+            ("attic", {"high_c": 9}, "sensor: found 'attic', expected one of by-hand"),
+        ):
+            refused = node.order(action="set", sensor=sensor, settings=settings)
+            assert (refused.ok, refused.error) == (False, sentence)

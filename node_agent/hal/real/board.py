@@ -22,7 +22,9 @@ def open_raspberry_pi(config: Config) -> Board:
         spi=SpiBus(hardware.spi_device),
         uart=SerialPort(hardware.uart_device),
         strip=(
-            Ws281xStrip(count=leds.count, pin=leds.pin, brightness=leds.brightness)
+            Ws281xStrip(
+                count=leds.count, pin=leds.pin, brightness=leds.brightness, order=leds.order
+            )
             if leds.count
             else None
         ),

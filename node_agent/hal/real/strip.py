@@ -4,6 +4,7 @@ import atexit
 from collections.abc import Sequence
 from typing import Any
 
+from bus.config.settings import ColorOrder
 from node_agent.hal.capabilities import Color
 from node_agent.hal.errors import DeviceUnavailableError, HardwareNotInstalledError
 from node_agent.hal.pixels import whole_strip
@@ -13,15 +14,25 @@ from node_agent.hal.real.stderr_filter import StderrFilter
 
 # The pins on the second PWM channel (rpi_ws281x README, "GPIO usage"); all others are on the first.
 _SECOND_CHANNEL_PINS = frozenset((13, 19))
+# Strip types of rpi_ws281x (ws2811.h, WS2811_STRIP_RGB and so on): shifts of red, green and blue.
+STRIP_TYPES: dict[ColorOrder, int] = {
+    "RGB": 0x00100800,
+    "RBG": 0x00100008,
+    "GRB": 0x00081000,
+    "GBR": 0x00080010,
+    "BRG": 0x00001008,
+    "BGR": 0x00000810,
+}
 
 
 class Ws281xStrip:
-    """`count` pixels on BCM `pin`, dimmed to `brightness` of 255."""
+    """`count` pixels on BCM `pin` that take colours in `order`, dimmed to `brightness` of 255."""
 
-    def __init__(self, *, count: int, pin: int, brightness: int) -> None:
+    def __init__(self, *, count: int, pin: int, brightness: int, order: ColorOrder = "GRB") -> None:
         self._count = count
         self._pin = pin
         self._brightness = brightness
+        self._strip_type = STRIP_TYPES[order]
         # Made once: what the C library allocates for each is never freed where it did not begin.
         self._strip: Any = None
         self._stderr = StderrFilter()
@@ -57,6 +68,7 @@ class Ws281xStrip:
             self._pin,
             brightness=self._brightness,
             channel=1 if self._pin in _SECOND_CHANNEL_PINS else 0,
+            strip_type=self._strip_type,
         )
 
     def _darken(self, strip: Any) -> None:

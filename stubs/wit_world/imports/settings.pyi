@@ -6,3 +6,8 @@ def get(key: str) -> str | None:
     else the configuration's, else the default. It may change from poll to poll. None where no
     such setting is described.
     """
+
+def get_for(sensor_id: str, key: str) -> str | None:
+    """The same for one sensor of the plugin: the sensor's own value, where the setting's scope is
+    "sensor" and there is one; else what `get` returns.
+    """

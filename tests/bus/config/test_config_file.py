@@ -65,6 +65,14 @@ def test_the_shipped_nodes_have_the_addresses_of_the_design() -> None:
         ('[leds]\ncount = "9"', "leds.count: found '9', expected an integer from 0 to 256"),
         ("[leds]\ncount = true", "leds.count: found true, expected an integer from 0 to 256"),
         ("[leds]\ncount = 1e2", "leds.count: found 100.0, expected an integer from 0 to 256"),
+        (
+            '[leds]\norder = "grb"',
+            "leds.order: found 'grb', expected one of BGR, BRG, GBR, GRB, RBG, RGB",
+        ),
+        (
+            "[leds]\nbrightness = 256",
+            "leds.brightness: found 256, expected an integer from 0 to 255",
+        ),
         ("[fan]\nactive_low = 1", "fan.active_low: found 1, expected true or false"),
         (
             "[pings]\ninterval_s = 0",

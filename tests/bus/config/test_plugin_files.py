@@ -57,7 +57,12 @@ def test_a_plugin_that_does_not_exist_is_refused(tmp_path: Path, text: str, said
     assert "\n" not in found
 
 
-LIMITED = PluginDescription(settings={"high_c": SettingDescription("number", 30.0, max=80)})
+LIMITED = PluginDescription(
+    settings={
+        "high_c": SettingDescription("number", 30.0, max=80, scope="sensor"),
+        "alarm": SettingDescription("switch", default=True),
+    }
+)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +70,14 @@ LIMITED = PluginDescription(settings={"high_c": SettingDescription("number", 30.
     [
         ("high_c = 99", "high_c: found 99, expected a number of at most 80"),
         ("hihg_c = 9", "hihg_c: found an unknown setting, expected one of high_c"),
+        (
+            "[plugins.settings.room.sensors.room-1]\nhigh_c = 99",
+            "sensors.room-1.high_c: found 99, expected a number of at most 80",
+        ),
+        (
+            "[plugins.settings.room.sensors.room-1]\nalarm = true",
+            "sensors.room-1.alarm: found a setting of the whole plugin, expected one of high_c",
+        ),
     ],
 )
 def test_a_setting_that_does_not_fit_its_component_is_refused(

@@ -99,6 +99,14 @@ def test_plugins(action: str) -> None:
     assert isinstance(command, PluginCommand)
 
 
+def test_settings_of_a_plugin_or_of_one_of_its_sensors() -> None:
+    said = {"plugin": "dht22", "action": "set", "settings": {"high_c": 28.0, "alarm": None}}
+    command = parse_plugin(msgspec.json.encode(said))
+    assert (command.settings, command.sensor) == ({"high_c": 28.0, "alarm": None}, None)
+    command = parse_plugin(msgspec.json.encode(said | {"sensor": "dht22-gpio17"}))
+    assert command.sensor == "dht22-gpio17"
+
+
 @pytest.mark.parametrize(
     ("parse", "payload"),
     [
@@ -128,6 +136,11 @@ def test_plugins(action: str) -> None:
         (parse_fan, b"{}"),
         (parse_plugin, b"reload"),
         (parse_plugin, b'{"plugin": "dht22"}'),
+        (parse_plugin, b'{"plugin": "dht22", "action": "reload", "sensor": "dht22-gpio4"}'),
+        (
+            parse_plugin,
+            b'{"plugin": "dht22", "action": "set", "sensor": "A", "settings": {"high_c": 1}}',
+        ),
         (parse_plugin, b'{"plugin": "dht22", "action": "delete"}'),
     ],
 )

@@ -3,7 +3,7 @@ import threading
 from bus.contract.messages import Stored
 from bus.outbox.inbox import SenderInbox
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 def test_acknowledgements_arrive_in_order_and_once() -> None:

@@ -73,11 +73,6 @@ def sleep() -> list[Reading]:
     return []
 
 
-def nap() -> list[Reading]:
-    time.sleep(8)
-    return []
-
-
 def nonsense() -> list[Reading]:
     return "not a list"
 

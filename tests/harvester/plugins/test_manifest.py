@@ -67,6 +67,7 @@ MISTAKES = [
     ),
     ('word = "dark"', 'wrd = "dark"', 12, "bands[0].wrd: found an unknown key"),
     ('= "illuminance"', '= "iluminance"', 9, "did you mean 'illuminance'?"),
+    ('"lx"\nq', '"lux"\nq', 8, "unit: found 'lux', expected a unit of illuminance in Home Assist"),
     ("[0, 65535]", "[9, 1]", 11, "found [9, 1], expected the least value, then the greatest"),
     ('{ word = "bright" }', "{ to = 5 }", 12, "bands[1].to: found 5, expected a number above 50"),
     ("to = 50, ", "", 12, "bands[0].to: found nothing, expected a number in each but the last"),

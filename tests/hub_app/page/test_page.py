@@ -8,6 +8,7 @@ import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
 
 from bus.contract.description import About, SettingDescription
 from bus.contract.messages import Buzzer, Event, Leds, Oled, PluginState, encode
@@ -135,6 +136,41 @@ def test_a_plugin_is_set_from_the_page(hub: HubProcess, page: Page) -> None:
     assert command["settings"] == {"high_c": 26.5, "alarm": False}
     assert command["action"] == "set"
     page.until_text("dht22 of w2h: set done")
+
+
+def test_one_sensor_of_a_plugin_is_set_from_the_page(hub: HubProcess, page: Page) -> None:
+    topic = Topic("w2i", TopicKind.PLUGIN, "dht22")
+    described = {
+        "high_c": SettingDescription("number", 30.0, scope="sensor"),
+        "low_c": SettingDescription("number", 15.0, scope="sensor"),
+        "alarm": SettingDescription("switch", default=True, scope="sensor"),
+        "units": SettingDescription("text", "si"),
+    }
+    values = {"high_c": 28.5, "low_c": 15.0, "alarm": True, "units": "si"}
+    sensors = {"dht22-gpio17": {"low_c": 5.0}, "dht22-gpio4": {}}
+    hub.publish(topic, PluginState("running", "", NOW_MS, 0, "", 0, values, described, sensors))
+    button = page.until_there(f"[data-settings-of='{topic}']:not([hidden])")
+    page.driver.execute_script("arguments[0].click()", button)
+    chosen = Select(page.until_there("#settings-dialog[open] [name=of-sensor]"))
+    assert [o.text for o in chosen.options] == ["all sensors", "dht22-gpio17", "dht22-gpio4"]
+    assert page.driver.find_element(By.CSS_SELECTOR, "[name=units]")
+    chosen.select_by_visible_text("dht22-gpio17")
+    assert not page.driver.find_elements(By.CSS_SELECTOR, "[name=units]")
+    high, low = (
+        page.until_there(f"#settings-dialog [name={name}]") for name in ("high_c", "low_c")
+    )
+    assert (high.get_property("value"), high.get_attribute("placeholder")) == ("", "28.5")
+    assert low.get_property("value") == "5"
+    alarm = Select(page.driver.find_element(By.CSS_SELECTOR, "#settings-dialog [name=alarm]"))
+    assert [o.text for o in alarm.options] == ["as all sensors: on", "on", "off"]
+    alarm.select_by_visible_text("off")
+    low.clear()
+    with setting_node(hub, "w2i") as commands:
+        high.send_keys("35", Keys.ENTER)
+    (command,) = commands
+    assert command["sensor"] == "dht22-gpio17"
+    assert command["settings"] == {"high_c": 35, "low_c": None, "alarm": False}
+    page.until_text("dht22-gpio17 of w2i: set done")
 
 
 def test_an_event_of_a_sensor_does_not_disturb_the_page(hub: HubProcess, page: Page) -> None:

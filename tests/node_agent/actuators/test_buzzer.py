@@ -9,7 +9,7 @@ from bus.errors import UnavailableError
 from node_agent.actuators import buzzer
 from node_agent.actuators.buzzer import SILENT, BuzzerPlayer
 
-WAIT_S = 5.0
+WAIT_S = 60.0
 
 
 class Bench:

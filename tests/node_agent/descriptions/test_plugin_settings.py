@@ -4,14 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from bus.contract.description import SettingDescription
+from bus.contract.description import (
+    MAX_SET_SENSORS,
+    SensorSettings,
+    SettingDescription,
+    SettingValue,
+)
 from bus.errors import BadCommandError
 from node_agent.descriptions.plugin_settings import PluginSettings
 
 DESCRIBED = {
-    "high_c": SettingDescription("number", 30.0, min=0, max=80),
+    "high_c": SettingDescription("number", 30.0, min=0, max=80, scope="sensor"),
     "alarm": SettingDescription("switch", default=True),
 }
+SENSORS = ["room-1", "room-2"]
 
 
 @pytest.fixture
@@ -19,8 +25,8 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "settings" / "dht22.json"
 
 
-def settings(path: Path, **configured: float | str | bool) -> PluginSettings:
-    made = PluginSettings("dht22", configured, path)
+def settings(path: Path, **configured: SettingValue | SensorSettings) -> PluginSettings:
+    made = PluginSettings("dht22", configured, path, lambda: SENSORS)
     made.adopt(DESCRIBED)
     return made
 
@@ -99,8 +105,79 @@ def test_a_disk_that_refuses_is_told_in_the_result(path: Path) -> None:
     assert made.values()["high_c"] == 30.0
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"a": [1]}'])
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"a": [1]}', b'{"sensors": {"A": {}}}'])
 def test_a_damaged_file_leaves_the_configurations_values(path: Path, content: bytes) -> None:
     path.parent.mkdir()
     path.write_bytes(content)
     assert settings(path, high_c=28.0).values()["high_c"] == 28.0
+
+
+def test_a_sensors_own_value_counts_before_the_plugins(path: Path) -> None:
+    made = settings(path, high_c=28.0, sensors={"room-1": {"high_c": 35.0}})
+    made.set({"high_c": 26})
+    assert made.get(DESCRIBED, "high_c") == made.get(DESCRIBED, "high_c", "room-2") == "26"
+    assert made.get(DESCRIBED, "high_c", "room-1") == "35.0"
+    made.set({"high_c": 40}, "room-1")
+    assert made.get(DESCRIBED, "high_c", "room-1") == "40"
+    assert settings(path).sensor_values() == {"room-1": {"high_c": 40}, "room-2": {}}
+    made.set({"high_c": None}, "room-1")
+    assert made.get(DESCRIBED, "high_c", "room-1") == "35.0"
+
+
+def test_a_setting_of_the_whole_plugin_is_the_same_for_each_sensor(path: Path) -> None:
+    made = settings(path, alarm=False)
+    assert made.get(DESCRIBED, "alarm", "room-1") == "false"
+    assert made.get(DESCRIBED, "x", "room-1") is None
+
+
+@pytest.mark.parametrize(
+    ("sensor", "values", "sentence"),
+    [
+        ("room-9", {"high_c": 20}, "sensor: found 'room-9', expected one of room-1, room-2"),
+        ("room-1", {"high_c": 99}, "settings.high_c: found 99, expected a number from 0 to 80"),
+        ("room-1", {"x": None}, "settings.x: found an unknown setting, expected one of high_c"),
+        (
+            "room-1",
+            {"alarm": None},
+            "settings.alarm: found a setting of the whole plugin, expected one of high_c",
+        ),
+    ],
+)
+def test_a_bad_value_of_a_sensor_is_refused(
+    path: Path, sensor: str, values: dict[str, float | None], sentence: str
+) -> None:
+    made = settings(path)
+    with pytest.raises(BadCommandError) as raised:
+        made.set(values, sensor)
+    assert str(raised.value) == sentence
+    assert made.sensor_values() == {"room-1": {}, "room-2": {}}
+
+
+def test_a_sensor_that_never_answered_is_set_in_the_configuration_only(path: Path) -> None:
+    made = PluginSettings("dht22", {}, path)
+    made.adopt(DESCRIBED)
+    with pytest.raises(BadCommandError, match="expected one of none: no sensor has answered yet"):
+        made.set({"high_c": 20}, "room-1")
+    assert settings(path, sensors={"room-3": {"high_c": 1}}).sensor_values()["room-3"]
+
+
+def test_a_plugin_without_settings_of_sensors_has_none_in_its_state(path: Path) -> None:
+    made = settings(path)
+    made.adopt({"alarm": DESCRIBED["alarm"]})
+    assert made.sensor_values() == {}
+
+
+def test_more_sensors_than_a_state_has_room_for_are_left_out_those_without_values_first() -> None:
+    ids = [f"room-{i:03}" for i in range(200)]
+    made = PluginSettings("dht22", {"sensors": {"room-199": {"high_c": 1}}}, None, lambda: ids)
+    made.adopt(DESCRIBED)
+    found = made.sensor_values()
+    assert (len(found), found["room-199"]) == (MAX_SET_SENSORS, {"high_c": 1})
+
+
+def test_more_values_than_a_state_has_room_for_are_refused(path: Path) -> None:
+    described = {f"name-{i}": SettingDescription("text", "") for i in range(40)}
+    made = PluginSettings("dht22", {}, path)
+    made.adopt(described)
+    with pytest.raises(BadCommandError, match="bytes of values, expected at most 8192"):
+        made.set(dict.fromkeys(described, "x" * 256))

@@ -8,8 +8,9 @@ from typing import Self
 
 from bus.config.settings import Grant
 from node_agent.sandbox.runtime import Runtime
-from tests.node_agent.plugins.test_runner import WAIT_S, Bench
+from tests.node_agent.plugins.test_runner import Bench
 from tests.node_agent.sandbox.test_instance import EVERYTHING
+from tests.support import WAIT_S
 
 BEAT_S = 0.05
 

@@ -1,7 +1,10 @@
 """Whatever a plugin gets wrong: its state says so, nobody else notices, and it gets up again."""
 
+import queue
 import resource
 import statistics
+import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import msgspec
@@ -18,9 +21,11 @@ from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.runtime import Runtime
 from tests.node_agent.plugins.hostile import Neighbours
 from tests.node_agent.sandbox.test_instance import EVERYTHING, FakeHardware
+from tests.support import PATIENT_S, WAIT_S
 
 MEMORY = "needed more memory than its limit of 32 MB"
-SLOW = "took longer than its deadline of 0.5 s"
+SLOW = f"took longer than its deadline of {PATIENT_S:g} s"
+HUNG = "hung in a host call for "
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -39,7 +44,7 @@ ENDING = {
     "several": Fault("ExceptionGroup: several (2 sub-exceptions) (app.py:", "in several"),
     "unended_line": Fault("ValueError: after half a line (app.py:", "in unended_line"),
     "nest": Fault("ran out of stack: calls or data are nested too deep"),
-    "sleep": Fault("hung in a host call for "),
+    "sleep": Fault(HUNG),
     "huge_string": Fault(MEMORY, "in huge_string"),
     "large_string": Fault("returned more than 65536 bytes"),
     "many_readings": Fault("returned 20000 readings; expected 64 at most"),
@@ -74,7 +79,12 @@ def test_a_fault_is_one_sentence_and_costs_no_other_plugin_a_cycle(
     hostile = neighbours.hostile
     with neighbours:
         hostile.mode(mode)
-        neighbours.beat_until(lambda: hostile.state().state == "failed")
+        if fault.says in (SLOW, HUNG):
+            neighbours.beat_until(lambda: hostile.store.mode_read == mode)
+        if fault.says == SLOW:
+            hostile.expire()
+        with hostile.impatient() if fault.says == HUNG else nullcontext():
+            neighbours.beat_until(lambda: hostile.state().state == "failed")
         error = hostile.state().error
         assert error.startswith(fault.says)
         assert "\n" not in error
@@ -141,20 +151,35 @@ def test_a_flood_of_lines_is_cut_off_and_counted(
 
 
 def test_left_behind_threads_are_counted_and_bounded(
-    neighbours: Neighbours, runtime: Runtime
+    neighbours: Neighbours, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hostile = neighbours.hostile
+    hostile, get = neighbours.hostile, neighbours.hostile.store.get
+    answers = [threading.Event() for _ in range(MAX_LEFT_BEHIND)]
+    asked = queue.SimpleQueue[threading.Event]()
+    waiting = iter(answers)
+
+    def hang(key: str) -> str | None:
+        answer = next(waiting, None)
+        if answer is not None:
+            asked.put(answer)
+            answer.wait(WAIT_S)
+        return get(key)
+
     with neighbours:
-        hostile.mode("nap")
+        monkeypatch.setattr(hostile.store, "get", hang)
         for number in range(1, MAX_LEFT_BEHIND + 1):
             said = f"{number} of at most {MAX_LEFT_BEHIND} hang so"
-            neighbours.beat_until(lambda said=said: said in hostile.state().error)
+            neighbours.beat_until(lambda number=number: asked.qsize() == number)
+            with hostile.impatient():
+                neighbours.beat_until(lambda said=said: said in hostile.state().error)
             hostile.ahead_s += 1000.0
         assert "it is not started again before one ends" in hostile.state().error
-        hostile.mode("count")
-        # The first of them comes back by itself and makes room.
+        # The first of them comes back and makes room.
+        answers[0].set()
         neighbours.beat_until(lambda: hostile.runner.left_behind < MAX_LEFT_BEHIND)
         neighbours.beat_until(lambda: hostile.state().state == "running")
+        for answer in answers:
+            answer.set()
         neighbours.beat_until(lambda: hostile.runner.left_behind == 0)
     assert hostile.state().restarts == MAX_LEFT_BEHIND
 
@@ -179,7 +204,7 @@ def test_faults_cost_no_memory(runtime: Runtime, mischief_wasm: Path, tmp_path: 
         store.set("mode", CHEAP[number % len(CHEAP)])
         with (
             runtime.load(mischief_wasm) as loaded,
-            PluginInstance(loaded, imports, Limits(), lambda _line: None) as instance,
+            PluginInstance(loaded, imports, Limits(PATIENT_S), lambda _line: None) as instance,
             pytest.raises(HarvesterError),
         ):
             samples(instance.call("sensor-logic", "poll"), "mischief")

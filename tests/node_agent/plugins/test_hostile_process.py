@@ -12,7 +12,7 @@ CONFIG = """
 [plugins]
 directory = "{directory}"
 enabled = ["mischief"]
-poll_deadline_s = 0.2
+poll_deadline_s = 2.0
 
 [plugins.grants.mischief]
 gpio = []

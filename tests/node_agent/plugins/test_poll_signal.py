@@ -2,7 +2,7 @@ import threading
 
 from node_agent.plugins.poll_signal import PollSignal
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 def test_a_request_is_one_poll_and_the_cycle_waits_for_its_end() -> None:

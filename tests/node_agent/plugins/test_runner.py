@@ -5,8 +5,8 @@ import math
 import shutil
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,24 @@ from node_agent.plugins.sensor_owners import SensorOwners
 from node_agent.plugins.store import PluginStore
 from node_agent.plugins.thread import PluginParts
 from node_agent.plugins.wit_imports import NodeParts, host_imports
+from node_agent.sandbox.engine import TICK_S
 from node_agent.sandbox.runtime import Runtime
 from tests.node_agent.sandbox.test_instance import EVERYTHING, FakeHardware
+from tests.support import WAIT_S
 
-WAIT_S = 20.0
 BEAT_S = 0.05
+
+
+class WatchedStore(PluginStore):
+    """A store that notes the mode which the guest has read last, early in each poll."""
+
+    mode_read: str | None = None
+
+    def get(self, key: str) -> str | None:
+        value = super().get(key)
+        if key == "mode":
+            self.mode_read = value
+        return value
 
 
 class Bench:
@@ -43,11 +56,12 @@ class Bench:
         owners: SensorOwners | None = None,
         is_enabled: bool = True,
     ) -> None:
+        self._runtime = runtime
         self.ahead_s = 0.0
         self.states: list[PluginState] = []
         self.samples: list[Sample] = []
         self.darkened: list[int] = []
-        self.store = PluginStore(directory / "state.json")
+        self.store = WatchedStore(directory / "state.json")
         node = NodeParts(FakeHardware(), LedBuffer(8), None, None)
         parts = PluginParts(
             name=name,
@@ -64,6 +78,20 @@ class Bench:
 
     def mode(self, name: str) -> None:
         self.store.set("mode", name)
+
+    def expire(self) -> None:
+        """End every poll that is under way, as its deadline does when the time is over."""
+        runtime = self._runtime
+        for engine in runtime._engines.values():
+            for _ in range(math.ceil(runtime.limits.deadline_s / TICK_S) + 2):
+                engine.increment_epoch()
+
+    @contextmanager
+    def impatient(self) -> Iterator[None]:
+        """Let the runner take a poll that is under way for one that hangs."""
+        hung_after_s, self.runner._hung_after_s = self.runner._hung_after_s, 0.0
+        yield
+        self.runner._hung_after_s = hung_after_s
 
     def beat_until(self, done: Callable[[], Any]) -> None:
         pause = threading.Event()
@@ -130,7 +158,9 @@ def test_the_back_off_grows_while_a_plugin_keeps_failing(
 
 def test_a_guest_that_sleeps_in_the_host_is_left_behind(bench: Bench) -> None:
     bench.mode("sleep")
-    bench.beat_until(lambda: bench.state().state == "failed")
+    bench.beat_until(lambda: bench.store.mode_read == "sleep")
+    with bench.impatient():
+        bench.beat_until(lambda: bench.state().state == "failed")
     assert "hung in a host call" in bench.state().error
     bench.mode("count")
     bench.ahead_s += 1.0

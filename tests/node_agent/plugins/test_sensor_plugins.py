@@ -23,6 +23,7 @@ from node_agent.plugins.wit_imports import NodeParts, host_imports
 from node_agent.sandbox.instance import PluginInstance
 from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.runtime import Runtime
+from tests.support import PATIENT_S
 
 SETTLED = """
 [air]
@@ -84,7 +85,7 @@ def start(runtime: Runtime, plugin_wasm: dict[str, Path], tmp_path: Path) -> Ite
                 PluginInstance(
                     loaded,
                     host_imports(name, grant, parts, store, get_setting),
-                    Limits(deadline_s=2.0),
+                    Limits(PATIENT_S),
                     lines.append,
                 )
             )

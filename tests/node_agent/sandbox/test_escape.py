@@ -18,7 +18,7 @@ from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.runtime import Runtime
 from tests.built_components import built
 from tests.node_agent.sandbox.test_instance import FakeHardware
-from tests.support import PROJECT
+from tests.support import PATIENT_S, PROJECT
 
 # Each attempt with what Python says when it fails.
 ATTEMPTS = {
@@ -53,7 +53,7 @@ class Attempt:
         store.set("attempt", name)
         parts = NodeParts(FakeHardware(), LedBuffer(0), None, None)
         imports = host_imports("intruder", Grant(state=True), parts, store)
-        with PluginInstance(loaded, imports, Limits(), self.lines.append) as instance:
+        with PluginInstance(loaded, imports, Limits(PATIENT_S), self.lines.append) as instance:
             polled = instance.call("sensor-logic", "poll")
         self.values: dict[str, Any] = dict(samples(polled, "intruder")[0].data)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from bus.config.settings import Grant
@@ -29,10 +30,10 @@ from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.renderer import Renderer
 from node_agent.sandbox.runtime import Runtime
 from tests.built_components import CACHE
-from tests.support import PROJECT
+from tests.support import PATIENT_S, PROJECT, WAIT_S
 
-WAIT_S = 10.0
-LIMITS = Limits(deadline_s=0.5, memory_mb=32, host_calls=1000)
+LIMITS = Limits(PATIENT_S, memory_mb=32, host_calls=1000)
+IMPATIENT = msgspec.structs.replace(LIMITS, deadline_s=0.5)
 
 
 class FakeHardware:
@@ -81,19 +82,20 @@ class Guest:
     """The mischievous component with its mode, lines and LEDs at hand."""
 
     def __init__(
-        self, loaded: LoadedComponent, directory: Path, grant: Grant, *, answers: bool = True
+        self,
+        loaded: LoadedComponent,
+        directory: Path,
+        grant: Grant,
+        *,
+        answers: bool = True,
+        limits: Limits = LIMITS,
     ) -> None:
         self.lines: list[str] = []
         self.leds = LedBuffer(8)
         self.store = PluginStore(directory / "mischief.json")
         parts = NodeParts(FakeHardware(answers=answers), self.leds, None, None)
         imports = host_imports("mischief", grant, parts, self.store)
-        self.instance = PluginInstance(
-            loaded,
-            imports,
-            Limits(deadline_s=0.5, memory_mb=32, host_calls=1000),
-            self.lines.append,
-        )
+        self.instance = PluginInstance(loaded, imports, limits, self.lines.append)
 
     def poll(self, mode: str) -> Any:
         self.store.set("mode", mode)
@@ -110,9 +112,9 @@ MakeGuest = Callable[..., Guest]
 def make_guest(mischief: LoadedComponent, tmp_path: Path) -> Any:
     guests = []
 
-    def make(grant: Grant = EVERYTHING, *, answers: bool = True) -> Guest:
+    def make(grant: Grant = EVERYTHING, **options: Any) -> Guest:
         directory = tmp_path / str(len(guests))
-        guests.append(Guest(mischief, directory, grant, answers=answers))
+        guests.append(Guest(mischief, directory, grant, **options))
         return guests[-1]
 
     yield make
@@ -176,8 +178,9 @@ FAULTS = {
 @pytest.mark.parametrize("mode", FAULTS)
 def test_a_fault_is_a_sentence_and_a_fresh_instance_works(make_guest: MakeGuest, mode: str) -> None:
     kind, sentence = FAULTS[mode]
+    limits = IMPATIENT if kind is PluginTimeoutError else LIMITS
     with pytest.raises(kind, match=sentence):
-        make_guest().poll(mode)
+        make_guest(limits=limits).poll(mode)
     assert make_guest().values("count") == {"polls": 1.0}
 
 

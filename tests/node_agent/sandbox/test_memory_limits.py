@@ -9,10 +9,10 @@ from node_agent.sandbox.errors import ComponentError
 from node_agent.sandbox.instance import PluginInstance
 from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.runtime import Runtime
-from tests.support import PROJECT
+from tests.support import PATIENT_S, PROJECT
 
 BY_HAND = (PROJECT / "tests/components/by-hand/sensor.wat").read_text()
-LIMITS = Limits(memory_mb=32)
+LIMITS = Limits(PATIENT_S, memory_mb=32)
 MODULE = '(memory (export "memory") 1)'
 BODY = ";; result<list<reading>, string> at 16"
 

@@ -9,7 +9,7 @@ from node_agent.sandbox.errors import ComponentError
 from node_agent.sandbox.instance import PluginInstance
 from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.runtime import Runtime
-from tests.support import PROJECT
+from tests.support import PATIENT_S, PROJECT
 
 OLD = PROJECT / "tests" / "components" / "by-hand" / "version-1-0-0.wat"
 HOST = {"system-info": {"get-uptime": lambda: 77}}
@@ -26,7 +26,7 @@ def test_a_component_of_the_same_major_version_runs(tmp_path: Path, version: str
     with (
         Runtime(tmp_path / "cache", Limits()) as runtime,
         runtime.load(component(tmp_path, version)) as loaded,
-        PluginInstance(loaded, HOST, Limits(), lambda _line: None) as instance,
+        PluginInstance(loaded, HOST, Limits(PATIENT_S), lambda _line: None) as instance,
     ):
         (reading,) = instance.call("sensor-logic", "poll")
     assert reading.values == [("answer", 77.0)]

@@ -13,7 +13,7 @@ from harvester.plugins.source import PluginSource, digest_of_inputs
 from tests.support import PROJECT
 
 WIT = PROJECT / "wit" / "plugin.wit"
-WAIT_S = 20.0
+WAIT_S = 60.0
 # The smallest component: a header and no section.
 COMPONENT = b"\0asm\x0d\0\x01\0"
 

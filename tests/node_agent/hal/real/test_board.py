@@ -69,8 +69,11 @@ class FakeStrip:
     made: list["FakeStrip"]
     begin_error = ""
 
-    def __init__(self, num: int, pin: int, *, brightness: int, channel: int) -> None:
+    def __init__(
+        self, num: int, pin: int, *, brightness: int, channel: int, strip_type: int
+    ) -> None:
         self.settings = (num, pin, brightness, channel)
+        self.strip_type = strip_type
         self.buffer = [(0, 0, 0)] * num
         self.shown: list[list[tuple[int, int, int]]] = []
         self.show_error = ""
@@ -292,6 +295,28 @@ def test_a_strip_is_written_once_and_dark_when_closed(strips: list[FakeStrip]) -
 def test_a_pin_has_its_own_pwm_channel(strips: list[FakeStrip], pin: int, channel: int) -> None:
     Ws281xStrip(count=1, pin=pin, brightness=255).show([])
     assert strips[0].settings == (1, pin, 255, channel)
+
+
+@pytest.mark.parametrize(
+    ("table", "strip_type"),
+    [
+        ({}, 0x081000),
+        ({"order": "GRB"}, 0x081000),
+        ({"order": "RGB"}, 0x100800),
+        ({"order": "BGR"}, 0x000810),
+        ({"order": "RBG"}, 0x100008),
+        ({"order": "GBR"}, 0x080010),
+        ({"order": "BRG"}, 0x001008),
+    ],
+)
+def test_the_configuration_says_in_which_order_a_strip_takes_colours(
+    strips: list[FakeStrip], table: dict[str, str], strip_type: int
+) -> None:
+    leds = {"count": 2, "pin": 10, "brightness": 9, **table}
+    board = open_hardware(msgspec.convert({"leds": leds}, Config))
+    board.show_pixels([Color(1, 2, 3)])
+    assert (strips[0].settings, strips[0].strip_type) == ((2, 10, 9, 0), strip_type)
+    assert strips[0].shown == [[(1, 2, 3), (0, 0, 0)]]
 
 
 def test_a_strip_that_does_not_begin_is_not_cleaned_up_at_exit(

@@ -83,11 +83,13 @@ def test_rpi_ws281x_takes_our_calls_and_its_refusal_does_not_crash_the_interpret
         "rpi_ws281x",
         """
 import inspect
-from rpi_ws281x import PixelStrip
+from rpi_ws281x import PixelStrip, ws
 from node_agent.hal.capabilities import Color
 from node_agent.hal.errors import HardwareNotInstalledError
-from node_agent.hal.real.strip import Ws281xStrip
-inspect.signature(PixelStrip).bind(11, 18, brightness=64, channel=0)
+from node_agent.hal.real.strip import STRIP_TYPES, Ws281xStrip
+inspect.signature(PixelStrip).bind(11, 18, brightness=64, channel=0, strip_type=0)
+for order, strip_type in STRIP_TYPES.items():
+    assert getattr(ws, f"WS2811_STRIP_{order}") == strip_type, order
 inspect.signature(PixelStrip.setPixelColorRGB).bind(None, 0, 1, 2, 3)
 inspect.signature(PixelStrip.show).bind(None)
 strip = Ws281xStrip(count=11, pin=18, brightness=64)
