@@ -15,7 +15,7 @@ import msgspec
 
 from bus.errors import UnavailableError
 from bus.fault import Fault
-from bus.files import json_file, private_file, whole_file
+from bus.files import json_file
 from hub_app.alarms.engine import Active
 from hub_app.alarms.notices import Told
 from hub_app.alarms.records import Record
@@ -94,7 +94,7 @@ class AlarmFile:
         """Write what has changed; return whether it is on the disk."""
         if self._path is None or self._written >= self._changes:
             return True
-        changes, content = self._changes, msgspec.json.encode(self.snapshot())
+        changes, content = self._changes, self.snapshot()
         try:
             await asyncio.to_thread(self._write, self._path, content)
         except OSError as e:
@@ -105,11 +105,10 @@ class AlarmFile:
         self._release()
         return True
 
-    def _write(self, path: Path, content: bytes) -> None:
+    def _write(self, path: Path, content: Saved) -> None:
         # One that was cancelled may still be writing.
         with self._lock:
-            private_file.make_directory(path.parent)
-            whole_file.replace(path, content)
+            json_file.save(path, content)
 
     def _release(self) -> None:
         done = [future for changes, future in self._waiting if changes <= self._written]

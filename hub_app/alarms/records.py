@@ -60,14 +60,12 @@ class Past(msgspec.Struct, frozen=True):
 
 
 class PastQuery(msgspec.Struct, frozen=True):
-    """Alarms that are over and were active between two times; of `node`, if not empty."""
+    """Alarms that are over, began before `to_ms` and ended after `from_ms`; `node` may be empty."""
 
     from_ms: int
     to_ms: int
     limit: int
     node: str = ""
-    # Only those that began earlier: the page before another one.
-    before_ms: int | None = None
 
 
 def write(db: sqlite3.Connection, node: int, record: Record) -> None:
@@ -116,9 +114,6 @@ def read(db: sqlite3.Connection, query: PastQuery) -> list[Past]:
         " FROM alarm JOIN node ON node.id = alarm.node"
         " WHERE begin_ms < ? AND end_ms >= ? AND (? = '' OR node.name = ?)"
         " AND substr(node.name, 1, 1) != '-' ORDER BY begin_ms DESC, alarm.id DESC LIMIT ?",
-        (
-            query.to_ms if query.before_ms is None else min(query.to_ms, query.before_ms),
-            *(query.from_ms, query.node, query.node, query.limit),
-        ),
+        (*(query.to_ms, query.from_ms, query.node, query.node, query.limit),),
     )
     return [Past(*row) for row in rows]

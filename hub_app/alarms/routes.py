@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,12 +20,12 @@ from hub_app.alarms.engine import Active, Key
 from hub_app.alarms.monitor import AlarmMonitor
 from hub_app.alarms.records import Past, PastQuery
 from hub_app.history.schema import open_for_reading
+from hub_app.http.formats.query_params import DAY_MS, LATEST_MS, number, time_range
 from hub_app.http.responses import Json, hub_of, listed, read_body, read_json
 
-_DAY_MS = 86_400_000
+_DEFAULT_MS = 30 * DAY_MS
 _DEFAULT_LIMIT = 100
 _MAX_LIMIT = 1000
-_LATEST_MS = 2**53
 _MAX_MINUTES = 525_600
 _MUTE_USAGE = '{"minutes": 60}; 0 ends the mute'
 _RULE_USAGE = '{"name": "too-warm", "field": "temperature", "above": 30, "clear": 28}'
@@ -48,11 +47,10 @@ async def alarms(request: Request) -> Response:
     params = request.query_params
     node = params.get("node", "")
     now_ms = hub.now_ms()
-    to_ms = _number(params, "to", now_ms + 1, 1, _LATEST_MS)
-    from_ms = _number(params, "from", max(0, to_ms - 30 * _DAY_MS), 0, to_ms - 1)
-    before = params.get("before") and _number(params, "before", 0, 1, _LATEST_MS)
-    limit = _number(params, "limit", _DEFAULT_LIMIT, 1, _MAX_LIMIT)
-    query = PastQuery(from_ms, to_ms, limit + 1, node, before or None)
+    from_ms, to_ms = time_range(params, now_ms + 1, _DEFAULT_MS)
+    before_ms = number(params, "before", to_ms, 1, LATEST_MS)
+    limit = number(params, "limit", _DEFAULT_LIMIT, 1, _MAX_LIMIT)
+    query = PastQuery(from_ms, min(to_ms, before_ms), limit + 1, node)
     past = await _past(hub.history.path, query)
     active = [_object(hub.alarms, it) for it in hub.alarms.active if node in ("", it.node)]
     return Json(
@@ -175,15 +173,3 @@ async def _past(path: Path, query: PastQuery) -> list[Past]:
             return await asyncio.to_thread(read)
         except sqlite3.Error as e:
             raise HTTPException(503, f"the history cannot be read: {e}") from e
-
-
-def _number(params: QueryParams, name: str, default: int, least: int, most: int) -> int:
-    text = params.get(name)
-    if text is None:
-        return default
-    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 16 else -1
-    if not least <= number <= most:
-        raise HTTPException(
-            400, f"{name}: found {text[:20]!r}, expected a whole number, {least} to {most}"
-        )
-    return number

@@ -36,10 +36,10 @@ def number(params: QueryParams, name: str, default: int, least: int, most: int) 
     return found
 
 
-def time_range(params: QueryParams, now_ms: int) -> tuple[int, int]:
+def time_range(params: QueryParams, now_ms: int, default_ms: int = DAY_MS) -> tuple[int, int]:
     """Return `from` and `to` in Unix milliseconds, by default the last day."""
     to_ms = _moment(params, "to", now_ms, 1, LATEST_MS)
-    return _moment(params, "from", max(0, to_ms - DAY_MS), 0, to_ms - 1), to_ms
+    return _moment(params, "from", max(0, to_ms - default_ms), 0, to_ms - 1), to_ms
 
 
 def iso_8601(timestamp_ms: int) -> str:
