@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from bus.config.alarms_table import RuleKind
-from bus.contract.description import FieldDescription, Fields, SensorDescription
+from bus.contract.description import Fields, SensorDescription
 from bus.contract.messages import Heartbeat, PluginState, Value
-from bus.contract.topics import TopicKind
+from bus.contract.topics import TopicKind, global_sensor_id
 from hub_app.alarms import texts
 from hub_app.alarms.engine import Observation, Verdict
 from hub_app.alarms.rules import Rule, RuleBook
@@ -39,6 +39,14 @@ def judge(rule: Rule, value: float, limit: float) -> Verdict:
     return "bad" if value > limit else "between" if value > clear else "good"
 
 
+class Place(msgspec.Struct, frozen=True):
+    """What people call a sensor or node, and where it is; `area` is None while nobody said."""
+
+    title: str
+    area: str | None
+    described: SensorDescription | None = None
+
+
 class Conditions:
     """Observations of what `state` holds, by the rules of `book`. `own_node` is the hub's."""
 
@@ -46,33 +54,38 @@ class Conditions:
         self._state = state
         self._book = book
         self._own_node = own_node
+        self._shape = state.shape
+        # By node and sensor; valid while no description changes.
+        self._places: dict[tuple[str, str], Place] = {}
 
-    def area(self, node: str, sensor: str = "") -> str | None:
-        """Return the area of a sensor or node; None while neither is described."""
-        described = self._state.description(node, sensor) if sensor else None
-        about = self._state.about(node)
-        if described is None and about is None:
-            return None
-        return (described.area if described else "") or (about.area if about else "")
+    def place(self, node: str, sensor: str = "") -> Place:
+        """Return title and area of a sensor, or of a node."""
+        if self._shape != self._state.shape:
+            self._shape = self._state.shape
+            self._places.clear()
+        key = (node, sensor)
+        if key not in self._places:
+            self._places[key] = self._find_place(node, sensor)
+        return self._places[key]
 
-    def of_reading(self, change: Change) -> Iterator[Observation]:
+    def of_reading(self, entry: Change) -> Iterator[Observation]:
         """Judge a reading: its values, and whether the sensor measures anything possible."""
-        view: ReadingView = change.value
-        node, sensor = change.node, change.name
-        described = self._state.description(node, sensor)
-        fields = described.fields if described else {}
-        for rule in self._matching("field", node, sensor):
-            for field, value in view.data.items():
-                if not isinstance(value, str) and rule.covers(node, sensor, field):
-                    yield from _of_value(rule, change, field, value, described)
-        for rule in self._matching("fault", node, sensor):
+        view: ReadingView = entry.value
+        node, sensor = entry.node, entry.name
+        place = self.place(node, sensor)
+        for rule in self._matching("field", node, sensor, place):
+            for field in (rule.field,) if rule.has_one_field else view.data:
+                value = view.data.get(field, "")
+                if not isinstance(value, str) and rule.covers_field(field):
+                    yield from _of_value(rule, entry, field, value, place)
+        for rule in self._matching("fault", node, sensor, place):
+            fields = place.described.fields if place.described else {}
             mistake = fault_of(view.data, fields)
-            title = texts.sensor_title(node, sensor, described)
             yield _reading_observation(
                 rule,
-                change,
+                entry,
                 verdict="bad" if mistake else "good",
-                text=texts.of_rule(rule, title, mistake),
+                text=texts.of_rule(rule, place.title, mistake) if mistake else "",
             )
 
     def of_sweep(self, facts: MachineFacts, now_ms: int) -> Iterator[Observation]:
@@ -96,19 +109,25 @@ class Conditions:
                 yield from self._of_heartbeat(entry, now_ms)
         yield from self._of_machine(facts, now_ms)
 
-    def _matching(self, kind: RuleKind, node: str, subject: str = "") -> tuple[Rule, ...]:
-        area = self.area(node, subject if kind != "plugin" else "")
-        return self._book.matching(kind, node, subject, area or "")
-
-    def _title(self, node: str) -> str:
+    def _find_place(self, node: str, sensor: str) -> Place:
+        described = self._state.description(node, sensor) if sensor else None
         about = self._state.about(node)
-        return (about.title if about else "") or node
+        known = described is not None or about is not None
+        area = (described.area if described else "") or (about.area if about else "")
+        title = (about.title if about else "") or node
+        if sensor:
+            title = (described.title if described else "") or global_sensor_id(node, sensor)
+        return Place(title, area if known else None, described)
+
+    def _matching(self, kind: RuleKind, node: str, subject: str, place: Place) -> tuple[Rule, ...]:
+        return self._book.matching(kind, node, subject, place.area or "")
 
     def _of_node(self, node: str, now_ms: int) -> Iterator[Observation]:
         presence = self._state.presence(node).presence
         is_lost = presence != "online"
-        for rule in self._matching("lost", node):
-            text = is_lost and texts.of_rule(rule, self._title(node), f"the node is {presence}")
+        place = self.place(node)
+        for rule in self._matching("lost", node, "", place):
+            text = is_lost and texts.of_rule(rule, place.title, f"the node is {presence}")
             yield _swept(rule, node, now_ms, bad=is_lost, text=text or "")
 
     def _of_silence(
@@ -117,55 +136,51 @@ class Conditions:
         """Judge the age of a sensor's readings. Of a plugin in `stopped`, none are expected."""
         view: ReadingView = entry.value
         node, sensor = entry.node, entry.name
-        described = self._state.description(node, sensor)
+        place = self.place(node, sensor)
+        described = place.described
         is_expected = described is None or (node, described.plugin) not in stopped
         is_bad = is_expected and now_ms > view.at_ms + view.stale_after_ms
-        for rule in self._matching("stale", node, sensor):
-            title = texts.sensor_title(node, sensor, described)
-            text = is_bad and texts.of_rule(rule, title, "no new readings")
+        for rule in self._matching("stale", node, sensor, place):
+            text = is_bad and texts.of_rule(rule, place.title, "no new readings")
             yield _swept(rule, node, now_ms, bad=is_bad, text=text or "", subject=sensor)
 
-    def _of_plugin(self, change: Change, now_ms: int) -> Iterator[Observation]:
-        plugin: PluginState = change.value
+    def _of_plugin(self, entry: Change, now_ms: int) -> Iterator[Observation]:
+        plugin: PluginState = entry.value
         is_bad = plugin.state == "failed"
-        for rule in self._matching("plugin", change.node, change.name):
-            title = f"{self._title(change.node)}: plugin {change.name}"
-            last = next(reversed(plugin.error.strip().splitlines()), "")
-            text = texts.of_rule(rule, title, f"failed: {last}" if last else "failed")
-            yield _swept(rule, change.node, now_ms, bad=is_bad, text=text, subject=change.name)
+        place = self.place(entry.node)
+        for rule in self._matching("plugin", entry.node, entry.name, place):
+            text = _failure(rule, place.title, entry.name, plugin.error) if is_bad else ""
+            yield _swept(rule, entry.node, now_ms, bad=is_bad, text=text, subject=entry.name)
 
-    def _of_heartbeat(self, change: Change, now_ms: int) -> Iterator[Observation]:
-        heartbeat: Heartbeat = change.value
-        node = change.node
+    def _of_heartbeat(self, entry: Change, now_ms: int) -> Iterator[Observation]:
+        heartbeat: Heartbeat = entry.value
+        node = entry.node
         offset_s = abs(self._state.presence(node).clock_offset_ms) / 1000
-        for rule in self._matching("outbox", node):
-            words = "more than {limit:g} readings wait for the hub"
-            yield self._of_limit(rule, node, heartbeat.outbox_rows, words, now_ms)
-        for rule in self._matching("clock", node):
-            words = "its clock is wrong by more than {limit:g} s"
-            yield self._of_limit(rule, node, round(offset_s, 1), words, now_ms)
+        rows = "more than {limit:g} readings wait for the hub"
+        yield from self._of_limit("outbox", node, heartbeat.outbox_rows, rows, now_ms)
+        clock = "its clock is wrong by more than {limit:g} s"
+        yield from self._of_limit("clock", node, round(offset_s, 1), clock, now_ms)
 
     def _of_machine(self, facts: MachineFacts, now_ms: int) -> Iterator[Observation]:
-        node = self._own_node
-        if facts.disk_percent is not None:
-            for rule in self._matching("disk", node):
-                words = "the hub's disk is more than {limit:g} % full"
-                yield self._of_limit(rule, node, round(facts.disk_percent, 1), words, now_ms)
-        if facts.certificate_days is not None:
-            for rule in self._matching("certificate", node):
-                days = facts.certificate_days
-                yield self._of_limit(
-                    rule, node, round(days, 1), texts.ends_on(days, now_ms), now_ms
-                )
+        node, percent, days = self._own_node, facts.disk_percent, facts.certificate_days
+        if percent is not None:
+            words = "the hub's disk is more than {limit:g} % full"
+            yield from self._of_limit("disk", node, round(percent, 1), words, now_ms)
+        if days is not None:
+            words = texts.ends_on(days, now_ms)
+            yield from self._of_limit("certificate", node, round(days, 1), words, now_ms)
 
     def _of_limit(
-        self, rule: Rule, node: str, value: float, words: str, now_ms: int
-    ) -> Observation:
-        limit = rule.limit(None) or 0.0
-        text = texts.of_rule(rule, self._title(node), words.format(limit=limit))
-        verdict = judge(rule, value, limit)
-        seen = _swept(rule, node, now_ms, bad=verdict == "bad", text=text)
-        return msgspec.structs.replace(seen, verdict=verdict, value=value, limit=limit)
+        self, kind: RuleKind, node: str, value: float, words: str, now_ms: int
+    ) -> Iterator[Observation]:
+        place = self.place(node)
+        for rule in self._matching(kind, node, "", place):
+            limit = rule.limit(None) or 0.0
+            verdict = judge(rule, value, limit)
+            is_bad = verdict == "bad"
+            text = texts.of_rule(rule, place.title, words.format(limit=limit)) if is_bad else ""
+            seen = _swept(rule, node, now_ms, bad=is_bad, text=text)
+            yield msgspec.structs.replace(seen, verdict=verdict, value=value, limit=limit)
 
 
 def fault_of(data: dict[str, Value], fields: Fields) -> str:
@@ -188,33 +203,35 @@ def fault_of(data: dict[str, Value], fields: Fields) -> str:
     return ""
 
 
+def _failure(rule: Rule, title: str, plugin: str, error: str) -> str:
+    last = next(reversed(error.strip().splitlines()), "")
+    words = f"failed: {last}" if last else "failed"
+    return texts.of_rule(rule, f"{title}: plugin {plugin}", words)
+
+
 def _of_value(
-    rule: Rule, change: Change, field: str, value: float, described: SensorDescription | None
+    rule: Rule, entry: Change, field: str, value: float, place: Place
 ) -> Iterator[Observation]:
-    words: FieldDescription | None = described.fields.get(field) if described else None
-    limit = rule.limit(words)
+    described = place.described.fields.get(field) if place.described else None
+    limit = rule.limit(described)
     if limit is None:
         return
     verdict = judge(rule, value, limit)
-    title = texts.sensor_title(change.node, change.name, described)
-    text = texts.limit_exceeded(rule, field, limit, words) if verdict == "bad" else ""
+    text = ""
+    if verdict == "bad":
+        words = texts.limit_exceeded(rule, field, limit, described)
+        text = texts.of_rule(rule, place.title, words)
     yield _reading_observation(
-        rule,
-        change,
-        verdict=verdict,
-        field=field,
-        value=float(value),
-        limit=limit,
-        text=texts.of_rule(rule, title, text),
+        rule, entry, verdict=verdict, field=field, value=float(value), limit=limit, text=text
     )
 
 
-def _reading_observation(rule: Rule, change: Change, **told: Any) -> Observation:
-    view: ReadingView = change.value
+def _reading_observation(rule: Rule, entry: Change, **told: Any) -> Observation:
+    view: ReadingView = entry.value
     return Observation(
         rule=rule,
-        node=change.node,
-        subject=change.name,
+        node=entry.node,
+        subject=entry.name,
         at_ms=view.at_ms,
         fresh_until_ms=view.at_ms + view.stale_after_ms,
         **told,

@@ -184,9 +184,11 @@ class AlarmMonitor:
         gone, self._known_nodes = self._known_nodes - nodes, nodes
 
         def is_gone(node: str, subject: str, field: str, rule: Rule | None) -> bool:
-            if node in gone or rule is None or not rule.covers(node, subject, field):
+            if node in gone or rule is None or not rule.covers(node, subject):
                 return True
-            area = self._conditions.area(node, subject)
+            if field and not rule.covers_field(field):
+                return True
+            area = self._conditions.place(node, subject if rule.kind != "plugin" else "").area
             return area is not None and not matches(rule.area, area)
 
         self._engine.forget_pending(

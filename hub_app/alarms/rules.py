@@ -47,13 +47,17 @@ class Rule(msgspec.Struct, frozen=True):
     def for_ms(self) -> int:
         return round(self.for_s * 1000)
 
-    def covers(self, node: str, subject: str, field: str) -> bool:
-        """Whether node, sensor or plugin, and field match the patterns; the area is not asked."""
-        return (
-            matches(self.node, node)
-            and matches(self.sensor, subject)
-            and (not field or matches(self.field, field))
-        )
+    @property
+    def has_one_field(self) -> bool:
+        """Whether `field` is a name and no pattern."""
+        return _WILD.isdisjoint(self.field)
+
+    def covers(self, node: str, subject: str) -> bool:
+        """Whether node, and sensor or plugin, match the patterns; the area is not asked."""
+        return matches(self.node, node) and matches(self.sensor, subject)
+
+    def covers_field(self, field: str) -> bool:
+        return field == self.field or (not self.has_one_field and matches(self.field, field))
 
     def limit(self, described: FieldDescription | None) -> float | None:
         """Return the limit as a number; None where the field has no band of that word."""
@@ -64,7 +68,7 @@ class Rule(msgspec.Struct, frozen=True):
 
     def alarm_name(self, subject: str, field: str) -> str:
         """Return the name of an alarm: rule, subject, and the field where `field` is a pattern."""
-        return _alarm_name(self.name, subject, field if _WILD & set(self.field) else "")
+        return _alarm_name(self.name, subject, "" if self.has_one_field else field)
 
 
 class RuleBook:
@@ -105,7 +109,7 @@ class RuleBook:
             self._found[key] = tuple(
                 rule
                 for rule in self._in_force.values()
-                if rule.kind == kind and rule.covers(node, subject, "") and matches(rule.area, area)
+                if rule.kind == kind and rule.covers(node, subject) and matches(rule.area, area)
             )
         return self._found[key]
 

@@ -3,7 +3,7 @@
 import datetime as dt
 
 from bus.contract.bounds import MAX_TEXT_CHARS
-from bus.contract.description import FieldDescription, SensorDescription
+from bus.contract.description import FieldDescription
 from hub_app.alarms.rules import Rule
 
 
@@ -11,11 +11,6 @@ def one_line(text: str) -> str:
     """Return a text that a message may carry: one line, not too long."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= MAX_TEXT_CHARS else f"{line[: MAX_TEXT_CHARS - 1]}\u2026"
-
-
-def sensor_title(node: str, sensor: str, described: SensorDescription | None) -> str:
-    """Return what people call a sensor."""
-    return (described.title if described else "") or f"{node}:{sensor}"
 
 
 def of_rule(rule: Rule, title: str, text: str) -> str:

@@ -1,5 +1,7 @@
 """Addresses of notifications: the file, its mistakes, and sending through the real apprise."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -115,3 +117,18 @@ def test_notify_test_without_addresses_is_misconfigured(
         cli.main(["notify", "test", "--config", str(config)])
     assert ended.value.code == 2
     assert "notify.addresses_file: found nothing, expected a file" in capsys.readouterr().err
+
+
+def test_the_hub_does_not_start_with_a_mistake_in_the_addresses(tmp_path: Path) -> None:
+    settings = ("cluster.role=hub", f"notify.addresses_file={tmp_path / 'none'}")
+    arguments = [part for setting in settings for part in ("--set", setting)]
+    for check in (["--check"], []):
+        ended = subprocess.run(
+            [sys.executable, "-m", "hub_app.cli", "--config", os.devnull, *arguments, *check],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert ended.returncode == 2
+        assert "none: not found, as notify.addresses_file names it" in ended.stderr

@@ -1,6 +1,7 @@
 """`/api/alarms` of a running hub whose broker is another program."""
 
 import itertools
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -37,8 +38,8 @@ def measure(hub: HubProcess, node: str, **data: float) -> None:
     hub.publish(topic, Reading(node, "air", now_ms, "s", next(SEQS), {**data}))
 
 
-def post(hub: HubProcess, path: str, json: object) -> httpx.Response:
-    return hub.http.post(f"/api/alarms/{path}", json=json)
+def post(hub: HubProcess, path: str, body: object) -> httpx.Response:
+    return hub.http.post(f"/api/alarms/{path}", json=body)
 
 
 def names(hub: HubProcess, node: str) -> list[str]:
@@ -49,6 +50,14 @@ def names(hub: HubProcess, node: str) -> list[str]:
 def past(hub: HubProcess, node: str, **params: int) -> dict[str, Any]:
     found: dict[str, Any] = hub.http.get("/api/alarms", params={"node": node, **params}).json()
     return found
+
+
+def streamed(hub: HubProcess, node: str) -> list[str]:
+    """Return the alarms of a node in the snapshot of the event stream."""
+    with hub.http.stream("GET", "/events") as stream:
+        data = next(line for line in stream.iter_lines() if line.startswith("data: "))
+    entries = json.loads(data.removeprefix("data: "))["entries"]
+    return [it["name"] for it in entries if it["kind"] == "alarm" and it["node"] == node]
 
 
 def rules(hub: HubProcess) -> dict[str, Any]:
@@ -127,6 +136,7 @@ def test_an_alarm_is_muted_for_a_time_and_acknowledged(hub: HubProcess) -> None:
     assert found["muted_until_ms"] == until_ms > time.time() * 1000 + 20 * 60_000
     assert post(hub, "n2/fixed--air/mute", {"minutes": 0}).json()["muted_until_ms"] == 0
     assert post(hub, "n2/fixed--air/mute", {"minutes": -1}).status_code == 400
+    assert streamed(hub, "n2") == ["fixed--air"]
     acknowledged = hub.http.post("/api/alarms/n2/fixed--air/ack").json()
     assert acknowledged["ok"]
     assert acknowledged["acknowledged_ms"] > 0
