@@ -19,7 +19,6 @@ from hub_app.http import (
     metrics,
     nodes,
     oled,
-    page,
     readings,
     sse,
     status,
@@ -28,6 +27,7 @@ from hub_app.http.guard import Guard
 from hub_app.http.responses import PAGE_DIR, ignore_disconnect, refuse
 from hub_app.http.session_gate import LOG_IN_PATH, LOG_OUT_PATH, SessionGate
 from hub_app.http.sse import Abort
+from hub_app.http.views import overview, sensor
 from hub_app.hub import Hub
 from hub_app.live.fanout import MAX_CLIENTS
 from hub_app.login.login import LogIn
@@ -56,7 +56,8 @@ def create_app(  # noqa: PLR0913 - the parts that the routes work with
     root_path = settings.root_path
     app = Starlette(
         routes=[
-            Route("/", page.page),
+            Route("/", overview.overview),
+            Route(sensor.PREFIX + "{node}/{sensor}", sensor.sensor),
             Route("/events", sse.events),
             Route("/api/readings", readings.readings),
             Route("/api/sensors", readings.sensors),

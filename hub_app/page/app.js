@@ -8,13 +8,12 @@ import { drawCoverage, refreshCoverage } from "./coverage.js";
 import { elementsOf, replaceContent, setText } from "./elements.js";
 import { askForName } from "./names.js";
 import { urlOf } from "./paths.js";
+import { showAges, showFields, showReading } from "./readings.js";
 import { askToRemove } from "./removal.js";
 import { askForSettings } from "./settings.js";
-import { clock, duration, write } from "./values.js";
+import { follow, hubNow, isOpen } from "./stream.js";
+import { clock } from "./values.js";
 
-const RETRY_MS = 2000;
-// The hub sends a `time` event every 10 s. After twice that without an event, the link is dead.
-const SILENT_MS = 25000;
 const SWAP_MS = 1000;
 const PARTIAL_SWAP_MS = 30000;
 // Readings are in the history a little later than on the bus.
@@ -28,63 +27,9 @@ const SVG = "http://www.w3.org/2000/svg";
 const latest = new Map(); // topic -> newest event of it
 const logs = new Map(); // node -> newest log events, oldest first
 let places = new Map(); // topic -> its elements
-let hubOffsetMs = 0; // the hub's clock minus this page's monotonic clock
-let lastEventMs = 0; // time of the stream's last event
-let source = null;
 let shownLog = "";
 
-const hubNow = () => performance.now() + hubOffsetMs;
-
-// Own properties only: a field may be called "constructor".
-const has = (data, name) => Object.prototype.hasOwnProperty.call(data, name);
-const own = (data, name) => (name !== undefined && has(data, name) ? data[name] : undefined);
-
-function showField(row, data) {
-  const isPending = [0, false].includes(own(data, row.dataset.unlessZero));
-  const value = isPending ? row.dataset.meanwhile : own(data, row.dataset.field);
-  row.toggleAttribute("data-pending", isPending);
-  const total = own(data, row.dataset.total);
-  setText(row.querySelector(".value"), write(value, row.dataset));
-  if (row.dataset.first) row.title = value;
-  setText(row.querySelector(".total"), write(total, { decimals: row.dataset.decimals }));
-  showBand(row, value);
-  const bar = row.querySelector("meter");
-  const full = Number(row.dataset.total === undefined ? row.dataset.full : total);
-  if (bar && Number.isFinite(full)) {
-    bar.max = full;
-    bar.value = Number.isFinite(value) ? value : 0;
-  }
-}
-
-function showBand(row, value) {
-  if (!row.dataset.bands) return;
-  const bands = JSON.parse(row.dataset.bands);
-  const known = value !== undefined && typeof value !== "string";
-  const [, tone, word] = (known && bands.find(([upper]) => upper === null || value <= upper)) || [null, "", ""];
-  if (tone) row.dataset.tone = tone;
-  else delete row.dataset.tone;
-  setText(row.querySelector(".band"), word);
-}
-
-// Shows every field; returns true if each has an element.
-function showFields(place, data) {
-  const rows = [...place.querySelectorAll("[data-field]")];
-  rows.forEach((row) => showField(row, data));
-  const placed = new Set(rows.flatMap((row) => [row.dataset.field, row.dataset.total]));
-  return Object.keys(data).every((name) => placed.has(name));
-}
-
-// Shows the values of a reading, then its age: a value that cannot be shown never looks fresh.
-function showReading(place, { value }) {
-  const isPlaced = showFields(place, value.data);
-  place.dataset.at = value.at_ms;
-  place.dataset.staleAfter = value.stale_after_ms;
-  showAge(place);
-  return isPlaced;
-}
-
 // Shows an event of each kind in its elements; returns true if every value has an element.
-
 const showKind = {
   reading: showReading,
   heartbeat(place, { value }) {
@@ -186,17 +131,6 @@ function showEvent(event) {
   if (event.kind === "sensor" || event.kind === "about") return isDescribed(event);
   const found = places.get(event.topic) ?? [];
   return found.length > 0 && found.map((place) => showKind[event.kind](place, event)).every(Boolean);
-}
-
-function showAge(place) {
-  const ageMs = Math.max(0, hubNow() - Number(place.dataset.at));
-  place.toggleAttribute("data-stale", ageMs > Number(place.dataset.staleAfter));
-  setText(place.querySelector(".age"), `${duration(ageMs / 1000)} ago`);
-}
-
-function tick() {
-  document.querySelectorAll("[data-at]").forEach(showAge);
-  if (source && performance.now() - lastEventMs > SILENT_MS) connect();
 }
 
 function logLine({ value }) {
@@ -312,32 +246,16 @@ async function swap() {
   }
 }
 
-function showConnection(state, text) {
-  const connection = document.getElementById("connection");
-  connection.dataset.state = state;
-  setText(connection.querySelector(".text"), text);
-}
-
-function parseEvent(event) {
-  lastEventMs = performance.now();
-  const data = JSON.parse(event.data);
-  hubOffsetMs = data.now_ms - lastEventMs;
-  return data;
-}
-
-function onSnapshot(event) {
-  const { entries, logs: lines } = parseEvent(event);
+function onSnapshot({ entries, logs: lines }) {
   latest.clear();
   logs.clear();
   const shown = entries.filter((entry) => entry.kind !== "alarm");
   shown.forEach((entry) => latest.set(entry.topic, entry));
   lines.forEach((line) => logs.set(line.node, [...(logs.get(line.node) ?? []), line]));
-  showConnection("live", "live");
   if (!showAll()) swapSoon();
 }
 
-function onUpdate(event) {
-  const change = parseEvent(event);
+function onUpdate(change) {
   if (change.kind === "alarm") return; // the page of alarms shows these
   if (change.value === null) {
     latest.delete(change.topic);
@@ -350,47 +268,6 @@ function onUpdate(event) {
   if (!(change.kind === "log" ? addLog(change) : show(change))) swapSoon();
 }
 
-let retryTimer = 0;
-
-function disconnect() {
-  clearTimeout(retryTimer);
-  source?.close();
-  source = null;
-}
-
-function connect() {
-  disconnect();
-  lastEventMs = performance.now();
-  source = new EventSource(urlOf("/events"));
-  source.addEventListener("snapshot", onSnapshot);
-  source.addEventListener("update", onUpdate);
-  source.addEventListener("time", parseEvent);
-  source.onerror = () => {
-    showConnection("lost", "reconnecting");
-    disconnect();
-    retryTimer = setTimeout(connect, RETRY_MS);
-    leaveIfLoggedOut();
-  };
-}
-
-// EventSource does not report the HTTP status, so an expired session is looked up.
-async function leaveIfLoggedOut() {
-  try {
-    const answer = await fetch(urlOf("/api/session"));
-    if (answer.status === 401) location.replace(urlOf("/login"));
-  } catch {
-    // The hub does not answer; the stream is retried anyway.
-  }
-}
-
-// A hidden page closes its stream. When it is visible again, a snapshot brings it up to date.
-function followVisibility() {
-  if (document.hidden) {
-    disconnect();
-    showConnection("connecting", "paused");
-  } else if (!source) connect();
-}
-
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (button?.dataset.node) command(button);
@@ -400,19 +277,16 @@ document.addEventListener("click", (event) => {
   if (button?.dataset.tab) showLog(button.dataset.tab);
 });
 document.addEventListener("keydown", moveTab);
-document.addEventListener("visibilitychange", followVisibility);
-addEventListener("pagehide", disconnect);
-addEventListener("pageshow", (event) => event.persisted && followVisibility());
 
 function updateCoverage() {
-  if (source) refreshCoverage(hubNow());
+  if (isOpen()) refreshCoverage(hubNow());
 }
 
 findPlaces();
 drawCoverage();
-followVisibility();
-setInterval(tick, 1000);
+follow("/events", { onSnapshot, onUpdate });
+setInterval(showAges, 1000);
 setTimeout(updateCoverage, FIRST_COVERAGE_MS);
 setInterval(updateCoverage, COVERAGE_MS);
 refreshBroker();
-setInterval(() => source && refreshBroker(), BROKER_MS);
+setInterval(() => isOpen() && refreshBroker(), BROKER_MS);

@@ -8,8 +8,8 @@ const WIDTH = 1000;
 // Even the shortest gap is visible.
 const MIN_WIDTH = 8;
 const PRESENT = ["there", "late"];
-// Of each kind: its word, and what it means. The legend and the titles are made of these.
-const KINDS = {
+// Of each kind: its word, and what it means. The legend, the titles and the charts use these.
+export const KINDS = {
   there: ["there", "stored as it was taken"],
   late: ["arrived later", "stored; the link or the hub was down when it was taken"],
   waiting: ["still to come", "the node has been silent since, or has it in its outbox"],

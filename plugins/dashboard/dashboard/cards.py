@@ -173,7 +173,13 @@ def _heading(model: Model, reading: Entry, card: dict[str, Any]) -> Html:
     if card["node"] == reading.node and area == _area(model, "about", reading.node):
         # The card has it already.
         area = ""
-    return element("h3", element("span", title or plain, title=sensor if title else None), area)
+    link = element(
+        "a",
+        title or plain,
+        href=f"{model.root_path}/sensor/{reading.node}/{reading.name}",
+        title=sensor if title else None,
+    )
+    return element("h3", link, area)
 
 
 def _age(model: Model, reading: Entry) -> str:

@@ -23,7 +23,7 @@ def _head(root: str) -> Html:
         "head",
         element("meta", charset="utf-8"),
         element("meta", name_="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name_="color-scheme", content="dark"),
+        element("meta", name_="color-scheme", content="dark light"),
         element("title", "HARVESTER"),
         element("link", rel="icon", type="image/svg+xml", href=f"{root}/static/favicon.svg"),
         element("link", rel="stylesheet", href=f"{root}/static/app.css"),

@@ -111,7 +111,8 @@ def test_a_sensor_has_its_title_and_area_and_keeps_its_id_in_a_tooltip() -> None
     shown = page(sensor("dht22-gpio4", "Desk", "Office"), reading(), cards=[])
     assert "Desk" in shown.text
     assert "Office" in shown.text
-    assert shown.having(title="pi4:dht22-gpio4")
+    (link,) = shown.having(title="pi4:dht22-gpio4")
+    assert link["href"] == "/sensor/pi4/dht22-gpio4"
 
 
 def test_a_node_that_no_card_names_has_its_title_and_area() -> None:

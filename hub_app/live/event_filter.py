@@ -1,0 +1,61 @@
+"""Event filters: the changes that one view of the page shows; a browser gets no others. Pure.
+
+`/events?view=sensor&node=pi4&sensor=dht22-gpio4` names a view of the table `VIEWS`, and what it is
+of. Without `view`, a browser gets everything.
+"""
+
+from collections.abc import Callable, Mapping
+
+from bus.contract.topics import TopicKind
+from bus.errors import BadDataError
+from hub_app.live.change import Change
+
+EventFilter = Callable[[Change], bool]
+
+# Of the node of a sensor: its presence, its names, and the settings of its plugins.
+_OF_NODE = frozenset({TopicKind.STATUS, TopicKind.ABOUT, TopicKind.PLUGIN})
+_OF_SENSOR = frozenset({TopicKind.READING, TopicKind.SENSOR})
+
+
+class UnknownViewError(BadDataError):
+    """A view that does not exist, or a parameter of it that is missing."""
+
+
+def filter_of(parameters: Mapping[str, str]) -> EventFilter:
+    """Return the filter of the view that `parameters` name. Raises UnknownViewError."""
+    view = parameters.get("view", "")
+    if view not in VIEWS:
+        expected = ", ".join(filter(None, VIEWS))
+        raise UnknownViewError(f"view: found {view[:20]!r}, expected one of {expected}")
+    return VIEWS[view](parameters)
+
+
+def everything(_change: Change) -> bool:
+    return True
+
+
+def _sensor(parameters: Mapping[str, str]) -> EventFilter:
+    """Return the filter of one sensor, and of another one to `compare`, as `node:sensor`."""
+    node, sensor = _required(parameters, "node"), _required(parameters, "sensor")
+    other, _, other_sensor = parameters.get("compare", "").partition(":")
+    sensors = {(node, sensor), (other, other_sensor)}
+
+    def shows(change: Change) -> bool:
+        if change.kind in _OF_SENSOR:
+            return (change.node, change.name) in sensors
+        return change.kind in _OF_NODE and change.node == node
+
+    return shows
+
+
+def _required(parameters: Mapping[str, str], name: str) -> str:
+    found = parameters.get(name, "")
+    if not found:
+        raise UnknownViewError(f"{name}: found nothing, expected one")
+    return found
+
+
+VIEWS: dict[str, Callable[[Mapping[str, str]], EventFilter]] = {
+    "": lambda _parameters: everything,
+    "sensor": _sensor,
+}
