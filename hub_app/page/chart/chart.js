@@ -21,6 +21,7 @@ export class Chart {
     this.tip.hidden = true;
     this.spoken.setAttribute("aria-live", "polite");
     this.canvases.forEach((canvas) => canvas.setAttribute("aria-hidden", "true"));
+    element.chart = this;
     listen(element, this);
     new ResizeObserver(() => this.draw()).observe(element);
     matchMedia("(prefers-color-scheme: light)").addEventListener?.("change", () => this.draw());

@@ -5,6 +5,9 @@ import { replaceContent, setText } from "../elements.js";
 import { duration, write } from "../values.js";
 import { seriesOf } from "./history.js";
 
+// Colours of the limits of alarms.
+const TONES = { info: "second", warning: "warm", critical: "bad" };
+
 function made(tag, attributes, ...children) {
   const element = document.createElement(tag);
   Object.entries(attributes).forEach(([name, value]) => element.setAttribute(name, value));
@@ -73,7 +76,9 @@ export class Card {
       return seriesOf(answers[i], field, fields.length > 1 ? { ...words, label: names[i] } : words);
     });
     this.otherField = other?.field;
-    this.chart.show({ series, gaps: answers[0].gaps });
+    const { limits = [] } = answers[0].series.find((each) => each.field === this.field) ?? {};
+    const lines = limits.map(({ alarm, severity, value }) => ({ value, label: alarm, tone: TONES[severity] }));
+    this.chart.show({ series, gaps: answers[0].gaps, limits: lines });
     replaceContent(this.legend, fields.length > 1 ? names.map((name) => made("span", {}, name)) : []);
     this.showFigures();
   }

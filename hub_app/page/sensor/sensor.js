@@ -1,6 +1,6 @@
 // View of one sensor: its newest values, and a chart of each field over a range of time.
 import { refreshCoverage } from "../coverage.js";
-import { setText } from "../elements.js";
+import { replaceContent, setText } from "../elements.js";
 import { askForName } from "../names.js";
 import { urlOf } from "../paths.js";
 import { showAges, showReading } from "../readings.js";
@@ -21,6 +21,7 @@ const { node, sensor } = main.dataset;
 const id = `${node}:${sensor}`;
 const readingTopic = document.querySelector(".now .reading").dataset.topic;
 const plugins = new Map(); // topic -> newest event of a plugin's state
+const alarms = new Map(); // topic -> active alarm of the sensor
 
 let range = readRange(location.search);
 let wanted = range.to === null ? range : readRange(""); // the last one of the buttons
@@ -138,6 +139,11 @@ const onKind = {
       if (button.dataset.settingsOf === event.topic) button.hidden = !Object.keys(event.value.described ?? {}).length;
     });
   },
+  alarm({ topic, value }) {
+    if (value.sensor !== sensor) return;
+    alarms.set(topic, value);
+    showAlarms();
+  },
   status({ value: { presence } }) {
     document.querySelectorAll("[data-presence-of]").forEach((element) => {
       element.dataset.presence = presence;
@@ -155,8 +161,24 @@ function reload() {
   setTimeout(() => location.reload(), Math.max(0, RELOAD_MS - performance.now()));
 }
 
+function showAlarms() {
+  replaceContent(document.getElementById("alarms"), [...alarms.values()].map(({ severity, text }) => {
+    const line = document.createElement("li");
+    line.dataset.severity = severity;
+    line.textContent = text;
+    return line;
+  }));
+}
+
 function onEvent(event) {
   if (event.value !== null) onKind[event.kind]?.(event);
+  else if (alarms.delete(event.topic)) showAlarms();
+}
+
+function onSnapshot({ entries }) {
+  alarms.clear();
+  showAlarms();
+  entries.forEach(onEvent);
 }
 
 function streamPath() {
@@ -205,7 +227,7 @@ form.hidden = false;
 form.querySelector("details").open = compared() !== "" || matchMedia("(min-width: 40.01rem)").matches;
 document.querySelector(".hint").hidden = false;
 form.elements.compare.value = compared();
-follow(streamPath(), { onSnapshot: ({ entries }) => entries.forEach(onEvent), onUpdate: onEvent });
+follow(streamPath(), { onSnapshot, onUpdate: onEvent });
 place();
 load();
 setInterval(slide, 1000);
