@@ -67,6 +67,7 @@ export class Chart {
       return drawing;
     });
     this.place = layout(context, this);
+    if (this.cursor) this.cursor = this.cursorAt(this.cursor.time);
     drawChart(context, this, this.color);
     drawCursor(above, this, this.color);
     this.summary.textContent = this.describe();

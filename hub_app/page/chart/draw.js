@@ -88,7 +88,8 @@ function drawGap(context, { place, kinds }, [from, to, kind], color) {
   const [start, end] = [Math.max(left, x(from)), Math.min(right, x(to))];
   if (end < left || start > right) return;
   context.fillStyle = color(kind);
-  context.fillRect(start, bottom + 1, Math.max(2, end - start), 4);
+  const mark = Math.max(2, end - start);
+  context.fillRect(Math.min(start, right - mark), bottom + 1, mark, 4);
   if (x(to) - x(from) < 1) return;
   context.globalAlpha = 0.16;
   context.fillRect(start, top, Math.max(1, end - start), bottom - top);
@@ -174,10 +175,11 @@ export function drawCursor(context, { place, width, height, selection, cursor, s
   if (!cursor) return;
   line(context, x(cursor.time), top, x(cursor.time), bottom, color("strong"));
   cursor.points.forEach((i, k) => {
-    if (i < 0) return;
+    const scale = scales.find((each) => each.series.includes(series[k]));
+    if (i < 0 || !scale) return;
     context.fillStyle = color(k ? "second" : "line");
     context.beginPath();
-    context.arc(x(series[k].times[i]), scales.find((scale) => scale.series.includes(series[k])).y(series[k].means[i]), 4, 0, 7);
+    context.arc(x(series[k].times[i]), scale.y(series[k].means[i]), 4, 0, 7);
     context.fill();
   });
 }

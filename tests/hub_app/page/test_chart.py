@@ -174,8 +174,8 @@ class ChartPage(Page):
 
 @pytest.fixture
 def page(url: str, browser: Chrome) -> Iterator[ChartPage]:
-    browser.get(f"{url}/favicon.svg")
-    browser.get(f"{url}/unrendered.html")
+    if not browser.current_url.startswith(url):
+        browser.get(f"{url}/unrendered.html")
     browser.execute_async_script(MAKE, FROM, TO, STEP, GAP, SPIKE)
     opened = ChartPage(browser)
     opened.until("getComputedStyle(document.getElementById('chart')).touchAction === 'pan-y'")
@@ -187,7 +187,6 @@ def page(url: str, browser: Chrome) -> Iterator[ChartPage]:
     # The browser recommends another kind of canvas where pixels are read.
     quiet = ("network", "rendering")
     assert [line for line in browser.get_log("browser") if line["source"] not in quiet] == []
-    browser.get("about:blank")
 
 
 def value(at_ms: float) -> float:
