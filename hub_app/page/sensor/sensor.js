@@ -214,7 +214,7 @@ addEventListener("popstate", () => {
 document.addEventListener("click", ({ target }) => {
   const button = target.closest("button");
   if (button?.dataset.nameOf) askForName(button);
-  if (button?.dataset.settingsOf) askForSettings(plugins.get(button.dataset.settingsOf));
+  if (button?.dataset.settingsOf) askForSettings(plugins.get(button.dataset.settingsOf), sensor);
 });
 
 function slide() {
