@@ -170,7 +170,7 @@ def _limits(hub: Hub, sensor_id: str, field: str) -> list[dict[str, object]]:
     limits = (
         (rule, rule.limit(words))
         for rule in hub.alarms.book.matching("field", node, sensor, area)
-        if rule.covers(node, sensor, field)
+        if rule.covers_field(field)
     )
     return [
         {"alarm": rule.name, "severity": rule.severity, "value": value}

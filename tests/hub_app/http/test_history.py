@@ -197,3 +197,15 @@ def test_a_hub_with_open_streams_commits_before_it_stops(
     (found,) = tmp_path.rglob("history.db")
     with contextlib.closing(sqlite3.connect(found)) as db:
         assert db.execute("SELECT count(*) FROM readings").fetchone() == (50,)
+
+
+def test_limits_of_alarms_come_with_their_field(filled: HubProcess) -> None:
+    rule = {"name": "too-high", "field": "t", "sensor": "room", "above": 50}
+    other = {"name": "elsewhere", "field": "t", "sensor": "attic", "above": 60}
+    for each in (rule, other):
+        assert filled.http.post("/api/alarms/rules", json=each).status_code == 200
+    body = filled.http.get("/api/history?sensor=pi9:room&width=100").json()
+    assert {each["field"]: each["limits"] for each in body["series"]} == {
+        "name": [],
+        "t": [{"alarm": "too-high", "severity": "warning", "value": 50.0}],
+    }
