@@ -20,16 +20,12 @@ function wordsOf(field, row, { label, unit } = {}) {
   const hints = row?.dataset ?? {};
   const shownUnit = row ? row.querySelector(".unit")?.textContent ?? "" : unit ?? "";
   const words = hints.words ? JSON.parse(hints.words) : [];
-  const axis = (value, decimals) => {
-    if (words.length) return Number.isInteger(value) ? words[value] ?? "" : "";
-    return hints.duration === undefined ? value.toFixed(decimals) : duration(value);
-  };
   return {
     label: row?.querySelector("dt").textContent ?? (label || field),
     unit: shownUnit,
-    axis,
-    hasWords: words.length > 0,
-    decimals: words.length ? 0 : hints.decimals && Number(hints.decimals),
+    axis: hints.duration === undefined ? undefined : duration,
+    words: words.length ? words : undefined,
+    decimals: hints.decimals && Number(hints.decimals),
     plain: (value) => write(value, hints),
     format: (value) => `${write(value, hints)}${shownUnit && ` ${shownUnit}`}`,
     bands: hints.bands ? JSON.parse(hints.bands).map(([to, tone, word]) => ({ to: to ?? Infinity, tone, word })) : [],
@@ -87,8 +83,8 @@ export class Card {
     const [first] = this.chart.series;
     if (!first) return;
     const { low, high, mean, size } = first.extent(this.chart.from, this.chart.to);
-    const { plain, format, hasWords } = this.words;
-    const middle = hasWords ? "" : `mean ${plain(mean)}, `;
+    const { plain, format, words } = this.words;
+    const middle = words ? "" : `mean ${plain(mean)}, `;
     setText(this.figures, size ? `least ${plain(low)}, ${middle}greatest ${format(high)}` : "no values in this range");
   }
 }

@@ -11,7 +11,10 @@ import { fetchHistory, historyPath } from "./history.js";
 import { addressOf, chosen, readRange, spanOf } from "./range.js";
 
 const PAUSE_MS = 150; // after a gesture, before its range is fetched
-const REFRESH_MS = 30000; // readings of a late backlog appear after so long
+// Readings of a late backlog appear after so long; a sensor that is new is asked for more often.
+const REFRESH_MS = 30000;
+const MOST_REFRESH_MS = 300000;
+const NEW_MS = 3000;
 const COVERAGE_MS = 60000;
 const RELOAD_MS = 5000;
 
@@ -79,8 +82,8 @@ function loadSoon(pauseMs) {
 }
 
 async function load() {
-  clearTimeout(loadTimer);
-  loadTimer = setTimeout(load, REFRESH_MS);
+  loadSoon(REFRESH_MS);
+  if (document.hidden) return;
   const sensors = [id, ...(compared() ? [compared()] : [])];
   const fault = document.getElementById("history-fault");
   try {
@@ -88,12 +91,19 @@ async function load() {
     const answers = await fetchHistory(sensors, ...ends(), Math.min(width, 4000));
     if (!answers) return;
     setText(fault, "");
+    loadSoon(Math.min(Math.max(REFRESH_MS, answers[0].bucket_ms / 2), MOST_REFRESH_MS));
     if (!cards.length) cards = makeCards(document.getElementById("charts"), answers[0], id, listeners());
     cards.forEach((card) => card.show(answers, sensors.map(nameOf)));
     place();
   } catch (error) {
-    setText(fault, error.message === "Failed to fetch" ? "The hub does not answer." : error.message);
+    if (error.status === 404 && sensors.length === 1) loadSoon(NEW_MS);
+    setText(fault, faultOf(error, sensors));
   }
+}
+
+function faultOf({ status, message }, sensors) {
+  if (status === undefined) return "The hub does not answer.";
+  return status === 404 ? `Nothing is stored of ${sensors.join(" or ")} yet.` : message;
 }
 
 function listeners() {
@@ -179,6 +189,7 @@ function onSnapshot({ entries }) {
   alarms.clear();
   showAlarms();
   entries.forEach(onEvent);
+  load();
 }
 
 function streamPath() {
@@ -229,7 +240,6 @@ document.querySelector(".hint").hidden = false;
 form.elements.compare.value = compared();
 follow(streamPath(), { onSnapshot, onUpdate: onEvent });
 place();
-load();
 setInterval(slide, 1000);
 refreshCoverage(hubNow());
 setInterval(() => isOpen() && refreshCoverage(hubNow()), COVERAGE_MS);
