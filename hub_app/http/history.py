@@ -26,7 +26,6 @@ from hub_app.history.query.series import (
     MAX_POINTS,
     ChartQuery,
     ChartSeries,
-    Series,
     SeriesQuery,
     SeriesReader,
 )
@@ -35,6 +34,7 @@ from hub_app.http.formats import query_params
 from hub_app.http.formats.csv_table import csv_response, series_table
 from hub_app.http.formats.query_params import DAY_MS, iso_8601
 from hub_app.http.responses import hub_of
+from hub_app.hub import Hub
 from hub_app.live.state import State
 
 _MAX_QUERIES = 2
@@ -83,7 +83,10 @@ async def _one_field(request: Request, field: str) -> Response:
     if form == "csv":
         header = ("timestamp_ms", field, "low", "high", "count")
         return csv_response(_file_name(series.sensor, field), header, series.points)
-    answer = {**msgspec.structs.asdict(series), **_words(hub_of(request).state, series, field)}
+    answer = {
+        **msgspec.structs.asdict(series),
+        **_words(hub_of(request).state, series.sensor, field),
+    }
     return _json(answer | {"points": _points(series.points, times)})
 
 
@@ -104,7 +107,7 @@ async def _chart(request: Request, fields: list[str]) -> Response:
         rows = series_table([(each.field, each.points) for each in chart.series], iso_8601)
         return csv_response(_file_name(chart.sensor, ""), *rows)
     chart, gaps = await _read(request, lambda db: _chart_and_gaps(db, query, now_ms))
-    return _json(_chart_answer(hub_of(request).state, chart, gaps, times))
+    return _json(_chart_answer(hub_of(request), chart, gaps, times))
 
 
 def _chart_and_gaps(
@@ -115,11 +118,12 @@ def _chart_and_gaps(
     return chart, gaps_of(db, query.node, query.sensor, times, now_ms)
 
 
-def _chart_answer(state: State, chart: ChartSeries, gaps: Gaps, times: str) -> dict[str, Any]:
+def _chart_answer(hub: Hub, chart: ChartSeries, gaps: Gaps, times: str) -> dict[str, Any]:
     series = [
         {
             "field": each.field,
-            **_words(state, chart, each.field),
+            **_words(hub.state, chart.sensor, each.field),
+            "limits": _limits(hub, chart.sensor, each.field),
             "points": _points(each.points, times),
         }
         for each in chart.series
@@ -149,12 +153,30 @@ def _read_file(path: Path, query: Callable[[sqlite3.Connection], T]) -> T:
         return query(db)
 
 
-def _words(state: State, series: Series | ChartSeries, field: str) -> dict[str, str]:
+def _words(state: State, sensor_id: str, field: str) -> dict[str, str]:
     """Return label and unit of a field, which are empty where it has no description."""
-    node, _, sensor = series.sensor.partition(":")
+    node, _, sensor = sensor_id.partition(":")
     described = state.description(node, sensor)
     words = (described.fields.get(field) if described else None) or FieldDescription()
     return {"label": words.label, "unit": words.unit}
+
+
+def _limits(hub: Hub, sensor_id: str, field: str) -> list[dict[str, object]]:
+    """Return the limits of the alarms on a field, for the lines of a chart."""
+    node, _, sensor = sensor_id.partition(":")
+    described, about = hub.state.description(node, sensor), hub.state.about(node)
+    area = (described.area if described else "") or (about.area if about else "")
+    words = described.fields.get(field) if described else None
+    limits = (
+        (rule, rule.limit(words))
+        for rule in hub.alarms.book.matching("field", node, sensor, area)
+        if rule.covers_field(field)
+    )
+    return [
+        {"alarm": rule.name, "severity": rule.severity, "value": value}
+        for rule, value in limits
+        if value is not None
+    ]
 
 
 def _points(points: list[Any], times: str) -> list[Any]:

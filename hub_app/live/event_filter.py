@@ -12,8 +12,8 @@ from hub_app.live.change import Change
 
 EventFilter = Callable[[Change], bool]
 
-# Of the node of a sensor: its presence, its names, and the settings of its plugins.
-_OF_NODE = frozenset({TopicKind.STATUS, TopicKind.ABOUT, TopicKind.PLUGIN})
+# Of the node of a sensor: its presence, its names, its alarms, and the settings of its plugins.
+_OF_NODE = frozenset({TopicKind.STATUS, TopicKind.ABOUT, TopicKind.ALARM, TopicKind.PLUGIN})
 _OF_SENSOR = frozenset({TopicKind.READING, TopicKind.SENSOR})
 
 

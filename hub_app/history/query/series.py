@@ -24,6 +24,8 @@ DEFAULT_POINTS = 500
 _MOST_POINTS = 40_000
 # Reading a day of samples, one every 2 s, takes some 100 ms.
 _LONGEST_RAW_MS = 86_400_000
+# From this step on, a chart is made of means: a day of them takes 2 % of the time of its readings.
+_MEANS_STEP_MS = 120_000
 
 Source = Literal["readings", "means"]
 
@@ -134,7 +136,7 @@ class SeriesReader:
         return [each.points() for each in buckets]
 
     def _source(self, sensor: SensorFields, from_ms: int, to_ms: int, step_ms: int) -> Source:
-        is_short = to_ms - from_ms <= _LONGEST_RAW_MS and step_ms < BUCKET_MS
+        is_short = to_ms - from_ms <= _LONGEST_RAW_MS and step_ms < _MEANS_STEP_MS
         return "readings" if is_short and self._has_readings(sensor, from_ms) else "means"
 
     def _has_readings(self, sensor: SensorFields, from_ms: int) -> bool:

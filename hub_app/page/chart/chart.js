@@ -21,6 +21,7 @@ export class Chart {
     this.tip.hidden = true;
     this.spoken.setAttribute("aria-live", "polite");
     this.canvases.forEach((canvas) => canvas.setAttribute("aria-hidden", "true"));
+    element.chart = this;
     listen(element, this);
     new ResizeObserver(() => this.draw()).observe(element);
     matchMedia("(prefers-color-scheme: light)").addEventListener?.("change", () => this.draw());
@@ -66,6 +67,7 @@ export class Chart {
       return drawing;
     });
     this.place = layout(context, this);
+    if (this.cursor) this.cursor = this.cursorAt(this.cursor.time);
     drawChart(context, this, this.color);
     drawCursor(above, this, this.color);
     this.summary.textContent = this.describe();

@@ -9,14 +9,15 @@ export function layout(context, { width, height, from, to, series, limits }) {
   series.forEach((each) => {
     const shared = scales.find((scale) => scale.unit === each.unit);
     if (shared) shared.series.push(each);
-    else scales.push({ unit: each.unit, series: [each], axis: each.axis });
+    else scales.push({ unit: each.unit, series: [each], axis: each.axis, words: each.words });
   });
   const top = LINE_PX * 1.5;
   const bottom = Math.max(top + 1, height - LINE_PX * 1.6);
   scales.forEach((scale, i) => {
     fit(scale, from, to, i ? [] : limits);
     const { values, decimals } = valueTicks(scale.low, scale.high, Math.max(2, (bottom - top) / 42));
-    scale.ticks = values.map((value) => [value, scale.axis?.(value, decimals) ?? value.toFixed(decimals)]);
+    scale.ticks = scale.words?.map((word, value) => [value, word])
+      ?? values.map((value) => [value, scale.axis?.(value, decimals) ?? value.toFixed(decimals)]);
     scale.gutter = Math.max(...scale.ticks.map(([, text]) => context.measureText(text).width), 24) + 12;
     scale.y = (value) => bottom - ((value - scale.low) / (scale.high - scale.low)) * (bottom - top);
   });
@@ -27,6 +28,10 @@ export function layout(context, { width, height, from, to, series, limits }) {
 
 // Sets the least and greatest value of a scale: of what is shown, and of the limits close to it.
 function fit(scale, from, to, limits) {
+  if (scale.words) {
+    [scale.low, scale.high] = [-0.5, scale.words.length - 0.5];
+    return;
+  }
   const all = scale.series.map((each) => each.extent(from, to)).filter(({ size }) => size);
   let low = Math.min(...all.map((each) => each.low));
   let high = Math.max(...all.map((each) => each.high));
@@ -88,7 +93,8 @@ function drawGap(context, { place, kinds }, [from, to, kind], color) {
   const [start, end] = [Math.max(left, x(from)), Math.min(right, x(to))];
   if (end < left || start > right) return;
   context.fillStyle = color(kind);
-  context.fillRect(start, bottom + 1, Math.max(2, end - start), 4);
+  const mark = Math.max(3, end - start);
+  context.fillRect(Math.min(start, right - mark), bottom + 1, mark, 4);
   if (x(to) - x(from) < 1) return;
   context.globalAlpha = 0.16;
   context.fillRect(start, top, Math.max(1, end - start), bottom - top);
@@ -112,7 +118,7 @@ function drawBands(context, { place, bands }, color) {
   });
 }
 
-function drawLimit(context, { left, right, scales }, value, label, style, dash) {
+function drawLimit(context, { left, right, top, scales }, value, label, style, dash) {
   const { low, high, y } = scales[0];
   if (value < low || value > high) return;
   context.setLineDash(dash);
@@ -120,7 +126,7 @@ function drawLimit(context, { left, right, scales }, value, label, style, dash) 
   context.setLineDash([]);
   context.fillStyle = style;
   context.textAlign = "right";
-  context.fillText(label, right - 4, y(value) - LINE_PX / 2);
+  context.fillText(label, right - 4, y(value) + (y(value) < top + LINE_PX ? LINE_PX / 2 : -LINE_PX / 2));
 }
 
 function drawSeries(context, { place, series: all, from, to }, series, color) {
@@ -174,10 +180,11 @@ export function drawCursor(context, { place, width, height, selection, cursor, s
   if (!cursor) return;
   line(context, x(cursor.time), top, x(cursor.time), bottom, color("strong"));
   cursor.points.forEach((i, k) => {
-    if (i < 0) return;
+    const scale = scales.find((each) => each.series.includes(series[k]));
+    if (i < 0 || !scale) return;
     context.fillStyle = color(k ? "second" : "line");
     context.beginPath();
-    context.arc(x(series[k].times[i]), scales.find((scale) => scale.series.includes(series[k])).y(series[k].means[i]), 4, 0, 7);
+    context.arc(x(series[k].times[i]), scale.y(series[k].means[i]), 4, 0, 7);
     context.fill();
   });
 }

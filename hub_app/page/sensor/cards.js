@@ -5,6 +5,9 @@ import { replaceContent, setText } from "../elements.js";
 import { duration, write } from "../values.js";
 import { seriesOf } from "./history.js";
 
+// Colours of the limits of alarms.
+const TONES = { info: "second", warning: "warm", critical: "bad" };
+
 function made(tag, attributes, ...children) {
   const element = document.createElement(tag);
   Object.entries(attributes).forEach(([name, value]) => element.setAttribute(name, value));
@@ -17,16 +20,12 @@ function wordsOf(field, row, { label, unit } = {}) {
   const hints = row?.dataset ?? {};
   const shownUnit = row ? row.querySelector(".unit")?.textContent ?? "" : unit ?? "";
   const words = hints.words ? JSON.parse(hints.words) : [];
-  const axis = (value, decimals) => {
-    if (words.length) return Number.isInteger(value) ? words[value] ?? "" : "";
-    return hints.duration === undefined ? value.toFixed(decimals) : duration(value);
-  };
   return {
     label: row?.querySelector("dt").textContent ?? (label || field),
     unit: shownUnit,
-    axis,
-    hasWords: words.length > 0,
-    decimals: words.length ? 0 : hints.decimals && Number(hints.decimals),
+    axis: hints.duration === undefined ? undefined : duration,
+    words: words.length ? words : undefined,
+    decimals: hints.decimals && Number(hints.decimals),
     plain: (value) => write(value, hints),
     format: (value) => `${write(value, hints)}${shownUnit && ` ${shownUnit}`}`,
     bands: hints.bands ? JSON.parse(hints.bands).map(([to, tone, word]) => ({ to: to ?? Infinity, tone, word })) : [],
@@ -73,7 +72,9 @@ export class Card {
       return seriesOf(answers[i], field, fields.length > 1 ? { ...words, label: names[i] } : words);
     });
     this.otherField = other?.field;
-    this.chart.show({ series, gaps: answers[0].gaps });
+    const { limits = [] } = answers[0].series.find((each) => each.field === this.field) ?? {};
+    const lines = limits.map(({ alarm, severity, value }) => ({ value, label: alarm, tone: TONES[severity] }));
+    this.chart.show({ series, gaps: answers[0].gaps, limits: lines });
     replaceContent(this.legend, fields.length > 1 ? names.map((name) => made("span", {}, name)) : []);
     this.showFigures();
   }
@@ -82,8 +83,8 @@ export class Card {
     const [first] = this.chart.series;
     if (!first) return;
     const { low, high, mean, size } = first.extent(this.chart.from, this.chart.to);
-    const { plain, format, hasWords } = this.words;
-    const middle = hasWords ? "" : `mean ${plain(mean)}, `;
+    const { plain, format, words } = this.words;
+    const middle = words ? "" : `mean ${plain(mean)}, `;
     setText(this.figures, size ? `least ${plain(low)}, ${middle}greatest ${format(high)}` : "no values in this range");
   }
 }

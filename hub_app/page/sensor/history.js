@@ -27,7 +27,7 @@ export function historyPath(sensor, from, to, width) {
 async function fetchOne(sensor, from, to, width, signal) {
   const answer = await fetch(historyPath(sensor, from, to, width), { signal });
   const body = await answer.json();
-  if (!answer.ok) throw new Error(body.error);
+  if (!answer.ok) throw Object.assign(new Error(body.error), { status: answer.status });
   return body;
 }
 

@@ -1,6 +1,6 @@
 // View of one sensor: its newest values, and a chart of each field over a range of time.
 import { refreshCoverage } from "../coverage.js";
-import { setText } from "../elements.js";
+import { replaceContent, setText } from "../elements.js";
 import { askForName } from "../names.js";
 import { urlOf } from "../paths.js";
 import { showAges, showReading } from "../readings.js";
@@ -11,7 +11,10 @@ import { fetchHistory, historyPath } from "./history.js";
 import { addressOf, chosen, readRange, spanOf } from "./range.js";
 
 const PAUSE_MS = 150; // after a gesture, before its range is fetched
-const REFRESH_MS = 30000; // readings of a late backlog appear after so long
+// Readings of a late backlog appear after so long; a sensor that is new is asked for more often.
+const REFRESH_MS = 30000;
+const MOST_REFRESH_MS = 300000;
+const NEW_MS = 3000;
 const COVERAGE_MS = 60000;
 const RELOAD_MS = 5000;
 
@@ -21,6 +24,7 @@ const { node, sensor } = main.dataset;
 const id = `${node}:${sensor}`;
 const readingTopic = document.querySelector(".now .reading").dataset.topic;
 const plugins = new Map(); // topic -> newest event of a plugin's state
+const alarms = new Map(); // topic -> active alarm of the sensor
 
 let range = readRange(location.search);
 let wanted = range.to === null ? range : readRange(""); // the last one of the buttons
@@ -78,8 +82,8 @@ function loadSoon(pauseMs) {
 }
 
 async function load() {
-  clearTimeout(loadTimer);
-  loadTimer = setTimeout(load, REFRESH_MS);
+  loadSoon(REFRESH_MS);
+  if (document.hidden) return;
   const sensors = [id, ...(compared() ? [compared()] : [])];
   const fault = document.getElementById("history-fault");
   try {
@@ -87,12 +91,19 @@ async function load() {
     const answers = await fetchHistory(sensors, ...ends(), Math.min(width, 4000));
     if (!answers) return;
     setText(fault, "");
+    loadSoon(Math.min(Math.max(REFRESH_MS, answers[0].bucket_ms / 2), MOST_REFRESH_MS));
     if (!cards.length) cards = makeCards(document.getElementById("charts"), answers[0], id, listeners());
     cards.forEach((card) => card.show(answers, sensors.map(nameOf)));
     place();
   } catch (error) {
-    setText(fault, error.message === "Failed to fetch" ? "The hub does not answer." : error.message);
+    if (error.status === 404 && sensors.length === 1) loadSoon(NEW_MS);
+    setText(fault, faultOf(error, sensors));
   }
+}
+
+function faultOf({ status, message }, sensors) {
+  if (status === undefined) return "The hub does not answer.";
+  return status === 404 ? `Nothing is stored of ${sensors.join(" or ")} yet.` : message;
 }
 
 function listeners() {
@@ -138,6 +149,11 @@ const onKind = {
       if (button.dataset.settingsOf === event.topic) button.hidden = !Object.keys(event.value.described ?? {}).length;
     });
   },
+  alarm({ topic, value }) {
+    if (value.sensor !== sensor) return;
+    alarms.set(topic, value);
+    showAlarms();
+  },
   status({ value: { presence } }) {
     document.querySelectorAll("[data-presence-of]").forEach((element) => {
       element.dataset.presence = presence;
@@ -155,8 +171,25 @@ function reload() {
   setTimeout(() => location.reload(), Math.max(0, RELOAD_MS - performance.now()));
 }
 
+function showAlarms() {
+  replaceContent(document.getElementById("alarms"), [...alarms.values()].map(({ severity, text }) => {
+    const line = document.createElement("li");
+    line.dataset.severity = severity;
+    line.textContent = text;
+    return line;
+  }));
+}
+
 function onEvent(event) {
   if (event.value !== null) onKind[event.kind]?.(event);
+  else if (alarms.delete(event.topic)) showAlarms();
+}
+
+function onSnapshot({ entries }) {
+  alarms.clear();
+  showAlarms();
+  entries.forEach(onEvent);
+  load();
 }
 
 function streamPath() {
@@ -192,7 +225,7 @@ addEventListener("popstate", () => {
 document.addEventListener("click", ({ target }) => {
   const button = target.closest("button");
   if (button?.dataset.nameOf) askForName(button);
-  if (button?.dataset.settingsOf) askForSettings(plugins.get(button.dataset.settingsOf));
+  if (button?.dataset.settingsOf) askForSettings(plugins.get(button.dataset.settingsOf), sensor);
 });
 
 function slide() {
@@ -205,9 +238,8 @@ form.hidden = false;
 form.querySelector("details").open = compared() !== "" || matchMedia("(min-width: 40.01rem)").matches;
 document.querySelector(".hint").hidden = false;
 form.elements.compare.value = compared();
-follow(streamPath(), { onSnapshot: ({ entries }) => entries.forEach(onEvent), onUpdate: onEvent });
+follow(streamPath(), { onSnapshot, onUpdate: onEvent });
 place();
-load();
 setInterval(slide, 1000);
 refreshCoverage(hubNow());
 setInterval(() => isOpen() && refreshCoverage(hubNow()), COVERAGE_MS);

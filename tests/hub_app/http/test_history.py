@@ -114,16 +114,16 @@ def test_a_wrong_question_is_one_clear_line(
 def test_several_fields_are_answered_at_once_for_a_width(filled: HubProcess) -> None:
     query = {
         "sensor": "pi9:room",
-        "width": "10",
+        "width": "50",
         "from": str(BEGAN_MS),
         "to": str(BEGAN_MS + 10**6),
     }
     body = filled.http.get("/api/history", params=query).json()
-    assert (body["source"], body["bucket_ms"], body["interval_ms"]) == ("readings", 120_000, 2000)
+    assert (body["source"], body["bucket_ms"], body["interval_ms"]) == ("readings", 20_000, 2000)
     assert [each["field"] for each in body["series"]] == ["name", "t"]
     texts, numbers = (each["points"] for each in body["series"])
     assert texts == []
-    assert len(numbers) <= 10
+    assert len(numbers) == 11
     assert sum(point[4] for point in numbers) == 100
     assert (min(p[2] for p in numbers), max(p[3] for p in numbers)) == (20.0, 119.0)
     # After the hundred readings, nothing came.
@@ -197,3 +197,15 @@ def test_a_hub_with_open_streams_commits_before_it_stops(
     (found,) = tmp_path.rglob("history.db")
     with contextlib.closing(sqlite3.connect(found)) as db:
         assert db.execute("SELECT count(*) FROM readings").fetchone() == (50,)
+
+
+def test_limits_of_alarms_come_with_their_field(filled: HubProcess) -> None:
+    rule = {"name": "too-high", "field": "t", "sensor": "room", "above": 50}
+    other = {"name": "elsewhere", "field": "t", "sensor": "attic", "above": 60}
+    for each in (rule, other):
+        assert filled.http.post("/api/alarms/rules", json=each).status_code == 200
+    body = filled.http.get("/api/history?sensor=pi9:room&width=100").json()
+    assert {each["field"]: each["limits"] for each in body["series"]} == {
+        "name": [],
+        "t": [{"alarm": "too-high", "severity": "warning", "value": 50.0}],
+    }

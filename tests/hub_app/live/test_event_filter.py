@@ -34,7 +34,9 @@ def test_every_view_shows_the_alarms_and_theirs_the_titles() -> None:
 
 def test_a_sensor_view_shows_its_sensor_and_what_belongs_to_it() -> None:
     node_wide = {
-        f"pi4/{kind}/{name}" for kind in ("status", "about", "plugin") for name in ("room", "air")
+        f"pi4/{kind}/{name}"
+        for kind in ("status", "about", "alarm", "plugin")
+        for name in ("room", "air")
     }
     of_sensor = {"pi4/reading/room", "pi4/sensor/room"}
     assert set(shown(SENSOR)) == ALARMS | node_wide | of_sensor

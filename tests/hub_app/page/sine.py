@@ -2,10 +2,12 @@
 
 import contextlib
 import math
+import sqlite3
 from pathlib import Path
 
 from bus.config.history_table import HistoryConfig
 from bus.contract.messages import Reading
+from bus.files.database import transaction
 from hub_app.history.events import PRESENCE, Event
 from hub_app.history.known_names import FILE_NAME
 from hub_app.history.retention.housekeeping import Housekeeping
@@ -29,7 +31,7 @@ class Sine:
 
     def __init__(self, now_ms: int) -> None:
         self.to_ms = now_ms - now_ms % BUCKET_MS
-        self.raw_from_ms = self.to_ms - 8 * DAY_MS
+        self.raw_from_ms = self.to_ms - 2 * DAY_MS
         self.gap_to_ms = self.to_ms - 3 * HOUR_MS
         self.gap_from_ms = self.gap_to_ms - 2 * HOUR_MS
         self.spike_ms = self.gap_to_ms + SPIKE_AFTER_MS
@@ -50,7 +52,7 @@ class Sine:
             housekeeping = Housekeeping(db, HistoryConfig())
             while housekeeping.step(self.to_ms, self.to_ms):
                 pass
-            self._write_means(db.execute, db.executemany)
+            self._write_means(db)
 
     def _readings(self) -> list[Reading]:
         stamps = range(self.raw_from_ms, self.to_ms, STEP_MS)
@@ -74,20 +76,16 @@ class Sine:
             Event(NODE, self.gap_to_ms, PRESENCE, again, "online"),
         ]
 
-    def _write_means(self, execute: object, executemany: object) -> None:
-        assert callable(execute)
-        assert callable(executemany)
-        (sensor,) = execute("SELECT id FROM sensor WHERE name = ?", (SENSOR,)).fetchone()
-        fields = dict(execute("SELECT name, id FROM field").fetchall())
-        first_ms = self.to_ms - _MEANS_DAYS * DAY_MS
-        execute("BEGIN")
-        for field in ("temperature", "humidity"):
-            executemany(
+    def _write_means(self, db: sqlite3.Connection) -> None:
+        key = db.execute(
+            "SELECT sensor.id, field.id FROM sensor, field WHERE field.name = 'temperature'"
+        ).fetchone()
+        times = range(self.to_ms - _MEANS_DAYS * DAY_MS, self.raw_from_ms, BUCKET_MS)
+        with transaction(db):
+            db.executemany(
                 "INSERT OR IGNORE INTO mean VALUES (?, ?, ?, 5, ?, ?, ?)",
                 (
-                    (sensor, fields[field], at_ms, value, value - 0.2, value + 0.2)
-                    for at_ms in range(first_ms, self.raw_from_ms, BUCKET_MS)
-                    for value in [self.value(at_ms) if field == "temperature" else 50.0]
+                    (*key, at_ms, value, value - 0.2, value + 0.2)
+                    for at_ms, value in zip(times, map(self.value, times), strict=True)
                 ),
             )
-        execute("COMMIT")
