@@ -18,10 +18,11 @@ from pathlib import Path
 from wasmtime.component import Component
 
 from bus.config import config_file
-from bus.config.settings import Config
+from bus.config.settings import Config, Grant
 from bus.contract.messages import PluginState
 from node_agent.actuators.led_buffer import LedBuffer
 from node_agent.hal.board import open_hardware
+from node_agent.host_functions.effects import EffectParts
 from node_agent.plugins.readings import Sample
 from node_agent.plugins.runner import PluginRunner
 from node_agent.plugins.store import PluginStore
@@ -135,7 +136,8 @@ class Swapping:
             name=SWAPPED,
             runtime=runtime,
             refuse=lambda _interfaces: "",
-            make_imports=lambda _get_setting: node.imports(SWAPPED),
+            make_imports=lambda _get_setting, _effects: node.imports(SWAPPED),
+            effects=EffectParts(SWAPPED, Grant(), node.parts.hardware),
             feed=lambda: "{}",
             on_samples=self._count,
         )

@@ -39,7 +39,8 @@ class Options(msgspec.Struct, frozen=True):
     """Options of a run. `state` is the folder for history, logins and plugin state.
 
     Compiled components are kept in the project's folder. With `broker_url` the hub's own broker
-    does not start.
+    does not start. `scenario` and `spoke` are keys of configurations: of the simulated nodes, and
+    of the Pi 4 alone.
     """
 
     project: Path
@@ -47,7 +48,9 @@ class Options(msgspec.Struct, frozen=True):
     web_port: int
     mqtt_port: int
     zero_port: int
-    scenario: Path | None
+    scenario: list[str] = []
+    spoke: list[str] = []
+    plugins: Path | None = None
     broker_url: str = ""
 
 
@@ -63,7 +66,6 @@ def programs(options: Options) -> tuple[Program, ...]:
     config = partial(config_file, options.project)
     here = options.broker_url or f"mqtt://{HOST}:{options.mqtt_port}"
     cache = options.project / STATE / "cache"
-    scenario = [f"hardware.scenario={options.scenario}"] if options.scenario else []
     hub = (
         f"broker.listen={HOST}",
         f"broker.port={options.mqtt_port}",
@@ -78,7 +80,8 @@ def programs(options: Options) -> tuple[Program, ...]:
         *_storage(options, cache, "pi4"),
         f"broker.credentials_file={_credentials(options, 'pi4')}",
         *_plugins(options, "spoke"),
-        *scenario,
+        *options.spoke,
+        *options.scenario,
     )
     zero = (
         f"broker.url={here}",
@@ -87,7 +90,8 @@ def programs(options: Options) -> tuple[Program, ...]:
         *_storage(options, cache, "pizero"),
         f"broker.credentials_file={_credentials(options, 'pizero')}",
         f'pings.hosts={{revpi = "{HOST}", pi4 = "{HOST}"}}',
-        *scenario,
+        *_plugins(options, "pizero"),
+        *options.scenario,
     )
     return (
         _program("hub", "hub-app", config("hub"), hub),
@@ -109,6 +113,8 @@ def _storage(options: Options, cache: Path, node: str) -> tuple[str, ...]:
 
 def _plugins(options: Options, role: str) -> list[str]:
     """Return the folder of the project's plugins, where no configuration of its own names it."""
+    if options.plugins is not None:
+        return [f"plugins.directory={options.plugins}"]
     own = options.project / "plugins"
     has_config = config_file(options.project, role).is_relative_to(options.project)
     return [f"plugins.directory={own}"] if own.is_dir() and not has_config else []

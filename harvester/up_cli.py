@@ -2,11 +2,16 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from bus.config import config_file
 from bus.install import assets
+from harvester import scenario_option, up_plugins
 from harvester.plugins.builder.progress import build_sources
+from harvester.plugins.project import config_file as project_config
 from harvester.plugins.project import contract_file, runnable
+from harvester.plugins.source import PluginSource
 from harvester.up import STATE, Options, up
 
 
@@ -17,12 +22,18 @@ def define(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--zero-port", type=int, default=8080, help="the Pi Zero's /health; default: 8080"
     )
+    scenario_option.add(
+        parser,
+        of=", for example chips.light.illuminance_lx=5",
+        more="; a file that comes with the program is known by its name, for example heat-wave",
+    )
     parser.add_argument(
-        "--scenario",
-        type=Path,
-        metavar="FILE",
-        help="script for the simulated chips: a file, or the name of one that comes with the "
-        "program, for example heat-wave",
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="FOLDER|NAME",
+        help="also run this plugin on the Pi 4, with its simulated chip, and grant what it uses; "
+        "may be given more than once",
     )
     parser.add_argument(
         "--broker-url",
@@ -46,17 +57,42 @@ def scenario_file(named: Path) -> Path:
 
 
 def _up(options: argparse.Namespace) -> None:
-    build_sources(runnable(options.project), contract_file(options.project))
+    project = options.project.resolve()
+    state = (options.state or options.project / STATE).resolve()
+    added = up_plugins.named(project, options.plugin)
+    only = added[0].name if len(added) == 1 else ""
+    played = scenario_option.parse(options.scenario, only, scenario_file)
+    sources = {source.directory.resolve(): source for source in (*runnable(project), *added)}
+    build_sources(list(sources.values()), contract_file(project))
+    spoke, plugins = _added(project, state, added)
     sys.exit(
         up(
             Options(
-                project=options.project.resolve(),
-                state=(options.state or options.project / STATE).resolve(),
+                project=project,
+                state=state,
                 web_port=options.web_port,
                 mqtt_port=options.mqtt_port,
                 zero_port=options.zero_port,
-                scenario=scenario_file(options.scenario) if options.scenario else None,
+                scenario=played.overrides(),
+                spoke=spoke,
+                plugins=plugins,
                 broker_url=options.broker_url,
             )
         )
     )
+
+
+def _added(
+    project: Path, state: Path, added: Sequence[PluginSource]
+) -> tuple[list[str], Path | None]:
+    """Return the Pi 4's keys and the folder of its plugins, None where nothing was added."""
+    if not added:
+        return [], None
+    config = config_file.load(project_config(project, "spoke"))
+    own = project / "plugins"
+    has_own_folder = not project_config(project, "spoke").is_relative_to(project) and own.is_dir()
+    directory = own if has_own_folder else Path(config.plugins.directory)
+    keys = up_plugins.overrides(config, added)
+    for key in keys:
+        print(f"pi4: {key}", flush=True)
+    return keys, up_plugins.folder(directory, added, state)

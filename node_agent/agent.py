@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from bus.client.node import NodeBus
-from bus.config.settings import Config, Grant
+from bus.config.settings import Config, Grant, enabled_outputs, pin_users
 from bus.contract import commands
 from bus.contract.description import Fields
 from bus.contract.messages import Fan, Leds, Oled, Result
@@ -40,6 +40,7 @@ from node_agent.descriptions.plugin_settings import PluginSettings
 from node_agent.hal import system
 from node_agent.hal.capabilities import BLACK, Color, Hardware, Relay
 from node_agent.hal.display_tap import HEIGHT, WIDTH, DisplayTap, Picture
+from node_agent.host_functions.effects import EffectParts
 from node_agent.plugins import grants
 from node_agent.plugins.bus_view import BusView
 from node_agent.plugins.disabled import DisabledPlugins
@@ -101,6 +102,8 @@ class Agent:
             self._display,
             tuple(config.sensors.dht22_pins),
             tuple(config.hardware.ssd1306_addresses),
+            pin_users(config),
+            self._view,
         )
         self._disabled = DisabledPlugins(state_dir / "disabled-plugins.json")
         self._stores = {
@@ -123,7 +126,7 @@ class Agent:
             self._bus,
             state_dir,
             actuators=self._actuator_words(),
-            plugins=config.plugins.enabled,
+            plugins={name: of.resolved for name, of in self._settings.items()},
         )
         self._saver = StateSaver([self._owners, self._descriptions, *self._stores.values()])
         self._runners = [self._make_runner(name, parts, runtime) for name in config.plugins.enabled]
@@ -142,6 +145,7 @@ class Agent:
             stack.enter_context(self._bus)
             stack.callback(self._release_hardware)
             self._release_relays()
+            self._make_outputs_safe()
             if self._buzzer is not None:
                 stack.enter_context(self._buzzer)
             stack.enter_context(self._actuators)
@@ -243,6 +247,15 @@ class Agent:
             except HarvesterError as e:
                 logger.error("%s relay: %s", relay.value, e)  # noqa: TRY400 - says it all
 
+    def _make_outputs_safe(self) -> None:
+        """Drive every granted output to its safe level: until then its pin floats."""
+        for output in enabled_outputs(self._config):
+            level = output.is_safe_high
+            try:
+                self._hardware.gpio.drive(output.pin, high=level, safe_high=level)
+            except HarvesterError as e:
+                logger.error("%s", e)  # noqa: TRY400 - says it all
+
     def _tap_display(self) -> DisplayTap | None:
         """Follow the node's display; of several, the first that the configuration names."""
         addresses = self._config.hardware.ssd1306_addresses
@@ -277,7 +290,12 @@ class Agent:
             name=name,
             runtime=runtime,
             refuse=lambda interfaces: grants.missing(name, interfaces, grant),
-            make_imports=lambda get: host_imports(name, grant, parts, store, get),
+            make_imports=partial(host_imports, name, grant, parts, store),
+            effects=EffectParts(
+                *(name, grant, self._hardware, parts.pin_users),
+                claim=partial(self._owners.claim, name),
+                publish=self._bus.publish_event,
+            ),
             feed=self._view.as_json,
             on_samples=partial(self._publish_samples, name),
             save_state=self._saver.save_soon,
@@ -306,7 +324,9 @@ class Agent:
             "fan": fan_command(self._config.cluster.node_id, self._fan),
             "leds": leds_command(self._leds),
             "names": self._descriptions.name_command,
-            "plugins": plugin_command(self._runners, self._disabled),
+            "plugins": plugin_command(
+                self._runners, self._disabled, self._descriptions.settings_changed
+            ),
         }
 
     def _actuator_words(self) -> dict[str, list[str]]:

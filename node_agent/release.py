@@ -8,9 +8,11 @@ MQTT client nor the plugin host, so that it does not fail for the agent's reason
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from bus.config import command_line
-from bus.config.settings import Config
+from bus.config.grant_table import Output
+from bus.config.settings import Config, enabled_outputs
 from bus.errors import HarvesterError, MisconfiguredError
 from node_agent.hal.board import open_hardware
 from node_agent.hal.capabilities import BLACK, Hardware, Relay
@@ -47,13 +49,20 @@ def release(config: Config) -> bool:
 
 
 def _actions(config: Config, hardware: Hardware) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Yield the actions; relays first, before a strip that could be slow or fail."""
+    """Yield the actions; relays and outputs first, before a strip that could be slow or fail."""
     if config.buzzer is not None:
         yield "buzzer relay", lambda: hardware.set_relay(Relay.BUZZER, on=False)
     if config.fan is not None:
         yield "fan relay", lambda: hardware.set_relay(Relay.FAN, on=False)
+    for output in enabled_outputs(config):
+        yield f"gpio{output.pin}", partial(_make_safe, hardware, output)
     if config.leds.count:
         yield "LED strip", lambda: hardware.show_pixels([BLACK] * config.leds.count)
+
+
+def _make_safe(hardware: Hardware, output: Output) -> None:
+    level = output.is_safe_high
+    hardware.gpio.drive(output.pin, high=level, safe_high=level)
 
 
 def _done(name: str, act: Callable[[], None]) -> bool:

@@ -8,7 +8,10 @@ import logging
 import msgspec
 
 from bus.config import toml_text
-from bus.contract.description import Band, FieldDescription, Fields
+from bus.contract import band_limits
+from bus.contract.band_limits import AuthoredField
+from bus.contract.bounds import FieldName
+from bus.contract.description import Band, FieldDescription, Fields, Settings
 from bus.install import assets
 
 logger = logging.getLogger(__name__)
@@ -26,14 +29,16 @@ PING: Fields = {
 
 
 class _Manifest(msgspec.Struct, frozen=True):
-    fields: Fields = {}
+    fields: dict[FieldName, AuthoredField] = {}
+    settings: Settings = {}
 
 
 def of_plugin(name: str) -> Fields:
     """Return the fields of a shipped plugin; none where its file is missing or damaged."""
     path = assets.root() / "plugins" / name / "plugin.toml"
     try:
-        return msgspec.convert(toml_text.parse(path.read_bytes()), _Manifest).fields
+        manifest = msgspec.convert(toml_text.parse(path.read_bytes()), _Manifest)
+        return band_limits.described(manifest.fields, manifest.settings)
     except (OSError, ValueError, RecursionError) as e:
         logger.warning("%s: %s; the values are not described", path, e)
         return {}

@@ -6,6 +6,7 @@ from typing import TypeVar
 from bus.contract.messages import Value
 from bus.fault import Fault
 from node_agent.hal import system
+from node_agent.hal.capabilities import Hardware
 
 T = TypeVar("T")
 
@@ -15,19 +16,18 @@ SENSOR_ID = "pizero-monitor"
 class OwnHealth:
     """CPU temperature (degC), CPU load (%), memory (MB) and uptime (s) of this machine."""
 
-    def __init__(self, cpu_temperature_c: Callable[[], float | None]) -> None:
-        """`cpu_temperature_c` is the hardware's, which may be simulated."""
-        self._cpu_temperature_c = cpu_temperature_c
-        self._cpu_usage = system.CpuUsage()
+    def __init__(self, hardware: Hardware) -> None:
+        self._hardware = hardware
+        self._cpu_meter = hardware.cpu_meter()
         self._temperature_fault = Fault("CPU temperature")
         self._memory_fault = Fault("memory")
 
     def sample(self) -> dict[str, Value]:
-        used_mb, total_mb = system.memory_mb() or (None, None)
-        cpu_temp_c = self._cpu_temperature_c()
+        used_mb, total_mb = self._hardware.memory_mb() or (None, None)
+        cpu_temp_c = self._hardware.cpu_temperature_c()
         _report(self._memory_fault, "/proc/meminfo has no MemAvailable", used_mb)
         _report(self._temperature_fault, "no thermal zone of a CPU has a valid value", cpu_temp_c)
-        cpu_usage_pct = _measured(self._cpu_usage.percent)
+        cpu_usage_pct = _measured(self._cpu_meter.percent)
         uptime_s = _measured(system.uptime_s)
         found: dict[str, Value | None] = {
             "cpu_temp": None if cpu_temp_c is None else round(cpu_temp_c, 1),

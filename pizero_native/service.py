@@ -21,6 +21,7 @@ from bus.errors import MisconfiguredError
 from bus.install.version import VERSION
 from bus.service_manager import ServiceManager
 from node_agent.descriptions.node import NodeDescriptions
+from node_agent.descriptions.sensors import as_described
 from node_agent.hal import system
 from node_agent.hal.board import open_hardware
 from node_agent.hal.capabilities import Hardware
@@ -79,7 +80,7 @@ def _open_bus(config: Config) -> tuple[NodeBus, NodeDescriptions]:
         bus,
         state_dir(config, os.environ),
         actuators={_NAMES: commands.WORDS[_NAMES]},
-        plugins=[_NO_PLUGIN],
+        plugins={_NO_PLUGIN: as_described},
     )
     answers = Commands(
         node,
@@ -136,7 +137,7 @@ class Node:
         self._sensors = [
             AirSensor(hardware, address, store) for address in config.sensors.bme680_addresses
         ]
-        self._own_health = own_health.OwnHealth(hardware.cpu_temperature_c)
+        self._own_health = own_health.OwnHealth(hardware)
         self._start_s = time.monotonic()
 
     def run(self, stop_within: StopWithin, service: ServiceManager) -> None:

@@ -2,11 +2,17 @@
 
 from pathlib import Path
 
+import hypothesis
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from tests import leftovers
+
+# Wall time depends on what else the machine does: an example may take as long as a test may.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 _TESTS = Path(__file__).parent
 # Groups that take longest start first, so that no process is left with one alone at the end.
@@ -53,6 +59,14 @@ class BySharedSetUp(LoadScopeScheduling):
 
 def pytest_configure(config: pytest.Config) -> None:
     leftovers.watch()
+    # An example has no deadline in wall time: the machine may be busy with other things.
+    hypothesis.settings.register_profile(
+        "patient",
+        hypothesis.settings(),
+        deadline=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
+    hypothesis.settings.load_profile("patient")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> BySharedSetUp:

@@ -1,10 +1,7 @@
 """Descriptions of the sensors of the shipped configuration, for pages and metrics."""
 
-import tomllib
-
-import msgspec
-
-from bus.contract.description import FieldDescription, PluginDescription, SensorDescription
+from bus.contract.description import FieldDescription, SensorDescription
+from harvester.plugins import manifest
 from pizero_native.fields import PING
 from tests.support import PROJECT
 
@@ -12,8 +9,7 @@ __all__ = ["AIR", "HEALTH", "MONITORS", "PING", "ROOM", "description_of"]
 
 
 def _of_plugin(name: str) -> dict[str, FieldDescription]:
-    text = (PROJECT / "plugins" / name / "plugin.toml").read_text(encoding="utf-8")
-    return msgspec.convert(tomllib.loads(text), PluginDescription).fields
+    return manifest.read(PROJECT / "plugins" / name / "plugin.toml").description.fields
 
 
 ROOM = _of_plugin("dht22")

@@ -72,6 +72,7 @@ def test_it_carries_contract_configurations_units_and_built_plugins(wheel: Path)
         "wit/plugin.wit",
         *(f"config/{role}.toml" for role in ("hub", "spoke", "pizero")),
         "config/scenarios/heat-wave.toml",
+        "examples/sht31/simulated.py",
         "deploy/INSTALL.md",
         "deploy/harvester-hub.service",
         *(f"plugins/{name}/{name}.wasm" for name in PLUGINS),

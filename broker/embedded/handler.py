@@ -20,6 +20,8 @@ from broker.embedded.topics.names import valid_topic
 
 # MQTT-3.1.2-24.
 _KEEP_ALIVE_FACTOR = 1.5
+# Time to read what has come, before a client counts as silent.
+_OVERDUE_S = 0.1
 # Packets that wait while a publisher is held back, in bytes: above it, nothing is read any more.
 _MAX_HELD_BYTES = 64 * 1024
 # What each costs beside its body.
@@ -66,6 +68,7 @@ class Handler:
         self._loop = asyncio.get_running_loop()
         self._max_silence_s = _KEEP_ALIVE_FACTOR * connect.keep_alive_s
         self._last_packet_s = self._loop.time()
+        self._is_overdue = False
         self._keep_alive_timer: asyncio.TimerHandle | None = None
         self._acknowledgements: deque[tuple[Sequence[Durable], bytes]] = deque()
         # The queues that this client has filled, and what it sent after that.
@@ -166,11 +169,15 @@ class Handler:
             return
         if self.session.is_unread:
             self._last_packet_s = self._loop.time()
-        due_s = self._last_packet_s + self._max_silence_s
-        if self._loop.time() >= due_s:
+        now_s, due_s = self._loop.time(), self._last_packet_s + self._max_silence_s
+        if now_s >= due_s and self._is_overdue:
             self._on_silent(self)
-        else:
-            self._keep_alive_timer = self._loop.call_at(due_s, self._check_keep_alive)
+            return
+        self._is_overdue = now_s >= due_s
+        if self._is_overdue:
+            # What came while the loop was busy has not been read yet.
+            due_s = now_s + _OVERDUE_S
+        self._keep_alive_timer = self._loop.call_at(due_s, self._check_keep_alive)
 
     def _on_publish(self, packet: Packet) -> None:
         message = decode.parse_publish(packet.first_byte, packet.body)

@@ -1,7 +1,8 @@
 """A node's end of the bus: presence, readings, heartbeats, logs and states.
 
-Readings go through the outbox, whose sender thread publishes them. Every other message is sent at
-once, or not at all while the link is down.
+Readings go through the outbox, whose sender thread publishes them. Events are kept in RAM until the
+broker has acknowledged them. Every other message is sent at once, or not at all while the link is
+down.
 """
 
 import logging
@@ -17,12 +18,14 @@ import msgspec
 from bus.client import credentials
 from bus.client.client import BusClient
 from bus.client.credentials import Connection
+from bus.client.event_queue import EventQueue
 from bus.client.node_log import NodeLog
 from bus.clock import Clock, now_ms
 from bus.config import directories
 from bus.config.settings import Config
 from bus.contract.bounds import LATEST_MS, MAX_ERROR_CHARS
 from bus.contract.messages import (
+    Event,
     Heartbeat,
     Message,
     PluginState,
@@ -63,6 +66,10 @@ class NodePublisher:
         if isinstance(message, PluginState | Result) and len(message.error) > MAX_ERROR_CHARS:
             message = msgspec.structs.replace(message, error=message.error[:MAX_ERROR_CHARS])
         return self._client.publish(Topic(self._node, kind, name), message) is not None
+
+    def publish_event(self, sensor_id: str, event: Event) -> int | None:
+        """Publish `event` now; return its packet id, None where it was not sent."""
+        return self._client.publish(Topic(self._node, TopicKind.EVENT, sensor_id), event)
 
     def clear(self, kind: TopicKind, name: str = "") -> bool:
         """Empty a retained topic now; return whether that was sent."""
@@ -115,12 +122,13 @@ class NodeBus:
             filters=(*filters, topic_filter(TopicKind.STORED, self._node)),
             on_message=self._handle_message,
             on_connect=self._handle_connect,
-            on_acknowledged=lambda _: self._inbox.wake(),
+            on_acknowledged=self._handle_acknowledged,
             on_refused=self._handle_refused,
             will=(Topic(self._node, TopicKind.STATUS), self._status("offline")),
         )
         self._publisher = NodePublisher(self._client, self._node)
         self._sender = Sender(self._outbox, self._inbox, config.outbox, self._publisher.link())
+        self._events = EventQueue(self._publisher.publish_event)
         self._log = NodeLog(partial(self._publisher.publish, TopicKind.LOG))
 
     def __enter__(self) -> Self:
@@ -156,6 +164,10 @@ class NodeBus:
             self._outbox.add(fitting, plugin)
             self._inbox.wake()
 
+    def publish_event(self, sensor_id: str, event: Event) -> None:
+        """Publish `event`, now or when the link is back; see `bus.client.event_queue`."""
+        self._events.put(sensor_id, event)
+
     def publish(self, kind: TopicKind, message: Message, name: str = "") -> bool:
         """Publish `message` on this node's topic now; return whether it was sent."""
         return self._publisher.publish(kind, message, name)
@@ -181,6 +193,7 @@ class NodeBus:
         )
         self._heartbeats += 1
         self.publish(TopicKind.HEARTBEAT, beat)
+        self._events.send_waiting()
 
     def _status(self, state: Literal["online", "offline"]) -> Status:
         cluster = self._config.cluster
@@ -206,7 +219,12 @@ class NodeBus:
         self._connection = found
         return found
 
+    def _handle_acknowledged(self, packet_id: int) -> None:
+        self._events.acknowledged(packet_id)
+        self._inbox.wake()
+
     def _handle_connect(self) -> None:
+        self._events.connected()
         self.publish(TopicKind.STATUS, self._status("online"))
         if self._on_connect is not None:
             self._on_connect()

@@ -5,7 +5,8 @@ from typing import Annotated
 import msgspec
 
 # BCM numbers of the 40-pin header: GPIO 0 and 1 belong to the HAT's EEPROM.
-Pin = Annotated[int, msgspec.Meta(ge=2, le=27)]
+FIRST_PIN, LAST_PIN = 2, 27
+Pin = Annotated[int, msgspec.Meta(ge=FIRST_PIN, le=LAST_PIN)]
 # 7-bit I2C addresses outside the reserved ranges (UM10204 section 3.1.12).
 I2cAddress = Annotated[
     str,

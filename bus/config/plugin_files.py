@@ -23,14 +23,19 @@ def check(config: Config, file: Path | None) -> None:
     `file` is what the configuration was read from, None for the built-in defaults.
     """
     plugins = config.plugins
-    known = _names(Path(plugins.directory)) | _names(assets.root() / "plugins")
+    names = known(config)
     for place, name in _named(plugins.enabled, plugins.limits, plugins.grants, plugins.settings):
-        if name not in known:
+        if name not in names:
             raise MisconfiguredError(
                 f"{file or 'built-in defaults'}: {place}: found {name!r}, "
-                f"expected {_expected(name, known, plugins.directory)}"
+                f"expected {_expected(name, names, plugins.directory)}"
             )
     _check_settings(config, file)
+
+
+def known(config: Config) -> set[str]:
+    """Return the plugins that a node with this configuration finds, built or as source."""
+    return _names(Path(config.plugins.directory)) | _names(assets.root() / "plugins")
 
 
 def _check_settings(config: Config, file: Path | None) -> None:

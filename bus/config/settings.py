@@ -4,18 +4,17 @@
 working spoke in search of its hub.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from bus.config import broker_url
 from bus.config.alarms_table import AlarmConfigs, NotifyConfig, check_rules
 from bus.config.broker_table import DEFAULT_HUB_URL, LOOPBACK, BrokerConfig
+from bus.config.grant_table import Grant, Output, granted_pins
 from bus.config.history_table import HistoryConfig
-from bus.config.host import is_host, share_an_address
 from bus.config.key_types import (
     I2cAddress,
-    LedIndex,
     Pin,
     Seconds,
     SpiDevice,
@@ -29,6 +28,9 @@ from bus.contract.bounds import Name, Word
 from bus.contract.given_settings import GivenSettings, SettingTable
 from bus.contract.topics import RESERVED_NAMES
 from bus.errors import MisconfiguredError
+from bus.host import is_host, share_an_address
+
+__all__ = ["Grant"]
 
 Role = Literal["hub", "spoke"]
 
@@ -97,19 +99,6 @@ class LoggingConfig(Table, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class Grant(Table, frozen=True):
-    """Hardware that one plugin may use. The default is none."""
-
-    gpio: list[Pin] = []
-    leds: list[LedIndex] = []
-    i2c: list[I2cAddress] = []
-    buzzer: bool = False
-    fan: bool = False
-    spi: bool = False
-    uart: bool = False
-    state: bool = False
-
-
 DeadlineS = Annotated[float, msgspec.Meta(ge=0.05, le=60)]
 MemoryMb = Annotated[int, msgspec.Meta(ge=16, le=512)]
 LogLines = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
@@ -164,6 +153,8 @@ class HardwareConfig(Table, frozen=True):
     # Simulated hardware only: what happens to the chips, and a file that records what they did.
     scenario: str = ""
     record_file: str = ""
+    # Tables and keys that are laid over the scenario's.
+    scenario_values: dict[str, Any] = {}
 
 
 class PingsConfig(Table, frozen=True):
@@ -211,7 +202,7 @@ class Config(Table, frozen=True):
             _check_broker,
             _check_ports,
             _check_web,
-            _check_pins,
+            pin_users,
             _check_led_owners,
             _check_sole_users,
             _check_grants,
@@ -272,7 +263,11 @@ def _check_alarms(config: Config) -> None:
     check_rules(config.alarms)
 
 
-def _check_pins(config: Config) -> None:
+def pin_users(config: Config) -> dict[int, str]:
+    """Return the key of the configuration that uses each pin.
+
+    Raises MisconfiguredError where two keys use the same one.
+    """
     users = [(f"sensors.dht22_pins[{i}]", pin) for i, pin in enumerate(config.sensors.dht22_pins)]
     if config.leds.count:
         users.append(("leds.pin", config.leds.pin))
@@ -280,6 +275,8 @@ def _check_pins(config: Config) -> None:
         users.append(("buzzer.pin", config.buzzer.pin))
     if config.fan is not None:
         users.append(("fan.pin", config.fan.pin))
+    for plugin in config.plugins.enabled:
+        users += granted_pins(plugin, config.plugins.grants.get(plugin, Grant()))
     taken: dict[int, str] = {}
     for key, pin in users:
         if pin in taken:
@@ -288,6 +285,14 @@ def _check_pins(config: Config) -> None:
                 "expected a pin that nothing else uses"
             )
         taken[pin] = key
+    return taken
+
+
+def enabled_outputs(config: Config) -> list[Output]:
+    """Return the pins that enabled plugins may drive."""
+    plugins = config.plugins
+    granted = (plugins.grants.get(name, Grant()) for name in plugins.enabled)
+    return [output for grant in granted for output in grant.outputs]
 
 
 def _check_led_owners(config: Config) -> None:

@@ -32,12 +32,21 @@ SettingValue = Number | Annotated[str, msgspec.Meta(max_length=256)] | bool
 Decimals = Annotated[int, msgspec.Meta(ge=0, le=6)]
 
 
-class Band(msgspec.Struct, frozen=True):
-    """Word and tone of the values up to and including `to`; without `to`, of all above."""
+class Band(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Word and tone of the values up to and including `to`, or of those below `below`.
+
+    Without either, of all above. `setting` is the setting of the plugin that the limit follows.
+    """
 
     to: Number | None = None
     word: Word = ""
     tone: Tone = ""
+    below: Number | None = None
+    setting: FieldName | None = None
+
+    @property
+    def limit(self) -> float | None:
+        return self.to if self.below is None else self.below
 
 
 class FieldDescription(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -13,6 +13,7 @@ from bus.contract.description import (
     Fields,
     PluginDescription,
     SettingDescription,
+    Settings,
 )
 from bus.contract.given_settings import SENSORS
 from bus.contract.mistake import shown
@@ -33,7 +34,8 @@ def _all(description: PluginDescription) -> Iterator[str]:
         if size > MAX_BYTES[part]:
             yield f"{part}: found {size} bytes of JSON, expected at most {MAX_BYTES[part]}"
     for name, field in description.fields.items():
-        for key, line in _field(name, field, description.fields):
+        found = (*_field(name, field, description.fields), *_limits(field, description.settings))
+        for key, line in found:
             yield f"fields.{name}{key}: {line}"
     for name, setting in description.settings.items():
         if name == SENSORS:
@@ -68,14 +70,34 @@ def _quantity(found: str) -> str:
 
 
 def _bands(bands: list[Band]) -> Iterator[tuple[str, str]]:
+    for place, band in enumerate(bands):
+        if band.to is not None and band.below is not None:
+            yield f".bands[{place}].below", f"found {_limit(band)} beside to, expected one of them"
     for place, (lower, upper) in enumerate(pairwise(bands)):
-        if lower.to is None:
+        if lower.limit is None:
             yield f".bands[{place}].to", "found nothing, expected a number in each but the last"
-        elif upper.to is not None and upper.to <= lower.to:
+        elif upper.limit is not None and upper.limit <= lower.limit:
+            key = "to" if upper.below is None else "below"
             yield (
-                f".bands[{place + 1}].to",
-                f"found {shown(upper.to)}, expected a number above {shown(lower.to)}",
+                f".bands[{place + 1}].{key}",
+                f"found {_limit(upper)}, expected a number above {_limit(lower)}",
             )
+
+
+def _limit(band: Band) -> str:
+    default_of = f", the default of {band.setting}" if band.setting else ""
+    return f"{shown(band.limit)}{default_of}"
+
+
+def _limits(field: FieldDescription, settings: Settings) -> Iterator[tuple[str, str]]:
+    """Check the settings that limits of bands follow."""
+    for place, band in enumerate(field.bands):
+        setting = settings.get(band.setting or "")
+        if band.setting and (setting is None or setting.type not in ("number", "integer")):
+            expected = "a setting that is a number"
+            yield f".bands[{place}].setting", f"found {shown(band.setting)}, expected {expected}"
+        if band.setting and band.limit is None:
+            yield f".bands[{place}].setting", "found one without a limit, expected both"
 
 
 def _setting(setting: SettingDescription) -> Iterator[tuple[str, str]]:

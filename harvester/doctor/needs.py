@@ -39,7 +39,7 @@ _AS_ROOT = (
 )
 _GPIO = (("/dev/gpiomem", "/dev/gpiochip0"),)
 
-RELAYS = Interface(devices=_GPIO, group="gpio", libraries=("RPi.GPIO",), turn_on=_GPIO_ON)
+GPIO = Interface(devices=_GPIO, group="gpio", libraries=("RPi.GPIO",), turn_on=_GPIO_ON)
 DHT22 = Interface(
     devices=_GPIO, group="gpio", libraries=("board", "adafruit_dht"), turn_on=_GPIO_ON
 )
@@ -67,7 +67,7 @@ def interfaces(config: Config, role: Role) -> list[Interface]:
         i2c(config): bool(i2c_addresses(config)),
         spi(config): any(grant.spi for grant in granted),
         uart(config): any(grant.uart for grant in granted),
-        RELAYS: config.buzzer is not None or config.fan is not None,
+        GPIO: bool(config.buzzer or config.fan or any(g.inputs or g.outputs for g in granted)),
         DHT22: bool(config.sensors.dht22_pins),
         STRIP_BY_SPI: has_strip(config, SPI_PINS),
         STRIP_BY_DMA: has_strip(config, PWM_PINS | PCM_PINS),

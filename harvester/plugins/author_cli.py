@@ -5,17 +5,21 @@ import json
 import sys
 from pathlib import Path
 
+import msgspec
+
 from bus.config import config_file
 from bus.config.settings import Config
+from harvester import scenario_option
 from harvester.errors import EXIT_FAILED, BuildError
 from harvester.plugins import dev, trial
 from harvester.plugins.builder.build import build_all, outdated
-from harvester.plugins.inspect import report
+from harvester.plugins.inspect import chips_report, report
 from harvester.plugins.new import KINDS, make_plugin
 from harvester.plugins.project import CACHE, chosen, contract_file, from_here
 from harvester.plugins.project import config_file as project_config
 from harvester.plugins.source import PluginSource
 from harvester.plugins.stubs import write_stubs
+from node_agent.hal.simulated.models.load import FILE_NAME
 
 _SCENARIO = "scenario.toml"
 _LONGEST_S = 3600
@@ -29,9 +33,11 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     made.set_defaults(run=_new)
     _add_trials(verbs)
     inspected = verbs.add_parser(
-        "inspect", help="print a component's imports, exports and needed grants"
+        "inspect",
+        help="print a component's imports, exports and needed grants, or the chips of a "
+        "simulated.py, which is run for that",
     )
-    inspected.add_argument("file", type=Path, metavar="FILE.wasm")
+    inspected.add_argument("file", type=Path, metavar="FILE.wasm|simulated.py")
     inspected.set_defaults(run=_inspect)
     stubs = verbs.add_parser("stubs", help="write stubs/, for editors and type checkers")
     stubs.set_defaults(run=_stubs)
@@ -47,12 +53,10 @@ def _add_trials(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     for parser in (tried, watched):
         parser.add_argument("name", metavar="NAME")
         _add_config(parser)
-        parser.add_argument(
-            "--scenario",
-            type=Path,
-            metavar="FILE",
-            help="script for the simulated chips; default: scenario.toml in the plugin's folder, "
-            "else the configuration's",
+        scenario_option.add(
+            parser,
+            of=" of the plugin's own chip, for example temperature_c=5",
+            more="; default: scenario.toml in the plugin's folder, else the configuration's",
         )
         parser.add_argument(
             "--interval",
@@ -143,12 +147,22 @@ def _dev(options: argparse.Namespace) -> None:
             interval_s=options.interval,
             grant_all=options.grant_all,
             shows_calls=options.calls,
+            scenarios=_scenarios(options, source),
         ),
     )
 
 
+def _scenarios(options: argparse.Namespace, source: PluginSource) -> tuple[Path, ...]:
+    """Return the files that the scenario may come from."""
+    named = scenario_option.parse(options.scenario, source.name).file
+    return (source.directory / _SCENARIO, *([named] if named is not None else []))
+
+
 def _inspect(options: argparse.Namespace) -> None:
-    print(report(options.file, options.project / CACHE))
+    if options.file.name == FILE_NAME:
+        print(chips_report(options.file))
+    else:
+        print(report(options.file, options.project / CACHE))
 
 
 def _stubs(options: argparse.Namespace) -> None:
@@ -158,13 +172,22 @@ def _stubs(options: argparse.Namespace) -> None:
 
 
 def _bench_config(options: argparse.Namespace) -> Config:
-    """Return the node's configuration with simulated hardware, and the scenario to play."""
-    overrides = ["hardware.driver=simulated", "hardware.record_file="]
-    own = options.project / "plugins" / options.name / _SCENARIO
-    scenario = options.scenario or (own if own.is_file() else None)
-    if scenario is not None:
-        overrides.append(f"hardware.scenario={json.dumps(str(scenario.resolve()))}")
-    return config_file.load(_config_path(options), overrides)
+    """Return the node's configuration with simulated hardware, this plugin and its scenario."""
+    (source,) = chosen(options.project, [options.name])
+    played = scenario_option.parse(options.scenario, source.name)
+    own = source.directory.resolve() / _SCENARIO
+    if played.file is None and own.is_file():
+        played = msgspec.structs.replace(played, file=own)
+    return config_file.load(
+        _config_path(options),
+        [
+            "hardware.driver=simulated",
+            "hardware.record_file=",
+            f"plugins.directory={json.dumps(str(source.directory.resolve().parent))}",
+            f"plugins.enabled={json.dumps([source.name])}",
+            *played.overrides(),
+        ],
+    )
 
 
 def _config_path(options: argparse.Namespace) -> Path:

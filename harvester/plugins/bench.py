@@ -13,8 +13,10 @@ from typing import Self
 
 import msgspec
 
-from bus.config.settings import Config, Grant
-from bus.contract.messages import Buzzer, Fan
+from bus.config.grant_table import Output
+from bus.config.key_types import FIRST_PIN, LAST_PIN
+from bus.config.settings import Config, Grant, pin_users
+from bus.contract.messages import Buzzer, Event, Fan
 from bus.errors import BadDataError
 from harvester.plugins.trace import HostCall, traced
 from node_agent.actuators.buzzer import BuzzerPlayer
@@ -23,6 +25,7 @@ from node_agent.actuators.led_buffer import LedBuffer, to_hex
 from node_agent.descriptions.plugin_settings import GetSetting, PluginSettings
 from node_agent.hal.board import open_hardware
 from node_agent.hal.capabilities import BLACK, Hardware, Relay
+from node_agent.host_functions.effects import EffectParts, Effects
 from node_agent.plugins import grants
 from node_agent.plugins.bus_view import BusView
 from node_agent.plugins.readings import Sample, samples
@@ -60,6 +63,8 @@ class Bench:
         self._say = say
         self._leds = LedBuffer(config.leds.count)
         self._open = ExitStack()
+        # The hardware and what drives it.
+        self._plugged = ExitStack()
         self.runtime = Runtime(
             cache_dir,
             Limits(),
@@ -70,22 +75,38 @@ class Bench:
     def __enter__(self) -> Self:
         with ExitStack() as opening:
             state = opening.enter_context(tempfile.TemporaryDirectory())
-            hardware = opening.enter_context(closing(open_hardware(self.config)))
-            opening.enter_context(self.runtime)
-            self._hardware = hardware
             self._state_dir = Path(state)
-            self._parts = NodeParts(
-                hardware,
-                self._leds,
-                self._buzzer(hardware, opening),
-                self._fan(hardware),
-                dht22_pins=tuple(self.config.sensors.dht22_pins),
-            )
+            opening.enter_context(self.runtime)
+            opening.callback(self._unplug)
+            self.plug_in(self.config)
             self._open = opening.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
+
+    def plug_in(self, config: Config) -> None:
+        """Open the hardware of `config` in place of what there was; its scenario begins now.
+
+        Guests that were started before keep the closed one. Raises MisconfiguredError, and changes
+        nothing then.
+        """
+        with ExitStack() as opening:
+            hardware = opening.enter_context(closing(open_hardware(config)))
+            parts = NodeParts(
+                hardware,
+                self._leds,
+                self._buzzer(hardware, opening),
+                self._fan(hardware),
+                dht22_pins=tuple(config.sensors.dht22_pins),
+                pin_users=pin_users(config),
+            )
+            self._unplug()
+            self.config, self._hardware, self._parts = config, hardware, parts
+            self._plugged = opening.pop_all()
+
+    def _unplug(self) -> None:
+        self._plugged.close()
 
     def start(
         self,
@@ -99,13 +120,15 @@ class Bench:
         if refused:
             raise ComponentError(f"{refused}; or try it with --grant-all")
         store = PluginStore(self._state_dir / f"{name}.json") if grant.state else None
-        imports = traced(
-            host_imports(name, grant, self._parts, store, self._settings_of(name, loaded)), on_call
-        )
+        effects = EffectParts(
+            *(name, grant, self._parts.hardware, self._parts.pin_users), publish=self._tell_event
+        ).open()
+        settings = self._settings_of(name, loaded)
+        imports = traced(host_imports(name, grant, self._parts, store, settings, effects), on_call)
         limits = self.runtime.limits_of(name)
         interface, function = entry(loaded)
         instance = PluginInstance(loaded, imports, limits, lambda line: self._say("print", line))
-        return Guest(name, instance, interface, function)
+        return Guest(name, instance, interface, function, effects)
 
     def _settings_of(self, name: str, loaded: LoadedComponent) -> GetSetting:
         """Return the settings as the configuration has them, or raise ComponentError."""
@@ -122,6 +145,10 @@ class Bench:
         for index, (old, new) in enumerate(zip(before, after, strict=True)):
             if old != new:
                 self._say("led", f"{index} {to_hex(new)}")
+
+    def _tell_event(self, sensor_id: str, event: Event) -> None:
+        data = msgspec.json.encode(event.data).decode()
+        self._say("event", f"{sensor_id}: {event.name} {data}")
 
     def _buzzer(self, hardware: Hardware, opening: ExitStack) -> BuzzerPlayer | None:
         if self.config.buzzer is None:
@@ -150,7 +177,15 @@ class Bench:
 class Guest:
     """A started instance of a plugin; spent after a poll that raised."""
 
-    def __init__(self, name: str, instance: PluginInstance, interface: str, function: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        instance: PluginInstance,
+        interface: str,
+        function: str,
+        effects: Effects,
+    ) -> None:
+        self._effects = effects
         self._name = name
         self._instance = instance
         self._interface = interface
@@ -173,6 +208,7 @@ class Guest:
     def poll(self) -> Outcome:
         """Call it as an agent does once a cycle. Raises PluginError."""
         arguments = () if self.brings_readings else (BusView().as_json(),)
+        self._effects.begin_poll()
         began_s = time.perf_counter()
         returned = self._instance.call(self._interface, self._function, *arguments)
         took_s = time.perf_counter() - began_s
@@ -186,14 +222,21 @@ class Guest:
         return Outcome(found, problems, isinstance(returned, str), took_s)
 
     def close(self) -> None:
+        # Its outputs get their safe levels when the hardware is closed, which may have happened.
+        self._effects.retire()
         self._instance.close()
 
 
-def everything(config: Config) -> Grant:
-    """Return a grant of all that a node with this configuration has."""
+def everything(config: Config, *, has_own_chips: bool = False) -> Grant:
+    """Return a grant of all that a node with this configuration has.
+
+    `has_own_chips` adds every address, for a plugin that brings its own simulated chips.
+    """
     # A BME680's second address, where this node has none, would be a sensor that does not answer.
-    absent = _BME680_ADDRESSES - {int(text, 16) for text in config.sensors.bme680_addresses}
+    present = {int(text, 16) for text in config.sensors.bme680_addresses}
+    absent = set() if has_own_chips else _BME680_ADDRESSES - present
     addresses = set(range(_FIRST_I2C_ADDRESS, _LAST_I2C_ADDRESS + 1)) - absent
+    pins = [pin for pin in range(FIRST_PIN, LAST_PIN + 1) if pin not in pin_users(config)]
     return Grant(
         gpio=config.sensors.dht22_pins,
         leds=list(range(config.leds.count)),
@@ -203,4 +246,8 @@ def everything(config: Config) -> Grant:
         spi=True,
         uart=True,
         state=True,
+        inputs=pins,
+        outputs=[Output(pin=pin, safe="low") for pin in pins],
+        readings=["*"],
+        events=True,
     )

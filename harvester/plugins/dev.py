@@ -34,13 +34,17 @@ Stamps = dict[Path, tuple[int, int]]
 
 
 class Options(msgspec.Struct, frozen=True):
-    """`load_config` reads the configuration anew; `interval_s` None is what that says."""
+    """`load_config` reads the configuration anew; `interval_s` None is what that says.
+
+    What is simulated begins anew when the plugin's `simulated.py` or one of `scenarios` is saved.
+    """
 
     load_config: Callable[[], Config]
     config_path: Path | None
     interval_s: float | None
     grant_all: bool
     shows_calls: bool
+    scenarios: tuple[Path, ...] = ()
 
 
 def run(source: PluginSource, wit: Path, cache_dir: Path, options: Options) -> None:
@@ -90,6 +94,7 @@ class _Workshop:
         self._screen = screen
         self._interval_s = options.interval_s or bench.config.polling.interval_seconds
         self._seen: Stamps = {}
+        self._seen_simulation = _stamps(self._simulation())
         self._builder = ThreadPoolExecutor(1, "builder")
         self._building: Future[LoadedComponent] | None = None
         self._process: BuildProcess | None = None
@@ -113,6 +118,7 @@ class _Workshop:
     def step(self, now_s: float) -> None:
         """Do what is due: notice a save, take what was built, poll."""
         self._notice()
+        self._notice_simulation()
         if self._building is not None and self._building.done():
             done, self._building = self._building, None
             self._take(done)
@@ -127,6 +133,34 @@ class _Workshop:
         if found != self._seen:
             self._seen = found
             self._building = self._builder.submit(self._make)
+
+    def _notice_simulation(self) -> None:
+        """Begin the simulation anew where it was saved, with a fresh instance of the plugin."""
+        found = _stamps(self._simulation())
+        if found == self._seen_simulation:
+            return
+        self._seen_simulation = found
+        try:
+            self._bench.plug_in(self._options.load_config())
+        except HarvesterError as e:
+            _say(f"{from_here(e)}; the old simulation runs on")
+            return
+        _say("the simulation begins anew")
+        if self._running is not None:
+            self._restart(self._running)
+
+    def _restart(self, running: _Running) -> None:
+        """Start the same component again; nothing runs where its grants are no longer enough."""
+        running.guest.close()
+        self._running = None
+        try:
+            self._running = self._start(running.loaded)
+        except HarvesterError as e:
+            print(from_here(e), flush=True)
+            self._keep()
+
+    def _simulation(self) -> Iterator[Path]:
+        yield from (self._source.simulation, *self._options.scenarios)
 
     def _watched(self) -> Iterator[Path]:
         yield from python_files(self._source)
@@ -165,7 +199,8 @@ class _Workshop:
         try:
             config, name = self._options.load_config(), self._source.name
             grant = config.plugins.grants.get(name, Grant())
-            grant = everything(config) if self._options.grant_all else grant
+            if self._options.grant_all:
+                grant = everything(config, has_own_chips=self._source.simulation.is_file())
             guest = self._bench.start(name, loaded, grant, self._screen.call)
         except HarvesterError:
             loaded.close()

@@ -1,4 +1,7 @@
-"""`harvester plugins inspect`: a component's description, imports, exports and needed grants."""
+"""`harvester plugins inspect`: a component's description, imports, exports and needed grants.
+
+Of a `simulated.py` it prints the chips, their places and scenario keys.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +11,9 @@ import msgspec
 from bus.contract import component_section, setting_value
 from bus.contract.component_section import BadDescriptionError
 from bus.contract.description import FieldDescription, SettingDescription
+from bus.errors import MisconfiguredError
 from harvester.plugins.builder.contract import module_name
+from node_agent.hal.simulated.models.load import FILE_NAME, ModelClass, load
 from node_agent.plugins import grants
 from node_agent.sandbox.component import Functions, LoadedComponent
 from node_agent.sandbox.errors import ComponentError
@@ -32,6 +37,22 @@ def report(wasm: Path, cache_dir: Path) -> str:
     with Runtime(cache_dir, Limits()) as runtime, runtime.load(wasm) as loaded:
         lines = _lines(wasm, loaded)
         return "\n".join((str(wasm), *(f"  {key:<9}{text}".rstrip() for key, text in lines)))
+
+
+def chips_report(file: Path) -> str:
+    """Run a `simulated.py` and return the text about it. Raises MisconfiguredError."""
+    found = load(file.resolve())
+    if found.problems:
+        raise MisconfiguredError("\n".join(found.problems))
+    return "\n".join((str(file), *(line for chip in found.chips for line in _chip(chip))))
+
+
+def _chip(chip: ModelClass) -> Iterator[str]:
+    """Yield for example `  Bh1750: i2c 0x23` and, below it, its keys with their defaults."""
+    place = ", ".join(chip.places) if chip.bus == "i2c" else ""
+    rate = f"{chip.baud} baud" if chip.bus == "uart" else ""
+    yield f"  {chip.name}: {' '.join(filter(None, (chip.bus, place, rate)))}"
+    yield from (f"    {key} = {value:g}" for key, value in chip.keys.items())
 
 
 def grant_lines(plugin: str, loaded: LoadedComponent) -> list[str]:
@@ -66,6 +87,8 @@ def _lines(wasm: Path, loaded: LoadedComponent) -> Iterator[tuple[str, str]]:
     yield from _column("imports", _interfaces(loaded.imports) or ["nothing of the contract"])
     yield "wasi", _wasi(loaded.wasi)
     yield from _column("grants", _grants(wasm.stem, loaded))
+    if (simulation := wasm.with_name(FILE_NAME)).is_file():
+        yield "chip", f"simulated by {simulation}"
 
 
 def _description(wasm: Path) -> Iterator[tuple[str, str]]:
@@ -126,8 +149,11 @@ def _wasi(names: list[str]) -> str:
 
 def _grants(plugin: str, loaded: LoadedComponent) -> list[str]:
     found = grant_lines(plugin, loaded) or ["none needed"]
-    if any(line.startswith(("leds", "i2c")) for line in found):
-        found.append("# with the LEDs and addresses that it uses")
+    if any(line.startswith(("leds", "i2c", "readings")) for line in found):
+        found.append("# with the LEDs, addresses and sensors that it uses")
+    if "gpio" in loaded.imports:
+        output = '{ pin = 22, safe = "low" }'
+        found.append(f"# with its pins, those that it drives in outputs = [{output}]")
     if "read-dht22" in loaded.imports.get("gpio-provider", {}):
         call = f"gpio_provider.{module_name('read-dht22')}"
         found.append(f"# and gpio = [4], with its pins, where it calls {call}")

@@ -7,14 +7,14 @@ from typing import Annotated
 import msgspec
 
 from bus.config import toml_text
+from bus.contract import band_limits
+from bus.contract.band_limits import AuthoredField
 from bus.contract.bounds import MAX_FIELDS, FieldName, Word
 from bus.contract.description import (
-    MAX_BANDS,
     MAX_SETTINGS,
-    Band,
-    FieldDescription,
     PluginDescription,
     SettingDescription,
+    Settings,
 )
 from bus.contract.description_check import first_contradiction
 from bus.contract.mistake import first_mistake
@@ -27,18 +27,7 @@ _EXPECTED = 'world = "...-plugin"'
 _AT_LINE = re.compile(r" \(at line (\d+), column \d+\)")
 
 
-# In a file that a person wrote an unknown key is a mistake; on the bus it is a newer node's.
-class _Band(Band, frozen=True, forbid_unknown_fields=True):
-    pass
-
-
-class _Field(FieldDescription, frozen=True, forbid_unknown_fields=True):
-    # A list of a narrower type: nothing adds to it.
-    bands: Annotated[list[_Band], msgspec.Meta(max_length=MAX_BANDS)] = msgspec.field(  # type: ignore[assignment]
-        default_factory=list
-    )
-
-
+# As `AuthoredField`: an unknown key is a mistake.
 class _Setting(SettingDescription, frozen=True, forbid_unknown_fields=True):
     pass
 
@@ -51,13 +40,19 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     title: Word = ""
     version: Word = ""
     author: Word = ""
-    fields: Annotated[dict[FieldName, _Field], msgspec.Meta(max_length=MAX_FIELDS)] = {}
+    fields: Annotated[dict[FieldName, AuthoredField], msgspec.Meta(max_length=MAX_FIELDS)] = {}
     settings: Annotated[dict[FieldName, _Setting], msgspec.Meta(max_length=MAX_SETTINGS)] = {}
 
     @property
     def description(self) -> PluginDescription:
-        """The part that the component carries."""
-        return msgspec.convert(msgspec.to_builtins(self), PluginDescription)
+        """The part that the component carries. Every limit of a band must be right."""
+        return PluginDescription(
+            self.title,
+            self.version,
+            self.author,
+            band_limits.described(self.fields, self.settings),
+            msgspec.convert(msgspec.to_builtins(self.settings), Settings),
+        )
 
 
 def read(path: Path) -> Manifest:
@@ -76,7 +71,8 @@ def read(path: Path) -> Manifest:
         manifest = msgspec.convert(tables, Manifest)
     except msgspec.ValidationError as e:
         raise _bad(path, content, first_mistake(tables, Manifest) or str(e)) from e
-    if line := first_contradiction(manifest.description):
+    line = band_limits.first_mistake(manifest.fields, manifest.settings)
+    if line := line or first_contradiction(manifest.description):
         raise _bad(path, content, line)
     return manifest
 

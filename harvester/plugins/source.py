@@ -12,6 +12,7 @@ from bus.install import assets
 from harvester.plugins import manifest
 from harvester.plugins.builder import guest_modules
 from harvester.plugins.manifest import Manifest
+from node_agent.hal.simulated.models.load import FILE_NAME
 
 # Name of the way components are built: a new name makes all that were built before outdated.
 _RECIPE = "checked-values"
@@ -32,6 +33,11 @@ class PluginSource(msgspec.Struct, frozen=True):
     @property
     def wasm(self) -> Path:
         return self.directory / f"{self.name}.wasm"
+
+    @property
+    def simulation(self) -> Path:
+        """Where the author's simulated chips are, which run in the host and are never built."""
+        return self.directory / FILE_NAME
 
     @property
     def python_paths(self) -> list[Path]:
@@ -61,7 +67,9 @@ def read(directory: Path) -> PluginSource:
 def python_files(source: PluginSource) -> list[Path]:
     """Return every module that may become part of the component."""
     files = (file for path in source.python_paths for file in sorted(path.rglob("*.py")))
-    return [file for file in files if not file.name.startswith(_TESTS)]
+    return [
+        file for file in files if not file.name.startswith(_TESTS) and file != source.simulation
+    ]
 
 
 def digest_of_inputs(source: PluginSource, wit: Path) -> str:

@@ -16,14 +16,15 @@ from node_agent.sandbox.instance import Err, HostFunction, Imports
 _MAX_CHARS = 44
 # Bytes that are shown as text; others are shown in hexadecimal.
 _TEXT = frozenset(string.printable.encode())
+_READINGS = "readings"
 
 
 class Use(NamedTuple):
-    """The resource that a call uses: the pin, address or LED that is its first argument."""
+    """The resource that a call uses: the pin, address, LED or sensor that is its first argument."""
 
     interface: str
     function: str
-    number: int | None
+    what: int | str | None
 
 
 class HostCall(msgspec.Struct, frozen=True):
@@ -38,7 +39,9 @@ class HostCall(msgspec.Struct, frozen=True):
     @property
     def use(self) -> Use:
         first = next(iter(self.arguments), None)
-        return Use(self.interface, self.function, first if isinstance(first, int) else None)
+        # Other texts are keys and names without end.
+        is_resource = isinstance(first, int) or self.interface == _READINGS
+        return Use(self.interface, self.function, first if is_resource else None)
 
     def __str__(self) -> str:
         name = f"{module_name(self.interface)}.{module_name(self.function)}"
@@ -91,12 +94,22 @@ def grants_used(used: Collection[Use], needed: Mapping[str, str]) -> list[str]:
         "gpio": _numbers(used, "gpio-provider", "read-dht22"),
         "i2c": [f"0x{address:02x}" for address in _numbers(used, "i2c", "transfer")],
         "leds": leds,
+        "inputs": _numbers(used, "gpio", "set-input"),
+        "readings": sorted(map(str, _used(used, _READINGS, "latest"))),
     }
     lines = {key: f"{key} = {json.dumps(found)}" for key, found in numbers.items() if found}
+    if outputs := _numbers(used, "gpio", "write"):
+        tables = ", ".join(f'{{ pin = {pin}, safe = "low" }}' for pin in outputs)
+        lines["outputs"] = f"outputs = [{tables}]"
+    if "outputs" in lines and "inputs" not in lines:
+        needed = {key: line for key, line in needed.items() if key != "inputs"}
     return list({**needed, **lines}.values())
 
 
 def _numbers(used: Collection[Use], interface: str, function: str) -> list[int]:
+    return sorted(what for what in _used(used, interface, function) if isinstance(what, int))
+
+
+def _used(used: Collection[Use], interface: str, function: str) -> set[int | str | None]:
     wanted = (interface, function)
-    found = (use.number for use in used if (use.interface, use.function) == wanted)
-    return sorted(number for number in found if number is not None)
+    return {use.what for use in used if (use.interface, use.function) == wanted}

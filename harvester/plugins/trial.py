@@ -32,10 +32,10 @@ class Options(msgspec.Struct, frozen=True):
     interval_s: float
     grant_all: bool = False
 
-    def grant(self, config: Config, name: str) -> Grant:
+    def grant(self, config: Config, source: PluginSource) -> Grant:
         if self.grant_all:
-            return everything(config)
-        return config.plugins.grants.get(name, Grant())
+            return everything(config, has_own_chips=source.simulation.is_file())
+        return config.plugins.grants.get(source.name, Grant())
 
 
 class Screen:
@@ -125,7 +125,7 @@ def run(source: PluginSource, config: Config, cache_dir: Path, options: Options)
         bench.runtime.load(source.wasm) as loaded,
     ):
         print(f"{source.name}: {source.manifest.world}, {loaded.runs_as}")
-        grant = options.grant(config, source.name)
+        grant = options.grant(config, source)
         with bench.start(source.name, loaded, grant, screen.call) as guest:
             did_well = _Trial(bench, guest, source, screen).run(options)
         if options.grant_all and did_well:

@@ -64,7 +64,7 @@ class Rule(msgspec.Struct, frozen=True):
         if not isinstance(self.above, str):
             return self.below if self.above is None else self.above
         bands = described.bands if described else []
-        return next((band.to for band in bands if band.word == self.above), None)
+        return next((band.limit for band in bands if band.word == self.above), None)
 
     def alarm_name(self, subject: str, field: str) -> str:
         """Return the name of an alarm: rule, subject, and the field where `field` is a pattern."""

@@ -24,11 +24,16 @@ function showField(row, data) {
   }
 }
 
+// A band is [limit, tone, word, whether the limit itself is outside].
+function isWithin([upper, , , isBelow], value) {
+  return upper === null || (isBelow ? value < upper : value <= upper);
+}
+
 function showBand(row, value) {
   if (!row.dataset.bands) return;
   const bands = JSON.parse(row.dataset.bands);
   const known = value !== undefined && typeof value !== "string";
-  const [, tone, word] = (known && bands.find(([upper]) => upper === null || value <= upper)) || [null, "", ""];
+  const [, tone, word] = (known && bands.find((band) => isWithin(band, value))) || [null, "", ""];
   if (tone) row.dataset.tone = tone;
   else delete row.dataset.tone;
   setText(row.querySelector(".band"), word);

@@ -101,14 +101,18 @@ export function askForSettings({ node, name: plugin, value: state }, sensor = AL
   const sensors = Object.keys(state.sensors ?? {});
   const chosen = sensorSelect(node, sensors);
   const choice = document.createElement("label");
-  choice.append("Of", chosen);
+  choice.append("Sensor", chosen);
   const rows = document.createElement("div");
   let form = [];
   const fill = () => {
     form = settingsOf(state, chosen.value).map((setting) => ({ setting, row: rowOf(setting) }));
     replaceContent(rows, form.map(({ row }) => row));
+    const hint = chosen.value === ALL_SENSORS ? "" : " One without a value has that of all sensors.";
+    setText(
+      dialog.querySelector(".question"),
+      `Settings of ${plugin} of ${node}. They hold from the next poll on.${hint}`,
+    );
   };
-  setText(dialog.querySelector(".question"), `Settings of ${plugin} of ${node}. They hold from the next poll on.`);
   replaceContent(dialog.querySelector(".inputs"), sensors.length ? [choice, rows] : [rows]);
   if (sensors.includes(sensor)) chosen.value = sensor;
   chosen.onchange = fill;

@@ -1,6 +1,6 @@
 """Command for plugins: reloads, enables and disables them, and sets their settings."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bus.contract import commands
 from bus.errors import BadCommandError
@@ -9,7 +9,12 @@ from node_agent.plugins.disabled import DisabledPlugins
 from node_agent.plugins.runner import PluginRunner
 
 
-def plugin_command(runners: Sequence[PluginRunner], disabled: DisabledPlugins) -> Execute:
+def plugin_command(
+    runners: Sequence[PluginRunner],
+    disabled: DisabledPlugins,
+    on_settings: Callable[[], object] = lambda: None,
+) -> Execute:
+    """Return what executes a command; `on_settings` is called after settings were set."""
     by_name = {runner.name: runner for runner in runners}
 
     def execute(payload: bytes) -> None:
@@ -20,6 +25,7 @@ def plugin_command(runners: Sequence[PluginRunner], disabled: DisabledPlugins) -
             raise BadCommandError(f"plugin: found {wanted.plugin!r}, expected one of {names}")
         if wanted.action == "set":
             runner.set_settings(wanted.settings, wanted.sensor)
+            on_settings()
         else:
             disabled.note(runner.name, is_disabled=wanted.action == "disable")
             runner.command(wanted.action)

@@ -1,7 +1,7 @@
 """Descriptions of a whole node on the bus: `about`, its sensors, and the command for names."""
 
 import platform
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +14,7 @@ from bus.contract.topics import TopicKind
 from bus.install.version import VERSION
 from node_agent.descriptions import machine
 from node_agent.descriptions.names import Names
-from node_agent.descriptions.sensors import SensorDescriptions
+from node_agent.descriptions.sensors import Resolve, SensorDescriptions
 
 _NAMES_FILE = "names.json"
 _SENSORS_FILE = "described-sensors.json"
@@ -37,7 +37,7 @@ class NodeDescriptions:
     """What a node says of itself and of its sensors. Any thread may call.
 
     `actuators` are those that the node has, each with the words or keys of its commands; `plugins`
-    are the enabled ones.
+    are the enabled ones, each with what puts the values of its settings into the limits of bands.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class NodeDescriptions:
         state_dir: Path,
         *,
         actuators: Mapping[str, list[str]],
-        plugins: Collection[str],
+        plugins: Mapping[str, Resolve],
     ) -> None:
         self._bus = bus
         self._interval_s = config.polling.interval_seconds
@@ -78,7 +78,11 @@ class NodeDescriptions:
         """Execute a command for names. Raises BadCommandError with a sentence."""
         self._names.give(parse_names(payload), self._sensors.ids)
         self._bus.publish(TopicKind.ABOUT, self._about())
-        self._sensors.names_changed()
+        self._sensors.publish_changed()
+
+    def settings_changed(self) -> None:
+        """Publish the descriptions whose limits of bands changed."""
+        self._sensors.publish_changed()
 
     def save(self) -> None:
         self._sensors.save()

@@ -5,15 +5,17 @@ A sensor of the plugin may have values of its own, which count before the plugin
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
-from bus.contract import given_settings, setting_value
+from bus.contract import band_limits, given_settings, setting_value
 from bus.contract.description import (
     MAX_SET_SENSORS,
+    Fields,
     SensorSettings,
     SettingDescription,
     Settings,
@@ -58,21 +60,29 @@ class PluginSettings:
         self._sensors = sensors
         self._kept = _read(path) if path is not None else GivenSettings()
         self._lock = threading.Lock()
+        self._fields: Fields = {}
         self.described: Settings = {}
+        # Why settings do not fit together; empty where they do.
+        self.problem = ""
 
     def refusal(self, described: Settings) -> str:
         """Return why the configuration's values do not fit a component's table, or nothing."""
         return given_settings.refusal(self._plugin, described, self._configured)
 
-    def adopt(self, described: Settings) -> None:
-        """Take the table of the component that runs from now on.
+    def adopt(self, described: Settings, fields: Fields | None = None) -> None:
+        """Take the table of the component that runs from now on, and its fields.
 
         A kept value that does not fit any more is not used, with a warning.
         """
-        self.described = described
+        self.described, self._fields = described, fields or {}
         for kept in _single_values(self._kept):
             if line := given_settings.first_mistake(described, kept):
                 logger.warning("plugin %s: a kept setting is not used: %s", self._plugin, line)
+        self._find_problem()
+
+    def resolved(self, sensor_id: str, fields: Fields) -> Fields:
+        """Return the fields of a sensor, with the values that hold as limits of bands."""
+        return band_limits.resolved(fields, partial(self._value_of, sensor_id))
 
     def values(self) -> SettingValues:
         """Return every described setting with the value that holds for the plugin."""
@@ -111,6 +121,7 @@ class PluginSettings:
                 raise BadCommandError(f"settings: {line}")
             self._save(kept.table)
             self._kept = kept
+            self._find_problem()
 
     def _check(self, values: Mapping[str, SettingValue | None], sensor_id: str | None) -> None:
         find, settable = setting_value.first_mistake, self.described
@@ -125,6 +136,24 @@ class PluginSettings:
         checked = given | {key: "" for key in values if key not in settable}
         if line := find(self.described, checked):
             raise BadCommandError(f"settings.{line}")
+
+    def _find_problem(self) -> None:
+        """Find limits of bands in the wrong order, and log a new problem."""
+        of_plugin = band_limits.disorder(self._fields, partial(self._value_of, None))
+        found = of_plugin or next(self._sensor_problems(), "")
+        problem = f"settings: {found}" if found else ""
+        if problem and problem != self.problem:
+            logger.warning("plugin %s: %s", self._plugin, problem)
+        self.problem = problem
+
+    def _sensor_problems(self) -> Iterator[str]:
+        for sensor in sorted({*self._configured.sensors, *self._kept.sensors}):
+            if line := band_limits.disorder(self._fields, partial(self._value_of, sensor)):
+                yield f"{sensor}: {line}"
+
+    def _value_of(self, sensor_id: str | None, key: str) -> SettingValue | None:
+        setting = self.described.get(key)
+        return None if setting is None else self._value(key, setting, sensor_id)
 
     def _known_sensors(self) -> frozenset[str]:
         return frozenset((*self._sensors(), *self._configured.sensors, *self._kept.sensors))

@@ -8,7 +8,7 @@ of a former run are cleared, too.
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from bus.contract.bounds import MAX_FIELDS, Name
@@ -25,6 +25,13 @@ FORGOTTEN_AFTER_S = 86_400.0
 
 # Publishes the description of a sensor, or clears its topic where that is None.
 Publish = Callable[[str, SensorDescription | None], object]
+# Returns the fields of a sensor with the limits of bands that hold for it.
+Resolve = Callable[[str, Fields], Fields]
+
+
+def as_described(_sensor_id: str, fields: Fields) -> Fields:
+    """Return the fields of a plugin without settings."""
+    return fields
 
 
 class _Sensor:
@@ -64,7 +71,8 @@ class _Sensor:
 class SensorDescriptions:
     """The descriptions of a node's sensors. Any thread may call.
 
-    `plugins` are the enabled ones. `save` writes the ids to `path` where they changed.
+    `plugins` are the enabled ones, each with what puts the values of its settings into the limits
+    of bands. `save` writes the ids to `path` where they changed.
     """
 
     def __init__(
@@ -72,10 +80,11 @@ class SensorDescriptions:
         publish: Publish,
         names: Names,
         path: Path,
-        plugins: Collection[str],
+        plugins: Mapping[str, Resolve],
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._publish = publish
+        self._plugins = plugins
         self._names = names
         self._monotonic_s = monotonic_s
         now_s = monotonic_s()
@@ -120,7 +129,8 @@ class SensorDescriptions:
                 sensor.published = None
             self._publish_changed()
 
-    def names_changed(self) -> None:
+    def publish_changed(self) -> None:
+        """Publish the descriptions that changed with a name or a setting."""
         with self._lock:
             self._publish_changed()
 
@@ -161,9 +171,9 @@ class SensorDescriptions:
 
     def _publish_if_changed(self, sensor_id: str, sensor: _Sensor) -> None:
         name = self._names.of_sensor(sensor_id)
-        said = SensorDescription(
-            sensor.plugin, name.title, name.area, sensor.interval_s, sensor.fields()
-        )
+        resolve = self._plugins.get(sensor.plugin, as_described)
+        fields = resolve(sensor_id, sensor.fields())
+        said = SensorDescription(sensor.plugin, name.title, name.area, sensor.interval_s, fields)
         if said != sensor.published:
             sensor.published = said
             self._publish(sensor_id, said)

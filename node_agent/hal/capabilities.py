@@ -4,6 +4,8 @@ import enum
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from node_agent.hal.gpio import Gpio
+
 
 class Color(NamedTuple):
     """One pixel, 0 to 255 a channel."""
@@ -30,6 +32,13 @@ class Relay(enum.Enum):
     FAN = "fan"
 
 
+class CpuMeter(Protocol):
+    """Load of the CPU, for one user of it."""
+
+    def percent(self) -> float | None:
+        """Return the load of all cores since the last call, None where it is not measured."""
+
+
 class Hardware(Protocol):
     """Every method may be called from any thread.
 
@@ -37,6 +46,10 @@ class Hardware(Protocol):
     where the node has no such device or library; reads raise BadDeviceDataError where the answer
     cannot be true.
     """
+
+    @property
+    def gpio(self) -> Gpio:
+        """The digital pins."""
 
     def read_dht22(self, pin: int) -> Climate:
         """Read the DHT22 on BCM `pin`; asked again within its rest time, repeat the last answer."""
@@ -58,6 +71,12 @@ class Hardware(Protocol):
     def cpu_temperature_c(self) -> float | None:
         """Return the CPU's temperature, None where it is not measured."""
 
+    def cpu_meter(self) -> CpuMeter:
+        """Return a meter of its own for each caller."""
+
+    def memory_mb(self) -> tuple[int, int] | None:
+        """Return used and total memory in MB, None where it is not measured."""
+
     def show_pixels(self, pixels: Sequence[Color]) -> None:
         """Put the whole strip on the wire once."""
 
@@ -65,4 +84,7 @@ class Hardware(Protocol):
         """Close (`on`) or release a relay, whatever level its coil needs for that."""
 
     def close(self) -> None:
-        """Release every relay, darken the strip and let go of the devices. Twice is fine."""
+        """Release every relay, bring outputs to their safe levels, darken the strip, let go of all.
+
+        Twice is fine.
+        """

@@ -10,8 +10,9 @@ from contextlib import ExitStack
 from typing import Protocol
 
 from node_agent.hal import system
-from node_agent.hal.capabilities import Climate, Color, Relay
+from node_agent.hal.capabilities import Climate, Color, CpuMeter, Relay
 from node_agent.hal.errors import HardwareNotInstalledError
+from node_agent.hal.gpio import Gpio
 
 
 class Closeable(Protocol):
@@ -42,6 +43,10 @@ class Strip(Closeable, Protocol):
     def show(self, pixels: Sequence[Color]) -> None: ...
 
 
+class Pins(Closeable, Gpio, Protocol):
+    """The digital pins. `close` brings every output to its safe level."""
+
+
 class Switch(Closeable, Protocol):
     """One relay. `close` lets go of its coil, as every message of this layer uses the word."""
 
@@ -60,6 +65,7 @@ class Board:
         uart: Uart,
         strip: Strip | None,
         relays: Mapping[Relay, Switch],
+        gpio: Pins,
     ) -> None:
         """Join the parts; `strip` is None and a relay is missing where the node has none."""
         self._i2c = i2c
@@ -68,12 +74,17 @@ class Board:
         self._uart = uart
         self._strip = strip
         self._relays = dict(relays)
+        self._gpio = gpio
         self._closing = threading.Lock()
         # Closed from the last to the first: relays go before anything that could be slow or fail.
         self._open = ExitStack()
-        for part in (uart, spi, dht22, i2c, strip, *self._relays.values()):
+        for part in (uart, spi, dht22, i2c, strip, gpio, *self._relays.values()):
             if part is not None:
                 self._open.callback(part.close)
+
+    @property
+    def gpio(self) -> Gpio:
+        return self._gpio
 
     def read_dht22(self, pin: int) -> Climate:
         return self._dht22.read(pin)
@@ -95,6 +106,12 @@ class Board:
 
     def cpu_temperature_c(self) -> float | None:
         return system.cpu_temperature_c()
+
+    def cpu_meter(self) -> CpuMeter:
+        return system.CpuUsage()
+
+    def memory_mb(self) -> tuple[int, int] | None:
+        return system.memory_mb()
 
     def show_pixels(self, pixels: Sequence[Color]) -> None:
         if self._strip is None:

@@ -122,6 +122,16 @@ class BusView:
     def _log_left_out(self, topic: Topic, reason: str) -> None:
         self._log.warning(_LEFT_OUT, "plugins are not shown all readings: %s: %s", topic, reason)
 
+    def latest(self, node: str, sensor: str) -> str | None:
+        """Return the newest reading of one sensor as JSON, like one of `as_json`, else None."""
+        now_ms = self._monotonic_s() * 1000
+        with self._lock:
+            found = self._nodes.get(node)
+            if found is None or sensor not in found.readings:
+                return None
+            shown = _shown(node, sensor, found, now_ms)
+        return msgspec.json.encode(shown).decode()
+
     def as_json(self) -> str:
         """Return `{"readings": [...], "last_update": ms, "nodes": {...}}`, as HTTP serves it.
 
@@ -131,14 +141,9 @@ class BusView:
         now_ms = self._monotonic_s() * 1000
         with self._lock:
             readings = [
-                {
-                    "sensor_id": global_sensor_id(name, sensor),
-                    "timestamp_ms": arrival.timestamp_ms,
-                    "age_ms": _age_ms(arrival, node, now_ms),
-                    "data": arrival.data,
-                }
+                _shown(name, sensor, node, now_ms)
                 for name, node in self._nodes.items()
-                for sensor, arrival in node.readings.items()
+                for sensor in node.readings
             ]
             last_update_ms = max(
                 (a.timestamp_ms for node in self._nodes.values() for a in node.readings.values()),
@@ -151,6 +156,16 @@ class BusView:
             "nodes": {node: {"role": s.role, "state": s.state} for node, s in statuses.items()},
         }
         return msgspec.json.encode(view).decode()
+
+
+def _shown(name: str, sensor: str, node: _Node, now_ms: float) -> dict[str, Any]:
+    arrival = node.readings[sensor]
+    return {
+        "sensor_id": global_sensor_id(name, sensor),
+        "timestamp_ms": arrival.timestamp_ms,
+        "age_ms": _age_ms(arrival, node, now_ms),
+        "data": arrival.data,
+    }
 
 
 def _age_ms(arrival: _Arrival, node: _Node, now_ms: float) -> int:

@@ -4,26 +4,35 @@ from collections.abc import Iterable
 
 from bus.config.settings import Config, Grant
 
-# The grant that an interface needs, and the line that gives it. All other interfaces need none: the
-# clock and thermometer (a DHT22's pin has a grant of its own) and the machine's own health.
+# The grants of which an interface needs one, and the line that gives it. All other interfaces need
+# none: the clock and thermometer (a DHT22's pin has a grant of its own) and the machine's health.
 _NEEDED = {
-    "led-controller": ("leds", "leds = [1]"),
-    "buzzer-controller": ("buzzer", "buzzer = true"),
-    "fan-controller": ("fan", "fan = true"),
-    "i2c": ("i2c", 'i2c = ["0x77"]'),
-    "spi": ("spi", "spi = true"),
-    "uart": ("uart", "uart = true"),
-    "plugin-state": ("state", "state = true"),
+    "led-controller": (("leds",), "leds = [1]"),
+    "buzzer-controller": (("buzzer",), "buzzer = true"),
+    "fan-controller": (("fan",), "fan = true"),
+    "i2c": (("i2c",), 'i2c = ["0x77"]'),
+    "spi": (("spi",), "spi = true"),
+    "uart": (("uart",), "uart = true"),
+    "plugin-state": (("state",), "state = true"),
+    "gpio": (("inputs", "outputs"), "inputs = [17]"),
+    "readings": (("readings",), 'readings = ["pi4:dht22-gpio4"]'),
+    "events": (("events",), "events = true"),
 }
 
 
 def needed(interfaces: Iterable[str]) -> dict[str, str]:
     """Return the grants that `interfaces` need: the key, and a line that may stand for it."""
-    return dict(_NEEDED[interface] for interface in _NEEDED if interface in set(interfaces))
+    wanted = set(interfaces)
+    return {keys[0]: line for interface, (keys, line) in _NEEDED.items() if interface in wanted}
 
 
 # Grants of which only the plugin's author knows the values.
-_OPEN = {"leds": "leds = [its LEDs]", "i2c": "i2c = [its addresses]"}
+_OPEN = {
+    "led-controller": "leds = [its LEDs]",
+    "i2c": "i2c = [its addresses]",
+    "gpio": "inputs = [its pins] or outputs = [its pins, each with a safe level]",
+    "readings": "readings = [its sensors]",
+}
 
 
 def missing(plugin: str, interfaces: list[str], grant: Grant) -> str:
@@ -33,9 +42,9 @@ def missing(plugin: str, interfaces: list[str], grant: Grant) -> str:
     before it calls; then `refusal` names them.
     """
     lines = {
-        interface: _OPEN.get(key, line)
-        for interface, (key, line) in _NEEDED.items()
-        if interface in interfaces and not getattr(grant, key)
+        interface: _OPEN.get(interface, line)
+        for interface, (keys, line) in _NEEDED.items()
+        if interface in interfaces and not any(getattr(grant, key) for key in keys)
     }
     if not lines:
         return ""

@@ -16,7 +16,7 @@ from bus.client.node_log import plugin_logger
 from bus.clock import now_ms
 from bus.contract import component_section
 from bus.contract.component_section import BadDescriptionError
-from bus.contract.description import Settings, SettingValue
+from bus.contract.description import PluginDescription, SettingValue
 from bus.contract.messages import PluginPhase, PluginState
 from bus.errors import BadCommandError
 from bus.limited_log import LimitedLog
@@ -96,7 +96,8 @@ class PluginRunner:
         settings = self._parts.settings
         if not settings.described:
             # The plugin is disabled or failed before it ran.
-            settings.adopt(self._described_in_file())
+            said = self._described_in_file()
+            settings.adopt(said.settings, said.fields)
         settings.set(values, sensor_id)
 
     def run_cycle(self, now_s: float) -> None:
@@ -144,12 +145,12 @@ class PluginRunner:
             self._published = state
             self._publish(state)
 
-    def _described_in_file(self) -> Settings:
+    def _described_in_file(self) -> PluginDescription:
         try:
             said = component_section.read(self._file.path)
         except (BadDescriptionError, OSError) as e:
             raise BadCommandError(f"plugin {self.name}: {e}") from e
-        return said.settings if said is not None else {}
+        return said or PluginDescription()
 
     def _execute(self, action: Action) -> None:
         logger.info("plugin %s: command %s", self.name, action)
@@ -157,6 +158,8 @@ class PluginRunner:
             self._is_enabled = False
             self.stop()
             self._darkened = [t for t in (self._running, self._candidate) if t is not None]
+            for thread in self._darkened:
+                thread.release_outputs()
             self._running = self._candidate = None
             self._parts.save_state()
             return
@@ -176,7 +179,8 @@ class PluginRunner:
     def _state(self) -> PluginState:
         restarts, thread = self._restarts.restarts, self._running
         if self._is_enabled and thread is not None and thread.phase is Phase.RUNNING:
-            error = self._error or thread.fault[:_MAX_ERROR_CHARS]
+            error = self._error or thread.fault or self._parts.settings.problem
+            error = error[:_MAX_ERROR_CHARS]
             return PluginState("running", thread.sha256, thread.loaded_ms, restarts, error)
         phase: PluginPhase = "failed" if thread is None else "loading"
         return PluginState(phase if self._is_enabled else "disabled", "", 0, restarts, self._error)
@@ -256,6 +260,8 @@ class PluginRunner:
     def _replace_running(self, candidate: PluginThread) -> None:
         replaced, self._running, self._candidate = self._running, candidate, None
         self._parts.save_state()
+        if replaced is not None:
+            replaced.retire()
         candidate.publish()
         self._restarts.started()
         self._error = ""

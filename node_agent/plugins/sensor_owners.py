@@ -79,6 +79,16 @@ class SensorOwners:
         with self._lock:
             return sorted(id_ for id_, owner in self._owners.items() if owner == plugin)
 
+    def claim(self, plugin: str, sensor_id: str) -> str | None:
+        """Return why `plugin` may have no events under an id, or nothing; a new id becomes its own.
+
+        None while a plugin before it may still claim the id.
+        """
+        with self._lock:
+            if sensor_id not in self._owners and self._must_wait(plugin):
+                return None
+            return self._refusal(plugin, sensor_id, "events")
+
     def has_polled(self, plugin: str) -> None:
         """Note that `plugin` polled, or ended before it could: others wait for it no longer."""
         with self._lock:
@@ -98,7 +108,7 @@ class SensorOwners:
         place = self._order.get(plugin, 0)
         return any(self._order[other] < place for other in self._not_polled)
 
-    def _refusal(self, plugin: str, sensor_id: str) -> str:
+    def _refusal(self, plugin: str, sensor_id: str, what: str = "readings") -> str:
         """Return why `plugin` may not publish under an id; a new id becomes its own."""
         owner = self._owners.get(sensor_id)
         if owner == plugin:
@@ -106,7 +116,7 @@ class SensorOwners:
         if owner is not None:
             return (
                 f"sensor id {sensor_id} belongs to plugin {owner}: "
-                f"readings of plugin {plugin} under it are refused"
+                f"{what} of plugin {plugin} under it are refused"
             )
         if list(self._owners.values()).count(plugin) >= MAX_IDS_PER_PLUGIN:
             return (

@@ -13,10 +13,11 @@ from pathlib import Path
 import msgspec
 
 from bus.clock import now_ms
-from bus.contract.description import Settings
+from bus.contract.description import PluginDescription
 from bus.errors import HarvesterError
 from bus.limited_log import LimitedLog
 from node_agent.descriptions.plugin_settings import GetSetting, PluginSettings
+from node_agent.host_functions.effects import EffectParts, Effects
 from node_agent.plugins.poll_output import OnSamples, PollOutput
 from node_agent.plugins.poll_signal import PollSignal
 from node_agent.plugins.sensor_owners import SensorOwners
@@ -47,7 +48,8 @@ class PluginParts(msgspec.Struct, frozen=True):
     runtime: Runtime
     # Returns the sentence that refuses a component with these imports, or nothing.
     refuse: Callable[[list[str]], str]
-    make_imports: Callable[[GetSetting], Imports]
+    make_imports: Callable[[GetSetting, Effects], Imports]
+    effects: EffectParts
     feed: Callable[[], str]
     on_samples: OnSamples
     # Brings what the plugin keeps to the disk, without waiting for it.
@@ -75,8 +77,9 @@ class PluginThread:
         self._output = PollOutput(
             parts.name, parts.on_samples, log, owners=parts.owners, is_published=is_published
         )
-        # What the component says of its settings.
-        self._settings: Settings = {}
+        self._effects = parts.effects.open(is_live=is_published)
+        # What the component says of itself.
+        self._said = PluginDescription()
         self.phase = Phase.LOADING
         self.has_polled = threading.Event()
         self.error = ""
@@ -110,7 +113,16 @@ class PluginThread:
     def publish(self) -> None:
         """Pass the readings on from now on: the component's trial is over."""
         self._output.is_published = True
-        self._parts.settings.adopt(self._settings)
+        self._effects.go_live()
+        self._parts.settings.adopt(self._said.settings, self._said.fields)
+
+    def retire(self) -> None:
+        """Drive no output and publish no event any more: another thread takes over."""
+        self._effects.retire()
+
+    def release_outputs(self) -> None:
+        """Bring the plugin's outputs to their safe levels, where they stay."""
+        self._effects.end()
 
     def stop(self, timeout_s: float = 0.0) -> None:
         """End after the present poll, whose readings still count; wait up to `timeout_s`."""
@@ -121,6 +133,7 @@ class PluginThread:
     def abandon(self) -> None:
         """Stop, and drop whatever a poll may still return: another thread has taken over."""
         self._output.is_published = False
+        self._effects.end()
         self.stop()
 
     # The plugin's thread runs these.
@@ -130,8 +143,8 @@ class PluginThread:
         try:
             with self._parts.runtime.load(self._wasm) as loaded:
                 self._check(loaded)
-                get_setting = partial(self._parts.settings.get, self._settings)
-                imports = self._parts.make_imports(get_setting)
+                get_setting = partial(self._parts.settings.get, self._said.settings)
+                imports = self._parts.make_imports(get_setting, self._effects)
                 with PluginInstance(loaded, imports, limits, self._output.log_line) as instance:
                     self._serve(loaded, instance)
         except HarvesterError as e:
@@ -140,20 +153,21 @@ class PluginThread:
             logger.exception("plugin %s: the host failed", self._parts.name)
             self.error = f"the host failed: {e!r}"
         finally:
+            self._effects.end()
             self._parts.owners.has_polled(self._parts.name)
             self.phase = Phase.ENDED
             self._signal.end()
 
     def _check(self, loaded: LoadedComponent) -> None:
         self.sha256 = loaded.sha256
-        said = loaded.description()
-        self._output.described, self._settings = said.fields, said.settings
+        said = self._said = loaded.description()
+        self._output.described = said.fields
         settings = self._parts.settings
         refused = self._parts.refuse(list(loaded.imports)) or settings.refusal(said.settings)
         if refused:
             raise ComponentError(refused)
         if self._output.is_published:
-            settings.adopt(said.settings)
+            settings.adopt(said.settings, said.fields)
         logger.info(
             "plugin %s: %s runs as %s", self._parts.name, loaded.sha256[:12], loaded.runs_as
         )
@@ -170,6 +184,7 @@ class PluginThread:
                     self.traceback = instance.traceback
 
     def _poll(self, instance: PluginInstance, interface: str, function: str) -> None:
+        self._effects.begin_poll()
         if function == UPDATE:
             instance.call(interface, function, self._parts.feed())
             self._parts.owners.has_polled(self._parts.name)

@@ -6,7 +6,7 @@ elsewhere. A call that fails returns `err` where its type has one, and is logged
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,10 @@ from node_agent.descriptions.plugin_settings import GetSetting, no_setting
 from node_agent.hal import system
 from node_agent.hal.capabilities import BLACK, Color, Hardware
 from node_agent.hal.display_tap import DisplayTap
+from node_agent.host_functions.effects import EffectParts, Effects
+from node_agent.host_functions.latest import latest_reading
 from node_agent.plugins import grants
+from node_agent.plugins.bus_view import BusView
 from node_agent.plugins.readings import NOT_MEASURED_U32, NOT_MEASURED_U64
 from node_agent.plugins.store import PluginStore
 from node_agent.sandbox.instance import Err, HostFunction, Imports
@@ -35,7 +38,10 @@ _MAX_BEEP_MS = 10_000
 # Bound of the different problems that are logged for one plugin.
 _MAX_LOGGED = 50
 # The functions whose type is a result; `set` is plugin-state's.
-_RESULT_FUNCTIONS = frozenset({"read-dht22", "transfer", "read", "write", "set-baud", "set"})
+_RESULT_FUNCTIONS = frozenset(
+    {"read-dht22", "transfer", "read", "write", "set-baud", "set"}
+    | {"set-input", "take-edges", "publish"}
+)
 
 
 class NodeParts(msgspec.Struct, frozen=True):
@@ -50,19 +56,26 @@ class NodeParts(msgspec.Struct, frozen=True):
     dht22_pins: tuple[int, ...] = ()
     # Of displays, as the configuration writes them.
     display_addresses: tuple[str, ...] = ()
+    # The configuration's key of each pin that is in use.
+    pin_users: Mapping[int, str] = {}
+    # The newest readings of all nodes.
+    view: BusView = msgspec.field(default_factory=BusView)
 
 
-def host_imports(
+def host_imports(  # noqa: PLR0913, PLR0917 - the parts of one instance; two have defaults
     plugin: str,
     grant: Grant,
     parts: NodeParts,
     store: PluginStore | None,
     get_setting: GetSetting = no_setting,
+    effects: Effects | None = None,
 ) -> Imports:
     """Return every interface of the contract as `plugin` may use it.
 
-    `store` holds the plugin's state, None where it was not granted any.
+    `store` holds the plugin's state, None where it was not granted any. Without `effects` the
+    instance is live, and its events go nowhere.
     """
+    effects = effects or EffectParts(plugin, grant, parts.hardware, parts.pin_users).open()
     host = _Host(plugin, grant, parts, store)
     tables: dict[str, dict[str, tuple[HostFunction, Any]]] = {
         "gpio-provider": {
@@ -83,7 +96,7 @@ def host_imports(
             "get-fan-state": (host.fan_state, False),
         },
         "system-info": {
-            "get-memory-usage": (_memory_mb, (NOT_MEASURED_U32, NOT_MEASURED_U32)),
+            "get-memory-usage": (host.memory_mb, (NOT_MEASURED_U32, NOT_MEASURED_U32)),
             "get-cpu-usage": (host.cpu_usage_pct, math.nan),
             "get-uptime": (lambda: int(system.uptime_s()), NOT_MEASURED_U64),
         },
@@ -98,6 +111,14 @@ def host_imports(
             "get": (get_setting, None),
             "get-for": (lambda sensor_id, key: get_setting(key, sensor_id), None),
         },
+        "gpio": {
+            "set-input": (effects.pins.set_input, None),
+            "read": (effects.pins.read, None),
+            "take-edges": (effects.pins.take_edges, None),
+            "write": (effects.pins.write, None),
+        },
+        "readings": {"latest": (partial(latest_reading, plugin, grant, parts.view), None)},
+        "events": {"publish": (effects.events.publish, None)},
         "plugin-state": {"get": (host.state_get, None), "set": (host.state_set, None)},
     }
     return {
@@ -115,7 +136,7 @@ class _Host:
         self._plugin = plugin
         self._grant = grant
         self._parts = parts
-        self._cpu = system.CpuUsage()
+        self._cpu = parts.hardware.cpu_meter()
         self._leds = frozenset(grant.leds)
         self._i2c = frozenset(int(address, 16) for address in grant.i2c)
         self._i2c_bus = parts.display or parts.hardware
@@ -196,6 +217,9 @@ class _Host:
         percent = self._cpu.percent()
         return math.nan if percent is None else percent
 
+    def memory_mb(self) -> tuple[int, int]:
+        return self._parts.hardware.memory_mb() or (NOT_MEASURED_U32, NOT_MEASURED_U32)
+
     def i2c_transfer(self, address: int, write_hex: str, read_len: int) -> Any:
         if address not in self._i2c:
             return self._refused(f'i2c = ["0x{address:02x}"]')
@@ -241,10 +265,6 @@ class _Host:
         if len(data) > _MAX_TRANSFER_BYTES:
             return Err(f"{port}: expected at most {_MAX_TRANSFER_BYTES} bytes")
         return transfer(data)
-
-
-def _memory_mb() -> tuple[int, int]:
-    return system.memory_mb() or (NOT_MEASURED_U32, NOT_MEASURED_U32)
 
 
 def _nothing() -> None:

@@ -1,7 +1,12 @@
-"""DHT22 plugin: reports temperature and humidity of each granted pin; LED 1, buzzer when hot."""
+"""DHT22 plugin: reports temperature and humidity of each granted pin; LED, buzzer when hot.
+
+Each sensor has limits, alarm and LED of its own where the owner chose them.
+"""
 
 import time
+from collections import defaultdict
 from dataclasses import asdict
+from functools import partial
 
 from climate import (
     DEFAULTS,
@@ -14,18 +19,20 @@ from climate import (
     most_urgent,
     next_state,
 )
-from colors import COLORS, FAULT
+from colors import FAULT
 from componentize_py_types import Err
 from faults import FaultLog
-from setting import numbers, switch
+from setting import integer, numbers, switch
+from status_leds import StatusLeds
 from wit_world import exports
 from wit_world.exports.dht22_logic import Dht22Reading
-from wit_world.imports import buzzer_controller, gpio_provider, led_controller, settings
+from wit_world.imports import buzzer_controller, gpio_provider, settings
 
 # BCM pins of the 40-pin header; the default wiring first, since its refusal is the one reported
 # where no pin is granted.
 PINS = (4, *(pin for pin in range(28) if pin != 4))
 NOT_GRANTED = "not granted"
+# Of every sensor whose settings name no other; it shows the most urgent colour.
 LED = 1
 # Three beeps of 100 ms, 100 ms apart.
 ALARM = (3, 100, 100)
@@ -44,12 +51,19 @@ class _Room:
     def __init__(self, pin: int) -> None:
         self.sensor_id = f"dht22-gpio{pin}"
         self.color = "green"
-        self.limits = DEFAULTS
-        self.sounds_alarm = True
+        self.led = LED
+        self._limits = DEFAULTS
+        self._sounds_alarm = True
         self._pin = pin
         self._faults = FaultLog(self.sensor_id)
         self._state = NORMAL
         self._flag = ""
+
+    def follow_settings(self) -> None:
+        get = partial(settings.get_for, self.sensor_id)
+        self._limits = Limits(**numbers(get, asdict(DEFAULTS)))
+        self._sounds_alarm = switch(get, "alarm", default=True)
+        self.led = integer(get, "led", LED)
 
     def read(self) -> tuple[float, float] | str:
         """Return temperature and humidity, or the reason of a fault."""
@@ -75,15 +89,15 @@ class _Room:
         return Dht22Reading(self.sensor_id, temperature_c, humidity_pct, now_ms)
 
     def _follow_temperature(self, temperature_c: float, prefix: str) -> None:
-        before, self._state = self._state, next_state(self._state, temperature_c, self.limits)
+        before, self._state = self._state, next_state(self._state, temperature_c, self._limits)
         if self._state != before:
             print(f"{prefix}temperature: {self._state} at {temperature_c:.1f} degC, was {before}")
-            if self._state == HIGH and self.sounds_alarm:
+            if self._state == HIGH and self._sounds_alarm:
                 buzzer_controller.beep(*ALARM)
-        self.color = light(self._state, temperature_c, self.limits)
+        self.color = light(self._state, temperature_c, self._limits)
 
     def _follow_humidity(self, humidity_pct: float, prefix: str) -> None:
-        flag = humidity_flag(humidity_pct, self.limits)
+        flag = humidity_flag(humidity_pct, self._limits)
         if flag != self._flag:
             self._flag = flag
             print(f"{prefix}humidity: {flag} at {humidity_pct:.1f} %RH")
@@ -93,10 +107,12 @@ class Dht22Logic(exports.Dht22Logic):
     def __init__(self) -> None:
         # In the order in which they are read next. Pins that turn out not to be granted go.
         self._rooms = [_Room(pin) for pin in PINS]
+        self._leds = StatusLeds()
 
     def poll(self) -> list[Dht22Reading]:
-        self._follow_settings()
         answers = self._read_rooms()
+        for room in self._rooms:
+            room.follow_settings()
         prefixes = len(self._rooms) > 1
         readings = []
         for room, answer in answers:
@@ -105,14 +121,14 @@ class Dht22Logic(exports.Dht22Logic):
             else:
                 prefix = f"{room.sensor_id}: " if prefixes else ""
                 readings.append(room.follow(*answer, prefix))
-        _show([room.color for room in self._rooms])
+        self._show()
         return readings
 
-    def _follow_settings(self) -> None:
-        limits = Limits(**numbers(settings.get, asdict(DEFAULTS)))
-        sounds_alarm = switch(settings.get, "alarm", default=True)
+    def _show(self) -> None:
+        colors: defaultdict[int, list[str]] = defaultdict(list)
         for room in self._rooms:
-            room.limits, room.sounds_alarm = limits, sounds_alarm
+            colors[room.led].append(room.color)
+        self._leds.show({led: most_urgent(shown) for led, shown in colors.items()})
 
     def _read_rooms(self) -> list[tuple[_Room, tuple[float, float] | str]]:
         began_s = time.monotonic()
@@ -128,11 +144,6 @@ class Dht22Logic(exports.Dht22Logic):
             answers = refusals[:1]
         self._rooms = waiting + [room for room, _ in answers]
         return answers
-
-
-def _show(colors: list[str]) -> None:
-    led_controller.set_led(LED, *COLORS[most_urgent(colors)])
-    led_controller.sync_leds()
 
 
 def _log(line: str) -> None:

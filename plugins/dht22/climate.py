@@ -30,12 +30,15 @@ _ALL_ZERO = (0.0, 0.0)
 _TEMPERATURE_RANGE_C = (-40.0, 80.0)
 _HUMIDITY_RANGE_PCT = (0.0, 100.0)
 
+# States of the temperature, and its bands in `plugin.toml`.
 NORMAL = "normal"
+WARM = "warm"
 HIGH = "high"
 LOW = "low"
 
+_COLOR_OF = {NORMAL: "green", WARM: "orange", LOW: "blue", HIGH: "red"}
 # From the least to the most urgent; magenta is a fault.
-_COLORS = ("green", "orange", "blue", "red", "magenta")
+_COLORS = (*_COLOR_OF.values(), "magenta")
 
 
 def invalid_answer(temperature_c: float, humidity_pct: float) -> str:
@@ -70,13 +73,14 @@ def next_state(state: str, temperature_c: float, limits: Limits = DEFAULTS) -> s
     return NORMAL
 
 
+def band(state: str, temperature_c: float, limits: Limits = DEFAULTS) -> str:
+    """Return the band of a temperature: its state, or warm where that is normal above 25 degC."""
+    return WARM if state == NORMAL and temperature_c > limits.warm_c else state
+
+
 def light(state: str, temperature_c: float, limits: Limits = DEFAULTS) -> str:
-    """Return the LED's colour for a state and, where that is normal, a temperature."""
-    if state == HIGH:
-        return "red"
-    if state == LOW:
-        return "blue"
-    return "orange" if temperature_c > limits.warm_c else "green"
+    """Return the LED's colour for a state and a temperature."""
+    return _COLOR_OF[band(state, temperature_c, limits)]
 
 
 def most_urgent(colors: Iterable[str]) -> str:

@@ -21,6 +21,11 @@ def number(get: Get, key: str, default: float) -> float:
     return default if text is None else float(json.loads(text))
 
 
+def integer(get: Get, key: str, default: int) -> int:
+    text = get(key)
+    return default if text is None else int(json.loads(text))
+
+
 def switch(get: Get, key: str, *, default: bool) -> bool:
     """Return whether a switch is on.
 

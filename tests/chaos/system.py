@@ -19,7 +19,7 @@ from tests.chaos.faults import AGENT, BROKER, HUB, SPOKES, ZERO
 from tests.chaos.proxy import Proxy
 from tests.chaos.truth import Measured, Row, Sort
 from tests.chaos.unit import Record, Unit
-from tests.support import HOST, PROJECT, free_port, mosquitto_for_hub, settings
+from tests.support import HOST, PATIENT_S, PROJECT, free_port, mosquitto_for_hub, settings
 
 HISTORY = "history.db"
 OUTBOX = "outbox.db"
@@ -147,7 +147,11 @@ class System:
         return keys
 
     def _agent(self) -> list[str]:
-        keys = {"plugins__enabled": '["dht22", "bme680", "pi4-monitor"]', **self._of_spoke(AGENT)}
+        keys = {
+            "plugins__enabled": '["dht22", "bme680", "pi4-monitor"]',
+            "plugins__poll_deadline_s": PATIENT_S,
+            **self._of_spoke(AGENT),
+        }
         program = self._program("node_agent.cli", "spoke.toml", AGENT, keys)
         return [*program, "--role", "spoke", "--simulate"]
 

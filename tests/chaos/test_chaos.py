@@ -14,7 +14,7 @@ def test_a_seed_is_a_plan() -> None:
     assert {fault.kind for fault in plan(7, 100)} == KINDS.keys()
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_ten_faults_lose_nothing_and_store_nothing_twice() -> None:
     with running_system(Pace()) as (system, watch):
         run = play(system, watch, plan(2016, 10, longest_s=2.0), print, waits=False)

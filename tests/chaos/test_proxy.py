@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos.proxy import Proxy, Way
-from tests.support import HOST, free_port
+from tests.support import HOST, WAIT_S, free_port
 
 SHORT_S = 0.2
 
@@ -15,10 +15,10 @@ def ends() -> Iterator[tuple[Proxy, socket.socket, socket.socket]]:
     with (
         socket.create_server((HOST, 0)) as server,
         Proxy(free_port(), server.getsockname()[1]) as proxy,
-        socket.create_connection((HOST, proxy.port), 5) as near,
+        socket.create_connection((HOST, proxy.port), WAIT_S) as near,
     ):
         far, _ = server.accept()
-        far.settimeout(5)
+        far.settimeout(WAIT_S)
         near.sendall(b"hello")
         assert far.recv(9) == b"hello"
         with far:
@@ -43,9 +43,9 @@ def test_a_cut_resets_both_ends_and_refuses_until_it_is_healed(ends: Ends) -> No
         with pytest.raises(ConnectionResetError):
             end.recv(9)
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((HOST, proxy.port), 1)
+        socket.create_connection((HOST, proxy.port), WAIT_S)
     proxy.heal()
-    socket.create_connection((HOST, proxy.port), 1).close()
+    socket.create_connection((HOST, proxy.port), WAIT_S).close()
 
 
 def test_a_stall_of_one_way_leaves_the_other(ends: Ends) -> None:
@@ -58,7 +58,7 @@ def test_a_stall_of_one_way_leaves_the_other(ends: Ends) -> None:
     near.sendall(b"up")
     assert far.recv(9) == b"up"
     proxy.heal()
-    near.settimeout(5)
+    near.settimeout(WAIT_S)
     assert near.recv(9) == b"later"
 
 

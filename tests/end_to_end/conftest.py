@@ -15,13 +15,17 @@ import msgspec
 import pytest
 from selenium import webdriver
 
+from broker.auth import enrolment
 from bus.client.credentials import CREDENTIALS_NAME
-from tests.built_components import built
+from bus.config.hub_files import ACCOUNTS_NAME
+from tests.built_components import CACHE, built
 from tests.support import (
     HOST,
+    PATIENT_S,
     PROJECT,
     WAIT_S,
     Listener,
+    Service,
     free_port,
     mosquitto_for_hub,
     program,
@@ -30,9 +34,56 @@ from tests.support import (
 )
 
 START_S = 120.0
+# A node with a plugin that has events: of those that are shipped, none has.
+DOOR = "door"
+DOOR_TOML = """
+[cluster]
+node_id = "{node}"
+[broker]
+url = "{url}"
+[polling]
+interval_seconds = 0.5
+[hardware]
+driver = "simulated"
+scenario = "presses.toml"
+[storage]
+state_dir = "state"
+runtime_dir = "state"
+cache_dir = "{cache}"
+[plugins]
+directory = "{plugins}"
+enabled = ["doorbell"]
+poll_deadline_s = {patient_s}
+[plugins.grants.doorbell]
+inputs = [17]
+outputs = [{{ pin = 22, safe = "low" }}]
+readings = ["pi4:*"]
+events = true
+fan = true
+state = true
+"""
+PRESSES = """
+[inputs.gpio17]
+pulses = [{ at_s = 1, count = 1000, width_s = 0.1, every_s = 2 }]
+"""
 
 
 HARVESTER = [str(Path(sys.executable).parent / "harvester"), "--project", str(PROJECT)]
+DEADLINE = "poll_deadline_s = 1.0"
+
+
+def patient_project(folder: Path) -> Path:
+    """Return this project with a deadline of polls that a loaded machine keeps."""
+    project = folder / "project"
+    shutil.copytree(PROJECT / "config", project / "config")
+    for shared in ("plugins", "wit", ".harvester"):
+        (project / shared).symlink_to(PROJECT / shared)
+    patient = f"poll_deadline_s = {PATIENT_S}"
+    hub, spoke = (project / "config" / f"{role}.toml" for role in ("hub", "spoke"))
+    hub.write_text(hub.read_text().replace("[plugins]\n", f"[plugins]\n{patient}\n"))
+    spoke.write_text(spoke.read_text().replace(DEADLINE, patient))
+    assert all(patient in file.read_text() for file in (hub, spoke))
+    return project
 
 
 class System:
@@ -42,10 +93,14 @@ class System:
         self.web_port, self.zero_port = free_port(), free_port()
         self.mqtt_port = mqtt_port or free_port()
         self.log = log
+        project = patient_project(log.parent)
+        # The URL of the broker for nodes.
+        self.node_url = broker_url or f"mqtt://{HOST}:{self.mqtt_port}"
         with log.open("w") as output:
             self.process = subprocess.Popen(
                 [
-                    *(*HARVESTER, "up", "--state", str(log.parent), "--broker-url", broker_url),
+                    *(HARVESTER[0], "--project", str(project), "up"),
+                    *("--state", str(log.parent), "--broker-url", broker_url),
                     *("--web-port", str(self.web_port)),
                     *("--mqtt-port", str(self.mqtt_port), "--zero-port", str(self.zero_port)),
                 ],
@@ -96,7 +151,7 @@ def mosquitto_for(state: Path, port: int, local_port: int) -> Iterator[str]:
         *("--config", str(PROJECT / "config" / "hub.toml")),
         *settings(broker__url=url, storage__state_dir=state / "revpi"),
     ]
-    for node in ("pi4", "pizero"):
+    for node in ("pi4", "pizero", DOOR):
         (state / node).mkdir(parents=True)
         enroll(hub, node, state / node / CREDENTIALS_NAME)
     with subprocess.Popen(mosquitto_for_hub(hub, state / "mosquitto", local_port)) as process:
@@ -125,6 +180,8 @@ def system(
         if request.param == "mosquitto":
             local_port = free_port()
             url = stack.enter_context(mosquitto_for(state, free_port(), local_port))
+        else:
+            enrolment.ensure(state / "revpi" / ACCOUNTS_NAME, DOOR, state / DOOR / CREDENTIALS_NAME)
         started = System(state / "up.log", url, local_port)
         try:
             yield started
@@ -132,6 +189,24 @@ def system(
             if started.process.poll() is None:
                 started.process.send_signal(signal.SIGTERM)
                 started.process.wait(WAIT_S)
+
+
+@pytest.fixture(scope="session")
+def door(system: System) -> Iterator[Service]:
+    """Run a node whose doorbell is pressed every 2 s."""
+    folder = system.log.parent / DOOR
+    plugins = PROJECT / "tests" / "components"
+    built(plugins)
+    (folder / "presses.toml").write_text(PRESSES)
+    config = folder / "spoke.toml"
+    text = DOOR_TOML.format(
+        node=DOOR, url=system.node_url, cache=CACHE, plugins=plugins, patient_s=PATIENT_S
+    )
+    config.write_text(text)
+    arguments = ["--role", "spoke", "--config", str(config)]
+    with Service("node_agent", arguments, folder / "door.log") as running:
+        yield running
+        assert running.stop() == 0, running.output()
 
 
 @pytest.fixture(scope="session")

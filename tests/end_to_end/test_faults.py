@@ -16,7 +16,9 @@ from node_agent.sandbox.instance import Limits
 from node_agent.sandbox.runtime import Runtime
 from tests.support import (
     HOST,
+    PATIENT_S,
     PROJECT,
+    WAIT_S,
     Listener,
     Said,
     Service,
@@ -27,11 +29,12 @@ from tests.support import (
 
 CACHE = PROJECT / ".harvester" / "cache"
 # Late enough for several agents to start at once on two cores.
-FROM_S, UNTIL_S = 8, 13
-WAIT_S = 60.0
+FROM_S, UNTIL_S = 8, 16
 MAGENTA = "#ff00ff"
 PLUGINS = {"dht22-gpio4": "dht22", "bme680-0x77": "bme680", "ssd1306-0x3c": "oled"}
 LEDS = {"dht22-gpio4": 1, "bme680-0x77": 2}
+# Also the word of a plugin that this machine gave no processor in the midst of a poll.
+TOO_SLOW = "the bus is too slow"
 # The room gets warmer all the time, so that a constant value is an error.
 SCENARIO = """
 [room]
@@ -79,7 +82,7 @@ CASES = [
     # The first error of these two depends on the phase of the measurement in which they begin.
     Case("bit-errors", "bme680-0x77", "bme680-0x77", "rate = 1"),
     Case("stuck-data", "bme680-0x77", "bme680-0x77", "byte = 0x00"),
-    Case("slow-bus", "bme680-0x77", "the bus is too slow", "delay_s = 0.1"),
+    Case("slow-bus", "bme680-0x77", TOO_SLOW, "delay_s = 0.1"),
     Case("stuck-data", "bme680-0x77", ""),
     Case("no-answer", "ssd1306-0x3c", "no answer at i2c-1 0x3c"),
     Case("unplugged", "ssd1306-0x3c", "no answer at i2c-1 0x3c"),
@@ -118,7 +121,8 @@ def agent(node: str, playing: str, port: int, directory: Path) -> Service:
         *settings(
             cluster__node_id=node,
             broker__url=f"mqtt://{HOST}:{port}",
-            polling__interval_seconds=0.3,
+            polling__interval_seconds=0.5,
+            plugins__poll_deadline_s=PATIENT_S,
             plugins__enabled=msgspec.json.encode([*PLUGINS.values()]).decode(),
             hardware__scenario=scenario,
             storage__state_dir=directory / node,
@@ -151,6 +155,7 @@ def line(said: Said, case: Case, begins_with: str) -> bool:
         and isinstance(said.message, Log)
         and said.message.source == f"plugin:{case.plugin}"
         and said.message.message.startswith(f"{begins_with}: {case.device}")
+        and (case.says == TOO_SLOW or TOO_SLOW not in said.message.message)
     )
 
 
@@ -195,8 +200,8 @@ def test_a_fault_is_logged_once_when_it_begins_and_once_when_it_ends(
     assert case.says in begun
     assert case.says in ended
     lasted_s = int(ended.partition(" after ")[2].split()[0])
-    # A DHT22 is read every 2 s at most.
-    assert lasted_s >= UNTIL_S - FROM_S - 3
+    # A DHT22 is read every 2 s at most, and a slow machine notices a fault late.
+    assert lasted_s >= (UNTIL_S - FROM_S) / 2
     # A slow machine stretches the fault and the time between its lines alike.
     logged_s = (logged_ms(listener, end) - logged_ms(listener, begin)) / 1000
     assert abs(lasted_s - logged_s) <= 1
@@ -257,7 +262,7 @@ def test_values_that_stand_still_are_believed(listener: Listener, case: Case) ->
 
     def stood_still_and_went_on(_: Said) -> bool:
         runs = [len([*equal]) for _, equal in itertools.groupby(temperatures())]
-        # 5 s are at least 12 cycles; a working DHT22 repeats a value for 7 of them.
+        # 8 s are some 16 cycles; a working DHT22 repeats a value for 5 of them.
         return any(length >= 11 for length in runs[:-1])
 
     listener.wait_for(stood_still_and_went_on, WAIT_S)

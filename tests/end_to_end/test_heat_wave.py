@@ -1,6 +1,7 @@
 """The heat wave scenario in a real agent with real plugins."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -8,7 +9,16 @@ import pytest
 
 from bus.contract.messages import Buzzer, Leds
 from bus.contract.topics import Topic, TopicKind
-from tests.support import HOST, Listener, Said, Service, embedded_broker, free_port, settings
+from tests.support import (
+    HOST,
+    PATIENT_S,
+    Listener,
+    Said,
+    Service,
+    embedded_broker,
+    free_port,
+    settings,
+)
 
 SCENARIO = """
 title = "Heat wave in fast motion"
@@ -17,20 +27,22 @@ title = "Heat wave in fast motion"
 keyframes = [[0, 24.0], [1, 24.0], [4, 33.0]]
 noise = 0.3
 """
+MILD = "[room]\ntemperature_c = 24.0\n"
 RED, GREEN, BLACK = "#ff0000", "#00ff00", "#000000"
 
 
-@pytest.fixture
-def agent(tmp_path: Path) -> Iterator[tuple[Service, Listener, Path]]:
+@contextmanager
+def running(tmp_path: Path, playing: str) -> Iterator[tuple[Service, Listener, Path]]:
     port = free_port()
     scenario = tmp_path / "scenario.toml"
-    scenario.write_text(SCENARIO)
+    scenario.write_text(playing)
     record = tmp_path / "record.jsonl"
     arguments = [
         *("--role", "spoke", "--simulate", "--config", "config/spoke.toml"),
         *settings(
             broker__url=f"mqtt://{HOST}:{port}",
             polling__interval_seconds=0.5,
+            plugins__poll_deadline_s=PATIENT_S,
             plugins__enabled='["dht22"]',
             hardware__scenario=scenario,
             hardware__record_file=record,
@@ -44,6 +56,18 @@ def agent(tmp_path: Path) -> Iterator[tuple[Service, Listener, Path]]:
         Service("node_agent.cli", arguments, tmp_path / "agent.log") as service,
     ):
         yield service, listener, record
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[tuple[Service, Listener, Path]]:
+    with running(tmp_path, SCENARIO) as started:
+        yield started
+
+
+@pytest.fixture
+def mild_agent(tmp_path: Path) -> Iterator[tuple[Service, Listener, Path]]:
+    with running(tmp_path, MILD) as started:
+        yield started
 
 
 def test_a_heat_wave_turns_led_1_red_and_beeps_three_times_once(
@@ -64,9 +88,9 @@ def test_a_heat_wave_turns_led_1_red_and_beeps_three_times_once(
 
 
 def test_a_stopped_agent_leaves_everything_dark_and_released(
-    agent: tuple[Service, Listener, Path],
+    mild_agent: tuple[Service, Listener, Path],
 ) -> None:
-    service, listener, record = agent
+    service, listener, record = mild_agent
     listener.wait_for(lambda said: pixels(said)[1:2] == [GREEN])
     listener.publish(Topic("pi4", TopicKind.COMMAND, "fan"), b"on")
     listener.publish(

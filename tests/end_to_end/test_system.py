@@ -11,33 +11,49 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from bus.contract.messages import Buzzer, Result, Status
+from bus.contract.messages import Buzzer, Event, Log, Result, Status
 from bus.contract.topics import CHANNELS, Topic, TopicKind, parse
-from tests.end_to_end.conftest import System
-from tests.support import HOST, PROJECT, WAIT_S, Listener, Said, program
+from tests.end_to_end.conftest import START_S, System
+from tests.support import HOST, PROJECT, WAIT_S, Listener, Said, Service, program
 
 BUZZER = Topic("pi4", TopicKind.COMMAND, "buzzer")
 
 
-def test_every_topic_of_topics_md_is_heard(system: System, listener: Listener) -> None:
+def test_every_topic_of_topics_md_is_heard(
+    system: System, door: Service, listener: Listener
+) -> None:
     for command in ("buzzer/cmd", "leds/cmd", "fan/cmd"):
         listener.publish(parse(f"harvester/pi4/{command}"), b"off")
     listener.publish(parse("harvester/pi4/plugins/cmd"), b'{"plugin": "none", "action": "reload"}')
-    # A backlog is published only after an outage, and no shipped plugin has events.
-    for kind in CHANNELS.keys() - {TopicKind.BACKLOG, TopicKind.EVENT}:
-        listener.wait_for(lambda said, kind=kind: said.topic.kind is kind)
+    # A backlog is published only after an outage.
+    for kind in CHANNELS.keys() - {TopicKind.BACKLOG}:
+        listener.wait_for(lambda said, kind=kind: said.topic.kind is kind, START_S)
     patterns = re.findall(r"^### `harvester/<node>/(.*)`$", topics_md(), re.MULTILINE)
     assert len(patterns) >= len(CHANNELS)
-    for pattern in set(patterns) - {"backlog", "events/<sensor>"}:
+    for pattern in set(patterns) - {"backlog"}:
         shape = re.compile("harvester/[^/]+/" + re.sub("<[^>]+>", "[^/]+", pattern) + "$")
         listener.wait_for(lambda said, shape=shape: bool(shape.match(str(said.topic))))
+
+
+def test_a_pulse_at_an_input_becomes_an_event_on_the_bus_and_a_line_of_the_log(
+    system: System, door: Service, listener: Listener
+) -> None:
+    said = listener.wait_topic("harvester/door/events/bell", START_S)
+    assert isinstance(said.message, Event)
+    assert (said.message.name, said.message.data.keys()) == ("pressed", {"count"})
+    line = listener.wait_for(
+        lambda said: isinstance(said.message, Log) and said.message.message.startswith("event bell")
+    )
+    assert isinstance(line.message, Log)
+    assert (line.message.level, line.message.source) == ("info", "plugin:doorbell")
+    assert line.message.message.startswith('event bell: pressed {"count":')
 
 
 def test_mosquitto_sub_shows_the_bus(system: System, listener: Listener) -> None:
     shown = subprocess.run(
         [
             *(program("mosquitto_sub"), "-h", HOST, "-p", str(system.mqtt_port)),
-            *("-t", "harvester/#", "-v", "-C", "30", "-W", "15"),
+            *("-t", "harvester/#", "-v", "-C", "30", "-W", "60"),
         ],
         capture_output=True,
         text=True,

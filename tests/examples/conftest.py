@@ -26,6 +26,7 @@ interval_seconds = 0.3
 [plugins]
 directory = "{examples}"
 enabled = ["sht31", "gps", "mcp3008"]
+poll_deadline_s = 30
 
 [plugins.grants.sht31]
 i2c = ["0x44"]
@@ -45,22 +46,19 @@ state_dir = "{state}"
 cache_dir = "{cache}"
 """
 SCENARIO = """
-[room]
+[chips.sht31]
 temperature_c = 23.4
 humidity_pct = 56.7
 
-[[chips]]
-kind = "sht31"
-
-[[chips]]
-kind = "mcp3008"
-volts = [1.1, 2.2]
+[chips.mcp3008]
+input_0_v = { keyframes = [[0, 1.1], [3, 1.1], [3.01, 3.0], [6, 3.0]], loop = true }
+input_1_v = 2.2
 
 [[faults]]
 kind = "bit-errors"
 device = "sht31"
 from_s = 8
-until_s = 11
+until_s = 14
 rate = 1
 """
 

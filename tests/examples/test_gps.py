@@ -1,11 +1,13 @@
 """NMEA parser: whole sentences with the right checksum, and no position without a fix."""
 
+import math
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from examples.gps import simulated
 from examples.gps.nmea import Fix, Receiver
 
 # The known example of both sentences, with its published checksums.
@@ -123,3 +125,45 @@ def test_a_manufacturers_own_sentence_costs_no_fix(own: str) -> None:
     other = sentence(f"{own},A,218.8,100,6378137.000,298.257223563,0,0,0,A,8,1,1,4,30")
     assert Receiver().feed(GGA + other + RMC) == FIX
     assert Receiver().feed(RMC + other + GGA) == FIX
+
+
+def test_the_simulated_receiver_sends_two_sentences_a_second() -> None:
+    receiver = simulated.GpsReceiver()
+    assert receiver.read(0.0) == b""
+    lines = receiver.read(2.5).decode().splitlines()
+    assert [line[:6] for line in lines] == ["$GPGGA", "$GPRMC"] * 2
+    assert lines[0].split(",")[1] != lines[2].split(",")[1]
+    assert receiver.read(2.9) == b""
+
+
+def test_the_simulated_receivers_sentences_are_framed_as_the_standard_says() -> None:
+    body = GGA.decode()[1:].partition("*")[0]
+    assert simulated.sentence(body) == GGA
+
+
+def test_the_simulated_receiver_moves_on_a_circle_about_its_place() -> None:
+    receiver, parser = simulated.GpsReceiver(), Receiver()
+    receiver.latitude_deg, receiver.longitude_deg, receiver.altitude_m = -33.86, -151.2, 58.0
+    fixes = [parser.feed(receiver.read(float(second))) for second in range(60)]
+    found = [(fix.latitude, fix.longitude, fix.altitude) for fix in fixes if fix]
+    assert len(set(found)) == 59
+    for latitude, longitude, altitude in found:
+        assert latitude is not None
+        assert longitude is not None
+        # NMEA's minutes have four decimals.
+        distance = math.hypot(latitude + 33.86, longitude + 151.2)
+        assert distance == pytest.approx(0.0005, abs=0.000003)
+        assert altitude == 58.0
+
+
+def test_the_simulated_receiver_has_no_position_with_three_satellites() -> None:
+    receiver = simulated.GpsReceiver()
+    receiver.satellites = 3.0
+    receiver.read(0.0)
+    assert Receiver().feed(receiver.read(1.0)) == Fix(satellites=3)
+
+
+def test_the_simulated_receiver_repeats_no_more_than_a_minute() -> None:
+    receiver = simulated.GpsReceiver()
+    receiver.read(0.0)
+    assert receiver.read(1_000_000.0).count(b"GPGGA") == 60

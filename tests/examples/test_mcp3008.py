@@ -3,15 +3,17 @@
 import pytest
 
 from examples.mcp3008.driver import Mcp3008, Mcp3008Error
-from node_agent.hal.simulated.mcp3008 import SimulatedMcp3008
+from examples.mcp3008.simulated import Mcp3008 as SimulatedMcp3008
 
 VOLTS = (0.0, 0.4, 0.8, 1.2, 1.65, 2.5, 3.2, 3.3)
 
 
 @pytest.mark.parametrize("channel", range(8))
 def test_each_input_is_read_to_one_step(channel: int) -> None:
-    chip = SimulatedMcp3008(VOLTS.__getitem__, 3.3)
-    measured = Mcp3008(chip.exchange, 3.3).volts(channel)
+    chip = SimulatedMcp3008()
+    for number, volts in enumerate(VOLTS):
+        setattr(chip, f"input_{number}_v", volts)
+    measured = Mcp3008(lambda data: chip.transfer(data, 0.0), 3.3).volts(channel)
     assert VOLTS[channel] - 3.3 / 1024 <= measured <= VOLTS[channel]
 
 
@@ -39,7 +41,8 @@ def test_there_are_eight_inputs(channel: int) -> None:
 
 
 def test_the_simulated_chip_takes_its_start_bit_anywhere() -> None:
-    chip = SimulatedMcp3008(lambda channel: 3.3 if channel == 2 else 0.0, 3.3)
+    chip = SimulatedMcp3008()
+    chip.input_2_v = 3.3
     # Figure 5-1: start, single-ended, channel 2, unpadded: the value follows the null bit at once.
-    assert chip.exchange(b"\xd0\x00\x00") == bytes.fromhex("01ff80")
-    assert chip.exchange(b"\x00\x00") == b"\x00\x00"
+    assert chip.transfer(b"\xd0\x00\x00", 0.0) == bytes.fromhex("01ff80")
+    assert chip.transfer(b"\x00\x00", 0.0) == b"\x00\x00"

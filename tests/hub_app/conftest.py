@@ -49,7 +49,7 @@ class HubProcess:
         self.bus_address = (HOST, mqtt_port)
         self.url = f"http://{HOST}:{web_port}"
         self.bus = bus
-        self.http = httpx.Client(base_url=self.url, timeout=10, trust_env=False)
+        self.http = httpx.Client(base_url=self.url, timeout=WAIT_S, trust_env=False)
 
     def wait_until_connected(self) -> None:
         waiting = threading.Event()

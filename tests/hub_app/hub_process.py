@@ -11,7 +11,11 @@ from bus import journal_log
 from bus.config import command_line
 from bus.errors import MisconfiguredError
 from hub_app import server
+from hub_app.live import commander
 from tests.plugins.dashboard.modules import render
+
+# Variable of the environment: the seconds that the hub waits for a node's answer.
+RESULT_TIMEOUT = "TEST_RESULT_TIMEOUT_S"
 
 
 class PlainRenderer:
@@ -27,6 +31,8 @@ def open_plain(_wasm: Path) -> Iterator[PlainRenderer]:
 
 
 def main() -> None:
+    # A node of a test may starve for seconds before it answers.
+    commander.RESULT_TIMEOUT_S = float(os.environ.get(RESULT_TIMEOUT, "30"))
     config = command_line.load(command_line.parser("hub", "").parse_args(), "hub")
     try:
         asyncio.run(server.run(config, open_plain, os.environ))

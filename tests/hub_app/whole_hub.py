@@ -16,6 +16,7 @@ from bus.contract.topics import Topic, TopicKind
 from harvester import cli
 from tests.support import (
     HOST,
+    WAIT_S,
     Listener,
     Service,
     free_port,
@@ -35,7 +36,7 @@ class Hub:
         self.state = directory / "state"
         self.web_port, self.mqtt_port = free_port(), free_port()
         self.http = httpx.Client(
-            base_url=f"http://{HOST}:{self.web_port}", timeout=10, trust_env=False
+            base_url=f"http://{HOST}:{self.web_port}", timeout=WAIT_S, trust_env=False
         )
         (directory / "dashboard").mkdir()
         (directory / "dashboard" / "dashboard.wasm").touch()

@@ -76,6 +76,17 @@ def test_every_relay_is_released_and_the_strip_dark(node: Node) -> None:
     assert node.recorded("leds")[-1]["pixels"] == DARK
 
 
+def test_every_output_of_an_enabled_plugin_is_at_its_safe_level(node: Node) -> None:
+    grants = (
+        'plugins.enabled=["door"]',
+        'plugins.grants.door.outputs=[{pin = 22, safe = "low"}, {pin = 23, safe = "high"}]',
+        'plugins.grants.off.outputs=[{pin = 24, safe = "low"}]',
+    )
+    assert release(node.config(*grants))
+    levels = [(entry["pin"], entry["high"]) for entry in node.recorded("gpio")]
+    assert levels == [(22, False), (23, True)]
+
+
 def test_a_node_without_actuators_has_nothing_to_release(tmp_path: Path) -> None:
     record = tmp_path / "record.jsonl"
     keys = ("hardware.driver=simulated", f"hardware.record_file={record}")

@@ -10,6 +10,7 @@ from bus.contract.messages import Value
 from pizero_native import ping
 from pizero_native.ping import NoAnswerError, PingNotAllowedError, needs_privilege, round_trip_ms
 from pizero_native.pings import Pings
+from tests.support import WAIT_S
 
 # The kernel refuses a ping to the broadcast address, so it is down and no packet leaves.
 DEAD_HOST = "255.255.255.255"
@@ -30,8 +31,8 @@ class ForbiddenSocket:
 
 
 def test_this_machine_answers() -> None:
-    rtt_ms = round_trip_ms("127.0.0.1", 1.0, threading.Event(), privileged=needs_privilege())
-    assert 0 < rtt_ms < 1000
+    rtt_ms = round_trip_ms("127.0.0.1", WAIT_S, threading.Event(), privileged=needs_privilege())
+    assert 0 < rtt_ms < WAIT_S * 1000
 
 
 @pytest.mark.parametrize("host", [DEAD_HOST, "a..b", "x" * 300])
@@ -64,7 +65,7 @@ def test_a_dead_host_delays_nobody_and_is_logged_once(caplog: pytest.LogCaptureF
     found: dict[str, list[dict[str, Value]]] = {"ping-dead": [], "ping-here": []}
     with Pings(PingsConfig(hosts=hosts, interval_s=0.05), lambda *reading: heard.put(reading)):
         while min(map(len, found.values())) < 3:
-            sensor_id, data = heard.get(timeout=5)
+            sensor_id, data = heard.get(timeout=WAIT_S)
             found[sensor_id].append(data)
     assert found["ping-dead"][0] == {"host": DEAD_HOST, "up": False}
     assert found["ping-here"][0].keys() == {"host", "up", "rtt_ms"}

@@ -10,15 +10,17 @@ from plugins.shared import heat
 from tests.support import PROJECT
 
 HEAT = {**asdict(heat.DEFAULTS), "alarm": True}
+# The plugin reads none: the limits are those of the bands.
+ZERO = {"cpu_warm_c": heat.WARM_C, "cpu_hot_c": heat.HOT_C}
 
 
 @pytest.mark.parametrize(
     ("plugin", "defaults"),
     [
-        ("dht22", {**asdict(ROOM), "alarm": True}),
-        ("pi4-monitor", HEAT | asdict(heat.FAN_DEFAULTS)),
-        ("revpi-monitor", HEAT),
-        ("pizero-monitor", {}),
+        ("dht22", {**asdict(ROOM), "alarm": True, "led": 1}),
+        ("pi4-monitor", HEAT | asdict(heat.FAN_DEFAULTS) | {"led": 3}),
+        ("revpi-monitor", HEAT | {"led": 0}),
+        ("pizero-monitor", ZERO),
     ],
 )
 def test_code_and_description_have_the_same_defaults(

@@ -5,6 +5,7 @@ from node_agent.hal.capabilities import Relay
 from node_agent.hal.devices import Board
 from node_agent.hal.dht22 import Dht22Sensors
 from node_agent.hal.real import dht22_wire
+from node_agent.hal.real.gpio import RaspberryGpio
 from node_agent.hal.real.i2c_bus import I2cBus
 from node_agent.hal.real.relay import GpioRelay
 from node_agent.hal.real.serial_port import SerialPort
@@ -33,4 +34,5 @@ def open_raspberry_pi(config: Config) -> Board:
             for relay, table in relays
             if table is not None
         },
+        gpio=RaspberryGpio(),
     )

@@ -1,29 +1,34 @@
 """Simulated hardware of a node, wired as its configuration says."""
 
-import math
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
+from bus.config import plugin_files
 from bus.config.settings import Config
-from bus.errors import MisconfiguredError
-from node_agent.hal.capabilities import Climate, Relay
+from node_agent.hal.capabilities import Climate, CpuMeter, Relay
 from node_agent.hal.devices import Board
 from node_agent.hal.dht22 import Dht22Sensors
+from node_agent.hal.errors import DeviceUnavailableError
 from node_agent.hal.simulated import scenario_file
 from node_agent.hal.simulated.bme680.chip import CHIP_ID, SimulatedBme680
 from node_agent.hal.simulated.bme680.physics import Air
 from node_agent.hal.simulated.dht22 import SimulatedDht22
-from node_agent.hal.simulated.gps import SimulatedGps
-from node_agent.hal.simulated.i2c_bus import SimulatedI2cBus, Slot
-from node_agent.hal.simulated.mcp3008 import SimulatedMcp3008
+from node_agent.hal.simulated.gpio.pins import SimulatedGpio
+from node_agent.hal.simulated.i2c_bus import SimulatedI2cBus, Slot, one_after_the_other
+from node_agent.hal.simulated.machine import SimulatedMachine
+from node_agent.hal.simulated.models import fitting
+from node_agent.hal.simulated.models.fitting import PluginChips
 from node_agent.hal.simulated.recorder import Recorder
 from node_agent.hal.simulated.relay import SimulatedRelay
-from node_agent.hal.simulated.scenario import Mcp3008, Scenario, Sht31
-from node_agent.hal.simulated.sht31 import SimulatedSht31
+from node_agent.hal.simulated.scenario import Scenario
 from node_agent.hal.simulated.spi_bus import SimulatedSpiBus
 from node_agent.hal.simulated.ssd1306 import SimulatedSsd1306
 from node_agent.hal.simulated.strip import SimulatedStrip
+from node_agent.hal.simulated.uart_port import SimulatedUart
 from node_agent.hal.simulated.wire import Wire
+
+logger = logging.getLogger(__name__)
 
 
 class SimulatedBoard(Board):
@@ -35,12 +40,10 @@ class SimulatedBoard(Board):
         scenario: Scenario,
         recorder: Recorder,
         clock: Callable[[], float],
+        plugin_chips: Sequence[PluginChips] = (),
     ) -> None:
-        """`clock` gives the scenario's time in s.
-
-        Raises MisconfiguredError where the scenario puts a chip in another one's place.
-        """
-        world = _World(config, scenario, recorder, clock)
+        """`clock` gives the scenario's time in s; `plugin_chips` are those of the plugins."""
+        world = _World(config, scenario, recorder, clock, plugin_chips)
         self.displays: Mapping[int, SimulatedSsd1306] = {
             int(address, 16): SimulatedSsd1306(scenario.seed)
             for address in config.hardware.ssd1306_addresses
@@ -51,20 +54,27 @@ class SimulatedBoard(Board):
             for relay, table in ((Relay.BUZZER, config.buzzer), (Relay.FAN, config.fan))
             if table is not None
         }
+        self.pins = SimulatedGpio(scenario.input_signals(), recorder, clock)
         self._recorder = recorder
-        self._cpu_c = world.cpu_temperature_c
+        self._machine = SimulatedMachine(scenario, clock)
         super().__init__(
             i2c=world.i2c_bus(self.displays),
             dht22=world.dht22_sensors(),
             spi=world.spi_bus(),
-            uart=SimulatedGps(world.wire("uart", config.hardware.uart_device), clock),
+            uart=world.uart_port(),
             strip=self.strip,
             relays=self.relays,
+            gpio=self.pins,
         )
 
     def cpu_temperature_c(self) -> float | None:
-        temperature_c = self._cpu_c()
-        return None if math.isnan(temperature_c) else temperature_c
+        return self._machine.cpu_temperature_c()
+
+    def cpu_meter(self) -> CpuMeter:
+        return self._machine.cpu_meter() or super().cpu_meter()
+
+    def memory_mb(self) -> tuple[int, int] | None:
+        return self._machine.memory_mb(super().memory_mb())
 
     def close(self) -> None:
         super().close()
@@ -72,17 +82,23 @@ class SimulatedBoard(Board):
 
 
 def open_simulated(config: Config) -> SimulatedBoard:
-    """Return the hardware of `config`; its scenario begins now.
+    """Return the hardware of `config`, with its plugins' own chips; its scenario begins now.
 
     Raises MisconfiguredError where the scenario is wrong or the record can't be written.
     """
-    scenario = scenario_file.load(config.hardware.scenario)
+    hardware = config.hardware
+    scenario = scenario_file.load(
+        hardware.scenario, hardware.scenario_values, plugin_files.known(config)
+    )
+    found = fitting.find(config)
+    fitting.check_keys(config, scenario, found)
     started_s = time.monotonic()
     return SimulatedBoard(
         config,
         scenario,
-        Recorder(config.hardware.record_file),
+        Recorder(hardware.record_file),
         lambda: time.monotonic() - started_s,
+        found,
     )
 
 
@@ -90,72 +106,80 @@ class _World:
     """Devices of one node in a scenario."""
 
     def __init__(
-        self, config: Config, scenario: Scenario, recorder: Recorder, clock: Callable[[], float]
+        self,
+        config: Config,
+        scenario: Scenario,
+        recorder: Recorder,
+        clock: Callable[[], float],
+        plugin_chips: Sequence[PluginChips],
     ) -> None:
         self._config = config
         self._scenario = scenario
         self._recorder = recorder
         self._clock = clock
-
-    def cpu_temperature_c(self) -> float:
-        curve = self._scenario.cpu.temperature_c
-        return self._scenario.value(curve, "cpu temperature", self._clock())
+        self._i2c_name = f"i2c-{config.hardware.i2c_bus}"
+        self._is_whole = all(one.is_whole for one in plugin_chips)
+        self._models = fitting.fit(
+            plugin_chips,
+            scenario,
+            clock,
+            {
+                "i2c": self._i2c_name,
+                "spi": f"spi {config.hardware.spi_device}",
+                "uart": config.hardware.uart_device,
+            },
+        )
 
     def wire(self, device: str, place: str, power_on: Callable[[], None] = lambda: None) -> Wire:
         return Wire(device, place, self._scenario, self._clock, power_on=power_on)
 
     def i2c_bus(self, displays: Mapping[int, SimulatedSsd1306]) -> SimulatedI2cBus:
-        bus = f"i2c-{self._config.hardware.i2c_bus}"
         slots = {
             address: Slot(
-                self.wire(f"ssd1306-0x{address:02x}", f"{bus} 0x{address:02x}", display.power_on),
-                display,
+                self.wire(
+                    f"ssd1306-0x{address:02x}",
+                    f"{self._i2c_name} 0x{address:02x}",
+                    display.power_on,
+                ),
+                one_after_the_other(display),
             )
             for address, display in displays.items()
         }
         for text in self._config.sensors.bme680_addresses:
-            slots[int(text, 16)] = self._bme680(f"bme680-{text}", f"{bus} {text}")
-        for chip in self._scenario.chips:
-            if isinstance(chip, Sht31):
-                address = int(chip.address, 16)
-                if address in slots:
-                    raise self._taken(f"address {chip.address}")
-                slots[address] = self._sht31(f"sht31-{chip.address}", f"{bus} {chip.address}")
-        return SimulatedI2cBus(bus, slots)
+            slots[int(text, 16)] = self._bme680(f"bme680-{text}", f"{self._i2c_name} {text}")
+        slots |= self._plugin_slots(slots)
+        return SimulatedI2cBus(self._i2c_name, slots)
+
+    def _plugin_slots(self, taken: Mapping[int, Slot]) -> dict[int, Slot]:
+        slots = {}
+        for model in self._models.values():
+            if model.address is None:
+                continue
+            slots[model.address] = Slot(model.wire, model.transfer_i2c)
+            if model.address in taken:
+                logger.warning(
+                    "the chip of %s takes the place of %s on the simulated board",
+                    *(model.wire.device, taken[model.address].wire.device),
+                )
+        return slots
 
     def spi_bus(self) -> SimulatedSpiBus:
-        wire = self.wire("spi", f"spi {self._config.hardware.spi_device}")
-        chips = [chip for chip in self._scenario.chips if isinstance(chip, Mcp3008)]
-        if len(chips) > 1:
-            raise self._taken("the SPI bus")
-        return SimulatedSpiBus(wire, self._mcp3008(chips[0], wire).exchange if chips else bytes)
+        model = self._models.get("spi")
+        if model is not None:
+            return SimulatedSpiBus(model.wire, model.transfer_spi)
+        # The loopback's answer could pass for that of a chip whose model is broken.
+        return SimulatedSpiBus(
+            self.wire("spi", f"spi {self._config.hardware.spi_device}"),
+            bytes if self._is_whole else _no_spi_answer,
+        )
+
+    def uart_port(self) -> SimulatedUart:
+        return SimulatedUart(self._models.get("uart"))
 
     def dht22_sensors(self) -> Dht22Sensors:
         pins = self._config.sensors.dht22_pins
         sensors = {pin: self._dht22(f"dht22-gpio{pin}", f"gpio{pin}") for pin in pins}
         return Dht22Sensors(pins, lambda pin: sensors[pin].read_wire())
-
-    def _taken(self, place: str) -> MisconfiguredError:
-        return MisconfiguredError(
-            f"{self._config.hardware.scenario or 'scenario'}: chips: found two at {place}, "
-            "expected one"
-        )
-
-    def _sht31(self, device: str, place: str) -> Slot:
-        wire = self.wire(device, place, lambda: chip.power_on())  # noqa: PLW0108 - made below
-        chip = SimulatedSht31(
-            lambda t_s: self._climate(device, wire.measured_time_s(t_s)), self._clock
-        )
-        return Slot(wire, chip)
-
-    def _mcp3008(self, chip: Mcp3008, wire: Wire) -> SimulatedMcp3008:
-        def volts(channel: int) -> float:
-            if channel >= len(chip.volts):
-                return 0.0
-            now_s = wire.measured_time_s(self._clock())
-            return self._scenario.value(chip.volts[channel], f"spi channel {channel}", now_s)
-
-        return SimulatedMcp3008(volts, chip.reference_v)
 
     def _bme680(self, device: str, place: str) -> Slot:
         images = {i.device: i.by_address() for i in self._scenario.register_images}
@@ -168,7 +192,7 @@ class _World:
             chip_id=lambda: wire.current_id(CHIP_ID),
             on_measured=lambda air: self._recorder.record("measurement", device=device, **air),
         )
-        return Slot(wire, chip)
+        return Slot(wire, one_after_the_other(chip))
 
     def _dht22(self, device: str, place: str) -> SimulatedDht22:
         def measured(t_s: float) -> Climate:
@@ -193,6 +217,10 @@ class _World:
             value(room.temperature_c, f"{device} temperature", t_s),
             _percent(value(room.humidity_pct, f"{device} humidity", t_s)),
         )
+
+
+def _no_spi_answer(_data: bytes) -> bytes:
+    raise DeviceUnavailableError("no answer at spi: a plugin's simulated.py is wrong")
 
 
 def _percent(value: float) -> float:

@@ -1,7 +1,7 @@
 """Simulated I2C bus: chips by address, one transfer at a time."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 from node_agent.hal.errors import DeviceUnavailableError
@@ -17,11 +17,28 @@ class Chip(Protocol):
         """Return what it sends; nothing where it doesn't acknowledge that it is read."""
 
 
+Transfer = Callable[[bytes, int], bytes]
+
+
 class Slot(NamedTuple):
-    """One chip and the wire that leads to it."""
+    """One chip and the wire that leads to it.
+
+    `transfer(data, read_len)` is what the chip does; an answer without bytes is no acknowledge.
+    """
 
     wire: Wire
-    chip: Chip
+    transfer: Transfer
+
+
+def one_after_the_other(chip: Chip) -> Transfer:
+    """Return the transfer of a chip that takes and answers apart."""
+
+    def transfer(data: bytes, read_len: int) -> bytes:
+        if data:
+            chip.write(data)
+        return chip.read(read_len) if read_len else b""
+
+    return transfer
 
 
 class SimulatedI2cBus:
@@ -41,12 +58,8 @@ class SimulatedI2cBus:
             if slot is None:
                 raise self._no_answer(address)
             slot.wire.begin_transfer()
-            if data:
-                slot.chip.write(data)
-            if not read_len:
-                return b""
-            answer = slot.chip.read(read_len)
-            if not answer:
+            answer = slot.transfer(data, read_len)
+            if read_len and not answer:
                 raise self._no_answer(address)
             return slot.wire.transmit(answer)
 

@@ -5,26 +5,38 @@ same answer. What contradicts itself raises ValueError, to which msgspec adds th
 """
 
 import random
+import re
 from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 import msgspec
+
+from node_agent.hal.simulated.gpio.signal import InputSignal
 
 NonNegative = Annotated[float, msgspec.Meta(ge=0)]
 Keyframe = tuple[NonNegative, float]
 # A device as readings name it (`dht22-gpio4`, `bme680-0x77`), or all of one kind, or all there is.
+# The chips of a plugin's `simulated.py` are called after the plugin.
 Device = Annotated[
     str,
     msgspec.Meta(
-        pattern=r"^(i2c|dht22(-gpio\d+)?|(bme680|ssd1306|sht31)(-0x[0-9a-f]{2})?|spi|uart)$",
-        extra_json_schema={
-            "description": "a device such as i2c, spi, uart, dht22-gpio4 or bme680-0x77"
-        },
+        pattern=r"^[a-z0-9-]+$",
+        extra_json_schema={"description": "a device such as i2c, spi, uart, dht22-gpio4"},
     ),
 ]
-_I2C_KINDS = ("bme680", "ssd1306", "sht31")
+# Kinds that every simulated board may have, and the buses.
+KINDS = frozenset({"dht22", "bme680", "ssd1306"})
+BUSES = frozenset({"i2c", "spi", "uart"})
+_DEVICE = re.compile(r"(?P<kind>.+)-(?:(?P<i2c>0x[0-9a-f]{2})|(?P<bus>spi|uart)|gpio\d+)")
+PinName = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^gpio([2-9]|1[0-9]|2[0-7])\Z",
+        extra_json_schema={"description": "a pin from gpio2 to gpio27"},
+    ),
+]
 # Noise is drawn anew so often; a sensor that is asked twice at once says the same.
 _NOISE_STEPS_PER_S = 10
 
@@ -93,12 +105,30 @@ class AirCurves(Table, frozen=True):
     )
 
 
+def names_of(device: str) -> frozenset[str]:
+    """Return the names by which a fault may call `device`: its own, its kind's, its bus's."""
+    parts = _DEVICE.fullmatch(device)
+    if parts is None:
+        return frozenset({device})
+    bus = "i2c" if parts["i2c"] else parts["bus"]
+    return frozenset({device, parts["kind"]} | ({bus} if bus else set()))
+
+
 class CpuCurves(Table, frozen=True):
     """CPU of the node itself; `nan` is a machine without a thermometer."""
 
     temperature_c: float | Curve = Curve(
         keyframes=[(0, 46.5), (45, 48.0), (110, 47.0), (160, 46.5)], loop=True, noise=0.2
     )
+    # Of all cores. Without it, the load of this machine.
+    usage_pct: float | Curve | None = None
+
+
+class MemoryCurves(Table, frozen=True):
+    """Memory of the node itself, in MB; without a value it is that of this machine."""
+
+    used_mb: float | Curve | None = None
+    total_mb: float | Curve | None = None
 
 
 class Fault(Table, frozen=True, tag_field="kind"):
@@ -121,8 +151,7 @@ class Fault(Table, frozen=True, tag_field="kind"):
         return self.from_s <= until_s and (self.until_s is None or self.until_s > since_s)
 
     def concerns(self, device: str) -> bool:
-        kind = device.partition("-")[0]
-        return self.device in (device, kind) or (self.device == "i2c" and kind in _I2C_KINDS)
+        return self.device in names_of(device)
 
 
 class NoAnswer(Fault, frozen=True, tag="no-answer"):
@@ -167,23 +196,6 @@ class SlowBus(Fault, frozen=True, tag="slow-bus"):
 AnyFault = NoAnswer | Unplugged | WrongId | StuckData | BitErrors | SlowBus
 
 
-class Sht31(Table, frozen=True, tag_field="kind", tag="sht31"):
-    """A climate sensor on I2C, in the air of the room."""
-
-    # What its ADDR pin chooses (datasheet table 8).
-    address: Literal["0x44", "0x45"] = "0x44"
-
-
-class Mcp3008(Table, frozen=True, tag_field="kind", tag="mcp3008"):
-    """Eight analogue inputs on SPI, in place of the loopback; the last of them may be left out."""
-
-    volts: Annotated[list[float | Curve], msgspec.Meta(max_length=8)]
-    reference_v: Annotated[float, msgspec.Meta(gt=0, le=5.5)] = 3.3
-
-
-AnyChip = Sht31 | Mcp3008
-
-
 class RegisterImage(Table, frozen=True):
     """Raw registers of one BME680, instead of what it would hold and measure.
 
@@ -219,10 +231,13 @@ class Scenario(Table, frozen=True):
     room: RoomCurves = RoomCurves()
     air: AirCurves = AirCurves()
     cpu: CpuCurves = CpuCurves()
+    memory: MemoryCurves = MemoryCurves()
     faults: list[AnyFault] = []
-    # Chips that a node has besides those that its configuration names.
-    chips: list[AnyChip] = []
+    # Scenario keys of the chips in each plugin's `simulated.py`, by plugin.
+    chips: dict[str, dict[str, Any]] = {}
     register_images: list[RegisterImage] = []
+    # Signals at digital inputs; the others are left open.
+    inputs: dict[PinName, InputSignal] = {}
     # Whether a BME680's new-data flag goes when it is read; chips are to work either way.
     bme680_clears_new_data: bool = True
 
@@ -232,6 +247,10 @@ class Scenario(Table, frozen=True):
             return curve
         step = int(t_s * _NOISE_STEPS_PER_S)
         return curve.at(t_s) + random.Random(f"{self.seed} {name} {step}").gauss(0, curve.noise)
+
+    def input_signals(self) -> dict[int, InputSignal]:
+        """Return the signals by the numbers of their pins."""
+        return {int(name.removeprefix("gpio")): signal for name, signal in self.inputs.items()}
 
     def active_faults(self, device: str, t_s: float) -> list[AnyFault]:
         return [f for f in self.faults if f.concerns(device) and f.is_active(t_s)]

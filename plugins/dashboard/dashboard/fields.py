@@ -16,11 +16,20 @@ _HUGE = 1e15
 
 
 class Band(NamedTuple):
-    """Tone and word of the values up to and including `upper`; None means no upper limit."""
+    """Tone and word of the values up to `upper`; None means no upper limit.
+
+    `upper` itself is included, unless `is_below`.
+    """
 
     upper: float | None
     tone: str
     word: str = ""
+    is_below: bool = False
+
+    def has(self, value: float) -> bool:
+        if self.upper is None:
+            return True
+        return value < self.upper if self.is_below else value <= self.upper
 
 
 class Field(NamedTuple):
@@ -82,12 +91,18 @@ def _field(name: str, of: dict[str, Any]) -> Field:
         of.get("decimals"),
         is_duration=of.get("duration", False),
         words=tuple(of.get("words", ())),
-        bands=tuple(Band(one["to"], one["tone"], one["word"]) for one in of.get("bands", ())),
+        bands=tuple(_band(one) for one in of.get("bands", ())),
         full=None if isinstance(bar, str) else bar,
         total=bar if isinstance(bar, str) else None,
         unless_zero=of.get("pending"),
         meanwhile=of.get("pending_word", ""),
     )
+
+
+def _band(of: dict[str, Any]) -> Band:
+    below = of.get("below")
+    upper = of.get("to") if below is None else below
+    return Band(upper, of.get("tone", ""), of.get("word", ""), below is not None)
 
 
 def ordered(names: list[str], known: dict[str, Field]) -> dict[str, Field]:
@@ -131,7 +146,7 @@ def band(field: Field, value: Scalar | None) -> Band:
     """Return the band of a value, or one without a tone."""
     if value is None or isinstance(value, str):
         return Band(None, "")
-    fitting = (b for b in field.bands if b.upper is None or value <= b.upper)
+    fitting = (b for b in field.bands if b.has(value))
     return next(fitting, Band(None, ""))
 
 

@@ -262,7 +262,7 @@ def test_the_hub_and_its_node_work_with_it(mosquitto: Mosquitto, tmp_path: Path)
         wait_until_listening(web_port)
         bus.publish_reading("air", 1_795_373_155_454, {"temperature": 21.5})
         ears.wait_topic("harvester/revpi/readings/air")
-        client = httpx.Client(base_url=f"http://{HOST}:{web_port}", timeout=5, trust_env=False)
+        client = httpx.Client(base_url=f"http://{HOST}:{web_port}", timeout=WAIT_S, trust_env=False)
         with client:
             waiting = threading.Event()
             while "revpi:air" not in client.get("/api/readings").text:

@@ -14,7 +14,7 @@ CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP = 2, 3, 4, 5, 6, 7
 SUBACK, UNSUBACK, PINGRESP = 9, 11, 13
 PINGREQ = b"\xc0\x00"
 DISCONNECT = b"\xe0\x00"
-_SETTLE_S = 0.3
+_SETTLE_S = 0.1
 
 
 def packet(first_byte: int, body: bytes = b"") -> bytes:
@@ -198,13 +198,18 @@ class RawClient:
             self.acknowledge(taken[-1])
         return taken
 
-    def take_rest(self, quiet_s: float = _SETTLE_S) -> list[Message]:
-        """Return, acknowledged, what comes before the broker answers a PING and is then quiet."""
-        taken: list[Message] = []
+    def take_rest(self, least: int = 0, quiet_s: float = _SETTLE_S) -> list[Message]:
+        """Return so many messages, and what comes before the broker answers a PING and is quiet.
+
+        Each is acknowledged. The first ones are waited for: the broker's thread may starve.
+        """
+        taken = self.take(least)
         while True:
             try:
+                if not self.messages:
+                    self.ping()
                 taken.append(self.receive(quiet_s))
-            except (TimeoutError, AssertionError):
+            except (TimeoutError, ConnectionError, AssertionError):
                 return taken
             self.acknowledge(taken[-1])
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +27,8 @@ class Running:
         self.port = port
         self.loop = asyncio.new_event_loop()
         self._clients: list[RawClient] = []
+        self._ahead_s = 0.0
+        self.loop.time = lambda: time.monotonic() + self._ahead_s  # type: ignore[method-assign]
 
     def client(self, client_id: str, **options: object) -> RawClient:
         """Return a client that was let in; it is closed when the broker is."""
@@ -42,6 +45,14 @@ class Running:
     def close_clients(self) -> None:
         for client in self._clients:
             client.sock.close()
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock of the broker's loop ahead: what is due by then happens now."""
+        self.call(lambda: self.advance_within(seconds))
+
+    def advance_within(self, seconds: float) -> None:
+        """As `advance`, called in the loop."""
+        self._ahead_s += seconds
 
     def call(self, function: Callable[[], T]) -> T:
         """Run a function in the broker's loop and return what it returns."""

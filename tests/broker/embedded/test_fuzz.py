@@ -25,14 +25,13 @@ from broker.server import EmbeddedBroker
 from bus.config.broker_table import BrokerConfig
 from tests.broker.embedded.malformed import malformed
 from tests.broker.embedded.raw import connect, publish, subscribe
-from tests.support import HOST, OpenGate, free_port
+from tests.support import HOST, WAIT_S, OpenGate, free_port
 
 PACKETS = 10_000
 AT_A_TIME = 8
 FLOOD = 40_000
 FLOOD_PAYLOAD = b"x" * 1_000
 BEAT_S = 0.01
-SETTLE_S = 5.0
 CONNECTIONS = 20
 
 
@@ -116,7 +115,7 @@ class Bystander:
 
 async def until(condition: Any) -> None:
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(SETTLE_S):
+        async with asyncio.timeout(WAIT_S):
             while not condition():  # noqa: ASYNC110 - what is awaited has no event
                 await asyncio.sleep(0.01)
     assert condition()
@@ -212,7 +211,9 @@ def test_malformed_packets_leave_nothing_behind(stage: str, tmp_path: Path) -> N
             await asyncio.gather(
                 *(attack_all(port, STAGES[stage], packets) for _ in range(AT_A_TIME))
             )
-            await until(lambda: holdings() == before)
+            with contextlib.suppress(AssertionError):
+                await until(lambda: holdings() == before)
+            assert holdings() == before
             # Every place is free again.
             await asyncio.gather(*(attack(port, b"", reset=False) for _ in range(CONNECTIONS - 2)))
             snapshot = figures(broker)

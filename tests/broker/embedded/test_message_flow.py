@@ -18,6 +18,7 @@ from tests.broker.embedded.raw import (
 )
 from tests.broker.embedded.running import Running, running
 from tests.broker.embedded.switch import STOCK
+from tests.support import WAIT_S
 
 # amqtt gives up on an acknowledgement after five seconds.
 _PATIENCE_S = 5.5 if STOCK else 0.3
@@ -55,7 +56,7 @@ def test_a_client_that_takes_its_time_to_acknowledge_loses_nothing() -> None:
         threading.Event().wait(_PATIENCE_S)
         sub.reset()
         with kept(broker, "sub") as again:
-            assert [m.payload for m in again.take_rest()] == [b"slow"]
+            assert [m.payload for m in again.take_rest(1)] == [b"slow"]
 
 
 def test_no_more_than_the_window_is_out_at_a_time() -> None:
@@ -75,7 +76,7 @@ def test_messages_for_a_client_that_is_away_wait_for_it_in_order_unretained() ->
             pub.publish("t", b"%d" % n)
         pub.publish("t", b"at most once", qos=0)
         with kept(broker, "sub") as sub:
-            found = sub.take_rest()
+            found = sub.take_rest(20)
     assert [m.payload for m in found] == [b"%d" % n for n in range(20)]
     assert not any(m.retain for m in found)
 
@@ -133,7 +134,7 @@ def test_subscribing_again_replaces_the_quality_and_sends_what_is_retained() -> 
         assert sub.subscribe(("t", 1)) == [1]
         assert sub.take(1)[0].retain
         pub.publish("t", b"new")
-        assert [(m.payload, m.qos) for m in sub.take_rest()] == [(b"new", 1)]
+        assert [(m.payload, m.qos) for m in sub.take_rest(1)] == [(b"new", 1)]
 
 
 def test_unsubscribing_leaves_nothing() -> None:
@@ -150,13 +151,13 @@ def test_overlapping_filters_give_one_message_at_the_best_quality() -> None:
     with running() as broker, broker.client("pub") as pub, broker.client("sub") as sub:
         sub.subscribe(("t/#", 1), ("t/+", 0))
         pub.publish("t/a", b"x")
-        assert [m.qos for m in sub.take_rest()] == [1]
+        assert [m.qos for m in sub.take_rest(1)] == [1]
 
 
 def test_a_wildcard_matches_no_topic_of_the_broker() -> None:
     with running(sys_interval_s=1.0) as broker, broker.client("sub") as sub:
         sub.subscribe(("#", 0), ("+/broker/uptime", 0))
-        assert sub.take_rest(0.5) == []
+        assert sub.take_rest(quiet_s=0.5) == []
         if not STOCK:
             sub.subscribe(("$SYS/broker/version", 0))
             assert sub.receive().topic == "$SYS/broker/version"
@@ -186,7 +187,7 @@ def test_one_publisher_s_messages_stay_in_order() -> None:
             pub.send(b"".join(burst))
             for _ in burst:
                 pub.expect(PUBACK)
-        reader.join(10)
+        reader.join(WAIT_S)
     assert taken == [b"%d" % n for n in range(count)]
 
 

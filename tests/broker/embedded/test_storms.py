@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from tests.broker.embedded.gates import OwnTopics
 from tests.broker.embedded.raw import PUBACK, publish
 from tests.broker.embedded.running import Running, open_sockets, running
-from tests.support import OpenGate
+from tests.support import WAIT_S, OpenGate
 
 CLIENTS = 30
 ROUNDS = 20
@@ -53,9 +53,9 @@ def test_a_subscriber_that_comes_and_goes_gets_everything_in_order() -> None:
         reader = threading.Thread(target=listen)
         reader.start()
         _publish_paced(broker, count)
-        reader.join(15)
+        reader.join(WAIT_S)
         done.set()
-        reader.join(15)
+        reader.join(WAIT_S)
         assert sorted(set(seen), key=int) == [b"%d" % n for n in range(count)]
         firsts = list(dict.fromkeys(seen))
         assert firsts == sorted(firsts, key=int)
@@ -97,7 +97,7 @@ def test_a_healthy_subscriber_loses_nothing_while_others_subscribe() -> None:
             for n in range(count):
                 pub.publish("load/t", b"%d" % n)
             try:
-                assert taken.result(15) == [b"%d" % n for n in range(count)]
+                assert taken.result(WAIT_S) == [b"%d" % n for n in range(count)]
             finally:
                 stop.set()
 

@@ -16,7 +16,7 @@ from bus.client.node import NodeBus
 from bus.client.node_log import plugin_logger
 from bus.config.settings import BrokerConfig, ClusterConfig, Config
 from bus.contract.commands import parse_buzzer
-from bus.contract.messages import Heartbeat, Log, Reading, Status
+from bus.contract.messages import Event, Heartbeat, Log, Reading, Status
 from bus.contract.topics import Topic, TopicKind, topic_filter
 from bus.errors import MisconfiguredError
 from tests.support import (
@@ -79,6 +79,37 @@ def test_readings_wait_for_a_broker_that_is_not_there_yet() -> None:
             said = ears.wait_topic("harvester/pi4/readings/room")
     assert isinstance(said.message, Reading)
     assert said.message.data == {"t": 20.5}
+
+
+def test_events_wait_for_a_broker_that_is_not_there_yet_and_keep_their_order() -> None:
+    port = free_port()
+    with NodeBus(config(port)) as bus:
+        for number in range(20):
+            bus.publish_event("bell", Event("pressed", {"number": number}, 1))
+        with embedded_broker(port), Listener(port, topic_filter(TopicKind.EVENT)) as ears:
+            bus.publish_event("bell", Event("pressed", {"number": 20}, 1))
+            ears.wait_for(lambda said: number_of(said) == 20)
+            numbers = [number_of(said) for said in ears.said]
+    # Those that were sent before the listener was there are not heard.
+    assert numbers == sorted(numbers)
+
+
+def test_an_event_is_heard_once_and_not_retained(port: int) -> None:
+    with NodeBus(config(port)) as bus:
+        wait_connected(bus)
+        with Listener(port, topic_filter(TopicKind.EVENT)) as ears:
+            bus.publish_event("bell", Event("pressed", {"number": 1}, 7))
+            said = ears.wait_for(lambda said: number_of(said) == 1)
+            assert str(said.topic) == "harvester/pi4/events/bell"
+            wait_until(lambda: len(bus._events) == 0)
+            bus.heartbeat(cycle_ms=1.5, rss_mb=20)
+            bus.publish_event("bell", Event("pressed", {"number": 2}, 8))
+            ears.wait_for(lambda said: number_of(said) == 2)
+            assert [number_of(said) for said in ears.said] == [1, 2]
+        with Listener(port, topic_filter(TopicKind.EVENT)) as later:
+            bus.publish_event("bell", Event("pressed", {"number": 3}, 9))
+            later.wait_for(lambda said: number_of(said) == 3)
+            assert len(later.said) == 1
 
 
 def test_a_sensor_id_that_no_topic_holds_is_dropped_with_a_warning(
@@ -190,6 +221,10 @@ def test_a_broker_port_in_use_is_waited_for(caplog: pytest.LogCaptureFixture) ->
 
 def save_credentials(file: Path, url: str) -> None:
     credentials.save(file, Credentials(username="pi4", token="t" * 32, url=url))
+
+
+def number_of(said: Said) -> object:
+    return said.message.data.get("number") if isinstance(said.message, Event) else None
 
 
 def message_of(said: Said) -> str:

@@ -112,6 +112,18 @@ def test_the_shipped_nodes_have_the_addresses_of_the_design() -> None:
             "[plugins.grants.A]",
             "plugins.grants.A: found the key 'A', expected a name of up to 64 of a-z, 0-9",
         ),
+        (
+            "[plugins.grants.a]\noutputs = [{ pin = 5 }]",
+            "plugins.grants.a.outputs[0].safe: found nothing, expected one of high, low",
+        ),
+        (
+            '[plugins.grants.a]\noutputs = [{ pin = 5, safe = "off" }]',
+            "plugins.grants.a.outputs[0].safe: found 'off', expected one of high, low",
+        ),
+        (
+            '[plugins.grants.a]\nreadings = ["pi4:x", "pi4"]',
+            'plugins.grants.a.readings[1]: found \'pi4\', expected "NODE:SENSOR", "NODE:*" for ',
+        ),
         ("[plugins]\ngrants = 1", "plugins.grants: found 1, expected a table"),
         ("[pings.hosts]\na = 1", "pings.hosts.a: found 1, expected a string"),
         (
@@ -181,6 +193,20 @@ def test_a_wrong_key_or_value_is_named_in_full(path: Path, text: str, said: str)
         (
             URL + "[plugins.grants.a]\ngpio = [4]",
             "plugins.grants.a.gpio: found pin 4, expected one of sensors.dht22_pins = []",
+        ),
+        (
+            URL + '[buzzer]\n[plugins]\nenabled = ["a"]\n[plugins.grants.a]\ninputs = [5, 17]',
+            "plugins.grants.a.inputs[1]: found pin 17, which buzzer.pin has already; expected ",
+        ),
+        (
+            URL + '[plugins]\nenabled = ["a"]\n'
+            '[plugins.grants.a]\ninputs = [5]\noutputs = [{ pin = 5, safe = "low" }]',
+            "plugins.grants.a.outputs[0].pin: found pin 5, which plugins.grants.a.inputs[0] has ",
+        ),
+        (
+            URL + '[plugins]\nenabled = ["a", "b"]\n[plugins.grants]\n'
+            'a.outputs = [{ pin = 5, safe = "low" }]\nb.outputs = [{ pin = 5, safe = "low" }]',
+            "plugins.grants.b.outputs[0].pin: found pin 5, which plugins.grants.a.outputs[0].pin ",
         ),
         (URL + '[plugins]\nenabled = ["cmd"]', "plugins.enabled: found 'cmd', expected a name "),
     ],

@@ -6,11 +6,12 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bus.client.client import BusClient
 from bus.client.node import NodeBus
-from bus.clock import now_ms
+from bus.clock import Clock, Moment, now_ms
 from bus.config.history_table import HistoryConfig
 from bus.config.outbox_table import OutboxConfig
 from bus.config.settings import BrokerConfig, ClusterConfig, Config, StorageConfig
@@ -21,6 +22,21 @@ from hub_app.history.recorder import Recorder
 from tests.support import HOST, Listener, embedded_broker, free_port, wait_until
 
 QUICK = OutboxConfig(live_s=0.5, disk_after_s=1, disk_every_s=0.5, resend_s=1.5)
+PATIENT = OutboxConfig(live_s=60, disk_after_s=1, disk_every_s=0.5, resend_s=60)
+
+
+class PushedClock(Clock):
+    """The machine's clocks, which a test may push ahead."""
+
+    ahead_ms = 0
+
+    def now(self) -> Moment:
+        moment = super().now()
+        return msgspec.structs.replace(
+            moment,
+            wall_ms=moment.wall_ms + self.ahead_ms,
+            monotonic_ms=moment.monotonic_ms + self.ahead_ms,
+        )
 
 
 @pytest.fixture(autouse=True)
@@ -100,10 +116,10 @@ def test_brokers_that_come_and_go_and_a_hub_that_restarts_lose_nothing(tmp_path:
 
 
 def test_what_waits_goes_as_backlog_and_what_is_new_on_its_own_topic(tmp_path: Path) -> None:
-    port = free_port()
-    with NodeBus(config(port, tmp_path)) as bus:
+    port, clock = free_port(), PushedClock()
+    with NodeBus(config(port, tmp_path, PATIENT), clock=clock) as bus:
         publish(bus, 1200)
-        threading.Event().wait(0.7)
+        clock.ahead_ms = 3_600_000
         with embedded_broker(port), Listener(port) as ears:
             bus.publish_reading("room", now_ms(), {"new": True})
             said = ears.wait_topic("harvester/pi4/readings/room")

@@ -9,7 +9,7 @@ from harvester.doctor import needs as doctor_needs
 from harvester.doctor import system as doctor_system
 from harvester.doctor.finding import Finding, State
 from harvester.doctor.machine import this_machine
-from harvester.doctor.needs import DHT22, RELAYS, STRIP_BY_DMA, STRIP_BY_SPI, Role
+from harvester.doctor.needs import DHT22, GPIO, STRIP_BY_DMA, STRIP_BY_SPI, Role
 from node_agent.hal.errors import HardwareNotInstalledError
 from tests.harvester.doctor.fake_machine import FakePi, config
 
@@ -52,6 +52,17 @@ ALL = {
         ),
         ("spoke", {"plugins": {"grants": {"off": {"i2c": ["0x44"], "spi": True}}}}, []),
         ("spoke", {"fan": {}}, ["RPi.GPIO"]),
+        ("spoke", {"plugins": {"enabled": ["a"], "grants": {"a": {"inputs": [17]}}}}, ["RPi.GPIO"]),
+        (
+            "spoke",
+            {
+                "plugins": {
+                    "enabled": ["a"],
+                    "grants": {"a": {"outputs": [{"pin": 22, "safe": "low"}]}},
+                }
+            },
+            ["RPi.GPIO"],
+        ),
         ("spoke", {"leds": {"count": 1, "pin": 10}}, ["rpi_ws281x"]),
         ("spoke", {"leds": {"count": 0, "pin": 18}}, []),
         (
@@ -115,9 +126,9 @@ def test_a_missing_device_file_is_named_with_the_command_that_makes_it(
 
 def test_of_two_device_files_one_is_enough(pi: FakePi) -> None:
     pi.take("/dev/gpiomem")
-    assert missing(pi, RELAYS) == {}
+    assert missing(pi, GPIO) == {}
     pi.take("/dev/gpiochip0")
-    assert list(missing(pi, RELAYS)) == ["device /dev/gpiomem or /dev/gpiochip0"]
+    assert list(missing(pi, GPIO)) == ["device /dev/gpiomem or /dev/gpiochip0"]
 
 
 def test_of_two_device_files_one_that_is_open_is_enough(pi: FakePi) -> None:

@@ -51,3 +51,33 @@ def test_what_is_saved_runs_and_what_is_broken_leaves_the_old_one_running(
         wait_for(dev, "  reading  better: temperature", after=place)
         assert dev.stop() == 0
         assert dev.output().endswith("stopped\n")
+
+
+@pytest.mark.timeout(300)
+def test_a_simulated_chip_that_is_saved_takes_effect_without_a_build(
+    author_project: Path, tmp_path: Path
+) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(author_project, project)
+    folder = project / "plugins" / "my-i2c"
+    chip = folder / "simulated.py"
+    options = ["--grant-all", "--interval", "0.1"]
+    arguments = ["--project", str(project), "plugins", "dev", "my-i2c", *options]
+    with Service("harvester.cli", arguments, tmp_path / "dev.log") as dev:
+        place = wait_for(dev, "  reading  my-i2c: temperature 2")
+        good = chip.read_text()
+        chip.write_text(good.replace("temperature_c = 21.0", "temperature_c = -7.0"))
+        place = wait_for(dev, "the simulation begins anew\n", after=place)
+        place = wait_for(dev, "  reading  my-i2c: temperature -7.", after=place)
+
+        chip.write_text(good.replace("def transfer(", "def transfer"))
+        place = wait_for(dev, f"{chip}:", after=place)
+        place = wait_for(dev, "  err      no answer at i2c-1 0x44", after=place)
+
+        chip.write_text(good)
+        (folder / "scenario.toml").write_text("[chips.my-i2c]\ntemperature = 3\n")
+        place = wait_for(dev, "chips.my-i2c.temperature: found an unknown key", after=place)
+        (folder / "scenario.toml").write_text("[chips.my-i2c]\ntemperature_c = 3.5\n")
+        wait_for(dev, "  reading  my-i2c: temperature 3.5", after=place)
+        assert "building" not in dev.output()
+        assert dev.stop() == 0

@@ -12,6 +12,7 @@ import pytest
 from bus.config import config_file
 from harvester.plugins import manifest
 from node_agent.hal.simulated import scenario_file
+from node_agent.hal.simulated.models.load import load
 from tests.support import PROJECT
 
 GUIDE = (PROJECT / "docs" / "plugins.md").read_text()
@@ -54,7 +55,7 @@ def greenhouse(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def change(app: Path) -> None:
-    constants, lines = blocks("python")
+    constants, lines = blocks("python")[:2]
     green, set_green = "GREEN = (0, 255, 0)\n", "        led_controller.set_led(LED, *GREEN)\n"
     source = app.read_text()
     assert source.count(green) == source.count(set_green) == 1
@@ -102,7 +103,24 @@ def test_the_guides_description_is_taken(tmp_path: Path) -> None:
     assert (list(said.fields), list(said.settings)) == (["illuminance"], ["dark_below"])
 
 
-def test_the_guides_scenario_is_taken(tmp_path: Path) -> None:
+def test_the_guides_scenarios_are_taken(tmp_path: Path) -> None:
     scenario = tmp_path / "scenario.toml"
-    scenario.write_text(blocks("toml")[0])
-    assert scenario_file.load(str(scenario)).faults
+    written = [block for block in blocks("toml") if "[[faults]]" in block]
+    assert len(written) == 2
+    for block in written:
+        scenario.write_text(block)
+        assert scenario_file.load(str(scenario), plugins=("greenhouse", "light")).faults
+
+
+def test_the_guides_simulated_chip_answers(tmp_path: Path) -> None:
+    file = tmp_path / "simulated.py"
+    file.write_text(blocks("python")[2])
+    found = load(file)
+    assert found.problems == []
+    (chip,) = found.chips
+    assert (chip.places, chip.keys) == (["0x23"], {"illuminance_lx": 300.0})
+    light = chip.make()
+    with pytest.raises(OSError, match="powered down"):
+        light.transfer(b"", 2, 0.0)
+    light.transfer(b"\x10", 0, 0.1)
+    assert light.transfer(b"", 2, 0.3) == (360).to_bytes(2, "big")

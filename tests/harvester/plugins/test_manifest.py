@@ -99,6 +99,81 @@ def test_a_mistake_is_named_with_file_and_line(
     assert "\n" not in str(raised.value)
 
 
+ROOM = """world = "sensor-plugin"
+
+[fields.temperature]
+bands = [
+    { to = "warm_c", word = "ok", tone = "good" },
+    { below = "high_c", word = "warm" },
+    { word = "hot" },
+]
+
+[settings.warm_c]
+type = "number"
+default = 25.0
+scope = "sensor"
+
+[settings.high_c]
+type = "integer"
+default = 30
+
+[settings.name]
+type = "text"
+default = ""
+"""
+
+
+def test_a_limit_of_a_band_may_be_a_setting(tmp_path: Path) -> None:
+    said = read(tmp_path, ROOM).description
+    assert said.fields["temperature"].bands == [
+        Band(25.0, "ok", "good", setting="warm_c"),
+        Band(below=30, word="warm", setting="high_c"),
+        Band(word="hot"),
+    ]
+    assert [setting.scope for setting in said.settings.values()] == ["sensor", "plugin", "plugin"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "sentence"),
+    [
+        (
+            'to = "warm_c"',
+            'to = "wram_c"',
+            4,
+            "found 'wram_c', expected a number or a setting that is one: warm_c, high_c; did you",
+        ),
+        (
+            'below = "high_c"',
+            'below = "name"',
+            4,
+            "bands[1].below: found 'name', a setting of type text, expected a number or a setting",
+        ),
+        (
+            "default = 25.0",
+            "default = 35.0",
+            4,
+            "found 30, the default of high_c, expected a number above 35.0, the default of warm_c",
+        ),
+        (
+            'below = "high_c"',
+            'to = 3, below = "high_c"',
+            4,
+            "bands[1].below: found 30, the default",
+        ),
+        ('scope = "sensor"', 'scope = "room"', 13, "scope: found 'room', expected one of plugin"),
+        ("[settings.name]", "[settings.sensors]", 19, "settings.sensors: found 'sensors', which"),
+    ],
+)
+def test_a_wrong_limit_is_named_with_its_line(
+    tmp_path: Path, old: str, new: str, line: int, sentence: str
+) -> None:
+    assert old in ROOM
+    with pytest.raises(MisconfiguredError) as raised:
+        read(tmp_path, ROOM.replace(old, new))
+    assert str(raised.value).startswith(f"{tmp_path / 'plugin.toml'}:{line}: ")
+    assert sentence in str(raised.value)
+
+
 def test_what_is_no_toml_is_named_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(MisconfiguredError, match=r"plugin\.toml:2: found no valid TOML: "):
         read(tmp_path, 'world = "x"\ntitle = Light\nversion = "1"\n')

@@ -1,5 +1,6 @@
 """Trying and examining a plugin: real components in the real sandbox, only hardware simulated."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,71 @@ def test_a_scenario_may_break_the_sensor(
     printed = capsys.readouterr().out
     assert "read_dht22(4) -> err 'no answer" in printed
     assert "  led      4 #ff00ff" in printed
+
+
+def test_a_key_of_the_scenario_is_what_the_plugins_own_chip_measures(
+    author_project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--grant-all", "--polls", "1", "--scenario", "light_v=0.5")
+    options += ("--scenario", "chips.my-spi.knob_v=3.0")
+    assert harvester(author_project, "test", "my-spi", *options) == 0
+    reading = re.search(r"light_voltage ([\d.]+), knob_voltage ([\d.]+)", capsys.readouterr().out)
+    assert reading is not None
+    # One step of 10 bits is 3.2 mV.
+    assert [float(volts) for volts in reading.groups()] == pytest.approx([0.5, 3.0], abs=0.0033)
+
+
+@pytest.mark.parametrize(
+    ("options", "mistake"),
+    [
+        (
+            ("--scenario", "light=1"),
+            "scenario: chips.my-spi.light: found an unknown key, expected one of knob_v, light_v, ",
+        ),
+        (("--scenario", "light_v=dark"), "scenario: chips.my-spi.light_v: found 'dark', expected "),
+        (("--scenario", "a.toml", "--scenario", "b.toml"), "--scenario: found a.toml, b.toml, exp"),
+    ],
+)
+def test_a_scenario_that_cannot_be_played_is_refused(
+    author_project: Path,
+    options: tuple[str, ...],
+    mistake: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert harvester(author_project, "test", "my-spi", "--grant-all", *options) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(mistake)
+    assert said.count("\n") == 1
+
+
+def test_a_mistake_in_the_simulated_chip_is_named_with_its_line_and_is_no_answer(
+    author_project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = author_project / "plugins" / "my-spi" / "simulated.py"
+    good = file.read_text()
+    line = good[: good.index('return b"')].count("\n") + 1
+    file.write_text(good.replace('return b"', 'raise KeyError(code)\n        return b"'))
+    try:
+        assert harvester(author_project, "test", "my-spi", "--grant-all", "--polls", "2") == 1
+    finally:
+        file.write_text(good)
+    printed = capsys.readouterr().out
+    mistake = f"{file}:{line}: KeyError: 806"
+    assert printed.count(f"  host     {mistake}; the simulated chip") == 1
+    assert printed.count(f"  err      no answer at spi 0.0: {mistake}") == 2
+
+
+def test_a_simulated_chip_tells_its_place_and_its_keys(
+    author_project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = author_project / "plugins" / "my-i2c" / "simulated.py"
+    assert harvester(author_project, "inspect", str(file)) == 0
+    assert capsys.readouterr().out == (
+        f"{file}\n  Sht31: i2c 0x44\n    temperature_c = 21\n    humidity_pct = 45\n"
+    )
+    wasm = file.with_name("my-i2c.wasm")
+    assert harvester(author_project, "inspect", str(wasm)) == 0
+    assert f"  chip     simulated by {file}\n" in capsys.readouterr().out
 
 
 def test_a_plugin_that_goes_wrong_fails_with_its_own_traceback(
@@ -172,6 +238,28 @@ def test_a_traced_function_returns_what_the_host_returned() -> None:
     imports = traced({"system-info": {"get-uptime": lambda: 7}}, heard.append)
     assert imports["system-info"]["get-uptime"]() == 7
     assert [(call.function, call.result) for call in heard] == [("get-uptime", 7)]
+
+
+def test_pins_and_readings_that_were_used_become_grants() -> None:
+    used = {
+        Use("gpio", "set-input", 17),
+        Use("gpio", "read", 17),
+        Use("gpio", "write", 22),
+        Use("readings", "latest", "attic:outdoor"),
+        HostCall("events", "publish", ("bell", "pressed", "{}"), None, 0.0).use,
+    }
+    needed = {
+        "inputs": "inputs = [17]",
+        "readings": 'readings = ["pi4:dht22-gpio4"]',
+        "events": "events = true",
+    }
+    assert grants_used(used, needed) == [
+        *("inputs = [17]", 'readings = ["attic:outdoor"]', "events = true"),
+        'outputs = [{ pin = 22, safe = "low" }]',
+    ]
+    assert grants_used({Use("gpio", "write", 22)}, {"inputs": "inputs = [17]"}) == [
+        'outputs = [{ pin = 22, safe = "low" }]'
+    ]
 
 
 def test_the_grants_that_were_used_have_the_plugins_own_numbers() -> None:

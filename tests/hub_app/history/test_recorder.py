@@ -180,7 +180,8 @@ def test_without_room_nothing_is_answered_and_it_goes_on_when_there_is(
         # The page limit is what SQLite meets as SQLITE_FULL.
         (pages,) = file.db.execute("PRAGMA page_count").fetchone()
         file.db.execute(f"PRAGMA max_page_count={pages}")
-        offer(history, *(reading(n, padding="", data={"x": "y" * 200}) for n in range(500)))
+        # One reading that needs more pages: several could be spread over several commits.
+        offer(history, reading(500, padding="", data={f"x{n}": "y" * 250 for n in range(60)}))
         while not history.statistics.fault:
             threading.Event().wait(0.01)
         assert not bus.published

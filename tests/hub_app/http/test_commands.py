@@ -1,10 +1,13 @@
 """Commands over HTTP: the buzzer, plugins and names."""
 
+from pathlib import Path
+
 import pytest
 
 from bus.contract.messages import Buzzer
 from bus.contract.topics import Topic, TopicKind
-from tests.hub_app.conftest import HubProcess
+from tests.hub_app.conftest import HubProcess, running_hub
+from tests.hub_app.hub_process import RESULT_TIMEOUT
 from tests.hub_app.nodes import buzzer_node, named_node, plugin_node, setting_node, until
 from tests.hub_app.samples import NOW_MS, heartbeat
 
@@ -29,10 +32,14 @@ def test_a_node_that_refuses_is_quoted(hub: HubProcess) -> None:
     assert (answer.status_code, answer.json()["error"]) == (502, "the relay is stuck")
 
 
-def test_a_node_that_does_not_answer_is_named(hub: HubProcess) -> None:
-    hub.publish(Topic("mute", TopicKind.BUZZER), Buzzer(sounding=False, pattern=""))
-    until(hub, "/api/nodes", '"mute"')
-    answer = hub.http.post("/api/buzzer", json={"node": "mute", "pattern": "beep"})
+def test_a_node_that_does_not_answer_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(RESULT_TIMEOUT, "2")
+    with running_hub(tmp_path) as hub:
+        hub.publish(Topic("mute", TopicKind.BUZZER), Buzzer(sounding=False, pattern=""))
+        until(hub, "/api/nodes", '"mute"')
+        answer = hub.http.post("/api/buzzer", json={"node": "mute", "pattern": "beep"})
     assert answer.status_code == 504
     assert answer.json()["error"] == "mute did not answer within 2 s"
 

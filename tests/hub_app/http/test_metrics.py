@@ -20,7 +20,7 @@ from tests.default_descriptions import description_of
 from tests.hub_app.conftest import HubProcess
 from tests.hub_app.nodes import until
 from tests.hub_app.samples import NOW_MS, heartbeat, reading, status
-from tests.support import PROJECT, program
+from tests.support import PROJECT, WAIT_S, program
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -158,7 +158,7 @@ def test_promtool_has_nothing_to_say(hub: HubProcess) -> None:
     until(hub, "/metrics", 'node="m5",sensor="ping-hub"')
     text = hub.http.get("/metrics").content
     command = [program("promtool"), "check", "metrics"]
-    checked = subprocess.run(command, input=text, capture_output=True, check=False, timeout=30)
+    checked = subprocess.run(command, input=text, capture_output=True, check=False, timeout=WAIT_S)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
 
 

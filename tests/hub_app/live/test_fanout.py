@@ -13,6 +13,7 @@ from hub_app.live.change import Change
 from hub_app.live.fanout import Client, Fanout, TooManyClientsError
 from hub_app.live.state import Snapshot
 from tests.hub_app.samples import NOW_MS, log
+from tests.support import WAIT_S
 
 
 def change(topic: str, value: object, kind: TopicKind = TopicKind.READING) -> Change:
@@ -26,7 +27,7 @@ def events(chunk: bytes) -> Iterator[tuple[int, str, dict[str, object]]]:
 
 
 def taken(client: Client) -> list[tuple[int, object]]:
-    chunk = asyncio.run(asyncio.wait_for(client.take(), 1))
+    chunk = asyncio.run(asyncio.wait_for(client.take(), WAIT_S))
     return [(number, data["value"]) for number, _, data in events(chunk)]
 
 

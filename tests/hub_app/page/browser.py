@@ -4,6 +4,8 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
+from tests.support import WAIT_S
+
 
 class Page:
     """The page in a real browser, accessed through the DOM only."""
@@ -13,7 +15,7 @@ class Page:
 
     def until(self, script: str, *arguments: object) -> object:
         """Wait until a JavaScript expression is true; return what it gave."""
-        waiting = WebDriverWait(self.driver, 10, 0.05)
+        waiting = WebDriverWait(self.driver, WAIT_S, 0.05)
         return waiting.until(lambda d: d.execute_script(f"return {script}", *arguments), script)
 
     def until_field(self, topic: str, field: str, text: str) -> None:
@@ -27,10 +29,10 @@ class Page:
 
     def until_at(self, address: str) -> None:
         """Wait for an address; asks the browser, so that a page without scripts will do."""
-        waiting = WebDriverWait(self.driver, 10, 0.05)
+        waiting = WebDriverWait(self.driver, WAIT_S, 0.05)
         waiting.until(lambda d: d.current_url == address, address)
 
     def until_there(self, selector: str) -> WebElement:
         """Wait for an element; asks the browser, as `until_at` does."""
-        waiting = WebDriverWait(self.driver, 10, 0.05)
+        waiting = WebDriverWait(self.driver, WAIT_S, 0.05)
         return waiting.until(lambda d: next(iter(d.find_elements("css selector", selector)), None))

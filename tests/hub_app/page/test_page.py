@@ -18,7 +18,7 @@ from tests.hub_app.conftest import HubProcess
 from tests.hub_app.nodes import buzzer_node, named_node, plugin_node, setting_node
 from tests.hub_app.page.browser import Page
 from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
-from tests.support import program
+from tests.support import WAIT_S, program
 
 NASTY_NAME = "<img src=x onerror=\"document.title='owned'\">"
 NASTY = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
@@ -193,7 +193,7 @@ def test_mosquitto_pub_changes_the_page(hub: HubProcess, page: Page) -> None:
             *("-t", str(topic), "-m", encode(message).decode()),
         ],
         check=True,
-        timeout=10,
+        timeout=WAIT_S,
     )
     page.until_field(str(topic), "temperature", "7.5")
 
@@ -272,6 +272,17 @@ def test_the_page_has_what_the_display_shows_as_a_picture(hub: HubProcess, page:
     page.until(f"{state} === 'on'")
     hub.publish(topic, Oled(128, 64, on=False, frame=bytes(1024)))
     page.until(f"{state} === 'off'")
+
+
+def test_the_word_of_a_value_follows_it(hub: HubProcess, page: Page) -> None:
+    describe(hub, "w2j")
+    word = "document.querySelector(arguments[0])?.textContent"
+    first = reading(node="w2j", seq=1, temperature=25.0)
+    row = f"[data-topic='{first[0]}'] [data-field=temperature] .band"
+    for seq, (temperature_c, expected) in enumerate([(25, "normal"), (29.9, "warm"), (30, "high")]):
+        newer = reading(first[1].timestamp_ms + seq, seq + 1, node="w2j", temperature=temperature_c)
+        hub.publish(*newer)
+        page.until(f"{word} === '{expected}'", row)
 
 
 def test_a_score_appears_when_the_sensor_has_calibrated(hub: HubProcess, page: Page) -> None:

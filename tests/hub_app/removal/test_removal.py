@@ -45,7 +45,6 @@ def points(hub: Hub, sensor: str) -> int:
     return len(answer.json().get("points", [])) if answer.status_code == 200 else 0
 
 
-@pytest.mark.timeout(120)
 def test_a_removed_node_is_gone_from_page_topics_metrics_and_accounts_and_stays_so(
     hub: Hub,
 ) -> None:
@@ -82,7 +81,6 @@ def test_a_removed_node_is_gone_from_page_topics_metrics_and_accounts_and_stays_
             wait_until(lambda: "pi4:air" in hub.sensors())
 
 
-@pytest.mark.timeout(120)
 def test_a_renamed_node_keeps_its_history(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
     token = accounts.enroll(hub.state / "accounts.json", "pi4")
     with hub.running():
@@ -107,7 +105,6 @@ def test_a_renamed_node_keeps_its_history(hub: Hub, capsys: pytest.CaptureFixtur
     assert "pi4     removed" in listed
 
 
-@pytest.mark.timeout(120)
 def test_the_routes_remove_and_rename_and_say_what_is_wrong(hub: Hub) -> None:
     token = accounts.enroll(hub.state / "accounts.json", "pi4")
     with hub.running(), hub.node("pi4", token) as client:

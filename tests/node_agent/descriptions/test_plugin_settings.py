@@ -6,6 +6,9 @@ import pytest
 
 from bus.contract.description import (
     MAX_SET_SENSORS,
+    Band,
+    FieldDescription,
+    Fields,
     SensorSettings,
     SettingDescription,
     SettingValue,
@@ -165,6 +168,39 @@ def test_a_plugin_without_settings_of_sensors_has_none_in_its_state(path: Path) 
     made = settings(path)
     made.adopt({"alarm": DESCRIBED["alarm"]})
     assert made.sensor_values() == {}
+
+
+FIELDS: Fields = {
+    "t": FieldDescription(
+        bands=[Band(25, "ok"), Band(below=30, word="warm", setting="high_c"), Band(word="hot")]
+    )
+}
+
+
+def limit(made: PluginSettings, sensor: str) -> float | None:
+    return made.resolved(sensor, FIELDS)["t"].bands[1].below
+
+
+def test_a_band_ends_where_the_setting_of_its_sensor_says(path: Path) -> None:
+    made = settings(path, high_c=28.0, sensors={"room-1": {"high_c": 35.0}})
+    assert (limit(made, "room-1"), limit(made, "room-2")) == (35.0, 28.0)
+    made.set({"high_c": 40}, "room-2")
+    assert (limit(made, "room-1"), limit(made, "room-2")) == (35.0, 40)
+
+
+def test_limits_in_the_wrong_order_are_told_once(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = settings(path, high_c=28.0)
+    made.adopt(DESCRIBED, FIELDS)
+    assert made.problem == ""
+    for high_c in (20, 20, None):
+        made.set({"high_c": high_c}, "room-1")
+        assert bool(made.problem) == (high_c is not None)
+    sentence = "room-1: bands of t: the limit 25 is above high_c = 20; the latter counts"
+    assert caplog.text.count(sentence) == 1
+    made.set({"high_c": 20})
+    assert made.problem == f"settings: {sentence.removeprefix('room-1: ')}"
 
 
 def test_more_sensors_than_a_state_has_room_for_are_left_out_those_without_values_first() -> None:

@@ -8,9 +8,14 @@ import pytest
 from bus.config.settings import Config
 from bus.contract.bounds import MAX_FIELDS
 from bus.contract.commands import NamesCommand
-from bus.contract.description import FieldDescription, Fields, SensorDescription
+from bus.contract.description import Band, FieldDescription, Fields, SensorDescription
 from node_agent.descriptions.names import Names
-from node_agent.descriptions.sensors import FORGOTTEN_AFTER_S, SensorDescriptions
+from node_agent.descriptions.sensors import (
+    FORGOTTEN_AFTER_S,
+    Resolve,
+    SensorDescriptions,
+    as_described,
+)
 
 AIR: Fields = {
     "score": FieldDescription(label="Air quality"),
@@ -24,14 +29,18 @@ class Node:
     def __init__(self, directory: Path, plugins: tuple[str, ...] = ("air",)) -> None:
         self.now_s = 0.0
         self.said: list[tuple[str, SensorDescription | None]] = []
+        self.resolve: Resolve = as_described
         self.names = Names(Config(), directory / "names.json")
         self.sensors = SensorDescriptions(
             lambda sensor_id, said: self.said.append((sensor_id, said)),
             self.names,
             directory / "described-sensors.json",
-            plugins,
+            dict.fromkeys(plugins, self._resolve),
             lambda: self.now_s,
         )
+
+    def _resolve(self, sensor_id: str, fields: Fields) -> Fields:
+        return self.resolve(sensor_id, fields)
 
     def hear(self, sensor_id: str, *fields: str, plugin: str = "air", said: Fields = AIR) -> None:
         self.sensors.hear(plugin, said, [(sensor_id, fields)], 2.0)
@@ -82,8 +91,19 @@ def test_another_description_is_published_at_the_next_reading(node: Node) -> Non
 def test_a_new_name_is_published_at_once(node: Node) -> None:
     node.hear("air-1", "temperature")
     node.names.give(NamesCommand("air-1", "Desk", "Office"), ["air-1"])
-    node.sensors.names_changed()
+    node.sensors.publish_changed()
     assert (node.last().title, node.last().area) == ("Desk", "Office")
+
+
+def test_a_limit_that_follows_a_setting_is_published_when_that_changes(node: Node) -> None:
+    node.hear("air-1", "temperature", "score")
+    described = {name: FieldDescription(bands=[Band(9, "ok")]) for name in ("score", "temperature")}
+    node.resolve = lambda sensor_id, _: described if sensor_id == "air-1" else {}
+    node.sensors.publish_changed()
+    assert node.last().fields == described
+    node.hear("air-1", "temperature")
+    node.sensors.publish_changed()
+    assert len(node.said) == 2
 
 
 def test_everything_is_published_again_after_a_connection(node: Node) -> None:

@@ -11,6 +11,7 @@ from node_agent.hal.errors import (
     DeviceUnavailableError,
     HardwareNotInstalledError,
 )
+from tests.support import WAIT_S
 
 READ_S = 0.35
 FINE = Climate(21.5, 45.0)
@@ -138,7 +139,7 @@ def in_threads(count: int, work: Callable[[], None]) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(5)
+        thread.join(WAIT_S)
 
 
 def test_many_threads_at_once_make_one_read() -> None:

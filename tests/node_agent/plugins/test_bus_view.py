@@ -30,6 +30,20 @@ def test_readings_and_roles_are_as_http_has_them_and_each_reading_has_its_age() 
     }
 
 
+def test_the_newest_reading_of_one_sensor_is_found_by_node_and_name() -> None:
+    clock = Clock()
+    view = BusView(clock)
+    for seq, temperature_c in enumerate((20.5, 21.5)):
+        reading = Reading("pi4", "room", 7 + seq, "s", seq, {"temperature": temperature_c})
+        view.hear(Topic("pi4", TopicKind.READING, "room"), encode(reading))
+    clock.now_s += 60.0
+    found = view.latest("pi4", "room")
+    assert found is not None
+    room = {"sensor_id": "pi4:room", "timestamp_ms": 8, "age_ms": 60_000}
+    assert json.loads(found) == {**room, "data": {"temperature": 21.5}}
+    assert (view.latest("pi4", "air"), view.latest("attic", "room")) == (None, None)
+
+
 def test_anything_else_is_refused() -> None:
     view = BusView()
     with pytest.raises(BadDataError):

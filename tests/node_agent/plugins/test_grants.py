@@ -1,3 +1,4 @@
+from bus.config.grant_table import Output
 from bus.config.settings import Config, Grant, PluginsConfig, SensorsConfig
 from node_agent.plugins import grants
 
@@ -30,6 +31,16 @@ def test_only_what_is_not_granted_yet_is_named() -> None:
     refused = grants.missing("x", ["led-controller", "i2c", "uart"], Grant(leds=[3], uart=True))
     assert refused == (
         "not granted: add i2c = [its addresses] to [plugins.grants.x], since it imports i2c"
+    )
+
+
+def test_pins_in_either_direction_are_enough_for_the_interface() -> None:
+    assert grants.missing("x", ["gpio"], Grant(inputs=[17])) == ""
+    assert grants.missing("x", ["gpio"], Grant(outputs=[Output(pin=22, safe="low")])) == ""
+    assert grants.missing("x", ["gpio", "readings", "events"], Grant()) == (
+        "not granted: add inputs = [its pins] or outputs = [its pins, each with a safe level], "
+        "readings = [its sensors], events = true to [plugins.grants.x], "
+        "since it imports gpio, readings, events"
     )
 
 

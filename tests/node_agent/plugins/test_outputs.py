@@ -12,6 +12,7 @@ from node_agent.hal.capabilities import BLACK, Color
 from node_agent.plugins.outputs import darken
 from node_agent.plugins.wit_imports import NodeParts
 from tests.node_agent.sandbox.test_instance import FakeHardware
+from tests.support import WAIT_S
 
 GREEN = Color(0, 255, 0)
 DISPLAYS = ("0x3c", "0x3d")
@@ -72,8 +73,8 @@ def test_the_alarm_of_the_plugin_ends_and_that_of_another_sounds() -> None:
     with buzzer:
         # An hour: only its end by the host lets this test go on.
         buzzer.enqueue(Pattern(1, 3_600_000, 0), "dht22")
-        assert states.get(timeout=5) == Buzzer(sounding=True, pattern="dht22")
+        assert states.get(timeout=WAIT_S) == Buzzer(sounding=True, pattern="dht22")
         darken("dht22", Grant(buzzer=True), parts(FakeHardware(), buzzer=buzzer))
-        assert states.get(timeout=5) == SILENT
+        assert states.get(timeout=WAIT_S) == SILENT
         buzzer.enqueue(Pattern(1, 10, 0), "bme680")
-        assert states.get(timeout=5) == Buzzer(sounding=True, pattern="bme680")
+        assert states.get(timeout=WAIT_S) == Buzzer(sounding=True, pattern="bme680")

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from bus.config.settings import Grant
 from bus.contract.messages import PluginState
 from node_agent.actuators.led_buffer import LedBuffer
+from node_agent.host_functions.effects import EffectParts
 from node_agent.plugins import grants
 from node_agent.plugins.readings import Sample
 from node_agent.plugins.runner import PluginRunner
@@ -67,7 +69,8 @@ class Bench:
             name=name,
             runtime=runtime,
             refuse=lambda interfaces: grants.missing(name, interfaces, grant),
-            make_imports=lambda get: host_imports(name, grant, node, self.store, get),
+            make_imports=partial(host_imports, name, grant, node, self.store),
+            effects=EffectParts(name, grant, node.hardware),
             feed=lambda: "{}",
             on_samples=lambda samples, _described: self.samples.extend(samples),
             save_state=self.store.save,

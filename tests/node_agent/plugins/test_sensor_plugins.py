@@ -1,10 +1,11 @@
 """Sensor plugins as components on simulated hardware: wiring, and codes that are no values."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -36,8 +37,32 @@ MAGENTA = (255, 0, 255)
 LEDS = 4
 
 
+# A poll of this length may leave a sensor out: the BME680's plugin has deadlines in wall time.
+STARVED_S = 0.25
+
+
+def tried_again(test: Callable[..., None]) -> Callable[..., None]:
+    """Run a test anew that fails while the machine gave its plugin no processor in a poll."""
+
+    @wraps(test)
+    def patient(**fixtures: Any) -> None:
+        for _ in range(20):
+            Guest.slowest_s = 0.0
+            try:
+                return test(**fixtures)
+            except (AssertionError, KeyError, ValueError):
+                if Guest.slowest_s < STARVED_S:
+                    raise
+        return test(**fixtures)
+
+    return patient
+
+
 class Guest:
     """One plugin on hardware of its own."""
+
+    # The longest poll of the present test.
+    slowest_s: ClassVar[float] = 0.0
 
     def __init__(self, instance: PluginInstance, export: tuple[str, str], name: str) -> None:
         self.lines: list[str] = []
@@ -47,11 +72,13 @@ class Guest:
         self._export = export
         self._name = name
 
-    def set(self, **values: float | bool) -> None:
-        self.settings.set(values)
+    def set(self, sensor_id: str | None = None, **values: float | bool) -> None:
+        self.settings.set(values, sensor_id)
 
     def poll(self) -> dict[str, dict[str, Any]]:
+        began_s = time.monotonic()
         found: list[Sample] = samples(self.instance.call(*self._export), self._name)
+        Guest.slowest_s = max(Guest.slowest_s, time.monotonic() - began_s)
         return {sample.sensor_id: sample.data for sample in found}
 
 
@@ -77,7 +104,7 @@ def start(runtime: Runtime, plugin_wasm: dict[str, Path], tmp_path: Path) -> Ite
             parts = NodeParts(hardware, leds, None, None, dht22_pins=tuple(sensors.dht22_pins))
             store = PluginStore(tmp_path / f"{name}.json")
             loaded = stack.enter_context(runtime.load(plugin_wasm[name]))
-            settings = PluginSettings()
+            settings = PluginSettings(sensors=lambda: ["dht22-gpio4", "dht22-gpio22"])
             settings.adopt(loaded.description().settings)
             get_setting = partial(settings.get, settings.described)
             lines: list[str] = []
@@ -154,6 +181,7 @@ def test_without_a_grant_the_fault_names_the_pin_that_is_wired(start: Start) -> 
 
 
 @pytest.mark.parametrize("addresses", [["0x77"], ["0x76"], ["0x76", "0x77"]])
+@tried_again
 def test_each_bme680_address_that_is_granted_is_read(start: Start, addresses: list[str]) -> None:
     guest = bme680(start, addresses)
     for _ in range(2):
@@ -172,6 +200,7 @@ def image(address: str, **registers: str) -> str:
     )
 
 
+@tried_again
 def test_a_bme680_that_skips_everything_gives_no_reading_and_a_fault(start: Start) -> None:
     skipped = image("0x77", x1f="80 00 00", x22="80 00 00", x25="80 00", x2a="00 00")
     guest = bme680(start, ["0x77"], skipped)
@@ -193,6 +222,7 @@ def test_a_bme680_that_skips_everything_gives_no_reading_and_a_fault(start: Star
         ({"x2a": "55 15"}, "gas_resistance", "gas: not valid, or its heater is not stable"),
     ],
 )
+@tried_again
 def test_one_quantity_that_was_not_measured_is_absent_and_named(
     start: Start, registers: dict[str, str], absent: str, named: str
 ) -> None:
@@ -225,7 +255,7 @@ def test_memory_and_heat_that_the_machine_does_not_measure_are_absent_with_a_fau
     ]
 
 
-GREEN, RED = (0, 255, 0), (255, 0, 0)
+DARK, GREEN, RED = (0, 0, 0), (0, 255, 0), (255, 0, 0)
 
 
 def test_a_limit_that_is_set_holds_from_the_next_poll_on(start: Start) -> None:
@@ -239,6 +269,21 @@ def test_a_limit_that_is_set_holds_from_the_next_poll_on(start: Start) -> None:
     guest.set(high_c=40.0)
     guest.poll()
     assert shown(guest, 1) == GREEN
+
+
+@tried_again
+def test_each_dht22_has_limits_and_an_led_of_its_own(start: Start) -> None:
+    grant = Grant(gpio=[4, 22], leds=[1, 3])
+    guest = start("dht22", grant, SensorsConfig(dht22_pins=[4, 22]))
+    guest.set("dht22-gpio22", high_c=18.0, led=3)
+    guest.poll()
+    assert (shown(guest, 1), shown(guest, 3)) == (GREEN, RED)
+    guest.set("dht22-gpio22", led=-1)
+    guest.poll()
+    assert (shown(guest, 1), shown(guest, 3)) == (GREEN, DARK)
+    guest.set("dht22-gpio22", led=1)
+    guest.poll()
+    assert (shown(guest, 1), shown(guest, 3)) == (RED, DARK)
 
 
 def test_each_bme680_has_offsets_of_its_own(start: Start) -> None:
@@ -265,3 +310,12 @@ def test_the_limits_of_the_cpu_are_settings(start: Start) -> None:
     guest.poll()
     assert shown(guest, 3) == RED
     assert "CPU: above 50 degC" in guest.lines
+
+
+def test_the_led_of_a_monitor_is_a_setting(start: Start) -> None:
+    grant = Grant(leds=[2, 3], fan=True, buzzer=True)
+    guest = start("pi4-monitor", grant, SensorsConfig(), "[cpu]\ntemperature_c = 55.0\n")
+    guest.poll()
+    guest.set(led=2)
+    guest.poll()
+    assert (shown(guest, 2), shown(guest, 3)) == (GREEN, DARK)

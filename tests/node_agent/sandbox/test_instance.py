@@ -12,7 +12,8 @@ import pytest
 
 from bus.config.settings import Grant
 from node_agent.actuators.led_buffer import LedBuffer
-from node_agent.hal.capabilities import Climate, Color, Relay
+from node_agent.hal import system
+from node_agent.hal.capabilities import Climate, Color, CpuMeter, Relay
 from node_agent.hal.errors import DeviceUnavailableError
 from node_agent.plugins.readings import samples
 from node_agent.plugins.store import PluginStore
@@ -67,6 +68,12 @@ class FakeHardware:
 
     def cpu_temperature_c(self) -> float | None:
         return self._answer(48.5)
+
+    def cpu_meter(self) -> CpuMeter:
+        return system.CpuUsage()
+
+    def memory_mb(self) -> tuple[int, int] | None:
+        return system.memory_mb()
 
     def show_pixels(self, pixels: object) -> None: ...
 

@@ -19,7 +19,7 @@ __all__ = ["make_guest"]
 # These are closed where they were opened.
 _CLOSED_BY_OWNER = (Component, Engine, Linker, Store)
 _POLLS = 200
-_CHILD_S = 60
+_CHILD_S = 120
 
 
 class _MemoryInfo(ctypes.Structure):

@@ -159,6 +159,14 @@ def test_a_band_may_lack_word_and_tone() -> None:
     assert page((topic, described), reading(x=51)).having(data_field="x", data_tone="muted")
 
 
+@pytest.mark.parametrize(("value", "word"), [(29.9, "warm"), (30, "hot"), (31, "hot")])
+def test_a_band_below_a_limit_ends_before_it(value: float, word: str) -> None:
+    topic, plain = DHT22
+    fields = {"x": FieldDescription(bands=[Band(below=30, word="warm"), Band(word="hot")])}
+    described = msgspec.structs.replace(plain, fields=fields)
+    assert f"{value:g}{word}" in page((topic, described), reading(x=value)).text
+
+
 def test_a_sensor_and_a_node_that_no_card_names_get_cards_by_themselves() -> None:
     shown = page(reading(node="garden", sensor="sht31-0x44", temperature=3.0))
     assert "garden" in shown.text

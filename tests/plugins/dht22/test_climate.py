@@ -1,13 +1,18 @@
 """Room climate: states with their deadband, LED colours, flags and limits."""
 
+from dataclasses import asdict
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bus.contract import band_limits
 from plugins.dht22.climate import (
     HIGH,
     LOW,
     NORMAL,
+    Limits,
+    band,
     humidity_flag,
     invalid_answer,
     light,
@@ -15,6 +20,7 @@ from plugins.dht22.climate import (
     next_state,
 )
 from plugins.shared.colors import COLORS
+from tests.default_descriptions import ROOM
 
 STATES = st.sampled_from([HIGH, LOW, NORMAL])
 
@@ -59,6 +65,36 @@ def test_a_temperature_that_stays_changes_the_state_once_at_most(
 def test_the_led_shows_the_state(state: str, temperature_c: float, color: str) -> None:
     assert light(state, temperature_c) == color
     assert color in COLORS
+
+
+LIMITS = st.builds(
+    Limits,
+    low_c=st.integers(-10, 10),
+    warm_c=st.integers(11, 20),
+    high_c=st.integers(21, 40),
+    dry_pct=st.integers(0, 40),
+    humid_pct=st.integers(41, 90),
+)
+
+
+def word(field: str, value: float, limits: Limits) -> str:
+    """Return the word that a page shows for a value."""
+    fields = band_limits.resolved(ROOM, asdict(limits).get)
+    for one in fields[field].bands:
+        if one.below is not None and value < one.below:
+            return one.word
+        if one.below is None and (one.to is None or value <= one.to):
+            return one.word
+    raise AssertionError(field)
+
+
+@given(LIMITS, st.integers(-10, 40), st.integers(0, 100))
+def test_page_led_and_log_have_one_vocabulary(
+    limits: Limits, temperature_c: float, humidity_pct: float
+) -> None:
+    state = next_state(NORMAL, temperature_c, limits)
+    assert word("temperature", temperature_c, limits) == band(state, temperature_c, limits)
+    assert word("humidity", humidity_pct, limits) == humidity_flag(humidity_pct, limits)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from broker.server import EmbeddedBroker
 from bus.config.broker_table import BrokerConfig
 from tests.broker.embedded.gates import Passwords
 from tests.broker.embedded.raw import connect
-from tests.support import HOST, free_port
+from tests.support import HOST, WAIT_S, free_port
 
 HELLO = connect("c", username="u", password=b"right")
 CONNECTED = b"\x20\x02\0\0"
@@ -76,7 +76,7 @@ def test_a_handshake_that_does_not_come_or_is_none_costs_nobody_else(
         writer.write(HELLO)
         assert await reader.readexactly(4) == CONNECTED
         for sock in idle:
-            sock.settimeout(2)
+            sock.settimeout(WAIT_S)
             assert await asyncio.to_thread(_is_closed, sock)
             sock.close()
         snapshot = broker.snapshot()

@@ -102,7 +102,7 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
             assert away.session_present
             assert [m.payload for m in away.take(200)] == [b"%d" % n for n in range(200)]
         with client(port, "half") as half:
-            rest = half.take_rest()
+            rest = half.take_rest(150)
             again = {m.payload for m in taken} & {m.payload for m in rest}
             # What was acknowledged within the last commit may come twice, and nothing is missing.
             assert {m.payload for m in (*taken, *rest)} == {b"%d" % n for n in range(200)}
@@ -110,7 +110,7 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
             assert rest[0].dup
         with client(port, "late", clean=True) as late:
             late.subscribe(("kept/#", 1))
-            assert {m.payload for m in late.take_rest()} == {b"%d" % n for n in range(1, 20)}
+            assert {m.payload for m in late.take_rest(19)} == {b"%d" % n for n in range(1, 20)}
 
 
 @ours_only
@@ -128,7 +128,7 @@ def test_subscriptions_and_their_removal_survive_a_restart(tmp_path: Path) -> No
         pub.publish("a", b"a")
         pub.publish("b", b"b")
         assert broker.sessions() == 2
-        assert [m.payload for m in broker.client("kept", clean=False).take_rest()] == [b"a"]
+        assert [m.payload for m in broker.client("kept", clean=False).take_rest(1)] == [b"a"]
 
 
 def test_another_version_of_amqtt_is_refused_with_one_clear_line() -> None:

@@ -15,6 +15,8 @@ WIT = (PROJECT / "wit" / "plugin.wit").read_text()
         ("from wit_world.imports import i2c, led_controller", {"i2c", "led-controller"}),
         ("from wit_world.imports.plugin_state import get", {"plugin-state"}),
         ("import wit_world.imports.spi", {"spi"}),
+        ("from wit_world.imports import events, fan_controller", {"events", "fan-controller"}),
+        ("from wit_world.imports.readings import latest", {"readings"}),
         ("def f():\n    from wit_world.imports import uart", {"uart"}),
         ("from wit_world import exports", set()),
         ("import json", set()),

@@ -365,7 +365,6 @@ def test_what_was_done_to_a_node_is_why_its_samples_are_missing(
 
 
 @pytest.mark.parametrize("seed", range(6))
-@pytest.mark.timeout(120)
 def test_a_day_of_faults_disables_reloads_kills_and_cuts_is_told_as_it_was(
     node: SimulatedNode, seed: int
 ) -> None:

@@ -25,6 +25,7 @@ from node_agent.hal.real.relay import GpioRelay
 from node_agent.hal.real.serial_port import SerialPort
 from node_agent.hal.real.spi_bus import SpiBus
 from node_agent.hal.real.strip import Ws281xStrip
+from tests.support import WAIT_S
 
 CONFIG = {
     "broker": {"url": "mqtt://127.0.0.1"},
@@ -537,4 +538,4 @@ hardware.close()
 assert not [name for name in sys.modules if "simulated" in name]
 assert not set({LIBRARIES!r}) & set(sys.modules)
 """
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=20)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=WAIT_S)

@@ -4,6 +4,7 @@ import pytest
 
 from node_agent.hal.errors import DeviceUnavailableError, HardwareNotInstalledError
 from node_agent.hal.real.handle import Handle
+from tests.support import WAIT_S
 
 
 class Device:
@@ -123,7 +124,7 @@ def test_one_thread_at_a_time_uses_the_device(handle: Handle[str]) -> None:
     def first() -> None:
         with handle.use():
             entered.set()
-            leave.wait(5)
+            leave.wait(WAIT_S)
             assert not second_in.is_set()
 
     def second() -> None:
@@ -132,10 +133,10 @@ def test_one_thread_at_a_time_uses_the_device(handle: Handle[str]) -> None:
 
     threads = [threading.Thread(target=first), threading.Thread(target=second)]
     threads[0].start()
-    assert entered.wait(5)
+    assert entered.wait(WAIT_S)
     threads[1].start()
     assert not second_in.wait(0.05)
     leave.set()
     for thread in threads:
-        thread.join(5)
+        thread.join(WAIT_S)
     assert second_in.is_set()

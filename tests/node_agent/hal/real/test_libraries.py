@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import PROJECT
+from tests.support import PROJECT, WAIT_S
 
 DIRECTORY = Path(
     os.environ.get("HARVESTER_PI_LIBRARIES") or PROJECT / ".harvester" / "pi-libraries"
@@ -31,7 +31,7 @@ def python(script: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         check=False,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=WAIT_S,
         env=ENVIRONMENT,
     )
 

@@ -282,3 +282,23 @@ def test_the_cpu_has_a_temperature_that_the_scenario_sets(world: World) -> None:
     world.now_s = 5.0
     assert rising.cpu_temperature_c() == 60.0
     assert world.board(cpu={"temperature_c": math.nan}).cpu_temperature_c() is None
+
+
+def test_load_and_memory_are_this_machines_unless_the_scenario_sets_them(world: World) -> None:
+    used_mb, total_mb = world.board().memory_mb() or (0, 0)
+    assert 0 < used_mb < total_mb
+    busy = world.board(
+        cpu={"usage_pct": {"keyframes": [[0, 10.0], [10, 90.0]]}},
+        memory={"used_mb": 900, "total_mb": 924},
+    )
+    assert busy.memory_mb() == (900, 924)
+    meter = busy.cpu_meter()
+    world.now_s = 5.0
+    assert [meter.percent(), meter.percent()] == [50.0, 50.0]
+    assert world.board(memory={"used_mb": 1}).memory_mb() == (1, total_mb)
+
+
+def test_load_and_memory_may_be_unmeasured(world: World) -> None:
+    board = world.board(cpu={"usage_pct": math.nan}, memory={"used_mb": math.nan})
+    assert board.cpu_meter().percent() is None
+    assert board.memory_mb() is None

@@ -1,6 +1,3 @@
-import math
-from datetime import UTC, datetime
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +5,6 @@ from hypothesis import strategies as st
 from node_agent.hal.capabilities import BLACK, Climate, Color, Relay
 from node_agent.hal.errors import BadDeviceDataError, DeviceUnavailableError
 from node_agent.hal.simulated import dht22
-from node_agent.hal.simulated.gps import SimulatedGps, sentence
 from node_agent.hal.simulated.recorder import Recorder
 from node_agent.hal.simulated.relay import SimulatedRelay
 from node_agent.hal.simulated.scenario import Scenario
@@ -18,7 +14,6 @@ from node_agent.hal.simulated.wire import Wire
 
 NOTHING = Recorder("")
 RED = Color(255, 0, 0)
-STARTED = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
 
 class Clock:
@@ -31,11 +26,6 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
-
-
-@pytest.fixture
-def gps(clock: Clock) -> SimulatedGps:
-    return SimulatedGps(Wire("uart", "uart", Scenario(), clock), clock, lambda: STARTED)
 
 
 @given(st.floats(-40, 80), st.floats(0, 100))
@@ -119,71 +109,3 @@ def test_spi_comes_back_as_it_was_sent(clock: Clock) -> None:
     spi.close()
     with pytest.raises(DeviceUnavailableError, match="closed"):
         spi.transfer(b"")
-
-
-def test_the_gps_says_two_sentences_a_second(gps: SimulatedGps, clock: Clock) -> None:
-    assert gps.read(1000) == b""
-    clock.now_s = 2.5
-    lines = gps.read(1000).decode().splitlines()
-    assert [line[:6] for line in lines] == ["$GPGGA", "$GPRMC"] * 2
-    assert lines[0].startswith("$GPGGA,120001.00,5332.")
-    assert lines[3].split(",")[9] == "010326"
-
-
-def test_every_gps_sentence_has_its_checksum(gps: SimulatedGps, clock: Clock) -> None:
-    clock.now_s = 20
-    for line in gps.read(4096).splitlines():
-        body, checksum = line[1:].split(b"*")
-        value = 0
-        for byte in body:
-            value ^= byte
-        assert int(checksum, 16) == value
-
-
-def test_a_known_sentence_is_framed_as_the_standard_says() -> None:
-    body = "GPGGA,123519,4807.038,N,01131.000,E,1,08,0.9,545.4,M,46.9,M,,"
-    assert sentence(body) == f"${body}*47\r\n".encode()
-
-
-def test_the_gps_walks_a_circle(gps: SimulatedGps, clock: Clock) -> None:
-    clock.now_s = 10
-    lines = gps.read(4096).decode().splitlines()[::2]
-    minutes = [float(line.split(",")[2][2:]) for line in lines]
-    assert len(set(minutes)) == len(minutes)
-    assert all(math.isclose(m, 32.652, abs_tol=0.035) for m in minutes)
-
-
-def test_unread_bytes_are_lost_from_the_front(gps: SimulatedGps, clock: Clock) -> None:
-    clock.now_s = 1_000_000
-    arrived = gps.read(100_000)
-    assert len(arrived) == 4096
-    assert arrived.endswith(b"\r\n")
-    assert gps.read(10) == b""
-
-
-def test_a_long_answer_is_read_in_parts(gps: SimulatedGps, clock: Clock) -> None:
-    clock.now_s = 1
-    first, second = gps.read(20), gps.read(1000)
-    assert len(first) == 20
-    assert (first + second).count(b"\r\n") == 2
-
-
-def test_at_the_wrong_rate_the_gps_is_garbled(gps: SimulatedGps, clock: Clock) -> None:
-    gps.set_baud(4800)
-    clock.now_s = 1
-    assert b"$GP" not in gps.read(1000)
-    gps.set_baud(9600)
-    clock.now_s = 2
-    assert b"$GP" in gps.read(1000)
-
-
-def test_a_rate_that_is_none_is_refused(gps: SimulatedGps) -> None:
-    with pytest.raises(BadDeviceDataError, match="found 1234 baud, expected one of"):
-        gps.set_baud(1234)
-
-
-def test_the_gps_takes_settings_until_it_is_closed(gps: SimulatedGps) -> None:
-    assert gps.write(b"$PMTK220,1000*1F\r\n") == 18
-    gps.close()
-    with pytest.raises(DeviceUnavailableError, match="closed"):
-        gps.write(b"x")

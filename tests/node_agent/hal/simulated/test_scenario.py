@@ -81,6 +81,12 @@ def test_a_fault_is_active_within_its_window_only() -> None:
         ("i2c", "ssd1306-0x3c", True),
         ("i2c", "dht22-gpio4", False),
         ("uart", "uart", True),
+        ("light", "light-0x23", True),
+        ("i2c", "light-0x23", True),
+        ("light-0x5c", "light-0x23", False),
+        ("uart", "gps-uart", True),
+        ("gps", "gps-uart", True),
+        ("spi", "gps-uart", False),
     ],
 )
 def test_a_fault_names_one_device_or_a_kind_or_the_bus(
@@ -99,7 +105,7 @@ def test_no_file_is_the_default_scenario() -> None:
     assert scenario_file.load("") == Scenario()
 
 
-@pytest.mark.parametrize("name", ["heat-wave", "bad-air", "broken-wire"])
+@pytest.mark.parametrize("name", ["heat-wave", "bad-air", "broken-wire", "busy-node"])
 def test_the_shipped_scenarios_load(name: str) -> None:
     assert scenario_file.load(str(SHIPPED / f"{name}.toml")).title
 
@@ -145,13 +151,10 @@ def test_the_heat_wave_passes_30_degrees_once_and_for_good_within_20_seconds() -
             "found 'gremlin', expected one of no-answer,",
         ),
         (
-            '[[chips]]\nkind = "toaster"',
-            "chips[0].kind: found 'toaster', expected one of sht31, mcp3008",
+            "[chips.toaster]\nheat_w = 900",
+            "chips: found 'toaster', expected a plugin's name, one of light, oven",
         ),
-        (
-            '[[chips]]\nkind = "sht31"\naddress = "0x50"',
-            "chips[0].address: found '0x50', expected one of 0x44, 0x45",
-        ),
+        ("chips.light = 3", "chips.light: found 3, expected a table"),
         (
             '[[faults]]\nkind = "no-answer"\ndevice = "toaster"',
             "faults[0].device: found 'toaster', expected a device such",
@@ -168,7 +171,7 @@ def test_a_mistake_is_one_line_with_file_place_and_expectation(
 ) -> None:
     path = written(tmp_path, text)
     with pytest.raises(MisconfiguredError) as caught:
-        scenario_file.load(path)
+        scenario_file.load(path, plugins=("oven", "light"))
     message = str(caught.value)
     assert message.startswith(path)
     assert complaint in message
@@ -178,3 +181,16 @@ def test_a_mistake_is_one_line_with_file_place_and_expectation(
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(MisconfiguredError, match=r"nothing\.toml: No such file"):
         scenario_file.load(str(tmp_path / "nothing.toml"))
+
+
+def test_values_are_laid_over_a_file_key_by_key(tmp_path: Path) -> None:
+    path = written(tmp_path, "[room]\ntemperature_c = 20\nhumidity_pct = 50")
+    values = {"room": {"temperature_c": 30.0}, "seed": 4}
+    scenario = scenario_file.load(path, values)
+    assert (scenario.room.temperature_c, scenario.room.humidity_pct) == (30.0, 50)
+    assert scenario.seed == 4
+
+
+def test_a_value_that_is_none_is_named_without_a_file() -> None:
+    with pytest.raises(MisconfiguredError, match=r"^scenario: cpu\.usage: found an unknown key"):
+        scenario_file.load("", {"cpu": {"usage": 5}})

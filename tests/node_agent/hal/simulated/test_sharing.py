@@ -8,20 +8,21 @@ import msgspec
 import pytest
 
 from bus.config.settings import Config
-from bus.errors import MisconfiguredError
 from examples.sht31.driver import Sht31
 from node_agent.hal.errors import DeviceUnavailableError
 from node_agent.hal.simulated.board import SimulatedBoard
-from node_agent.hal.simulated.i2c_bus import SimulatedI2cBus, Slot
+from node_agent.hal.simulated.i2c_bus import SimulatedI2cBus, Slot, one_after_the_other
+from node_agent.hal.simulated.models.fitting import PluginChips
+from node_agent.hal.simulated.models.load import load
 from node_agent.hal.simulated.recorder import Recorder
 from node_agent.hal.simulated.scenario import Scenario
 from node_agent.hal.simulated.wire import LONGEST_TRANSFER_S, Wire
 from plugins.bme680.driver import Bme680
 from plugins.oled.driver import FRAME_BYTES, Ssd1306
+from tests.support import PROJECT
 
-CHIPS = [{"kind": "sht31"}]
 STILL = {
-    "room": {"temperature_c": 21.5, "humidity_pct": 40.0},
+    "chips": {"sht31": {"temperature_c": 21.5, "humidity_pct": 40.0}},
     "air": {
         "temperature_c": 24.5,
         "humidity_pct": 50.0,
@@ -37,18 +38,22 @@ CONFIG = {
 
 
 def board_of(scenario: object, config: object = CONFIG) -> SimulatedBoard:
+    """Return a board with an SHT31 at 0x44 as well."""
     began_s = time.monotonic()
+    sht31 = load(PROJECT / "examples" / "sht31" / "simulated.py")
+    assert not sht31.problems
     return SimulatedBoard(
         msgspec.convert(config, Config),
         msgspec.convert(scenario, Scenario),
         Recorder(""),
         lambda: time.monotonic() - began_s,
+        [PluginChips("sht31", sht31.chips)],
     )
 
 
 @pytest.fixture
 def board() -> Iterator[SimulatedBoard]:
-    made = board_of({**STILL, "chips": CHIPS})
+    made = board_of(STILL)
     yield made
     made.close()
 
@@ -91,7 +96,8 @@ class Register:
 
 
 def test_a_write_and_its_read_are_never_parted_by_another_threads() -> None:
-    slot = Slot(Wire("bme680-0x77", "0x77", Scenario(), time.monotonic), Register())
+    wire = Wire("bme680-0x77", "0x77", Scenario(), time.monotonic)
+    slot = Slot(wire, one_after_the_other(Register()))
     bus = SimulatedI2cBus("i2c-1", {0x77: slot})
 
     def user(register: int) -> None:
@@ -145,7 +151,7 @@ def test_a_stuck_bus_is_given_up_and_does_not_hold_up_its_other_users_for_long(
     slept_s: list[float] = []
     monkeypatch.setattr("node_agent.hal.simulated.wire.time.sleep", slept_s.append)
     stuck = {"kind": "slow-bus", "device": "bme680", "delay_s": 9}
-    board = board_of({"chips": CHIPS, "faults": [stuck]})
+    board = board_of({"faults": [stuck]})
 
     def use_stuck() -> None:
         with pytest.raises(DeviceUnavailableError, match="no end of the transfer at i2c-1 0x77"):
@@ -156,24 +162,3 @@ def test_a_stuck_bus_is_given_up_and_does_not_hold_up_its_other_users_for_long(
 
     side_by_side([use_stuck, use_stuck, use_other])
     assert slept_s == [LONGEST_TRANSFER_S] * 2
-
-
-@pytest.mark.parametrize(
-    ("chips", "place"),
-    [
-        ([{"kind": "sht31"}, {"kind": "sht31"}], "address 0x44"),
-        ([{"kind": "sht31", "address": "0x45"}], "address 0x45"),
-        ([{"kind": "mcp3008", "volts": []}] * 2, "the SPI bus"),
-    ],
-)
-def test_two_chips_in_one_place_are_a_mistake(chips: object, place: str) -> None:
-    config = {**CONFIG, "sensors": {"bme680_addresses": ["0x45"]}}
-    with pytest.raises(MisconfiguredError, match=f"chips: found two at {place}, expected one"):
-        board_of({"chips": chips}, config)
-
-
-def test_a_scenarios_analogue_chip_takes_the_loopbacks_place() -> None:
-    board = board_of({"chips": [{"kind": "mcp3008", "volts": [1.65], "reference_v": 3.3}]})
-    assert board.spi_transfer(b"\x01\x80\x00") == b"\x00\x02\x00"
-    assert board.spi_transfer(b"\x01\x90\x00") == b"\x00\x00\x00"
-    assert board_of({}).spi_transfer(b"\x01\x80\x00") == b"\x01\x80\x00"

@@ -5,11 +5,6 @@ soft reset. In periodic mode it executes no single shot, and acknowledges a read
 of data that is there.
 """
 
-import threading
-from collections.abc import Callable
-
-from node_agent.hal.capabilities import Climate
-
 _SOFT_RESET = b"\x30\xa2"
 _BREAK = b"\x30\x93"
 _FETCH = b"\xe0\x00"
@@ -33,19 +28,20 @@ _RATES_HZ = {
 }
 _POLYNOMIAL = 0x31
 _FULL_SCALE = (1 << 16) - 1
+_ANSWER_BYTES = 6
+# An undriven line reads high.
+_IDLE = b"\xff"
 
 
-class SimulatedSht31:
-    """One sensor. `climate(t)` is the air around it at time t of `clock`, in s."""
+class Sht31:
+    """One sensor at 0x44 and the air around it."""
 
-    def __init__(self, climate: Callable[[float], Climate], clock: Callable[[], float]) -> None:
-        self._climate = climate
-        self._clock = clock
-        self._lock = threading.Lock()
-        self.power_on()
+    bus = "i2c"
+    address = 0x44
+    temperature_c = 21.5
+    humidity_pct = 45.0
 
-    def power_on(self) -> None:
-        """Forget everything, as at power-on and after a soft reset."""
+    def __init__(self) -> None:
         # When the measurement that can be read is over; None where there is none.
         self._done_s: float | None = None
         # Seconds between two periodic measurements, None in single shot mode.
@@ -54,25 +50,30 @@ class SimulatedSht31:
         self._fetched_s = 0.0
         self._busy_until_s = 0.0
 
-    def write(self, data: bytes) -> None:
-        """Take one command of two bytes; one that is unknown has no effect."""
-        with self._lock:
-            now_s = self._clock()
-            if now_s < self._busy_until_s:
-                return
-            if data == _BREAK:
-                self.power_on()
-                self._busy_until_s = now_s + _BREAK_S
-            elif self._period_s is not None:
-                if data == _FETCH:
-                    self._fetch(now_s, self._period_s)
-            elif data == _SOFT_RESET:
-                self.power_on()
-            elif data in _RATES_HZ:
-                self._period_s, self._fetched_s = 1 / _RATES_HZ[data], now_s
-                self._done_s = None
-            elif data in _DURATIONS_S:
-                self._done_s = now_s + _DURATIONS_S[data]
+    def transfer(self, write: bytes, read_length: int, now_s: float) -> bytes:
+        """Take a command, then answer; a read without a measurement is not acknowledged."""
+        if write and now_s >= self._busy_until_s:
+            self._take(write, now_s)
+        return self._measurement(read_length, now_s) if read_length else b""
+
+    def _take(self, command: bytes, now_s: float) -> None:
+        """Execute one command of two bytes; one that is unknown has no effect."""
+        if command == _BREAK:
+            self._reset()
+            self._busy_until_s = now_s + _BREAK_S
+        elif self._period_s is not None:
+            if command == _FETCH:
+                self._fetch(now_s, self._period_s)
+        elif command == _SOFT_RESET:
+            self._reset()
+        elif command in _RATES_HZ:
+            self._period_s, self._fetched_s = 1 / _RATES_HZ[command], now_s
+            self._done_s = None
+        elif command in _DURATIONS_S:
+            self._done_s = now_s + _DURATIONS_S[command]
+
+    def _reset(self) -> None:
+        self._done_s = self._period_s = None
 
     def _fetch(self, now_s: float, period_s: float) -> None:
         """Make the newest measurement readable, if there is one since the last fetch."""
@@ -80,24 +81,20 @@ class SimulatedSht31:
         if self._done_s is not None:
             self._fetched_s = now_s
 
-    def read(self, read_len: int) -> bytes:
-        """Return the measurement, once; nothing, which is no acknowledge, where there is none."""
-        with self._lock:
-            done_s = self._done_s
-            if done_s is None or self._clock() < done_s:
-                return b""
-            self._done_s = None
-            return _words(self._climate(done_s))[:read_len]
+    def _measurement(self, read_length: int, now_s: float) -> bytes:
+        """Return the measurement, once."""
+        if self._done_s is None or now_s < self._done_s:
+            raise OSError("no measurement to read")
+        self._done_s = None
+        # Section 4.13 inverted.
+        answer = _word((self.temperature_c + 45) / 175) + _word(self.humidity_pct / 100)
+        return answer[:read_length] + _IDLE * (read_length - _ANSWER_BYTES)
 
 
-def _words(climate: Climate) -> bytes:
-    """Return both values as they are sent (section 4.13 inverted), each with its checksum."""
-    fractions = ((climate.temperature_c + 45) / 175, climate.humidity_pct / 100)
-    words = (
-        round(min(1.0, max(0.0, fraction)) * _FULL_SCALE).to_bytes(2, "big")
-        for fraction in fractions
-    )
-    return b"".join(word + bytes((_checksum(word),)) for word in words)
+def _word(fraction: float) -> bytes:
+    """Return 16 bits of the full scale, with their checksum."""
+    word = round(min(1.0, max(0.0, fraction)) * _FULL_SCALE).to_bytes(2, "big")
+    return word + bytes((_checksum(word),))
 
 
 def _checksum(data: bytes) -> int:

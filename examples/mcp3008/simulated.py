@@ -3,23 +3,27 @@
 It has single-ended inputs only.
 """
 
-from collections.abc import Callable
-
-CHANNELS = 8
 _STEPS = 1 << 10
 # From the start bit on: start, single-ended, three of channel, sampling, null bit, ten of value.
 _CHANNEL_BITS = slice(2, 5)
 _SILENT_BITS = 7
 
 
-class SimulatedMcp3008:
-    """One chip. `volts(channel)` is what its input has now; `reference_v` is full scale."""
+class Mcp3008:
+    """One chip: the voltages at its eight inputs, and at VREF."""
 
-    def __init__(self, volts: Callable[[int], float], reference_v: float) -> None:
-        self._volts = volts
-        self._reference_v = reference_v
+    bus = "spi"
+    input_0_v = 2.6
+    input_1_v = 1.65
+    input_2_v = 0.0
+    input_3_v = 0.0
+    input_4_v = 0.0
+    input_5_v = 0.0
+    input_6_v = 0.0
+    input_7_v = 0.0
+    reference_v = 3.3
 
-    def exchange(self, data: bytes) -> bytes:
+    def transfer(self, data: bytes, _now_s: float) -> bytes:
         """Return what comes out while `data` goes in, between two edges of chip select."""
         length = 8 * len(data)
         sent = f"{int.from_bytes(data, 'big'):0{length}b}" if data else ""
@@ -32,4 +36,5 @@ class SimulatedMcp3008:
 
     def _code(self, channel: int) -> int:
         """Return the voltage in steps (equation 4-2), clamped to ten bits as the chip does."""
-        return min(_STEPS - 1, max(0, int(_STEPS * self._volts(channel) / self._reference_v)))
+        volts: float = getattr(self, f"input_{channel}_v")
+        return min(_STEPS - 1, max(0, int(_STEPS * volts / self.reference_v)))

@@ -1,0 +1,1 @@
+"""Simulated digital pins, and the signals at them."""

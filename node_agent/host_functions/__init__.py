@@ -1,0 +1,1 @@
+"""Host functions of one plugin instance: digital pins, events, readings of other sensors."""
