@@ -10,7 +10,7 @@ from broker.embedded.statistics import BrokerSnapshot
 from bus.client.link import BusLink
 from bus.config.limits_table import LimitsConfig
 from bus.config.web_table import Card
-from bus.contract.messages import Message, Reading
+from bus.contract.messages import Log, Message, Reading
 from bus.contract.topics import Topic
 from hub_app.alarms.monitor import AlarmMonitor, AlarmSetup
 from hub_app.history.recorder import Recorder
@@ -22,6 +22,7 @@ from hub_app.live.hub_clock import HubClock
 from hub_app.live.ingest import Decoder
 from hub_app.live.page_input import page_input
 from hub_app.live.state import State
+from hub_app.logs.log_recorder import LogRecorder
 from hub_app.quota.refusals import Reason, Refusals
 from hub_app.supervisor import Supervisor
 
@@ -60,6 +61,7 @@ class Hub:
         refusals: Refusals | None = None,
         supervisor: Supervisor | None = None,
         alarms: AlarmSetup | None = None,
+        logs: LogRecorder | None = None,
     ) -> None:
         limits = limits or LimitsConfig()
         self.bus = bus
@@ -73,6 +75,7 @@ class Hub:
         self.decoder = Decoder(
             self.on_message, time.monotonic, on_removed=self.on_removed, refusals=self.refusals
         )
+        self.logs = logs or LogRecorder()
         self.commander = Commander(bus.publish_payload)
         self.now_ms = HubClock()
         self.alarms = AlarmMonitor(
@@ -92,6 +95,9 @@ class Hub:
         changes = self.state.apply(topic, message, now_ms)
         self.fanout.send(changes, now_ms)
         self.alarms.on_changes(changes, now_ms)
+        for change in changes:
+            if isinstance(change.value, Log):
+                self.logs.put(change.node, change.value, now_ms)
         if isinstance(message, Reading):
             self.duplicate_node_ids.on_reading(topic.node, message.stream, message.seq, now_ms)
         self.commander.on_message(message)
@@ -139,6 +145,8 @@ class Hub:
             faults.append("the hub is not connected to the broker")
         if self.history.statistics.fault:
             faults.append(self.history.statistics.fault)
+        if self.logs.statistics.fault:
+            faults.append(self.logs.statistics.fault)
         faults += self.alarms.faults
         faults += [
             f"{task.name} failed and is started again: {task.last_error}"

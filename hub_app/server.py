@@ -27,12 +27,14 @@ from hub_app.live.ingest import LoopQueue, ingest
 from hub_app.login.api_tokens import ApiTokens
 from hub_app.login.login import LogIn
 from hub_app.login.people import AccountHolders, PasswordFile, People
+from hub_app.logs import log_file
+from hub_app.logs.log_recorder import LogRecorder
 from hub_app.quota.refusals import Refusals
 from hub_app.removal import removals
 from hub_app.removal.remover import Remover
+from hub_app.serving.watchdog import Watchdog
 from hub_app.serving.web_server import WebServer
 from hub_app.supervisor import Supervisor
-from hub_app.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +66,7 @@ async def _run(
     _check_web_address(config)
     files = hub_files.of(config, environment)
     alarms = alarm_setup.create(config, files, supervisor)
+    logs = LogRecorder(files.state_dir / log_file.FILE_NAME, config.history, supervisor=supervisor)
     async with contextlib.AsyncExitStack() as stack:
         watchdog = Watchdog(ServiceManager(environment))
         await stack.enter_async_context(watchdog)
@@ -97,7 +100,10 @@ async def _run(
             refusals=refusals,
             supervisor=supervisor,
             alarms=alarms,
+            logs=logs,
         )
+        await asyncio.to_thread(logs.start)
+        stack.push_async_callback(asyncio.to_thread, logs.stop)
         await stack.enter_async_context(bus_feed.running(feed))
         await stack.enter_async_context(alarm_setup.running(hub, alarms, files))
         await stack.enter_async_context(_background_tasks(hub, feed.queue, log_in, remover))

@@ -15,6 +15,7 @@ from broker.embedded.store.store import FILE_NAME
 from bus.errors import MisconfiguredError
 from bus.outbox.file import OutboxFile
 from hub_app.history.schema import open_history
+from hub_app.logs.log_file import LogFile
 from tests.support import HOST, WAIT_S, free_port
 
 NEWER = 99
@@ -28,6 +29,10 @@ def open_and_close_history(path: Path) -> None:
     open_history(path).close()
 
 
+def open_log_file(path: Path) -> None:
+    LogFile(path, 1000, 1000).close()
+
+
 def open_broker_store(path: Path) -> None:
     file = StoreFile(path)
     try:
@@ -39,6 +44,7 @@ def open_broker_store(path: Path) -> None:
 KINDS = {
     "outbox": open_outbox,
     "history": open_and_close_history,
+    "log": open_log_file,
     "broker store": open_broker_store,
 }
 

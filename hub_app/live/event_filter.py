@@ -1,7 +1,7 @@
 """Event filters: the changes that one view of the page shows; a browser gets no others. Pure.
 
 `/events?view=sensor&node=pi4&sensor=dht22-gpio4` names a view of the table `VIEWS`, and what it is
-of. Without `view`, a browser gets everything.
+of. Without `view`, a browser gets everything. Alarms are few, and every view gets them.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,11 +27,16 @@ def filter_of(parameters: Mapping[str, str]) -> EventFilter:
     if view not in VIEWS:
         expected = ", ".join(filter(None, VIEWS))
         raise UnknownViewError(f"view: found {view[:20]!r}, expected one of {expected}")
-    return VIEWS[view](parameters)
+    shows = VIEWS[view](parameters)
+    return lambda change: change.kind is TopicKind.ALARM or shows(change)
 
 
 def everything(_change: Change) -> bool:
     return True
+
+
+def _describes(change: Change) -> bool:
+    return change.kind in (TopicKind.ABOUT, TopicKind.SENSOR)
 
 
 def _sensor(parameters: Mapping[str, str]) -> EventFilter:
@@ -58,4 +63,6 @@ def _required(parameters: Mapping[str, str], name: str) -> str:
 VIEWS: dict[str, Callable[[Mapping[str, str]], EventFilter]] = {
     "": lambda _parameters: everything,
     "sensor": _sensor,
+    # The descriptions have the titles.
+    "alarms": lambda _parameters: _describes,
 }

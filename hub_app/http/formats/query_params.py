@@ -42,6 +42,11 @@ def time_range(params: QueryParams, now_ms: int, default_ms: int = DAY_MS) -> tu
     return _moment(params, "from", max(0, to_ms - default_ms), 0, to_ms - 1), to_ms
 
 
+def optional_time(params: QueryParams, name: str) -> int | None:
+    """Return a time in Unix milliseconds; None where the parameter is absent."""
+    return _moment(params, name, 0, 0, LATEST_MS) if name in params else None
+
+
 def iso_8601(timestamp_ms: int) -> str:
     """Return a time in UTC with milliseconds, the latest one of the year 9999."""
     timestamp_ms = min(timestamp_ms, _END_OF_9999_MS)

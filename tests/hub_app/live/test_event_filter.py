@@ -24,6 +24,14 @@ def test_without_a_view_everything_is_shown() -> None:
     assert len(shown({})) == 4 * len(TopicKind)
 
 
+ALARMS = {f"{node}/alarm/{name}" for node in ("pi4", "pi5") for name in ("room", "air")}
+
+
+def test_every_view_shows_the_alarms_and_theirs_the_titles() -> None:
+    described = {topic for topic in shown({}) if topic.split("/")[1] in ("about", "sensor")}
+    assert set(shown({"view": "alarms"})) == ALARMS | described
+
+
 def test_a_sensor_view_shows_its_sensor_and_what_belongs_to_it() -> None:
     node_wide = {
         f"pi4/{kind}/{name}"
@@ -31,9 +39,9 @@ def test_a_sensor_view_shows_its_sensor_and_what_belongs_to_it() -> None:
         for name in ("room", "air")
     }
     of_sensor = {"pi4/reading/room", "pi4/sensor/room"}
-    assert set(shown(SENSOR)) == node_wide | of_sensor
+    assert set(shown(SENSOR)) == ALARMS | node_wide | of_sensor
     compared = shown(SENSOR | {"compare": "pi5:air"})
-    assert set(compared) == node_wide | of_sensor | {"pi5/reading/air", "pi5/sensor/air"}
+    assert set(compared) == ALARMS | node_wide | of_sensor | {"pi5/reading/air", "pi5/sensor/air"}
 
 
 @pytest.mark.parametrize(
