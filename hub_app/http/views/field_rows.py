@@ -57,7 +57,13 @@ def band_of(value: Value | None, field: FieldDescription) -> Band:
     """Return the band of a value, or one without word and tone."""
     if value is None or isinstance(value, str):
         return _NO_BAND
-    return next((b for b in field.bands if b.to is None or value <= b.to), _NO_BAND)
+    return next((band for band in field.bands if _has(band, value)), _NO_BAND)
+
+
+def _has(band: Band, value: float) -> bool:
+    if band.limit is None:
+        return True
+    return value <= band.limit if band.below is None else value < band.limit
 
 
 def duration(seconds: float) -> str:
@@ -102,7 +108,7 @@ def _row(name: str, data: Mapping[str, Value], field: FieldDescription) -> Html:
 def _hints(
     name: str, field: FieldDescription, band: Band, *, is_pending: bool, is_text: bool
 ) -> Html:
-    bands = [(each.to, each.tone, each.word) for each in field.bands]
+    bands = [(b.limit, b.tone, b.word, b.below is not None) for b in field.bands]
     return attributes(
         data_field=name,
         data_tone=band.tone or None,

@@ -61,6 +61,8 @@ def test_a_value_that_is_not_valid_yet_says_so() -> None:
 def test_a_value_has_the_word_and_tone_of_its_band() -> None:
     field = FieldDescription(bands=[Band(50, "low", "good"), Band(None, "high", "bad")])
     assert [band_of(value, field).word for value in (50, 51, None, "x")] == ["low", "high", "", ""]
+    below = FieldDescription(bands=[Band(below=50, word="low"), Band(word="high")])
+    assert [band_of(value, below).word for value in (49, 50)] == ["low", "high"]
     found = field_rows({"v": 60}, {"v": field})
     assert 'data-tone="bad"' in found
     assert '<span class="band">high</span>' in found
