@@ -17,9 +17,9 @@ from bus.config.settings import Config
 from bus.install import assets
 from bus.listen import AddressUnavailableError, listen, listen_when_available
 from bus.service_manager import ServiceManager, stop_signals
-from hub_app import bus_feed
 from hub_app.alarms import setup as alarm_setup
-from hub_app.embedding import embedded_broker, outside_broker
+from hub_app.bus_link import bus_feed
+from hub_app.bus_link.embedding import embedded_broker, outside_broker
 from hub_app.http.guard import own_names
 from hub_app.hub import BrokerStatus, Hub
 from hub_app.live.dashboard import Dashboard, OpenRenderer, PageUnavailableError

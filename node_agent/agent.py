@@ -39,7 +39,7 @@ from node_agent.descriptions.node import NodeDescriptions
 from node_agent.descriptions.plugin_settings import PluginSettings
 from node_agent.hal import system
 from node_agent.hal.capabilities import BLACK, Color, Hardware, Relay
-from node_agent.hal.display_tap import HEIGHT, WIDTH, DisplayTap, Picture
+from node_agent.hal.display.tap import WIDTH, DisplayTap, Picture
 from node_agent.host_functions.effects import EffectParts
 from node_agent.plugins import grants
 from node_agent.plugins.bus_view import BusView
@@ -204,7 +204,7 @@ class Agent:
     def _publish_picture(self) -> None:
         if self._picture is not None:
             on, frame = self._picture
-            self._bus.publish(TopicKind.OLED, Oled(WIDTH, HEIGHT, on, frame))
+            self._bus.publish(TopicKind.OLED, Oled(WIDTH, self._picture.height, on, frame))
 
     def _publish_all_states(self) -> None:
         """Publish every retained state after a connection: the broker may have lost them."""
@@ -353,5 +353,6 @@ def _filters(node: str) -> list[str]:
     return [
         topic_filter(TopicKind.COMMAND, node),
         topic_filter(TopicKind.READING),
+        topic_filter(TopicKind.SENSOR),
         topic_filter(TopicKind.STATUS),
     ]

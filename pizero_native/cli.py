@@ -13,7 +13,7 @@ from bus.config.command_line import EXIT_MISCONFIGURED, load, parser
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
 from bus.service_manager import stop_signals
-from pizero_native import service
+from pizero_native import native_plugins, service
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "BME680, own health and pings of a Pi Zero 2W, published to the hub's broker.",
     ).parse_args(arguments)
     options.config = options.config or config_file.find("pizero", Path.cwd())
-    config = load(options, "pizero", check=_check_role)
+    config = load(options, "pizero", check=_check)
     if config.cluster.service == "plugin-host":
         _become_plugin_host(options.config, arguments)
     # Blocked before any thread starts, and awaited below: no handler can cut into anything.
@@ -37,11 +37,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _check_role(config: Config) -> None:
+def _check(config: Config) -> None:
     if config.cluster.role != "spoke":
         raise MisconfiguredError(
             f'cluster.role: found {config.cluster.role!r}, expected "spoke" for pizero-native'
         )
+    if config.cluster.service == "native":
+        native_plugins.check_settings(config)
 
 
 def _become_plugin_host(config: Path | None, arguments: Sequence[str]) -> NoReturn:

@@ -1,7 +1,7 @@
-"""Commands to the light service: it takes names, has no actuators, and refuses all else."""
+"""Commands to the light service, which has no actuators: others than its own are refused."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from bus.contract.messages import Result
 from bus.contract.topics import Topic, TopicKind
@@ -12,27 +12,28 @@ from node_agent.actuators.results import no_actuator, result_of
 logger = logging.getLogger(__name__)
 
 _LINES_PER_MINUTE = 20
-_NAMES = "names"
+
+Execute = Callable[[bytes], None]
 
 
 class Commands:
     """Answers each command of `node`; `publish_result(actuator, result)` gets the result.
 
-    `give_name` executes a command for names.
+    `executors` execute the commands of its names and settings.
     """
 
     def __init__(
         self,
         node: str,
-        give_name: Callable[[bytes], None],
+        executors: Mapping[str, Execute],
         publish_result: Callable[[str, Result], object],
     ) -> None:
         self._node = node
-        self._give_name = give_name
+        self._executors = dict(executors)
         self._publish_result = publish_result
         self._log = LimitedLog(logger, _LINES_PER_MINUTE)
 
-    # The bus client's thread runs this. A name is rare, and its small file is written at once.
+    # The bus client's thread runs this. These are rare, and their small files are written at once.
     def handle(self, topic: Topic, payload: bytes) -> None:
         if topic.kind is not TopicKind.COMMAND:
             return
@@ -43,10 +44,11 @@ class Commands:
 
     def _execute(self, actuator: str, payload: bytes) -> str:
         """Execute a command; return its error, empty on success."""
-        if actuator != _NAMES:
+        execute = self._executors.get(actuator)
+        if execute is None:
             return no_actuator(self._node, actuator, ())
         try:
-            self._give_name(payload)
+            execute(payload)
         except HarvesterError as e:
             return str(e)
         return ""

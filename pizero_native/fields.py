@@ -11,7 +11,13 @@ from bus.config import toml_text
 from bus.contract import band_limits
 from bus.contract.band_limits import AuthoredField
 from bus.contract.bounds import FieldName
-from bus.contract.description import Band, FieldDescription, Fields, Settings
+from bus.contract.description import (
+    Band,
+    FieldDescription,
+    Fields,
+    PluginDescription,
+    Settings,
+)
 from bus.install import assets
 
 logger = logging.getLogger(__name__)
@@ -33,12 +39,13 @@ class _Manifest(msgspec.Struct, frozen=True):
     settings: Settings = {}
 
 
-def of_plugin(name: str) -> Fields:
-    """Return the fields of a shipped plugin; none where its file is missing or damaged."""
+def of_plugin(name: str) -> PluginDescription:
+    """Return what a shipped plugin says; nothing where its file is missing or damaged."""
     path = assets.root() / "plugins" / name / "plugin.toml"
     try:
-        manifest = msgspec.convert(toml_text.parse(path.read_bytes()), _Manifest)
-        return band_limits.described(manifest.fields, manifest.settings)
-    except (OSError, ValueError, RecursionError) as e:
+        said = msgspec.convert(toml_text.parse(path.read_bytes()), _Manifest)
+        described = band_limits.described(said.fields, said.settings)
+        return PluginDescription(fields=described, settings=said.settings)
+    except (OSError, ValueError, LookupError, RecursionError) as e:
         logger.warning("%s: %s; the values are not described", path, e)
-        return {}
+        return PluginDescription()

@@ -8,38 +8,32 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import Any
 
-from bus.client.node import NodeBus
-from bus.clock import now_ms
+import msgspec
+
 from bus.config.directories import state_dir
 from bus.config.settings import Config
-from bus.contract import commands
-from bus.contract.description import Fields
-from bus.contract.topics import Topic, TopicKind, topic_filter
 from bus.errors import MisconfiguredError
 from bus.install.version import VERSION
 from bus.service_manager import ServiceManager
-from node_agent.descriptions.node import NodeDescriptions
-from node_agent.descriptions.sensors import as_described
 from node_agent.hal import system
 from node_agent.hal.board import open_hardware
 from node_agent.hal.capabilities import Hardware
 from node_agent.plugins.state_saver import StateSaver
 from node_agent.plugins.store import PluginStore
 from node_agent.schedule import next_due
-from pizero_native import fields, own_health
-from pizero_native.air import AirSensor
-from pizero_native.commands import Commands
+from pizero_native import own_health
+from pizero_native.air import AirSensor, id_of
+from pizero_native.native_plugins import AIR, HEALTH, NativePlugin
 from pizero_native.pings import Pings
+from pizero_native.publisher import Publisher
 from pizero_native.recent_log import RecentLog
 from pizero_native.web import Web
+from plugins.bme680.air_settings import AirSettings
 
 logger = logging.getLogger(__name__)
-
-_NAMES = "names"
-# The plugin of the service's sensors.
-_NO_PLUGIN = ""
 
 # Waits so many seconds; returns whether the service was asked to stop meanwhile.
 StopWithin = Callable[[float], bool]
@@ -52,42 +46,21 @@ def run(config: Config, stop_within: StopWithin) -> None:
     """
     with RecentLog() as logs:
         with _log_misconfiguration():
-            bus, descriptions = _open_bus(config)
+            publisher = _open_publisher(config)
         # Logged while the bus is still open, so that the page shows why the node is gone.
-        with bus, _log_misconfiguration():
-            _serve(config, bus, descriptions, logs, stop_within)
+        with publisher, _log_misconfiguration():
+            _serve(config, publisher, logs, stop_within)
 
 
-def _open_bus(config: Config) -> tuple[NodeBus, NodeDescriptions]:
-    """Return the node's end of the bus, on which every command is answered, and descriptions."""
-    node = config.cluster.node_id
-
-    # These run once the bus is entered, when all exist.
-    def handle(topic: Topic, payload: bytes) -> None:
-        answers.handle(topic, payload)
-
-    def handle_connect() -> None:
-        descriptions.publish_all()
-
-    bus = NodeBus(
-        config,
-        filters=[topic_filter(TopicKind.COMMAND, node)],
-        on_message=handle,
-        on_connect=handle_connect,
-    )
-    descriptions = NodeDescriptions(
-        config,
-        bus,
-        state_dir(config, os.environ),
-        actuators={_NAMES: commands.WORDS[_NAMES]},
-        plugins={_NO_PLUGIN: as_described},
-    )
-    answers = Commands(
-        node,
-        descriptions.name_command,
-        lambda actuator, result: bus.publish(TopicKind.RESULT, result, actuator),
-    )
-    return bus, descriptions
+def _open_publisher(config: Config) -> Publisher:
+    """Return the end of the bus, with the plugins whose work the service does."""
+    state = state_dir(config, os.environ)
+    air = [id_of(address) for address in config.sensors.bme680_addresses]
+    plugins = {
+        AIR: NativePlugin(AIR, config, state, air),
+        HEALTH: NativePlugin(HEALTH, config, state, [own_health.SENSOR_ID]),
+    }
+    return Publisher(config, plugins)
 
 
 @contextmanager
@@ -100,20 +73,14 @@ def _log_misconfiguration() -> Iterator[None]:
         raise
 
 
-def _serve(
-    config: Config,
-    bus: NodeBus,
-    descriptions: NodeDescriptions,
-    logs: RecentLog,
-    stop_within: StopWithin,
-) -> None:
+def _serve(config: Config, publisher: Publisher, logs: RecentLog, stop_within: StopWithin) -> None:
     store = PluginStore(state_dir(config, os.environ) / "pizero-native.json")
     with closing(open_hardware(config)) as hardware:
-        node = Node(config, hardware, bus, store, descriptions)
+        node = Node(config, hardware, publisher, store)
         with (
-            StateSaver([store, descriptions]),
+            StateSaver([store, publisher.descriptions]),
             Web(config.web, node.health, logs),
-            Pings(config.pings, node.publish_ping),
+            Pings(config.pings, publisher.publish_ping),
         ):
             node.run(stop_within, ServiceManager(os.environ))
 
@@ -122,20 +89,14 @@ class Node:
     """The cycle: every sensor, then the machine's own health, then the heartbeat."""
 
     def __init__(
-        self,
-        config: Config,
-        hardware: Hardware,
-        bus: NodeBus,
-        store: PluginStore,
-        descriptions: NodeDescriptions,
+        self, config: Config, hardware: Hardware, publisher: Publisher, store: PluginStore
     ) -> None:
         self._config = config
-        self._bus = bus
-        self._descriptions = descriptions
-        self._air_fields = fields.of_plugin("bme680")
-        self._health_fields = fields.of_plugin("pizero-monitor")
+        self._publisher = publisher
+        air = publisher.plugins[AIR]
         self._sensors = [
-            AirSensor(hardware, address, store) for address in config.sensors.bme680_addresses
+            AirSensor(hardware, address, store, partial(_air_settings, air, address))
+            for address in config.sensors.bme680_addresses
         ]
         self._own_health = own_health.OwnHealth(hardware)
         self._start_s = time.monotonic()
@@ -150,40 +111,30 @@ class Node:
             began_s = time.monotonic()
             self._poll()
             ended_s = time.monotonic()
-            self._bus.heartbeat(cycle_ms=(ended_s - began_s) * 1000, rss_mb=system.rss_mb())
+            self._publisher.bus.heartbeat(
+                cycle_ms=(ended_s - began_s) * 1000, rss_mb=system.rss_mb()
+            )
             service.keep_alive()
             now_s = time.monotonic()
             wait_s = next_due(now_s, self._start_s, interval_s) - now_s
             stopped = service.wait(wait_s, stop_within)
         service.stopping()
 
-    def publish_ping(self, sensor_id: str, data: dict[str, Any]) -> None:
-        """Publish the outcome of a ping. Any thread may call."""
-        self._publish(sensor_id, data, fields.PING, self._config.pings.interval_s)
-
-    def _publish(
-        self, sensor_id: str, data: dict[str, Any], described: Fields, interval_s: float
-    ) -> None:
-        """Publish what was measured just now, and what it is where that is new."""
-        self._descriptions.hear(_NO_PLUGIN, described, [(sensor_id, data)], interval_s)
-        self._bus.publish_reading(sensor_id, now_ms(), data)
-
     def health(self) -> dict[str, Any]:
         """Return how this node is, for `GET /health`. Any thread may call."""
         faults = {name: why for s in self._sensors for name, why in s.faults.items()}
         return {
-            "status": "ok" if self._bus.connected and not faults else "degraded",
+            "status": "ok" if self._publisher.bus.connected and not faults else "degraded",
             "node": self._config.cluster.node_id,
             "version": VERSION,
             "uptime_s": round(time.monotonic() - self._start_s, 3),
             "rss_mb": round(system.rss_mb(), 1),
-            "bus_connected": self._bus.connected,
+            "bus_connected": self._publisher.bus.connected,
             "sensors": [sensor.sensor_id for sensor in self._sensors],
             "faults": faults,
         }
 
     def _poll(self) -> None:
-        interval_s = self._config.polling.interval_seconds
         for sensor in self._sensors:
             try:
                 data = sensor.sample()
@@ -193,6 +144,9 @@ class Node:
                 sensor.fault.failed(f"unexpected {e!r}", traceback=True)
                 continue
             if data is not None:
-                self._publish(sensor.sensor_id, data, self._air_fields, interval_s)
-        health = self._own_health.sample()
-        self._publish(own_health.SENSOR_ID, health, self._health_fields, interval_s)
+                self._publisher.publish(AIR, sensor.sensor_id, data)
+        self._publisher.publish(HEALTH, own_health.SENSOR_ID, self._own_health.sample())
+
+
+def _air_settings(plugin: NativePlugin, address: str) -> AirSettings:
+    return msgspec.convert(plugin.values(id_of(address)), AirSettings)

@@ -14,7 +14,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ["bus", "broker", "harvester", "hub_app", "node_agent", "pizero_native"]
-PLUGIN_DRIVERS = ["plugins.bme680.driver", "plugins.bme680.iaq", "plugins.oled.driver"]
+PLUGIN_DRIVERS = [
+    *(f"plugins.bme680.{name}" for name in ("air_settings", "bands", "driver", "iaq", "sea_level")),
+    "plugins.oled.driver",
+]
 
 # Imports everything named on the command line, and tells what came of it.
 PROBE = """

@@ -50,6 +50,7 @@ ROLES = {
             "harvester/<node>/stored",
             # For displays.
             "harvester/+/readings/+",
+            "harvester/+/sensors/+",
             "harvester/+/status",
         ),
     ),

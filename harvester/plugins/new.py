@@ -7,13 +7,15 @@ from string import Template
 
 import msgspec
 
-from bus.config.settings import Config
+from bus.config.settings import Config, pin_users
 from bus.contract.topics import RESERVED_NAMES, is_name
 from bus.errors import MisconfiguredError
 from harvester.plugins.builder.contract import module_name
 
 _ROOT = Path(__file__).parent / "templates"
 _SUFFIX = ".template"
+# Pins that no bus has (BCM2835 ARM Peripherals, section 6.2).
+_PLAIN_PINS = (5, 6, 16, 17, 22, 23, 24, 25, 26, 27)
 # A strip's first LED shows the node's heartbeat.
 _FIRST_LED = 1
 
@@ -30,6 +32,10 @@ KINDS = {
     "uart": Kind("The satellites that a GPS receiver on the serial port uses.", "uart = true"),
     "spi": Kind("The voltage at two inputs of an MCP3008.", "spi = true"),
     "gpio": Kind("Temperature, humidity and dew point from a DHT22 on GPIO $pin.", "gpio = [$pin]"),
+    "button": Kind(
+        "Presses of a button on GPIO $button, as a count and as events.",
+        "inputs = [$button]\nevents = true",
+    ),
 }
 
 
@@ -73,17 +79,25 @@ def _file_name(template: str, name: str) -> str:
 def _values(name: str, kind: str, config: Config, config_file: str) -> dict[str, object]:
     led = _free_led(config)
     pin = next(iter(config.sensors.dht22_pins), 4)
+    button = _free_pin(config)
     about, grants = KINDS[kind].about, KINDS[kind].grants
     enabled = [*config.plugins.enabled, name]
     return {
         "name": name,
         "led": led,
         "pin": pin,
-        "about": Template(about).substitute(pin=pin),
-        "grants": f"{Template(grants).substitute(pin=pin)}\nleds = [{led}]",
+        "button": button,
+        "about": Template(about).substitute(pin=pin, button=button),
+        "grants": f"{Template(grants).substitute(pin=pin, button=button)}\nleds = [{led}]",
         "enabled": msgspec.json.encode(enabled).decode().replace(",", ", "),
         "config": config_file,
     }
+
+
+def _free_pin(config: Config) -> int:
+    """Return the first plain pin that nothing else uses."""
+    users = pin_users(config)
+    return next((pin for pin in _PLAIN_PINS if pin not in users), _PLAIN_PINS[0])
 
 
 def _free_led(config: Config) -> int:

@@ -73,7 +73,6 @@ class AlarmMonitor:
         self._ended = list(saved.ended)
         self._known_nodes: set[str] = set()
         self._reconciled_ms = 0
-        self._confirmed: asyncio.Queue[Notice] = asyncio.Queue()
         self.file.snapshot = self._snapshot
 
     def start(self) -> None:

@@ -12,9 +12,9 @@ from node_agent.plugins.runner import PluginRunner
 def plugin_command(
     runners: Sequence[PluginRunner],
     disabled: DisabledPlugins,
-    on_settings: Callable[[], object] = lambda: None,
+    on_settings: Callable[[str], object] = lambda _plugin: None,
 ) -> Execute:
-    """Return what executes a command; `on_settings` is called after settings were set."""
+    """Return what executes a command; `on_settings(plugin)` is called after settings were set."""
     by_name = {runner.name: runner for runner in runners}
 
     def execute(payload: bytes) -> None:
@@ -25,7 +25,7 @@ def plugin_command(
             raise BadCommandError(f"plugin: found {wanted.plugin!r}, expected one of {names}")
         if wanted.action == "set":
             runner.set_settings(wanted.settings, wanted.sensor)
-            on_settings()
+            on_settings(runner.name)
         else:
             disabled.note(runner.name, is_disabled=wanted.action == "disable")
             runner.command(wanted.action)

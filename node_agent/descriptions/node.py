@@ -80,9 +80,9 @@ class NodeDescriptions:
         self._bus.publish(TopicKind.ABOUT, self._about())
         self._sensors.publish_changed()
 
-    def settings_changed(self) -> None:
-        """Publish the descriptions whose limits of bands changed."""
-        self._sensors.publish_changed()
+    def settings_changed(self, plugin: str) -> None:
+        """Publish the descriptions of a plugin's sensors that change with its settings."""
+        self._sensors.settings_changed(plugin)
 
     def save(self) -> None:
         self._sensors.save()

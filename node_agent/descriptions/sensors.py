@@ -23,6 +23,9 @@ _TOPICS_LEFT = "topics of a former run may be left"
 # Of a sensor that its plugin reports no longer.
 FORGOTTEN_AFTER_S = 86_400.0
 
+# The poll that runs while settings change may still have the former ones; the one after it has not.
+_POLLS_AFTER_SETTINGS = 2
+
 # Publishes the description of a sensor, or clears its topic where that is None.
 Publish = Callable[[str, SensorDescription | None], object]
 # Returns the fields of a sensor with the limits of bands that hold for it.
@@ -44,6 +47,8 @@ class _Sensor:
         # In the order in which they came.
         self.came: dict[str, None] = {}
         self.heard_s = now_s
+        # Polls until the fields that come are those of the present settings.
+        self.awaited_polls = 0
         self.published: SensorDescription | None = None
 
     def hear(self, fields: Iterable[str], described: Fields, now_s: float) -> None:
@@ -51,6 +56,9 @@ class _Sensor:
         if described != self.described:
             # Another version of the plugin, which may report other fields.
             self.described, self.came = described, {}
+        if self.awaited_polls:
+            self.awaited_polls -= 1
+            self.came = {}
         for field in fields:
             if len(self.came) < MAX_FIELDS:
                 self.came.setdefault(field)
@@ -129,8 +137,19 @@ class SensorDescriptions:
                 sensor.published = None
             self._publish_changed()
 
+    def settings_changed(self, plugin: str) -> None:
+        """Publish what changed with a plugin's settings, now or with the next polls.
+
+        Limits of bands follow at once; a value may come or go with a setting.
+        """
+        with self._lock:
+            for sensor in self._sensors.values():
+                if sensor.plugin == plugin:
+                    sensor.awaited_polls = _POLLS_AFTER_SETTINGS
+            self._publish_changed()
+
     def publish_changed(self) -> None:
-        """Publish the descriptions that changed with a name or a setting."""
+        """Publish the descriptions that changed with a name."""
         with self._lock:
             self._publish_changed()
 

@@ -1,4 +1,4 @@
-"""Newest readings and roles of all nodes, as heard on the bus, for plugins that show them.
+"""Newest readings of all nodes with their descriptions, and roles, for plugins that show them.
 
 A plugin's memory is small, and every node writes into it: what is kept is bounded by its bytes. A
 node that sends more than its share displaces readings of its own, never another's.
@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from bus.contract.messages import Reading, Status, Value, decode
+from bus.contract.description import SensorDescription
+from bus.contract.messages import Reading, Status, Value, decode, encode
 from bus.contract.topics import Topic, TopicKind, global_sensor_id
 from bus.errors import BadDataError
 from bus.limited_log import LimitedLog
@@ -22,8 +23,9 @@ logger = logging.getLogger(__name__)
 
 # 64 fields, as a plugin may return, take some 2 KB.
 MAX_READING_BYTES = 8 * 1024
-# Some 800 readings of usual size; a plugin parses them within its 32 MB.
-MAX_BYTES = 256 * 1024
+MAX_DESCRIPTION_BYTES = 32 * 1024
+# Some 600 readings of usual size with their descriptions; a plugin parses them within its 32 MB.
+MAX_BYTES = 512 * 1024
 MAX_NODES = 256
 _LEFT_OUT = "left out"
 
@@ -38,27 +40,39 @@ class _Arrival(NamedTuple):
 
 
 class _Node:
-    """Readings of one node by sensor, the newest last."""
+    """Readings of one node by sensor, the newest last, and what the node says of its sensors."""
 
     def __init__(self) -> None:
         self.readings: OrderedDict[str, _Arrival] = OrderedDict()
+        # As JSON.
+        self.descriptions: dict[str, bytes] = {}
         self.size = 0
         # Time and arrival of the last reading show how far the node's clock is off.
         self.last_timestamp_ms = 0
         self.last_at_ms = 0.0
 
     def put(self, sensor: str, arrival: _Arrival) -> None:
-        self.remove(sensor)
+        self._remove_reading(sensor)
         self.readings[sensor] = arrival
         self.size += arrival.size
         self.last_timestamp_ms, self.last_at_ms = arrival.timestamp_ms, arrival.at_ms
 
-    def remove(self, sensor: str) -> None:
-        former = self.readings.pop(sensor, None)
-        self.size -= 0 if former is None else former.size
+    def describe(self, sensor: str, description: bytes) -> None:
+        """Keep a description; an empty one removes it."""
+        self.size -= len(self.descriptions.pop(sensor, b""))
+        if description:
+            self.descriptions[sensor] = description
+            self.size += len(description)
 
     def remove_oldest(self) -> None:
-        self.remove(next(iter(self.readings)))
+        """Drop the oldest reading with its description; without readings, any description."""
+        sensor = next(iter(self.readings or self.descriptions))
+        self._remove_reading(sensor)
+        self.describe(sensor, b"")
+
+    def _remove_reading(self, sensor: str) -> None:
+        former = self.readings.pop(sensor, None)
+        self.size -= 0 if former is None else former.size
 
 
 class BusView:
@@ -73,35 +87,49 @@ class BusView:
         self._lock = threading.Lock()
 
     def hear(self, topic: Topic, payload: bytes) -> None:
-        """Take in a reading or status. Raises BadDataError where it is neither."""
-        if len(payload) > MAX_READING_BYTES:
-            self._log_left_out(topic, f"{len(payload)} bytes, expected {MAX_READING_BYTES} at most")
+        """Take in a reading, a description of a sensor or a status.
+
+        Raises BadDataError where it is none of them.
+        """
+        is_description = topic.kind is TopicKind.SENSOR
+        most = MAX_DESCRIPTION_BYTES if is_description else MAX_READING_BYTES
+        if len(payload) > most:
+            self._log_left_out(topic, f"{len(payload)} bytes, expected {most} at most")
+            return
+        if is_description and not payload:
+            self._hear(topic, b"")
             return
         message = decode(topic, payload)
         if isinstance(message, Reading):
-            self._hear_reading(topic, message, len(payload))
+            at_ms = self._monotonic_s() * 1000
+            self._hear(topic, _Arrival(message.timestamp_ms, message.data, at_ms, len(payload)))
+        elif isinstance(message, SensorDescription):
+            self._hear(topic, encode(message))
         elif isinstance(message, Status):
             with self._lock:
                 if topic.node in self._statuses or len(self._statuses) < MAX_NODES:
                     self._statuses[topic.node] = message
         else:
-            raise BadDataError(f"{topic}: expected {TopicKind.READING} or {TopicKind.STATUS}")
+            expected = f"{TopicKind.READING}, {TopicKind.SENSOR} or {TopicKind.STATUS}"
+            raise BadDataError(f"{topic}: expected {expected}")
 
-    def _hear_reading(self, topic: Topic, reading: Reading, size: int) -> None:
-        at_ms = self._monotonic_s() * 1000
+    def _hear(self, topic: Topic, heard: _Arrival | bytes) -> None:
         with self._lock:
-            problem = self._put(topic, _Arrival(reading.timestamp_ms, reading.data, at_ms, size))
+            problem = self._put(topic, heard)
         # Logged without the lock: a log handler may publish, and publishing may take other locks.
         if problem:
             self._log_left_out(topic, problem)
 
-    def _put(self, topic: Topic, arrival: _Arrival) -> str:
-        """Keep a reading; return what was left out for it, or nothing."""
+    def _put(self, topic: Topic, heard: _Arrival | bytes) -> str:
+        """Keep a reading or a description; return what was left out for it, or nothing."""
         if topic.node not in self._nodes and len(self._nodes) >= MAX_NODES:
             return f"more than {MAX_NODES} nodes have readings"
         node = self._nodes.setdefault(topic.node, _Node())
         self._size -= node.size
-        node.put(topic.name, arrival)
+        if isinstance(heard, bytes):
+            node.describe(topic.name, heard)
+        else:
+            node.put(topic.name, heard)
         self._size += node.size
         displaced = self._make_room()
         if not displaced:
@@ -136,7 +164,7 @@ class BusView:
         """Return `{"readings": [...], "last_update": ms, "nodes": {...}}`, as HTTP serves it.
 
         Each reading also has `age_ms` by this node's clock: `timestamp_ms` is by the clock of the
-        node that measured, which may be wrong.
+        node that measured, which may be wrong. `description` is what `sensors/<sensor>` says.
         """
         now_ms = self._monotonic_s() * 1000
         with self._lock:
@@ -159,12 +187,14 @@ class BusView:
 
 
 def _shown(name: str, sensor: str, node: _Node, now_ms: float) -> dict[str, Any]:
-    arrival = node.readings[sensor]
+    arrival, description = node.readings[sensor], node.descriptions.get(sensor)
+    described = {} if description is None else {"description": msgspec.Raw(description)}
     return {
         "sensor_id": global_sensor_id(name, sensor),
         "timestamp_ms": arrival.timestamp_ms,
         "age_ms": _age_ms(arrival, node, now_ms),
         "data": arrival.data,
+        **described,
     }
 
 

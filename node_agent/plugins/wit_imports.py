@@ -22,7 +22,7 @@ from node_agent.actuators.led_buffer import LedBuffer
 from node_agent.descriptions.plugin_settings import GetSetting, no_setting
 from node_agent.hal import system
 from node_agent.hal.capabilities import BLACK, Color, Hardware
-from node_agent.hal.display_tap import DisplayTap
+from node_agent.hal.display.tap import DisplayTap
 from node_agent.host_functions.effects import EffectParts, Effects
 from node_agent.host_functions.latest import latest_reading
 from node_agent.plugins import grants

@@ -1,25 +1,29 @@
-"""BME680 plugin: reports temperature, humidity, pressure, gas and air quality; LED 2, buzzer.
+"""BME680 plugin: reports temperature, humidity, pressure, gas and air quality; LED, buzzer.
 
-It reads a sensor at each address that is granted. The LED shows the worst of them.
+It reads a sensor at each address that is granted, each with settings of its own. An LED shows the
+worst of the sensors that share it.
 """
 
 import math
 import time
 from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 
-from colors import COLORS, FAULT
+from air_settings import AirSettings
+from bands import BANDS
+from colors import FAULT
 from componentize_py_types import Err
-from iaq import band_of
 from poll_deadline import DeadlineExceededError, PollDeadline
 from sensor import AirSensor, BusError, Sample
-from setting import number, switch
+from setting import values
+from status_leds import StatusLeds
 from wit_world import exports
-from wit_world.exports.bme680_logic import Bme680Reading
+from wit_world.exports.air_quality_logic import AirQualityReading
 from wit_world.imports import (
     buzzer_controller,
     gpio_provider,
     i2c,
-    led_controller,
     plugin_state,
     settings,
 )
@@ -28,7 +32,6 @@ from wit_world.imports import (
 ADDRESSES = (0x77, 0x76)
 CHIP_ID_REGISTER = "d0"
 NOT_GRANTED = "not granted"
-LED = 2
 # One beep of 500 ms.
 ALARM_MS = 500
 BASELINE_KEY = "baseline"
@@ -71,19 +74,20 @@ class _Baseline:
         return ""
 
 
-class Bme680Logic(exports.Bme680Logic):
+class AirQualityLogic(exports.AirQualityLogic):
     def __init__(self) -> None:
         self._deadline = PollDeadline()
         self._sensors: list[AirSensor] = []
         self._polls = 0
-        self._sounds_alarm = True
+        self._leds = StatusLeds()
 
-    def poll(self) -> list[Bme680Reading]:
+    def poll(self) -> list[AirQualityReading]:
         now_ms = gpio_provider.get_timestamp_ms()
         # The host can't be asked while the component is built.
         if not self._sensors:
             self._sensors = self._open(now_ms)
-        self._follow_settings()
+        for sensor in self._sensors:
+            _configure(sensor)
         self._polls += 1
         samples = self._sample_all(now_ms)
         self._react(samples)
@@ -97,15 +101,10 @@ class Bme680Logic(exports.Bme680Logic):
         addresses = _granted_addresses()
         sensors = [self._sensor(address, alone=len(addresses) == 1) for address in addresses]
         for sensor in sensors:
+            # A saved baseline belongs to a set point of the heater.
+            _configure(sensor)
             sensor.restore(now_ms)
         return sensors
-
-    def _follow_settings(self) -> None:
-        self._sounds_alarm = switch(settings.get, "alarm", default=True)
-        for sensor in self._sensors:
-            address = sensor.sensor_id.removeprefix("bme680-")
-            sensor.temperature_offset_c = number(settings.get, f"temperature_offset_{address}", 0)
-            sensor.humidity_offset_pct = number(settings.get, f"humidity_offset_{address}", 0)
 
     def _sensor(self, address: int, *, alone: bool) -> AirSensor:
         sensor_id = f"bme680-0x{address:02x}"
@@ -136,41 +135,53 @@ class Bme680Logic(exports.Bme680Logic):
         return samples
 
     def _react(self, samples: dict[AirSensor, Sample | None]) -> None:
-        scores = []
+        """Log, sound the alarm and light the LEDs as the samples ask for."""
+        colors: dict[int, list[str]] = {}
         for sensor, sample in samples.items():
-            if sample is None or not sample.is_rated:
-                continue
-            sensor.log_state(sample.quality)
-            score = sample.quality.score
-            if score is not None:
-                scores.append(score)
-                if sensor.alarm_due(score) and self._sounds_alarm:
-                    buzzer_controller.buzz(ALARM_MS)
-        if any(sample is None or sample.measurement.missing for sample in samples.values()):
-            _show(FAULT)
-        elif scores:
-            _show(band_of(max(scores)).color)
-        else:
-            _show("purple" if self._polls % 2 else "dim purple")
+            colors.setdefault(sensor.settings.led, []).append(self._color(sensor, sample))
+            if sample is not None and sample.is_rated:
+                _report(sensor, sample)
+        self._leds.show({led: max(of, key=_URGENCY.index) for led, of in colors.items()})
+
+    def _color(self, sensor: AirSensor, sample: Sample | None) -> str:
+        if sample is None or sample.measurement.missing:
+            return FAULT
+        score = sample.quality.score
+        if score is None:
+            return _BURNING_IN[self._polls % 2]
+        return sensor.band_of(score).color
+
+
+# From the least to the most urgent: a sensor in burn-in does not hide another one's air.
+_BURNING_IN = ("dim purple", "purple")
+_URGENCY = [*_BURNING_IN, *(band.color for band in BANDS), FAULT]
+
+
+def _configure(sensor: AirSensor) -> None:
+    get = partial(settings.get_for, sensor.sensor_id)
+    sensor.configure(AirSettings(**values(get, asdict(AirSettings()))))
+
+
+def _report(sensor: AirSensor, sample: Sample) -> None:
+    sensor.log_state(sample.quality)
+    score = sample.quality.score
+    if score is not None and sensor.alarm_due(score):
+        buzzer_controller.buzz(ALARM_MS)
 
 
 def _prefixed(sensor_id: str) -> Callable[[str], None]:
     return lambda line: print(line if sensor_id in line else f"{sensor_id}: {line}")
 
 
-def _show(color: str) -> None:
-    led_controller.set_led(LED, *COLORS[color])
-    led_controller.sync_leds()
-
-
-def _reading(sensor_id: str, sample: Sample, now_ms: int) -> Bme680Reading:
+def _reading(sensor_id: str, sample: Sample, now_ms: int) -> AirQualityReading:
     measurement, quality = sample.measurement, sample.quality
     gas_ohm = measurement.gas_resistance_ohm
-    return Bme680Reading(
+    return AirQualityReading(
         sensor_id=sensor_id,
         temperature=_f32(measurement.temperature_c),
         humidity=_f32(measurement.humidity_pct),
         pressure=_f32(measurement.pressure_hpa),
+        pressure_sea_level=_f32(sample.sea_level_hpa),
         gas_resistance=_f32(None if gas_ohm is None else gas_ohm / 1000),
         iaq_score=NO_SCORE if quality.score is None else quality.score,
         iaq_accuracy=quality.accuracy,

@@ -57,8 +57,6 @@ _HEATER_ON = 0x00
 _NO_GAS = 0x00
 _RUN_GAS = {VARIANT_GAS_LOW: 0x10, VARIANT_GAS_HIGH: 0x20}
 
-HEATER_C = 320.0
-HEATER_MS = 150
 # 14 conversions at the above oversampling of 1963 us each, 9 switching steps of 477 us, 1 ms to
 # wake up (the durations of Bosch's driver; the datasheet gives none).
 _TPH_S = (14 * 1963 + 9 * 477 + 1000) / 1e6
@@ -126,6 +124,18 @@ class Calibration:
     res_heat_range: int
     res_heat_val: int
     range_sw_err: int
+
+
+@dataclass(frozen=True)
+class Heater:
+    """Set point of the gas sensor's heater, and how long it heats before gas is measured.
+
+    The datasheet has 200 to 400 degC and 1 to 4032 ms, of which it takes 20 to 30 to get hot
+    (section 3.3.5).
+    """
+
+    target_c: float = 320.0
+    duration_ms: int = 150
 
 
 class Missing(NamedTuple):
@@ -416,7 +426,7 @@ class Bme680:
     """Driver of one chip. After any error the next `measure` begins with a reset.
 
     `transfer(write, read_len)` is one I2C transaction with the chip, a write and then a read with
-    a repeated start; `sleep_s(seconds)` waits.
+    a repeated start; `sleep_s(seconds)` waits. `heater` holds from the next measurement on.
     """
 
     def __init__(
@@ -424,6 +434,7 @@ class Bme680:
     ) -> None:
         self._transfer = transfer
         self._sleep_s = sleep_s
+        self.heater = Heater()
         self._variant = VARIANT_GAS_LOW
         self._calibration: Calibration | None = None
         self._ambient_c = 0.0
@@ -440,8 +451,9 @@ class Bme680:
             self._sleep_s(_RESET_S)
         self._variant = self._identify()  # every time: the chip may have been replaced
         calibration = known or self._start()
-        self._heat(calibration)
-        field = self._convert(_RUN_GAS[self._variant], HEATER_MS / 1000)
+        heater = self.heater
+        self._heat(heater, calibration)
+        field = self._convert(_RUN_GAS[self._variant], heater.duration_ms / 1000)
         measurement = compensate(field, calibration, self._variant)
         self._ambient_c = _temperature_of(measurement)
         self._calibration, self._last = calibration, field
@@ -467,11 +479,11 @@ class Bme680:
             raise WrongChipError(f"variant id is 0x{variant:02x}, known are 0x00 and 0x01")
         return variant
 
-    def _heat(self, calibration: Calibration) -> None:
+    def _heat(self, heater: Heater, calibration: Calibration) -> None:
         # Whole degrees, cut off: Bosch's driver has the ambient temperature as a signed byte.
         ambient_c = int(max(-128.0, min(127.0, self._ambient_c)))
-        self._write(_RES_HEAT_0, heater_code(HEATER_C, ambient_c, calibration))
-        self._write(_GAS_WAIT_0, wait_code(HEATER_MS))
+        self._write(_RES_HEAT_0, heater_code(heater.target_c, ambient_c, calibration))
+        self._write(_GAS_WAIT_0, wait_code(heater.duration_ms))
 
     def _convert(self, run_gas: int, heating_s: float) -> Field:
         """Let the chip measure once; return the field when it is complete.

@@ -1,4 +1,4 @@
-"""Air quality index (IAQ) from gas resistance and humidity: score, baseline and alarm.
+"""Air quality index (IAQ) from gas resistance and humidity: score and baseline.
 
 Pure: times are passed in. The score runs from 0 (clean) to 500 (bad) and is
 
@@ -15,8 +15,9 @@ The baseline follows the resistance with a time constant: in burn-in quickly, si
 drifts for a minute; then upwards in minutes, since cleaner air than before is the new clean air;
 and downwards in days, so that some hours of bad air do not become the new clean air, and ageing
 does. Time in which nothing was measured is no experience: after a gap the sensor is cold, and
-burn-in repeats. These constants are judgement, not measurement. Examples of the score are a table
-in its tests.
+burn-in repeats. At another set point of its heater the sensor has another resistance, so a baseline
+belongs to one set point. These constants are judgement, not measurement. Examples of the score are
+a table in its tests.
 """
 
 import json
@@ -30,8 +31,11 @@ WORST = 500
 IDEAL_HUMIDITY_PCT = 40.0
 
 BURN_IN_S = 60.0
-# Experience that an accuracy of 1, 2 and 3 needs.
-ACCURACY_AFTER_S = (BURN_IN_S, 10 * 60.0, 60 * 60.0)
+# Experience that an accuracy of 2 and 3 needs; burn-in gives 1.
+ACCURACY_AFTER_S = (10 * 60.0, 60 * 60.0)
+BEST_ACCURACY = 3
+# Set point of the heater in degC, and its duration in ms.
+HEATER = (320.0, 150.0)
 # A saved baseline older than this is not used.
 BASELINE_LIFE_MS = 24 * 3600 * 1000
 
@@ -49,32 +53,6 @@ _FALL_TAU_S = 3 * 24 * 3600.0
 _LARGEST_RISE = 2.0
 # A wall clock that departs from the monotonic one by more than this was set.
 _CLOCK_STEP_MS = 10_000
-
-
-@dataclass(frozen=True)
-class Band:
-    """Band of the score, up to and including `upper`, with its word and the LED's colour."""
-
-    upper: int
-    name: str
-    color: str
-
-
-# The only words for the index: log, LED and page use them (`plugin.toml` describes the field with
-# the same limits and words; a test compares the two). The limits are those of Bosch's BSEC
-# (BST-BME680-DS001 table 4: 0-50, 51-100, 101-150, 151-200, from 201), whose two worst bands are
-# one here.
-BANDS = (
-    Band(50, "excellent", "green"),
-    Band(100, "good", "lime"),
-    Band(150, "moderate", "yellow"),
-    Band(200, "poor", "orange"),
-    Band(WORST, "bad", "red"),
-)
-
-
-def band_of(score: int) -> Band:
-    return next(band for band in BANDS if score <= band.upper)
 
 
 def score(gas_ohm: float, baseline_ohm: float, humidity_pct: float) -> int:
@@ -103,6 +81,7 @@ class _Saved(NamedTuple):
     baseline_ohm: float
     tracked_s: float
     saved_ms: int
+    heater: tuple[float, float]
 
 
 class AirQuality:
@@ -112,9 +91,11 @@ class AirQuality:
     """
 
     def __init__(self) -> None:
+        self._burn_in_s = BURN_IN_S
+        self._heater = HEATER
         self._baseline_ohm = 0.0
         self._tracked_s = 0.0
-        # Time measured without a gap, up to BURN_IN_S.
+        # Time measured without a gap, up to the burn-in.
         self._warm_s = 0.0
         self._seen_s: float | None = None
         self._interval_s = 0.0
@@ -130,14 +111,31 @@ class AirQuality:
 
     @property
     def accuracy(self) -> int:
-        if self._warm_s < BURN_IN_S:
+        if self._warm_s < self._burn_in_s:
             return 0
-        return sum(self._tracked_s >= needed_s for needed_s in ACCURACY_AFTER_S)
+        needed = (self._burn_in_s, *ACCURACY_AFTER_S)
+        return sum(self._tracked_s >= needed_s for needed_s in needed)
 
     @property
     def waits_for_clock(self) -> bool:
         """Whether a saved baseline waits until the clock is set; do not overwrite it then."""
         return self._waiting is not None
+
+    def configure(self, burn_in_s: float, heater_c: float, heater_ms: float) -> str:
+        """Take the sensor's settings; return a line to log, or nothing.
+
+        Another heater starts the baseline afresh. Call this before `restore`.
+        """
+        self._burn_in_s = burn_in_s
+        former, self._heater = self._heater, (heater_c, heater_ms)
+        if former == self._heater:
+            return ""
+        was_known = self._baseline_ohm > 0 or self._waiting is not None
+        self._forget()
+        self._waiting = self._seen_s = None
+        if not was_known:
+            return ""
+        return f"baseline: the heater is set to {heater_c:g} degC, {heater_ms:g} ms: calibrating"
 
     def update(self, gas_ohm: float, humidity_pct: float, now_s: float) -> Quality:
         """Take in one measurement of gas and humidity; one that is no number changes nothing."""
@@ -149,21 +147,22 @@ class AirQuality:
         return Quality(score(gas_ohm, self._baseline_ohm, humidity_pct), self.accuracy)
 
     def _track(self, gas_ohm: float, now_s: float) -> None:
+        burn_in_s = self._burn_in_s
         step_s = 0.0 if self._seen_s is None else now_s - self._seen_s
         gap = self._is_gap(step_s)
         self._seen_s, self._interval_s = now_s, step_s
-        forgotten = gap and (self._tracked_s < BURN_IN_S or step_s * 1000 >= BASELINE_LIFE_MS)
+        forgotten = gap and (self._tracked_s < burn_in_s or step_s * 1000 >= BASELINE_LIFE_MS)
         if self._baseline_ohm == 0.0 or forgotten:
             self._baseline_ohm, self._tracked_s = gas_ohm, 0.0
         if gap:
             self._warm_s = 0.0
             return
-        was_warm = self._warm_s >= BURN_IN_S
+        was_warm = self._warm_s >= burn_in_s
         # However long the interval, one measurement is one measurement.
         step_s = min(step_s, GAP_S)
-        self._warm_s = min(BURN_IN_S, self._warm_s + step_s)
+        self._warm_s = min(burn_in_s, self._warm_s + step_s)
         # The drift of a sensor that got cold in a gap is not in a baseline that is known.
-        if was_warm or self._tracked_s < BURN_IN_S:
+        if was_warm or self._tracked_s < burn_in_s:
             self._tracked_s += step_s
             self._move_baseline(gas_ohm, step_s, _RISE_TAU_S if was_warm else _BURN_IN_TAU_S)
 
@@ -180,12 +179,13 @@ class AirQuality:
         self._baseline_ohm += (gas_ohm - self._baseline_ohm) * moved
 
     def export(self, now_ms: int) -> str:
-        """Return the baseline and its time as JSON."""
+        """Return the baseline, its time and its heater as JSON."""
         return json.dumps(
             {
                 "baseline_ohm": self._baseline_ohm,
                 "tracked_s": self._tracked_s,
                 "saved_ms": now_ms,
+                "heater": self._heater,
             }
         )
 
@@ -193,10 +193,10 @@ class AirQuality:
         """Continue with what `export` returned; return whether that was possible at once.
 
         A baseline saved in the future means that the clock is not set: then it waits for
-        `follow_clock`. One that is older than a day, or damaged, is not used.
+        `follow_clock`. One that is older than a day, damaged or of another heater is not used.
         """
         saved = _decoded(text)
-        if saved is None:
+        if saved is None or saved.heater != self._heater or saved.tracked_s < self._burn_in_s:
             return False
         if saved.saved_ms > now_ms:
             self._waiting = saved
@@ -223,12 +223,12 @@ class AirQuality:
         age_ms, self._restored_age_ms = self._restored_age_ms + step_ms, None
         if age_ms < BASELINE_LIFE_MS:
             return ""
-        self._baseline_ohm = self._tracked_s = self._warm_s = 0.0
+        self._forget()
         return "baseline: the clock was set, and the saved one is too old: calibrating"
 
     def _judge_waiting(self, saved: _Saved, now_ms: int) -> str:
         if saved.saved_ms > now_ms:
-            if self.accuracy < len(ACCURACY_AFTER_S):
+            if self.accuracy < BEST_ACCURACY:
                 return ""
             self._waiting = None
             return "baseline: the clock is still not set, the new one replaces the saved one"
@@ -243,40 +243,25 @@ class AirQuality:
             return False
         self._baseline_ohm = saved.baseline_ohm
         self._tracked_s = max(self._tracked_s, saved.tracked_s)
-        self._warm_s = BURN_IN_S
+        self._warm_s = self._burn_in_s
         self._restored_age_ms, self._clock_offset_ms = age_ms, None
         return True
+
+    def _forget(self) -> None:
+        self._baseline_ohm = self._tracked_s = self._warm_s = 0.0
+        self._restored_age_ms = None
 
 
 def _decoded(text: str) -> _Saved | None:
     """Return what `export` wrote, None where it is something else."""
     try:
         saved = json.loads(text)
-        found = _Saved(
-            float(saved["baseline_ohm"]), float(saved["tracked_s"]), int(saved["saved_ms"])
-        )
+        baseline_ohm, tracked_s = float(saved["baseline_ohm"]), float(saved["tracked_s"])
+        # One that was saved before the heater could be set has none.
+        heater_c, heater_ms = saved.get("heater", HEATER)
+        heater = (float(heater_c), float(heater_ms))
+        found = _Saved(baseline_ohm, tracked_s, int(saved["saved_ms"]), heater)
     except (KeyError, OverflowError, TypeError, ValueError):
         return None
-    fits = 0 < found.baseline_ohm < math.inf and BURN_IN_S <= found.tracked_s < math.inf
+    fits = 0 < found.baseline_ohm < math.inf and 0 <= found.tracked_s < math.inf
     return found if fits else None
-
-
-# The alarm sounds again only after the score was this much below the worst band.
-_ALARM_DEADBAND = 10
-
-
-class BadAirAlarm:
-    """Alarm that sounds once on entering the worst band."""
-
-    def __init__(self) -> None:
-        self._given = False
-
-    def due(self, score: int) -> bool:
-        """Return whether to sound the alarm now."""
-        limit = BANDS[-2].upper
-        if score <= limit - _ALARM_DEADBAND:
-            self._given = False
-        if self._given or score <= limit:
-            return False
-        self._given = True
-        return True

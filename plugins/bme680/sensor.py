@@ -8,9 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from driver import QUANTITIES, Bme680, Bme680Error, Measurement, out_of_range, with_offsets
+from air_settings import AirSettings
+from bands import BadAirAlarm, Band, band_of
+from driver import QUANTITIES, Bme680, Bme680Error, Heater, Measurement, out_of_range, with_offsets
 from faults import FaultLog
-from iaq import AirQuality, BadAirAlarm, Quality, band_of
+from iaq import AirQuality, Quality
+from sea_level import sea_level_hpa
 
 # The host brings plugin-state to the disk once a minute, so more often is of no use.
 SAVE_EVERY_S = 60.0
@@ -30,10 +33,11 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class Sample:
-    """One measurement and the air quality that follows from it."""
+    """One measurement, and what follows from it: the air quality and the sea-level pressure."""
 
     measurement: Measurement
     quality: Quality
+    sea_level_hpa: float | None
 
     @property
     def is_rated(self) -> bool:
@@ -59,11 +63,17 @@ class AirSensor:
         self._alarm = BadAirAlarm()
         self._faults = FaultLog(sensor_id)
         self._missing = {name: FaultLog(f"{sensor_id} {name}") for name in QUANTITIES}
-        # Added to what the chip measures: beside a warm board it is too warm and too dry.
-        self.temperature_offset_c = 0.0
-        self.humidity_offset_pct = 0.0
+        self.settings = AirSettings()
         self._saved_s = 0.0
         self._logged_state = ""
+
+    def configure(self, settings: AirSettings) -> None:
+        """Take the owner's settings, which hold from the next measurement on."""
+        self.settings = settings
+        self._chip.heater = Heater(settings.heater_c, settings.heater_ms)
+        self._log_line(
+            self._air.configure(settings.burn_in_s, settings.heater_c, settings.heater_ms)
+        )
 
     def restore(self, now_ms: int) -> None:
         """Continue with the saved baseline."""
@@ -75,7 +85,7 @@ class AirSensor:
         elif self._air.waits_for_clock:
             self._log("baseline: kept until the clock is set, calibrating")
         else:
-            self._log("baseline: saved one is too old or damaged, calibrating")
+            self._log("baseline: saved one is too old, damaged or of another heater, calibrating")
 
     def sample(self, now_ms: int) -> Sample | None:
         """Return one new measurement, or None while the sensor has a fault."""
@@ -86,14 +96,20 @@ class AirSensor:
             return None
         self._log_line(self._faults.worked(time.monotonic()))
         self._log_missing(measurement)
-        return Sample(measurement, self._rate(measurement, now_ms))
+        sea_level = sea_level_hpa(measurement.pressure_hpa, self.settings.altitude_m)
+        return Sample(measurement, self._rate(measurement, now_ms), sea_level)
 
     def alarm_due(self, score: int) -> bool:
-        return self._alarm.due(score)
+        """Return whether to sound the alarm now, which its owner may have switched off."""
+        is_due = self._alarm.due(score, self.settings.poor_to)
+        return is_due and self.settings.alarm
+
+    def band_of(self, score: int) -> Band:
+        return band_of(score, self.settings.band_limits)
 
     def log_state(self, quality: Quality) -> None:
         """Log the state of the air where it changed."""
-        state = "calibrating" if quality.score is None else band_of(quality.score).name
+        state = "calibrating" if quality.score is None else self.band_of(quality.score).name
         if state != self._logged_state:
             self._logged_state = state
             self._log(f"air: {state}")
@@ -102,7 +118,10 @@ class AirSensor:
         measurement = self._chip.measure()
         if reason := out_of_range(measurement):
             raise Bme680Error(reason)
-        return with_offsets(measurement, self.temperature_offset_c, self.humidity_offset_pct)
+        settings = self.settings
+        return with_offsets(
+            measurement, settings.temperature_offset_c, settings.humidity_offset_pct
+        )
 
     def _log_missing(self, measurement: Measurement) -> None:
         reasons = dict(measurement.missing)

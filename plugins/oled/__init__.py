@@ -1,1 +1,1 @@
-"""OLED plugin and its SSD1306 driver."""
+"""OLED plugin with its SSD1306 and SH1106 drivers."""

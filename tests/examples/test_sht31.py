@@ -90,6 +90,17 @@ def test_the_simulated_chip_is_read_to_its_resolution(climate: Climate) -> None:
     assert bench.sent[3:] == single_shot
 
 
+@pytest.mark.parametrize(
+    ("repeatability", "command"),
+    [("high", b"\x24\x00"), ("medium", b"\x24\x0b"), ("low", b"\x24\x16")],
+)
+def test_each_repeatability_is_waited_for(repeatability: str, command: bytes) -> None:
+    bench = Bench()
+    measured = bench.driver.measure(repeatability)
+    assert measured.temperature_c == pytest.approx(23.4, abs=0.003)
+    assert bench.sent[1] == (command, 0)
+
+
 def test_the_chip_does_not_acknowledge_before_it_has_measured_and_after_it_was_read() -> None:
     bench = Bench()
     assert bench.read() == b""

@@ -38,7 +38,9 @@ def test_a_plugin_gets_what_it_uses_and_nobody_else_has(tmp_path: Path) -> None:
     assert not any((grant.spi, grant.uart, grant.buzzer, grant.fan, grant.state))
 
 
-@pytest.mark.parametrize(("kind", "key"), [("spi", "spi"), ("uart", "uart"), ("gpio", "gpio")])
+@pytest.mark.parametrize(
+    ("kind", "key"), [("spi", "spi"), ("uart", "uart"), ("gpio", "gpio"), ("button", "inputs")]
+)
 def test_a_port_is_granted_to_a_plugin_that_imports_it(tmp_path: Path, kind: str, key: str) -> None:
     added = up_plugins.named(PROJECT, [str(made(tmp_path, "port", kind))])
     grant = spoke(*up_plugins.overrides(spoke(), added)).plugins.grants["port"]

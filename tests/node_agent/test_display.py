@@ -1,5 +1,6 @@
 """What the node says of its display, with the real plugin, against the simulated display itself."""
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -9,11 +10,13 @@ import msgspec
 import pytest
 
 from bus.config.settings import Config
+from bus.contract.description import FieldDescription, SensorDescription, SettingValue
 from bus.contract.messages import Oled, Reading, encode
 from bus.contract.topics import Topic, TopicKind
 from node_agent.agent import Agent
 from node_agent.hal.simulated.board import SimulatedBoard, open_simulated
 from node_agent.sandbox.runtime import Runtime
+from tests.plugins.oled.modules import layout
 from tests.support import HOST, PROJECT, WAIT_S, Listener, embedded_broker, free_port
 
 CYCLE_S = 0.2
@@ -21,17 +24,24 @@ ADDRESS = 0x3C
 OLED = Topic("pi4", TopicKind.OLED)
 
 
-def config_of(port: int) -> Config:
+def config_of(
+    port: int, scenario: str = "", settings: dict[str, SettingValue] | None = None
+) -> Config:
     return msgspec.convert(
         {
             "cluster": {"node_id": "pi4", "role": "spoke"},
             "broker": {"url": f"mqtt://{HOST}:{port}"},
             "polling": {"interval_seconds": CYCLE_S},
-            "hardware": {"driver": "simulated", "ssd1306_addresses": [f"0x{ADDRESS:02x}"]},
+            "hardware": {
+                "driver": "simulated",
+                "ssd1306_addresses": [f"0x{ADDRESS:02x}"],
+                "scenario": scenario,
+            },
             "plugins": {
                 "directory": str(PROJECT / "plugins"),
                 "enabled": ["oled"],
                 "grants": {"oled": {"i2c": [f"0x{ADDRESS:02x}"]}},
+                "settings": {"oled": settings or {}},
             },
         },
         Config,
@@ -134,3 +144,66 @@ def test_the_display_of_a_disabled_plugin_is_dark_and_stays_so_after_a_restart(
             command(ears, "enable")
             until_state(ears, "running", beat)
             ears.wait_for(lambda said: said.topic == OLED and said.message.on, after=beat)
+
+
+GARDEN = SensorDescription(
+    "sht31",
+    "Shed",
+    "",
+    2.0,
+    {
+        "temperature": FieldDescription(label="Warmth", unit="\N{DEGREE SIGN}C", decimals=1),
+        "humidity": FieldDescription(label="Damp", unit="%RH", decimals=0),
+    },
+)
+LOW_SH1106 = """
+[display]
+controller = "SH1106"
+size = "128x32"
+"""
+
+
+def small(*rows: tuple[str, str, str]) -> Oled:
+    """Return what a low display tells where it has these rows."""
+    pages = layout.compose(32, "", [layout.Row("", *row) for row in rows])
+    bits = (pages[y // 8 * 128 + x] >> y % 8 & 1 for y in range(32) for x in range(128))
+    packed = int("".join(map(str, bits)), 2).to_bytes(512, "big")
+    return Oled(128, 32, on=True, frame=packed)
+
+
+@pytest.mark.usefixtures("plugin_wasm")
+def test_the_settings_choose_the_display_and_what_is_on_it(
+    runtime: Runtime, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    port = free_port()
+    scenario = tmp_path / "scenario.toml"
+    scenario.write_text(LOW_SH1106)
+    chosen = {"controller": "SH1106", "size": "128x32", "fresh_s": 3600, "lines": "garden:*"}
+    config = config_of(port, str(scenario), chosen)
+
+    def shows(ears: Listener, wanted: Oled) -> None:
+        ears.wait_for(lambda said: said.topic == OLED and said.message == wanted)
+
+    def choose(ears: Listener, lines: str) -> None:
+        command = {"plugin": "oled", "action": "set", "settings": {"lines": lines}}
+        ears.publish(Topic("pi4", TopicKind.COMMAND, "plugins"), msgspec.json.encode(command))
+
+    with (
+        embedded_broker(port),
+        Listener(port) as ears,
+        closing(open_simulated(config)) as board,
+        running(config, board, runtime, tmp_path),
+    ):
+        shows(ears, small(("garden:*", "--", "")))
+        ears.publish(Topic("garden", TopicKind.SENSOR, "sht31"), encode(GARDEN))
+        ears.publish(*room(21.5, 0))
+        warmth, damp = ("Warmth", "21.5", "\N{DEGREE SIGN}C"), ("Damp", "40", "%RH")
+        shows(ears, small(warmth))
+        choose(ears, "pi4:nothing, garden:sht31.*")
+        shows(ears, small(("pi4:nothing", "--", ""), warmth, damp))
+        choose(ears, "garden:")
+        automatic = small(warmth, ("iaq_score", "--", ""), ("cpu_temp", "--", ""))
+        shows(ears, automatic)
+        assert shown(board) == automatic.frame
+    assert "setting lines: found 'garden:', expected sensors such as pi4:dht22-gpio4" in caplog.text

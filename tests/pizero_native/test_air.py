@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,24 +11,27 @@ from node_agent.plugins.store import MAX_BYTES, PluginStore
 from pizero_native import saved_air
 from pizero_native.air import AirSensor
 from pizero_native.saved_air import SavedAirQuality
+from plugins.bme680.air_settings import AirSettings
 
 GAS_OHM = 80_000.0
+ROOM = "[air]\ntemperature_c = 21.5\nhumidity_pct = 45.0\npressure_hpa = 1000.0\ngas_kohm = 80.0"
 
 
 @contextmanager
-def sensor(tmp_path: Path, scenario: str) -> Iterator[AirSensor]:
+def sensor(
+    tmp_path: Path, scenario: str, settings: Callable[[], AirSettings] = AirSettings
+) -> Iterator[AirSensor]:
     file = tmp_path / "scenario.toml"
     file.write_text(scenario)
     config = load(
         Path("config/pizero.toml"), ["hardware.driver=simulated", f"hardware.scenario={file}"]
     )
     with closing(open_hardware(config)) as hardware:
-        yield AirSensor(hardware, "0x76", PluginStore(tmp_path / "state.json"))
+        yield AirSensor(hardware, "0x76", PluginStore(tmp_path / "state.json"), settings)
 
 
 def test_the_air_is_what_the_chip_feels(tmp_path: Path) -> None:
-    air = "[air]\ntemperature_c = 21.5\nhumidity_pct = 45.0\npressure_hpa = 1000.0\ngas_kohm = 80.0"
-    with sensor(tmp_path, air) as chip:
+    with sensor(tmp_path, ROOM) as chip:
         data = chip.sample()
     assert data is not None
     assert data["temperature"] == pytest.approx(21.5, abs=0.05)
@@ -36,6 +39,38 @@ def test_the_air_is_what_the_chip_feels(tmp_path: Path) -> None:
     assert data["pressure"] == pytest.approx(1000.0, abs=0.2)
     assert data["gas_resistance"] == pytest.approx(80.0, rel=0.01)
     assert data["iaq_accuracy"] == 0
+    assert "pressure_sea_level" not in data
+
+
+def test_settings_hold_from_the_next_measurement_on(tmp_path: Path) -> None:
+    holds = [AirSettings()]
+    with sensor(tmp_path, ROOM, lambda: holds[-1]) as chip:
+        plain = chip.sample()
+        holds.append(
+            AirSettings(temperature_offset_c=-1.5, humidity_offset_pct=4.0, altitude_m=300.0)
+        )
+        found = chip.sample()
+    assert plain is not None
+    assert found is not None
+    assert found["temperature"] == pytest.approx(plain["temperature"] - 1.5, abs=0.02)
+    assert found["humidity"] == pytest.approx(plain["humidity"] + 4.0, abs=0.1)
+    assert found["pressure"] == pytest.approx(1000.0, abs=0.2)
+    # ISO 2533:1975: 977.73 hPa at 300 m, where sea level has 1013.25.
+    assert found["pressure_sea_level"] == pytest.approx(1000.0 * 1013.25 / 977.73, abs=0.3)
+
+
+def test_another_heater_calibrates_the_air_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    holds = [AirSettings()]
+    caplog.set_level("INFO")
+    with sensor(tmp_path, ROOM, lambda: holds[-1]) as chip:
+        chip.sample()
+        holds.append(AirSettings(heater_c=250.0, heater_ms=100))
+        data = chip.sample()
+    assert data is not None
+    assert "gas_resistance" in data
+    assert "baseline: the heater is set to 250 degC, 100 ms" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -94,7 +129,7 @@ class Clock:
 
 
 def burnt_in(store: PluginStore, clock: Clock) -> SavedAirQuality:
-    quality = SavedAirQuality(store, "bme680-0x76")
+    quality = SavedAirQuality(store, "bme680-0x76", AirSettings())
     for _ in range(70):
         quality.update(GAS_OHM, 40.0)
         clock.now_s += 1
@@ -107,14 +142,25 @@ def test_the_baseline_outlives_a_restart(tmp_path: Path, monkeypatch: pytest.Mon
     store = PluginStore(file)
     burnt_in(store, clock)
     store.save()
-    again = SavedAirQuality(PluginStore(file), "bme680-0x76").update(GAS_OHM / 2, 40.0)
+    again = SavedAirQuality(PluginStore(file), "bme680-0x76", AirSettings()).update(
+        GAS_OHM / 2, 40.0
+    )
     assert again.accuracy >= 1
     assert again.score == pytest.approx(188, abs=2)
 
 
+def test_a_baseline_of_another_heater_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = PluginStore(tmp_path / "state.json")
+    burnt_in(store, Clock(monkeypatch))
+    again = SavedAirQuality(store, "bme680-0x76", AirSettings(heater_c=300.0))
+    assert again.update(GAS_OHM / 2, 40.0).accuracy == 0
+
+
 def test_a_baseline_in_burn_in_is_not_kept(tmp_path: Path) -> None:
     store = PluginStore(tmp_path / "state.json")
-    SavedAirQuality(store, "bme680-0x76").update(GAS_OHM, 40.0)
+    SavedAirQuality(store, "bme680-0x76", AirSettings()).update(GAS_OHM, 40.0)
     assert store.get("bme680-0x76") is None
 
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from bus.contract.description import About, SensorDescription
-from bus.contract.messages import Heartbeat, Log, Reading, Result, Status
+from bus.contract.messages import Heartbeat, Log, PluginState, Reading, Result, Status
 from bus.contract.topics import Topic, TopicKind
 from tests.pizero_native.conftest import PiZero
 from tests.support import WAIT_S, Listener, Said, embedded_broker, free_port
@@ -64,7 +65,7 @@ def test_the_node_is_present(service: PiZero, listener: Listener) -> None:
     assert (status.state, status.role) == ("online", "spoke")
 
 
-@pytest.mark.parametrize("actuator", ["buzzer", "leds", "plugins", "siren"])
+@pytest.mark.parametrize("actuator", ["buzzer", "leds", "siren"])
 def test_a_command_is_refused_with_a_sentence_as_there_are_no_actuators(
     service: PiZero, listener: Listener, actuator: str
 ) -> None:
@@ -76,11 +77,16 @@ def test_a_command_is_refused_with_a_sentence_as_there_are_no_actuators(
     assert (result.ok, result.id, result.error) == (False, "7", f"pizero has no {actuator}")
 
 
-@pytest.mark.parametrize("sensor_id", ["bme680-0x76", "pizero-monitor", "ping-here"])
-def test_every_value_is_described(service: PiZero, listener: Listener, sensor_id: str) -> None:
+@pytest.mark.parametrize(
+    ("sensor_id", "plugin"),
+    [("bme680-0x76", "bme680"), ("pizero-monitor", "pizero-monitor"), ("ping-here", "")],
+)
+def test_every_value_is_described(
+    service: PiZero, listener: Listener, sensor_id: str, plugin: str
+) -> None:
     said = listener.wait_topic(f"harvester/pizero/sensors/{sensor_id}").message
     assert isinstance(said, SensorDescription)
-    assert said.plugin == ""
+    assert (said.plugin, reading(listener, sensor_id).plugin) == (plugin, plugin)
     assert reading(listener, sensor_id).data.keys() <= said.fields.keys()
     assert all(field.label for field in said.fields.values())
 
@@ -88,7 +94,10 @@ def test_every_value_is_described(service: PiZero, listener: Listener, sensor_id
 def test_the_node_tells_of_itself(service: PiZero, listener: Listener) -> None:
     said = listener.wait_topic("harvester/pizero/about").message
     assert isinstance(said, About)
-    assert said.actuators == {"names": ["sensor", "title", "area"]}
+    assert said.actuators == {
+        "names": ["sensor", "title", "area"],
+        "plugins": ["set", "plugin", "action", "settings", "sensor"],
+    }
     assert {"harvester", "python"} <= said.versions.keys()
 
 
@@ -104,6 +113,79 @@ def test_a_sensor_is_named_by_command(service: PiZero, listener: Listener) -> No
             isinstance(said.message, SensorDescription) and said.message.title == "This machine"
         )
     )
+
+
+def order(listener: Listener, **command: object) -> Result:
+    heard = len(listener.said)
+    payload = msgspec.json.encode({"plugin": "bme680", "action": "set", **command})
+    listener.publish(Topic("pizero", TopicKind.COMMAND, "plugins"), payload)
+    result = listener.wait_topic("harvester/pizero/plugins/result", after=heard).message
+    assert isinstance(result, Result)
+    return result
+
+
+def described(fits: Callable[[SensorDescription], bool]) -> Callable[[Said], bool]:
+    return lambda said: (
+        isinstance(said.message, SensorDescription)
+        and said.topic.name == "bme680-0x76"
+        and fits(said.message)
+    )
+
+
+def test_a_setting_holds_from_the_next_poll_on_and_its_description_follows(
+    service: PiZero, listener: Listener
+) -> None:
+    listener.wait_topic(BME680)
+    heard = len(listener.said)
+    assert order(listener, settings={"altitude_m": 500, "poor_to": 250}).ok
+    listener.wait_for(
+        lambda said: isinstance(said.message, Reading) and "pressure_sea_level" in said.message.data
+    )
+    listener.wait_for(described(lambda it: "pressure_sea_level" in it.fields))
+    listener.wait_for(
+        lambda said: (
+            isinstance(said.message, PluginState) and said.message.settings.get("poor_to") == 250
+        )
+    )
+    listener.wait_for(described(lambda it: it.fields["iaq_score"].bands[3].to == 250))
+    heard = len(listener.said)
+    assert order(listener, settings={"altitude_m": None, "poor_to": None}).ok
+    listener.wait_for(described(lambda it: "pressure_sea_level" not in it.fields), after=heard)
+
+
+def test_a_bad_setting_is_refused_with_a_sentence(service: PiZero, listener: Listener) -> None:
+    refused = order(listener, settings={"heater_ms": 5000}, sensor="bme680-0x76", id="7")
+    assert (refused.ok, refused.id) == (False, "7")
+    assert refused.error == "settings.heater_ms: found 5000, expected an integer from 20 to 300"
+
+
+def test_settings_of_the_configuration_hold(tmp_path: Path, port: int) -> None:
+    scenario = tmp_path / "scenario.toml"
+    scenario.write_text("[air]\ntemperature_c = 21.5\nhumidity_pct = 45.0\n")
+    own = '{"bme680-0x76" = {humidity_offset_pct = 2.0}}'
+    with (
+        Listener(port) as listener,
+        PiZero(
+            tmp_path,
+            port,
+            cluster__node_id="cellar",
+            hardware__scenario=scenario,
+            plugins__settings__bme680=f"{{temperature_offset_c = -1.5, sensors = {own}}}",
+        ),
+    ):
+        said = listener.wait_topic("harvester/cellar/readings/bme680-0x76").message
+    assert isinstance(said, Reading)
+    assert said.data["temperature"] == pytest.approx(20.0, abs=0.1)
+    assert said.data["humidity"] == pytest.approx(47.0, abs=0.3)
+
+
+def test_a_bad_setting_of_the_configuration_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    keys = {"plugins__settings__bme680__heater_c": 500}
+    with PiZero(tmp_path, free_port(), **keys) as service:
+        assert service.process.wait(WAIT_S) == 2
+        said = service.output()
+    assert "plugins.settings.bme680.heater_c: found 500, expected a number from 200 to 400" in said
+    assert "Traceback" not in said
 
 
 def test_less_than_45_mb_are_resident(service: PiZero, listener: Listener) -> None:

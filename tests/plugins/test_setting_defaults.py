@@ -5,6 +5,7 @@ from dataclasses import asdict
 import pytest
 
 from harvester.plugins import manifest
+from plugins.bme680.air_settings import AirSettings
 from plugins.dht22.climate import DEFAULTS as ROOM
 from plugins.shared import heat
 from tests.support import PROJECT
@@ -17,6 +18,7 @@ ZERO = {"cpu_warm_c": heat.WARM_C, "cpu_hot_c": heat.HOT_C}
 @pytest.mark.parametrize(
     ("plugin", "defaults"),
     [
+        ("bme680", asdict(AirSettings())),
         ("dht22", {**asdict(ROOM), "alarm": True, "led": 1}),
         ("pi4-monitor", HEAT | asdict(heat.FAN_DEFAULTS) | {"led": 3}),
         ("revpi-monitor", HEAT | {"led": 0}),

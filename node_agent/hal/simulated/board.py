@@ -14,6 +14,7 @@ from node_agent.hal.simulated import scenario_file
 from node_agent.hal.simulated.bme680.chip import CHIP_ID, SimulatedBme680
 from node_agent.hal.simulated.bme680.physics import Air
 from node_agent.hal.simulated.dht22 import SimulatedDht22
+from node_agent.hal.simulated.display import SimulatedDisplay, make_display
 from node_agent.hal.simulated.gpio.pins import SimulatedGpio
 from node_agent.hal.simulated.i2c_bus import SimulatedI2cBus, Slot, one_after_the_other
 from node_agent.hal.simulated.machine import SimulatedMachine
@@ -23,7 +24,6 @@ from node_agent.hal.simulated.recorder import Recorder
 from node_agent.hal.simulated.relay import SimulatedRelay
 from node_agent.hal.simulated.scenario import Scenario
 from node_agent.hal.simulated.spi_bus import SimulatedSpiBus
-from node_agent.hal.simulated.ssd1306 import SimulatedSsd1306
 from node_agent.hal.simulated.strip import SimulatedStrip
 from node_agent.hal.simulated.uart_port import SimulatedUart
 from node_agent.hal.simulated.wire import Wire
@@ -44,8 +44,9 @@ class SimulatedBoard(Board):
     ) -> None:
         """`clock` gives the scenario's time in s; `plugin_chips` are those of the plugins."""
         world = _World(config, scenario, recorder, clock, plugin_chips)
-        self.displays: Mapping[int, SimulatedSsd1306] = {
-            int(address, 16): SimulatedSsd1306(scenario.seed)
+        panel = scenario.display
+        self.displays: Mapping[int, SimulatedDisplay] = {
+            int(address, 16): make_display(panel.controller, panel.rows, scenario.seed)
             for address in config.hardware.ssd1306_addresses
         }
         self.strip = SimulatedStrip(config.leds.count, recorder) if config.leds.count else None
@@ -133,7 +134,7 @@ class _World:
     def wire(self, device: str, place: str, power_on: Callable[[], None] = lambda: None) -> Wire:
         return Wire(device, place, self._scenario, self._clock, power_on=power_on)
 
-    def i2c_bus(self, displays: Mapping[int, SimulatedSsd1306]) -> SimulatedI2cBus:
+    def i2c_bus(self, displays: Mapping[int, SimulatedDisplay]) -> SimulatedI2cBus:
         slots = {
             address: Slot(
                 self.wire(

@@ -9,7 +9,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -223,6 +223,17 @@ class RegisterImage(Table, frozen=True):
             ) from e
 
 
+class Display(Table, frozen=True):
+    """Panel at each address that the node's configuration has for displays."""
+
+    controller: Literal["SSD1306", "SH1106"] = "SSD1306"
+    size: Literal["128x64", "128x32"] = "128x64"
+
+    @property
+    def rows(self) -> int:
+        return int(self.size.partition("x")[2])
+
+
 class Scenario(Table, frozen=True):
     """One file. The default is a pleasant, lively room without a fault."""
 
@@ -232,6 +243,7 @@ class Scenario(Table, frozen=True):
     air: AirCurves = AirCurves()
     cpu: CpuCurves = CpuCurves()
     memory: MemoryCurves = MemoryCurves()
+    display: Display = Display()
     faults: list[AnyFault] = []
     # Scenario keys of the chips in each plugin's `simulated.py`, by plugin.
     chips: dict[str, dict[str, Any]] = {}

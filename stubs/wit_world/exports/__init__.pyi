@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from typing import Protocol
+from . import air_quality_logic as air_quality_logic
 from . import bme680_logic as bme680_logic
 from . import dashboard_logic as dashboard_logic
 from . import dht22_logic as dht22_logic
@@ -16,6 +17,10 @@ class Dht22Logic(Protocol):
 class Bme680Logic(Protocol):
     @abstractmethod
     def poll(self) -> list[bme680_logic.Bme680Reading]: ...
+
+class AirQualityLogic(Protocol):
+    @abstractmethod
+    def poll(self) -> list[air_quality_logic.AirQualityReading]: ...
 
 class PiMonitorLogic(Protocol):
     @abstractmethod

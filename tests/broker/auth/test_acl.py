@@ -256,6 +256,7 @@ def test_a_node_may_subscribe_to_what_its_agent_asks_for() -> None:
     for text in (
         topics.topic_filter(TopicKind.COMMAND, NODE),
         topics.topic_filter(TopicKind.READING),
+        topics.topic_filter(TopicKind.SENSOR),
         topics.topic_filter(TopicKind.STATUS),
         topics.topic_filter(TopicKind.STORED, NODE),
     ):

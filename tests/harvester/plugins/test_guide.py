@@ -112,6 +112,15 @@ def test_the_guides_scenarios_are_taken(tmp_path: Path) -> None:
         assert scenario_file.load(str(scenario), plugins=("greenhouse", "light")).faults
 
 
+def test_the_guides_signal_of_an_input_is_taken(tmp_path: Path) -> None:
+    scenario = tmp_path / "scenario.toml"
+    (block,) = (block for block in blocks("toml") if "[inputs." in block)
+    scenario.write_text(block)
+    (signal,) = scenario_file.load(str(scenario)).input_signals().values()
+    # Three pulses to low, and the low level at the end.
+    assert len(signal.transitions(idle_high=False)) == 8
+
+
 def test_the_guides_simulated_chip_answers(tmp_path: Path) -> None:
     file = tmp_path / "simulated.py"
     file.write_text(blocks("python")[2])

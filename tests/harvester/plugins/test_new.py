@@ -40,7 +40,7 @@ def test_a_new_plugin_runs_in_the_sandbox_as_it_was_made(
 def test_the_tests_of_new_plugins_pass_all_at_once(author_project: Path) -> None:
     done = run(author_project, "pytest", "-q", "-p", "no:cacheprovider", "plugins")
     assert done.returncode == 0, done.stdout
-    assert "17 passed" in done.stdout
+    assert "18 passed" in done.stdout
 
 
 def test_new_plugins_are_clean(author_project: Path) -> None:

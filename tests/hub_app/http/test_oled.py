@@ -46,6 +46,16 @@ def test_the_display_is_a_png_of_four_dots_a_pixel(hub: HubProcess) -> None:
             assert dots[y][x] == bool(byte & 0x80 >> x // 4 % 8)
 
 
+def test_a_low_display_is_a_picture_of_half_the_height(hub: HubProcess) -> None:
+    hub.publish(Topic("o5", TopicKind.OLED), Oled(128, 32, on=True, frame=FRAME[:512]))
+    until(hub, "/api/nodes", '"o5"')
+    dots = decode(hub.http.get("/api/nodes/o5/oled.png").content)
+    assert (len(dots[0]), len(dots)) == (512, 128)
+    assert [dots[127][4 * x] for x in range(128)] == [
+        bool(FRAME[31 * 16 + x // 8] & 0x80 >> x % 8) for x in range(128)
+    ]
+
+
 def test_an_unchanged_picture_is_answered_with_304(hub: HubProcess) -> None:
     topic = Topic("o2", TopicKind.OLED)
     hub.publish(topic, Oled(128, 64, on=True, frame=FRAME))

@@ -95,6 +95,21 @@ def test_a_new_name_is_published_at_once(node: Node) -> None:
     assert (node.last().title, node.last().area) == ("Desk", "Office")
 
 
+def test_a_value_that_a_setting_takes_away_is_described_no_more(node: Node) -> None:
+    node.hear("air-1", "temperature", "score")
+    node.hear("other-1", "temperature", "score", plugin="other")
+    node.sensors.settings_changed("air")
+    assert len(node.said) == 2
+    # This poll had begun before the change.
+    node.hear("air-1", "temperature", "score")
+    node.hear("air-1", "temperature")
+    assert node.said[2:] == [
+        ("air-1", SensorDescription("air", "", "", 2.0, {"temperature": AIR["temperature"]}))
+    ]
+    node.hear("air-1", "temperature", "score")
+    assert list(node.last().fields) == ["score", "temperature"]
+
+
 def test_a_limit_that_follows_a_setting_is_published_when_that_changes(node: Node) -> None:
     node.hear("air-1", "temperature", "score")
     described = {name: FieldDescription(bands=[Band(9, "ok")]) for name in ("score", "temperature")}

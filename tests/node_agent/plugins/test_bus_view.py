@@ -1,7 +1,10 @@
 import json
+from typing import Any
 
+import msgspec
 import pytest
 
+from bus.contract.description import FieldDescription, SensorDescription
 from bus.contract.messages import Fan, Reading, Status, encode
 from bus.contract.topics import Topic, TopicKind
 from bus.errors import BadDataError
@@ -42,6 +45,48 @@ def test_the_newest_reading_of_one_sensor_is_found_by_node_and_name() -> None:
     room = {"sensor_id": "pi4:room", "timestamp_ms": 8, "age_ms": 60_000}
     assert json.loads(found) == {**room, "data": {"temperature": 21.5}}
     assert (view.latest("pi4", "air"), view.latest("attic", "room")) == (None, None)
+
+
+ROOM = SensorDescription(
+    "dht22", "Room", "Attic", 2.0, {"temperature": FieldDescription(label="Temperature", unit="K")}
+)
+ROOM_TOPIC = Topic("pi4", TopicKind.SENSOR, "room")
+
+
+def described(view: BusView) -> dict[str, Any]:
+    readings = json.loads(view.as_json())["readings"]
+    return {reading["sensor_id"]: reading.get("description") for reading in readings}
+
+
+def test_a_reading_has_what_its_node_says_of_the_sensor_until_that_is_cleared() -> None:
+    view = BusView(Clock())
+    view.hear(ROOM_TOPIC, encode(ROOM))
+    assert described(view) == {}
+    hear(view, "pi4", "room")
+    hear(view, "pi4", "attic")
+    said = msgspec.json.decode(encode(ROOM))
+    assert described(view) == {"pi4:room": said, "pi4:attic": None}
+    view.hear(ROOM_TOPIC, b"")
+    assert described(view) == {"pi4:room": None, "pi4:attic": None}
+
+
+def test_a_flood_of_descriptions_displaces_its_own_nodes_only(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    view = BusView(Clock())
+    view.hear(ROOM_TOPIC, encode(ROOM))
+    hear(view, "pi4", "room")
+    fields = {f"f{n}": FieldDescription(label="x" * 80) for n in range(64)}
+    large = encode(SensorDescription("p", "", "", 2.0, fields))
+    for number in range(300):
+        view.hear(Topic("flood", TopicKind.SENSOR, f"s{number}"), large)
+        hear(view, "flood", f"s{number}")
+    shown = described(view)
+    assert shown["pi4:room"] is not None
+    assert shown["flood:s299"] is not None
+    assert "flood:s0" not in shown
+    assert len(view.as_json()) <= 2 * MAX_BYTES
+    assert len(caplog.records) == 1
 
 
 def test_anything_else_is_refused() -> None:

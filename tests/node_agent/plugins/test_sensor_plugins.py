@@ -104,7 +104,9 @@ def start(runtime: Runtime, plugin_wasm: dict[str, Path], tmp_path: Path) -> Ite
             parts = NodeParts(hardware, leds, None, None, dht22_pins=tuple(sensors.dht22_pins))
             store = PluginStore(tmp_path / f"{name}.json")
             loaded = stack.enter_context(runtime.load(plugin_wasm[name]))
-            settings = PluginSettings(sensors=lambda: ["dht22-gpio4", "dht22-gpio22"])
+            ids = [f"dht22-gpio{pin}" for pin in sensors.dht22_pins]
+            ids += [f"bme680-{address}" for address in sensors.bme680_addresses]
+            settings = PluginSettings(sensors=lambda: ids)
             settings.adopt(loaded.description().settings)
             get_setting = partial(settings.get, settings.described)
             lines: list[str] = []
@@ -128,7 +130,7 @@ def dht22(start: Start, wired: list[int], granted: list[int], scenario: str = SE
 
 
 def bme680(start: Start, addresses: list[str], scenario: str = SETTLED) -> Guest:
-    grant = Grant(i2c=addresses, leds=[2], state=True)
+    grant = Grant(i2c=addresses, leds=[2, 3], state=True)
     return start("bme680", grant, SensorsConfig(bme680_addresses=addresses), scenario)
 
 
@@ -286,10 +288,12 @@ def test_each_dht22_has_limits_and_an_led_of_its_own(start: Start) -> None:
     assert (shown(guest, 1), shown(guest, 3)) == (RED, DARK)
 
 
-def test_each_bme680_has_offsets_of_its_own(start: Start) -> None:
+@tried_again
+def test_each_bme680_has_offsets_and_an_altitude_of_its_own(start: Start) -> None:
     guest = bme680(start, ["0x76", "0x77"])
     plain = guest.poll()
-    guest.set(temperature_offset_0x77=-1.5, humidity_offset_0x77=4.0, temperature_offset_0x76=0.5)
+    guest.set("bme680-0x77", temperature_offset_c=-1.5, humidity_offset_pct=4.0)
+    guest.set("bme680-0x76", temperature_offset_c=0.5, altitude_m=500.0)
     found = guest.poll()
     offsets = {
         sensor: (
@@ -299,6 +303,38 @@ def test_each_bme680_has_offsets_of_its_own(start: Start) -> None:
         for sensor in plain
     }
     assert offsets == {"bme680-0x77": (-1.5, 4.0), "bme680-0x76": (0.5, 0.0)}
+    # ISO 2533:1975: 954.608 hPa at 500 m, where sea level has 1013.25.
+    pressure = found["bme680-0x76"]["pressure"]
+    assert found["bme680-0x76"]["pressure_sea_level"] == pytest.approx(
+        pressure * 1013.25 / 954.608, abs=0.01
+    )
+    assert "pressure_sea_level" not in found["bme680-0x77"]
+    assert isinstance(found["bme680-0x76"]["iaq_accuracy"], int)
+
+
+PURPLES = {(128, 0, 255), (32, 0, 64)}
+
+
+@tried_again
+def test_each_bme680_may_have_an_led_of_its_own_and_the_former_one_goes_dark(start: Start) -> None:
+    guest = bme680(start, ["0x76", "0x77"])
+    guest.poll()
+    assert shown(guest, 2) in PURPLES
+    guest.set("bme680-0x76", led=3)
+    guest.poll()
+    assert {shown(guest, 2), shown(guest, 3)} <= PURPLES
+    guest.set(led=3)
+    guest.poll()
+    assert (shown(guest, 2), shown(guest, 3) in PURPLES) == ((0, 0, 0), True)
+
+
+@tried_again
+def test_another_heater_of_a_bme680_calibrates_its_air_anew(start: Start) -> None:
+    guest = bme680(start, ["0x77"])
+    assert "gas_resistance" in guest.poll()["bme680-0x77"]
+    guest.set(heater_c=250.0, heater_ms=100)
+    assert "gas_resistance" in guest.poll()["bme680-0x77"]
+    assert "baseline: the heater is set to 250 degC, 100 ms: calibrating" in guest.lines
 
 
 def test_the_limits_of_the_cpu_are_settings(start: Start) -> None:

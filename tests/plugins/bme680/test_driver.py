@@ -8,7 +8,13 @@ import pytest
 from node_agent.hal.simulated.bme680.chip import SimulatedBme680
 from node_agent.hal.simulated.bme680.physics import Air
 from plugins.bme680 import driver
-from plugins.bme680.driver import Bme680, GarbledError, NoMeasurementError, WrongChipError
+from plugins.bme680.driver import (
+    Bme680,
+    GarbledError,
+    Heater,
+    NoMeasurementError,
+    WrongChipError,
+)
 from tests.plugins.bme680.reference import expected, expected_heater, likely_image
 
 STATUS, RES_HEAT, GAS_WAIT, CTRL_MEAS, FIELD = 0x1D, 0x5A, 0x64, 0x74, range(0x1D, 0x2E)
@@ -106,6 +112,19 @@ def test_the_heater_follows_the_air_of_the_measurement_before() -> None:
     bench.driver.measure()
     bench.driver.measure()
     assert bench.last_written(RES_HEAT) > at_21
+
+
+def test_another_heater_holds_from_the_next_measurement_on() -> None:
+    image = likely_image(0)
+    bench = Bench(image=image)
+    bench.driver.measure()
+    began_s = bench.now_s
+    bench.driver.heater = Heater(target_c=220.0, duration_ms=60)
+    bench.driver.measure()
+    ambient_c = int(expected(image).temperature_c)
+    assert bench.last_written(RES_HEAT) == expected_heater(image, 220, ambient_c)
+    assert bench.last_written(GAS_WAIT) == 60
+    assert bench.now_s - began_s < 0.12
 
 
 def test_the_field_is_always_read_in_one_burst() -> None:

@@ -6,17 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugins.bme680.iaq import (
-    BANDS,
-    BASELINE_LIFE_MS,
-    AirQuality,
-    BadAirAlarm,
-    Quality,
-    band_of,
-    score,
-)
-from plugins.shared.colors import COLORS
-from tests.default_descriptions import AIR
+from plugins.bme680.bands import band_of
+from plugins.bme680.iaq import BASELINE_LIFE_MS, AirQuality, Quality, score
 
 CLEAN_OHM = 100_000.0
 NOON_MS = 1_700_000_000_000
@@ -65,22 +56,6 @@ def test_the_score_stays_between_0_and_500(gas: float, baseline: float, humidity
 def test_less_resistance_is_never_better_air(one: float, other: float, humidity: float) -> None:
     low, high = sorted((one, other))
     assert score(low, CLEAN_OHM, humidity) >= score(high, CLEAN_OHM, humidity)
-
-
-def test_the_bands_have_the_colours_that_the_led_shows() -> None:
-    assert [(band.upper, band.color) for band in BANDS] == [
-        (50, "green"),
-        (100, "lime"),
-        (150, "yellow"),
-        (200, "orange"),
-        (500, "red"),
-    ]
-    assert all(band.color in COLORS for band in BANDS)
-
-
-@pytest.mark.parametrize(("limit", "name"), [(50, "excellent"), (51, "good"), (200, "poor")])
-def test_a_limit_belongs_to_the_better_band(limit: int, name: str) -> None:
-    assert band_of(limit).name == name
 
 
 def test_burn_in_takes_60_s_however_often_it_is_polled() -> None:
@@ -158,6 +133,8 @@ def test_only_a_baseline_younger_than_a_day_is_used(age_ms: int, *, restored: bo
         '{"baseline_ohm": 0, "tracked_s": 60, "saved_ms": 0}',
         '{"baseline_ohm": NaN, "tracked_s": 60, "saved_ms": 0}',
         '{"baseline_ohm": 1e5, "tracked_s": 59, "saved_ms": 0}',
+        '{"baseline_ohm": 1e5, "tracked_s": 60, "saved_ms": 0, "heater": 320}',
+        '{"baseline_ohm": 1e5, "tracked_s": 60, "saved_ms": 0, "heater": [320]}',
         '{"baseline_ohm": 1e5, "tracked_s": Infinity, "saved_ms": 0}',
         '{"baseline_ohm": 1e5, "tracked_s": 60, "saved_ms": Infinity}',
         '{"baseline_ohm": "x", "tracked_s": 60, "saved_ms": 0}',
@@ -174,31 +151,7 @@ def test_no_text_whatever_stops_the_plugin(text: str) -> None:
     AirQuality().restore(text, NOON_MS)
 
 
-def test_the_alarm_sounds_once_on_entering_red_and_again_after_it_was_left() -> None:
-    alarm = BadAirAlarm()
-    scores = [150, 200, 201, 300, 199, 205, 190, 250, 250]
-    assert [alarm.due(score) for score in scores] == [
-        *(False, False, True, False),
-        *(False, False),  # around the limit: still the same bad air
-        *(False, True, False),
-    ]
-
-
 HOUR_S = 3600.0
-
-
-def test_log_led_and_page_have_one_table_of_bands() -> None:
-    described = AIR["iaq_score"].bands
-    assert [(b.upper, b.name) for b in BANDS[:-1]] == [(b.to, b.word) for b in described[:-1]]
-    assert (BANDS[-1].name, BANDS[-1].upper) == (described[-1].word, AIR["iaq_score"].bar)
-
-
-@pytest.mark.parametrize(
-    ("index", "word"),
-    [(30, "excellent"), (80, "good"), (120, "moderate"), (180, "poor"), (300, "bad")],
-)
-def test_the_words_of_the_index(index: int, word: str) -> None:
-    assert band_of(index).name == word
 
 
 @pytest.mark.parametrize("apart_s", [61.0, 90.0, 12 * HOUR_S])
@@ -308,3 +261,47 @@ def test_a_clock_that_is_never_set_lets_an_hour_of_experience_replace_the_saved_
     after(air, CLEAN_OHM, until_s=3600)
     assert "still not set" in air.follow_clock(3_600_000, 3600.0)
     assert not air.waits_for_clock
+
+
+def test_a_burn_in_of_its_owners_choice_takes_that_long() -> None:
+    air = AirQuality()
+    assert air.configure(180.0, 320.0, 150.0) == ""
+    assert after(air, CLEAN_OHM, until_s=178).accuracy == 0
+    assert after(air, CLEAN_OHM, from_s=180, until_s=180) == Quality(0, 1)
+
+
+def test_a_longer_burn_in_is_made_up_for() -> None:
+    air = AirQuality()
+    assert after(air, CLEAN_OHM, until_s=60).accuracy == 1
+    air.configure(120.0, 320.0, 150.0)
+    assert after(air, CLEAN_OHM, from_s=62, until_s=118).accuracy == 0
+    assert after(air, CLEAN_OHM, from_s=120, until_s=120).accuracy == 1
+
+
+def test_another_heater_starts_the_baseline_afresh() -> None:
+    air = AirQuality()
+    after(air, CLEAN_OHM, until_s=700)
+    assert air.configure(60.0, 320.0, 150.0) == ""
+    line = air.configure(60.0, 250.0, 100.0)
+    assert line == "baseline: the heater is set to 250 degC, 100 ms: calibrating"
+    assert after(air, 10 * CLEAN_OHM, from_s=702, until_s=760) == Quality(None, 0)
+    assert after(air, 10 * CLEAN_OHM, from_s=762, until_s=762) == Quality(0, 1)
+
+
+@pytest.mark.parametrize(("heater_c", "restored"), [(320.0, True), (300.0, False)])
+def test_only_a_baseline_of_the_same_heater_is_used(heater_c: float, *, restored: bool) -> None:
+    air = AirQuality()
+    assert air.configure(60.0, heater_c, 150.0) == ""
+    assert air.restore(saved(), NOON_MS) == restored
+
+
+def test_a_baseline_that_waits_for_the_clock_is_dropped_with_its_heater() -> None:
+    air = AirQuality()
+    air.restore(saved(), 0)
+    assert "the heater is set" in air.configure(60.0, 300.0, 150.0)
+    assert not air.waits_for_clock
+
+
+def test_a_baseline_from_before_the_heater_could_be_set_is_of_the_default_one() -> None:
+    text = '{"baseline_ohm": 1e5, "tracked_s": 60, "saved_ms": 0}'
+    assert AirQuality().restore(text, 1000)

@@ -1,11 +1,18 @@
-"""Font, and a screen laid out in it."""
+"""Font of the display."""
 
 from itertools import combinations
 
 import pytest
 
-from plugins.oled.font import COLUMNS, GLYPHS, ROWS, compose, draw, pixels, width
+from bus.contract.quantity import SENSOR_UNITS, units_of
+from plugins.oled.oled.font import COLUMNS, GLYPHS, draw, drawable, pixels, width
 
+ROWS = 64
+SIGNS = {
+    "\N{DEGREE SIGN}",
+    "\N{GREEK SMALL LETTER MU}",
+    "\N{GREEK CAPITAL LETTER OMEGA}",
+}
 PRINTABLE = [chr(code) for code in range(0x20, 0x7F)]
 
 
@@ -16,8 +23,8 @@ def art(frame: bytes | bytearray, columns: int, rows: int) -> list[str]:
     ]
 
 
-def test_all_of_printable_ascii_and_the_degree_sign_have_a_glyph() -> None:
-    assert set(GLYPHS) == {*PRINTABLE, "\N{DEGREE SIGN}"}
+def test_all_of_printable_ascii_and_the_signs_of_units_have_a_glyph() -> None:
+    assert set(GLYPHS) == SIGNS.union(PRINTABLE)
 
 
 def test_every_glyph_is_seven_rows_of_five_pixels() -> None:
@@ -73,18 +80,14 @@ def test_width_is_that_of_what_is_drawn() -> None:
     assert (width(""), width("A"), width("AB"), width("AB", scale=2)) == (0, 5, 11, 22)
 
 
-def test_the_screen_has_the_title_in_the_middle_and_values_at_the_right() -> None:
-    frame = compose("HI", [("A", "1"), ("B", "2"), ("C", "3")])
-    expected = bytearray(COLUMNS * ROWS // 8)
-    draw(expected, 58, 0, "HI")
-    for index, (label, value) in enumerate([("A", "1"), ("B", "2"), ("C", "3")]):
-        draw(expected, 0, 23 + 16 * index, label)
-        draw(expected, 118, 16 + 16 * index, value, scale=2)
-    for column in range(COLUMNS):
-        expected[COLUMNS + column] |= 1 << 3
-    assert frame == bytes(expected)
+def test_what_the_font_lacks_is_written_without_accent_or_superscript() -> None:
+    assert drawable("K\N{LATIN SMALL LETTER U WITH DIAERESIS}che") == "Kuche"
+    assert drawable("\N{MICRO SIGN}g/m\N{SUPERSCRIPT THREE}") == "\N{GREEK SMALL LETTER MU}g/m3"
+    assert drawable("\N{OHM SIGN}") == "\N{GREEK CAPITAL LETTER OMEGA}"
 
 
-def test_the_widest_values_leave_their_labels_readable() -> None:
-    assert width("HUB CPU") < COLUMNS - width("-12.5\N{DEGREE SIGN}C", scale=2)
-    assert width("IAQ") < COLUMNS - width("burn-in", scale=2)
+# Home Assistant's, and ours.
+def test_every_unit_of_a_quantity_can_be_written() -> None:
+    units = {unit for quantity in SENSOR_UNITS for unit in units_of(quantity) or []}
+    unknown = {c for unit in units for c in drawable(unit) if c not in GLYPHS}
+    assert unknown == {"\N{DOT OPERATOR}"}

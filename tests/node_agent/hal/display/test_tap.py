@@ -2,10 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node_agent.hal.display_tap import HEIGHT, WIDTH, DisplayTap, Picture
+from node_agent.hal.display.tap import HEIGHT, WIDTH, DisplayTap, Picture
 from node_agent.hal.errors import DeviceUnavailableError
-from node_agent.hal.simulated.ssd1306 import SimulatedSsd1306
-from plugins.oled.driver import FRAME_BYTES, Ssd1306
+from node_agent.hal.simulated.display import (
+    Controller,
+    SimulatedDisplay,
+    SimulatedSsd1306,
+    make_display,
+)
+from plugins.oled.driver import FRAME_BYTES, Panel, Sh1106, Ssd1306
 
 ADDRESS = 0x3C
 DARK = Picture(on=False, frame=bytes(FRAME_BYTES))
@@ -28,12 +33,7 @@ class Bus:
         return b"\xa5" * read_len
 
     def shown(self) -> bytes:
-        """Return what the simulated display shows, packed here by other means than the tap's."""
-        return bytes(
-            sum(0x80 >> i for i in range(8) if row[x + i])
-            for row in self.display.frame()
-            for x in range(0, WIDTH, 8)
-        )
+        return packed(self.display)
 
 
 @given(st.lists(st.binary(min_size=FRAME_BYTES, max_size=FRAME_BYTES), min_size=1, max_size=3))
@@ -112,3 +112,34 @@ def test_a_tap_that_begins_in_the_middle_knows_all_after_the_next_whole_start() 
     assert late.seen() == DARK
     driver.show(b"\x0f" * FRAME_BYTES)
     assert late.seen() == Picture(on=True, frame=bus.shown())
+
+
+@pytest.mark.parametrize("controller", ["SSD1306", "SH1106"])
+@pytest.mark.parametrize("height", [32, 64])
+def test_controller_and_size_are_told_by_what_is_sent(controller: Controller, height: int) -> None:
+    display = make_display(controller, height, seed=3)
+
+    def transfer(_: int, data: bytes, read_len: int) -> bytes:
+        display.write(data)
+        return b"\xa5" * read_len
+
+    tap = DisplayTap(ADDRESS, transfer)
+    panel, make = Panel(height), Sh1106 if controller == "SH1106" else Ssd1306
+    for driver in (Ssd1306, make):
+        driver(lambda data, read_len: tap.i2c_transfer(ADDRESS, data, read_len), panel).show(
+            b"\x5a" * panel.frame_bytes
+        )
+    assert tap.seen() == Picture(on=True, frame=packed(display))
+    tap.i2c_transfer(ADDRESS, b"\x00\xae", 0)
+    dark = tap.seen()
+    assert dark == Picture(on=False, frame=bytes(panel.frame_bytes))
+    assert dark.height == height
+
+
+def packed(display: SimulatedDisplay) -> bytes:
+    """Return what a simulated display shows, packed here by other means than the tap's."""
+    return bytes(
+        sum(0x80 >> i for i in range(8) if row[x + i])
+        for row in display.frame()
+        for x in range(0, WIDTH, 8)
+    )

@@ -1,17 +1,16 @@
-"""Font of 5 x 7 pixels for printable ASCII and the degree sign, and the layout of a screen.
+"""Font of 5 x 7 pixels for printable ASCII and the signs of units.
 
-Pure: a frame is a bytearray as the display has its memory, 128 columns by 8 pages, each byte a
+Pure: a frame is a bytearray as the display has its memory, 128 columns to a page, each byte a
 column of 8 pixels with the lowest bit on top.
 """
 
-from collections.abc import Iterable
+import unicodedata
 
 GLYPH_WIDTH = 5
 GLYPH_HEIGHT = 7
 # One dark column between glyphs.
 ADVANCE = GLYPH_WIDTH + 1
 COLUMNS = 128
-ROWS = 64
 
 # Seven rows from the top, each five pixels as a hexadecimal number: 10 is the leftmost.
 _ROWS = {
@@ -111,30 +110,12 @@ _ROWS = {
     "}": "08 04 04 02 04 04 08",
     "~": "00 00 08 15 02 00 00",
     "\N{DEGREE SIGN}": "0c 12 12 0c 00 00 00",
+    "\N{GREEK SMALL LETTER MU}": "00 00 12 12 12 1d 10",
+    "\N{GREEK CAPITAL LETTER OMEGA}": "0e 11 11 11 0a 0a 1b",
 }
 GLYPHS = {character: bytes.fromhex(rows) for character, rows in _ROWS.items()}
 # What stands for a character that the typeface lacks.
 _MISSING = "?"
-
-
-# Layout: the title on page 0, a line below it, then rows of two pages, so that a value that changes
-# costs two pages.
-_LINE_ROW = 11
-_FIRST_ROW = 16
-_ROW_HEIGHT = 16
-_VALUE_SCALE = 2
-
-
-def compose(title: str, rows: Iterable[tuple[str, str]]) -> bytes:
-    """Return a frame: the title above a line, then label and, twice as large, value of each row."""
-    frame = bytearray(COLUMNS * ROWS // 8)
-    draw(frame, (COLUMNS - width(title)) // 2, 0, title)
-    draw_line(frame, _LINE_ROW)
-    for index, (label, value) in enumerate(rows):
-        top = _FIRST_ROW + index * _ROW_HEIGHT
-        draw(frame, 0, top + GLYPH_HEIGHT, label)
-        draw(frame, COLUMNS - width(value, _VALUE_SCALE), top, value, _VALUE_SCALE)
-    return bytes(frame)
 
 
 def pixels(character: str) -> list[tuple[int, int]]:
@@ -146,6 +127,16 @@ def pixels(character: str) -> list[tuple[int, int]]:
         for column in range(GLYPH_WIDTH)
         if bits & 0x10 >> column
     ]
+
+
+def drawable(text: str) -> str:
+    """Return `text` in characters of the font: without accents, superscripts as plain digits.
+
+    >>> drawable("K\u00fcche m\u00b3")
+    'Kuche m3'
+    """
+    plain = unicodedata.normalize("NFKD", text)
+    return "".join(character for character in plain if not unicodedata.combining(character))
 
 
 def width(text: str, scale: int = 1) -> int:
@@ -171,5 +162,5 @@ def draw_line(frame: bytearray, row: int) -> None:
 
 
 def _light(frame: bytearray, x: int, y: int) -> None:
-    if 0 <= x < COLUMNS and 0 <= y < ROWS:
+    if 0 <= x < COLUMNS and 0 <= y < len(frame) // COLUMNS * 8:
         frame[y // 8 * COLUMNS + x] |= 1 << y % 8

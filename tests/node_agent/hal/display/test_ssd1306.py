@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node_agent.hal.simulated.ssd1306 import HEIGHT, WIDTH, SimulatedSsd1306
+from node_agent.hal.simulated.display import HEIGHT, WIDTH, SimulatedSsd1306
 from plugins.oled.driver import Ssd1306
 
 INIT = "ae 20 00 a1 c8 8d 14 af"

@@ -4,11 +4,11 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-from node_agent.hal.ssd1306_decoder import HEIGHT, WIDTH, Frame, Ssd1306Decoder
+from node_agent.hal.display.controller import HEIGHT, WIDTH, Frame
+from node_agent.hal.display.sh1106 import Sh1106Decoder
+from node_agent.hal.display.ssd1306 import Ssd1306Decoder
 
 __all__ = ["HEIGHT", "WIDTH", "DisplayTap", "Picture"]
-
-_DARK = bytes(WIDTH // 8 * HEIGHT)
 
 Transfer = Callable[[int, bytes, int], bytes]
 
@@ -19,14 +19,25 @@ class Picture(NamedTuple):
     on: bool
     frame: bytes
 
+    @property
+    def height(self) -> int:
+        """Rows of the picture."""
+        return len(self.frame) * 8 // WIDTH
+
 
 class DisplayTap:
-    """Passes I2C transfers on and follows those to the display. Any thread may call."""
+    """Passes I2C transfers on and follows those to the display. Any thread may call.
+
+    Neither controller nor size has to be told: the commands that supply the panel with its voltage
+    show which controller they are meant for, and the multiplex ratio how many rows there are.
+    """
 
     def __init__(self, address: int, transfer: Transfer) -> None:
         self._address = address
         self._transfer = transfer
-        self._decoder = Ssd1306Decoder()
+        self._ssd1306 = Ssd1306Decoder(panel_rows=None)
+        self._sh1106 = Sh1106Decoder(panel_rows=None)
+        self._decoder: Ssd1306Decoder | Sh1106Decoder = self._ssd1306
         # One writer at a time: bytes are decoded in the order in which the display gets them.
         self._writing = threading.Lock()
         self._answers: bool | None = None
@@ -41,7 +52,7 @@ class DisplayTap:
             except BaseException:
                 self._answers = False
                 raise
-            self._decoder.write(data)
+            self._decode(data)
             self._answers = True
             return answer
 
@@ -52,9 +63,17 @@ class DisplayTap:
         """
         if self._answers is None:
             return None
-        if not (self._answers and self._decoder.lit):
-            return Picture(on=False, frame=_DARK)
-        return Picture(on=True, frame=_packed(self._decoder.frame()))
+        decoder = self._decoder
+        if not (self._answers and decoder.lit):
+            return Picture(on=False, frame=bytes(WIDTH // 8 * decoder.height))
+        return Picture(on=True, frame=_packed(decoder.frame()))
+
+    def _decode(self, data: bytes) -> None:
+        for decoder in (self._ssd1306, self._sh1106):
+            before = decoder.pump_settings
+            decoder.write(data)
+            if decoder.pump_settings != before:
+                self._decoder = decoder
 
 
 def _packed(frame: Frame) -> bytes:

@@ -1,0 +1,1 @@
+"""Displays: decoders of what is sent to their controllers, and the tap that follows a display."""
