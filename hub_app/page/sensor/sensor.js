@@ -140,6 +140,7 @@ const onKind = {
       const reading = document.querySelector(".now .reading");
       // A field that is new needs a row.
       if (!showReading(reading, event)) reload();
+      showTitle();
     }
     append(event);
   },
@@ -165,6 +166,13 @@ const onKind = {
     if (of === node && name === sensor && value.digest !== main.dataset.digest) reload();
   },
 };
+
+// The tab of a page that is kept open has the main value.
+function showTitle() {
+  const main = document.querySelector(".now .field dd");
+  const words = [...main.querySelectorAll(".value, .unit")].map((part) => part.textContent);
+  document.title = `${words.join(" ")} \u00b7 ${nameOf(id)}`;
+}
 
 // Once in a while at most, whatever the node says.
 function reload() {

@@ -16,7 +16,7 @@ from bus.contract.topics import Topic, TopicKind
 from tests.default_descriptions import description_of
 from tests.hub_app.conftest import HubProcess
 from tests.hub_app.nodes import buzzer_node, named_node, plugin_node, setting_node
-from tests.hub_app.page.browser import Page
+from tests.hub_app.page.browser import Page, browser_of_2020
 from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
 from tests.support import WAIT_S, program
 
@@ -434,20 +434,10 @@ def test_the_page_requests_nothing_from_other_hosts(hub: HubProcess, page: Page)
     assert all(str(name).startswith(hub.url) for name in requested)
 
 
-# What browsers of 2020 do not have yet.
-OLDER = """
-delete Object.hasOwn; delete Array.prototype.at; delete Array.prototype.findLast;
-delete String.prototype.at; delete String.prototype.replaceAll; delete window.structuredClone;
-delete Element.prototype.replaceChildren; delete Promise.any; delete Object.groupBy;
-delete HTMLDialogElement.prototype.showModal; delete crypto.randomUUID;
-"""
-
-
 def test_a_browser_of_2020_shows_every_new_value_and_its_age(
     hub: HubProcess, browser: Chrome
 ) -> None:
-    script = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": OLDER})
-    try:
+    with browser_of_2020(browser):
         browser.get(hub.url)
         page = Page(browser)
         page.until("document.querySelector('[data-state=live]') !== null")
@@ -460,9 +450,7 @@ def test_a_browser_of_2020_shows_every_new_value_and_its_age(
         hub.publish(*reading(first.timestamp_ms + 1, 2, node="w2020", temperature=21.0))
         page.until_field(str(topic), "temperature", "21.0")
         assert [line for line in browser.get_log("browser") if line["source"] != "network"] == []
-    finally:
-        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
-        browser.get("about:blank")
+    browser.get("about:blank")
 
 
 def test_a_value_that_cannot_be_shown_does_not_look_fresh(hub: HubProcess, browser: Chrome) -> None:

@@ -18,7 +18,7 @@ from hub_app.http.formats.query_params import iso_8601
 from tests.default_descriptions import description_of
 from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.nodes import named_node, setting_node, until
-from tests.hub_app.page.browser import Page
+from tests.hub_app.page.browser import Page, browser_of_2020
 from tests.hub_app.page.gestures import touch
 from tests.hub_app.page.sine import DAY_MS, HOUR_MS, NODE, SENSOR, SPIKE, Sine
 
@@ -295,7 +295,9 @@ def test_the_browser_asks_for_this_sensor_alone(hub: HubProcess, page: SensorPag
     assert address == f"/events?{urlencode(query)}"
 
 
-def test_the_limit_of_an_alarm_is_a_line(hub: HubProcess, page: SensorPage) -> None:
+def test_the_limit_of_an_alarm_is_a_line_and_the_alarm_is_said(
+    hub: HubProcess, page: SensorPage
+) -> None:
     rule = {"name": "too-warm", "field": "temperature", "above": 30, "severity": "critical"}
     assert hub.http.post("/api/alarms/rules", json=rule).status_code == 200
     page.open(hub)
@@ -305,6 +307,13 @@ def test_the_limit_of_an_alarm_is_a_line(hub: HubProcess, page: SensorPage) -> N
         "label": "too-warm",
         "tone": "bad",
     }
+    # Beyond it, the alarm itself is said.
+    publish(hub, 31.5)
+    page.until("document.querySelector('#alarms [data-severity=critical]') !== null")
+    assert "Living room" in page.driver.find_element(By.ID, "alarms").text
+    publish(hub, 20.5)
+    page.until("document.querySelector('#alarms li') === null")
+    page.until("document.title === '20.5 \u00b0C \u00b7 Living room'")
     hub.http.delete("/api/alarms/rules/too-warm")
 
 
@@ -351,3 +360,14 @@ def test_a_fault_of_the_hub_is_said_and_the_charts_stay(hub: HubProcess, page: S
         page.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
     page.driver.find_element(By.CSS_SELECTOR, "[data-range='24h']").click()
     page.until("document.getElementById('history-fault').textContent === ''")
+
+
+def test_a_browser_of_2020_draws_the_charts(hub: HubProcess, page: SensorPage) -> None:
+    with browser_of_2020(page.driver):
+        # Without `open`, whose asynchronous script the driver cannot run without `Object.hasOwn`.
+        page.driver.get(f"{hub.url}{PATH}?range=7d")
+        page.until("document.querySelector('.chart')?.chart.series.length > 0")
+        assert page.run("return Object.hasOwn === undefined")
+        assert page.run(f"return {CHART}.series[0].times.length") > 100
+        at_ms = publish(hub, 21.75)
+        page.until(f"{CHART}.series[0].times.slice(-1)[0] === arguments[0]", at_ms)
