@@ -12,6 +12,7 @@ from bus.config.settings import Config
 from bus.errors import MisconfiguredError
 from hub_app import server
 from hub_app.alarms import addresses
+from node_agent.sandbox import cache
 from node_agent.sandbox.renderer import Renderer
 
 # Rendering a page of 200 nodes takes far longer than a poll may take.
@@ -48,7 +49,7 @@ async def _run(config: Config) -> None:
         deadline_s=_RENDER_DEADLINE_S,
         memory_mb=_RENDER_MEMORY_MB,
     )
-    await server.run(config, renderer, os.environ)
+    await server.run(config, renderer, os.environ, cache.end_compilers)
 
 
 if __name__ == "__main__":

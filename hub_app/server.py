@@ -22,7 +22,7 @@ from hub_app.bus_link import bus_feed
 from hub_app.bus_link.embedding import embedded_broker, outside_broker
 from hub_app.http.guard import own_names
 from hub_app.hub import BrokerStatus, Hub
-from hub_app.live.dashboard import Dashboard, OpenRenderer, PageUnavailableError
+from hub_app.live.dashboard import Dashboard, EndCompiler, OpenRenderer, PageUnavailableError
 from hub_app.live.ingest import LoopQueue, ingest
 from hub_app.login.api_tokens import ApiTokens
 from hub_app.login.login import LogIn
@@ -41,23 +41,30 @@ logger = logging.getLogger(__name__)
 _SWEEP_S = 1.0
 
 
-async def run(config: Config, open_renderer: OpenRenderer, environment: Environment) -> None:
+async def run(
+    config: Config,
+    open_renderer: OpenRenderer,
+    environment: Environment,
+    end_compiler: EndCompiler = lambda: None,
+) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP.
 
     An address or a port that cannot be had is waited for. Raises MisconfiguredError where one is
     none, or a file with secrets cannot be used.
     """
     stopper = _Stopper()
+    wasm = assets.component(config.plugins.directory, "dashboard")
+    dashboard = Dashboard(wasm, open_renderer, end_compiler)
     with _signals(stopper.stop):
         try:
-            await _run(config, open_renderer, environment, stopper)
+            await _run(config, dashboard, environment, stopper)
         except asyncio.CancelledError:
             if not stopper.has_cancelled:
                 raise
 
 
 async def _run(
-    config: Config, open_renderer: OpenRenderer, environment: Environment, stopper: "_Stopper"
+    config: Config, dashboard: Dashboard, environment: Environment, stopper: "_Stopper"
 ) -> None:
     # One for the page and the broker, so that they share a rate limit.
     check = PasswordCheck(time.monotonic)
@@ -73,8 +80,6 @@ async def _run(
         connection, broker, embedded = await stack.enter_async_context(
             _broker(config, environment, check, supervisor)
         )
-        wasm = assets.component(config.plugins.directory, "dashboard")
-        dashboard = Dashboard(wasm, open_renderer)
         stack.push_async_callback(dashboard.close)
         refusals = Refusals()
         remover = Remover(

@@ -31,14 +31,23 @@ class Renderer(Protocol):
 
 
 OpenRenderer = Callable[[Path], AbstractContextManager[Renderer]]
+# Lets an opening fail that waits for the compiler, for up to a minute on a Raspberry Pi.
+EndCompiler = Callable[[], object]
+
+
+def _nothing() -> None: ...
 
 
 class Dashboard:
     """The plugin at `wasm`, opened on first use and again whenever the file changed."""
 
-    def __init__(self, wasm: Path, open_renderer: OpenRenderer) -> None:
+    def __init__(
+        self, wasm: Path, open_renderer: OpenRenderer, end_compiler: EndCompiler = _nothing
+    ) -> None:
         self._wasm = wasm
         self._open_renderer = open_renderer
+        self._end_compiler = end_compiler
+        self._is_closing = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dashboard")
         self._opened = ExitStack()
         self._renderer: Renderer | None = None
@@ -64,6 +73,8 @@ class Dashboard:
 
     async def close(self) -> None:
         """Close the plugin on the thread that opened it. Twice is fine."""
+        self._is_closing = True
+        self._end_compiler()
         await asyncio.to_thread(self._thread.submit(self._close).result)
         self._thread.shutdown()
 
@@ -84,6 +95,8 @@ class Dashboard:
         stamp = self._read_stamp()
         if self._renderer is None or stamp != self._stamp:
             self._close()
+            if self._is_closing:
+                raise PageUnavailableError("the hub stops")
             self._renderer = self._opened.enter_context(self._open_renderer(self._wasm))
             self._stamp = stamp
         return self._renderer

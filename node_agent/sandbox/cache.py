@@ -12,8 +12,9 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bus.files import whole_file
@@ -23,11 +24,16 @@ from node_agent.sandbox.errors import CacheError, ComponentError
 
 logger = logging.getLogger(__name__)
 
+# The module that a child process runs.
+_COMPILER = "node_agent.sandbox.compile"
 # The slowest machine that compiles at all, a Pi 4, needs about 60 s for one component.
 _COMPILE_TIMEOUT_S = 300
 # A file that no program has mapped for this long belongs to a component that is gone.
 _KEPT_S = 30 * 24 * 3600.0
 _USED_EVERY_S = 24 * 3600.0
+# Compilers that run, for `end_compilers`.
+_children: set["subprocess.Popen[str]"] = set()
+_children_lock = threading.Lock()
 
 
 def sha256_of(path: Path) -> str:
@@ -93,20 +99,40 @@ def shipped_path(wasm: Path, target: Target) -> Path:
 def run_compiler(wasm: Path, output: Path, target: Target, *, portable: bool = False) -> None:
     """Compile in a child process. Raises ComponentError with the compiler's words."""
     options = ["--portable"] if portable else []
-    command = [sys.executable, "-m", "node_agent.sandbox.compile", *options]
+    command = [sys.executable, "-m", _COMPILER, *options]
     try:
-        done = subprocess.run(  # noqa: S603 - our own module, no shell
-            [*command, target.value, str(wasm), str(output)],
-            capture_output=True,
-            text=True,
-            timeout=_COMPILE_TIMEOUT_S,
-            check=False,
-        )
+        done = _run([*command, target.value, str(wasm), str(output)], _COMPILE_TIMEOUT_S)
     except subprocess.TimeoutExpired as e:
         raise ComponentError(f"{wasm}: not compiled within {_COMPILE_TIMEOUT_S} s") from e
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or [f"the compiler ended with {done.returncode}"]
         raise ComponentError(f"{wasm}: not a component that this host can compile: {lines[0]}")
+
+
+def end_compilers() -> None:
+    """End every compiler of this process; whoever waits for one gets ComponentError.
+
+    Any thread may call.
+    """
+    with _children_lock:
+        for child in _children:
+            child.kill()
+
+
+def _run(command: Sequence[str], timeout_s: float) -> "subprocess.CompletedProcess[str]":
+    with subprocess.Popen(  # noqa: S603 - our own module, no shell
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+        with _children_lock:
+            _children.add(child)
+        try:
+            output, errors = child.communicate(timeout=timeout_s)
+        finally:
+            with _children_lock:
+                _children.discard(child)
+            # It runs on only after an exception.
+            child.kill()
+    return subprocess.CompletedProcess(command, child.returncode, output, errors)
 
 
 def _path(directory: Path, target: Target, digest: str) -> Path:

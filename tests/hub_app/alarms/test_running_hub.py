@@ -15,6 +15,7 @@ from bus.client.client import BusClient
 from bus.contract.description import FieldDescription, SensorDescription
 from bus.contract.messages import Alarm, Message, Reading, decode, encode
 from bus.contract.topics import Topic, TopicKind
+from hub_app.alarms.alarm_file import FILE_NAME
 from tests.hub_app.alarms.webhook import Webhook, webhook
 from tests.hub_app.whole_hub import Hub, status
 from tests.support import Listener, wait_until
@@ -77,6 +78,11 @@ def heard(ears: Listener) -> list[bytes]:
     return [said.payload for said in ears.said if str(said.topic) == TOPIC]
 
 
+def saved(hub: Hub) -> bytes:
+    path = hub.state / FILE_NAME
+    return path.read_bytes() if path.exists() else b""
+
+
 def alarm_of(payload: bytes) -> Alarm:
     message = decode(Topic("pi4", TopicKind.ALARM, "too-warm--air"), payload)
     assert isinstance(message, Alarm)
@@ -105,9 +111,11 @@ def test_a_heat_wave_is_told_once_stays_acknowledged_over_a_kill_and_ends_at_the
             assert not alarm.acknowledged
             wait_until(lambda: hook.titles == ["HARVESTER warning: pi4"])
             assert "http://revpi.local:3000/alarms" in hook.taken[0]["message"]
-            metrics = hub.http.get("/metrics").text
-            assert 'harvester_alarm_active{node="pi4",alarm="too-warm--air",' in metrics
-            assert 'harvester_notification_sent_total{address="json (line 3)"} 1.0' in metrics
+            sent = 'harvester_notification_sent_total{address="json (line 3)"} 1.0'
+            wait_until(lambda: sent in hub.http.get("/metrics").text)
+            active_alarm = 'harvester_alarm_active{node="pi4",alarm="too-warm--air",'
+            assert active_alarm in hub.http.get("/metrics").text
+            wait_until(lambda: b'"is_sent":true' in saved(hub))
             answer = hub.http.post("/api/alarms/pi4/too-warm--air/ack")
             assert answer.status_code == 200
             ears.wait_for(lambda it: str(it.topic) == TOPIC and b'acknowledged":true' in it.payload)
@@ -132,5 +140,5 @@ def test_a_heat_wave_is_told_once_stays_acknowledged_over_a_kill_and_ends_at_the
         assert over["acknowledged_ms"] == found["acknowledged_ms"]
         wait_until(lambda: len(hook.taken) == 2)
         assert hook.titles == ["HARVESTER warning: pi4", "HARVESTER over: pi4"]
-        assert "harvester_alarm_active{" not in hub.http.get("/metrics").text
+        wait_until(lambda: "harvester_alarm_active{" not in hub.http.get("/metrics").text)
         assert hub.retained("pi4").count(TOPIC) == 0

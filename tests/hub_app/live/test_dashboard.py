@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from bus.errors import UnavailableError
 from hub_app.live.dashboard import Dashboard, PageUnavailableError
+from tests.support import WAIT_S
 
 
 class Plugin:
@@ -43,6 +45,28 @@ def wasm(tmp_path: Path) -> Path:
     path = tmp_path / "dashboard.wasm"
     path.write_text("one")
     return path
+
+
+def test_an_opening_that_waits_for_the_compiler_does_not_delay_the_end(wasm: Path) -> None:
+    compiles, is_ended = threading.Event(), threading.Event()
+
+    def open_slowly(_wasm: Path) -> contextlib.AbstractContextManager[Plugin]:
+        compiles.set()
+        assert is_ended.wait(WAIT_S)
+        raise UnavailableError("the compiler ended with -9")
+
+    async def run() -> None:
+        dashboard = Dashboard(wasm, open_slowly, is_ended.set)
+        first = asyncio.create_task(dashboard.render("a", lambda: "a"))
+        await asyncio.to_thread(compiles.wait, WAIT_S)
+        next_one = asyncio.create_task(dashboard.render("b", lambda: "b"))
+        await dashboard.close()
+        with pytest.raises(PageUnavailableError, match="the compiler ended"):
+            await first
+        with pytest.raises((PageUnavailableError, RuntimeError)):
+            await next_one
+
+    asyncio.run(run())
 
 
 def test_the_plugin_stays_open_between_pages_and_is_closed_at_the_end(wasm: Path) -> None:

@@ -2,6 +2,10 @@
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import msgspec
@@ -22,9 +26,10 @@ from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.runtime import Runtime
 from tests.built_components import CACHE, WIT
 from tests.node_agent.sandbox.test_instance import EVERYTHING, FakeHardware
-from tests.support import PROJECT
+from tests.support import PATIENT_S, PROJECT, WAIT_S, wait_until
 
 BY_HAND = PROJECT / "tests" / "components" / "by-hand" / "sensor.wat"
+ENDLESS = [sys.executable, "-c", "import time; time.sleep(3600)"]
 READING = [Sample("by-hand", 1_700_000_000_000, {"answer": 42.0})]
 
 OTHER_VERSION = """
@@ -58,7 +63,7 @@ def poll(wasm: Path, directory: Path, target: Wanted = "auto") -> tuple[list[Sam
     with (
         Runtime(directory, Limits(), target=target) as runtime,
         runtime.load(wasm) as loaded,
-        PluginInstance(loaded, imports, Limits(), lambda _line: None) as instance,
+        PluginInstance(loaded, imports, Limits(PATIENT_S), lambda _line: None) as instance,
     ):
         return samples(instance.call("sensor-logic", "poll"), "p"), loaded.runs_as
 
@@ -260,3 +265,26 @@ def test_free_memory_is_as_the_kernel_reckons_it(tmp_path: Path) -> None:
     meminfo.write_text("MemTotal: 425984 kB\nMemAvailable: 204800 kB\n")
     assert choice.free_memory_mb(meminfo) == 200
     assert choice.free_memory_mb(tmp_path / "none") is None
+
+
+def test_the_output_and_the_exit_code_are_told() -> None:
+    command = [sys.executable, "-c", "import sys; print('a'); sys.exit('b')"]
+    done = cache._run(command, WAIT_S)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "a\n", "b\n")
+
+
+def test_a_compiler_that_is_ended_fails_for_the_one_that_waits() -> None:
+    codes: list[int] = []
+    waiting = threading.Thread(target=lambda: codes.append(cache._run(ENDLESS, 3600).returncode))
+    waiting.start()
+    wait_until(lambda: cache._children)
+    cache.end_compilers()
+    waiting.join(WAIT_S)
+    assert codes == [-signal.SIGKILL]
+    assert not cache._children
+
+
+def test_a_compiler_that_takes_too_long_is_ended() -> None:
+    with pytest.raises(subprocess.TimeoutExpired):
+        cache._run(ENDLESS, 0.1)
+    assert not cache._children
