@@ -2,14 +2,14 @@
 
 export class Series {
   // A point is [time, mean, least, greatest, count]; one of several readings begins at its time and lasts
-  // `bucketMs`. Points further apart than `joinMs` are not joined, nor are two with a gap between them.
-  constructor({ points, bucketMs = 0, joinMs = Infinity, gaps = [], ...words }) {
+  // `bucketMs`, `untilMs` at most. Points further apart than `joinMs` are not joined, nor are two with a gap between them.
+  constructor({ points, bucketMs = 0, untilMs = Infinity, joinMs = Infinity, gaps = [], ...words }) {
     Object.assign(this, { label: "", unit: "", format: String, times: [], means: [], lows: [], highs: [], counts: [], joined: [] }, words);
     this.joinMs = joinMs;
     const wide = gaps.filter(([from, to]) => to - from >= bucketMs / 2);
     let next = 0;
     for (const [time, mean, low, high, count] of points) {
-      const at = count > 1 ? time + bucketMs / 2 : time;
+      const at = count > 1 ? (time + Math.min(time + bucketMs, untilMs)) / 2 : time;
       const middle = (at + this.times[this.times.length - 1]) / 2;
       while (next < wide.length && wide[next][1] <= middle) next++;
       this.push(at, mean, low, high, count, !(next < wide.length && wide[next][0] <= middle));

@@ -8,6 +8,8 @@ import { seriesOf } from "./history.js";
 // Colours of the limits of alarms.
 const TONES = { info: "second", warning: "warm", critical: "bad" };
 
+const RECENT = 60;
+
 function made(tag, attributes, ...children) {
   const element = document.createElement(tag);
   Object.entries(attributes).forEach(([name, value]) => element.setAttribute(name, value));
@@ -41,7 +43,7 @@ function download(name, blob) {
 export class Card {
   // `names` are those of the sensor and of the one it is compared with; `listeners` are those of the chart.
   constructor(place, field, words, sensor, listeners) {
-    Object.assign(this, { field, words });
+    Object.assign(this, { field, words, recent: [] });
     const id = `chart-${place.childElementCount}`;
     const area = made("div", { class: "chart", tabindex: 0, role: "group", "aria-roledescription": "chart", "aria-labelledby": id });
     this.legend = made("p", { class: "chart-legend" });
@@ -75,8 +77,17 @@ export class Card {
     const { limits = [] } = answers[0].series.find((each) => each.field === this.field) ?? {};
     const lines = limits.map(({ alarm, severity, value }) => ({ value, label: alarm, tone: TONES[severity] }));
     this.chart.show({ series, gaps: answers[0].gaps, limits: lines });
+    this.recent.forEach((reading) => this.chart.append(...reading));
     replaceContent(this.legend, fields.length > 1 ? names.map((name) => made("span", {}, name)) : []);
     this.showFigures();
+  }
+
+  // Adds a reading of the sensor (k = 0) or of the other one (k = 1). It is kept, as the history has it a little later.
+  append(k, timestampMs, data) {
+    const value = data[k ? this.otherField : this.field];
+    if (value === undefined || typeof value === "string") return;
+    this.recent = [...this.recent.slice(1 - RECENT), [k, timestampMs, Number(value)]];
+    this.chart.append(k, timestampMs, Number(value));
   }
 
   showFigures() {

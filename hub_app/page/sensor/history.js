@@ -32,7 +32,13 @@ async function fetchOne(sensor, from, to, width, signal) {
 }
 
 // Returns one field of an answer, with the words that the chart writes beside it.
-export function seriesOf({ series, bucket_ms: bucketMs, interval_ms: intervalMs, gaps }, field, words) {
+export function seriesOf({ series, to_ms: untilMs, bucket_ms: bucketMs, interval_ms: intervalMs, gaps }, field, words) {
   const points = series.find((each) => each.field === field)?.points ?? [];
-  return { ...words, points, bucketMs, gaps, joinMs: bucketMs + SLACK * intervalMs };
+  return { ...words, points, bucketMs, untilMs, gaps, joinMs: bucketMs + SLACK * intervalMs };
+}
+
+// Returns in words why sensors could not be fetched.
+export function faultOf({ status, message }, sensors) {
+  if (status === undefined) return "The hub does not answer.";
+  return status === 404 ? `Nothing is stored of ${sensors.join(" or ")} yet.` : message;
 }

@@ -40,3 +40,9 @@ export function chosen(from, to, now) {
   const span = Math.round(to - from);
   return { span, to: to >= now - CLOSE * span ? null : Math.round(to) };
 }
+
+// Returns a time as an input of the type datetime-local takes it.
+export function localText(ms) {
+  const at = new Date(ms);
+  return new Date(ms - at.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+}

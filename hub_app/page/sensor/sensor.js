@@ -7,8 +7,8 @@ import { showAges, showReading } from "../readings.js";
 import { askForSettings } from "../settings.js";
 import { change, follow, hubNow, isOpen } from "../stream.js";
 import { makeCards } from "./cards.js";
-import { fetchHistory, historyPath } from "./history.js";
-import { addressOf, chosen, readRange, spanOf } from "./range.js";
+import { faultOf, fetchHistory, historyPath } from "./history.js";
+import { addressOf, chosen, localText, readRange, spanOf } from "./range.js";
 
 const PAUSE_MS = 150; // after a gesture, before its range is fetched
 // Readings of a late backlog appear after so long; a sensor that is new is asked for more often.
@@ -63,12 +63,6 @@ function place() {
   document.getElementById("csv").href = `${historyPath(id, ...shown, 2000)}&format=csv`;
 }
 
-// Returns a time as an input of the type datetime-local takes it.
-function localText(ms) {
-  const at = new Date(ms);
-  return new Date(ms - at.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
-}
-
 function show(next, isNew = true) {
   range = next;
   setAddress(isNew);
@@ -101,11 +95,6 @@ async function load() {
   }
 }
 
-function faultOf({ status, message }, sensors) {
-  if (status === undefined) return "The hub does not answer.";
-  return status === 404 ? `Nothing is stored of ${sensors.join(" or ")} yet.` : message;
-}
-
 function listeners() {
   const [from, to] = ends();
   return {
@@ -125,11 +114,7 @@ function listeners() {
 // Adds a reading to the right edge of the charts.
 function append({ topic, value }) {
   const k = topic === readingTopic ? 0 : 1;
-  cards.forEach((card) => {
-    const number = value.data[k ? card.otherField : card.field];
-    if (number === undefined || typeof number === "string") return;
-    card.chart.append(k, value.timestamp_ms, Number(number));
-  });
+  cards.forEach((card) => card.append(k, value.timestamp_ms, value.data));
   if (range.to === null) place();
   else cards.forEach(({ chart }) => chart.draw());
 }
@@ -204,6 +189,13 @@ function streamPath() {
   return `/events?${new URLSearchParams({ view: "sensor", node, sensor, compare: compared() })}`;
 }
 
+// Follows the address to another sensor that is compared.
+function compare() {
+  form.elements.compare.value = compared();
+  cards.forEach((card) => (card.recent = []));
+  change(streamPath());
+}
+
 form.addEventListener("click", ({ target }) => {
   const { range: text, move } = target.dataset;
   const [from, to] = ends();
@@ -220,13 +212,12 @@ form.elements.compare.addEventListener("change", ({ target }) => {
   if (target.value) params.set("compare", target.value);
   else params.delete("compare");
   history.pushState(null, "", `?${params}`);
-  change(streamPath());
+  compare();
   load();
 });
 addEventListener("popstate", () => {
   range = readRange(location.search);
-  if (form.elements.compare.value !== compared()) change(streamPath());
-  form.elements.compare.value = compared();
+  if (form.elements.compare.value !== compared()) compare();
   place();
   load();
 });

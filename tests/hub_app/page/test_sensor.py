@@ -12,7 +12,7 @@ from selenium.webdriver.support.ui import Select
 
 from bus.clock import now_ms
 from bus.contract.description import About, SettingDescription
-from bus.contract.messages import PluginState, Reading
+from bus.contract.messages import Backlog, PluginState, Reading
 from bus.contract.topics import Topic, TopicKind
 from hub_app.http.formats.query_params import iso_8601
 from tests.default_descriptions import description_of
@@ -93,8 +93,8 @@ def publish(hub: HubProcess, temperature: float) -> int:
 class SensorPage(Page):
     """The sensor view; `chart` is that of its first field."""
 
-    def open(self, hub: HubProcess, **query: str) -> None:
-        self.driver.get(f"{hub.url}{PATH}?{urlencode(query)}")
+    def open(self, hub: HubProcess, path: str = PATH, **query: str) -> None:
+        self.driver.get(f"{hub.url}{path}?{urlencode(query)}")
         self.until("document.querySelector('[data-state=live]') !== null")
         self.until("document.querySelector('.chart')?.chart.series.length > 0")
         self.settle()
@@ -253,6 +253,34 @@ def test_new_readings_arrive_at_the_right_edge(hub: HubProcess, page: SensorPage
     page.until(f"{CHART}.to >= arguments[0]", at_ms)
     assert page.range[1] - page.range[0] == HOUR_MS
     assert page.run(f"return {CHART}.series[0].means.slice(-1)[0]") == 33.25
+
+
+def test_readings_of_a_late_backlog_appear_where_they_belong(
+    hub: HubProcess, page: SensorPage
+) -> None:
+    began_ms = now_ms() - HOUR_MS // 2
+    taken = [
+        Reading("shed", SENSOR, began_ms + n * 10_000, "late", n, {"temperature": 20.0})
+        for n in range(170)
+    ]
+    backlog = Topic("shed", TopicKind.BACKLOG)
+    hub.publish(backlog, Backlog([*taken[:60], *taken[110:]]))
+    hub.publish(Topic("shed", TopicKind.READING, SENSOR), taken[-1])
+    until(hub, f"/api/history?sensor=shed:{SENSOR}&width=100", f"[[{taken[60].timestamp_ms},")
+    page.open(hub, path=f"/sensor/shed/{SENSOR}", range="1h")
+    inside = (
+        f"{CHART}.series[0].times.filter((at) => at >= arguments[0] && at <= arguments[1]).length"
+    )
+    times = taken[60].timestamp_ms, taken[109].timestamp_ms
+    # No more came after the last one, which is a gap, too.
+    gaps = f"{CHART}.gaps.filter(([from]) => from <= arguments[1]).length"
+    assert page.run(f"return [{inside}, {gaps}]", *times) == [0, 1]
+    hub.publish(backlog, Backlog(taken[60:110]))
+    history = f"/api/history?sensor=shed:{SENSOR}&width=10000&from={times[0]}&to={times[1]}"
+    until(hub, history, f"[{taken[108].timestamp_ms},")
+    page.driver.find_element(By.CSS_SELECTOR, "[data-range='1h']").click()
+    page.until(f"{inside} === 50", *times)
+    assert page.run(f"return {gaps}", *times) == 0
 
 
 def test_another_sensor_is_compared(hub: HubProcess, page: SensorPage) -> None:
