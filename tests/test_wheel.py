@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.built_components import built
 from tests.support import HOST, PROJECT, WAIT_S, free_port
 
 START_S = 180.0
@@ -126,7 +127,14 @@ def test_its_plugins_are_built_and_an_author_s_plugin_is_made_and_built(
     assert "readings 1" in tried
 
 
-def test_the_whole_system_runs_in_an_empty_folder(programs: Path, empty: Path) -> None:
+@pytest.fixture(scope="session")
+def compiled_plugins() -> None:
+    built(PROJECT / "plugins")
+
+
+def test_the_whole_system_runs_in_an_empty_folder(
+    compiled_plugins: None, programs: Path, empty: Path
+) -> None:
     copy_compiled(empty)
     with system(programs, empty) as (page, process):
         wait_until(lambda: is_on_the_page(page), process, empty / "log")

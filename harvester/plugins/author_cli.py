@@ -11,13 +11,13 @@ from bus.config import config_file
 from bus.config.settings import Config
 from harvester import scenario_option
 from harvester.errors import EXIT_FAILED, BuildError
-from harvester.plugins import dev, trial
+from harvester.plugins import dev, manifest, trial
 from harvester.plugins.builder.build import build_all, outdated
 from harvester.plugins.inspect import chips_report, report
 from harvester.plugins.new import KINDS, make_plugin
 from harvester.plugins.project import CACHE, chosen, contract_file, from_here
 from harvester.plugins.project import config_file as project_config
-from harvester.plugins.source import PluginSource
+from harvester.plugins.source import PluginSource, read
 from harvester.plugins.stubs import write_stubs
 from node_agent.hal.simulated.models.load import FILE_NAME
 
@@ -37,7 +37,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         help="print a component's imports, exports and needed grants, or the chips of a "
         "simulated.py, which is run for that",
     )
-    inspected.add_argument("file", type=Path, metavar="FILE.wasm|simulated.py")
+    inspected.add_argument("file", type=Path, metavar="NAME|FILE.wasm|simulated.py")
     inspected.set_defaults(run=_inspect)
     stubs = verbs.add_parser("stubs", help="write stubs/, for editors and type checkers")
     stubs.set_defaults(run=_stubs)
@@ -162,13 +162,27 @@ def _inspect(options: argparse.Namespace) -> None:
     if options.file.name == FILE_NAME:
         print(chips_report(options.file))
     else:
-        print(report(options.file, options.project / CACHE))
+        print(report(_component(options.project, options.file), options.project / CACHE))
+
+
+def _component(project: Path, named: Path) -> Path:
+    """Return the component of a plugin that is named by its folder, its name or the file."""
+    if (named / manifest.NAME).is_file():
+        return read(named).wasm
+    if named.suffix or len(named.parts) > 1:
+        return named
+    (source,) = chosen(project, [str(named)])
+    return Path(from_here(source.wasm))
 
 
 def _stubs(options: argparse.Namespace) -> None:
     target = options.project / "stubs"
     written = write_stubs(contract_file(options.project), target)
-    print(f"wrote {len(written)} files to {target}")
+    print(
+        f"wrote {len(written)} files to {from_here(target)}\n"
+        f"mypy:     MYPYPATH={from_here(target)} mypy plugins/NAME/app.py\n"
+        f'Pyright:  [tool.pyright] stubPath = "{from_here(target)}" in pyproject.toml'
+    )
 
 
 def _bench_config(options: argparse.Namespace) -> Config:

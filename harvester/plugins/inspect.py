@@ -150,7 +150,7 @@ def _wasi(names: list[str]) -> str:
 def _grants(plugin: str, loaded: LoadedComponent) -> list[str]:
     found = grant_lines(plugin, loaded) or ["none needed"]
     if any(line.startswith(("leds", "i2c", "readings")) for line in found):
-        found.append("# with the LEDs, addresses and sensors that it uses")
+        found.append("# numbers and names are examples: the LEDs, addresses and sensors it uses")
     if "gpio" in loaded.imports:
         output = '{ pin = 22, safe = "low" }'
         found.append(f"# with its pins, those that it drives in outputs = [{output}]")

@@ -3,11 +3,13 @@
 What the folder lacks comes from the product's own files, so any folder will do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 from bus.errors import MisconfiguredError
 from bus.install import assets
+from harvester.plugins import manifest
 from harvester.plugins.source import PluginSource, discover
 
 # Below the project; `harvester up` keeps its compiled components there, too.
@@ -38,11 +40,18 @@ def chosen(project: Path, names: Sequence[str]) -> list[PluginSource]:
     known = {source.name: source for source in (*shipped, *own)}
     unknown = [name for name in names if name not in known]
     if unknown:
-        expected = ", ".join(source.name for source in default)
-        raise MisconfiguredError(
-            f"plugins: found {', '.join(unknown)}, expected some of {expected}"
-        )
+        raise MisconfiguredError(_unknown(project, unknown, [source.name for source in default]))
     return [known[name] for name in names]
+
+
+def _unknown(project: Path, unknown: Sequence[str], known: Collection[str]) -> str:
+    """Return the line about names that no plugin has."""
+    folder = project / "plugins" / unknown[0]
+    if folder.is_dir():
+        return f"plugins: {from_here(folder)} has no {manifest.NAME}; expected one beside app.py"
+    near = get_close_matches(unknown[0], known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"plugins: found {', '.join(unknown)}, expected some of {', '.join(known)}{hint}"
 
 
 def runnable(project: Path) -> list[PluginSource]:

@@ -4,17 +4,21 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 
 import msgspec
 
 from bus.config.settings import Config, Grant
+from harvester.plugins import manifest
 from harvester.plugins.bench import Bench, Guest, Outcome, everything
 from harvester.plugins.builder.errors import authors_paths
 from harvester.plugins.project import from_here
 from harvester.plugins.source import PluginSource
+from harvester.plugins.toml_lines import line_of
 from harvester.plugins.trace import HostCall, Use, grants_used
+from node_agent.hal.simulated.models.load import load
 from node_agent.plugins import grants
 from node_agent.plugins.readings import Sample
 from node_agent.sandbox.component import LoadedComponent
@@ -113,6 +117,33 @@ def fault_lines(error: PluginError, traceback: str, source: PluginSource) -> Ite
     yield f"{source.name} failed: {error}"
 
 
+def differences(source: PluginSource, came: Collection[str]) -> Iterator[str]:
+    """Yield a line for each value of readings that is not described, and for the reverse.
+
+    None where the plugin describes no value.
+    """
+    described = source.manifest.fields
+    path = from_here(source.directory / manifest.NAME)
+    missing = [name for name in described if name not in came]
+    for name in came if described else ():
+        if name not in described:
+            near = get_close_matches(name, missing, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            yield f"{path}: has no [fields.{name}], which is in a reading{hint}"
+    text = (source.directory / manifest.NAME).read_text(encoding="utf-8-sig") if missing else ""
+    for name in missing:
+        line = line_of(text, f"fields.{name}")
+        yield f"{path}:{line}: fields.{name}: is in no reading so far"
+
+
+def own_chips(source: PluginSource) -> str:
+    """Return for example `Bh1750 at i2c 0x23`: the simulated chips that have an address."""
+    if not source.simulation.is_file():
+        return ""
+    chips = [chip for chip in load(source.simulation.resolve()).chips if chip.bus == "i2c"]
+    return ", ".join(f"{chip.name} at {chip.bus} {' '.join(chip.places)}" for chip in chips)
+
+
 def run(source: PluginSource, config: Config, cache_dir: Path, options: Options) -> bool:
     """Poll a built plugin and print its calls and readings; return whether it succeeded.
 
@@ -142,6 +173,8 @@ class _Trial:
         self._source = source
         self._screen = screen
         self._readings = 0
+        # Names of values in the order in which they came.
+        self._came: dict[str, None] = {}
         self._mistakes = 0
         self._slowest_s = 0.0
 
@@ -167,6 +200,7 @@ class _Trial:
         self._bench.show_leds()
         self._screen.say("took", f"{outcome.took_s * 1000:.1f} ms")
         self._readings += len(outcome.samples)
+        self._came |= dict.fromkeys(name for sample in outcome.samples for name in sample.data)
         self._mistakes += 0 if outcome.is_own_err else len(outcome.problems)
         self._slowest_s = max(self._slowest_s, outcome.took_s)
 
@@ -179,10 +213,14 @@ class _Trial:
         )
         barren = self._guest.brings_readings and not self._readings
         if barren:
+            if chips := own_chips(self._source):
+                print(f"simulated.py has {chips}")
             print(f"{self._source.name} failed: no reading")
-        elif self._mistakes:
+            return False
+        print(*(f"{line}\n" for line in differences(self._source, self._came)), sep="", end="")
+        if self._mistakes:
             print(f"{self._source.name} failed: what it returned was wrong {self._mistakes} times")
-        return not (barren or self._mistakes)
+        return not self._mistakes
 
 
 def _advice(name: str, loaded: LoadedComponent, screen: Screen) -> str:

@@ -4,15 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from harvester.plugins import source as plugin_source
-from harvester.plugins.builder import build as plugin_build
-from node_agent.sandbox.instance import Limits
-from node_agent.sandbox.runtime import Runtime
+from tests.built_components import CACHE, built
 from tests.support import HOST, PROJECT, Listener, Service, embedded_broker, free_port
 
 EXAMPLES = PROJECT / "examples"
-CACHE = PROJECT / ".harvester" / "cache"
-WIT = PROJECT / "wit" / "plugin.wit"
 CONFIG = """
 [cluster]
 node_id = "shed"
@@ -66,13 +61,7 @@ rate = 1
 @pytest.fixture(scope="session")
 def built_examples() -> list[str]:
     """Build and compile what changed, so that an agent starts at once; return the names."""
-    sources = plugin_source.discover(EXAMPLES)
-    for outcome in plugin_build.build_all(plugin_build.outdated(sources, WIT), WIT):
-        assert not outcome.error, outcome.error
-    with Runtime(CACHE, Limits()) as runtime:
-        for source in sources:
-            runtime.load(source.wasm).close()
-    return [source.name for source in sources]
+    return list(built(EXAMPLES, is_quick=True))
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harvester.errors import BuildError
+from harvester.plugins.builder import setting_keys
 from harvester.plugins.builder.contract import Contract, World, class_name, module_name
 from harvester.plugins.builder.least_world import parse
 from harvester.plugins.source import PluginSource, python_files
@@ -19,7 +20,7 @@ _EXPORTS = "wit_world.exports"
 
 
 def check(source: PluginSource, contract: Contract) -> None:
-    """Raise BuildError with a line a mistake: an unknown interface, class or function."""
+    """Raise BuildError with a line a mistake: an unknown interface, class, function or setting."""
     world = contract.worlds.get(source.manifest.world)
     if world is None:
         known = ", ".join(contract.worlds)
@@ -35,6 +36,9 @@ def check(source: PluginSource, contract: Contract) -> None:
     own = {file: tree for file, tree in trees.items() if file.is_relative_to(source.directory)}
     found = [problem for file, tree in own.items() for problem in _imports(file, tree, world)]
     found += _exports(app, trees[app], world, contract)
+    settings = source.manifest.settings
+    for file, tree in own.items():
+        found += setting_keys.unknown_keys(file, tree, settings)
     if found:
         raise BuildError("\n".join(found))
 

@@ -7,6 +7,9 @@ import pytest
 
 from harvester.cli import main
 from harvester.plugins.new import KINDS
+from harvester.plugins.project import CACHE
+from node_agent.sandbox import cache
+from tests.built_components import compile_all
 from tests.support import PROJECT
 
 # Its polls: a reading and a beep, a reading that is none, an exception in its second file.
@@ -47,4 +50,6 @@ def author_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (faulty / "app.py").write_text(FAULTY)
     (faulty / "driver.py").write_text(FAULTY_DRIVER)
     main(["--project", str(project), "plugins", "build"])
+    cache.prepare_directory(project / CACHE)
+    compile_all(list(project.glob("plugins/*/*.wasm")), project / CACHE, is_quick=True)
     return project

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from harvester.errors import BuildError
+from harvester.plugins import manifest
 from harvester.plugins.builder import build as plugin_build
 from harvester.plugins.builder import contract, source_check
 from harvester.plugins.builder import errors as build_errors
@@ -63,12 +64,12 @@ def test_a_plugin_without_mistakes_passes(tmp_path: Path) -> None:
         ),
         (HEAD + CLASS.replace("poll", "read"), "app.py:4: class SensorLogic has no poll()"),
         (
-            HEAD + "from wit_world.imports import fan_controller" + CLASS,
+            HEAD + "from wit_world.imports import bluetooth" + CLASS,
             (
-                "app.py:3: the plugin's world has no wit_world.imports.fan_controller; "
+                "app.py:3: the plugin's world has no wit_world.imports.bluetooth; "
                 "expected one of "
-                "buzzer_controller, gpio_provider, i2c, led_controller, plugin_state, settings, "
-                "spi, system_info, uart"
+                "buzzer_controller, events, fan_controller, gpio, gpio_provider, i2c, "
+                "led_controller, plugin_state, readings, settings, spi, system_info, uart"
             ),
         ),
         (
@@ -85,6 +86,61 @@ def test_a_mistake_in_the_source_is_a_line_with_its_place(
     tmp_path: Path, app: str, said: str
 ) -> None:
     assert problem(tmp_path, app) == said
+
+
+def asking(call: str) -> str:
+    return f"{HEAD}from wit_world.imports import settings\n{CLASS.replace('[]', call)}"
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (
+            'settings.get("drak_below")',
+            (
+                "app.py:7: settings.get: found 'drak_below', which plugin.toml does not describe, "
+                "expected one of dark_below; did you mean 'dark_below'?"
+            ),
+        ),
+        (
+            'settings.get_for("light-0x23", "led")',
+            (
+                "app.py:7: settings.get_for: found 'led', which plugin.toml does not describe, "
+                "expected one of dark_below"
+            ),
+        ),
+    ],
+)
+def test_a_setting_that_is_not_described_is_named_with_its_line(
+    tmp_path: Path, call: str, said: str
+) -> None:
+    (tmp_path / "app.py").write_text(asking(call))
+    described = '[settings.dark_below]\ntype = "number"\ndefault = 20\n'
+    (tmp_path / "plugin.toml").write_text(f'world = "sensor-plugin"\n{described}')
+    source = PluginSource(tmp_path, manifest.read(tmp_path / "plugin.toml"))
+    with pytest.raises(BuildError) as raised:
+        source_check.check(source, CONTRACT)
+    assert str(raised.value).replace(f"{tmp_path}/", "") == said
+
+
+def test_a_setting_of_a_plugin_that_describes_none_is_named(tmp_path: Path) -> None:
+    assert problem(tmp_path, asking('settings.get("led")')).endswith(
+        "found 'led', which plugin.toml does not describe, expected none: it has no [settings.KEY]"
+    )
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        asking("settings.get(str(self))"),
+        asking("self.settings.get('led')"),
+        f"{HEAD}settings = {{}}\n{CLASS.replace('[]', 'settings.get(str())')}",
+    ],
+)
+def test_a_key_that_is_computed_or_of_something_else_is_left_alone(
+    tmp_path: Path, app: str
+) -> None:
+    source_check.check(plugin(tmp_path, app), CONTRACT)
 
 
 def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from bus.contract.description import FieldDescription, PluginDescription, Settin
 from bus.errors import MisconfiguredError
 from harvester.cli import main
 from harvester.plugins import source as plugin_source
+from harvester.plugins.builder import build
 from harvester.plugins.project import contract_file
 from tests.support import PROJECT
 
@@ -44,8 +45,13 @@ def run(project: Path, *arguments: str) -> None:
 
 
 def test_a_plugin_is_built_once_and_again_when_its_source_changed(
-    project: Path, capsys: pytest.CaptureFixture[str]
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def compile_nothing(command: list[str], *_: object) -> None:
+        Path(command[command.index("-o") + 1]).write_bytes(b"component")
+
+    # The other tests here run the real one.
+    monkeypatch.setattr(build, "_run", compile_nothing)
     run(project, "build")
     assert "[1/1] tiny: " in capsys.readouterr().out
     run(project, "build")
@@ -90,7 +96,21 @@ def test_an_unknown_plugin_names_those_that_exist(
     with pytest.raises(SystemExit) as exited:
         run(project, "build", "tinny")
     assert exited.value.code == 2
-    assert capsys.readouterr().err == "plugins: found tinny, expected some of tiny\n"
+    assert capsys.readouterr().err == (
+        "plugins: found tinny, expected some of tiny; did you mean 'tiny'?\n"
+    )
+
+
+def test_a_folder_without_a_plugin_toml_is_named(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = project / "plugins" / "bare"
+    folder.mkdir()
+    with pytest.raises(SystemExit):
+        run(project, "build", "bare")
+    assert capsys.readouterr().err == (
+        f"plugins: {folder} has no plugin.toml; expected one beside app.py\n"
+    )
 
 
 def test_an_empty_folder_has_the_plugins_that_come_with_the_program(

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from harvester.cli import main
+from harvester.plugins import trial
+from harvester.plugins.source import PluginSource, read
 from harvester.plugins.trace import HostCall, Use, grants_used, traced
 from node_agent.sandbox.instance import Err
 
@@ -55,6 +57,40 @@ def test_the_grants_of_the_configuration_hold(
     assert '  err      not granted: add i2c = ["0x44"] to [plugins.grants.my-i2c]' in printed
     assert "  host     plugin my-i2c: not granted: add leds = [4] to" in printed
     assert printed.endswith("my-i2c failed: no reading\n")
+
+
+@pytest.fixture
+def described(tmp_path: Path) -> PluginSource:
+    """Return a plugin that describes illuminance and noise, and simulates one chip."""
+    folder = tmp_path / "light"
+    folder.mkdir()
+    (folder / "plugin.toml").write_text(
+        'world = "sensor-plugin"\n[fields.illuminance]\nunit = "lx"\n[fields.noise]\n'
+    )
+    (folder / "simulated.py").write_text(
+        'class Bh1750:\n    bus = "i2c"\n    address = 0x23\n\n'
+        '    def transfer(self, write, read_length, now_s):\n        return b""\n'
+    )
+    return read(folder)
+
+
+def test_a_value_under_another_name_than_the_described_one_is_told_with_the_line(
+    described: PluginSource,
+) -> None:
+    path = described.directory / "plugin.toml"
+    assert list(trial.differences(described, ["iluminance", "noise"])) == [
+        f"{path}: has no [fields.iluminance], which is in a reading; did you mean 'illuminance'?",
+        f"{path}:2: fields.illuminance: is in no reading so far",
+    ]
+    assert list(trial.differences(described, ["noise", "illuminance"])) == []
+
+
+def test_a_plugin_without_a_reading_is_told_where_its_simulated_chips_are(
+    described: PluginSource,
+) -> None:
+    assert trial.own_chips(described) == "Bh1750 at i2c 0x23"
+    described.simulation.unlink()
+    assert trial.own_chips(described) == ""
 
 
 def test_a_scenario_may_break_the_sensor(

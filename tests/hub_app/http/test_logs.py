@@ -75,3 +75,6 @@ def test_log_lines_are_there_after_the_hub_has_started_again(tmp_path: Path) -> 
             service.stop()
         with hub.running():
             assert "before the restart" in hub.http.get("/api/logs?node=pi4").text
+            # What is stored of a removed node goes with its history.
+            hub.run("node", "remove", "pi4", "--history")
+            wait_until(lambda: hub.http.get("/api/logs").json()["logs"] == [])

@@ -188,8 +188,8 @@ CHEAP = ["fail", "recurse", "leave", "nonsense", "huge_string", "large_string", 
 
 
 # Each of the faults that often, before and while the memory is watched.
-WARM_UP_ROUNDS = 10
-ROUNDS = 30
+WARM_UP_ROUNDS = 5
+ROUNDS = 20
 # A leaked store, component or traceback costs more.
 MAX_KB_PER_FAULT = 5.0
 

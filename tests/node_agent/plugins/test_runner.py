@@ -26,6 +26,7 @@ from node_agent.plugins.thread import PluginParts
 from node_agent.plugins.wit_imports import NodeParts, host_imports
 from node_agent.sandbox.engine import TICK_S
 from node_agent.sandbox.runtime import Runtime
+from tests.built_components import CACHE, compile_all
 from tests.node_agent.sandbox.test_instance import EVERYTHING, FakeHardware
 from tests.support import WAIT_S
 
@@ -118,6 +119,15 @@ def wasm(mischief_wasm: Path, tmp_path: Path) -> Path:
     copy = tmp_path / "mischief.wasm"
     shutil.copy(mischief_wasm, copy)
     return copy
+
+
+@pytest.fixture
+def changed_wasm(mischief_wasm: Path, tmp_path: Path) -> bytes:
+    """Return another component of the same behaviour, compiled already."""
+    path = tmp_path / "changed.wasm"
+    path.write_bytes(changed(mischief_wasm.read_bytes()))
+    compile_all([path], CACHE, is_quick=True)
+    return path.read_bytes()
 
 
 @pytest.fixture
@@ -214,10 +224,12 @@ def test_an_import_that_no_grant_covers_is_refused_with_the_line_to_add(
     )
 
 
-def test_a_changed_file_takes_over_without_a_missed_poll(bench: Bench, wasm: Path) -> None:
+def test_a_changed_file_takes_over_without_a_missed_poll(
+    bench: Bench, wasm: Path, changed_wasm: bytes
+) -> None:
     bench.beat_until(lambda: len(bench.samples) >= 3)
     before = bench.state()
-    replace(wasm, changed(wasm.read_bytes()))
+    replace(wasm, changed_wasm)
     bench.beat_until(lambda: bench.state().sha256 != before.sha256)
     polls = [sample.data["polls"] for sample in bench.samples]
     taken_over = next(i for i, (a, b) in enumerate(itertools.pairwise(polls)) if b < a)
@@ -257,7 +269,7 @@ def test_reload_starts_the_same_file_afresh(bench: Bench) -> None:
 
 
 def test_a_reload_by_command_is_logged_as_one_and_a_changed_file_as_that(
-    bench: Bench, wasm: Path, caplog: pytest.LogCaptureFixture
+    bench: Bench, wasm: Path, changed_wasm: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     bench.beat_until(lambda: len(bench.samples) >= 2)
@@ -265,7 +277,7 @@ def test_a_reload_by_command_is_logged_as_one_and_a_changed_file_as_that(
     bench.beat_until(lambda: "reloaded the same version" in caplog.text)
     assert "plugin mischief: reload by command; loading mischief.wasm" in caplog.text
     assert "changed" not in caplog.text
-    replace(wasm, changed(wasm.read_bytes()))
+    replace(wasm, changed_wasm)
     bench.beat_until(lambda: "reloaded a new version" in caplog.text)
     assert "plugin mischief: the file changed; loading mischief.wasm" in caplog.text
 

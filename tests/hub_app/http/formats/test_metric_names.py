@@ -79,6 +79,7 @@ def test_the_shipped_sensors_have_these_metrics() -> None:
         "temperature": "temperature_celsius",
         "humidity": "humidity_ratio",
         "pressure": "atmospheric_pressure_pascals",
+        "pressure_sea_level": "atmospheric_pressure_pascals",
         "gas_resistance": "gas_resistance_ohms",
         "cpu_temp": "temperature_celsius",
         "cpu_usage": "cpu_usage_ratio",
