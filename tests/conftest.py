@@ -23,16 +23,22 @@ _APART = {"test_cli.py", "test_compile.py"}
 # They build components, drive a browser, run the whole system or take long: `make test-fast` leaves
 # them out.
 _SLOW = (
+    "broker/auth/test_hub.py",
     "broker/auth/test_mosquitto.py",
     "broker/auth/test_server_tls.py",
+    "broker/embedded/store/test_store.py",
     "broker/embedded/test_back_pressure.py",
     "broker/embedded/test_fuzz.py",
     "broker/embedded/test_storms.py",
+    "bus/outbox/test_outbox_machine.py",
     "bus/outbox/test_sender.py",
     "chaos",
     "end_to_end",
     "examples",
     "harvester/plugins",
+    "hub_app/history/test_writer.py",
+    "hub_app/history/test_writer_machine.py",
+    "hub_app/http/test_fuzz.py",
     "hub_app/page",
     "hub_app/removal",
     "hub_app/serving",
