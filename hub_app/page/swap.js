@@ -38,8 +38,10 @@ function swapOne(old, fresh) {
   rendered.set(old.id, markup);
   const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
   const open = [...old.querySelectorAll("details[open]")].map((details) => details.id);
+  const chosen = [...old.querySelectorAll("select[id], input[id]")].map(({ id, value }) => [id, value]);
   old.replaceWith(document.adoptNode(fresh));
   showTimes(fresh);
+  chosen.forEach(([id, value]) => document.getElementById(id) && (document.getElementById(id).value = value));
   open.forEach((id) => id && document.getElementById(id)?.setAttribute("open", ""));
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
 }

@@ -39,7 +39,7 @@ $buttons</li>
 """
 _BUTTONS = """<div class="buttons">$acknowledge
 <label class="for-mute">Mute for \
-<select aria-label="Mute $name of $node for">$mutes</select></label>
+<select id="for-$node-$name" aria-label="Mute $name of $node for">$mutes</select></label>
 <button type="button" class="small" data-act="mute" id="mute-$node-$name" \
 aria-label="Mute $name of $node">Mute</button>$unmute</div>
 """

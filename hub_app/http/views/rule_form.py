@@ -47,13 +47,18 @@ def values_of(rule: Rule) -> dict[str, object]:
     }
 
 
+def text_of(value: object) -> str:
+    """Return a key's value as people type it: 60, not 60.0."""
+    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
+
+
 def rule_form(request: Request) -> Html:
     """Return the form; a rule of hub.toml fills it in as a copy without its name."""
     hub, params = hub_of(request), request.query_params
     rules = {rule.name: rule for rule in hub.alarms.book.every}
     rule = rules.get(params.get("rule", ""))
     is_fixed = rule is not None and rule.source == "hub.toml"
-    values = {key: str(value) for key, value in values_of(rule).items()} if rule else {}
+    values = {key: text_of(value) for key, value in values_of(rule).items()} if rule else {}
     if is_fixed:
         values.pop("name")
     values |= {key: params[key] for key in KEYS if key in params}

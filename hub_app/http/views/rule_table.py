@@ -4,7 +4,7 @@ import msgspec
 
 from hub_app.alarms.rules import Rule, RuleBook
 from hub_app.http.views.field_rows import duration
-from hub_app.http.views.rule_form import values_of
+from hub_app.http.views.rule_form import text_of, values_of
 from hub_app.http.views.template import Html, attributes, fill, join
 
 _ROW = """<tr$attributes><th scope="row">$name</th><td data-label="condition">$condition</td>
@@ -41,11 +41,11 @@ def condition_of(rule: Rule) -> str:
     side, limit = ("below", rule.below) if rule.above is None else ("above", rule.above)
     parts = [label]
     if limit is not None:
-        parts.append(f" {side} {_text(limit)}{unit}")
+        parts.append(f" {side} {text_of(limit)}{unit}")
     if rule.for_s:
         parts.append(f" for {duration(rule.for_s).removesuffix(' 0 s')}")
     if rule.clear is not None:
-        parts.append(f"; over at {_text(rule.clear)}{unit}")
+        parts.append(f"; over at {text_of(rule.clear)}{unit}")
     return "".join(parts)
 
 
@@ -89,9 +89,3 @@ def _subject(rule: Rule) -> str:
     words = {"node": rule.node, "sensor": rule.sensor, "area": rule.area}
     parts = [f"{name} {pattern}" for name, pattern in words.items() if pattern != "*"]
     return ", ".join(parts) or "all"
-
-
-def _text(limit: float | str) -> str:
-    if isinstance(limit, str):
-        return limit
-    return f"{limit:.0f}" if limit == int(limit) else f"{limit:.6g}"

@@ -43,9 +43,9 @@ export function followForm(say) {
   const { name } = form.elements;
   let isNamed = name.value !== "";
   followKind(form);
+  form.elements.kind.addEventListener("change", () => followKind(form));
   form.addEventListener("input", ({ target }) => {
     if (target === name) isNamed = name.value !== "";
-    if (target.name === "kind") followKind(form);
     if (!isNamed) name.value = suggestedName(form.elements);
   });
   form.addEventListener("submit", async (event) => {

@@ -152,10 +152,10 @@ function readAddress() {
   form.elements.until.value = isNone ? "" : new Date(at - at.getTimezoneOffset() * 60000).toISOString().slice(0, 19);
 }
 
-form.addEventListener("input", () => {
+["input", "change"].forEach((name) => form.addEventListener(name, () => {
   clearTimeout(typing);
   typing = setTimeout(() => apply(true), TYPING_MS);
-});
+}));
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   clearTimeout(typing);

@@ -16,7 +16,7 @@ import { askToRename } from "./rename.js";
 
 const MOST_LINES = 300;
 const SOON_MS = 300;
-const PARTS = ["about", "outputs", "plugins", "sensors"];
+const PARTS = ["about", "beat", "outputs", "plugins", "sensors"];
 
 const { node } = document.querySelector("main").dataset;
 const box = document.getElementById("log-box");

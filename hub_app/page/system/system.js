@@ -1,5 +1,6 @@
 // View of broker and hub. Its figures are not in the event stream, so they are polled.
 import { Chart } from "../chart/chart.js";
+import { showTimes } from "../log/lines.js";
 import { urlOf } from "../paths.js";
 import { follow, hubNow, isOpen } from "../stream.js";
 import { swapParts } from "../swap.js";
@@ -41,6 +42,7 @@ async function addRates() {
 
 const refresh = () => isOpen() && swapParts(PARTS);
 
+showTimes();
 follow("/events?view=system", { onSnapshot: () => { refresh(); addRates(); }, onUpdate() {} });
 setInterval(refresh, REFRESH_MS);
 setInterval(addRates, RATES_MS);

@@ -129,7 +129,8 @@ def _heartbeat(hub: Hub, name: str) -> Html:
     beats = (entry.value for entry in hub.state.of_node(name) if entry.kind is TopicKind.HEARTBEAT)
     beat: Heartbeat | None = next(beats, None)
     data = {key: getattr(beat, key) for key in _HEARTBEAT} if beat else {}
-    return field_rows(data, _HEARTBEAT) if data else fill("<p>$text</p>", text="no heartbeat yet")
+    rows = field_rows(data, _HEARTBEAT)
+    return rows or fill("<p>$text</p>", text="no heartbeat yet")
 
 
 def _buttons(name: str, about: About) -> Html:

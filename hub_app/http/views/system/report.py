@@ -32,7 +32,7 @@ class FileSize(msgspec.Struct, frozen=True):
 
 
 class SystemReport(msgspec.Struct, frozen=True):
-    """State of the hub. `certificate_days`: that the broker's certificate is still valid."""
+    """State of the hub. `certificate_ends_ms`: until when the broker's certificate is valid."""
 
     versions: dict[str, str]
     uptime_s: float
@@ -47,7 +47,7 @@ class SystemReport(msgspec.Struct, frozen=True):
     logs: LogStatistics
     log_file: FileSize | None
     disk_percent: float | None
-    certificate_days: float | None
+    certificate_ends_ms: int | None
     near_quotas: list[QuotaUse]
     refused: dict[str, dict[str, int]]
     tasks: list[TaskStatus]
@@ -82,7 +82,7 @@ class SystemReporter:
             logs=hub.logs.statistics,
             log_file=None if log_path is None else self._size(log_path),
             disk_percent=hub.alarms.facts.disk_percent,
-            certificate_days=hub.alarms.facts.certificate_days,
+            certificate_ends_ms=_ends_ms(hub),
             near_quotas=near(hub.state.quota_uses()),
             refused=hub.refusals.every(),
             tasks=hub.supervisor.tasks,
@@ -100,6 +100,11 @@ def near(uses: list[QuotaUse]) -> list[QuotaUse]:
     """Return the quotas that are nearly used up, the fullest first."""
     found = [use for use in uses if use.used >= _NEAR * use.limit]
     return sorted(found, key=lambda use: -use.used / use.limit)
+
+
+def _ends_ms(hub: Hub) -> int | None:
+    days = hub.alarms.facts.certificate_days
+    return None if days is None else round(hub.now_ms() + days * _DAY_S * 1000)
 
 
 def _size_of(path: Path) -> int:

@@ -7,7 +7,8 @@ from starlette.responses import Response
 
 from broker.embedded.statistics import BrokerSnapshot
 from hub_app.http.responses import Json, url_of
-from hub_app.http.views.field_rows import ABSENT, duration
+from hub_app.http.views.field_rows import duration
+from hub_app.http.views.moments import moment
 from hub_app.http.views.shell import may_command, view_response
 from hub_app.http.views.system.report import FileSize, SystemReport, SystemReporter
 from hub_app.http.views.template import Html, attributes, fill, fill_file, join
@@ -18,7 +19,7 @@ _LOAD = (
     '<tr><th scope="row">$name</th><td class="number">$one</td><td class="number">$five</td>'
     '<td class="number">$fifteen</td></tr>\n'
 )
-_QUOTA = """<li>$who: $quota <meter min="0" max="$limit" value="$used" \
+_QUOTA = """<li data-tone="$tone">$who: $quota <meter min="0" max="$limit" value="$used" \
 aria-label="$quota of $who"></meter> <span>$used of $limit</span></li>
 """
 _FAULT = '<li class="fault">$text</li>\n'
@@ -71,16 +72,13 @@ def _facts(facts: Mapping[str, object]) -> Html:
 
 
 def _hub_facts(found: SystemReport) -> dict[str, object]:
-    certificate = ABSENT
-    if found.certificate_days is not None:
-        certificate = f"valid for {found.certificate_days:.0f} days"
     restarts = sum(task.restarts for task in found.tasks)
     return {
         "Runs for": duration(found.uptime_s),
         "Nodes": found.nodes,
         "Browsers": found.browsers,
         "Tasks": f"{len(found.tasks)}, {restarts} restarts",
-        "Certificate": certificate,
+        "Certificate until": moment(found.certificate_ends_ms or 0),
     }
 
 
@@ -165,6 +163,7 @@ def _quotas(found: SystemReport) -> Html:
         [
             fill(
                 _QUOTA,
+                tone="bad" if use.used >= use.limit else "warm",
                 who=use.node or "hub",
                 quota=use.quota,
                 used=f"{use.used:.0f}",

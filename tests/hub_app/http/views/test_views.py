@@ -94,7 +94,7 @@ def test_an_address_fills_in_the_form_of_a_rule(hub: HubProcess) -> None:
     assert 'name="above" value="30"' in page
     page = hub.http.get("/alarms?rule=clock-wrong").text
     assert "Change clock-wrong" in page
-    assert 'name="clear" value="30' in page
+    assert 'name="clear" value="30"' in page
     # A rule of hub.toml can only be copied.
     page = hub.http.get("/alarms?rule=too-damp").text
     assert "New rule" in page
