@@ -24,6 +24,13 @@ def test_without_a_view_everything_is_shown() -> None:
     assert len(shown({})) == 4 * len(TopicKind)
 
 
+def test_the_overview_shows_no_logs_and_outputs_unless_it_has_their_panels() -> None:
+    kinds = {topic.split("/")[1] for topic in shown({"view": "overview"})}
+    assert kinds == {"status", "heartbeat", "about", "plugin", "reading", "sensor", "alarm"}
+    with_panels = {topic.split("/")[1] for topic in shown({"view": "overview", "panels": "yes"})}
+    assert with_panels - kinds == {"leds", "oled", "buzzer", "fan", "result", "log"}
+
+
 ALARMS = {f"{node}/alarm/{name}" for node in ("pi4", "pi5") for name in ("room", "air")}
 
 
@@ -47,7 +54,7 @@ def test_a_sensor_view_shows_its_sensor_and_what_belongs_to_it() -> None:
 @pytest.mark.parametrize(
     ("parameters", "error"),
     [
-        ({"view": "attic"}, "view: found 'attic', expected one of sensor"),
+        ({"view": "attic"}, "view: found 'attic', expected one of overview, sensor, alarms"),
         ({"view": "sensor", "sensor": "room"}, "node: found nothing"),
         ({"view": "sensor", "node": "pi4", "sensor": ""}, "sensor: found nothing"),
     ],
