@@ -113,7 +113,9 @@ async def _run(
         await stack.enter_async_context(alarm_setup.running(hub, alarms, files))
         await stack.enter_async_context(_background_tasks(hub, feed.queue, log_in, remover))
         server = WebServer(
-            hub, log_in, config.web, own_names(socket.gethostname()), remover=remover
+            *(hub, log_in, config.web, own_names(socket.gethostname())),
+            remover=remover,
+            config=config,
         )
         # Readings are stored while this waits: they need no page.
         listener = await listen_when_available(config.web.listen, config.web.port, key="web.port")

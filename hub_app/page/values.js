@@ -29,12 +29,16 @@ export function duration(seconds) {
   return minutes ? `${minutes} min ${Math.floor(seconds) % 60} s` : `${Math.floor(seconds)} s`;
 }
 
-// The time of day, with the date unless it is today.
-function moment(ms) {
+export function dateAndTime(ms) {
   const at = new Date(ms);
   if (!ms || Number.isNaN(at.getTime())) return ABSENT;
-  const isToday = at.toDateString() === new Date().toDateString();
-  return isToday ? clock(ms) : `${at.toLocaleDateString("en-CA")} ${clock(ms)}`;
+  return `${at.toLocaleDateString("en-CA")} ${clock(ms)}`;
+}
+
+// The time of day, with the date unless it is today.
+function moment(ms) {
+  const isToday = new Date(ms).toDateString() === new Date().toDateString();
+  return ms && isToday ? clock(ms) : dateAndTime(ms);
 }
 
 function text(value, hints) {

@@ -10,6 +10,7 @@ from functools import partial
 import uvicorn
 
 from bus import file_limit
+from bus.config.settings import Config
 from bus.config.web_table import WebConfig
 from bus.limited_log import LimitedLog
 from hub_app.http.app import create_app
@@ -31,7 +32,7 @@ _SHUTDOWN_S = 3
 class WebServer(uvicorn.Server):
     """Server that ends its event streams before it waits for its connections to end."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts that a server works with
         self,
         hub: Hub,
         log_in: LogIn | None,
@@ -39,6 +40,7 @@ class WebServer(uvicorn.Server):
         own_names: Iterable[str],
         *,
         remover: Remover | None = None,
+        config: Config | None = None,
     ) -> None:
         self._hub = hub
         self._limited_log = LimitedLog(logger)
@@ -55,8 +57,9 @@ class WebServer(uvicorn.Server):
             names=own_names,
             settings=settings,
             remover=remover,
+            config=config,
         )
-        config = uvicorn.Config(
+        serving = uvicorn.Config(
             app,
             # A partial makes the protocol of each connection, as the class would.
             http=partial(  # type: ignore[arg-type]
@@ -73,7 +76,7 @@ class WebServer(uvicorn.Server):
             server_header=False,
             timeout_graceful_shutdown=_SHUTDOWN_S,
         )
-        super().__init__(config)
+        super().__init__(serving)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

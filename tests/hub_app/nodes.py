@@ -75,6 +75,16 @@ def named_node(hub: HubProcess, node: str, error: str = "") -> Iterator[list[dic
 
 
 @contextmanager
+def output_node(
+    hub: HubProcess, node: str, actuator: str, error: str = ""
+) -> Iterator[list[dict[str, Any]]]:
+    """Answer one command for an actuator; yield the list of commands received."""
+    commands: list[dict[str, Any]] = []
+    with _answering(hub, node, actuator, error, commands.append):
+        yield commands
+
+
+@contextmanager
 def _answering(
     hub: HubProcess,
     node: str,
