@@ -63,6 +63,7 @@ bench: build
 	@$(BIN)/python -m bench.agent_memory
 	@$(BIN)/python -m bench.publish_to_dom
 	@$(BIN)/python -m bench.chart
+	@$(BIN)/python -m bench.overview
 	@$(BIN)/python -m bench.plugins
 	@$(BIN)/python -m bench.pizero_memory
 	@$(BIN)/python -m bench.broker
