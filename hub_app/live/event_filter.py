@@ -14,6 +14,16 @@ from hub_app.live.change import Change
 
 EventFilter = Callable[[Change], bool]
 
+_OF_OVERVIEW = frozenset(
+    {
+        *(TopicKind.STATUS, TopicKind.HEARTBEAT, TopicKind.ABOUT, TopicKind.PLUGIN),
+        *(TopicKind.READING, TopicKind.SENSOR),
+    }
+)
+_OF_PANELS = _OF_OVERVIEW | {
+    *(TopicKind.LEDS, TopicKind.OLED, TopicKind.BUZZER, TopicKind.FAN, TopicKind.RESULT),
+    TopicKind.LOG,
+}
 # Of the node of a sensor: its presence, its names, its alarms, and the settings of its plugins.
 _OF_NODE = frozenset({TopicKind.STATUS, TopicKind.ABOUT, TopicKind.ALARM, TopicKind.PLUGIN})
 _LEVELS = get_args(LogLevel)
@@ -40,6 +50,12 @@ def everything(_change: Change) -> bool:
 
 def _describes(change: Change) -> bool:
     return change.kind in (TopicKind.ABOUT, TopicKind.SENSOR)
+
+
+def _overview(parameters: Mapping[str, str]) -> EventFilter:
+    """Return the filter of the overview; with `panels`, it has outputs and logs of the nodes."""
+    kinds = _OF_PANELS if "panels" in parameters else _OF_OVERVIEW
+    return lambda change: change.kind in kinds
 
 
 def _sensor(parameters: Mapping[str, str]) -> EventFilter:
@@ -89,6 +105,7 @@ def _required(parameters: Mapping[str, str], name: str) -> str:
 
 VIEWS: dict[str, Callable[[Mapping[str, str]], EventFilter]] = {
     "": lambda _parameters: everything,
+    "overview": _overview,
     "sensor": _sensor,
     # The descriptions have the titles.
     "alarms": lambda _parameters: _describes,

@@ -30,6 +30,13 @@ def eventually(is_so: Callable[[], bool], otherwise: str) -> None:
     pytest.fail(otherwise)
 
 
+def remove_all_nodes(hub: HubProcess) -> None:
+    """Remove every node, as the page does."""
+    for each in hub.http.get("/api/nodes").json()["nodes"]:
+        answer = hub.http.post(f"/api/nodes/{each['node']}/remove", json={"history": False})
+        assert answer.json()["ok"], answer.text
+
+
 @contextmanager
 def buzzer_node(hub: HubProcess, node: str, error: str = "") -> Iterator[None]:
     """Answer one buzzer command as a node does."""

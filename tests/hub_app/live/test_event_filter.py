@@ -25,6 +25,13 @@ def test_without_a_view_everything_is_shown() -> None:
     assert len(shown({})) == 4 * len(TopicKind)
 
 
+def test_the_overview_shows_no_logs_and_outputs_unless_it_has_their_panels() -> None:
+    kinds = {topic.split("/")[1] for topic in shown({"view": "overview"})}
+    assert kinds == {"status", "heartbeat", "about", "plugin", "reading", "sensor", "alarm"}
+    with_panels = {topic.split("/")[1] for topic in shown({"view": "overview", "panels": "yes"})}
+    assert with_panels - kinds == {"leds", "oled", "buzzer", "fan", "result", "log"}
+
+
 ALARMS = {f"{node}/alarm/{name}" for node in ("pi4", "pi5") for name in ("room", "air")}
 
 
@@ -81,7 +88,7 @@ def test_the_view_of_the_log_shows_lines_that_pass_its_filters(
 @pytest.mark.parametrize(
     ("parameters", "error"),
     [
-        ({"view": "attic"}, "view: found 'attic', expected one of sensor"),
+        ({"view": "attic"}, "view: found 'attic', expected one of overview, sensor"),
         ({"view": "log", "level": "loud"}, "level: found 'loud', expected one of debug"),
         ({"view": "node"}, "node: found nothing"),
         ({"view": "sensor", "sensor": "room"}, "node: found nothing"),
