@@ -1,4 +1,4 @@
-"""Accessibility of the overview, by axe-core; `make axe` fetches it, and without it these skip."""
+"""Accessibility of the page, by axe-core; `make axe` fetches it, and without it these skip."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from bus.contract.messages import Alarm, Buzzer, Leds, PluginState
 from bus.contract.topics import Topic, TopicKind
 from tests.default_descriptions import description_of
 from tests.hub_app.conftest import HubProcess
-from tests.hub_app.nodes import remove_all_nodes
+from tests.hub_app.nodes import remove_all_nodes, until
 from tests.hub_app.page.browser import Page
 from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
 from tests.support import PROJECT
@@ -57,6 +57,23 @@ def test_axe_finds_nothing(hub: HubProcess, browser: Chrome, scheme: str, nodes:
     page = Page(browser)
     page.until("document.querySelector('[data-state=live]') !== null")
     page.until("document.querySelector('#attention li') !== null")
+    browser.execute_script(AXE.read_text(encoding="utf-8"))
+    assert browser.execute_async_script(RUN) == []
+    browser.get_log("browser")
+    browser.get("about:blank")
+
+
+@pytest.mark.parametrize(
+    "path", ["/alarms?field=humidity&above=1", "/log", "/node/view1", "/system"]
+)
+def test_axe_finds_nothing_in_a_view(
+    hub: HubProcess, browser: Chrome, scheme: str, path: str
+) -> None:
+    fill(hub, "view", 2)
+    until(hub, "/api/nodes", '"view1"')
+    browser.get(hub.url + path)
+    page = Page(browser)
+    page.until("document.querySelector('[data-state=live]') !== null")
     browser.execute_script(AXE.read_text(encoding="utf-8"))
     assert browser.execute_async_script(RUN) == []
     browser.get_log("browser")
