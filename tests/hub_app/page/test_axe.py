@@ -63,15 +63,14 @@ def test_axe_finds_nothing(hub: HubProcess, browser: Chrome, scheme: str, nodes:
     browser.get("about:blank")
 
 
-@pytest.mark.parametrize(
-    "path", ["/alarms?field=humidity&above=1", "/log", "/node/view1", "/system"]
-)
+@pytest.mark.parametrize("view", ["alarms?field=humidity&above=1", "log", "node", "system"])
 def test_axe_finds_nothing_in_a_view(
-    hub: HubProcess, browser: Chrome, scheme: str, path: str
+    hub: HubProcess, browser: Chrome, scheme: str, view: str
 ) -> None:
-    fill(hub, "view", 2)
-    until(hub, "/api/nodes", '"view1"')
-    browser.get(hub.url + path)
+    prefix = f"{scheme}{view[:4]}"
+    fill(hub, prefix, 2)
+    until(hub, "/api/nodes", f'"{prefix}1"')
+    browser.get(f"{hub.url}/{view}" + (f"/{prefix}1" if view == "node" else ""))
     page = Page(browser)
     page.until("document.querySelector('[data-state=live]') !== null")
     browser.execute_script(AXE.read_text(encoding="utf-8"))
