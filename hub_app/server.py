@@ -116,7 +116,10 @@ async def _run(
         await stack.enter_async_context(alarm_setup.running(hub, alarms, files))
         await stack.enter_async_context(_background_tasks(hub, feed.queue, log_in, remover, tls))
         server = WebServer(
-            hub, log_in, config.web, own_names(socket.gethostname()), remover=remover, tls=tls
+            *(hub, log_in, config.web, own_names(socket.gethostname())),
+            remover=remover,
+            config=config,
+            tls=tls,
         )
         # Readings are stored while this waits: they need no page.
         listener = await listen_when_available(config.web.listen, config.web.port, key="web.port")

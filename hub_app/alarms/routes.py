@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import sqlite3
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -22,6 +21,7 @@ from hub_app.alarms.records import Past, PastQuery
 from hub_app.history.schema import open_for_reading
 from hub_app.http.formats.query_params import DAY_MS, LATEST_MS, number, time_range
 from hub_app.http.responses import Json, hub_of, listed, read_body, read_json
+from hub_app.hub import Hub
 
 _DEFAULT_MS = 30 * DAY_MS
 _DEFAULT_LIMIT = 100
@@ -51,7 +51,7 @@ async def alarms(request: Request) -> Response:
     before_ms = number(params, "before", to_ms, 1, LATEST_MS)
     limit = number(params, "limit", _DEFAULT_LIMIT, 1, _MAX_LIMIT)
     query = PastQuery(from_ms, min(to_ms, before_ms), limit + 1, node)
-    past = await _past(hub.history.path, query)
+    past = await past_alarms(hub, query)
     active = [_object(hub.alarms, it) for it in hub.alarms.active if node in ("", it.node)]
     return Json(
         {
@@ -163,9 +163,11 @@ async def _replace(monitor: AlarmMonitor, found: list[AlarmConfig]) -> None:
     monitor.book.set_page_rules(found)
 
 
-async def _past(path: Path, query: PastQuery) -> list[Past]:
+async def past_alarms(hub: Hub, query: PastQuery) -> list[Past]:
+    """Return alarms of the history. Raises HTTPException where it cannot be read."""
+
     def read() -> list[Past]:
-        with contextlib.closing(open_for_reading(path)) as db:
+        with contextlib.closing(open_for_reading(hub.history.path)) as db:
             return records.read(db, query)
 
     async with _slots:

@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from bus.config.settings import Config
 from bus.config.web_table import WebConfig
 from hub_app.alarms import routes as alarm_routes
 from hub_app.http import (
@@ -27,7 +28,11 @@ from hub_app.http.guard import Guard
 from hub_app.http.responses import PAGE_DIR, ignore_disconnect, refuse
 from hub_app.http.session_gate import LOG_IN_PATH, LOG_OUT_PATH, SessionGate
 from hub_app.http.sse import Abort
-from hub_app.http.views import overview, sensor
+from hub_app.http.views import alarms, log, overview, sensor
+from hub_app.http.views.node import view as node
+from hub_app.http.views.system import bundle
+from hub_app.http.views.system import view as system
+from hub_app.http.views.system.report import SystemReporter
 from hub_app.hub import Hub
 from hub_app.live.fanout import MAX_CLIENTS
 from hub_app.login.login import LogIn
@@ -48,17 +53,22 @@ def create_app(  # noqa: PLR0913 - the parts that the routes work with
     names: Iterable[str] = (),
     settings: WebConfig = _DEFAULTS,
     remover: Remover | None = None,
+    config: Config | None = None,
 ) -> Starlette:
     """Return the application. `abort` closes the connection of a client (host, port) at once.
 
     Without `log_in` everyone is an operator. `names` are the host names of this machine, in
-    addition to those in `settings`.
+    addition to those in `settings`. `config` is for the support bundle.
     """
     root_path = settings.root_path
     app = Starlette(
         routes=[
             Route("/", overview.overview),
             Route(sensor.PREFIX + "{node}/{sensor}", sensor.sensor),
+            Route(alarms.PATH, alarms.alarms),
+            Route(log.PATH, log.log),
+            Route(node.PREFIX + "{node}", node.node),
+            Route(system.PATH, system.system),
             Route("/events", sse.events),
             Route("/api/readings", readings.readings),
             Route("/api/sensors", readings.sensors),
@@ -78,12 +88,16 @@ def create_app(  # noqa: PLR0913 - the parts that the routes work with
             Route("/api/coverage", history.coverage),
             Route("/api/buzzer", commands.buzzer, methods=["POST"]),
             Route("/api/buzzer/test", commands.buzzer_test, methods=["POST"]),
+            Route("/api/leds", commands.leds, methods=["POST"]),
+            Route("/api/fan", commands.fan, methods=["POST"]),
             Route("/api/plugins", commands.plugins, methods=["POST"]),
             Route("/api/names", commands.names, methods=["POST"]),
             Route(LOG_IN_PATH, login.show),
             Route(LOG_IN_PATH, login.enter, methods=["POST"]),
             Route(LOG_OUT_PATH, login.leave, methods=["POST"]),
             Route("/api/session", login.session),
+            Route("/api/system", system.report),
+            Route("/api/support-bundle", bundle.support_bundle),
             Route("/api/broker", status.broker),
             Route("/health", status.health),
             Route("/metrics", metrics.metrics),
@@ -103,6 +117,8 @@ def create_app(  # noqa: PLR0913 - the parts that the routes work with
     app.state.hub = hub
     app.state.exposition = metrics.Exposition(hub)
     app.state.abort = abort
+    app.state.reporter = SystemReporter(hub)
+    app.state.config = config
     app.state.remover = remover
     app.state.log_in = log_in
     app.state.root_path = root_path

@@ -5,14 +5,15 @@ Without a log file, as in a hub that stores nothing, the lines of the live state
 
 import asyncio
 import sqlite3
-from typing import Any
 
+import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from hub_app.http.formats.query_params import LATEST_MS, choice, number, optional_time
 from hub_app.http.responses import Json, check_node, hub_of
+from hub_app.hub import Hub
 from hub_app.live.change import Change
 from hub_app.live.log_lines import LOG_LINES_PER_NODE
 from hub_app.logs import log_file
@@ -24,23 +25,34 @@ _MAX_QUERIES = 2
 _slots = asyncio.Semaphore(_MAX_QUERIES)
 
 
-async def logs(request: Request) -> Response:
-    """Answer ?node=&level=&source=&text=&from=&to=&before=&limit=; newest line last.
+class LogPage(msgspec.Struct, frozen=True):
+    """Log lines, newest last; `before` is that of the page before, None where there is none."""
 
-    `before` of the answer is that of the page before; null where there is none.
+    logs: list[LogLine]
+    before: int | None
+
+
+async def logs(request: Request) -> Response:
+    """Answer ?node=&level=&source=&text=&from=&to=&before=&limit=; see `LogPage`."""
+    return Json(await log_page(request, _DEFAULT_LIMIT))
+
+
+async def log_page(request: Request, default_limit: int, node: str | None = None) -> LogPage:
+    """Return the lines that a request asks for, of `node` where it is given.
+
+    Raises HTTPException.
     """
     hub = hub_of(request)
     params = request.query_params
-    limit = number(params, "limit", _DEFAULT_LIMIT, 1, LOG_LINES_PER_NODE)
-    node = params.get("node")
+    limit = number(params, "limit", default_limit, 1, LOG_LINES_PER_NODE)
+    node = params.get("node", "") if node is None else node
     if hub.logs.path is None:
-        if node is not None:
+        if node:
             check_node(hub.state, node)
-        lines = [_live_line(line) for line in hub.state.logs(node, limit)]
-        return Json({"logs": lines, "before": None})
+        return LogPage([_live_line(line) for line in hub.state.logs(node or None, limit)], None)
     query = LogQuery(
         limit + 1,
-        node=node or "",
+        node=node,
         level=choice(params, "level", LEVELS),
         source=params.get("source", ""),
         text=params.get("text", ""),
@@ -48,15 +60,22 @@ async def logs(request: Request) -> Response:
         to_ms=optional_time(params, "to"),
         before=number(params, "before", LATEST_MS, 1, LATEST_MS),
     )
-    found = await _read(request, query)
-    if node is not None and not found:
+    found = await _read(hub, query)
+    if node and not found:
         check_node(hub.state, node)
     before = found[-limit].id if len(found) > limit else None
-    return Json({"logs": found[-limit:], "before": before})
+    return LogPage(found[-limit:], before)
 
 
-async def _read(request: Request, query: LogQuery) -> list[LogLine]:
-    recorder = hub_of(request).logs
+async def newest_lines(hub: Hub, count: int) -> list[LogLine]:
+    """Return the newest lines of all nodes, newest last. Raises HTTPException."""
+    if hub.logs.path is None:
+        return [_live_line(line) for line in hub.state.logs(None, count)]
+    return await _read(hub, LogQuery(count))
+
+
+async def _read(hub: Hub, query: LogQuery) -> list[LogLine]:
+    recorder = hub.logs
     if recorder.path is None:
         return []
     async with _slots:
@@ -67,11 +86,8 @@ async def _read(request: Request, query: LogQuery) -> list[LogLine]:
             raise HTTPException(503, f"the log cannot be read: {e}") from e
 
 
-def _live_line(line: Change) -> dict[str, Any]:
-    return {
-        "node": line.node,
-        "timestamp_ms": line.value.timestamp_ms,
-        "level": line.value.level,
-        "source": line.value.source,
-        "message": line.value.message,
-    }
+def _live_line(line: Change) -> LogLine:
+    said = line.value
+    return LogLine(
+        line.node, said.timestamp_ms, said.timestamp_ms, said.level, said.source, said.message
+    )

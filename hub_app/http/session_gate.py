@@ -29,8 +29,9 @@ LOG_OUT_PATH = "/logout"
 
 # The log-in page with its style, and the health check of a watchdog.
 _OPEN_PATHS = frozenset({LOG_IN_PATH, HEALTH_PATH, "/static/app.css", "/static/favicon.svg"})
-# Paths of the pages beside the overview.
-_VIEW_PREFIXES = ("/sensor/",)
+# Paths of the pages.
+_VIEWS = frozenset({"/", "/alarms", "/log", "/system"})
+_VIEW_PREFIXES = ("/sensor/", "/node/")
 # Paths that a viewer may POST to.
 _VIEWER_PATHS = frozenset({LOG_IN_PATH, LOG_OUT_PATH})
 
@@ -107,7 +108,7 @@ class SessionGate:
 
 def _is_view(path: str) -> bool:
     """Whether a browser asks for a page, not for a part of one."""
-    return path == "/" or path.startswith(_VIEW_PREFIXES)
+    return path in _VIEWS or path.startswith(_VIEW_PREFIXES)
 
 
 def token_of(connection: HTTPConnection) -> str:

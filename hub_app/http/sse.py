@@ -52,7 +52,9 @@ async def events(request: Request) -> Response:
             429, f"no more event streams; at most {MAX_STREAMS_PER_ADDRESS} for one address"
         )
     access: Access = request.state.access
-    chunks = _events(hub, place, access.is_valid, shows)
+    # A view that is named gets its log lines from `/api/logs`.
+    lines = 0 if request.query_params.get("view") else SNAPSHOT_LOG_LINES
+    chunks = _events(hub, place, access.is_valid, shows, lines)
     return EventStream(hub, places, place, request.app.state.abort, chunks)
 
 
@@ -89,7 +91,7 @@ class EventStream(EventSourceResponse):
 
 
 async def _events(
-    hub: Hub, place: Stream, is_allowed: Callable[[], bool], shows: EventFilter
+    hub: Hub, place: Stream, is_allowed: Callable[[], bool], shows: EventFilter, log_lines: int
 ) -> AsyncIterator[bytes]:
     """Yield the events that `shows` accepts, while `is_allowed` returns True."""
     if place.is_closed:
@@ -105,7 +107,7 @@ async def _events(
     place.on_close = close
     try:
         # Nothing is awaited between joining and the snapshot, so no change is missed in between.
-        snapshot = hub.state.snapshot(hub.now_ms(), SNAPSHOT_LOG_LINES)
+        snapshot = hub.state.snapshot(hub.now_ms(), log_lines)
         yield fanout.snapshot_event(snapshot, shows)
         while (chunk := await client.take()) and is_allowed():
             yield chunk

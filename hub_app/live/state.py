@@ -17,7 +17,7 @@ from hub_app.live.change import Change
 from hub_app.live.log_lines import LOG_LINES_PER_NODE, LogLines
 from hub_app.live.presence import MISSED_CYCLES, NodePresence
 from hub_app.live.views import ReadingView, description_view, oled_view
-from hub_app.quota.live import LiveQuota
+from hub_app.quota.live import LiveQuota, QuotaUse
 from hub_app.quota.refusals import Reason, Refusals
 
 _KB = 1024
@@ -173,6 +173,9 @@ class State:
 
     def of_node(self, node: str) -> list[Change]:
         return [entry for entry in self._entries.values() if entry.node == node]
+
+    def quota_uses(self) -> list[QuotaUse]:
+        return list(self._quota.uses())
 
     @property
     def nodes(self) -> list[str]:

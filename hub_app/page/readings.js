@@ -1,24 +1,36 @@
 // Values of a reading in their elements, which the hub or the dashboard plugin has rendered.
 import { setText } from "./elements.js";
 import { hubNow } from "./stream.js";
-import { duration, write } from "./values.js";
+import { duration, parsed, write } from "./values.js";
 
 // Own properties only: a field may be called "constructor".
 const has = (data, name) => Object.prototype.hasOwnProperty.call(data, name);
 const own = (data, name) => (name !== undefined && has(data, name) ? data[name] : undefined);
 
+// Formats of fields, which the dashboard plugin lists once; other pages have them on each row.
+const formats = new Map();
+
+export function readFormats() {
+  formats.clear();
+  document.querySelectorAll("[data-format-of]").forEach(({ dataset }) => formats.set(dataset.formatOf, { ...dataset }));
+}
+
+// Returns the data attributes from which the value of a row is written.
+export const hintsOf = ({ dataset }) => (dataset.format === undefined ? dataset : formats.get(dataset.format));
+
 function showField(row, data) {
-  const isPending = [0, false].includes(own(data, row.dataset.unlessZero));
-  const value = isPending ? row.dataset.meanwhile : own(data, row.dataset.field);
+  const hints = hintsOf(row);
+  const isPending = [0, false].includes(own(data, hints.unlessZero));
+  const value = isPending ? hints.meanwhile : own(data, row.dataset.field);
   row.toggleAttribute("data-pending", isPending);
-  const total = own(data, row.dataset.total);
-  setText(row.querySelector(".value"), write(value, row.dataset));
-  if (row.dataset.first) row.title = value;
-  setText(row.querySelector(".total"), write(total, { decimals: row.dataset.decimals }));
-  showBand(row, value);
-  const bar = row.querySelector("meter");
-  const full = Number(row.dataset.total === undefined ? row.dataset.full : total);
-  if (bar && Number.isFinite(full)) {
+  const total = own(data, hints.total);
+  setText(row.querySelector(".value"), write(value, hints));
+  if (hints.first) row.title = value;
+  if (hints.total !== undefined) setText(row.querySelector(".total"), write(total, { decimals: hints.decimals }));
+  showBand(row, value, hints);
+  const full = Number(hints.total === undefined ? hints.full : total);
+  const bar = Number.isFinite(full) && row.querySelector("meter");
+  if (bar) {
     bar.max = full;
     bar.value = Number.isFinite(value) ? value : 0;
   }
@@ -29,11 +41,10 @@ function isWithin([upper, , , isBelow], value) {
   return upper === null || (isBelow ? value < upper : value <= upper);
 }
 
-function showBand(row, value) {
-  if (!row.dataset.bands) return;
-  const bands = JSON.parse(row.dataset.bands);
+function showBand(row, value, hints) {
+  if (!hints.bands) return;
   const known = value !== undefined && typeof value !== "string";
-  const [, tone, word] = (known && bands.find((band) => isWithin(band, value))) || [null, "", ""];
+  const [, tone, word] = (known && parsed(hints.bands).find((band) => isWithin(band, value))) || [null, "", ""];
   if (tone) row.dataset.tone = tone;
   else delete row.dataset.tone;
   setText(row.querySelector(".band"), word);
@@ -43,7 +54,7 @@ function showBand(row, value) {
 export function showFields(place, data) {
   const rows = [...place.querySelectorAll("[data-field]")];
   rows.forEach((row) => showField(row, data));
-  const placed = new Set(rows.flatMap((row) => [row.dataset.field, row.dataset.total]));
+  const placed = new Set(rows.flatMap((row) => [row.dataset.field, hintsOf(row).total]));
   return Object.keys(data).every((name) => placed.has(name));
 }
 
@@ -53,12 +64,13 @@ export function showReading(place, { value }) {
   place.dataset.at = value.at_ms;
   place.dataset.staleAfter = value.stale_after_ms;
   showAge(place);
-  return isPlaced;
+  return isPlaced || place.dataset.more !== undefined;
 }
 
 export function showAge(place) {
   const ageMs = Math.max(0, hubNow() - Number(place.dataset.at));
-  place.toggleAttribute("data-stale", ageMs > Number(place.dataset.staleAfter));
+  const isStale = ageMs > Number(place.dataset.staleAfter);
+  if (place.hasAttribute("data-stale") !== isStale) place.toggleAttribute("data-stale", isStale);
   setText(place.querySelector(".age"), `${duration(ageMs / 1000)} ago`);
 }
 

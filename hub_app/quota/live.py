@@ -1,5 +1,9 @@
 """Quotas of the live state: nodes, and each node's named topics, bytes, lines and events. Pure."""
 
+from collections.abc import Iterator
+
+import msgspec
+
 from bus.config.limits_table import LimitsConfig
 from bus.contract.messages import Event, Log, Message, encode
 from bus.contract.topics import Topic, TopicKind
@@ -7,6 +11,15 @@ from hub_app.quota.rate import RateQuota
 from hub_app.quota.refusals import Reason
 
 _KB = 1024
+
+
+class QuotaUse(msgspec.Struct, frozen=True):
+    """Use of one quota; `node` is empty for the number of nodes."""
+
+    node: str
+    quota: Reason
+    used: float
+    limit: float
 
 
 class _Places:
@@ -60,6 +73,17 @@ class LiveQuota:
     def free_node(self, node: str) -> None:
         """Free every place of a node."""
         self._nodes.pop(node, None)
+
+    def uses(self) -> Iterator[QuotaUse]:
+        """Yield the use of every quota that is a number of places or bytes."""
+        limits = self._limits
+        yield QuotaUse("", Reason.NODES, len(self._nodes), limits.nodes)
+        for node, places in self._nodes.items():
+            yield QuotaUse(node, Reason.LIVE_KB, places.bytes / _KB, limits.live_kb)
+            for kind, (most, reason) in self._named.items():
+                # A node's one description of itself always fills its place.
+                if kind is not TopicKind.ABOUT:
+                    yield QuotaUse(node, reason, len(places.sizes.get(kind, ())), most)
 
     def _take(self, places: _Places, topic: Topic, message: Message) -> Reason | None:
         taken = places.sizes.setdefault(topic.kind, {})

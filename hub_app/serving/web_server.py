@@ -11,6 +11,7 @@ import uvicorn
 
 from broker.auth.server_tls import ServerTls
 from bus import file_limit
+from bus.config.settings import Config
 from bus.config.web_table import WebConfig
 from bus.limited_log import LimitedLog
 from hub_app.http.app import create_app
@@ -45,6 +46,7 @@ class WebServer(uvicorn.Server):
         *,
         remover: Remover | None = None,
         tls: ServerTls | None = None,
+        config: Config | None = None,
     ) -> None:
         self._hub = hub
         self._tls = tls
@@ -65,8 +67,9 @@ class WebServer(uvicorn.Server):
             names=own_names,
             settings=settings,
             remover=remover,
+            config=config,
         )
-        config = uvicorn.Config(
+        serving = uvicorn.Config(
             app,
             # A partial makes the protocol of each connection, as the class would.
             http=self._protocol,  # type: ignore[arg-type]
@@ -81,7 +84,7 @@ class WebServer(uvicorn.Server):
             server_header=False,
             timeout_graceful_shutdown=_SHUTDOWN_S,
         )
-        super().__init__(config)
+        super().__init__(serving)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

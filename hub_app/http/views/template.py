@@ -8,12 +8,12 @@ from hub_app.http.responses import PAGE_DIR
 
 
 class Html(str):
-    """Text that is markup and is not escaped again. Only this module creates it."""
+    """Text that is markup and is not escaped again; made of constants only, or by this module."""
 
     __slots__ = ()
 
 
-def fill(template: str, **values: object) -> Html:
+def fill(template: str, /, **values: object) -> Html:
     """Return a template with its `$names` replaced; what is not Html is escaped."""
     safe = {
         name: value if isinstance(value, Html) else _escape(value) for name, value in values.items()
@@ -21,7 +21,7 @@ def fill(template: str, **values: object) -> Html:
     return Html(Template(template).substitute(safe))
 
 
-def fill_file(name: str, **values: object) -> Html:
+def fill_file(name: str, /, **values: object) -> Html:
     """Return the template file `name` of the page, filled."""
     return fill(_read(name), **values)
 

@@ -92,7 +92,7 @@ def test_a_view_of_one_sensor_gets_no_other(hub: HubProcess) -> None:
         hub.publish(*reading(NOW_MS + 1, 2, node="v1", sensor="room"))
         assert "v1/readings/room" in next(line for line in lines if "v1/readings" in line)
     wrong = hub.http.get("/events?view=attic")
-    assert (wrong.status_code, "expected one of sensor" in wrong.text) == (400, True)
+    assert (wrong.status_code, "expected one of overview, sensor" in wrong.text) == (400, True)
 
 
 def test_the_stream_carries_no_picture(hub: HubProcess) -> None:
