@@ -50,7 +50,7 @@ T = TypeVar("T")
 
 
 async def history(request: Request) -> Response:
-    """Answer ?sensor=&field=&from=&to=&points=&width=&times=&format=&missing=; see docs/history.md."""
+    """Answer the query parameters that docs/history.md describes."""
     params = request.query_params
     fields = params.getlist("field")
     if len(fields) == 1 and "width" not in params:
