@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 from broker.auth.password_check import PasswordCheck
+from broker.auth.server_tls import ServerTls
 from broker.server import EmbeddedBroker
 from bus.client.credentials import Connection
 from bus.config import hub_files
@@ -32,6 +33,7 @@ from hub_app.logs.log_recorder import LogRecorder
 from hub_app.quota.refusals import Refusals
 from hub_app.removal import removals
 from hub_app.removal.remover import Remover
+from hub_app.serving import tls as web_tls
 from hub_app.serving.watchdog import Watchdog
 from hub_app.serving.web_server import WebServer
 from hub_app.supervisor import Supervisor
@@ -72,6 +74,7 @@ async def _run(
     log_in = _log_in(config, environment, check)
     _check_web_address(config)
     files = hub_files.of(config, environment)
+    tls = web_tls.load(config.web, files.tls_dir)
     alarms = alarm_setup.create(config, files, supervisor)
     logs = LogRecorder(files.state_dir / log_file.FILE_NAME, config.history, supervisor=supervisor)
     async with contextlib.AsyncExitStack() as stack:
@@ -111,17 +114,19 @@ async def _run(
         stack.push_async_callback(asyncio.to_thread, logs.stop)
         await stack.enter_async_context(bus_feed.running(feed))
         await stack.enter_async_context(alarm_setup.running(hub, alarms, files))
-        await stack.enter_async_context(_background_tasks(hub, feed.queue, log_in, remover))
+        await stack.enter_async_context(_background_tasks(hub, feed.queue, log_in, remover, tls))
         server = WebServer(
             *(hub, log_in, config.web, own_names(socket.gethostname())),
             remover=remover,
             config=config,
+            tls=tls,
         )
         # Readings are stored while this waits: they need no page.
         listener = await listen_when_available(config.web.listen, config.web.port, key="web.port")
         stack.callback(listener.close)
         stopper.server = server
-        logger.info("page on http://%s:%d/", config.web.listen, listener.getsockname()[1])
+        scheme, port = "https" if tls else "http", listener.getsockname()[1]
+        logger.info("page on %s://%s:%d/", scheme, config.web.listen, port)
         watchdog.watch(hub)
         await server.serve(sockets=[listener])
 
@@ -183,7 +188,7 @@ async def _broker(
 
 @contextlib.asynccontextmanager
 async def _background_tasks(
-    hub: Hub, queue: LoopQueue, log_in: LogIn | None, remover: Remover
+    hub: Hub, queue: LoopQueue, log_in: LogIn | None, remover: Remover, tls: ServerTls | None
 ) -> AsyncIterator[None]:
     """Run the tasks that a served page needs; cancel them at the end."""
     starts: dict[str, Callable[[], Awaitable[None]]] = {
@@ -193,6 +198,8 @@ async def _background_tasks(
     }
     if log_in is not None:
         starts["sessions"] = lambda: _every_second(log_in.refresh)
+    if tls is not None:
+        starts["web certificate"] = lambda: _every_second(lambda: web_tls.refresh(tls))
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(hub.supervisor.run(*item)) for item in starts.items()]
         tasks.append(group.create_task(_render_first_page(hub)))

@@ -22,7 +22,7 @@ from bus.config.key_types import (
 )
 from bus.config.limits_table import LimitsConfig
 from bus.config.outbox_table import OutboxConfig
-from bus.config.web_table import WebConfig, check_trusted_proxies
+from bus.config.web_table import WebConfig, check_tls, check_trusted_proxies
 from bus.contract import given_settings
 from bus.contract.bounds import Name, Word
 from bus.contract.given_settings import GivenSettings, SettingTable
@@ -257,6 +257,7 @@ def check_addresses(config: Config) -> None:
 
 def _check_web(config: Config) -> None:
     check_trusted_proxies(config.web)
+    check_tls(config.web, config.cluster.role)
 
 
 def _check_alarms(config: Config) -> None:

@@ -1,4 +1,4 @@
-"""Measurement of the hub's machine for alarms: its disk and the broker's certificate."""
+"""Measurement of the hub's machine for alarms: its disk, and the certificate of broker and page."""
 
 import asyncio
 import datetime as dt

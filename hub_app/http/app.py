@@ -40,6 +40,7 @@ from hub_app.removal import routes
 from hub_app.removal.remover import Remover
 from hub_app.serving.client_limit import ClientLimit, StreamPlaces
 from hub_app.serving.forwarded import Forwarded, TrustedProxies
+from hub_app.serving.https_redirect import HttpsRedirect
 
 _DEFAULTS = WebConfig()
 
@@ -107,6 +108,7 @@ def create_app(  # noqa: PLR0913 - the parts that the routes work with
                 Forwarded, proxies=TrustedProxies(settings.trusted_proxies), root_path=root_path
             ),
             Middleware(Guard, names={*settings.names, *names}),
+            *([Middleware(HttpsRedirect)] if settings.tls else []),
             Middleware(ClientLimit),
             Middleware(SessionGate, log_in=log_in, root_path=root_path),
         ],

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,13 +43,14 @@ _MAX_FIELDS = 64
 _DEFAULT_WIDTH = 1000
 _FORMATS = ("json", "csv")
 _TIMES = ("ms", "iso")
+_MISSING = ("error", "empty")
 
 _slots = asyncio.Semaphore(_MAX_QUERIES)
 T = TypeVar("T")
 
 
 async def history(request: Request) -> Response:
-    """Answer ?sensor=&field=&from=&to=&points=&width=&times=&format=; docs/history.md says more."""
+    """Answer the query parameters that docs/history.md describes."""
     params = request.query_params
     fields = params.getlist("field")
     if len(fields) == 1 and "width" not in params:
@@ -106,7 +108,13 @@ async def _chart(request: Request, fields: list[str]) -> Response:
         chart = await _read(request, lambda db: SeriesReader(db).chart(query))
         rows = series_table([(each.field, each.points) for each in chart.series], iso_8601)
         return csv_response(_file_name(chart.sensor, ""), *rows)
-    chart, gaps = await _read(request, lambda db: _chart_and_gaps(db, query, now_ms))
+    missing = query_params.choice(params, "missing", _MISSING)
+    try:
+        chart, gaps = await _read(request, lambda db: _chart_and_gaps(db, query, now_ms))
+    except HTTPException as e:
+        if e.status_code == HTTPStatus.NOT_FOUND and missing == "empty":
+            return _json({"sensor": f"{node}:{sensor}", "series": [], "gaps": []})
+        raise
     return _json(_chart_answer(hub_of(request), chart, gaps, times))
 
 

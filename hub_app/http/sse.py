@@ -13,7 +13,12 @@ from starlette.types import Receive, Scope, Send
 from hub_app.http.responses import hub_of
 from hub_app.http.session_gate import Access
 from hub_app.hub import Hub
-from hub_app.live.event_filter import EventFilter, UnknownViewError, filter_of
+from hub_app.live.event_filter import (
+    VIEWS_WITH_LOG_LINES,
+    EventFilter,
+    UnknownViewError,
+    filter_of,
+)
 from hub_app.live.fanout import time_event
 from hub_app.serving.client_limit import (
     MAX_STREAMS_PER_ADDRESS,
@@ -52,8 +57,8 @@ async def events(request: Request) -> Response:
             429, f"no more event streams; at most {MAX_STREAMS_PER_ADDRESS} for one address"
         )
     access: Access = request.state.access
-    # A view that is named gets its log lines from `/api/logs`.
-    lines = 0 if request.query_params.get("view") else SNAPSHOT_LOG_LINES
+    has_lines = request.query_params.get("view", "") in VIEWS_WITH_LOG_LINES
+    lines = SNAPSHOT_LOG_LINES if has_lines else 0
     chunks = _events(hub, place, access.is_valid, shows, lines)
     return EventStream(hub, places, place, request.app.state.abort, chunks)
 

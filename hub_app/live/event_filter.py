@@ -26,6 +26,8 @@ _OF_PANELS = _OF_OVERVIEW | {
 }
 # Of the node of a sensor: its presence, its names, its alarms, and the settings of its plugins.
 _OF_NODE = frozenset({TopicKind.STATUS, TopicKind.ABOUT, TopicKind.ALARM, TopicKind.PLUGIN})
+# Views whose snapshot has log lines; the others get them from `/api/logs`.
+VIEWS_WITH_LOG_LINES = frozenset({"", "overview"})
 _LEVELS = get_args(LogLevel)
 _OF_SENSOR = frozenset({TopicKind.READING, TopicKind.SENSOR})
 

@@ -23,7 +23,7 @@ const SWAP_MS = 1000;
 const PARTIAL_SWAP_MS = 30000;
 // A page that takes long to make is not made all the time.
 const SWAP_PART = 5;
-// Many changes are shown a few times a second, together; a few are shown with the next frame.
+// Many changes are shown a few times a second, together; a few are shown as they come.
 const MANY_CHANGES = 100;
 const TOGETHER_MS = 250;
 // Readings are in the history a little later than on the bus.
@@ -92,11 +92,13 @@ function showEvent(event) {
 
 function showSoon() {
   if (showTimer) return;
-  showTimer = setTimeout(() => requestAnimationFrame(showChanged), changes > MANY_CHANGES ? TOGETHER_MS : 0);
+  if (changes > MANY_CHANGES) showTimer = setTimeout(showChanged, TOGETHER_MS);
+  else showChanged();
 }
 
 // Shows what has changed, all of it before the browser lays the page out again.
 function showChanged() {
+  clearTimeout(showTimer);
   showTimer = 0;
   const events = [...changed.values()];
   changed.clear();

@@ -78,11 +78,12 @@ async function fetchDay(id) {
   const field = spark.dataset.sparkField;
   const to = Math.ceil(hubNow());
   try {
-    const answer = await fetch(urlOf(`/api/history?${new URLSearchParams({ sensor: id, field, from: to - DAY_MS, to, width: WIDTH })}`));
+    const asked = { sensor: id, field, from: to - DAY_MS, to, width: WIDTH, missing: "empty" };
+    const answer = await (await fetch(urlOf(`/api/history?${new URLSearchParams(asked)}`))).json();
     // Nothing is stored of a new sensor yet.
-    if (!answer.ok) throw new Error(String(answer.status));
-    days.set(id, { at: performance.now(), answer: await answer.json() });
-    placesOf("sparkOf", id).forEach((place) => draw(place, days.get(id).answer));
+    if (!(answer.series?.[0]?.points.length > 1)) throw new Error(answer.error ?? "nothing is stored");
+    days.set(id, { at: performance.now(), answer });
+    placesOf("sparkOf", id).forEach((place) => draw(place, answer));
   } catch {
     clearTimeout(retryTimer);
     retryTimer = setTimeout(refreshSparks, RETRY_MS);

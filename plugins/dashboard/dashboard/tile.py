@@ -3,7 +3,7 @@
 from itertools import islice
 
 from dashboard import fields
-from dashboard.fields import Field
+from dashboard.fields import Field, Scalar
 from dashboard.markup import Html, element
 from dashboard.model import Entry, Model
 from dashboard.rows import field_rows, shown_fields
@@ -21,7 +21,7 @@ def tile(model: Model, reading: Entry, heading: Html, buttons: Html | str = "") 
     return element(
         "div",
         heading,
-        _spark(value["sensor_id"], rows),
+        _spark(value["sensor_id"], rows, value["data"]),
         element("dl", field_rows(rows, value["data"], model.formats)),
         element(
             "p",
@@ -101,8 +101,9 @@ def node_link(model: Model, node: str, text: str) -> Html:
     return element("a", text, href=f"{model.root_path}/node/{node}")
 
 
-def _spark(sensor: str, shown: dict[str, Field]) -> Html:
+def _spark(sensor: str, shown: dict[str, Field], data: dict[str, Scalar]) -> Html:
     """Return the place of the main value's last day, which spark.js draws once it is in view."""
-    return element(
-        "div", class_="spark", data_spark_of=sensor, data_spark_field=next(iter(shown), None)
-    )
+    main = next(iter(shown), None)
+    # A text has no curve.
+    field = None if main is None or isinstance(data.get(main), str) else main
+    return element("div", class_="spark", data_spark_of=sensor, data_spark_field=field)

@@ -132,6 +132,14 @@ def test_several_fields_are_answered_at_once_for_a_width(filled: HubProcess) -> 
     assert [each["field"] for each in few["series"]] == ["t"]
 
 
+def test_a_page_may_ask_for_what_is_not_stored_yet(filled: HubProcess) -> None:
+    for missing in ({"sensor": "pi9:attic"}, {"sensor": "pi9:room", "field": "lux"}):
+        query = {"width": "50", **missing}
+        assert filled.http.get("/api/history", params=query).status_code == 404
+        answer = filled.http.get("/api/history", params=query | {"missing": "empty"})
+        assert (answer.status_code, answer.json()["series"]) == (200, [])
+
+
 def test_times_are_iso_8601_as_well(filled: HubProcess) -> None:
     began = iso_8601(BEGAN_MS)
     query = {"sensor": "pi9:room", "field": "t", "from": began, "to": iso_8601(BEGAN_MS + 4000)}

@@ -21,6 +21,7 @@ from tests.hub_app.nodes import (
     plugin_node,
     remove_all_nodes,
     setting_node,
+    until,
 )
 from tests.hub_app.page.browser import Page, browser_of_2020
 from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
@@ -426,6 +427,24 @@ def test_log_lines_are_appended_below_and_tabs_choose_the_node(hub: HubProcess, 
     page.until(f"{last}.textContent.endsWith('second') && {last}.dataset.level === 'warning'")
     assert page.driver.find_element(By.ID, "log-w12").is_displayed()
     assert not page.driver.find_element(By.ID, "log-w11").is_displayed()
+
+
+def test_a_page_that_is_opened_later_has_the_lines_before(hub: HubProcess, browser: Chrome) -> None:
+    remove_all_nodes(hub)
+    hub.publish(Topic("w19", TopicKind.LOG), log("said before"))
+    until(hub, "/api/logs", "said before")
+    browser.get(hub.url)
+    page = Page(browser)
+    page.until("document.querySelector('[data-state=live]') !== null")
+    page.until(
+        "document.querySelector('[data-log=w19] li .message')?.textContent === 'said before'"
+    )
+    hub.publish(Topic("w19", TopicKind.LOG), log("said now"))
+    lines = (
+        "[...document.querySelectorAll('[data-log=w19] .message')].map(each => each.textContent)"
+    )
+    page.until(f"{lines}.join() === 'said before,said now'")
+    browser.get("about:blank")
 
 
 @pytest.mark.parametrize("width", [390, 1280])

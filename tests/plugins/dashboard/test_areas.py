@@ -58,6 +58,11 @@ def test_a_tile_has_eight_rows_and_names_the_field_of_its_curve() -> None:
     assert spark["data-spark-field"] == "field-0"
 
 
+def test_a_text_has_no_curve() -> None:
+    (spark,) = many(reading(label="dim")).having(data_spark_of="pi4:dht22-gpio4")
+    assert "data-spark-field" not in spark
+
+
 def test_alarms_lost_nodes_and_failed_plugins_come_first_by_severity() -> None:
     alarms = [
         (
