@@ -5,9 +5,11 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select
+from selenium.webdriver.support.wait import WebDriverWait
 
 from bus.clock import now_ms
 from bus.contract.commands import WORDS
@@ -18,6 +20,7 @@ from tests.hub_app.conftest import HubProcess
 from tests.hub_app.nodes import output_node, until
 from tests.hub_app.page.browser import Page, browser_of_2020
 from tests.hub_app.samples import log, status
+from tests.support import WAIT_S
 
 TRACEBACK = "Traceback (most recent call last):\n  in poll\nOSError: no answer at 0x77"
 LINES = "[...document.querySelectorAll('#lines .message')].map((each) => each.textContent)"
@@ -225,6 +228,8 @@ def test_a_removed_node_leads_to_the_overview(hub: HubProcess, browser: Chrome) 
     view = View(browser)
     view.open(hub, "/node/v8")
     view.click("#remove")
-    view.click("#remove-dialog[open] [value=remove]")
-    view.until_at(f"{hub.url}/")
+    view.until_there("#remove-dialog[open] [value=remove]").click()
+    # A command that meets the change of pages is aborted.
+    waiting = WebDriverWait(browser, WAIT_S, 0.05, ignored_exceptions=[WebDriverException])
+    waiting.until(lambda driver: driver.current_url == f"{hub.url}/")
     browser.get("about:blank")
