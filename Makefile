@@ -46,9 +46,24 @@ check: $(VENV)/installed
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
+# Fetches axe-core from the npm registry, for tests/hub_app/page/test_axe.py.
+.PHONY: axe
+axe:
+	@mkdir -p .harvester/axe
+	@cd .harvester/axe && npm pack --silent axe-core >/dev/null && tar -xzf axe-core-*.tgz
+	@cp .harvester/axe/package/axe.min.js .harvester/axe/
+	@rm -rf .harvester/axe/package .harvester/axe/axe-core-*.tgz
+
+# The page's icons, drawn like favicon.svg.
+.PHONY: icons
+icons: $(VENV)/installed
+	@$(BIN)/python -m tests.hub_app.page.icons
+
 bench: build
 	@$(BIN)/python -m bench.agent_memory
 	@$(BIN)/python -m bench.publish_to_dom
+	@$(BIN)/python -m bench.chart
+	@$(BIN)/python -m bench.overview
 	@$(BIN)/python -m bench.plugins
 	@$(BIN)/python -m bench.pizero_memory
 	@$(BIN)/python -m bench.broker

@@ -23,7 +23,7 @@ from bus.config.history_table import HistoryConfig
 from bus.config.outbox_table import OutboxConfig
 from bus.contract.messages import Reading, Value
 from bus.outbox.outbox import Outbox, Sample
-from hub_app.history.query import SeriesQuery, SeriesReader
+from hub_app.history.query.series import SeriesQuery, SeriesReader
 from hub_app.history.retention.housekeeping import Housekeeping
 from hub_app.history.schema import BUCKET_MS, open_for_reading, open_history
 from hub_app.history.writer import Arrival, Writer

@@ -5,9 +5,9 @@ import errno
 import socket
 
 from bus.client.backoff import Backoff
-from bus.config.host import is_host
 from bus.errors import MisconfiguredError, UnavailableError
 from bus.fault import Fault
+from bus.host import is_host
 
 _BACKLOG = 128
 # Short at first, for a program that is just being restarted.

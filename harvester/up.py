@@ -71,6 +71,7 @@ def programs(options: Options) -> tuple[Program, ...]:
         f"broker.port={options.mqtt_port}",
         f"web.listen={HOST}",
         f"web.port={options.web_port}",
+        "web.tls=false",
         *_storage(options, cache, "revpi"),
         *([f"broker.url={here}"] if options.broker_url else []),
         *_plugins(options, "hub"),

@@ -11,6 +11,7 @@ from bus.config import command_line, config_file, directories
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
 from hub_app import server
+from hub_app.alarms import addresses
 from node_agent.sandbox import cache
 from node_agent.sandbox.renderer import Renderer
 
@@ -25,7 +26,7 @@ def main() -> None:
     if options.config is None and config_file.find("hub", Path.cwd()) is None:
         # Without a configuration file, this program still has the role of the hub.
         options.overrides.insert(0, "cluster.role=hub")
-    config = command_line.load(options, "hub", check=_check_role)
+    config = command_line.load(options, "hub", check=_check)
     try:
         asyncio.run(_run(config))
     except MisconfiguredError as e:
@@ -33,11 +34,12 @@ def main() -> None:
         sys.exit(command_line.EXIT_MISCONFIGURED)
 
 
-def _check_role(config: Config) -> None:
+def _check(config: Config) -> None:
     if config.cluster.role != "hub":
         raise MisconfiguredError(
             f'cluster.role: found {config.cluster.role!r}, expected "hub" for hub-app'
         )
+    addresses.load(config.notify)
 
 
 async def _run(config: Config) -> None:

@@ -10,8 +10,9 @@ from broker.embedded.statistics import BrokerSnapshot
 from bus.client.link import BusLink
 from bus.config.limits_table import LimitsConfig
 from bus.config.web_table import Card
-from bus.contract.messages import Message, Reading
+from bus.contract.messages import Log, Message, Reading
 from bus.contract.topics import Topic
+from hub_app.alarms.monitor import AlarmMonitor, AlarmSetup
 from hub_app.history.recorder import Recorder
 from hub_app.live.commander import Commander
 from hub_app.live.dashboard import Dashboard
@@ -21,7 +22,8 @@ from hub_app.live.hub_clock import HubClock
 from hub_app.live.ingest import Decoder
 from hub_app.live.page_input import page_input
 from hub_app.live.state import State
-from hub_app.quota.refusals import Refusals
+from hub_app.logs.log_recorder import LogRecorder
+from hub_app.quota.refusals import Reason, Refusals
 from hub_app.supervisor import Supervisor
 
 # Log lines of each node in the rendered page; its event stream brings more.
@@ -58,7 +60,10 @@ class Hub:
         limits: LimitsConfig | None = None,
         refusals: Refusals | None = None,
         supervisor: Supervisor | None = None,
+        alarms: AlarmSetup | None = None,
+        logs: LogRecorder | None = None,
     ) -> None:
+        limits = limits or LimitsConfig()
         self.bus = bus
         self.broker = broker
         self.history = history
@@ -70,27 +75,45 @@ class Hub:
         self.decoder = Decoder(
             self.on_message, time.monotonic, on_removed=self.on_removed, refusals=self.refusals
         )
+        self.logs = logs or LogRecorder()
         self.commander = Commander(bus.publish_payload)
         self.now_ms = HubClock()
+        self.alarms = AlarmMonitor(
+            alarms or AlarmSetup(),
+            self.state,
+            publish=bus.publish_payload,
+            record=history.record_alarm,
+            most_per_node=limits.alarms,
+            on_refused=lambda node, name: self.refusals.count(node, Reason.ALARMS, name),
+        )
         self.started_s = time.monotonic()
         self._cards = cards
         self._dashboard = dashboard
 
     def on_message(self, topic: Topic, message: Message) -> None:
         now_ms = self.now_ms()
-        self.fanout.send(self.state.apply(topic, message, now_ms), now_ms)
+        changes = self.state.apply(topic, message, now_ms)
+        self.fanout.send(changes, now_ms)
+        self.alarms.on_changes(changes, now_ms)
+        for change in changes:
+            if isinstance(change.value, Log):
+                self.logs.put(change.node, change.value, now_ms)
         if isinstance(message, Reading):
             self.duplicate_node_ids.on_reading(topic.node, message.stream, message.seq, now_ms)
         self.commander.on_message(message)
 
     def on_removed(self, topic: Topic) -> None:
         """Remove a topic whose retained message was emptied."""
-        self.fanout.send(self.state.remove(topic), self.now_ms())
+        now_ms = self.now_ms()
+        self.fanout.send(self.state.remove(topic), now_ms)
+        self.alarms.on_removed(topic, now_ms)
 
     def remove_node(self, node: str) -> None:
         """Remove a node from the live state."""
+        now_ms = self.now_ms()
         self.decoder.forget(node)
-        self.fanout.send(self.state.remove_node(node), self.now_ms())
+        self.fanout.send(self.state.remove_node(node), now_ms)
+        self.alarms.remove_node(node, now_ms)
 
     def remove_reading(self, topic: Topic, until_ms: int) -> bool:
         """Remove a sensor whose last reading is not newer; return whether there was one."""
@@ -107,6 +130,7 @@ class Hub:
         if delta_ms:
             self.fanout.send(self.state.shift(delta_ms, now_ms), now_ms)
         self.fanout.send(self.state.sweep(now_ms), now_ms)
+        self.alarms.sweep(now_ms, delta_ms)
         self.duplicate_node_ids.keep_only(set(self.state.nodes))
         self.refusals.sweep()
 
@@ -121,6 +145,9 @@ class Hub:
             faults.append("the hub is not connected to the broker")
         if self.history.statistics.fault:
             faults.append(self.history.statistics.fault)
+        if self.logs.statistics.fault:
+            faults.append(self.logs.statistics.fault)
+        faults += self.alarms.faults
         faults += [
             f"{task.name} failed and is started again: {task.last_error}"
             for task in self.supervisor.tasks

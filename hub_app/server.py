@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 from broker.auth.password_check import PasswordCheck
+from broker.auth.server_tls import ServerTls
 from broker.server import EmbeddedBroker
 from bus.client.credentials import Connection
 from bus.config import hub_files
@@ -17,8 +18,9 @@ from bus.config.settings import Config
 from bus.install import assets
 from bus.listen import AddressUnavailableError, listen, listen_when_available
 from bus.service_manager import ServiceManager, stop_signals
-from hub_app import bus_feed
-from hub_app.embedding import embedded_broker, outside_broker
+from hub_app.alarms import setup as alarm_setup
+from hub_app.bus_link import bus_feed
+from hub_app.bus_link.embedding import embedded_broker, outside_broker
 from hub_app.http.guard import own_names
 from hub_app.hub import BrokerStatus, Hub
 from hub_app.live.dashboard import Dashboard, EndCompiler, OpenRenderer, PageUnavailableError
@@ -26,12 +28,15 @@ from hub_app.live.ingest import LoopQueue, ingest
 from hub_app.login.api_tokens import ApiTokens
 from hub_app.login.login import LogIn
 from hub_app.login.people import AccountHolders, PasswordFile, People
+from hub_app.logs import log_file
+from hub_app.logs.log_recorder import LogRecorder
 from hub_app.quota.refusals import Refusals
 from hub_app.removal import removals
 from hub_app.removal.remover import Remover
+from hub_app.serving import tls as web_tls
+from hub_app.serving.watchdog import Watchdog
 from hub_app.serving.web_server import WebServer
 from hub_app.supervisor import Supervisor
-from hub_app.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +73,10 @@ async def _run(
     supervisor = Supervisor()
     log_in = _log_in(config, environment, check)
     _check_web_address(config)
+    files = hub_files.of(config, environment)
+    tls = web_tls.load(config.web, files.tls_dir)
+    alarms = alarm_setup.create(config, files, supervisor)
+    logs = LogRecorder(files.state_dir / log_file.FILE_NAME, config.history, supervisor=supervisor)
     async with contextlib.AsyncExitStack() as stack:
         watchdog = Watchdog(ServiceManager(environment))
         await stack.enter_async_context(watchdog)
@@ -76,7 +85,6 @@ async def _run(
         )
         stack.push_async_callback(dashboard.close)
         refusals = Refusals()
-        files = hub_files.of(config, environment)
         remover = Remover(
             files.state_dir / removals.FILE_NAME,
             files.accounts,
@@ -99,17 +107,26 @@ async def _run(
             limits=config.limits,
             refusals=refusals,
             supervisor=supervisor,
+            alarms=alarms,
+            logs=logs,
         )
+        await asyncio.to_thread(logs.start)
+        stack.push_async_callback(asyncio.to_thread, logs.stop)
         await stack.enter_async_context(bus_feed.running(feed))
-        await stack.enter_async_context(_background_tasks(hub, feed.queue, log_in, remover))
+        await stack.enter_async_context(alarm_setup.running(hub, alarms, files))
+        await stack.enter_async_context(_background_tasks(hub, feed.queue, log_in, remover, tls))
         server = WebServer(
-            hub, log_in, config.web, own_names(socket.gethostname()), remover=remover
+            *(hub, log_in, config.web, own_names(socket.gethostname())),
+            remover=remover,
+            config=config,
+            tls=tls,
         )
         # Readings are stored while this waits: they need no page.
         listener = await listen_when_available(config.web.listen, config.web.port, key="web.port")
         stack.callback(listener.close)
         stopper.server = server
-        logger.info("page on http://%s:%d/", config.web.listen, listener.getsockname()[1])
+        scheme, port = "https" if tls else "http", listener.getsockname()[1]
+        logger.info("page on %s://%s:%d/", scheme, config.web.listen, port)
         watchdog.watch(hub)
         await server.serve(sockets=[listener])
 
@@ -171,7 +188,7 @@ async def _broker(
 
 @contextlib.asynccontextmanager
 async def _background_tasks(
-    hub: Hub, queue: LoopQueue, log_in: LogIn | None, remover: Remover
+    hub: Hub, queue: LoopQueue, log_in: LogIn | None, remover: Remover, tls: ServerTls | None
 ) -> AsyncIterator[None]:
     """Run the tasks that a served page needs; cancel them at the end."""
     starts: dict[str, Callable[[], Awaitable[None]]] = {
@@ -181,6 +198,8 @@ async def _background_tasks(
     }
     if log_in is not None:
         starts["sessions"] = lambda: _every_second(log_in.refresh)
+    if tls is not None:
+        starts["web certificate"] = lambda: _every_second(lambda: web_tls.refresh(tls))
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(hub.supervisor.run(*item)) for item in starts.items()]
         tasks.append(group.create_task(_render_first_page(hub)))

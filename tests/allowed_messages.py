@@ -29,6 +29,7 @@ _NAMED = {
     TopicKind.RESULT: "buzzer",
     TopicKind.SENSOR: "dht22-gpio4",
     TopicKind.EVENT: "button",
+    TopicKind.ALARM: "too-warm",
 }
 
 

@@ -15,6 +15,7 @@ from broker.embedded.store.store import FILE_NAME
 from bus.errors import MisconfiguredError
 from bus.outbox.file import OutboxFile
 from hub_app.history.schema import open_history
+from hub_app.logs.log_file import LogFile
 from tests.support import HOST, WAIT_S, free_port
 
 NEWER = 99
@@ -28,6 +29,10 @@ def open_and_close_history(path: Path) -> None:
     open_history(path).close()
 
 
+def open_log_file(path: Path) -> None:
+    LogFile(path, 1000, 1000).close()
+
+
 def open_broker_store(path: Path) -> None:
     file = StoreFile(path)
     try:
@@ -39,6 +44,7 @@ def open_broker_store(path: Path) -> None:
 KINDS = {
     "outbox": open_outbox,
     "history": open_and_close_history,
+    "log": open_log_file,
     "broker store": open_broker_store,
 }
 
@@ -142,8 +148,10 @@ def test_a_damaged_file_is_set_aside_with_what_is_beside_it(
     assert caplog.messages == []
 
 
-@pytest.mark.parametrize("kept", [f"broker/{FILE_NAME}", "history.db"])
-def test_the_hub_ends_with_exit_code_2_and_names_the_newer_file(kept: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kept", "known"), [(f"broker/{FILE_NAME}", 1), ("history.db", 2)])
+def test_the_hub_ends_with_exit_code_2_and_names_the_newer_file(
+    kept: str, known: int, tmp_path: Path
+) -> None:
     path = tmp_path / "state" / kept
     path.parent.mkdir(parents=True)
     write_newer(path)
@@ -166,5 +174,5 @@ def test_the_hub_ends_with_exit_code_2_and_names_the_newer_file(kept: str, tmp_p
     )
     assert ended.returncode == 2
     last = ended.stderr.strip().splitlines()[-1]
-    assert f"{path}: found version {NEWER}, expected at most 1" in last
+    assert f"{path}: found version {NEWER}, expected at most {known};" in last
     assert path.read_bytes() == before

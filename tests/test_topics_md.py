@@ -21,6 +21,7 @@ NAMES = {
     TopicKind.PLUGIN: "plugin",
     TopicKind.SENSOR: "sensor",
     TopicKind.EVENT: "sensor",
+    TopicKind.ALARM: "alarm",
 }
 
 
@@ -65,6 +66,7 @@ def topic_of(kind: TopicKind, payload: bytes) -> Topic:
         TopicKind.RESULT: "buzzer",
         TopicKind.SENSOR: "light",
         TopicKind.EVENT: "button",
+        TopicKind.ALARM: "too-warm--dht22-gpio4",
     }
     return Topic("pi4", kind, names.get(kind, ""))
 

@@ -38,7 +38,13 @@ _EVERYTHING = ("harvester/#", "$SYS/#")
 ROLES = {
     Role.NODE: Rights(
         publish=("harvester/<node>/+", "harvester/<node>/+/+"),
-        never=("harvester/<node>/cmd", "harvester/<node>/+/cmd", "harvester/<node>/stored"),
+        never=(
+            "harvester/<node>/cmd",
+            "harvester/<node>/+/cmd",
+            "harvester/<node>/stored",
+            # The hub's words about the node.
+            "harvester/<node>/alarms/+",
+        ),
         read=(
             "harvester/<node>/+/cmd",
             "harvester/<node>/stored",

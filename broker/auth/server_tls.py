@@ -44,7 +44,7 @@ def load(directory: Path, client_certificates: str) -> ServerTls | None:
     `client_certificates` is that key of [broker]. Raises MisconfiguredError where files are
     missing, wrong or open to others.
     """
-    if not (directory / CERTIFICATE_NAME).exists():
+    if not _exists(directory / CERTIFICATE_NAME):
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -56,6 +56,13 @@ def load(directory: Path, client_certificates: str) -> ServerTls | None:
         except OSError as e:
             raise MisconfiguredError(f"{directory / CA_NAME}: found no certificate: {e}") from e
     return ServerTls(context, directory, _modified_ns(directory))
+
+
+def _exists(certificate: Path) -> bool:
+    try:
+        return certificate.exists()
+    except OSError as e:
+        raise MisconfiguredError(f"{certificate}: found no certificate: {e.strerror}") from e
 
 
 def _load(context: ssl.SSLContext, directory: Path) -> None:

@@ -53,8 +53,9 @@ def load(path: Path | None, overrides: Iterable[str] = (), *, role: str | None =
 def dump(config: Config) -> str:
     """Return the effective configuration as TOML, secrets aside."""
     tables = _without_none(msgspec.to_builtins(config))
-    # Some people will put the password itself where its file is expected.
+    # Some people will put the secret itself where its file is expected.
     tables["web"]["password"] = "(set)" if config.web.password else ""
+    tables["notify"]["addresses_file"] = "(set)" if config.notify.addresses_file else ""
     return tomli_w.dumps(tables)
 
 
@@ -125,6 +126,7 @@ def _resolve_paths(config: Config, directory: Path) -> Config:
         hardware=resolved("hardware", "scenario", "record_file"),
         web=resolved("web", "password"),
         storage=resolved("storage", "state_dir", "cache_dir", "runtime_dir"),
+        notify=resolved("notify", "addresses_file"),
     )
 
 

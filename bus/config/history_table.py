@@ -1,4 +1,4 @@
-"""The [history] table: commit interval and retention times of the hub's history."""
+"""The [history] table: commit interval and retention times of the hub's history and log."""
 
 from typing import Annotated
 
@@ -16,3 +16,6 @@ class HistoryConfig(Table, frozen=True):
     commit_s: Annotated[float, msgspec.Meta(ge=0.05, le=60)] = 2.0
     raw_days: Days = 30.0
     mean_days: Days = 730.0
+    # Log lines of all nodes; above the size, the oldest of the node that has most are deleted.
+    log_days: Days = 7.0
+    log_mb: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 64

@@ -19,6 +19,8 @@ class LimitsConfig(Table, frozen=True):
     plugins: Places = 64
     # Names of actuators whose last result is kept.
     actuators: Places = 32
+    # Alarms that are active at a time.
+    alarms: Places = 256
     # Newest readings, plugin states, results and descriptions in the live state; log lines beside.
     live_kb: Places = 512
     log_kb: Places = 512

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from bus.config import broker_url
+from bus.config.alarms_table import AlarmConfigs, NotifyConfig, check_rules
 from bus.config.broker_table import DEFAULT_HUB_URL, LOOPBACK, BrokerConfig
 from bus.config.grant_table import Grant, Output, granted_pins
 from bus.config.history_table import HistoryConfig
-from bus.config.host import is_host, share_an_address
 from bus.config.key_types import (
     I2cAddress,
     Pin,
@@ -22,12 +22,13 @@ from bus.config.key_types import (
 )
 from bus.config.limits_table import LimitsConfig
 from bus.config.outbox_table import OutboxConfig
-from bus.config.web_table import WebConfig, check_trusted_proxies
+from bus.config.web_table import WebConfig, check_tls, check_trusted_proxies
 from bus.contract import given_settings
 from bus.contract.bounds import Name, Word
 from bus.contract.given_settings import GivenSettings, SettingTable
 from bus.contract.topics import RESERVED_NAMES
 from bus.errors import MisconfiguredError
+from bus.host import is_host, share_an_address
 
 __all__ = ["Grant"]
 
@@ -193,6 +194,8 @@ class Config(Table, frozen=True):
     outbox: OutboxConfig = OutboxConfig()
     history: HistoryConfig = HistoryConfig()
     limits: LimitsConfig = LimitsConfig()
+    alarms: AlarmConfigs = []
+    notify: NotifyConfig = NotifyConfig()
 
     def __post_init__(self) -> None:
         checks = (
@@ -203,6 +206,7 @@ class Config(Table, frozen=True):
             _check_led_owners,
             _check_sole_users,
             _check_grants,
+            _check_alarms,
             _check_settings,
         )
         for check in checks:
@@ -253,6 +257,11 @@ def check_addresses(config: Config) -> None:
 
 def _check_web(config: Config) -> None:
     check_trusted_proxies(config.web)
+    check_tls(config.web, config.cluster.role)
+
+
+def _check_alarms(config: Config) -> None:
+    check_rules(config.alarms)
 
 
 def pin_users(config: Config) -> dict[int, str]:

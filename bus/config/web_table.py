@@ -53,6 +53,8 @@ class WebConfig(Table, frozen=True):
     password: str = ""
     # Require a login, with the accounts that `harvester passwd` made.
     login: bool = False
+    # HTTPS with the certificate of `harvester tls init`; plain HTTP is redirected.
+    tls: bool = False
     # The path below which a reverse proxy has the page; empty where the page has a name of its own.
     root_path: RootPath = ""
     # Addresses and networks of reverse proxies, whose X-Forwarded headers are believed.
@@ -60,6 +62,14 @@ class WebConfig(Table, frozen=True):
 
     def __repr__(self) -> str:
         return f"Web({self.listen!r}, {self.port!r})"
+
+
+def check_tls(web: WebConfig, role: str) -> None:
+    """Raise MisconfiguredError where a node that is no hub is to speak TLS."""
+    if web.tls and role != "hub":
+        raise MisconfiguredError(
+            f"web.tls: found true for the role {role!r}, expected false; only the hub speaks HTTPS"
+        )
 
 
 def check_trusted_proxies(web: WebConfig) -> None:

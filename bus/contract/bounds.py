@@ -25,6 +25,7 @@ MAX_RANGES = 1000
 MAX_LEDS = 256
 
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z"
+OPTIONAL_NAME_PATTERN = r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?)?\Z"
 _ID = r"^[A-Za-z0-9._:-]*\Z"
 _HEX = r"^[0-9a-f]*\Z"
 _COLOR = r"^#[0-9a-f]{6}\Z"
@@ -32,6 +33,7 @@ _COLOR = r"^#[0-9a-f]{6}\Z"
 PATTERN_WORDS = {
     NAME_PATTERN: "a name of up to 64 of a-z, 0-9 and hyphens",
     _NO_CONTROLS: "a string without control characters",
+    OPTIONAL_NAME_PATTERN: "a name of up to 64 of a-z, 0-9 and hyphens, or nothing",
     _ID: "a string of letters, digits and . _ : -",
     _HEX: "a string of 0-9 and a-f",
     _COLOR: 'a colour like "#ff8800"',
@@ -44,6 +46,11 @@ OptionalId = Annotated[str, msgspec.Meta(max_length=64, pattern=_ID)]
 FieldName = Annotated[
     str, msgspec.Meta(min_length=1, max_length=MAX_FIELD_CHARS, pattern=_NO_CONTROLS)
 ]
+# A sensor or plugin; empty where there is none.
+OptionalName = Annotated[str, msgspec.Meta(max_length=64, pattern=OPTIONAL_NAME_PATTERN)]
+OptionalField = Annotated[str, msgspec.Meta(max_length=MAX_FIELD_CHARS, pattern=_NO_CONTROLS)]
+# A sentence, on one line.
+Line = Annotated[str, msgspec.Meta(max_length=MAX_TEXT_CHARS, pattern=_NO_CONTROLS)]
 # The name of something, on one line.
 Word = Annotated[str, msgspec.Meta(max_length=80, pattern=_NO_CONTROLS)]
 Sha256 = Annotated[str, msgspec.Meta(max_length=64, pattern=_HEX)]
@@ -94,4 +101,5 @@ MAX_PAYLOAD_BYTES: dict[TopicKind, int] = {
     TopicKind.SENSOR: 32_768,
     TopicKind.ABOUT: 8192,
     TopicKind.EVENT: 16_384,
+    TopicKind.ALARM: 4096,
 }

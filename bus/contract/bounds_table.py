@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from msgspec import inspect
 
-from bus.contract.bounds import MAX_PAYLOAD_BYTES
+from bus.contract.bounds import MAX_PAYLOAD_BYTES, OPTIONAL_NAME_PATTERN
 from bus.contract.description import Band, FieldDescription, SettingDescription
 from bus.contract.messages import MESSAGE_TYPES
 from bus.contract.topics import NAME_PATTERN
@@ -16,6 +16,7 @@ _HEADER = "| message | field | what is accepted |\n|---------|-------|----------
 # The patterns of the types in words.
 _LETTERS = {
     NAME_PATTERN: "a name",
+    OPTIONAL_NAME_PATTERN: "a name or nothing",
     r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z": "no control characters",
     r"^[A-Za-z0-9._:-]*\Z": "letters, digits, `.`, `_`, `:`, `-`",
     r"^[0-9a-f]*\Z": "lower-case hexadecimal digits",

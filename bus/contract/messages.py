@@ -22,11 +22,15 @@ from bus.contract.bounds import (
     Height,
     HexColor,
     IntervalSeconds,
+    Line,
     LogText,
     Megabytes,
     Milliseconds,
     Name,
+    Number,
+    OptionalField,
     OptionalId,
+    OptionalName,
     RandomId,
     Range,
     Ranges,
@@ -52,6 +56,7 @@ __all__ = ["MAX_BACKLOG", "MAX_LOG_CHARS", "MAX_RANGES", "Range", "Value"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 PluginPhase = Literal["loading", "running", "failed", "disabled"]
 FanMode = Literal["auto", "on", "off"]
+Severity = Literal["info", "warning", "critical"]
 # Whether the node's clock was right when a reading was taken: `set`; not yet, so that its time may
 # be corrected later: `unset`; not, and its time was worked out when it was: `redated`.
 ClockState = Literal["set", "unset", "redated"]
@@ -200,6 +205,26 @@ class Event(msgspec.Struct, frozen=True):
     timestamp_ms: Milliseconds
 
 
+class Alarm(msgspec.Struct, frozen=True):
+    """An alarm that is active, published by the hub; an empty payload when it is over.
+
+    `rule` is the rule that it is of, `sensor` the sensor or plugin that it is about and `field` the
+    value, each empty where there is none. `value` is the newest one, `limit` the rule's. No
+    notification is sent until `muted_until_ms`.
+    """
+
+    severity: Severity
+    text: Line
+    since_ms: Milliseconds
+    value: Number | None = None
+    limit: Number | None = None
+    acknowledged: bool = False
+    rule: OptionalName = ""
+    sensor: OptionalName = ""
+    field: OptionalField = ""
+    muted_until_ms: Milliseconds = 0
+
+
 Message = (
     Status
     | Heartbeat
@@ -216,6 +241,7 @@ Message = (
     | SensorDescription
     | About
     | Event
+    | Alarm
 )
 
 MESSAGE_TYPES: dict[TopicKind, type[Message]] = {
@@ -234,6 +260,7 @@ MESSAGE_TYPES: dict[TopicKind, type[Message]] = {
     TopicKind.SENSOR: SensorDescription,
     TopicKind.ABOUT: About,
     TopicKind.EVENT: Event,
+    TopicKind.ALARM: Alarm,
 }
 _DECODERS: dict[TopicKind, msgspec.json.Decoder[Any]] = {
     kind: msgspec.json.Decoder(message_type) for kind, message_type in MESSAGE_TYPES.items()

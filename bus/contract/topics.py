@@ -37,6 +37,7 @@ class TopicKind(enum.StrEnum):
     SENSOR = "sensor"
     ABOUT = "about"
     EVENT = "event"
+    ALARM = "alarm"
 
 
 class Channel(msgspec.Struct, frozen=True):
@@ -65,6 +66,7 @@ CHANNELS = {
     TopicKind.SENSOR: Channel(("sensors", "*"), "node", True, 1),
     TopicKind.ABOUT: Channel(("about",), "node", True, 1),
     TopicKind.EVENT: Channel(("events", "*"), "node", False, 1),
+    TopicKind.ALARM: Channel(("alarms", "*"), "hub", True, 1),
 }
 
 # What takes commands. A command for anything else is a topic too, so that its node can refuse it.
@@ -79,7 +81,7 @@ def is_name(text: str) -> bool:
 
 
 class Topic(msgspec.Struct, frozen=True, order=True):
-    """One topic. `name` is the sensor, plugin or actuator where the kind has one, else empty.
+    """One topic. `name` is the sensor, plugin, actuator or alarm where the kind has one.
 
     Raises BadTopicError when built with a node or name that no topic can hold.
     """

@@ -42,8 +42,8 @@ def service_findings(config: Config, role: Role, machine: Machine) -> Iterator[F
         yield from (plugin(machine, directory, name) for name in names)
         if names:
             yield cache(machine, cache_dir(config, machine.environment))
-    if role == "hub" and config.embeds_broker:
-        yield from _certificates(config, machine)
+    if role == "hub" and (config.embeds_broker or config.web.tls):
+        yield from hub_certificate(config, machine)
     yield broker(config, TIMEOUT_S, machine.environment)
 
 
@@ -156,10 +156,15 @@ def _refusal(connection: Connection, node: str, timeout_s: float, refused: threa
         client.stop()
 
 
-def _certificates(config: Config, machine: Machine) -> Iterator[Finding]:
+def hub_certificate(config: Config, machine: Machine) -> Iterator[Finding]:
+    """Check the certificate where there is one, or [web] `tls` needs it."""
     directory = hub_files.of(config, machine.environment).tls_dir
     if is_there(directory / CERTIFICATE_NAME):
         yield certificate(machine, directory, dt.datetime.now(dt.UTC))
+    elif config.web.tls and os.access(directory.parent, os.X_OK):
+        found = f"no {directory / CERTIFICATE_NAME}, which [web] tls needs"
+        mend = f"{machine.sudo}{machine.programs / 'harvester'} tls init"
+        yield missing("certificate", found, mend)
 
 
 def certificate(machine: Machine, directory: Path, now: dt.datetime) -> Finding:

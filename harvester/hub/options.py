@@ -36,9 +36,14 @@ def hub_config(options: argparse.Namespace) -> Config:
 
 
 def own_names(config: Config) -> list[str]:
-    """Return the addresses and names of this machine, those on the LAN first."""
+    """Return the addresses and names of this machine, those on the LAN first.
+
+    Where the page speaks HTTPS, its names follow.
+    """
     host = socket.gethostname()
     found = [*_addresses(config), host, f"{host}.local", "localhost", "127.0.0.1", "::1"]
+    if config.web.tls:
+        found += config.web.names
     return list(dict.fromkeys(found))
 
 

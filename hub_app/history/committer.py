@@ -18,6 +18,7 @@ from bus.contract.messages import Reading
 from bus.errors import MisconfiguredError
 from bus.fault import Fault
 from bus.files.database import DamagedError, set_aside
+from hub_app.alarms.records import Record
 from hub_app.history.acknowledge import StoredReading
 from hub_app.history.batch import Batch
 from hub_app.history.decode import ReadingKey, RefusedReading
@@ -33,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 _REOPEN_S = 2.0
 _MAX_EVENTS = 1000
+# That wait for a file that cannot be used.
+_MAX_ALARMS = 2000
 _REFUSED_EVENTS_PER_MINUTE = 1
 # Between two searches for names that nothing refers to.
 _FORGET_S = 3600.0
@@ -83,6 +86,8 @@ class Committer:
         self._events: list[Event] = []
         self._newest_ms = 0
         self.jobs: queue.SimpleQueue[HistoryJob] = queue.SimpleQueue()
+        self.alarms: queue.SimpleQueue[Record] = queue.SimpleQueue()
+        self._alarms: list[Record] = []
 
     def open(self) -> None:
         """Open the file. Raises MisconfiguredError where another program has it open."""
@@ -97,6 +102,8 @@ class Committer:
     def commit(self, batch: Batch) -> list[StoredReading]:
         """Store a batch; return what to answer to the nodes, which is nothing after a fault."""
         self._events = [*self._events, *batch.events][-_MAX_EVENTS:]
+        while not self.alarms.empty():
+            self._alarms = [*self._alarms, self.alarms.get()][-_MAX_ALARMS:]
         for reading in batch.refused:
             self._note_refused(reading.node, Reason.MALFORMED, reading.reason)
         if self._file is None:
@@ -132,10 +139,12 @@ class Committer:
         self._file = None
 
     def _store(self, writer: Writer, batch: Batch) -> list[StoredReading]:
-        if not (batch.arrivals or batch.refused or self._events):
+        if not (batch.arrivals or batch.refused or self._events or self._alarms):
             return []
         events, self._events = self._events, []
-        outcome = writer.store(batch.arrivals, events, self._now_ms())
+        outcome = writer.store(batch.arrivals, events, self._now_ms(), self._alarms)
+        # Only what is stored is forgotten: of an alarm there is no second message.
+        self._alarms = []
         self.commits += 1
         self.stored += outcome.added
         self.repeated += len(outcome.kept) - outcome.added

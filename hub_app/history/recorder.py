@@ -13,6 +13,7 @@ import msgspec
 
 from bus.config.history_table import HistoryConfig
 from bus.config.limits_table import LimitsConfig
+from hub_app.alarms.records import Record
 from hub_app.history.acknowledge import Acknowledger, Publish
 from hub_app.history.batch import BatchBuilder
 from hub_app.history.committer import Committer
@@ -92,6 +93,10 @@ class Recorder:
     def request(self, job: HistoryJob) -> None:
         """Let the history's thread make a change after its next commit. Any thread may call."""
         self._committer.jobs.put(job)
+
+    def record_alarm(self, record: Record) -> None:
+        """Store an alarm with the next commit. Any thread may call."""
+        self._committer.alarms.put(record)
 
     def is_alive(self, patience_s: float) -> bool:
         """Whether the thread runs and began a round of its loop within `patience_s`."""

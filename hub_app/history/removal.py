@@ -70,7 +70,7 @@ def delete_hidden(db: sqlite3.Connection) -> bool:
     if node is None:
         return False
     with transaction(db):
-        for table in ("event", "boot", "unset", "stream"):
+        for table in ("event", "alarm", "boot", "unset", "stream"):
             db.execute(f"DELETE FROM {table} WHERE node = ?", node)  # noqa: S608 - constants
         db.execute("DELETE FROM node WHERE id = ?", node)
     return True

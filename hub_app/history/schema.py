@@ -11,6 +11,7 @@ import msgspec
 
 from bus.contract.messages import Value
 from bus.files.database import Schema, open_database
+from hub_app.alarms import records
 
 # The resolution after downsampling. A bucket is named by its first millisecond.
 BUCKET_MS = 300_000
@@ -33,7 +34,7 @@ _CACHE_KB = 8000
 # `span`: the range of `seq` in `reading` that a sensor has in a bucket; `folded`: downsampled.
 # `unset`: readings of a boot whose clock was not set yet, with its offset then, and `behind_ms`,
 # by how much it was behind the hub's clock.
-_SCHEMA = Schema("""
+_TABLES = """
 CREATE TABLE node (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE stream (
     id INTEGER PRIMARY KEY, node INTEGER NOT NULL, name TEXT NOT NULL, UNIQUE (node, name)
@@ -97,7 +98,8 @@ CREATE VIEW readings AS
     FROM every_reading AS kept
     JOIN stream ON stream.id = kept.stream JOIN node ON node.id = stream.node
     JOIN sensor ON sensor.id = kept.sensor JOIN shape ON shape.id = kept.shape;
-""")
+"""
+_SCHEMA = Schema(_TABLES + records.TABLE, migrations=(records.TABLE,))
 
 _PACK = msgspec.msgpack.Encoder()
 _UNPACK = msgspec.msgpack.Decoder(list[Value])

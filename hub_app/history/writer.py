@@ -11,6 +11,8 @@ import msgspec
 from bus.config.limits_table import LimitsConfig
 from bus.contract.messages import Reading
 from bus.files.database import transaction
+from hub_app.alarms import records
+from hub_app.alarms.records import Record
 from hub_app.history.clock_repair import ClockRepair
 from hub_app.history.events import Event
 from hub_app.history.names import Names
@@ -56,8 +58,14 @@ class Writer:
         self._moved_ms = 0
         (self._events,) = db.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()
 
-    def store(self, arrivals: Sequence[Arrival], events: Iterable[Event], now_ms: int) -> Outcome:
-        """Commit readings and events.
+    def store(
+        self,
+        arrivals: Sequence[Arrival],
+        events: Iterable[Event],
+        now_ms: int,
+        alarms: Iterable[Record] = (),
+    ) -> Outcome:
+        """Commit readings, events and alarms.
 
         Raises sqlite3.Error or DamagedError where nothing was stored; this writer is then unusable.
         """
@@ -67,6 +75,8 @@ class Writer:
             added = sum(self._insert(arrival, outcome) for arrival in arrivals)
             for event in events:
                 self._insert_event(event)
+            for record in alarms:
+                records.write(self._db, self._names.node(record.alarm.node), record)
             is_due = now_ms - self._moved_ms >= _MOVE_EVERY_MS
             if is_due or self._clock.is_due:
                 self._move()

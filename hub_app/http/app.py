@@ -9,7 +9,9 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from bus.config.settings import Config
 from bus.config.web_table import WebConfig
+from hub_app.alarms import routes as alarm_routes
 from hub_app.http import (
     commands,
     history,
@@ -18,7 +20,6 @@ from hub_app.http import (
     metrics,
     nodes,
     oled,
-    page,
     readings,
     sse,
     status,
@@ -27,6 +28,11 @@ from hub_app.http.guard import Guard
 from hub_app.http.responses import PAGE_DIR, ignore_disconnect, refuse
 from hub_app.http.session_gate import LOG_IN_PATH, LOG_OUT_PATH, SessionGate
 from hub_app.http.sse import Abort
+from hub_app.http.views import alarms, log, overview, sensor
+from hub_app.http.views.node import view as node
+from hub_app.http.views.system import bundle
+from hub_app.http.views.system import view as system
+from hub_app.http.views.system.report import SystemReporter
 from hub_app.hub import Hub
 from hub_app.live.fanout import MAX_CLIENTS
 from hub_app.login.login import LogIn
@@ -34,6 +40,7 @@ from hub_app.removal import routes
 from hub_app.removal.remover import Remover
 from hub_app.serving.client_limit import ClientLimit, StreamPlaces
 from hub_app.serving.forwarded import Forwarded, TrustedProxies
+from hub_app.serving.https_redirect import HttpsRedirect
 
 _DEFAULTS = WebConfig()
 
@@ -46,16 +53,22 @@ def create_app(  # noqa: PLR0913 - the parts that the routes work with
     names: Iterable[str] = (),
     settings: WebConfig = _DEFAULTS,
     remover: Remover | None = None,
+    config: Config | None = None,
 ) -> Starlette:
     """Return the application. `abort` closes the connection of a client (host, port) at once.
 
     Without `log_in` everyone is an operator. `names` are the host names of this machine, in
-    addition to those in `settings`.
+    addition to those in `settings`. `config` is for the support bundle.
     """
     root_path = settings.root_path
     app = Starlette(
         routes=[
-            Route("/", page.page),
+            Route("/", overview.overview),
+            Route(sensor.PREFIX + "{node}/{sensor}", sensor.sensor),
+            Route(alarms.PATH, alarms.alarms),
+            Route(log.PATH, log.log),
+            Route(node.PREFIX + "{node}", node.node),
+            Route(system.PATH, system.system),
             Route("/events", sse.events),
             Route("/api/readings", readings.readings),
             Route("/api/sensors", readings.sensors),
@@ -64,17 +77,27 @@ def create_app(  # noqa: PLR0913 - the parts that the routes work with
             Route("/api/nodes/{node}/remove", routes.remove_node, methods=["POST"]),
             Route("/api/nodes/{node}/rename", routes.rename_node, methods=["POST"]),
             Route("/api/sensors/{sensor}/remove", routes.remove_sensor, methods=["POST"]),
+            Route("/api/alarms", alarm_routes.alarms),
+            Route("/api/alarms/rules", alarm_routes.rules),
+            Route("/api/alarms/rules", alarm_routes.add_rule, methods=["POST"]),
+            Route("/api/alarms/rules/{name}", alarm_routes.delete_rule, methods=["DELETE"]),
+            Route("/api/alarms/{node}/{alarm}/ack", alarm_routes.acknowledge, methods=["POST"]),
+            Route("/api/alarms/{node}/{alarm}/mute", alarm_routes.mute, methods=["POST"]),
             Route("/api/logs", logs.logs),
             Route("/api/history", history.history),
             Route("/api/coverage", history.coverage),
             Route("/api/buzzer", commands.buzzer, methods=["POST"]),
             Route("/api/buzzer/test", commands.buzzer_test, methods=["POST"]),
+            Route("/api/leds", commands.leds, methods=["POST"]),
+            Route("/api/fan", commands.fan, methods=["POST"]),
             Route("/api/plugins", commands.plugins, methods=["POST"]),
             Route("/api/names", commands.names, methods=["POST"]),
             Route(LOG_IN_PATH, login.show),
             Route(LOG_IN_PATH, login.enter, methods=["POST"]),
             Route(LOG_OUT_PATH, login.leave, methods=["POST"]),
             Route("/api/session", login.session),
+            Route("/api/system", system.report),
+            Route("/api/support-bundle", bundle.support_bundle),
             Route("/api/broker", status.broker),
             Route("/health", status.health),
             Route("/metrics", metrics.metrics),
@@ -85,6 +108,7 @@ def create_app(  # noqa: PLR0913 - the parts that the routes work with
                 Forwarded, proxies=TrustedProxies(settings.trusted_proxies), root_path=root_path
             ),
             Middleware(Guard, names={*settings.names, *names}),
+            *([Middleware(HttpsRedirect)] if settings.tls else []),
             Middleware(ClientLimit),
             Middleware(SessionGate, log_in=log_in, root_path=root_path),
         ],
@@ -93,6 +117,8 @@ def create_app(  # noqa: PLR0913 - the parts that the routes work with
     app.state.hub = hub
     app.state.exposition = metrics.Exposition(hub)
     app.state.abort = abort
+    app.state.reporter = SystemReporter(hub)
+    app.state.config = config
     app.state.remover = remover
     app.state.log_in = log_in
     app.state.root_path = root_path

@@ -1,4 +1,4 @@
-"""`POST /api/buzzer`, `POST /api/plugins` and `POST /api/names`: commands to nodes."""
+"""`POST /api/buzzer`, `leds`, `fan`, `plugins` and `names`: commands to nodes."""
 
 from collections.abc import Awaitable
 
@@ -10,7 +10,7 @@ from starlette.responses import Response
 from bus.contract.bounds import FieldName, Name, Word
 from bus.contract.commands import PATTERNS, PluginAction
 from bus.contract.description import SettingValue
-from bus.contract.messages import Result
+from bus.contract.messages import FanMode, Result
 from bus.contract.topics import TopicKind
 from bus.errors import BadCommandError
 from hub_app.http.responses import Json, check_node, hub_of, listed, read_json
@@ -25,6 +25,8 @@ _PLUGIN_USAGE = (
     '{"node": "pi4", "plugin": "dht22", "action": "reload"}, or enable, or disable, '
     'or set with "settings": {"high_c": 28.0} and, for one of its sensors, "sensor": "dht22-gpio4"'
 )
+_LEDS_USAGE = '{"node": "pi4", "index": 5, "color": "#ff8800"} or {"node": "pi4", "all": "#000000"}'
+_FAN_USAGE = '{"node": "pi4", "mode": "auto"}, or on, or off'
 _NAMES_USAGE = '{"node": "pi4", "sensor": "dht22-gpio4", "title": "Desk", "area": "Office"}'
 
 
@@ -33,6 +35,22 @@ class BuzzerBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     pattern: str
     node: str | None = None
+
+
+class LedsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The body of POST /api/leds; the node checks what it names."""
+
+    node: str
+    index: int | None = None
+    color: Word | None = None
+    all: Word | None = None
+
+
+class FanBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of POST /api/fan."""
+
+    node: str
+    mode: FanMode
 
 
 class PluginBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -67,6 +85,24 @@ async def buzzer(request: Request) -> Response:
 
 async def buzzer_test(request: Request) -> Response:
     return await _sound_buzzer(hub_of(request), None, "beep")
+
+
+async def leds(request: Request) -> Response:
+    body = await read_json(request, LedsBody, _LEDS_USAGE)
+    hub = hub_of(request)
+    check_node(hub.state, body.node)
+    command = msgspec.to_builtins(body)
+    node = command.pop("node")
+    result = await _result(hub.commander.set_leds(node, command))
+    return Json({"ok": True, "node": node, **command, "finished_ms": result.finished_ms})
+
+
+async def fan(request: Request) -> Response:
+    body = await read_json(request, FanBody, _FAN_USAGE)
+    hub = hub_of(request)
+    check_node(hub.state, body.node)
+    result = await _result(hub.commander.set_fan(body.node, body.mode))
+    return Json({"ok": True, **msgspec.to_builtins(body), "finished_ms": result.finished_ms})
 
 
 async def plugins(request: Request) -> Response:

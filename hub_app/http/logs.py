@@ -1,42 +1,93 @@
-"""`GET /api/logs`: the newest log lines of one node or of all."""
+"""`GET /api/logs`: log lines of one node or of all, by time, level, source and text, in pages.
 
-from typing import Any
+Without a log file, as in a hub that stores nothing, the lines of the live state answer.
+"""
 
+import asyncio
+import sqlite3
+
+import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from hub_app.http.formats.query_params import LATEST_MS, choice, number, optional_time
 from hub_app.http.responses import Json, check_node, hub_of
+from hub_app.hub import Hub
 from hub_app.live.change import Change
 from hub_app.live.log_lines import LOG_LINES_PER_NODE
+from hub_app.logs import log_file
+from hub_app.logs.log_file import LEVELS, LogLine, LogQuery
 
 _DEFAULT_LIMIT = 100
+_MAX_QUERIES = 2
+
+_slots = asyncio.Semaphore(_MAX_QUERIES)
+
+
+class LogPage(msgspec.Struct, frozen=True):
+    """Log lines, newest last; `before` is that of the page before, None where there is none."""
+
+    logs: list[LogLine]
+    before: int | None
 
 
 async def logs(request: Request) -> Response:
-    """Answer ?node=&limit=; newest line last."""
-    state = hub_of(request).state
-    node = request.query_params.get("node")
-    if node is not None:
-        check_node(state, node)
-    limit = _limit(request.query_params.get("limit", str(_DEFAULT_LIMIT)))
-    return Json({"logs": [_log_line(line) for line in state.logs(node, limit)]})
+    """Answer ?node=&level=&source=&text=&from=&to=&before=&limit=; see `LogPage`."""
+    return Json(await log_page(request, _DEFAULT_LIMIT))
 
 
-def _log_line(line: Change) -> dict[str, Any]:
-    return {
-        "node": line.node,
-        "timestamp_ms": line.value.timestamp_ms,
-        "level": line.value.level,
-        "source": line.value.source,
-        "message": line.value.message,
-    }
+async def log_page(request: Request, default_limit: int, node: str | None = None) -> LogPage:
+    """Return the lines that a request asks for, of `node` where it is given.
+
+    Raises HTTPException.
+    """
+    hub = hub_of(request)
+    params = request.query_params
+    limit = number(params, "limit", default_limit, 1, LOG_LINES_PER_NODE)
+    node = params.get("node", "") if node is None else node
+    if hub.logs.path is None:
+        if node:
+            check_node(hub.state, node)
+        return LogPage([_live_line(line) for line in hub.state.logs(node or None, limit)], None)
+    query = LogQuery(
+        limit + 1,
+        node=node,
+        level=choice(params, "level", LEVELS),
+        source=params.get("source", ""),
+        text=params.get("text", ""),
+        from_ms=optional_time(params, "from"),
+        to_ms=optional_time(params, "to"),
+        before=number(params, "before", LATEST_MS, 1, LATEST_MS),
+    )
+    found = await _read(hub, query)
+    if node and not found:
+        check_node(hub.state, node)
+    before = found[-limit].id if len(found) > limit else None
+    return LogPage(found[-limit:], before)
 
 
-def _limit(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else 0
-    if not 1 <= number <= LOG_LINES_PER_NODE:
-        raise HTTPException(
-            400, f"limit: found {text[:20]!r}, expected a whole number, 1 to {LOG_LINES_PER_NODE}"
-        )
-    return number
+async def newest_lines(hub: Hub, count: int) -> list[LogLine]:
+    """Return the newest lines of all nodes, newest last. Raises HTTPException."""
+    if hub.logs.path is None:
+        return [_live_line(line) for line in hub.state.logs(None, count)]
+    return await _read(hub, LogQuery(count))
+
+
+async def _read(hub: Hub, query: LogQuery) -> list[LogLine]:
+    recorder = hub.logs
+    if recorder.path is None:
+        return []
+    async with _slots:
+        try:
+            await asyncio.to_thread(recorder.flush)
+            return await asyncio.to_thread(log_file.read, recorder.path, query)
+        except sqlite3.Error as e:
+            raise HTTPException(503, f"the log cannot be read: {e}") from e
+
+
+def _live_line(line: Change) -> LogLine:
+    said = line.value
+    return LogLine(
+        line.node, said.timestamp_ms, said.timestamp_ms, said.level, said.source, said.message
+    )

@@ -15,6 +15,7 @@ from broker.embedded.statistics import BrokerSnapshot
 from bus.contract.messages import Heartbeat, PluginState
 from bus.contract.topics import TopicKind
 from bus.install.version import VERSION, commit
+from hub_app.alarms.metrics import families as alarm_families
 from hub_app.http.formats import sensor_metrics
 from hub_app.http.formats.prometheus import CONTENT_TYPE, Family, Sample, counter, gauge, lines
 from hub_app.hub import Hub
@@ -76,7 +77,9 @@ def _families(hub: Hub) -> list[Iterator[Family]]:
         _plugins(_of_online_nodes(state, TopicKind.PLUGIN)),
         _refused(hub.refusals.every()),
         _history(hub),
+        _logs(hub),
         _tasks(hub.supervisor.tasks),
+        alarm_families(hub.alarms.active, hub.alarms.notifications),
         _broker(hub.broker.snapshot()),
     ]
 
@@ -155,6 +158,17 @@ def _history(hub: Hub) -> Iterator[Family]:
     up = gauge("harvester_history_up", "Whether readings are stored")
     up.samples.append(Sample((), int(not statistics.fault)))
     yield up
+
+
+def _logs(hub: Hub) -> Iterator[Family]:
+    statistics = hub.logs.statistics
+    for name, documentation, count in (
+        ("stored", "Log lines stored", statistics.stored),
+        ("dropped", "Log lines given up, as the log file could not be used", statistics.dropped),
+    ):
+        family = counter(f"harvester_log_{name}_lines", documentation)
+        family.samples.append(Sample((), count))
+        yield family
 
 
 def _tasks(tasks: list[TaskStatus]) -> Iterator[Family]:

@@ -29,6 +29,9 @@ LOG_OUT_PATH = "/logout"
 
 # The log-in page with its style, and the health check of a watchdog.
 _OPEN_PATHS = frozenset({LOG_IN_PATH, HEALTH_PATH, "/static/app.css", "/static/favicon.svg"})
+# Paths of the pages.
+_VIEWS = frozenset({"/", "/alarms", "/log", "/system"})
+_VIEW_PREFIXES = ("/sensor/", "/node/")
 # Paths that a viewer may POST to.
 _VIEWER_PATHS = frozenset({LOG_IN_PATH, LOG_OUT_PATH})
 
@@ -96,11 +99,16 @@ class SessionGate:
         return access
 
     def _unauthorized(self, path: str, method: str) -> Response:
-        if path == "/" and method in SAFE_METHODS:
+        if _is_view(path) and method in SAFE_METHODS:
             return RedirectResponse(self._root_path + LOG_IN_PATH, HTTPStatus.SEE_OTHER)
         error = {"ok": False, "error": f"log in at {self._root_path}{LOG_IN_PATH} first"}
         # Not Basic: a browser would ask for a name and a password by itself.
         return Json(error, HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Bearer"})
+
+
+def _is_view(path: str) -> bool:
+    """Whether a browser asks for a page, not for a part of one."""
+    return path in _VIEWS or path.startswith(_VIEW_PREFIXES)
 
 
 def token_of(connection: HTTPConnection) -> str:

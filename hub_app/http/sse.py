@@ -1,4 +1,4 @@
-"""`GET /events`: the event stream of one browser, a full snapshot and then every change (SSE)."""
+"""`GET /events`: the event stream of one browser, a snapshot and each change of its view (SSE)."""
 
 import logging
 from collections.abc import AsyncIterator, Callable
@@ -13,6 +13,12 @@ from starlette.types import Receive, Scope, Send
 from hub_app.http.responses import hub_of
 from hub_app.http.session_gate import Access
 from hub_app.hub import Hub
+from hub_app.live.event_filter import (
+    VIEWS_WITH_LOG_LINES,
+    EventFilter,
+    UnknownViewError,
+    filter_of,
+)
 from hub_app.live.fanout import time_event
 from hub_app.serving.client_limit import (
     MAX_STREAMS_PER_ADDRESS,
@@ -36,7 +42,12 @@ Abort = Callable[[tuple[str, int]], None]
 
 
 async def events(request: Request) -> Response:
+    """Answer ?view=, with the parameters of that view; see `hub_app.live.event_filter`."""
     hub = hub_of(request)
+    try:
+        shows = filter_of(request.query_params)
+    except UnknownViewError as e:
+        raise HTTPException(400, str(e)) from e
     if request.method == "HEAD":
         return Response(media_type="text/event-stream")
     places: StreamPlaces = request.app.state.streams
@@ -46,11 +57,14 @@ async def events(request: Request) -> Response:
             429, f"no more event streams; at most {MAX_STREAMS_PER_ADDRESS} for one address"
         )
     access: Access = request.state.access
-    return EventStream(hub, places, place, request.app.state.abort, access.is_valid)
+    has_lines = request.query_params.get("view", "") in VIEWS_WITH_LOG_LINES
+    lines = SNAPSHOT_LOG_LINES if has_lines else 0
+    chunks = _events(hub, place, access.is_valid, shows, lines)
+    return EventStream(hub, places, place, request.app.state.abort, chunks)
 
 
 class EventStream(EventSourceResponse):
-    """Stream to one browser, until it leaves, loses its place or `is_allowed` returns False."""
+    """Stream of `chunks` to one browser, until it leaves, loses its place or they end."""
 
     def __init__(
         self,
@@ -58,13 +72,13 @@ class EventStream(EventSourceResponse):
         places: StreamPlaces,
         place: Stream,
         abort: Abort,
-        is_allowed: Callable[[], bool],
+        chunks: AsyncIterator[bytes],
     ) -> None:
         self._abort = abort
         self._places = places
         self._place = place
         super().__init__(
-            _events(hub, place, is_allowed),
+            chunks,
             ping=PING_S,
             # sse-starlette passes bytes through, although its annotation does not allow them.
             ping_message_factory=lambda: time_event(hub.now_ms()),  # type: ignore[arg-type,return-value]
@@ -81,11 +95,14 @@ class EventStream(EventSourceResponse):
             self._places.leave(self._place)
 
 
-async def _events(hub: Hub, place: Stream, is_allowed: Callable[[], bool]) -> AsyncIterator[bytes]:
+async def _events(
+    hub: Hub, place: Stream, is_allowed: Callable[[], bool], shows: EventFilter, log_lines: int
+) -> AsyncIterator[bytes]:
+    """Yield the events that `shows` accepts, while `is_allowed` returns True."""
     if place.is_closed:
         return
     fanout = hub.fanout
-    client = fanout.join()
+    client = fanout.join(shows)
 
     def close() -> None:
         client.close()
@@ -95,7 +112,8 @@ async def _events(hub: Hub, place: Stream, is_allowed: Callable[[], bool]) -> As
     place.on_close = close
     try:
         # Nothing is awaited between joining and the snapshot, so no change is missed in between.
-        yield fanout.snapshot_event(hub.state.snapshot(hub.now_ms(), SNAPSHOT_LOG_LINES))
+        snapshot = hub.state.snapshot(hub.now_ms(), log_lines)
+        yield fanout.snapshot_event(snapshot, shows)
         while (chunk := await client.take()) and is_allowed():
             yield chunk
     finally:

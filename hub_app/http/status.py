@@ -51,5 +51,8 @@ def _counters(hub: Hub) -> dict[str, Any]:
         "outdated": hub.state.outdated,
         "undecodable": hub.decoder.undecodable,
         "history": hub.history.statistics,
+        "logs": hub.logs.statistics,
         "tasks": hub.supervisor.tasks,
+        "alarms": len(hub.alarms.active),
+        "notifications": hub.alarms.notifications,
     }

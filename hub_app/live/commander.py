@@ -46,6 +46,14 @@ class Commander:
         """Name a node, or its `sensor`, by `title` and `area`; raises like `sound_buzzer`."""
         return await self._request(Topic(node, TopicKind.COMMAND, "names"), names)
 
+    async def set_leds(self, node: str, command: Mapping[str, object]) -> Result:
+        """Colour one LED (`index`, `color`) or `all` of them; raises like `sound_buzzer`."""
+        return await self._request(Topic(node, TopicKind.COMMAND, "leds"), command)
+
+    async def set_fan(self, node: str, mode: str) -> Result:
+        """Switch a node's fan, or leave it to its plugin (`auto`); raises like `sound_buzzer`."""
+        return await self._request(Topic(node, TopicKind.COMMAND, "fan"), {"mode": mode})
+
     def on_message(self, message: Message) -> None:
         """Complete the command that a result belongs to."""
         if isinstance(message, Result) and message.id is not None:

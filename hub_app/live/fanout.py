@@ -1,6 +1,6 @@
 """Fan-out of changes to all browsers (SSE).
 
-An event is encoded once for all of them. A slow browser holds at most the newest event of each
+An event is encoded once for all that show it. A slow browser holds at most the newest event of each
 topic and a bounded number of log lines and events of sensors, however long it stalls. All of it
 runs on the event loop.
 """
@@ -14,6 +14,7 @@ import msgspec
 from bus.contract.topics import TopicKind
 from bus.errors import UnavailableError
 from hub_app.live.change import Change
+from hub_app.live.event_filter import EventFilter, everything
 from hub_app.live.state import Snapshot
 
 # A stream costs 39 KB (measured); a LAN hardly has more viewers than this.
@@ -42,9 +43,10 @@ class Update(msgspec.Struct, frozen=True):
 
 
 class Client:
-    """Queue of the events that one browser has not been sent yet."""
+    """Queue of the events that one browser has not been sent yet, of those that `shows` accepts."""
 
-    def __init__(self) -> None:
+    def __init__(self, shows: EventFilter = everything) -> None:
+        self.shows = shows
         self._pending: dict[str, bytes] = {}
         self._lines: deque[bytes] = deque(maxlen=LINES_PER_CLIENT)
         self._wake = asyncio.Event()
@@ -90,11 +92,14 @@ class Fanout:
     def is_full(self) -> bool:
         return len(self._clients) >= MAX_CLIENTS
 
-    def join(self) -> Client:
-        """Add a browser. Raises TooManyClientsError; a closed fan-out gives a closed client."""
+    def join(self, shows: EventFilter = everything) -> Client:
+        """Add a browser that shows some changes; a closed fan-out gives a closed client.
+
+        Raises TooManyClientsError.
+        """
         if self.is_full:
             raise TooManyClientsError(f"{MAX_CLIENTS} browsers are connected, no more are served")
-        client = Client()
+        client = Client(shows)
         self._clients.add(client)
         if self._closed:
             client.close()
@@ -104,12 +109,13 @@ class Fanout:
         self._clients.discard(client)
 
     def send(self, changes: Iterable[Change], now_ms: int) -> None:
-        """Offer each change to every browser."""
+        """Offer each change to every browser that shows it."""
         for change in changes:
             self._last_id += 1
-            if self._clients:
+            clients = [client for client in self._clients if client.shows(change)]
+            if clients:
                 event = self._encode(change, now_ms)
-                for client in self._clients:
+                for client in clients:
                     client.offer(change, event)
 
     def close(self) -> None:
@@ -118,7 +124,14 @@ class Fanout:
         for client in self._clients:
             client.close()
 
-    def snapshot_event(self, snapshot: Snapshot) -> bytes:
+    def snapshot_event(self, snapshot: Snapshot, shows: EventFilter = everything) -> bytes:
+        """Return a `snapshot` event of what a browser shows."""
+        if shows is not everything:
+            snapshot = Snapshot(
+                snapshot.now_ms,
+                list(filter(shows, snapshot.entries)),
+                list(filter(shows, snapshot.logs)),
+            )
         return _event(self._last_id, b"snapshot", _ENCODER.encode(snapshot))
 
     def _encode(self, change: Change, now_ms: int) -> bytes:

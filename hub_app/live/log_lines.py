@@ -29,7 +29,7 @@ class LogLines:
 
     def newest(self, count: int) -> list[Change]:
         """Return the `count` newest lines, oldest first."""
-        return list(self._lines)[-count:]
+        return list(self._lines)[-count:] if count else []
 
 
 def _size_of(line: Change) -> int:

@@ -1,16 +1,21 @@
 """Input of the dashboard plugin: the live state within what the plugin renders in time. Pure.
 
-Sensors of one plugin have the same fields, so these are in a table beside the descriptions.
+Sensors of one plugin have the same fields, so these are in a table beside the descriptions. A few
+nodes have a card each, and panels of their outputs, plugins and logs. Of many nodes, the page has
+the sensors, grouped by area.
 """
 
 import hashlib
 from collections.abc import Sequence
+from typing import get_args
 
 import msgspec
 
 from broker.auth.gate import Role
 from bus.config.web_table import Card
+from bus.contract.commands import PluginAction
 from bus.contract.description import About, Fields, SensorDescription
+from bus.contract.topics import TopicKind
 from bus.install.version import VERSION
 from hub_app.live.change import Change
 from hub_app.live.fair_share import fair_share
@@ -18,27 +23,42 @@ from hub_app.live.state import Snapshot
 from hub_app.live.views import DescriptionView
 
 # The dashboard plugin renders this much well within its deadline and its memory.
-_ENTRY_BYTES = 150_000
+_ENTRY_BYTES = 600_000
 _FIELDS_BYTES = 100_000
 _LOG_BYTES = 100_000
+
+# With more of either, the page has no panels.
+MOST_NODES_WITH_PANELS = 5
+_MOST_SENSORS_WITH_PANELS = 60
+
+_OF_PANELS = frozenset(
+    {TopicKind.LEDS, TopicKind.OLED, TopicKind.BUZZER, TopicKind.FAN, TopicKind.RESULT}
+)
+_PLUGIN_ACTIONS = get_args(PluginAction)
 
 _ENCODER = msgspec.json.Encoder()
 
 
 class PageDescription(msgspec.Struct, frozen=True):
-    """The part of a description that the page shows; `fields` is a key of `PageInput.fields`."""
+    """The part of a description that the page shows; `fields` is a key of `PageInput.fields`.
+
+    `plugin_actions` are the commands that a node takes for its plugins.
+    """
 
     digest: str
     title: str
     area: str
     fields: str = ""
     actuators: Sequence[str] = ()
+    plugin_actions: Sequence[str] = ()
 
 
 class PageInput(msgspec.Struct, frozen=True):
     """The input of the dashboard plugin. `role` is None where nobody has to log in.
 
     `is_partial`: there is more than fits on a page, and each node has its share of it.
+
+    `has_panels`: the page has panels of outputs, plugins and logs.
 
     `root_path` is the prefix of the page's URLs.
     """
@@ -51,6 +71,7 @@ class PageInput(msgspec.Struct, frozen=True):
     fields: dict[str, Fields] = {}
     role: Role | None = None
     is_partial: bool = False
+    has_panels: bool = True
     root_path: str = ""
 
 
@@ -59,7 +80,10 @@ def page_input(
 ) -> PageInput:
     """Return the state as the plugin gets it; each node has a fair share of what there is."""
     tables: dict[str, Change] = {}
-    all_entries = [_of_page(entry, tables) for entry in snapshot.entries]
+    has_panels = _has_panels(snapshot)
+    all_entries = [
+        _of_page(entry, tables) for entry in snapshot.entries if has_panels or _is_of_sensors(entry)
+    ]
     entries = fair_share(all_entries, _ENTRY_BYTES, _encoded_bytes)
     fields = fair_share(tables.values(), _FIELDS_BYTES, _encoded_bytes)
     return PageInput(
@@ -67,12 +91,26 @@ def page_input(
         version=VERSION,
         cards=cards,
         entries=entries,
-        logs=fair_share(snapshot.logs, _LOG_BYTES, _encoded_bytes),
+        logs=fair_share(snapshot.logs, _LOG_BYTES, _encoded_bytes) if has_panels else [],
         fields={table.name: table.value for table in fields},
         role=role,
         is_partial=len(entries) < len(all_entries) or len(fields) < len(tables),
+        has_panels=has_panels,
         root_path=root_path,
     )
+
+
+def _has_panels(snapshot: Snapshot) -> bool:
+    nodes = {entry.node for entry in snapshot.entries}
+    sensors = sum(entry.kind is TopicKind.READING for entry in snapshot.entries)
+    return len(nodes) <= MOST_NODES_WITH_PANELS and sensors <= _MOST_SENSORS_WITH_PANELS
+
+
+def _is_of_sensors(entry: Change) -> bool:
+    """Whether a page without panels shows an entry; of the plugins, it names those that failed."""
+    if entry.kind is TopicKind.PLUGIN:
+        return bool(entry.value.state == "failed")
+    return entry.kind not in _OF_PANELS
 
 
 def _of_page(entry: Change, tables: dict[str, Change]) -> Change:
@@ -82,8 +120,14 @@ def _of_page(entry: Change, tables: dict[str, Change]) -> Change:
         return entry
     described = view.description
     if isinstance(described, About):
-        names = list(described.actuators)
-        shown = PageDescription(view.digest, described.title, described.area, actuators=names)
+        words = described.actuators
+        shown = PageDescription(
+            view.digest,
+            described.title,
+            described.area,
+            actuators=list(words),
+            plugin_actions=[word for word in _PLUGIN_ACTIONS if word in words.get("plugins", ())],
+        )
     else:
         key = _table_key(described)
         tables.setdefault(key, Change(key, entry.kind, entry.node, key, described.fields))

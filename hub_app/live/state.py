@@ -11,13 +11,13 @@ import msgspec
 
 from bus.config.limits_table import LimitsConfig
 from bus.contract.description import About, SensorDescription
-from bus.contract.messages import Event, Log, Message, Oled, Reading
+from bus.contract.messages import Alarm, Event, Log, Message, Oled, Reading
 from bus.contract.topics import Topic, TopicKind, global_sensor_id
 from hub_app.live.change import Change
 from hub_app.live.log_lines import LOG_LINES_PER_NODE, LogLines
 from hub_app.live.presence import MISSED_CYCLES, NodePresence
 from hub_app.live.views import ReadingView, description_view, oled_view
-from hub_app.quota.live import LiveQuota
+from hub_app.quota.live import LiveQuota, QuotaUse
 from hub_app.quota.refusals import Reason, Refusals
 
 _KB = 1024
@@ -88,6 +88,9 @@ class State:
             self._refusals.count(topic.node, reason, str(topic))
             if reason is Reason.NODES:
                 return []
+        if isinstance(message, Alarm):
+            # The hub's own words: they prove nothing about the node.
+            return [self._keep(topic, message)] if reason is None else []
         presence = self._presences.get(topic.node)
         if presence is None:
             presence = self._presences[topic.node] = NodePresence(now_ms)
@@ -170,6 +173,9 @@ class State:
 
     def of_node(self, node: str) -> list[Change]:
         return [entry for entry in self._entries.values() if entry.node == node]
+
+    def quota_uses(self) -> list[QuotaUse]:
+        return list(self._quota.uses())
 
     @property
     def nodes(self) -> list[str]:

@@ -1,163 +1,60 @@
-// Live updates of the page over SSE. The dashboard plugin renders every element; this script finds
+// Overview: live updates over SSE. The dashboard plugin renders every element; this script finds
 // elements by their data attributes and sets only text and attributes, so text from the bus never
 // becomes markup. When a topic has no element yet, it fetches the page again and replaces <main>.
 // Written for browsers of 2020 and later (ES2020): nothing newer is used, in the other scripts either.
 import { refreshBroker } from "./broker.js";
 import { command } from "./commands.js";
 import { drawCoverage, refreshCoverage } from "./coverage.js";
-import { elementsOf, replaceContent, setText } from "./elements.js";
+import { setText } from "./elements.js";
 import { askForName } from "./names.js";
+import { findAreas } from "./overview/areas.js";
+import { showAttention, showSince } from "./overview/attention.js";
+import { addLog, fillLogs, findTabs, forgetLog, keepLogs, showLog } from "./overview/logs.js";
+import { showKind } from "./overview/panels.js";
+import { findPlaces, placesOf } from "./overview/places.js";
+import { findSparks, isInView, refreshSparks, whenInView } from "./overview/spark.js";
 import { urlOf } from "./paths.js";
+import { readFormats, showAges } from "./readings.js";
 import { askToRemove } from "./removal.js";
 import { askForSettings } from "./settings.js";
-import { clock, duration, write } from "./values.js";
+import { change, follow, hubNow, isOpen } from "./stream.js";
 
-const RETRY_MS = 2000;
-// The hub sends a `time` event every 10 s. After twice that without an event, the link is dead.
-const SILENT_MS = 25000;
 const SWAP_MS = 1000;
 const PARTIAL_SWAP_MS = 30000;
+// A page that takes long to make is not made all the time.
+const SWAP_PART = 5;
+// Many changes are shown a few times a second, together; a few are shown as they come.
+const MANY_CHANGES = 100;
+const TOGETHER_MS = 250;
 // Readings are in the history a little later than on the bus.
 const FIRST_COVERAGE_MS = 4000;
 const COVERAGE_MS = 60000;
 const BROKER_MS = 10000;
-const LOG_LINES = 500;
-const COLOR = /^#[0-9a-f]{6}$/;
-const SVG = "http://www.w3.org/2000/svg";
+const SPARK_MS = 60000;
+// Kinds that have an element each; of others, the page shows what follows from them.
+const PLACED = ["reading", "heartbeat", "plugin", "leds", "oled", "buzzer", "fan"];
+const OF_ATTENTION = ["alarm", "status", "plugin", "about"];
 
 const latest = new Map(); // topic -> newest event of it
-const logs = new Map(); // node -> newest log events, oldest first
-let places = new Map(); // topic -> its elements
-let hubOffsetMs = 0; // the hub's clock minus this page's monotonic clock
-let lastEventMs = 0; // time of the stream's last event
-let source = null;
-let shownLog = "";
+const changed = new Map(); // topic -> newest event that is to be shown
+let changes = 0; // in this second
+let showTimer = 0;
 
-const hubNow = () => performance.now() + hubOffsetMs;
-
-// Own properties only: a field may be called "constructor".
-const has = (data, name) => Object.prototype.hasOwnProperty.call(data, name);
-const own = (data, name) => (name !== undefined && has(data, name) ? data[name] : undefined);
-
-function showField(row, data) {
-  const isPending = [0, false].includes(own(data, row.dataset.unlessZero));
-  const value = isPending ? row.dataset.meanwhile : own(data, row.dataset.field);
-  row.toggleAttribute("data-pending", isPending);
-  const total = own(data, row.dataset.total);
-  setText(row.querySelector(".value"), write(value, row.dataset));
-  if (row.dataset.first) row.title = value;
-  setText(row.querySelector(".total"), write(total, { decimals: row.dataset.decimals }));
-  showBand(row, value);
-  const bar = row.querySelector("meter");
-  const full = Number(row.dataset.total === undefined ? row.dataset.full : total);
-  if (bar && Number.isFinite(full)) {
-    bar.max = full;
-    bar.value = Number.isFinite(value) ? value : 0;
-  }
-}
-
-// A band is [limit, tone, word, whether the limit itself is outside].
-function isWithin([upper, , , isBelow], value) {
-  return upper === null || (isBelow ? value < upper : value <= upper);
-}
-
-function showBand(row, value) {
-  if (!row.dataset.bands) return;
-  const bands = JSON.parse(row.dataset.bands);
-  const known = value !== undefined && typeof value !== "string";
-  const [, tone, word] = (known && bands.find((band) => isWithin(band, value))) || [null, "", ""];
-  if (tone) row.dataset.tone = tone;
-  else delete row.dataset.tone;
-  setText(row.querySelector(".band"), word);
-}
-
-// Shows every field; returns true if each has an element.
-function showFields(place, data) {
-  const rows = [...place.querySelectorAll("[data-field]")];
-  rows.forEach((row) => showField(row, data));
-  const placed = new Set(rows.flatMap((row) => [row.dataset.field, row.dataset.total]));
-  return Object.keys(data).every((name) => placed.has(name));
-}
-
-// Shows the values of a reading, then its age: a value that cannot be shown never looks fresh.
-function showReading(place, { value }) {
-  const isPlaced = showFields(place, value.data);
-  place.dataset.at = value.at_ms;
-  place.dataset.staleAfter = value.stale_after_ms;
-  showAge(place);
-  return isPlaced;
-}
-
-// Shows an event of each kind in its elements; returns true if every value has an element.
-
-const showKind = {
-  reading: showReading,
-  heartbeat(place, { value }) {
-    showFields(place, value);
-    return true;
-  },
-  plugin(place, { value }) {
-    place.dataset.plugin = value.state;
-    showFields(place, value);
-    const settings = place.querySelector("[data-settings-of]");
-    if (settings) settings.hidden = !Object.keys(value.described ?? {}).length;
-    return true;
-  },
-  leds(place, { value }) {
-    const dots = [...place.querySelectorAll("circle")];
-    value.pixels.forEach((color, i) => {
-      if (COLOR.test(color)) (dots[i] ?? addDot(place)).setAttribute("fill", color);
-    });
-    dots.slice(value.pixels.length).forEach((dot) => dot.parentElement.remove());
-    const lit = value.pixels.filter((color) => color !== "#000000").length;
-    place.setAttribute("aria-label", `${lit} of ${value.pixels.length} LEDs lit`);
-    return true;
-  },
-  oled(place, { value }) {
-    const picture = place.querySelector("img");
-    const path = `${picture.dataset.path}?v=${encodeURIComponent(value.digest)}`;
-    if (picture.getAttribute("src") !== path) picture.setAttribute("src", path);
-    return showState(place, value.on, value.on ? "on" : "off");
-  },
-  buzzer(place, { value }) {
-    return showState(place, value.sounding, value.sounding ? `sounding ${value.pattern}` : "silent");
-  },
-  fan(place, { value }) {
-    return showState(place, value.on, `${value.on ? "on" : "off"} (${value.mode})`);
-  },
-};
-
-function addDot(strip) {
-  const picture = document.createElementNS(SVG, "svg");
-  picture.setAttribute("viewBox", "0 0 16 16");
-  picture.setAttribute("class", "led");
-  const dot = document.createElementNS(SVG, "circle");
-  for (const [name, value] of [["cx", 8], ["cy", 8], ["r", 6]]) dot.setAttribute(name, value);
-  picture.append(dot);
-  strip.append(picture);
-  return dot;
-}
-
-function showState(place, on, text) {
-  const state = place.querySelector(".state");
-  state.toggleAttribute("data-on", on);
-  setText(state, text);
-  return true;
-}
+const hasPanels = () => document.querySelector("main[data-panels]") !== null;
 
 function showRefused(node, refused) {
   const text = Object.entries(refused).map(([reason, count]) => `${count} ${reason}`).join(", ");
-  elementsOf("refusedOf", "[data-refused-of]", node).forEach((element) => {
+  placesOf("refusedOf", node).forEach((element) => {
     element.hidden = !text;
     setText(element, text && `refused: ${text}`);
   });
 }
 
-function showPresence(node, { presence, refused }) {
+function showPresence({ node, value: { presence, refused } }) {
   showRefused(node, refused);
-  const marked = elementsOf("presenceOf", "[data-presence-of]", node);
+  const marked = placesOf("presenceOf", node);
   marked.forEach((element) => {
-    element.dataset.presence = presence;
+    if (element.dataset.presence !== presence) element.dataset.presence = presence;
     if (element.classList.contains("presence")) setText(element, presence);
   });
   return marked.length > 0;
@@ -165,14 +62,13 @@ function showPresence(node, { presence, refused }) {
 
 function showAnswer({ node, name, value }) {
   const text = `${name}: ${value.ok ? "done" : value.error}`;
-  elementsOf("answersOf", "[data-answers-of]", node).forEach((element) => setText(element, text));
+  placesOf("answersOf", node).forEach((element) => setText(element, text));
   return true;
 }
 
 // Returns true if the elements of a sensor or node are made from this description of it.
 function isDescribed({ kind, node, name, value }) {
-  return elementsOf("digestOf", "[data-digest-of]", `${kind} ${node} ${name}`)
-    .every((element) => element.dataset.digest === value.digest);
+  return placesOf("digestOf", `${kind} ${node} ${name}`).every((element) => element.dataset.digest === value.digest);
 }
 
 // An event that cannot be shown keeps no other from being shown.
@@ -186,212 +82,121 @@ function show(event) {
 }
 
 function showEvent(event) {
-  if (event.kind === "status") return showPresence(event.node, event.value);
+  if (event.kind === "status") return showPresence(event);
   if (event.kind === "result") return showAnswer(event);
   if (event.kind === "sensor" || event.kind === "about") return isDescribed(event);
-  const found = places.get(event.topic) ?? [];
+  if (!PLACED.includes(event.kind) || (event.kind === "plugin" && !hasPanels())) return true;
+  const found = placesOf("topic", event.topic);
   return found.length > 0 && found.map((place) => showKind[event.kind](place, event)).every(Boolean);
 }
 
-function showAge(place) {
-  const ageMs = Math.max(0, hubNow() - Number(place.dataset.at));
-  place.toggleAttribute("data-stale", ageMs > Number(place.dataset.staleAfter));
-  setText(place.querySelector(".age"), `${duration(ageMs / 1000)} ago`);
+function showSoon() {
+  if (showTimer) return;
+  if (changes > MANY_CHANGES) showTimer = setTimeout(showChanged, TOGETHER_MS);
+  else showChanged();
 }
 
-function tick() {
-  document.querySelectorAll("[data-at]").forEach(showAge);
-  if (source && performance.now() - lastEventMs > SILENT_MS) connect();
-}
-
-function logLine({ value }) {
-  const line = document.createElement("li");
-  line.dataset.level = value.level;
-  const parts = [["time", "", clock(value.timestamp_ms)], ["span", "level", value.level],
-    ["span", "source", value.source], ["span", "message", value.message]];
-  for (const [tag, name, text] of parts) {
-    const part = document.createElement(tag);
-    if (name) part.className = name;
-    part.textContent = text;
-    line.append(part);
-  }
-  return line;
-}
-
-function addLog(event) {
-  const kept = logs.get(event.node) ?? [];
-  kept.push(event);
-  if (kept.length > LOG_LINES) kept.shift();
-  logs.set(event.node, kept);
-  const [panel] = elementsOf("log", "[data-log]", event.node);
-  if (!panel) return false;
-  const atEnd = panel.scrollHeight - panel.scrollTop - panel.clientHeight < 40;
-  panel.append(logLine(event));
-  while (panel.childElementCount > LOG_LINES) panel.firstElementChild.remove();
-  if (atEnd) panel.scrollTop = panel.scrollHeight;
-  return true;
-}
-
-function fillLogs() {
-  document.querySelectorAll("[data-log]").forEach((panel) => {
-    replaceContent(panel, (logs.get(panel.dataset.log) ?? []).map(logLine));
-    panel.scrollTop = panel.scrollHeight;
-  });
-}
-
-function showLog(node) {
-  shownLog = node;
-  document.querySelectorAll("[data-tab]").forEach((tab) => {
-    const selected = tab.dataset.tab === node;
-    tab.setAttribute("aria-selected", selected);
-    tab.tabIndex = selected ? 0 : -1;
-  });
-  document.querySelectorAll("[data-log]").forEach((panel) => {
-    panel.hidden = panel.dataset.log !== node;
-    panel.scrollTop = panel.scrollHeight;
-  });
-}
-
-function moveTab(event) {
-  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (!step || !event.target.matches("[data-tab]")) return;
-  const tabs = [...document.querySelectorAll("[data-tab]")];
-  const next = tabs[(tabs.indexOf(event.target) + step + tabs.length) % tabs.length];
-  showLog(next.dataset.tab);
-  next.focus();
-}
-
-function findPlaces() {
-  places = new Map();
-  document.querySelectorAll("[data-topic]").forEach((element) => {
-    const topic = element.dataset.topic;
-    places.set(topic, [...(places.get(topic) ?? []), element]);
-  });
-  const tabs = [...document.querySelectorAll("[data-tab]")].map((tab) => tab.dataset.tab);
-  if (tabs.length) showLog(tabs.includes(shownLog) ? shownLog : tabs[0]);
-  document.querySelectorAll("time[data-ms]").forEach((at) => setText(at, clock(Number(at.dataset.ms))));
+// Shows what has changed, all of it before the browser lays the page out again.
+function showChanged() {
+  clearTimeout(showTimer);
+  showTimer = 0;
+  const events = [...changed.values()];
+  changed.clear();
+  if (!events.map(show).every(Boolean)) swapSoon();
+  if (events.some(({ kind }) => OF_ATTENTION.includes(kind))) showAttention(latest);
 }
 
 // Shows everything; returns true if every value has an element.
 function showAll() {
   const placed = [...latest.values()].map(show).every(Boolean);
-  fillLogs();
-  return placed && [...logs.keys()].every((node) => elementsOf("log", "[data-log]", node).length);
+  showAttention(latest);
+  return fillLogs() && placed;
 }
+
+function findAll() {
+  readFormats();
+  findPlaces();
+  findTabs();
+  findAreas();
+  drawCoverage();
+  findSparks();
+}
+
+const streamPath = () => `/events?view=overview${hasPanels() ? "&panels=yes" : ""}`;
 
 let swapTimer = 0;
 let swappedMs = -SWAP_MS;
+let pauseMs = SWAP_MS;
 
 function swapSoon() {
   if (swapTimer) return;
   // A partial page has no element for some topics, however often it is fetched.
-  const pauseMs = document.querySelector("main[data-partial]") ? PARTIAL_SWAP_MS : SWAP_MS;
-  swapTimer = setTimeout(swap, Math.max(0, swappedMs + pauseMs - performance.now()));
+  const pause = document.querySelector("main[data-partial]") ? PARTIAL_SWAP_MS : pauseMs;
+  swapTimer = setTimeout(swap, Math.max(0, swappedMs + pause - performance.now()));
 }
 
 async function swap() {
+  const startMs = performance.now();
   let again = false;
   try {
     const page = await fetch(urlOf("/"));
     if (page.redirected) location.replace(page.url);
     if (!page.ok || page.redirected) return;
     const fresh = new DOMParser().parseFromString(await page.text(), "text/html");
-    const open = [...document.querySelectorAll("details[open]")].map((details) => details.id);
-    const focused = document.activeElement?.id;
-    const answer = document.getElementById("plugin-answer")?.textContent ?? "";
-    document.querySelector("main").replaceWith(document.adoptNode(fresh.querySelector("main")));
-    open.forEach((id) => id && document.getElementById(id)?.setAttribute("open", ""));
-    setText(document.getElementById("plugin-answer"), answer);
-    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
-    findPlaces();
-    drawCoverage();
+    const path = streamPath();
+    replaceMain(fresh);
+    findAll();
     refreshBroker();
     // Topics that appeared while the page was fetched may need another one.
     again = !showAll();
+    if (streamPath() !== path) change(streamPath());
   } catch {
     // The hub does not answer. The next snapshot starts another swap.
   } finally {
     swappedMs = performance.now();
+    pauseMs = Math.max(SWAP_MS, SWAP_PART * (swappedMs - startMs));
     swapTimer = 0;
     if (again) swapSoon();
   }
 }
 
-function showConnection(state, text) {
-  const connection = document.getElementById("connection");
-  connection.dataset.state = state;
-  setText(connection.querySelector(".text"), text);
+function replaceMain(fresh) {
+  const open = [...document.querySelectorAll("details[open]")].map((details) => details.id);
+  const focused = document.activeElement?.id;
+  const answer = document.getElementById("plugin-answer")?.textContent ?? "";
+  document.querySelector("main").replaceWith(document.adoptNode(fresh.querySelector("main")));
+  open.forEach((id) => id && document.getElementById(id)?.setAttribute("open", ""));
+  setText(document.getElementById("plugin-answer"), answer);
+  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
 }
 
-function parseEvent(event) {
-  lastEventMs = performance.now();
-  const data = JSON.parse(event.data);
-  hubOffsetMs = data.now_ms - lastEventMs;
-  return data;
-}
-
-function onSnapshot(event) {
-  const { entries, logs: lines } = parseEvent(event);
+function onSnapshot({ entries, logs: lines }) {
   latest.clear();
-  logs.clear();
+  changed.clear();
   entries.forEach((entry) => latest.set(entry.topic, entry));
-  lines.forEach((line) => logs.set(line.node, [...(logs.get(line.node) ?? []), line]));
-  showConnection("live", "live");
+  keepLogs(lines);
   if (!showAll()) swapSoon();
+  refreshSparks();
 }
 
 function onUpdate(event) {
-  const change = parseEvent(event);
-  if (change.value === null) {
-    latest.delete(change.topic);
-    if (change.kind === "status") logs.delete(change.node);
-    swapSoon();
+  if (event.value === null) {
+    latest.delete(event.topic);
+    changed.delete(event.topic);
+    if (event.kind === "status") forgetLog(event.node);
+    if (event.kind === "alarm") showAttention(latest);
+    else swapSoon();
     return;
   }
-  if (change.kind === "event") return; // something that happened has no element
-  if (change.kind !== "log") latest.set(change.topic, change);
-  if (!(change.kind === "log" ? addLog(change) : show(change))) swapSoon();
-}
-
-let retryTimer = 0;
-
-function disconnect() {
-  clearTimeout(retryTimer);
-  source?.close();
-  source = null;
-}
-
-function connect() {
-  disconnect();
-  lastEventMs = performance.now();
-  source = new EventSource(urlOf("/events"));
-  source.addEventListener("snapshot", onSnapshot);
-  source.addEventListener("update", onUpdate);
-  source.addEventListener("time", parseEvent);
-  source.onerror = () => {
-    showConnection("lost", "reconnecting");
-    disconnect();
-    retryTimer = setTimeout(connect, RETRY_MS);
-    leaveIfLoggedOut();
-  };
-}
-
-// EventSource does not report the HTTP status, so an expired session is looked up.
-async function leaveIfLoggedOut() {
-  try {
-    const answer = await fetch(urlOf("/api/session"));
-    if (answer.status === 401) location.replace(urlOf("/login"));
-  } catch {
-    // The hub does not answer; the stream is retried anyway.
+  if (event.kind === "event") return; // something that happened has no element
+  if (event.kind === "log") {
+    if (!addLog(event)) swapSoon();
+    return;
   }
-}
-
-// A hidden page closes its stream. When it is visible again, a snapshot brings it up to date.
-function followVisibility() {
-  if (document.hidden) {
-    disconnect();
-    showConnection("connecting", "paused");
-  } else if (!source) connect();
+  changes += 1;
+  latest.set(event.topic, event);
+  changed.set(event.topic, event);
+  showSoon();
 }
 
 document.addEventListener("click", (event) => {
@@ -402,20 +207,26 @@ document.addEventListener("click", (event) => {
   if (button?.dataset.settingsOf) askForSettings(latest.get(button.dataset.settingsOf));
   if (button?.dataset.tab) showLog(button.dataset.tab);
 });
-document.addEventListener("keydown", moveTab);
-document.addEventListener("visibilitychange", followVisibility);
-addEventListener("pagehide", disconnect);
-addEventListener("pageshow", (event) => event.persisted && followVisibility());
 
+// Of many nodes, only those in view are asked for.
 function updateCoverage() {
-  if (source) refreshCoverage(hubNow());
+  if (isOpen()) refreshCoverage(hubNow(), ({ dataset }) => hasPanels() || isInView(dataset.coverageOf));
 }
 
-findPlaces();
-drawCoverage();
-followVisibility();
-setInterval(tick, 1000);
-setTimeout(updateCoverage, FIRST_COVERAGE_MS);
+function everySecond() {
+  changes = 0;
+  showAges();
+  showSince();
+}
+
+findAll();
+follow(streamPath(), { onSnapshot, onUpdate });
+setInterval(everySecond, 1000);
+setTimeout(() => {
+  updateCoverage();
+  whenInView(updateCoverage);
+}, FIRST_COVERAGE_MS);
 setInterval(updateCoverage, COVERAGE_MS);
+setInterval(refreshSparks, SPARK_MS);
 refreshBroker();
-setInterval(() => source && refreshBroker(), BROKER_MS);
+setInterval(() => isOpen() && refreshBroker(), BROKER_MS);

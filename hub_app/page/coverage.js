@@ -1,5 +1,5 @@
 // Coverage bar of each sensor: the samples of the last 24 hours, and why some are missing.
-import { elementsOf, replaceContent } from "./elements.js";
+import { replaceContent } from "./elements.js";
 import { urlOf } from "./paths.js";
 
 const DAY_MS = 24 * 3600 * 1000;
@@ -8,8 +8,8 @@ const WIDTH = 1000;
 // Even the shortest gap is visible.
 const MIN_WIDTH = 8;
 const PRESENT = ["there", "late"];
-// Of each kind: its word, and what it means. The legend and the titles are made of these.
-const KINDS = {
+// Of each kind: its word, and what it means. The legend, the titles and the charts use these.
+export const KINDS = {
   there: ["there", "stored as it was taken"],
   late: ["arrived later", "stored; the link or the hub was down when it was taken"],
   waiting: ["still to come", "the node has been silent since, or has it in its outbox"],
@@ -23,13 +23,14 @@ const KINDS = {
   none: ["none expected", "before the first reading, or yet to be taken"],
 };
 
+const PAUSE_MS = 30000; // between two fetches of a node
+const askedMs = new Map(); // node -> when its coverage was last asked for
 const newest = new Map(); // sensor id -> its coverage and the time range
 
 export function drawCoverage() {
-  newest.forEach(({ sensor, from, to }, id) => {
-    const bar = [svg(sensor.spans, from, to), label(sensor.counts)];
-    elementsOf("coverageOf", "[data-coverage-of]", id).forEach((place) =>
-      replaceContent(place, bar.map((part) => part.cloneNode(true))));
+  document.querySelectorAll("[data-coverage-of]").forEach((place) => {
+    const day = newest.get(place.dataset.coverageOf);
+    if (day) replaceContent(place, [svg(day.sensor.spans, day.from, day.to), label(day.sensor.counts)]);
   });
   drawLegend();
 }
@@ -45,12 +46,15 @@ function drawLegend() {
   }));
 }
 
-// Fetches the coverage of every node on the page, one after the other to spare the hub.
-export async function refreshCoverage(nowMs) {
+// Fetches the coverage of every node on the page that is wanted, one after the other to spare the hub.
+export async function refreshCoverage(nowMs, isWanted = () => true) {
   const to = Math.round(nowMs);
-  const nodes = new Set([...document.querySelectorAll("[data-coverage-node]")].map((place) => place.dataset.coverageNode));
-  for (const node of nodes) await fetchCoverage(node, to - DAY_MS, to);
-  drawCoverage();
+  const places = [...document.querySelectorAll("[data-coverage-node]")].filter(isWanted);
+  const nodes = new Set(places.map((place) => place.dataset.coverageNode));
+  const due = [...nodes].filter((node) => !(to - askedMs.get(node) < PAUSE_MS));
+  due.forEach((node) => askedMs.set(node, to));
+  for (const node of due) await fetchCoverage(node, to - DAY_MS, to);
+  if (due.length) drawCoverage();
 }
 
 async function fetchCoverage(node, from, to) {

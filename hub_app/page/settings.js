@@ -65,7 +65,7 @@ function valueOf(input, { described: { type }, inherited }) {
 // The settings of a form: those of the plugin, or those that `sensor` may have of its own.
 function settingsOf({ settings = {}, described = {}, sensors = {} }, sensor) {
   const all = Object.entries(described).map(([name, of]) => {
-    const value = Object.hasOwn(settings, name) ? settings[name] : of.default;
+    const value = Object.prototype.hasOwnProperty.call(settings, name) ? settings[name] : of.default;
     return { name, described: of, own: value, inherited: undefined };
   });
   if (sensor === ALL_SENSORS) return all;
@@ -92,8 +92,9 @@ function sensorSelect(node, sensors) {
   return select;
 }
 
-// `plugin` is the newest event of a plugin's state.
-export function askForSettings({ node, name: plugin, value: state }) {
+// `plugin` is the newest event of a plugin's state; the form begins with the settings of `sensor`, where it may
+// have some of its own.
+export function askForSettings({ node, name: plugin, value: state }, sensor = ALL_SENSORS) {
   const dialog = document.getElementById("settings-dialog");
   // Browsers before 2022 have no dialogs; `plugins/cmd` takes the same.
   if (!dialog?.showModal) return;
@@ -113,6 +114,7 @@ export function askForSettings({ node, name: plugin, value: state }) {
     );
   };
   replaceContent(dialog.querySelector(".inputs"), sensors.length ? [choice, rows] : [rows]);
+  if (sensors.includes(sensor)) chosen.value = sensor;
   chosen.onchange = fill;
   fill();
   dialog.returnValue = "";

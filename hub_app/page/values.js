@@ -3,6 +3,18 @@
 const HUGE = 1e15; // a larger number is a fault, not a measurement
 const ABSENT = "\u2013";
 
+const MOST_PARSED = 1000;
+const parsedTexts = new Map();
+
+// Returns what a text of JSON says; the texts of data attributes are few, and are read often.
+export function parsed(json) {
+  if (!parsedTexts.has(json)) {
+    if (parsedTexts.size >= MOST_PARSED) parsedTexts.clear();
+    parsedTexts.set(json, JSON.parse(json));
+  }
+  return parsedTexts.get(json);
+}
+
 export function clock(ms) {
   const at = new Date(ms);
   return Number.isNaN(at.getTime()) ? "--:--:--" : at.toLocaleTimeString("en-GB");
@@ -17,24 +29,28 @@ export function duration(seconds) {
   return minutes ? `${minutes} min ${Math.floor(seconds) % 60} s` : `${Math.floor(seconds)} s`;
 }
 
-// The time of day, with the date unless it is today.
-function moment(ms) {
+export function dateAndTime(ms) {
   const at = new Date(ms);
   if (!ms || Number.isNaN(at.getTime())) return ABSENT;
-  const isToday = at.toDateString() === new Date().toDateString();
-  return isToday ? clock(ms) : `${at.toLocaleDateString("en-CA")} ${clock(ms)}`;
+  return `${at.toLocaleDateString("en-CA")} ${clock(ms)}`;
+}
+
+// The time of day, with the date unless it is today.
+function moment(ms) {
+  const isToday = new Date(ms).toDateString() === new Date().toDateString();
+  return ms && isToday ? clock(ms) : dateAndTime(ms);
 }
 
 function text(value, hints) {
   if (hints.first) return value.slice(0, Number(hints.first)) || ABSENT;
-  const texts = new Map(hints.texts ? Object.entries(JSON.parse(hints.texts)) : []);
-  return texts.get(value) ?? value;
+  const texts = hints.texts ? parsed(hints.texts) : {};
+  return Object.prototype.hasOwnProperty.call(texts, value) ? texts[value] : value;
 }
 
 export function write(value, hints) {
   if (value === undefined || value === null) return ABSENT;
   if (typeof value === "string") return text(value, hints);
-  const word = hints.words && JSON.parse(hints.words)[Number(value)];
+  const word = hints.words && parsed(hints.words)[Number(value)];
   if (word !== undefined) return word;
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (Math.abs(value) >= HUGE) return value > 0 ? "> 1e15" : "< -1e15";

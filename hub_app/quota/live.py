@@ -1,5 +1,9 @@
 """Quotas of the live state: nodes, and each node's named topics, bytes, lines and events. Pure."""
 
+from collections.abc import Iterator
+
+import msgspec
+
 from bus.config.limits_table import LimitsConfig
 from bus.contract.messages import Event, Log, Message, encode
 from bus.contract.topics import Topic, TopicKind
@@ -7,6 +11,15 @@ from hub_app.quota.rate import RateQuota
 from hub_app.quota.refusals import Reason
 
 _KB = 1024
+
+
+class QuotaUse(msgspec.Struct, frozen=True):
+    """Use of one quota; `node` is empty for the number of nodes."""
+
+    node: str
+    quota: Reason
+    used: float
+    limit: float
 
 
 class _Places:
@@ -29,6 +42,7 @@ class LiveQuota:
             TopicKind.ABOUT: (1, Reason.SENSORS),
             TopicKind.PLUGIN: (limits.plugins, Reason.PLUGINS),
             TopicKind.RESULT: (limits.actuators, Reason.ACTUATORS),
+            TopicKind.ALARM: (limits.alarms, Reason.ALARMS),
         }
         self._nodes: dict[str, _Places] = {}
         self._lines = RateQuota(limits.log_lines_per_minute)
@@ -60,12 +74,24 @@ class LiveQuota:
         """Free every place of a node."""
         self._nodes.pop(node, None)
 
+    def uses(self) -> Iterator[QuotaUse]:
+        """Yield the use of every quota that is a number of places or bytes."""
+        limits = self._limits
+        yield QuotaUse("", Reason.NODES, len(self._nodes), limits.nodes)
+        for node, places in self._nodes.items():
+            yield QuotaUse(node, Reason.LIVE_KB, places.bytes / _KB, limits.live_kb)
+            for kind, (most, reason) in self._named.items():
+                # A node's one description of itself always fills its place.
+                if kind is not TopicKind.ABOUT:
+                    yield QuotaUse(node, reason, len(places.sizes.get(kind, ())), most)
+
     def _take(self, places: _Places, topic: Topic, message: Message) -> Reason | None:
         taken = places.sizes.setdefault(topic.kind, {})
         most, reason = self._named[topic.kind]
         if topic not in taken and len(taken) >= most:
             return reason
-        size = len(encode(message))
+        # Alarms are the hub's own, and few: a node that fills its place loses none.
+        size = 0 if topic.kind is TopicKind.ALARM else len(encode(message))
         grown = places.bytes + size - taken.get(topic, 0)
         if grown > self._limits.live_kb * _KB:
             return Reason.LIVE_KB

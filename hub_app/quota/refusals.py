@@ -23,6 +23,7 @@ class Reason(enum.StrEnum):
     SENSORS = "sensors"
     PLUGINS = "plugins"
     ACTUATORS = "actuators"
+    ALARMS = "alarms"
     LIVE_KB = "live_kb"
     LOG_LINES = "log_lines_per_minute"
     EVENTS = "events_per_minute"

@@ -109,6 +109,7 @@ class Remover:
         if self._clear_retained is not None:
             self._clear_retained(f"{ROOT}/{node}/#", _FOREVER_MS)
         if self._removals.nodes[node].history:
+            hub.logs.forget(node)
             self._change_history(
                 hub,
                 f"node {node}",

@@ -11,10 +11,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bus.peer_address import parse
 
-# Keys in a request's state: the (host, port) at the other end of the connection, and the Host that
-# the client asked a reverse proxy for.
+# Keys in a request's state: the (host, port) at the other end of the connection, the Host that the
+# client asked a reverse proxy for, and that a trusted one told the scheme.
 PEER = "peer"
 FORWARDED_HOST = "forwarded_host"
+PROXIED = "proxied"
 
 _SCHEMES = frozenset({"http", "https"})
 _MAX_CACHED_ADDRESSES = 4096
@@ -87,6 +88,7 @@ class Forwarded:
         scheme = headers.get("x-forwarded-proto", "").rpartition(",")[2].strip()
         if scheme in _SCHEMES:
             scope["scheme"] = scheme
+            scope["state"][PROXIED] = True
         host = headers.get("x-forwarded-host")
         if host is not None:
             scope["state"][FORWARDED_HOST] = host.rpartition(",")[2].strip()

@@ -13,6 +13,8 @@ Connection = TypeVar("Connection", bound=Hashable)
 
 # Each of a page's visitors has a stream and a few requests.
 MAX_CONNECTIONS = 512
+# TLS takes some 320 KB for each.
+MAX_TLS_CONNECTIONS = 256
 MAX_PER_ADDRESS = 64
 # A reverse proxy carries the requests of many; `hub_app.serving.client_limit` tells them apart.
 MAX_PER_PROXY = 256

@@ -5,12 +5,15 @@ and what is sent must be read: nobody holds a place by doing nothing, or a littl
 """
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import h11
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.utils import is_ssl
 from uvicorn.server import ServerState
 
 from bus.limited_log import LimitedLog
@@ -18,6 +21,7 @@ from bus.peer_address import network_of
 from hub_app.http.guard import SECURITY_HEADERS
 from hub_app.serving.client_limit import HEALTH_ONLY
 from hub_app.serving.places import Admission, Places
+from hub_app.serving.tls_transport import TlsTransport
 
 # Time for the headers and the body of a request.
 REQUEST_S = 8.0
@@ -45,18 +49,44 @@ class BoundedProtocol(H11Protocol):
         self._limited_log = limited_log
         self._request_timer: asyncio.TimerHandle | None = None
         self._unread_timer: asyncio.TimerHandle | None = None
+        # Until there is a transport: the socket, where it was accepted for a TLS handshake.
+        self._accepted: socket.socket | None = None
+        self._has_place = False
+
+    def accept(self, sock: socket.socket, address: str) -> bool:
+        """Take a place before a TLS handshake, for which there is as much time as for a request.
+
+        Return whether there is one. Then `connection_made` follows, or `abandon` must.
+        """
+        self._accepted = sock
+        if self._take_place(network_of(address)):
+            self._request_timer = self._call_later(REQUEST_S, self.abort)
+        return self._has_place
+
+    def abandon(self) -> None:
+        """Give up the place of a connection whose handshake failed."""
+        self._stop_request_timer()
+        self._places.release(self)
+
+    def abort(self) -> None:
+        """Close the connection at once and discard what the client has not read."""
+        if self._accepted is None:
+            self.transport.abort()
+            return
+        # Whoever waits for the peer's bytes finds the end of them.
+        with contextlib.suppress(OSError):
+            self._accepted.shutdown(socket.SHUT_RDWR)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._accepted = None
+        if is_ssl(transport):
+            bounded = TlsTransport(transport, self.loop, UNREAD_S)
+            transport = cast("asyncio.Transport", bounded)
         super().connection_made(transport)
-        admitted = self._places.admit(self, self._network)
-        if admitted.dropped is not None:
-            admitted.dropped.transport.abort()
-        if admitted.admission is Admission.REFUSED:
+        if self._has_place or self._take_place(self._network):
+            self._wait_for_request()
+        else:
             transport.abort()
-            return
-        if admitted.admission is Admission.HEALTH_ONLY:
-            self.app_state = {**self.app_state, HEALTH_ONLY: True}
-        self._wait_for_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._places.release(self)
@@ -66,6 +96,9 @@ class BoundedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        # TLS brings what had come before it was closed.
+        if self.transport.is_closing():
+            return
         super().data_received(data)
         self._note_progress()
 
@@ -102,6 +135,15 @@ class BoundedProtocol(H11Protocol):
     def _network(self) -> str:
         return network_of(self.client[0] if self.client else "")
 
+    def _take_place(self, network: str) -> bool:
+        admitted = self._places.admit(self, network)
+        if admitted.dropped is not None:
+            admitted.dropped.abort()
+        if admitted.admission is Admission.HEALTH_ONLY:
+            self.app_state = {**self.app_state, HEALTH_ONLY: True}
+        self._has_place = admitted.admission is not Admission.REFUSED
+        return self._has_place
+
     def _bad_request(self, msg: str) -> bytes:
         headers = {
             **SECURITY_HEADERS,
@@ -133,7 +175,7 @@ class BoundedProtocol(H11Protocol):
 
     def _on_request_timeout(self) -> None:
         # Bytes that the client does not read would keep a closed connection open.
-        if self.transport.get_write_buffer_size() > 0:
+        if self.transport.is_closing() or self.transport.get_write_buffer_size() > 0:
             self.transport.abort()
         else:
             self.transport.close()

@@ -15,7 +15,7 @@ import pytest
 from bus.config import config_file
 from bus.service_manager import ServiceManager
 from hub_app.hub import Hub
-from hub_app.watchdog import Watchdog
+from hub_app.serving.watchdog import Watchdog
 from node_agent.agent import Agent
 from node_agent.hal.board import open_hardware
 from node_agent.sandbox.limits import Limits

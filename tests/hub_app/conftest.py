@@ -1,5 +1,6 @@
 """Fixtures: the hub as a process on free ports, a client that acts as any node, and a browser."""
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -38,18 +39,30 @@ BROWSER_FLAGS = (
 
 
 class HubProcess:
-    """A running hub, and a client on its bus that publishes for any node."""
+    """A running hub, and a client on its bus that publishes for any node.
+
+    With `trust` its page speaks HTTPS.
+    """
 
     def __init__(
-        self, directory: Path, service: Service, web_port: int, mqtt_port: int, bus: Listener
+        self,
+        directory: Path,
+        service: Service,
+        ports: tuple[int, int],
+        bus: Listener,
+        trust: ssl.SSLContext | None = None,
     ) -> None:
+        """`ports` are those of the page and of the broker."""
+        web_port, mqtt_port = ports
         self.directory = directory
         self.service = service
         self.web_port = web_port
         self.bus_address = (HOST, mqtt_port)
-        self.url = f"http://{HOST}:{web_port}"
+        self.url = f"{'https' if trust else 'http'}://{HOST}:{web_port}"
         self.bus = bus
-        self.http = httpx.Client(base_url=self.url, timeout=WAIT_S, trust_env=False)
+        self.http = httpx.Client(
+            base_url=self.url, timeout=WAIT_S, trust_env=False, verify=trust or True
+        )
 
     def wait_until_connected(self) -> None:
         waiting = threading.Event()
@@ -68,11 +81,16 @@ class HubProcess:
 
 @contextmanager
 def running_hub(
-    directory: Path, *, has_plugin: bool = True, **keys: object
+    directory: Path,
+    *,
+    has_plugin: bool = True,
+    trust: ssl.SSLContext | None = None,
+    **keys: object,
 ) -> Iterator[HubProcess]:
     """Run a hub, and a broker that accepts messages of any node from a test.
 
-    Its dashboard plugin is an empty file. `keys` are settings of its configuration.
+    Its dashboard plugin is an empty file. `keys` are settings of its configuration; with `trust`
+    they say that its page speaks HTTPS.
     """
     wasm = directory / "dashboard" / "dashboard.wasm"
     wasm.parent.mkdir()
@@ -102,7 +120,7 @@ def running_hub(
         )
         wait_until_listening(web_port)
         bus = stack.enter_context(Listener(mqtt_port))
-        hub = HubProcess(directory, service, web_port, mqtt_port, bus)
+        hub = HubProcess(directory, service, (web_port, mqtt_port), bus, trust)
         stack.callback(hub.http.close)
         hub.wait_until_connected()
         yield hub

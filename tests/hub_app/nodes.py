@@ -30,6 +30,13 @@ def eventually(is_so: Callable[[], bool], otherwise: str) -> None:
     pytest.fail(otherwise)
 
 
+def remove_all_nodes(hub: HubProcess) -> None:
+    """Remove every node, as the page does."""
+    for each in hub.http.get("/api/nodes").json()["nodes"]:
+        answer = hub.http.post(f"/api/nodes/{each['node']}/remove", json={"history": False})
+        assert answer.json()["ok"], answer.text
+
+
 @contextmanager
 def buzzer_node(hub: HubProcess, node: str, error: str = "") -> Iterator[None]:
     """Answer one buzzer command as a node does."""
@@ -64,6 +71,16 @@ def named_node(hub: HubProcess, node: str, error: str = "") -> Iterator[list[dic
     """Answer one command that names something; yield the list of commands received."""
     commands: list[dict[str, str]] = []
     with _answering(hub, node, "names", error, commands.append):
+        yield commands
+
+
+@contextmanager
+def output_node(
+    hub: HubProcess, node: str, actuator: str, error: str = ""
+) -> Iterator[list[dict[str, Any]]]:
+    """Answer one command for an actuator; yield the list of commands received."""
+    commands: list[dict[str, Any]] = []
+    with _answering(hub, node, actuator, error, commands.append):
         yield commands
 
 

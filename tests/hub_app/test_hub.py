@@ -19,13 +19,13 @@ def hub(tmp_path: Path) -> Hub:
 
 def test_a_page_with_too_many_elements_is_partial_and_has_something_of_each_node(hub: Hub) -> None:
     fields = {f"field-number-{n:03}": n for n in range(64)}
-    for n in range(120):
-        hub.on_message(*reading(sensor=f"s{n}", **fields))
+    for n in range(480):
+        hub.on_message(*reading(node=f"pi{n % 4}", sensor=f"s{n}", **fields))
     hub.on_message(Topic("pi5", TopicKind.STATUS), status())
     page = msgspec.json.decode(hub._page_input(None, ""))
     assert page["is_partial"]
-    assert len(hub._page_input(None, "")) < 200_000
-    assert {entry["node"] for entry in page["entries"]} == {"pi4", "pi5"}
+    assert len(hub._page_input(None, "")) < 750_000
+    assert {entry["node"] for entry in page["entries"]} == {"pi0", "pi1", "pi2", "pi3", "pi5"}
 
 
 def test_a_page_of_a_usual_system_is_whole(hub: Hub) -> None:

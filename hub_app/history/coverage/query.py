@@ -58,6 +58,19 @@ def _node_history(
         ).fetchall()
         if _is_in_use(db, found[0], from_ms, to_ms)
     ]
+    return node_history(db, node, (from_ms, to_ms), now_ms, (sensors, stored))
+
+
+def node_history(
+    db: sqlite3.Connection,
+    node: int,
+    times: _Times,
+    now_ms: int,
+    known: tuple[list[SensorSamples], list[StoredSeqs]],
+) -> NodeHistory:
+    """Return a node's history: what is `known` of its samples, and the events that explain gaps."""
+    from_ms, to_ms = times
+    sensors, stored = known
     return NodeHistory(
         from_ms=from_ms,
         to_ms=to_ms,
@@ -136,7 +149,7 @@ def _samples(
     """Return the samples of a sensor; their keys, and the next ones around, go to `stored`."""
     sensor, name, plugin = found
     from_ms, to_ms = times
-    interval_ms = _interval_ms(db, sensor, from_ms, to_ms)
+    interval_ms = sample_interval_ms(db, sensor, from_ms, to_ms)
     complete, incomplete = _buckets(db, sensor, times, BUCKET_MS // interval_ms, stored)
     rows = _rows(db, sensor, incomplete, times)
     stored += [StoredSeqs(at_ms, at_ms, stream, seq, seq) for at_ms, _, stream, seq in rows]
@@ -171,7 +184,7 @@ def _neighbours(db: sqlite3.Connection, sensor: int, from_ms: int, to_ms: int) -
     return [StoredSeqs(*row) for row in found.fetchall()]
 
 
-def _interval_ms(db: sqlite3.Connection, sensor: int, from_ms: int, to_ms: int) -> int:
+def sample_interval_ms(db: sqlite3.Connection, sensor: int, from_ms: int, to_ms: int) -> int:
     """Return the median time between samples, from some of the range and just before."""
     found = db.execute(
         "SELECT timestamp_ms FROM span CROSS JOIN reading"

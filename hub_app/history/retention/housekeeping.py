@@ -8,6 +8,7 @@ import time
 
 from bus.config.history_table import HistoryConfig
 from bus.files.database import transaction
+from hub_app.alarms import records
 from hub_app.history.removal import delete_hidden
 from hub_app.history.retention.downsample import Downsampler
 from hub_app.history.schema import BUCKET_MS, bucket_of
@@ -59,7 +60,7 @@ class Housekeeping:
         return self._expiry.delete_old_readings(min(now_ms, newest_ms + _MS_PER_DAY))
 
     def delete_old_means(self, now_ms: int) -> None:
-        """Delete the expired means of one field, and expired events."""
+        """Delete the expired means of one field, and expired events and alarms."""
         self._expiry.delete_old_means(now_ms)
 
 
@@ -82,7 +83,7 @@ class Expiry:
         return has_more
 
     def delete_old_means(self, now_ms: int) -> None:
-        """Delete expired means, of one field at each call, and expired events."""
+        """Delete expired means, of one field at each call, and expired events and alarms."""
         oldest_ms = now_ms - self._mean_ms
         found = self._db.execute(
             "SELECT sensor, field FROM mean WHERE (sensor, field) > (?, ?) LIMIT 1",
@@ -99,6 +100,7 @@ class Expiry:
                 self._db.execute(
                     "DELETE FROM event WHERE node = ? AND at_ms < ?", (node, oldest_ms)
                 )
+                records.expire(self._db, node, oldest_ms)
 
     def _delete_readings_of(self, node: int, before_ms: int) -> bool:
         sensors = self._db.execute("SELECT id FROM sensor WHERE node = ?", (node,)).fetchall()

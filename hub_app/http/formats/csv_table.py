@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from urllib.parse import quote
 
 from starlette.responses import Response
@@ -22,6 +22,24 @@ def csv_response(name: str, header: Sequence[str], rows: Iterable[Sequence[objec
     table.writerows([[neutral(cell) for cell in row] for row in rows])
     headers = {"Cache-Control": "no-store", "Content-Disposition": content_disposition(name)}
     return Response(text.getvalue(), headers=headers, media_type="text/csv")
+
+
+def series_table(
+    series: Sequence[tuple[str, Sequence[Sequence[float]]]], time_text: Callable[[int], str]
+) -> tuple[list[str], list[list[object]]]:
+    """Return header and rows of several fields by time; a field without a value has empty cells.
+
+    Each point of a field is [timestamp_ms, mean, low, high, count].
+    """
+    header = ["time", "timestamp_ms"]
+    rows: dict[int, list[object]] = {}
+    for i, (field, points) in enumerate(series):
+        header += [field, f"{field} low", f"{field} high", f"{field} count"]
+        for timestamp_ms, *numbers in points:
+            at_ms = int(timestamp_ms)
+            row = rows.setdefault(at_ms, [time_text(at_ms), at_ms, *[""] * (4 * len(series))])
+            row[2 + 4 * i : 6 + 4 * i] = numbers
+    return header, [row for _, row in sorted(rows.items())]
 
 
 def neutral(cell: object) -> object:

@@ -1,139 +1,143 @@
 """The HTML document. Its style sheet and scripts are files of the hub; nothing is inline."""
 
+from dashboard import attention
+from dashboard.areas import areas
+from dashboard.attention import Item
 from dashboard.broker_panel import broker_panel
 from dashboard.cards import cards
+from dashboard.dialogs import dialogs
 from dashboard.logs import log_viewer
 from dashboard.markup import Html, element
 from dashboard.model import Model
 from dashboard.outputs import outputs
 from dashboard.plugin_table import plugin_table
 
-# As many as a message on the bus may have.
-_NAME_CHARS = 80
+# Views of the page: path, name.
+VIEWS = (("/", "Overview"), ("/alarms", "Alarms"), ("/log", "Log"), ("/system", "System"))
+# The colours of app.css, for the frame of an installed page.
+_THEMES = (("dark", "#0a0e0c"), ("light", "#f1f5f0"))
 
 
 def render(text: str) -> str:
     """Return the page for a JSON document: `hub_app.live.page_input.PageInput`."""
     model = Model(text)
-    return "<!doctype html>" + element("html", _head(model.root_path), _body(model), lang="en")
+    found = attention.items(model)
+    return "<!doctype html>" + element(
+        "html", _head(model.root_path, found), _body(model, found), lang="en"
+    )
 
 
-def _head(root: str) -> Html:
+def _head(root: str, found: list[Item]) -> Html:
     return element(
         "head",
         element("meta", charset="utf-8"),
         element("meta", name_="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name_="color-scheme", content="dark"),
-        element("title", "HARVESTER"),
+        element("meta", name_="color-scheme", content="dark light"),
+        *(
+            element(
+                "meta", name_="theme-color", content=color, media=f"(prefers-color-scheme: {name})"
+            )
+            for name, color in _THEMES
+        ),
+        element("title", attention.title(attention.open_count(found))),
         element("link", rel="icon", type="image/svg+xml", href=f"{root}/static/favicon.svg"),
+        element("link", rel="apple-touch-icon", href=f"{root}/static/icons/icon-192.png"),
+        element(
+            "link",
+            rel="manifest",
+            href=f"{root}/static/manifest.json",
+            crossorigin="use-credentials",
+        ),
         element("link", rel="stylesheet", href=f"{root}/static/app.css"),
+        element("link", rel="stylesheet", href=f"{root}/static/overview/overview.css"),
         element("script", src=f"{root}/static/app.js", type="module"),
+        element("script", src=f"{root}/static/old-browser.js", nomodule=True, defer=True),
     )
 
 
-def _body(model: Model) -> Html:
+def _body(model: Model, found: list[Item]) -> Html:
     return element(
         "body",
-        element(
-            "header",
-            element("h1", "HARVESTER", element("span", "OS", class_="os")),
-            element(
-                "p",
-                element("span", class_="light", aria_hidden="true"),
-                element("span", "connecting", class_="text"),
-                id="connection",
-                role="status",
-                data_state="connecting",
-            ),
-            _log_out(model.root_path) if model.role else "",
-            class_="top",
-        ),
+        _header(model, attention.open_count(found)),
+        element("noscript", element("p", _WITHOUT_SCRIPTS, class_="notice")),
         element(
             "main",
-            element("div", cards(model), outputs(model), broker_panel(), class_="board"),
-            _legend(),
-            plugin_table(model),
-            log_viewer(model),
+            attention.panel(model, found),
+            *(_cards_and_panels(model) if model.has_panels else _many(model)),
+            # Behind everything that has a row.
+            model.formats.listing(),
             data_now=model.now_ms,
             data_partial=model.is_partial,
+            data_panels=model.has_panels,
         ),
-        *((_remove_dialog(), _name_dialog(), _settings_dialog()) if model.may_command else ()),
+        *(dialogs() if model.may_command else ()),
         element("footer", element("p", f"harvester {model.version}")),
+        # Screen readers read out what becomes an alarm.
+        element("p", id="announcement", class_="for-readers", role="alert"),
     )
+
+
+_WITHOUT_SCRIPTS = (
+    "Without JavaScript, the values stay as they were when this page was loaded: load it again."
+)
+
+
+def _header(model: Model, count: int) -> Html:
+    links = (
+        element(
+            "a", name, href=f"{model.root_path}{path}", aria_current="page" if path == "/" else None
+        )
+        for path, name in VIEWS
+    )
+    return element(
+        "header",
+        element("h1", "HARVESTER", element("span", "OS", class_="os")),
+        element("nav", *links, class_="views", aria_label="Views"),
+        attention.counter(model, count),
+        _filter(),
+        element(
+            "p",
+            element("span", class_="light", aria_hidden="true"),
+            element("span", "connecting", class_="text"),
+            id="connection",
+            role="status",
+            data_state="connecting",
+        ),
+        _log_out(model.root_path) if model.role else "",
+        class_="top",
+    )
+
+
+def _filter() -> Html:
+    """Return the filter box, hidden until a script shows it where there are many nodes."""
+    return element(
+        "input",
+        type="search",
+        id="filter",
+        placeholder="Filter",
+        aria_label="Filter by area, node or sensor",
+        autocomplete="off",
+        hidden=True,
+    )
+
+
+def _cards_and_panels(model: Model) -> list[Html | str]:
+    return [
+        element("div", cards(model), outputs(model), broker_panel(), class_="board"),
+        _legend(),
+        element("div", plugin_table(model), log_viewer(model), class_="below"),
+    ]
+
+
+def _many(model: Model) -> list[Html]:
+    nothing = element("p", "Nothing fits the filter.", id="nothing-found", hidden=True)
+    return [areas(model), nothing, _legend()]
 
 
 def _legend() -> Html:
     """Return the explanation of the coverage bars, whose list coverage.js fills in."""
     summary = element("summary", "What the coverage bars say")
     return element("details", summary, element("dl"), class_="legend", id="coverage-legend")
-
-
-def _remove_dialog() -> Html:
-    """Return the dialog that asks once before something is removed; removal.js opens it."""
-    return element(
-        "dialog",
-        element(
-            "form",
-            element("p", class_="question"),
-            element(
-                "label",
-                element("input", type="checkbox", name_="history"),
-                " Delete what is stored of it, too",
-            ),
-            element(
-                "div",
-                element("button", "Cancel", value="cancel"),
-                element("button", "Remove", value="remove"),
-                class_="buttons",
-            ),
-            method="dialog",
-        ),
-        id="remove-dialog",
-    )
-
-
-def _name_dialog() -> Html:
-    """Return the form for title and area of a sensor or node; names.js opens it."""
-    return element(
-        "dialog",
-        element(
-            "form",
-            element("p", class_="question"),
-            *(
-                element("label", label, element("input", name_=name, maxlength=_NAME_CHARS))
-                for label, name in (("Title", "title"), ("Area", "area"))
-            ),
-            element(
-                "div",
-                # The first is that of the Enter key.
-                element("button", "Save", value="save"),
-                element("button", "Cancel", value="cancel"),
-                class_="buttons",
-            ),
-            method="dialog",
-        ),
-        id="name-dialog",
-    )
-
-
-def _settings_dialog() -> Html:
-    """Return the form for a plugin's settings; settings.js opens it and fills in the inputs."""
-    return element(
-        "dialog",
-        element(
-            "form",
-            element("p", class_="question"),
-            element("div", class_="inputs"),
-            element(
-                "div",
-                element("button", "Save", value="save"),
-                element("button", "Cancel", value="cancel", formnovalidate=True),
-                class_="buttons",
-            ),
-            method="dialog",
-        ),
-        id="settings-dialog",
-    )
 
 
 def _log_out(root: str) -> Html:

@@ -33,14 +33,12 @@ def _tab(node: str) -> Html:
 def _panel(model: Model, node: str) -> Html:
     lines = (_line(entry) for entry in model.logs if entry.node == node)
     return element(
-        "ol",
-        *lines,
-        class_="log",
+        "div",
+        # It scrolls, which the keyboard does where it has the focus.
+        element("ol", *lines, class_="log", tabindex=0, data_log=node),
         id=f"log-{node}",
         role="tabpanel",
-        tabindex=0,
         aria_labelledby=f"tab-{node}",
-        data_log=node,
     )
 
 

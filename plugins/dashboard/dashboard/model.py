@@ -3,6 +3,12 @@
 import json
 from typing import Any, NamedTuple
 
+from dashboard.formats import Formats
+
+# The more urgent, the later.
+SEVERITIES = ("info", "warning", "critical")
+_PLUGIN_ACTIONS = ("reload", "enable", "disable", "set")
+
 
 class Entry(NamedTuple):
     """The newest value of one topic."""
@@ -25,6 +31,8 @@ class Model:
         self.role: str | None = state.get("role")
         # Whether the hub has more than fits on a page.
         self.is_partial = bool(state.get("is_partial"))
+        # Whether the page has outputs, plugins and logs: those of many nodes are elsewhere.
+        self.has_panels = bool(state.get("has_panels", True))
         # The prefix of the page's URLs.
         self.root_path: str = state.get("root_path", "")
         self.cards: list[dict[str, Any]] = state["cards"]
@@ -36,6 +44,8 @@ class Model:
         self.readings = {
             entry.value["sensor_id"]: entry for entry in self.entries if entry.kind == "reading"
         }
+        self.formats = Formats()
+        self._severities = _severities(self.of_kind("alarm"))
 
     @property
     def may_command(self) -> bool:
@@ -57,6 +67,22 @@ class Model:
         described = self.description("sensor", node, sensor)
         fields: dict[str, Any] = self._fields.get(described.get("fields", ""), {})
         return fields
+
+    def title(self, kind: str, node: str, name: str = "") -> str:
+        """Return what people call a sensor or a node, empty where it has no title."""
+        return str(self.description(kind, node, name).get("title", ""))
+
+    def area(self, kind: str, node: str, name: str = "") -> str:
+        return str(self.description(kind, node, name).get("area", ""))
+
+    def plugin_actions(self, node: str) -> list[str]:
+        """Return the commands that a node takes for its plugins; all where it does not say."""
+        about = self.find("about", node)
+        return list(about.value["plugin_actions"]) if about else list(_PLUGIN_ACTIONS)
+
+    def severity(self, node: str, sensor: str) -> str:
+        """Return the highest severity of a sensor's alarms, empty without any."""
+        return self._severities.get((node, sensor), "")
 
     def digest(self, kind: str, node: str, name: str = "") -> str:
         """Return the digest of a description, empty where there is none."""
@@ -80,3 +106,9 @@ class Model:
     def is_stale(self, reading: Entry) -> bool:
         value = reading.value
         return bool(self.now_ms - value["at_ms"] > value["stale_after_ms"])
+
+
+def _severities(alarms: list[Entry]) -> dict[tuple[str, str], str]:
+    """Return the highest severity by node and sensor."""
+    by_urgency = sorted(alarms, key=lambda alarm: SEVERITIES.index(alarm.value["severity"]))
+    return {(alarm.node, alarm.value["sensor"]): alarm.value["severity"] for alarm in by_urgency}

@@ -5,7 +5,8 @@ from dashboard.fields import PLUGIN_FIELDS
 from dashboard.markup import Html, element, join
 from dashboard.model import Entry, Model
 
-# Buttons of a plugin: action of the command, label of the button.
+# Buttons of a plugin: action of the command, label of the button. A node that says which actions it
+# takes has no button for the others.
 ACTIONS = (("reload", "Reload"), ("enable", "Enable"), ("disable", "Disable"))
 
 
@@ -20,7 +21,7 @@ def plugin_table(model: Model) -> Html | str:
         return ""
     commands = ["command"] if model.may_command else []
     heads = ["node", "plugin", *(field.label for field in PLUGIN_FIELDS.values()), *commands]
-    rows = (_row(entry, with_buttons=model.may_command) for entry in entries)
+    rows = (_row(model, entry) for entry in entries)
     return element(
         "section",
         element("h2", "Plugins", id="plugins"),
@@ -42,13 +43,13 @@ def _head(text: str) -> Html:
     return element("th", text, scope="col", role="columnheader")
 
 
-def _row(entry: Entry, *, with_buttons: bool) -> Html:
+def _row(model: Model, entry: Entry) -> Html:
     return element(
         "tr",
         element("td", entry.node, role="cell", class_="of-node-name", data_label="node"),
         element("th", entry.name, role="rowheader", scope="row"),
         join([_cell(name, entry) for name in PLUGIN_FIELDS]),
-        _buttons(entry) if with_buttons else "",
+        _buttons(model, entry) if model.may_command else "",
         role="row",
         data_topic=entry.topic,
         data_plugin=entry.value["state"],
@@ -69,8 +70,9 @@ def _cell(name: str, entry: Entry) -> Html:
     )
 
 
-def _buttons(entry: Entry) -> Html:
-    made = (_button(entry, action, label) for action, label in ACTIONS)
+def _buttons(model: Model, entry: Entry) -> Html:
+    taken = model.plugin_actions(entry.node)
+    made = (_button(entry, action, label) for action, label in ACTIONS if action in taken)
     settings = element(
         "button",
         "Settings",
@@ -80,7 +82,7 @@ def _buttons(entry: Entry) -> Html:
         data_settings_of=entry.topic,
         hidden=not entry.value.get("described"),
     )
-    buttons = element("div", *made, settings, class_="buttons")
+    buttons = element("div", *made, settings if "set" in taken else "", class_="buttons")
     return element("td", buttons, role="cell", class_="commands")
 
 

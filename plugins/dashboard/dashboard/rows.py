@@ -1,12 +1,17 @@
-"""Row of a field: label, value, unit, band and bar, with the data attributes for app.js."""
+"""Row of a field: label, value, unit, band and bar, with the data attributes for readings.js."""
 
 from dashboard import fields
 from dashboard.fields import Field, Scalar
+from dashboard.formats import Formats
 from dashboard.markup import Html, element, join
 
 
-def field_rows(data: dict[str, Scalar], known: dict[str, Field]) -> Html:
-    """Return the rows of a reading's data. A total is shown in the row of its value.
+def field_rows(shown: dict[str, Field], data: dict[str, Scalar], formats: Formats) -> Html:
+    return join([field_row(name, field, data, formats) for name, field in shown.items()])
+
+
+def shown_fields(data: dict[str, Scalar], known: dict[str, Field]) -> dict[str, Field]:
+    """Return the fields that have a row, in order. A total is shown in the row of its value.
 
     A value that is absent because it is not valid yet has a row too.
     """
@@ -17,12 +22,10 @@ def field_rows(data: dict[str, Scalar], known: dict[str, Field]) -> Html:
         # Two fields that are each other's total do not both disappear.
         if name not in totals and field.total not in {None, name}:
             totals.add(str(field.total))
-    return join(
-        [field_row(name, field, data) for name, field in shown.items() if name not in totals]
-    )
+    return {name: field for name, field in shown.items() if name not in totals}
 
 
-def field_row(name: str, field: Field, data: dict[str, Scalar]) -> Html:
+def field_row(name: str, field: Field, data: dict[str, Scalar], formats: Formats) -> Html:
     is_pending = fields.is_pending(field, data)
     value = field.meanwhile if is_pending else data.get(name)
     band = fields.band(field, value)
@@ -41,7 +44,8 @@ def field_row(name: str, field: Field, data: dict[str, Scalar]) -> Html:
         data_field=name,
         data_tone=band.tone or None,
         data_pending=is_pending,
-        **fields.hints(field),
+        data_text=isinstance(value, str) and not is_pending,
+        data_format=formats.number(field),
     )
 
 

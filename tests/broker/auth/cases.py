@@ -22,7 +22,8 @@ _ROOTS = [*["harvester"] * 8, "$SYS", "$share", "other", ""]
 _NODES = [*[NODE] * 4, OTHER, "pi44", "pi", "PI4", "hub_app", "cmd", "", "pi4 ", "-"]
 _WORDS = [
     *("status", "heartbeat", "readings", "logs", "plugins", "leds", "buzzer", "fan", "oled"),
-    *("cmd", "cmd", "cmd", "result", "stored", "backlog", "dht22-gpio4", NODE, OTHER, "x", ""),
+    *("cmd", "cmd", "cmd", "result", "stored", "alarms", "backlog", "dht22-gpio4"),
+    *(NODE, OTHER, "x", ""),
     *("CMD", "cmd ", "sto_red", "\u00e9", "a" * 64, "a" * 65, "harvester", "broker"),
 ]
 _WILD = ["+", "#"]

@@ -38,7 +38,8 @@ def publishes(who: Identity, topic: str) -> bool:
     if who.role is Role.OPERATOR:
         return len(rest) == 2 and rest[1] == "cmd"
     if who.role is Role.NODE:
-        return node == who.name and rest[-1] != "cmd" and rest != ["stored"]
+        is_of_hub = rest == ["stored"] or (len(rest) == 2 and rest[0] == "alarms")
+        return node == who.name and rest[-1] != "cmd" and not is_of_hub
     return False
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import msgspec
 import pytest
 from cryptography import x509
 
@@ -19,6 +20,8 @@ from bus.client.client import BusClient
 from bus.client.credentials import Credentials
 from bus.client.login import Login, tls_context
 from bus.client.node import NodeBus
+from bus.config import config_file
+from bus.config.web_table import WebConfig
 from bus.errors import MisconfiguredError
 from harvester.doctor import services as doctor_services
 from harvester.doctor.finding import Finding
@@ -415,6 +418,19 @@ def test_the_doctor_logs_in_as_the_node_does(hub: HubBus, tmp_path: Path) -> Non
     in_clear = doctor(hub, tmp_path, distrusted, f"mqtt://{HOST}:{hub.port}")
     assert in_clear.what == "credentials"
     assert "in clear" in in_clear.found
+
+
+def test_the_doctor_misses_a_certificate_that_the_page_needs(tmp_path: Path) -> None:
+    machine = FakePi(tmp_path).machine()
+    plain = config_file.load(None, ["cluster.role=hub", f"broker.tls_dir={tmp_path / 'tls'}"])
+    assert list(doctor_services.hub_certificate(plain, machine)) == []
+    https = msgspec.structs.replace(plain, web=WebConfig(tls=True))
+    [found] = doctor_services.hub_certificate(https, machine)
+    assert not found.is_well
+    assert found.mend.endswith("harvester tls init")
+    certificates.init(tmp_path / "tls", [HOST], NOW)
+    [found] = doctor_services.hub_certificate(https, machine)
+    assert found.is_well
 
 
 def test_the_doctor_warns_before_a_certificate_expires(made: Path, tmp_path: Path) -> None:

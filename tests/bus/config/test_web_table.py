@@ -1,4 +1,4 @@
-"""The [web] table: path prefix and reverse proxies."""
+"""The [web] table: path prefix, reverse proxies and HTTPS."""
 
 import pytest
 
@@ -22,3 +22,9 @@ def test_a_proxy_is_an_address_or_a_network() -> None:
     assert found.web.trusted_proxies == ("192.168.7.2", "fd00::/8")
     with pytest.raises(MisconfiguredError, match=r"web\.trusted_proxies\[1\]: found 'proxy'"):
         config_file.load(None, ['web.trusted_proxies=["::1", "proxy"]'])
+
+
+def test_only_the_hub_speaks_https() -> None:
+    assert config_file.load(None, ["cluster.role=hub", "web.tls=true"]).web.tls
+    with pytest.raises(MisconfiguredError, match=r"web\.tls: .* only the hub speaks HTTPS"):
+        config_file.load(None, ["cluster.role=spoke", "web.tls=true"])

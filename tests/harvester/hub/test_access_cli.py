@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.auth import accounts, tokens
+from broker.auth import accounts, certificates, tokens
 from broker.auth.gate import Role
 from bus.client import credentials
 from harvester import cli
@@ -55,6 +55,14 @@ def test_with_certificates_the_file_brings_all_that_the_node_needs(hub: Path) ->
     assert "BEGIN PRIVATE KEY" in found.key
     for name in ("ca.key", "hub.key"):
         assert stat.S_IMODE((hub / "state" / "tls" / name).stat().st_mode) == 0o600
+
+
+def test_the_certificate_has_the_names_of_a_page_over_https(hub: Path) -> None:
+    file = hub / "hub.toml"
+    file.write_text(file.read_text() + '[web]\ntls = true\nnames = ["air.example"]\n')
+    run("tls", "init")
+    found = certificates.validity(hub / "state" / "tls" / "hub.pem")
+    assert "air.example" in found.names
 
 
 def test_a_password_comes_from_stdin_and_is_no_argument(

@@ -8,7 +8,7 @@ import msgspec
 
 from bus.config.history_table import HistoryConfig
 from bus.contract.messages import Reading
-from hub_app.history.query import SeriesQuery
+from hub_app.history.query.series import SeriesQuery
 from hub_app.history.retention.housekeeping import Housekeeping
 from hub_app.history.writer import Arrival, Writer
 

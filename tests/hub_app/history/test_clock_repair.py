@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 
 from bus.contract.bounds import LATEST_MS
-from hub_app.history.query import SeriesReader
+from hub_app.history.query.series import SeriesReader
 from hub_app.history.schema import BUCKET_MS
 from hub_app.history.writer import Arrival, Writer
 from tests.hub_app.history.samples import DAY, START, downsample, query, reading

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from bus.config.history_table import HistoryConfig
 from bus.contract.messages import Reading
-from hub_app.history.query import SeriesQuery, SeriesReader
+from hub_app.history.query.series import SeriesQuery, SeriesReader
 from hub_app.history.retention.housekeeping import Housekeeping
 from hub_app.history.schema import BUCKET_MS, bucket_of, open_history
 from hub_app.history.writer import Arrival, Writer

@@ -38,9 +38,12 @@ PATHS = [
         "/health",
     ),
     *("/login", "/logout", "/api/session", "/static/", "/static/app.js", "/static/../app.py"),
-    *("/api/history", "/api/coverage"),
+    *("/api/history", "/api/coverage", "/sensor/fuzzed/dht22-gpio4", "/sensor/fuzzed/"),
 ]
-NAMES = ["node", "limit", "action", "pattern", "plugin", "name", "password", "sensor", "from"]
+NAMES = [
+    *("node", "limit", "action", "pattern", "plugin", "name", "password", "sensor", "from"),
+    *("to", "width", "times", "field", "format"),
+]
 HEADERS = [
     *("Host", "Origin", "Cookie", "Content-Type", "Content-Length", "Transfer-Encoding"),
     *("Sec-Fetch-Site", "If-None-Match", "If-Modified-Since", "Range", "If-Range", "Expect"),

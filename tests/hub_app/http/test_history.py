@@ -12,6 +12,7 @@ from bus.clock import now_ms
 from bus.contract.description import FieldDescription, SensorDescription
 from bus.contract.messages import Backlog, Reading, Stored
 from bus.contract.topics import Topic, TopicKind
+from hub_app.http.formats.query_params import iso_8601
 from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.nodes import until
 from tests.hub_app.test_server import open_stream
@@ -83,8 +84,15 @@ def test_a_spreadsheet_gets_csv(filled: HubProcess) -> None:
     ("query", "status", "error"),
     [
         ("", 400, "sensor: found nothing"),
-        ("sensor=pi9:room", 400, "field: found nothing"),
-        ("sensor=pi9:attic&field=t", 404, "sensor: found pi9:attic"),
+        ("sensor=pi9:room&field=", 400, "field: found nothing"),
+        ("sensor=pi9:attic&field=t", 404, "sensor: found pi9:attic, expected one of pi9:room"),
+        ("sensor=pi9:attic&width=500", 404, "sensor: found pi9:attic, expected one of pi9:room"),
+        ("sensor=pi9:room&field=t&field=u", 404, "field: found 'u', expected one of name, t"),
+        ("sensor=pi9:room&width=0", 400, "width: found '0'"),
+        ("sensor=pi9:room&width=10001", 400, "width: found '10001'"),
+        ("sensor=pi9:room&width=1&from=0&to=9007199254740992", 400, "too long for 1 points"),
+        ("sensor=pi9:room&from=yesterday", 400, "from: found 'yesterday', expected Unix milli"),
+        ("sensor=pi9:room&times=local", 400, "times: found 'local', expected ms or iso"),
         ("sensor=room&field=t", 404, "sensor: found room:"),
         ("sensor=pi9:room&field=humidity", 404, "expected one of name, t"),
         ("sensor=pi9:room&field=t&points=0", 400, "points: found '0'"),
@@ -101,6 +109,64 @@ def test_a_wrong_question_is_one_clear_line(
     answer = filled.http.get(f"/api/history?{query}")
     assert answer.status_code == status
     assert error in answer.json()["error"]
+
+
+def test_several_fields_are_answered_at_once_for_a_width(filled: HubProcess) -> None:
+    query = {
+        "sensor": "pi9:room",
+        "width": "50",
+        "from": str(BEGAN_MS),
+        "to": str(BEGAN_MS + 10**6),
+    }
+    body = filled.http.get("/api/history", params=query).json()
+    assert (body["source"], body["bucket_ms"], body["interval_ms"]) == ("readings", 20_000, 2000)
+    assert [each["field"] for each in body["series"]] == ["name", "t"]
+    texts, numbers = (each["points"] for each in body["series"])
+    assert texts == []
+    assert len(numbers) == 11
+    assert sum(point[4] for point in numbers) == 100
+    assert (min(p[2] for p in numbers), max(p[3] for p in numbers)) == (20.0, 119.0)
+    # After the hundred readings, nothing came.
+    assert body["gaps"] == [[BEGAN_MS + 200_000, BEGAN_MS + 10**6, "waiting"]]
+    few = filled.http.get("/api/history", params=query | {"field": "t"}).json()
+    assert [each["field"] for each in few["series"]] == ["t"]
+
+
+def test_a_page_may_ask_for_what_is_not_stored_yet(filled: HubProcess) -> None:
+    for missing in ({"sensor": "pi9:attic"}, {"sensor": "pi9:room", "field": "lux"}):
+        query = {"width": "50", **missing}
+        assert filled.http.get("/api/history", params=query).status_code == 404
+        answer = filled.http.get("/api/history", params=query | {"missing": "empty"})
+        assert (answer.status_code, answer.json()["series"]) == (200, [])
+
+
+def test_times_are_iso_8601_as_well(filled: HubProcess) -> None:
+    began = iso_8601(BEGAN_MS)
+    query = {"sensor": "pi9:room", "field": "t", "from": began, "to": iso_8601(BEGAN_MS + 4000)}
+    asked = {"times": "iso"}
+    body = filled.http.get("/api/history", params=query | asked).json()
+    assert (body["from_ms"], body["to_ms"]) == (BEGAN_MS, BEGAN_MS + 4000)
+    assert [point[:2] for point in body["points"]] == [
+        [began, 20.0],
+        [iso_8601(BEGAN_MS + 2000), 21.0],
+    ]
+    body = filled.http.get("/api/history", params=query | asked | {"width": "100"}).json()
+    assert body["series"][0]["points"][0] == [began, 20.0, 20.0, 20.0, 1]
+    coverage = {"node": "pi9", "from": query["from"], "to": query["to"]}
+    assert filled.http.get("/api/coverage", params=coverage).json()["from_ms"] == BEGAN_MS
+
+
+def test_csv_of_several_fields_has_a_row_for_each_time(filled: HubProcess) -> None:
+    query = {"sensor": "pi9:room", "width": "1000", "format": "csv"}
+    answer = filled.http.get("/api/history", params=query)
+    table = list(csv.reader(io.StringIO(answer.text)))
+    names = [
+        f"{field}{part}" for field in ("name", "t") for part in ("", " low", " high", " count")
+    ]
+    assert table[0] == ["time", "timestamp_ms", *names]
+    assert table[1][:2] == [iso_8601(int(table[1][1])), table[1][1]]
+    assert sum(int(row[9]) for row in table[1:]) == 100
+    assert "pi9-room.csv" in answer.headers["content-disposition"]
 
 
 def test_coverage_says_what_is_there_and_what_came_late(filled: HubProcess) -> None:
@@ -139,3 +205,15 @@ def test_a_hub_with_open_streams_commits_before_it_stops(
     (found,) = tmp_path.rglob("history.db")
     with contextlib.closing(sqlite3.connect(found)) as db:
         assert db.execute("SELECT count(*) FROM readings").fetchone() == (50,)
+
+
+def test_limits_of_alarms_come_with_their_field(filled: HubProcess) -> None:
+    rule = {"name": "too-high", "field": "t", "sensor": "room", "above": 50}
+    other = {"name": "elsewhere", "field": "t", "sensor": "attic", "above": 60}
+    for each in (rule, other):
+        assert filled.http.post("/api/alarms/rules", json=each).status_code == 200
+    body = filled.http.get("/api/history?sensor=pi9:room&width=100").json()
+    assert {each["field"]: each["limits"] for each in body["series"]} == {
+        "name": [],
+        "t": [{"alarm": "too-high", "severity": "warning", "value": 50.0}],
+    }

@@ -25,10 +25,14 @@ from tests.support import WAIT_S
 SHARED = "correct horse battery"
 KIMS, LEES = "kims secret", "lees \u00e4 secret & more"
 ROUTES = [
-    *("/", "/events", "/api/readings", "/api/nodes", "/api/logs", "/api/nodes/pi4/oled.png"),
+    *("/", "/events", "/api/readings", "/api/nodes", "/api/logs", "/api/alarms"),
+    *("/api/alarms/rules", "/api/nodes/pi4/oled.png"),
     *("/api/session", "/static/app.js", "/static/", "/nowhere", "/health/"),
 ]
-COMMANDS = ["/api/buzzer", "/api/buzzer/test", "/api/plugins"]
+COMMANDS = [
+    *("/api/buzzer", "/api/buzzer/test", "/api/plugins", "/api/alarms/rules"),
+    *("/api/alarms/pi4/a/ack", "/api/alarms/pi4/a/mute"),
+]
 
 
 @pytest.fixture(scope="module")

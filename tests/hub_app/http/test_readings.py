@@ -30,3 +30,15 @@ def test_sensors_tell_their_descriptions(hub: HubProcess) -> None:
         "sensor_id": "r2:dht22-gpio4",
         "description": msgspec.json.decode(encode(described)),
     } in hub.http.get("/api/sensors").json()["sensors"]
+
+
+def test_the_reading_of_one_sensor_is_answered_alone(hub: HubProcess) -> None:
+    hub.publish(*reading(node="r8"))
+    hub.publish(*reading(node="r9"))
+    until(hub, "/api/readings", "r9:dht22-gpio4")
+    (found,) = hub.http.get("/api/readings?sensor=r8:dht22-gpio4").json()["readings"]
+    assert found["sensor_id"] == "r8:dht22-gpio4"
+    missing = hub.http.get("/api/readings?sensor=r8:attic")
+    assert missing.status_code == 404
+    assert "expected one of" in missing.json()["error"]
+    assert "r9:dht22-gpio4" in missing.json()["error"]

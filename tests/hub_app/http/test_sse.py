@@ -9,7 +9,7 @@ from bus.contract.messages import Fan, Oled
 from bus.contract.topics import Topic, TopicKind
 from tests.hub_app.conftest import HubProcess
 from tests.hub_app.nodes import until
-from tests.hub_app.samples import reading
+from tests.hub_app.samples import NOW_MS, reading
 from tests.support import HOST, WAIT_S
 
 FAN = Topic("pi8", TopicKind.FAN)
@@ -74,6 +74,25 @@ def test_an_update_follows_each_message(hub: HubProcess) -> None:
     assert msgspec.json.decode(update.removeprefix("data: "))["value"]["data"] == {
         "temperature": 19.25
     }
+
+
+def test_a_view_of_one_sensor_gets_no_other(hub: HubProcess) -> None:
+    hub.publish(*reading(node="v1", sensor="room"))
+    hub.publish(*reading(node="v1", sensor="attic"))
+    until(hub, "/api/readings", "v1:attic")
+    with hub.http.stream("GET", "/events?view=sensor&node=v1&sensor=room") as stream:
+        lines = stream.iter_lines()
+        snapshot = next(line for line in lines if line.startswith("data: "))
+        topics = {
+            entry["topic"]
+            for entry in msgspec.json.decode(snapshot.removeprefix("data: "))["entries"]
+        }
+        assert topics == {"harvester/v1/status", "harvester/v1/readings/room"}
+        hub.publish(*reading(NOW_MS + 1, 2, node="v1", sensor="attic"))
+        hub.publish(*reading(NOW_MS + 1, 2, node="v1", sensor="room"))
+        assert "v1/readings/room" in next(line for line in lines if "v1/readings" in line)
+    wrong = hub.http.get("/events?view=attic")
+    assert (wrong.status_code, "expected one of overview, sensor" in wrong.text) == (400, True)
 
 
 def test_the_stream_carries_no_picture(hub: HubProcess) -> None:

@@ -42,7 +42,7 @@ def test_a_fault_of_the_hub_makes_it_degraded_and_is_named(
     fault: str, unavailable: list[str], status: str
 ) -> None:
     bus = SimpleNamespace(connected=True, publish_payload=None)
-    history = SimpleNamespace(statistics=SimpleNamespace(fault=fault))
+    history = SimpleNamespace(statistics=SimpleNamespace(fault=fault), record_alarm=None)
     broker = BrokerStatus(("127.0.0.1", 1883), unavailable_addresses=lambda: unavailable)
     hub = Hub(
         [],

@@ -48,6 +48,26 @@ def test_an_event_is_encoded_once_for_all_browsers(monkeypatch: pytest.MonkeyPat
     assert len(encoded) == 1
 
 
+def test_a_browser_gets_only_what_its_view_shows() -> None:
+    fan = Fanout()
+    one, all_of_it = fan.join(lambda change: change.topic == "a"), fan.join()
+    fan.send([change("a", 1), change("b", 2)], NOW_MS)
+    assert (taken(one), len(taken(all_of_it))) == ([(1, 1)], 2)
+    snapshot = Snapshot(NOW_MS, [change("a", 1), change("b", 2)], [change("l", "x", TopicKind.LOG)])
+    (event,) = events(fan.snapshot_event(snapshot, one.shows))
+    assert [entry["topic"] for entry in event[2]["entries"]] == ["a"]  # type: ignore[attr-defined]
+    assert event[2]["logs"] == []
+
+
+def test_what_no_view_shows_is_not_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = []
+    monkeypatch.setattr(fanout, "_event", lambda *parts: encoded.append(parts) or b"x")
+    fan = Fanout()
+    fan.join(lambda _change: False)
+    fan.send([change("a", 1)], NOW_MS)
+    assert encoded == []
+
+
 def test_a_slow_browser_gets_the_newest_value_of_each_topic() -> None:
     fan = Fanout()
     client = fan.join()

@@ -1,10 +1,33 @@
 """The page as a real browser shows it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from selenium.webdriver import Chrome
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.support import WAIT_S
+
+# A busy machine may starve the browser, or the hub, for seconds.
+_WAIT_S = 30
+# What browsers of 2020 do not have yet.
+_OLDER = """
+delete Object.hasOwn; delete Array.prototype.at; delete Array.prototype.findLast;
+delete String.prototype.at; delete String.prototype.replaceAll; delete window.structuredClone;
+delete Element.prototype.replaceChildren; delete Promise.any; delete Object.groupBy;
+delete HTMLDialogElement.prototype.showModal; delete crypto.randomUUID;
+"""
+
+
+@contextmanager
+def browser_of_2020(driver: Chrome) -> Iterator[None]:
+    """Take from every new document what browsers of 2020 do not have."""
+    script = driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": _OLDER})
+    try:
+        yield
+    finally:
+        driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
 
 
 class Page:

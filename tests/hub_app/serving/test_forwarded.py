@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from hub_app.serving.forwarded import FORWARDED_HOST, PEER, Forwarded, TrustedProxies
+from hub_app.serving.forwarded import FORWARDED_HOST, PEER, PROXIED, Forwarded, TrustedProxies
 
 PROXIES = TrustedProxies(["127.0.0.1", "::1", "10.0.0.0/24"])
 
@@ -83,7 +83,11 @@ def test_only_a_trusted_proxy_is_believed() -> None:
     }
     seen = passed_on("/", **said)
     assert (seen["client"], seen["scheme"]) == (("192.168.7.4", 0), "https")
-    assert seen["state"] == {PEER: ("127.0.0.1", 5), FORWARDED_HOST: "hub.example"}
+    assert seen["state"] == {
+        PEER: ("127.0.0.1", 5),
+        PROXIED: True,
+        FORWARDED_HOST: "hub.example",
+    }
     seen = passed_on("/", peer="192.168.7.9", **said)
     assert (seen["client"], seen["scheme"]) == (("192.168.7.9", 5), "http")
     assert seen["state"] == {PEER: ("192.168.7.9", 5)}

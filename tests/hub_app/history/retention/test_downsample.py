@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from hub_app.history.query import SeriesReader
+from hub_app.history.query.series import SeriesReader
 from hub_app.history.writer import Arrival, Writer
 from tests.hub_app.history.samples import DAY, START, downsample, fill, query, reading
 

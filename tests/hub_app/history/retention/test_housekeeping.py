@@ -3,7 +3,7 @@
 import sqlite3
 
 from bus.config.history_table import HistoryConfig
-from hub_app.history.query import SeriesReader
+from hub_app.history.query.series import SeriesReader
 from hub_app.history.retention.housekeeping import Housekeeping
 from hub_app.history.writer import Arrival, Writer
 from tests.hub_app.history.samples import DAY, START, downsample, fill, query, reading

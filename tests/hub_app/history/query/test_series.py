@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from hub_app.history.query import SeriesQuery, SeriesReader, UnknownSensorError
+from hub_app.history.query.lookup import UnknownSensorError
+from hub_app.history.query.series import ChartQuery, ChartSeries, SeriesQuery, SeriesReader
 from hub_app.history.schema import open_for_reading, open_history
-from hub_app.history.writer import Writer
-from tests.hub_app.history.samples import DAY, START, downsample, fill, query
+from hub_app.history.writer import Arrival, Writer
+from tests.hub_app.history.samples import DAY, START, downsample, fill, query, reading
 
 
 def test_a_short_range_is_answered_from_readings(db: sqlite3.Connection) -> None:
@@ -66,3 +67,48 @@ def test_it_is_read_while_it_is_written(tmp_path: Path) -> None:
             assert len(SeriesReader(reader).series(query("t", START, START + DAY)).points) == 20
             with pytest.raises(sqlite3.OperationalError):
                 reader.execute("DELETE FROM reading")
+
+
+def chart(db: sqlite3.Connection, from_ms: int, to_ms: int, width: int) -> ChartSeries:
+    return SeriesReader(db).chart(ChartQuery("pi4", "room", ["t", "up"], from_ms, to_ms, width))
+
+
+def test_a_chart_has_the_same_buckets_wherever_it_begins(db: sqlite3.Connection) -> None:
+    fill(db, 0, 600)
+    whole = chart(db, START, START + 1_200_000, 100)
+    part = chart(db, START + 100_000, START + 1_100_000, 100)
+    assert (whole.source, whole.bucket_ms, part.bucket_ms) == ("readings", 15_000, 10_000)
+    assert all(point[0] % 10_000 == 0 or point[4] == 1 for point in part.series[0].points)
+    assert sum(point[4] for point in whole.series[0].points) == 600
+    assert [each.field for each in whole.series] == ["t", "up"]
+    assert {point[1] for point in whole.series[1].points} == {1.0}
+
+
+def test_a_lone_reading_has_its_own_time_in_a_chart(db: sqlite3.Connection) -> None:
+    fill(db, 0, 5)
+    points = chart(db, START + 1, START + 60_000, 1000).series[0].points
+    assert points == [(START + n * 2000, float(n), float(n), float(n), 1) for n in range(1, 5)]
+
+
+def test_a_spike_of_one_sample_is_in_the_band_at_every_resolution(db: sqlite3.Connection) -> None:
+    fill(db, 0, 600)
+    spike = reading(9999, START + 301_000, data={"t": 5000.0, "up": True})
+    Writer(db).store([Arrival(spike, False)], [], START + DAY)
+    for is_downsampled in (False, True):
+        if is_downsampled:
+            downsample(db, START + DAY)
+        for span in (DAY // 24, DAY, 7 * DAY, 30 * DAY, 365 * DAY):
+            points = chart(db, START + DAY // 48 - span, START + DAY // 48, 300).series[0].points
+            assert max(point[3] for point in points) == 5000.0
+            assert min(point[2] for point in points) == 0.0
+
+
+def test_readings_and_means_agree_in_a_chart(db: sqlite3.Connection) -> None:
+    fill(db, 0, 600)
+    before = chart(db, START - DAY, START + DAY, 96)
+    Writer(db).store([], [], START + DAY)
+    downsample(db, START + DAY)
+    after = chart(db, START - DAY, START + DAY, 96)
+    assert before.source == after.source == "means"
+    assert before.series == after.series
+    assert after.bucket_ms == 30 * 60_000

@@ -9,7 +9,7 @@ from hub_app.http.responses import PAGE_DIR, hub_of, url_of
 from hub_app.live.dashboard import PageUnavailableError
 
 
-async def page(request: Request) -> Response:
+async def overview(request: Request) -> Response:
     # Without log-in, the page needs no log-out button either.
     role = request.state.visitor.role if request.app.state.log_in is not None else None
     try:

@@ -1,0 +1,1 @@
+"""Alarms: rules, evaluation, acknowledgement, history and notifications."""

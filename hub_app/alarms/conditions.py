@@ -1,0 +1,252 @@
+"""Conditions of rules in the live state, as observations. Pure.
+
+A reading is judged when it arrives; what only time shows is judged at each sweep.
+"""
+
+from collections.abc import Container, Iterator
+from typing import Any
+
+import msgspec
+
+from bus.config.alarms_table import RuleKind
+from bus.contract.description import Fields, SensorDescription
+from bus.contract.messages import Heartbeat, PluginState, Value
+from bus.contract.topics import TopicKind, global_sensor_id
+from hub_app.alarms import texts
+from hub_app.alarms.engine import Observation, Verdict
+from hub_app.alarms.rules import Rule, RuleBook
+from hub_app.live.change import Change
+from hub_app.live.state import State
+from hub_app.live.views import ReadingView
+
+# What a sweep observed is true until it is observed again.
+_SWEPT_MS = 5000
+
+
+class MachineFacts(msgspec.Struct, frozen=True):
+    """State of the hub's machine: its disk and its certificate; None where there is none."""
+
+    disk_percent: float | None = None
+    certificate_days: float | None = None
+
+
+def judge(rule: Rule, value: float, limit: float) -> Verdict:
+    """Compare a value with a rule's limit and its clearing value."""
+    if rule.below is not None:
+        clear = limit if rule.clear is None else max(rule.clear, limit)
+        return "bad" if value < limit else "between" if value < clear else "good"
+    clear = limit if rule.clear is None else min(rule.clear, limit)
+    return "bad" if value > limit else "between" if value > clear else "good"
+
+
+class Place(msgspec.Struct, frozen=True):
+    """What people call a sensor or node, and where it is; `area` is None while nobody said."""
+
+    title: str
+    area: str | None
+    described: SensorDescription | None = None
+
+
+class Conditions:
+    """Observations of what `state` holds, by the rules of `book`. `own_node` is the hub's."""
+
+    def __init__(self, state: State, book: RuleBook, own_node: str) -> None:
+        self._state = state
+        self._book = book
+        self._own_node = own_node
+        self._shape = state.shape
+        # By node and sensor; valid while no description changes.
+        self._places: dict[tuple[str, str], Place] = {}
+
+    def place(self, node: str, sensor: str = "") -> Place:
+        """Return title and area of a sensor, or of a node."""
+        if self._shape != self._state.shape:
+            self._shape = self._state.shape
+            self._places.clear()
+        key = (node, sensor)
+        if key not in self._places:
+            self._places[key] = self._find_place(node, sensor)
+        return self._places[key]
+
+    def of_reading(self, entry: Change) -> Iterator[Observation]:
+        """Judge a reading: its values, and whether the sensor measures anything possible."""
+        view: ReadingView = entry.value
+        node, sensor = entry.node, entry.name
+        place = self.place(node, sensor)
+        for rule in self._matching("field", node, sensor, place):
+            for field in (rule.field,) if rule.has_one_field else view.data:
+                value = view.data.get(field, "")
+                if not isinstance(value, str) and rule.covers_field(field):
+                    yield from _of_value(rule, entry, field, value, place)
+        for rule in self._matching("fault", node, sensor, place):
+            fields = place.described.fields if place.described else {}
+            mistake = fault_of(view.data, fields)
+            yield _reading_observation(
+                rule,
+                entry,
+                verdict="bad" if mistake else "good",
+                text=texts.of_rule(rule, place.title, mistake) if mistake else "",
+            )
+
+    def of_sweep(self, facts: MachineFacts, now_ms: int) -> Iterator[Observation]:
+        """Judge what shows without a message: silence, states that last, the hub's machine.
+
+        Of a node that is not online, only that is judged.
+        """
+        state = self._state
+        for node in state.nodes:
+            yield from self._of_node(node, now_ms)
+        online = {node for node in state.nodes if state.presence(node).presence == "online"}
+        plugins = [entry for entry in state.of_kind(TopicKind.PLUGIN) if entry.node in online]
+        stopped = {(p.node, p.name) for p in plugins if p.value.state != "running"}
+        for entry in plugins:
+            yield from self._of_plugin(entry, now_ms)
+        for entry in state.of_kind(TopicKind.READING):
+            if entry.node in online:
+                yield from self._of_silence(entry, stopped, now_ms)
+        for entry in state.of_kind(TopicKind.HEARTBEAT):
+            if entry.node in online:
+                yield from self._of_heartbeat(entry, now_ms)
+        yield from self._of_machine(facts, now_ms)
+
+    def _find_place(self, node: str, sensor: str) -> Place:
+        described = self._state.description(node, sensor) if sensor else None
+        about = self._state.about(node)
+        known = described is not None or about is not None
+        area = (described.area if described else "") or (about.area if about else "")
+        title = (about.title if about else "") or node
+        if sensor:
+            title = (described.title if described else "") or global_sensor_id(node, sensor)
+        return Place(title, area if known else None, described)
+
+    def _matching(self, kind: RuleKind, node: str, subject: str, place: Place) -> tuple[Rule, ...]:
+        return self._book.matching(kind, node, subject, place.area or "")
+
+    def _of_node(self, node: str, now_ms: int) -> Iterator[Observation]:
+        presence = self._state.presence(node).presence
+        is_lost = presence != "online"
+        place = self.place(node)
+        for rule in self._matching("lost", node, "", place):
+            text = is_lost and texts.of_rule(rule, place.title, f"the node is {presence}")
+            yield _swept(rule, node, now_ms, bad=is_lost, text=text or "")
+
+    def _of_silence(
+        self, entry: Change, stopped: Container[tuple[str, str]], now_ms: int
+    ) -> Iterator[Observation]:
+        """Judge the age of a sensor's readings. Of a plugin in `stopped`, none are expected."""
+        view: ReadingView = entry.value
+        node, sensor = entry.node, entry.name
+        place = self.place(node, sensor)
+        described = place.described
+        is_expected = described is None or (node, described.plugin) not in stopped
+        is_bad = is_expected and now_ms > view.at_ms + view.stale_after_ms
+        for rule in self._matching("stale", node, sensor, place):
+            text = is_bad and texts.of_rule(rule, place.title, "no new readings")
+            yield _swept(rule, node, now_ms, bad=is_bad, text=text or "", subject=sensor)
+
+    def _of_plugin(self, entry: Change, now_ms: int) -> Iterator[Observation]:
+        plugin: PluginState = entry.value
+        is_bad = plugin.state == "failed"
+        place = self.place(entry.node)
+        for rule in self._matching("plugin", entry.node, entry.name, place):
+            text = _failure(rule, place.title, entry.name, plugin.error) if is_bad else ""
+            yield _swept(rule, entry.node, now_ms, bad=is_bad, text=text, subject=entry.name)
+
+    def _of_heartbeat(self, entry: Change, now_ms: int) -> Iterator[Observation]:
+        heartbeat: Heartbeat = entry.value
+        node = entry.node
+        offset_s = abs(self._state.presence(node).clock_offset_ms) / 1000
+        rows = "more than {limit:g} readings wait for the hub"
+        yield from self._of_limit("outbox", node, heartbeat.outbox_rows, rows, now_ms)
+        clock = "its clock is wrong by more than {limit:g} s"
+        yield from self._of_limit("clock", node, round(offset_s, 1), clock, now_ms)
+
+    def _of_machine(self, facts: MachineFacts, now_ms: int) -> Iterator[Observation]:
+        node, percent, days = self._own_node, facts.disk_percent, facts.certificate_days
+        if percent is not None:
+            words = "the hub's disk is more than {limit:g} % full"
+            yield from self._of_limit("disk", node, round(percent, 1), words, now_ms)
+        if days is not None:
+            words = texts.ends_on(days, now_ms)
+            yield from self._of_limit("certificate", node, round(days, 1), words, now_ms)
+
+    def _of_limit(
+        self, kind: RuleKind, node: str, value: float, words: str, now_ms: int
+    ) -> Iterator[Observation]:
+        place = self.place(node)
+        for rule in self._matching(kind, node, "", place):
+            limit = rule.limit(None) or 0.0
+            verdict = judge(rule, value, limit)
+            is_bad = verdict == "bad"
+            text = texts.of_rule(rule, place.title, words.format(limit=limit)) if is_bad else ""
+            seen = _swept(rule, node, now_ms, bad=is_bad, text=text)
+            yield msgspec.structs.replace(seen, verdict=verdict, value=value, limit=limit)
+
+
+def fault_of(data: dict[str, Value], fields: Fields) -> str:
+    """Return what is wrong with a reading by its description; empty where nothing is."""
+    is_unreachable = any(
+        described.quantity == "connectivity" and data.get(field) is False
+        for field, described in fields.items()
+    )
+    for field, described in fields.items():
+        label = described.label or field
+        value = data.get(field)
+        if value is None:
+            # A host that does not answer has no round trip; a value that is pending may be absent.
+            if not is_unreachable and described.pending is None:
+                return f"{label} was not measured"
+        elif described.range is not None and not isinstance(value, str):
+            least, most = described.range
+            if not least <= value <= most:
+                return f"{label} is impossible: {texts.number(value, described)}"
+    return ""
+
+
+def _failure(rule: Rule, title: str, plugin: str, error: str) -> str:
+    last = next(reversed(error.strip().splitlines()), "")
+    words = f"failed: {last}" if last else "failed"
+    return texts.of_rule(rule, f"{title}: plugin {plugin}", words)
+
+
+def _of_value(
+    rule: Rule, entry: Change, field: str, value: float, place: Place
+) -> Iterator[Observation]:
+    described = place.described.fields.get(field) if place.described else None
+    limit = rule.limit(described)
+    if limit is None:
+        return
+    verdict = judge(rule, value, limit)
+    text = ""
+    if verdict == "bad":
+        words = texts.limit_exceeded(rule, field, limit, described)
+        text = texts.of_rule(rule, place.title, words)
+    yield _reading_observation(
+        rule, entry, verdict=verdict, field=field, value=float(value), limit=limit, text=text
+    )
+
+
+def _reading_observation(rule: Rule, entry: Change, **told: Any) -> Observation:
+    view: ReadingView = entry.value
+    return Observation(
+        rule=rule,
+        node=entry.node,
+        subject=entry.name,
+        at_ms=view.at_ms,
+        fresh_until_ms=view.at_ms + view.stale_after_ms,
+        **told,
+    )
+
+
+def _swept(  # noqa: PLR0913 - the parts of an observation
+    rule: Rule, node: str, now_ms: int, *, bad: bool, text: str, subject: str = ""
+) -> Observation:
+    return Observation(
+        rule=rule,
+        node=node,
+        verdict="bad" if bad else "good",
+        at_ms=now_ms,
+        fresh_until_ms=now_ms + _SWEPT_MS,
+        subject=subject,
+        text=text,
+    )

@@ -1,0 +1,47 @@
+"""Measurement of the hub's machine for alarms: its disk, and the certificate of broker and page."""
+
+import asyncio
+import datetime as dt
+import shutil
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+from broker.auth.server_tls import CERTIFICATE_NAME
+from bus.client.certificate_dates import validity
+from hub_app.alarms.conditions import MachineFacts
+
+_INTERVAL_S = 60.0
+_DAY_S = 86_400.0
+
+
+def measure(state_dir: Path, tls_dir: Path, now: dt.datetime) -> MachineFacts:
+    """Return what can be measured; it may wait for the disk."""
+    return MachineFacts(_disk_percent(state_dir), _certificate_days(tls_dir, now))
+
+
+async def watch(state_dir: Path, tls_dir: Path, take: Callable[[MachineFacts], None]) -> None:
+    """Measure every minute, until cancelled."""
+    while True:
+        now = dt.datetime.now(dt.UTC)
+        take(await asyncio.to_thread(measure, state_dir, tls_dir, now))
+        await asyncio.sleep(_INTERVAL_S)
+
+
+def _disk_percent(folder: Path) -> float | None:
+    try:
+        usage = shutil.disk_usage(folder)
+    except OSError:
+        return None
+    # As `df` has it: the part that is reserved for root counts as used.
+    return 100.0 * (1.0 - usage.free / usage.total) if usage.total else None
+
+
+def _certificate_days(tls_dir: Path, now: dt.datetime) -> float | None:
+    """Return the days that the certificate is still valid; None where there is none."""
+    try:
+        der = ssl.PEM_cert_to_DER_cert((tls_dir / CERTIFICATE_NAME).read_text())
+        until = validity(der).not_after
+    except (OSError, ValueError):
+        return None
+    return (until - now).total_seconds() / _DAY_S

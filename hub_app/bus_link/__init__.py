@@ -1,0 +1,1 @@
+"""The hub on the bus: the broker that it embeds, or its connection to an outside one."""

@@ -1,0 +1,1 @@
+"""Queries of the history: series of values, their resolution, and gaps with their reasons."""

@@ -1,0 +1,1 @@
+"""Views: the pages of the hub, each with an address of its own."""

@@ -1,0 +1,87 @@
+"""Plugins of a node: state, build, restarts, the last error with its traceback, and commands."""
+
+from bus.contract.description import About
+from bus.contract.messages import PluginState
+from bus.contract.topics import TopicKind
+from hub_app.http.views.field_rows import ABSENT
+from hub_app.http.views.moments import moment
+from hub_app.http.views.template import Html, attributes, fill, join
+from hub_app.live.change import Change
+from hub_app.live.state import State
+
+# Action of the command, label of the button.
+_ACTIONS = (("reload", "Reload"), ("enable", "Enable"), ("disable", "Disable"))
+# As much of a digest as names a build.
+_BUILD_CHARS = 12
+
+_ROW = """<tr data-plugin="$state"><th scope="row">$name</th>
+<td class="state"><span class="value">$state</span></td><td data-label="since">$since</td>
+<td data-label="build" title="$sha256">$build</td><td data-label="restarts">$restarts</td>
+<td class="commands"><div class="buttons">$buttons</div></td></tr>
+$error"""
+_ERROR = """<tr class="error-row"><td colspan="6"><details id="error-$name"><summary>$last</summary>
+<pre tabindex="0" aria-label="Traceback of $name">$error</pre></details></td></tr>
+"""
+_ONE_LINE = '<tr class="error-row"><td colspan="6"><p class="plugin-error">$error</p></td></tr>\n'
+_BUTTON = '<button type="button" class="small"$attributes>$label</button>'
+
+
+def plugins(state: State, node: str, about: About, *, operates: bool) -> Html:
+    """Return a row for each plugin; its commands are those that the node takes."""
+    entries = sorted(
+        (entry for entry in state.of_node(node) if entry.kind is TopicKind.PLUGIN),
+        key=lambda entry: entry.name,
+    )
+    commands = about.actuators.get("plugins", []) if operates else []
+    return join([_row(entry, commands) for entry in entries])
+
+
+def _row(entry: Change, commands: list[str]) -> Html:
+    plugin: PluginState = entry.value
+    return fill(
+        _ROW,
+        name=entry.name,
+        state=plugin.state,
+        since=moment(plugin.since_ms or plugin.loaded_ms),
+        build=plugin.sha256[:_BUILD_CHARS] or ABSENT,
+        sha256=plugin.sha256,
+        restarts=plugin.restarts,
+        buttons=_buttons(entry, commands),
+        error=_error(entry.name, plugin.error),
+    )
+
+
+def _error(name: str, error: str) -> Html:
+    """Return an error; of a traceback, the last line is the summary."""
+    lines = error.strip().splitlines()
+    if not lines:
+        return Html("")
+    if len(lines) == 1:
+        return fill(_ONE_LINE, error=lines[0])
+    return fill(_ERROR, name=name, last=lines[-1], error=error.strip())
+
+
+def _buttons(entry: Change, commands: list[str]) -> Html:
+    named = f"{entry.name} of {entry.node}"
+    buttons = [
+        (
+            label,
+            attributes(
+                data_node=entry.node,
+                data_commands=entry.name,
+                data_action=action,
+                id=f"{action}-{entry.name}",
+                aria_label=f"{label} {named}",
+            ),
+        )
+        for action, label in _ACTIONS
+        if action in commands
+    ]
+    if "set" in commands and entry.value.described:
+        found = attributes(
+            data_settings_of=entry.topic,
+            id=f"settings-{entry.name}",
+            aria_label=f"Settings of {named}",
+        )
+        buttons.append(("Settings", found))
+    return join([fill(_BUTTON, attributes=found, label=label) for label, found in buttons])

@@ -1,0 +1,168 @@
+"""`GET /sensor/{node}/{sensor}`: the view of one sensor, its newest values and charts over time.
+
+The values are readable without scripts; the page's script draws the charts.
+"""
+
+import asyncio
+from http import HTTPStatus
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from broker.auth.gate import Role
+from bus.contract.description import SensorDescription
+from bus.contract.topics import Topic, TopicKind, global_sensor_id
+from bus.install.version import VERSION
+from hub_app.history import known_names
+from hub_app.http.responses import hub_of, url_of
+from hub_app.http.views.field_rows import duration, field_rows
+from hub_app.http.views.template import Html, attributes, fill, fill_file, join
+from hub_app.hub import Hub
+from hub_app.live.state import State
+from hub_app.live.views import ReadingView
+
+PREFIX = "/sensor/"
+
+_OPTION = '<option value="$sensor">$name</option>'
+_LINK = '<li><a href="$href">$name</a></li>'
+_NAME_BUTTON = '<button type="button" class="small"$attributes>Name</button>'
+_SETTINGS_BUTTON = '<button type="button" class="small" hidden$attributes>Settings</button>'
+_LOG_OUT = '<form method="post" action="$root/logout"><button>Log out</button></form>'
+_UNNAMED = SensorDescription("", "", "", 2.0, {})
+
+
+async def sensor(request: Request) -> Response:
+    """Return the view, or a list of the sensors that exist where this one does not."""
+    hub = hub_of(request)
+    node, name = request.path_params["node"], request.path_params["sensor"]
+    known = await _known_sensors(hub)
+    if (node, name) not in known:
+        return _unknown(request, node, name, known)
+    described = hub.state.description(node, name) or _UNNAMED
+    options = [
+        fill(_OPTION, sensor=global_sensor_id(*each), name=_named(hub.state, *each))
+        for each in known
+        if each != (node, name)
+    ]
+    page = fill_file(
+        "sensor/sensor.html",
+        **_common(request),
+        node=node,
+        sensor=name,
+        sensor_id=global_sensor_id(node, name),
+        title=described.title or name,
+        area=described.area,
+        rows=_rows(hub.state, node, name, described),
+        reading_attributes=_reading_attributes(hub, node, name),
+        age=_age(hub, node, name),
+        presence=_presence(hub.state, node),
+        digest=_digest(hub.state, node, name),
+        options=join(options),
+        **_controls(request, node, name, described),
+    )
+    return HTMLResponse(page)
+
+
+def sensor_path(node: str, name: str) -> str:
+    """Return the URL path of the view of a sensor."""
+    return f"{PREFIX}{quote(node, safe='')}/{quote(name, safe='')}"
+
+
+async def _known_sensors(hub: Hub) -> list[tuple[str, str]]:
+    """Return (node, sensor) of all that are live or in the history, in order."""
+    stored = await asyncio.to_thread(known_names.sensors, hub.history.path)
+    live = {(entry.node, entry.name) for entry in hub.state.of_kind(TopicKind.READING)}
+    named = {(node, name) for node, _, name in (each.partition(":") for each in stored)}
+    return sorted(live | named)
+
+
+def _unknown(request: Request, node: str, name: str, known: list[tuple[str, str]]) -> Response:
+    state = hub_of(request).state
+    links = [
+        fill(_LINK, href=url_of(request, sensor_path(*each)), name=_named(state, *each))
+        for each in known
+    ]
+    page = fill_file(
+        "sensor/unknown.html", **_common(request), sensor_id=f"{node}:{name}", links=join(links)
+    )
+    return HTMLResponse(page, HTTPStatus.NOT_FOUND)
+
+
+def _common(request: Request) -> dict[str, object]:
+    """Return the values that every template has."""
+    root = url_of(request, "")
+    has_log_in = request.app.state.log_in is not None
+    return {
+        "root": root,
+        "version": VERSION,
+        "log_out": fill(_LOG_OUT, root=root) if has_log_in else "",
+    }
+
+
+def _controls(
+    request: Request, node: str, name: str, described: SensorDescription
+) -> dict[str, object]:
+    """Return buttons and dialogs for those who may command."""
+    if request.state.visitor.role is not Role.OPERATOR:
+        return {"buttons": "", "dialogs": ""}
+    about = hub_of(request).state.about(node)
+    buttons = []
+    if about is not None and "names" in about.actuators:
+        names = attributes(
+            data_name_of=node,
+            data_sensor=name,
+            data_title=described.title,
+            data_area=described.area,
+        )
+        buttons.append(fill(_NAME_BUTTON, attributes=names))
+    if described.plugin:
+        topic = str(Topic(node, TopicKind.PLUGIN, described.plugin))
+        buttons.append(fill(_SETTINGS_BUTTON, attributes=attributes(data_settings_of=topic)))
+    return {"buttons": join(buttons), "dialogs": fill_file("sensor/dialogs.html")}
+
+
+def _named(state: State, node: str, name: str) -> str:
+    described = state.description(node, name)
+    sensor_id = global_sensor_id(node, name)
+    return f"{described.title} ({sensor_id})" if described and described.title else sensor_id
+
+
+def _reading(state: State, node: str, name: str) -> ReadingView | None:
+    topic = str(Topic(node, TopicKind.READING, name))
+    found = (entry.value for entry in state.of_node(node) if entry.topic == topic)
+    reading: ReadingView | None = next(found, None)
+    return reading
+
+
+def _rows(state: State, node: str, name: str, described: SensorDescription) -> Html:
+    reading = _reading(state, node, name)
+    return field_rows(reading.data if reading else {}, described.fields)
+
+
+def _reading_attributes(hub: Hub, node: str, name: str) -> Html:
+    reading = _reading(hub.state, node, name)
+    return attributes(
+        data_topic=str(Topic(node, TopicKind.READING, name)),
+        data_presence_of=node,
+        data_presence=_presence(hub.state, node),
+        data_at=reading.at_ms if reading else None,
+        data_stale_after=reading.stale_after_ms if reading else None,
+        data_stale=reading is not None and hub.now_ms() - reading.at_ms > reading.stale_after_ms,
+    )
+
+
+def _age(hub: Hub, node: str, name: str) -> str:
+    reading = _reading(hub.state, node, name)
+    if reading is None:
+        return "no reading since the hub started"
+    return f"{duration(max(0, hub.now_ms() - reading.at_ms) / 1000)} ago"
+
+
+def _presence(state: State, node: str) -> str:
+    return state.presence(node).view.presence if node in state.nodes else "unknown"
+
+
+def _digest(state: State, node: str, name: str) -> str:
+    topic = str(Topic(node, TopicKind.SENSOR, name))
+    return next((entry.value.digest for entry in state.of_node(node) if entry.topic == topic), "")

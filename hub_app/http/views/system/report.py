@@ -1,0 +1,124 @@
+"""Report of broker and hub: versions, figures, sizes of files, quotas near their limit."""
+
+import asyncio
+import platform
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import msgspec
+
+from broker.embedded.statistics import BrokerSnapshot
+from bus.install.version import VERSION, commit
+from hub_app.history.recorder import HistoryStatistics
+from hub_app.hub import Hub
+from hub_app.logs.log_recorder import LogStatistics
+from hub_app.quota.live import QuotaUse
+from hub_app.supervisor import TaskStatus
+
+# Of a quota, as a part of its limit.
+_NEAR = 0.8
+_LIBRARIES = ("amqtt", "paho-mqtt", "starlette", "uvicorn", "sse-starlette", "wasmtime", "msgspec")
+_DAY_S = 86_400.0
+# A shorter time says nothing of a day.
+_LEAST_S = 60.0
+
+
+class FileSize(msgspec.Struct, frozen=True):
+    """Size of a database with its journal, and its growth since this hub first measured it."""
+
+    bytes: int
+    bytes_per_day: float | None
+
+
+class SystemReport(msgspec.Struct, frozen=True):
+    """State of the hub. `certificate_ends_ms`: until when the broker's certificate is valid."""
+
+    versions: dict[str, str]
+    uptime_s: float
+    faults: list[str]
+    broker_address: str
+    broker: BrokerSnapshot | None
+    bus_connected: bool
+    browsers: int
+    nodes: int
+    history: HistoryStatistics
+    history_file: FileSize
+    logs: LogStatistics
+    log_file: FileSize | None
+    disk_percent: float | None
+    certificate_ends_ms: int | None
+    near_quotas: list[QuotaUse]
+    refused: dict[str, dict[str, int]]
+    tasks: list[TaskStatus]
+
+
+class SystemReporter:
+    """Makes reports of one hub; it remembers the first size of each file."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._first: dict[Path, tuple[float, int]] = {}
+        self._commit: str | None = None
+
+    async def report(self) -> SystemReport:
+        hub = self._hub
+        if self._commit is None:
+            # A clone asks git, which takes a while.
+            self._commit = await asyncio.to_thread(commit)
+        host, port = hub.broker.address
+        log_path = hub.logs.path
+        return SystemReport(
+            versions=_versions(self._commit),
+            uptime_s=round(time.monotonic() - hub.started_s, 1),
+            faults=hub.faults,
+            broker_address=f"{host}:{port}",
+            broker=hub.broker.snapshot(),
+            bus_connected=hub.bus.connected,
+            browsers=len(hub.fanout),
+            nodes=len(hub.state.nodes),
+            history=hub.history.statistics,
+            history_file=self._size(hub.history.path),
+            logs=hub.logs.statistics,
+            log_file=None if log_path is None else self._size(log_path),
+            disk_percent=hub.alarms.facts.disk_percent,
+            certificate_ends_ms=_ends_ms(hub),
+            near_quotas=near(hub.state.quota_uses()),
+            refused=hub.refusals.every(),
+            tasks=hub.supervisor.tasks,
+        )
+
+    def _size(self, path: Path) -> FileSize:
+        now_s, size = time.monotonic(), sum(map(_size_of, (path, Path(f"{path}-wal"))))
+        first_s, first = self._first.setdefault(path, (now_s, size))
+        passed_s = now_s - first_s
+        growth = None if passed_s < _LEAST_S else (size - first) * _DAY_S / passed_s
+        return FileSize(size, growth)
+
+
+def near(uses: list[QuotaUse]) -> list[QuotaUse]:
+    """Return the quotas that are nearly used up, the fullest first."""
+    found = [use for use in uses if use.used >= _NEAR * use.limit]
+    return sorted(found, key=lambda use: -use.used / use.limit)
+
+
+def _ends_ms(hub: Hub) -> int | None:
+    days = hub.alarms.facts.certificate_days
+    return None if days is None else round(hub.now_ms() + days * _DAY_S * 1000)
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _versions(found_commit: str) -> dict[str, str]:
+    found = {"harvester": VERSION, "commit": found_commit, "python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,101 @@
+// View of the alarms. The hub renders it; this script fetches it again when an alarm begins, changes or ends.
+import { setText } from "../elements.js";
+import { showTimes } from "../log/lines.js";
+import { send } from "../post.js";
+import { follow, hubNow } from "../stream.js";
+import { swapParts } from "../swap.js";
+import { duration } from "../values.js";
+import { deleteRule, followForm, saveRule } from "./rules.js";
+
+const SOON_MS = 200;
+// The values of active alarms, and the mutes that are over.
+const REFRESH_MS = 15000;
+const PARTS = ["active", "rules", "past"];
+// An alarm is in the history a little later than on the bus.
+const HISTORY_MS = 3000;
+
+const known = new Set(); // topics of active alarms
+let timer = 0;
+
+function refreshSoon(pauseMs = SOON_MS) {
+  clearTimeout(timer);
+  timer = setTimeout(refresh, pauseMs);
+}
+
+async function refresh() {
+  if (!document.hidden) await swapParts(PARTS);
+  showTitle();
+  refreshSoon(REFRESH_MS);
+}
+
+function showTitle() {
+  const count = document.querySelectorAll("#active .alarm").length;
+  document.title = `${count ? `(${count}) ` : ""}Alarms \u00b7 HARVESTER`;
+}
+
+// Screen readers read out an alarm that begins.
+function announce({ node, value }) {
+  setText(document.getElementById("new-alarms"), `New ${value.severity} alarm of ${node}: ${value.text}`);
+}
+
+function onUpdate(event) {
+  if (event.kind !== "alarm") return;
+  if (event.value === null) {
+    known.delete(event.topic);
+    setTimeout(refreshSoon, HISTORY_MS);
+  } else if (!known.has(event.topic)) {
+    known.add(event.topic);
+    announce(event);
+  }
+  refreshSoon();
+}
+
+function onSnapshot({ entries }) {
+  const active = entries.filter(({ kind }) => kind === "alarm");
+  // After a lost link, what began meanwhile is new.
+  const isFirst = known.size === 0 && document.getElementById("new-alarms").textContent === "";
+  active.filter(({ topic }) => !isFirst && !known.has(topic)).forEach(announce);
+  known.clear();
+  active.forEach(({ topic }) => known.add(topic));
+  refreshSoon();
+}
+
+const commands = {
+  ack: (path) => send("POST", `${path}/ack`, {}),
+  mute: (path, alarm) => send("POST", `${path}/mute`, { minutes: Number(alarm.querySelector("select").value) }),
+  unmute: (path) => send("POST", `${path}/mute`, { minutes: 0 }),
+};
+const DONE = { ack: "acknowledged", mute: "muted", unmute: "no longer muted" };
+
+async function command(button) {
+  const alarm = button.closest(".alarm");
+  const { node, alarm: name } = alarm.dataset;
+  const { act } = button.dataset;
+  const fault = await commands[act](`/api/alarms/${encodeURIComponent(node)}/${encodeURIComponent(name)}`, alarm);
+  say(fault ? `${name} of ${node}: ${fault}` : `${name} of ${node}: ${DONE[act]}`);
+}
+
+function say(text) {
+  setText(document.getElementById("answer"), text);
+  refreshSoon(0);
+}
+
+document.addEventListener("click", async ({ target }) => {
+  const button = target.closest("button");
+  if (button?.dataset.act) command(button);
+  if (button?.dataset.rule) say(await saveRule(JSON.parse(button.dataset.rule)));
+  if (button?.dataset.delete && confirm(`Delete the rule ${button.dataset.delete}?`)) say(await deleteRule(button.dataset.delete));
+});
+
+function showLasting() {
+  document.querySelectorAll(".alarm[data-since]").forEach((alarm) =>
+    setText(alarm.querySelector(".lasting"), duration(Math.max(0, hubNow() - Number(alarm.dataset.since)) / 1000)));
+}
+
+showTimes();
+showTitle();
+// A link from a chart fills the form in.
+if (document.querySelector("#rule details[open]")) document.getElementById("rule").scrollIntoView({ block: "center" });
+followForm(say);
+follow("/events?view=alarms", { onSnapshot, onUpdate });
+setInterval(showLasting, 1000);

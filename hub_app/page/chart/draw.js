@@ -1,0 +1,190 @@
+// Drawing of a chart on a canvas. Colours are custom properties of CSS, which `color` looks up by name.
+import { timeTicks, valueTicks } from "./ticks.js";
+
+const LINE_PX = 16;
+
+// Returns the place of the plot and the scale of each axis; `chart` has size, range and series.
+export function layout(context, { width, height, from, to, series, limits }) {
+  const scales = [];
+  series.forEach((each) => {
+    const shared = scales.find((scale) => scale.unit === each.unit);
+    if (shared) shared.series.push(each);
+    else scales.push({ unit: each.unit, series: [each], axis: each.axis, words: each.words });
+  });
+  const top = LINE_PX * 1.5;
+  const bottom = Math.max(top + 1, height - LINE_PX * 1.6);
+  scales.forEach((scale, i) => {
+    fit(scale, from, to, i ? [] : limits);
+    const { values, decimals } = valueTicks(scale.low, scale.high, Math.max(2, (bottom - top) / 42));
+    scale.ticks = scale.words?.map((word, value) => [value, word])
+      ?? values.map((value) => [value, scale.axis?.(value, decimals) ?? value.toFixed(decimals)]);
+    scale.gutter = Math.max(...scale.ticks.map(([, text]) => context.measureText(text).width), 24) + 12;
+    scale.y = (value) => bottom - ((value - scale.low) / (scale.high - scale.low)) * (bottom - top);
+  });
+  const [left, right] = [Math.max(44, scales[0]?.gutter ?? 0), width - (scales[1]?.gutter ?? 8)];
+  const perMs = (right - left) / (to - from);
+  return { left, right, top, bottom, scales, x: (ms) => left + (ms - from) * perMs, timeAt: (x) => from + (x - left) / perMs };
+}
+
+// Sets the least and greatest value of a scale: of what is shown, and of the limits close to it.
+function fit(scale, from, to, limits) {
+  if (scale.words) {
+    [scale.low, scale.high] = [-0.5, scale.words.length - 0.5];
+    return;
+  }
+  const all = scale.series.map((each) => each.extent(from, to)).filter(({ size }) => size);
+  let low = Math.min(...all.map((each) => each.low));
+  let high = Math.max(...all.map((each) => each.high));
+  if (!all.length) [low, high] = [0, 1];
+  // Noise below what the values show is not magnified.
+  const { decimals } = scale.series[0];
+  const least = decimals === undefined ? Math.abs(high) * 0.01 || 1 : 4 * 10 ** -decimals;
+  if (high - low < least) [low, high] = [(low + high - least) / 2, (low + high + least) / 2];
+  const span = high - low;
+  limits.map(({ value }) => value).filter((value) => value > low - span && value < high + span).forEach((value) => {
+    [low, high] = [Math.min(low, value), Math.max(high, value)];
+  });
+  [scale.low, scale.high] = [low - (high - low) * 0.08, high + (high - low) * 0.08];
+}
+
+export function drawChart(context, chart, color) {
+  const { place, width, height } = chart;
+  const { left, right, top, bottom } = place;
+  context.clearRect(0, 0, width, height);
+  drawAxes(context, chart, color);
+  context.save();
+  context.beginPath();
+  context.rect(left, top - 2, right - left, bottom - top + 8);
+  context.clip();
+  chart.gaps.forEach((gap) => drawGap(context, chart, gap, color));
+  if (place.scales.length) {
+    drawBands(context, chart, color);
+    [...chart.series].reverse().forEach((series) => drawSeries(context, chart, series, color));
+    chart.limits.forEach(({ value, label, tone }) => drawLimit(context, place, value, label, color(tone || "bad"), [6, 4]));
+  }
+  context.restore();
+}
+
+function drawAxes(context, { place, from, to, width }, color) {
+  const { left, right, top, bottom, scales, x } = place;
+  context.textBaseline = "middle";
+  scales.forEach(({ ticks, y, unit }, i) => {
+    context.fillStyle = color(i ? "second" : "text");
+    context.textAlign = i ? "left" : "right";
+    const at = i ? right + 6 : left - 6;
+    ticks.forEach(([value, text]) => {
+      context.fillText(text, at, y(value));
+      if (!i) line(context, left, y(value), right, y(value), color("grid"));
+    });
+    context.textAlign = i ? "right" : "left";
+    context.fillText(unit, i ? width - 2 : 2, LINE_PX / 2 + 1);
+  });
+  context.textAlign = "center";
+  timeTicks(from, to, (right - left) / 72).forEach(([ms, text, isDay]) => {
+    line(context, x(ms), top, x(ms), bottom, color(isDay ? "day" : "grid"));
+    context.fillStyle = color(isDay ? "strong" : "text");
+    if (x(ms) > left + 8 && x(ms) < right - 14) context.fillText(text, x(ms), bottom + LINE_PX);
+  });
+}
+
+// A gap is shaded, with its reason where there is room; a mark below the plot shows even the shortest.
+function drawGap(context, { place, kinds }, [from, to, kind], color) {
+  const { left, right, top, bottom, x } = place;
+  const [start, end] = [Math.max(left, x(from)), Math.min(right, x(to))];
+  if (end < left || start > right) return;
+  context.fillStyle = color(kind);
+  const mark = Math.max(3, end - start);
+  context.fillRect(Math.min(start, right - mark), bottom + 1, mark, 4);
+  if (x(to) - x(from) < 1) return;
+  context.globalAlpha = 0.16;
+  context.fillRect(start, top, Math.max(1, end - start), bottom - top);
+  context.globalAlpha = 1;
+  const word = kinds[kind]?.[0] ?? kind;
+  if (end - start < LINE_PX) return;
+  context.save();
+  context.translate((start + end) / 2, (top + bottom) / 2);
+  if (context.measureText(word).width + 8 > end - start) context.rotate(-Math.PI / 2);
+  context.fillStyle = color("strong");
+  context.textAlign = "center";
+  context.fillText(word, 0, 0);
+  context.restore();
+}
+
+// The border of two bands is a line in the tone of the upper one, with its word.
+function drawBands(context, { place, bands }, color) {
+  bands.slice(0, -1).forEach(({ to }, i) => {
+    const above = bands[i + 1];
+    drawLimit(context, place, to, above.word, color(above.tone || "text"), [1, 4]);
+  });
+}
+
+function drawLimit(context, { left, right, top, scales }, value, label, style, dash) {
+  const { low, high, y } = scales[0];
+  if (value < low || value > high) return;
+  context.setLineDash(dash);
+  line(context, left, y(value), right, y(value), style);
+  context.setLineDash([]);
+  context.fillStyle = style;
+  context.textAlign = "right";
+  context.fillText(label, right - 4, y(value) + (y(value) < top + LINE_PX ? LINE_PX / 2 : -LINE_PX / 2));
+}
+
+function drawSeries(context, { place, series: all, from, to }, series, color) {
+  const { x, left, right, scales } = place;
+  const { y } = scales.find((scale) => scale.series.includes(series));
+  const name = all.indexOf(series) ? "second" : "line";
+  context.strokeStyle = context.fillStyle = color(name);
+  context.lineJoin = "round";
+  for (const { times, means, lows, highs } of series.runs(from, to, (to - from) / (2 * (right - left)))) {
+    const n = times.length;
+    context.globalAlpha = 0.34;
+    context.beginPath();
+    for (let i = 0; i < n; i++) context.lineTo(x(times[i]), y(highs[i]));
+    for (let i = n - 1; i >= 0; i--) context.lineTo(x(times[i]), y(lows[i]));
+    context.fill();
+    // The outline keeps a spike of one sample visible.
+    context.lineWidth = 1;
+    context.stroke();
+    context.globalAlpha = 1;
+    context.lineWidth = 1.5;
+    context.beginPath();
+    for (let i = 0; i < n; i++) context.lineTo(x(times[i]), y(means[i]));
+    // A point without neighbours has no line.
+    if (n === 1) context.arc(x(times[0]), y(means[0]), 1.5, 0, 7);
+    if (n === 1 && highs[0] > lows[0]) line(context, x(times[0]), y(lows[0]), x(times[0]), y(highs[0]), color(name));
+    context.stroke();
+  }
+}
+
+function line(context, x1, y1, x2, y2, style) {
+  context.strokeStyle = style;
+  context.lineWidth = 1;
+  context.beginPath();
+  // On the middle of a pixel, a thin line is sharp.
+  context.moveTo(Math.round(x1) + 0.5, Math.round(y1) + 0.5);
+  context.lineTo(Math.round(x2) + 0.5, Math.round(y2) + 0.5);
+  context.stroke();
+}
+
+// Draws the cursor and the range that is being selected.
+export function drawCursor(context, { place, width, height, selection, cursor, series }, color) {
+  const { top, bottom, x, scales } = place;
+  context.clearRect(0, 0, width, height);
+  if (selection) {
+    const [start, end] = selection.map(x);
+    context.globalAlpha = 0.25;
+    context.fillStyle = color("line");
+    context.fillRect(start, top, end - start, bottom - top);
+    context.globalAlpha = 1;
+  }
+  if (!cursor) return;
+  line(context, x(cursor.time), top, x(cursor.time), bottom, color("strong"));
+  cursor.points.forEach((i, k) => {
+    const scale = scales.find((each) => each.series.includes(series[k]));
+    if (i < 0 || !scale) return;
+    context.fillStyle = color(k ? "second" : "line");
+    context.beginPath();
+    context.arc(x(series[k].times[i]), scale.y(series[k].means[i]), 4, 0, 7);
+    context.fill();
+  });
+}

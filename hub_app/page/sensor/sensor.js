@@ -1,0 +1,244 @@
+// View of one sensor: its newest values, and a chart of each field over a range of time.
+import { refreshCoverage } from "../coverage.js";
+import { replaceContent, setText } from "../elements.js";
+import { askForName } from "../names.js";
+import { urlOf } from "../paths.js";
+import { showAges, showReading } from "../readings.js";
+import { askForSettings } from "../settings.js";
+import { change, follow, hubNow, isOpen } from "../stream.js";
+import { makeCards } from "./cards.js";
+import { faultOf, fetchHistory, historyPath } from "./history.js";
+import { addressOf, chosen, localText, readRange, spanOf } from "./range.js";
+
+const PAUSE_MS = 150; // after a gesture, before its range is fetched
+// Readings of a late backlog appear after so long; a sensor that is new is asked for more often.
+const REFRESH_MS = 30000;
+const MOST_REFRESH_MS = 300000;
+const NEW_MS = 3000;
+const COVERAGE_MS = 60000;
+const RELOAD_MS = 5000;
+
+const main = document.querySelector("main");
+const form = document.getElementById("ranges");
+const { node, sensor } = main.dataset;
+const id = `${node}:${sensor}`;
+const readingTopic = document.querySelector(".now .reading").dataset.topic;
+const plugins = new Map(); // topic -> newest event of a plugin's state
+const alarms = new Map(); // topic -> active alarm of the sensor
+
+let range = readRange(location.search);
+let wanted = range.to === null ? range : readRange(""); // the last one of the buttons
+let cards = [];
+let shown = null; // from, to of the charts
+let loadTimer = 0;
+
+const compared = () => new URLSearchParams(location.search).get("compare") ?? "";
+const nameOf = (sensorId) => (sensorId === id ? document.getElementById("title").textContent : otherName(sensorId));
+const otherName = (sensorId) => [...form.elements.compare.options].find((option) => option.value === sensorId)?.text ?? sensorId;
+
+function ends() {
+  const to = range.to ?? hubNow();
+  return [to - range.span, to];
+}
+
+function setAddress(isNew) {
+  const address = addressOf(range, location.search);
+  if (address === location.search) return;
+  if (isNew) history.pushState(null, "", address);
+  else history.replaceState(null, "", address);
+}
+
+// Moves every chart to the range.
+function place() {
+  shown = ends();
+  cards.forEach((card) => {
+    card.chart.setRange(...shown);
+    card.showFigures();
+  });
+  const [from, to] = shown.map(localText);
+  if (document.activeElement !== form.elements.from) form.elements.from.value = from;
+  if (document.activeElement !== form.elements.to) form.elements.to.value = to;
+  form.querySelectorAll("[data-range]").forEach((button) =>
+    button.setAttribute("aria-pressed", range.to === null && spanOf(button.dataset.range) === range.span));
+  document.getElementById("csv").href = `${historyPath(id, ...shown, 2000)}&format=csv`;
+}
+
+function show(next, isNew = true) {
+  range = next;
+  setAddress(isNew);
+  place();
+  loadSoon(0);
+}
+
+function loadSoon(pauseMs) {
+  clearTimeout(loadTimer);
+  loadTimer = setTimeout(load, pauseMs);
+}
+
+async function load() {
+  loadSoon(REFRESH_MS);
+  if (document.hidden) return;
+  const sensors = [id, ...(compared() ? [compared()] : [])];
+  const fault = document.getElementById("history-fault");
+  try {
+    const width = Math.max(200, Math.round(document.getElementById("charts").clientWidth));
+    const answers = await fetchHistory(sensors, ...ends(), Math.min(width, 4000));
+    if (!answers) return;
+    setText(fault, "");
+    loadSoon(Math.min(Math.max(REFRESH_MS, answers[0].bucket_ms / 2), MOST_REFRESH_MS));
+    if (!cards.length) cards = makeCards(document.getElementById("charts"), answers[0], id, listeners());
+    cards.forEach((card) => card.show(answers, sensors.map(nameOf)));
+    place();
+  } catch (error) {
+    if (error.status === 404 && sensors.length === 1) loadSoon(NEW_MS);
+    setText(fault, faultOf(error, sensors));
+  }
+}
+
+function listeners() {
+  const [from, to] = ends();
+  return {
+    from,
+    to,
+    onRange(start, end, isFinal) {
+      range = chosen(start, Math.min(end, hubNow()), hubNow());
+      setAddress(isFinal);
+      place();
+      loadSoon(PAUSE_MS);
+    },
+    onReset: () => show(wanted),
+    onCursor: (time, own) => cards.forEach(({ chart }) => chart === own || chart.moveCursor(time, false)),
+  };
+}
+
+// Adds a reading to the right edge of the charts.
+function append({ topic, value }) {
+  const k = topic === readingTopic ? 0 : 1;
+  cards.forEach((card) => card.append(k, value.timestamp_ms, value.data));
+  if (range.to === null) place();
+  else cards.forEach(({ chart }) => chart.draw());
+}
+
+const onKind = {
+  reading(event) {
+    if (event.topic === readingTopic) {
+      const reading = document.querySelector(".now .reading");
+      // A field that is new needs a row.
+      if (!showReading(reading, event)) reload();
+      showTitle();
+    }
+    append(event);
+  },
+  plugin(event) {
+    plugins.set(event.topic, event);
+    document.querySelectorAll("[data-settings-of]").forEach((button) => {
+      if (button.dataset.settingsOf === event.topic) button.hidden = !Object.keys(event.value.described ?? {}).length;
+    });
+  },
+  alarm({ topic, value }) {
+    if (value.sensor !== sensor) return;
+    alarms.set(topic, value);
+    showAlarms();
+  },
+  status({ value: { presence } }) {
+    document.querySelectorAll("[data-presence-of]").forEach((element) => {
+      element.dataset.presence = presence;
+      if (element.classList.contains("presence")) setText(element, presence);
+    });
+  },
+  // Other names, units or bands need another page.
+  sensor({ node: of, name, value }) {
+    if (of === node && name === sensor && value.digest !== main.dataset.digest) reload();
+  },
+};
+
+// The tab of a page that is kept open has the main value.
+function showTitle() {
+  const main = document.querySelector(".now .field dd");
+  const words = [...main.querySelectorAll(".value, .unit")].map((part) => part.textContent);
+  document.title = `${words.join(" ")} \u00b7 ${nameOf(id)}`;
+}
+
+// Once in a while at most, whatever the node says.
+function reload() {
+  setTimeout(() => location.reload(), Math.max(0, RELOAD_MS - performance.now()));
+}
+
+function showAlarms() {
+  replaceContent(document.getElementById("alarms"), [...alarms.values()].map(({ severity, text }) => {
+    const line = document.createElement("li");
+    line.dataset.severity = severity;
+    line.textContent = text;
+    return line;
+  }));
+}
+
+function onEvent(event) {
+  if (event.value !== null) onKind[event.kind]?.(event);
+  else if (alarms.delete(event.topic)) showAlarms();
+}
+
+function onSnapshot({ entries }) {
+  alarms.clear();
+  showAlarms();
+  entries.forEach(onEvent);
+  load();
+}
+
+function streamPath() {
+  return `/events?${new URLSearchParams({ view: "sensor", node, sensor, compare: compared() })}`;
+}
+
+// Follows the address to another sensor that is compared.
+function compare() {
+  form.elements.compare.value = compared();
+  cards.forEach((card) => (card.recent = []));
+  change(streamPath());
+}
+
+form.addEventListener("click", ({ target }) => {
+  const { range: text, move } = target.dataset;
+  const [from, to] = ends();
+  if (text) show((wanted = { span: spanOf(text), to: null }));
+  if (move) show(chosen(from + (move * range.span) / 2, Math.min(to + (move * range.span) / 2, hubNow()), hubNow()));
+});
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const [from, to] = ["from", "to"].map((name) => Date.parse(form.elements[name].value));
+  if (from < to) show(chosen(from, to, hubNow()));
+});
+form.elements.compare.addEventListener("change", ({ target }) => {
+  const params = new URLSearchParams(location.search);
+  if (target.value) params.set("compare", target.value);
+  else params.delete("compare");
+  history.pushState(null, "", `?${params}`);
+  compare();
+  load();
+});
+addEventListener("popstate", () => {
+  range = readRange(location.search);
+  if (form.elements.compare.value !== compared()) compare();
+  place();
+  load();
+});
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest("button");
+  if (button?.dataset.nameOf) askForName(button);
+  if (button?.dataset.settingsOf) askForSettings(plugins.get(button.dataset.settingsOf), sensor);
+});
+
+function slide() {
+  showAges();
+  // By a pixel at a time.
+  if (range.to === null && shown && hubNow() - shown[1] > range.span / 1000) place();
+}
+
+form.hidden = false;
+form.querySelector("details").open = compared() !== "" || matchMedia("(min-width: 40.01rem)").matches;
+document.querySelector(".hint").hidden = false;
+form.elements.compare.value = compared();
+follow(streamPath(), { onSnapshot, onUpdate: onEvent });
+place();
+setInterval(slide, 1000);
+refreshCoverage(hubNow());
+setInterval(() => isOpen() && refreshCoverage(hubNow()), COVERAGE_MS);

@@ -1,0 +1,217 @@
+"""Alarm monitor: topics, records and notices of what its rules find in the live state."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from bus.config.alarms_table import AlarmConfig
+from bus.contract.description import SensorDescription
+from bus.contract.messages import Alarm, decode
+from bus.contract.topics import Topic, TopicKind
+from bus.files import json_file
+from hub_app.alarms.addresses import Address
+from hub_app.alarms.alarm_file import FILE_NAME, AlarmFile
+from hub_app.alarms.monitor import AlarmMonitor, AlarmSetup
+from hub_app.alarms.notices import Notice
+from hub_app.alarms.notifier import Notifier
+from hub_app.alarms.records import Record
+from hub_app.alarms.rules import RuleBook
+from hub_app.live.state import State
+from tests.hub_app.alarms.samples import NOW_MS, config
+from tests.hub_app.samples import reading, status
+
+RULE = config(above=30, clear=28)
+KEY = ("pi4", "too-warm--dht22-gpio4")
+TOPIC = Topic("pi4", TopicKind.ALARM, KEY[1])
+SENSOR = Topic("pi4", TopicKind.SENSOR, "dht22-gpio4")
+DAY_MS = 86_400_000
+
+
+class KeptNotices(Notifier):
+    """A notifier that keeps what it is to send."""
+
+    def __init__(self) -> None:
+        super().__init__([Address("none", lambda _notice: None)])
+        self.notices: list[Notice] = []
+
+    def put(self, notice: Notice) -> None:
+        self.notices.append(notice)
+
+    @property
+    def titles(self) -> list[str]:
+        return [notice.title for notice in self.notices]
+
+
+class Hub:
+    """A live state with its monitor, whose bus is a dictionary."""
+
+    def __init__(self, *rules: AlarmConfig, path: Path | None = None, **keys: Any) -> None:
+        self.state = State()
+        self.book = RuleBook(rules)
+        self.notifier = KeptNotices()
+        self.retained: dict[Topic, bytes] = {}
+        self.is_connected = True
+        self.records: list[Record] = []
+        self.seq = 0
+        self.monitor = AlarmMonitor(
+            AlarmSetup(book=self.book, file=AlarmFile(path), notifier=self.notifier, **keys),
+            self.state,
+            publish=self._publish,
+            record=self.records.append,
+            most_per_node=10,
+            on_refused=lambda _node, _name: None,
+        )
+        self.state.apply(Topic("pi4", TopicKind.STATUS), status(), NOW_MS)
+
+    def _publish(self, topic: Topic, payload: bytes) -> int | None:
+        if not self.is_connected:
+            return None
+        self.retained[topic] = payload
+        # The hub hears what it says.
+        if payload:
+            self.state.apply(topic, decode(topic, payload), NOW_MS)
+        else:
+            self.state.remove(topic)
+        return 1
+
+    def read(self, temperature: float, at_ms: int = NOW_MS) -> None:
+        self.seq += 1
+        changes = self.state.apply(*reading(at_ms, self.seq, temperature=temperature), at_ms)
+        self.monitor.on_changes(changes, at_ms)
+
+    def saved(self, path: Path) -> None:
+        json_file.save(path, self.monitor.file.snapshot())
+
+    @property
+    def alarm(self) -> Alarm | None:
+        payload = self.retained.get(TOPIC, b"")
+        message = decode(TOPIC, payload) if payload else None
+        assert message is None or isinstance(message, Alarm)
+        return message
+
+
+def test_an_alarm_is_retained_recorded_and_told_and_so_is_its_end() -> None:
+    hub = Hub(RULE)
+    hub.read(31.0)
+    hub.monitor.sweep(NOW_MS)
+    assert hub.alarm is not None
+    assert (hub.alarm.value, hub.alarm.limit, hub.alarm.sensor) == (31.0, 30, "dht22-gpio4")
+    hub.read(28.0, NOW_MS + 1000)
+    assert hub.alarm is None
+    assert [record.end_ms for record in hub.records] == [None, NOW_MS + 1000]
+    assert hub.notifier.titles == ["HARVESTER warning: pi4", "HARVESTER over: pi4"]
+
+
+def test_what_could_not_be_published_is_published_later() -> None:
+    hub = Hub(RULE)
+    hub.is_connected = False
+    hub.read(31.0)
+    hub.is_connected = True
+    hub.monitor.sweep(NOW_MS)
+    assert hub.alarm is not None
+    # The broker has lost it.
+    hub.retained.clear()
+    hub.state.remove(TOPIC)
+    hub.monitor.sweep(NOW_MS + 5000)
+    assert hub.alarm is not None
+
+
+def test_after_a_restart_an_alarm_is_active_with_its_acknowledgement_and_not_told_again(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / FILE_NAME
+    hub = Hub(RULE, path=path)
+    hub.read(31.0)
+    hub.monitor.sweep(NOW_MS)
+    hub.monitor._confirm(hub.notifier.notices[0])
+    hub.monitor.acknowledge(KEY, "eva", NOW_MS + 1)
+    hub.monitor.mute(KEY, NOW_MS + DAY_MS)
+    hub.saved(path)
+    again = Hub(RULE, path=path)
+    again.read(31.0, NOW_MS + 2000)
+    again.monitor.sweep(NOW_MS + 2000)
+    (alarm,) = again.monitor.active
+    assert (alarm.since_ms, alarm.acknowledged_by) == (NOW_MS, "eva")
+    assert again.alarm is not None
+    assert (again.alarm.acknowledged, again.alarm.muted_until_ms) == (True, NOW_MS + DAY_MS)
+    assert again.notifier.notices == []
+    # Its end is told: it is the same alarm. But it is muted.
+    again.monitor.mute(KEY, 0)
+    again.read(20.0, NOW_MS + 3000)
+    assert again.notifier.titles == ["HARVESTER over: pi4"]
+
+
+def test_an_alarm_whose_rule_is_gone_at_the_next_start_ends_without_a_notice(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / FILE_NAME
+    hub = Hub(RULE, path=path)
+    hub.read(31.0)
+    hub.saved(path)
+    again = Hub(path=path)
+    again.state.apply(TOPIC, decode(TOPIC, hub.retained[TOPIC]), NOW_MS)
+    again.monitor.sweep(NOW_MS)
+    assert again.monitor.active == []
+    assert again.retained[TOPIC] == b""
+    assert again.notifier.notices == []
+    assert again.records[-1].end_ms == NOW_MS
+
+
+def test_a_muted_alarm_is_told_when_its_mute_is_over() -> None:
+    hub = Hub(RULE)
+    hub.read(31.0)
+    hub.monitor.mute(KEY, NOW_MS + 60_000)
+    hub.monitor.sweep(NOW_MS)
+    assert hub.notifier.notices == []
+    hub.monitor.sweep(NOW_MS + 60_000)
+    assert hub.notifier.titles[:1] == ["HARVESTER warning: pi4"]
+    with pytest.raises(KeyError):
+        hub.monitor.mute(("pi4", "none"), 1)
+
+
+def test_an_alarm_of_another_area_ends_when_its_sensor_moves() -> None:
+    hub = Hub(msgspec.structs.replace(RULE, area="Cellar"))
+    described = SensorDescription("dht22", "", "Cellar", 2.0, {})
+    hub.state.apply(SENSOR, described, NOW_MS)
+    hub.read(31.0)
+    assert hub.alarm is not None
+    moved = msgspec.structs.replace(described, area="Attic")
+    hub.state.apply(SENSOR, moved, NOW_MS)
+    hub.monitor.sweep(NOW_MS)
+    assert hub.alarm is None
+
+
+def test_the_alarms_of_a_node_end_when_it_is_silent_for_days() -> None:
+    hub = Hub(RULE)
+    hub.read(31.0)
+    hub.monitor.sweep(NOW_MS)
+    later_ms = NOW_MS + 31 * DAY_MS
+    hub.state.sweep(later_ms)
+    assert hub.state.nodes == []
+    hub.monitor.sweep(later_ms)
+    assert hub.monitor.active == []
+
+
+def test_a_sensor_that_is_gone_ends_its_alarms_and_leaves_those_of_a_plugin_of_its_name() -> None:
+    hub = Hub(RULE)
+    hub.read(31.0)
+    hub.monitor.on_removed(Topic("pi4", TopicKind.PLUGIN, "dht22-gpio4"), NOW_MS)
+    assert hub.alarm is not None
+    hub.monitor.on_removed(Topic("pi4", TopicKind.READING, "dht22-gpio4"), NOW_MS)
+    assert hub.alarm is None
+
+
+def test_a_lost_node_is_told_a_minute_later_and_over_when_it_is_back() -> None:
+    hub = Hub()
+    for second in range(7, 67):
+        hub.state.sweep(NOW_MS + second * 1000)
+        hub.monitor.sweep(NOW_MS + second * 1000)
+        assert hub.monitor.active == []
+    hub.monitor.sweep(NOW_MS + 67_000)
+    assert [alarm.name for alarm in hub.monitor.active] == ["node-lost"]
+    assert hub.notifier.titles == ["HARVESTER critical: pi4"]
+    hub.state.apply(Topic("pi4", TopicKind.STATUS), status(), NOW_MS + 68_000)
+    hub.monitor.sweep(NOW_MS + 68_000)
+    assert hub.monitor.active == []

@@ -1,0 +1,79 @@
+"""Accessibility of the page, by axe-core; `make axe` fetches it, and without it these skip."""
+
+from collections.abc import Iterator
+
+import pytest
+from selenium.webdriver import Chrome
+
+from bus.contract.description import About
+from bus.contract.messages import Alarm, Buzzer, Leds, PluginState
+from bus.contract.topics import Topic, TopicKind
+from tests.default_descriptions import description_of
+from tests.hub_app.conftest import HubProcess
+from tests.hub_app.nodes import remove_all_nodes, until
+from tests.hub_app.page.browser import Page
+from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
+from tests.support import PROJECT
+
+AXE = PROJECT / ".harvester" / "axe" / "axe.min.js"
+RUN = """
+const done = arguments[arguments.length - 1];
+axe.run().then(({ violations }) =>
+  done(violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`))));
+"""
+
+pytestmark = pytest.mark.skipif(not AXE.is_file(), reason="`make axe` fetches axe-core")
+
+
+@pytest.fixture(params=["dark", "light"])
+def scheme(request: pytest.FixtureRequest, browser: Chrome) -> Iterator[str]:
+    features = [{"name": "prefers-color-scheme", "value": request.param}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    yield request.param
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def fill(hub: HubProcess, prefix: str, nodes: int) -> None:
+    remove_all_nodes(hub)
+    for number in range(nodes):
+        node = f"{prefix}{number}"
+        hub.publish(Topic(node, TopicKind.STATUS), status("online" if number else "offline"))
+        hub.publish(Topic(node, TopicKind.ABOUT), About("", "Attic", "", "", "", "", {}, {}))
+        hub.publish(Topic(node, TopicKind.HEARTBEAT), heartbeat())
+        hub.publish(Topic(node, TopicKind.SENSOR, "dht22-a"), description_of("dht22-a"))
+        hub.publish(*reading(node=node, sensor="dht22-a", temperature=20.0, humidity=40.0))
+        hub.publish(Topic(node, TopicKind.PLUGIN, "oled"), PluginState("running", "", NOW_MS, 0))
+        hub.publish(Topic(node, TopicKind.LOG), log("a line"))
+    node = f"{prefix}1"
+    hub.publish(Topic(node, TopicKind.ALARM, "warm"), Alarm("warning", "Too warm", NOW_MS))
+    hub.publish(Topic(node, TopicKind.LEDS), Leds(["#ff0000"]))
+    hub.publish(Topic(node, TopicKind.BUZZER), Buzzer(sounding=False, pattern=""))
+
+
+@pytest.mark.parametrize("nodes", [3, 8])
+def test_axe_finds_nothing(hub: HubProcess, browser: Chrome, scheme: str, nodes: int) -> None:
+    fill(hub, f"{scheme}{nodes}x", nodes)
+    browser.get(hub.url)
+    page = Page(browser)
+    page.until("document.querySelector('[data-state=live]') !== null")
+    page.until("document.querySelector('#attention li') !== null")
+    browser.execute_script(AXE.read_text(encoding="utf-8"))
+    assert browser.execute_async_script(RUN) == []
+    browser.get_log("browser")
+    browser.get("about:blank")
+
+
+@pytest.mark.parametrize("view", ["alarms?field=humidity&above=1", "log", "node", "system"])
+def test_axe_finds_nothing_in_a_view(
+    hub: HubProcess, browser: Chrome, scheme: str, view: str
+) -> None:
+    prefix = f"{scheme}{view[:4]}"
+    fill(hub, prefix, 2)
+    until(hub, "/api/nodes", f'"{prefix}1"')
+    browser.get(f"{hub.url}/{view}" + (f"/{prefix}1" if view == "node" else ""))
+    page = Page(browser)
+    page.until("document.querySelector('[data-state=live]') !== null")
+    browser.execute_script(AXE.read_text(encoding="utf-8"))
+    assert browser.execute_async_script(RUN) == []
+    browser.get_log("browser")
+    browser.get("about:blank")
