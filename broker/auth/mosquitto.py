@@ -14,7 +14,7 @@ CONF_NAME = "harvester.conf"
 
 _ACL_HEAD = """\
 # Made by `harvester broker acl`: access rules as in topics.md.
-# Mosquitto cannot except a topic from a pattern, so a node may also command its own plugins; and it
+# Mosquitto cannot except a topic from a pattern, so a node may also send itself commands; and it
 # does not look at how the levels of a topic are spelled.
 """
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+import httpx
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -30,9 +31,14 @@ def test_every_topic_of_topics_md_is_heard(
     for command in ("buzzer/cmd", "leds/cmd", "fan/cmd"):
         listener.publish(parse(f"harvester/pi4/{command}"), b"off")
     listener.publish(parse("harvester/pi4/plugins/cmd"), b'{"plugin": "none", "action": "reload"}')
-    # A backlog is published only after an outage.
-    for kind in CHANNELS.keys() - {TopicKind.BACKLOG}:
+    # A backlog is published only after an outage, an alarm only where a rule says so.
+    for kind in CHANNELS.keys() - {TopicKind.BACKLOG, TopicKind.ALARM}:
         listener.wait_for(lambda said, kind=kind: said.topic.kind is kind, START_S)
+    rule = {"name": "all-rooms", "sensor": "dht22-*", "field": "temperature", "above": -40}
+    rules = f"{system.page}api/alarms/rules"
+    assert httpx.post(rules, json=rule, trust_env=False).status_code == 200
+    listener.wait_for(lambda said: said.topic.kind is TopicKind.ALARM)
+    assert httpx.delete(f"{rules}/all-rooms", trust_env=False).status_code == 200
     patterns = re.findall(r"^### `harvester/<node>/(.*)`$", topics_md(), re.MULTILINE)
     assert len(patterns) >= len(CHANNELS)
     for pattern in set(patterns) - {"backlog"}:

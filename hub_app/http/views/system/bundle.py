@@ -37,7 +37,7 @@ async def support_bundle(request: Request) -> Response:
         raise HTTPException(HTTPStatus.FORBIDDEN, "only an operator may have the support bundle")
     config: Config | None = request.app.state.config
     if config is None:
-        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "this hub has no configuration")
+        raise HTTPException(HTTPStatus.NOT_FOUND, "this hub has no configuration")
     hub = hub_of(request)
     reporter: SystemReporter = request.app.state.reporter
     # One at a time: it costs a process.
