@@ -1,7 +1,5 @@
 """`POST /api/buzzer`, `leds`, `fan`, `plugins` and `names`: commands to nodes."""
 
-from collections.abc import Awaitable
-
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -10,7 +8,7 @@ from starlette.responses import Response
 from bus.contract.bounds import FieldName, Name, Word
 from bus.contract.commands import PATTERNS, PluginAction
 from bus.contract.description import SettingValue
-from bus.contract.messages import FanMode, Result
+from bus.contract.messages import FanMode
 from bus.contract.topics import TopicKind
 from bus.errors import BadCommandError
 from hub_app.http.responses import Json, check_node, hub_of, listed, read_json
@@ -88,41 +86,19 @@ async def buzzer_test(request: Request) -> Response:
 
 
 async def leds(request: Request) -> Response:
-    body = await read_json(request, LedsBody, _LEDS_USAGE)
-    hub = hub_of(request)
-    check_node(hub.state, body.node)
-    command = msgspec.to_builtins(body)
-    node = command.pop("node")
-    result = await _result(hub.commander.set_leds(node, command))
-    return Json({"ok": True, "node": node, **command, "finished_ms": result.finished_ms})
+    return await _command(request, "leds", await read_json(request, LedsBody, _LEDS_USAGE))
 
 
 async def fan(request: Request) -> Response:
-    body = await read_json(request, FanBody, _FAN_USAGE)
-    hub = hub_of(request)
-    check_node(hub.state, body.node)
-    result = await _result(hub.commander.set_fan(body.node, body.mode))
-    return Json({"ok": True, **msgspec.to_builtins(body), "finished_ms": result.finished_ms})
+    return await _command(request, "fan", await read_json(request, FanBody, _FAN_USAGE))
 
 
 async def plugins(request: Request) -> Response:
-    body = await read_json(request, PluginBody, _PLUGIN_USAGE)
-    hub = hub_of(request)
-    check_node(hub.state, body.node)
-    command = msgspec.to_builtins(body)
-    node = command.pop("node")
-    result = await _result(hub.commander.command_plugin(node, command))
-    return Json({"ok": True, "node": node, **command, "finished_ms": result.finished_ms})
+    return await _command(request, "plugins", await read_json(request, PluginBody, _PLUGIN_USAGE))
 
 
 async def names(request: Request) -> Response:
-    body = await read_json(request, NamesBody, _NAMES_USAGE)
-    hub = hub_of(request)
-    check_node(hub.state, body.node)
-    command = msgspec.to_builtins(body)
-    node = command.pop("node")
-    result = await _result(hub.commander.name(node, command))
-    return Json({"ok": True, "node": node, **command, "finished_ms": result.finished_ms})
+    return await _command(request, "names", await read_json(request, NamesBody, _NAMES_USAGE))
 
 
 def default_buzzer_node(state: State) -> str | None:
@@ -138,13 +114,19 @@ async def _sound_buzzer(hub: Hub, node: str | None, pattern: str) -> Response:
     node = node or default_buzzer_node(hub.state)
     if node is None:
         raise HTTPException(404, "no node has a buzzer")
+    return await _send(hub, node, "buzzer", {"pattern": pattern})
+
+
+async def _command(request: Request, actuator: str, body: msgspec.Struct) -> Response:
+    """Send all of `body` but its `node` as a command to that node's actuator."""
+    command = msgspec.to_builtins(body)
+    return await _send(hub_of(request), command.pop("node"), actuator, command)
+
+
+async def _send(hub: Hub, node: str, actuator: str, command: dict[str, object]) -> Response:
     check_node(hub.state, node)
-    result = await _result(hub.commander.sound_buzzer(node, pattern))
-    return Json({"ok": True, "node": node, "pattern": pattern, "finished_ms": result.finished_ms})
-
-
-async def _result(command: Awaitable[Result]) -> Result:
     try:
-        return await command
+        result = await hub.commander.command(node, actuator, command)
     except (BadCommandError, BusDownError, NoAnswerError) as e:
         raise HTTPException(_STATUS_OF_ERROR[type(e)], str(e)) from e
+    return Json({"ok": True, "node": node, **command, "finished_ms": result.finished_ms})

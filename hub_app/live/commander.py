@@ -31,37 +31,12 @@ class Commander:
         self._publish = publish
         self._waiting: dict[str, asyncio.Future[Result]] = {}
 
-    async def sound_buzzer(self, node: str, pattern: str) -> Result:
-        """Sound a named pattern on a node's buzzer and return the result.
+    async def command(self, node: str, actuator: str, fields: Mapping[str, object]) -> Result:
+        """Command an actuator of a node and return the result.
 
         Raises BusDownError, NoAnswerError, or BadCommandError with the node's error.
         """
-        return await self._request(Topic(node, TopicKind.COMMAND, "buzzer"), {"pattern": pattern})
-
-    async def command_plugin(self, node: str, command: Mapping[str, object]) -> Result:
-        """Reload, enable, disable or set a plugin of a node; raises like `sound_buzzer`."""
-        return await self._request(Topic(node, TopicKind.COMMAND, "plugins"), command)
-
-    async def name(self, node: str, names: Mapping[str, object]) -> Result:
-        """Name a node, or its `sensor`, by `title` and `area`; raises like `sound_buzzer`."""
-        return await self._request(Topic(node, TopicKind.COMMAND, "names"), names)
-
-    async def set_leds(self, node: str, command: Mapping[str, object]) -> Result:
-        """Colour one LED (`index`, `color`) or `all` of them; raises like `sound_buzzer`."""
-        return await self._request(Topic(node, TopicKind.COMMAND, "leds"), command)
-
-    async def set_fan(self, node: str, mode: str) -> Result:
-        """Switch a node's fan, or leave it to its plugin (`auto`); raises like `sound_buzzer`."""
-        return await self._request(Topic(node, TopicKind.COMMAND, "fan"), {"mode": mode})
-
-    def on_message(self, message: Message) -> None:
-        """Complete the command that a result belongs to."""
-        if isinstance(message, Result) and message.id is not None:
-            waiting = self._waiting.get(message.id)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(message)
-
-    async def _request(self, topic: Topic, fields: Mapping[str, object]) -> Result:
+        topic = Topic(node, TopicKind.COMMAND, actuator)
         command_id = secrets.token_hex(8)
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting[command_id] = future
@@ -71,9 +46,16 @@ class Commander:
                 raise BusDownError("the hub has no connection to its broker")
             result = await asyncio.wait_for(future, RESULT_TIMEOUT_S)
         except TimeoutError as e:
-            raise NoAnswerError(f"{topic.node} did not answer within {RESULT_TIMEOUT_S:g} s") from e
+            raise NoAnswerError(f"{node} did not answer within {RESULT_TIMEOUT_S:g} s") from e
         finally:
             del self._waiting[command_id]
         if not result.ok:
             raise BadCommandError(result.error)
         return result
+
+    def on_message(self, message: Message) -> None:
+        """Complete the command that a result belongs to."""
+        if isinstance(message, Result) and message.id is not None:
+            waiting = self._waiting.get(message.id)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(message)
