@@ -30,7 +30,7 @@ _KIND_LABELS: dict[RuleKind, str] = {
     "plugin": "a plugin that failed",
     "outbox": "readings that wait at a node",
     "disk": "the hub's disk nearly full",
-    "certificate": "the broker's certificate near its end",
+    "certificate": "the hub's certificate near its end",
     "clock": "a node's clock that is wrong",
 }
 _OPTION = "<option$attributes>$label</option>"

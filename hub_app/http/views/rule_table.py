@@ -23,7 +23,7 @@ _CONDITIONS = {
     "plugin": ("the plugin failed", ""),
     "outbox": ("waiting readings at the node", ""),
     "disk": ("the hub's disk", " %"),
-    "certificate": ("days left of the broker's certificate", ""),
+    "certificate": ("days left of the hub's certificate", ""),
     "clock": ("error of the node's clock", " s"),
 }
 

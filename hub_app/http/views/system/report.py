@@ -32,7 +32,7 @@ class FileSize(msgspec.Struct, frozen=True):
 
 
 class SystemReport(msgspec.Struct, frozen=True):
-    """State of the hub. `certificate_ends_ms`: until when the broker's certificate is valid."""
+    """State of the hub. `certificate_ends_ms`: until when the hub's certificate is valid."""
 
     versions: dict[str, str]
     uptime_s: float
