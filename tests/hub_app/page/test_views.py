@@ -155,6 +155,8 @@ def test_older_lines_come_in_pages(hub: HubProcess, view: View) -> None:
         hub.bus.publish(Topic("v4", TopicKind.LOG), msgspec.json.encode(log(f"line {i}")))
     until(hub, "/api/logs?node=v4", '"line 229"')
     view.open(hub, "/log?node=v4")
+    # Its script has fetched the newest lines, too: older ones come before those.
+    view.until("document.getElementById('log-status').textContent === '200 lines'")
     view.until(f"{LINES}.length === 200")
     view.click("#older")
     view.until(f"{LINES}.length === 230")
