@@ -31,7 +31,8 @@ ROUNDS = 60
 LIMIT_MS = 16.0
 
 PAGE = """<!doctype html><meta charset="utf-8">
-<link rel="stylesheet" href="static/app.css"><link rel="stylesheet" href="uplot/uPlot.min.css">
+<link rel="stylesheet" href="static/frame/app.css">
+<link rel="stylesheet" href="uplot/uPlot.min.css">
 <style>.chart { position: relative; width: 1200px; height: 300px } canvas { position: absolute }
 .chart-picture, .chart-cursor { width: 100%; height: 100% }</style>
 <div class="chart" id="ours"></div><div id="theirs"></div>

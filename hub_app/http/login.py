@@ -16,7 +16,7 @@ from hub_app.http.session_gate import COOKIE, LOG_IN_PATH, token_of
 from hub_app.login.login import LogIn, WrongPasswordError
 from hub_app.login.sessions import MAX_AGE_S, Visitor
 
-_PAGE = PAGE_DIR / "login.html"
+_PAGE = PAGE_DIR / "frame" / "login.html"
 _MAX_FIELDS = 10
 
 

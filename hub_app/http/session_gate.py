@@ -28,7 +28,9 @@ LOG_IN_PATH = "/login"
 LOG_OUT_PATH = "/logout"
 
 # The log-in page with its style, and the health check of a watchdog.
-_OPEN_PATHS = frozenset({LOG_IN_PATH, HEALTH_PATH, "/static/app.css", "/static/favicon.svg"})
+_OPEN_PATHS = frozenset(
+    {LOG_IN_PATH, HEALTH_PATH, "/static/frame/app.css", "/static/frame/favicon.svg"}
+)
 # Paths of the pages.
 _VIEWS = frozenset({"/", "/alarms", "/log", "/system"})
 _VIEW_PREFIXES = ("/sensor/", "/node/")

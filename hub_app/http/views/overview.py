@@ -15,6 +15,6 @@ async def overview(request: Request) -> Response:
     try:
         return HTMLResponse(await hub_of(request).page(role, url_of(request, "")))
     except PageUnavailableError as e:
-        text = (PAGE_DIR / "unrendered.html").read_text(encoding="utf-8")
+        text = (PAGE_DIR / "frame" / "unrendered.html").read_text(encoding="utf-8")
         text = text.replace("{root}", url_of(request, ""))
         return HTMLResponse(text.replace("{fault}", html.escape(str(e))), 503)

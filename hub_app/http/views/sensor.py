@@ -119,7 +119,7 @@ def _controls(
     if described.plugin:
         topic = str(Topic(node, TopicKind.PLUGIN, described.plugin))
         buttons.append(fill(_SETTINGS_BUTTON, attributes=attributes(data_settings_of=topic)))
-    return {"buttons": join(buttons), "dialogs": fill_file("dialogs.html")}
+    return {"buttons": join(buttons), "dialogs": fill_file("commands/dialogs.html")}
 
 
 def _named(state: State, node: str, name: str) -> str:

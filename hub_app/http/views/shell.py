@@ -43,7 +43,7 @@ def view_response(
         for href, label in LINKS
     ]
     page = fill_file(
-        "shell.html",
+        "frame/shell.html",
         root=root,
         files=join(
             [

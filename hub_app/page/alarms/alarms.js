@@ -1,10 +1,10 @@
 // View of the alarms. The hub renders it; this script fetches it again when an alarm begins, changes or ends.
-import { setText } from "../elements.js";
+import { send } from "../commands/post.js";
+import { setText } from "../live/elements.js";
+import { follow, hubNow } from "../live/stream.js";
+import { swapParts } from "../live/swap.js";
+import { duration } from "../live/values.js";
 import { showTimes } from "../log/lines.js";
-import { send } from "../post.js";
-import { follow, hubNow } from "../stream.js";
-import { swapParts } from "../swap.js";
-import { duration } from "../values.js";
 import { deleteRule, followForm, saveRule } from "./rules.js";
 
 const SOON_MS = 200;

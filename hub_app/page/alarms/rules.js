@@ -1,6 +1,6 @@
 // Rules of alarms: the form of one, and the buttons of those that exist.
-import { setText } from "../elements.js";
-import { send } from "../post.js";
+import { send } from "../commands/post.js";
+import { setText } from "../live/elements.js";
 
 const NUMBERS = ["below", "clear", "for_s"];
 

@@ -1,6 +1,6 @@
 // Items of log lines, as the hub renders them, too.
-import { urlOf } from "../paths.js";
-import { dateAndTime } from "../values.js";
+import { urlOf } from "../live/paths.js";
+import { dateAndTime } from "../live/values.js";
 
 function part(tag, name, text) {
   const element = document.createElement(tag);

@@ -1,7 +1,7 @@
 // View of the log: lines of all nodes as they arrive, older ones on demand, filters in the address.
-import { replaceContent, setText } from "../elements.js";
-import { urlOf } from "../paths.js";
-import { change, follow } from "../stream.js";
+import { replaceContent, setText } from "../live/elements.js";
+import { urlOf } from "../live/paths.js";
+import { change, follow } from "../live/stream.js";
 import { itemOf, keyOf, lineOf, showTimes } from "./lines.js";
 
 const PAGE_LINES = 200;

@@ -1,8 +1,8 @@
 // Charts of a node's health: its machine from the history, its program from heartbeats while the page is open.
 import { Chart } from "../chart/chart.js";
-import { KINDS } from "../coverage.js";
+import { KINDS } from "../live/coverage.js";
+import { hubNow } from "../live/stream.js";
 import { fetchHistory, seriesOf } from "../sensor/history.js";
-import { hubNow } from "../stream.js";
 
 const DAY_MS = 864e5;
 const REFRESH_MS = 60000;

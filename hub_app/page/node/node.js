@@ -1,15 +1,15 @@
 // View of one node: its state as it changes, its outputs, plugins and log. The hub renders what is new.
-import { command } from "../commands.js";
-import { elementsOf, replaceContent, setText } from "../elements.js";
+import { command } from "../commands/commands.js";
+import { askForName } from "../commands/names.js";
+import { send } from "../commands/post.js";
+import { askToRemove } from "../commands/removal.js";
+import { askForSettings } from "../commands/settings.js";
+import { elementsOf, replaceContent, setText } from "../live/elements.js";
+import { urlOf } from "../live/paths.js";
+import { showAges, showFields, showReading } from "../live/readings.js";
+import { follow } from "../live/stream.js";
+import { swapParts } from "../live/swap.js";
 import { itemOf, keyOf, lineOf, showTimes } from "../log/lines.js";
-import { askForName } from "../names.js";
-import { urlOf } from "../paths.js";
-import { send } from "../post.js";
-import { showAges, showFields, showReading } from "../readings.js";
-import { askToRemove } from "../removal.js";
-import { askForSettings } from "../settings.js";
-import { follow } from "../stream.js";
-import { swapParts } from "../swap.js";
 import { beat, startHealth } from "./health.js";
 import { outputKinds, sendColor } from "./outputs.js";
 import { askToRename } from "./rename.js";

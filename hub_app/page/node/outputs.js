@@ -1,6 +1,6 @@
 // Outputs of a node: their state as it changes, and the colours of the strip.
-import { setText } from "../elements.js";
-import { send } from "../post.js";
+import { send } from "../commands/post.js";
+import { setText } from "../live/elements.js";
 
 const COLOR = /^#[0-9a-f]{6}$/;
 const OFF = "#000000";

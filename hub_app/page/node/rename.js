@@ -1,5 +1,5 @@
 // Change of a node's id: asks once in a dialog, then tells the hub.
-import { urlOf } from "../paths.js";
+import { urlOf } from "../live/paths.js";
 
 // `onDone` is called when the node is about to be gone under its old id.
 export function askToRename(node, onDone) {

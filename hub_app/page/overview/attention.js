@@ -1,8 +1,8 @@
 // Lines of what needs attention, in the order of the dashboard plugin, and their count in header and title.
-import { replaceContent, setText } from "../elements.js";
-import { urlOf } from "../paths.js";
-import { hubNow } from "../stream.js";
-import { duration } from "../values.js";
+import { replaceContent, setText } from "../live/elements.js";
+import { urlOf } from "../live/paths.js";
+import { hubNow } from "../live/stream.js";
+import { duration } from "../live/values.js";
 
 const SEVERITIES = ["info", "warning", "critical"];
 

@@ -1,6 +1,6 @@
 // Logs of the nodes: a tab and a panel each, newest line at the bottom.
-import { replaceContent, setText } from "../elements.js";
-import { clock } from "../values.js";
+import { replaceContent, setText } from "../live/elements.js";
+import { clock } from "../live/values.js";
 import { placesOf } from "./places.js";
 
 const LOG_LINES = 500;

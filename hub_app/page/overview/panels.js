@@ -1,6 +1,6 @@
 // Outputs of the nodes: strips, displays, buzzers, fans, and the state of each plugin.
-import { setText } from "../elements.js";
-import { showFields, showReading } from "../readings.js";
+import { setText } from "../live/elements.js";
+import { showFields, showReading } from "../live/readings.js";
 
 const COLOR = /^#[0-9a-f]{6}$/;
 const SVG = "http://www.w3.org/2000/svg";

@@ -1,8 +1,8 @@
 // Last day of each sensor's main value as a small curve, fetched when its tile comes into view.
-import { urlOf } from "../paths.js";
-import { hintsOf } from "../readings.js";
-import { hubNow, isOpen } from "../stream.js";
-import { write } from "../values.js";
+import { urlOf } from "../live/paths.js";
+import { hintsOf } from "../live/readings.js";
+import { hubNow, isOpen } from "../live/stream.js";
+import { write } from "../live/values.js";
 import { placesOf } from "./places.js";
 
 const DAY_MS = 86400000;

@@ -1,8 +1,8 @@
 // Cards of the sensor view: one chart for each field, with its figures and its exports.
 import { Chart } from "../chart/chart.js";
-import { KINDS } from "../coverage.js";
-import { replaceContent, setText } from "../elements.js";
-import { duration, write } from "../values.js";
+import { KINDS } from "../live/coverage.js";
+import { replaceContent, setText } from "../live/elements.js";
+import { duration, write } from "../live/values.js";
 import { seriesOf } from "./history.js";
 
 // Colours of the limits of alarms.

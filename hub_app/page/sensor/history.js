@@ -1,5 +1,5 @@
 // Values over time from the hub's history, as the chart takes them.
-import { urlOf } from "../paths.js";
+import { urlOf } from "../live/paths.js";
 
 // Neighbours may be that much further apart than expected without a gap between them.
 const SLACK = 1.6;

@@ -1,11 +1,11 @@
 // View of one sensor: its newest values, and a chart of each field over a range of time.
-import { refreshCoverage } from "../coverage.js";
-import { replaceContent, setText } from "../elements.js";
-import { askForName } from "../names.js";
-import { urlOf } from "../paths.js";
-import { showAges, showReading } from "../readings.js";
-import { askForSettings } from "../settings.js";
-import { change, follow, hubNow, isOpen } from "../stream.js";
+import { askForName } from "../commands/names.js";
+import { askForSettings } from "../commands/settings.js";
+import { refreshCoverage } from "../live/coverage.js";
+import { replaceContent, setText } from "../live/elements.js";
+import { urlOf } from "../live/paths.js";
+import { showAges, showReading } from "../live/readings.js";
+import { change, follow, hubNow, isOpen } from "../live/stream.js";
 import { makeCards } from "./cards.js";
 import { faultOf, fetchHistory, historyPath } from "./history.js";
 import { addressOf, chosen, localText, readRange, spanOf } from "./range.js";

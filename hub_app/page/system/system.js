@@ -1,9 +1,9 @@
 // View of broker and hub. Its figures are not in the event stream, so they are polled.
 import { Chart } from "../chart/chart.js";
+import { urlOf } from "../live/paths.js";
+import { follow, hubNow, isOpen } from "../live/stream.js";
+import { swapParts } from "../live/swap.js";
 import { showTimes } from "../log/lines.js";
-import { urlOf } from "../paths.js";
-import { follow, hubNow, isOpen } from "../stream.js";
-import { swapParts } from "../swap.js";
 
 const REFRESH_MS = 10000;
 const RATES_MS = 5000;

@@ -14,7 +14,7 @@ from dashboard.plugin_table import plugin_table
 
 # Views of the page: path, name.
 VIEWS = (("/", "Overview"), ("/alarms", "Alarms"), ("/log", "Log"), ("/system", "System"))
-# The colours of app.css, for the frame of an installed page.
+# The colours of frame/app.css, for the frame of an installed page.
 _THEMES = (("dark", "#0a0e0c"), ("light", "#f1f5f0"))
 
 
@@ -40,18 +40,18 @@ def _head(root: str, found: list[Item]) -> Html:
             for name, color in _THEMES
         ),
         element("title", attention.title(attention.open_count(found))),
-        element("link", rel="icon", type="image/svg+xml", href=f"{root}/static/favicon.svg"),
-        element("link", rel="apple-touch-icon", href=f"{root}/static/icons/icon-192.png"),
+        element("link", rel="icon", type="image/svg+xml", href=f"{root}/static/frame/favicon.svg"),
+        element("link", rel="apple-touch-icon", href=f"{root}/static/frame/icons/icon-192.png"),
         element(
             "link",
             rel="manifest",
-            href=f"{root}/static/manifest.json",
+            href=f"{root}/static/frame/manifest.json",
             crossorigin="use-credentials",
         ),
-        element("link", rel="stylesheet", href=f"{root}/static/app.css"),
+        element("link", rel="stylesheet", href=f"{root}/static/frame/app.css"),
         element("link", rel="stylesheet", href=f"{root}/static/overview/overview.css"),
-        element("script", src=f"{root}/static/app.js", type="module"),
-        element("script", src=f"{root}/static/old-browser.js", nomodule=True, defer=True),
+        element("script", src=f"{root}/static/overview/overview.js", type="module"),
+        element("script", src=f"{root}/static/frame/old-browser.js", nomodule=True, defer=True),
     )
 
 

@@ -163,7 +163,7 @@ def duration(seconds: float) -> str:
 
 
 def moment(timestamp_ms: float) -> str:
-    """Return a time in UTC; app.js replaces it with the browser's local time."""
+    """Return a time in UTC; overview.js replaces it with the browser's local time."""
     try:
         at = datetime.fromtimestamp(timestamp_ms / 1000, UTC)
     except (OverflowError, ValueError, OSError):

@@ -55,7 +55,7 @@ def _line(entry: Entry) -> Html:
 
 
 def _clock(timestamp_ms: int) -> str:
-    """Return the time of day in UTC; app.js replaces it with the browser's local time."""
+    """Return the time of day in UTC; overview.js replaces it with the browser's local time."""
     try:
         at = datetime.fromtimestamp(timestamp_ms / 1000, UTC)
     except (OverflowError, ValueError, OSError):

@@ -13,7 +13,7 @@ _MOST_ROWS = 8
 
 
 def tile(model: Model, reading: Entry, heading: Html, buttons: Html | str = "") -> Html:
-    """Return the tile; app.js brings its values up to date, and fills in its last day."""
+    """Return the tile; overview.js brings its values up to date, and fills in its last day."""
     value = reading.value
     known = fields.described(model.fields(reading.node, reading.name))
     shown = shown_fields(value["data"], known)
@@ -55,7 +55,7 @@ def age(model: Model, at_ms: int) -> str:
 
 
 def described(model: Model, kind: str, node: str, name: str = "") -> dict[str, str]:
-    """Return the attributes by which app.js sees that a description is another one now."""
+    """Return the attributes by which overview.js sees that a description is another one now."""
     return {
         "data_digest_of": f"{kind} {node} {name}",
         "data_digest": model.digest(kind, node, name),

@@ -116,7 +116,7 @@ def test_our_own_page_may_ask(hub: HubProcess) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/health", "/static/app.js", "/nowhere", "/api/logs?limit=x"]
+    "path", ["/", "/health", "/static/overview/overview.js", "/nowhere", "/api/logs?limit=x"]
 )
 def test_every_answer_forbids_inline_and_foreign_content(hub: HubProcess, path: str) -> None:
     headers = hub.http.get(path).headers

@@ -27,7 +27,7 @@ KIMS, LEES = "kims secret", "lees \u00e4 secret & more"
 ROUTES = [
     *("/", "/events", "/api/readings", "/api/nodes", "/api/logs", "/api/alarms"),
     *("/api/alarms/rules", "/api/nodes/pi4/oled.png"),
-    *("/api/session", "/static/app.js", "/static/", "/nowhere", "/health/"),
+    *("/api/session", "/static/overview/overview.js", "/static/", "/nowhere", "/health/"),
 ]
 COMMANDS = [
     *("/api/buzzer", "/api/buzzer/test", "/api/plugins", "/api/alarms/rules"),
@@ -97,7 +97,7 @@ def test_the_form_needs_no_script_and_its_style_no_session(visitor: httpx.Client
     assert "<script" not in form.text
     assert 'method="post" action="/login"' in form.text
     assert "form-action 'self'" in form.headers["content-security-policy"]
-    assert visitor.get("/static/app.css").status_code == 200
+    assert visitor.get("/static/frame/app.css").status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def _outside(at: Point) -> float:
 
 
 def main() -> None:
-    folder = Path(PAGE_DIR / "icons")
+    folder = Path(PAGE_DIR / "frame" / "icons")
     folder.mkdir(exist_ok=True)
     (folder / "icon-192.png").write_bytes(_png(192))
     (folder / "icon-512.png").write_bytes(_png(512))

@@ -33,7 +33,7 @@ MAKE = """
 const [from, to, step, gap, spike, done] = arguments;
 document.body.innerHTML = '<div class="chart" id="chart" tabindex="0" role="group"></div>';
 Object.assign(document.body.style, {margin: "0", padding: "0", maxWidth: "none"});
-for (const sheet of ["/app.css", "/sensor/sensor.css"]) {
+for (const sheet of ["/frame/app.css", "/sensor/sensor.css"]) {
   if (document.querySelector(`link[href="${sheet}"]`)) continue;
   const link = document.createElement("link");
   Object.assign(link, {rel: "stylesheet", href: sheet});
@@ -175,7 +175,7 @@ class ChartPage(Page):
 @pytest.fixture
 def page(url: str, browser: Chrome) -> Iterator[ChartPage]:
     if not browser.current_url.startswith(url):
-        browser.get(f"{url}/unrendered.html")
+        browser.get(f"{url}/frame/unrendered.html")
     browser.execute_async_script(MAKE, FROM, TO, STEP, GAP, SPIKE)
     opened = ChartPage(browser)
     opened.until("getComputedStyle(document.getElementById('chart')).touchAction === 'pan-y'")
@@ -405,7 +405,7 @@ def test_times_of_the_axis_are_round_where_the_clock_is_changed(
 ) -> None:
     browser.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": "Europe/Berlin"})
     try:
-        browser.get(f"{url}/unrendered.html")
+        browser.get(f"{url}/frame/unrendered.html")
         from_ms = datetime.fromisoformat(day).timestamp() * 1000
         ticks = browser.execute_async_script(TICKS, from_ms, from_ms + hours * HOUR - 1, 13)
     finally:

@@ -18,7 +18,7 @@ FROM_MS = 1_795_286_721_000
 # Hands a coverage, as the hub answers it, to the page's own module, which draws it.
 DRAW = """
 const [coverage, done] = arguments;
-import("/static/coverage.js").then((module) => {
+import("/static/live/coverage.js").then((module) => {
   module.keep(coverage, coverage.from_ms, coverage.to_ms);
   module.drawCoverage();
   done();

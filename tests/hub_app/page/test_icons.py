@@ -10,13 +10,13 @@ _HEADER_BYTES = 33
 
 
 def test_the_icon_is_as_it_is_drawn() -> None:
-    png = (PAGE_DIR / "icons" / "icon-192.png").read_bytes()
+    png = (PAGE_DIR / "frame" / "icons" / "icon-192.png").read_bytes()
     length = int.from_bytes(png[_HEADER_BYTES : _HEADER_BYTES + 4])
     data = png[_HEADER_BYTES + 8 :][:length]
     assert zlib.decompress(data) == pixels(192), "run python -m tests.hub_app.page.icons"
 
 
 def test_the_manifest_names_files_that_exist() -> None:
-    manifest = json.loads((PAGE_DIR / "manifest.json").read_text(encoding="utf-8"))
-    assert all((PAGE_DIR / icon["src"]).is_file() for icon in manifest["icons"])
-    assert manifest["start_url"] == "../"
+    manifest = json.loads((PAGE_DIR / "frame" / "manifest.json").read_text(encoding="utf-8"))
+    assert all((PAGE_DIR / "frame" / icon["src"]).is_file() for icon in manifest["icons"])
+    assert manifest["start_url"] == "../../"

@@ -225,7 +225,10 @@ def test_text_from_the_bus_stays_text(hub: HubProcess, page: Page) -> None:
     # The count is of the plugin that failed.
     assert page.driver.title == "(1) HARVESTER"
     sources = page.driver.execute_script("return [...document.scripts].map(each => each.src)")
-    assert sources == [f"{hub.url}/static/app.js", f"{hub.url}/static/old-browser.js"]
+    assert sources == [
+        f"{hub.url}/static/overview/overview.js",
+        f"{hub.url}/static/frame/old-browser.js",
+    ]
     assert not page.driver.find_elements(By.CSS_SELECTOR, "img[onerror], img[src=x]")
 
 

@@ -76,7 +76,10 @@ def test_a_person_logs_in_and_every_url_of_the_page_is_there(setup: Setup, *, tl
         assert ("Secure" in cookie) == tls
         page = client.get("/")
         assert page.status_code == 200
-        for url in (*re.findall(r'(?:href|src)="([^"]+)"', page.text), f"{root}/static/values.js"):
+        for url in (
+            *re.findall(r'(?:href|src)="([^"]+)"', page.text),
+            f"{root}/static/live/values.js",
+        ):
             assert url.startswith(f"{root}/")
             assert client.get(urljoin(str(page.url), url)).status_code == 200
         assert f'action="{root}/logout"' in page.text

@@ -70,7 +70,7 @@ async def node(request: Request) -> Response:
         outputs=outputs.outputs(hub.state, name, about, root, operates=operates),
         lines=log_items(page.logs, root),
     )
-    dialogs = [fill_file("dialogs.html"), fill_file("node/dialogs.html", node=name)]
+    dialogs = [fill_file("commands/dialogs.html"), fill_file("node/dialogs.html", node=name)]
     title = about.title or name
     return view_response(request, "node", title, main, join(dialogs if operates else []))
 

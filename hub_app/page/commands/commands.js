@@ -1,6 +1,6 @@
 // Commands of the buttons. The hub's response carries the error of the node.
-import { elementsOf, setText } from "./elements.js";
-import { urlOf } from "./paths.js";
+import { elementsOf, setText } from "../live/elements.js";
+import { urlOf } from "../live/paths.js";
 
 function buzzerCommand({ node, pattern }) {
   return {

@@ -1,6 +1,6 @@
 // Replaces parts of a page by those of a fresh copy from the hub, which renders them.
+import { showTimes } from "../log/lines.js";
 import { urlOf } from "./paths.js";
-import { showTimes } from "./log/lines.js";
 
 let isSwapping = false;
 let isWanted = false;

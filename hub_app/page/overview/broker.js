@@ -1,6 +1,6 @@
 // Counters of the embedded broker. They are not in the event stream, so they are polled.
-import { setText } from "./elements.js";
-import { urlOf } from "./paths.js";
+import { setText } from "../live/elements.js";
+import { urlOf } from "../live/paths.js";
 
 const FIGURES = {
   clients: ({ clients }) => `${clients.connected}`,

@@ -1,6 +1,6 @@
 // Removal of nodes and sensors: asks once in a dialog, then tells the hub.
-import { setText } from "./elements.js";
-import { urlOf } from "./paths.js";
+import { setText } from "../live/elements.js";
+import { urlOf } from "../live/paths.js";
 
 const WHAT = "It is gone from the page, the topics and the metrics.";
 

@@ -1,6 +1,6 @@
 // Settings of a plugin: a form made from their descriptions, whose changes go to the node.
-import { replaceContent, setText } from "./elements.js";
-import { urlOf } from "./paths.js";
+import { replaceContent, setText } from "../live/elements.js";
+import { urlOf } from "../live/paths.js";
 
 const INPUT_TYPES = { number: "number", integer: "number", text: "text", switch: "checkbox" };
 const ALL_SENSORS = "";

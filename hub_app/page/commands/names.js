@@ -1,6 +1,6 @@
 // Names of sensors and nodes: a dialog for title and area, whose changes go to the node.
-import { setText } from "./elements.js";
-import { urlOf } from "./paths.js";
+import { setText } from "../live/elements.js";
+import { urlOf } from "../live/paths.js";
 
 // `button` has the node, the sensor where it is one, and the names of now.
 export function askForName(button) {

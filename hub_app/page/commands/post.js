@@ -1,5 +1,5 @@
 // Commands to the hub as JSON.
-import { urlOf } from "./paths.js";
+import { urlOf } from "../live/paths.js";
 
 // Returns an empty text, or the reason why it was not done.
 export async function send(method, path, body) {

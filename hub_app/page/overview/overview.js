@@ -2,22 +2,22 @@
 // elements by their data attributes and sets only text and attributes, so text from the bus never
 // becomes markup. When a topic has no element yet, it fetches the page again and replaces <main>.
 // Written for browsers of 2020 and later (ES2020): nothing newer is used, in the other scripts either.
+import { command } from "../commands/commands.js";
+import { askForName } from "../commands/names.js";
+import { askToRemove } from "../commands/removal.js";
+import { askForSettings } from "../commands/settings.js";
+import { drawCoverage, refreshCoverage } from "../live/coverage.js";
+import { setText } from "../live/elements.js";
+import { urlOf } from "../live/paths.js";
+import { readFormats, showAges } from "../live/readings.js";
+import { change, follow, hubNow, isOpen } from "../live/stream.js";
+import { findAreas } from "./areas.js";
+import { showAttention, showSince } from "./attention.js";
 import { refreshBroker } from "./broker.js";
-import { command } from "./commands.js";
-import { drawCoverage, refreshCoverage } from "./coverage.js";
-import { setText } from "./elements.js";
-import { askForName } from "./names.js";
-import { findAreas } from "./overview/areas.js";
-import { showAttention, showSince } from "./overview/attention.js";
-import { addLog, fillLogs, findTabs, forgetLog, keepLogs, showLog } from "./overview/logs.js";
-import { showKind } from "./overview/panels.js";
-import { findPlaces, placesOf } from "./overview/places.js";
-import { findSparks, isInView, refreshSparks, whenInView } from "./overview/spark.js";
-import { urlOf } from "./paths.js";
-import { readFormats, showAges } from "./readings.js";
-import { askToRemove } from "./removal.js";
-import { askForSettings } from "./settings.js";
-import { change, follow, hubNow, isOpen } from "./stream.js";
+import { addLog, fillLogs, findTabs, forgetLog, keepLogs, showLog } from "./logs.js";
+import { showKind } from "./panels.js";
+import { findPlaces, placesOf } from "./places.js";
+import { findSparks, isInView, refreshSparks, whenInView } from "./spark.js";
 
 const SWAP_MS = 1000;
 const PARTIAL_SWAP_MS = 30000;
