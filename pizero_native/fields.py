@@ -7,7 +7,6 @@ import logging
 
 import msgspec
 
-from bus.config import toml_text
 from bus.contract import band_limits
 from bus.contract.band_limits import AuthoredField
 from bus.contract.bounds import FieldName
@@ -18,6 +17,7 @@ from bus.contract.description import (
     PluginDescription,
     Settings,
 )
+from bus.files import toml_text
 from bus.install import assets
 
 logger = logging.getLogger(__name__)

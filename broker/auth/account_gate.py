@@ -12,6 +12,7 @@ from broker.auth.accounts import HUB_USER, LOCAL_USER, AccountsFile
 from broker.auth.gate import Attempt, Identity, Role, local_role
 from broker.auth.password_check import PasswordCheck, TooManyAttemptsError
 from bus.config.broker_table import LocalAccess
+from bus.config.homeassistant_table import DEFAULT_PREFIX
 from bus.contract.topics import TopicKind, parse
 from bus.errors import BadTopicError
 
@@ -21,13 +22,21 @@ logger = logging.getLogger(__name__)
 class AccountGate:
     """Authenticates the accounts in the file at `path`, and local clients as `allow_local` says.
 
-    `hub_token` is the token of the hub's own client. `on_revoked` is called with the name of an
-    account that was removed or replaced. Raises MisconfiguredError where the file cannot be used.
+    `hub_token` is the token of the hub's own client, `prefix` that of Home Assistant's topics.
+    `on_revoked` is called with the name of an account that was removed or replaced. Raises
+    MisconfiguredError where the file cannot be used.
     """
 
     def __init__(
-        self, path: Path, check: PasswordCheck, *, hub_token: str | None, allow_local: LocalAccess
+        self,
+        path: Path,
+        check: PasswordCheck,
+        *,
+        hub_token: str | None,
+        allow_local: LocalAccess,
+        prefix: str = DEFAULT_PREFIX,
     ) -> None:
+        self._prefix = prefix
         self._hub_hash = tokens.hash_token(hub_token.encode()) if hub_token else None
         role = local_role(allow_local)
         self._local = None if role is None else Identity(LOCAL_USER, role)
@@ -50,13 +59,13 @@ class AccountGate:
         return await self._check_password(attempt.username, attempt.address, password)
 
     def may_publish(self, identity: Identity, topic: str) -> bool:
-        return self._is_known(identity) and acl.may_publish(identity, topic)
+        return self._is_known(identity) and acl.may_publish(identity, topic, self._prefix)
 
     def may_subscribe(self, identity: Identity, topic_filter: str) -> bool:
-        return self._is_known(identity) and acl.may_subscribe(identity, topic_filter)
+        return self._is_known(identity) and acl.may_subscribe(identity, topic_filter, self._prefix)
 
     def may_receive(self, identity: Identity, topic: str) -> bool:
-        return self._is_known(identity) and acl.may_receive(identity, topic)
+        return self._is_known(identity) and acl.may_receive(identity, topic, self._prefix)
 
     def refresh(self) -> None:
         """Read the file again if it has changed, and report every account that was revoked."""

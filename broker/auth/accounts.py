@@ -6,7 +6,7 @@ format for a broker in its place.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -26,7 +26,8 @@ LOCAL_USER = "local"
 
 logger = logging.getLogger(__name__)
 
-PersonRole = Literal[Role.OPERATOR, Role.VIEWER]
+PersonRole = Literal[Role.OPERATOR, Role.VIEWER, Role.INTEGRATION]
+TokenRole = Literal[Role.OPERATOR, Role.VIEWER]
 # Argon2 takes any length, but a longer password may not fit into a CONNECT.
 _MAX_PASSWORD_CHARS = 1024
 
@@ -43,7 +44,7 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Account with a password. `repr` omits the hashes."""
+    """Account with a password: a person, or Home Assistant. `repr` omits the hashes."""
 
     role: Role
     argon2: str
@@ -51,7 +52,7 @@ class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     since_ms: int
 
     def __post_init__(self) -> None:
-        _check_role(self.role)
+        _check_role(self.role, get_args(PersonRole))
 
     def __repr__(self) -> str:
         return f"Person({self.role!r}, since_ms={self.since_ms})"
@@ -65,7 +66,7 @@ class ApiToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     since_ms: int
 
     def __post_init__(self) -> None:
-        _check_role(self.role)
+        _check_role(self.role, get_args(TokenRole))
 
     def __repr__(self) -> str:
         return f"ApiToken({self.role!r}, since_ms={self.since_ms})"
@@ -175,7 +176,7 @@ def revoke(path: Path, name: str) -> None:
     _change(path, remove)
 
 
-def add_token(path: Path, name: str, role: PersonRole) -> str:
+def add_token(path: Path, name: str, role: TokenRole) -> str:
     """Make or replace the API token called `name`; return it. Only its hash is stored."""
     _check_name(name, "token")
     token = tokens.new_token()
@@ -239,6 +240,6 @@ def _check_name(name: str, what: str) -> None:
         )
 
 
-def _check_role(role: Role) -> None:
-    if role not in get_args(PersonRole):
-        raise ValueError(f"found {role}, expected operator or viewer")
+def _check_role(role: Role, allowed: Sequence[Role]) -> None:
+    if role not in allowed:
+        raise ValueError(f"found {role}, expected {' or '.join(allowed)}")

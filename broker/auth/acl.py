@@ -10,10 +10,12 @@ from functools import lru_cache
 import msgspec
 
 from broker.auth.gate import Identity, Role
+from bus.config.homeassistant_table import DEFAULT_PREFIX
 from bus.contract.topics import NAME_PATTERN, ROOT
 
-# Placeholder for the user's name in a pattern.
+# Placeholders in a pattern: the user's name, and the prefix of Home Assistant's topics.
 OWN = "<node>"
+PREFIX = "<prefix>"
 # Names whose split patterns are cached.
 _MAX_CACHED_NAMES = 4096
 # Decisions that are cached: the rules never change, and each message asks for several.
@@ -21,6 +23,8 @@ _MAX_CACHED_DECISIONS = 16_384
 
 _NAME = NAME_PATTERN.removeprefix("^").removesuffix(r"\Z")
 _PUBLISHABLE = re.compile(rf"{ROOT}(/{_NAME})+\Z")
+# Levels of Home Assistant's topics: it allows more letters in them.
+_OF_HOME_ASSISTANT = re.compile(r"[A-Za-z0-9_-]{1,128}(/[A-Za-z0-9_-]{1,128})*\Z")
 
 Levels = Sequence[str]
 
@@ -33,7 +37,9 @@ class Rights(msgspec.Struct, frozen=True, kw_only=True):
     read: tuple[str, ...] = ()
 
 
-_EVERYTHING = ("harvester/#", "$SYS/#")
+_EVERYTHING = ("harvester/#", "$SYS/#", "<prefix>/#")
+# Home Assistant publishes its birth and its last will there.
+_STATUS = "<prefix>/status"
 
 ROLES = {
     Role.NODE: Rights(
@@ -54,28 +60,34 @@ ROLES = {
             "harvester/+/status",
         ),
     ),
-    Role.HUB: Rights(publish=("harvester/+/+", "harvester/+/+/+"), read=_EVERYTHING),
+    Role.HUB: Rights(
+        publish=("harvester/+/+", "harvester/+/+/+", "<prefix>/+/+/config"), read=_EVERYTHING
+    ),
     Role.OPERATOR: Rights(publish=("harvester/+/+/cmd",), read=_EVERYTHING),
     Role.VIEWER: Rights(read=_EVERYTHING),
+    Role.INTEGRATION: Rights(publish=("harvester/+/+/cmd", _STATUS), read=_EVERYTHING),
 }
 
 
 @lru_cache(_MAX_CACHED_DECISIONS)
-def may_publish(identity: Identity, topic: str) -> bool:
+def may_publish(identity: Identity, topic: str, prefix: str = DEFAULT_PREFIX) -> bool:
     """Whether `identity` may publish to `topic`, a last will included.
 
-    Whatever the role, each level below the root must be a name as `bus.contract.topics`
-    defines it.
+    Whatever the role, each level below the root must be a name as `bus.contract.topics` defines
+    it, or below `prefix` as Home Assistant does.
     """
     rights = ROLES[identity.role]
+    is_spelled_well = (
+        _OF_HOME_ASSISTANT if topic.startswith(f"{prefix}/") else _PUBLISHABLE
+    ).match(topic)
     return (
-        _PUBLISHABLE.match(topic) is not None
-        and _any_covers(rights.publish, identity.name, topic)
-        and not _any_covers(rights.never, identity.name, topic)
+        is_spelled_well is not None
+        and _any_covers(rights.publish, identity.name, prefix, topic)
+        and not _any_covers(rights.never, identity.name, prefix, topic)
     )
 
 
-def may_subscribe(identity: Identity, topic_filter: str) -> bool:
+def may_subscribe(identity: Identity, topic_filter: str, prefix: str = DEFAULT_PREFIX) -> bool:
     """Whether any topic that `topic_filter` can match may be read.
 
     The filter may match more than that: `may_receive` is asked about each message.
@@ -83,14 +95,14 @@ def may_subscribe(identity: Identity, topic_filter: str) -> bool:
     if not _is_filter(topic_filter):
         return False
     wanted = topic_filter.split("/")
-    readable = _split(ROLES[identity.role].read, identity.name)
+    readable = _split(ROLES[identity.role].read, identity.name, prefix)
     return any(_overlap(pattern, wanted) for pattern in readable)
 
 
 @lru_cache(_MAX_CACHED_DECISIONS)
-def may_receive(identity: Identity, topic: str) -> bool:
+def may_receive(identity: Identity, topic: str, prefix: str = DEFAULT_PREFIX) -> bool:
     """Whether `identity` may read what was published to `topic`."""
-    return _any_covers(ROLES[identity.role].read, identity.name, topic)
+    return _any_covers(ROLES[identity.role].read, identity.name, prefix, topic)
 
 
 def covers(pattern: str, wanted: str) -> bool:
@@ -102,19 +114,19 @@ def covers(pattern: str, wanted: str) -> bool:
     return _covers(pattern.split("/"), wanted.split("/"))
 
 
-def for_user(pattern: str, name: str) -> str:
-    """Return `pattern` with the user's name in place of the placeholder."""
-    return pattern.replace(OWN, name)
+def for_user(pattern: str, name: str, prefix: str = DEFAULT_PREFIX) -> str:
+    """Return `pattern` with the user's name and the prefix in place of the placeholders."""
+    return pattern.replace(OWN, name).replace(PREFIX, prefix)
 
 
-def _any_covers(patterns: tuple[str, ...], name: str, wanted: str) -> bool:
+def _any_covers(patterns: tuple[str, ...], name: str, prefix: str, wanted: str) -> bool:
     asked = wanted.split("/")
-    return any(_covers(allowed, asked) for allowed in _split(patterns, name))
+    return any(_covers(allowed, asked) for allowed in _split(patterns, name, prefix))
 
 
 @lru_cache(_MAX_CACHED_NAMES)
-def _split(patterns: tuple[str, ...], name: str) -> tuple[Levels, ...]:
-    return tuple(for_user(pattern, name).split("/") for pattern in patterns)
+def _split(patterns: tuple[str, ...], name: str, prefix: str) -> tuple[Levels, ...]:
+    return tuple(for_user(pattern, name, prefix).split("/") for pattern in patterns)
 
 
 def _covers(allowed: Levels, asked: Levels) -> bool:

@@ -18,6 +18,8 @@ class Role(enum.StrEnum):
     HUB = "hub"
     OPERATOR = "operator"
     VIEWER = "viewer"
+    # Home Assistant.
+    INTEGRATION = "integration"
 
 
 _LOCAL_ROLES: dict[LocalAccess, Role] = {

@@ -6,6 +6,7 @@ from broker.auth.accounts import HUB_USER, Accounts
 from broker.auth.acl import ROLES, covers, for_user
 from broker.auth.gate import Role, local_role
 from bus.config.broker_table import LOOPBACK, BrokerConfig, LocalAccess
+from bus.config.homeassistant_table import DEFAULT_PREFIX
 from bus.contract.topics import CHANNELS, topic_filter
 
 ACL_NAME = "acl"
@@ -19,19 +20,21 @@ _ACL_HEAD = """\
 """
 
 
-def acl(accounts: Accounts, *, allow_local: LocalAccess) -> str:
-    """Return the content of `acl_file`. Rules before any user are for clients without login."""
+def acl(accounts: Accounts, *, allow_local: LocalAccess, prefix: str = DEFAULT_PREFIX) -> str:
+    """Return the content of `acl_file`. Rules before any user are for clients without login.
+
+    `prefix` is that of Home Assistant's topics.
+    """
+    users = {}
+    if accounts.hub is not None:
+        users[HUB_USER] = Role.HUB
+    users |= dict.fromkeys(sorted(accounts.nodes), Role.NODE)
+    users |= {name: person.role for name, person in sorted(accounts.people.items())}
     parts = [_ACL_HEAD]
     local = local_role(allow_local)
     if local is not None:
-        parts.append(_section("", local, ""))
-    if accounts.hub is not None:
-        parts.append(_section(f"user {HUB_USER}", Role.HUB, HUB_USER))
-    parts += [_section(f"user {name}", Role.NODE, name) for name in sorted(accounts.nodes)]
-    parts += [
-        _section(f"user {name}", person.role, name)
-        for name, person in sorted(accounts.people.items())
-    ]
+        parts.append(_section("", local, "", prefix))
+    parts += [_section(f"user {name}", role, name, prefix) for name, role in users.items()]
     return "\n".join(parts)
 
 
@@ -80,18 +83,18 @@ def _files(folder: str) -> list[str]:
     return [f"password_file {folder}/{PASSWORDS_NAME}", f"acl_file {folder}/{ACL_NAME}"]
 
 
-def _section(head: str, role: Role, name: str) -> str:
+def _section(head: str, role: Role, name: str, prefix: str) -> str:
     lines = [head] if head else []
-    lines += [f"topic read {for_user(pattern, name)}" for pattern in ROLES[role].read]
-    lines += [f"topic write {pattern}" for pattern in _writable(role, name)]
+    lines += [f"topic read {for_user(pattern, name, prefix)}" for pattern in ROLES[role].read]
+    lines += [f"topic write {pattern}" for pattern in _writable(role, name, prefix)]
     return "\n".join(lines) + "\n"
 
 
-def _writable(role: Role, name: str) -> Iterator[str]:
+def _writable(role: Role, name: str, prefix: str) -> Iterator[str]:
     """Yield the writable patterns. With exceptions, these are the allowed kinds one by one."""
     rights = ROLES[role]
     if not rights.never:
-        yield from (for_user(pattern, name) for pattern in rights.publish)
+        yield from (for_user(pattern, name, prefix) for pattern in rights.publish)
         return
     never = [for_user(pattern, name) for pattern in rights.never]
     for kind in CHANNELS:

@@ -5,12 +5,13 @@ It asks the gate about each message, and hands what must survive a restart to th
 
 import asyncio
 import itertools
+import logging
 import time
 from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from broker.auth.gate import Gate
+from broker.auth.gate import Gate, Role
 from broker.embedded.counters import Counters, Refusal
 from broker.embedded.delivery import Entry
 from broker.embedded.packets.decode import Publish
@@ -34,6 +35,9 @@ _MAX_SYS_TOPICS = 1_000
 _MAX_SYS_BYTES = 1024 * 1024
 # Shared subscriptions, of MQTT 5.
 _SHARED = "$share/"
+_MAX_NOTED_FILTERS = 100
+
+logger = logging.getLogger(__name__)
 
 
 class Publisher(msgspec.Struct, frozen=True):
@@ -84,6 +88,8 @@ class Router:
         # Sessions for which publishers wait: their progress, and since when it is unchanged.
         self._full: dict[ClientSession, tuple[int, float]] = {}
         self._stalled_s = settings.stalled_s
+        # Refused subscriptions of integrations that were logged.
+        self._noted_filters: set[str] = set()
 
     def publish_for(self, session: ClientSession, message: Publish) -> Passed:
         """Pass on a client's message; return what its publisher waits for.
@@ -184,14 +190,25 @@ class Router:
         cause = self._refusal(session, text)
         if cause is not None:
             self._counters.refuse(cause)
-            self._log.warning(
-                "subscription refused", "%r may not subscribe to %r (%s)", session.key, text, cause
-            )
+            self._log_refused_subscription(session, text, cause)
             return SUBSCRIPTION_FAILED
         granted = min(qos, _MAX_QOS)
         self.tree.add(text, session, granted)
         self._store.put_subscription(session.key, text, granted)
         return granted
+
+    def _log_refused_subscription(self, session: ClientSession, text: str, cause: Refusal) -> None:
+        """Warn; but of an integration, note each filter once.
+
+        At each start, Home Assistant asks for what other products publish, too.
+        """
+        if session.identity.role is not Role.INTEGRATION or cause is not Refusal.SUBSCRIBE:
+            self._log.warning(
+                "subscription refused", "%r may not subscribe to %r (%s)", session.key, text, cause
+            )
+        elif text not in self._noted_filters and len(self._noted_filters) < _MAX_NOTED_FILTERS:
+            self._noted_filters.add(text)
+            logger.info("%s may not subscribe to %r", session.identity.name, text)
 
     def _refusal(self, session: ClientSession, text: str) -> Refusal | None:
         if not valid_filter(text):

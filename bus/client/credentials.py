@@ -11,11 +11,11 @@ import msgspec
 import tomli_w
 
 from bus.client.login import Login, tls_context
-from bus.config import broker_url, hub_files, toml_text
+from bus.config import broker_url, hub_files
 from bus.config.broker_table import CREDENTIALS_NAME
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
-from bus.files import private_file
+from bus.files import private_file, toml_text
 
 # The credentials of the hub for an external broker.
 HUB_FILE_NAME = "hub_app.toml"

@@ -27,15 +27,17 @@ class BrokerUrl(msgspec.Struct, frozen=True):
         return self.host, self.port
 
 
-def parse(text: str, key: str) -> BrokerUrl:
-    """Return what `text` says.
+def parse(
+    text: str, key: str, *, secrets: str = "broker.credentials_file", names: str = "token"
+) -> BrokerUrl:
+    """Return what `text` says. The file that `secrets` names holds username and `names`.
 
     Raises MisconfiguredError, which names `key`, and quotes nothing that may hold a password.
     """
     if "@" in unquote(text):
         raise MisconfiguredError(
             f"{key}: found a user or a password in the URL, expected mqtt://HOST or mqtts://HOST; "
-            "they belong into the file that broker.credentials_file names, as username and token"
+            f"they belong into the file that {secrets} names, as username and {names}"
         )
     try:
         parts = urlsplit(text)

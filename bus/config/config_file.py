@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import tomli_w
 
-from bus.config import toml_text
 from bus.config.broker_table import CREDENTIALS_NAME
 from bus.config.settings import Config
 from bus.contract.mistake import first_mistake, shown
 from bus.errors import MisconfiguredError
+from bus.files import toml_text
 
 # TOMLDecodeError and UnicodeDecodeError are ValueErrors, and so is what `int` says to 5000 digits;
 # arrays nested beyond reason end in a RecursionError.
@@ -127,6 +127,7 @@ def _resolve_paths(config: Config, directory: Path) -> Config:
         web=resolved("web", "password"),
         storage=resolved("storage", "state_dir", "cache_dir", "runtime_dir"),
         notify=resolved("notify", "addresses_file"),
+        homeassistant=resolved("homeassistant", "ca_file", "credentials_file"),
     )
 
 

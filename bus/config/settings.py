@@ -13,6 +13,7 @@ from bus.config.alarms_table import AlarmConfigs, NotifyConfig, check_rules
 from bus.config.broker_table import DEFAULT_HUB_URL, LOOPBACK, BrokerConfig
 from bus.config.grant_table import Grant, Output, granted_pins
 from bus.config.history_table import HistoryConfig
+from bus.config.homeassistant_table import HomeAssistantConfig, check_homeassistant
 from bus.config.key_types import (
     I2cAddress,
     Pin,
@@ -196,6 +197,7 @@ class Config(Table, frozen=True):
     limits: LimitsConfig = LimitsConfig()
     alarms: AlarmConfigs = []
     notify: NotifyConfig = NotifyConfig()
+    homeassistant: HomeAssistantConfig = HomeAssistantConfig()
 
     def __post_init__(self) -> None:
         checks = (
@@ -207,6 +209,7 @@ class Config(Table, frozen=True):
             _check_sole_users,
             _check_grants,
             _check_alarms,
+            _check_homeassistant,
             _check_settings,
         )
         for check in checks:
@@ -262,6 +265,10 @@ def _check_web(config: Config) -> None:
 
 def _check_alarms(config: Config) -> None:
     check_rules(config.alarms)
+
+
+def _check_homeassistant(config: Config) -> None:
+    check_homeassistant(config.homeassistant, config.cluster.role)
 
 
 def pin_users(config: Config) -> dict[int, str]:

@@ -58,7 +58,7 @@ def _acl(options: argparse.Namespace) -> None:
     found = accounts.load(files.accounts)
     texts = {
         files_of_mosquitto.ACL_NAME: files_of_mosquitto.acl(
-            found, allow_local=config.broker.allow_local
+            found, allow_local=config.broker.allow_local, prefix=config.homeassistant.prefix
         ),
         files_of_mosquitto.PASSWORDS_NAME: files_of_mosquitto.password_file(found),
         files_of_mosquitto.CONF_NAME: _conf(config, options),

@@ -1,4 +1,4 @@
-"""`harvester passwd`: sets and removes the passwords of people."""
+"""`harvester passwd`: sets and removes the passwords of people and of Home Assistant."""
 
 import argparse
 import getpass
@@ -12,20 +12,25 @@ from bus.config import hub_files
 from bus.errors import MisconfiguredError
 from harvester.hub.options import define_hub_command, hub_config
 
-_ROLES: dict[str, PersonRole] = {"operator": Role.OPERATOR, "viewer": Role.VIEWER}
+_ROLES: dict[str, PersonRole] = {
+    "operator": Role.OPERATOR,
+    "viewer": Role.VIEWER,
+    "integration": Role.INTEGRATION,
+}
 
 
 def define(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    about = "Set a person's password, which is read from the terminal or standard input."
+    about = "Set the password of a user, which is read from the terminal or standard input."
     define_hub_command(parser, about, _passwd)
-    parser.add_argument("name", help="the person's user name")
+    parser.add_argument("name", help="the user name, of a person or of Home Assistant")
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--role",
         choices=tuple(_ROLES),
         default="viewer",
-        help="an operator may send commands, a viewer may only look; default: viewer",
+        help="an operator may send commands, a viewer may only look; integration is for Home "
+        "Assistant, which connects to the broker and not to the page; default: viewer",
     )
     what.add_argument("--remove", action="store_true", help="remove the account")
 
@@ -40,7 +45,8 @@ def _passwd(options: argparse.Namespace) -> None:
         return
     role = _ROLES[options.role]
     accounts.set_password(path, options.name, role, _read_password(options.name))
-    print(f"{options.name} may log in as {role}")
+    where = "connect to the broker" if role is Role.INTEGRATION else "log in"
+    print(f"{options.name} may {where} as {role}")
 
 
 def _read_password(name: str) -> str:

@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 from broker.auth import accounts
-from broker.auth.accounts import PersonRole
+from broker.auth.accounts import TokenRole
 from broker.auth.gate import Role
 from bus.config import hub_files
 from harvester.hub.options import define_hub_command, hub_config
 
-_ROLES: dict[str, PersonRole] = {"operator": Role.OPERATOR, "viewer": Role.VIEWER}
+_ROLES: dict[str, TokenRole] = {"operator": Role.OPERATOR, "viewer": Role.VIEWER}
 
 
 def define(parser: argparse.ArgumentParser) -> None:

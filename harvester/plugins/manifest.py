@@ -6,7 +6,6 @@ from typing import Annotated
 
 import msgspec
 
-from bus.config import toml_text
 from bus.contract import band_limits
 from bus.contract.band_limits import AuthoredField
 from bus.contract.bounds import MAX_FIELDS, FieldName, Word
@@ -19,6 +18,7 @@ from bus.contract.description import (
 from bus.contract.description_check import first_contradiction
 from bus.contract.mistake import first_mistake
 from bus.errors import MisconfiguredError
+from bus.files import toml_text
 from harvester.plugins.toml_lines import line_of
 
 NAME = "plugin.toml"

@@ -46,7 +46,11 @@ async def embedded_broker(
     enrolment.ensure(files.accounts, config.cluster.node_id, own_credentials)
     token = tokens.new_token()
     gate = AccountGate(
-        files.accounts, check, hub_token=token, allow_local=config.broker.allow_local
+        files.accounts,
+        check,
+        hub_token=token,
+        allow_local=config.broker.allow_local,
+        prefix=config.homeassistant.prefix,
     )
     tls = server_tls.load(files.tls_dir, config.broker.client_certificates)
     private_file.make_directory(files.broker)

@@ -107,15 +107,20 @@ class AccountHolders:
 
     def __init__(self, path: Path) -> None:
         self._file = AccountsFile(path)
-        if not self._file.accounts.people:
+        if not any(_may_log_in(person.role) for person in self._file.accounts.people.values()):
             logger.warning("nobody can log in yet: `harvester passwd NAME` makes an account")
 
     async def verify(self, name: str, password: str) -> Role | None:
         person = await self._file.authenticate(name, _encoded(password))
-        return None if person is None else person.role
+        return person.role if person is not None and _may_log_in(person.role) else None
 
     def changed(self) -> set[str]:
         return self._file.refresh()
+
+
+def _may_log_in(role: Role) -> bool:
+    """Whether an account is for the page, too: an integration's is for the broker alone."""
+    return role is not Role.INTEGRATION
 
 
 def _encoded(password: str) -> bytes:

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from bus.config import toml_text
 from bus.contract.mistake import first_mistake, shown
 from bus.errors import MisconfiguredError
+from bus.files import toml_text
 from node_agent.hal.simulated.scenario import BUSES, KINDS, Scenario, names_of
 
 

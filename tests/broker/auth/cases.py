@@ -16,14 +16,19 @@ PEOPLE = {
     Role.HUB: Identity("hub_app", Role.HUB),
     Role.OPERATOR: Identity("ann", Role.OPERATOR),
     Role.VIEWER: Identity("vic", Role.VIEWER),
+    Role.INTEGRATION: Identity("ha", Role.INTEGRATION),
 }
 
-_ROOTS = [*["harvester"] * 8, "$SYS", "$share", "other", ""]
-_NODES = [*[NODE] * 4, OTHER, "pi44", "pi", "PI4", "hub_app", "cmd", "", "pi4 ", "-"]
+_ROOTS = [*["harvester"] * 8, *["homeassistant"] * 3, "$SYS", "$share", "other", ""]
+_NODES = [
+    *[NODE] * 4,
+    *(OTHER, "pi44", "pi", "PI4", "hub_app", "cmd", "", "pi4 ", "-", "sensor", "status"),
+]
 _WORDS = [
     *("status", "heartbeat", "readings", "logs", "plugins", "leds", "buzzer", "fan", "oled"),
     *("cmd", "cmd", "cmd", "result", "stored", "alarms", "backlog", "dht22-gpio4"),
     *(NODE, OTHER, "x", ""),
+    *("config", "config", "harvester_pi4_dht22-gpio4_temperature"),
     *("CMD", "cmd ", "sto_red", "\u00e9", "a" * 64, "a" * 65, "harvester", "broker"),
 ]
 _WILD = ["+", "#"]

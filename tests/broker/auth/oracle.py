@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from broker.auth.gate import Identity, Role
 
 NAMES = set(string.ascii_lowercase + string.digits + "-")
+WIDER = set(string.ascii_letters + string.digits + "-_")
 UNHEARD_OF = "zzz"
 
 
@@ -29,13 +30,25 @@ def spelled_well(topic: str) -> bool:
     )
 
 
+def is_of_home_assistant(topic: str) -> bool:
+    root, *rest = topic.split("/")
+    return root == "homeassistant" and all(
+        0 < len(word) <= 128 and set(word) <= WIDER for word in rest
+    )
+
+
 def publishes(who: Identity, topic: str) -> bool:
+    if topic.startswith("homeassistant/"):
+        rest = topic.split("/")[1:]
+        is_status, is_config = rest == ["status"], len(rest) == 3 and rest[2] == "config"
+        may = is_status if who.role is Role.INTEGRATION else is_config and who.role is Role.HUB
+        return may and is_of_home_assistant(topic)
     if not spelled_well(topic):
         return False
     _, node, *rest = topic.split("/")
     if who.role is Role.HUB:
         return True
-    if who.role is Role.OPERATOR:
+    if who.role in (Role.OPERATOR, Role.INTEGRATION):
         return len(rest) == 2 and rest[1] == "cmd"
     if who.role is Role.NODE:
         is_of_hub = rest == ["stored"] or (len(rest) == 2 and rest[0] == "alarms")
@@ -46,7 +59,7 @@ def publishes(who: Identity, topic: str) -> bool:
 def reads(who: Identity, topic: str) -> bool:
     words = topic.split("/")
     if who.role is not Role.NODE:
-        return words[0] in ("harvester", "$SYS")
+        return words[0] in ("harvester", "$SYS", "homeassistant")
     if words[0] != "harvester" or len(words) < 3:
         return False
     own, rest = words[1] == who.name, words[2:]
@@ -85,5 +98,5 @@ def matched(text: str, name: str) -> Iterator[str]:
 
 
 def _stand_ins(name: str, place: int) -> tuple[str, ...]:
-    named = (("harvester",), (name,), ("readings", "status", "stored"), ("cmd",))
+    named = (("harvester", "homeassistant"), (name,), ("readings", "status", "stored"), ("cmd",))
     return (UNHEARD_OF, *(named[place] if place < len(named) else ()))

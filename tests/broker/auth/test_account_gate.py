@@ -24,6 +24,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("accounts") / "accounts.json"
     accounts.set_password(made, "ann", Role.OPERATOR, PASSWORD)
     accounts.set_password(made, "vic", Role.VIEWER, PASSWORD)
+    accounts.set_password(made, "ha", Role.INTEGRATION, PASSWORD)
     return made
 
 
@@ -66,7 +67,10 @@ def test_a_node_shows_its_token(gate: AccountGate, token: str) -> None:
     assert identify(gate, attempt("pi4", token)) == Identity("pi4", Role.NODE)
 
 
-@pytest.mark.parametrize(("name", "role"), [("ann", Role.OPERATOR), ("vic", Role.VIEWER)])
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [("ann", Role.OPERATOR), ("vic", Role.VIEWER), ("ha", Role.INTEGRATION)],
+)
 def test_a_person_types_a_password_under_any_client_id(
     gate: AccountGate, name: str, role: Role
 ) -> None:
@@ -257,3 +261,18 @@ def test_a_local_client_without_a_login_has_the_role_of_the_setting(
         assert gate.may_subscribe(found, "harvester/#")
         may_command = gate.may_publish(found, "harvester/pi4/buzzer/cmd")
         assert may_command == (role is Role.OPERATOR)
+
+
+def test_the_prefix_of_home_assistant_is_the_configured_one(path: Path) -> None:
+    gate = AccountGate(
+        path,
+        PasswordCheck(time.monotonic),
+        hub_token=None,
+        allow_local=False,
+        prefix="ha/discovery",
+    )
+    who = Identity("ha", Role.INTEGRATION)
+    assert gate.may_publish(who, "ha/discovery/status")
+    assert gate.may_subscribe(who, "ha/discovery/#")
+    assert not gate.may_publish(who, "homeassistant/status")
+    assert not gate.may_subscribe(who, "homeassistant/#")

@@ -238,7 +238,7 @@ def test_a_role_has_a_line_and_each_pattern_begins_with_what_is_ours() -> None:
     for rights in ROLES.values():
         for pattern in msgspec.structs.astuple(rights):
             for text in pattern:
-                assert text.split("/")[0] in ("harvester", "$SYS")
+                assert text.split("/")[0] in ("harvester", "$SYS", "<prefix>")
 
 
 @pytest.mark.parametrize("kind", TopicKind)

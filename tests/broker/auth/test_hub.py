@@ -19,7 +19,7 @@ from bus.client.login import Login
 from bus.client.node import NodeBus
 from bus.contract.topics import EVERYTHING, Topic, TopicKind
 from tests.broker.auth.hub import HubBus, hub_bus, hub_config
-from tests.broker.embedded.raw import RawClient, connect
+from tests.broker.embedded.raw import RawClient, connect, publish
 from tests.hub_app.nodes import eventually
 from tests.support import HOST, WAIT_S, Listener, free_port, program
 
@@ -214,6 +214,56 @@ def test_a_viewer_looks_and_an_operator_commands(hub: HubBus) -> None:
         accounts.revoke(hub.accounts, "vic")
         assert vic.is_closed(WAIT_S)
     assert hub.code("vic", username="vic", password=b"battery staple") == NOT_AUTHORIZED
+
+
+OF_OTHER_PRODUCTS = (
+    "tasmota/discovery/#",
+    "dsmr/#",
+    "fully/deviceInfo/+",
+    "drop_connect/discovery/#",
+)
+
+
+def test_home_assistant_connects_with_its_defaults_and_without_a_warning(
+    hub: HubBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    accounts.set_password(hub.accounts, "ha", Role.INTEGRATION, "has own secret")
+    caplog.set_level(logging.INFO)
+    will = ("homeassistant/status", b"offline", 0, False)
+    for start in ("start1", "start2"):
+        with (
+            RawClient(hub.port) as home,
+            hub.person("ha", "has own secret", "second"),
+            RawClient(hub.port) as ears,
+        ):
+            login = {"username": "ha", "password": b"has own secret"}
+            assert home.connect(start, will=will, **login) == 0
+            assert home.subscribe(("homeassistant/#", 0), ("harvester/#", 1)) == [0, 1]
+            assert home.subscribe(*((text, 0) for text in OF_OTHER_PRODUCTS)) == [0x80] * 4
+            assert ears.connect("ears") == 0
+            ears.subscribe(("homeassistant/status", 0), ("harvester/pi4/+/cmd", 0))
+            home.send(publish("homeassistant/status", b"online"))
+            home.send(publish("homeassistant/sensor/x/config", b"not allowed"))
+            home.send(publish("harvester/pi4/buzzer/cmd", b"beep"))
+            home.send(publish("harvester/pi4/status", b"not allowed"))
+            home.ping()
+            home.reset()
+            heard = [(m.topic, m.payload) for m in ears.take(3)]
+            assert sorted(heard) == [
+                ("harvester/pi4/buzzer/cmd", b"beep"),
+                ("homeassistant/status", b"offline"),
+                ("homeassistant/status", b"online"),
+            ]
+    with hub.person("ha", "has own secret") as home, RawClient(hub.port) as ears:
+        home.send(publish("homeassistant/status", b"online", retain=True))
+        home.ping()
+        assert ears.connect("late") == 0
+        ears.subscribe(("homeassistant/status", 0))
+        assert ears.receive().retain
+    lines = [r for r in caplog.records if "may not subscribe" in r.getMessage()]
+    assert {line.levelno for line in lines} == {logging.INFO}
+    for text in OF_OTHER_PRODUCTS:
+        assert sum(text in line.getMessage() for line in lines) == 1
 
 
 def test_a_node_is_enrolled_and_cut_off_while_all_run(hub: HubBus, tmp_path: Path) -> None:

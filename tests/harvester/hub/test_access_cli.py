@@ -74,6 +74,10 @@ def test_a_password_comes_from_stdin_and_is_no_argument(
     assert accounts.load(hub / "state" / "accounts.json").people["ann"].role is Role.OPERATOR
     with pytest.raises(SystemExit):
         run("passwd", "ann", "correct horse")
+    monkeypatch.setattr("sys.stdin", io.StringIO("correct horse\n"))
+    run("passwd", "ha", "--role", "integration")
+    assert capsys.readouterr().out == "ha may connect to the broker as integration\n"
+    assert accounts.load(hub / "state" / "accounts.json").people["ha"].role is Role.INTEGRATION
 
 
 @pytest.mark.parametrize(
