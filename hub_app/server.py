@@ -25,9 +25,11 @@ from hub_app.http.guard import own_names
 from hub_app.hub import BrokerStatus, Hub
 from hub_app.live.dashboard import Dashboard, EndCompiler, OpenRenderer, PageUnavailableError
 from hub_app.live.ingest import LoopQueue, ingest
+from hub_app.login import token_uses
 from hub_app.login.api_tokens import ApiTokens
 from hub_app.login.login import LogIn
 from hub_app.login.people import AccountHolders, PasswordFile, People
+from hub_app.login.token_uses import TokenUses
 from hub_app.logs import log_file
 from hub_app.logs.log_recorder import LogRecorder
 from hub_app.quota.refusals import Refusals
@@ -163,7 +165,8 @@ def _log_in(config: Config, environment: Environment, check: PasswordCheck) -> L
         people.append(AccountHolders(accounts))
     if not people:
         return None
-    return LogIn(people, check, time.monotonic, ApiTokens(accounts))
+    uses = TokenUses(accounts.with_name(token_uses.FILE_NAME))
+    return LogIn(people, check, time.monotonic, ApiTokens(accounts, uses))
 
 
 @contextlib.asynccontextmanager
@@ -198,6 +201,7 @@ async def _background_tasks(
     }
     if log_in is not None:
         starts["sessions"] = lambda: _every_second(log_in.refresh)
+        starts["token uses"] = log_in.token_uses.run
     if tls is not None:
         starts["web certificate"] = lambda: _every_second(lambda: web_tls.refresh(tls))
     async with asyncio.TaskGroup() as group:
@@ -208,6 +212,8 @@ async def _background_tasks(
         finally:
             for task in tasks:
                 task.cancel()
+            if log_in is not None:
+                await asyncio.to_thread(log_in.token_uses.save, all_uses=True)
 
 
 async def _render_first_page(hub: Hub) -> None:

@@ -30,6 +30,7 @@ PersonRole = Literal[Role.OPERATOR, Role.VIEWER, Role.INTEGRATION]
 TokenRole = Literal[Role.OPERATOR, Role.VIEWER]
 # Argon2 takes any length, but a longer password may not fit into a CONNECT.
 _MAX_PASSWORD_CHARS = 1024
+_DAY_MS = 86_400_000
 
 
 class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,12 +59,14 @@ class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"Person({self.role!r}, since_ms={self.since_ms})"
 
 
-class ApiToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ApiToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Token of a program that reads over HTTP, or commands. `repr` omits the hash."""
 
     role: Role
     token_sha256: str
     since_ms: int
+    # None: it does not expire.
+    expires_ms: int | None = None
 
     def __post_init__(self) -> None:
         _check_role(self.role, get_args(TokenRole))
@@ -176,11 +179,16 @@ def revoke(path: Path, name: str) -> None:
     _change(path, remove)
 
 
-def add_token(path: Path, name: str, role: TokenRole) -> str:
-    """Make or replace the API token called `name`; return it. Only its hash is stored."""
+def add_token(path: Path, name: str, role: TokenRole, days: int | None = None) -> str:
+    """Make or replace the API token called `name`; return it. Only its hash is stored.
+
+    It expires after so many `days`, None being never.
+    """
     _check_name(name, "token")
     token = tokens.new_token()
-    made = ApiToken(role, tokens.hash_token(token.encode()), now_ms())
+    since_ms = now_ms()
+    expires_ms = None if days is None else since_ms + days * _DAY_MS
+    made = ApiToken(role, tokens.hash_token(token.encode()), since_ms, expires_ms)
 
     def add(accounts: Accounts) -> Accounts:
         return msgspec.structs.replace(accounts, tokens={**accounts.tokens, name: made})

@@ -13,6 +13,7 @@ from bus.limited_log import LimitedLog
 from hub_app.login.api_tokens import ApiTokens
 from hub_app.login.people import People
 from hub_app.login.sessions import MAX_SESSIONS, Sessions, Visitor
+from hub_app.login.token_uses import TokenUses
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class LogIn:
     ) -> None:
         self._people = people
         self._api_tokens = api_tokens
+        self.token_uses = TokenUses() if api_tokens is None else api_tokens.uses
         self._reused = _ReusedSessions()
         self._check = check
         self._monotonic_s = monotonic_s
@@ -95,6 +97,8 @@ class LogIn:
     def refresh(self) -> None:
         """End the sessions of people whose account was deleted or replaced. Call it regularly."""
         self._limited_log.sweep()
+        if self._api_tokens is not None:
+            self._api_tokens.refresh()
         for people in self._people:
             for name in people.changed():
                 self._sessions.close_all_of(name)

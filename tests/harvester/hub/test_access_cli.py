@@ -130,6 +130,21 @@ def test_a_token_is_shown_once_listed_without_it_and_revoked(
         ["prometheus", "viewer"],
         ["robot", "operator"],
     ]
+    assert all("never expires  not used yet" in line for line in listed)
+    run("token", "add", "guest", "--days", "7")
+    used_ms = accounts.load(file).tokens["guest"].since_ms
+    file.with_name("token_uses.json").write_text(f'{{"guest": {used_ms}, "robot": 1}}')
+    capsys.readouterr()
+    run("token", "list")
+    guest, _, robot = capsys.readouterr().out.splitlines()
+    assert "  expires 20" in guest
+    assert "  last used 20" in guest
+    # The use was that of an earlier token of this name.
+    assert "not used yet" in robot
+    run("token", "revoke", "guest")
+    for days in ("0", "x", "-1", "3651"):
+        with pytest.raises(SystemExit):
+            run("token", "add", "guest", "--days", days)
     run("token", "revoke", "prometheus")
     assert list(accounts.load(file).tokens) == ["robot"]
     assert "found no token 'prometheus'" in refusal(capsys, "token", "revoke", "prometheus")

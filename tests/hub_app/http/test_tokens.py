@@ -10,6 +10,10 @@ from broker.auth import accounts
 from broker.auth.gate import Role
 from broker.auth.login_limiter import BURST
 from bus.config.hub_files import ACCOUNTS_NAME
+from hub_app.login import token_uses
+from hub_app.login.api_tokens import ApiTokens
+from hub_app.login.sessions import Visitor
+from hub_app.login.token_uses import TokenUses
 from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.nodes import eventually
 from tests.hub_app.samples import reading
@@ -94,6 +98,30 @@ def test_a_revoked_token_is_refused_at_once_and_its_stream_ends(
         assert program.get("/api/nodes", headers=headers).status_code == 401
         guarded.publish(*reading(node="after-revocation"))
         assert not [line for line in lines if "after-revocation" in line]
+
+
+def test_an_expired_token_is_refused_and_its_use_is_not_noted(tmp_path: Path) -> None:
+    path = tmp_path / ACCOUNTS_NAME
+    token = accounts.add_token(path, "guest", Role.VIEWER, days=1)
+    expires_ms = accounts.load(path).tokens["guest"].expires_ms
+    assert expires_ms is not None
+    now_ms = [expires_ms - 1]
+    uses = TokenUses(tmp_path / token_uses.FILE_NAME, lambda: now_ms[0])
+    found = ApiTokens(path, uses, lambda: now_ms[0])
+    assert found.find(token) == Visitor("guest", Role.VIEWER)
+    now_ms[0] = expires_ms
+    assert found.find(token) is None
+    uses.save(all_uses=True)
+    assert token_uses.load(tmp_path / token_uses.FILE_NAME) == {"guest": expires_ms - 1}
+
+
+def test_the_use_of_a_token_is_written_by_the_running_hub(
+    guarded: HubProcess, program: httpx.Client
+) -> None:
+    headers = token_for(guarded, "watched")
+    assert program.get("/metrics", headers=headers).status_code == 200
+    path = file_of(guarded.directory).with_name(token_uses.FILE_NAME)
+    eventually(lambda: "watched" in token_uses.load(path), "its use is not written")
 
 
 def test_wrong_tokens_count_as_guesses_and_right_ones_pass(
