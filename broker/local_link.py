@@ -13,7 +13,7 @@ from collections.abc import Callable
 from broker.auth.gate import Gate, Identity
 from broker.embedded.packets.decode import Publish
 from broker.embedded.router import Publisher, Router
-from bus.client.link import MessageBatches, OnMessages
+from bus.client.link import MessageBatches, OnMessages, WireMessage, wire_message
 from bus.contract.messages import Message, encode
 from bus.contract.topics import EVERYTHING, ROOT, Topic, is_command
 
@@ -88,14 +88,17 @@ class LocalLink:
 
     def publish_payload(self, topic: Topic, payload: bytes) -> int | None:
         """Publish bytes as the topic's channel says. For any thread."""
+        return self.publish_wire(wire_message(topic, payload))
+
+    def publish_wire(self, message: WireMessage) -> int | None:
+        """Publish on any topic that the gate allows. For any thread."""
         if not self._connected:
             return None
-        channel = topic.channel
-        message = Publish(str(topic), payload, channel.qos, channel.retain, 0)
+        packet = Publish(message.topic, message.payload, message.qos, message.retain, 0)
         with self._lock:
             self._handles += 1
             handle = self._handles
-            self._outgoing.append(message)
+            self._outgoing.append(packet)
             is_first = len(self._outgoing) == 1
             self._is_empty.clear()
         if is_first:

@@ -17,6 +17,7 @@ import msgspec
 from bus.client import certificate_dates, credentials
 from bus.client.backoff import reconnect_backoff
 from bus.client.connection import MAX_QUEUED, Connection, ConnectionConfig, Events, OnMessage
+from bus.client.link import WireMessage, wire_message
 from bus.client.login import Login
 from bus.contract.messages import Message, encode
 from bus.contract.topics import Topic
@@ -52,7 +53,7 @@ class BusClient:
         on_disconnect: Callable[[str], None] = _ignore,
         on_acknowledged: Callable[[int], None] = _ignore,
         on_refused: Callable[[str], None] = _ignore,
-        will: tuple[Topic, Message] | None = None,
+        will: tuple[Topic, Message] | WireMessage | None = None,
         max_queued: int = MAX_QUEUED,
     ) -> None:
         """`max_queued` limits the messages of QoS 1 that the broker has not acknowledged."""
@@ -61,7 +62,7 @@ class BusClient:
             client_id=client_id,
             keepalive_s=keepalive_s,
             filters=filters,
-            will=will,
+            will=_wire_will(will),
             max_queued=max_queued,
         )
         self._events = Events(
@@ -128,7 +129,16 @@ class BusClient:
 
     def publish_payload(self, topic: Topic, payload: bytes) -> int | None:
         """Send bytes as the topic's channel says; see `publish`."""
-        return self._connection.publish(topic, payload)
+        return self.publish_wire(wire_message(topic, payload))
+
+    def publish_wire(self, message: WireMessage) -> int | None:
+        """Send a message on any topic; see `publish`."""
+        return self._connection.publish(message)
+
+    @property
+    def problem(self) -> str:
+        """The reason for which there is no connection, empty while there is one."""
+        return self._problem
 
     # The client's own thread runs these.
 
@@ -205,3 +215,7 @@ class BusClient:
         self._problem = text
         logger.log(level, "%s", text)
         return True
+
+
+def _wire_will(will: tuple[Topic, Message] | WireMessage | None) -> WireMessage | None:
+    return wire_message(will[0], encode(will[1])) if isinstance(will, tuple) else will

@@ -21,9 +21,9 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from bus.client.in_flight import InFlight
+from bus.client.link import WireMessage
 from bus.client.login import Login, tls_context
-from bus.contract.messages import Message, encode
-from bus.contract.topics import Topic, is_command
+from bus.contract.topics import is_command
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class ConnectionConfig(msgspec.Struct, frozen=True, kw_only=True):
     client_id: str
     keepalive_s: int
     filters: Sequence[str] = ()
-    will: tuple[Topic, Message] | None = None
+    will: WireMessage | None = None
     # Messages of QoS 1 that the broker has not acknowledged.
     max_queued: int = MAX_QUEUED
 
@@ -92,15 +92,14 @@ class Connection:
         except (OSError, LookupError):
             return ""
 
-    def publish(self, topic: Topic, payload: bytes) -> int | None:
-        """Send bytes as the topic's channel says; return the packet id, None if it was not sent."""
-        channel = topic.channel
+    def publish(self, message: WireMessage) -> int | None:
+        """Send a message; return the packet id, None if it was not sent."""
         if not self.connected:
             return None
-        info = self._paho.publish(str(topic), payload, channel.qos, channel.retain)
+        info = self._paho.publish(message.topic, message.payload, message.qos, message.retain)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             return None
-        if channel.qos > 0:
+        if message.qos > 0:
             self.in_flight.add(info, time.monotonic())
         return info.mid
 
@@ -168,9 +167,9 @@ class Connection:
         made.on_publish = self._on_publish
         if login is not None:
             _set_login(made, login)
-        if self._config.will is not None:
-            topic, message = self._config.will
-            made.will_set(str(topic), encode(message), topic.channel.qos, topic.channel.retain)
+        will = self._config.will
+        if will is not None:
+            made.will_set(will.topic, will.payload, will.qos, will.retain)
         return made
 
     def _release_callbacks(self) -> None:

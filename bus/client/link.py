@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import msgspec
+
 from bus.contract.messages import Message
 from bus.contract.topics import Topic
 
@@ -19,6 +21,20 @@ OnMessages = Callable[[Sequence[RawMessage]], None]
 
 # The time for which the first message of a batch waits for others.
 _BATCH_S = 0.005
+
+
+class WireMessage(msgspec.Struct, frozen=True):
+    """A message on any topic, of this system or of another, with its QoS and retain flag."""
+
+    topic: str
+    payload: bytes
+    qos: int = 1
+    retain: bool = False
+
+
+def wire_message(topic: Topic, payload: bytes) -> WireMessage:
+    """Return a message as the topic's channel says."""
+    return WireMessage(str(topic), payload, topic.channel.qos, topic.channel.retain)
 
 
 class BusLink(Protocol):
@@ -39,6 +55,9 @@ class BusLink(Protocol):
 
     def publish_payload(self, topic: Topic, payload: bytes) -> int | None:
         """Publish bytes as the topic's channel says; None where the bus did not take them."""
+
+    def publish_wire(self, message: WireMessage) -> int | None:
+        """Publish on any topic; None where the bus did not take it."""
 
 
 class MessageBatches:
