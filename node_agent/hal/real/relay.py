@@ -1,50 +1,46 @@
-"""A real relay on a GPIO pin, through RPi.GPIO."""
+"""A real relay on a pin of the 40-pin header."""
 
-from typing import Any
-
-from node_agent.hal.errors import DeviceUnavailableError, HardwareNotInstalledError
-from node_agent.hal.real import library
+from bus.errors import HarvesterError
+from node_agent.hal.errors import DeviceUnavailableError
 from node_agent.hal.real.handle import Handle
+from node_agent.hal.real.lines.lines import Lines, open_lines
 
 
 class GpioRelay:
     """The relay called `name` on BCM `pin`; its coil closes on a low level where `active_low`.
 
-    The pin is at the released level before it becomes an output, and stays a driven output at that
-    level when the relay is closed: an input would leave the coil to chance.
+    The pin is at the released level before it becomes an output, and is left at that level when
+    the relay is closed, driven where the kernel allows it: an input would leave the coil to chance.
     """
 
     def __init__(self, name: str, pin: int, *, active_low: bool) -> None:
         self._pin = pin
-        self._active_low = active_low
-        self._handle: Handle[Any] = Handle(f"the {name} relay", self._open, self._release)
+        self._released_high = active_low
+        self._handle: Handle[Lines] = Handle(f"the {name} relay", self._open, self._release)
 
     def set(self, *, on: bool) -> None:
-        with self._handle.use() as gpio:
+        with self._handle.use() as lines:
             try:
-                gpio.output(self._pin, self._level(gpio, on=on))
-            except RuntimeError as e:
-                raise DeviceUnavailableError(f"the relay at gpio{self._pin}: {e}") from e
+                self._drive(lines, on=on)
+            except DeviceUnavailableError as e:
+                raise DeviceUnavailableError(f"the relay at {e}") from e
 
     def close(self) -> None:
         self._handle.close()
 
-    def _open(self) -> Any:
-        gpio = library.load("RPi.GPIO")
+    def _open(self) -> Lines:
+        lines = open_lines()
         try:
-            # The pin of an agent that was killed is an output still: that is no news.
-            gpio.setwarnings(False)
-            gpio.setmode(gpio.BCM)
-            # `initial` is written before the direction is (RPi.GPIO 0.7.1, setup_one).
-            gpio.setup(self._pin, gpio.OUT, initial=self._level(gpio, on=False))
-        except (RuntimeError, ValueError) as e:
-            raise HardwareNotInstalledError(
-                f"gpio{self._pin}: {e}: join the group gpio, or run as root"
-            ) from e
-        return gpio
+            self._drive(lines, on=False)
+        except HarvesterError:
+            lines.close()
+            raise
+        return lines
 
-    def _release(self, gpio: Any) -> None:
-        gpio.output(self._pin, self._level(gpio, on=False))
+    def _release(self, lines: Lines) -> None:
+        self._drive(lines, on=False)
+        lines.close()
 
-    def _level(self, gpio: Any, *, on: bool) -> Any:
-        return gpio.LOW if on == self._active_low else gpio.HIGH
+    def _drive(self, lines: Lines, *, on: bool) -> None:
+        high = self._released_high is not on
+        lines.drive(self._pin, high=high, safe_high=self._released_high)

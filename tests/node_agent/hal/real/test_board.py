@@ -34,7 +34,9 @@ CONFIG = {
     "buzzer": {"pin": 17, "active_low": True},
     "fan": {"pin": 27, "active_low": False},
 }
-LIBRARIES = ("smbus2", "RPi.GPIO", "rpi_ws281x", "adafruit_dht", "board", "spidev", "serial")
+LIBRARIES = (
+    *("smbus2", "gpiod", "RPi.GPIO", "rpi_ws281x", "adafruit_dht", "board", "spidev", "serial"),
+)
 
 
 class FakeGpio(types.ModuleType):
@@ -496,7 +498,7 @@ def test_a_part_that_fails_to_close_keeps_no_other_from_closing(
     ("library", "use"),
     [
         ("adafruit_dht", lambda hardware: hardware.read_dht22(4)),
-        ("RPi.GPIO", lambda hardware: hardware.set_relay(Relay.FAN, on=True)),
+        ("gpiod", lambda hardware: hardware.set_relay(Relay.FAN, on=True)),
         ("rpi_ws281x", lambda hardware: hardware.show_pixels([])),
         ("spidev", lambda hardware: hardware.spi_transfer(b"x")),
         ("serial", lambda hardware: hardware.uart_read(1)),
@@ -509,7 +511,8 @@ def test_a_missing_library_is_named_with_the_command_that_mends_it(
     library: str,
     use: Callable[[Hardware], object],
 ) -> None:
-    monkeypatch.setitem(sys.modules, library, None)
+    for name in (library, "RPi.GPIO"):
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(HardwareNotInstalledError) as caught:
         use(hardware)
     assert f"{library} is missing: pip install '<wheel or folder>[pi]'" in str(caught.value)

@@ -115,7 +115,7 @@ def test_without_edge_detection_the_level_is_read_and_the_remedy_named(module: R
 
 
 def test_a_pin_that_is_no_input_is_named() -> None:
-    with pytest.raises(HardwareNotInstalledError, match=r"RPi\.GPIO"):
+    with pytest.raises(HardwareNotInstalledError, match="gpiod is missing"):
         RaspberryGpio().is_high(17)
 
 

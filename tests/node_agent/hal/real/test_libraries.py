@@ -78,6 +78,38 @@ except HardwareNotInstalledError as e:
     )
 
 
+def test_gpiod_takes_our_settings_and_names_what_is_missing() -> None:
+    run(
+        "gpiod",
+        """
+import inspect, gpiod
+from node_agent.hal.errors import HardwareNotInstalledError
+from node_agent.hal.gpio import InputMode
+from node_agent.hal.real.lines import kernel
+for name in ("get_value", "set_value", "read_edge_events", "release", "fd"):
+    assert hasattr(gpiod.LineRequest, name)
+for name in ("timestamp_ns", "line_offset"):
+    assert name in gpiod.EdgeEvent.__annotations__
+assert gpiod.ChipInfo.__annotations__["label"]
+kernel.CHIPS = "/dev/null"
+for open_it in (
+    kernel.header_chip,
+    lambda: kernel.KernelLines("/dev/null").drive(17, high=True, safe_high=False),
+    lambda: kernel.KernelLines("/dev/null").set_input(17, InputMode("up", "both"), print),
+):
+    try:
+        open_it()
+    except HardwareNotInstalledError as e:
+        assert "/dev/null: No such device" in str(e), e
+    else:
+        raise SystemExit("expected an error")
+inspect.signature(gpiod.request_lines).bind(
+    "/dev/gpiochip0", consumer="x", config={}, event_buffer_size=256
+)
+""",
+    )
+
+
 def test_rpi_ws281x_takes_our_calls_and_its_refusal_does_not_crash_the_interpreter() -> None:
     run(
         "rpi_ws281x",
