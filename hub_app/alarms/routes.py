@@ -18,14 +18,25 @@ from hub_app.alarms.alarm_file import NotSavedError
 from hub_app.alarms.engine import Active, Key
 from hub_app.alarms.monitor import AlarmMonitor
 from hub_app.alarms.records import Past, PastQuery
+from hub_app.alarms.rules import Rule
 from hub_app.history.schema import open_for_reading
-from hub_app.http.formats.query_params import DAY_MS, LATEST_MS, number, time_range
+from hub_app.http.formats.query_params import (
+    DAY_MS,
+    LATEST_MS,
+    Number,
+    Parameter,
+    Whole,
+    time_range,
+)
 from hub_app.http.responses import Json, hub_of, listed, read_body, read_json
 from hub_app.hub import Hub
 
 _DEFAULT_MS = 30 * DAY_MS
 _DEFAULT_LIMIT = 100
 _MAX_LIMIT = 1000
+NODE = Parameter("node", "Id of a node; default: all nodes")
+BEFORE = Number("before", "Begin of the oldest one so far, for more", bounds=Whole(1, LATEST_MS))
+LIMIT = Number("limit", "Most past alarms", bounds=Whole(1, _MAX_LIMIT, _DEFAULT_LIMIT))
 _MAX_MINUTES = 525_600
 _MUTE_USAGE = '{"minutes": 60}; 0 ends the mute'
 _RULE_USAGE = '{"name": "too-warm", "field": "temperature", "above": 30, "clear": 28}'
@@ -41,26 +52,71 @@ class MuteBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     minutes: Annotated[float, msgspec.Meta(ge=0, le=_MAX_MINUTES)]
 
 
+class ActiveAlarm(Active, frozen=True):
+    """An alarm that is active. No notification of it is sent until `muted_until_ms`."""
+
+    muted_until_ms: int = 0
+
+
+class Alarms(msgspec.Struct, frozen=True):
+    """Active alarms, and past ones, newest first; `has_more`: there are older ones."""
+
+    now_ms: int
+    active: list[ActiveAlarm]
+    past: list[Past]
+    has_more: bool
+
+
+class Acknowledged(ActiveAlarm, frozen=True):
+    """The alarm that was acknowledged."""
+
+    ok: bool = True
+
+
+class Muted(msgspec.Struct, frozen=True):
+    """The alarm that was muted; 0 is the end of a mute."""
+
+    node: str
+    name: str
+    muted_until_ms: int
+    ok: bool = True
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """Every rule as it holds."""
+
+    rules: list[Rule]
+
+
+class RuleAdded(msgspec.Struct, frozen=True):
+    """The rule as it holds now."""
+
+    rule: Rule
+    ok: bool = True
+
+
+class RuleDeleted(msgspec.Struct, frozen=True):
+    """The name of the rule that was deleted."""
+
+    name: str
+    ok: bool = True
+
+
 async def alarms(request: Request) -> Response:
     """Answer ?node=&from=&to=&before=&limit=; the past ones newest first, of the last 30 days."""
     hub = hub_of(request)
     params = request.query_params
-    node = params.get("node", "")
+    node = NODE.read(params)
     now_ms = hub.now_ms()
     from_ms, to_ms = time_range(params, now_ms + 1, _DEFAULT_MS)
-    before_ms = number(params, "before", to_ms, 1, LATEST_MS)
-    limit = number(params, "limit", _DEFAULT_LIMIT, 1, _MAX_LIMIT)
+    before_ms = BEFORE.number(params, to_ms)
+    limit = LIMIT.number(params)
     query = PastQuery(from_ms, min(to_ms, before_ms), limit + 1, node)
     past = await past_alarms(hub, query)
-    active = [_object(hub.alarms, it) for it in hub.alarms.active if node in ("", it.node)]
-    return Json(
-        {
-            "now_ms": now_ms,
-            "active": active,
-            "past": past[:limit],
-            "has_more": len(past) > limit,
-        }
-    )
+    active = [
+        ActiveAlarm(**_fields(hub.alarms, it)) for it in hub.alarms.active if node in ("", it.node)
+    ]
+    return Json(Alarms(now_ms, active, past[:limit], has_more=len(past) > limit))
 
 
 async def acknowledge(request: Request) -> Response:
@@ -68,7 +124,7 @@ async def acknowledge(request: Request) -> Response:
     key = _key(request)
     alarm = hub.alarms.acknowledge(key, request.state.visitor.name, hub.now_ms())
     await _saved(hub.alarms)
-    return Json({"ok": True, **_object(hub.alarms, alarm)})
+    return Json(Acknowledged(**_fields(hub.alarms, alarm)))
 
 
 async def mute(request: Request) -> Response:
@@ -78,12 +134,12 @@ async def mute(request: Request) -> Response:
     until_ms = hub.now_ms() + round(body.minutes * 60_000) if body.minutes else 0
     hub.alarms.mute(key, until_ms)
     await _saved(hub.alarms)
-    return Json({"ok": True, "node": key[0], "name": key[1], "muted_until_ms": until_ms})
+    return Json(Muted(*key, until_ms))
 
 
 async def rules(request: Request) -> Response:
     """Return every rule as it holds, with its source."""
-    return Json({"rules": hub_of(request).alarms.book.every})
+    return Json(Rules(hub_of(request).alarms.book.every))
 
 
 async def add_rule(request: Request) -> Response:
@@ -94,7 +150,7 @@ async def add_rule(request: Request) -> Response:
     async with _writing:
         await _replace(monitor, rules_file.with_rule(monitor.book.page_rules, rule))
     found = next(one for one in monitor.book.every if one.name == rule.name)
-    return Json({"ok": True, "rule": found})
+    return Json(RuleAdded(found))
 
 
 async def delete_rule(request: Request) -> Response:
@@ -108,10 +164,10 @@ async def delete_rule(request: Request) -> Response:
             known = listed(rule.name for rule in monitor.book.page_rules)
             raise HTTPException(404, f"rule: found {name[:70]!r}, expected one of {known}")
         await _replace(monitor, kept)
-    return Json({"ok": True, "name": name})
+    return Json(RuleDeleted(name))
 
 
-def _object(monitor: AlarmMonitor, alarm: Active) -> dict[str, Any]:
+def _fields(monitor: AlarmMonitor, alarm: Active) -> dict[str, Any]:
     muted_until_ms = monitor.muted_until_ms(alarm.key)
     return msgspec.structs.asdict(alarm) | {"muted_until_ms": muted_until_ms}
 

@@ -11,32 +11,21 @@ from starlette.staticfiles import StaticFiles
 
 from bus.config.settings import Config
 from bus.config.web_table import WebConfig
-from hub_app.alarms import routes as alarm_routes
-from hub_app.http import (
-    commands,
-    history,
-    login,
-    logs,
-    metrics,
-    nodes,
-    oled,
-    readings,
-    sse,
-    status,
-)
+from hub_app.http import login, metrics
+from hub_app.http.api import openapi
+from hub_app.http.api.operation import routes as operation_routes
+from hub_app.http.api.operations import OPERATIONS
 from hub_app.http.guard import Guard
 from hub_app.http.responses import PAGE_DIR, ignore_disconnect, refuse
 from hub_app.http.session_gate import LOG_IN_PATH, LOG_OUT_PATH, SessionGate
 from hub_app.http.sse import Abort
 from hub_app.http.views import alarms, log, overview, sensor
 from hub_app.http.views.node import view as node
-from hub_app.http.views.system import bundle
 from hub_app.http.views.system import view as system
 from hub_app.http.views.system.report import SystemReporter
 from hub_app.hub import Hub
 from hub_app.live.fanout import MAX_CLIENTS
 from hub_app.login.login import LogIn
-from hub_app.removal import routes
 from hub_app.removal.remover import Remover
 from hub_app.serving.client_limit import ClientLimit, StreamPlaces
 from hub_app.serving.forwarded import Forwarded, TrustedProxies
@@ -69,38 +58,10 @@ def create_app(  # noqa: PLR0913 - the parts that the routes work with
             Route(log.PATH, log.log),
             Route(node.PREFIX + "{node}", node.node),
             Route(system.PATH, system.system),
-            Route("/events", sse.events),
-            Route("/api/readings", readings.readings),
-            Route("/api/sensors", readings.sensors),
-            Route("/api/nodes", nodes.nodes),
-            Route("/api/nodes/{node}/oled.png", oled.oled),
-            Route("/api/nodes/{node}/remove", routes.remove_node, methods=["POST"]),
-            Route("/api/nodes/{node}/rename", routes.rename_node, methods=["POST"]),
-            Route("/api/sensors/{sensor}/remove", routes.remove_sensor, methods=["POST"]),
-            Route("/api/alarms", alarm_routes.alarms),
-            Route("/api/alarms/rules", alarm_routes.rules),
-            Route("/api/alarms/rules", alarm_routes.add_rule, methods=["POST"]),
-            Route("/api/alarms/rules/{name}", alarm_routes.delete_rule, methods=["DELETE"]),
-            Route("/api/alarms/{node}/{alarm}/ack", alarm_routes.acknowledge, methods=["POST"]),
-            Route("/api/alarms/{node}/{alarm}/mute", alarm_routes.mute, methods=["POST"]),
-            Route("/api/logs", logs.logs),
-            Route("/api/history", history.history),
-            Route("/api/coverage", history.coverage),
-            Route("/api/buzzer", commands.buzzer, methods=["POST"]),
-            Route("/api/buzzer/test", commands.buzzer_test, methods=["POST"]),
-            Route("/api/leds", commands.leds, methods=["POST"]),
-            Route("/api/fan", commands.fan, methods=["POST"]),
-            Route("/api/plugins", commands.plugins, methods=["POST"]),
-            Route("/api/names", commands.names, methods=["POST"]),
             Route(LOG_IN_PATH, login.show),
             Route(LOG_IN_PATH, login.enter, methods=["POST"]),
             Route(LOG_OUT_PATH, login.leave, methods=["POST"]),
-            Route("/api/session", login.session),
-            Route("/api/system", system.report),
-            Route("/api/support-bundle", bundle.support_bundle),
-            Route("/api/broker", status.broker),
-            Route("/health", status.health),
-            Route("/metrics", metrics.metrics),
+            *operation_routes(OPERATIONS),
             Mount("/static", StaticFiles(directory=PAGE_DIR)),
         ],
         middleware=[
@@ -116,6 +77,7 @@ def create_app(  # noqa: PLR0913 - the parts that the routes work with
     )
     app.state.hub = hub
     app.state.exposition = metrics.Exposition(hub)
+    app.state.openapi = openapi.document(OPERATIONS, root_path)
     app.state.abort = abort
     app.state.reporter = SystemReporter(hub)
     app.state.config = config

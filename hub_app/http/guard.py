@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hub_app.http.responses import Json
+from hub_app.http.responses import Json, Refusal
 from hub_app.serving.client_limit import HEALTH_PATH
 from hub_app.serving.forwarded import FORWARDED_HOST
 
@@ -76,7 +76,7 @@ class Guard:
             f"host: found {foreign[:70]!r}, expected an address, this machine's name or one of "
             "[web] names in hub.toml"
         )
-        return Json({"ok": False, "error": error}, HTTPStatus.MISDIRECTED_REQUEST)
+        return Json(Refusal(error), HTTPStatus.MISDIRECTED_REQUEST)
 
     def is_own_host(self, host: str) -> bool:
         """Whether `host` is an address or one of our names, with any port."""
@@ -121,7 +121,7 @@ def cross_site_refusal(scope: Scope) -> Response | None:
             f" (Origin {headers['origin'][:70]!r}, Host {hosts[-1][:70]!r}); a reverse proxy must "
             "pass the browser's Host with its port"
         )
-    return Json({"ok": False, "error": error}, HTTPStatus.FORBIDDEN)
+    return Json(Refusal(error), HTTPStatus.FORBIDDEN)
 
 
 def own_names(hostname: str) -> set[str]:

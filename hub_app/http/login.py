@@ -6,9 +6,11 @@ from http import HTTPStatus
 from string import Template
 from urllib.parse import parse_qs
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from broker.auth.gate import Role
 from broker.auth.password_check import TooManyAttemptsError
 from bus.errors import BadDataError
 from hub_app.http.responses import PAGE_DIR, Json, read_body, url_of
@@ -18,6 +20,14 @@ from hub_app.login.sessions import MAX_AGE_S, Visitor
 
 _PAGE = PAGE_DIR / "frame" / "login.html"
 _MAX_FIELDS = 10
+
+
+class Session(msgspec.Struct, frozen=True):
+    """The visitor; `login`: whether this hub asks for a log-in at all."""
+
+    login: bool
+    name: str
+    role: Role
 
 
 class _BadFormError(BadDataError):
@@ -80,7 +90,7 @@ async def session(request: Request) -> Response:
     """Return the name and role of this browser's visitor; without log-in, of an operator."""
     visitor: Visitor = request.state.visitor
     has_login = request.app.state.log_in is not None
-    return Json({"login": has_login, "name": visitor.name, "role": visitor.role})
+    return Json(Session(has_login, visitor.name, visitor.role))
 
 
 def _name_and_password(body: bytes) -> tuple[str, str]:

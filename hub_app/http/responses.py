@@ -21,6 +21,13 @@ MAX_BODY_BYTES = 4096
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
+class Refusal(msgspec.Struct, frozen=True):
+    """An error: a sentence that says what was found and what was expected."""
+
+    error: str
+    ok: bool = False
+
+
 class Json(Response):
     media_type = "application/json"
 
@@ -32,7 +39,7 @@ async def refuse(_request: Request, exc: Exception) -> Response:
     """Return the JSON response of an HTTPException, whichever route or middleware raised it."""
     if not isinstance(exc, HTTPException):
         raise exc
-    return Json({"ok": False, "error": exc.detail}, exc.status_code, exc.headers)
+    return Json(Refusal(exc.detail), exc.status_code, exc.headers)
 
 
 async def ignore_disconnect(_request: Request, _exc: Exception) -> Response:

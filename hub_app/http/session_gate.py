@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from broker.auth.gate import Role
 from broker.auth.password_check import TooManyAttemptsError
 from hub_app.http.guard import FOREIGN_HOST, SAFE_METHODS, cross_site_refusal
-from hub_app.http.responses import Json
+from hub_app.http.responses import Json, Refusal
 from hub_app.login.login import LogIn, WrongPasswordError
 from hub_app.login.sessions import ANYONE, Visitor
 from hub_app.serving.client_limit import HEALTH_PATH
@@ -103,7 +103,7 @@ class SessionGate:
     def _unauthorized(self, path: str, method: str) -> Response:
         if _is_view(path) and method in SAFE_METHODS:
             return RedirectResponse(self._root_path + LOG_IN_PATH, HTTPStatus.SEE_OTHER)
-        error = {"ok": False, "error": f"log in at {self._root_path}{LOG_IN_PATH} first"}
+        error = Refusal(f"log in at {self._root_path}{LOG_IN_PATH} first")
         # Not Basic: a browser would ask for a name and a password by itself.
         return Json(error, HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Bearer"})
 
@@ -167,9 +167,8 @@ def _address_of(scope: Scope) -> str:
 
 def _too_many(error: TooManyAttemptsError) -> Response:
     headers = {"Retry-After": str(math.ceil(error.wait_s))}
-    return Json({"ok": False, "error": str(error)}, HTTPStatus.TOO_MANY_REQUESTS, headers)
+    return Json(Refusal(str(error)), HTTPStatus.TOO_MANY_REQUESTS, headers)
 
 
 def _forbidden(visitor: Visitor) -> Response:
-    error = {"ok": False, "error": f"{visitor.name} may look, but not command"}
-    return Json(error, HTTPStatus.FORBIDDEN)
+    return Json(Refusal(f"{visitor.name} may look, but not command"), HTTPStatus.FORBIDDEN)

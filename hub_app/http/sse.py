@@ -10,10 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from hub_app.http.formats.query_params import Choice, Parameter
 from hub_app.http.responses import hub_of
 from hub_app.http.session_gate import Access
 from hub_app.hub import Hub
 from hub_app.live.event_filter import (
+    VIEWS,
     VIEWS_WITH_LOG_LINES,
     EventFilter,
     UnknownViewError,
@@ -36,6 +38,19 @@ PING_S = 10
 SEND_TIMEOUT_S = 5
 # Log lines of each node in the snapshot.
 SNAPSHOT_LOG_LINES = 200
+
+PARAMETERS = (
+    Choice(
+        "view", "View of the page whose changes are sent; default: everything", choices=(*VIEWS,)
+    ),
+    Parameter("panels", "With view=overview: outputs and logs of the nodes, too"),
+    Parameter("node", "With view=node or sensor: id of the node; with view=log: of its lines"),
+    Parameter("sensor", "With view=sensor: the sensor's id without its node"),
+    Parameter("compare", "With view=sensor: a second sensor, pi4:dht22-gpio4"),
+    Parameter("level", "With view=log: least level"),
+    Parameter("source", "With view=log: part of the source"),
+    Parameter("text", "With view=log: part of the message"),
+)
 
 # Closes the connection of a client (host, port) at once.
 Abort = Callable[[tuple[str, int]], None]

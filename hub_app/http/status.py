@@ -1,31 +1,75 @@
 """`GET /health` and `GET /api/broker`: the state of the hub itself and of its broker."""
 
 import time
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
+from broker.embedded.statistics import BrokerSnapshot
 from bus.install.version import VERSION
+from hub_app.alarms.notifier import AddressStatus
+from hub_app.history.recorder import HistoryStatistics
 from hub_app.http.responses import Json, hub_of
 from hub_app.hub import Hub
+from hub_app.logs.log_recorder import LogStatistics
+from hub_app.supervisor import TaskStatus
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """State of the hub. The fields from `faults` on are for those who are logged in."""
+
+    status: Literal["ok", "degraded"]
+    bus_connected: bool
+    uptime_s: float
+    version: str
+    faults: list[str] | UnsetType = UNSET
+    clients: int | UnsetType = UNSET
+    nodes: int | UnsetType = UNSET
+    refused: int | UnsetType = UNSET
+    outdated: int | UnsetType = UNSET
+    undecodable: int | UnsetType = UNSET
+    history: HistoryStatistics | UnsetType = UNSET
+    logs: LogStatistics | UnsetType = UNSET
+    tasks: list[TaskStatus] | UnsetType = UNSET
+    alarms: int | UnsetType = UNSET
+    notifications: list[AddressStatus] | UnsetType = UNSET
+
+
+class ExternalBroker(msgspec.Struct, frozen=True):
+    """Address of a broker that is another program, and the hub's connection to it."""
+
+    embedded: bool
+    connected: bool
+    host: str
+    port: int
+
+
+class EmbeddedBroker(BrokerSnapshot, frozen=True, kw_only=True):
+    """Figures of the hub's own broker, with its address."""
+
+    embedded: bool
+    connected: bool
+    host: str
+    port: int
 
 
 async def health(request: Request) -> Response:
     """Answer 200, or 503 without a bus. Faults and counters are for those who are logged in."""
     hub = hub_of(request)
     is_connected = hub.bus.connected
-    fields: dict[str, Any] = {
-        "status": "degraded" if hub.faults else "ok",
-        "bus_connected": is_connected,
-        "uptime_s": round(time.monotonic() - hub.started_s, 1),
-        "version": VERSION,
-    }
+    found = Health(
+        status="degraded" if hub.faults else "ok",
+        bus_connected=is_connected,
+        uptime_s=round(time.monotonic() - hub.started_s, 1),
+        version=VERSION,
+    )
     # A watchdog has no session, and needs none of the counters.
     if request.state.visitor is not None:
-        fields |= _counters(hub)
-    return Json(fields, 200 if is_connected else 503)
+        found = msgspec.structs.replace(found, **_counters(hub))
+    return Json(found, 200 if is_connected else 503)
 
 
 async def broker(request: Request) -> Response:
@@ -33,13 +77,11 @@ async def broker(request: Request) -> Response:
     hub = hub_of(request)
     host, port = hub.broker.address
     snapshot = hub.broker.snapshot()
-    fields = {
-        "embedded": snapshot is not None,
-        "connected": hub.bus.connected,
-        "host": host,
-        "port": port,
-    }
-    return Json(fields | msgspec.structs.asdict(snapshot) if snapshot is not None else fields)
+    where = ExternalBroker(snapshot is not None, hub.bus.connected, host, port)
+    if snapshot is None:
+        return Json(where)
+    fields = msgspec.structs.asdict(snapshot) | msgspec.structs.asdict(where)
+    return Json(EmbeddedBroker(**fields))
 
 
 def _counters(hub: Hub) -> dict[str, Any]:

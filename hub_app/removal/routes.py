@@ -36,6 +36,31 @@ class RenameBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     to: str
 
 
+class NodeRemoved(msgspec.Struct, frozen=True):
+    """The node that was removed; `history`: its stored readings, too."""
+
+    node: str
+    history: bool
+    ok: bool = True
+
+
+class SensorRemoved(msgspec.Struct, frozen=True):
+    """The sensor that was removed; `history`: its stored readings, too."""
+
+    sensor: str
+    history: bool
+    ok: bool = True
+
+
+class NodeRenamed(msgspec.Struct, frozen=True):
+    """The node's new name and its old one; `credentials` is the file of its new login."""
+
+    node: str
+    was: str
+    credentials: str
+    ok: bool = True
+
+
 async def remove_node(request: Request) -> Response:
     body = await read_json(request, RemoveBody, _REMOVE_USAGE)
     hub, remover = _parts(request)
@@ -52,7 +77,7 @@ async def remove_node(request: Request) -> Response:
         )
     )
     remover.run(hub)
-    return Json({"ok": True, "node": node, "history": body.history})
+    return Json(NodeRemoved(node, body.history))
 
 
 async def remove_sensor(request: Request) -> Response:
@@ -67,7 +92,7 @@ async def remove_sensor(request: Request) -> Response:
         lambda: removals.remove_sensor(remover.path, node, sensor, history=body.history, seen=seen)
     )
     remover.run(hub)
-    return Json({"ok": True, "sensor": name, "history": body.history})
+    return Json(SensorRemoved(name, body.history))
 
 
 async def rename_node(request: Request) -> Response:
@@ -85,7 +110,7 @@ async def rename_node(request: Request) -> Response:
 
     await _write(rename)
     remover.run(hub)
-    return Json({"ok": True, "node": body.to, "was": node, "credentials": str(file)})
+    return Json(NodeRenamed(body.to, node, str(file)))
 
 
 def _parts(request: Request) -> tuple[Hub, Remover]:

@@ -13,8 +13,8 @@ from starlette.responses import Response
 from hub_app.alarms import texts
 from hub_app.alarms.engine import Active
 from hub_app.alarms.records import Past, PastQuery
-from hub_app.alarms.routes import past_alarms
-from hub_app.http.formats.query_params import DAY_MS, LATEST_MS, number
+from hub_app.alarms.routes import BEFORE, past_alarms
+from hub_app.http.formats.query_params import DAY_MS, LATEST_MS
 from hub_app.http.responses import hub_of, url_of
 from hub_app.http.views.field_rows import ABSENT, duration
 from hub_app.http.views.moments import moment
@@ -60,7 +60,7 @@ async def alarms(request: Request) -> Response:
     hub, root = hub_of(request), url_of(request, "")
     operates = may_command(request)
     past, fault = [], ""
-    before_ms = number(request.query_params, "before", LATEST_MS, 1, LATEST_MS)
+    before_ms = BEFORE.number(request.query_params, LATEST_MS)
     query = PastQuery(hub.now_ms() - _PAST_MS, before_ms, _PAST_LINES + 1)
     try:
         past = await past_alarms(hub, query)

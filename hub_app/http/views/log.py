@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hub_app.http.logs import LogPage, log_page
+from hub_app.http.api.logs import LogPage, log_page
 from hub_app.http.responses import hub_of, url_of
 from hub_app.http.views.log_lines import log_items
 from hub_app.http.views.shell import view_response

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from bus.contract.description import About, FieldDescription
 from bus.contract.messages import Heartbeat
 from bus.contract.topics import Topic, TopicKind
-from hub_app.http.logs import LogPage, log_page
+from hub_app.http.api.logs import LogPage, log_page
 from hub_app.http.responses import hub_of, url_of
 from hub_app.http.views.field_rows import field_rows
 from hub_app.http.views.log_lines import log_items

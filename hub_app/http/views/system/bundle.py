@@ -20,8 +20,8 @@ from starlette.responses import Response
 
 from bus.config import config_file
 from bus.config.settings import Config
-from hub_app.http.logs import newest_lines
-from hub_app.http.nodes import node_object
+from hub_app.http.api.logs import newest_lines
+from hub_app.http.api.nodes import node_object
 from hub_app.http.responses import hub_of
 from hub_app.http.views.shell import may_command
 from hub_app.http.views.system.report import SystemReporter

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from bus.contract.messages import Oled
 from bus.contract.topics import Topic, TopicKind
-from hub_app.http.oled import encode_png
+from hub_app.http.api.oled import encode_png
 from tests.hub_app.conftest import HubProcess
 from tests.hub_app.http.pictures import decode
 from tests.hub_app.nodes import until

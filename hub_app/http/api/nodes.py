@@ -2,12 +2,17 @@
 
 from typing import Any
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from bus.contract.description import About
+from bus.contract.messages import Buzzer, Fan, Heartbeat, Leds, PluginState, Result, Status
 from bus.contract.topics import TopicKind
 from hub_app.http.responses import Json, hub_of
+from hub_app.live.presence import Presence
 from hub_app.live.state import State
+from hub_app.live.views import OledView
 
 # The field of a node's object for each kind of topic. Named topics are keyed by name below theirs.
 _FIELDS = {
@@ -20,25 +25,47 @@ _FIELDS = {
 _NAMED_FIELDS = {TopicKind.PLUGIN: "plugins", TopicKind.RESULT: "results"}
 
 
-async def nodes(request: Request) -> Response:
-    """Return every node; `twins` is true where two machines use its id.
+class NodeState(msgspec.Struct, frozen=True, kw_only=True):
+    """A node: description, presence, heartbeat, plugins and actuators by name.
 
-    `refused` counts its messages that exceeded a bound or a quota, by reason.
+    `twins` is true where two machines use its id; `refused` counts its refused messages by reason.
+    A part that the node has not told is null.
     """
+
+    node: str
+    presence: Presence
+    heard_ms: int | None
+    status: Status | None
+    about: About | None
+    heartbeat: Heartbeat | None
+    leds: Leds | None
+    buzzer: Buzzer | None
+    fan: Fan | None
+    oled: OledView | None
+    plugins: dict[str, PluginState]
+    results: dict[str, Result]
+    twins: bool
+    refused: dict[str, int]
+
+
+class Nodes(msgspec.Struct, frozen=True):
+    """Every node."""
+
+    nodes: list[NodeState]
+
+
+async def nodes(request: Request) -> Response:
     hub = hub_of(request)
     now_ms = hub.now_ms()
-    return Json(
-        {
-            "nodes": [
-                node_object(hub.state, node)
-                | {
-                    "twins": hub.duplicate_node_ids.is_duplicate(node, now_ms),
-                    "refused": hub.refusals.of(node),
-                }
-                for node in hub.state.nodes
-            ]
-        }
-    )
+    found = [
+        NodeState(
+            **node_object(hub.state, node),
+            twins=hub.duplicate_node_ids.is_duplicate(node, now_ms),
+            refused=hub.refusals.of(node),
+        )
+        for node in hub.state.nodes
+    ]
+    return Json(Nodes(found))
 
 
 def node_object(state: State, node: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from bus.contract.description import SettingValue
 from bus.contract.messages import FanMode
 from bus.contract.topics import TopicKind
 from bus.errors import BadCommandError
+from hub_app.http.formats.query_params import Parameter
 from hub_app.http.responses import Json, check_node, hub_of, listed, read_json
 from hub_app.hub import Hub
 from hub_app.live.commander import BusDownError, NoAnswerError
@@ -26,6 +27,9 @@ _PLUGIN_USAGE = (
 _LEDS_USAGE = '{"node": "pi4", "index": 5, "color": "#ff8800"} or {"node": "pi4", "all": "#000000"}'
 _FAN_USAGE = '{"node": "pi4", "mode": "auto"}, or on, or off'
 _NAMES_USAGE = '{"node": "pi4", "sensor": "dht22-gpio4", "title": "Desk", "area": "Office"}'
+
+ACTION = Parameter("action", f"Pattern, in place of a body: {', '.join(PATTERNS)}")
+NODE = Parameter("node", "Id of a node, with `action`; default: the first that has a buzzer")
 
 
 class BuzzerBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,10 +77,18 @@ class NamesBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     area: Word | None = None
 
 
+class CommandDone(msgspec.Struct, frozen=True):
+    """A command that its node has carried out at `finished_ms`; its keys stand beside these."""
+
+    node: str
+    finished_ms: int
+    ok: bool = True
+
+
 async def buzzer(request: Request) -> Response:
-    action = request.query_params.get("action")
+    action = request.query_params.get(ACTION.name)
     if action is not None:
-        return await _sound_buzzer(hub_of(request), request.query_params.get("node"), action)
+        return await _sound_buzzer(hub_of(request), request.query_params.get(NODE.name), action)
     body = await read_json(request, BuzzerBody, _BUZZER_USAGE)
     return await _sound_buzzer(hub_of(request), body.node, body.pattern)
 
@@ -129,4 +141,5 @@ async def _send(hub: Hub, node: str, actuator: str, command: dict[str, object]) 
         result = await hub.commander.command(node, actuator, command)
     except (BadCommandError, BusDownError, NoAnswerError) as e:
         raise HTTPException(_STATUS_OF_ERROR[type(e)], str(e)) from e
-    return Json({"ok": True, "node": node, **command, "finished_ms": result.finished_ms})
+    done = msgspec.to_builtins(CommandDone(node, result.finished_ms))
+    return Json(command | done)

@@ -11,7 +11,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hub_app.http.formats.query_params import LATEST_MS, choice, number, optional_time
+from hub_app.http.formats.query_params import (
+    FROM,
+    LATEST_MS,
+    TO,
+    Choice,
+    Number,
+    Parameter,
+    Whole,
+)
 from hub_app.http.responses import Json, check_node, hub_of
 from hub_app.hub import Hub
 from hub_app.live.change import Change
@@ -21,6 +29,13 @@ from hub_app.logs.log_file import LEVELS, LogLine, LogQuery
 
 _DEFAULT_LIMIT = 100
 _MAX_QUERIES = 2
+
+NODE = Parameter("node", "Id of a node; default: all nodes")
+LEVEL = Choice("level", "Least level", choices=LEVELS)
+SOURCE = Parameter("source", "Part of the source, in either case: host or plugin:NAME")
+TEXT = Parameter("text", "Part of the message, in either case")
+BEFORE = Number("before", "`before` of a page, for the page before", bounds=Whole(1, LATEST_MS))
+LIMIT = Number("limit", "Most lines", bounds=Whole(1, LOG_LINES_PER_NODE, _DEFAULT_LIMIT))
 
 _slots = asyncio.Semaphore(_MAX_QUERIES)
 
@@ -44,8 +59,8 @@ async def log_page(request: Request, default_limit: int, node: str | None = None
     """
     hub = hub_of(request)
     params = request.query_params
-    limit = number(params, "limit", default_limit, 1, LOG_LINES_PER_NODE)
-    node = params.get("node", "") if node is None else node
+    limit = LIMIT.number(params, default_limit)
+    node = NODE.read(params) if node is None else node
     if hub.logs.path is None:
         if node:
             check_node(hub.state, node)
@@ -53,12 +68,12 @@ async def log_page(request: Request, default_limit: int, node: str | None = None
     query = LogQuery(
         limit + 1,
         node=node,
-        level=choice(params, "level", LEVELS),
-        source=params.get("source", ""),
-        text=params.get("text", ""),
-        from_ms=optional_time(params, "from"),
-        to_ms=optional_time(params, "to"),
-        before=number(params, "before", LATEST_MS, 1, LATEST_MS),
+        level=LEVEL.read(params),
+        source=SOURCE.read(params),
+        text=TEXT.read(params),
+        from_ms=FROM.optional(params),
+        to_ms=TO.optional(params),
+        before=BEFORE.number(params, LATEST_MS),
     )
     found = await _read(hub, query)
     if node and not found:

@@ -1,0 +1,1 @@
+"""The routes below `/api`, the table of them, and the OpenAPI document that is written from it."""

@@ -1,0 +1,289 @@
+"""`GET /api/history` and `GET /api/coverage`, answered as JSON or CSV.
+
+Queries run off the event loop, a few at a time, each on a database connection of its own.
+"""
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from bus import clock
+from bus.contract.description import FieldDescription
+from bus.contract.messages import Severity
+from bus.errors import BadDataError
+from hub_app.history.coverage.coverage import CoverageKind
+from hub_app.history.coverage.query import LONGEST_COVERAGE_MS, coverage_of
+from hub_app.history.query.gaps import Gaps, gaps_of
+from hub_app.history.query.resolution import RangeTooLongError
+from hub_app.history.query.series import (
+    DEFAULT_POINTS,
+    MAX_POINTS,
+    ChartQuery,
+    ChartSeries,
+    SeriesQuery,
+    SeriesReader,
+    Source,
+)
+from hub_app.history.schema import open_for_reading
+from hub_app.http.formats.csv_table import csv_response, series_table
+from hub_app.http.formats.query_params import (
+    DAY_MS,
+    Choice,
+    Number,
+    Parameter,
+    Whole,
+    iso_8601,
+    time_range,
+)
+from hub_app.http.responses import Json, hub_of
+from hub_app.hub import Hub
+from hub_app.live.state import State
+
+_MAX_QUERIES = 2
+_MAX_FIELDS = 64
+
+NODE = Parameter("node", "Id of a node", is_required=True)
+SENSOR = Parameter("sensor", "Id of a sensor: pi4:dht22-gpio4", is_required=True)
+FIELD = Parameter("field", "Name of a field; may be repeated", is_list=True)
+WIDTH = Number(
+    "width", "Most points of each field, the pixels of a chart", bounds=Whole(1, MAX_POINTS, 1000)
+)
+POINTS = Number(
+    "points", "Most points of a single field", bounds=Whole(1, MAX_POINTS, DEFAULT_POINTS)
+)
+FORMAT = Choice("format", "JSON or a CSV table", choices=("json", "csv"))
+TIMES = Choice("times", "Times of points and gaps in JSON", choices=("ms", "iso"))
+MISSING = Choice(
+    "missing", "Answer where nothing is stored: 404, or no series", choices=("error", "empty")
+)
+
+_slots = asyncio.Semaphore(_MAX_QUERIES)
+T = TypeVar("T")
+# Unix milliseconds, or ISO 8601 with `times=iso`.
+At = int | str
+# Time, mean, minimum, maximum, count.
+PointAnswer = tuple[At, float, float, float, int]
+
+
+class LimitLine(msgspec.Struct, frozen=True):
+    """The limit of an alarm on a field, for a line in a chart."""
+
+    alarm: str
+    severity: Severity
+    value: float
+
+
+class FieldHistory(msgspec.Struct, frozen=True):
+    """Points of one field, each [time, mean, low, high, count].
+
+    `source` is `readings`, or `means` where these have expired or are too many.
+    """
+
+    sensor: str
+    field: str
+    from_ms: int
+    to_ms: int
+    source: Source
+    points: list[PointAnswer]
+    label: str
+    unit: str
+
+
+class ChartField(msgspec.Struct, frozen=True):
+    """Points of one field of several, as in `FieldHistory`, and the limits of its alarms."""
+
+    field: str
+    label: str
+    unit: str
+    limits: list[LimitLine]
+    points: list[PointAnswer]
+
+
+class Chart(msgspec.Struct, frozen=True):
+    """Points of several fields; each stands for `bucket_ms`. A gap is [from, to, reason].
+
+    With `missing=empty` and nothing stored, only `sensor` and two empty lists are there.
+    """
+
+    sensor: str
+    series: list[ChartField]
+    gaps: list[tuple[At, At, CoverageKind]]
+    from_ms: int | msgspec.UnsetType = msgspec.UNSET
+    to_ms: int | msgspec.UnsetType = msgspec.UNSET
+    source: Source | msgspec.UnsetType = msgspec.UNSET
+    bucket_ms: int | msgspec.UnsetType = msgspec.UNSET
+    interval_ms: int | msgspec.UnsetType = msgspec.UNSET
+    left_out: int | msgspec.UnsetType = msgspec.UNSET
+
+
+async def history(request: Request) -> Response:
+    """Answer the query parameters that docs/history.md describes."""
+    params = request.query_params
+    fields = params.getlist(FIELD.name)
+    if len(fields) == 1 and WIDTH.name not in params:
+        return await _one_field(request, fields[0])
+    return await _chart(request, fields)
+
+
+async def coverage(request: Request) -> Response:
+    """Answer ?node=&from=&to=; `from` and `to` default to the last day."""
+    params = request.query_params
+    node = NODE.read(params)
+    now_ms = clock.now_ms()
+    from_ms, to_ms = time_range(params, now_ms)
+    if to_ms - from_ms > LONGEST_COVERAGE_MS:
+        days = LONGEST_COVERAGE_MS // DAY_MS
+        raise HTTPException(400, f"from: found a range of more than {days} days before to")
+    return Json(
+        await read_history(request, lambda db: coverage_of(db, node, from_ms, to_ms, now_ms))
+    )
+
+
+async def _one_field(request: Request, field: str) -> Response:
+    """Answer at most `points` points of one field."""
+    params = request.query_params
+    node, sensor = _sensor(request)
+    from_ms, to_ms = time_range(params, clock.now_ms())
+    if not field:
+        raise HTTPException(400, "field: found nothing, expected one")
+    points = POINTS.number(params)
+    form = FORMAT.read(params)
+    times = TIMES.read(params)
+    query = SeriesQuery(node, sensor, field, from_ms, to_ms, points)
+    series = await read_history(request, lambda db: SeriesReader(db).series(query))
+    if form == "csv":
+        header = ("timestamp_ms", field, "low", "high", "count")
+        return csv_response(_file_name(series.sensor, field), header, series.points)
+    words = words_of(hub_of(request).state, series.sensor, field)
+    answer = msgspec.structs.asdict(series) | {"points": _points(series.points, times)}
+    return Json(FieldHistory(**answer, label=words.label, unit=words.unit))
+
+
+async def _chart(request: Request, fields: list[str]) -> Response:
+    """Answer at most `width` points of several fields, and the gaps."""
+    params = request.query_params
+    node, sensor = _sensor(request)
+    now_ms = clock.now_ms()
+    from_ms, to_ms = time_range(params, now_ms)
+    if len(fields) > _MAX_FIELDS:
+        raise HTTPException(400, f"field: found {len(fields)}, expected at most {_MAX_FIELDS}")
+    width = WIDTH.number(params)
+    form = FORMAT.read(params)
+    times = TIMES.read(params)
+    query = ChartQuery(node, sensor, list(dict.fromkeys(fields)), from_ms, to_ms, width)
+    if form == "csv":
+        chart = await read_history(request, lambda db: SeriesReader(db).chart(query))
+        rows = series_table([(each.field, each.points) for each in chart.series], iso_8601)
+        return csv_response(_file_name(chart.sensor, ""), *rows)
+    missing = MISSING.read(params)
+    try:
+        chart, gaps = await read_history(request, lambda db: _chart_and_gaps(db, query, now_ms))
+    except HTTPException as e:
+        if e.status_code == HTTPStatus.NOT_FOUND and missing == "empty":
+            return Json(Chart(f"{node}:{sensor}", [], []))
+        raise
+    return Json(_chart_answer(hub_of(request), chart, gaps, times))
+
+
+def _chart_and_gaps(
+    db: sqlite3.Connection, query: ChartQuery, now_ms: int
+) -> tuple[ChartSeries, Gaps]:
+    chart = SeriesReader(db).chart(query)
+    times = (query.from_ms, query.to_ms)
+    return chart, gaps_of(db, query.node, query.sensor, times, now_ms)
+
+
+def _chart_answer(hub: Hub, chart: ChartSeries, gaps: Gaps, times: str) -> Chart:
+    series = []
+    for each in chart.series:
+        words = words_of(hub.state, chart.sensor, each.field)
+        limits = _limits(hub, chart.sensor, each.field)
+        points = _points(each.points, times)
+        series.append(ChartField(each.field, words.label, words.unit, limits, points))
+    return Chart(
+        chart.sensor,
+        series,
+        [(*_times(times, *gap[:2]), gap[2]) for gap in gaps.gaps],
+        from_ms=chart.from_ms,
+        to_ms=chart.to_ms,
+        source=chart.source,
+        bucket_ms=chart.bucket_ms,
+        interval_ms=gaps.interval_ms,
+        left_out=gaps.left_out,
+    )
+
+
+async def read_history(request: Request, query: Callable[[sqlite3.Connection], T]) -> T:
+    """Return what `query` reads from the history. Raises HTTPException."""
+    async with _slots:
+        try:
+            return await asyncio.to_thread(_read_file, hub_of(request).history.path, query)
+        except RangeTooLongError as e:
+            raise HTTPException(400, str(e)) from e
+        except BadDataError as e:
+            raise HTTPException(404, str(e)) from e
+        except sqlite3.Error as e:
+            raise HTTPException(503, f"the history cannot be read: {e}") from e
+
+
+def _read_file(path: Path, query: Callable[[sqlite3.Connection], T]) -> T:
+    with contextlib.closing(open_for_reading(path)) as db:
+        return query(db)
+
+
+def words_of(state: State, sensor_id: str, field: str) -> FieldDescription:
+    """Return the description of a field, an empty one where it has none."""
+    node, _, sensor = sensor_id.partition(":")
+    described = state.description(node, sensor)
+    return (described.fields.get(field) if described else None) or FieldDescription()
+
+
+def area_of(state: State, node: str, sensor: str) -> str:
+    """Return the area of a sensor, which is that of its node where it has none of its own."""
+    described, about = state.description(node, sensor), state.about(node)
+    return (described.area if described else "") or (about.area if about else "")
+
+
+def _limits(hub: Hub, sensor_id: str, field: str) -> list[LimitLine]:
+    """Return the limits of the alarms on a field, for the lines of a chart."""
+    node, _, sensor = sensor_id.partition(":")
+    described = hub.state.description(node, sensor)
+    words = described.fields.get(field) if described else None
+    limits = (
+        (rule, rule.limit(words))
+        for rule in hub.alarms.book.matching(
+            "field", node, sensor, area_of(hub.state, node, sensor)
+        )
+        if rule.covers_field(field)
+    )
+    return [
+        LimitLine(rule.name, rule.severity, value) for rule, value in limits if value is not None
+    ]
+
+
+def _points(points: list[Any], times: str) -> list[Any]:
+    if times == "ms":
+        return points
+    return [(iso_8601(point[0]), *point[1:]) for point in points]
+
+
+def _times(times: str, from_ms: int, to_ms: int) -> tuple[At, At]:
+    return (from_ms, to_ms) if times == "ms" else (iso_8601(from_ms), iso_8601(to_ms))
+
+
+def _sensor(request: Request) -> tuple[str, str]:
+    node, _, sensor = SENSOR.read(request.query_params).partition(":")
+    return node, sensor
+
+
+def _file_name(sensor: str, field: str) -> str:
+    return f"{'-'.join(filter(None, (sensor.replace(':', '-'), field[:80])))}.csv"
