@@ -17,9 +17,9 @@ from hub_app.hub import Hub
 from hub_app.live.event_filter import (
     VIEWS,
     VIEWS_WITH_LOG_LINES,
-    EventFilter,
     UnknownViewError,
-    filter_of,
+    ViewFilters,
+    filters_of,
 )
 from hub_app.live.fanout import time_event
 from hub_app.serving.client_limit import (
@@ -60,7 +60,7 @@ async def events(request: Request) -> Response:
     """Answer ?view=, with the parameters of that view; see `hub_app.live.event_filter`."""
     hub = hub_of(request)
     try:
-        shows = filter_of(request.query_params)
+        filters = filters_of(request.query_params)
     except UnknownViewError as e:
         raise HTTPException(400, str(e)) from e
     if request.method == "HEAD":
@@ -74,7 +74,7 @@ async def events(request: Request) -> Response:
     access: Access = request.state.access
     has_lines = request.query_params.get("view", "") in VIEWS_WITH_LOG_LINES
     lines = SNAPSHOT_LOG_LINES if has_lines else 0
-    chunks = _events(hub, place, access.is_valid, shows, lines)
+    chunks = _events(hub, place, access.is_valid, filters, lines)
     return EventStream(hub, places, place, request.app.state.abort, chunks)
 
 
@@ -111,13 +111,13 @@ class EventStream(EventSourceResponse):
 
 
 async def _events(
-    hub: Hub, place: Stream, is_allowed: Callable[[], bool], shows: EventFilter, log_lines: int
+    hub: Hub, place: Stream, is_allowed: Callable[[], bool], filters: ViewFilters, log_lines: int
 ) -> AsyncIterator[bytes]:
-    """Yield the events that `shows` accepts, while `is_allowed` returns True."""
+    """Yield the events that `filters` accept, while `is_allowed` returns True."""
     if place.is_closed:
         return
     fanout = hub.fanout
-    client = fanout.join(shows)
+    client = fanout.join(filters.updates)
 
     def close() -> None:
         client.close()
@@ -128,7 +128,7 @@ async def _events(
     try:
         # Nothing is awaited between joining and the snapshot, so no change is missed in between.
         snapshot = hub.state.snapshot(hub.now_ms(), log_lines)
-        yield fanout.snapshot_event(snapshot, shows)
+        yield fanout.snapshot_event(snapshot, filters.snapshot)
         while (chunk := await client.take()) and is_allowed():
             yield chunk
     finally:

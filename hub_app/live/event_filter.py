@@ -1,15 +1,17 @@
 """Event filters: the changes that one view of the page shows; a browser gets no others. Pure.
 
 `/events?view=sensor&node=pi4&sensor=dht22-gpio4` names a view of the table `VIEWS`, and what it is
-of. Without `view`, a browser gets everything. Alarms are few, and every view gets them.
+of. Without `view`, a browser gets everything. Every view gets what its header counts: alarms, and
+the presence of nodes and the states of plugins, which change seldom.
 """
 
 from collections.abc import Callable, Mapping
-from typing import get_args
+from typing import NamedTuple, get_args
 
 from bus.contract.messages import LogLevel
 from bus.contract.topics import TopicKind
 from bus.errors import BadDataError
+from hub_app.live import attention
 from hub_app.live.change import Change
 
 EventFilter = Callable[[Change], bool]
@@ -36,14 +38,28 @@ class UnknownViewError(BadDataError):
     """A view that does not exist, or a parameter of it that is missing."""
 
 
-def filter_of(parameters: Mapping[str, str]) -> EventFilter:
-    """Return the filter of the view that `parameters` name. Raises UnknownViewError."""
+class ViewFilters(NamedTuple):
+    """Filters of one view, which leave out of its snapshot what is in order elsewhere."""
+
+    snapshot: EventFilter
+    updates: EventFilter
+
+
+def filters_of(parameters: Mapping[str, str]) -> ViewFilters:
+    """Return the filters of the view that `parameters` name. Raises UnknownViewError."""
+    shows = _view_of(parameters)
+    return ViewFilters(
+        snapshot=lambda change: shows(change) or attention.needs_attention(change),
+        updates=lambda change: shows(change) or change.kind in attention.KINDS,
+    )
+
+
+def _view_of(parameters: Mapping[str, str]) -> EventFilter:
     view = parameters.get("view", "")
     if view not in VIEWS:
         expected = ", ".join(filter(None, VIEWS))
         raise UnknownViewError(f"view: found {view[:20]!r}, expected one of {expected}")
-    shows = VIEWS[view](parameters)
-    return lambda change: change.kind is TopicKind.ALARM or shows(change)
+    return VIEWS[view](parameters)
 
 
 def everything(_change: Change) -> bool:

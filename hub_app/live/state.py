@@ -5,6 +5,7 @@ a browser that got a snapshot and then every change has the same state as the hu
 """
 
 from collections import deque
+from collections.abc import Container
 from typing import Any
 
 import msgspec
@@ -170,6 +171,9 @@ class State:
     def of_kind(self, kind: TopicKind) -> list[Change]:
         """Return the newest value of every topic of one kind, in the order they first appeared."""
         return [entry for entry in self._entries.values() if entry.kind is kind]
+
+    def of_kinds(self, kinds: Container[TopicKind]) -> list[Change]:
+        return [entry for entry in self._entries.values() if entry.kind in kinds]
 
     def of_node(self, node: str) -> list[Change]:
         return [entry for entry in self._entries.values() if entry.node == node]

@@ -8,15 +8,14 @@ from http import HTTPStatus
 from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
-from broker.auth.gate import Role
 from bus.contract.description import SensorDescription
 from bus.contract.topics import Topic, TopicKind, global_sensor_id
-from bus.install.version import VERSION
 from hub_app.history import known_names
 from hub_app.http.responses import hub_of, url_of
 from hub_app.http.views.field_rows import duration, field_rows
+from hub_app.http.views.shell import may_command, view_response
 from hub_app.http.views.template import Html, attributes, fill, fill_file, join
 from hub_app.hub import Hub
 from hub_app.live.state import State
@@ -28,7 +27,6 @@ _OPTION = '<option value="$sensor">$name</option>'
 _LINK = '<li><a href="$href">$name</a></li>'
 _NAME_BUTTON = '<button type="button" class="small"$attributes>Name</button>'
 _SETTINGS_BUTTON = '<button type="button" class="small" hidden$attributes>Settings</button>'
-_LOG_OUT = '<form method="post" action="$root/logout"><button>Log out</button></form>'
 _UNNAMED = SensorDescription("", "", "", 2.0, {})
 
 
@@ -45,9 +43,9 @@ async def sensor(request: Request) -> Response:
         for each in known
         if each != (node, name)
     ]
-    page = fill_file(
+    main = fill_file(
         "sensor/sensor.html",
-        **_common(request),
+        root=url_of(request, ""),
         node=node,
         sensor=name,
         sensor_id=global_sensor_id(node, name),
@@ -59,9 +57,10 @@ async def sensor(request: Request) -> Response:
         presence=_presence(hub.state, node),
         digest=_digest(hub.state, node, name),
         options=join(options),
-        **_controls(request, node, name, described),
+        buttons=_buttons(request, node, name, described) if may_command(request) else "",
     )
-    return HTMLResponse(page)
+    dialogs = fill_file("commands/dialogs.html") if may_command(request) else Html("")
+    return view_response(request, "sensor", described.title or name, main, dialogs)
 
 
 def sensor_path(node: str, name: str) -> str:
@@ -83,29 +82,13 @@ def _unknown(request: Request, node: str, name: str, known: list[tuple[str, str]
         fill(_LINK, href=url_of(request, sensor_path(*each)), name=_named(state, *each))
         for each in known
     ]
-    page = fill_file(
-        "sensor/unknown.html", **_common(request), sensor_id=f"{node}:{name}", links=join(links)
-    )
-    return HTMLResponse(page, HTTPStatus.NOT_FOUND)
+    main = fill_file("sensor/unknown.html", sensor_id=f"{node}:{name}", links=join(links))
+    response = view_response(request, "", "No such sensor", main)
+    response.status_code = HTTPStatus.NOT_FOUND
+    return response
 
 
-def _common(request: Request) -> dict[str, object]:
-    """Return the values that every template has."""
-    root = url_of(request, "")
-    has_log_in = request.app.state.log_in is not None
-    return {
-        "root": root,
-        "version": VERSION,
-        "log_out": fill(_LOG_OUT, root=root) if has_log_in else "",
-    }
-
-
-def _controls(
-    request: Request, node: str, name: str, described: SensorDescription
-) -> dict[str, object]:
-    """Return buttons and dialogs for those who may command."""
-    if request.state.visitor.role is not Role.OPERATOR:
-        return {"buttons": "", "dialogs": ""}
+def _buttons(request: Request, node: str, name: str, described: SensorDescription) -> Html:
     about = hub_of(request).state.about(node)
     buttons = []
     if about is not None and "names" in about.actuators:
@@ -119,7 +102,7 @@ def _controls(
     if described.plugin:
         topic = str(Topic(node, TopicKind.PLUGIN, described.plugin))
         buttons.append(fill(_SETTINGS_BUTTON, attributes=attributes(data_settings_of=topic)))
-    return {"buttons": join(buttons), "dialogs": fill_file("commands/dialogs.html")}
+    return join(buttons)
 
 
 def _named(state: State, node: str, name: str) -> str:

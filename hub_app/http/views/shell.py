@@ -5,8 +5,9 @@ from starlette.responses import HTMLResponse, Response
 
 from broker.auth.gate import Role
 from bus.install.version import VERSION
-from hub_app.http.responses import url_of
+from hub_app.http.responses import hub_of, url_of
 from hub_app.http.views.template import Html, attributes, fill, fill_file, join
+from hub_app.live.attention import KINDS, open_count
 
 # Path and label of each link in the header.
 LINKS = (("/", "Overview"), ("/alarms", "Alarms"), ("/log", "Log"), ("/system", "System"))
@@ -15,6 +16,7 @@ LINKS = (("/", "Overview"), ("/alarms", "Alarms"), ("/log", "Log"), ("/system", 
 _FILES = {
     "alarms": ("alarms/alarms.css", "alarms/alarms.js"),
     "log": ("log/log.css", "log/log.js"),
+    "sensor": ("sensor/sensor.css", "sensor/sensor.js"),
     # With the charts of the sensor view.
     "node": ("sensor/sensor.css", "node/node.css", "node/node.js"),
     "system": ("sensor/sensor.css", "system/system.css", "system/system.js"),
@@ -42,6 +44,7 @@ def view_response(
         )
         for href, label in LINKS
     ]
+    count = open_count(hub_of(request).state.of_kinds(KINDS))
     page = fill_file(
         "frame/shell.html",
         root=root,
@@ -53,6 +56,9 @@ def view_response(
         ),
         has_no_stream=attributes(hidden=view not in _FILES),
         title=title,
+        prefix=f"({count}) " if count else "",
+        attention=f"{count} {'needs' if count == 1 else 'need'} attention",
+        has_no_attention=attributes(hidden=not count),
         links=join(links),
         main=main,
         dialogs=dialogs,

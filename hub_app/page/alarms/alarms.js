@@ -14,7 +14,6 @@ const PARTS = ["active", "rules", "past"];
 // An alarm is in the history a little later than on the bus.
 const HISTORY_MS = 3000;
 
-const known = new Set(); // topics of active alarms
 let timer = 0;
 
 function refreshSoon(pauseMs = SOON_MS) {
@@ -24,39 +23,12 @@ function refreshSoon(pauseMs = SOON_MS) {
 
 async function refresh() {
   if (!document.hidden) await swapParts(PARTS);
-  showTitle();
   refreshSoon(REFRESH_MS);
-}
-
-function showTitle() {
-  const count = document.querySelectorAll("#active .alarm").length;
-  document.title = `${count ? `(${count}) ` : ""}Alarms \u00b7 HARVESTER`;
-}
-
-// Screen readers read out an alarm that begins.
-function announce({ node, value }) {
-  setText(document.getElementById("new-alarms"), `New ${value.severity} alarm of ${node}: ${value.text}`);
 }
 
 function onUpdate(event) {
   if (event.kind !== "alarm") return;
-  if (event.value === null) {
-    known.delete(event.topic);
-    setTimeout(refreshSoon, HISTORY_MS);
-  } else if (!known.has(event.topic)) {
-    known.add(event.topic);
-    announce(event);
-  }
-  refreshSoon();
-}
-
-function onSnapshot({ entries }) {
-  const active = entries.filter(({ kind }) => kind === "alarm");
-  // After a lost link, what began meanwhile is new.
-  const isFirst = known.size === 0 && document.getElementById("new-alarms").textContent === "";
-  active.filter(({ topic }) => !isFirst && !known.has(topic)).forEach(announce);
-  known.clear();
-  active.forEach(({ topic }) => known.add(topic));
+  if (event.value === null) setTimeout(refreshSoon, HISTORY_MS);
   refreshSoon();
 }
 
@@ -93,9 +65,8 @@ function showLasting() {
 }
 
 showTimes();
-showTitle();
 // A link from a chart fills the form in.
 if (document.querySelector("#rule details[open]")) document.getElementById("rule").scrollIntoView({ block: "center" });
 followForm(say);
-follow("/events?view=alarms", { onSnapshot, onUpdate });
+follow("/events?view=alarms", { onSnapshot: () => refreshSoon(), onUpdate });
 setInterval(showLasting, 1000);

@@ -1,4 +1,5 @@
 // Event stream of the hub (SSE): a snapshot, then every change. It reconnects, and pauses on a hidden page.
+import { followAttention, keepAttention } from "../frame/attention.js";
 import { setText } from "./elements.js";
 import { urlOf } from "./paths.js";
 
@@ -49,9 +50,14 @@ function connect() {
   source.addEventListener("snapshot", (event) => {
     const data = decode(event);
     showConnection("live", "live");
+    keepAttention(data.entries);
     listeners.onSnapshot(data);
   });
-  source.addEventListener("update", (event) => listeners.onUpdate(decode(event)));
+  source.addEventListener("update", (event) => {
+    const data = decode(event);
+    followAttention(data);
+    listeners.onUpdate(data);
+  });
   source.addEventListener("time", decode);
   source.onerror = () => {
     showConnection("lost", "reconnecting");

@@ -5,13 +5,14 @@ import { send } from "../commands/post.js";
 import { askToRemove } from "../commands/removal.js";
 import { askForSettings } from "../commands/settings.js";
 import { elementsOf, replaceContent, setText } from "../live/elements.js";
+import { showIn } from "../live/outputs.js";
 import { urlOf } from "../live/paths.js";
-import { showAges, showFields, showReading } from "../live/readings.js";
+import { showAges, showFields } from "../live/readings.js";
 import { follow } from "../live/stream.js";
 import { swapParts } from "../live/swap.js";
 import { itemOf, keyOf, lineOf, showTimes } from "../log/lines.js";
 import { beat, startHealth } from "./health.js";
-import { outputKinds, sendColor } from "./outputs.js";
+import { sendColor } from "./outputs.js";
 import { askToRename } from "./rename.js";
 
 const MOST_LINES = 300;
@@ -44,10 +45,13 @@ function describe({ topic, value }) {
 
 // Each returns false where the hub has to render something new.
 const onKind = {
-  ...outputKinds,
+  leds: showIn,
+  oled: showIn,
+  buzzer: showIn,
+  fan: showIn,
+  reading: showIn,
   about: (_places, event) => describe(event),
   sensor: (_places, event) => describe(event),
-  reading: (places, event) => places.length > 0 && places.map((place) => showReading(place, event)).every(Boolean),
   heartbeat(places, { value }) {
     places.forEach((place) => showFields(place, value));
     beat(value);

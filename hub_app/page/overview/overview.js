@@ -8,6 +8,7 @@ import { askToRemove } from "../commands/removal.js";
 import { askForSettings } from "../commands/settings.js";
 import { drawCoverage, refreshCoverage } from "../live/coverage.js";
 import { setText } from "../live/elements.js";
+import { showIn } from "../live/outputs.js";
 import { urlOf } from "../live/paths.js";
 import { readFormats, showAges } from "../live/readings.js";
 import { change, follow, hubNow, isOpen } from "../live/stream.js";
@@ -15,7 +16,6 @@ import { findAreas } from "./areas.js";
 import { showAttention, showSince } from "./attention.js";
 import { refreshBroker } from "./broker.js";
 import { addLog, fillLogs, findTabs, forgetLog, keepLogs, showLog } from "./logs.js";
-import { showKind } from "./panels.js";
 import { findPlaces, placesOf } from "./places.js";
 import { findSparks, isInView, refreshSparks, whenInView } from "./spark.js";
 
@@ -86,8 +86,7 @@ function showEvent(event) {
   if (event.kind === "result") return showAnswer(event);
   if (event.kind === "sensor" || event.kind === "about") return isDescribed(event);
   if (!PLACED.includes(event.kind) || (event.kind === "plugin" && !hasPanels())) return true;
-  const found = placesOf("topic", event.topic);
-  return found.length > 0 && found.map((place) => showKind[event.kind](place, event)).every(Boolean);
+  return showIn(placesOf("topic", event.topic), event);
 }
 
 function showSoon() {

@@ -1,6 +1,7 @@
 // View of one sensor: its newest values, and a chart of each field over a range of time.
 import { askForName } from "../commands/names.js";
 import { askForSettings } from "../commands/settings.js";
+import { setTitle } from "../frame/attention.js";
 import { refreshCoverage } from "../live/coverage.js";
 import { replaceContent, setText } from "../live/elements.js";
 import { urlOf } from "../live/paths.js";
@@ -135,12 +136,13 @@ const onKind = {
       if (button.dataset.settingsOf === event.topic) button.hidden = !Object.keys(event.value.described ?? {}).length;
     });
   },
-  alarm({ topic, value }) {
-    if (value.sensor !== sensor) return;
+  alarm({ topic, node: of, value }) {
+    if (of !== node || value.sensor !== sensor) return;
     alarms.set(topic, value);
     showAlarms();
   },
-  status({ value: { presence } }) {
+  status({ node: of, value: { presence } }) {
+    if (of !== node) return;
     document.querySelectorAll("[data-presence-of]").forEach((element) => {
       element.dataset.presence = presence;
       if (element.classList.contains("presence")) setText(element, presence);
@@ -156,7 +158,7 @@ const onKind = {
 function showTitle() {
   const main = document.querySelector(".now .field dd");
   const words = [...main.querySelectorAll(".value, .unit")].map((part) => part.textContent);
-  document.title = `${words.join(" ")} \u00b7 ${nameOf(id)}`;
+  setTitle(`${words.join(" ")} \u00b7 ${nameOf(id)}`);
 }
 
 // Once in a while at most, whatever the node says.

@@ -2,10 +2,10 @@
 
 import pytest
 
-from bus.contract.messages import Log
+from bus.contract.messages import Log, PluginState
 from bus.contract.topics import TopicKind
 from hub_app.live.change import Change
-from hub_app.live.event_filter import UnknownViewError, filter_of
+from hub_app.live.event_filter import UnknownViewError, filters_of
 
 SENSOR = {"view": "sensor", "node": "pi4", "sensor": "room"}
 
@@ -17,7 +17,7 @@ def shown(parameters: dict[str, str]) -> list[str]:
         for kind in TopicKind
         for name in ("room", "air")
     ]
-    shows = filter_of(parameters)
+    shows = filters_of(parameters).updates
     return [change.topic for change in changes if shows(change)]
 
 
@@ -32,12 +32,17 @@ def test_the_overview_shows_no_logs_and_outputs_unless_it_has_their_panels() -> 
     assert with_panels - kinds == {"leds", "oled", "buzzer", "fan", "result", "log"}
 
 
-ALARMS = {f"{node}/alarm/{name}" for node in ("pi4", "pi5") for name in ("room", "air")}
+OF_HEADER = {
+    f"{node}/{kind}/{name}"
+    for node in ("pi4", "pi5")
+    for kind in ("alarm", "status", "plugin")
+    for name in ("room", "air")
+}
 
 
-def test_every_view_shows_the_alarms_and_theirs_the_titles() -> None:
+def test_every_view_shows_what_its_header_counts_and_that_of_alarms_the_titles() -> None:
     described = {topic for topic in shown({}) if topic.split("/")[1] in ("about", "sensor")}
-    assert set(shown({"view": "alarms"})) == ALARMS | described
+    assert set(shown({"view": "alarms"})) == OF_HEADER | described
 
 
 def test_a_sensor_view_shows_its_sensor_and_what_belongs_to_it() -> None:
@@ -47,18 +52,21 @@ def test_a_sensor_view_shows_its_sensor_and_what_belongs_to_it() -> None:
         for name in ("room", "air")
     }
     of_sensor = {"pi4/reading/room", "pi4/sensor/room"}
-    assert set(shown(SENSOR)) == ALARMS | node_wide | of_sensor
+    assert set(shown(SENSOR)) == OF_HEADER | node_wide | of_sensor
     compared = shown(SENSOR | {"compare": "pi5:air"})
-    assert set(compared) == ALARMS | node_wide | of_sensor | {"pi5/reading/air", "pi5/sensor/air"}
+    assert set(compared) == OF_HEADER | node_wide | of_sensor | {
+        "pi5/reading/air",
+        "pi5/sensor/air",
+    }
 
 
 def test_the_view_of_a_node_shows_all_of_it() -> None:
     of_node = {topic for topic in shown({}) if topic.startswith("pi4/")}
-    assert set(shown({"view": "node", "node": "pi4"})) == ALARMS | of_node
+    assert set(shown({"view": "node", "node": "pi4"})) == OF_HEADER | of_node
 
 
-def test_the_view_of_the_system_shows_the_alarms_alone() -> None:
-    assert set(shown({"view": "system"})) == ALARMS
+def test_the_view_of_the_system_shows_what_its_header_counts_alone() -> None:
+    assert set(shown({"view": "system"})) == OF_HEADER
 
 
 @pytest.mark.parametrize(
@@ -79,10 +87,20 @@ def test_the_view_of_the_log_shows_lines_that_pass_its_filters(
         ("pi4", Log(2, "warning", "host", "B")),
         ("pi5", Log(3, "error", "plugin:dht22", "c")),
     ]
-    shows = filter_of({"view": "log", **parameters})
+    shows = filters_of({"view": "log", **parameters}).updates
     changes = [Change(f"{node}/logs", TopicKind.LOG, node, "", line) for node, line in lines]
     assert [it.value.message for it in changes if shows(it)] == texts
-    assert not shows(Change("pi4/status", TopicKind.STATUS, "pi4", "", 1))
+    assert not shows(Change("pi4/leds", TopicKind.LEDS, "pi4", "", 1))
+
+
+def test_a_snapshot_has_of_other_nodes_only_what_needs_attention() -> None:
+    failed, running = (
+        Change(f"pi5/plugins/{name}", TopicKind.PLUGIN, "pi5", name, PluginState(state, "", 0, 0))
+        for name, state in (("a", "failed"), ("b", "running"))
+    )
+    shows = filters_of(SENSOR).snapshot
+    assert (shows(failed), shows(running)) == (True, False)
+    assert filters_of(SENSOR).updates(running)
 
 
 @pytest.mark.parametrize(
@@ -97,4 +115,4 @@ def test_the_view_of_the_log_shows_lines_that_pass_its_filters(
 )
 def test_a_wrong_view_is_one_clear_line(parameters: dict[str, str], error: str) -> None:
     with pytest.raises(UnknownViewError, match=error):
-        filter_of(parameters)
+        filters_of(parameters)

@@ -20,6 +20,7 @@ from hub_app.history.schema import open_history
 from hub_app.history.writer import Arrival, Writer
 from tests.default_descriptions import description_of
 from tests.hub_app.conftest import HubProcess, running_hub
+from tests.hub_app.nodes import until
 from tests.hub_app.page.browser import Page, browser_of_2020
 from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
 
@@ -191,6 +192,29 @@ def test_what_needs_attention_comes_first_and_is_counted(hub: HubProcess, page: 
     page.until(f"{LINES}.length === 1")
     hub.bus.publish(Topic("n6", TopicKind.ALARM, "warm"), b"")
     page.until("document.getElementById('attention').hidden")
+
+
+def test_every_view_counts_what_needs_attention_in_header_and_title(
+    hub: HubProcess, page: Page
+) -> None:
+    failed = Topic("n5", TopicKind.PLUGIN, "oled")
+    hub.publish(failed, PluginState("failed", "", NOW_MS, 1, "x"))
+    paths = ("/alarms", "/log", "/system", "/node/n2", f"/sensor/n2/{SENSOR}", "/node/nowhere")
+    for path in paths:
+        until(hub, path, "<title>(1) ")
+        until(hub, path, 'href="/#attention">1 needs attention</a>')
+    for path in paths[:-1]:
+        page.driver.get(hub.url + path)
+        page.until("document.querySelector('[data-state=live]') !== null")
+        page.until(f"{COUNTER}.textContent === '1 needs attention'")
+        state: Literal["online", "offline"]
+        for state, text in (("offline", "2 need attention"), ("online", "1 needs attention")):
+            hub.publish(Topic("n9", TopicKind.STATUS), quiet(state))
+            page.until(f"{COUNTER}.textContent === '{text}'")
+            page.until(f"document.title.startsWith('({text[0]}) ')")
+        page.until("document.getElementById('announcement').textContent.includes('n9: node')")
+    hub.publish(failed, PluginState("running", "", NOW_MS, 1))
+    page.until(f"{COUNTER}.hidden && !document.title.startsWith('(')")
 
 
 def test_a_tile_in_view_draws_its_last_day_with_least_and_greatest(

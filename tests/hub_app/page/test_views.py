@@ -80,10 +80,8 @@ def test_a_rule_of_the_form_makes_an_alarm_that_is_acknowledged_and_ends(
     measure(hub, "v1", 31.0)
     alarm = f"#active [data-node=v1][data-alarm='{name}--air']"
     view.until_there(alarm)
-    view.until(
-        "document.getElementById('new-alarms').textContent.startsWith('New warning alarm of v1:')"
-    )
-    assert view.until("document.title.startsWith('(1) Alarms')")
+    view.until("document.getElementById('announcement').textContent.includes('New warning of v1:')")
+    view.until("/^\\(\\d+\\) Alarms/.test(document.title)")
     view.click(f"{alarm} [data-act=ack]")
     view.until_there(f"{alarm}[data-acknowledged]")
     view.until_gone(f"{alarm} [data-act=ack]")

@@ -1,11 +1,11 @@
-// Outputs of the nodes: strips, displays, buzzers, fans, and the state of each plugin.
-import { setText } from "../live/elements.js";
-import { showFields, showReading } from "../live/readings.js";
+// State of outputs, plugins and the node itself in their elements, as the events of the bus say it.
+import { setText } from "./elements.js";
+import { showFields, showReading } from "./readings.js";
 
 const COLOR = /^#[0-9a-f]{6}$/;
-const SVG = "http://www.w3.org/2000/svg";
+const OFF = "#000000";
 
-// Shows an event of each kind in its element; returns true if every value has an element.
+// By kind of the event: shows it in its element, and returns false where the hub has to render something new.
 export const showKind = {
   reading: showReading,
   heartbeat(place, { value }) {
@@ -19,14 +19,15 @@ export const showKind = {
     if (settings) settings.hidden = !Object.keys(value.described ?? {}).length;
     return true;
   },
-  leds(place, { value }) {
+  leds(place, { value: { pixels } }) {
     const dots = [...place.querySelectorAll("circle")];
-    value.pixels.forEach((color, i) => {
-      if (COLOR.test(color)) (dots[i] ?? addDot(place)).setAttribute("fill", color);
+    if (dots.length !== pixels.length) return false;
+    pixels.forEach((color, i) => {
+      if (!COLOR.test(color)) return;
+      dots[i].setAttribute("fill", color);
+      dots[i].closest("button")?.setAttribute("aria-label", `LED ${i}, ${color}`);
     });
-    dots.slice(value.pixels.length).forEach((dot) => dot.parentElement.remove());
-    const lit = value.pixels.filter((color) => color !== "#000000").length;
-    place.setAttribute("aria-label", `${lit} of ${value.pixels.length} LEDs lit`);
+    place.setAttribute("aria-label", `${pixels.filter((color) => color !== OFF).length} of ${pixels.length} LEDs lit`);
     return true;
   },
   oled(place, { value }) {
@@ -39,20 +40,14 @@ export const showKind = {
     return showState(place, value.sounding, value.sounding ? `sounding ${value.pattern}` : "silent");
   },
   fan(place, { value }) {
+    place.parentElement.querySelectorAll("button[data-fan]").forEach((button) =>
+      button.setAttribute("aria-pressed", String(button.dataset.fan === value.mode)));
     return showState(place, value.on, `${value.on ? "on" : "off"} (${value.mode})`);
   },
 };
 
-function addDot(strip) {
-  const picture = document.createElementNS(SVG, "svg");
-  picture.setAttribute("viewBox", "0 0 16 16");
-  picture.setAttribute("class", "led");
-  const dot = document.createElementNS(SVG, "circle");
-  for (const [name, value] of [["cx", 8], ["cy", 8], ["r", 6]]) dot.setAttribute(name, value);
-  picture.append(dot);
-  strip.append(picture);
-  return dot;
-}
+// Shows an event in every place of its topic.
+export const showIn = (places, event) => places.length > 0 && places.map((place) => showKind[event.kind](place, event)).every(Boolean);
 
 function showState(place, on, text) {
   const state = place.querySelector(".state");
