@@ -61,7 +61,12 @@ ROLES = {
         ),
     ),
     Role.HUB: Rights(
-        publish=("harvester/+/+", "harvester/+/+/+", "<prefix>/+/+/config"), read=_EVERYTHING
+        publish=(
+            *("harvester/+/+", "harvester/+/+/+"),
+            # Discovery, and states that only the hub knows.
+            *("<prefix>/+/+/config", "<prefix>/+/+/state"),
+        ),
+        read=_EVERYTHING,
     ),
     Role.OPERATOR: Rights(publish=("harvester/+/+/cmd",), read=_EVERYTHING),
     Role.VIEWER: Rights(read=_EVERYTHING),

@@ -1,6 +1,6 @@
-"""The [homeassistant] table: topic prefix, and a broker of Home Assistant's own to forward to."""
+"""The [homeassistant] table: discovery, and a broker of Home Assistant's own to forward to."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -11,6 +11,9 @@ from bus.errors import MisconfiguredError
 
 DEFAULT_PREFIX = "homeassistant"
 
+# Messages for single entities, or for whole devices (Home Assistant 2024.12 and later).
+Form = Literal["single", "device"]
+NodePattern = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 TopicPrefix = Annotated[
     str,
     msgspec.Meta(
@@ -22,13 +25,18 @@ TopicPrefix = Annotated[
 
 
 class HomeAssistantConfig(Table, frozen=True):
-    """`prefix` is the one below which Home Assistant expects discovery, and publishes its status.
+    """`discovery` publishes the entities of the nodes that match one of the patterns `nodes`.
+
+    `prefix` is the one below which Home Assistant expects discovery, and publishes its status.
 
     `broker` is the URL of Home Assistant's own broker, to which the hub forwards; empty where Home
     Assistant is a client of the hub's.
     """
 
+    discovery: bool = False
+    form: Form = "single"
     prefix: TopicPrefix = DEFAULT_PREFIX
+    nodes: tuple[NodePattern, ...] = ("*",)
 
     broker: str = ""
     # The CA of that broker's certificate, PEM. Empty: the machine's authorities.

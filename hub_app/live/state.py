@@ -196,6 +196,11 @@ class State:
         lines = [line for ring in self._logs.values() for line in ring]
         return sorted(lines, key=lambda line: line.value.timestamp_ms)[-limit:]
 
+    def value(self, topic: Topic) -> Any:
+        """Return the newest value of a topic, or None where there is none."""
+        entry = self._entries.get(str(topic))
+        return None if entry is None else entry.value
+
     def has_reading(self, node: str, sensor: str) -> bool:
         return Topic(node, TopicKind.READING, sensor) in self._sensors
 

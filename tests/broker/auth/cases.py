@@ -28,7 +28,7 @@ _WORDS = [
     *("status", "heartbeat", "readings", "logs", "plugins", "leds", "buzzer", "fan", "oled"),
     *("cmd", "cmd", "cmd", "result", "stored", "alarms", "backlog", "dht22-gpio4"),
     *(NODE, OTHER, "x", ""),
-    *("config", "config", "harvester_pi4_dht22-gpio4_temperature"),
+    *("config", "config", "state", "harvester_pi4_dht22-gpio4_temperature"),
     *("CMD", "cmd ", "sto_red", "\u00e9", "a" * 64, "a" * 65, "harvester", "broker"),
 ]
 _WILD = ["+", "#"]

@@ -40,8 +40,9 @@ def is_of_home_assistant(topic: str) -> bool:
 def publishes(who: Identity, topic: str) -> bool:
     if topic.startswith("homeassistant/"):
         rest = topic.split("/")[1:]
-        is_status, is_config = rest == ["status"], len(rest) == 3 and rest[2] == "config"
-        may = is_status if who.role is Role.INTEGRATION else is_config and who.role is Role.HUB
+        is_status = rest == ["status"]
+        is_discovery = len(rest) == 3 and rest[2] in ("config", "state")
+        may = is_status if who.role is Role.INTEGRATION else is_discovery and who.role is Role.HUB
         return may and is_of_home_assistant(topic)
     if not spelled_well(topic):
         return False

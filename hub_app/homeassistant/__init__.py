@@ -1,0 +1,1 @@
+"""Home Assistant: discovery of every sensor, alarm, plugin and output."""

@@ -1,0 +1,1 @@
+"""Entities of Home Assistant, made from what nodes say of themselves. Pure."""
