@@ -19,6 +19,7 @@ from broker.auth.gate import Role
 from broker.auth.password_check import TooManyAttemptsError
 from hub_app.http.guard import FOREIGN_HOST, SAFE_METHODS, cross_site_refusal
 from hub_app.http.responses import Json, Refusal
+from hub_app.http.views.paths import is_view, log_in_query
 from hub_app.login.login import LogIn, WrongPasswordError
 from hub_app.login.sessions import ANYONE, Visitor
 from hub_app.serving.client_limit import HEALTH_PATH
@@ -31,9 +32,6 @@ LOG_OUT_PATH = "/logout"
 _OPEN_PATHS = frozenset(
     {LOG_IN_PATH, HEALTH_PATH, "/static/frame/app.css", "/static/frame/favicon.svg"}
 )
-# Paths of the pages.
-_VIEWS = frozenset({"/", "/alarms", "/log", "/system"})
-_VIEW_PREFIXES = ("/sensor/", "/node/")
 # Paths that a viewer may POST to.
 _VIEWER_PATHS = frozenset({LOG_IN_PATH, LOG_OUT_PATH})
 
@@ -81,7 +79,7 @@ class SessionGate:
             if refusal is not None:
                 return refusal
         if visitor is None:
-            return None if path in _OPEN_PATHS else self._unauthorized(path, method)
+            return None if path in _OPEN_PATHS else self._unauthorized(scope)
         if method not in SAFE_METHODS and visitor.role is not Role.OPERATOR:
             return None if path in _VIEWER_PATHS else _forbidden(visitor)
         return None
@@ -100,17 +98,14 @@ class SessionGate:
             return await _basic_access(self._log_in, _address_of(scope), shown.strip())
         return access
 
-    def _unauthorized(self, path: str, method: str) -> Response:
-        if _is_view(path) and method in SAFE_METHODS:
-            return RedirectResponse(self._root_path + LOG_IN_PATH, HTTPStatus.SEE_OTHER)
+    def _unauthorized(self, scope: Scope) -> Response:
+        path = scope["path"]
+        if is_view(path) and scope["method"] in SAFE_METHODS:
+            query = log_in_query(path, scope["query_string"].decode("latin-1"))
+            return RedirectResponse(self._root_path + LOG_IN_PATH + query, HTTPStatus.SEE_OTHER)
         error = Refusal(f"log in at {self._root_path}{LOG_IN_PATH} first")
         # Not Basic: a browser would ask for a name and a password by itself.
         return Json(error, HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Bearer"})
-
-
-def _is_view(path: str) -> bool:
-    """Whether a browser asks for a page, not for a part of one."""
-    return path in _VIEWS or path.startswith(_VIEW_PREFIXES)
 
 
 def token_of(connection: HTTPConnection) -> str:

@@ -77,7 +77,8 @@ function disconnect() {
 async function leaveIfLoggedOut() {
   try {
     const answer = await fetch(urlOf("/api/session"));
-    if (answer.status === 401) location.replace(urlOf("/login"));
+    // The hub leads to the log-in, and from there back to this view.
+    if (answer.status === 401) location.reload();
   } catch {
     // The hub does not answer; the stream is retried anyway.
   }

@@ -1,6 +1,5 @@
 // Replaces parts of a page by those of a fresh copy from the hub, which renders them.
 import { showTimes } from "../log/lines.js";
-import { urlOf } from "./paths.js";
 
 let isSwapping = false;
 let isWanted = false;
@@ -14,7 +13,7 @@ export async function swapParts(ids) {
   isSwapping = true;
   try {
     const answer = await fetch(location.pathname + location.search);
-    if (answer.redirected) location.replace(urlOf("/login"));
+    if (answer.redirected) location.replace(answer.url);
     if (!answer.ok || answer.redirected) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     ids.forEach((id) => swapOne(document.getElementById(id), fresh.getElementById(id)));

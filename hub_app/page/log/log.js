@@ -21,6 +21,8 @@ let pending = null; // lines that arrive while the newest page is fetched
 let before = null;
 let missed = 0;
 let asked = 0;
+let isLoaded = false; // since then, `before` is known
+let isOlderWanted = false;
 let typing = 0;
 
 const isPaused = () => pause.getAttribute("aria-pressed") === "true";
@@ -75,14 +77,22 @@ async function load() {
   } catch (error) {
     if (mine === asked) setText(fault, told(error));
   } finally {
-    if (mine === asked) pending = null;
+    if (mine === asked) onLoaded();
     say();
   }
 }
 
+function onLoaded() {
+  pending = null;
+  isLoaded = true;
+  if (isOlderWanted) loadOlder();
+}
+
 async function loadOlder() {
   const mine = asked;
-  if (before === null) return;
+  // A click before the newest page is there counts once it is.
+  isOlderWanted = pending !== null || !isLoaded;
+  if (isOlderWanted || before === null) return;
   try {
     const page = await fetchLines({ before });
     if (mine !== asked) return;
@@ -140,6 +150,7 @@ function apply(isNew) {
   const end = form.elements.until.value;
   if (end) found.set("to", new Date(end).toISOString());
   if (isNew) history.replaceState(null, "", `?${found}`);
+  isOlderWanted = false;
   change(streamPath());
   load();
 }

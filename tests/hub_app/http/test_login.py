@@ -126,6 +126,27 @@ def test_a_right_password_opens_everything_until_logging_out(
     assert password not in guarded.service.output()
 
 
+def test_the_log_in_leads_back_to_the_view_that_was_asked_for(visitor: httpx.Client) -> None:
+    wanted = "/alarms?node=pi4&above=30"
+    refused = visitor.get(wanted)
+    assert refused.headers["location"] == "/login?next=%2Falarms%3Fnode%3Dpi4%26above%3D30"
+    form = visitor.get(refused.headers["location"]).text
+    assert 'name="next" value="/alarms?node=pi4&amp;above=30"' in form
+    wrong = visitor.post("/login", data={"name": "kim", "password": "no", "next": wanted})
+    assert 'value="/alarms?node=pi4&amp;above=30"' in wrong.text
+    right = visitor.post("/login", data={"name": "kim", "password": KIMS, "next": wanted})
+    assert (right.status_code, right.headers["location"]) == (303, wanted)
+    assert visitor.get("/login", params={"next": "/log"}).headers["location"] == "/log"
+
+
+@pytest.mark.parametrize("hostile", ["//evil.example", "/\\evil.example", "https:evil.example"])
+def test_the_log_in_leads_to_no_other_site(visitor: httpx.Client, hostile: str) -> None:
+    assert "evil" not in visitor.get("/login", params={"next": hostile}).text
+    answer = visitor.post("/login", data={"name": "kim", "password": KIMS, "next": hostile})
+    assert answer.headers["location"] == "/"
+    assert visitor.get("/login", params={"next": hostile}).headers["location"] == "/"
+
+
 def test_over_https_the_cookie_stays_there(visitor: httpx.Client) -> None:
     visitor.headers["X-Forwarded-Proto"] = "https"
     assert "Secure" in enter(visitor, "operator", SHARED).headers["set-cookie"]

@@ -112,13 +112,21 @@ def test_an_operator_has_the_buttons(hub: HubProcess, page: Page) -> None:
     assert page.driver.find_elements(By.CSS_SELECTOR, "[data-pattern=beep]")
 
 
-def test_a_page_whose_session_ended_asks_to_log_in_again(hub: HubProcess, page: Page) -> None:
+def test_a_page_whose_session_ended_asks_to_log_in_again_and_comes_back(
+    hub: HubProcess, page: Page
+) -> None:
     log_in(page, hub, "lee", PASSWORD)
+    is_live(page)
+    page.driver.get(f"{hub.url}/log?level=info")
     is_live(page)
     # As in another tab: the session ends, this page stays.
     page.driver.execute_script("fetch('/logout', {method: 'POST'})")
     hub.publish(*reading(node="v2", temperature=20.0))
     page.until("location.pathname === '/login'")
+    page.driver.find_element(By.ID, "name").send_keys("lee")
+    page.driver.find_element(By.ID, "password").send_keys(PASSWORD, Keys.ENTER)
+    page.until_at(f"{hub.url}/log?level=info")
+    is_live(page)
 
 
 def test_below_a_path_the_page_is_styled_live_and_logs_out(tmp_path: Path, page: Page) -> None:

@@ -153,9 +153,7 @@ def test_older_lines_come_in_pages(hub: HubProcess, view: View) -> None:
         hub.bus.publish(Topic("v4", TopicKind.LOG), msgspec.json.encode(log(f"line {i}")))
     until(hub, "/api/logs?node=v4", '"line 229"')
     view.open(hub, "/log?node=v4")
-    # Its script has fetched the newest lines, too: older ones come before those.
-    view.until("document.getElementById('log-status').textContent === '200 lines'")
-    view.until(f"{LINES}.length === 200")
+    # Even before the script has fetched the newest lines.
     view.click("#older")
     view.until(f"{LINES}.length === 230")
     assert view.until(f"{LINES}[0] === 'line 0'")
