@@ -6,6 +6,8 @@ import msgspec
 
 # BCM numbers of the 40-pin header: GPIO 0 and 1 belong to the HAT's EEPROM.
 FIRST_PIN, LAST_PIN = 2, 27
+# Data of SPI0, the bus 0 of `spi_device`.
+SPI0_MOSI_PIN = 10
 Pin = Annotated[int, msgspec.Meta(ge=FIRST_PIN, le=LAST_PIN)]
 # 7-bit I2C addresses outside the reserved ranges (UM10204 section 3.1.12).
 I2cAddress = Annotated[

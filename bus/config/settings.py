@@ -15,6 +15,7 @@ from bus.config.grant_table import Grant, Output, granted_pins
 from bus.config.history_table import HistoryConfig
 from bus.config.homeassistant_table import HomeAssistantConfig, check_homeassistant
 from bus.config.key_types import (
+    SPI0_MOSI_PIN,
     I2cAddress,
     Pin,
     Seconds,
@@ -63,10 +64,12 @@ class PollingConfig(Table, frozen=True):
 class SensorsConfig(Table, frozen=True):
     """Pins and addresses of the sensors.
 
-    A DHT22 may be read every 2 s at most (datasheet section 7).
+    A DHT22 may be read every 2 s at most (datasheet section 7). It is read by the kernel's driver
+    ("iio"), by adafruit_dht, or by the kernel's where it has the pin ("auto").
     """
 
     dht22_pins: list[Pin] = []
+    dht22_driver: Literal["auto", "iio", "adafruit"] = "auto"
     bme680_addresses: list[I2cAddress] = []
 
 
@@ -75,12 +78,17 @@ ColorOrder = Literal["RGB", "RBG", "GRB", "GBR", "BRG", "BGR"]
 
 
 class LedsConfig(Table, frozen=True):
-    """WS2812B strip. Most take green first; `brightness` dims all colours, 255 is full."""
+    """WS2812B strip, or the LEDs on the front of a Revolution Pi.
+
+    A strip is driven by rpi_ws281x, or by SPI on pin 10 where that cannot ("auto"). Most strips
+    take green first; `brightness` dims all colours, 255 is full.
+    """
 
     count: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
     pin: Pin = 18
     order: ColorOrder = "GRB"
     brightness: Annotated[int, msgspec.Meta(ge=0, le=255)] = 64
+    driver: Literal["auto", "ws281x", "spi", "revpi"] = "auto"
 
 
 class BuzzerConfig(Table, frozen=True):
@@ -205,6 +213,7 @@ class Config(Table, frozen=True):
             _check_ports,
             _check_web,
             pin_users,
+            _check_spi_strip,
             _check_led_owners,
             _check_sole_users,
             _check_grants,
@@ -277,7 +286,7 @@ def pin_users(config: Config) -> dict[int, str]:
     Raises MisconfiguredError where two keys use the same one.
     """
     users = [(f"sensors.dht22_pins[{i}]", pin) for i, pin in enumerate(config.sensors.dht22_pins)]
-    if config.leds.count:
+    if config.leds.count and config.leds.driver != "revpi":
         users.append(("leds.pin", config.leds.pin))
     if config.buzzer is not None:
         users.append(("buzzer.pin", config.buzzer.pin))
@@ -301,6 +310,24 @@ def enabled_outputs(config: Config) -> list[Output]:
     plugins = config.plugins
     granted = (plugins.grants.get(name, Grant()) for name in plugins.enabled)
     return [output for grant in granted for output in grant.outputs]
+
+
+def _check_spi_strip(config: Config) -> None:
+    """Refuse an LED strip that SPI cannot drive, or shows what a plugin sends to a chip."""
+    leds = config.leds
+    if not leds.count or leds.driver == "revpi":
+        return
+    if leds.driver == "spi" and leds.pin != SPI0_MOSI_PIN:
+        raise MisconfiguredError(
+            f'leds.pin: found {leds.pin}, expected {SPI0_MOSI_PIN} with leds.driver = "spi"'
+        )
+    shares_bus = leds.pin == SPI0_MOSI_PIN and config.hardware.spi_device.startswith("0.")
+    for plugin in config.plugins.enabled if shares_bus else []:
+        if config.plugins.grants.get(plugin, Grant()).spi:
+            raise MisconfiguredError(
+                f"plugins.grants.{plugin}.spi: found true, which sends to pin {leds.pin}, the LED "
+                'strip\'s; expected hardware.spi_device = "1.0" or another leds.pin'
+            )
 
 
 def _check_led_owners(config: Config) -> None:

@@ -5,7 +5,7 @@ errors that `Hardware` names.
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Protocol
 
@@ -66,8 +66,13 @@ class Board:
         strip: Strip | None,
         relays: Mapping[Relay, Switch],
         gpio: Pins,
+        others: Sequence[Closeable] = (),
+        cpu_temperature_c: Callable[[], float | None] = system.cpu_temperature_c,
     ) -> None:
-        """Join the parts; `strip` is None and a relay is missing where the node has none."""
+        """Join the parts; `strip` is None and a relay is missing where the node has none.
+
+        `others` are closed after all parts, which may use them.
+        """
         self._i2c = i2c
         self._dht22 = dht22
         self._spi = spi
@@ -75,10 +80,11 @@ class Board:
         self._strip = strip
         self._relays = dict(relays)
         self._gpio = gpio
+        self._cpu_temperature_c = cpu_temperature_c
         self._closing = threading.Lock()
         # Closed from the last to the first: relays go before anything that could be slow or fail.
         self._open = ExitStack()
-        for part in (uart, spi, dht22, i2c, strip, gpio, *self._relays.values()):
+        for part in (*others, uart, spi, dht22, i2c, strip, gpio, *self._relays.values()):
             if part is not None:
                 self._open.callback(part.close)
 
@@ -105,7 +111,7 @@ class Board:
         self._uart.set_baud(rate)
 
     def cpu_temperature_c(self) -> float | None:
-        return system.cpu_temperature_c()
+        return self._cpu_temperature_c()
 
     def cpu_meter(self) -> CpuMeter:
         return system.CpuUsage()

@@ -36,7 +36,7 @@ class Dht22Sensors:
     """The sensors on `pins`. `read_wire(pin)` makes one attempt.
 
     It may raise DeviceUnavailableError and BadDeviceDataError, which are tried again, and
-    HardwareNotInstalledError, which is not.
+    HardwareNotInstalledError, which is not. `release` lets go of what reads the wire.
     """
 
     def __init__(
@@ -44,12 +44,14 @@ class Dht22Sensors:
         pins: Sequence[int],
         read_wire: Callable[[int], Climate],
         *,
+        release: Callable[[], object] = lambda: None,
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         # A poll that reads several sensors must end in time, so each has one attempt.
         attempts = ATTEMPTS if len(pins) < 2 else 1
         self._sensors = {pin: _Sensor(pin, read_wire, now, sleep, attempts) for pin in pins}
+        self._release = release
 
     def read(self, pin: int) -> Climate:
         sensor = self._sensors.get(pin)
@@ -62,6 +64,7 @@ class Dht22Sensors:
     def close(self) -> None:
         for sensor in self._sensors.values():
             sensor.close()
+        self._release()
 
 
 class _Sensor:

@@ -49,8 +49,12 @@ class I2cBus:
         smbus2 = library.load("smbus2")
         try:
             bus = smbus2.SMBus(self._path)
+        except OSError as e:
+            raise library.missing_file(self._path, e, REMEDY) from e
+        try:
             fcntl.ioctl(bus.fd, _I2C_TIMEOUT, _TIMEOUT_10_MS)
         except OSError as e:
+            bus.close()
             raise library.missing_file(self._path, e, REMEDY) from e
         return bus
 

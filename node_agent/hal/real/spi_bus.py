@@ -44,5 +44,6 @@ class SpiBus:
             spi.max_speed_hz = _SPEED_HZ
             spi.mode = _MODE
         except OSError as e:
+            spi.close()
             raise library.missing_file(f"/dev/spidev{self._bus}.{self._select}", e, REMEDY) from e
         return spi

@@ -172,6 +172,15 @@ def test_a_wrong_key_or_value_is_named_in_full(path: Path, text: str, said: str)
             "leds.pin: found pin 18, which sensors.dht22_pins[0] has already; expected ",
         ),
         (
+            URL + '[leds]\ncount = 1\ndriver = "spi"',
+            'leds.pin: found 18, expected 10 with leds.driver = "spi"',
+        ),
+        (
+            URL + '[leds]\ncount = 1\npin = 10\n[plugins]\nenabled = ["a"]\n'
+            "[plugins.grants.a]\nspi = true",
+            "plugins.grants.a.spi: found true, which sends to pin 10, the LED strip's; expected ",
+        ),
+        (
             URL + '[leds]\ncount = 2\n[plugins]\nenabled = ["a"]\n[plugins.grants.a]\nleds = [2]',
             "plugins.grants.a.leds: found LED 2, expected less than leds.count = 2",
         ),

@@ -1,0 +1,1 @@
+"""The own devices of a Revolution Pi, through its process image."""
