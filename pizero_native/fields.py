@@ -9,7 +9,7 @@ import msgspec
 
 from bus.contract import band_limits
 from bus.contract.band_limits import AuthoredField
-from bus.contract.bounds import FieldName
+from bus.contract.bounds import FieldName, Word
 from bus.contract.description import (
     Band,
     FieldDescription,
@@ -35,6 +35,7 @@ PING: Fields = {
 
 
 class _Manifest(msgspec.Struct, frozen=True):
+    version: Word = ""
     fields: dict[FieldName, AuthoredField] = {}
     settings: Settings = {}
 
@@ -45,7 +46,7 @@ def of_plugin(name: str) -> PluginDescription:
     try:
         said = msgspec.convert(toml_text.parse(path.read_bytes()), _Manifest)
         described = band_limits.described(said.fields, said.settings)
-        return PluginDescription(fields=described, settings=said.settings)
+        return PluginDescription(version=said.version, fields=described, settings=said.settings)
     except (OSError, ValueError, LookupError, RecursionError) as e:
         logger.warning("%s: %s; the values are not described", path, e)
         return PluginDescription()

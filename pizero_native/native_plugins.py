@@ -50,6 +50,7 @@ class NativePlugin:
         described = {key: of for key, of in said.settings.items() if key not in _OUTPUTS}
         self.settings.adopt(described, said.fields)
         self.fields: Fields = said.fields
+        self._version = said.version
         self._since_ms = now_ms()
 
     def values(self, sensor_id: str) -> SettingValues:
@@ -68,6 +69,7 @@ class NativePlugin:
             settings=self.settings.values(),
             described=self.settings.described,
             sensors=self.settings.sensor_values(),
+            version=self._version,
         )
 
 

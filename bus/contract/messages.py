@@ -141,7 +141,8 @@ class PluginState(msgspec.Struct, frozen=True):
 
     `settings` has the value of each setting that holds, `described` what the author says of them.
     `sensors` has the values that single sensors have of their own, of each sensor of a plugin with
-    such settings, and is empty without them.
+    such settings, and is empty without them. `version` is the author's, of the component that runs
+    or ran last. `last_failure` stays when the plugin runs again: its traceback, or one sentence.
     """
 
     state: PluginPhase
@@ -153,6 +154,8 @@ class PluginState(msgspec.Struct, frozen=True):
     settings: SettingValues = {}
     described: Settings = {}
     sensors: SensorSettings = {}
+    version: Word = ""
+    last_failure: LogText = ""
 
 
 class Leds(msgspec.Struct, frozen=True):

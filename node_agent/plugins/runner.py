@@ -17,7 +17,7 @@ from bus.clock import now_ms
 from bus.contract import component_section
 from bus.contract.component_section import BadDescriptionError
 from bus.contract.description import PluginDescription, SettingValue
-from bus.contract.messages import PluginPhase, PluginState
+from bus.contract.messages import MAX_LOG_CHARS, PluginPhase, PluginState
 from bus.errors import BadCommandError
 from bus.limited_log import LimitedLog
 from node_agent.plugins.file_watch import FileWatch
@@ -65,6 +65,9 @@ class PluginRunner:
         # A changed component on trial, beside the running one.
         self._candidate: PluginThread | None = None
         self._error = ""
+        # Of the component that runs or ran last.
+        self._version = ""
+        self._last_failure = ""
         self._published: PluginState | None = None
         self._since_ms = 0
 
@@ -140,6 +143,8 @@ class PluginRunner:
             settings=settings.values(),
             described=settings.described,
             sensors=settings.sensor_values(),
+            version=self._version,
+            last_failure=self._last_failure,
         )
         if again or state != self._published:
             self._published = state
@@ -181,6 +186,7 @@ class PluginRunner:
         if self._is_enabled and thread is not None and thread.phase is Phase.RUNNING:
             error = self._error or thread.fault or self._parts.settings.problem
             error = error[:_MAX_ERROR_CHARS]
+            self._version = thread.version
             return PluginState("running", thread.sha256, thread.loaded_ms, restarts, error)
         phase: PluginPhase = "failed" if thread is None else "loading"
         return PluginState(phase if self._is_enabled else "disabled", "", 0, restarts, self._error)
@@ -225,6 +231,7 @@ class PluginRunner:
         if self._hung.is_full:
             error = f"{error}: it is not started again before one ends or its file changes"
         self._error = error[:_MAX_ERROR_CHARS]
+        self._last_failure = _newest(traceback or error)
         logger.error("plugin %s failed: %s; next try in %.0f s", self.name, error, wait_s)
         if traceback:
             plugin_logger(self.name).error("%s", traceback)
@@ -253,6 +260,7 @@ class PluginRunner:
         if error or candidate.phase is Phase.ENDED:
             self._candidate = None
             self._error = f"{_RELOAD_FAILED}: {error}"[:_MAX_ERROR_CHARS]
+            self._last_failure = _newest(candidate.traceback or self._error)
             logger.error("plugin %s: %s; the old one runs on", self.name, self._error)
         elif candidate.has_polled.is_set():
             self._replace_running(candidate)
@@ -270,3 +278,8 @@ class PluginRunner:
         is_same = replaced is not None and replaced.sha256 == candidate.sha256
         version = "the same version" if is_same else "a new version"
         logger.info("plugin %s: reloaded %s, %s", self.name, version, candidate.sha256[:12])
+
+
+def _newest(text: str) -> str:
+    """Return the end of a text that is longer than a message may have."""
+    return text[-MAX_LOG_CHARS:]

@@ -110,6 +110,11 @@ class PluginThread:
         """The problem of the last poll, in the plugin's own last words; empty without one."""
         return self._output.fault
 
+    @property
+    def version(self) -> str:
+        """The version that the component's author gave it, empty where it has none."""
+        return self._said.version
+
     def publish(self) -> None:
         """Pass the readings on from now on: the component's trial is over."""
         self._output.is_published = True

@@ -1,5 +1,6 @@
 """Plugins without a plugin host: their settings from the configuration and from commands."""
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,11 @@ def test_what_cannot_be_done_is_refused_with_a_sentence(
         service.order(**command)
     assert str(refused.value) == sentence
     assert service.said == []
+
+
+def test_the_version_is_that_of_the_plugin_whose_work_the_service_does(tmp_path: Path) -> None:
+    said = tomllib.loads(Path("plugins/bme680/plugin.toml").read_text("utf-8"))
+    assert Service(tmp_path).air.state.version == said["version"]
 
 
 def test_settings_of_outputs_are_not_offered(tmp_path: Path) -> None:

@@ -198,9 +198,14 @@ def test_a_node_is_followed_and_its_plugin_reloaded(hub: HubProcess, view: View)
     beat = Heartbeat(1, 10.0, 42.0, 1234.0, 7, 0, now_ms())
     hub.publish(Topic("v7", TopicKind.HEARTBEAT), beat)
     view.until_field(str(Topic("v7", TopicKind.HEARTBEAT)), "outbox_rows", "7")
-    failed = PluginState("failed", "", now_ms(), 1, TRACEBACK)
+    failed = PluginState(
+        "failed", "", now_ms(), 1, "no answer at 0x77", version="1.4", last_failure=TRACEBACK
+    )
     hub.publish(Topic("v7", TopicKind.PLUGIN, "air"), failed)
-    view.until_text("OSError: no answer at 0x77")
+    view.until_text("no answer at 0x77")
+    view.until_text("1.4")
+    view.click("#error-air summary")
+    view.until_text("in poll")
     with output_node(hub, "v7", "plugins") as commands:
         view.click("#reload-air")
     assert (commands[0]["plugin"], commands[0]["action"]) == ("air", "reload")

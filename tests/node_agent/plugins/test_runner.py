@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from bus.config.settings import Grant
+from bus.contract import component_section
+from bus.contract.description import PluginDescription
 from bus.contract.messages import PluginState
 from node_agent.actuators.led_buffer import LedBuffer
 from node_agent.host_functions.effects import EffectParts
@@ -156,6 +158,10 @@ def test_a_failed_plugin_says_why_and_starts_afresh_after_its_back_off(bench: Be
     assert bench.samples[0].data == {"polls": 1.0}
     bench.beat_until(lambda: bench.state().error == "")
     assert bench.state().restarts == 1
+    # The last failure can still be read, with its traceback.
+    failure = bench.state().last_failure.splitlines()
+    assert "Traceback" in failure[0]
+    assert failure[-1] == "ValueError: the sensor is on fire"
 
 
 def test_the_back_off_grows_while_a_plugin_keeps_failing(
@@ -237,6 +243,7 @@ def test_a_changed_file_takes_over_without_a_missed_poll(
     assert polls[: taken_over + 1] == [float(n + 1) for n in range(taken_over + 1)]
     assert polls[taken_over + 1] == 2.0
     assert bench.state().restarts == 0
+    assert (before.version, bench.state().version) == ("", "2.0")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a component"])
@@ -357,8 +364,8 @@ def test_another_plugins_sensor_id_is_refused_in_the_plugins_state(
 
 
 def changed(component: bytes) -> bytes:
-    """Return the same component with a custom section more: other bytes, same behaviour."""
-    return component + b"\x00\x06\x04noteX"
+    """Return the same component as another version: other bytes, same behaviour."""
+    return component + component_section.encode(PluginDescription(version="2.0"))
 
 
 def replace(path: Path, content: bytes) -> None:

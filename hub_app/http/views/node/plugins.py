@@ -1,4 +1,4 @@
-"""Plugins of a node: state, build, restarts, the last error with its traceback, and commands."""
+"""Plugins of a node: state, version, build, restarts, the last error with its traceback, and commands."""
 
 from bus.contract.description import About
 from bus.contract.messages import PluginState
@@ -11,18 +11,21 @@ from hub_app.live.state import State
 
 # Action of the command, label of the button.
 _ACTIONS = (("reload", "Reload"), ("enable", "Enable"), ("disable", "Disable"))
+# Before the failure of a plugin that runs again.
+_FORMER = "runs again after: "
 # As much of a digest as names a build.
 _BUILD_CHARS = 12
 
 _ROW = """<tr data-plugin="$state"><th scope="row">$name</th>
 <td class="state"><span class="value">$state</span></td><td data-label="since">$since</td>
+<td data-label="version">$version</td>
 <td data-label="build" title="$sha256">$build</td><td data-label="restarts">$restarts</td>
 <td class="commands"><div class="buttons">$buttons</div></td></tr>
 $error"""
-_ERROR = """<tr class="error-row"><td colspan="6"><details id="error-$name"><summary>$last</summary>
+_ERROR = """<tr class="error-row"><td colspan="7"><details id="error-$name"><summary data-tone="$tone">$last</summary>
 <pre tabindex="0" aria-label="Traceback of $name">$error</pre></details></td></tr>
 """
-_ONE_LINE = '<tr class="error-row"><td colspan="6"><p class="plugin-error">$error</p></td></tr>\n'
+_ONE_LINE = '<tr class="error-row"><td colspan="7"><p class="plugin-error" data-tone="$tone">$error</p></td></tr>\n'
 _BUTTON = '<button type="button" class="small"$attributes>$label</button>'
 
 
@@ -43,22 +46,28 @@ def _row(entry: Change, commands: list[str]) -> Html:
         name=entry.name,
         state=plugin.state,
         since=moment(plugin.since_ms or plugin.loaded_ms),
+        version=plugin.version or ABSENT,
         build=plugin.sha256[:_BUILD_CHARS] or ABSENT,
         sha256=plugin.sha256,
         restarts=plugin.restarts,
         buttons=_buttons(entry, commands),
-        error=_error(entry.name, plugin.error),
+        error=_error(entry.name, plugin),
     )
 
 
-def _error(name: str, error: str) -> Html:
-    """Return an error; of a traceback, the last line is the summary."""
-    lines = error.strip().splitlines()
+def _error(name: str, plugin: PluginState) -> Html:
+    """Return the error that holds, else the last failure; a traceback unfolds below it."""
+    failure = plugin.last_failure.strip()
+    lines = (plugin.error or failure).strip().splitlines()
     if not lines:
         return Html("")
-    if len(lines) == 1:
-        return fill(_ONE_LINE, error=lines[0])
-    return fill(_ERROR, name=name, last=lines[-1], error=error.strip())
+    said = lines[-1] if plugin.error else f"{_FORMER}{lines[-1]}"
+    tone = "bad" if plugin.error else "quiet"
+    # A node of an older version has the traceback in `error`.
+    traceback = plugin.error.strip() if len(lines) > 1 and plugin.error else failure
+    if len(traceback.splitlines()) > 1:
+        return fill(_ERROR, name=name, tone=tone, last=said, error=traceback)
+    return fill(_ONE_LINE, tone=tone, error=said)
 
 
 def _buttons(entry: Change, commands: list[str]) -> Html:

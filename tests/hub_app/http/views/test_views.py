@@ -32,6 +32,8 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
         running.publish(Topic("pi4", TopicKind.LOG), log(f"it rains {NASTY}"))
         failed = PluginState("failed", "c" * 64, NOW_MS, 2, TRACEBACK)
         running.publish(Topic("pi4", TopicKind.PLUGIN, "bme680"), failed)
+        again = PluginState("running", "c" * 64, NOW_MS, 1, version="1.3", last_failure=TRACEBACK)
+        running.publish(Topic("pi4", TopicKind.PLUGIN, "dht22"), again)
         until(running, "/api/logs", "it rains")
         until(running, "/api/nodes", "OSError")
         yield running
@@ -107,7 +109,9 @@ def test_a_node_is_readable_without_scripts(hub: HubProcess) -> None:
         assert words.lower() in found.lower()
     page = hub.http.get("/node/pi4").text
     # The last line of a traceback is its summary.
-    assert "<summary>OSError: no answer at 0x77</summary>" in page
+    assert '<summary data-tone="bad">OSError: no answer at 0x77</summary>' in page
+    assert ">runs again after: OSError: no answer at 0x77</summary>" in page
+    assert '<td data-label="version">1.3</td>' in page
 
 
 def test_a_node_has_the_controls_of_which_it_tells(hub: HubProcess) -> None:
