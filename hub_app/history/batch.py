@@ -6,12 +6,13 @@ from collections.abc import Iterable
 import msgspec
 
 from bus.config.limits_table import LimitsConfig
-from bus.contract.messages import decode
+from bus.contract.messages import Heartbeat, decode
 from bus.contract.topics import Topic, TopicKind, parse
 from bus.errors import BadDataError
 from bus.limited_log import LimitedLog
 from hub_app.history.decode import RefusedReading, decode_readings
 from hub_app.history.events import Event, EventDetector
+from hub_app.history.heartbeats import HeartbeatFolder, HeartbeatMeans
 from hub_app.history.inbox import Payload
 from hub_app.history.writer import Arrival
 from hub_app.quota.rate import RateQuota
@@ -27,11 +28,15 @@ _EVENT_KINDS = frozenset({TopicKind.STATUS, TopicKind.HEARTBEAT, TopicKind.PLUGI
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """Readings to store, readings refused by the decoder, and events, in order of arrival."""
+    """Readings to store, readings refused by the decoder, and events, in order of arrival.
+
+    `heartbeats`: those means that are due.
+    """
 
     arrivals: list[Arrival]
     refused: list[RefusedReading]
     events: list[Event]
+    heartbeats: list[HeartbeatMeans] = []
 
 
 class BatchBuilder:
@@ -45,6 +50,7 @@ class BatchBuilder:
         self._log = LimitedLog(logger)
         self._events = RateQuota(limits.events_per_minute)
         self._detector = EventDetector(limits)
+        self._heartbeats = HeartbeatFolder(limits.nodes)
         self._batch = Batch([], [], [])
 
     @property
@@ -65,11 +71,12 @@ class BatchBuilder:
     def add_event(self, event: Event) -> None:
         self._batch.events.append(event)
 
-    def take(self, now_ms: int) -> Batch:
+    def take(self, now_ms: int, *, is_last: bool = False) -> Batch:
         """Return the batch with the nodes that have fallen silent, and begin an empty one."""
         self._add_events(self._detector.sweep(now_ms), now_ms)
         batch, self._batch = self._batch, Batch([], [], [])
-        return batch
+        due = self._heartbeats.take(now_ms, is_last=is_last)
+        return msgspec.structs.replace(batch, heartbeats=due)
 
     def _add(self, topic: Topic, payload: bytes, now_ms: int) -> None:
         if not payload:
@@ -82,6 +89,8 @@ class BatchBuilder:
             self._batch.refused.extend(refused)
         elif topic.kind in _EVENT_KINDS:
             message = decode(topic, payload)
+            if isinstance(message, Heartbeat):
+                self._heartbeats.add(topic.node, message, now_ms)
             self._add_events(self._detector.on_message(topic, message, now_ms), now_ms)
 
     def _add_events(self, events: Iterable[Event], now_ms: int) -> None:

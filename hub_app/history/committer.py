@@ -23,6 +23,7 @@ from hub_app.history.acknowledge import StoredReading
 from hub_app.history.batch import Batch
 from hub_app.history.decode import ReadingKey, RefusedReading
 from hub_app.history.events import MAX_DETAIL_CHARS, REFUSED, Event
+from hub_app.history.heartbeats import HeartbeatMeans
 from hub_app.history.removal import HistoryJob
 from hub_app.history.retention.housekeeping import Housekeeping
 from hub_app.history.schema import open_history
@@ -36,6 +37,7 @@ _REOPEN_S = 2.0
 _MAX_EVENTS = 1000
 # That wait for a file that cannot be used.
 _MAX_ALARMS = 2000
+_MAX_HEARTBEATS = 2000
 _REFUSED_EVENTS_PER_MINUTE = 1
 # Between two searches for names that nothing refers to.
 _FORGET_S = 3600.0
@@ -88,6 +90,7 @@ class Committer:
         self.jobs: queue.SimpleQueue[HistoryJob] = queue.SimpleQueue()
         self.alarms: queue.SimpleQueue[Record] = queue.SimpleQueue()
         self._alarms: list[Record] = []
+        self._heartbeats: list[HeartbeatMeans] = []
 
     def open(self) -> None:
         """Open the file. Raises MisconfiguredError where another program has it open."""
@@ -102,6 +105,7 @@ class Committer:
     def commit(self, batch: Batch) -> list[StoredReading]:
         """Store a batch; return what to answer to the nodes, which is nothing after a fault."""
         self._events = [*self._events, *batch.events][-_MAX_EVENTS:]
+        self._heartbeats = [*self._heartbeats, *batch.heartbeats][-_MAX_HEARTBEATS:]
         while not self.alarms.empty():
             self._alarms = [*self._alarms, self.alarms.get()][-_MAX_ALARMS:]
         for reading in batch.refused:
@@ -139,12 +143,15 @@ class Committer:
         self._file = None
 
     def _store(self, writer: Writer, batch: Batch) -> list[StoredReading]:
-        if not (batch.arrivals or batch.refused or self._events or self._alarms):
+        waiting = (batch.arrivals, batch.refused, self._events, self._alarms, self._heartbeats)
+        if not any(waiting):
             return []
         events, self._events = self._events, []
-        outcome = writer.store(batch.arrivals, events, self._now_ms(), self._alarms)
-        # Only what is stored is forgotten: of an alarm there is no second message.
-        self._alarms = []
+        outcome = writer.store(
+            batch.arrivals, events, self._now_ms(), self._alarms, self._heartbeats
+        )
+        # Only what is stored is forgotten: of these there is no second message.
+        self._alarms, self._heartbeats = [], []
         self.commits += 1
         self.stored += outcome.added
         self.repeated += len(outcome.kept) - outcome.added

@@ -20,7 +20,7 @@ def sensors(path: Path) -> set[str]:
     return _names(
         path,
         "SELECT node.name || ':' || sensor.name FROM sensor JOIN node ON node.id = sensor.node"  # noqa: S608
-        f" WHERE {_SHOWN} AND substr(sensor.name, 1, 1) != '-'",
+        f" WHERE {_SHOWN} AND substr(sensor.name, 1, 1) NOT IN ('-', '_')",
     )
 
 

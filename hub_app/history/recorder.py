@@ -126,13 +126,14 @@ class Recorder:
         while payloads := self._inbox.take(0.0):
             self._builder.add(payloads, self._now_ms())
         self._builder.add_event(Event(self._node, self._now_ms(), HUB, "", "stopped"))
-        self._commit()
+        self._commit(is_last=True)
 
     def _receive(self, timeout_s: float) -> None:
         self._builder.add(self._inbox.take(timeout_s), self._now_ms())
 
-    def _commit(self) -> None:
-        stored = self._committer.commit(self._builder.take(self._now_ms()))
+    def _commit(self, *, is_last: bool = False) -> None:
+        batch = self._builder.take(self._now_ms(), is_last=is_last)
+        stored = self._committer.commit(batch)
         try:
             self._acknowledger.acknowledge(stored)
         except Exception:

@@ -13,8 +13,10 @@ from bus.contract.messages import Reading
 from bus.files.database import transaction
 from hub_app.alarms import records
 from hub_app.alarms.records import Record
+from hub_app.history import heartbeats
 from hub_app.history.clock_repair import ClockRepair
 from hub_app.history.events import Event
+from hub_app.history.heartbeats import HeartbeatMeans
 from hub_app.history.names import Names
 from hub_app.history.schema import BUCKET_MS, LATE, bucket_of, pack
 from hub_app.quota.history import HistoryQuota, Wanted
@@ -64,8 +66,9 @@ class Writer:
         events: Iterable[Event],
         now_ms: int,
         alarms: Iterable[Record] = (),
+        means: Iterable[HeartbeatMeans] = (),
     ) -> Outcome:
-        """Commit readings, events and alarms.
+        """Commit readings, events, alarms and means of heartbeats.
 
         Raises sqlite3.Error or DamagedError where nothing was stored; this writer is then unusable.
         """
@@ -77,6 +80,7 @@ class Writer:
                 self._insert_event(event)
             for record in alarms:
                 records.write(self._db, self._names.node(record.alarm.node), record)
+            heartbeats.write(self._db, self._names, means)
             is_due = now_ms - self._moved_ms >= _MOVE_EVERY_MS
             if is_due or self._clock.is_due:
                 self._move()

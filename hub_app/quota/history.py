@@ -48,7 +48,7 @@ class HistoryQuota:
             "(SELECT max(bucket_ms) FROM span WHERE span.sensor = sensor.id),"
             " (SELECT max(timestamp_ms) FROM unmoved WHERE unmoved.sensor = sensor.id), 0)"
             " FROM sensor JOIN node ON node.id = sensor.node"
-            " WHERE substr(sensor.name, 1, 1) != '-' AND substr(node.name, 1, 1) != '-'"
+            " WHERE substr(sensor.name, 1, 1) NOT IN ('-', '_') AND substr(node.name, 1, 1) != '-'"
         ):
             arrived_ms = known.get(node, {}).get(sensor, bucket_ms)
             self._sensors.setdefault(node, {})[sensor] = arrived_ms

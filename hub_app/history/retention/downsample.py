@@ -16,7 +16,7 @@ _GRACE_MS = 60_000
 _BUCKETS_AT_ONCE = 10
 
 # Count, sum, minimum and maximum.
-_Stats = tuple[int, float, float, float]
+Stats = tuple[int, float, float, float]
 # Bucket, stream, first and last sequence number.
 _Span = tuple[int, int, int, int]
 
@@ -44,7 +44,7 @@ class Downsampler:
         return len(due) == _BUCKETS_AT_ONCE
 
     def _downsample(self, sensor: int, bucket_ms: int) -> None:
-        stats: dict[str, _Stats] = {}
+        stats: dict[str, Stats] = {}
         spans = self._db.execute(
             "SELECT stream, first, last, count FROM span WHERE sensor = ? AND bucket_ms = ?",
             (sensor, bucket_ms),
@@ -57,7 +57,7 @@ class Downsampler:
             self._downsample_span(sensor, (bucket_ms, stream, first, last), stats)
         self._write_means(sensor, bucket_ms, stats)
 
-    def _downsample_span(self, sensor: int, span: _Span, stats: dict[str, _Stats]) -> None:
+    def _downsample_span(self, sensor: int, span: _Span, stats: dict[str, Stats]) -> None:
         bucket_ms, stream, *_ = span
         count = late = 0
         for flags, shape, data in self._readings(sensor, span):
@@ -93,16 +93,10 @@ class Downsampler:
             (sensor, bucket_ms),
         )
 
-    def _write_means(self, sensor: int, bucket_ms: int, stats: dict[str, _Stats]) -> None:
+    def _write_means(self, sensor: int, bucket_ms: int, stats: dict[str, Stats]) -> None:
         """Write the means; where a mean of expired readings exists, merge the two."""
-        for name, (count, total, low, high) in stats.items():
-            self._db.execute(
-                "INSERT INTO mean VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-                " mean = (mean * count + excluded.mean * excluded.count)"
-                " / (count + excluded.count), count = count + excluded.count,"
-                " low = min(low, excluded.low), high = max(high, excluded.high)",
-                (sensor, self._field(name), bucket_ms, count, total / count, low, high),
-            )
+        for name, found in stats.items():
+            write_mean(self._db, (sensor, self._field(name), bucket_ms), found)
 
     def _shape(self, number: int) -> list[str]:
         if number not in self._shapes:
@@ -116,11 +110,27 @@ class Downsampler:
         return self._fields[name]
 
 
-def _add(stats: dict[str, _Stats], fields: list[str], data: bytes) -> None:
+def _add(stats: dict[str, Stats], fields: list[str], data: bytes) -> None:
     """Add the numbers of one reading to the statistics of its fields."""
     for name, value in zip(fields, unpack(data), strict=True):
         if isinstance(value, str):
             continue
-        number = float(value)
-        count, total, low, high = stats.get(name, (0, 0.0, number, number))
-        stats[name] = (count + 1, total + number, min(low, number), max(high, number))
+        stats[name] = grown(stats.get(name), float(value))
+
+
+def grown(stats: Stats | None, number: float) -> Stats:
+    """Return statistics with one more number."""
+    count, total, low, high = stats or (0, 0.0, number, number)
+    return count + 1, total + number, min(low, number), max(high, number)
+
+
+def write_mean(db: sqlite3.Connection, key: tuple[int, int, int], stats: Stats) -> None:
+    """Write the mean of a (sensor, field, bucket); where there is one, merge the two."""
+    count, total, low, high = stats
+    db.execute(
+        "INSERT INTO mean VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+        " mean = (mean * count + excluded.mean * excluded.count)"
+        " / (count + excluded.count), count = count + excluded.count,"
+        " low = min(low, excluded.low), high = max(high, excluded.high)",
+        (*key, count, total / count, low, high),
+    )

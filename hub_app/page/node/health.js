@@ -1,4 +1,4 @@
-// Charts of a node's health: its machine from the history, its program from heartbeats while the page is open.
+// Charts of a node's health from the history: its machine, and its program as its heartbeats tell.
 import { Chart } from "../chart/chart.js";
 import { KINDS } from "../live/coverage.js";
 import { hubNow } from "../live/stream.js";
@@ -6,14 +6,10 @@ import { fetchHistory, seriesOf } from "../sensor/history.js";
 
 const DAY_MS = 864e5;
 const REFRESH_MS = 60000;
-const BEATS_MS = 600000;
-// Heartbeats further apart are not joined.
-const JOIN_MS = 15000;
 
 let span = DAY_MS;
 let end = null; // null: now
-let charts = []; // of the history
-let beats = []; // of heartbeats
+let charts = [];
 let timer = 0;
 
 function wordsOf({ label, unit, decimals }) {
@@ -38,15 +34,17 @@ async function load() {
   if (document.hidden || !charts.length) return;
   const sensors = [...new Set(charts.map(({ dataset }) => dataset.sensor))];
   try {
-    const answers = await fetchHistory(sensors, ...range(), Math.max(200, Math.round(charts[0].chart.element.clientWidth)));
+    const width = Math.max(200, Math.round(charts[0].chart.element.clientWidth));
+    const answers = await fetchHistory(sensors, ...range(), width, { missing: "empty" });
     if (!answers) return;
     charts.forEach(({ chart, dataset }) => {
       const answer = answers[sensors.indexOf(dataset.sensor)];
-      chart.show({ series: [seriesOf(answer, dataset.health, wordsOf(dataset))], gaps: answer.gaps });
+      // Of a new node, the first minute is not stored yet.
+      if (answer.series.length) chart.show({ series: [seriesOf(answer, dataset.health, wordsOf(dataset))], gaps: answer.gaps });
     });
     place();
   } catch {
-    // Nothing is stored yet, or the hub does not answer; the charts stay as they are.
+    // The hub does not answer; the charts stay as they are.
   }
 }
 
@@ -69,19 +67,5 @@ export function startHealth() {
     const onCursor = (time, own) => charts.forEach(({ chart }) => chart === own || chart.moveCursor(time, false));
     return { dataset, chart: new Chart(lastElementChild, { from, to, kinds: KINDS, onRange, onReset, onCursor }) };
   });
-  beats = [...document.querySelectorAll("[data-beat]")].map(({ dataset, lastElementChild }) => {
-    const chart = new Chart(lastElementChild, { from: to - BEATS_MS, to });
-    chart.show({ series: [{ ...wordsOf(dataset), points: [], joinMs: JOIN_MS }] });
-    return { dataset, chart };
-  });
   load();
-}
-
-// Adds a heartbeat to its charts.
-export function beat(value) {
-  const now = hubNow();
-  beats.forEach(({ dataset, chart }) => {
-    chart.append(0, now, value[dataset.beat]);
-    chart.setRange(now - BEATS_MS, now);
-  });
 }

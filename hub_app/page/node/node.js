@@ -11,7 +11,7 @@ import { showAges, showFields } from "../live/readings.js";
 import { follow } from "../live/stream.js";
 import { swapParts } from "../live/swap.js";
 import { itemOf, keyOf, lineOf, showTimes } from "../log/lines.js";
-import { beat, startHealth } from "./health.js";
+import { startHealth } from "./health.js";
 import { sendColor } from "./outputs.js";
 import { askToRename } from "./rename.js";
 
@@ -54,7 +54,6 @@ const onKind = {
   sensor: (_places, event) => describe(event),
   heartbeat(places, { value }) {
     places.forEach((place) => showFields(place, value));
-    beat(value);
     return places.every((place) => place.querySelector("[data-field]"));
   },
   plugin(_places, event) {

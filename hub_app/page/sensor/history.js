@@ -7,25 +7,26 @@ const SLACK = 1.6;
 let asked = new AbortController();
 
 // Returns the answers for each sensor, null for one that was superseded. Throws Error with the hub's reason.
-export async function fetchHistory(sensors, from, to, width) {
+// `more` are further parameters of the request.
+export async function fetchHistory(sensors, from, to, width, more = {}) {
   asked.abort();
   asked = new AbortController();
   const { signal } = asked;
   try {
-    return await Promise.all(sensors.map((sensor) => fetchOne(sensor, from, to, width, signal)));
+    return await Promise.all(sensors.map((sensor) => fetchOne(historyPath(sensor, from, to, width, more), signal)));
   } catch (error) {
     if (signal.aborted) return null;
     throw error;
   }
 }
 
-export function historyPath(sensor, from, to, width) {
+export function historyPath(sensor, from, to, width, more = {}) {
   const times = { from: Math.max(0, Math.floor(from)), to: Math.max(1, Math.ceil(to)) };
-  return urlOf(`/api/history?${new URLSearchParams({ sensor, ...times, width })}`);
+  return urlOf(`/api/history?${new URLSearchParams({ sensor, ...times, width, ...more })}`);
 }
 
-async function fetchOne(sensor, from, to, width, signal) {
-  const answer = await fetch(historyPath(sensor, from, to, width), { signal });
+async function fetchOne(path, signal) {
+  const answer = await fetch(path, { signal });
   const body = await answer.json();
   if (!answer.ok) throw Object.assign(new Error(body.error), { status: answer.status });
   return body;

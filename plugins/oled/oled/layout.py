@@ -1,6 +1,6 @@
 """Layout of a screen: title and rows of small words with a large value, or four rows of text.
 
-Pure: rows in, a frame out. What does not fit is cut off at a whole character.
+Pure: rows in, a frame out. What does not fit is abbreviated at a whole character.
 """
 
 from collections.abc import Sequence
@@ -9,15 +9,19 @@ from typing import NamedTuple
 from oled.font import ADVANCE, COLUMNS, GLYPH_HEIGHT, draw, draw_line, drawable, width
 
 _TALL = 64
-# The title is on page 0 with a line below it; a value that changes costs two pages.
-_LINE_ROW = 11
-_TITLE_HEIGHT = 16
+_LINE_ROW = 8
+_TITLE_HEIGHT = 11
+# Without a title, four rows.
 _ROW_HEIGHT = 16
+# Below a title three rows, with more room between two of them than between the words of one.
+_ROW_HEIGHT_BELOW_TITLE = 18
 _SMALL_ROW_HEIGHT = 8
 _VALUE_SCALE = 2
 # A value with its unit may be so wide; seven characters of a label stay readable beside it.
 _MOST_VALUE_WIDTH = 84
 _GAP = 3
+# Characters, with the full stop; shorter ones are cut off without it.
+_LEAST_ABBREVIATED = 4
 
 
 class Row(NamedTuple):
@@ -34,7 +38,7 @@ def slots(height: int, title: str) -> int:
     """Return how many rows a screen has room for."""
     if height < _TALL:
         return height // _SMALL_ROW_HEIGHT
-    return (height - (_TITLE_HEIGHT if title else 0)) // _ROW_HEIGHT
+    return 3 if title else height // _ROW_HEIGHT
 
 
 def compose(height: int, title: str, rows: Sequence[Row]) -> bytes:
@@ -46,8 +50,9 @@ def compose(height: int, title: str, rows: Sequence[Row]) -> bytes:
             _draw_small_row(frame, index * _SMALL_ROW_HEIGHT, row)
         return bytes(frame)
     top = _draw_title(frame, drawable(title)) if title else 0
+    row_height = _ROW_HEIGHT_BELOW_TITLE if title else _ROW_HEIGHT
     for index, row in enumerate(fitting):
-        _draw_row(frame, top + index * _ROW_HEIGHT, row)
+        _draw_row(frame, top + index * row_height, row)
     return bytes(frame)
 
 
@@ -89,4 +94,12 @@ def _draw_small_row(frame: bytearray, top: int, row: Row) -> None:
 
 
 def _fitting(text: str, room: int) -> str:
-    return text[: max(0, (room + 1) // ADVANCE)]
+    """Return as much of a text as fits; what was cut off ends with a full stop.
+
+    >>> _fitting("Temperature", 60)
+    'Temperatu.'
+    """
+    most = max(0, (room + 1) // ADVANCE)
+    if len(text) <= most:
+        return text
+    return text[: most - 1].rstrip() + "." if most >= _LEAST_ABBREVIATED else text[:most]

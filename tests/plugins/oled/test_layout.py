@@ -17,23 +17,28 @@ def test_a_high_panel_has_a_title_and_rows_with_a_large_value_and_a_small_unit()
     frame = layout.compose(64, "HI", [ROOM, Row("", "Load", "7", "%"), Row("pi4", "Sats", "9")])
     expected = blank(64)
     font.draw(expected, 58, 0, "HI")
-    font.draw_line(expected, 11)
-    font.draw(expected, 0, 16, "Attic")
-    font.draw(expected, 0, 24, "Temperature")
-    font.draw(expected, 128 - 11 - 3 - 46, 16, "21.5", scale=2)
-    font.draw(expected, 128 - 11, 23, DEGREES)
-    font.draw(expected, 0, 40, "Load")
-    font.draw(expected, 128 - 5 - 3 - 10, 32, "7", scale=2)
-    font.draw(expected, 128 - 5, 39, "%")
-    font.draw(expected, 0, 48, "pi4")
-    font.draw(expected, 0, 56, "Sats")
-    font.draw(expected, 118, 48, "9", scale=2)
+    font.draw_line(expected, 8)
+    font.draw(expected, 0, 11, "Attic")
+    font.draw(expected, 0, 19, "Temperature")
+    font.draw(expected, 128 - 11 - 3 - 46, 11, "21.5", scale=2)
+    font.draw(expected, 128 - 11, 18, DEGREES)
+    font.draw(expected, 0, 37, "Load")
+    font.draw(expected, 128 - 5 - 3 - 10, 29, "7", scale=2)
+    font.draw(expected, 128 - 5, 36, "%")
+    font.draw(expected, 0, 47, "pi4")
+    font.draw(expected, 0, 55, "Sats")
+    font.draw(expected, 118, 47, "9", scale=2)
     assert frame == bytes(expected)
 
 
 @pytest.mark.parametrize(
     ("source", "heading"),
-    [("pi4", "pi4 normal"), ("", "normal"), ("Living room", "Living room"), ("x" * 40, "x" * 11)],
+    [
+        ("pi4", "pi4 normal"),
+        ("", "normal"),
+        ("Living room", "Living room"),
+        ("x" * 40, "x" * 10 + "."),
+    ],
 )
 def test_the_word_for_a_value_is_there_where_there_is_room(source: str, heading: str) -> None:
     row = Row(source, "Temperature", "21.5", DEGREES, "normal")
@@ -46,7 +51,7 @@ def test_a_word_that_is_too_wide_is_small() -> None:
     frame = layout.compose(64, "", [Row("pi4", "Air quality", "calibrating")])
     expected = blank(64)
     font.draw(expected, 0, 0, "pi4")
-    font.draw(expected, 0, 8, "Air quality"[:10])
+    font.draw(expected, 0, 8, "Air quali.")
     font.draw(expected, 128 - 65, 7, "calibrating")
     assert frame == bytes(expected)
 
@@ -70,6 +75,16 @@ def test_a_screen_has_room_for_so_many_rows(height: int, title: str, rows: int) 
     many = [Row("", "", str(n)) for n in range(9)]
     assert layout.compose(height, title, many) == layout.compose(height, title, many[:rows])
     assert layout.compose(height, title, many) != layout.compose(height, title, many[: rows - 1])
+
+
+def test_below_a_title_rows_are_further_apart_than_the_words_of_one() -> None:
+    row = Row("pi4", "Temperature", "33.5", DEGREES, "high")
+    frame = layout.compose(64, "HARVESTER OS", [row] * 3)
+    # The rows of pixels without any light, from the line below the title on.
+    dark = [
+        y for y in range(9, 64) if not any(frame[y // 8 * 128 + x] >> y % 8 & 1 for x in range(70))
+    ]
+    assert dark == [9, 10, 18, 26, 27, 28, 36, 44, 45, 46, 54, 62, 63]
 
 
 @pytest.mark.parametrize("height", [32, 64])

@@ -1,4 +1,4 @@
-"""Plugins of a node: state, version, build, restarts, the last error with its traceback, and commands."""
+"""Plugins of a node: state, version, build, last error with its traceback, and commands."""
 
 from bus.contract.description import About
 from bus.contract.messages import PluginState
@@ -22,10 +22,13 @@ _ROW = """<tr data-plugin="$state"><th scope="row">$name</th>
 <td data-label="build" title="$sha256">$build</td><td data-label="restarts">$restarts</td>
 <td class="commands"><div class="buttons">$buttons</div></td></tr>
 $error"""
-_ERROR = """<tr class="error-row"><td colspan="7"><details id="error-$name"><summary data-tone="$tone">$last</summary>
+_ERROR = """<tr class="error-row"><td colspan="7"><details id="error-$name">\
+<summary data-tone="$tone">$last</summary>
 <pre tabindex="0" aria-label="Traceback of $name">$error</pre></details></td></tr>
 """
-_ONE_LINE = '<tr class="error-row"><td colspan="7"><p class="plugin-error" data-tone="$tone">$error</p></td></tr>\n'
+_ONE_LINE = """<tr class="error-row"><td colspan="7">\
+<p class="plugin-error" data-tone="$tone">$error</p></td></tr>
+"""
 _BUTTON = '<button type="button" class="small"$attributes>$label</button>'
 
 

@@ -1,9 +1,11 @@
 """Sensors of a node with their newest values, and the places of its charts of health."""
 
+from collections.abc import Iterator
 from urllib.parse import quote
 
 from bus.contract.description import FieldDescription, SensorDescription
 from bus.contract.topics import TopicKind, global_sensor_id
+from hub_app.history import heartbeats
 from hub_app.http.views.field_rows import duration, field_rows
 from hub_app.http.views.template import Html, attributes, fill, join
 from hub_app.hub import Hub
@@ -12,6 +14,14 @@ from hub_app.live.state import State
 
 # The fields of the machine's health, which the monitors of all boards have.
 _HEALTH_FIELDS = ("cpu_usage", "cpu_temp", "memory_used_mb")
+# The heartbeat as a reading would be described.
+HEARTBEAT = {
+    "uptime_s": FieldDescription("Program runs for", duration=True),
+    "cycle_ms": FieldDescription("Cycle", "ms", decimals=0),
+    "rss_mb": FieldDescription("Memory of the program", "MB", decimals=1),
+    "outbox_rows": FieldDescription("Readings in the outbox", decimals=0),
+    "dropped": FieldDescription("Given up by a full outbox", decimals=0),
+}
 _UNDESCRIBED = SensorDescription("", "", "", 2.0, {})
 
 _SENSOR = """<div class="reading"$attributes>
@@ -45,11 +55,21 @@ def health_charts(state: State, node: str) -> Html:
             continue
         described = state.description(node, entry.name) or _UNDESCRIBED
         found += [
-            _chart(entry, field, described.fields.get(field, FieldDescription()))
+            _chart(
+                global_sensor_id(node, entry.name),
+                field,
+                described.fields.get(field, FieldDescription()),
+            )
             for field in _HEALTH_FIELDS
             if field in entry.value.data
         ]
-    return join(found)
+    return join([*found, *_heartbeat_charts(node)])
+
+
+def _heartbeat_charts(node: str) -> Iterator[Html]:
+    """Yield the charts of the node's program, which the hub makes from heartbeats."""
+    for field in heartbeats.FIELDS:
+        yield _chart(global_sensor_id(node, heartbeats.SENSOR), field, HEARTBEAT[field])
 
 
 def _sensor(hub: Hub, entry: Change, root: str) -> Html:
@@ -73,13 +93,13 @@ def _sensor(hub: Hub, entry: Change, root: str) -> Html:
     )
 
 
-def _chart(entry: Change, field: str, described: FieldDescription) -> Html:
+def _chart(sensor: str, field: str, described: FieldDescription) -> Html:
     return fill(
         _CHART,
-        id=f"health-{entry.name}-{field}",
+        id=f"health-{sensor.partition(':')[2]}-{field}",
         label=described.label or field,
         attributes=attributes(
-            data_sensor=global_sensor_id(entry.node, entry.name),
+            data_sensor=sensor,
             data_health=field,
             data_label=described.label or field,
             data_unit=described.unit,

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bus.contract.description import About, FieldDescription
+from bus.contract.description import About
 from bus.contract.messages import Heartbeat
 from bus.contract.topics import Topic, TopicKind
 from hub_app.http.api.logs import LogPage, log_page
@@ -28,14 +28,6 @@ PREFIX = "/node/"
 LOG_LINES = 100
 _NO_ABOUT = About("", "", "", "", "", "", {}, {})
 
-# The heartbeat as a reading would be described.
-_HEARTBEAT = {
-    "uptime_s": FieldDescription("Program runs for", duration=True),
-    "cycle_ms": FieldDescription("Cycle", "ms", decimals=0),
-    "rss_mb": FieldDescription("Memory of the program", "MB", decimals=1),
-    "outbox_rows": FieldDescription("Readings in the outbox", decimals=0),
-    "dropped": FieldDescription("Given up by a full outbox", decimals=0),
-}
 _FACT = "<dt>$label</dt><dd>$value</dd>\n"
 _ALARM = '<li data-severity="$severity"><a href="$root/alarms">$text</a></li>'
 _LINK = '<li><a href="$href">$name</a></li>'
@@ -129,8 +121,8 @@ def _facts(hub: Hub, name: str, about: About) -> Html:
 def _heartbeat(hub: Hub, name: str) -> Html:
     beats = (entry.value for entry in hub.state.of_node(name) if entry.kind is TopicKind.HEARTBEAT)
     beat: Heartbeat | None = next(beats, None)
-    data = {key: getattr(beat, key) for key in _HEARTBEAT} if beat else {}
-    rows = field_rows(data, _HEARTBEAT)
+    data = {key: getattr(beat, key) for key in sensors.HEARTBEAT} if beat else {}
+    rows = field_rows(data, sensors.HEARTBEAT)
     return rows or fill("<p>$text</p>", text="no heartbeat yet")
 
 
