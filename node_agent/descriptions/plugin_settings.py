@@ -64,10 +64,26 @@ class PluginSettings:
         self._leds = leds
         self._kept = _read(path) if path is not None else GivenSettings()
         self._lock = threading.Lock()
+        # By setting, why the plugin itself refuses its value.
+        self._refused: dict[str, str] = {}
         self._fields: Fields = {}
         self.described: Settings = {}
         # Why settings do not fit together; empty where they do.
-        self.problem = ""
+        self._disorder = ""
+
+    @property
+    def problem(self) -> str:
+        """The reason why the settings that hold are wrong; empty where they are not."""
+        with self._lock:
+            refused = [f"{key}: {reason}" for key, reason in self._refused.items()]
+        found = "; ".join(filter(None, (self._disorder, *refused)))
+        return f"settings: {found}" if found else ""
+
+    def refused_by_plugin(self, key: str, reason: str) -> None:
+        """Take a plugin's own refusal of a value, which holds until the setting is set."""
+        with self._lock:
+            if key in self.described:
+                self._refused[key] = reason
 
     def refusal(self, described: Settings) -> str:
         """Return why the configuration's values do not fit a component's table, or nothing."""
@@ -79,6 +95,8 @@ class PluginSettings:
         A kept value that does not fit any more is not used, with a warning.
         """
         self.described, self._fields = described, fields or {}
+        with self._lock:
+            self._refused.clear()
         for kept in _single_values(self._kept):
             if line := given_settings.first_mistake(described, kept):
                 logger.warning("plugin %s: a kept setting is not used: %s", self._plugin, line)
@@ -125,6 +143,8 @@ class PluginSettings:
                 raise BadCommandError(f"settings: {line}")
             self._save(kept.table)
             self._kept = kept
+            for key in values:
+                self._refused.pop(key, None)
             self._find_problem()
 
     def _check(self, values: Mapping[str, SettingValue | None], sensor_id: str | None) -> None:
@@ -157,10 +177,9 @@ class PluginSettings:
         """Find limits of bands in the wrong order, and log a new problem."""
         of_plugin = band_limits.disorder(self._fields, partial(self._value_of, None))
         found = of_plugin or next(self._sensor_problems(), "")
-        problem = f"settings: {found}" if found else ""
-        if problem and problem != self.problem:
-            logger.warning("plugin %s: %s", self._plugin, problem)
-        self.problem = problem
+        if found and found != self._disorder:
+            logger.warning("plugin %s: settings: %s", self._plugin, found)
+        self._disorder = found
 
     def _sensor_problems(self) -> Iterator[str]:
         for sensor in sorted({*self._configured.sensors, *self._kept.sensors}):

@@ -1,5 +1,6 @@
 """Output of a plugin's polls: readings, problems and log lines."""
 
+import re
 from collections.abc import Callable
 
 from bus.contract.description import Fields
@@ -15,6 +16,9 @@ OnSamples = Callable[[list[Sample], Fields], None]
 _MAX_PROBLEMS = 5
 # The key of a plugin's lines in its rate-limited log.
 _LINES_KEY = "output"
+# A line by which a plugin refuses the value of a setting.
+_REFUSAL = re.compile(r"setting ([a-z0-9_-]{1,64}): (.+)")
+_MAX_REFUSALS = 64
 
 
 class PollOutput:
@@ -24,7 +28,7 @@ class PollOutput:
     readings of a component on trial, or of a thread that was abandoned, are not passed on.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that a poll's output goes to
         self,
         plugin: str,
         on_samples: OnSamples,
@@ -32,11 +36,15 @@ class PollOutput:
         *,
         owners: SensorOwners,
         is_published: bool,
+        on_refusal: Callable[[str, str], object] = lambda _setting, _reason: None,
     ) -> None:
+        """`on_refusal` is told of each setting whose value the plugin refuses, with its reason."""
         self._plugin = plugin
         self._on_samples = on_samples
         self._log = log
         self._owners = owners
+        self._on_refusal = on_refusal
+        self._refusals: dict[str, str] = {}
         self._problem = Fault(f"plugin {plugin}")
         self._last_line = ""
         # What the component's author says of its values.
@@ -73,3 +81,16 @@ class PollOutput:
         """Log a line that the plugin printed."""
         self._last_line = line
         self._log.info(_LINES_KEY, "%s", line)
+        refusal = _REFUSAL.fullmatch(line)
+        if refusal is None or len(self._refusals) >= _MAX_REFUSALS:
+            return
+        if self.is_published:
+            self._on_refusal(*refusal.groups())
+        else:
+            self._refusals[refusal[1]] = refusal[2]
+
+    def publish(self) -> None:
+        """Pass the readings on from now on, and what was refused on trial."""
+        self.is_published = True
+        for setting, reason in self._refusals.items():
+            self._on_refusal(setting, reason)

@@ -75,7 +75,12 @@ class PluginThread:
         self._wasm = wasm
         self._signal = PollSignal()
         self._output = PollOutput(
-            parts.name, parts.on_samples, log, owners=parts.owners, is_published=is_published
+            parts.name,
+            parts.on_samples,
+            log,
+            owners=parts.owners,
+            is_published=is_published,
+            on_refusal=parts.settings.refused_by_plugin,
         )
         self._effects = parts.effects.open(is_live=is_published)
         # What the component says of itself.
@@ -117,9 +122,9 @@ class PluginThread:
 
     def publish(self) -> None:
         """Pass the readings on from now on: the component's trial is over."""
-        self._output.is_published = True
         self._effects.go_live()
         self._parts.settings.adopt(self._said.settings, self._said.fields)
+        self._output.publish()
 
     def retire(self) -> None:
         """Drive no output and publish no event any more: another thread takes over."""

@@ -49,7 +49,7 @@ class OledLogic(exports.OledLogic):
         try:
             self._choices = parse(lines)
         except BadLinesError as e:
-            print(f"setting lines: {e}; until then the display shows the automatic choice")
+            print(f"setting lines: {e}; the display shows the automatic choice")
 
     def _connect(self, wiring: Wiring) -> None:
         self._wiring = wiring

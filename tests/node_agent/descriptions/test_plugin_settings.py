@@ -232,3 +232,22 @@ def test_an_led_that_the_plugin_is_not_granted_is_refused() -> None:
             " (leds: 1, 3), or -1 for none"
         )
     assert made.values() == {"led": -1}
+
+
+def test_a_refusal_by_the_plugin_holds_until_the_setting_is_set(path: Path) -> None:
+    made = settings(path)
+    made.refused_by_plugin("unknown", "found 1, expected 2")
+    assert made.problem == ""
+    made.refused_by_plugin("high_c", "found 30.0, expected less than my sensor can bear")
+    assert made.problem == "settings: high_c: found 30.0, expected less than my sensor can bear"
+    made.set({"alarm": False})
+    assert made.problem
+    made.set({"high_c": 20.0})
+    assert made.problem == ""
+
+
+def test_another_component_refuses_for_itself(path: Path) -> None:
+    made = settings(path)
+    made.refused_by_plugin("high_c", "found 30.0, expected less")
+    made.adopt(DESCRIBED)
+    assert made.problem == ""

@@ -76,3 +76,24 @@ def test_lines_are_limited(caplog: pytest.LogCaptureFixture) -> None:
     for n in range(5):
         made.log_line(f"line {n}")
     assert caplog.messages == ["line 0", "line 1"]
+
+
+@pytest.mark.parametrize("is_published", [True, False])
+def test_a_setting_that_the_plugin_refuses_is_told_once_its_trial_is_over(
+    is_published: bool,
+) -> None:
+    refused: list[tuple[str, str]] = []
+    log = LimitedLog(logging.getLogger("plugin.oled"), 60)
+    made = PollOutput(
+        "oled",
+        lambda _samples, _described: None,
+        log,
+        owners=SensorOwners(),
+        is_published=is_published,
+        on_refusal=lambda setting, reason: refused.append((setting, reason)),
+    )
+    made.log_line("setting lines: found 'x y', expected sensors")
+    made.log_line("setting the table")
+    assert bool(refused) is is_published
+    made.publish()
+    assert set(refused) == {("lines", "found 'x y', expected sensors")}
