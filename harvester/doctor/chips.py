@@ -1,11 +1,15 @@
 """Checks of chips and pins, through the hardware layer that the agent uses."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 
 from bus.config.settings import Config
+from bus.contract import component_section
+from bus.contract.component_section import BadDescriptionError
 from bus.errors import HarvesterError
+from bus.install import assets
 from harvester.doctor.finding import Finding, missing, ok
 from harvester.doctor.needs import Role, grants, i2c_addresses
 from node_agent.hal.capabilities import Hardware
@@ -14,8 +18,11 @@ from plugins.bme680.driver import CHIP_ID
 
 # BST-BME680-DS001 table 16.
 _CHIP_ID_REGISTER = b"\xd0"
-# SSD1306 rev 1.1, 8.1.5.2 and table 9-1: a command stream of one NOP.
-_SSD1306_NOP = b"\x00\xe3"
+# SSD1306 rev 1.1, 8.1.5.2 and table 9-1: a command stream of one NOP, as the SH1106 has it (V2.3).
+_NOP = b"\x00\xe3"
+
+# The setting of a display's plugin that tells its controller.
+_CONTROLLER = "controller"
 
 
 class Blockers(msgspec.Struct, frozen=True):
@@ -36,7 +43,7 @@ def chip_findings(
         return
     displays = config.hardware.ssd1306_addresses
     for address in displays:
-        yield chips.acknowledge("ssd1306", address, _SSD1306_NOP)
+        yield chips.acknowledge(display(config, address), address, _NOP)
     for address in i2c_addresses(config):
         if address not in (*config.sensors.bme680_addresses, *displays):
             yield chips.acknowledge(_users(config, address), address, b"")
@@ -97,6 +104,29 @@ def _unanswered(
     if isinstance(error, HardwareNotInstalledError) and blocked_by is not None:
         return missing(what, f"cannot be asked without {blocked_by.what}", blocked_by.mend)
     return missing(what, str(error), wiring)
+
+
+def display(config: Config, address: str) -> str:
+    """Return the controller that is set for a display, else the default of the plugin on it."""
+    directory = config.plugins.directory
+    for name, grant in grants(config).items():
+        if address not in grant.i2c:
+            continue
+        given = config.plugins.settings.get(name, {}).get(_CONTROLLER)
+        found = given or _default_controller(assets.component(directory, name))
+        if isinstance(found, str) and found:
+            return found.lower()
+    return "display"
+
+
+def _default_controller(component: Path) -> object:
+    try:
+        said = component_section.read(component)
+    except (BadDescriptionError, OSError):
+        # The plugin's own finding says it.
+        return None
+    setting = said.settings.get(_CONTROLLER) if said else None
+    return setting.default if setting else None
 
 
 def _users(config: Config, address: str) -> str:

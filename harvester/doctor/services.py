@@ -21,6 +21,7 @@ from bus.errors import MisconfiguredError
 from bus.install import assets
 from harvester.doctor.finding import Finding, missing, ok
 from harvester.doctor.machine import Machine, is_there, user_name
+from harvester.doctor.names import name_findings
 from harvester.doctor.needs import Role
 from pizero_native.ping import needs_privilege
 
@@ -44,7 +45,10 @@ def service_findings(config: Config, role: Role, machine: Machine) -> Iterator[F
             yield cache(machine, cache_dir(config, machine.environment))
     if role == "hub" and (config.embeds_broker or config.web.tls):
         yield from hub_certificate(config, machine)
-    yield broker(config, TIMEOUT_S, machine.environment)
+    reached = broker(config, TIMEOUT_S, machine.environment)
+    yield reached
+    if reached.is_well:
+        yield from name_findings(config, TIMEOUT_S, machine.environment)
 
 
 def plugin(machine: Machine, directory: Path, name: str) -> Finding:

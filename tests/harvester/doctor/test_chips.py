@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from bus.contract import component_section
+from bus.contract.description import PluginDescription, SettingDescription
 from harvester.doctor import report as doctor
-from harvester.doctor.chips import Blockers, chip_findings
+from harvester.doctor.chips import Blockers, chip_findings, display
 from harvester.doctor.finding import Finding, missing
 from harvester.doctor.needs import Role
 from node_agent.hal.board import open_hardware
@@ -36,7 +38,7 @@ def test_chips_that_answer_are_named_with_what_they_said(tmp_path: Path) -> None
     found = findings("", tmp_path)
     assert found["bme680 i2c-1 0x76"].found == "id 0x61"
     assert found["bme680 i2c-1 0x77"].found == "id 0x61"
-    assert found["ssd1306 i2c-1 0x3c"].found == "answers"
+    assert found["display i2c-1 0x3c"].found == "answers"
     assert found["dht22 gpio4"].found.endswith(" %RH")
     assert [what for what, finding in found.items() if not finding.is_well] == ["sht31 i2c-1 0x44"]
 
@@ -45,6 +47,28 @@ def test_an_address_that_only_a_plugin_uses_is_asked_and_named_after_it(tmp_path
     finding = findings("", tmp_path)["sht31 i2c-1 0x44"]
     assert finding.found == "no answer at i2c-1 0x44"
     assert finding.mend.endswith("i2cdetect -y 1")
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"), [({}, "ssd1306"), ({"oled": {"controller": "SH1106"}}, "sh1106")]
+)
+def test_a_display_is_named_after_the_controller_that_is_set(
+    tmp_path: Path, settings: dict[str, Any], name: str
+) -> None:
+    component = tmp_path / "plugins" / "oled" / "oled.wasm"
+    component.parent.mkdir(parents=True)
+    said = SettingDescription("choice", "SSD1306", choices=["SSD1306", "SH1106"])
+    empty = b"\0asm\x0d\0\x01\0"
+    component.write_bytes(
+        component_section.append(empty, PluginDescription(settings={"controller": said}))
+    )
+    plugins = {
+        "directory": str(tmp_path / "plugins"),
+        "enabled": ["oled"],
+        "grants": {"oled": {"i2c": ["0x3c"]}},
+        "settings": settings,
+    }
+    assert display(config(plugins=plugins), "0x3c") == name
 
 
 def test_another_chip_at_the_address_is_noticed(tmp_path: Path) -> None:
@@ -58,7 +82,7 @@ def test_another_chip_at_the_address_is_noticed(tmp_path: Path) -> None:
     ("device", "what"),
     [
         ("bme680-0x76", "bme680 i2c-1 0x76"),
-        ("ssd1306", "ssd1306 i2c-1 0x3c"),
+        ("ssd1306", "display i2c-1 0x3c"),
         ("dht22", "dht22 gpio4"),
     ],
 )
