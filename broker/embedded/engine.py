@@ -186,6 +186,8 @@ class BrokerEngine:
         except OSError as e:
             self._counters.refuse(Refusal.MALFORMED)
             self._log.warning("handshake", "TLS handshake with %s failed: %s", address, e)
+            # Its frames and asyncio's future hold each other, with the buffers of TLS.
+            e.__traceback__ = None
             return None
         return Connection(
             reader,

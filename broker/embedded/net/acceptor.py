@@ -95,6 +95,8 @@ class Acceptor:
                     await asyncio.sleep(_RETRY_S)
                 continue
             self._accepted(sock, str(peer[0]))
+            # `sock_accept` does not wait while there is one: the others have their turn now.
+            await asyncio.sleep(0)
 
     def _accepted(self, sock: socket.socket, address: str) -> None:
         self._counters.sockets += 1

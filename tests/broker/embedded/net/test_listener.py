@@ -2,8 +2,10 @@
 
 import asyncio
 import datetime as dt
+import gc
 import socket
 import ssl
+from asyncio.sslproto import SSLProtocol
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,33 @@ def test_a_handshake_that_does_not_come_or_is_none_costs_nobody_else(
         await broker.stop()
 
     asyncio.run(visit())
+
+
+def test_a_failed_handshake_leaves_nothing_in_memory(
+    tls: tuple[Path, ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    _, server, _ = tls
+    secure = Listener(HOST, free_port(), server)
+
+    async def visit() -> None:
+        broker = EmbeddedBroker(BrokerConfig(), Passwords(), listeners=[secure])
+        await broker.start()
+        for _ in range(5):
+            with socket.create_connection((HOST, secure.port)) as sock:
+                sock.settimeout(WAIT_S)
+                sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                assert await asyncio.to_thread(_is_closed, sock)
+        await broker.stop()
+
+    # Only what the garbage collector would have to find is left.
+    gc.collect()
+    gc.disable()
+    try:
+        asyncio.run(visit())
+        left = [each for each in gc.get_objects() if isinstance(each, SSLProtocol)]
+    finally:
+        gc.enable()
+    assert left == []
 
 
 def _is_closed(sock: socket.socket) -> bool:
