@@ -19,7 +19,8 @@ from tests.hub_app.test_server import open_stream
 
 TOPIC = Topic("pi9", TopicKind.READING, "room")
 BACKLOG = Topic("pi9", TopicKind.BACKLOG)
-BEGAN_MS = now_ms() - 3_600_000
+# In the middle of a bucket of 20 s, so that the number of buckets is always the same.
+BEGAN_MS = (now_ms() - 3_600_000) // 20_000 * 20_000 + 10_000
 
 
 def reading(seq: int) -> Reading:
