@@ -95,7 +95,10 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
 
 def test_nobody_sees_a_sensor_without_a_log_in(guarded: HubProcess) -> None:
     found = view(guarded, "s7")
-    assert (found.status_code, found.headers["location"]) == (303, "/login")
+    assert (found.status_code, found.headers["location"]) == (
+        303,
+        "/login?next=%2Fsensor%2Fs7%2Fdht22-gpio4",
+    )
     guarded.http.post("/login", data={"name": "operator", "password": PASSWORD})
     describe(guarded, "s7")
     assert 'action="/logout"' in view(guarded, "s7").text

@@ -3,11 +3,15 @@
 import html
 import re
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import pytest
 
+from broker.auth import accounts
+from broker.auth.gate import Role
+from bus.config.hub_files import ACCOUNTS_NAME
 from bus.contract.commands import WORDS
-from bus.contract.description import About
+from bus.contract.description import About, SettingDescription
 from bus.contract.messages import Buzzer, Fan, Leds, PluginState
 from bus.contract.topics import Topic, TopicKind
 from hub_app.http.guard import SECURITY_HEADERS
@@ -139,13 +143,61 @@ def test_a_node_that_does_not_exist_is_told_from_those_that_do(hub: HubProcess) 
     assert "<b>" not in found.text
 
 
-def test_nobody_sees_a_view_without_a_log_in(tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    """A hub with a viewer, and a node that has every output."""
     directory = tmp_path_factory.mktemp("guarded")
-    secret = directory / "secret"
-    secret.write_text(PASSWORD)
-    secret.chmod(0o600)
-    with running_hub(directory, web__password=secret) as guarded:
-        for path in ("/alarms", "/log", "/node/pi4", "/system"):
-            found = guarded.http.get(path)
-            assert (found.status_code, found.headers["location"]) == (303, "/login")
-        assert guarded.http.get("/logs").status_code == 401
+    accounts.set_password(directory / "state" / ACCOUNTS_NAME, "kim", Role.VIEWER, PASSWORD)
+    with running_hub(directory, web__login="true") as running:
+        about = About("Attic", "", "", "", "", "", {}, WORDS)
+        running.publish(Topic("pi7", TopicKind.ABOUT), about)
+        running.publish(Topic("pi7", TopicKind.LEDS), Leds(["#ff8800", "#000000"]))
+        running.publish(Topic("pi7", TopicKind.BUZZER), Buzzer(sounding=False, pattern=""))
+        running.publish(Topic("pi7", TopicKind.FAN), Fan(on=True, mode="auto"))
+        plugin = PluginState(
+            "running", "", NOW_MS, 0, described={"x": SettingDescription("text", "")}
+        )
+        running.publish(Topic("pi7", TopicKind.PLUGIN, "dht22"), plugin)
+        yield running
+
+
+def test_nobody_sees_a_view_without_a_log_in(guarded: HubProcess) -> None:
+    for path in ("/alarms", "/log", "/node/pi4", "/system"):
+        found = guarded.http.get(path)
+        assert (found.status_code, found.headers["location"]) == (
+            303,
+            f"/login?next={quote(path, safe='')}",
+        )
+    assert guarded.http.get("/logs").status_code == 401
+
+
+def test_a_viewer_is_shown_the_node_the_system_and_the_log_and_nothing_to_press(
+    guarded: HubProcess,
+) -> None:
+    guarded.http.post("/login", data={"name": "kim", "password": PASSWORD})
+    until(guarded, "/api/nodes", '"dht22":{"state"')
+    buttons = {
+        path: re.findall(r"<button[^>]*>([^<]*)", guarded.http.get(path).text)
+        for path in ("/node/pi7", "/system", "/log")
+    }
+    assert buttons == {
+        "/node/pi7": ["Log out"],
+        "/system": ["Log out"],
+        "/log": ["Log out", "Show", "Pause"],
+    }
+    node, system = guarded.http.get("/node/pi7").text, guarded.http.get("/system").text
+    assert "1 of 2 LEDs lit" in node
+    assert [
+        word for word in ("<dialog", 'type="color"', "data-action", "data-fan=") if word in node
+    ] == []
+    assert "support-bundle" not in system
+    assert guarded.http.get("/api/support-bundle").status_code == 403
+    for path in (
+        "/api/leds",
+        "/api/fan",
+        "/api/plugins",
+        "/api/names",
+        "/api/nodes/pi7/remove",
+        "/api/nodes/pi7/rename",
+    ):
+        assert guarded.http.post(path, json={}).status_code == 403
