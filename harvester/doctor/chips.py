@@ -11,7 +11,7 @@ from bus.contract.component_section import BadDescriptionError
 from bus.errors import HarvesterError
 from bus.install import assets
 from harvester.doctor.finding import Finding, missing, ok
-from harvester.doctor.needs import Role, grants, i2c_addresses
+from harvester.doctor.needs import Role, grants, i2c_addresses, runs_plugins
 from node_agent.hal.capabilities import Hardware
 from node_agent.hal.errors import HardwareNotInstalledError
 from plugins.bme680.driver import CHIP_ID
@@ -39,7 +39,7 @@ def chip_findings(
     chips = I2cChips(hardware, config.hardware.i2c_bus, blockers.i2c)
     for address in config.sensors.bme680_addresses:
         yield chips.bme680(address)
-    if role == "pizero":
+    if not runs_plugins(config, role):
         return
     displays = config.hardware.ssd1306_addresses
     for address in displays:

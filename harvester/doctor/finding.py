@@ -12,10 +12,14 @@ class State(enum.StrEnum):
     OK = "ok"
     MISSING = "MISSING"
     SKIPPED = "skipped"
+    ADVICE = "advice"
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One line: the thing checked, what was found and, where it is missing, the remedy."""
+    """One line: the thing checked, what was found and the remedy of what is missing.
+
+    An advice works without its remedy, which makes it better.
+    """
 
     state: State
     what: str
@@ -37,6 +41,10 @@ def missing(what: str, found: str, mend: str) -> Finding:
 
 def skipped(what: str, found: str) -> Finding:
     return Finding(State.SKIPPED, what, found)
+
+
+def advice(what: str, found: str, mend: str) -> Finding:
+    return Finding(State.ADVICE, what, found, mend)
 
 
 # A longer text shifts the command of its own line only.

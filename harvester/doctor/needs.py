@@ -4,8 +4,12 @@ from typing import Literal
 
 import msgspec
 
+from bus.config.key_types import SPI0_MOSI_PIN
 from bus.config.settings import Config, Grant
 from bus.install import assets
+from node_agent.hal.real.board import strip_driver
+from node_agent.hal.real.model import Model
+from node_agent.hal.real.revpi.pi_control import DEVICE as PI_CONTROL
 
 Role = Literal["hub", "spoke", "pizero"]
 
@@ -25,42 +29,73 @@ class Interface(msgspec.Struct, frozen=True, kw_only=True):
     open_up: str = ""
 
 
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """Facts about the machine on which it depends what a configuration needs."""
+
+    model: Model = Model()
+    # Pins whose DHT22 the kernel reads.
+    kernel_dht22_pins: frozenset[int] = frozenset()
+
+
 # Pins by the way in which rpi_ws281x drives a strip there (its README, "GPIO usage").
 PWM_PINS = frozenset((12, 13, 18, 19))
 PCM_PINS = frozenset((21,))
-SPI_PINS = frozenset((10,))
+SPI_PINS = frozenset((SPI0_MOSI_PIN,))
+
+
+def _as_root(unit: str) -> str:
+    return (
+        f"sudo install -D -m 644 {assets.root() / 'deploy' / 'harvester-agent-pwm.conf'} "
+        f"/etc/systemd/system/{unit}.service.d/pwm.conf"
+    )
+
 
 _SPI_ON = "sudo raspi-config nonint do_spi 0"
-# The module's name depends on the kernel's version.
-_GPIO_ON = "sudo modprobe raspberrypi-gpiomem || sudo modprobe bcm2835-gpiomem"
-_AS_ROOT = (
-    f"sudo install -D -m 644 {assets.root() / 'deploy' / 'harvester-agent-pwm.conf'} "
-    "/etc/systemd/system/harvester-agent@.service.d/pwm.conf"
-)
-_GPIO = (("/dev/gpiomem", "/dev/gpiochip0"),)
+_HEADER_ON = "run this on a Raspberry Pi with Linux 5.10 or later"
+# The lines of the header; on a Raspberry Pi 5 their number depends on the kernel's version.
+_GPIO = (("/dev/gpiochip0", "/dev/gpiochip4"),)
 
-GPIO = Interface(devices=_GPIO, group="gpio", libraries=("RPi.GPIO",), turn_on=_GPIO_ON)
+GPIO = Interface(devices=_GPIO, group="gpio", libraries=("gpiod",), turn_on=_HEADER_ON)
 DHT22 = Interface(
-    devices=_GPIO, group="gpio", libraries=("board", "adafruit_dht"), turn_on=_GPIO_ON
+    devices=_GPIO, group="gpio", libraries=("board", "adafruit_dht"), turn_on=_HEADER_ON
 )
 STRIP_BY_DMA = Interface(
     devices=(("/dev/mem",), ("/dev/vcio",)),
     libraries=("rpi_ws281x",),
     turn_on="sudo apt install linux-image-rpi-v8 && sudo reboot",
-    open_up=_AS_ROOT,
+    open_up=_as_root("harvester-agent@"),
 )
+_STRIP_SPI = (("/dev/spidev0.0",),)
 STRIP_BY_SPI = Interface(
-    devices=(("/dev/spidev0.0",),),
+    devices=_STRIP_SPI,
     group="spi",
     modules=("spidev",),
     libraries=("rpi_ws281x",),
     turn_on=_SPI_ON,
 )
+STRIP_BY_SPIDEV = Interface(
+    devices=_STRIP_SPI,
+    group="spi",
+    modules=("spidev",),
+    libraries=("spidev",),
+    turn_on=_SPI_ON,
+)
+FRONT_LEDS = Interface(
+    devices=((PI_CONTROL,),),
+    libraries=(),
+    turn_on="run this on a Revolution Pi, or set leds.count = 0",
+)
 
 
-def interfaces(config: Config, role: Role) -> list[Interface]:
+def runs_plugins(config: Config, role: Role) -> bool:
+    """Whether the node is a plugin host, which a Pi Zero may be."""
+    return role != "pizero" or config.cluster.service == "plugin-host"
+
+
+def interfaces(config: Config, role: Role, facts: Facts | None = None) -> list[Interface]:
     """Return what the programs of `role` open on a real machine."""
-    if role == "pizero":
+    facts = facts or Facts()
+    if not runs_plugins(config, role):
         return [i2c(config)] if config.sensors.bme680_addresses else []
     granted = grants(config).values()
     wanted = {
@@ -68,11 +103,33 @@ def interfaces(config: Config, role: Role) -> list[Interface]:
         spi(config): any(grant.spi for grant in granted),
         uart(config): any(grant.uart for grant in granted),
         GPIO: bool(config.buzzer or config.fan or any(g.inputs or g.outputs for g in granted)),
-        DHT22: bool(config.sensors.dht22_pins),
-        STRIP_BY_SPI: has_strip(config, SPI_PINS),
-        STRIP_BY_DMA: has_strip(config, PWM_PINS | PCM_PINS),
+        DHT22: bool(_adafruit_pins(config, facts)),
     }
-    return [interface for interface, needed in wanted.items() if needed]
+    found = [interface for interface, needed in wanted.items() if needed]
+    return [*found, *_strip(config, role, facts)]
+
+
+def _strip(config: Config, role: Role, facts: Facts) -> list[Interface]:
+    driver = strip_driver(config.leds, facts.model)
+    if not config.leds.count:
+        return []
+    if driver == "revpi":
+        return [FRONT_LEDS]
+    if driver == "spi":
+        return [STRIP_BY_SPIDEV]
+    by_dma = STRIP_BY_DMA
+    if role == "pizero":
+        by_dma = msgspec.structs.replace(by_dma, open_up=_as_root("harvester-pizero"))
+    by_pin = {STRIP_BY_SPI: SPI_PINS, by_dma: PWM_PINS | PCM_PINS}
+    return [interface for interface, pins in by_pin.items() if config.leds.pin in pins]
+
+
+def _adafruit_pins(config: Config, facts: Facts) -> set[int]:
+    """Return the pins whose DHT22 a library reads."""
+    if config.sensors.dht22_driver == "iio":
+        return set()
+    in_kernel = facts.kernel_dht22_pins if config.sensors.dht22_driver == "auto" else ()
+    return {*config.sensors.dht22_pins} - {*in_kernel}
 
 
 def grants(config: Config) -> dict[str, Grant]:
@@ -88,7 +145,9 @@ def i2c_addresses(config: Config) -> list[str]:
 
 
 def has_strip(config: Config, pins: frozenset[int]) -> bool:
-    return config.leds.count > 0 and config.leds.pin in pins
+    """Whether the node has an LED strip, on one of `pins`."""
+    leds = config.leds
+    return leds.count > 0 and leds.driver != "revpi" and leds.pin in pins
 
 
 def i2c(config: Config) -> Interface:

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 import msgspec
 
 from bus.config.settings import Config
+from harvester.doctor.boot import boot_findings
 from harvester.doctor.chips import Blockers, chip_findings
 from harvester.doctor.finding import Finding, ok, rendered, skipped
 from harvester.doctor.machine import Machine
-from harvester.doctor.needs import DHT22, Role, i2c, interfaces
+from harvester.doctor.models import facts, model_findings
+from harvester.doctor.needs import DHT22, Role, i2c, interfaces, runs_plugins
 from harvester.doctor.services import service_findings
 from harvester.doctor.system import (
     blocker,
@@ -50,20 +52,28 @@ def _system_findings(config: Config, role: Role, machine: Machine) -> Iterator[F
     if config.hardware.driver == "simulated":
         yield skipped("devices", "hardware.driver is simulated: no device, group or library needed")
         return
-    wanted = interfaces(config, role)
+    found = facts(machine, config)
+    wanted = interfaces(config, role, found)
+    if runs_plugins(config, role):
+        yield from model_findings(config, found.model)
     if not wanted:
         yield ok("devices", "the configuration names none")
     for interface in wanted:
         yield from interface_findings(machine, interface)
     yield memory_limit(machine)
-    if role != "pizero":
+    if runs_plugins(config, role):
         yield from special_findings(machine, config, wanted)
+        yield from boot_findings(machine, config, found)
 
 
 def _hardware_findings(config: Config, role: Role, machine: Machine) -> Iterator[Finding]:
     blockers = Blockers()
     if config.hardware.driver != "simulated":
-        blockers = Blockers(blocker(machine, i2c(config)), blocker(machine, DHT22))
+        wanted = interfaces(config, role, facts(machine, config))
+        blockers = Blockers(
+            blocker(machine, i2c(config)),
+            blocker(machine, DHT22) if DHT22 in wanted else None,
+        )
     # The record of what simulated hardware does is the agent's.
     quiet = msgspec.structs.replace(config.hardware, record_file="")
     opened = open_hardware(msgspec.structs.replace(config, hardware=quiet))

@@ -22,7 +22,7 @@ from bus.install import assets
 from harvester.doctor.finding import Finding, missing, ok
 from harvester.doctor.machine import Machine, is_there, user_name
 from harvester.doctor.names import name_findings
-from harvester.doctor.needs import Role
+from harvester.doctor.needs import Role, runs_plugins
 from pizero_native.ping import needs_privilege
 
 # The page's plugin, which every hub runs; no configuration names it.
@@ -34,7 +34,7 @@ _RENEW_BEFORE = dt.timedelta(days=30)
 
 
 def service_findings(config: Config, role: Role, machine: Machine) -> Iterator[Finding]:
-    if role == "pizero":
+    if not runs_plugins(config, role):
         if config.pings.hosts:
             yield pings(needs_privilege)
     else:

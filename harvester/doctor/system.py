@@ -9,7 +9,7 @@ from bus.errors import HarvesterError
 from bus.install.hint import install_extra
 from harvester.doctor.finding import Finding, missing, ok, skipped
 from harvester.doctor.machine import Machine, group_name, is_there, user_name
-from harvester.doctor.needs import PCM_PINS, PWM_PINS, SPI_PINS, Interface, has_strip, uart
+from harvester.doctor.needs import PWM_PINS, Interface, has_strip, uart
 
 # The headphone jack's driver, which uses the same PWM (rpi_ws281x README, "Limitations").
 _AUDIO_MODULE = "snd_bcm2835"
@@ -85,7 +85,7 @@ def module(machine: Machine, name: str, interface: Interface) -> Finding:
 
 
 def is_loaded(machine: Machine, name: str) -> bool:
-    listed = _text(machine.path("/proc/modules")).splitlines()
+    listed = text(machine.path("/proc/modules")).splitlines()
     loaded = is_there(machine.path(f"/sys/module/{name}"))
     return loaded or any(line.split()[:1] == [name] for line in listed)
 
@@ -97,6 +97,8 @@ def library(machine: Machine, name: str) -> Finding:
         machine.load(name)
     except HarvesterError as e:
         if isinstance(e.__cause__, ImportError):
+            if name == "gpiod" and _has_rpi_gpio(machine):
+                return ok(what, "not installed; RPi.GPIO stands in, which may count no edges")
             pip = f"{machine.sudo}{machine.programs / 'pip'}"
             return missing(what, "not installed", install_extra("pi", pip))
         return missing(what, str(e), "run this on a Raspberry Pi")
@@ -105,13 +107,21 @@ def library(machine: Machine, name: str) -> Finding:
     return ok(what, "can be imported")
 
 
+def _has_rpi_gpio(machine: Machine) -> bool:
+    try:
+        machine.load("RPi.GPIO")
+    except (HarvesterError, OSError):
+        return False
+    return True
+
+
 def memory_limit(machine: Machine) -> Finding:
     """Check that the kernel counts memory by control group, without which it ignores MemoryMax."""
     what = "memory limit"
     controllers = machine.path(_CONTROLLERS)
     if not is_there(controllers):
         return skipped(what, f"no {_CONTROLLERS} on this machine")
-    if "memory" in _text(controllers).split():
+    if "memory" in text(controllers).split():
         return ok(what, "the kernel keeps the MemoryMax of the units")
     return missing(what, "the kernel ignores the MemoryMax of the units", _MEMORY_ON)
 
@@ -130,18 +140,12 @@ def special_findings(
         yield missing(
             f"strip gpio{config.leds.pin}", "the headphone jack uses the same PWM", _AUDIO_OFF
         )
-    if config.leds.count and config.leds.pin not in PWM_PINS | PCM_PINS | SPI_PINS:
-        yield missing(
-            f"strip gpio{config.leds.pin}",
-            "this pin cannot drive a strip",
-            "set leds.pin to 10 (SPI), 12, 13, 18 or 19 (PWM) or 21 (PCM)",
-        )
 
 
 def _is_console(machine: Machine, path: str) -> bool:
     """Whether the kernel was told to put its console on the port, under any of its names."""
     names = {Path(path).name, machine.path(path).resolve().name}
-    words = _text(machine.path("/proc/cmdline")).split()
+    words = text(machine.path("/proc/cmdline")).split()
     consoles = (word.removeprefix("console=") for word in words if word.startswith("console="))
     return any(console.partition(",")[0] in names for console in consoles)
 
@@ -152,11 +156,11 @@ def _join(machine: Machine, group_: str) -> str:
 
 def _members(machine: Machine) -> dict[str, list[str]]:
     """Return the members by group, as group(5) has them."""
-    lines = (line.split(":") for line in _text(machine.path("/etc/group")).splitlines())
+    lines = (line.split(":") for line in text(machine.path("/etc/group")).splitlines())
     return {fields[0]: fields[3].split(",") for fields in lines if len(fields) == 4}
 
 
-def _text(path: Path) -> str:
+def text(path: Path) -> str:
     """Return what the file holds; nothing where this machine has none."""
     try:
         return path.read_text(errors="replace")

@@ -51,8 +51,8 @@ ALL = {
             ["smbus2"],
         ),
         ("spoke", {"plugins": {"grants": {"off": {"i2c": ["0x44"], "spi": True}}}}, []),
-        ("spoke", {"fan": {}}, ["RPi.GPIO"]),
-        ("spoke", {"plugins": {"enabled": ["a"], "grants": {"a": {"inputs": [17]}}}}, ["RPi.GPIO"]),
+        ("spoke", {"fan": {}}, ["gpiod"]),
+        ("spoke", {"plugins": {"enabled": ["a"], "grants": {"a": {"inputs": [17]}}}}, ["gpiod"]),
         (
             "spoke",
             {
@@ -61,17 +61,21 @@ ALL = {
                     "grants": {"a": {"outputs": [{"pin": 22, "safe": "low"}]}},
                 }
             },
-            ["RPi.GPIO"],
+            ["gpiod"],
         ),
         ("spoke", {"leds": {"count": 1, "pin": 10}}, ["rpi_ws281x"]),
         ("spoke", {"leds": {"count": 0, "pin": 18}}, []),
         (
             "spoke",
             ALL,
-            ["smbus2", "spidev", "serial", "RPi.GPIO", "board", "adafruit_dht", "rpi_ws281x"],
+            ["smbus2", "spidev", "serial", "gpiod", "board", "adafruit_dht", "rpi_ws281x"],
         ),
         ("pizero", ALL, ["smbus2"]),
         ("pizero", {"buzzer": {}}, []),
+        ("pizero", {"cluster": {"service": "plugin-host"}, "buzzer": {}}, ["gpiod"]),
+        ("spoke", {"leds": {"count": 1, "pin": 10, "driver": "spi"}}, ["spidev"]),
+        ("hub", {"leds": {"count": 1, "driver": "revpi"}}, []),
+        ("spoke", {"sensors": {"dht22_pins": [4], "dht22_driver": "iio"}}, []),
     ],
 )
 def test_only_what_the_configuration_enables_is_needed(
@@ -125,17 +129,19 @@ def test_a_missing_device_file_is_named_with_the_command_that_makes_it(
 
 
 def test_of_two_device_files_one_is_enough(pi: FakePi) -> None:
-    pi.take("/dev/gpiomem")
-    assert missing(pi, GPIO) == {}
+    pi.put("/dev/gpiochip4", "")
     pi.take("/dev/gpiochip0")
-    assert list(missing(pi, GPIO)) == ["device /dev/gpiomem or /dev/gpiochip0"]
+    assert missing(pi, GPIO) == {}
+    pi.take("/dev/gpiochip4")
+    assert list(missing(pi, GPIO)) == ["device /dev/gpiochip0 or /dev/gpiochip4"]
 
 
 def test_of_two_device_files_one_that_is_open_is_enough(pi: FakePi) -> None:
-    pi.closed = {"/dev/gpiomem"}
+    pi.put("/dev/gpiochip4", "")
+    pi.closed = {"/dev/gpiochip0"}
     assert missing(pi, DHT22) == {}
-    pi.closed = {"/dev/gpiomem", "/dev/gpiochip0"}
-    assert missing(pi, DHT22) == {"device /dev/gpiomem": "sudo usermod -aG gpio harvester"}
+    pi.closed = {"/dev/gpiochip0", "/dev/gpiochip4"}
+    assert missing(pi, DHT22) == {"device /dev/gpiochip0": "sudo usermod -aG gpio harvester"}
 
 
 def test_a_user_outside_the_group_is_told_how_to_join(pi: FakePi) -> None:
@@ -224,9 +230,18 @@ def test_the_headphone_jack_takes_the_strips_pwm_but_not_its_spi(pi: FakePi) -> 
     assert special(pi, config(leds={"count": 1, "pin": 10})) == {}
 
 
-def test_a_pin_that_cannot_drive_a_strip_is_named(pi: FakePi) -> None:
-    [(what, mend)] = special(pi, config(leds={"count": 1, "pin": 5})).items()
-    assert (what, "leds.pin" in mend) == ("strip gpio5", True)
+def test_pins_work_with_rpi_gpio_where_gpiod_is_missing(pi: FakePi) -> None:
+    pi.lacks("gpiod")
+    assert missing(pi, GPIO) == {}
+    pi.lacks("RPi.GPIO")
+    assert list(missing(pi, GPIO)) == ["library gpiod"]
+
+
+def test_the_raw_memory_of_a_pi_zero_is_opened_to_its_own_unit() -> None:
+    leds = {"count": 1, "pin": 18}
+    tables = {"cluster": {"service": "plugin-host"}, "leds": leds}
+    [interface] = doctor_needs.interfaces(config(**tables), "pizero")
+    assert interface.open_up.endswith("/harvester-pizero.service.d/pwm.conf")
 
 
 def test_this_machine_can_be_described() -> None:
