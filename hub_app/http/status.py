@@ -30,7 +30,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     nodes: int | UnsetType = UNSET
     refused: int | UnsetType = UNSET
     outdated: int | UnsetType = UNSET
-    undecodable: int | UnsetType = UNSET
+    undecodable: dict[str, int] | UnsetType = UNSET
     history: HistoryStatistics | UnsetType = UNSET
     logs: LogStatistics | UnsetType = UNSET
     tasks: list[TaskStatus] | UnsetType = UNSET
