@@ -42,6 +42,7 @@ COMMANDS = (
         "",
         "check this machine against its node's configuration, and name each remedy",
     ),
+    Command("bus", "harvester.bus.cli", "", "print, publish and remove messages on the bus"),
     Command("enroll", "harvester.hub.enroll_cli", "hub", "create or revoke a node's login"),
     Command("node", "harvester.hub.node_cli", "hub", "list, remove or rename nodes"),
     Command("passwd", "harvester.hub.passwd_cli", "hub", "set or remove a person's password"),

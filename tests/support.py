@@ -18,6 +18,7 @@ from typing import Self
 
 import msgspec
 
+from broker.auth.gate import Gate
 from broker.auth.mosquitto import CONF_NAME
 from broker.server import EmbeddedBroker
 from bus.client.client import BusClient
@@ -153,12 +154,12 @@ class Listener:
 
 
 @contextmanager
-def embedded_broker(port: int) -> Iterator[None]:
-    """Run the hub's broker in a thread of its own."""
+def embedded_broker(port: int, gate: Gate | None = None) -> Iterator[None]:
+    """Run the hub's broker in a thread of its own, open to everyone or with a gate."""
     ready, stop = threading.Event(), threading.Event()
 
     async def serve() -> None:
-        broker = EmbeddedBroker(BrokerConfig(listen=HOST, port=port), OpenGate())
+        broker = EmbeddedBroker(BrokerConfig(listen=HOST, port=port), gate or OpenGate())
         await broker.start()
         ready.set()
         await asyncio.to_thread(stop.wait)

@@ -55,6 +55,7 @@ def run(
         ("harvester", "--help"),
         ("harvester", "doctor", "--role", "pizero", "--check"),
         ("harvester", "init", "--help"),
+        ("harvester", "bus", "sub", "--help"),
     ],
     ids=lambda command: " ".join(command[:2]),
 )

@@ -38,6 +38,10 @@ _KEEPALIVES_WITHOUT_PUBACK = 2
 OnMessage = Callable[[str, bytes], None]
 
 
+def _ignore(*_: object) -> None:
+    return
+
+
 class ConnectionConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The contents of a CONNECT, and the topic filters to subscribe to."""
 
@@ -51,13 +55,21 @@ class ConnectionConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Events(msgspec.Struct, frozen=True, kw_only=True):
-    """Callbacks of a connection, on paho's network thread."""
+    """Callbacks of a connection, on paho's network thread.
 
-    on_message: OnMessage
-    on_connect: Callable[[], None]
-    on_disconnect: Callable[[str], None]
-    on_acknowledged: Callable[[int], None]
-    on_refused: Callable[[str], None]
+    `on_wire_message`, where it is given, gets every message with its retain flag, in place of
+    `on_message`. `on_subscribed` answers a call of `subscribe` with the filters that were refused,
+    `on_unsubscribed` one of `unsubscribe`.
+    """
+
+    on_message: OnMessage = _ignore
+    on_connect: Callable[[], None] = _ignore
+    on_disconnect: Callable[[str], None] = _ignore
+    on_acknowledged: Callable[[int], None] = _ignore
+    on_refused: Callable[[str], None] = _ignore
+    on_wire_message: Callable[[WireMessage], None] | None = None
+    on_subscribed: Callable[[list[str]], None] = _ignore
+    on_unsubscribed: Callable[[], None] = _ignore
 
 
 class Connection:
@@ -74,6 +86,7 @@ class Connection:
         # Stays True when the link has ended.
         self.was_connected = False
         self._is_closing = False
+        self._more_filters: Sequence[str] = ()
         # Set by paho's thread, read by all others: the broker took the CONNECT and the filters.
         self._connected = threading.Event()
         self._ended = threading.Event()
@@ -102,6 +115,14 @@ class Connection:
         if message.qos > 0:
             self.in_flight.add(info, time.monotonic())
         return info.mid
+
+    def subscribe(self, filters: Sequence[str]) -> None:
+        """Subscribe to more filters, one call at a time; `on_subscribed` tells what is refused."""
+        self._more_filters = filters
+        self._paho.subscribe([(text, 1) for text in filters])
+
+    def unsubscribe(self, text_filter: str) -> None:
+        self._paho.unsubscribe(text_filter)
 
     # The client's own thread runs these.
 
@@ -162,6 +183,7 @@ class Connection:
         made.on_socket_open = _disable_nagle
         made.on_connect = self._on_connect
         made.on_subscribe = self._on_subscribe
+        made.on_unsubscribe = self._on_unsubscribe
         made.on_disconnect = self._on_disconnect
         made.on_message = self._on_message
         made.on_publish = self._on_publish
@@ -176,7 +198,7 @@ class Connection:
         """Break the reference cycle, so that paho's sockets are closed at once."""
         client = self._paho
         client.on_connect = client.on_subscribe = client.on_disconnect = None
-        client.on_message = client.on_publish = None
+        client.on_message = client.on_publish = client.on_unsubscribe = None
 
     # paho's network thread runs these.
 
@@ -204,6 +226,10 @@ class Connection:
         codes: list[ReasonCode],
         _properties: Properties | None,
     ) -> None:
+        if self.connected:
+            pairs = zip(self._more_filters, codes, strict=False)
+            _call(self._events.on_subscribed, [text for text, code in pairs if code.is_failure])
+            return
         for text, code in zip(self._config.filters, codes, strict=False):
             if code.is_failure:
                 logger.error(
@@ -211,6 +237,9 @@ class Connection:
                     *(*self._config.address, text, code),
                 )
         self._complete()
+
+    def _on_unsubscribe(self, *_: Any) -> None:
+        _call(self._events.on_unsubscribed)
 
     def _complete(self) -> None:
         if not self._is_closing:
@@ -237,6 +266,10 @@ class Connection:
             topic = message.topic
         except UnicodeDecodeError:
             logger.warning("dropped a message whose topic is not UTF-8")
+            return
+        if self._events.on_wire_message is not None:
+            wire = WireMessage(topic, bytes(message.payload), message.qos, message.retain)
+            _call(self._events.on_wire_message, wire)
             return
         if message.retain and is_command(topic):
             # It would be executed again at every reconnection.

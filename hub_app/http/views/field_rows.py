@@ -10,12 +10,9 @@ import msgspec
 
 from bus.contract.description import Band, FieldDescription
 from bus.contract.messages import Value
+from bus.contract.value_text import band_of, write
 from hub_app.http.views.template import Html, attributes, fill, join
 
-ABSENT = "\u2013"
-# A larger number is a fault, not a measurement.
-_HUGE = 1e15
-_NO_BAND = Band()
 _UNDESCRIBED = FieldDescription()
 
 _ROW = """<div class="field"$attributes>
@@ -38,54 +35,6 @@ def field_rows(data: Mapping[str, Value], described: Mapping[str, FieldDescripti
         if isinstance(field.bar, str) and name not in totals and field.bar != name:
             totals.add(field.bar)
     return join([_row(name, data, field) for name, field in shown.items() if name not in totals])
-
-
-def write(value: Value | None, field: FieldDescription) -> str:
-    """Return a value as text; values.js does the same from the data attributes."""
-    if value is None:
-        return ABSENT
-    if isinstance(value, str):
-        return value
-    if field.words and value in range(len(field.words)):
-        return field.words[int(value)]
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return _number(value, field)
-
-
-def band_of(value: Value | None, field: FieldDescription) -> Band:
-    """Return the band of a value, or one without word and tone."""
-    if value is None or isinstance(value, str):
-        return _NO_BAND
-    return next((band for band in field.bands if _has(band, value)), _NO_BAND)
-
-
-def _has(band: Band, value: float) -> bool:
-    if band.limit is None:
-        return True
-    return value <= band.limit if band.below is None else value < band.limit
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as their two largest units, for example `3 d 4 h`."""
-    minutes, s = divmod(int(seconds), 60)
-    hours, m = divmod(minutes, 60)
-    d, h = divmod(hours, 24)
-    if d:
-        return f"{d} d {h} h"
-    if h:
-        return f"{h} h {m} min"
-    return f"{m} min {s} s" if m else f"{s} s"
-
-
-def _number(value: float, field: FieldDescription) -> str:
-    if abs(value) >= _HUGE:
-        return "> 1e15" if value > 0 else "< -1e15"
-    if field.duration:
-        return duration(value)
-    if field.decimals is None:
-        return f"{value:.3f}".rstrip("0").rstrip(".")
-    return f"{value:.{field.decimals}f}"
 
 
 def _row(name: str, data: Mapping[str, Value], field: FieldDescription) -> Html:

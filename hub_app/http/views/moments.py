@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from hub_app.http.views.field_rows import ABSENT
+from bus.contract.value_text import ABSENT
 from hub_app.http.views.template import Html, fill
 
 _TIME = '<time data-ms="$ms" datetime="$iso">$text</time>'

@@ -2,8 +2,8 @@
 
 import msgspec
 
+from bus.contract.value_text import duration
 from hub_app.alarms.rules import Rule, RuleBook
-from hub_app.http.views.field_rows import duration
 from hub_app.http.views.rule_form import text_of, values_of
 from hub_app.http.views.template import Html, attributes, fill, join
 

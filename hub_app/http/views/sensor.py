@@ -12,9 +12,10 @@ from starlette.responses import Response
 
 from bus.contract.description import SensorDescription
 from bus.contract.topics import Topic, TopicKind, global_sensor_id
+from bus.contract.value_text import duration
 from hub_app.history import known_names
 from hub_app.http.responses import hub_of, url_of
-from hub_app.http.views.field_rows import duration, field_rows
+from hub_app.http.views.field_rows import field_rows
 from hub_app.http.views.shell import may_command, view_response
 from hub_app.http.views.template import Html, attributes, fill, fill_file, join
 from hub_app.hub import Hub

@@ -3,7 +3,7 @@
 from bus.contract.description import About
 from bus.contract.messages import PluginState
 from bus.contract.topics import TopicKind
-from hub_app.http.views.field_rows import ABSENT
+from bus.contract.value_text import ABSENT
 from hub_app.http.views.moments import moment
 from hub_app.http.views.template import Html, attributes, fill, join
 from hub_app.live.change import Change

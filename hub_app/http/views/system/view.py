@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broker.embedded.statistics import BrokerSnapshot
+from bus.contract.value_text import duration
 from hub_app.http.responses import Json, url_of
-from hub_app.http.views.field_rows import duration
 from hub_app.http.views.moments import moment
 from hub_app.http.views.shell import may_command, view_response
 from hub_app.http.views.system.report import FileSize, SystemReport, SystemReporter

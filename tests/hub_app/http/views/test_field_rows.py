@@ -6,7 +6,8 @@ import pytest
 
 from bus.contract.description import Band, FieldDescription
 from bus.contract.messages import Value
-from hub_app.http.views.field_rows import ABSENT, band_of, duration, field_rows, write
+from bus.contract.value_text import ABSENT, band_of, duration, write
+from hub_app.http.views.field_rows import field_rows
 from tests.default_descriptions import AIR, HEALTH
 from tests.plugins.dashboard.modules import fields as plugin
 

@@ -1,0 +1,1 @@
+"""`harvester bus`: reads, publishes and cleans topics, for those without another MQTT client."""
