@@ -14,6 +14,7 @@ from bus.contract.messages import Log, Message, Reading
 from bus.contract.topics import Topic
 from hub_app.alarms.monitor import AlarmMonitor, AlarmSetup
 from hub_app.history.recorder import Recorder
+from hub_app.homeassistant.forward.status import ForwarderStatus
 from hub_app.live.commander import Commander
 from hub_app.live.dashboard import Dashboard
 from hub_app.live.duplicate_node_ids import DuplicateNodeIds
@@ -75,6 +76,8 @@ class Hub:
         self.decoder = Decoder(
             self.on_message, time.monotonic, on_removed=self.on_removed, refusals=self.refusals
         )
+        # Takes each message of the bus.
+        self.handle: Callable[[str, bytes], None] = self.decoder.handle
         self.logs = logs or LogRecorder()
         self.commander = Commander(bus.publish_payload)
         self.now_ms = HubClock()
@@ -86,6 +89,8 @@ class Hub:
             most_per_node=limits.alarms,
             on_refused=lambda node, name: self.refusals.count(node, Reason.ALARMS, name),
         )
+        # None where nothing is forwarded to a broker of Home Assistant's own.
+        self.forwarder_status: Callable[[], ForwarderStatus | None] = lambda: None
         self.started_s = time.monotonic()
         self._cards = cards
         self._dashboard = dashboard

@@ -21,6 +21,7 @@ from bus.service_manager import ServiceManager, stop_signals
 from hub_app.alarms import setup as alarm_setup
 from hub_app.bus_link import bus_feed
 from hub_app.bus_link.embedding import embedded_broker, outside_broker
+from hub_app.homeassistant.forward import setup as forward_setup
 from hub_app.http.guard import own_names
 from hub_app.hub import BrokerStatus, Hub
 from hub_app.live.dashboard import Dashboard, EndCompiler, OpenRenderer, PageUnavailableError
@@ -112,9 +113,11 @@ async def _run(
             alarms=alarms,
             logs=logs,
         )
+        forwarder = forward_setup.create(config, hub, files)
         await asyncio.to_thread(logs.start)
         stack.push_async_callback(asyncio.to_thread, logs.stop)
         await stack.enter_async_context(bus_feed.running(feed))
+        await stack.enter_async_context(forward_setup.running(forwarder))
         await stack.enter_async_context(alarm_setup.running(hub, alarms, files))
         await stack.enter_async_context(_background_tasks(hub, feed.queue, log_in, remover, tls))
         server = WebServer(
@@ -195,7 +198,7 @@ async def _background_tasks(
 ) -> AsyncIterator[None]:
     """Run the tasks that a served page needs; cancel them at the end."""
     starts: dict[str, Callable[[], Awaitable[None]]] = {
-        "ingest": lambda: ingest(queue, hub.decoder.handle),
+        "ingest": lambda: ingest(queue, hub.handle),
         "sweep": lambda: _every_second(hub.sweep),
         "removals": lambda: _every_second(lambda: remover.run(hub)),
     }

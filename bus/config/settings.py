@@ -277,7 +277,21 @@ def _check_alarms(config: Config) -> None:
 
 
 def _check_homeassistant(config: Config) -> None:
-    check_homeassistant(config.homeassistant, config.cluster.role)
+    table = config.homeassistant
+    check_homeassistant(table, config.cluster.role)
+    if table.broker and table.broker_url.address in _own_broker_addresses(config):
+        raise MisconfiguredError(
+            f"homeassistant.broker: found {table.broker!r}, which is the hub's own broker; expected "
+            "another one. Where Home Assistant uses the hub's broker, leave it out"
+        )
+
+
+def _own_broker_addresses(config: Config) -> set[tuple[str, int]]:
+    if not config.embeds_broker:
+        return {config.broker_address}
+    broker = config.broker
+    hosts = (LOOPBACK, "localhost", "::1", "0.0.0.0", "::", broker.listen)  # noqa: S104 - names them
+    return {(host, port) for host in hosts for port in (broker.port, broker.tls_port)}
 
 
 def pin_users(config: Config) -> dict[int, str]:

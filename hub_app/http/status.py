@@ -85,7 +85,9 @@ async def broker(request: Request) -> Response:
 
 
 def _counters(hub: Hub) -> dict[str, Any]:
-    return {
+    forwarder = hub.forwarder_status()
+    forwarding = {} if forwarder is None else {"homeassistant": forwarder}
+    return forwarding | {
         "faults": hub.faults,
         "clients": len(hub.fanout),
         "nodes": len(hub.state.nodes),

@@ -35,9 +35,14 @@ _COUNTED_BY_HISTORY = frozenset({TopicKind.READING, TopicKind.BACKLOG})
 
 OnMessage = Callable[[Topic, Message], None]
 OnRemoved = Callable[[Topic], None]
+OnPayload = Callable[[Topic, bytes], None]
 
 
 def _ignore_removed(_topic: Topic) -> None:
+    return
+
+
+def _ignore_payload(_topic: Topic, _payload: bytes) -> None:
     return
 
 
@@ -105,7 +110,8 @@ class LoopQueue:
 class Decoder:
     """Decodes strictly. Bad messages are counted by topic, logged once a minute and dropped.
 
-    `LOG_LINES_PER_MINUTE` bounds the lines of a node that has many bad topics.
+    `LOG_LINES_PER_MINUTE` bounds the lines of a node that has many bad topics. `on_payload` takes
+    the payload of each message that is good, and an empty one for each topic that is removed.
     """
 
     def __init__(
@@ -123,6 +129,7 @@ class Decoder:
         self._log = LimitedLog(logger, monotonic_s=monotonic_s)
         self._lines = RateQuota(LOG_LINES_PER_MINUTE)
         self._bad: dict[str, int] = {}
+        self.on_payload: OnPayload = _ignore_payload
 
     @property
     def undecodable(self) -> dict[str, int]:
@@ -145,6 +152,7 @@ class Decoder:
         if not payload and topic.channel.retain:
             # This is how MQTT removes a retained message.
             self._on_removed(topic)
+            self.on_payload(topic, payload)
             return
         try:
             message = decode(topic, payload)
@@ -155,6 +163,7 @@ class Decoder:
                 self._refusals.count(topic.node, Reason.MALFORMED, str(e))
             return
         self._on_message(topic, message)
+        self.on_payload(topic, payload)
 
     def _count(self, text: str, error: BadDataError) -> None:
         key = text if text in self._bad or len(self._bad) < MAX_BAD_TOPICS else _OTHER_TOPICS

@@ -11,6 +11,7 @@ import msgspec
 from broker.embedded.statistics import BrokerSnapshot
 from bus.install.version import VERSION, commit
 from hub_app.history.recorder import HistoryStatistics
+from hub_app.homeassistant.forward.status import ForwarderStatus
 from hub_app.hub import Hub
 from hub_app.logs.log_recorder import LogStatistics
 from hub_app.quota.live import QuotaUse
@@ -51,6 +52,8 @@ class SystemReport(msgspec.Struct, frozen=True):
     near_quotas: list[QuotaUse]
     refused: dict[str, dict[str, int]]
     tasks: list[TaskStatus]
+    # The forwarder to a broker of Home Assistant's own; null where there is none.
+    homeassistant: ForwarderStatus | None
 
 
 class SystemReporter:
@@ -86,6 +89,7 @@ class SystemReporter:
             near_quotas=near(hub.state.quota_uses()),
             refused=hub.refusals.every(),
             tasks=hub.supervisor.tasks,
+            homeassistant=hub.forwarder_status(),
         )
 
     def _size(self, path: Path) -> FileSize:

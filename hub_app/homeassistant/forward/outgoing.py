@@ -1,0 +1,169 @@
+"""Outgoing messages of the forwarder: the newest payload of each topic, and what is still to send.
+
+A slow or absent broker makes no queue grow: a newer payload of a topic takes the place of an older
+one. Any thread may call; no lock is held while something is sent.
+"""
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+
+from bus.client.link import WireMessage
+
+# 200 nodes with 600 sensors, each with its entities, and room beside them.
+MAX_TOPICS = 20_000
+MAX_BYTES = 32 * 1024 * 1024
+# Messages without a retain flag, of which each counts.
+MAX_EVENTS = 256
+
+
+class Outgoing:
+    """Retained topics with their newest payloads, in the order in which they are due.
+
+    `kept` are the topics that the other broker may have retained from an earlier run.
+    """
+
+    def __init__(
+        self,
+        kept: Iterable[str] = (),
+        *,
+        most_topics: int = MAX_TOPICS,
+        most_bytes: int = MAX_BYTES,
+    ) -> None:
+        self._most_topics = most_topics
+        self._most_bytes = most_bytes
+        self._lock = threading.Lock()
+        self._latest: dict[str, bytes] = {}
+        self._bytes = 0
+        # Topics to send, the longest due first.
+        self._due: OrderedDict[str, None] = OrderedDict()
+        # Emptied topics, until the other broker has acknowledged that; whether each was sent.
+        self._emptied: dict[str, bool] = {}
+        self._leftover = set(kept)
+        self._events: deque[WireMessage] = deque()
+        # Sent once all that was due at the connection is.
+        self._last: WireMessage | None = None
+        self._last_after = 0
+        self._is_connected = False
+        self.dropped = 0
+        # How often the set of retained topics changed.
+        self.changes = 0
+
+    @property
+    def waiting(self) -> int:
+        """The number of messages that are to be sent."""
+        with self._lock:
+            return len(self._due) + len(self._events)
+
+    @property
+    def topics(self) -> int:
+        with self._lock:
+            return len(self._latest)
+
+    @property
+    def retained_there(self) -> list[str]:
+        """The topics that the other broker may have retained."""
+        with self._lock:
+            return sorted({*self._latest, *self._emptied, *self._leftover})
+
+    def put(self, topic: str, payload: bytes) -> bool:
+        """Set a retained topic; an empty payload removes it. Return whether this adds work."""
+        with self._lock:
+            if self._latest.get(topic, b"") == payload and topic not in self._leftover:
+                return False
+            if not payload:
+                self._empty(topic)
+            elif not self._has_room(topic, payload):
+                self.dropped += 1
+                return False
+            else:
+                self._set(topic, payload)
+            self._due[topic] = None
+            return self._is_connected
+
+    def put_message(self, message: WireMessage) -> bool:
+        """Add a message that is not retained, or drop it where there is no connection."""
+        with self._lock:
+            if not self._is_connected or len(self._events) >= MAX_EVENTS:
+                self.dropped += 1
+                return False
+            self._events.append(message)
+            return True
+
+    def connected(self, last: WireMessage) -> None:
+        """Begin a connection: everything is due again, and then `last`."""
+        with self._lock:
+            self._is_connected = True
+            self._events.clear()
+            self._make_all_due(last)
+
+    def send_again(self, last: WireMessage) -> None:
+        """Make everything due, and then `last`."""
+        with self._lock:
+            self._make_all_due(last)
+
+    def disconnected(self) -> None:
+        with self._lock:
+            self._is_connected = False
+            self.dropped += len(self._events)
+            self._events.clear()
+
+    def take(self) -> WireMessage | None:
+        """Return the next message to send, or None."""
+        with self._lock:
+            if self._last is not None and self._last_after == 0:
+                last, self._last = self._last, None
+                return last
+            if self._events:
+                return self._events.popleft()
+            if not self._due:
+                return None
+            topic, _ = self._due.popitem(last=False)
+            self._last_after = max(0, self._last_after - 1)
+            if topic in self._emptied:
+                self._emptied[topic] = True
+            return WireMessage(topic, self._latest.get(topic, b""), retain=True)
+
+    def give_back(self, message: WireMessage) -> None:
+        """Take back a message that could not be sent: a connection that is new sends it anyway."""
+        with self._lock:
+            if message.retain and message.topic in {**self._latest, **self._emptied}:
+                self._due[message.topic] = None
+
+    def settled(self) -> None:
+        """Note that the other broker has acknowledged everything that was taken."""
+        with self._lock:
+            for topic in [topic for topic, is_sent in self._emptied.items() if is_sent]:
+                del self._emptied[topic]
+                self.changes += 1
+
+    def empty_leftovers(self) -> None:
+        """Empty the topics of an earlier run that this one does not have."""
+        with self._lock:
+            for topic in self._leftover - self._latest.keys():
+                self._emptied[topic] = False
+                self._due[topic] = None
+            self._leftover.clear()
+
+    def _make_all_due(self, last: WireMessage) -> None:
+        for topic in self._emptied:
+            self._emptied[topic] = False
+        self._due = OrderedDict.fromkeys([*self._emptied, *self._latest])
+        self._last, self._last_after = last, len(self._due)
+
+    def _has_room(self, topic: str, payload: bytes) -> bool:
+        old = self._latest.get(topic)
+        has_place = old is not None or len(self._latest) < self._most_topics
+        return has_place and self._bytes + len(payload) - len(old or b"") <= self._most_bytes
+
+    def _set(self, topic: str, payload: bytes) -> None:
+        self._bytes += len(payload) - len(self._latest.get(topic, b""))
+        self.changes += topic not in self._latest
+        self._latest[topic] = payload
+        self._emptied.pop(topic, None)
+        self._leftover.discard(topic)
+
+    def _empty(self, topic: str) -> None:
+        self._bytes -= len(self._latest.pop(topic, b""))
+        self._leftover.discard(topic)
+        self._emptied[topic] = False
