@@ -281,8 +281,8 @@ def _check_homeassistant(config: Config) -> None:
     check_homeassistant(table, config.cluster.role)
     if table.broker and table.broker_url.address in _own_broker_addresses(config):
         raise MisconfiguredError(
-            f"homeassistant.broker: found {table.broker!r}, which is the hub's own broker; expected "
-            "another one. Where Home Assistant uses the hub's broker, leave it out"
+            f"homeassistant.broker: found {table.broker!r}, which is the hub's own broker; "
+            "expected another one, or none where Home Assistant uses the hub's"
         )
 
 

@@ -16,6 +16,7 @@ from bus.contract.messages import Heartbeat, PluginState
 from bus.contract.topics import TopicKind
 from bus.install.version import VERSION, commit
 from hub_app.alarms.metrics import families as alarm_families
+from hub_app.homeassistant.forward.metrics import families as forwarder_families
 from hub_app.http.formats import sensor_metrics
 from hub_app.http.formats.prometheus import CONTENT_TYPE, Family, Sample, counter, gauge, lines
 from hub_app.hub import Hub
@@ -80,6 +81,7 @@ def _families(hub: Hub) -> list[Iterator[Family]]:
         _logs(hub),
         _tasks(hub.supervisor.tasks),
         alarm_families(hub.alarms.active, hub.alarms.notifications),
+        forwarder_families(hub.forwarder_status()),
         _broker(hub.broker.snapshot()),
     ]
 

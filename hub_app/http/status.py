@@ -12,6 +12,7 @@ from broker.embedded.statistics import BrokerSnapshot
 from bus.install.version import VERSION
 from hub_app.alarms.notifier import AddressStatus
 from hub_app.history.recorder import HistoryStatistics
+from hub_app.homeassistant.forward.status import ForwarderStatus
 from hub_app.http.responses import Json, hub_of
 from hub_app.hub import Hub
 from hub_app.logs.log_recorder import LogStatistics
@@ -36,6 +37,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tasks: list[TaskStatus] | UnsetType = UNSET
     alarms: int | UnsetType = UNSET
     notifications: list[AddressStatus] | UnsetType = UNSET
+    # Of a hub that forwards to a broker of Home Assistant's own.
+    homeassistant: ForwarderStatus | UnsetType = UNSET
 
 
 class ExternalBroker(msgspec.Struct, frozen=True):
@@ -85,9 +88,7 @@ async def broker(request: Request) -> Response:
 
 
 def _counters(hub: Hub) -> dict[str, Any]:
-    forwarder = hub.forwarder_status()
-    forwarding = {} if forwarder is None else {"homeassistant": forwarder}
-    return forwarding | {
+    return {
         "faults": hub.faults,
         "clients": len(hub.fanout),
         "nodes": len(hub.state.nodes),
@@ -99,4 +100,5 @@ def _counters(hub: Hub) -> dict[str, Any]:
         "tasks": hub.supervisor.tasks,
         "alarms": len(hub.alarms.active),
         "notifications": hub.alarms.notifications,
+        "homeassistant": hub.forwarder_status() or UNSET,
     }

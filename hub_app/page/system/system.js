@@ -8,7 +8,10 @@ import { showTimes } from "../log/lines.js";
 const REFRESH_MS = 10000;
 const RATES_MS = 5000;
 const SHOWN_MS = 900000;
-const PARTS = ["faults", "hub", "broker", "storage", "rates", "refused", "quotas", "versions"];
+const PARTS = [
+  ...["faults", "hub", "broker", "storage", "rates", "refused", "quotas", "homeassistant"],
+  "versions",
+];
 
 let chart = null;
 let last = null; // counts of messages and their time

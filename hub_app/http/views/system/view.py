@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from broker.embedded.statistics import BrokerSnapshot
 from bus.contract.value_text import duration
+from hub_app.homeassistant.forward.status import ForwarderStatus
 from hub_app.http.responses import Json, url_of
 from hub_app.http.views.moments import moment
 from hub_app.http.views.shell import may_command, view_response
@@ -50,6 +51,8 @@ async def system(request: Request) -> Response:
         has_refused=attributes(hidden=bool(_refused(found))),
         storage=_facts(_storage_facts(found)),
         quotas=_quotas(found),
+        homeassistant=_facts(_forwarder_facts(found.homeassistant)),
+        has_no_forwarder=attributes(hidden=found.homeassistant is None),
         has_near=attributes(hidden=bool(found.near_quotas)),
         bundle=fill(_BUNDLE, href=url_of(request, "/api/support-bundle"))
         if may_command(request)
@@ -140,6 +143,22 @@ def _storage_facts(found: SystemReport) -> dict[str, object]:
         facts["Log lines"] = f"{found.logs.stored} stored, {found.logs.dropped} dropped"
     if found.disk_percent is not None:
         facts["Disk"] = f"{found.disk_percent:.0f} % used"
+    return facts
+
+
+def _forwarder_facts(found: ForwarderStatus | None) -> dict[str, object]:
+    if found is None:
+        return {}
+    facts: dict[str, object] = {
+        "Broker": found.broker,
+        "Connected": moment(found.since_ms) if found.connected else "no",
+        "Forwarded": f"{found.forwarded} messages, {found.waiting} to send",
+        "Topics": found.topics,
+        "Dropped": found.dropped,
+        "Commands": f"{found.commands} passed on, {found.commands_refused} refused",
+    }
+    if found.last_error:
+        facts |= {"Last error": found.last_error, "Error at": moment(found.last_error_ms)}
     return facts
 
 

@@ -34,7 +34,7 @@ class HomeBroker:
         # As root it would become another user, who cannot read the files.
         user = f"user {getpass.getuser()}\n"
         self._conf.write_text(f"{user}listener {self.port} {HOST}\n{extra}")
-        self._log = (folder / "home.log").open("a")
+        self._log = folder / "home.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -43,12 +43,12 @@ class HomeBroker:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-        self._log.close()
 
     def start(self) -> None:
-        self._process = subprocess.Popen(
-            [program("mosquitto"), "-c", str(self._conf)], stdout=self._log, stderr=self._log
-        )
+        with self._log.open("a") as log:
+            self._process = subprocess.Popen(
+                [program("mosquitto"), "-c", str(self._conf)], stdout=log, stderr=log
+            )
         wait_until_listening(self.port)
 
     def stop(self) -> None:
