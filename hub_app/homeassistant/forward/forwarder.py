@@ -15,12 +15,13 @@ from pathlib import Path
 import msgspec
 
 from bus.client.client import BusClient
+from bus.client.connection import OnMessage
 from bus.client.credentials import Connection
-from bus.client.link import wire_message
+from bus.client.link import WireMessage, wire_message
 from bus.config import broker_url
 from bus.config.homeassistant_table import HomeAssistantConfig
 from bus.contract import commands
-from bus.contract.topics import Topic, TopicKind, topic_filter
+from bus.contract.topics import Topic, TopicKind
 from bus.errors import MisconfiguredError
 from bus.fault import Fault
 from hub_app.homeassistant.forward import login
@@ -48,7 +49,6 @@ RETAINED = frozenset(
         *(TopicKind.FAN, TopicKind.OLED),
     }
 )
-_COMMANDS = topic_filter(TopicKind.COMMAND)
 
 
 class Forwarder:
@@ -89,6 +89,18 @@ class Forwarder:
         self._thread: threading.Thread | None = None
 
     @property
+    def availability_topic(self) -> str:
+        """The topic there of the forwarder's state, which every entity has as availability."""
+        return self._peer.guard.topic
+
+    def hear_discovery(self, on_message: OnMessage, on_connect: Callable[[], None]) -> None:
+        """Have births and what the broker has of discovery passed on, and each new connection.
+
+        Called before the start; both run on the client's thread.
+        """
+        self._peer.on_discovery, self._peer.on_connected = on_message, on_connect
+
+    @property
     def status(self) -> ForwarderStatus:
         record, client = self._peer.record, self._client
         is_connected = client is not None and client.connected
@@ -127,17 +139,21 @@ class Forwarder:
     def put(self, topic: Topic, payload: bytes) -> None:
         """Take a message of the hub's bus that was found valid; an empty one removes its topic."""
         if topic.kind in RETAINED:
-            self.put_retained(str(topic), payload)
+            if self._outgoing.put(str(topic), payload):
+                self._peer.wake.set()
         elif topic.kind is TopicKind.EVENT:
             if self._outgoing.put_message(wire_message(topic, payload)):
                 self._peer.wake.set()
         elif topic.kind is TopicKind.RESULT:
             self._log_failed_command(topic, payload)
 
-    def put_retained(self, topic: str, payload: bytes) -> None:
-        """Take a retained message for the other broker alone, of discovery for example."""
-        if self._outgoing.put(topic, payload):
+    def publish_wire(self, message: WireMessage) -> int | None:
+        """Take a retained message of discovery; return None where there is no connection."""
+        if self._client is None or not self._client.connected:
+            return None
+        if self._outgoing.put(message.topic, message.payload, in_order=True):
             self._peer.wake.set()
+        return 1
 
     def before(self, handle: Callable[[str, bytes], None]) -> Callable[[str, bytes], None]:
         """Return `handle` for the messages of the hub's bus, without the forwarder's own state."""
@@ -251,10 +267,7 @@ class Forwarder:
             login=self._connection.login,
             relogin=self._read_login_again,
             keepalive_s=_KEEPALIVE_S,
-            filters=(
-                *(_COMMANDS, self._peer.birth_topic),
-                *(self._peer.guard.topic, self._peer.guard.run_topic),
-            ),
+            filters=self._peer.filters,
             on_message=self._peer.on_message,
             on_connect=self._peer.on_connect,
             on_disconnect=self._peer.on_disconnect,

@@ -15,6 +15,7 @@ MAX_TOPICS = 20_000
 MAX_BYTES = 32 * 1024 * 1024
 # Messages without a retain flag, of which each counts.
 MAX_EVENTS = 256
+_MAX_EARLIER = 1_000
 
 
 class Outgoing:
@@ -37,6 +38,8 @@ class Outgoing:
         self._bytes = 0
         # Topics to send, the longest due first.
         self._due: OrderedDict[str, None] = OrderedDict()
+        # Payloads to send before the newest.
+        self._earlier: dict[str, bytes] = {}
         # Emptied topics, until the other broker has acknowledged that; whether each was sent.
         self._emptied: dict[str, bool] = {}
         self._leftover = set(kept)
@@ -66,18 +69,23 @@ class Outgoing:
         with self._lock:
             return sorted({*self._latest, *self._emptied, *self._leftover})
 
-    def put(self, topic: str, payload: bytes) -> bool:
-        """Set a retained topic; an empty payload removes it. Return whether this adds work."""
+    def put(self, topic: str, payload: bytes, *, in_order: bool = False) -> bool:
+        """Set a retained topic; an empty payload removes it. Return whether this adds work.
+
+        With `in_order`, a payload that waits already is sent before this one.
+        """
         with self._lock:
-            if self._latest.get(topic, b"") == payload and topic not in self._leftover:
+            if self._is_set(topic, payload):
                 return False
-            if not payload:
-                self._empty(topic)
-            elif not self._has_room(topic, payload):
+            if in_order and topic in self._due and len(self._earlier) < _MAX_EARLIER:
+                self._earlier.setdefault(topic, self._latest.get(topic, b""))
+            if not self._has_room(topic, payload):
                 self.dropped += 1
                 return False
-            else:
+            if payload:
                 self._set(topic, payload)
+            else:
+                self._empty(topic)
             self._due[topic] = None
             return self._is_connected
 
@@ -118,7 +126,10 @@ class Outgoing:
                 return self._events.popleft()
             if not self._due:
                 return None
-            topic, _ = self._due.popitem(last=False)
+            topic = next(iter(self._due))
+            if topic in self._earlier:
+                return WireMessage(topic, self._earlier.pop(topic), retain=True)
+            del self._due[topic]
             self._last_after = max(0, self._last_after - 1)
             if topic in self._emptied:
                 self._emptied[topic] = True
@@ -148,10 +159,18 @@ class Outgoing:
     def _make_all_due(self, last: WireMessage) -> None:
         for topic in self._emptied:
             self._emptied[topic] = False
+        self._earlier.clear()
         self._due = OrderedDict.fromkeys([*self._emptied, *self._latest])
         self._last, self._last_after = last, len(self._due)
 
+    def _is_set(self, topic: str, payload: bytes) -> bool:
+        if not payload:
+            return topic in self._emptied
+        return self._latest.get(topic) == payload and topic not in self._leftover
+
     def _has_room(self, topic: str, payload: bytes) -> bool:
+        if not payload:
+            return topic in self._latest or len(self._emptied) < self._most_topics
         old = self._latest.get(topic)
         has_place = old is not None or len(self._latest) < self._most_topics
         return has_place and self._bytes + len(payload) - len(old or b"") <= self._most_bytes

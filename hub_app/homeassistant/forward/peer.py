@@ -9,7 +9,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from bus.contract.topics import Topic
+from bus.client.connection import OnMessage
+from bus.contract import discovery
+from bus.contract.topics import Topic, TopicKind, topic_filter
 from hub_app.homeassistant.forward.commands import ForeignCommands
 from hub_app.homeassistant.forward.loop_guard import OFFLINE, LoopGuard
 from hub_app.homeassistant.forward.outgoing import Outgoing
@@ -20,8 +22,6 @@ logger = logging.getLogger(__name__)
 
 # Publishes on the hub's own bus; None where that is away.
 PublishHere = Callable[[Topic, bytes], int | None]
-
-_BIRTH = b"online"
 
 
 class Peer:
@@ -49,7 +49,11 @@ class Peer:
         self.commands = ForeignCommands(run)
         self.record = ConnectionRecord()
         self.wake = threading.Event()
-        self.birth_topic = f"{prefix}/status"
+        self._prefix = prefix
+        self._birth_topic = discovery.birth_topic(prefix)
+        # Take births and what the broker has of discovery, and a new connection.
+        self.on_discovery: OnMessage = lambda _topic, _payload: None
+        self.on_connected: Callable[[], None] = lambda: None
         # The reason for which the two brokers must not be joined; empty while there is none.
         self.loop = ""
         # When everything is to be sent again, for a Home Assistant that has just started.
@@ -58,6 +62,12 @@ class Peer:
         self.is_confirmed = False
         # Whether the forwarder says goodbye.
         self.is_ending = False
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """The topic filters of everything that is of interest there."""
+        own = (self.guard.topic, self.guard.run_topic)
+        return (topic_filter(TopicKind.COMMAND), *discovery.filters(self._prefix), *own)
 
     def probe(self) -> None:
         """Publish here and there what must arrive on the same side only."""
@@ -70,6 +80,7 @@ class Peer:
         self.is_confirmed = False
         self._outgoing.connected(self.guard.online)
         self.probe()
+        self.on_connected()
         self.wake.set()
 
     def on_disconnect(self, reason: str) -> None:
@@ -89,9 +100,12 @@ class Peer:
             self._on_run(topic, payload)
         elif topic == self.guard.topic:
             self._on_state(payload)
-        elif topic == self.birth_topic:
-            if payload == _BIRTH:
-                self.again_at_s = time.monotonic() + random.uniform(*self._times.birth_s)
+        elif topic == self._birth_topic:
+            self._on_birth(topic, payload)
+        elif topic.startswith(f"{self._prefix}/"):
+            # Other products publish discovery there, too.
+            if discovery.parse(topic, self._prefix) is not None:
+                self.on_discovery(topic, payload)
         else:
             self._on_command(topic, payload)
 
@@ -106,6 +120,11 @@ class Peer:
         if self.record.failed(self.loop):
             logger.error("homeassistant.broker: %s", self.loop)
         self.wake.set()
+
+    def _on_birth(self, topic: str, payload: bytes) -> None:
+        if payload == discovery.BIRTH:
+            self.again_at_s = time.monotonic() + random.uniform(*self._times.birth_s)
+        self.on_discovery(topic, payload)
 
     def _on_run(self, topic: str, payload: bytes) -> None:
         """Take a probe of this forwarder, or of another one with its name."""

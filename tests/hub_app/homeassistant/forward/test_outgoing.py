@@ -133,3 +133,23 @@ def test_what_could_not_be_sent_is_due_again() -> None:
     outgoing.put("a", b"2")
     outgoing.give_back(message)
     assert all_of(outgoing) == [("a", b"2")]
+
+
+def test_a_description_of_what_goes_is_sent_before_the_next_one() -> None:
+    """Home Assistant removes a component of a device only where a message names it."""
+    outgoing = Outgoing()
+    outgoing.connected(ONLINE)
+    outgoing.put("device", b"with removal", in_order=True)
+    outgoing.put("device", b"without", in_order=True)
+    outgoing.put("other", b"1")
+    assert all_of(outgoing)[1:] == [
+        ("device", b"with removal"),
+        ("device", b"without"),
+        ("other", b"1"),
+    ]
+    outgoing.connected(ONLINE)
+    assert ("device", b"with removal") not in all_of(outgoing)
+    # What was emptied meanwhile, too.
+    outgoing.put("device", b"", in_order=True)
+    outgoing.put("device", b"new", in_order=True)
+    assert all_of(outgoing) == [("device", b""), ("device", b"new")]
