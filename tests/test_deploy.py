@@ -42,10 +42,22 @@ def test_a_unit_runs_a_program_of_ours_on_a_shipped_file(unit: Path, key: str) -
     subprocess.run([sys.executable, "-m", module, *arguments, "--check"], cwd=ROOT, check=True)
 
 
-def test_only_a_unit_with_actuators_has_something_to_release() -> None:
+def test_a_unit_that_may_have_actuators_releases_them() -> None:
     assert [unit.name for unit, key in COMMANDS if key == "ExecStopPost"] == [
-        "harvester-agent@.service"
+        "harvester-agent@.service",
+        "harvester-pizero.service",
     ]
+
+
+def test_a_pi_zero_may_open_what_the_configuration_of_a_plugin_host_names() -> None:
+    text = (ROOT / "deploy" / "harvester-pizero.service").read_text()
+    groups = service_of(ROOT / "deploy" / "harvester-pizero.service")["SupplementaryGroups"]
+    assert groups.split() == ["gpio", "i2c", "spi", "dialout"]
+    allowed = set(re.findall(r"^DeviceAllow=(\S+) rw$", text, re.MULTILINE))
+    assert {"char-i2c", "char-gpiochip", "char-spi", "char-ttyAMA", "char-ttyS"} <= allowed
+    # The drop-in for raw memory may not narrow the devices of either unit.
+    drop_in = (ROOT / "deploy" / "harvester-agent-pwm.conf").read_text()
+    assert drop_in.endswith("DevicePolicy=auto\nDeviceAllow=\n")
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)

@@ -175,17 +175,19 @@ assert dht22_wire.read_wire(4) == Climate(21.5, 50.0)
     )
 
 
-def test_the_dht22_s_libraries_import_as_on_a_raspberry_pi_4() -> None:
+@pytest.mark.parametrize("board", ["RASPBERRY_PI_4B", "RASPBERRY_PI_5", "RASPBERRY_PI_ZERO_2_W"])
+def test_the_dht22_s_libraries_import_as_on_a_raspberry_pi(board: str) -> None:
     # Blinka imports the pins of the board that it finds, and what they need: gpiod, for one.
     run(
         "adafruit_dht",
-        """
+        f"""
 import os, sys
-os.environ.update(BLINKA_FORCEBOARD="RASPBERRY_PI_4B", BLINKA_FORCECHIP="BCM2XXX")
+os.environ.update(BLINKA_FORCEBOARD="{board}", BLINKA_FORCECHIP="BCM2XXX")
 from node_agent.hal.real import library
 assert library.load("adafruit_dht").DHT22
 assert library.load("board").D4.id == 4
 assert "gpiod" in sys.modules
+assert "RPi" not in sys.modules
 """,
     )
 
