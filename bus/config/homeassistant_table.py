@@ -39,6 +39,8 @@ class HomeAssistantConfig(Table, frozen=True):
     nodes: tuple[NodePattern, ...] = ("*",)
 
     broker: str = ""
+    # Publish discovery on the hub's own broker, too, beside `broker`.
+    discovery_here: bool = False
     # The CA of that broker's certificate, PEM. Empty: the machine's authorities.
     ca_file: str = ""
     # A TOML file, mode 0600, with the keys `username` and `password`. Empty: no login.
