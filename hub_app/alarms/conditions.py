@@ -24,10 +24,11 @@ _SWEPT_MS = 5000
 
 
 class MachineFacts(msgspec.Struct, frozen=True):
-    """State of the hub's machine: its disk and its certificate; None where there is none."""
+    """State of the hub's machine: its disk, its certificate, the CA's; None where there is none."""
 
     disk_percent: float | None = None
     certificate_days: float | None = None
+    ca_days: float | None = None
 
 
 def judge(rule: Rule, value: float, limit: float) -> Verdict:

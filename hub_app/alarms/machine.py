@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 
-from broker.auth.server_tls import CERTIFICATE_NAME
+from broker.auth.server_tls import CA_NAME, CERTIFICATE_NAME
 from bus.client.certificate_dates import validity
 from hub_app.alarms.conditions import MachineFacts
 
@@ -17,7 +17,8 @@ _DAY_S = 86_400.0
 
 def measure(state_dir: Path, tls_dir: Path, now: dt.datetime) -> MachineFacts:
     """Return what can be measured; it may wait for the disk."""
-    return MachineFacts(_disk_percent(state_dir), _certificate_days(tls_dir, now))
+    hub, ca = (_valid_days(tls_dir / name, now) for name in (CERTIFICATE_NAME, CA_NAME))
+    return MachineFacts(_disk_percent(state_dir), hub, ca)
 
 
 async def watch(state_dir: Path, tls_dir: Path, take: Callable[[MachineFacts], None]) -> None:
@@ -37,10 +38,10 @@ def _disk_percent(folder: Path) -> float | None:
     return 100.0 * (1.0 - usage.free / usage.total) if usage.total else None
 
 
-def _certificate_days(tls_dir: Path, now: dt.datetime) -> float | None:
-    """Return the days that the certificate is still valid; None where there is none."""
+def _valid_days(certificate: Path, now: dt.datetime) -> float | None:
+    """Return the days that a certificate is still valid; None where there is none."""
     try:
-        der = ssl.PEM_cert_to_DER_cert((tls_dir / CERTIFICATE_NAME).read_text())
+        der = ssl.PEM_cert_to_DER_cert(certificate.read_text())
         until = validity(der).not_after
     except (OSError, ValueError):
         return None

@@ -28,6 +28,7 @@ from hub_app.history.removal import HistoryJob
 from hub_app.history.retention.housekeeping import Housekeeping
 from hub_app.history.schema import open_history
 from hub_app.history.writer import Writer
+from hub_app.quota.live import QuotaUse
 from hub_app.quota.rate import RateQuota
 from hub_app.quota.refusals import Reason, Refusals
 
@@ -101,6 +102,11 @@ class Committer:
             raise MisconfiguredError(f"{self._path}: cannot be created again") from e
         except sqlite3.Error as e:
             self._on_fault(e)
+
+    def quota_uses(self) -> list[QuotaUse]:
+        """Return the use of the nodes' quotas, none without a file. Any thread may call."""
+        file = self._file
+        return file.writer.quota_uses() if file is not None else []
 
     def commit(self, batch: Batch) -> list[StoredReading]:
         """Store a batch; return what to answer to the nodes, which is nothing after a fault."""

@@ -20,6 +20,7 @@ from hub_app.history.committer import Committer
 from hub_app.history.events import HUB, Event
 from hub_app.history.inbox import Inbox
 from hub_app.history.removal import HistoryJob
+from hub_app.quota.live import QuotaUse
 from hub_app.quota.refusals import Refusals
 from hub_app.supervisor import Supervisor
 
@@ -83,6 +84,10 @@ class Recorder:
             commits=committer.commits,
             fault=committer.fault.reason,
         )
+
+    def quota_uses(self) -> list[QuotaUse]:
+        """Return the use of the nodes' quotas of the history. Any thread may call."""
+        return self._committer.quota_uses()
 
     def start(self) -> None:
         """Open the file and begin. Raises MisconfiguredError where another program has it open."""

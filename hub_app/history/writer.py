@@ -20,6 +20,7 @@ from hub_app.history.heartbeats import HeartbeatMeans
 from hub_app.history.names import Names
 from hub_app.history.schema import BUCKET_MS, LATE, bucket_of, pack
 from hub_app.quota.history import HistoryQuota, Wanted
+from hub_app.quota.live import QuotaUse
 from hub_app.quota.refusals import Reason
 
 # Readings move from the table `newest` to `reading` this often, or sooner where they are many.
@@ -87,6 +88,10 @@ class Writer:
                 self._moved_ms = now_ms
             self._clock.repair(self._extend_span)
         return msgspec.structs.replace(outcome, added=added)
+
+    def quota_uses(self) -> list[QuotaUse]:
+        """Return the use of the nodes' quotas. Any thread may call."""
+        return self._quota.uses()
 
     def forget_unused(self) -> None:
         """Delete streams and sensors that nothing in the file refers to; their places are free."""

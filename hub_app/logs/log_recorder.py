@@ -75,6 +75,11 @@ class LogRecorder:
     def statistics(self) -> LogStatistics:
         return LogStatistics(self._stored, self._dropped, self._fault.reason)
 
+    @property
+    def most_bytes(self) -> int:
+        """The size from which the oldest lines are deleted."""
+        return self._most_bytes
+
     def start(self) -> None:
         """Open the file and begin. Raises MisconfiguredError where it cannot be used."""
         if self.path is not None:

@@ -8,6 +8,7 @@ import sqlite3
 import msgspec
 
 from bus.config.limits_table import LimitsConfig
+from hub_app.quota.live import QuotaUse
 from hub_app.quota.refusals import Reason
 
 _DAY_MS = 86_400_000
@@ -75,6 +76,21 @@ class HistoryQuota:
         ):
             counts[node] = counts.get(node, 0) + number
         return None
+
+    def uses(self) -> list[QuotaUse]:
+        """Return the use of every quota but that of sensors. Any thread may call."""
+        limits = self._limits
+        used = (
+            (Reason.STREAMS, self._streams, 1, limits.streams),
+            (Reason.FIELD_SETS, self._field_sets, 1, limits.field_sets),
+            (Reason.HISTORY_MB, self._bytes, _BYTES_PER_MB, limits.history_mb_per_day),
+        )
+        return [
+            QuotaUse(node, reason, count / unit, limit)
+            for reason, counts, unit, limit in used
+            # Copied at once: the history's thread goes on.
+            for node, count in counts.copy().items()
+        ]
 
     def _exceeded(self, wanted: Wanted, now_ms: int) -> Reason | None:
         node, limits = wanted.node, self._limits

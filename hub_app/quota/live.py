@@ -14,10 +14,10 @@ _KB = 1024
 
 
 class QuotaUse(msgspec.Struct, frozen=True):
-    """Use of one quota; `node` is empty for the number of nodes."""
+    """Use of one quota; `node` is empty for those of the hub. `quota` is the key of its table."""
 
     node: str
-    quota: Reason
+    quota: str
     used: float
     limit: float
 

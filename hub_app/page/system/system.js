@@ -9,8 +9,8 @@ const REFRESH_MS = 10000;
 const RATES_MS = 5000;
 const SHOWN_MS = 900000;
 const PARTS = [
-  ...["faults", "hub", "broker", "storage", "rates", "refused", "quotas", "homeassistant"],
-  "versions",
+  ...["faults", "hub", "broker", "storage", "rates", "refused", "quotas", "certificates"],
+  ...["homeassistant", "versions"],
 ];
 
 let chart = null;

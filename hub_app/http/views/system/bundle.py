@@ -24,6 +24,7 @@ from hub_app.http.api.logs import newest_lines
 from hub_app.http.api.nodes import node_object
 from hub_app.http.responses import hub_of
 from hub_app.http.views.shell import may_command
+from hub_app.http.views.system.redaction import redacted
 from hub_app.http.views.system.report import SystemReporter
 from hub_app.logs.log_file import LogLine
 
@@ -63,7 +64,7 @@ def _zipped(files: dict[str, str]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bundle:
         for name, text in files.items():
-            bundle.writestr(name, text)
+            bundle.writestr(name, redacted(text))
     return buffer.getvalue()
 
 

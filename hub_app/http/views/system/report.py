@@ -3,6 +3,7 @@
 import asyncio
 import platform
 import time
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from hub_app.supervisor import TaskStatus
 _NEAR = 0.8
 _LIBRARIES = ("amqtt", "paho-mqtt", "starlette", "uvicorn", "sse-starlette", "wasmtime", "msgspec")
 _DAY_S = 86_400.0
+# As the broker counts the megabytes of its limits.
+_BYTES_PER_MB = 1024 * 1024
 # A shorter time says nothing of a day.
 _LEAST_S = 60.0
 
@@ -33,7 +36,11 @@ class FileSize(msgspec.Struct, frozen=True):
 
 
 class SystemReport(msgspec.Struct, frozen=True):
-    """State of the hub. `certificate_ends_ms`: until when the hub's certificate is valid."""
+    """State of the hub.
+
+    `certificate_ends_ms` and `ca_ends_ms`: until when the hub's certificate, which broker and page
+    use, and that of its CA are valid. `log_most_bytes` is the size that bounds the log.
+    """
 
     versions: dict[str, str]
     uptime_s: float
@@ -47,8 +54,10 @@ class SystemReport(msgspec.Struct, frozen=True):
     history_file: FileSize
     logs: LogStatistics
     log_file: FileSize | None
+    log_most_bytes: int
     disk_percent: float | None
     certificate_ends_ms: int | None
+    ca_ends_ms: int | None
     near_quotas: list[QuotaUse]
     refused: dict[str, dict[str, int]]
     tasks: list[TaskStatus]
@@ -84,13 +93,28 @@ class SystemReporter:
             history_file=self._size(hub.history.path),
             logs=hub.logs.statistics,
             log_file=None if log_path is None else self._size(log_path),
+            log_most_bytes=hub.logs.most_bytes,
             disk_percent=hub.alarms.facts.disk_percent,
-            certificate_ends_ms=_ends_ms(hub),
-            near_quotas=near(hub.state.quota_uses()),
+            certificate_ends_ms=_ends_ms(hub, hub.alarms.facts.certificate_days),
+            ca_ends_ms=_ends_ms(hub, hub.alarms.facts.ca_days),
+            near_quotas=near(list(self._quota_uses())),
             refused=hub.refusals.every(),
             tasks=hub.supervisor.tasks,
             homeassistant=hub.forwarder_status(),
         )
+
+    def _quota_uses(self) -> Iterator[QuotaUse]:
+        hub = self._hub
+        yield from hub.state.quota_uses()
+        yield from hub.history.quota_uses()
+        broker = hub.broker.snapshot()
+        if broker is not None:
+            yield from broker_uses(broker)
+        if hub.logs.path is not None:
+            used, most = (each / 1e6 for each in (_size_of(hub.logs.path), hub.logs.most_bytes))
+            yield QuotaUse("", "history.log_mb", used, most)
+        if hub.alarms.facts.disk_percent is not None:
+            yield QuotaUse("", "disk_percent", hub.alarms.facts.disk_percent, 100)
 
     def _size(self, path: Path) -> FileSize:
         now_s, size = time.monotonic(), sum(map(_size_of, (path, Path(f"{path}-wal"))))
@@ -106,8 +130,20 @@ def near(uses: list[QuotaUse]) -> list[QuotaUse]:
     return sorted(found, key=lambda use: -use.used / use.limit)
 
 
-def _ends_ms(hub: Hub) -> int | None:
-    days = hub.alarms.facts.certificate_days
+def broker_uses(broker: BrokerSnapshot) -> Iterator[QuotaUse]:
+    """Yield the use of the broker's limits that hold for all clients together."""
+    clients, stored = broker.clients, broker.stored
+    for key, used in (
+        ("connections", clients.connected),
+        ("sessions", stored.sessions),
+        ("retained_messages", stored.retained_messages),
+        ("retained_mb", stored.retained_bytes / _BYTES_PER_MB),
+        ("queued_mb", stored.queued_bytes / _BYTES_PER_MB),
+    ):
+        yield QuotaUse("", f"broker.{key}", used, broker.limits[key])
+
+
+def _ends_ms(hub: Hub, days: float | None) -> int | None:
     return None if days is None else round(hub.now_ms() + days * _DAY_S * 1000)
 
 

@@ -6,9 +6,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broker.embedded.statistics import BrokerSnapshot
+from bus.config.settings import Config
 from bus.contract.value_text import duration
 from hub_app.homeassistant.forward.status import ForwarderStatus
-from hub_app.http.responses import Json, url_of
+from hub_app.http.responses import Json, hub_of, url_of
 from hub_app.http.views.moments import moment
 from hub_app.http.views.shell import may_command, view_response
 from hub_app.http.views.system.report import FileSize, SystemReport, SystemReporter
@@ -23,6 +24,9 @@ _LOAD = (
 _QUOTA = """<li data-tone="$tone">$who: $quota <meter min="0" max="$limit" value="$used" \
 aria-label="$quota of $who"></meter> <span>$used of $limit</span></li>
 """
+_END = 'until $end <span data-tone="$tone"><span class="band">$left</span></span>'
+_DAY_MS = 86_400_000
+_WARN_DAYS = 30
 _FAULT = '<li class="fault">$text</li>\n'
 _BUNDLE = '<p><a class="button" href="$href" download>Support bundle</a> <span class="quiet">\
 a zip of configuration without secrets, logs, figures and the findings of doctor</span></p>'
@@ -39,10 +43,18 @@ _LOADS = {
 
 async def system(request: Request) -> Response:
     found = await _reporter(request).report()
+    config: Config | None = request.app.state.config
     main = fill_file(
         "system/system.html",
         faults=join([fill(_FAULT, text=text) for text in found.faults]),
         hub=_facts(_hub_facts(found)),
+        certificates=_facts(
+            _certificate_facts(
+                found,
+                hub_of(request).now_ms(),
+                is_https=config is not None and config.web.tls,
+            )
+        ),
         versions=_facts(found.versions),
         broker=_facts(_broker_facts(found)),
         loads=_loads(found.broker),
@@ -81,8 +93,28 @@ def _hub_facts(found: SystemReport) -> dict[str, object]:
         "Nodes": found.nodes,
         "Browsers": found.browsers,
         "Tasks": f"{len(found.tasks)}, {restarts} restarts",
-        "Certificate until": moment(found.certificate_ends_ms or 0),
     }
+
+
+def _certificate_facts(found: SystemReport, now_ms: int, *, is_https: bool) -> dict[str, object]:
+    facts: dict[str, object] = {"Page": "HTTPS" if is_https else "plain HTTP"}
+    if found.certificate_ends_ms is None:
+        return facts | {"Certificate": "none yet; `harvester tls init` makes it"}
+    used_by = "broker and page" if is_https else "broker"
+    return facts | {
+        f"Of {used_by}": certificate_end(found.certificate_ends_ms, now_ms),
+        "Of the CA": certificate_end(found.ca_ends_ms, now_ms),
+    }
+
+
+def certificate_end(ends_ms: int | None, now_ms: int) -> Html:
+    """Return until when a certificate is valid, and the days that are left."""
+    if ends_ms is None:
+        return moment(0)
+    days = (ends_ms - now_ms) / _DAY_MS
+    tone = "good" if days > _WARN_DAYS else "warm" if days > 0 else "bad"
+    left = f"{days:.0f} days left" if days > 0 else "over"
+    return fill(_END, end=moment(ends_ms), tone=tone, left=left)
 
 
 def _broker_facts(found: SystemReport) -> dict[str, object]:
@@ -134,12 +166,12 @@ def _refused(found: SystemReport) -> dict[str, object]:
 def _storage_facts(found: SystemReport) -> dict[str, object]:
     facts: dict[str, object] = {
         "History": _grown(found.history_file),
-        "Readings stored": f"{found.history.stored} since the hub's start",
+        "Readings stored": f"{found.history.stored} since the start",
         "Readings a second": f"{found.history.stored / max(1.0, found.uptime_s):.1f}",
         "Readings refused": found.history.refused,
     }
     if found.log_file is not None:
-        facts["Log"] = _grown(found.log_file)
+        facts["Log"] = f"{_grown(found.log_file)}; bound {size(found.log_most_bytes)}"
         facts["Log lines"] = f"{found.logs.stored} stored, {found.logs.dropped} dropped"
     if found.disk_percent is not None:
         facts["Disk"] = f"{found.disk_percent:.0f} % used"
