@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from selenium.webdriver import Chrome, Keys
 
 from broker.auth import certificates
 from broker.auth.server_tls import CA_NAME, CERTIFICATE_NAME, KEY_NAME
@@ -19,6 +20,8 @@ from hub_app.serving import tls as web_tls
 from hub_app.serving.places import MAX_PER_ADDRESS
 from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.nodes import buzzer_node, eventually
+from tests.hub_app.page.browser import Page
+from tests.hub_app.samples import reading
 from tests.support import HOST, WAIT_S, Service, free_port, settings
 
 NOW = dt.datetime.now(dt.UTC)
@@ -117,6 +120,44 @@ def test_a_command_of_the_page_itself_is_carried_out(hub: HubProcess) -> None:
     with buzzer_node(hub, "b1"):
         answer = hub.http.post("/api/buzzer", json={"node": "b1", "pattern": "beep"}, headers=own)
     assert (answer.status_code, answer.json()["ok"]) == (200, True)
+
+
+def test_a_browser_logs_in_follows_and_commands_over_https(
+    hub: HubProcess, browser: Chrome
+) -> None:
+    page = Page(browser)
+    # The other tests check the certificate; a browser's own store is not theirs to change.
+    browser.execute_cdp_cmd("Security.setIgnoreCertificateErrors", {"ignore": True})
+    browser.get(hub.url.replace("https:", "http:"))
+    try:
+        page.until_at(f"{hub.url}/login")
+        page.until_there("#name").send_keys("operator")
+        page.until_there("#password").send_keys(PASSWORD, Keys.ENTER)
+        page.until("document.querySelector('[data-state=live]') !== null")
+        cookie = browser.get_cookie("harvester_session")
+        assert cookie is not None
+        assert cookie["secure"] is True
+        topic, message = reading(node="s1", temperature=20.5)
+        hub.publish(topic, message)
+        page.until_field(str(topic), "temperature", "20.5")
+        with buzzer_node(hub, "s1", error="the relay is stuck"):
+            page.until("document.querySelector('[data-node=s1][data-pattern=beep]') !== null")
+            page.until_there("[data-node=s1][data-pattern=beep]").click()
+            page.until_text("buzzer: the relay is stuck")
+        for view in ("/node/s1", "/system", "/log", "/alarms"):
+            browser.get(hub.url + view)
+            page.until("document.querySelector('[data-state=live]') !== null")
+            loaded = browser.execute_script(
+                "return performance.getEntriesByType('resource').map(({ name }) => name)"
+            )
+            assert [name for name in loaded if not name.startswith(hub.url)] == []
+            assert browser.execute_script("return isSecureContext") is True
+        said = [line for line in browser.get_log("browser") if line["source"] != "network"]
+        assert said == []
+    finally:
+        browser.get("about:blank")
+        browser.execute_cdp_cmd("Network.clearBrowserCookies", {})
+        browser.execute_cdp_cmd("Security.setIgnoreCertificateErrors", {"ignore": False})
 
 
 def test_the_cookie_of_a_log_in_is_sent_over_https_only(hub: HubProcess) -> None:
