@@ -151,9 +151,13 @@ class Forwarder:
         """Take a retained message of discovery; return None where there is no connection."""
         if self._client is None or not self._client.connected:
             return None
-        if self._outgoing.put(message.topic, message.payload, in_order=True):
-            self._peer.wake.set()
+        self.put_retained(message.topic, message.payload)
         return 1
+
+    def put_retained(self, topic: str, payload: bytes) -> None:
+        """Take a retained message of discovery, also where there is no connection."""
+        if self._outgoing.put(topic, payload, in_order=True):
+            self._peer.wake.set()
 
     def before(self, handle: Callable[[str, bytes], None]) -> Callable[[str, bytes], None]:
         """Return `handle` for the messages of the hub's bus, without the forwarder's own state."""

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -76,13 +76,14 @@ class HomeClient:
 
     def __init__(self, port: int, login: Login | None = None) -> None:
         self.heard: list[tuple[str, bytes]] = []
+        self.on_message: Callable[[str, bytes], None] = lambda _topic, _payload: None
         self._connected = threading.Event()
         self._client = BusClient(
             (HOST, port),
             client_id=f"home-{os.urandom(4).hex()}",
             login=login,
             filters=["#"],
-            on_message=lambda topic, payload: self.heard.append((topic, payload)),
+            on_message=self._hear,
             on_connect=self._connected.set,
         )
 
@@ -93,6 +94,10 @@ class HomeClient:
 
     def __exit__(self, *_: object) -> None:
         self._client.stop()
+
+    def _hear(self, topic: str, payload: bytes) -> None:
+        self.heard.append((topic, payload))
+        self.on_message(topic, payload)
 
     @property
     def state(self) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ import pytest
 from broker.auth import certificates, tokens
 from bus.client.login import Login
 from bus.contract.messages import Event, Result, encode
-from bus.contract.topics import Topic, TopicKind
+from bus.contract.topics import Topic, TopicKind, parse
 from hub_app.homeassistant.forward.forwarder import Forwarder
 from tests.hub_app.homeassistant.forward.home import (
     QUIET,
@@ -291,6 +291,43 @@ def test_a_bridge_back_is_found_out(home: HomeBroker) -> None:
         assert "a bridge joins the two" in forwarder.status.last_error
         assert STATE not in dict(handled)
         bridge.wait_for(STATE, b"offline")
+
+
+def test_two_brokers_that_mosquitto_bridges_run_in_no_circle(tmp_path: Path) -> None:
+    """The hub's bus is a Mosquitto without rules, and each passes everything on to the other."""
+    folders = [tmp_path / "hub", tmp_path / "home"]
+    for folder in folders:
+        folder.mkdir()
+    with HomeBroker(folders[0]) as own:
+        bridge = f"connection both\naddress {HOST}:{own.port}\ntopic harvester/# both 1\n"
+        with (
+            HomeBroker(folders[1], f"allow_anonymous true\n{bridge}") as home,
+            HomeClient(own.port) as bus,
+        ):
+            hub = HubOnBroker(bus)
+            # The bridge is up.
+            with HomeClient(home.port) as there:
+                wait_until(lambda: bus.publish("harvester/x", b"1") or "harvester/x" in there.state)
+            with forwarding(home.port, hub) as forwarder:
+                handle = forwarder.before(
+                    lambda topic, payload: (
+                        forwarder.put(parse(topic), payload)
+                        if topic.startswith("harvester/pi4/")
+                        else None
+                    )
+                )
+                bus.on_message = handle
+                for seq in range(3):
+                    bus.publish(str(topic_of("air")), reading("air", seq), retain=True)
+                wait_until(lambda: forwarder.status.last_error)
+                wait_until(lambda: not forwarder.status.connected)
+                assert "a bridge joins the two" in forwarder.status.last_error
+                # The last that the forwarder publishes; what it sent before is here before it.
+                wait_until(lambda: (STATE, b"offline") in bus.heard)
+                before = len(bus.heard)
+                bus.publish(BUZZER, b"beep")
+                wait_until(lambda: (BUZZER, b"beep") in bus.heard)
+                assert [m for m in bus.heard[before:] if m[0] != BUZZER] == []
 
 
 def test_a_command_that_comes_back_is_executed_once(home: HomeBroker) -> None:
