@@ -73,6 +73,7 @@ async def alarms(request: Request) -> Response:
         count=len(hub.alarms.active),
         active=join([_active(hub, it, root, operates=operates) for it in _urgent_first(hub)]),
         past=join([_past(hub, it, root) for it in shown]),
+        has_past=attributes(hidden=bool(shown or fault)),
         has_no_past=attributes(hidden=not shown),
         older=f"?before={shown[-1].begin_ms}#past" if has_more else "#past",
         has_no_older=attributes(hidden=not has_more),

@@ -26,8 +26,8 @@ PREFIX = "/sensor/"
 
 _OPTION = '<option value="$sensor">$name</option>'
 _LINK = '<li><a href="$href">$name</a></li>'
-_NAME_BUTTON = '<button type="button" class="small"$attributes>Name</button>'
-_SETTINGS_BUTTON = '<button type="button" class="small" hidden$attributes>Settings</button>'
+_BUTTON = '<button type="button" class="small"$attributes>$label</button>'
+_ALARM_HINT = " A click, a tap or Enter offers an alarm at that value."
 _UNNAMED = SensorDescription("", "", "", 2.0, {})
 
 
@@ -39,29 +39,29 @@ async def sensor(request: Request) -> Response:
     if (node, name) not in known:
         return _unknown(request, node, name, known)
     described = hub.state.description(node, name) or _UNNAMED
-    options = [
-        fill(_OPTION, sensor=global_sensor_id(*each), name=_named(hub.state, *each))
-        for each in known
-        if each != (node, name)
-    ]
+    operates = may_command(request)
+    title = described.title or name
     main = fill_file(
         "sensor/sensor.html",
         root=url_of(request, ""),
         node=node,
+        node_path=quote(node, safe=""),
         sensor=name,
         sensor_id=global_sensor_id(node, name),
-        title=described.title or name,
+        title=title,
         area=described.area,
         rows=_rows(hub.state, node, name, described),
         reading_attributes=_reading_attributes(hub, node, name),
         age=_age(hub, node, name),
         presence=_presence(hub.state, node),
         digest=_digest(hub.state, node, name),
-        options=join(options),
-        buttons=_buttons(request, node, name, described) if may_command(request) else "",
+        options=_options(hub.state, known, (node, name)),
+        operates=attributes(data_operates=operates),
+        buttons=_buttons(hub.state, node, name, described) if operates else "",
+        alarm_hint=_ALARM_HINT if operates else "",
     )
-    dialogs = fill_file("commands/dialogs.html") if may_command(request) else Html("")
-    return view_response(request, "sensor", described.title or name, main, dialogs)
+    dialogs = fill_file("commands/dialogs.html") if operates else Html("")
+    return view_response(request, "sensor", title, main, dialogs)
 
 
 def sensor_path(node: str, name: str) -> str:
@@ -89,8 +89,19 @@ def _unknown(request: Request, node: str, name: str, known: list[tuple[str, str]
     return response
 
 
-def _buttons(request: Request, node: str, name: str, described: SensorDescription) -> Html:
-    about = hub_of(request).state.about(node)
+def _options(state: State, known: list[tuple[str, str]], own: tuple[str, str]) -> Html:
+    """Return the other sensors, with which this one may be compared."""
+    return join(
+        [
+            fill(_OPTION, sensor=global_sensor_id(*each), name=_named(state, *each))
+            for each in known
+            if each != own
+        ]
+    )
+
+
+def _buttons(state: State, node: str, name: str, described: SensorDescription) -> Html:
+    about = state.about(node)
     buttons = []
     if about is not None and "names" in about.actuators:
         names = attributes(
@@ -99,11 +110,14 @@ def _buttons(request: Request, node: str, name: str, described: SensorDescriptio
             data_title=described.title,
             data_area=described.area,
         )
-        buttons.append(fill(_NAME_BUTTON, attributes=names))
+        buttons.append((names, "Name"))
     if described.plugin:
         topic = str(Topic(node, TopicKind.PLUGIN, described.plugin))
-        buttons.append(fill(_SETTINGS_BUTTON, attributes=attributes(data_settings_of=topic)))
-    return join(buttons)
+        # The script shows it once the plugin has told its settings.
+        buttons.append((attributes(hidden=True, data_settings_of=topic), "Settings"))
+    remove = attributes(data_remove=global_sensor_id(node, name), id="remove")
+    buttons.append((remove, "Remove"))
+    return join([fill(_BUTTON, attributes=found, label=label) for found, label in buttons])
 
 
 def _named(state: State, node: str, name: str) -> str:

@@ -16,9 +16,9 @@ LINKS = (("/", "Overview"), ("/alarms", "Alarms"), ("/log", "Log"), ("/system", 
 _FILES = {
     "alarms": ("alarms/alarms.css", "alarms/alarms.js"),
     "log": ("log/log.css", "log/log.js"),
-    "sensor": ("sensor/sensor.css", "sensor/sensor.js"),
     # With the charts of the sensor view.
     "node": ("sensor/sensor.css", "node/node.css", "node/node.js"),
+    "sensor": ("sensor/sensor.css", "sensor/sensor.js"),
     "system": ("sensor/sensor.css", "system/system.css", "system/system.js"),
 }
 _STYLE = '<link rel="stylesheet" href="$root/static/$file">\n'

@@ -10,11 +10,12 @@ const LONGEST_MS = 800 * 864e5;
 
 export class Chart {
   // `kinds` has word and meaning of each reason for a gap. `onRange(from, to, isFinal)` is called when somebody
-  // zooms; `onReset` when the first range is wanted, `onCursor(time, chart)` as the cursor moves.
-  constructor(element, { from, to, kinds = {}, onRange = () => {}, onReset = () => {}, onCursor = () => {} }) {
-    Object.assign(this, { element, from, to, kinds, onRange, reset: onReset, onCursor });
+  // zooms; `onReset` when the first range is wanted, `onCursor(time, chart)` as the cursor moves;
+  // `onPick({ value, x, y, isByKey })` when somebody clicks, taps or presses Enter at a value.
+  constructor(element, { from, to, kinds = {}, onRange = () => {}, onReset = () => {}, onCursor = () => {}, onPick = () => {} }) {
+    Object.assign(this, { element, from, to, kinds, onRange, reset: onReset, onCursor, onPick });
     // A limit is { value, label, tone }, a band { to, word, tone }, the cursor { time, points, gap }.
-    Object.assign(this, { series: [], gaps: [], limits: [], bands: [], cursor: null, selection: null });
+    Object.assign(this, { series: [], gaps: [], limits: [], bands: [], cursor: null, selection: null, marked: null });
     const made = (tag, name) => element.appendChild(Object.assign(document.createElement(tag), { className: name }));
     this.canvases = [made("canvas", "chart-picture"), made("canvas", "chart-cursor")];
     [this.tip, this.summary, this.spoken] = [made("div", "chart-tip"), made("p", "for-readers"), made("p", "for-readers")];
@@ -76,6 +77,28 @@ export class Chart {
   select(selection) {
     this.selection = selection;
     drawCursor(this.canvases[1].getContext("2d"), this, this.color);
+  }
+
+  // Draws a line at a value, null for none.
+  markValue(value) {
+    this.marked = value;
+    this.select(this.selection);
+  }
+
+  // Offers the value at a place in pixels.
+  pick(x, y) {
+    const [scale] = this.place.scales;
+    if (scale && x >= this.place.left && x <= this.place.right) this.onPick({ value: scale.valueAt(y), x, y, isByKey: false });
+  }
+
+  // Offers the value at the cursor, else the newest one.
+  pickPoint() {
+    const [first] = this.series;
+    const point = this.cursor?.points[0] ?? first?.extent(this.from, this.to).last ?? -1;
+    if (point < 0) return;
+    const { x, scales: [{ y, round }] } = this.place;
+    const value = round(first.means[point]);
+    this.onPick({ value, x: x(first.times[point]), y: y(value), isByKey: true });
   }
 
   zoomTo(from, to, isFinal) {

@@ -20,6 +20,10 @@ export function layout(context, { width, height, from, to, series, limits }) {
       ?? values.map((value) => [value, scale.axis?.(value, decimals) ?? value.toFixed(decimals)]);
     scale.gutter = Math.max(...scale.ticks.map(([, text]) => context.measureText(text).width), 24) + 12;
     scale.y = (value) => bottom - ((value - scale.low) / (scale.high - scale.low)) * (bottom - top);
+    // As exact as the values are shown, or as the ticks and a little more.
+    const digits = scale.words ? 0 : scale.series[0].decimals ?? decimals + 1;
+    scale.round = (value) => Number(Math.min(Math.max(value, scale.low), scale.high).toFixed(digits));
+    scale.valueAt = (y) => scale.round(scale.high - ((y - top) / (bottom - top)) * (scale.high - scale.low));
   });
   const [left, right] = [Math.max(44, scales[0]?.gutter ?? 0), width - (scales[1]?.gutter ?? 8)];
   const perMs = (right - left) / (to - from);
@@ -58,9 +62,8 @@ export function drawChart(context, chart, color) {
   context.clip();
   chart.gaps.forEach((gap) => drawGap(context, chart, gap, color));
   if (place.scales.length) {
-    drawBands(context, chart, color);
     [...chart.series].reverse().forEach((series) => drawSeries(context, chart, series, color));
-    chart.limits.forEach(({ value, label, tone }) => drawLimit(context, place, value, label, color(tone || "bad"), [6, 4]));
+    drawLevels(context, chart, color);
   }
   context.restore();
 }
@@ -110,23 +113,37 @@ function drawGap(context, { place, kinds }, [from, to, kind], color) {
   context.restore();
 }
 
-// The border of two bands is a line in the tone of the upper one, with its word.
-function drawBands(context, { place, bands }, color) {
-  bands.slice(0, -1).forEach(({ to }, i) => {
-    const above = bands[i + 1];
-    drawLimit(context, place, to, above.word, color(above.tone || "text"), [1, 4]);
-  });
+// Lines of the borders of bands, with their words at the left, and of the limits, at the right.
+function drawLevels(context, { place, bands, limits }, color) {
+  const { left, right, top, scales: [{ low, high, y }] } = place;
+  const taken = { left: [], right: [] };
+  const draw = (value, word, style, dash, side) => {
+    if (value < low || value > high) return;
+    context.setLineDash(dash);
+    line(context, left, y(value), right, y(value), style);
+    context.setLineDash([]);
+    // Above its line, or below it where another word is.
+    const [above, below] = [y(value) - LINE_PX / 2, y(value) + LINE_PX / 2];
+    const isFree = above > top && taken[side].every((each) => Math.abs(each - above) >= LINE_PX - 3);
+    taken[side].push(isFree ? above : below);
+    context.textAlign = side;
+    write(context, word, side === "left" ? left + 6 : right - 6, isFree ? above : below, style, color);
+  };
+  // From the top, so that the word that gives way is the lower one.
+  const fromTop = (levels) => [...levels].sort((a, b) => b[0] - a[0]);
+  fromTop(limits.map(({ value, label, tone }) => [value, label, color(tone || "bad")]))
+    .forEach((level) => draw(...level, [6, 4], "right"));
+  fromTop(bands.slice(0, -1).map(({ to }, i) => [to, bands[i + 1].word, color(bands[i + 1].tone || "text")]))
+    .forEach((level) => draw(...level, [1, 4], "left"));
 }
 
-function drawLimit(context, { left, right, top, scales }, value, label, style, dash) {
-  const { low, high, y } = scales[0];
-  if (value < low || value > high) return;
-  context.setLineDash(dash);
-  line(context, left, y(value), right, y(value), style);
-  context.setLineDash([]);
+// Writes a word that stays readable on lines.
+function write(context, word, x, y, style, color) {
+  context.lineWidth = 3;
+  context.strokeStyle = color("ground");
+  context.strokeText(word, x, y);
   context.fillStyle = style;
-  context.textAlign = "right";
-  context.fillText(label, right - 4, y(value) + (y(value) < top + LINE_PX ? LINE_PX / 2 : -LINE_PX / 2));
+  context.fillText(word, x, y);
 }
 
 function drawSeries(context, { place, series: all, from, to }, series, color) {
@@ -167,8 +184,8 @@ function line(context, x1, y1, x2, y2, style) {
 }
 
 // Draws the cursor and the range that is being selected.
-export function drawCursor(context, { place, width, height, selection, cursor, series }, color) {
-  const { top, bottom, x, scales } = place;
+export function drawCursor(context, { place, width, height, selection, cursor, marked, series }, color) {
+  const { left, right, top, bottom, x, scales } = place;
   context.clearRect(0, 0, width, height);
   if (selection) {
     const [start, end] = selection.map(x);
@@ -177,6 +194,7 @@ export function drawCursor(context, { place, width, height, selection, cursor, s
     context.fillRect(start, top, end - start, bottom - top);
     context.globalAlpha = 1;
   }
+  if (marked !== null && scales.length) line(context, left, scales[0].y(marked), right, scales[0].y(marked), color("warm"));
   if (!cursor) return;
   line(context, x(cursor.time), top, x(cursor.time), bottom, color("strong"));
   cursor.points.forEach((i, k) => {

@@ -6,15 +6,16 @@ let scrolledMs = -Infinity;
 addEventListener("scroll", () => (scrolledMs = performance.now()), { passive: true, capture: true });
 
 export function listen(area, chart) {
-  const fingers = new Map(); // pointer -> [x, x at its start, time at its start]
+  const fingers = new Map(); // pointer -> [x, x at its start, time at its start, y at its start]
   const xOf = (event) => event.clientX - area.getBoundingClientRect().left;
+  const yOf = (event) => event.clientY - area.getBoundingClientRect().top;
   const isTouch = (event) => event.pointerType === "touch";
   let wheelTimer = 0;
 
   area.addEventListener("pointerdown", (event) => {
     if (event.button) return;
     const x = xOf(event);
-    fingers.set(event.pointerId, [x, x, chart.timeAt(x)]);
+    fingers.set(event.pointerId, [x, x, chart.timeAt(x), yOf(event)]);
     area.setPointerCapture?.(event.pointerId);
     if (isTouch(event)) chart.pointAt(x);
   });
@@ -27,14 +28,25 @@ export function listen(area, chart) {
     else chart.select([finger[1], finger[0]].map(chart.timeAt).sort((a, b) => a - b));
   });
   area.addEventListener("pointerup", (event) => {
-    const [x, startX] = fingers.get(event.pointerId) ?? [0, 0];
-    if (fingers.size === 2) chart.zoomTo(chart.from, chart.to, true);
-    else if (chart.selection && Math.abs(x - startX) > CLICK_PX) chart.zoomTo(...chart.selection, true);
+    if (fingers.size === 2) endPinch();
+    else if (fingers.has(event.pointerId)) endDrag(fingers.get(event.pointerId), yOf(event));
     forget(event);
   });
   area.addEventListener("pointercancel", forget);
   area.addEventListener("pointerleave", (event) => !isTouch(event) && chart.pointAt(null));
   area.addEventListener("dblclick", () => chart.reset());
+
+  function endDrag([x, startX, , startY], y) {
+    const isFar = Math.abs(x - startX) > CLICK_PX;
+    if (chart.selection && isFar) chart.zoomTo(...chart.selection, true);
+    else if (!isFar && Math.abs(y - startY) <= CLICK_PX) chart.pick(x, y);
+  }
+
+  // The finger that stays clicks nothing when it is lifted.
+  function endPinch() {
+    fingers.forEach((finger) => (finger[1] = -Infinity));
+    chart.zoomTo(chart.from, chart.to, true);
+  }
 
   function forget(event) {
     fingers.delete(event.pointerId);
@@ -69,6 +81,7 @@ export function listen(area, chart) {
     "+": () => chart.zoom(0.5, chart.cursor?.time, true),
     "-": () => chart.zoom(2, chart.cursor?.time, true),
     0: () => chart.reset(),
+    Enter: () => chart.pickPoint(),
     Escape: () => chart.pointAt(null),
   };
   keys["="] = keys["+"];

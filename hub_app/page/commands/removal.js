@@ -4,25 +4,25 @@ import { urlOf } from "../live/paths.js";
 
 const WHAT = "It is gone from the page, the topics and the metrics.";
 
-// `removed` is a node, or a sensor as node:sensor.
-export function askToRemove(removed) {
+// `removed` is a node, or a sensor as node:sensor; `onRemoved` is called when it is gone.
+export function askToRemove(removed, onRemoved = () => {}) {
   const dialog = document.getElementById("remove-dialog");
   if (!dialog) return;
   const question = `Remove ${removed}? ${WHAT}`;
   // Browsers before 2022 have no dialogs.
   if (!dialog.showModal) {
-    if (confirm(question)) remove(removed, false);
+    if (confirm(question)) remove(removed, false, onRemoved);
     return;
   }
   const history = dialog.querySelector("input");
   history.checked = false;
   setText(dialog.querySelector(".question"), question);
   dialog.returnValue = "";
-  dialog.onclose = () => dialog.returnValue === "remove" && remove(removed, history.checked);
+  dialog.onclose = () => dialog.returnValue === "remove" && remove(removed, history.checked, onRemoved);
   dialog.showModal();
 }
 
-async function remove(removed, history) {
+async function remove(removed, history, onRemoved) {
   const kind = removed.includes(":") ? "sensors" : "nodes";
   try {
     const answer = await fetch(urlOf(`/api/${kind}/${encodeURIComponent(removed)}/remove`), {
@@ -31,7 +31,8 @@ async function remove(removed, history) {
       body: JSON.stringify({ history }),
     });
     const result = await answer.json();
-    if (!result.ok) alert(`${removed}: ${result.error}`);
+    if (result.ok) onRemoved();
+    else alert(`${removed}: ${result.error}`);
   } catch {
     alert(`${removed}: the hub does not answer`);
   }

@@ -2,13 +2,17 @@
 import { Chart } from "../chart/chart.js";
 import { KINDS } from "../live/coverage.js";
 import { replaceContent, setText } from "../live/elements.js";
+import { hubNow } from "../live/stream.js";
 import { duration, write } from "../live/values.js";
+import { AlarmMenu } from "./alarm_menu.js";
 import { seriesOf } from "./history.js";
 
 // Colours of the limits of alarms.
 const TONES = { info: "second", warning: "warm", critical: "bad" };
 
 const RECENT = 60;
+// A reading that is so much newer than now is of a wrong clock; no later one would follow it.
+const AHEAD_MS = 60000;
 
 function made(tag, attributes, ...children) {
   const element = document.createElement(tag);
@@ -41,14 +45,14 @@ function download(name, blob) {
 }
 
 export class Card {
-  // `names` are those of the sensor and of the one it is compared with; `listeners` are those of the chart.
-  constructor(place, field, words, sensor, listeners) {
-    Object.assign(this, { field, words, recent: [] });
+  // `sensor` has node and sensor; `listeners` are those of the chart. With `operates`, it leads to alarms.
+  constructor(place, field, words, sensor, listeners, operates) {
+    Object.assign(this, { field, words, recent: [], isFirst: !place.childElementCount });
     const id = `chart-${place.childElementCount}`;
     const area = made("div", { class: "chart", tabindex: 0, role: "group", "aria-roledescription": "chart", "aria-labelledby": id });
     this.legend = made("p", { class: "chart-legend" });
     this.figures = made("p", { class: "chart-figures" });
-    const file = `${sensor.replace(":", "-")}-${field}`;
+    const file = `${sensor.node}-${sensor.sensor}-${field}`;
     const button = (text, act) => {
       const element = made("button", { type: "button", class: "small", "aria-label": `${text} of ${words.label}` }, text);
       element.addEventListener("click", act);
@@ -56,17 +60,23 @@ export class Card {
     };
     const png = button("PNG", async () => download(`${file}.png`, await this.chart.toPng()));
     const csv = button("CSV", () => download(`${file}.csv`, new Blob([this.chart.toCsv()], { type: "text/csv" })));
-    const foot = made("div", { class: "chart-foot" }, this.figures, made("p", { class: "chart-exports" }, png, csv));
+    const exports = made("p", { class: "chart-exports" }, png, csv);
+    const foot = made("div", { class: "chart-foot" }, this.figures, exports);
+    const box = made("div", { class: "chart-box" }, area);
     this.element = made("section", { class: "panel chart-card", "aria-labelledby": id, "data-field-of": field },
-      made("h2", { id }, words.label), this.legend, area, foot);
+      made("h2", { id }, words.label), this.legend, box, foot);
     place.append(this.element);
-    this.chart = new Chart(area, { kinds: KINDS, ...listeners });
+    const menu = operates && new AlarmMenu(area, words.format, { ...sensor, field });
+    this.chart = new Chart(area, { kinds: KINDS, ...listeners, ...(menu && { onPick: (picked) => menu.open(picked) }) });
     this.chart.bands = words.bands;
+    if (!menu) return;
+    box.append(menu.element);
+    exports.prepend(button("Alarm", () => this.chart.pickPoint()));
   }
 
   // Shows the answers of the history, of the sensor and of the one that it is compared with.
   show(answers, names) {
-    const other = answers[1] && otherField(answers[0], answers[1], this.field);
+    const other = answers[1] && otherField(answers[0], answers[1], this.field, this.isFirst);
     const fields = [this.field, ...(other ? [other.field] : [])];
     const series = fields.map((field, i) => {
       // The unit of the other one may differ; with the same, both have one axis.
@@ -85,7 +95,7 @@ export class Card {
   // Adds a reading of the sensor (k = 0) or of the other one (k = 1). It is kept, as the history has it a little later.
   append(k, timestampMs, data) {
     const value = data[k ? this.otherField : this.field];
-    if (value === undefined || typeof value === "string") return;
+    if (value === undefined || typeof value === "string" || timestampMs > hubNow() + AHEAD_MS) return;
     this.recent = [...this.recent.slice(1 - RECENT), [k, timestampMs, Number(value)]];
     this.chart.append(k, timestampMs, Number(value));
   }
@@ -100,15 +110,19 @@ export class Card {
   }
 }
 
-// Returns the field of another sensor that is compared: of the same name, else of the same unit.
-function otherField(answer, other, field) {
+// Returns the field of another sensor that is compared: of the same name, else of the same unit; the first
+// chart takes any.
+function otherField(answer, other, field, isFirst) {
   const { unit } = answer.series.find((each) => each.field === field) ?? {};
   const withPoints = other.series.filter((each) => each.points.length);
-  return withPoints.find((each) => each.field === field) ?? withPoints.find((each) => unit && each.unit === unit);
+  return withPoints.find((each) => each.field === field)
+    ?? withPoints.find((each) => unit && each.unit === unit)
+    ?? (isFirst ? withPoints[0] : undefined);
 }
 
-// Returns a card for each field that has numbers: those of the page's rows, then the others in the history.
-export function makeCards(place, answer, sensor, listeners) {
+// Returns a card for each field that has numbers and none in `cards`: those of the page's rows, then the others in
+// the history.
+export function makeCards(place, cards, answer, sensor, listeners, operates) {
   const rows = [...document.querySelectorAll(".now [data-field]")];
   const totals = rows.map((row) => row.dataset.total);
   const byField = new Map(answer.series.map((each) => [each.field, each]));
@@ -116,8 +130,9 @@ export function makeCards(place, answer, sensor, listeners) {
   const ofRows = rows.filter((row) => isShown(row.dataset.field) || row.dataset.text === undefined).filter((row) => byField.has(row.dataset.field));
   const placed = new Set([...rows.map((row) => row.dataset.field), ...totals]);
   const others = answer.series.filter(({ field }) => !placed.has(field) && isShown(field));
+  const known = new Set(cards.map(({ field }) => field));
   return [
     ...ofRows.map((row) => [row.dataset.field, wordsOf(row.dataset.field, row)]),
     ...others.map((each) => [each.field, wordsOf(each.field, null, each)]),
-  ].map(([field, words]) => new Card(place, field, words, sensor, listeners));
+  ].filter(([field]) => !known.has(field)).map(([field, words]) => new Card(place, field, words, sensor, listeners, operates));
 }

@@ -1,5 +1,6 @@
 // View of one sensor: its newest values, and a chart of each field over a range of time.
 import { askForName } from "../commands/names.js";
+import { askToRemove } from "../commands/removal.js";
 import { askForSettings } from "../commands/settings.js";
 import { setTitle } from "../frame/attention.js";
 import { refreshCoverage } from "../live/coverage.js";
@@ -7,6 +8,7 @@ import { replaceContent, setText } from "../live/elements.js";
 import { urlOf } from "../live/paths.js";
 import { showAges, showReading } from "../live/readings.js";
 import { change, follow, hubNow, isOpen } from "../live/stream.js";
+import { swapParts } from "../live/swap.js";
 import { makeCards } from "./cards.js";
 import { faultOf, fetchHistory, historyPath } from "./history.js";
 import { addressOf, chosen, localText, readRange, spanOf } from "./range.js";
@@ -29,9 +31,10 @@ const alarms = new Map(); // topic -> active alarm of the sensor
 
 let range = readRange(location.search);
 let wanted = range.to === null ? range : readRange(""); // the last one of the buttons
-let cards = [];
+const cards = [];
 let shown = null; // from, to of the charts
 let loadTimer = 0;
+let swappedMs = -Infinity;
 
 const compared = () => new URLSearchParams(location.search).get("compare") ?? "";
 const nameOf = (sensorId) => (sensorId === id ? document.getElementById("title").textContent : otherName(sensorId));
@@ -87,7 +90,7 @@ async function load() {
     if (!answers) return;
     setText(fault, "");
     loadSoon(Math.min(Math.max(REFRESH_MS, answers[0].bucket_ms / 2), MOST_REFRESH_MS));
-    if (!cards.length) cards = makeCards(document.getElementById("charts"), answers[0], id, listeners());
+    cards.push(...makeCards(document.getElementById("charts"), cards, answers[0], { node, sensor }, listeners(), main.dataset.operates !== undefined));
     cards.forEach((card) => card.show(answers, sensors.map(nameOf)));
     place();
   } catch (error) {
@@ -124,8 +127,8 @@ const onKind = {
   reading(event) {
     if (event.topic === readingTopic) {
       const reading = document.querySelector(".now .reading");
-      // A field that is new needs a row.
-      if (!showReading(reading, event)) reload();
+      // A field that is new needs a row, and soon a chart.
+      if (!showReading(reading, event)) swapRows();
       showTitle();
     }
     append(event);
@@ -156,12 +159,24 @@ const onKind = {
 
 // The tab of a page that is kept open has the main value.
 function showTitle() {
-  const main = document.querySelector(".now .field dd");
-  const words = [...main.querySelectorAll(".value, .unit")].map((part) => part.textContent);
-  setTitle(`${words.join(" ")} \u00b7 ${nameOf(id)}`);
+  const parts = document.querySelector(".now .field dd")?.querySelectorAll(".value, .unit") ?? [];
+  const words = [...parts].map((part) => part.textContent);
+  if (words.length) setTitle(`${words.join(" ")} \u00b7 ${nameOf(id)}`);
+}
+
+// Shows the overview instead of a sensor that was removed.
+function leave() {
+  location.assign(urlOf("/"));
 }
 
 // Once in a while at most, whatever the node says.
+function swapRows() {
+  if (performance.now() - swappedMs < RELOAD_MS) return;
+  swappedMs = performance.now();
+  swapParts(["reading"]);
+  loadSoon(NEW_MS);
+}
+
 function reload() {
   setTimeout(() => location.reload(), Math.max(0, RELOAD_MS - performance.now()));
 }
@@ -177,6 +192,7 @@ function showAlarms() {
 
 function onEvent(event) {
   if (event.value !== null) onKind[event.kind]?.(event);
+  else if (event.topic === readingTopic) leave();
   else if (alarms.delete(event.topic)) showAlarms();
 }
 
@@ -227,6 +243,7 @@ document.addEventListener("click", ({ target }) => {
   const button = target.closest("button");
   if (button?.dataset.nameOf) askForName(button);
   if (button?.dataset.settingsOf) askForSettings(plugins.get(button.dataset.settingsOf), sensor);
+  if (button?.dataset.remove) askToRemove(button.dataset.remove, leave);
 });
 
 function slide() {

@@ -30,6 +30,17 @@ def browser_of_2020(driver: Chrome) -> Iterator[None]:
         driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
 
 
+def complaints(driver: Chrome) -> list[str]:
+    """Return what the browser logged of a page.
+
+    Without failures of the network, advice on canvases whose pixels are read, and an icon of the
+    manifest that was still on its way when the page was left.
+    """
+    quiet = ("network", "rendering")
+    said = [line for line in driver.get_log("browser") if line["source"] not in quiet]
+    return [line["message"] for line in said if "icon from the Manifest" not in line["message"]]
+
+
 class Page:
     """The page in a real browser, accessed through the DOM only."""
 

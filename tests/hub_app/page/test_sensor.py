@@ -1,8 +1,6 @@
 """The sensor view in a real browser, on a history with a known sine, a gap and a spike."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -18,8 +16,9 @@ from hub_app.http.formats.query_params import iso_8601
 from tests.default_descriptions import description_of
 from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.nodes import named_node, setting_node, until
-from tests.hub_app.page.browser import Page, browser_of_2020
+from tests.hub_app.page.browser import browser_of_2020, complaints
 from tests.hub_app.page.gestures import touch
+from tests.hub_app.page.sensor_page import CHART, SensorPage, phone
 from tests.hub_app.page.sine import DAY_MS, HOUR_MS, NODE, SENSOR, SPIKE, Sine
 
 PATH = f"/sensor/{NODE}/{SENSOR}"
@@ -27,7 +26,6 @@ TOPIC = Topic(NODE, TopicKind.READING, SENSOR)
 OTHER = "cellar", "dht22-other"
 RANGES = {"1h": HOUR_MS, "24h": DAY_MS, "7d": 7 * DAY_MS, "30d": 30 * DAY_MS, "1y": 365 * DAY_MS}
 
-CHART = "document.querySelector('.chart').chart"
 # Opaqueness of the dots of a column of the chart between two values.
 ALPHAS = f"""
 const chart = {CHART};
@@ -90,50 +88,12 @@ def publish(hub: HubProcess, temperature: float) -> int:
     return at_ms
 
 
-class SensorPage(Page):
-    """The sensor view; `chart` is that of its first field."""
-
-    def open(self, hub: HubProcess, path: str = PATH, **query: str) -> None:
-        self.driver.get(f"{hub.url}{path}?{urlencode(query)}")
-        self.until("document.querySelector('[data-state=live]') !== null")
-        self.until("document.querySelector('.chart')?.chart.series.length > 0")
-        self.settle()
-
-    def settle(self) -> None:
-        self.driver.execute_async_script(
-            "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done))"
-        )
-
-    def run(self, script: str, *arguments: object) -> Any:
-        return self.driver.execute_script(script, *arguments)
-
-    @property
-    def range(self) -> tuple[float, float]:
-        found = self.run(f"return [{CHART}.from, {CHART}.to]")
-        return found[0], found[1]
-
-    @property
-    def area(self) -> Any:
-        return self.driver.find_element(By.CSS_SELECTOR, ".chart")
-
-
 @pytest.fixture
 def page(hub: HubProcess, browser: Chrome) -> Iterator[SensorPage]:
     yield SensorPage(browser)
-    quiet = ("network", "rendering")
-    said = [line for line in browser.get_log("browser") if line["source"] not in quiet]
+    said = complaints(browser)
     browser.get("about:blank")
     assert said == []
-
-
-@contextmanager
-def phone(page: SensorPage) -> Iterator[None]:
-    screen = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
-    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    try:
-        yield
-    finally:
-        page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 @pytest.mark.parametrize("name", RANGES)
@@ -143,7 +103,7 @@ def test_gap_reason_and_spike_are_seen_at_every_range(
     # All of it is in the range; an hour shows the end of the gap.
     to_ms = min(sine.spike_ms + RANGES[name] // 2, sine.to_ms)
     span = {"from": iso_8601(to_ms - RANGES[name]), "to": iso_8601(to_ms)}
-    page.open(hub, **span)
+    page.open(hub, PATH, **span)
     assert page.run(f"return {CHART}.gaps.map((gap) => gap[2])") == ["off"]
     in_gap = sine.gap_to_ms - 15 * 60_000
     assert page.run(MARK, in_gap)
@@ -166,7 +126,7 @@ def test_the_line_follows_the_sine_and_is_broken_by_the_gap(
     hub: HubProcess, page: SensorPage, sine: Sine, name: str
 ) -> None:
     to_ms = sine.to_ms
-    page.open(hub, **{"from": iso_8601(to_ms - RANGES[name]), "to": iso_8601(to_ms)})
+    page.open(hub, PATH, **{"from": iso_8601(to_ms - RANGES[name]), "to": iso_8601(to_ms)})
     series = page.run(f"const {{times, means}} = {CHART}.series[0]; return [times, means]")
     for at_ms, mean in zip(*series, strict=True):
         if abs(at_ms - sine.spike_ms) > HOUR_MS:
@@ -183,7 +143,7 @@ def test_the_line_follows_the_sine_and_is_broken_by_the_gap(
 def test_buttons_choose_the_range_and_the_address_carries_it(
     hub: HubProcess, page: SensorPage
 ) -> None:
-    page.open(hub)
+    page.open(hub, PATH)
     for name, span in RANGES.items():
         page.driver.find_element(By.CSS_SELECTOR, f"[data-range='{name}']").click()
         page.until("location.search === arguments[0]", f"?range={name}")
@@ -200,7 +160,7 @@ def test_buttons_choose_the_range_and_the_address_carries_it(
 def test_dragging_zooms_in_and_back_shows_what_was(
     hub: HubProcess, page: SensorPage, sine: Sine
 ) -> None:
-    page.open(hub, **{"from": iso_8601(sine.to_ms - DAY_MS), "to": iso_8601(sine.to_ms)})
+    page.open(hub, PATH, **{"from": iso_8601(sine.to_ms - DAY_MS), "to": iso_8601(sine.to_ms)})
     before = page.range
     chain = ActionChains(page.driver, duration=0).move_to_element(page.area)
     chain.click_and_hold().move_by_offset(200, 0).release().perform()
@@ -215,7 +175,7 @@ def test_dragging_zooms_in_and_back_shows_what_was(
 
 
 def test_a_free_range_is_typed(hub: HubProcess, page: SensorPage, sine: Sine) -> None:
-    page.open(hub)
+    page.open(hub, PATH)
     page.run(
         "const {from, to} = document.getElementById('ranges').elements;"
         "from.value = '2026-01-02T03:04'; to.value = '2026-01-03T03:04';"
@@ -229,7 +189,7 @@ def test_fingers_zoom_on_a_phone_and_nothing_is_wider_than_it(
     hub: HubProcess, page: SensorPage
 ) -> None:
     with phone(page):
-        page.open(hub)
+        page.open(hub, PATH)
         assert page.run("return document.documentElement.scrollWidth") <= 390
         page.run("document.querySelector('.chart').scrollIntoView({block: 'center'})")
         box = page.run(
@@ -246,7 +206,7 @@ def test_fingers_zoom_on_a_phone_and_nothing_is_wider_than_it(
 
 
 def test_new_readings_arrive_at_the_right_edge(hub: HubProcess, page: SensorPage) -> None:
-    page.open(hub, range="1h")
+    page.open(hub, PATH, range="1h")
     at_ms = publish(hub, 33.25)
     page.until_field(str(TOPIC), "temperature", "33.3")
     page.until(f"{CHART}.series[0].times.slice(-1)[0] === arguments[0]", at_ms)
@@ -267,7 +227,7 @@ def test_readings_of_a_late_backlog_appear_where_they_belong(
     hub.publish(backlog, Backlog([*taken[:60], *taken[110:]]))
     hub.publish(Topic("shed", TopicKind.READING, SENSOR), taken[-1])
     until(hub, f"/api/history?sensor=shed:{SENSOR}&width=100", f"[[{taken[60].timestamp_ms},")
-    page.open(hub, path=f"/sensor/shed/{SENSOR}", range="1h")
+    page.open(hub, f"/sensor/shed/{SENSOR}", range="1h")
     inside = (
         f"{CHART}.series[0].times.filter((at) => at >= arguments[0] && at <= arguments[1]).length"
     )
@@ -284,7 +244,7 @@ def test_readings_of_a_late_backlog_appear_where_they_belong(
 
 
 def test_another_sensor_is_compared(hub: HubProcess, page: SensorPage) -> None:
-    page.open(hub)
+    page.open(hub, PATH)
     option = ":".join(OTHER)
     Select(page.driver.find_element(By.NAME, "compare")).select_by_value(option)
     page.until(f"{CHART}.series.length === 2")
@@ -315,7 +275,7 @@ def test_the_browser_asks_for_this_sensor_alone(hub: HubProcess, page: SensorPag
         "Page.addScriptToEvaluateOnNewDocument", {"source": NOTE_STREAMS}
     )
     try:
-        page.open(hub, compare=":".join(OTHER))
+        page.open(hub, PATH, compare=":".join(OTHER))
     finally:
         page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", noted)
     (address,) = page.run("return streams")
@@ -328,7 +288,7 @@ def test_the_limit_of_an_alarm_is_a_line_and_the_alarm_is_said(
 ) -> None:
     rule = {"name": "too-warm", "field": "temperature", "above": 30, "severity": "critical"}
     assert hub.http.post("/api/alarms/rules", json=rule).status_code == 200
-    page.open(hub)
+    page.open(hub, PATH)
     page.until(f"{CHART}.limits.length === 1")
     assert page.run(f"return {CHART}.limits[0]") == {
         "value": 30,
@@ -353,7 +313,7 @@ def test_the_sensor_is_named_and_its_plugin_set(hub: HubProcess, page: SensorPag
     described = {"high_c": SettingDescription("number", 30.0, "Too hot from", "\u00b0C", -40, 80)}
     state = PluginState("running", "", now_ms(), 0, settings={"high_c": 28.5}, described=described)
     hub.publish(Topic(NODE, TopicKind.PLUGIN, "dht22"), state)
-    page.open(hub)
+    page.open(hub, PATH)
     page.until("!document.querySelector('[data-settings-of]').hidden")
     page.driver.find_element(By.CSS_SELECTOR, "[data-settings-of]").click()
     high = page.until_there("#settings-dialog[open] input[name=high_c]")
@@ -377,7 +337,7 @@ def test_the_sensor_is_named_and_its_plugin_set(hub: HubProcess, page: SensorPag
 
 
 def test_a_fault_of_the_hub_is_said_and_the_charts_stay(hub: HubProcess, page: SensorPage) -> None:
-    page.open(hub)
+    page.open(hub, PATH)
     page.driver.execute_cdp_cmd("Network.enable", {})
     page.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/api/history*"]})
     try:
