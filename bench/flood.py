@@ -7,22 +7,19 @@ missing from the history, who was disconnected, and the hub's memory.
 import argparse
 import asyncio
 import contextlib
-import os
 import secrets
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from bench.raw_mqtt import RawClient
-from broker.auth import accounts
-from bus.config import config_file, hub_files
+from bench.virtual_nodes import rss_mb, whole_hub
 from bus.contract.messages import Reading, Stored, encode
 from tests.broker.embedded.raw import connect
-from tests.support import HOST, Service, free_port, settings, wait_until_listening
+from tests.support import HOST
 
 _TICK_S = 0.05
 # Bytes that a flooder's own socket may hold back before it waits, as any program would.
@@ -86,30 +83,6 @@ class Node:
         self.refused += sum(last - first + 1 for first, last in message.refused)
 
 
-@contextlib.contextmanager
-def hub(
-    directory: Path, names: list[str], commit_s: float
-) -> Iterator[tuple[int, Service, dict[str, str]]]:
-    """Run the hub; yield its port, the process and the nodes' tokens."""
-    port, web_port = free_port(), free_port()
-    arguments = settings(
-        cluster__role="hub",
-        web__listen=HOST,
-        web__port=web_port,
-        broker__listen=HOST,
-        broker__port=port,
-        storage__state_dir=directory,
-        history__commit_s=commit_s,
-    )
-    found = hub_files.of(config_file.load(None, arguments[1::2]), {})
-    found.accounts.parent.mkdir(parents=True, exist_ok=True)
-    tokens = {name: accounts.enroll(found.accounts, name) for name in names}
-    command = ["--config", os.devnull, *arguments]
-    with Service("tests.hub_app.hub_process", command, directory / "log") as service:
-        wait_until_listening(web_port)
-        yield port, service, tokens
-
-
 async def flood(node: Node, rate: float, seconds: float) -> None:
     began_s = time.perf_counter()
     due = 0.0
@@ -132,23 +105,24 @@ async def run(arguments: argparse.Namespace, directory: Path) -> None:
     flooders = [Node(f"flood{n}") for n in range(arguments.flooders)]
     bystander = Node("bystander")
     nodes = [*flooders, bystander]
-    with hub(directory, [node.name for node in nodes], arguments.commit) as (port, service, tokens):
+    names = [node.name for node in nodes]
+    with whole_hub(directory, names, history__commit_s=arguments.commit) as hub:
         for node in nodes:
-            await node.connect(port, tokens[node.name])
+            await node.connect(hub.port, hub.tokens[node.name])
         rate = arguments.rate / len(flooders)
         async with asyncio.TaskGroup() as group:
             for node in flooders:
                 group.create_task(flood(node, rate, arguments.seconds))
             group.create_task(trickle(bystander, arguments.seconds))
-        rss_mb = _rss_mb(service.process.pid)
+        hub_mb = rss_mb(hub.pid)
         await _drain(nodes)
         connected = [node.is_connected for node in nodes]
         acknowledged = {node.name: node.client.acknowledged for node in nodes}
         for node in nodes:
             node.client.transport.close()
-        service.stop()
+        hub.service.stop()
     _report(nodes, acknowledged, directory)
-    print(f"disconnected: {connected.count(False)} of {len(nodes)}; hub {rss_mb:.0f} MB")
+    print(f"disconnected: {connected.count(False)} of {len(nodes)}; hub {hub_mb:.0f} MB")
 
 
 async def _drain(nodes: list[Node]) -> None:
@@ -174,11 +148,6 @@ def _report(nodes: list[Node], acknowledged: dict[str, int], directory: Path) ->
             f"in the history {rows.get(node.name, 0):7} refused {node.refused:6} "
             f"stored after p50 {p50:.2f} s, p99 {p99:.2f} s"
         )
-
-
-def _rss_mb(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.support.wait import WebDriverWait
 
 from bench.publish_to_dom import browser, connected
+from bench.virtual_nodes import AREAS, SENSORS, data_of
 from bus.client.client import BusClient
 from bus.clock import now_ms
 from bus.contract.description import About
@@ -31,24 +32,15 @@ from tests.hub_app.conftest import HubProcess, running_hub
 from tests.support import WAIT_S
 
 NODES = 200
-AREAS = 8
 CHANGES_PER_S = 300
 MEASURE_S = 20
 LIMIT = 0.20
-SENSORS = ("dht22-gpio4", "bme680-0x77", "pi4-monitor")
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _TILES = "return document.querySelectorAll('[data-state=live], .group .reading').length"
 
 
 def reading(node: str, sensor: str, seq: int) -> Reading:
-    data: dict[str, int | float | str | bool] = {
-        "temperature": 20 + random.random(),
-        "humidity": 40 + random.random(),
-    }
-    if sensor == "bme680-0x77":
-        data |= {"iaq_score": seq % 200, "iaq_accuracy": 3, "pressure": 1013.0}
-    if sensor == "pi4-monitor":
-        data = {"cpu_temp": 50.0 + seq % 9, "cpu_usage": 20.0, "uptime_seconds": seq}
+    data = data_of(sensor, seq, 20 + random.random())
     return Reading(node, sensor, now_ms(), "bench", seq, data)
 
 

@@ -1,8 +1,8 @@
 """Fan-out of changes to all browsers (SSE).
 
 An event is encoded once for all that show it. A slow browser holds at most the newest event of each
-topic and a bounded number of log lines and events of sensors, however long it stalls. All of it
-runs on the event loop.
+topic and a bounded number of log lines and events of sensors, however long it stalls. Events that
+follow each other closely are sent together. All of it runs on the event loop.
 """
 
 import asyncio
@@ -21,6 +21,9 @@ from hub_app.live.state import Snapshot
 MAX_CLIENTS = 100
 # Log lines and events of sensors queued for a slow browser; older ones are dropped.
 LINES_PER_CLIENT = 200
+# Least time between two writes to a browser: a write costs the hub and the browser more than an
+# event does, and nobody sees a delay this short.
+GATHER_S = 0.01
 # Kinds whose every message is sent; of the others, the newest.
 _EVERY_ONE = frozenset({TopicKind.LOG, TopicKind.EVENT})
 
@@ -50,6 +53,7 @@ class Client:
         self._pending: dict[str, bytes] = {}
         self._lines: deque[bytes] = deque(maxlen=LINES_PER_CLIENT)
         self._wake = asyncio.Event()
+        self._taken_s = -GATHER_S
         self.closed = False
 
     def offer(self, change: Change, event: bytes) -> None:
@@ -66,8 +70,16 @@ class Client:
         self._wake.set()
 
     async def take(self) -> bytes:
-        """Wait for events and return all of them; return nothing once closed."""
+        """Wait for events and return all of them; return nothing once closed.
+
+        The first event after a pause does not wait, those that follow wait for `GATHER_S`.
+        """
+        loop = asyncio.get_running_loop()
         await self._wake.wait()
+        rest_s = self._taken_s + GATHER_S - loop.time()
+        if rest_s > 0 and not self.closed:
+            await asyncio.sleep(rest_s)
+        self._taken_s = loop.time()
         self._wake.clear()
         if self.closed:
             return b""

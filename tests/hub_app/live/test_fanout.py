@@ -68,6 +68,34 @@ def test_what_no_view_shows_is_not_encoded(monkeypatch: pytest.MonkeyPatch) -> N
     assert encoded == []
 
 
+def test_events_that_follow_each_other_closely_are_sent_together() -> None:
+    async def run() -> list[list[object]]:
+        fan = Fanout()
+        client = fan.join()
+        chunks: list[list[object]] = []
+        has_last = asyncio.Event()
+
+        async def take() -> None:
+            while chunk := await client.take():
+                chunks.append([data["value"] for _, _, data in events(chunk)])
+                if chunks[-1][-1] == 99:
+                    has_last.set()
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(take())
+            for i in range(100):
+                fan.send([change(str(i), i)], NOW_MS)
+                await asyncio.sleep(0)
+            await has_last.wait()
+            fan.close()
+        return chunks
+
+    chunks = asyncio.run(asyncio.wait_for(run(), WAIT_S))
+    assert [value for chunk in chunks for value in chunk] == list(range(100))
+    assert chunks[0] == [0]
+    assert len(chunks) < 100
+
+
 def test_a_slow_browser_gets_the_newest_value_of_each_topic() -> None:
     fan = Fanout()
     client = fan.join()
