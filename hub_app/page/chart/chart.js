@@ -40,6 +40,10 @@ export class Chart {
     this.series[k]?.push(time, value);
   }
 
+  dropBefore(time) {
+    this.series.forEach((each) => each.dropBefore(time));
+  }
+
   setRange(from, to) {
     [this.from, this.to] = [from, to];
     this.draw();

@@ -1,5 +1,7 @@
 // Series of a chart: columns of time, mean, least, greatest and count, and which neighbours are joined. Pure.
 
+const MOST_OLD = 100;
+
 export class Series {
   // A point is [time, mean, least, greatest, count]; one of several readings begins at its time and lasts
   // `bucketMs`, `untilMs` at most. Points further apart than `joinMs` are not joined, nor are two with a gap between them.
@@ -25,6 +27,13 @@ export class Series {
     this.lows.push(low);
     this.highs.push(high);
     this.counts.push(count);
+  }
+
+  // Drops the points before a time; a few stay, as it is done for many at once.
+  dropBefore(time) {
+    const count = this.find(time);
+    if (count < MOST_OLD) return;
+    [this.times, this.means, this.lows, this.highs, this.counts, this.joined].forEach((column) => column.splice(0, count));
   }
 
   // Returns the index of the first point that is not before a time.

@@ -5,8 +5,10 @@ import { change, follow } from "../live/stream.js";
 import { itemOf, keyOf, lineOf, showTimes } from "./lines.js";
 
 const PAGE_LINES = 200;
-const MOST_LINES = 2000;
+const MOST_LINES = 1000;
 const TYPING_MS = 300;
+// Lines that arrive within this time are shown together: a browser lays out and paints for each time.
+const TOGETHER_MS = 250;
 const NEAR_END_PX = 40;
 const FILTERS = ["level", "node", "source", "text"];
 
@@ -18,6 +20,9 @@ const pause = document.getElementById("pause");
 
 let shown = []; // lines of the items, oldest first
 let pending = null; // lines that arrive while the newest page is fetched
+let arrived = []; // lines that are to be shown
+let addedMs = 0;
+let adding = 0;
 let before = null;
 let missed = 0;
 let asked = 0;
@@ -40,6 +45,7 @@ function say() {
   const count = `${shown.length} lines`;
   if (until()) setText(document.getElementById("log-status"), `${count}, no new ones: an end is set`);
   else if (isPaused()) setText(document.getElementById("log-status"), `${count}, paused; ${missed} new`);
+  else if (missed) setText(document.getElementById("log-status"), `${count}; ${missed} new ones at the end`);
   else setText(document.getElementById("log-status"), count);
 }
 
@@ -61,7 +67,7 @@ function told(error) {
 // Shows the newest lines that pass the filters, then those that arrived meanwhile.
 async function load() {
   const mine = ++asked;
-  pending = [];
+  pending = takeArrived();
   const fault = document.getElementById("fault");
   try {
     const page = await fetchLines(until() ? { to: until() } : {});
@@ -108,13 +114,29 @@ async function loadOlder() {
   }
 }
 
-function add(line) {
+function addSoon(line) {
+  arrived.push(line);
+  if (!adding) adding = setTimeout(addArrived, Math.max(0, addedMs + TOGETHER_MS - performance.now()));
+}
+
+function takeArrived() {
+  clearTimeout(adding);
+  adding = 0;
+  return arrived.splice(0);
+}
+
+function addArrived() {
+  const lines = takeArrived();
+  addedMs = performance.now();
   const follows = isAtEnd();
-  shown.push(line);
-  list.append(itemOf(line));
-  // Who reads older lines keeps them.
-  if (follows) trim();
-  if (follows) box.scrollTop = box.scrollHeight;
+  // Who reads older lines keeps them, and new ones wait at the hub where there are too many.
+  if (missed || (!follows && shown.length > MOST_LINES)) missed += lines.length;
+  else {
+    shown.push(...lines);
+    list.append(...lines.map(itemOf));
+    if (follows) trim();
+    if (follows) box.scrollTop = box.scrollHeight;
+  }
   say();
 }
 
@@ -133,7 +155,7 @@ function onUpdate(event) {
   if (event.kind !== "log") return;
   const line = lineOf(event);
   if (pending) pending.push(line);
-  else if (isLive()) add(line);
+  else if (isLive()) addSoon(line);
   else missed++;
   if (isPaused()) say();
 }
@@ -151,6 +173,7 @@ function apply(isNew) {
   if (end) found.set("to", new Date(end).toISOString());
   if (isNew) history.replaceState(null, "", `?${found}`);
   isOlderWanted = false;
+  takeArrived(); // by the filters before
   change(streamPath());
   load();
 }
@@ -178,6 +201,7 @@ pause.addEventListener("click", () => {
   if (isPaused()) say();
   else load();
 });
+box.addEventListener("scroll", () => missed && !pending && isLive() && isAtEnd() && load());
 older.addEventListener("click", (event) => {
   event.preventDefault();
   loadOlder();

@@ -24,7 +24,7 @@ const PARTIAL_SWAP_MS = 30000;
 // A page that takes long to make is not made all the time.
 const SWAP_PART = 5;
 // Many changes are shown a few times a second, together; a few are shown as they come.
-const MANY_CHANGES = 100;
+const MANY_CHANGES = 60;
 const TOGETHER_MS = 250;
 // Readings are in the history a little later than on the bus.
 const FIRST_COVERAGE_MS = 4000;
@@ -38,6 +38,7 @@ const OF_ATTENTION = ["alarm", "status", "plugin", "about"];
 const latest = new Map(); // topic -> newest event of it
 const changed = new Map(); // topic -> newest event that is to be shown
 let changes = 0; // in this second
+let isBusy = false; // many changes in the second before
 let showTimer = 0;
 
 const hasPanels = () => document.querySelector("main[data-panels]") !== null;
@@ -91,7 +92,7 @@ function showEvent(event) {
 
 function showSoon() {
   if (showTimer) return;
-  if (changes > MANY_CHANGES) showTimer = setTimeout(showChanged, TOGETHER_MS);
+  if (isBusy || changes > MANY_CHANGES) showTimer = setTimeout(showChanged, TOGETHER_MS);
   else showChanged();
 }
 
@@ -213,6 +214,7 @@ function updateCoverage() {
 }
 
 function everySecond() {
+  isBusy = changes > MANY_CHANGES;
   changes = 0;
   showAges();
   showSince();

@@ -37,6 +37,7 @@ async function addRates() {
     const rate = (name) => Math.max(0, ((publish[name] - last[name]) * 1000) / (at - last.at));
     if (last) ["received", "sent"].forEach((name, k) => chart.append(k, hubNow(), rate(name)));
     last = { ...publish, at };
+    chart.dropBefore(hubNow() - SHOWN_MS);
     chart.setRange(hubNow() - SHOWN_MS, hubNow());
   } catch {
     // The hub does not answer; the chart has a gap.

@@ -322,6 +322,18 @@ def test_a_new_reading_arrives_at_the_right_edge(page: ChartPage) -> None:
     assert min(heights) == pytest.approx(page.y(25), abs=4)
 
 
+def test_points_that_are_no_longer_shown_are_dropped_together(page: ChartPage) -> None:
+    length = "chart.series[0].times.length"
+    first = "chart.series[0].times[0]"
+    before = page.until(length)
+    page.driver.execute_script(f"chart.dropBefore({FROM + 50 * STEP})")
+    assert page.until(length) == before
+    page.driver.execute_script(f"chart.dropBefore({FROM + 110 * STEP})")
+    assert page.until(f"{first} >= {FROM + 110 * STEP} && {first} < {FROM + 112 * STEP}")
+    columns = "['means', 'lows', 'highs', 'counts', 'joined']"
+    assert page.until(f"{columns}.every((name) => chart.series[0][name].length === {length})")
+
+
 def test_points_that_are_no_neighbours_are_not_joined(page: ChartPage) -> None:
     page.run("chart.append(0, arguments[0], 25)", TO + HOUR)
     page.run("chart.setRange(...arguments)", FROM, TO + HOUR)
