@@ -64,6 +64,9 @@ bench: build
 	@$(BIN)/python -m bench.publish_to_dom
 	@$(BIN)/python -m bench.chart
 	@$(BIN)/python -m bench.overview
+	@$(BIN)/python -m bench.viewers
+	@$(BIN)/python -m bench.page_memory
+	@$(BIN)/python -m bench.stalled_browsers
 	@$(BIN)/python -m bench.plugins
 	@$(BIN)/python -m bench.pizero_memory
 	@$(BIN)/python -m bench.broker

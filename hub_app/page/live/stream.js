@@ -2,14 +2,18 @@
 import { followAttention, keepAttention } from "../frame/attention.js";
 import { setText } from "./elements.js";
 import { urlOf } from "./paths.js";
+import { hasTurn, leaveTurn, takeTurn, useTurn, watchTurns } from "./turns.js";
 
 const RETRY_MS = 2000;
 // The hub sends a `time` event every 10 s. After twice that without an event, the link is dead.
 const SILENT_MS = 25000;
 const CHECK_MS = 1000;
+const PAUSED = "paused: click to go on";
 
 let hubOffsetMs = Date.now() - performance.now(); // the hub's clock minus this page's monotonic clock
 let lastEventMs = 0;
+let checkedMs = performance.now();
+let skewMs = Date.now() - performance.now();
 let source = null;
 let retryTimer = 0;
 let path = "/events";
@@ -24,10 +28,23 @@ export function follow(streamPath, { onSnapshot, onUpdate }) {
   path = streamPath;
   listeners = { onSnapshot, onUpdate };
   document.addEventListener("visibilitychange", followVisibility);
-  addEventListener("pagehide", disconnect);
+  addEventListener("pagehide", leave);
   addEventListener("pageshow", (event) => event.persisted && followVisibility());
-  setInterval(() => source && performance.now() - lastEventMs > SILENT_MS && connect(), CHECK_MS);
+  ["focus", "pointerdown", "keydown"].forEach((name) => addEventListener(name, resume));
+  watchTurns(followTurn);
+  setInterval(check, CHECK_MS);
   followVisibility();
+}
+
+// Connects again where no event has come for long, or the page did not run: what it has is old.
+function check() {
+  const now = performance.now();
+  // While a machine sleeps, some browsers stop this clock.
+  const sleptMs = Date.now() - now - skewMs;
+  const isAwake = Math.max(sleptMs, now - checkedMs) < SILENT_MS;
+  if (!isAwake) hubOffsetMs += Math.max(0, sleptMs);
+  noteAwake();
+  if (source && (!isAwake || now - lastEventMs > SILENT_MS)) connect();
 }
 
 // Continues with the stream at another path.
@@ -43,8 +60,14 @@ function decode(event) {
   return data;
 }
 
+function noteAwake() {
+  checkedMs = performance.now();
+  skewMs = Date.now() - checkedMs;
+}
+
 function connect() {
   disconnect();
+  noteAwake();
   lastEventMs = performance.now();
   source = new EventSource(urlOf(path));
   source.addEventListener("snapshot", (event) => {
@@ -69,6 +92,7 @@ function connect() {
 
 function disconnect() {
   clearTimeout(retryTimer);
+  retryTimer = 0;
   source?.close();
   source = null;
 }
@@ -87,9 +111,32 @@ async function leaveIfLoggedOut() {
 // A hidden page closes its stream. When it is visible again, a snapshot brings it up to date.
 function followVisibility() {
   if (document.hidden) {
-    disconnect();
+    leave();
     showConnection("connecting", "paused");
-  } else if (!source) connect();
+  } else resume();
+}
+
+function leave() {
+  disconnect();
+  leaveTurn();
+}
+
+// Goes on because somebody looks at this page or uses it.
+function resume() {
+  if (document.hidden) return;
+  useTurn();
+  if (!source && !retryTimer) connect();
+}
+
+function followTurn() {
+  if (document.hidden) return;
+  if (!hasTurn()) {
+    leave();
+    showConnection("connecting", PAUSED);
+  } else if (!source && !retryTimer) {
+    takeTurn();
+    connect();
+  }
 }
 
 function showConnection(state, text) {
