@@ -14,8 +14,9 @@ from broker.auth.gate import Gate, Identity
 from broker.embedded.packets.decode import Publish
 from broker.embedded.router import Publisher, Router
 from bus.client.link import MessageBatches, OnMessages, WireMessage, wire_message
+from bus.config.homeassistant_table import DEFAULT_PREFIX
 from bus.contract.messages import Message, encode
-from bus.contract.topics import EVERYTHING, ROOT, Topic, is_command
+from bus.contract.topics import ROOT, Topic, is_command
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ RoomFor = Callable[[str], "asyncio.Future[bool] | None"]
 class LocalLink:
     """Link of `identity`, in the event loop in which it is made. It is a `Tap` and a `BusLink`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the broker's parts that a link works with
         self,
         router: Router,
         gate: Gate,
@@ -39,12 +40,18 @@ class LocalLink:
         *,
         on_messages: OnMessages,
         room_for: RoomFor,
+        prefix: str = DEFAULT_PREFIX,
     ) -> None:
+        """Messages on Home Assistant's topics, which begin with `prefix`, are passed on, too."""
         self.room_for = room_for
+        self._roots = (ROOT, prefix)
+        self._prefixes = tuple(f"{root}/" for root in self._roots)
         self._router = router
         self._gate = gate
         self._identity = identity
         self._publisher = Publisher("", identity.name)
+        # Nodes make many entities, so these count for no user's quota.
+        self._discovery_publisher = Publisher("", "")
         self._loop = asyncio.get_running_loop()
         self._incoming = MessageBatches(self._loop, on_messages)
         self._lock = threading.Lock()
@@ -64,9 +71,10 @@ class LocalLink:
             return
         self._connected = True
         self._router.add_tap(self)
-        for kept in self._router.retained.match(EVERYTHING):
-            if not is_command(kept.topic):
-                self.put(kept.topic, kept.payload)
+        for root in self._roots:
+            for kept in self._router.retained.match(f"{root}/#"):
+                if not is_command(kept.topic):
+                    self.put(kept.topic, kept.payload)
 
     def stop(self) -> None:
         """Publish what is queued, then end. Called on any other thread than the loop's."""
@@ -79,7 +87,7 @@ class LocalLink:
 
     def put(self, topic: str, payload: bytes) -> None:
         """Take a message from the router."""
-        if topic.startswith(_PREFIX) and self._gate.may_receive(self._identity, topic):
+        if topic.startswith(self._prefixes) and self._gate.may_receive(self._identity, topic):
             self._incoming.put(topic, payload)
 
     def publish(self, topic: Topic, message: Message) -> int | None:
@@ -121,7 +129,10 @@ class LocalLink:
     def _publish_one(self, message: Publish) -> None:
         try:
             if self._gate.may_publish(self._identity, message.topic):
-                self._router.publish(message, self._publisher)
+                is_own = message.topic.startswith(_PREFIX)
+                self._router.publish(
+                    message, self._publisher if is_own else self._discovery_publisher
+                )
             else:
                 self._router.refuse_publish(self._identity.name, message.topic)
         except Exception:

@@ -19,6 +19,7 @@ from broker.local_link import LocalLink, RoomFor
 from bus.client.link import OnMessages
 from bus.clock import now_ms
 from bus.config.broker_table import BrokerConfig
+from bus.config.homeassistant_table import DEFAULT_PREFIX
 from bus.errors import MisconfiguredError
 from bus.listen import AddressUnavailableError
 
@@ -138,12 +139,24 @@ class EmbeddedBroker:
         """Return the figures of the broker; None while it does not run."""
         return None if self._running is None else self._running.engine.snapshot
 
-    def link(self, identity: Identity, *, on_messages: OnMessages, room_for: RoomFor) -> LocalLink:
+    def link(
+        self,
+        identity: Identity,
+        *,
+        on_messages: OnMessages,
+        room_for: RoomFor,
+        prefix: str = DEFAULT_PREFIX,
+    ) -> LocalLink:
         """Return a link to the bus in this process, which is not started. The broker must run."""
         if self._running is None:
             raise RuntimeError("the broker does not run")
         router = self._running.engine.router
-        return LocalLink(router, self._gate, identity, on_messages=on_messages, room_for=room_for)
+        return LocalLink(
+            *(router, self._gate, identity),
+            on_messages=on_messages,
+            room_for=room_for,
+            prefix=prefix,
+        )
 
     def clear_retained(self, topic_filter: str, until_ms: int) -> int:
         """Delete matching retained messages that were stored until `until_ms`; return how many.

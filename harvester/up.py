@@ -39,8 +39,8 @@ class Options(msgspec.Struct, frozen=True):
     """Options of a run. `state` is the folder for history, logins and plugin state.
 
     Compiled components are kept in the project's folder. With `broker_url` the hub's own broker
-    does not start. `scenario` and `spoke` are keys of configurations: of the simulated nodes, and
-    of the Pi 4 alone.
+    does not start. `scenario`, `spoke` and `hub` are keys of configurations: of the simulated
+    nodes, of the Pi 4 alone, and of the hub.
     """
 
     project: Path
@@ -50,6 +50,7 @@ class Options(msgspec.Struct, frozen=True):
     zero_port: int
     scenario: list[str] = []
     spoke: list[str] = []
+    hub: list[str] = []
     plugins: Path | None = None
     broker_url: str = ""
 
@@ -75,6 +76,7 @@ def programs(options: Options) -> tuple[Program, ...]:
         *_storage(options, cache, "revpi"),
         *([f"broker.url={here}"] if options.broker_url else []),
         *_plugins(options, "hub"),
+        *options.hub,
     )
     spoke = (
         f"broker.url={here}",

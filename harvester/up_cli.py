@@ -47,6 +47,14 @@ def define(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder for history, logins and plugin state; default: .harvester in the project",
     )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a key of the hub's configuration, for example homeassistant.discovery=true; may be "
+        "given more than once",
+    )
     parser.set_defaults(run=_up)
 
 
@@ -77,6 +85,7 @@ def _up(options: argparse.Namespace) -> None:
                 spoke=spoke,
                 plugins=plugins,
                 broker_url=options.broker_url,
+                hub=options.set,
             )
         )
     )

@@ -15,6 +15,7 @@ from bus.contract.topics import Topic
 from hub_app.alarms.monitor import AlarmMonitor, AlarmSetup
 from hub_app.history.recorder import Recorder
 from hub_app.homeassistant.forward.status import ForwarderStatus
+from hub_app.live.change import Change
 from hub_app.live.commander import Commander
 from hub_app.live.dashboard import Dashboard
 from hub_app.live.duplicate_node_ids import DuplicateNodeIds
@@ -72,6 +73,8 @@ class Hub:
         self.supervisor = supervisor or Supervisor()
         self.state = State(limits, self.refusals)
         self.fanout = Fanout()
+        # Take changes of the live state, with the hub's time.
+        self.listeners: list[Callable[[Sequence[Change], int], None]] = [self.fanout.send]
         self.duplicate_node_ids = DuplicateNodeIds()
         self.decoder = Decoder(
             self.on_message, time.monotonic, on_removed=self.on_removed, refusals=self.refusals
@@ -98,7 +101,7 @@ class Hub:
     def on_message(self, topic: Topic, message: Message) -> None:
         now_ms = self.now_ms()
         changes = self.state.apply(topic, message, now_ms)
-        self.fanout.send(changes, now_ms)
+        self._tell(changes, now_ms)
         self.alarms.on_changes(changes, now_ms)
         for change in changes:
             if isinstance(change.value, Log):
@@ -110,14 +113,14 @@ class Hub:
     def on_removed(self, topic: Topic) -> None:
         """Remove a topic whose retained message was emptied."""
         now_ms = self.now_ms()
-        self.fanout.send(self.state.remove(topic), now_ms)
+        self._tell(self.state.remove(topic), now_ms)
         self.alarms.on_removed(topic, now_ms)
 
     def remove_node(self, node: str) -> None:
         """Remove a node from the live state."""
         now_ms = self.now_ms()
         self.decoder.forget(node)
-        self.fanout.send(self.state.remove_node(node), now_ms)
+        self._tell(self.state.remove_node(node), now_ms)
         self.alarms.remove_node(node, now_ms)
 
     def remove_reading(self, topic: Topic, until_ms: int) -> bool:
@@ -133,11 +136,15 @@ class Hub:
         delta_ms = self.now_ms.follow()
         now_ms = self.now_ms()
         if delta_ms:
-            self.fanout.send(self.state.shift(delta_ms, now_ms), now_ms)
-        self.fanout.send(self.state.sweep(now_ms), now_ms)
+            self._tell(self.state.shift(delta_ms, now_ms), now_ms)
+        self._tell(self.state.sweep(now_ms), now_ms)
         self.alarms.sweep(now_ms, delta_ms)
         self.duplicate_node_ids.keep_only(set(self.state.nodes))
         self.refusals.sweep()
+
+    def _tell(self, changes: Sequence[Change], now_ms: int) -> None:
+        for take in self.listeners:
+            take(changes, now_ms)
 
     @property
     def faults(self) -> list[str]:

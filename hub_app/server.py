@@ -21,6 +21,7 @@ from bus.service_manager import ServiceManager, stop_signals
 from hub_app.alarms import setup as alarm_setup
 from hub_app.bus_link import bus_feed
 from hub_app.bus_link.embedding import embedded_broker, outside_broker
+from hub_app.homeassistant import setup as discovery_setup
 from hub_app.homeassistant.forward import setup as forward_setup
 from hub_app.http.guard import own_names
 from hub_app.hub import BrokerStatus, Hub
@@ -116,6 +117,7 @@ async def _run(
         forwarder = forward_setup.create(config, hub, files)
         await asyncio.to_thread(logs.start)
         stack.push_async_callback(asyncio.to_thread, logs.stop)
+        await stack.enter_async_context(discovery_setup.running(config, hub, feed))
         await stack.enter_async_context(bus_feed.running(feed))
         await stack.enter_async_context(forward_setup.running(forwarder))
         await stack.enter_async_context(alarm_setup.running(hub, alarms, files))

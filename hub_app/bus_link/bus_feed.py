@@ -12,13 +12,14 @@ from broker.auth.gate import Identity, Role
 from broker.server import EmbeddedBroker
 from bus.client.client import BusClient
 from bus.client.credentials import Connection
-from bus.client.link import BusLink, MessageBatches, RawMessage
+from bus.client.link import BusLink, MessageBatches, OnMessages, RawMessage
 from bus.clock import now_ms
 from bus.config import directories
 from bus.config.directories import Environment
 from bus.config.settings import Config
+from bus.contract import discovery
 from bus.contract.messages import Stored
-from bus.contract.topics import EVERYTHING, Topic
+from bus.contract.topics import EVERYTHING, ROOT, Topic
 from hub_app.history import known_names
 from hub_app.history.inbox import Inbox, node_of
 from hub_app.history.recorder import Recorder
@@ -28,6 +29,7 @@ from hub_app.supervisor import Supervisor
 
 # Answers to nodes that an outside broker has not acknowledged.
 _MAX_QUEUED = 20_000
+_ROOT = f"{ROOT}/"
 
 
 class Intake:
@@ -42,6 +44,9 @@ class Intake:
         inbox: Inbox,
         hides: Callable[[str], bool] = lambda _topic: False,
     ) -> None:
+        # Take what is on the topics of other systems, and a new connection to an outside broker.
+        self.on_others: OnMessages = lambda _messages: None
+        self.on_connect: Callable[[], None] = lambda: None
         self._hides = hides
         self._queue = queue
         self._inbox = inbox
@@ -52,9 +57,12 @@ class Intake:
         inbox.on_room = self._release_soon
 
     def on_messages(self, messages: Sequence[RawMessage]) -> None:
-        messages = [m for m in messages if not (m[1] and self._hides(m[0]))]
-        self._queue.put_many(messages)
-        self._inbox.put_many(messages)
+        own = [m for m in messages if m[0].startswith(_ROOT)]
+        if len(own) < len(messages):
+            self.on_others([m for m in messages if not m[0].startswith(_ROOT)])
+        own = [m for m in own if not (m[1] and self._hides(m[0]))]
+        self._queue.put_many(own)
+        self._inbox.put_many(own)
 
     def room_for(self, topic: str) -> asyncio.Future[bool] | None:
         """Return what a publisher to `topic` has to wait for before it goes on; None: nothing."""
@@ -121,6 +129,7 @@ def create_feed(  # noqa: PLR0913 - all that the hub's feed works with
             Identity(HUB_USER, Role.HUB),
             on_messages=intake.on_messages,
             room_for=intake.room_for,
+            prefix=config.homeassistant.prefix,
         )
     else:
         link = _client(config, connection, intake)
@@ -158,16 +167,24 @@ async def running(feed: BusFeed) -> AsyncIterator[None]:
 
 def _client(config: Config, connection: Connection, intake: Intake) -> BusClient:
     """Return the link to a broker that is not embedded."""
-    batches = MessageBatches(asyncio.get_running_loop(), intake.on_messages)
+    loop = asyncio.get_running_loop()
+    batches = MessageBatches(loop, intake.on_messages)
     return BusClient(
         connection.address,
         client_id=_client_id(config, connection),
         login=connection.login,
         keepalive_s=config.broker.keepalive_s,
-        filters=(EVERYTHING,),
+        filters=(EVERYTHING, *discovery.filters(config.homeassistant.prefix)),
         on_message=batches.put,
+        on_connect=lambda: _call_on(loop, intake),
         max_queued=_MAX_QUEUED,
     )
+
+
+def _call_on(loop: asyncio.AbstractEventLoop, intake: Intake) -> None:
+    """Cross from the client's thread to the event loop."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(intake.on_connect)
 
 
 def _client_id(config: Config, connection: Connection) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from bus.contract.discovery import DiscoveryTopic
 from bus.contract.topics import Topic, TopicKind
 from hub_app.homeassistant import ids
 from hub_app.homeassistant.facts import NodeFacts, SensorFacts
@@ -37,14 +38,14 @@ def command_topic(node: str, actuator: str) -> str:
     return topic(node, TopicKind.COMMAND, actuator)
 
 
-def problems_topic(site: Site, node: str) -> str:
+def problems_topic(site: Site, node: str) -> DiscoveryTopic:
     """Return the topic of a node's faults and active alarms."""
-    return str(site.topic("binary_sensor", ids.device_id(node), "state"))
+    return site.topic("binary_sensor", ids.device_id(node), "state")
 
 
-def picture_topic(site: Site, node: str) -> str:
+def picture_topic(site: Site, node: str) -> DiscoveryTopic:
     """Return the topic of what a node's display shows, as base64 of a PNG."""
-    return str(site.topic("image", ids.device_id(node), "state"))
+    return site.topic("image", ids.device_id(node), "state")
 
 
 def node_device(site: Site, facts: NodeFacts) -> dict[str, Any]:

@@ -146,7 +146,7 @@ def _display(site: Site, node: NodeFacts) -> Entity:
         "image",
         ids.thing_id(node.node, "display"),
         "Display",
-        image_topic=picture_topic(site, node.node),
+        image_topic=str(picture_topic(site, node.node)),
         content_type="image/png",
         image_encoding="b64",
         **site.available(node.node),

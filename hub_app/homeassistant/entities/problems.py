@@ -27,7 +27,7 @@ def alarm(site: Site, node: NodeFacts, facts: AlarmFacts) -> Entity:
 def problem(site: Site, node: str, kind: Literal["faults", "alarms"], name: str) -> dict[str, str]:
     """Return class, state and attributes of one of a node's faults or alarms."""
     found = templates.value_of(kind, name)
-    topic = problems_topic(site, node)
+    topic = str(problems_topic(site, node))
     return {
         "device_class": "problem",
         "state_topic": topic,
