@@ -117,7 +117,7 @@ async def _run(
         forwarder = forward_setup.create(config, hub, files)
         await asyncio.to_thread(logs.start)
         stack.push_async_callback(asyncio.to_thread, logs.stop)
-        await stack.enter_async_context(discovery_setup.running(config, hub, feed))
+        await stack.enter_async_context(discovery_setup.running(config, hub, feed, forwarder))
         await stack.enter_async_context(bus_feed.running(feed))
         await stack.enter_async_context(forward_setup.running(forwarder))
         await stack.enter_async_context(alarm_setup.running(hub, alarms, files))
