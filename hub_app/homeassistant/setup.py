@@ -7,13 +7,12 @@ from functools import partial
 
 import msgspec
 
-from bus.client.link import WireMessage
+from bus.client.link import MessageBatches
 from bus.config.settings import Config
 from bus.contract.description import About
 from hub_app.bus_link.bus_feed import BusFeed
 from hub_app.homeassistant.forward.forwarder import Forwarder
-from hub_app.homeassistant.forward.loop_guard import state_topic
-from hub_app.homeassistant.publisher import Publisher, PublishWire
+from hub_app.homeassistant.publisher import Publisher
 from hub_app.homeassistant.site import Availability, Site
 from hub_app.hub import Hub
 
@@ -28,7 +27,15 @@ async def running(
     switched off or elsewhere, what was published before is removed.
     """
     is_here = config.homeassistant.discovery and forwarder is None
-    here = _publisher(config, hub, feed.link.publish_wire, is_on=is_here)
+    here = Publisher(
+        site_of(config),
+        hub.state,
+        hub.alarms.book,
+        publish=feed.link.publish_wire,
+        page_url=partial(page_url, config),
+        is_on=is_here,
+        is_sole=config.embeds_broker,
+    )
     feed.intake.on_others = here.on_messages
     feed.intake.on_connect = here.on_connect
     publishers = {"discovery": here}
@@ -47,33 +54,27 @@ async def running(
 
 
 def _forwarding(config: Config, hub: Hub, forwarder: Forwarder) -> Publisher:
-    """Return the publisher for the forwarder, which publishes again when it connects."""
-
-    def publish(message: WireMessage) -> int:
-        forwarder.put_retained(message.topic, message.payload)
-        return 0
-
-    topic = state_topic(config.cluster.node_id)
-    return _publisher(config, hub, publish, is_on=True, availability=(Availability(topic),))
-
-
-def _publisher(
-    config: Config,
-    hub: Hub,
-    publish: PublishWire,
-    *,
-    is_on: bool,
-    availability: tuple[Availability, ...] = (),
-) -> Publisher:
-    return Publisher(
-        msgspec.structs.replace(site_of(config), availability=availability),
+    """Return the publisher for the broker of Home Assistant."""
+    site = msgspec.structs.replace(
+        site_of(config), availability=(Availability(forwarder.availability_topic),)
+    )
+    publisher = Publisher(
+        site,
         hub.state,
         hub.alarms.book,
-        publish=publish,
-        page_url=lambda about: page_url(config, about),
-        is_on=is_on,
-        is_sole=config.embeds_broker,
+        publish=forwarder.publish_wire,
+        page_url=partial(page_url, config),
     )
+    loop = asyncio.get_running_loop()
+    # The crossing from the client's thread to the event loop.
+    batches = MessageBatches(loop, publisher.on_messages)
+
+    def on_connect() -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(publisher.on_connect)
+
+    forwarder.hear_discovery(batches.put, on_connect)
+    return publisher
 
 
 def site_of(config: Config) -> Site:
