@@ -59,6 +59,11 @@ axe:
 icons: $(VENV)/installed
 	@$(BIN)/python -m tests.hub_app.page.icons
 
+# Pictures of every view of a running system into docs/screenshots; needs Chromium.
+.PHONY: screenshots
+screenshots: build
+	@$(BIN)/python -m tests.screenshots
+
 bench: build
 	@$(BIN)/python -m bench.agent_memory
 	@$(BIN)/python -m bench.publish_to_dom

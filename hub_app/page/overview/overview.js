@@ -12,7 +12,7 @@ import { showIn } from "../live/outputs.js";
 import { urlOf } from "../live/paths.js";
 import { readFormats, showAges } from "../live/readings.js";
 import { change, follow, hubNow, isOpen } from "../live/stream.js";
-import { findAreas } from "./areas.js";
+import { findAreas, showRanges, showWorst } from "./areas.js";
 import { showAttention, showSince } from "./attention.js";
 import { refreshBroker } from "./broker.js";
 import { addLog, fillLogs, findTabs, forgetLog, keepLogs, showLog } from "./logs.js";
@@ -31,6 +31,7 @@ const FIRST_COVERAGE_MS = 4000;
 const COVERAGE_MS = 60000;
 const BROKER_MS = 10000;
 const SPARK_MS = 60000;
+const RANGES_MS = 5000;
 // Kinds that have an element each; of others, the page shows what follows from them.
 const PLACED = ["reading", "heartbeat", "plugin", "leds", "oled", "buzzer", "fan"];
 const OF_ATTENTION = ["alarm", "status", "plugin", "about"];
@@ -103,14 +104,20 @@ function showChanged() {
   const events = [...changed.values()];
   changed.clear();
   if (!events.map(show).every(Boolean)) swapSoon();
-  if (events.some(({ kind }) => OF_ATTENTION.includes(kind))) showAttention(latest);
+  if (events.some(({ kind }) => OF_ATTENTION.includes(kind))) showNeeds();
 }
 
 // Shows everything; returns true if every value has an element.
 function showAll() {
   const placed = [...latest.values()].map(show).every(Boolean);
-  showAttention(latest);
+  showNeeds();
   return fillLogs() && placed;
+}
+
+// Shows what needs attention, in its panel and in the areas.
+function showNeeds() {
+  showAttention(latest);
+  showWorst();
 }
 
 function findAll() {
@@ -184,7 +191,7 @@ function onUpdate(event) {
     latest.delete(event.topic);
     changed.delete(event.topic);
     if (event.kind === "status") forgetLog(event.node);
-    if (event.kind === "alarm") showAttention(latest);
+    if (event.kind === "alarm") showNeeds();
     else swapSoon();
     return;
   }
@@ -223,6 +230,7 @@ function everySecond() {
 findAll();
 follow(streamPath(), { onSnapshot, onUpdate });
 setInterval(everySecond, 1000);
+setInterval(showRanges, RANGES_MS);
 setTimeout(() => {
   updateCoverage();
   whenInView(updateCoverage);

@@ -1,5 +1,6 @@
 """Areas: the sensors of many nodes as tiles, grouped by area and then by node."""
 
+from dashboard.attention import SEVERITIES, Item, counted
 from dashboard.cards import remove_button
 from dashboard.health import heartbeat_rows
 from dashboard.markup import Html, element, join
@@ -10,11 +11,15 @@ from dashboard.tile import described, node_link, presence, refused, sensor_link,
 Groups = dict[str, list[Entry]]
 
 
-def areas(model: Model) -> Html:
-    """Return an area after the other by name; what has none comes last."""
+def areas(model: Model, found: list[Item]) -> Html:
+    """Return an area after the other by name; what has none comes last.
+
+    `found` is what needs attention, of which each area has a count.
+    """
     by_area = _by_area(model)
     names = sorted(by_area, key=lambda name: (not name, name.casefold()))
-    return join([_area(model, name, by_area[name]) for name in names])
+    waiting = [item for item in found if not item.is_acknowledged]
+    return join([_area(model, name, by_area[name], waiting) for name in names])
 
 
 def _by_area(model: Model) -> dict[str, Groups]:
@@ -29,7 +34,7 @@ def _by_area(model: Model) -> dict[str, Groups]:
     return found
 
 
-def _area(model: Model, name: str, groups: Groups) -> Html:
+def _area(model: Model, name: str, groups: Groups, found: list[Item]) -> Html:
     sensors = sum(map(len, groups.values()))
     return element(
         "details",
@@ -37,11 +42,33 @@ def _area(model: Model, name: str, groups: Groups) -> Html:
             "summary",
             element("h2", name or "No area"),
             element("span", f"{_counted(groups, 'node')}, {_counted(range(sensors), 'sensor')}"),
+            _worst([item for item in found if _is_in(model, item, groups)]),
+            # Filled in by areas.js while the area is folded.
+            element("span", class_="area-range"),
         ),
         element("div", *(_group(model, name, *group) for group in _sorted(model, groups))),
         class_="area-fold",
         data_area=name,
         open=True,
+    )
+
+
+def _is_in(model: Model, item: Item, groups: Groups) -> bool:
+    """Whether an area has the sensor that an item is about, or else its node."""
+    sensor = f"{item.node}:{item.name}"
+    own = [reading.value["sensor_id"] for reading in groups.get(item.node, ())]
+    return sensor in own if sensor in model.readings else item.node in groups
+
+
+def _worst(found: list[Item]) -> Html:
+    """Return the count of what needs attention in an area, in the colour of the worst."""
+    worst = max((SEVERITIES.index(item.severity) for item in found), default=None)
+    return element(
+        "span",
+        counted(len(found)),
+        class_="area-worst",
+        data_worst=None if worst is None else SEVERITIES[worst],
+        hidden=not found,
     )
 
 

@@ -3,14 +3,22 @@
 from typing import Any
 
 from dashboard.health import heartbeat_rows
-from dashboard.markup import Html, element, join
+from dashboard.markup import Html, element
 from dashboard.model import Entry, Model
 from dashboard.tile import area as area_of
 from dashboard.tile import described, node_link, presence, refused, sensor_link, tile
 
+# A card with more sensors is tall.
+_LOW_SENSORS = 3
 
-def cards(model: Model) -> Html:
-    return join([_card(model, card) for card in [*model.cards, *_other_cards(model)]])
+
+def cards(model: Model) -> tuple[list[Html], list[Html]]:
+    """Return the low cards and the tall ones."""
+    low: list[Html] = []
+    tall: list[Html] = []
+    for card in [*model.cards, *_other_cards(model)]:
+        (low if len(card["sensors"]) <= _LOW_SENSORS else tall).append(_card(model, card))
+    return low, tall
 
 
 def _other_cards(model: Model) -> list[dict[str, Any]]:

@@ -63,7 +63,7 @@ def _body(model: Model, found: list[Item]) -> Html:
         element(
             "main",
             attention.panel(model, found),
-            *(_cards_and_panels(model) if model.has_panels else _many(model)),
+            *(_cards_and_panels(model) if model.has_panels else _many(model, found)),
             # Behind everything that has a row.
             model.formats.listing(),
             data_now=model.now_ms,
@@ -95,6 +95,7 @@ def _header(model: Model, count: int) -> Html:
         element("nav", *links, class_="views", aria_label="Views"),
         attention.counter(model, count),
         _filter(),
+        element("button", "Fold all", type="button", id="fold-all", hidden=True),
         element(
             "p",
             element("span", class_="light", aria_hidden="true"),
@@ -122,16 +123,18 @@ def _filter() -> Html:
 
 
 def _cards_and_panels(model: Model) -> list[Html | str]:
+    # Columns of cards end at about the same height where the tall ones come last.
+    low, tall = cards(model)
     return [
-        element("div", cards(model), outputs(model), broker_panel(), class_="board"),
+        element("div", *low, outputs(model), broker_panel(), *tall, class_="board"),
         _legend(),
         element("div", plugin_table(model), log_viewer(model), class_="below"),
     ]
 
 
-def _many(model: Model) -> list[Html]:
+def _many(model: Model, found: list[Item]) -> list[Html]:
     nothing = element("p", "Nothing fits the filter.", id="nothing-found", hidden=True)
-    return [areas(model), nothing, _legend()]
+    return [areas(model, found), nothing, _legend()]
 
 
 def _legend() -> Html:
