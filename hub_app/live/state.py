@@ -14,6 +14,7 @@ from bus.config.limits_table import LimitsConfig
 from bus.contract.description import About, SensorDescription
 from bus.contract.messages import Alarm, Event, Log, Message, Oled, Reading
 from bus.contract.topics import Topic, TopicKind, global_sensor_id
+from bus.errors import BadTopicError
 from hub_app.live.change import Change
 from hub_app.live.log_lines import LOG_LINES_PER_NODE, LogLines
 from hub_app.live.presence import MISSED_CYCLES, NodePresence
@@ -206,7 +207,11 @@ class State:
 
     def description(self, node: str, sensor: str) -> SensorDescription | None:
         """Return the description of a sensor, or None where its node has published none."""
-        entry = self._entries.get(str(Topic(node, TopicKind.SENSOR, sensor)))
+        try:
+            entry = self._entries.get(str(Topic(node, TopicKind.SENSOR, sensor)))
+        except BadTopicError:
+            # The history has names that no topic can have.
+            return None
         return None if entry is None else entry.value.description
 
     def about(self, node: str) -> About | None:

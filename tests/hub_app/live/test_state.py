@@ -6,6 +6,7 @@ from bus.config.limits_table import LimitsConfig
 from bus.contract.description import About
 from bus.contract.messages import Buzzer, Event, Leds, Oled, PluginState, Result, encode
 from bus.contract.topics import Topic, TopicKind
+from hub_app.history import heartbeats
 from hub_app.http.api.commands import default_buzzer_node
 from hub_app.http.api.nodes import node_object
 from hub_app.live.log_lines import LOG_LINES_PER_NODE
@@ -372,6 +373,10 @@ def test_a_description_is_kept_until_its_topic_is_emptied() -> None:
     assert (hub.description("pi4", "dht22-gpio4"), hub.about("pi4")) == (None, None)
     other = Topic("pi4", TopicKind.SENSOR, "other")
     assert hub.apply(other, described, NOW_MS)
+
+
+def test_a_name_of_the_history_that_no_topic_can_have_has_no_description() -> None:
+    assert State().description("pi4", heartbeats.SENSOR) is None
 
 
 def test_descriptions_go_with_their_node() -> None:

@@ -75,6 +75,8 @@ def _error(name: str, plugin: PluginState) -> Html:
 
 def _buttons(entry: Change, commands: list[str]) -> Html:
     named = f"{entry.name} of {entry.node}"
+    # What has no effect in this state.
+    without = "disable" if entry.value.state == "disabled" else "enable"
     buttons = [
         (
             label,
@@ -87,7 +89,7 @@ def _buttons(entry: Change, commands: list[str]) -> Html:
             ),
         )
         for action, label in _ACTIONS
-        if action in commands
+        if action in commands and action != without
     ]
     if "set" in commands and entry.value.described:
         found = attributes(

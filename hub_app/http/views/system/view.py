@@ -25,6 +25,19 @@ _QUOTA = """<li data-tone="$tone">$who: $quota <meter min="0" max="$limit" value
 aria-label="$quota of $who"></meter> <span>$used of $limit</span></li>
 """
 _END = 'until $end <span data-tone="$tone"><span class="band">$left</span></span>'
+_NO_CERTIFICATE = "none yet; <code>harvester tls init</code> makes it"
+# Quotas whose key says too little.
+_QUOTA_LABELS = {
+    "disk_percent": "disk, in %",
+    "history.log_mb": "log lines, in MB",
+    "history_mb_per_day": "history of today, in MB",
+    "live_kb": "newest values, in KB",
+    "broker.retained_mb": "retained messages, in MB",
+    "broker.retained_messages": "retained messages",
+    "broker.queued_mb": "queued messages, in MB",
+    "broker.connections": "clients of the broker",
+    "broker.sessions": "sessions of the broker",
+}
 _DAY_MS = 86_400_000
 _WARN_DAYS = 30
 _FAULT = '<li class="fault">$text</li>\n'
@@ -99,7 +112,7 @@ def _hub_facts(found: SystemReport) -> dict[str, object]:
 def _certificate_facts(found: SystemReport, now_ms: int, *, is_https: bool) -> dict[str, object]:
     facts: dict[str, object] = {"Page": "HTTPS" if is_https else "plain HTTP"}
     if found.certificate_ends_ms is None:
-        return facts | {"Certificate": "none yet; `harvester tls init` makes it"}
+        return facts | {"Certificate": fill(_NO_CERTIFICATE)}
     used_by = "broker and page" if is_https else "broker"
     return facts | {
         f"Of {used_by}": certificate_end(found.certificate_ends_ms, now_ms),
@@ -216,7 +229,7 @@ def _quotas(found: SystemReport) -> Html:
                 _QUOTA,
                 tone="bad" if use.used >= use.limit else "warm",
                 who=use.node or "hub",
-                quota=use.quota,
+                quota=_QUOTA_LABELS.get(use.quota, use.quota),
                 used=f"{use.used:.0f}",
                 limit=f"{use.limit:.0f}",
             )
