@@ -91,10 +91,12 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def _every_sensor(db: sqlite3.Connection) -> list[str]:
-    # The name of what is being removed begins with a dash.
+    # The name of what is being removed begins with a dash, that of a node's health with an
+    # underscore.
     found = db.execute(
         "SELECT node.name || ':' || sensor.name FROM sensor JOIN node ON node.id = sensor.node"
-        " WHERE substr(node.name, 1, 1) != '-' AND substr(sensor.name, 1, 1) != '-' ORDER BY 1"
+        " WHERE substr(node.name, 1, 1) != '-' AND substr(sensor.name, 1, 1) NOT IN ('-', '_')"
+        " ORDER BY 1"
     )
     return [name for (name,) in found.fetchall()]
 
