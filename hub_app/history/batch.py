@@ -12,8 +12,8 @@ from bus.errors import BadDataError
 from bus.limited_log import LimitedLog
 from hub_app.history.decode import RefusedReading, decode_readings
 from hub_app.history.events import Event, EventDetector
-from hub_app.history.heartbeats import HeartbeatFolder, HeartbeatMeans
 from hub_app.history.inbox import Payload
+from hub_app.history.retention.heartbeats import HeartbeatFolder, HeartbeatMeans
 from hub_app.history.writer import Arrival
 from hub_app.quota.rate import RateQuota
 from hub_app.quota.refusals import Reason, Refusals

@@ -23,8 +23,8 @@ from hub_app.history.acknowledge import StoredReading
 from hub_app.history.batch import Batch
 from hub_app.history.decode import ReadingKey, RefusedReading
 from hub_app.history.events import MAX_DETAIL_CHARS, REFUSED, Event
-from hub_app.history.heartbeats import HeartbeatMeans
 from hub_app.history.removal import HistoryJob
+from hub_app.history.retention.heartbeats import HeartbeatMeans
 from hub_app.history.retention.housekeeping import Housekeeping
 from hub_app.history.schema import open_history
 from hub_app.history.writer import Writer

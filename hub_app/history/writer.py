@@ -13,11 +13,11 @@ from bus.contract.messages import Reading
 from bus.files.database import transaction
 from hub_app.alarms import records
 from hub_app.alarms.records import Record
-from hub_app.history import heartbeats
 from hub_app.history.clock_repair import ClockRepair
 from hub_app.history.events import Event
-from hub_app.history.heartbeats import HeartbeatMeans
 from hub_app.history.names import Names
+from hub_app.history.retention import heartbeats
+from hub_app.history.retention.heartbeats import HeartbeatMeans
 from hub_app.history.schema import BUCKET_MS, LATE, bucket_of, pack
 from hub_app.quota.history import HistoryQuota, Wanted
 from hub_app.quota.live import QuotaUse

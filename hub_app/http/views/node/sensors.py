@@ -6,7 +6,7 @@ from urllib.parse import quote
 from bus.contract.description import FieldDescription, SensorDescription
 from bus.contract.topics import TopicKind, global_sensor_id
 from bus.contract.value_text import duration
-from hub_app.history import heartbeats
+from hub_app.history.retention import heartbeats
 from hub_app.http.views.field_rows import field_rows
 from hub_app.http.views.template import Html, attributes, fill, join
 from hub_app.hub import Hub

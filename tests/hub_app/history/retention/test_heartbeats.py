@@ -5,9 +5,9 @@ from pathlib import Path
 
 from bus.contract.messages import Heartbeat
 from hub_app.history import known_names
-from hub_app.history.heartbeats import FIELDS, SENSOR, HeartbeatFolder
 from hub_app.history.query.series import ChartQuery, SeriesReader
 from hub_app.history.removal import hide_node
+from hub_app.history.retention.heartbeats import FIELDS, SENSOR, HeartbeatFolder
 from hub_app.history.schema import BUCKET_MS
 from hub_app.history.writer import Arrival, Writer
 from tests.hub_app.history.samples import START, reading
