@@ -12,6 +12,7 @@ from broker.auth import accounts
 from bus.client.client import BusClient
 from bus.contract.messages import Result, encode
 from bus.contract.topics import Topic, TopicKind, topic_filter
+from tests.chaos.proxy import Proxy
 from tests.hub_app.homeassistant.forward.home import (
     STATE,
     HomeBroker,
@@ -20,7 +21,7 @@ from tests.hub_app.homeassistant.forward.home import (
     topic_of,
 )
 from tests.hub_app.whole_hub import Hub, status
-from tests.support import HOST, wait_until
+from tests.support import HOST, free_port, wait_until
 
 FAN = "harvester/pi4/fan/cmd"
 
@@ -125,6 +126,25 @@ def test_an_absent_broker_is_no_fault_of_the_hub(tmp_path: Path) -> None:
         assert hub.http.get("/health").json()["status"] == "ok"
         assert "harvester_homeassistant_up 0.0\n" in hub.http.get("/metrics").text
         assert "no broker at" in hub.http.get("/system").text
+
+
+def test_the_hubs_own_broker_behind_a_proxy_is_left(tmp_path: Path) -> None:
+    """Its own rules keep what is forwarded out, so only commands tell."""
+    hub = Hub(tmp_path)
+    with (
+        hub.http,
+        Proxy(free_port(), hub.mqtt_port) as proxy,
+        hub.running(homeassistant__broker=f"mqtt://{HOST}:{proxy.port}"),
+    ):
+        wait_until(lambda: "it is the hub's own broker" in forwarder_of(hub)["last_error"])
+        wait_until(lambda: not forwarder_of(hub)["connected"])
+        with HomeClient(hub.mqtt_port) as bus:
+            for word in (b"beep", b"off"):
+                bus.publish("harvester/pi4/buzzer/cmd", word)
+            bus.wait_for("harvester/pi4/buzzer/cmd", b"off")
+            commands = [payload for topic, payload in bus.heard if topic.endswith("buzzer/cmd")]
+            assert commands == [b"beep", b"off"]
+        assert hub.http.get("/health").json()["status"] == "ok"
 
 
 def test_without_a_forwarder_nothing_speaks_of_one(tmp_path: Path) -> None:
