@@ -23,10 +23,11 @@ async def running(
 ) -> AsyncIterator[None]:
     """Publish discovery; enter it before the feed starts, so that nothing is missed.
 
-    It goes to the hub's broker, or with a forwarder to that of Home Assistant alone. Where it is
-    switched off or elsewhere, what was published before is removed.
+    It goes to the hub's broker, or with a forwarder to that of Home Assistant, and with
+    `discovery_here` to both. Where it is switched off, what was published before is removed.
     """
-    is_here = config.homeassistant.discovery and forwarder is None
+    settings = config.homeassistant
+    is_here = settings.discovery and (forwarder is None or settings.discovery_here)
     here = Publisher(
         site_of(config),
         hub.state,
@@ -39,7 +40,7 @@ async def running(
     feed.intake.on_others = here.on_messages
     feed.intake.on_connect = here.on_connect
     publishers = {"discovery": here}
-    if config.homeassistant.discovery and forwarder is not None:
+    if settings.discovery and forwarder is not None:
         publishers["discovery, forwarded"] = _forwarding(config, hub, forwarder)
     tasks = [
         asyncio.create_task(hub.supervisor.run(name, partial(publisher.run, hub.now_ms)))

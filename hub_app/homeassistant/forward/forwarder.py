@@ -9,7 +9,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -54,8 +54,8 @@ RETAINED = frozenset(
 class Forwarder:
     """The connection to the broker of `settings`; `publish_here` publishes on the hub's own bus.
 
-    `state_file` keeps the names of the topics that were forwarded. Raises MisconfiguredError where
-    the credentials or the CA cannot be used.
+    `is_bus_up` tells whether that is connected. `state_file` keeps the names of the topics that
+    were forwarded. Raises MisconfiguredError where the credentials or the CA cannot be used.
     """
 
     def __init__(  # noqa: PLR0913 - two brokers, and how to run between them
@@ -64,6 +64,7 @@ class Forwarder:
         hub_node: str,
         publish_here: PublishHere,
         *,
+        is_bus_up: Callable[[], bool] = lambda: True,
         supervisor: Supervisor | None = None,
         state_file: Path | None = None,
         times: ForwarderTimes | None = None,
@@ -75,7 +76,8 @@ class Forwarder:
         self._connection = login.connection(settings)
         self._credentials_fault = Fault("homeassistant.credentials_file", level=logging.ERROR)
         self._file = TopicsFile(state_file, settings.broker)
-        self._outgoing = Outgoing(self._file.load())
+        self._is_bus_up = is_bus_up
+        self._outgoing = Outgoing(_leftovers(self._file.load(), settings))
         self._peer = Peer(
             hub_node,
             secrets.token_hex(4),
@@ -151,13 +153,9 @@ class Forwarder:
         """Take a retained message of discovery; return None where there is no connection."""
         if self._client is None or not self._client.connected:
             return None
-        self.put_retained(message.topic, message.payload)
-        return 1
-
-    def put_retained(self, topic: str, payload: bytes) -> None:
-        """Take a retained message of discovery, also where there is no connection."""
-        if self._outgoing.put(topic, payload, in_order=True):
+        if self._outgoing.put(message.topic, message.payload, in_order=True):
             self._peer.wake.set()
+        return 1
 
     def before(self, handle: Callable[[str, bytes], None]) -> Callable[[str, bytes], None]:
         """Return `handle` for the messages of the hub's bus, without the forwarder's own state."""
@@ -234,7 +232,7 @@ class Forwarder:
             peer.again_at_s = None
             outgoing.send_again(peer.guard.online)
             peer.wake.set()
-        if rounds.are_leftovers_due(now_s):
+        if rounds.are_leftovers_due(now_s, is_bus_up=self._is_bus_up()):
             outgoing.empty_leftovers()
         if rounds.is_file_due(now_s, outgoing.changes):
             self._file.save(outgoing.retained_there)
@@ -288,3 +286,13 @@ class Forwarder:
             return None
         self._credentials_fault.worked()
         return self._connection
+
+
+def _leftovers(topics: Sequence[str], settings: HomeAssistantConfig) -> list[str]:
+    """Return the topics of an earlier run for which nobody else cares.
+
+    The publisher of discovery hears its own: it removes no entity that is only late.
+    """
+    is_left_to_publisher = settings.discovery
+    own = f"{settings.prefix}/"
+    return [t for t in topics if not (is_left_to_publisher and t.startswith(own))]

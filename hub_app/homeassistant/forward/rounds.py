@@ -30,8 +30,10 @@ class Rounds:
         self._absent_since_s: float | None = None
         self._unconfirmed_since_s: float | None = None
 
-    def are_leftovers_due(self, now_s: float) -> bool:
-        """Return True once, when everything that the hub has must have come."""
+    def are_leftovers_due(self, now_s: float, *, is_bus_up: bool) -> bool:
+        """Return True once, when everything that the hub's bus has must have come."""
+        if self._leftovers_at_s is not None and not is_bus_up:
+            self._leftovers_at_s = now_s + self._times.leftovers_s
         if self._leftovers_at_s is None or now_s < self._leftovers_at_s:
             return False
         self._leftovers_at_s = None

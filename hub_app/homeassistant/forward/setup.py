@@ -22,6 +22,7 @@ def create(config: Config, hub: Hub, files: HubFiles) -> Forwarder | None:
         config.homeassistant,
         config.cluster.node_id,
         hub.bus.publish_payload,
+        is_bus_up=lambda: hub.bus.connected,
         supervisor=hub.supervisor,
         state_file=files.state_dir / FILE_NAME,
     )

@@ -14,6 +14,7 @@ from bus.client.login import Login
 from bus.contract.messages import Event, Result, encode
 from bus.contract.topics import Topic, TopicKind, parse
 from hub_app.homeassistant.forward.forwarder import Forwarder
+from hub_app.homeassistant.forward.rounds import Rounds
 from tests.hub_app.homeassistant.forward.home import (
     QUIET,
     STATE,
@@ -135,6 +136,14 @@ def test_a_removed_topic_is_emptied_there_even_after_a_restart_of_the_hub(
     with HomeClient(home.port) as late:
         late.wait_for(str(topic_of("here")))
         assert not {str(topic_of("gone")), str(topic_of("gone-later"))} & set(late.state)
+
+
+def test_a_bus_that_is_not_there_yet_empties_nothing() -> None:
+    times = Rounds(msgspec.structs.replace(QUIET, leftovers_s=5.0), 0.0)
+    assert not times.are_leftovers_due(4.0, is_bus_up=False)
+    assert not times.are_leftovers_due(8.0, is_bus_up=True)
+    assert times.are_leftovers_due(9.0, is_bus_up=True)
+    assert not times.are_leftovers_due(99.0, is_bus_up=True)
 
 
 def test_a_birth_of_home_assistant_is_answered_with_everything(home: HomeBroker) -> None:

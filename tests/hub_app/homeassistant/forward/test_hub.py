@@ -10,9 +10,10 @@ import pytest
 
 from broker.auth import accounts
 from bus.client.client import BusClient
-from bus.contract.messages import Result, encode
+from bus.contract.messages import Reading, Result, encode
 from bus.contract.topics import Topic, TopicKind, topic_filter
 from tests.chaos.proxy import Proxy
+from tests.default_descriptions import description_of
 from tests.hub_app.homeassistant.forward.home import (
     STATE,
     HomeBroker,
@@ -20,7 +21,8 @@ from tests.hub_app.homeassistant.forward.home import (
     reading,
     topic_of,
 )
-from tests.hub_app.whole_hub import Hub, status
+from tests.hub_app.homeassistant.samples import about
+from tests.hub_app.whole_hub import NOW_MS, Hub, status
 from tests.support import HOST, free_port, wait_until
 
 FAN = "harvester/pi4/fan/cmd"
@@ -118,14 +120,88 @@ def shown(hub: Hub, port: int) -> None:
     assert 'harvester_homeassistant_commands_total{outcome="refused"} 1.0\n' in metrics
 
 
+def test_entities_are_there_with_one_more_availability_and_go_with_their_node(
+    tmp_path: Path,
+) -> None:
+    hub = Hub(tmp_path)
+    token = accounts.enroll(hub.state / "accounts.json", "pi4")
+    with HomeBroker(tmp_path) as home:
+        keys = {
+            "homeassistant__discovery": "true",
+            "homeassistant__broker": f"mqtt://{HOST}:{home.port}",
+        }
+        with hub.http, hub.running(**keys), hub.node("pi4", token) as node:
+            describe(node)
+            with HomeClient(home.port) as client:
+                client.wait_for(TEMPERATURE)
+                config = msgspec.json.decode(client.state[TEMPERATURE])
+                assert [one["topic"] for one in config["availability"]] == [
+                    "harvester/pi4/status",
+                    STATE,
+                ]
+                assert config["availability_mode"] == "all"
+                client.wait_for(config["state_topic"])
+                # A broker that has lost everything has it again.
+                home.stop()
+            home.start()
+            with HomeClient(home.port) as client:
+                for topic in (TEMPERATURE, config["state_topic"], "harvester/pi4/status"):
+                    client.wait_for(topic)
+                client.wait_for(STATE, b"online")
+                with HomeClient(hub.mqtt_port) as own:
+                    own.wait_for("harvester/pi4/status")
+                    assert not [t for t in own.state if t.startswith("homeassistant/")]
+                answer = hub.http.post("/api/nodes/pi4/remove", json={"history": False})
+                assert answer.json()["ok"], answer.text
+                wait_until(lambda: not of_node(client))
+            # Nothing is retained for whoever comes later.
+            with HomeClient(home.port) as late:
+                late.wait_for(STATE, b"online")
+                assert of_node(late) == set()
+
+
+TEMPERATURE = "homeassistant/sensor/harvester_pi4_dht22-gpio4_temperature/config"
+
+
+def of_node(client: HomeClient) -> set[str]:
+    return {topic for topic, payload in client.state.items() if payload and "pi4" in topic}
+
+
+def describe(node: BusClient) -> None:
+    """Publish what a node says of itself and of one sensor."""
+    sensor = "dht22-gpio4"
+    said = {
+        Topic("pi4", TopicKind.STATUS): status("online"),
+        Topic("pi4", TopicKind.ABOUT): about(),
+        Topic("pi4", TopicKind.SENSOR, sensor): description_of(sensor),
+    }
+    for topic, message in said.items():
+        wait_until(lambda t=topic, m=message: node.publish(t, m) is not None)
+    data = {"temperature": 23.1, "humidity": 43.7}
+    reading_of_it = Reading("pi4", sensor, NOW_MS, "stream", 1, data, "dht22")
+    node.publish(Topic("pi4", TopicKind.READING, sensor), reading_of_it)
+
+
 def test_an_absent_broker_is_no_fault_of_the_hub(tmp_path: Path) -> None:
     hub = Hub(tmp_path)
     home = HomeBroker(tmp_path)
-    with hub.http, hub.running(homeassistant__broker=f"mqtt://{HOST}:{home.port}"):
+    token = accounts.enroll(hub.state / "accounts.json", "pi4")
+    keys = {
+        "homeassistant__broker": f"mqtt://{HOST}:{home.port}",
+        "homeassistant__discovery": "true",
+        "homeassistant__discovery_here": "true",
+    }
+    with hub.http, hub.running(**keys):
         wait_until(lambda: "no broker at" in forwarder_of(hub)["last_error"])
         assert hub.http.get("/health").json()["status"] == "ok"
         assert "harvester_homeassistant_up 0.0\n" in hub.http.get("/metrics").text
         assert "no broker at" in hub.http.get("/system").text
+        # Discovery on the hub's own broker knows no forwarder.
+        with hub.node("pi4", token) as node, HomeClient(hub.mqtt_port) as own:
+            describe(node)
+            own.wait_for(TEMPERATURE)
+            config = msgspec.json.decode(own.state[TEMPERATURE])
+            assert [one["topic"] for one in config["availability"]] == ["harvester/pi4/status"]
 
 
 def test_the_hubs_own_broker_behind_a_proxy_is_left(tmp_path: Path) -> None:
