@@ -12,6 +12,7 @@ from bus.config.settings import Config
 from bus.errors import MisconfiguredError
 from hub_app import server
 from hub_app.alarms import addresses
+from hub_app.homeassistant.forward import login
 from node_agent.sandbox import cache
 from node_agent.sandbox.renderer import Renderer
 
@@ -40,6 +41,8 @@ def _check(config: Config) -> None:
             f'cluster.role: found {config.cluster.role!r}, expected "hub" for hub-app'
         )
     addresses.load(config.notify)
+    if config.homeassistant.broker:
+        login.connection(config.homeassistant)
 
 
 async def _run(config: Config) -> None:
