@@ -1,11 +1,11 @@
-"""Alarms of a running hub: a heat wave, from the reading to the notification and the history."""
+"""Alarms of a running hub: heat and frost, from the reading to the notification and the history."""
 
 import itertools
 import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -22,9 +22,27 @@ from tests.support import Listener, wait_until
 
 pytestmark = pytest.mark.timeout(180)
 
-RULE = '{name="too-warm", field="temperature", above=30, clear=28, for_s=0.1}'
-TOPIC = "harvester/pi4/alarms/too-warm--air"
+TOPIC = "harvester/pi4/alarms/extreme--air"
 SEQS = itertools.count()
+
+
+class Wave(NamedTuple):
+    """Limit of a rule, and temperatures in their order, from before the alarm until it is over."""
+
+    side: str
+    limit: float
+    clear: float
+    before: float
+    begin: float
+    worst: float
+    # Within the limit, not yet at the clearing value.
+    between: float
+
+
+WAVES = [
+    Wave("above", 30, 28, before=29.0, begin=35.5, worst=36.0, between=29.0),
+    Wave("below", 3, 5.5, before=3.25, begin=2.75, worst=-12.0, between=5.25),
+]
 
 
 @pytest.fixture
@@ -84,61 +102,80 @@ def saved(hub: Hub) -> bytes:
 
 
 def alarm_of(payload: bytes) -> Alarm:
-    message = decode(Topic("pi4", TopicKind.ALARM, "too-warm--air"), payload)
+    message = decode(Topic("pi4", TopicKind.ALARM, "extreme--air"), payload)
     assert isinstance(message, Alarm)
     return message
 
 
-def test_a_heat_wave_is_told_once_stays_acknowledged_over_a_kill_and_ends_at_the_clearing_value(
-    hub: Hub, hook: Webhook, tmp_path: Path
+def assert_kept(hub: Hub, keys: dict[str, object], over: dict[str, object]) -> None:
+    """Run the hub again: what is over is in the history, and nothing is notified again."""
+    with hub.running(**keys):
+        assert active(hub) == []
+        assert past(hub) == [over]
+        sent = 'harvester_notification_sent_total{address="json (line 3)"} 0.0'
+        assert sent in hub.http.get("/metrics").text
+
+
+@pytest.mark.parametrize("wave", WAVES, ids=["heat", "frost"])
+def test_a_wave_is_told_once_stays_acknowledged_over_a_kill_and_ends_at_the_clearing_value(
+    hub: Hub, hook: Webhook, tmp_path: Path, wave: Wave
 ) -> None:
     token = accounts.enroll(hub.state / "accounts.json", "pi4")
-    keys = {
-        "alarms": f"[{RULE}]",
+    limits = f"{wave.side}={wave.limit}, clear={wave.clear}"
+    keys: dict[str, object] = {
+        "alarms": f'[{{name="extreme", field="temperature", {limits}, for_s=0.1}}]',
         "notify__addresses_file": hook.write_address(tmp_path / "addresses"),
         "notify__page_url": "http://revpi.local:3000/",
     }
     with hub.running(**keys) as service, hub.node("pi4", token) as client:
         introduce(client)
-        measured_until(client, 29.0, lambda: "pi4:air" in hub.sensors())
+        measured_until(client, wave.before, lambda: "pi4:air" in hub.sensors())
         assert active(hub) == []
         with Listener(hub.mqtt_port) as ears:
-            measured_until(client, 35.5, lambda: active(hub))
+            measured_until(client, wave.begin, lambda: active(hub))
             ears.wait_topic(TOPIC)
             alarm = alarm_of(heard(ears)[0])
-            assert (alarm.severity, alarm.value, alarm.limit) == ("warning", 35.5, 30)
-            assert alarm.text == "Living room: Temperature is above 30.0 °C"
+            assert (alarm.severity, alarm.value, alarm.limit) == (
+                "warning",
+                wave.begin,
+                wave.limit,
+            )
+            assert alarm.text == f"Living room: Temperature is {wave.side} {wave.limit:.1f} °C"
             assert not alarm.acknowledged
             wait_until(lambda: hook.titles == ["HARVESTER warning: pi4"])
             assert "http://revpi.local:3000/alarms" in hook.taken[0]["message"]
             sent = 'harvester_notification_sent_total{address="json (line 3)"} 1.0'
             wait_until(lambda: sent in hub.http.get("/metrics").text)
-            active_alarm = 'harvester_alarm_active{node="pi4",alarm="too-warm--air",'
+            active_alarm = 'harvester_alarm_active{node="pi4",alarm="extreme--air",'
             assert active_alarm in hub.http.get("/metrics").text
             wait_until(lambda: b'"is_sent":true' in saved(hub))
-            answer = hub.http.post("/api/alarms/pi4/too-warm--air/ack")
+            answer = hub.http.post("/api/alarms/pi4/extreme--air/ack")
             assert answer.status_code == 200
             ears.wait_for(lambda it: str(it.topic) == TOPIC and b'acknowledged":true' in it.payload)
         # What `kill -9` leaves behind.
         service.stop(number=signal.SIGKILL)
-    with hub.running(**keys), hub.node("pi4", token) as client:
+    with hub.running(**keys) as service, hub.node("pi4", token) as client:
         (found,) = active(hub)
         assert found["acknowledged_ms"] > 0
         assert found["since_ms"] == alarm.since_ms
         introduce(client)
         with Listener(hub.mqtt_port) as ears:
             ears.wait_for(lambda it: str(it.topic) == TOPIC and b'acknowledged":true' in it.payload)
-            measured_until(client, 36.0, lambda: active(hub)[0]["value"] == 36.0)
-            measured_until(client, 29.0, lambda: active(hub)[0]["value"] == 29.0)
+            for value in (wave.worst, wave.between):
+                measured_until(client, value, lambda v=value: active(hub)[0]["value"] == v)
             # At the clearing value, not between.
-            measured_until(client, 28.0, lambda: not active(hub))
+            measured_until(client, wave.clear, lambda: not active(hub))
             ears.wait_for(lambda it: str(it.topic) == TOPIC and not it.payload)
         wait_until(lambda: past(hub))
         (over,) = past(hub)
         assert over["begin_ms"] == alarm.since_ms < over["end_ms"]
-        assert (over["value"], over["worst"], over["limit"]) == (35.5, 36.0, 30)
+        assert (over["value"], over["worst"], over["limit"]) == (wave.begin, wave.worst, wave.limit)
         assert over["acknowledged_ms"] == found["acknowledged_ms"]
         wait_until(lambda: len(hook.taken) == 2)
         assert hook.titles == ["HARVESTER warning: pi4", "HARVESTER over: pi4"]
         wait_until(lambda: "harvester_alarm_active{" not in hub.http.get("/metrics").text)
         assert hub.retained("pi4").count(TOPIC) == 0
+        wait_until(lambda: b'"is_sent":false' not in saved(hub))
+        service.stop(number=signal.SIGKILL)
+    assert_kept(hub, keys, over)
+    assert len(hook.taken) == 2

@@ -20,25 +20,37 @@ HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 # From the end of the gap to the spike.
 SPIKE_AFTER_MS = 10 * STEP_MS
-SPIKE = 60.0
-MIDDLE, SWING = 20.0, 5.0
 # Their rows are written as they would be after downsampling and expiry.
 _MEANS_DAYS = 365
 
 
 class Sine:
-    """Times of what is in the history, relative to `now_ms`, its end."""
+    """Values of a node and their times, relative to `now_ms`, their end."""
 
-    def __init__(self, now_ms: int) -> None:
+    def __init__(
+        self,
+        now_ms: int,
+        node: str = NODE,
+        *,
+        middle: float = 20.0,
+        swing: float = 5.0,
+        spike: float = 60.0,
+        gap_ended_ago_ms: int = 3 * HOUR_MS,
+    ) -> None:
+        self.node = node
+        self.middle, self.swing, self.spike = middle, swing, spike
         self.to_ms = now_ms - now_ms % BUCKET_MS
         self.raw_from_ms = self.to_ms - 2 * DAY_MS
-        self.gap_to_ms = self.to_ms - 3 * HOUR_MS
+        self.gap_to_ms = self.to_ms - gap_ended_ago_ms
         self.gap_from_ms = self.gap_to_ms - 2 * HOUR_MS
         self.spike_ms = self.gap_to_ms + SPIKE_AFTER_MS
 
-    @staticmethod
-    def value(at_ms: int) -> float:
-        return MIDDLE + SWING * math.sin(2 * math.pi * at_ms / DAY_MS)
+    @property
+    def gap(self) -> tuple[int, int]:
+        return self.gap_from_ms, self.gap_to_ms
+
+    def value(self, at_ms: int) -> float:
+        return self.middle + self.swing * math.sin(2 * math.pi * at_ms / DAY_MS)
 
     def write(self, state_dir: Path) -> None:
         """Write the history into the file that a hub with this state directory uses."""
@@ -63,22 +75,24 @@ class Sine:
         ]
 
     def _reading(self, seq: int, at_ms: int) -> Reading:
-        temperature = SPIKE if at_ms == self.spike_ms else self.value(at_ms)
+        temperature = self.spike if at_ms == self.spike_ms else self.value(at_ms)
         data = {"temperature": temperature, "humidity": 90 - 2 * self.value(at_ms)}
-        stream = "before" if at_ms < self.gap_from_ms else "after"
-        return Reading(NODE, SENSOR, at_ms, stream, seq, dict(data), "dht22")
+        stream = f"{self.node} before" if at_ms < self.gap_from_ms else f"{self.node} after"
+        return Reading(self.node, SENSOR, at_ms, stream, seq, dict(data), "dht22")
 
     def _events(self) -> list[Event]:
         began, again = f"boot1 {self.raw_from_ms}", f"boot2 {self.gap_to_ms}"
         return [
-            Event(NODE, self.raw_from_ms, PRESENCE, began, "online"),
-            Event(NODE, self.gap_from_ms, PRESENCE, began, "offline"),
-            Event(NODE, self.gap_to_ms, PRESENCE, again, "online"),
+            Event(self.node, self.raw_from_ms, PRESENCE, began, "online"),
+            Event(self.node, self.gap_from_ms, PRESENCE, began, "offline"),
+            Event(self.node, self.gap_to_ms, PRESENCE, again, "online"),
         ]
 
     def _write_means(self, db: sqlite3.Connection) -> None:
         key = db.execute(
-            "SELECT sensor.id, field.id FROM sensor, field WHERE field.name = 'temperature'"
+            "SELECT sensor.id, field.id FROM sensor JOIN node ON node.id = sensor.node, field"
+            " WHERE node.name = ? AND field.name = 'temperature'",
+            (self.node,),
         ).fetchone()
         times = range(self.to_ms - _MEANS_DAYS * DAY_MS, self.raw_from_ms, BUCKET_MS)
         with transaction(db):

@@ -19,24 +19,34 @@ from tests.hub_app.nodes import named_node, setting_node, until
 from tests.hub_app.page.browser import browser_of_2020, complaints
 from tests.hub_app.page.gestures import touch
 from tests.hub_app.page.sensor_page import CHART, SensorPage, phone
-from tests.hub_app.page.sine import DAY_MS, HOUR_MS, NODE, SENSOR, SPIKE, Sine
+from tests.hub_app.page.sine import DAY_MS, HOUR_MS, NODE, SENSOR, Sine
 
 PATH = f"/sensor/{NODE}/{SENSOR}"
 TOPIC = Topic(NODE, TopicKind.READING, SENSOR)
 OTHER = "cellar", "dht22-other"
 RANGES = {"1h": HOUR_MS, "24h": DAY_MS, "7d": 7 * DAY_MS, "30d": 30 * DAY_MS, "1y": 365 * DAY_MS}
 
-# Opaqueness of the dots of a column of the chart between two values.
-ALPHAS = f"""
+# Rows, and those with the colour of the line, of a column of the chart between two values.
+LINE = f"""
 const chart = {CHART};
 const {{canvases: [canvas], place, width}} = chart;
 const ratio = canvas.width / width;
 const [at, low, high] = arguments;
-const [x, top, bottom] = [place.x(at), place.scales[0].y(high), place.scales[0].y(low)];
-const [first, tall] = [Math.ceil(top * ratio), Math.max(1, Math.floor((bottom - top) * ratio))];
-const left = Math.floor((x - 1) * ratio);
-const dots = canvas.getContext("2d").getImageData(left, first, 3, tall).data;
-return dots.filter((_, i) => i % 4 === 3);
+const {{y, low: least, high: most}} = place.scales[0];
+const [top, bottom] = [y(high ?? most), y(low ?? least)].map((each) => Math.ceil(each * ratio));
+const probe = document.createElement("canvas").getContext("2d");
+probe.fillStyle = chart.color("line");
+probe.fillRect(0, 0, 1, 1);
+const want = probe.getImageData(0, 0, 1, 1).data;
+const left = Math.floor((place.x(at) - 1) * ratio);
+const {{data}} = canvas.getContext("2d").getImageData(left, top, 3, bottom - top);
+const isNear = (i, k) => Math.abs(data[i + k] - want[k]) < 40;
+const isLine = (i) => data[i + 3] > 40 && [0, 1, 2].every((k) => isNear(i, k));
+let found = 0;
+for (let row = 0; row < data.length; row += 12) {{
+  if ([0, 4, 8].some((dot) => isLine(row + dot))) found++;
+}}
+return [bottom - top, found];
 """
 # Whether the colour of gaps is seen below the plot at a time.
 MARK = f"""
@@ -59,14 +69,26 @@ def sine() -> Sine:
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory, sine: Sine) -> Iterator[HubProcess]:
-    """A hub with the history of the sine; another sensor is only live."""
+def frost() -> Sine:
+    """A sine of another node, whose spike is below and whose gap began in another bucket."""
+    ago_ms = 20 * HOUR_MS + 7 * 60_000
+    return Sine(now_ms(), "shed2", middle=4, swing=1, spike=-30, gap_ended_ago_ms=ago_ms)
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory, sine: Sine, frost: Sine) -> Iterator[HubProcess]:
+    """A hub with the history of two sines; another sensor is only live."""
     directory = tmp_path_factory.mktemp("sine")
     sine.write(directory / "state")
+    frost.write(directory / "state")
     with running_hub(directory) as running:
         described = description_of(SENSOR, "Living room", "Ground floor")
         running.publish(Topic(NODE, TopicKind.SENSOR, SENSOR), described)
         publish(running, sine.value(now_ms()))
+        running.publish(Topic(frost.node, TopicKind.SENSOR, SENSOR), described)
+        data = {"temperature": frost.value(now_ms())}
+        frosty = Reading(frost.node, SENSOR, now_ms(), "live", 1, data)
+        running.publish(Topic(frost.node, TopicKind.READING, SENSOR), frosty)
         other = Reading(*OTHER, now_ms(), "live", 1, {"temperature": 12.0})
         running.publish(Topic(OTHER[0], TopicKind.READING, OTHER[1]), other)
         running.publish(
@@ -96,29 +118,42 @@ def page(hub: HubProcess, browser: Chrome) -> Iterator[SensorPage]:
     assert said == []
 
 
+@pytest.mark.parametrize("which", ["sine", "frost"])
 @pytest.mark.parametrize("name", RANGES)
 def test_gap_reason_and_spike_are_seen_at_every_range(
-    hub: HubProcess, page: SensorPage, sine: Sine, name: str
+    hub: HubProcess, page: SensorPage, request: pytest.FixtureRequest, name: str, which: str
 ) -> None:
+    sine: Sine = request.getfixturevalue(which)
     # All of it is in the range; an hour shows the end of the gap.
     to_ms = min(sine.spike_ms + RANGES[name] // 2, sine.to_ms)
     span = {"from": iso_8601(to_ms - RANGES[name]), "to": iso_8601(to_ms)}
-    page.open(hub, PATH, **span)
+    page.open(hub, f"/sensor/{sine.node}/{SENSOR}", **span)
     assert page.run(f"return {CHART}.gaps.map((gap) => gap[2])") == ["off"]
     in_gap = sine.gap_to_ms - 15 * 60_000
     assert page.run(MARK, in_gap)
     assert not page.run(MARK, sine.gap_to_ms + RANGES[name] // 20)
+    # Nothing is drawn where the gap is wider than the lines beside it.
+    ends = page.run(f"const {{place: {{x}}}} = {CHART}; return arguments[0].map(x)", sine.gap)
+    if ends[1] - ends[0] > 6:
+        # The borders of bands may have the colour of the line.
+        middle = max(sum(sine.gap) / 2, to_ms - RANGES[name] + 5 * 60_000)
+        assert page.run(LINE, middle)[1] <= 3
+    after_ms, before_ms = sine.spike_ms + 15 * 60_000, sine.gap_from_ms - RANGES[name] // 50
+    assert page.run(LINE, after_ms if name == "1h" else before_ms)[1] > 0
     page.run(f"{CHART}.moveCursor(arguments[0])", in_gap)
     assert "gap: node off" in page.run(f"return {CHART}.tip.textContent")
-    # The spike is the greatest value of its point, and the band reaches up to it.
+    # The spike is the extreme of its point, and the band reaches up or down to it.
+    is_high = sine.spike > sine.middle
+    edge = page.run(f"return {CHART}.series[0].{'highs' if is_high else 'lows'}")
+    assert (max(edge) if is_high else min(edge)) == sine.spike
     point = page.run(f"return {CHART}.series[0].nearest(arguments[0])", sine.spike_ms)
-    highs = page.run(f"return {CHART}.series[0].highs")
-    assert max(highs) == SPIKE
-    assert SPIKE in highs[max(0, point - 1) : point + 2]
-    at_ms = page.run(f"return {CHART}.series[0].times[arguments[0]]", highs.index(SPIKE))
-    column = page.run(ALPHAS, at_ms, 35, 50)
-    # More than the lines of the axes, which are a few dots.
-    assert sum(alpha > 40 for alpha in column) > len(column) / 6
+    assert sine.spike in edge[max(0, point - 1) : point + 2]
+    at_ms = page.run(f"return {CHART}.series[0].times[arguments[0]]", edge.index(sine.spike))
+    # Its tip, which is as wide as one sample.
+    tip = [sine.middle + (sine.spike - sine.middle) * part for part in (0.9, 0.97)]
+    rows, found = page.run(LINE, at_ms, min(tip), max(tip))
+    assert rows > 8
+    assert found > rows / 2
 
 
 @pytest.mark.parametrize("name", ["24h", "7d"])
@@ -259,6 +294,57 @@ def test_another_sensor_is_compared(hub: HubProcess, page: SensorPage) -> None:
     page.until(f"{CHART}.series[1].times.slice(-1)[0] === arguments[0]", at_ms)
     page.driver.back()
     page.until(f"{CHART}.series.length === 1")
+
+
+def test_a_sensor_of_another_unit_has_an_axis_of_its_own(hub: HubProcess, page: SensorPage) -> None:
+    load = Topic("router", TopicKind.READING, "load")
+    hub.publish(load, Reading("router", "load", now_ms(), "live", 1, {"percent": 61.0}))
+    until(hub, "/api/history?sensor=router:load&width=100", '"points":[[')
+    page.open(hub, PATH, compare="router:load", range="1h")
+    page.until(f"{CHART}.series.length === 2")
+    page.until(f"{CHART}.place.scales.length === 2")
+    assert page.run(f"return {CHART}.series[1].means") == [61]
+
+
+def test_a_field_that_comes_and_goes_gets_a_row_and_a_chart(
+    hub: HubProcess, page: SensorPage
+) -> None:
+    node, title = "barn", 'Barn "2", <b>north</b>'
+    topic = Topic(node, TopicKind.READING, SENSOR)
+
+    def measure(**data: float) -> None:
+        hub.publish(topic, Reading(node, SENSOR, now_ms(), "live", next(_seq), dict(data)))
+
+    hub.publish(Topic(node, TopicKind.SENSOR, SENSOR), description_of(SENSOR, title))
+    measure(temperature=8.0)
+    until(hub, f"/api/history?sensor={node}:{SENSOR}&width=100", '"points":[[')
+    page.open(hub, f"/sensor/{node}/{SENSOR}", range="1min")
+    assert page.run("return document.getElementById('title').textContent") == title
+    page.run("window.isSamePage = true")
+    measure(temperature=8.0, draught=0.5)
+    page.until_field(str(topic), "draught", "0.5")
+    page.until("document.querySelector('[data-field-of=draught] .chart') !== null")
+    measure(temperature=8.25)
+    page.until_field(str(topic), "draught", "\u2013")
+    measure(temperature=8.5, draught=0.75)
+    page.until_field(str(topic), "draught", "0.75")
+    assert page.run("return window.isSamePage")
+    # The window of a minute is exactly what is exported.
+    begin, end = page.range
+    assert end - begin == 60_000
+    rows = page.run(f"return {CHART}.toCsv()").split("\r\n")[1:]
+    values = [float(row.split(",")[2]) for row in rows]
+    assert values[-2:] == [8.25, 8.5]
+
+
+def test_readings_of_a_clock_that_was_set_back_follow_one_that_was_ahead(
+    hub: HubProcess, page: SensorPage
+) -> None:
+    page.open(hub, PATH, range="1h")
+    ahead = Reading(NODE, SENSOR, now_ms() + HOUR_MS, "live", next(_seq), {"temperature": 27.0})
+    hub.publish(TOPIC, ahead)
+    at_ms = publish(hub, 22.5)
+    page.until(f"{CHART}.series[0].times.slice(-1)[0] === arguments[0]", at_ms)
 
 
 # Notes the address of each event stream.
