@@ -16,20 +16,14 @@ _PI_CONTROL = "dev/piControl0"
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
-    """`name` is empty on a machine without a device tree, which is no Raspberry Pi."""
+    """`name` is empty on a machine without a device tree, which is no Raspberry Pi.
+
+    The pins of a Raspberry Pi 5 are on the chip RP1; the case of a Revolution Pi has none.
+    """
 
     name: str = ""
     has_rp1: bool = False
     is_revpi: bool = False
-
-    @property
-    def is_raspberry_pi(self) -> bool:
-        return self.name.startswith("Raspberry Pi")
-
-    @property
-    def has_header(self) -> bool:
-        """Whether the pins can be reached: the case of a Revolution Pi has none."""
-        return self.is_raspberry_pi and not self.is_revpi
 
 
 def read(root: Path = ROOT) -> Model:
