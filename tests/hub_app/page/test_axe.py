@@ -77,3 +77,24 @@ def test_axe_finds_nothing_in_a_view(
     assert browser.execute_async_script(RUN) == []
     browser.get_log("browser")
     browser.get("about:blank")
+
+
+def test_axe_finds_nothing_in_a_sensor_with_its_menu_open(
+    hub: HubProcess, browser: Chrome, scheme: str
+) -> None:
+    node = f"{scheme}sensor1"
+    fill(hub, f"{scheme}sensor", 2)
+    until(hub, f"/api/history?sensor={node}:dht22-a&width=100", '"series":[{')
+    browser.get(f"{hub.url}/sensor/{node}/dht22-a")
+    page = Page(browser)
+    page.until("document.querySelector('.chart-exports button') !== null")
+    # Its one reading is of another day.
+    browser.execute_script(
+        "const {chart} = document.querySelector('.chart'); chart.append(0, chart.to, 20);"
+        "document.querySelector('.chart-exports button').click()"
+    )
+    page.until("document.activeElement.matches('.chart-menu a')")
+    browser.execute_script(AXE.read_text(encoding="utf-8"))
+    assert browser.execute_async_script(RUN) == []
+    browser.get_log("browser")
+    browser.get("about:blank")
