@@ -162,7 +162,7 @@ class Forwarder:
         guard = self._peer.guard
 
         def checked(topic: str, payload: bytes) -> None:
-            if not guard.is_own(topic):
+            if not guard.belongs_there(topic):
                 handle(topic, payload)
             elif guard.is_probe_there(topic, payload):
                 self._peer.stop_for_loop("what is published there arrives at the hub's own broker")

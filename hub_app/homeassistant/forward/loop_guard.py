@@ -1,7 +1,8 @@
 """Loop guard: finds out that the other broker is the hub's own, or that a bridge joins the two.
 
-Two probes carry the random word of one start, one each way: a message that is published there must
-never be heard here, and a command to a node that does not exist, published here, never there.
+Probes carry the random word of one start. What is published there must never be heard here, and the
+other way round. Two of them are commands to nodes that do not exist: a bridge may carry commands
+alone, and each would be executed twice then.
 """
 
 from bus.client.link import WireMessage
@@ -24,17 +25,25 @@ class LoopGuard:
         self._run = run.encode()
         self.online = WireMessage(self.topic, ONLINE, retain=True)
         self.offline = WireMessage(self.topic, OFFLINE, retain=True)
-        self.probe_there = WireMessage(self.run_topic, self._run)
-        self.probe_here = Topic(f"probe-{run}", TopicKind.COMMAND, "forwarder")
+        self.probe_here = _command(f"probe-{run}-here")
+        self._command_there = str(_command(f"probe-{run}-there"))
+        self.probes_there = (
+            WireMessage(self.run_topic, self._run),
+            WireMessage(self._command_there, b""),
+        )
 
-    def is_own(self, topic: str) -> bool:
-        """Whether a topic of the hub's bus belongs there."""
-        return topic in (self.topic, self.run_topic)
+    def belongs_there(self, topic: str) -> bool:
+        """Whether a topic is of the forwarder's own messages there."""
+        return topic in (self.topic, self.run_topic, self._command_there)
 
     def is_probe_there(self, topic: str, payload: bytes) -> bool:
-        """Whether a message is the probe that was published there."""
-        return topic == self.run_topic and payload == self._run
+        """Whether a message is a probe that was published there."""
+        return topic == self._command_there or (topic == self.run_topic and payload == self._run)
 
     def is_probe_here(self, topic: str) -> bool:
         """Whether a message is the probe that was published here."""
         return topic == str(self.probe_here)
+
+
+def _command(node: str) -> Topic:
+    return Topic(node, TopicKind.COMMAND, "forwarder")

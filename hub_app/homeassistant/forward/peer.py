@@ -72,8 +72,9 @@ class Peer:
     def probe(self) -> None:
         """Publish here and there what must arrive on the same side only."""
         self._publish_here(self.guard.probe_here, b"")
-        if self._outgoing.put_message(self.guard.probe_there):
-            self.wake.set()
+        for message in self.guard.probes_there:
+            if self._outgoing.put_message(message):
+                self.wake.set()
 
     def on_connect(self) -> None:
         self.record.connected()
@@ -96,8 +97,11 @@ class Peer:
     def on_message(self, topic: str, payload: bytes) -> None:
         if self.guard.is_probe_here(topic):
             self.stop_for_loop("the hub's commands arrive there")
+        elif self.guard.is_probe_there(topic, payload):
+            # As it must: the broker passes on what the forwarder publishes.
+            self.is_confirmed = True
         elif topic == self.guard.run_topic:
-            self._on_run(topic, payload)
+            self._on_other_forwarder()
         elif topic == self.guard.topic:
             self._on_state(payload)
         elif topic == self._birth_topic:
@@ -126,11 +130,7 @@ class Peer:
             self.again_at_s = time.monotonic() + random.uniform(*self._times.birth_s)
         self.on_discovery(topic, payload)
 
-    def _on_run(self, topic: str, payload: bytes) -> None:
-        """Take a probe of this forwarder, or of another one with its name."""
-        if self.guard.is_probe_there(topic, payload):
-            self.is_confirmed = True
-            return
+    def _on_other_forwarder(self) -> None:
         text = f"another hub called {self._hub_node} forwards to this broker"
         if self.record.failed(text):
             logger.error("homeassistant.broker: %s", text)

@@ -112,7 +112,8 @@ def test_neither_commands_nor_results_go_there(home: HomeBroker) -> None:
         event = encode(Event("pressed", {}, 1))
         forwarder.put(Topic("pi4", TopicKind.EVENT, "bell"), event)
         client.wait_for("harvester/pi4/events/bell", event)
-        levels = {topic.split("/")[-1] for topic, _ in client.heard}
+        heard = [topic for topic, _ in client.heard if "/probe-" not in topic]
+        levels = {topic.split("/")[-1] for topic in heard}
         assert not levels & {"cmd", "result", "backlog"}
     with HomeClient(home.port) as late:
         late.wait_for(STATE)
@@ -302,6 +303,20 @@ def test_a_bridge_back_is_found_out(home: HomeBroker) -> None:
         bridge.wait_for(STATE, b"offline")
 
 
+def test_a_bridge_of_commands_alone_is_found_out(home: HomeBroker) -> None:
+    """With it, each command would be executed twice."""
+    with HomeClient(home.port) as bridge, forwarding(home.port) as forwarder:
+        handle = forwarder.before(lambda _topic, _payload: None)
+        wait_until(
+            lambda: [topic for topic in bridge.state if topic.endswith("-there/forwarder/cmd")]
+        )
+        for topic, payload in list(bridge.heard):
+            if topic.endswith("/cmd"):
+                handle(topic, payload)
+        wait_until(lambda: not forwarder.status.connected)
+        assert "a bridge joins the two" in forwarder.status.last_error
+
+
 def test_two_brokers_that_mosquitto_bridges_run_in_no_circle(tmp_path: Path) -> None:
     """The hub's bus is a Mosquitto without rules, and each passes everything on to the other."""
     folders = [tmp_path / "hub", tmp_path / "home"]
@@ -359,7 +374,7 @@ def test_after_a_loop_it_tries_again(home: HomeBroker) -> None:
         wait_until(lambda: is_settled(forwarder))
         client.wait_for(f"{STATE}/run")
         run = client.state[f"{STATE}/run"].decode()
-        client.publish(f"harvester/probe-{run}/forwarder/cmd", b"")
+        client.publish(f"harvester/probe-{run}-here/forwarder/cmd", b"")
         wait_until(lambda: forwarder.status.connections == 2)
 
 
