@@ -24,6 +24,7 @@ from hub_app.live.hub_clock import HubClock
 from hub_app.live.ingest import Decoder
 from hub_app.live.page_input import page_input
 from hub_app.live.state import State
+from hub_app.live.traffic import Traffic
 from hub_app.logs.log_recorder import LogRecorder
 from hub_app.quota.refusals import Reason, Refusals
 from hub_app.supervisor import Supervisor
@@ -95,6 +96,7 @@ class Hub:
         # None where nothing is forwarded to a broker of Home Assistant's own.
         self.forwarder_status: Callable[[], ForwarderStatus | None] = lambda: None
         self.started_s = time.monotonic()
+        self.traffic = Traffic()
         self._cards = cards
         self._dashboard = dashboard
 
@@ -141,6 +143,13 @@ class Hub:
         self.alarms.sweep(now_ms, delta_ms)
         self.duplicate_node_ids.keep_only(set(self.state.nodes))
         self.refusals.sweep()
+        if self.traffic.is_due(now_ms):
+            self._note_traffic(now_ms)
+
+    def _note_traffic(self, now_ms: int) -> None:
+        snapshot = self.broker.snapshot()
+        if snapshot is not None:
+            self.traffic.add(snapshot, now_ms)
 
     def _tell(self, changes: Sequence[Change], now_ms: int) -> None:
         for take in self.listeners:

@@ -7,22 +7,33 @@ import { showTimes } from "../log/lines.js";
 
 const REFRESH_MS = 10000;
 const RATES_MS = 5000;
-const SHOWN_MS = 900000;
+const LEAST_SHOWN_MS = 900000;
+const DAY_MS = 864e5;
+// Points of the hub are a minute apart.
+const JOIN_MS = 180000;
 const PARTS = [
   ...["faults", "hub", "broker", "storage", "rates", "refused", "quotas", "certificates"],
   ...["homeassistant", "versions"],
 ];
 
 let chart = null;
+let making = null; // the promise of the chart
 let last = null; // counts of messages and their time
+let first = 0; // time of the oldest point
 
-function makeChart() {
+const shownMs = () => Math.min(DAY_MS, Math.max(LEAST_SHOWN_MS, hubNow() - first));
+
+// Begins with the last day, as the hub remembers it.
+async function makeChart() {
+  const { traffic } = await (await fetch(urlOf("/api/system"))).json();
+  first = traffic[0]?.[0] ?? hubNow();
   const panel = document.getElementById("traffic");
   panel.hidden = false;
-  const made = new Chart(panel.querySelector(".chart"), { from: hubNow() - SHOWN_MS, to: hubNow() });
+  const made = new Chart(panel.querySelector(".chart"), { from: hubNow() - shownMs(), to: hubNow() });
   const format = (value) => `${value.toFixed(1)}/s`;
-  const words = { unit: "/s", decimals: 1, format, points: [], joinMs: 3 * RATES_MS };
+  const words = { unit: "/s", decimals: 1, format, points: [], joinMs: JOIN_MS };
   made.show({ series: [{ ...words, label: "in" }, { ...words, label: "out" }] });
+  traffic.forEach(([at, ...rates]) => rates.forEach((rate, k) => made.append(k, at, rate)));
   return made;
 }
 
@@ -32,15 +43,17 @@ async function addRates() {
     const answer = await fetch(urlOf("/api/broker"));
     const { embedded, publish } = await answer.json();
     if (!answer.ok || !embedded) return;
-    chart = chart ?? makeChart();
+    making = making ?? makeChart();
+    chart = await making;
     const at = performance.now();
     const rate = (name) => Math.max(0, ((publish[name] - last[name]) * 1000) / (at - last.at));
     if (last) ["received", "sent"].forEach((name, k) => chart.append(k, hubNow(), rate(name)));
     last = { ...publish, at };
-    chart.dropBefore(hubNow() - SHOWN_MS);
-    chart.setRange(hubNow() - SHOWN_MS, hubNow());
+    chart.dropBefore(hubNow() - shownMs());
+    chart.setRange(hubNow() - shownMs(), hubNow());
   } catch {
     // The hub does not answer; the chart has a gap.
+    if (!chart) making = null;
   }
 }
 

@@ -14,6 +14,7 @@ from bus.install.version import VERSION, commit
 from hub_app.history.recorder import HistoryStatistics
 from hub_app.homeassistant.forward.status import ForwarderStatus
 from hub_app.hub import Hub
+from hub_app.live.traffic import TrafficPoint
 from hub_app.logs.log_recorder import LogStatistics
 from hub_app.quota.live import QuotaUse
 from hub_app.supervisor import TaskStatus
@@ -59,6 +60,8 @@ class SystemReport(msgspec.Struct, frozen=True):
     certificate_ends_ms: int | None
     ca_ends_ms: int | None
     near_quotas: list[QuotaUse]
+    # Messages a second in and out, each minute of the last day.
+    traffic: list[TrafficPoint]
     refused: dict[str, dict[str, int]]
     tasks: list[TaskStatus]
     # The forwarder to a broker of Home Assistant's own; null where there is none.
@@ -98,6 +101,7 @@ class SystemReporter:
             certificate_ends_ms=_ends_ms(hub, hub.alarms.facts.certificate_days),
             ca_ends_ms=_ends_ms(hub, hub.alarms.facts.ca_days),
             near_quotas=near(list(self._quota_uses())),
+            traffic=hub.traffic.points,
             refused=hub.refusals.every(),
             tasks=hub.supervisor.tasks,
             homeassistant=hub.forwarder_status(),
