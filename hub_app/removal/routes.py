@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from bus.client import credentials
 from bus.client.credentials import Credentials
+from bus.contract.bounds import Name
 from bus.contract.topics import TopicKind, global_sensor_id
 from bus.errors import MisconfiguredError
 from hub_app.http.responses import Json, hub_of, read_json
@@ -33,7 +34,7 @@ class RemoveBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RenameBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of POST /api/nodes/{node}/rename."""
 
-    to: str
+    to: Name
 
 
 class NodeRemoved(msgspec.Struct, frozen=True):

@@ -1,5 +1,7 @@
 """`POST /api/buzzer`, `leds`, `fan`, `plugins` and `names`: commands to nodes."""
 
+from typing import Annotated
+
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -28,6 +30,7 @@ _LEDS_USAGE = '{"node": "pi4", "index": 5, "color": "#ff8800"} or {"node": "pi4"
 _FAN_USAGE = '{"node": "pi4", "mode": "auto"}, or on, or off'
 _NAMES_USAGE = '{"node": "pi4", "sensor": "dht22-gpio4", "title": "Desk", "area": "Office"}'
 
+PatternName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(PATTERNS)})]
 ACTION = Parameter("action", f"Pattern, in place of a body: {', '.join(PATTERNS)}")
 NODE = Parameter("node", "Id of a node, with `action`; default: the first that has a buzzer")
 
@@ -35,7 +38,7 @@ NODE = Parameter("node", "Id of a node, with `action`; default: the first that h
 class BuzzerBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of POST /api/buzzer."""
 
-    pattern: str
+    pattern: PatternName
     node: str | None = None
 
 

@@ -7,6 +7,7 @@ Readings are in the measurement `harvester`, means of 5 minutes in `harvester_5m
 nanoseconds. Source: InfluxData, "Line protocol reference".
 """
 
+import re
 from collections.abc import Iterator
 
 from hub_app.history.query.export import SensorWindow
@@ -18,8 +19,10 @@ MEDIA_TYPE = "text/plain; charset=utf-8"
 _MEASUREMENT = "harvester"
 _NS_PER_MS = 1_000_000
 _MS_PER_MINUTE = 60_000
-# Of tag keys, tag values and field keys.
+# Of tag values and field keys.
 _ESCAPES = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ "})
+# The protocol cannot write these: InfluxDB takes them for escapes, or refuses the line.
+_UNWRITABLE = re.compile(r'\\+(?=[,= "]|\Z)')
 
 
 class InfluxWriter:
@@ -41,11 +44,8 @@ class InfluxWriter:
 
 
 def escaped(text: str) -> str:
-    """Return a tag key, tag value or field key as it stands in a line.
-
-    The protocol has no way to write a backslash at the end, which would escape what follows.
-    """
-    return text.rstrip("\\").translate(_ESCAPES)
+    """Return a tag value or field key as it stands in a line, without what it cannot say."""
+    return _UNWRITABLE.sub("", text).translate(_ESCAPES)
 
 
 def _series(window: SensorWindow, words: SensorWords) -> str:

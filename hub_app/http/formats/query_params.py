@@ -13,7 +13,15 @@ from starlette.exceptions import HTTPException
 LATEST_MS = 2**53
 DAY_MS = 86_400_000
 _END_OF_9999_MS = 253_402_300_799_999
-_MOMENT = Annotated[int, msgspec.Meta(ge=0, le=LATEST_MS)] | datetime
+_ISO_8601 = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"(T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?\Z"
+)
+_MOMENT = (
+    Annotated[int, msgspec.Meta(ge=0, le=LATEST_MS)]
+    | Annotated[str, msgspec.Meta(pattern=_ISO_8601, examples=["2026-11-22T18:45:21Z"])]
+)
+_TEXT = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Parameter(msgspec.Struct, frozen=True):
@@ -28,7 +36,7 @@ class Parameter(msgspec.Struct, frozen=True):
     @property
     def type(self) -> Any:
         """The type of its values, for the OpenAPI document."""
-        return str
+        return _TEXT if self.is_required else str
 
     @property
     def default(self) -> str | int | None:
