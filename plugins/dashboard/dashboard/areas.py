@@ -1,5 +1,7 @@
 """Areas: the sensors of many nodes as tiles, grouped by area and then by node."""
 
+import re
+
 from dashboard.attention import SEVERITIES, Item, counted
 from dashboard.cards import remove_button
 from dashboard.health import heartbeat_rows
@@ -7,6 +9,8 @@ from dashboard.markup import Html, element, join
 from dashboard.model import Entry, Model
 from dashboard.tile import described, node_link, presence, refused, sensor_link, tile
 
+# Text, and the number behind it; a number has no more digits than an int is quickly made of.
+_WORDS = re.compile(r"(\D+|(?=\d))(\d{0,9})", re.ASCII)
 # Readings by node.
 Groups = dict[str, list[Entry]]
 
@@ -17,7 +21,7 @@ def areas(model: Model, found: list[Item]) -> Html:
     `found` is what needs attention, of which each area has a count.
     """
     by_area = _by_area(model)
-    names = sorted(by_area, key=lambda name: (not name, name.casefold()))
+    names = sorted(by_area, key=lambda name: (not name, _natural(name)))
     waiting = [item for item in found if not item.is_acknowledged]
     return join([_area(model, name, by_area[name], waiting) for name in names])
 
@@ -77,7 +81,12 @@ def _counted(things: Groups | range, noun: str) -> str:
 
 
 def _sorted(model: Model, groups: Groups) -> list[tuple[str, list[Entry]]]:
-    return sorted(groups.items(), key=lambda group: _name(model, group[0]).casefold())
+    return sorted(groups.items(), key=lambda group: _natural(_name(model, group[0])))
+
+
+def _natural(text: str) -> list[tuple[str, int]]:
+    """Return the sort key by which "Board 8" comes before "Board 16"."""
+    return [(word.casefold(), int(digits or 0)) for word, digits in _WORDS.findall(text)]
 
 
 def _name(model: Model, node: str) -> str:

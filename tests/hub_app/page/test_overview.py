@@ -24,7 +24,7 @@ from tests.hub_app.nodes import until
 from tests.hub_app.page.browser import Page, browser_of_2020
 from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
 
-NODES = 12
+NODES = 13
 AREAS = ("Attic", "Cellar", "")
 SENSOR = "dht22-gpio4"
 DAY_MS = 86_400_000
@@ -152,7 +152,7 @@ def test_the_filter_finds_areas_nodes_and_sensors_by_keyboard(hub: HubProcess, p
     box.clear()
     box.send_keys("ATTIC dht22")
     # A folded area shows what was found.
-    page.until(f"{VISIBLE}.join() === 'n0,n3,n6,n9'")
+    page.until(f"{VISIBLE}.join() === 'n0,n3,n6,n9,n12'")
     assert page.driver.execute_script("return document.querySelector('[data-area=Attic]').open")
     box.send_keys(" nowhere")
     page.until("document.getElementById('nothing-found').hidden === false")
@@ -237,6 +237,37 @@ def test_a_tile_in_view_draws_its_last_day_with_least_and_greatest(
     assert ends[3] < 4
 
 
+@pytest.fixture
+def phone(page: Page) -> Iterator[Page]:
+    metrics = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    page.driver.refresh()
+    page.until("document.querySelector('[data-state=live]') !== null")
+    yield page
+    page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_phone_folds_areas_into_lines_with_their_range_and_their_worst_state(
+    hub: HubProcess, phone: Page
+) -> None:
+    open_areas = "document.querySelectorAll('.area-fold[open]').length"
+    attic = "document.querySelector('[data-area=Attic]')"
+    phone.until(f"{open_areas} === 0")
+    phone.until(f"{attic}.querySelector('.area-range').textContent.startsWith('Temperature ')")
+    phone.until(f"{attic}.querySelector('summary').getBoundingClientRect().height >= 44")
+    failed = Topic("n3", TopicKind.PLUGIN, "oled")
+    hub.publish(failed, PluginState("failed", "", NOW_MS, 1, "x"))
+    worst = f"{attic}.querySelector('.area-worst')"
+    phone.until(f"{worst}.textContent === '1 needs attention' && {worst}.dataset.worst")
+    until(hub, "/", 'class="area-worst" data-worst="warning">1 needs attention')
+    hub.publish(failed, PluginState("running", "", NOW_MS, 1))
+    phone.until(f"{worst}.hidden")
+    phone.driver.find_element(By.ID, "fold-all").click()
+    phone.until(f"{open_areas} === {len(AREAS)}")
+    phone.driver.refresh()
+    phone.until(f"{open_areas} === {len(AREAS)}")
+
+
 @pytest.mark.parametrize("width", [390, 1280, 1920])
 def test_tiles_fit_every_screen_and_are_short_on_a_phone(
     hub: HubProcess, page: Page, width: int
@@ -250,7 +281,7 @@ def test_tiles_fit_every_screen_and_are_short_on_a_phone(
             page.until(f"{RIGHT_EDGE}(['main']) - {RIGHT_EDGE}(['.group']) < 2")
         else:
             tall = "document.querySelector('.group').getBoundingClientRect().height"
-            page.until(f"{tall} < 100")
+            page.until(f"44 <= {tall} && {tall} < 100")
     finally:
         page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 

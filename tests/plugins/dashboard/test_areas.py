@@ -96,3 +96,11 @@ def test_a_fault_that_has_an_alarm_is_named_once_and_not_counted_when_acknowledg
     assert "pi4the node is offline" in shown.text
     (counter,) = shown.having(id="attention-count")
     assert "hidden" in counter
+
+
+def test_numbers_in_names_are_in_their_order() -> None:
+    named = [about(f"n{n}", title, "") for n, title in enumerate(("Board 16", "board 8", "Attic"))]
+    headings = [f"n{n}" for n in (2, 1, 0, 3, 4, 5)]
+    shown = many(*named)
+    groups = [a["data-group"] for a in attributes_of(shown, "section") if "data-group" in a]
+    assert groups == headings
