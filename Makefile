@@ -41,6 +41,12 @@ test-needs: build
 chaos: build
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
+# Machines with systemd in containers: needs root, systemd-container and debootstrap.
+.PHONY: test-machines
+test-machines: wheel
+	@$(BIN)/python -m pytest --override-ini python_files='check_*.py' --timeout 900 \
+		--durations 20 $(if $(ARGS),$(ARGS),tests/machines)
+
 check: $(VENV)/installed
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
