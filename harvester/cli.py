@@ -42,6 +42,13 @@ COMMANDS = (
         "",
         "check this machine against its node's configuration, and name each remedy",
     ),
+    Command("install", "harvester.install.cli", "", "set this machine up as a hub or a node"),
+    Command(
+        "uninstall",
+        "harvester.install.uninstall_cli",
+        "",
+        "remove what `harvester install` made, and keep data and configuration",
+    ),
     Command("bus", "harvester.bus.cli", "", "print, publish and remove messages on the bus"),
     Command("enroll", "harvester.hub.enroll_cli", "hub", "create or revoke a node's login"),
     Command("node", "harvester.hub.node_cli", "hub", "list, remove or rename nodes"),

@@ -14,6 +14,8 @@ from bus.contract.mistake import first_mistake, shown
 from bus.errors import MisconfiguredError
 from bus.files import toml_text
 
+# Configurations of the services (deploy/*.service).
+INSTALLED = Path("/etc/harvester")
 # TOMLDecodeError and UnicodeDecodeError are ValueErrors, and so is what `int` says to 5000 digits;
 # arrays nested beyond reason end in a RecursionError.
 _NOT_TOML = (ValueError, RecursionError)
@@ -26,6 +28,12 @@ def find(role: str, directory: Path) -> Path | None:
         if path.is_file():
             return path
     return None
+
+
+def find_installed(role: str, directory: Path) -> Path | None:
+    """Return the file as `find` does, else that of this machine's services."""
+    path = INSTALLED / f"{role}.toml"
+    return find(role, directory) or (path if path.is_file() else None)
 
 
 def load(path: Path | None, overrides: Iterable[str] = (), *, role: str | None = None) -> Config:

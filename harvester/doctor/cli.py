@@ -23,7 +23,7 @@ def define(parser: argparse.ArgumentParser) -> None:
 def _doctor(options: argparse.Namespace) -> None:
     # The findings say it all; `--set logging.level=debug` shows more.
     options.overrides.insert(0, "logging.level=error")
-    options.config = options.config or config_file.find(options.role, options.project)
+    options.config = options.config or config_file.find_installed(options.role, options.project)
     config = command_line.load(options, options.role)
     text, is_well = report(config, options.role, this_machine(os.environ))
     print(text)

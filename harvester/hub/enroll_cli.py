@@ -14,7 +14,8 @@ from bus.config import broker_url, hub_files
 from bus.config.hub_files import HubFiles
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
-from harvester.hub.options import define_hub_command, hub_config, own_names
+from harvester.hub.options import define_hub_command, hub_config
+from harvester.hub.own_names import own_names
 
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 

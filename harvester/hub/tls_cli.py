@@ -8,7 +8,8 @@ from pathlib import Path
 from broker.auth import certificates
 from broker.auth.server_tls import CA_NAME, CERTIFICATE_NAME
 from bus.config import hub_files
-from harvester.hub.options import define_hub_command, hub_config, own_names
+from harvester.hub.options import define_hub_command, hub_config
+from harvester.hub.own_names import certificate_names
 
 
 def define(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +34,7 @@ def define(parser: argparse.ArgumentParser) -> None:
 def _init(options: argparse.Namespace) -> None:
     config = hub_config(options)
     directory = hub_files.of(config, os.environ).tls_dir
-    names = list(dict.fromkeys([*options.names, *own_names(config)]))
+    names = certificate_names(config, options.names)
     certificates.init(directory, names, dt.datetime.now(dt.UTC))
     _print_paths(directory)
     print("Restart the hub, then enroll every node again, so that its file holds the CA.")
@@ -42,8 +43,8 @@ def _init(options: argparse.Namespace) -> None:
 def _renew(options: argparse.Namespace) -> None:
     config = hub_config(options)
     directory = hub_files.of(config, os.environ).tls_dir
-    names = [*options.names, *own_names(config)] if options.names else []
-    certificates.renew(directory, list(dict.fromkeys(names)), dt.datetime.now(dt.UTC))
+    names = certificate_names(config, options.names) if options.names else []
+    certificates.renew(directory, names, dt.datetime.now(dt.UTC))
     _print_paths(directory)
     print("A running hub loads it without a restart.")
 

@@ -1,0 +1,1 @@
+"""Installation of a machine: steps that install, show and remove."""

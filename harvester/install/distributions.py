@@ -1,0 +1,104 @@
+"""Installed distributions that the program consists of, and their copy into another environment."""
+
+import hashlib
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from importlib.metadata import Distribution
+from pathlib import Path
+
+from bus.errors import MisconfiguredError
+from bus.install import assets
+from bus.install.version import commit
+
+PROGRAM = "harvester-edge"
+# PEP 508: the name is the first thing in a requirement.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_SCRIPT_FOLDER = "bin"
+
+
+def of_program() -> list[Distribution]:
+    """Return the program's distribution and those of all that it may need and is installed.
+
+    Raises MisconfiguredError where the program runs from a clone.
+    """
+    if not assets.is_packaged():
+        raise MisconfiguredError(
+            f"{assets.root()}: found a clone, expected an installed wheel; `make wheel` makes it"
+        )
+    found: dict[str, Distribution] = {}
+    names = [PROGRAM]
+    while names:
+        name = _normal(names.pop())
+        if name in found:
+            continue
+        try:
+            found[name] = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue
+        names += [_name_in(text) for text in found[name].requires or ()]
+    return [found[name] for name in sorted(found)]
+
+
+def identity(distributions: list[Distribution]) -> str:
+    """Return a hash of names, versions and our commit: equal environments have the same."""
+    words = [f"{_normal(d.metadata['Name'])}=={d.version}" for d in distributions]
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    text = "\n".join([python, commit(), *words])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def copy(distributions: list[Distribution], site_packages: Path) -> None:
+    """Copy every file of the distributions; scripts start the new environment's Python."""
+    prefix = site_packages.parents[2]
+    for distribution in distributions:
+        for source, relative in _files(distribution):
+            target = Path(_normal_path(site_packages / relative))
+            if not target.is_relative_to(prefix):
+                raise MisconfiguredError(f"{source}: found a file outside of its environment")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+            shutil.copymode(source, target)
+            if target.parent == prefix / _SCRIPT_FOLDER:
+                _start_with(target, prefix / _SCRIPT_FOLDER / "python")
+
+
+def _files(distribution: Distribution) -> Iterator[tuple[Path, str]]:
+    if distribution.files is None:
+        raise MisconfiguredError(
+            f"{distribution.metadata['Name']}: found no list of its files; install it with pip"
+        )
+    for file in distribution.files:
+        source = Path(str(distribution.locate_file(file)))
+        # Compiled files are made again; some that are listed were never written.
+        if source.suffix != ".pyc" and source.is_file():
+            yield source, str(file)
+
+
+def _start_with(script: Path, python: Path) -> None:
+    first, newline, rest = script.read_bytes().partition(b"\n")
+    if first.startswith(b"#!") and b"python" in first:
+        script.write_bytes(b"#!" + str(python).encode() + newline + rest)
+
+
+def _normal_path(path: Path) -> str:
+    """Return a path without "..", of which the folder need not exist yet."""
+    parts: list[str] = []
+    for part in path.parts:
+        if part == "..":
+            parts.pop()
+        else:
+            parts.append(part)
+    return str(Path(*parts))
+
+
+def _name_in(requirement: str) -> str:
+    found = _NAME.match(requirement)
+    return found.group() if found else ""
+
+
+def _normal(name: str) -> str:
+    # PEP 503.
+    return re.sub(r"[-_.]+", "-", name).lower()

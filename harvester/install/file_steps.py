@@ -1,0 +1,150 @@
+"""Steps that write files and folders."""
+
+import os
+import shutil
+import stat
+
+import msgspec
+
+from bus.errors import MisconfiguredError
+from bus.files import private_file, whole_file
+from harvester.install.system import System
+
+
+class Folder(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder with its mode and owner."""
+
+    system: System
+    path: str
+    mode: int = 0o755
+    user: str = ""
+    is_data: bool = False
+    follows_changes: bool = False
+
+    def describe(self) -> str:
+        return f"folder {self.path}, mode {self.mode:04o}{of(self.user)}"
+
+    def is_done(self) -> bool:
+        path = self.system.path(self.path)
+        return path.is_dir() and (not self.user or stat.S_IMODE(path.stat().st_mode) == self.mode)
+
+    def apply(self) -> None:
+        path = self.system.path(self.path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            path.chmod(self.mode)
+            owner = self.system.owner(self.user)
+            if owner is not None:
+                os.chown(path, *owner)
+        except OSError as e:
+            raise MisconfiguredError(f"{path}: {e.strerror}") from e
+
+    def undo(self) -> bool:
+        path = self.system.path(self.path)
+        was_there = path.is_dir()
+        shutil.rmtree(path, ignore_errors=True)
+        return was_there
+
+
+class Remains(msgspec.Struct, frozen=True, kw_only=True):
+    """Folders that a service makes for itself; only uninstalling knows of them."""
+
+    system: System
+    what: str
+    patterns: tuple[str, ...]
+    is_data: bool = False
+    follows_changes: bool = False
+
+    def describe(self) -> str:
+        return f"{self.what}: {', '.join('/' + pattern for pattern in self.patterns)}"
+
+    def is_done(self) -> bool:
+        return True
+
+    def apply(self) -> None:
+        """Nothing: the services make them."""
+
+    def undo(self) -> bool:
+        found = [path for pattern in self.patterns for path in self.system.root.glob(pattern)]
+        for path in found:
+            shutil.rmtree(path, ignore_errors=True)
+        return bool(found)
+
+
+class WrittenFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file with that content. One that `is_kept` is left as it is where it exists."""
+
+    system: System
+    path: str
+    content: bytes
+    what: str
+    mode: int = 0o644
+    user: str = ""
+    is_kept: bool = False
+    is_data: bool = False
+    follows_changes: bool = False
+
+    def describe(self) -> str:
+        return f"{self.what} {self.path}"
+
+    def is_done(self) -> bool:
+        path = self.system.path(self.path)
+        if self.is_kept:
+            return path.exists()
+        return path.is_file() and path.read_bytes() == self.content
+
+    def apply(self) -> None:
+        path = self.system.path(self.path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            owner = self.system.owner(self.user)
+            whole_file.replace(path, self.content, mode=self.mode, owner=owner)
+        except OSError as e:
+            raise MisconfiguredError(f"{path}: cannot be written: {e.strerror}") from e
+
+    def undo(self) -> bool:
+        path = self.system.path(self.path)
+        was_there = path.exists()
+        path.unlink(missing_ok=True)
+        return was_there
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """A symbolic link to a program, for the shells of people."""
+
+    system: System
+    path: str
+    target: str
+    is_data: bool = False
+    follows_changes: bool = False
+
+    def describe(self) -> str:
+        return f"command {self.path}"
+
+    def is_done(self) -> bool:
+        path = self.system.path(self.path)
+        return path.is_symlink() and str(path.readlink()) == self.target
+
+    def apply(self) -> None:
+        path = self.system.path(self.path)
+        if path.exists() and not path.is_symlink():
+            raise MisconfiguredError(f"{path}: found a file, expected none or a link of ours")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.symlink_to(self.target)
+
+    def undo(self) -> bool:
+        if not self.is_done():
+            return False
+        self.system.path(self.path).unlink()
+        return True
+
+
+def of(user: str) -> str:
+    """Return the owner as the end of a phrase."""
+    return f", of {user}" if user else ""
+
+
+def secret_mode() -> int:
+    """Return the mode of a file that only its owner may read."""
+    return private_file.MODE

@@ -1,0 +1,155 @@
+"""Tables of the steps: of a hub, of a node, and of both for removal."""
+
+from pathlib import Path
+
+from bus.config.broker_table import CREDENTIALS_NAME
+from bus.install import assets
+from harvester.install import configuration
+from harvester.install.environment import LINK, Environment
+from harvester.install.file_steps import Folder, Link, Remains, WrittenFile, secret_mode
+from harvester.install.found import Found
+from harvester.install.step import Step
+from harvester.install.system import System
+from harvester.install.unit_steps import SYSUSERS_FILE, USER, Reload, Services, ServiceUser
+
+CONFIGURATIONS = "/etc/harvester"
+UNITS = "/etc/systemd/system"
+HUB_STATE = "/var/lib/harvester-hub"
+COMMAND = "/usr/local/bin/harvester"
+HUB_UNIT, AGENT_UNIT, PIZERO_UNIT = (
+    "harvester-hub.service",
+    "harvester-agent@.service",
+    "harvester-pizero.service",
+)
+_GROUPS = ("gpio", "i2c", "spi", "dialout")
+# Of a Revolution Pi's process image, which its own system makes.
+_REVPI_GROUP = "picontrol"
+
+
+def hub(system: System, found: Found, node: str) -> list[Step]:
+    """Return the steps of a hub whose own node is called `node`."""
+    # Needs the extra `hub`, which no other machine has.
+    from harvester.install.certificate_step import Certificate  # noqa: PLC0415
+
+    text = configuration.hub(_shipped("config/hub.toml"), node, found)
+    config_path = f"{CONFIGURATIONS}/hub.toml"
+    state = f"{HUB_STATE}/{node}"
+    return [
+        *_machine(system, found),
+        _configuration(system, "hub.toml", text),
+        Folder(system=system, path=HUB_STATE, mode=0o700, user=USER, is_data=True),
+        Folder(system=system, path=state, mode=0o700, user=USER, is_data=True),
+        Folder(system=system, path=f"{state}/tls", mode=0o700, user=USER, is_data=True),
+        Certificate(system=system, directory=f"{state}/tls", config_path=config_path),
+        *_units(system, HUB_UNIT, AGENT_UNIT),
+        Services(system=system, units=(HUB_UNIT, _instance("hub"))),
+    ]
+
+
+def node(system: System, found: Found, name: str, credentials: bytes | None) -> list[Step]:
+    """Return the steps of a plugin host; `credentials` are the content of its file."""
+    text = configuration.spoke(_shipped("config/spoke.toml"), name, found)
+    return [
+        *_machine(system, found),
+        _configuration(system, "spoke.toml", text),
+        *_credentials(system, credentials),
+        *_units(system, AGENT_UNIT),
+        Services(system=system, units=(_instance("spoke"),)),
+    ]
+
+
+def pizero(system: System, found: Found, name: str, credentials: bytes | None) -> list[Step]:
+    """Return the steps of a machine with the light service."""
+    text = configuration.pizero(_shipped("config/pizero.toml"), name, found)
+    return [
+        *_machine(system, found),
+        _configuration(system, "pizero.toml", text),
+        *_credentials(system, credentials),
+        *_units(system, PIZERO_UNIT),
+        Services(system=system, units=(PIZERO_UNIT,)),
+    ]
+
+
+def everything(system: System, found: Found) -> list[Step]:
+    """Return the steps to undo on any machine, in the order of an installation."""
+    services = (HUB_UNIT, _instance("hub"), _instance("spoke"), PIZERO_UNIT)
+    return [
+        *_machine(system, found),
+        Remains(
+            system=system,
+            what="configuration and credentials",
+            patterns=("etc/harvester",),
+            is_data=True,
+        ),
+        Remains(
+            system=system,
+            what="accounts, certificates, history and state",
+            patterns=("var/lib/harvester-*",),
+            is_data=True,
+        ),
+        Remains(system=system, what="compiled plugins", patterns=("var/cache/harvester-*",)),
+        Reload(system=system),
+        *_units(system, HUB_UNIT, AGENT_UNIT, PIZERO_UNIT),
+        Services(system=system, units=services),
+    ]
+
+
+def _machine(system: System, found: Found) -> list[Step]:
+    """Return the steps that every machine needs."""
+    groups = (*_GROUPS, _REVPI_GROUP) if found.model.is_revpi else _GROUPS
+    users = _shipped("deploy/harvester.sysusers.conf")
+    users += f"m {USER} {_REVPI_GROUP}\n" if found.model.is_revpi else ""
+    return [
+        Environment(system=system),
+        Link(system=system, path=COMMAND, target=f"{LINK}/bin/harvester"),
+        WrittenFile(system=system, path=SYSUSERS_FILE, content=users.encode(), what="users"),
+        ServiceUser(system=system, groups=groups),
+        Folder(system=system, path=CONFIGURATIONS, is_data=True),
+    ]
+
+
+def _configuration(system: System, name: str, text: str) -> Step:
+    return WrittenFile(
+        system=system,
+        path=f"{CONFIGURATIONS}/{name}",
+        content=text.encode(),
+        what="configuration",
+        is_kept=True,
+        is_data=True,
+    )
+
+
+def _credentials(system: System, content: bytes | None) -> list[Step]:
+    if content is None:
+        return []
+    return [
+        WrittenFile(
+            system=system,
+            path=f"{CONFIGURATIONS}/{CREDENTIALS_NAME}",
+            content=content,
+            what="login",
+            mode=secret_mode(),
+            user=USER,
+            is_data=True,
+        )
+    ]
+
+
+def _units(system: System, *names: str) -> list[Step]:
+    return [
+        WrittenFile(
+            system=system,
+            path=f"{UNITS}/{name}",
+            content=_shipped(f"deploy/{name}").encode(),
+            what="unit",
+        )
+        for name in names
+    ]
+
+
+def _instance(role: str) -> str:
+    return AGENT_UNIT.replace("@.", f"@{role}.")
+
+
+def _shipped(name: str) -> str:
+    return (assets.root() / Path(name)).read_text(encoding="utf-8")

@@ -1,0 +1,93 @@
+"""Steps of systemd: the service's user and its groups, and the services themselves."""
+
+import grp
+import pwd
+
+import msgspec
+
+from harvester.install.system import System
+
+USER = "harvester"
+SYSUSERS_FILE = "/etc/sysusers.d/harvester.conf"
+
+
+class ServiceUser(msgspec.Struct, frozen=True, kw_only=True):
+    """The user of the services and the groups of the hardware, by systemd-sysusers(8)."""
+
+    system: System
+    groups: tuple[str, ...]
+    is_data: bool = True
+    follows_changes: bool = False
+
+    def describe(self) -> str:
+        return f"user {USER}; groups {', '.join(self.groups)}"
+
+    def is_done(self) -> bool:
+        try:
+            pwd.getpwnam(USER)
+            return all(USER in grp.getgrnam(name).gr_mem for name in self.groups)
+        except KeyError:
+            return False
+
+    def apply(self) -> None:
+        self.system.run(("systemd-sysusers", str(self.system.path(SYSUSERS_FILE))))
+
+    def undo(self) -> bool:
+        """Remove the user; the groups of the hardware are the system's."""
+        return self.system.asks("userdel", USER)
+
+
+class Services(msgspec.Struct, frozen=True, kw_only=True):
+    """Services that run, and start with the machine. Started again after a change."""
+
+    system: System
+    units: tuple[str, ...]
+    is_data: bool = False
+    follows_changes: bool = True
+
+    def describe(self) -> str:
+        return f"start now and at every boot: {', '.join(self.units)}"
+
+    def is_done(self) -> bool:
+        return all(
+            self.system.asks("systemctl", "--quiet", verb, unit)
+            for unit in self.units
+            for verb in ("is-enabled", "is-active")
+        )
+
+    def apply(self) -> None:
+        self.system.run(("systemctl", "daemon-reload"))
+        self.system.run(("systemctl", "enable", *self.units))
+        self.system.run(("systemctl", "restart", *self.units))
+
+    def undo(self) -> bool:
+        were_there = [unit for unit in self.units if self._is_known(unit)]
+        for unit in were_there:
+            self.system.asks("systemctl", "disable", "--now", unit)
+        return bool(were_there)
+
+    def _is_known(self, unit: str) -> bool:
+        return self.system.asks("systemctl", "cat", unit) and any(
+            self.system.asks("systemctl", "--quiet", verb, unit)
+            for verb in ("is-enabled", "is-active")
+        )
+
+
+class Reload(msgspec.Struct, frozen=True, kw_only=True):
+    """Lets systemd forget units whose files are gone."""
+
+    system: System
+    is_data: bool = False
+    follows_changes: bool = False
+
+    def describe(self) -> str:
+        return "list of units"
+
+    def is_done(self) -> bool:
+        return True
+
+    def apply(self) -> None:
+        """Nothing: the services' step does it."""
+
+    def undo(self) -> bool:
+        return self.system.asks("systemctl", "daemon-reload")
