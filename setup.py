@@ -30,6 +30,7 @@ FILES = (
     "deploy/Caddyfile",
     "deploy/*.conf",
     "deploy/*.service",
+    "deploy/*.timer",
     "deploy/prometheus.yml",
     "deploy/grafana/**/*.json",
     "deploy/grafana/**/*.yml",

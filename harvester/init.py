@@ -8,7 +8,7 @@ from bus.errors import MisconfiguredError
 from bus.install import assets
 
 NAMES = ("hub.toml", "spoke.toml", "pizero.toml")
-_UNITS = "*.service"
+_UNITS = ("*.service", "*.timer")
 
 
 def define(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,8 @@ def _init(options: argparse.Namespace) -> None:
     shipped = assets.root()
     wanted = _targets([shipped / "config" / name for name in NAMES], options.directory)
     if options.units is not None:
-        wanted |= _targets(sorted((shipped / "deploy").glob(_UNITS)), options.units)
+        units = [unit for kind in _UNITS for unit in sorted((shipped / "deploy").glob(kind))]
+        wanted |= _targets(units, options.units)
     for path in write_copies(wanted, force=options.force):
         print(f"wrote {path}")
 

@@ -33,6 +33,10 @@ def main() -> None:
     except MisconfiguredError as e:
         journal_log.print_error(str(e))
         sys.exit(command_line.EXIT_MISCONFIGURED)
+    except server.RestoredError as e:
+        journal_log.print_error(str(e))
+        # Not the exit code of a wrong configuration: systemd starts the hub again.
+        sys.exit(1)
 
 
 def _check(config: Config) -> None:

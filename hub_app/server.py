@@ -15,6 +15,9 @@ from bus.client.credentials import Connection
 from bus.config import hub_files
 from bus.config.directories import Environment
 from bus.config.settings import Config
+from bus.errors import UnavailableError
+from bus.files import staged_moves
+from bus.files.database import lock
 from bus.install import assets
 from bus.listen import AddressUnavailableError, listen, listen_when_available
 from bus.service_manager import ServiceManager, stop_signals
@@ -47,6 +50,10 @@ logger = logging.getLogger(__name__)
 _SWEEP_S = 1.0
 
 
+class RestoredError(UnavailableError):
+    """The configuration in use was replaced at the start: start again with the new one."""
+
+
 async def run(
     config: Config,
     open_renderer: OpenRenderer,
@@ -56,17 +63,31 @@ async def run(
     """Serve until SIGTERM, SIGINT or SIGHUP.
 
     An address or a port that cannot be had is waited for. Raises MisconfiguredError where one is
-    none, or a file with secrets cannot be used.
+    none, a file with secrets cannot be used or another hub uses the state; RestoredError.
     """
     stopper = _Stopper()
     wasm = assets.component(config.plugins.directory, "dashboard")
     dashboard = Dashboard(wasm, open_renderer, end_compiler)
     with _signals(stopper.stop):
         try:
-            await _run(config, dashboard, environment, stopper)
+            async with _own_state(config, environment):
+                await _run(config, dashboard, environment, stopper)
         except asyncio.CancelledError:
             if not stopper.has_cancelled:
                 raise
+
+
+@contextlib.asynccontextmanager
+async def _own_state(config: Config, environment: Environment) -> AsyncIterator[None]:
+    """Keep other hubs and a restore from the state; finish a restore that was interrupted."""
+    files = hub_files.of(config, environment)
+    with await asyncio.to_thread(lock, files.hub):
+        done = staged_moves.finish(files.state_dir)
+        if done:
+            logger.warning("a restore of %s that was interrupted is finished", files.state_dir)
+        if any(not Path(one.place).is_relative_to(files.state_dir) for one in done):
+            raise RestoredError("the restore replaced the configuration; start the hub again")
+        yield
 
 
 async def _run(

@@ -11,8 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from bus.config import hub_files
+
 ROOT = Path(__file__).parents[1]
 UNITS = sorted((ROOT / "deploy").glob("*.service"))
+# Those that run all the time.
+DAEMONS = [unit for unit in UNITS if unit.name != "harvester-backup.service"]
 SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
 
 
@@ -42,6 +46,18 @@ def test_a_unit_runs_a_program_of_ours_on_a_shipped_file(unit: Path, key: str) -
     subprocess.run([sys.executable, "-m", module, *arguments, "--check"], cwd=ROOT, check=True)
 
 
+def test_the_backup_of_every_night_is_made_by_a_unit_that_may_write_its_folder() -> None:
+    unit = ROOT / "deploy" / "harvester-backup.service"
+    service = service_of(unit)
+    assert service["Type"] == "oneshot"
+    assert service["StateDirectory"] == hub_files.BACKUP_SERVICE_DIRECTORY.name
+    assert str(hub_files.SERVICE_DIRECTORY) in service["ReadWritePaths"]
+    assert re.fullmatch(r"[1-9][0-9]*M", service["MemoryMax"])
+    timer = unit.with_suffix(".timer").read_text()
+    assert "\nPersistent=true\n" in timer
+    assert timer.endswith("[Install]\nWantedBy=timers.target\n")
+
+
 def test_a_unit_that_may_have_actuators_releases_them() -> None:
     assert [unit.name for unit, key in COMMANDS if key == "ExecStopPost"] == [
         "harvester-agent@.service",
@@ -60,7 +76,7 @@ def test_a_pi_zero_may_open_what_the_configuration_of_a_plugin_host_names() -> N
     assert drop_in.endswith("DevicePolicy=auto\nDeviceAllow=\n")
 
 
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+@pytest.mark.parametrize("unit", DAEMONS, ids=lambda unit: unit.name)
 def test_a_wrong_configuration_is_not_tried_again(unit: Path) -> None:
     service = service_of(unit)
     assert service["Restart"] == "always"
@@ -73,7 +89,7 @@ def test_a_unit_does_not_wait_at_boot_for_a_cable_that_is_out(unit: Path) -> Non
     assert "\nAfter=network.target" in unit.read_text()
 
 
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+@pytest.mark.parametrize("unit", DAEMONS, ids=lambda unit: unit.name)
 def test_a_unit_has_a_watchdog_and_bounds(unit: Path) -> None:
     service = service_of(unit)
     assert (service["Type"], service["NotifyAccess"]) == ("notify", "main")
@@ -87,7 +103,7 @@ def test_a_unit_has_a_watchdog_and_bounds(unit: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", [unit for unit in UNITS if "hub" not in unit.name], ids=lambda unit: unit.name
+    "unit", [unit for unit in DAEMONS if "hub" not in unit.name], ids=lambda unit: unit.name
 )
 def test_a_node_may_ask_whether_its_clock_is_synchronised(unit: Path) -> None:
     assert "clock_adjtime adjtimex" in service_of(unit)["SystemCallFilter"]

@@ -26,9 +26,10 @@ RuleName = Annotated[
 # `field`: a value of a sensor's readings; `stale`: a sensor without new readings; `fault`: a sensor
 # that measures nothing or the impossible; `lost`: a node that is not online; `plugin`: one that
 # failed; `outbox`: readings that wait at a node; `disk`: percent of the hub's disk; `certificate`:
-# days that the broker's is still valid; `clock`: seconds by which a node's clock is wrong.
+# days that the broker's is still valid; `clock`: seconds by which a node's clock is wrong;
+# `backup`: hours since the last nightly backup, where such are made.
 RuleKind = Literal[
-    "field", "stale", "fault", "lost", "plugin", "outbox", "disk", "certificate", "clock"
+    "field", "stale", "fault", "lost", "plugin", "outbox", "disk", "certificate", "clock", "backup"
 ]
 # `*` stands for any characters, `?` for one.
 Pattern = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
@@ -40,6 +41,7 @@ _LIMITS: dict[str, tuple[str, ...]] = {
     "outbox": ("above",),
     "disk": ("above",),
     "clock": ("above",),
+    "backup": ("above",),
     "certificate": ("below",),
 }
 # Kinds whose subject is a sensor, or for `plugin` a plugin.
@@ -80,6 +82,7 @@ BUILT_IN = (
     AlarmConfig(name="disk-full", kind="disk", above=90, clear=88, severity="critical"),
     AlarmConfig(name="certificate-ends", kind="certificate", below=14),
     AlarmConfig(name="clock-wrong", kind="clock", above=60, clear=30, for_s=60.0),
+    AlarmConfig(name="backup-old", kind="backup", above=48),
 )
 _BUILT_IN = {rule.name: rule for rule in BUILT_IN}
 

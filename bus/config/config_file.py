@@ -43,15 +43,33 @@ def load(path: Path | None, overrides: Iterable[str] = (), *, role: str | None =
     file. Raises MisconfiguredError, which names the file, the key, what was found and what is
     expected.
     """
-    name = str(path) if path is not None else "built-in defaults"
-    tables = _read(path) if path is not None else {}
+    if path is None:
+        return _checked({}, "built-in defaults", Path.cwd(), overrides, role)
+    return _checked(_read(path), str(path), path.parent, overrides, role)
+
+
+def load_bytes(data: bytes, path: Path, overrides: Iterable[str] = ()) -> Config:
+    """Return the checked configuration in `data`, as if it were the content of `path`.
+
+    Raises MisconfiguredError.
+    """
+    return _checked(_parsed(data, path), str(path), path.parent, overrides, None)
+
+
+def _checked(
+    tables: dict[str, Any],
+    name: str,
+    directory: Path,
+    overrides: Iterable[str],
+    role: str | None,
+) -> Config:
     try:
         if role is not None:
             _set_role(tables, role)
         for override in overrides:
             _apply(tables, override)
         config = _with_credentials(msgspec.convert(tables, Config))
-        return _resolve_paths(config, path.parent if path is not None else Path.cwd())
+        return _resolve_paths(config, directory)
     except msgspec.ValidationError as e:
         raise MisconfiguredError(f"{name}: {first_mistake(tables, Config) or e}") from e
     except MisconfiguredError as e:
@@ -69,9 +87,15 @@ def dump(config: Config) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return toml_text.parse(path.read_bytes())
+        data = path.read_bytes()
     except OSError as e:
         raise MisconfiguredError(f"{path}: {e.strerror}; expected a readable TOML file") from e
+    return _parsed(data, path)
+
+
+def _parsed(data: bytes, path: Path) -> dict[str, Any]:
+    try:
+        return toml_text.parse(data)
     except _NOT_TOML as e:
         raise MisconfiguredError(f"{path}: found no valid TOML: {_first_line(e)}") from e
 
@@ -135,6 +159,7 @@ def _resolve_paths(config: Config, directory: Path) -> Config:
         web=resolved("web", "password"),
         storage=resolved("storage", "state_dir", "cache_dir", "runtime_dir"),
         notify=resolved("notify", "addresses_file"),
+        backup=resolved("backup", "directory"),
         homeassistant=resolved("homeassistant", "ca_file", "credentials_file"),
     )
 

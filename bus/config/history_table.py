@@ -1,4 +1,4 @@
-"""The [history] table: commit interval and retention times of the hub's history and log."""
+"""The [history] and [backup] tables: commits and retention of the hub's history, its backups."""
 
 from typing import Annotated
 
@@ -19,3 +19,13 @@ class HistoryConfig(Table, frozen=True):
     # Log lines of all nodes; above the size, the oldest of the node that has most are deleted.
     log_days: Days = 7.0
     log_mb: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 64
+
+
+class BackupConfig(Table, frozen=True):
+    """Nightly backups, the newest `keep` of which are kept.
+
+    An empty `directory` is that of the service.
+    """
+
+    directory: str = ""
+    keep: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 7

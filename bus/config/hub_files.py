@@ -1,4 +1,4 @@
-"""Paths of the hub's accounts, certificates and broker store, the same for every program."""
+"""Paths of the hub's accounts, certificates, broker store and backups, for every program."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +10,9 @@ from bus.config.settings import Config
 
 # StateDirectory of the hub's unit (deploy/harvester-hub.service).
 SERVICE_DIRECTORY = Path("/var/lib/harvester-hub")
+# Those of the unit of the hub's own agent and of the unit of nightly backups.
+AGENT_SERVICE_DIRECTORY = Path("/var/lib/harvester-agent")
+BACKUP_SERVICE_DIRECTORY = Path("/var/lib/harvester-backup")
 ACCOUNTS_NAME = "accounts.json"
 
 
@@ -28,6 +31,11 @@ class HubFiles(msgspec.Struct, frozen=True):
         """The folder of the embedded broker's sessions and retained messages."""
         return self.state_dir / "broker"
 
+    @property
+    def hub(self) -> Path:
+        """Locked while the hub runs or is restored; see `bus.files.database.lock`."""
+        return self.state_dir / "hub"
+
 
 def of(
     config: Config, environment: Mapping[str, str], service: Path = SERVICE_DIRECTORY
@@ -42,3 +50,14 @@ def of(
     else:
         state = state_dir(config, environment)
     return HubFiles(state, Path(config.broker.tls_dir or state / "tls"))
+
+
+def backup_directory(
+    config: Config, files: HubFiles, service: Path = BACKUP_SERVICE_DIRECTORY
+) -> Path:
+    """Return the folder of nightly backups."""
+    if config.backup.directory:
+        return Path(config.backup.directory)
+    if service.is_dir():
+        return service
+    return files.state_dir.with_name(f"{files.state_dir.name}-backups")

@@ -12,7 +12,7 @@ from bus.config import broker_url
 from bus.config.alarms_table import AlarmConfigs, NotifyConfig, check_rules
 from bus.config.broker_table import DEFAULT_HUB_URL, LOOPBACK, BrokerConfig
 from bus.config.grant_table import Grant, Output, granted_pins
-from bus.config.history_table import HistoryConfig
+from bus.config.history_table import BackupConfig, HistoryConfig
 from bus.config.homeassistant_table import HomeAssistantConfig, check_homeassistant
 from bus.config.key_types import (
     SPI0_MOSI_PIN,
@@ -202,6 +202,7 @@ class Config(Table, frozen=True):
     storage: StorageConfig = StorageConfig()
     outbox: OutboxConfig = OutboxConfig()
     history: HistoryConfig = HistoryConfig()
+    backup: BackupConfig = BackupConfig()
     limits: LimitsConfig = LimitsConfig()
     alarms: AlarmConfigs = []
     notify: NotifyConfig = NotifyConfig()

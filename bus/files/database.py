@@ -57,24 +57,21 @@ def open_database(
     *,
     synchronous: Literal["OFF", "FULL"],
     page_bytes: int = 4096,
-    exclusive: bool = False,
 ) -> sqlite3.Connection:
     """Open `path`, made where it is missing, in WAL mode with the tables of `schema`.
 
     A damaged file is set aside, with a line in the log, for a new one. A file that a newer version
     of this program wrote is refused and left as it is, byte for byte, with its log beside it. The
-    connection is in autocommit mode, for any thread, one at a time. With `exclusive`, no other
-    process may even read, and no shared memory is needed. The file is for its owner alone.
+    connection is in autocommit mode, for any thread, one at a time; the file is for its owner.
 
     Raises MisconfiguredError where the version is newer, another program has the file open, or the
     folder cannot be written; sqlite3.OperationalError where the disk is full.
     """
     _refuse_newer(path, schema)
     _create(path)
-    options = f"PRAGMA page_size={page_bytes};"
-    if exclusive:
-        options += "PRAGMA locking_mode=EXCLUSIVE;"
-    options += f"PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous};"
+    options = (
+        f"PRAGMA page_size={page_bytes}; PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous};"
+    )
     try:
         return _open(path, schema, options)
     except DamagedError as e:
@@ -232,17 +229,19 @@ def set_aside(path: Path, reason: str) -> Path:
     return aside
 
 
-def lock(path: Path) -> IO[bytes]:
+def lock(path: Path, wait_s: float = _BUSY_S) -> IO[bytes]:
     """Return an open lock file beside `path`; closing it, or the end of the process, unlocks.
 
-    Raises MisconfiguredError where another program holds it, or the folder cannot be written.
+    Raises MisconfiguredError where another program holds it for `wait_s`, or the folder cannot be
+    written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = path.with_name(f"{path.name}.lock").open("ab")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        file = os.fdopen(os.open(path.with_name(f"{path.name}.lock"), flags, _MODE), "ab")
     except OSError as e:
-        raise MisconfiguredError(f"{path.parent}: {e.strerror}; expected a writable folder") from e
-    deadline_s = time.monotonic() + _BUSY_S
+        raise MisconfiguredError(f"{path}: {e.strerror}; expected a writable folder") from e
+    deadline_s = time.monotonic() + wait_s
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -14,11 +14,13 @@ from bus.client import certificate_dates, credentials
 from bus.client.client import BusClient
 from bus.client.credentials import Connection
 from bus.client.login import tls_context
+from bus.clock import now_ms
 from bus.config import hub_files
 from bus.config.directories import cache_dir
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
 from bus.install import assets
+from harvester.doctor.backups import backup_findings
 from harvester.doctor.finding import Finding, missing, ok
 from harvester.doctor.machine import Machine, is_there, user_name
 from harvester.doctor.names import name_findings
@@ -45,6 +47,9 @@ def service_findings(config: Config, role: Role, machine: Machine) -> Iterator[F
             yield cache(machine, cache_dir(config, machine.environment))
     if role == "hub" and (config.embeds_broker or config.web.tls):
         yield from hub_certificate(config, machine)
+    if role == "hub":
+        state_dir = hub_files.of(config, machine.environment).state_dir
+        yield from backup_findings(state_dir, now_ms())
     reached = broker(config, TIMEOUT_S, machine.environment)
     yield reached
     if reached.is_well:

@@ -12,6 +12,7 @@ from bus.config.alarms_table import RuleKind
 from bus.contract.description import Fields, SensorDescription
 from bus.contract.messages import Heartbeat, PluginState, Value
 from bus.contract.topics import TopicKind, global_sensor_id
+from bus.files.backup_record import BackupRecord
 from hub_app.alarms import texts
 from hub_app.alarms.engine import Observation, Verdict
 from hub_app.alarms.rules import Rule, RuleBook
@@ -24,11 +25,16 @@ _SWEPT_MS = 5000
 
 
 class MachineFacts(msgspec.Struct, frozen=True):
-    """State of the hub's machine: its disk, its certificate, the CA's; None where there is none."""
+    """State of the hub's machine: its disk, its certificate, the CA's; None where there is none.
+
+    `backup_hours` is the age of the last nightly backup, None where none are made.
+    """
 
     disk_percent: float | None = None
     certificate_days: float | None = None
     ca_days: float | None = None
+    backup_hours: float | None = None
+    backup: BackupRecord = BackupRecord()
 
 
 def judge(rule: Rule, value: float, limit: float) -> Verdict:
@@ -170,6 +176,9 @@ class Conditions:
         if days is not None:
             words = texts.ends_on(days, now_ms)
             yield from self._of_limit("certificate", node, round(days, 1), words, now_ms)
+        if facts.backup_hours is not None:
+            words = texts.old_backup(facts.backup.fault)
+            yield from self._of_limit("backup", node, round(facts.backup_hours, 1), words, now_ms)
 
     def _of_limit(
         self, kind: RuleKind, node: str, value: float, words: str, now_ms: int

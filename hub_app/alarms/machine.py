@@ -1,4 +1,4 @@
-"""Measurement of the hub's machine for alarms: its disk, and the certificate of broker and page."""
+"""Measurement of the hub's machine for alarms: its disk, certificate and backups."""
 
 import asyncio
 import datetime as dt
@@ -9,16 +9,21 @@ from pathlib import Path
 
 from broker.auth.server_tls import CA_NAME, CERTIFICATE_NAME
 from bus.client.certificate_dates import validity
+from bus.files import backup_record
 from hub_app.alarms.conditions import MachineFacts
 
 _INTERVAL_S = 60.0
 _DAY_S = 86_400.0
+_HOUR_MS = 3_600_000
 
 
 def measure(state_dir: Path, tls_dir: Path, now: dt.datetime) -> MachineFacts:
     """Return what can be measured; it may wait for the disk."""
     hub, ca = (_valid_days(tls_dir / name, now) for name in (CERTIFICATE_NAME, CA_NAME))
-    return MachineFacts(_disk_percent(state_dir), hub, ca)
+    record = backup_record.load(state_dir)
+    age_ms = record.nightly_age_ms(round(now.timestamp() * 1000))
+    hours = None if age_ms is None else age_ms / _HOUR_MS
+    return MachineFacts(_disk_percent(state_dir), hub, ca, hours, record)
 
 
 async def watch(state_dir: Path, tls_dir: Path, take: Callable[[MachineFacts], None]) -> None:

@@ -37,3 +37,11 @@ def number(value: float, described: FieldDescription | None = None) -> str:
 def ends_on(days: float, now_ms: int) -> str:
     end = dt.datetime.fromtimestamp(now_ms / 1000, dt.UTC) + dt.timedelta(days=days)
     return f"the certificate ends on {end:%Y-%m-%d}; see `harvester tls renew`"
+
+
+def old_backup(fault: str) -> str:
+    """Return the words of an old backup, with a place for the limit."""
+    words = "the last nightly backup is older than {limit:g} h"
+    # A brace in a path is no place for a number.
+    reason = fault.replace("{", "{{").replace("}", "}}")
+    return f"{words}: {reason}" if reason else f"{words}; see `systemctl status harvester-backup`"

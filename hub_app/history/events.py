@@ -18,6 +18,8 @@ PLUGIN = "plugin"
 DROPPED = "dropped"
 REFUSED = "refused"
 HUB = "hub"
+# The hub was restored then, from a backup made at the Unix milliseconds in `detail`.
+RESTORED = "restored"
 
 MAX_DETAIL_CHARS = 300
 _MAX_BOOT_ID_CHARS = 64

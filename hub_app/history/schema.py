@@ -100,6 +100,7 @@ CREATE VIEW readings AS
     JOIN sensor ON sensor.id = kept.sensor JOIN shape ON shape.id = kept.shape;
 """
 _SCHEMA = Schema(_TABLES + records.TABLE, migrations=(records.TABLE,))
+VERSION = _SCHEMA.version
 
 _PACK = msgspec.msgpack.Encoder()
 _UNPACK = msgspec.msgpack.Decoder(list[Value])

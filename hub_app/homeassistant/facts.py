@@ -103,7 +103,7 @@ def plugin_alarms(book: RuleBook, node: str, plugin: str, area: str) -> tuple[Al
 
 
 def _of_node(book: RuleBook, node: str, area: str, own_node: str) -> Iterable[AlarmFacts]:
-    of_hub = ("disk", "certificate") if node == own_node else ()
+    of_hub = ("disk", "certificate", "backup") if node == own_node else ()
     for kind in ("lost", "outbox", "clock", *of_hub):
         for rule in book.matching(kind, node, "", area):
             yield AlarmFacts(rule.alarm_name("", ""), _title(rule))

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from broker.embedded.statistics import BrokerSnapshot
 from bus.contract.messages import Heartbeat, PluginState
 from bus.contract.topics import TopicKind
+from bus.files.backup_record import BackupRecord
 from bus.install.version import VERSION, commit
 from hub_app.alarms.metrics import families as alarm_families
 from hub_app.homeassistant.forward.metrics import families as forwarder_families
@@ -79,6 +80,7 @@ def _families(hub: Hub) -> list[Iterator[Family]]:
         _refused(hub.refusals.every()),
         _history(hub),
         _logs(hub),
+        _backup(hub.alarms.facts.backup),
         _tasks(hub.supervisor.tasks),
         alarm_families(hub.alarms.active, hub.alarms.notifications),
         forwarder_families(hub.forwarder_status()),
@@ -171,6 +173,15 @@ def _logs(hub: Hub) -> Iterator[Family]:
         family = counter(f"harvester_log_{name}_lines", documentation)
         family.samples.append(Sample((), count))
         yield family
+
+
+def _backup(record: BackupRecord) -> Iterator[Family]:
+    if record.last_ms:
+        made = gauge("harvester_backup_timestamp_seconds", "Time of the last backup of the hub")
+        made.samples.append(Sample((), record.last_ms / 1000))
+        size = gauge("harvester_backup_size_bytes", "Size of the last backup of the hub")
+        size.samples.append(Sample((), record.last_bytes))
+        yield from (made, size)
 
 
 def _tasks(tasks: list[TaskStatus]) -> Iterator[Family]:

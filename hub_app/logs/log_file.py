@@ -35,6 +35,7 @@ CREATE VIEW lines AS
     SELECT datetime(at_ms / 1000, 'unixepoch') AS at, node.name AS node, level, source, message
     FROM line JOIN node ON node.id = line.node;
 """)
+VERSION = _SCHEMA.version
 
 
 class LogLine(msgspec.Struct, frozen=True):

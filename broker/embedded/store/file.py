@@ -6,6 +6,7 @@ It knows no event loop and no bounds. One thread at a time.
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -16,6 +17,7 @@ from bus.files.database import (
     DamagedError,
     Schema,
     is_full,
+    lock,
     open_database,
     set_aside,
     transaction,
@@ -62,6 +64,7 @@ _DROP = {
     "subscriptions": "DELETE FROM subscriptions WHERE session = ? AND filter = ?",
     "messages": "DELETE FROM messages WHERE message_id = ?",
 }
+VERSION = _SCHEMA.version
 _WAL_LIMIT_BYTES = 4 * 1024 * 1024
 
 
@@ -71,6 +74,7 @@ class StoreFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._database: sqlite3.Connection | None = None
+        self._claim: IO[bytes] | None = None
 
     def load(self) -> Contents:
         """Open the file and return all of it; a damaged one is set aside for a new one.
@@ -107,10 +111,15 @@ class StoreFile:
         if self._database is not None:
             self._database.close()
             self._database = None
+        if self._claim is not None:
+            self._claim.close()
+            self._claim = None
 
     def _open(self) -> sqlite3.Connection:
+        # Its rows mirror one broker's memory. A backup may read them at the same time.
+        self._claim = self._claim or lock(self.path)
         # A commit is on the disk when it returns: what was acknowledged survives a power cut.
-        database = open_database(self.path, _SCHEMA, synchronous="FULL", exclusive=True)
+        database = open_database(self.path, _SCHEMA, synchronous="FULL")
         database.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
         return database
 

@@ -14,10 +14,11 @@ milliseconds. The last number of a span counts its samples: the stored ones, or 
 mean a gap, the missing ones. A span in which none was expected (before the first reading ever, or
 after now) has the kind `none` and the count 0.
 
-The reason for each missing sample is the first that holds: the node was off, or has been silent
-since; its plugin was disabled, loading or failed; the sample was taken, as the sequence numbers
-tell, and refused, dropped or is still on its way; else the sensor gave none. Readings of other
-sensors decide nothing. Pure: it works on a `NodeHistory`.
+The reason for each missing sample is the first that holds: the hub was restored from a backup that
+is older; the node was off, or has been silent since; its plugin was disabled, loading or failed;
+the sample was taken, as the sequence numbers tell, and refused, dropped or is still on its way;
+else the sensor gave none. Readings of other sensors decide nothing. Pure: it works on a
+`NodeHistory`.
 """
 
 from bisect import bisect_left, bisect_right
@@ -60,6 +61,8 @@ CoverageKind = Literal[
     "dropped",
     # It was taken, and refused by the hub.
     "refused",
+    # It was stored, and lost when the hub was restored from an older backup.
+    "restored",
     "none",
 ]
 CoverageSpan = tuple[int, int, CoverageKind, int]
@@ -129,6 +132,8 @@ class NodeHistory(msgspec.Struct, frozen=True, kw_only=True):
     dropped_ms: list[int]
     refused_ms: list[int]
     plugins: list[tuple[int, str, str]]
+    # From a backup to the restore of it: what was stored meanwhile is lost.
+    restores: list[Times] = []
 
 
 class _Reasons:
@@ -159,6 +164,8 @@ class _Reasons:
             yield at_ms, self._at(at_ms, plugin)
 
     def _at(self, at_ms: int, plugin: str) -> CoverageKind:
+        if any(from_ms - _GRACE_MS <= at_ms < to_ms for from_ms, to_ms in self._history.restores):
+            return "restored"
         node = self._times[max(0, bisect_right(self._begins_ms, at_ms) - 1)].state
         if node == "off" or (node == "silent" and at_ms < self._history.now_ms - _OUTBOX_MS):
             return "off"
@@ -199,6 +206,8 @@ class _Reasons:
         if borders is None:
             times = {at_ms for at_ms, _ in self._states_of(plugin)}
             times.update(self._begins_ms, *self._unstored)
+            for from_ms, to_ms in self._history.restores:
+                times.update((from_ms - _GRACE_MS, to_ms))
             borders = self._borders[plugin] = sorted(times)
         return borders
 

@@ -13,7 +13,7 @@ from hub_app.history.coverage.coverage import (
     coverage_by_sensor,
 )
 from hub_app.history.coverage.node_life import PresenceChange
-from hub_app.history.events import DROPPED, HUB, PLUGIN, PRESENCE, REFUSED
+from hub_app.history.events import DROPPED, HUB, PLUGIN, PRESENCE, REFUSED, RESTORED
 from hub_app.history.schema import BUCKET_MS, LATE, bucket_of
 
 LONGEST_COVERAGE_MS = 7 * 86_400_000
@@ -85,6 +85,7 @@ def node_history(
             (at_ms, plugin, detail.partition(":")[0])
             for at_ms, plugin, detail in _events(db, node, PLUGIN)
         ],
+        restores=_restores(db, from_ms),
     )
 
 
@@ -132,6 +133,16 @@ def _hub_stops(db: sqlite3.Connection, from_ms: int, stored: list[StoredSeqs]) -
             stops.append(max((s.to_ms for s in stored if s.to_ms <= at_ms), default=at_ms))
         is_stopped = detail == "stopped"
     return stops
+
+
+def _restores(db: sqlite3.Connection, from_ms: int) -> list[tuple[int, int]]:
+    """Return the times from a backup to its restore that end after `from_ms`."""
+    found = db.execute(
+        "SELECT detail, at_ms FROM node JOIN event ON event.node = node.id"
+        " WHERE kind = ? AND at_ms >= ?",
+        (RESTORED, from_ms),
+    ).fetchall()
+    return [(int(backup), at_ms) for backup, at_ms in found if backup.isdecimal()]
 
 
 def _is_in_use(db: sqlite3.Connection, sensor: int, from_ms: int, to_ms: int) -> bool:

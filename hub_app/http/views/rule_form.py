@@ -21,7 +21,7 @@ KEYS = (
 )
 # As the [[alarms]] table allows.
 _MAX_NAME = 32
-_WITHOUT_SENSOR = ("lost", "outbox", "disk", "certificate", "clock")
+_WITHOUT_SENSOR = ("lost", "outbox", "disk", "certificate", "clock", "backup")
 _KIND_LABELS: dict[RuleKind, str] = {
     "field": "a value above or below its limit",
     "stale": "a sensor without new readings",
@@ -32,6 +32,7 @@ _KIND_LABELS: dict[RuleKind, str] = {
     "disk": "the hub's disk nearly full",
     "certificate": "the hub's certificate near its end",
     "clock": "a node's clock that is wrong",
+    "backup": "a nightly backup that is old",
 }
 _OPTION = "<option$attributes>$label</option>"
 

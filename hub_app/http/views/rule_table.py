@@ -25,6 +25,7 @@ _CONDITIONS = {
     "disk": ("the hub's disk", " %"),
     "certificate": ("days left of the hub's certificate", ""),
     "clock": ("error of the node's clock", " s"),
+    "backup": ("age of the last nightly backup", " h"),
 }
 
 

@@ -20,6 +20,7 @@ export const KINDS = {
   fault: ["sensor fault", "node and plugin ran, and the sensor gave no reading"],
   dropped: ["given up by a full outbox", "taken, and dropped by the node to make room"],
   refused: ["refused by the hub", "taken, and refused: its log says why"],
+  restored: ["lost by a restore", "stored, and lost when the hub was restored from an older backup"],
   none: ["none expected", "before the first reading, or yet to be taken"],
 };
 

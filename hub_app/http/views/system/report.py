@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from broker.embedded.statistics import BrokerSnapshot
+from bus.files.backup_record import BackupRecord
 from bus.install.version import VERSION, commit
 from hub_app.history.recorder import HistoryStatistics
 from hub_app.homeassistant.forward.status import ForwarderStatus
@@ -60,6 +61,8 @@ class SystemReport(msgspec.Struct, frozen=True):
     certificate_ends_ms: int | None
     ca_ends_ms: int | None
     near_quotas: list[QuotaUse]
+    # The last backup, and whether nightly ones are made.
+    backup: BackupRecord
     # Messages a second in and out, each minute of the last day.
     traffic: list[TrafficPoint]
     refused: dict[str, dict[str, int]]
@@ -100,6 +103,7 @@ class SystemReporter:
             disk_percent=hub.alarms.facts.disk_percent,
             certificate_ends_ms=_ends_ms(hub, hub.alarms.facts.certificate_days),
             ca_ends_ms=_ends_ms(hub, hub.alarms.facts.ca_days),
+            backup=hub.alarms.facts.backup,
             near_quotas=near(list(self._quota_uses())),
             traffic=hub.traffic.points,
             refused=hub.refusals.every(),

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from broker.embedded.statistics import BrokerSnapshot
 from bus.config.settings import Config
 from bus.contract.value_text import duration
+from bus.files.backup_record import BackupRecord
 from hub_app.homeassistant.forward.status import ForwarderStatus
 from hub_app.http.responses import Json, hub_of, url_of
 from hub_app.http.views.moments import moment
@@ -25,6 +26,8 @@ _QUOTA = """<li data-tone="$tone">$who: $quota <meter min="0" max="$limit" value
 aria-label="$quota of $who"></meter> <span>$used of $limit</span></li>
 """
 _END = 'until $end <span data-tone="$tone"><span class="band">$left</span></span>'
+_NO_BACKUP = "none yet; <code>harvester backup</code> makes one"
+_LAST_BACKUP = "$at, $size"
 _NO_CERTIFICATE = "none yet; <code>harvester tls init</code> makes it"
 # Quotas whose key says too little.
 _QUOTA_LABELS = {
@@ -188,6 +191,17 @@ def _storage_facts(found: SystemReport) -> dict[str, object]:
         facts["Log lines"] = f"{found.logs.stored} stored, {found.logs.dropped} dropped"
     if found.disk_percent is not None:
         facts["Disk"] = f"{found.disk_percent:.0f} % used"
+    return facts | _backup_facts(found.backup)
+
+
+def _backup_facts(found: BackupRecord) -> dict[str, object]:
+    facts: dict[str, object] = {"Backup": fill(_NO_BACKUP)}
+    if found.last_ms:
+        facts["Backup"] = fill(_LAST_BACKUP, at=moment(found.last_ms), size=size(found.last_bytes))
+    if found.nightly_since_ms:
+        facts["Nightly backup"] = moment(found.nightly_ms)
+    if found.fault:
+        facts["Backup failed"] = found.fault
     return facts
 
 

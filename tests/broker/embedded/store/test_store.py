@@ -298,7 +298,7 @@ def test_a_folder_that_cannot_be_written_is_a_misconfiguration(tmp_path: Path) -
 def test_two_brokers_cannot_share_a_store(tmp_path: Path) -> None:
     async def twice() -> None:
         async with running(tmp_path):
-            with pytest.raises(MisconfiguredError, match="in use by another process"):
+            with pytest.raises(MisconfiguredError, match="another program uses it"):
                 await asyncio.to_thread(Store(tmp_path, BrokerConfig()).load, 0)
 
     asyncio.run(twice())

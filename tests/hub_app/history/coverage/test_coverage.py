@@ -13,7 +13,7 @@ from bus.config.history_table import HistoryConfig
 from bus.contract.messages import Reading
 from hub_app.history.coverage.coverage import SensorCoverage
 from hub_app.history.coverage.query import UnknownNodeError, coverage_of
-from hub_app.history.events import DROPPED, PLUGIN, Event
+from hub_app.history.events import DROPPED, PLUGIN, RESTORED, Event
 from hub_app.history.retention.housekeeping import Housekeeping
 from hub_app.history.schema import open_history
 from hub_app.history.writer import Arrival, Writer
@@ -106,6 +106,20 @@ def test_numbers_that_are_missing_were_dropped_or_are_on_their_way(scenario: Nod
     assert kinds(scenario.covered(200)["pi4:air"])[1] == ("waiting", 50)
     scenario.add_event(200, DROPPED, "", "100")
     assert kinds(scenario.covered(200)["pi4:air"])[1] == ("dropped", 50)
+
+
+def test_what_was_stored_after_the_backup_that_was_restored_is_not_waited_for(
+    scenario: NodeScenario,
+) -> None:
+    scenario.run(0, 100)
+    scenario.seq += 100
+    scenario.run(150, 200)
+    scenario.add_event(150, RESTORED, "", str(START + 100 * CYCLE))
+    assert kinds(scenario.covered(200)["pi4:air"]) == [
+        ("there", 100),
+        ("restored", 50),
+        ("there", 50),
+    ]
 
 
 def test_a_sensor_alone_has_a_fault_or_its_plugin_has(scenario: NodeScenario) -> None:
