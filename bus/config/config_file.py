@@ -25,15 +25,23 @@ def find(role: str, directory: Path) -> Path | None:
     """Return the file for `role` as seen from `directory`, or None for the built-in defaults."""
     for candidate in (directory / "config", directory.parent / "config"):
         path = candidate / f"{role}.toml"
-        if path.is_file():
+        if _is_file(path):
             return path
     return None
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is a file that this user can see: `sudo -u` begins in a folder of another user."""
+    try:
+        return path.is_file()
+    except PermissionError:
+        return False
 
 
 def find_installed(role: str, directory: Path) -> Path | None:
     """Return the file as `find` does, else that of this machine's services."""
     path = INSTALLED / f"{role}.toml"
-    return find(role, directory) or (path if path.is_file() else None)
+    return find(role, directory) or (path if _is_file(path) else None)
 
 
 def load(path: Path | None, overrides: Iterable[str] = (), *, role: str | None = None) -> Config:

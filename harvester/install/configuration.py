@@ -112,7 +112,9 @@ def _title(found: Found) -> str:
 
 
 def _with_own_keys(text: str, node: str) -> str:
-    return re.sub(r"(?m)^node_id = .*$", f'node_id = "{node}"', text, count=1)
+    """Return the text with the node's id and the folder of the machine's own plugins."""
+    text = re.sub(r"(?m)^node_id = .*$", f'node_id = "{node}"', text, count=1)
+    return re.sub(r"(?m)^directory = .*$", f'directory = "{OWN_PLUGINS}"', text)
 
 
 def _list(words: Iterable[str]) -> str:

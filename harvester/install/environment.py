@@ -6,6 +6,7 @@ has a folder of its own below `environments`; `.venv` is a link to the one in us
 replaced at once: after a power cut it is the old one or the new one.
 """
 
+import contextlib
 import os
 import shutil
 import sys
@@ -76,6 +77,9 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         else:
             shutil.rmtree(link, ignore_errors=True)
         shutil.rmtree(self.system.path(ENVIRONMENTS), ignore_errors=True)
+        with contextlib.suppress(OSError):
+            # It has the plugins of the machine's owner, where there are any.
+            self.system.path(HOME).rmdir()
         return was_there
 
 

@@ -7,16 +7,14 @@ import contextlib
 import ipaddress
 import platform
 import re
-import socket
 from pathlib import Path
+
+from bus.client.own_addresses import own_addresses
 
 ROOT = Path("/")
 # The bound of a word on the bus.
 _MAX_CHARS = 80
 _NO_WORD = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-# A documentation network (RFC 5737). A datagram socket that connects there sends nothing, and has
-# the address from which packets to other networks would go.
-_ELSEWHERE = ("192.0.2.1", 9)
 
 
 def model(root: Path = ROOT) -> str:
@@ -43,17 +41,12 @@ def lan_address(connected_from: str) -> str:
     """Return the address at which others reach this machine.
 
     `connected_from` is the local address of the connection to the broker; where that is this
-    machine's loopback, as a hub's own is, the address towards other networks takes its place.
+    machine's loopback, as a hub's own is, the machine's first address takes its place.
     """
     with contextlib.suppress(ValueError):
         if not ipaddress.ip_address(connected_from.partition("%")[0]).is_loopback:
             return _fit(connected_from)
-    try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as towards:
-            towards.connect(_ELSEWHERE)
-            return str(towards.getsockname()[0])
-    except OSError:
-        return ""
+    return next(iter(own_addresses()), "")
 
 
 def _word(path: Path) -> str:

@@ -1,0 +1,87 @@
+"""The product on a machine of the laboratory: installed, asked and joined as a person does it."""
+
+import json
+from typing import Any
+
+import msgspec
+
+from tests.machines.machine import Machine
+
+# Of a person who has just installed it with pipx.
+FRESH = "/root/.local/bin/harvester"
+HUB_ADDRESS = "192.168.7.10"
+PAGE = f"http://{HUB_ADDRESS}:3000"
+_INSTALL_S = 600
+# Compiling a component takes half a minute where other things run, too.
+PATIENT_S = 180.0
+
+
+def get_program(machine: Machine) -> None:
+    """Install the wheel for root with pipx."""
+    machine.run("pipx install 'harvester-edge[hub,pi]'", _INSTALL_S)
+
+
+def install_hub(machine: Machine) -> str:
+    """Make a machine with the program the hub; return what was printed."""
+    return machine.run(f"{FRESH} install hub", _INSTALL_S)
+
+
+def install_node(hub: Machine, machine: Machine) -> str:
+    """Enroll a machine with the program at the hub, and make it a node."""
+    hub.run(f"cd /root && harvester enroll {machine.name}")
+    text = hub.path(f"/root/credentials-{machine.name}.toml").read_text()
+    machine.write("/root/credentials.toml", text, mode=0o600)
+    return machine.run(f"{FRESH} install node --credentials /root/credentials.toml", _INSTALL_S)
+
+
+def health(hub: Machine) -> dict[str, Any]:
+    """Return what the hub says of itself."""
+    found: dict[str, Any] = json.loads(hub.run(f"curl -sf {PAGE}/health"))
+    return found
+
+
+def presence(hub: Machine, node: str) -> str:
+    """Return the presence of a node, empty where the hub does not know it."""
+    code, text = hub.attempt(f"curl -sf {PAGE}/api/nodes")
+    nodes = json.loads(text)["nodes"] if code == 0 else []
+    return next((str(each["presence"]) for each in nodes if each["node"] == node), "")
+
+
+def wait_until_online(hub: Machine, node: str) -> float:
+    """Wait until the hub hears a node; return the seconds that it took."""
+    return hub.wait_until(lambda: presence(hub, node) == "online", f"{node} is online", PATIENT_S)
+
+
+class Count(msgspec.Struct, frozen=True):
+    """Readings of a node in the hub's history; `missing` are holes in their numbers."""
+
+    stored: int
+    missing: int
+
+
+def count(hub: Machine, node: str) -> Count:
+    """Return how many readings the hub has stored of a node, and how many it has not."""
+    hub.write("/root/count.py", _COUNT)
+    rows: list[list[int]] = json.loads(hub.run(f"python3 /root/count.py {node}"))
+    stored = sum(number for number, _, _ in rows)
+    # A stream's first reading is its number 1.
+    missing = sum(last - number for number, _, last in rows)
+    return Count(stored, missing)
+
+
+# For each stream of a node: readings, first and last number.
+_COUNT = """
+import glob, json, sqlite3, sys
+path = glob.glob("/var/lib/harvester-hub/*/history.db")[0]
+db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+print(json.dumps(db.execute(
+    "SELECT count(*), min(seq), max(seq) FROM reading JOIN stream ON stream.id = reading.stream "
+    "JOIN node ON node.id = stream.node WHERE node.name = ? GROUP BY stream.id", sys.argv[1:]
+).fetchall()))
+"""
+
+
+def properties(machine: Machine, unit: str) -> dict[str, str]:
+    """Return what systemd says of a unit."""
+    lines = machine.run(f"systemctl show {unit}").splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)
