@@ -23,7 +23,7 @@ _PREFIX = "harvester"
 # First words of the system's own metrics; a field whose name begins with one is another metric.
 RESERVED_WORDS = frozenset(
     {
-        *("alarm", "broker", "build", "history", "log", "node", "notification", "plugin"),
+        *("alarm", "backup", "broker", "build", "history", "log", "node", "notification", "plugin"),
         *("reading", "sensor", "task", "value"),
     }
 )

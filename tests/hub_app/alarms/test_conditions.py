@@ -4,6 +4,7 @@ from bus.config.alarms_table import AlarmConfig
 from bus.contract.description import About, Band, FieldDescription, Fields, SensorDescription
 from bus.contract.messages import Alarm, Heartbeat, PluginState, Value
 from bus.contract.topics import Topic, TopicKind
+from bus.files.backup_record import BackupRecord
 from hub_app.alarms.conditions import Conditions, MachineFacts, fault_of, judge
 from hub_app.alarms.engine import Observation
 from hub_app.alarms.rules import Rule, RuleBook
@@ -212,6 +213,18 @@ def test_the_hubs_disk_and_certificate_are_told_at_its_own_node() -> None:
     assert "ends on 2023-11-28" in hub.text("certificate", facts=bad)
     # What cannot be measured is not judged.
     assert hub.sweep("disk") == hub.sweep("certificate") == []
+
+
+def test_an_old_nightly_backup_is_told_with_the_reason_of_the_last_failure() -> None:
+    hub = Hub()
+    young, old = MachineFacts(backup_hours=48.0), MachineFacts(backup_hours=48.1)
+    assert (hub.sweep("backup", facts=young), hub.sweep("backup", facts=old)) == (["good"], ["bad"])
+    words = "revpi: the last nightly backup is older than 48 h"
+    assert hub.text("backup", facts=old).startswith(f"{words}; see `systemctl")
+    failed = MachineFacts(backup_hours=60.0, backup=BackupRecord(fault="/a{b}: disk full"))
+    assert hub.text("backup", facts=failed) == f"{words}: /a{{b}}: disk full"
+    # Where no nightly backups are made.
+    assert hub.sweep("backup") == []
 
 
 def test_an_alarm_in_the_state_proves_nothing_of_its_node() -> None:
