@@ -67,7 +67,7 @@ def open_database(
     Raises MisconfiguredError where the version is newer, another program has the file open, or the
     folder cannot be written; sqlite3.OperationalError where the disk is full.
     """
-    _refuse_newer(path, schema)
+    refuse_newer(path, schema)
     _create(path)
     options = (
         f"PRAGMA page_size={page_bytes}; PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous};"
@@ -80,7 +80,8 @@ def open_database(
         return _open(path, schema, options)
 
 
-def _refuse_newer(path: Path, schema: Schema) -> None:
+def refuse_newer(path: Path, schema: Schema) -> None:
+    """Raise MisconfiguredError where another version wrote the file, which stays as it is."""
     try:
         found = read_version(path)
     except OSError as e:

@@ -19,6 +19,7 @@ from bus.files.database import (
     is_full,
     lock,
     open_database,
+    refuse_newer,
     set_aside,
     transaction,
     translate_damage,
@@ -116,6 +117,8 @@ class StoreFile:
             self._claim = None
 
     def _open(self) -> sqlite3.Connection:
+        # Before anything is made beside it.
+        refuse_newer(self.path, _SCHEMA)
         # Its rows mirror one broker's memory. A backup may read them at the same time.
         self._claim = self._claim or lock(self.path)
         # A commit is on the disk when it returns: what was acknowledged survives a power cut.
