@@ -63,20 +63,20 @@ def count(hub: Machine, node: str) -> Count:
     """Return how many readings the hub has stored of a node, and how many it has not."""
     hub.write("/root/count.py", _COUNT)
     rows: list[list[int]] = json.loads(hub.run(f"python3 /root/count.py {node}"))
-    stored = sum(number for number, _, _ in rows)
-    # A stream's first reading is its number 1.
-    missing = sum(last - number for number, _, last in rows)
+    stored = sum(number for number, _ in rows)
+    # A stream's first reading is its number 0.
+    missing = sum(last + 1 - number for number, last in rows)
     return Count(stored, missing)
 
 
-# For each stream of a node: readings, first and last number.
+# For each stream of a node: readings, and the last number. The hub's own sensors begin with "_".
 _COUNT = """
 import glob, json, sqlite3, sys
 path = glob.glob("/var/lib/harvester-hub/*/history.db")[0]
 db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
 print(json.dumps(db.execute(
-    "SELECT count(*), min(seq), max(seq) FROM reading JOIN stream ON stream.id = reading.stream "
-    "JOIN node ON node.id = stream.node WHERE node.name = ? GROUP BY stream.id", sys.argv[1:]
+    "SELECT count(DISTINCT seq), max(seq) FROM readings "
+    "WHERE node = ? AND substr(sensor, 1, 1) <> '_' GROUP BY stream", sys.argv[1:]
 ).fetchall()))
 """
 
