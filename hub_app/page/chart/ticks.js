@@ -58,10 +58,9 @@ export function timeTicks(from, to, most) {
 
 // Counted in local time from midnight, so that they stay round where the clock is changed.
 function clockTicks(midnight, from, to, step) {
-  const [year, month, day] = [midnight.getFullYear(), midnight.getMonth(), midnight.getDate()];
   const ticks = [];
   for (let k = Math.max(0, Math.floor((from - midnight) / step) - Math.ceil(HOUR / step)); k * step < DAY; k++) {
-    const at = new Date(year, month, day, 0, 0, 0, k * step).getTime();
+    const at = new Date(midnight).setHours(0, 0, 0, k * step);
     if (at > to) break;
     if (k === 0) ticks.push([at, LABELS.day.format(at), true]);
     else ticks.push([at, LABELS[step < MINUTE ? "second" : "minute"].format(at), false]);
