@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from broker.token_bucket import TokenBuckets
 from bus.client.client import BusClient
 from bus.client.connection import OnMessage
 from bus.client.credentials import Connection
@@ -39,6 +40,9 @@ _WINDOW = 20
 # After so many messages, the event loop's thread has its turn.
 _BURST, _PAUSE_S = 50, 0.01
 _TICK_S = 0.5
+# Messages of discovery: 200 a second, which Home Assistant on a Raspberry Pi keeps up with.
+_DISCOVERY_BURST, _DISCOVERY_S = 20, 0.005
+_PACE_S = 0.05
 _KEEPALIVE_S = 15
 _STOP_S = 12.0
 
@@ -85,6 +89,9 @@ class Forwarder:
             outgoing=self._outgoing,
             publish_here=publish_here,
             times=self._times,
+        )
+        self._discovery_pace: TokenBuckets[str] = TokenBuckets(
+            burst=_DISCOVERY_BURST, refill_s=_DISCOVERY_S, keys=1
         )
         self._stopping = threading.Event()
         self._client: BusClient | None = None
@@ -153,7 +160,7 @@ class Forwarder:
         """Take a retained message of discovery; return None where there is no connection."""
         if self._client is None or not self._client.connected:
             return None
-        if self._outgoing.put(message.topic, message.payload, in_order=True):
+        if self._outgoing.put_discovery(message.topic, message.payload):
             self._peer.wake.set()
         return 1
 
@@ -199,7 +206,8 @@ class Forwarder:
         client.start()
         try:
             while not self._stopping.is_set() and not peer.loop:
-                peer.wake.wait(_TICK_S)
+                is_paced = client.connected and self._outgoing.waits_for_discovery
+                peer.wake.wait(_PACE_S if is_paced else _TICK_S)
                 peer.wake.clear()
                 self._send_due(client)
                 self._do_due(client, rounds, time.monotonic())
@@ -213,7 +221,7 @@ class Forwarder:
     def _send_due(self, client: BusClient) -> None:
         sent = 0
         while client.connected and client.in_flight < _WINDOW and not self._peer.loop:
-            message = self._outgoing.take()
+            message = self._outgoing.take(self._may_discover)
             if message is None:
                 break
             if client.publish_wire(message) is None:
@@ -223,6 +231,9 @@ class Forwarder:
             sent += 1
             if sent % _BURST == 0:
                 self._stopping.wait(_PAUSE_S)
+
+    def _may_discover(self) -> bool:
+        return self._discovery_pace.take("", time.monotonic()) == 0
 
     def _do_due(self, client: BusClient, rounds: Rounds, now_s: float) -> None:
         """Do what is due beside sending."""
