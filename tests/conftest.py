@@ -46,7 +46,7 @@ _SLOW = (
     "hub_app/serving",
     "hub_app/test_any_message.py",
     "hub_app/test_poisoned.py",
-    "hub_app/test_server.py",
+    "hub_app/process/test_server.py",
     "node_agent/plugins",
     "node_agent/sandbox",
     "node_agent/test_agent.py",

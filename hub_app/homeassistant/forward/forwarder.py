@@ -31,7 +31,7 @@ from hub_app.homeassistant.forward.peer import Peer, PublishHere
 from hub_app.homeassistant.forward.rounds import ForwarderTimes, Rounds
 from hub_app.homeassistant.forward.status import ForwarderStatus
 from hub_app.homeassistant.forward.topics_file import TopicsFile, leftovers
-from hub_app.supervisor import Supervisor
+from hub_app.process.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
 
