@@ -60,6 +60,7 @@ class HomeAssistant:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        self._http.close()
 
     def start(self) -> None:
         program = Path(__file__).parent / "lean.py"

@@ -53,6 +53,7 @@ class System:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.http.close()
         self._process.send_signal(signal.SIGTERM)
         try:
             self._process.wait(_STOP_S)
