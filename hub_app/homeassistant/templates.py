@@ -31,14 +31,19 @@ def value_of(*path: str) -> str:
     return f"{{% set v = value_json if value_json is mapping else none %}}{steps}"
 
 
+# Home Assistant 2024.3 takes None for the text "None" where a state is no number.
+UNKNOWN = "unknown"
+
+
 def text_of(*path: str) -> str:
     """Return the template of a text: as it is, cut to what a state may have."""
-    return f"{value_of(*path)}{{{{ (v | string)[:{MAX_STATE_CHARS}] if v is not none else None }}}}"
+    cut = f"(v | string)[:{MAX_STATE_CHARS}]"
+    return f"{value_of(*path)}{{{{ {cut} if v is not none else '{UNKNOWN}' }}}}"
 
 
 def one_of(path: Sequence[str], allowed: Sequence[str]) -> str:
-    """Return the template of a text that is one of `allowed`."""
-    return f"{value_of(*path)}{{{{ v if v in {literals(allowed)} else None }}}}"
+    """Return the template of a text that is one of `allowed`, or else unknown."""
+    return f"{value_of(*path)}{{{{ v if v in {literals(allowed)} else '{UNKNOWN}' }}}}"
 
 
 def number_of(path: Sequence[str], least: float | None = None, most: float | None = None) -> str:

@@ -66,7 +66,7 @@ def _text(field: str, said: FieldDescription) -> tuple[str, dict[str, Any]]:
         return "sensor", {
             "value_template": template,
             "device_class": "enum",
-            "options": options,
+            "options": [*options, templates.UNKNOWN],
         }
     return "sensor", {"value_template": templates.text_of("data", field)}
 
