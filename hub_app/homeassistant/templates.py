@@ -25,10 +25,12 @@ def literals(texts: Sequence[str]) -> str:
 
 def value_of(*path: str) -> str:
     """Return statements that set `v` to a value inside the JSON payload, or to None."""
+    first, *others = path
     steps = "".join(
-        f"{{% set v = v.get({literal(key)}) if v is mapping else none %}}" for key in path
+        f"{{% set v = v.get({literal(key)}) if v is mapping else none %}}" for key in others
     )
-    return f"{{% set v = value_json if value_json is mapping else none %}}{steps}"
+    start = f"value_json.get({literal(first)}) if value_json is mapping else none"
+    return f"{{% set v = {start} %}}{steps}"
 
 
 # Home Assistant 2024.3 takes None for the text "None" where a state is no number.
