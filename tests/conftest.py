@@ -40,6 +40,7 @@ _SLOW = (
     "hub_app/history/test_writer.py",
     "hub_app/history/test_writer_machine.py",
     "hub_app/http/api/test_openapi.py",
+    "hub_app/homeassistant/test_running_hub.py",
     "hub_app/http/test_fuzz.py",
     "hub_app/page",
     "hub_app/removal",

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bus.client.link import WireMessage
 from bus.contract.description import SensorDescription
@@ -13,6 +15,7 @@ from hub_app.alarms.rules import RuleBook
 from hub_app.homeassistant.publisher import STEP_S, Publisher
 from hub_app.homeassistant.site import Site
 from hub_app.live.state import State
+from tests.allowed_messages import any_message, topic_of
 from tests.default_descriptions import description_of
 from tests.hub_app.alarms import samples as alarms
 from tests.hub_app.homeassistant.samples import ONLINE, about
@@ -333,3 +336,21 @@ def test_a_value_of_another_kind_than_described_is_an_entity_of_its_kind() -> No
     topic, message = reading(sensor="box", x=True)
     run.publisher.on_changes(run.state.apply(topic, message, run.now_ms), run.now_ms)
     assert f"{DISCOVERY}binary_sensor/harvester_pi4_box_x/config" in topics_of(run.run(2))
+
+
+@given(st.lists(st.tuples(any_message(), st.sampled_from(("pi4", "pi5"))), max_size=12))
+@settings(max_examples=25)
+def test_no_message_stops_discovery(said: list[tuple[Message, str]]) -> None:
+    run = Run()
+    for message, node in said:
+        topic = topic_of(message, node)
+        run.publisher.on_changes(run.state.apply(topic, message, run.now_ms), run.now_ms)
+        run.run(STEP_S)
+    run.run(4)
+    for topic, payload in run.retained.items():
+        if not topic.startswith(f"{DISCOVERY}image/"):
+            msgspec.json.decode(payload)
+    for node in run.state.nodes:
+        run.publisher.on_changes(run.state.remove_node(node), run.now_ms)
+    run.run(25)
+    assert run.retained == {}

@@ -15,6 +15,7 @@ from bus.client.client import BusClient
 from bus.contract.messages import encode
 from bus.contract.topics import Topic, TopicKind
 from tests.default_descriptions import description_of
+from tests.hub_app.homeassistant.forward.home import HomeBroker
 from tests.hub_app.homeassistant.samples import about
 from tests.hub_app.samples import reading
 from tests.hub_app.whole_hub import NOW_MS, Hub, status
@@ -102,6 +103,21 @@ def test_discovery_that_is_switched_off_is_gone_after_the_restart(hub: Hub) -> N
     with hub.running() as service, Discovered(hub.mqtt_port) as found:
         wait_until(lambda: not found.payloads)
         check_log(service)
+
+
+def test_a_broker_elsewhere_that_lost_everything_has_it_again(hub: Hub, tmp_path: Path) -> None:
+    with HomeBroker(tmp_path) as broker:
+        elsewhere = f"mqtt://{HOST}:{broker.port}"
+        keys = {"homeassistant__discovery": "true", "broker__url": elsewhere}
+        node = BusClient((HOST, broker.port), client_id="pi4", on_connect=lambda: introduce(node))
+        with hub.running(**keys), Discovered(broker.port) as found:
+            node.start()
+            wait_until(lambda: TEMPERATURE in found.payloads)
+            broker.stop()
+            found.payloads.clear()
+            broker.start()
+            wait_until(lambda: TEMPERATURE in found.payloads)
+            node.stop()
 
 
 def check_log(service: Service) -> None:
