@@ -105,12 +105,14 @@ class Outgoing:
         with self._lock:
             self._is_connected = True
             self._events.clear()
-            self._make_all_due(last)
+            self._emptied = dict.fromkeys(self._emptied, False)
+            self._make_all_due(self._emptied, last)
 
     def send_again(self, last: WireMessage) -> None:
-        """Make everything due, and then `last`."""
+        """Make everything due, and then `last`; on this connection what was emptied stays so."""
         with self._lock:
-            self._make_all_due(last)
+            emptied = [topic for topic, is_sent in self._emptied.items() if not is_sent]
+            self._make_all_due(emptied, last)
 
     def disconnected(self) -> None:
         with self._lock:
@@ -156,13 +158,11 @@ class Outgoing:
                 self._due[topic] = None
             self._leftover.clear()
 
-    def _make_all_due(self, last: WireMessage) -> None:
-        for topic in self._emptied:
-            self._emptied[topic] = False
+    def _make_all_due(self, emptied: Iterable[str], last: WireMessage) -> None:
         self._earlier.clear()
         self._due.clear()
         self._discovery_due.clear()
-        for topic in itertools.chain(self._emptied, self._latest):
+        for topic in itertools.chain(emptied, self._latest):
             self._queue_of(topic)[topic] = None
         self._last, self._last_after = last, len(self._due)
 

@@ -170,3 +170,17 @@ def test_discovery_waits_behind_states_and_for_its_own_pace() -> None:
     assert not outgoing.waits_for_discovery
     assert [topic for topic, _ in all_of(outgoing)] == ["state0", "config0", "config1", "config2"]
     assert not outgoing.waits_for_discovery
+
+
+def test_what_was_emptied_is_not_emptied_twice_on_one_connection() -> None:
+    """Home Assistant warns of the removal of a device that it does not know."""
+    outgoing = Outgoing()
+    outgoing.connected(ONLINE)
+    outgoing.put_discovery("device", b"1")
+    all_of(outgoing)
+    outgoing.put_discovery("device", b"")
+    assert all_of(outgoing) == [("device", b"")]
+    outgoing.send_again(ONLINE)
+    assert ("device", b"") not in all_of(outgoing)
+    outgoing.connected(ONLINE)
+    assert ("device", b"") in all_of(outgoing)
