@@ -48,11 +48,16 @@ def one_of(path: Sequence[str], allowed: Sequence[str]) -> str:
     return f"{value_of(*path)}{{{{ v if v in {literals(allowed)} else '{UNKNOWN}' }}}}"
 
 
-def number_of(path: Sequence[str], least: float | None = None, most: float | None = None) -> str:
-    """Return the template of a number; one outside its bounds is unknown."""
+def number_of(
+    path: Sequence[str], least: float | None = None, most: float | None = None, shown: str = "v"
+) -> str:
+    """Return the template of a number; one outside its bounds is unknown.
+
+    `shown` is the expression of what is shown of `v`.
+    """
     bounds = "" if least is None else f" and v >= {least!r}"
     bounds += "" if most is None else f" and v <= {most!r}"
-    return f"{value_of(*path)}{{{{ v if {IS_NUMBER}{bounds} else None }}}}"
+    return f"{value_of(*path)}{{{{ {shown} if {IS_NUMBER}{bounds} else None }}}}"
 
 
 # True is a number in Jinja, too.

@@ -28,22 +28,17 @@ def named(house: House) -> dict[tuple[str, str], dict[str, Any]]:
 
 def test_every_entity_is_there_with_state_unit_and_class(house: House) -> None:
     wanted = house.broker.entities()
-    enabled = {
-        key: config for key, config in wanted.items() if config.get("enabled_by_default", True)
-    }
-    wait_until(lambda: enabled.keys() <= named(house).keys())
+    wait_until(lambda: wanted.keys() <= named(house).keys())
     found = named(house)
-    assert len(enabled) > 150
-    for key, config in enabled.items():
+    assert len(wanted) > 150
+    for key, config in wanted.items():
         attributes = found[key]["attributes"]
         for name in ("unit_of_measurement", "device_class", "state_class"):
             if key[0] == "sensor":
                 assert attributes.get(name) == config.get(name), (key, name)
         assert found[key]["state"] != "unavailable", key
-    # Disabled ones are there for a person to enable.
-    assert not found.keys() & (wanted.keys() - enabled.keys())
-    unknown = {key[1] for key in enabled if found[key]["state"] == "unknown"}
-    unknown -= {key[1] for key in enabled if key[0] in WITHOUT_STATE}
+    unknown = {key[1] for key in wanted if found[key]["state"] == "unknown"}
+    unknown -= {key[1] for key in wanted if key[0] in WITHOUT_STATE}
     # The air quality is not valid yet, or a value is outside what can be measured, or never came.
     assert all("Air quality" in name for name in unknown if "Attic Box" not in name), unknown
     assert {name for name in unknown if "Attic Box" in name} == {

@@ -82,10 +82,19 @@ def test_a_value_that_waits_for_another_is_unknown_until_then() -> None:
     assert "if ready" in score["value_template"]
 
 
-def test_an_uptime_and_a_total_are_there_and_disabled() -> None:
+def test_an_uptime_is_told_in_whole_minutes() -> None:
     found = of_sensor("pi4-monitor")
-    disabled = {config["name"] for config in found.values() if "enabled_by_default" in config}
-    assert disabled == {"monitor Uptime", "monitor Memory total"}
+    uptime = found["homeassistant/sensor/harvester_pi4_pi4-monitor_uptime_seconds/config"]
+    assert "{{ v // 60 * 60 if" in uptime["value_template"]
+    assert (uptime["device_class"], uptime["unit_of_measurement"]) == ("duration", "s")
+
+
+def test_nothing_is_published_disabled() -> None:
+    """Home Assistant empties a whole device where a disabled entity of it is removed."""
+    of_node = messages.node_messages(SITE, node(leds=20))
+    found = of_sensor("pi4-monitor") | decoded(of_node)
+    assert not [config for config in found.values() if "enabled_by_default" in config]
+    assert sum(topic.component == "light" for topic in of_node) == 16
 
 
 def test_every_output_of_a_node_has_its_entities() -> None:
