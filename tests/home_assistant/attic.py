@@ -111,9 +111,8 @@ class Attic:
 
     def remove_sensor(self) -> None:
         """Stop the sensor as a node does whose plugin is gone."""
-        self.__exit__()
-        self._client.start()
-        wait_until(lambda: self._client.connected)
+        self._stopping.set()
+        self._thread.join()
         for kind in (TopicKind.SENSOR, TopicKind.READING):
             self._client.publish_payload(Topic(NAME, kind, SENSOR), b"")
 

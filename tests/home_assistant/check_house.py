@@ -239,7 +239,7 @@ def test_everything_is_back_after_a_restart_of_home_assistant(house: House) -> N
 def test_a_removed_sensor_and_a_removed_node_leave_nothing(house: House) -> None:
     house.attic.remove_sensor()
     wait_until(lambda: not [name for name in house.home.states() if "attic_box_dust" in name])
-    assert not house.broker.named("harvester_attic_box_dust")
+    wait_until(lambda: not house.broker.named("harvester_attic_box_dust"))
     for node in ("attic", "pizero"):
         answer = house.system.http.post(f"/api/nodes/{node}/remove", json={"history": False})
         assert answer.is_success, answer.text
