@@ -1,5 +1,5 @@
 // Drawing of a chart on a canvas. Colours are custom properties of CSS, which `color` looks up by name.
-import { timeTicks, valueTicks } from "./ticks.js";
+import { tickText, timeTicks, valueTicks } from "./ticks.js";
 
 const LINE_PX = 16;
 
@@ -17,11 +17,11 @@ export function layout(context, { width, height, from, to, series, limits }) {
     fit(scale, from, to, i ? [] : limits);
     const { values, decimals } = valueTicks(scale.low, scale.high, Math.max(2, (bottom - top) / 42));
     scale.ticks = scale.words?.map((word, value) => [value, word])
-      ?? values.map((value) => [value, scale.axis?.(value, decimals) ?? value.toFixed(decimals)]);
+      ?? values.map((value) => [value, scale.axis?.(value, decimals) ?? tickText(value, decimals)]);
     scale.gutter = Math.max(...scale.ticks.map(([, text]) => context.measureText(text).width), 24) + 12;
     scale.y = (value) => bottom - ((value - scale.low) / (scale.high - scale.low)) * (bottom - top);
     // As exact as the values are shown, or as the ticks and a little more.
-    const digits = scale.words ? 0 : scale.series[0].decimals ?? decimals + 1;
+    const digits = scale.words ? 0 : scale.series[0].decimals ?? Math.min(decimals + 1, 100);
     scale.round = (value) => Number(Math.min(Math.max(value, scale.low), scale.high).toFixed(digits));
     scale.valueAt = (y) => scale.round(scale.high - ((y - top) / (bottom - top)) * (scale.high - scale.low));
   });
@@ -42,7 +42,9 @@ function fit(scale, from, to, limits) {
   if (!all.length) [low, high] = [0, 1];
   // Noise below what the values show is not magnified.
   const { decimals } = scale.series[0];
-  const least = decimals === undefined ? Math.abs(high) * 0.01 || 1 : 4 * 10 ** -decimals;
+  const most = Math.max(Math.abs(low), Math.abs(high));
+  // Nor is that of the arithmetic, where a step between two ticks is lost beside the value.
+  const least = Math.max(decimals === undefined ? most * 0.01 || 1 : 4 * 10 ** -decimals, most * 1e-9);
   if (high - low < least) [low, high] = [(low + high - least) / 2, (low + high + least) / 2];
   const span = high - low;
   limits.map(({ value }) => value).filter((value) => value > low - span && value < high + span).forEach((value) => {
