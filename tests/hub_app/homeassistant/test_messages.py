@@ -134,7 +134,8 @@ def test_a_forwarder_is_among_the_availability_of_everything() -> None:
     site = msgspec.structs.replace(SITE, availability=(bridge,))
     found = decoded(messages.node_messages(site, node(leds=1)))
     for config in found.values():
-        assert {"topic": bridge.topic} in config["availability"]
+        assert bridge.topic in [one["topic"] for one in config["availability"]]
+        assert all(one["payload_available"] == "online" for one in config["availability"])
         assert config["availability_mode"] == "all"
 
 
