@@ -38,6 +38,8 @@ class Mirror:
         self._repeats: dict[str, None] = {}
         self._strays: dict[str, None] = {}
         self._stray_states: set[str] = set()
+        # Removals that the broker has not passed on yet: what comes before them is gone already.
+        self._emptied: set[str] = set()
 
     @property
     def waiting(self) -> int:
@@ -57,6 +59,7 @@ class Mirror:
             self._groups[group] = set(wanted)
         for topic, payload in wanted.items():
             self._wanted[topic] = payload
+            self._emptied.discard(topic)
             self._strays.pop(topic, None)
             self._compare(topic)
 
@@ -68,6 +71,9 @@ class Mirror:
         if not payload:
             self._has.pop(text, None)
             self._strays.pop(text, None)
+            self._emptied.discard(text)
+        elif text in self._emptied:
+            return
         elif text in self._wanted or self._is_ours(topic, payload):
             self._has[text] = payload
         if text in self._wanted:
@@ -83,6 +89,7 @@ class Mirror:
         """Forget what the broker had: it may have lost everything."""
         self._has.clear()
         self._strays.clear()
+        self._emptied.clear()
         self._due = {topic: None for topic in self._due if topic in self._wanted}
         self._due |= dict.fromkeys(self._wanted)
         self._repeats.clear()
@@ -116,6 +123,7 @@ class Mirror:
         payload = self._wanted.get(topic)
         if payload is None:
             self._has.pop(topic, None)
+            self._emptied.add(topic)
             yield topic, b""
             return
         if removed := _removed_components(topic, self._has.get(topic), payload):
@@ -129,6 +137,7 @@ class Mirror:
             del self._strays[topic]
             named = self._state_topic.findall(self._has.pop(topic, b""))
             self._stray_states |= {name.decode() for name in named}
+            self._emptied.add(topic)
             yield topic, b""
 
     def _compare(self, topic: str) -> None:

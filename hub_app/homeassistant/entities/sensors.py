@@ -42,9 +42,6 @@ def _value(
         **(DIAGNOSTIC if _is_diagnostic(sensor, field) else {}),
         **site.available(node.node),
     }
-    # An uptime is another one in each cycle, which fills Home Assistant's database.
-    if said.duration or _is_only_a_bar(sensor, field):
-        common["enabled_by_default"] = False
     kind = sensor.kinds.get(field) or _expected_kind(said)
     component, config = _BY_KIND[kind](field, said)
     entity_id = ids.field_id(node.node, sensor.id, field)
@@ -66,7 +63,7 @@ def _text(field: str, said: FieldDescription) -> tuple[str, dict[str, Any]]:
         return "sensor", {
             "value_template": template,
             "device_class": "enum",
-            "options": options,
+            "options": [*options, templates.UNKNOWN],
         }
     return "sensor", {"value_template": templates.text_of("data", field)}
 
@@ -75,7 +72,9 @@ def _number(field: str, said: FieldDescription) -> tuple[str, dict[str, Any]]:
     unit = "s" if said.duration and not said.unit else said.unit
     found = device_classes.of_number(said.quantity, unit)
     least, most = said.range or (None, None)
-    template = templates.number_of(("data", field), least, most)
+    # An uptime is another one in each cycle, which would fill Home Assistant's database.
+    shown = "v // 60 * 60" if said.duration else "v"
+    template = templates.number_of(("data", field), least, most, shown)
     if said.pending:
         # Not valid while the field that it waits for is 0.
         waits = templates.value_of("data", said.pending)
@@ -140,11 +139,6 @@ def _is_diagnostic(sensor: SensorFacts, field: str) -> bool:
     fields = sensor.described.fields.values()
     is_of_machine = not sensor.described.plugin or any(said.duration for said in fields)
     return is_of_machine or any(said.pending == field for said in fields)
-
-
-def _is_only_a_bar(sensor: SensorFacts, field: str) -> bool:
-    """Whether a value only tells how far another one's bar is filled, as a total does."""
-    return any(said.bar == field for said in sensor.described.fields.values())
 
 
 _BY_KIND: dict[ValueKind, Callable[[str, FieldDescription], tuple[str, dict[str, Any]]]] = {

@@ -354,6 +354,35 @@ def test_a_second_series_has_its_own_axis(page: ChartPage) -> None:
     page.until("chart.tip.textContent.includes('Load 90')")
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "first", "last"),
+    [
+        (20.0, 24.0, "20", "24"),
+        (3.2, 3.3, "3.20", "3.30"),
+        (1e9, 3e9, "0", "3e+9"),
+        (1e12, 1e12 + 4000, "9.96e+11", "1.004e+12"),
+        # Where a step between two ticks is lost beside the value, the axis is wider.
+        (9e15, 9e15 + 1, "8.96e+15", "9.04e+15"),
+        (-1e-9, 0.0, "-1e-9", "0"),
+        (1e-300, 3e-300, "1e-300", "3e-300"),
+    ],
+)
+def test_an_axis_has_a_few_short_texts_whatever_the_values(
+    page: ChartPage, low: float, high: float, first: str, last: str
+) -> None:
+    page.run(
+        "chart.show({series: [{label: 'Any', unit: '', joinMs: 1e9, format: String,"
+        " points: [...arguments].map((value, i) => [chart.from + 1e6 * i, value, value, value, 1])"
+        "}]})",
+        low,
+        high,
+    )
+    page.drawn()
+    texts = page.model("place.scales[0].ticks.map(([, text]) => text)")
+    assert (texts[0], texts[-1]) == (first, last)
+    assert len(texts) == len(set(texts)) <= 11
+
+
 @pytest.mark.parametrize("ratio", [1, 2, 3])
 def test_a_chart_is_sharp_on_every_screen_and_follows_its_size(page: ChartPage, ratio: int) -> None:
     screen = {"width": 700, "height": 800, "deviceScaleFactor": ratio, "mobile": False}
