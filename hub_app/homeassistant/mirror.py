@@ -5,6 +5,7 @@ What differs is due. What this hub published in an earlier run and wants no more
 
 import itertools
 import re
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
@@ -34,8 +35,8 @@ class Mirror:
         self._wanted: dict[str, bytes] = {}
         self._has: dict[str, bytes] = {}
         # In the order in which they are published.
-        self._due: dict[str, None] = {}
-        self._repeats: dict[str, None] = {}
+        self._due: OrderedDict[str, None] = OrderedDict()
+        self._repeats: OrderedDict[str, None] = OrderedDict()
         self._strays: dict[str, None] = {}
         self._stray_states: set[str] = set()
         # Removals that the broker has not passed on yet: what comes before them is gone already.
@@ -83,14 +84,15 @@ class Mirror:
 
     def repeat(self) -> None:
         """Publish everything again, behind what has changed."""
-        self._repeats = dict.fromkeys(self._wanted)
+        # Those that still wait go first: births in short order keep nothing from its turn.
+        self._repeats |= dict.fromkeys(self._wanted)
 
     def forget(self) -> None:
         """Forget what the broker had: it may have lost everything."""
         self._has.clear()
         self._strays.clear()
         self._emptied.clear()
-        self._due = {topic: None for topic in self._due if topic in self._wanted}
+        self._due = OrderedDict((topic, None) for topic in self._due if topic in self._wanted)
         self._due |= dict.fromkeys(self._wanted)
         self._repeats.clear()
 
@@ -115,8 +117,7 @@ class Mirror:
     def _next(self) -> Iterator[str]:
         for queue in (self._due, self._repeats):
             while queue:
-                topic = next(iter(queue))
-                del queue[topic]
+                topic, _ = queue.popitem(last=False)
                 yield topic
 
     def _publication(self, topic: str) -> Iterator[Publication]:

@@ -164,6 +164,8 @@ class Publisher:
         return node in self._state.nodes and self._site.publishes(node)
 
     def _on_birth(self) -> None:
+        if self._birth_s is not None:
+            return
         logger.info("Home Assistant has started: everything is published again")
         self._birth_s = self._monotonic_s() + self._uniform(0.0, _LONGEST_DELAY_S)
 

@@ -48,6 +48,14 @@ def one_of(path: Sequence[str], allowed: Sequence[str]) -> str:
     return f"{value_of(*path)}{{{{ v if v in {literals(allowed)} else '{UNKNOWN}' }}}}"
 
 
+def word_of(path: Sequence[str], words: Sequence[str]) -> str:
+    """Return the template of one of `words`, which comes as itself or as its place from 0 on."""
+    known = literals(words)
+    place = f"{IS_NUMBER} and v >= 0 and v < {len(words)} and v == v | int"
+    word = f"{known}[v | int] if {place} else v if v in {known} else '{UNKNOWN}'"
+    return f"{value_of(*path)}{{{{ {word} }}}}"
+
+
 def number_of(
     path: Sequence[str], least: float | None = None, most: float | None = None, shown: str = "v"
 ) -> str:

@@ -21,6 +21,9 @@ from hub_app.homeassistant.facts import NodeFacts, SensorFacts, ValueKind
 from hub_app.homeassistant.site import Site
 from hub_app.live.presence import MISSED_CYCLES
 
+# Words of false and true.
+_FLAG_WORDS = 2
+
 
 def of_sensor(site: Site, node: NodeFacts, sensor: SensorFacts) -> Iterator[Entity]:
     """Yield every entity of a sensor."""
@@ -42,7 +45,7 @@ def _value(
         **(DIAGNOSTIC if _is_diagnostic(sensor, field) else {}),
         **site.available(node.node),
     }
-    kind = sensor.kinds.get(field) or _expected_kind(said)
+    kind = _shown_kind(said, sensor.kinds.get(field) or _expected_kind(said))
     component, config = _BY_KIND[kind](field, said)
     entity_id = ids.field_id(node.node, sensor.id, field)
     return entity(component, entity_id, _name(node, sensor, said.label or field), **config | common)
@@ -59,7 +62,7 @@ def _flag(field: str, said: FieldDescription) -> tuple[str, dict[str, Any]]:
 def _text(field: str, said: FieldDescription) -> tuple[str, dict[str, Any]]:
     if said.quantity == "enum" and said.words:
         options = list(dict.fromkeys(said.words))
-        template = templates.one_of(("data", field), options)
+        template = templates.word_of(("data", field), said.words)
         return "sensor", {
             "value_template": template,
             "device_class": "enum",
@@ -123,6 +126,17 @@ def _event(site: Site, node: NodeFacts, sensor: SensorFacts) -> Entity:
 def _name(node: NodeFacts, sensor: SensorFacts, label: str) -> str:
     label = label.replace("_", " ")
     return label if has_own_device(node, sensor) else f"{sensor_title(node, sensor)} {label}"
+
+
+def _shown_kind(said: FieldDescription, kind: ValueKind) -> ValueKind:
+    """Return the kind of entity for a value: a plugin can say a state as a number only."""
+    if kind != "number":
+        return kind
+    if said.quantity == "enum" and said.words:
+        return "text"
+    is_state = bool(said.words) or not device_classes.is_of_numbers(said.quantity)
+    is_flag = said.quantity in BINARY_SENSORS and not said.unit and len(said.words) <= _FLAG_WORDS
+    return "flag" if is_flag and is_state else kind
 
 
 def _expected_kind(said: FieldDescription) -> ValueKind:

@@ -183,7 +183,12 @@ def test_no_broker_is_one_clear_line(folder: Path, capsys: pytest.CaptureFixture
     [
         (("sub", "harvester/#/x"), "found the filter 'harvester/#/x'"),
         (("sub", "--duration", "soon"), "found 'soon', expected a time: 30s, 5min, 1h"),
-        (("sub", "--count", "0"), "found '0', expected a whole number from 1"),
+        (("sub", "--count", "0"), "found '0', expected a whole number of 1 to 18 digits, not 0"),
+        (("sub", "--count", "9" * 5000), "expected a whole number of 1 to 18 digits"),
+        (("sub", "--duration", "99999999d"), "expected a year, 365d, at most"),
+        (("sub", "\udcff"), "found the filter"),
+        (("pub", "\udcff", "-m", "x"), "found the topic"),
+        (("pub", "a", "-m", "\udcff"), "no UTF-8, expected --stdin"),
         (("pub", "harvester/+/fan/cmd", "-m", "on"), "expected one without + and #"),
         (("pub", FAN, "-m", "on", "--retain"), "--retain: found the command harvester/pi4/fan/cmd"),
         (("pub", FAN), "one of the arguments -m/--message --json --stdin is required"),

@@ -15,7 +15,15 @@ from hub_app.homeassistant import messages
 from hub_app.homeassistant.device_classes import BINARY_SENSORS
 from hub_app.homeassistant.facts import PluginFacts, SensorFacts
 from hub_app.homeassistant.site import Availability
-from tests.hub_app.homeassistant.samples import SITE, about, decoded, node, plugin, sensor
+from tests.hub_app.homeassistant.samples import (
+    SITE,
+    about,
+    decoded,
+    described,
+    node,
+    plugin,
+    sensor,
+)
 
 TOPIC = re.compile(r"homeassistant/[a-z_]+/harvester_[a-zA-Z0-9_-]+/config\Z")
 
@@ -80,6 +88,36 @@ def test_a_value_that_waits_for_another_is_unknown_until_then() -> None:
     score = found["homeassistant/sensor/harvester_pi4_bme680-0x77_iaq_score/config"]
     assert "'iaq_accuracy'" in score["value_template"]
     assert "if ready" in score["value_template"]
+
+
+def test_numbers_of_a_plugin_are_states_where_its_description_says_so() -> None:
+    """A plugin gives numbers alone."""
+    fields = {
+        "mode": {"quantity": "enum", "words": ["off", "eco"]},
+        "leak": {"quantity": "moisture", "words": ["dry", "wet"]},
+        "door": {"quantity": "door"},
+        "soil": {"quantity": "moisture", "unit": "%"},
+        "battery": {"quantity": "battery", "unit": "%", "words": ["empty"]},
+    }
+    facts = SensorFacts("pond", described(fields), kinds=dict.fromkeys(fields, "number"))
+    found = {
+        topic.split("pond_")[1].removesuffix("/config"): (topic.split("/")[1], config)
+        for topic, config in decoded(messages.sensor_messages(SITE, node(), facts)).items()
+        if "pond_" in topic
+    }
+    assert {
+        name: (component, config.get("device_class"))
+        for name, (component, config) in found.items()
+        if name in fields
+    } == {
+        "mode": ("sensor", "enum"),
+        "leak": ("binary_sensor", "moisture"),
+        "door": ("binary_sensor", "door"),
+        "soil": ("sensor", "moisture"),
+        "battery": ("sensor", "battery"),
+    }
+    assert found["mode"][1]["options"] == ["off", "eco", "unknown"]
+    assert "['off', 'eco'][v | int]" in found["mode"][1]["value_template"]
 
 
 def test_an_uptime_is_told_in_whole_minutes() -> None:

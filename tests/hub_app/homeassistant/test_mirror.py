@@ -31,6 +31,16 @@ def published(site: Site = SITE, *names: str) -> Mirror:
     return mirror
 
 
+def test_births_in_short_order_keep_nothing_from_its_turn() -> None:
+    mirror = published(SITE, "a", "b", "c")
+    mirror.repeat()
+    first = list(mirror.take(1, with_strays=True))
+    mirror.repeat()
+    assert [text for text, _ in first + taken(mirror)] == [
+        str(topic(name)) for name in ("a", "b", "c", "a")
+    ]
+
+
 def test_only_what_has_changed_is_published() -> None:
     mirror = published(SITE, "a", "b")
     assert taken(mirror) == []

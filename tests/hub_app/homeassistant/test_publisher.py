@@ -222,6 +222,17 @@ def test_everything_is_published_again_after_a_birth_with_a_delay() -> None:
     assert topics_of(run.run(3)) == everything
 
 
+def test_a_flood_of_births_neither_delays_nor_repeats_the_answer() -> None:
+    run = started()
+    everything = set(run.retained)
+    said = []
+    for _ in range(12):
+        run.publisher.on_messages([(f"{DISCOVERY}status", b"online")] * 100)
+        said += run.run(1)
+    assert topics_of(said) == everything
+    assert len(configs(said)) == len(set(topics_of(configs(said))))
+
+
 def test_everything_is_published_again_where_the_broker_lost_it() -> None:
     run = started()
     everything = set(run.retained)
