@@ -17,7 +17,7 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from hub_app.http.formats.query_params import iso_8601
 from hub_app.http.responses import PAGE_DIR
-from tests.hub_app.page.browser import Page
+from tests.hub_app.page.browser import Page, complaints
 from tests.hub_app.page.gestures import touch
 from tests.support import HOST
 
@@ -184,9 +184,7 @@ def page(url: str, browser: Chrome) -> Iterator[ChartPage]:
     yield opened
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
-    # The browser recommends another kind of canvas where pixels are read.
-    quiet = ("network", "rendering")
-    assert [line for line in browser.get_log("browser") if line["source"] not in quiet] == []
+    assert complaints(browser) == []
 
 
 def value(at_ms: float) -> float:
