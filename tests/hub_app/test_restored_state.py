@@ -10,7 +10,7 @@ from bus.config.settings import Config
 from bus.errors import MisconfiguredError
 from bus.files import staged_moves
 from bus.files.staged_moves import Replacement
-from hub_app import server
+from hub_app.process import server
 
 
 def config_of(state: Path) -> Config:
