@@ -10,6 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+DAY_MS = 86_400_000
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 # systemd-timesyncd creates this at its first answer (systemd-timesyncd.service(8), FILES).
 _SYNCHRONIZED = Path("/run/systemd/timesync/synchronized")

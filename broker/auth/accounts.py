@@ -14,7 +14,7 @@ import msgspec
 
 from broker.auth import passwords, tokens
 from broker.auth.gate import Role
-from bus.clock import now_ms
+from bus.clock import DAY_MS, now_ms
 from bus.contract.topics import NAME_PATTERN, is_name
 from bus.errors import MisconfiguredError
 from bus.files import private_file
@@ -30,7 +30,6 @@ PersonRole = Literal[Role.OPERATOR, Role.VIEWER, Role.INTEGRATION]
 TokenRole = Literal[Role.OPERATOR, Role.VIEWER]
 # Argon2 takes any length, but a longer password may not fit into a CONNECT.
 _MAX_PASSWORD_CHARS = 1024
-_DAY_MS = 86_400_000
 
 
 class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -187,7 +186,7 @@ def add_token(path: Path, name: str, role: TokenRole, days: int | None = None) -
     _check_name(name, "token")
     token = tokens.new_token()
     since_ms = now_ms()
-    expires_ms = None if days is None else since_ms + days * _DAY_MS
+    expires_ms = None if days is None else since_ms + days * DAY_MS
     made = ApiToken(role, tokens.hash_token(token.encode()), since_ms, expires_ms)
 
     def add(accounts: Accounts) -> Accounts:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from bus.client.link import WireMessage
+from bus.clock import now_ms
 from bus.contract.topics import EVERYTHING, topic_filter
 from bus.errors import MisconfiguredError
 from harvester.bus import where
@@ -110,7 +111,7 @@ def _raw(message: WireMessage) -> str:
 
 def _json(message: WireMessage) -> str:
     text = msgspec.json.encode(
-        JsonLine(time.time_ns() // 1_000_000, message.topic, message.retain, _payload(message))
+        JsonLine(now_ms(), message.topic, message.retain, _payload(message))
     ).decode()
     # JSON escapes only some of the control characters.
     return printable(text) if sys.stdout.isatty() else text

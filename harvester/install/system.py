@@ -1,7 +1,6 @@
 """The machine to install: its files, its users and its commands. Tests pass one in a folder."""
 
 import pwd
-import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -44,9 +43,6 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
         except UnavailableError:
             return False
         return True
-
-    def has_program(self, name: str) -> bool:
-        return shutil.which(name) is not None
 
     def owner(self, user: str) -> tuple[int, int] | None:
         """Return the ids of a user and its group; None for files that stay with root.

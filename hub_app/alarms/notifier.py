@@ -1,7 +1,7 @@
 """Notifier: a thread that sends notices to each address, and again after a failure.
 
-Each address has a bounded queue and a back-off of its own, so that one that fails delays no other,
-and none delays the hub.
+Each address has a bounded queue and a back-off of its own, so that one that fails does not stop the
+others; one that is slow delays them by the time limit of its service. None delays the hub.
 """
 
 import logging

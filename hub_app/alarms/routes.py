@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from bus.clock import DAY_MS
 from bus.config.alarms_table import AlarmConfig, check_rule
 from bus.contract.mistake import first_mistake
 from bus.errors import MisconfiguredError
@@ -21,7 +22,6 @@ from hub_app.alarms.records import Past, PastQuery
 from hub_app.alarms.rules import Rule
 from hub_app.history.schema import open_for_reading
 from hub_app.http.formats.query_params import (
-    DAY_MS,
     LATEST_MS,
     Number,
     Parameter,

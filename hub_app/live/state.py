@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from bus.clock import DAY_MS
 from bus.config.limits_table import LimitsConfig
 from bus.contract.description import About, SensorDescription
 from bus.contract.messages import Alarm, Event, Log, Message, Oled, Reading
@@ -23,7 +24,6 @@ from hub_app.quota.live import LiveQuota, QuotaUse
 from hub_app.quota.refusals import Reason, Refusals
 
 _KB = 1024
-_DAY_MS = 86_400_000
 
 # The interval of a sensor is the shortest of its last few gaps, so one outage does not count.
 _GAPS = 3
@@ -109,7 +109,7 @@ class State:
 
         A node that is silent for days is removed.
         """
-        longest_ms = round(self._limits.silent_days * _DAY_MS)
+        longest_ms = round(self._limits.silent_days * DAY_MS)
         gone = [
             node
             for node, presence in self._presences.items()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from bus.clock import DAY_MS, now_ms
 from bus.config.history_table import HistoryConfig
 from bus.contract.messages import Log
 from bus.errors import HarvesterError
@@ -28,7 +29,6 @@ _EXPIRE_S = 60.0
 _REOPEN_S = 5.0
 _JOIN_S = 5.0
 _FLUSH_S = 2.0
-_DAY_MS = 86_400_000
 _BYTES_PER_MB = 1_000_000
 
 
@@ -49,12 +49,12 @@ class LogRecorder:
         settings: HistoryConfig | None = None,
         *,
         supervisor: Supervisor | None = None,
-        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        now_ms: Callable[[], int] = now_ms,
         commit_s: float = _COMMIT_S,
     ) -> None:
         settings = settings or HistoryConfig()
         self.path = path
-        self._longest_ms = round(settings.log_days * _DAY_MS)
+        self._longest_ms = round(settings.log_days * DAY_MS)
         self._most_bytes = settings.log_mb * _BYTES_PER_MB
         self._supervisor = supervisor or Supervisor()
         self._now_ms = now_ms

@@ -7,11 +7,11 @@ import sqlite3
 
 import msgspec
 
+from bus.clock import DAY_MS
 from bus.config.limits_table import LimitsConfig
 from hub_app.quota.live import QuotaUse
 from hub_app.quota.refusals import Reason
 
-_DAY_MS = 86_400_000
 _BYTES_PER_MB = 1_000_000
 # What a reading costs in the file beside its values, roughly: keys, times and its span.
 ROW_BYTES = 60
@@ -32,7 +32,7 @@ class HistoryQuota:
 
     def __init__(self, db: sqlite3.Connection, limits: LimitsConfig) -> None:
         self._limits = limits
-        self._silent_ms = round(limits.silent_days * _DAY_MS)
+        self._silent_ms = round(limits.silent_days * DAY_MS)
         # Node -> sensor -> when its newest reading arrived, or was taken where that is not known.
         self._sensors: dict[str, dict[str, int]] = {}
         self._streams: dict[str, int] = {}
@@ -101,8 +101,8 @@ class HistoryQuota:
             return reason
         if wanted.is_new_field_set and self._field_sets.get(node, 0) >= limits.field_sets:
             return Reason.FIELD_SETS
-        if now_ms // _DAY_MS != self._day:
-            self._day = now_ms // _DAY_MS
+        if now_ms // DAY_MS != self._day:
+            self._day = now_ms // DAY_MS
             self._bytes.clear()
         grown = self._bytes.get(node, 0) + wanted.data_bytes + ROW_BYTES
         return Reason.HISTORY_MB if grown > limits.history_mb_per_day * _BYTES_PER_MB else None

@@ -17,13 +17,13 @@ from broker.embedded.store.records import Contents, StoredMessage, StoredSession
 from broker.embedded.store.write_throttle import INTERVAL_S, write_throttle
 from broker.embedded.store.writer import Durable, StoreWriter
 from broker.embedded.topics.retained import Retained
+from bus.clock import DAY_MS
 from bus.config.broker_table import BrokerConfig
 from bus.errors import UnavailableError
 
 logger = logging.getLogger(__name__)
 
 FILE_NAME = "broker.sqlite3"
-_MS_PER_DAY = 86_400_000
 _BYTES_PER_MB = 1024 * 1024
 
 
@@ -56,7 +56,7 @@ class Store:
         self._max_messages = settings.queued_messages + settings.in_flight
         self._max_bytes = settings.queued_mb * _BYTES_PER_MB
         self._max_user_bytes = settings.queued_mb_per_user * _BYTES_PER_MB
-        self._max_absence_ms = settings.session_days * _MS_PER_DAY
+        self._max_absence_ms = settings.session_days * DAY_MS
         self._sessions: dict[str, _SessionIndex] = {}
         self._retained: set[str] = set()
         self._throttle = write_throttle(settings.retained_messages)

@@ -7,10 +7,10 @@ from typing import Self
 import msgspec
 
 from broker.embedded.topics.levels import Node, insert, remove
+from bus.clock import DAY_MS
 from bus.config.broker_table import BrokerConfig
 from bus.contract.topics import ROOT
 
-_MS_PER_DAY = 86_400_000
 _BYTES_PER_MB = 1024 * 1024
 
 
@@ -101,7 +101,7 @@ class RetainedMessages:
         return cls(
             messages=settings.retained_messages,
             size_bytes=settings.retained_mb * _BYTES_PER_MB,
-            age_ms=settings.retained_days * _MS_PER_DAY,
+            age_ms=settings.retained_days * DAY_MS,
             quota=Quota(settings.retained_messages_per_user, settings.retained_kb_per_user * 1024),
         )
 

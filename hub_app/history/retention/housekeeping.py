@@ -6,6 +6,7 @@ All of it is short transactions, so that it never holds up what comes in.
 import sqlite3
 import time
 
+from bus.clock import DAY_MS
 from bus.config.history_table import HistoryConfig
 from bus.files.database import transaction
 from hub_app.alarms import records
@@ -16,7 +17,6 @@ from hub_app.history.schema import BUCKET_MS, bucket_of
 _INTERVAL_S = 5.0
 # The longest that housekeeping holds up a commit.
 _SLICE_S = 0.2
-_MS_PER_DAY = 86_400_000
 _BUCKETS_AT_ONCE = 12
 _LONG_AGO_MS = -1
 # Downsampled spans of a sensor between two buckets. Readings whose node's clock is not set yet may
@@ -57,7 +57,7 @@ class Housekeeping:
         """
         if self._downsampler.step(now_ms) or delete_hidden(self._db):
             return True
-        return self._expiry.delete_old_readings(min(now_ms, newest_ms + _MS_PER_DAY))
+        return self._expiry.delete_old_readings(min(now_ms, newest_ms + DAY_MS))
 
     def delete_old_means(self, now_ms: int) -> None:
         """Delete the expired means of one field, and expired events and alarms."""
@@ -69,8 +69,8 @@ class Expiry:
 
     def __init__(self, db: sqlite3.Connection, settings: HistoryConfig) -> None:
         self._db = db
-        self._raw_ms = round(settings.raw_days * _MS_PER_DAY)
-        self._mean_ms = round(settings.mean_days * _MS_PER_DAY)
+        self._raw_ms = round(settings.raw_days * DAY_MS)
+        self._mean_ms = round(settings.mean_days * DAY_MS)
         # The (sensor, field) whose means were deleted last.
         self._last_field = (0, 0)
 

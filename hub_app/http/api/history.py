@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bus import clock
+from bus.clock import DAY_MS
 from bus.contract.description import FieldDescription
 from bus.errors import BadDataError
 from hub_app.history.coverage.query import LONGEST_COVERAGE_MS, coverage_of
@@ -34,7 +35,6 @@ from hub_app.history.schema import open_for_reading
 from hub_app.http.api.history_answers import At, Chart, ChartField, FieldHistory, LimitLine
 from hub_app.http.formats.csv_table import csv_response, series_table
 from hub_app.http.formats.query_params import (
-    DAY_MS,
     Choice,
     Number,
     Parameter,

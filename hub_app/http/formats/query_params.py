@@ -10,8 +10,9 @@ import msgspec
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 
+from bus.clock import DAY_MS
+
 LATEST_MS = 2**53
-DAY_MS = 86_400_000
 _END_OF_9999_MS = 253_402_300_799_999
 _ISO_8601 = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"

@@ -10,12 +10,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from bus.clock import DAY_MS
 from bus.contract.value_text import ABSENT, duration
 from hub_app.alarms import texts
 from hub_app.alarms.engine import Active
 from hub_app.alarms.records import Past, PastQuery
 from hub_app.alarms.routes import BEFORE, past_alarms
-from hub_app.http.formats.query_params import DAY_MS, LATEST_MS
+from hub_app.http.formats.query_params import LATEST_MS
 from hub_app.http.responses import hub_of, url_of
 from hub_app.http.views.moments import moment
 from hub_app.http.views.rule_form import rule_form

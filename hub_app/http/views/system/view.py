@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broker.embedded.statistics import BrokerSnapshot
+from bus.clock import DAY_MS
 from bus.config.settings import Config
 from bus.contract.value_text import duration
 from bus.files.backup_record import BackupRecord
@@ -41,7 +42,6 @@ _QUOTA_LABELS = {
     "broker.connections": "clients of the broker",
     "broker.sessions": "sessions of the broker",
 }
-_DAY_MS = 86_400_000
 _WARN_DAYS = 30
 _FAULT = '<li class="fault">$text</li>\n'
 _BUNDLE = '<p><a class="button" href="$href" download>Support bundle</a> <span class="quiet">\
@@ -127,7 +127,7 @@ def certificate_end(ends_ms: int | None, now_ms: int) -> Html:
     """Return until when a certificate is valid, and the days that are left."""
     if ends_ms is None:
         return moment(0)
-    days = (ends_ms - now_ms) / _DAY_MS
+    days = (ends_ms - now_ms) / DAY_MS
     tone = "good" if days > _WARN_DAYS else "warm" if days > 0 else "bad"
     left = f"{days:.0f} days left" if days > 0 else "over"
     return fill(_END, end=moment(ends_ms), tone=tone, left=left)
