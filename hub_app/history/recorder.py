@@ -22,7 +22,7 @@ from hub_app.history.inbox import Inbox
 from hub_app.history.removal import HistoryJob
 from hub_app.quota.live import QuotaUse
 from hub_app.quota.refusals import Refusals
-from hub_app.supervisor import Supervisor
+from hub_app.serving.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
 

@@ -30,7 +30,7 @@ from hub_app.homeassistant.forward.peer import Peer, PublishHere
 from hub_app.homeassistant.forward.rounds import ForwarderTimes, Rounds
 from hub_app.homeassistant.forward.status import ForwarderStatus
 from hub_app.homeassistant.forward.topics_file import TopicsFile
-from hub_app.supervisor import Supervisor
+from hub_app.serving.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
 
