@@ -6,7 +6,6 @@ import os
 from bus.config import hub_files
 from harvester.hub.options import define_hub_command, hub_config
 from hub_app.join import codes, desk, place
-from hub_app.join.wheels import Wheels
 
 _MINUTES = codes.VALID_MS // 60_000
 
@@ -40,7 +39,6 @@ def _join_code(options: argparse.Namespace) -> None:
         print(f"{options.node}: {'code revoked' if was_there else 'found no code'}")
         return
     found = place.of(config, files)
-    Wheels(files.state_dir).own()
     line, _ = desk.make_line(
         config, files, found, options.node, replace=options.replace, asked=options.host
     )
