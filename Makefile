@@ -47,6 +47,14 @@ test-machines: wheel
 	@$(BIN)/python -m pytest --override-ini python_files='check_*.py' --timeout 900 \
 		--durations 20 $(if $(ARGS),$(ARGS),tests/machines)
 
+# Home Assistant itself, in two versions, against a hub and simulated nodes; the first run installs
+# them into .harvester/home-assistant.
+.PHONY: test-homeassistant
+test-homeassistant: build
+	@tests/install-system-packages
+	@$(BIN)/python -m tests.home_assistant.install
+	@$(BIN)/python -m pytest tests/home_assistant/check_house.py $(ARGS)
+
 check: $(VENV)/installed
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .

@@ -1,9 +1,9 @@
 """CPU time that open overviews cost the hub, beside ten plain subscribers in the same run.
 
 A whole hub with 200 nodes and 600 sensors takes 300 readings a second. In turn it has no viewer,
-one open overview, ten of them, and ten `mosquitto_sub -t 'harvester/#'`; what each adds to the CPU
-time of the hub with none is printed, and the ratio. Needs mosquitto_sub; run from the project's
-folder:
+18 open overviews and 18 `mosquitto_sub -t 'harvester/#'`; what they add to the CPU time of the hub
+with none is printed for ten of each, and the ratio. It is not steady on a machine with other work.
+Needs mosquitto_sub; run from the project's folder:
 
     python -m bench.viewers
 """
@@ -23,12 +23,14 @@ from tests.support import HOST, program
 
 NODES = 200
 CHANGES_PER_S = 300
-SUBSCRIBERS = 10
-ROUNDS = 5
+# The hub gives one address 20 streams.
+VIEWERS = 18
+EACH = 10
+ROUNDS = 4
 SETTLE_S = 2.0
-MEASURE_S = 6.0
+MEASURE_S = 5.0
 LIMIT = 1.0
-PHASES = ("nobody", "1 overview", "10 overviews", "10 subscribers")
+PHASES = ("nobody", "overviews", "subscribers")
 _PATH = "/events?view=overview"
 
 
@@ -54,12 +56,11 @@ async def drain(port: int, streams: int) -> None:
 
 def command(phase: str, hub: WholeHub) -> list[list[str]]:
     """Return the commands of the processes that look on in a phase."""
-    count, _, what = phase.partition(" ")
-    if what.startswith("overview"):
-        return [[sys.executable, "-m", "bench.viewers", str(hub.web_port), count]]
-    if what == "subscribers":
+    if phase == "overviews":
+        return [[sys.executable, "-m", "bench.viewers", str(hub.web_port), str(VIEWERS)]]
+    if phase == "subscribers":
         subscriber = [program("mosquitto_sub"), "-h", HOST, "-p", str(hub.port)]
-        return [[*subscriber, "-t", "harvester/#"]] * SUBSCRIBERS
+        return [[*subscriber, "-t", "harvester/#"]] * VIEWERS
     return []
 
 
@@ -103,15 +104,18 @@ async def publishing(hub: WholeHub) -> AsyncIterator[None]:
 
 
 async def measure(hub: WholeHub) -> dict[str, float]:
-    """Return the median of each phase's share of a core, less that with nobody in its round."""
+    """Return the median of each phase's share of a core, less that with nobody around its round."""
     added: dict[str, list[float]] = {phase: [] for phase in PHASES}
     async with publishing(hub):
         await asyncio.sleep(3 * SETTLE_S)
+        base = await share(PHASES[0], hub)
         for _ in range(ROUNDS):
-            shares = {phase: await share(phase, hub) for phase in PHASES}
-            base = shares[PHASES[0]]
+            shares = {phase: await share(phase, hub) for phase in PHASES[1:]}
+            # The machine may do other work by and by, so that the ends of a round differ.
+            before, base = base, await share(PHASES[0], hub)
+            added[PHASES[0]].append(base)
             for phase, found in shares.items():
-                added[phase].append(found if phase == PHASES[0] else found - base)
+                added[phase].append((found - (before + base) / 2) * EACH / VIEWERS)
     return {phase: statistics.median(found) for phase, found in added.items()}
 
 
@@ -124,14 +128,15 @@ def main() -> int:
         added = asyncio.run(measure(hub))
     print(f"{NODES * len(SENSORS)} sensors, {CHANGES_PER_S} changes a second")
     for phase, found in added.items():
-        word = "hub alone" if phase == PHASES[0] else f"{phase} add"
+        word = "hub alone" if phase == PHASES[0] else f"{EACH} {phase} add"
         print(f"{word:22} {100 * found:5.1f} % of a core")
-    subscribers = added[PHASES[3]]
-    ratios = [added[phase] / subscribers for phase in PHASES[1:3]]
-    for phase, ratio in zip(PHASES[1:3], ratios, strict=True):
-        print(f"ratio, {phase:12} to ten plain subscribers {ratio:.2f}")
-    print(f"an overview {'within' if ratios[0] <= LIMIT else 'NOT within'} ten subscribers")
-    return 0 if ratios[0] <= LIMIT else 1
+    ratio = added["overviews"] / added["subscribers"]
+    print(
+        f"ratio, ten overviews to ten plain subscribers {ratio:.2f}, one to ten {ratio / EACH:.2f}"
+    )
+    is_within = ratio / EACH <= LIMIT
+    print(f"an overview {'within' if is_within else 'NOT within'} ten subscribers")
+    return 0 if is_within else 1
 
 
 if __name__ == "__main__":

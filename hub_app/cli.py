@@ -10,9 +10,9 @@ from bus import journal_log
 from bus.config import command_line, config_file, directories
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
-from hub_app import server
 from hub_app.alarms import addresses
 from hub_app.homeassistant.forward import login
+from hub_app.process import server
 from node_agent.sandbox import cache
 from node_agent.sandbox.renderer import Renderer
 

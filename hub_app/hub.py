@@ -26,8 +26,8 @@ from hub_app.live.page_input import page_input
 from hub_app.live.state import State
 from hub_app.live.traffic import Traffic
 from hub_app.logs.log_recorder import LogRecorder
+from hub_app.process.supervisor import Supervisor
 from hub_app.quota.refusals import Reason, Refusals
-from hub_app.serving.supervisor import Supervisor
 
 # Log lines of each node in the rendered page; its event stream brings more.
 _PAGE_LOG_LINES = 50

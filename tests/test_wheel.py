@@ -76,6 +76,7 @@ def test_it_carries_contract_configurations_units_and_built_plugins(wheel: Path)
         "examples/sht31/simulated.py",
         "deploy/INSTALL.md",
         "deploy/harvester-hub.service",
+        "deploy/grafana/harvester.json",
         *(f"plugins/{name}/{name}.wasm" for name in PLUGINS),
         *(f"plugins/{name}/app.py" for name in PLUGINS),
     ]

@@ -63,9 +63,11 @@ class BrokerConfig(Table, frozen=True):
     logins: Count = 256
     logins_per_address: Count = 32
     connect_timeout_s: Annotated[float, msgspec.Meta(ge=0.1, le=60)] = 5.0
-    subscriptions_per_client: Count = 1_000
-    retained_messages: Count = 10_000
-    retained_mb: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 16
+    # Home Assistant subscribes to every topic of every node.
+    subscriptions_per_client: Count = 5_000
+    # Room for discovery: 13,400 messages of 13 MB for 200 nodes.
+    retained_messages: Count = 20_000
+    retained_mb: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 32
     retained_messages_per_user: Count = 2_000
     retained_kb_per_user: Annotated[int, msgspec.Meta(ge=1, le=1_048_576)] = 4_096
     retained_days: Annotated[float, msgspec.Meta(gt=0, le=3650)] = 365.0

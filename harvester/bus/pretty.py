@@ -78,6 +78,15 @@ def text_of(payload: bytes) -> str:
     return printable(payload.decode(errors="replace")) if payload else _REMOVED
 
 
+def is_utf8(text: str) -> bool:
+    """Whether an argument was UTF-8; other bytes are surrogates in Python."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def printable(text: str) -> str:
     return "".join(c if c.isprintable() else _REPLACEMENT for c in text)
 

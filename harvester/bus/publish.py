@@ -10,7 +10,7 @@ from bus.client.link import WireMessage
 from bus.contract.topics import is_command
 from bus.errors import BadDataError, MisconfiguredError
 from harvester.bus import where
-from harvester.bus.pretty import printable
+from harvester.bus.pretty import is_utf8, printable
 from harvester.bus.session import BusSession, RefusedError
 
 ECHO_S = 5.0
@@ -53,6 +53,8 @@ def _run(options: argparse.Namespace) -> None:
 def _payload(options: argparse.Namespace) -> bytes:
     if options.stdin:
         return sys.stdin.buffer.read()
+    if not is_utf8(options.message or options.json or ""):
+        raise MisconfiguredError("found a message that is no UTF-8, expected --stdin for any bytes")
     if options.json is None:
         return str(options.message).encode()
     try:
@@ -82,7 +84,8 @@ def _is_heard(session: BusSession, message: WireMessage) -> bool:
 
 def _check_topic(topic: str) -> None:
     length = len(topic.encode(errors="replace"))
-    if not 0 < length <= _MAX_TOPIC_BYTES or not {"+", "#", "\0"}.isdisjoint(topic):
+    is_wrong = not is_utf8(topic) or not {"+", "#", "\0"}.isdisjoint(topic)
+    if is_wrong or not 0 < length <= _MAX_TOPIC_BYTES:
         raise MisconfiguredError(
             f"found the topic {printable(topic[:80])!r}, expected one without + and #"
         )

@@ -27,6 +27,7 @@ _NO_TOPIC = "harvester-bus/none"
 _LOG_IN = (
     "log in with --user NAME; on the hub, `harvester passwd NAME --role operator` makes an account"
 )
+_WRONG_LOGIN = "is it the right --user and password?"
 
 
 class NoBrokerError(UnavailableError):
@@ -44,6 +45,7 @@ class BusSession:
     """
 
     def __init__(self, address: tuple[str, int], login: Login | None) -> None:
+        self._remedy = _WRONG_LOGIN if login is not None and login.username else _LOG_IN
         self._where = f"the broker at {address[0]}:{address[1]}"
         self._address = address
         # None: the connection has ended.
@@ -165,7 +167,7 @@ class BusSession:
     def _wait_for_connack(self) -> None:
         answer = self._answer()
         if isinstance(answer, RefusedError):
-            raise RefusedError(f"{self._where} refused the connection: {answer}; {_LOG_IN}")
+            raise RefusedError(f"{self._where} refused the connection: {answer}; {self._remedy}")
 
     def _answer(self) -> object:
         try:

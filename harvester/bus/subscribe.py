@@ -5,6 +5,7 @@ import contextlib
 import datetime as dt
 import itertools
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -14,10 +15,12 @@ from bus.client.link import WireMessage
 from bus.contract.topics import EVERYTHING, topic_filter
 from bus.errors import MisconfiguredError
 from harvester.bus import where
-from harvester.bus.pretty import DESCRIBING, Names, line, printable
+from harvester.bus.pretty import DESCRIBING, Names, is_utf8, line, printable
 from harvester.bus.session import BusSession, RefusedError
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_LONGEST_S = 365 * 86_400.0
+_MOST_DIGITS = 18
 _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|min|m|h|d|)")
 
 Show = Callable[[WireMessage], str]
@@ -100,13 +103,17 @@ def _show(options: argparse.Namespace, names: Names) -> Show:
 
 
 def _raw(message: WireMessage) -> str:
-    return f"{message.topic} {message.payload.decode(errors='replace')}"
+    text = f"{message.topic} {message.payload.decode(errors='replace')}"
+    # A terminal would obey what anybody may publish.
+    return printable(text) if sys.stdout.isatty() else text
 
 
 def _json(message: WireMessage) -> str:
-    return msgspec.json.encode(
+    text = msgspec.json.encode(
         JsonLine(time.time_ns() // 1_000_000, message.topic, message.retain, _payload(message))
     ).decode()
+    # JSON escapes only some of the control characters.
+    return printable(text) if sys.stdout.isatty() else text
 
 
 def _payload(message: WireMessage) -> msgspec.Raw | str:
@@ -134,7 +141,8 @@ def check_filter(text: str) -> None:
     """Raise MisconfiguredError where no broker would take a filter."""
     levels = text.split("/")
     is_wild = [level for level in levels if "#" in level or "+" in level]
-    if not text or "#" in levels[:-1] or any(level not in ("#", "+") for level in is_wild):
+    is_wrong = not text or "#" in levels[:-1] or not is_utf8(text)
+    if is_wrong or any(level not in ("#", "+") for level in is_wild):
         raise MisconfiguredError(
             f"found the filter {printable(text[:80])!r}, expected whole levels, + for any one and a"
             " last # for all below"
@@ -142,9 +150,12 @@ def check_filter(text: str) -> None:
 
 
 def _count(text: str) -> int:
-    found = int(text) if text.isascii() and text.isdigit() else 0
+    is_whole = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    found = int(text) if is_whole else 0
     if not found:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number from 1")
+        raise argparse.ArgumentTypeError(
+            f"found {text[:80]!r}, expected a whole number of 1 to {_MOST_DIGITS} digits, not 0"
+        )
     return found
 
 
@@ -152,4 +163,7 @@ def _duration_s(text: str) -> float:
     found = _DURATION.fullmatch(text)
     if found is None:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected a time: 30s, 5min, 1h")
-    return float(found[1]) * _UNITS_S[found[2]]
+    duration_s = float(found[1]) * _UNITS_S[found[2]]
+    if duration_s > _LONGEST_S:
+        raise argparse.ArgumentTypeError(f"found {text[:80]!r}, expected a year, 365d, at most")
+    return duration_s

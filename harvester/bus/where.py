@@ -93,12 +93,21 @@ def _password(options: argparse.Namespace) -> str:
     if not options.user:
         return ""
     if options.password_file is not None:
-        return private_file.read(options.password_file).decode().strip()
+        return _secret(options.password_file)
     if not sys.stdin.isatty():
         raise MisconfiguredError(
             "--user: found no terminal to ask for the password, expected --password-file"
         )
     return getpass.getpass(f"Password of {options.user}: ")
+
+
+def _secret(file: Path) -> str:
+    try:
+        return private_file.read(file).decode().strip()
+    except FileNotFoundError as e:
+        raise MisconfiguredError(f"--password-file: found no {file}") from e
+    except UnicodeDecodeError as e:
+        raise MisconfiguredError(f"--password-file: found no UTF-8 in {file}") from e
 
 
 def _ca(options: argparse.Namespace, config: Config) -> str:

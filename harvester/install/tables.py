@@ -21,6 +21,7 @@ HUB_UNIT, AGENT_UNIT, PIZERO_UNIT = (
     "harvester-agent@.service",
     "harvester-pizero.service",
 )
+BACKUP_UNIT, BACKUP_TIMER = "harvester-backup.service", "harvester-backup.timer"
 _GROUPS = ("gpio", "i2c", "spi", "dialout")
 # Of a Revolution Pi's process image, which its own system makes.
 _REVPI_GROUP = "picontrol"
@@ -41,8 +42,8 @@ def hub(system: System, found: Found, node: str) -> list[Step]:
         Folder(system=system, path=state, mode=0o700, user=USER, is_data=True),
         Folder(system=system, path=f"{state}/tls", mode=0o700, user=USER, is_data=True),
         Certificate(system=system, directory=f"{state}/tls", config_path=config_path),
-        *_units(system, HUB_UNIT, AGENT_UNIT),
-        Services(system=system, units=(HUB_UNIT, _instance("hub"))),
+        *_units(system, HUB_UNIT, AGENT_UNIT, BACKUP_UNIT, BACKUP_TIMER),
+        Services(system=system, units=(HUB_UNIT, _instance("hub"), BACKUP_TIMER)),
     ]
 
 
@@ -72,7 +73,7 @@ def pizero(system: System, found: Found, name: str, credentials: bytes | None) -
 
 def everything(system: System, found: Found) -> list[Step]:
     """Return the steps to undo on any machine, in the order of an installation."""
-    services = (HUB_UNIT, _instance("hub"), _instance("spoke"), PIZERO_UNIT)
+    services = (HUB_UNIT, _instance("hub"), _instance("spoke"), PIZERO_UNIT, BACKUP_TIMER)
     return [
         *_machine(system, found),
         Remains(
@@ -89,7 +90,7 @@ def everything(system: System, found: Found) -> list[Step]:
         ),
         Remains(system=system, what="compiled plugins", patterns=("var/cache/harvester-*",)),
         Reload(system=system),
-        *_units(system, HUB_UNIT, AGENT_UNIT, PIZERO_UNIT),
+        *_units(system, HUB_UNIT, AGENT_UNIT, PIZERO_UNIT, BACKUP_UNIT, BACKUP_TIMER),
         Services(system=system, units=services),
     ]
 

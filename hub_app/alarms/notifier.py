@@ -17,7 +17,7 @@ from bus.errors import UnavailableError
 from bus.fault import Fault
 from hub_app.alarms.addresses import Address
 from hub_app.alarms.notices import Notice
-from hub_app.serving.supervisor import Supervisor
+from hub_app.process.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
 

@@ -192,12 +192,14 @@ async def _saved(monitor: AlarmMonitor) -> None:
 def _decoded(body: bytes) -> AlarmConfig:
     try:
         found = msgspec.json.decode(body)
+    # A number that is out of range, such as 1e400, is a ValidationError.
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+        raise HTTPException(400, f"found no rule: {e}; expected {_RULE_USAGE}") from e
+    try:
         rule = msgspec.convert(found, AlarmConfig)
         check_rule(rule)
     except msgspec.ValidationError as e:
         raise HTTPException(400, f"{first_mistake(found, AlarmConfig) or e}") from e
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
-        raise HTTPException(400, f"found no rule: {e}; expected {_RULE_USAGE}") from e
     except MisconfiguredError as e:
         raise HTTPException(400, str(e)) from e
     return rule

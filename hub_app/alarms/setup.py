@@ -18,7 +18,7 @@ from hub_app.alarms.notifier import Notifier
 from hub_app.alarms.rules import RuleBook
 from hub_app.history.removal import HistoryJob
 from hub_app.hub import Hub
-from hub_app.serving.supervisor import Supervisor
+from hub_app.process.supervisor import Supervisor
 
 
 def create(config: Config, files: HubFiles, supervisor: Supervisor) -> AlarmSetup:

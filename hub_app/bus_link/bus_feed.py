@@ -24,8 +24,8 @@ from hub_app.history import known_names
 from hub_app.history.inbox import Inbox, node_of
 from hub_app.history.recorder import Recorder
 from hub_app.live.ingest import LoopQueue
+from hub_app.process.supervisor import Supervisor
 from hub_app.quota.refusals import Refusals
-from hub_app.serving.supervisor import Supervisor
 
 # Answers to nodes that an outside broker has not acknowledged.
 _MAX_QUEUED = 20_000

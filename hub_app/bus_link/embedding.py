@@ -20,7 +20,7 @@ from bus.config.broker_table import LOOPBACK
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
 from bus.files import private_file
-from hub_app.serving.supervisor import Supervisor
+from hub_app.process.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
 

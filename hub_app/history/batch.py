@@ -13,7 +13,7 @@ from bus.limited_log import LimitedLog
 from hub_app.history.decode import RefusedReading, decode_readings
 from hub_app.history.events import Event, EventDetector
 from hub_app.history.inbox import Payload
-from hub_app.history.retention.heartbeats import HeartbeatFolder, HeartbeatMeans
+from hub_app.history.retention.heartbeats import HeartbeatDownsampler, HeartbeatMeans
 from hub_app.history.writer import Arrival
 from hub_app.quota.rate import RateQuota
 from hub_app.quota.refusals import Reason, Refusals
@@ -50,7 +50,7 @@ class BatchBuilder:
         self._log = LimitedLog(logger)
         self._events = RateQuota(limits.events_per_minute)
         self._detector = EventDetector(limits)
-        self._heartbeats = HeartbeatFolder(limits.nodes)
+        self._heartbeats = HeartbeatDownsampler(limits.nodes)
         self._batch = Batch([], [], [])
 
     @property

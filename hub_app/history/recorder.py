@@ -20,9 +20,9 @@ from hub_app.history.committer import Committer
 from hub_app.history.events import HUB, Event
 from hub_app.history.inbox import Inbox
 from hub_app.history.removal import HistoryJob
+from hub_app.process.supervisor import Supervisor
 from hub_app.quota.live import QuotaUse
 from hub_app.quota.refusals import Refusals
-from hub_app.serving.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
 

@@ -40,7 +40,9 @@ class Catalog:
         self._page_url = page_url
         self._rules = book.every
         self._groups: dict[str, dict[Group, None]] = {}
+        # News of single groups, and those that all change together, which may wait.
         self._changed: dict[Group, None] = {}
+        self._stale: dict[Group, None] = {}
         # What changes the messages of nodes: version and role, and the length of the strip.
         self._seen: dict[tuple[str, str], object] = {}
         self._kinds: dict[tuple[str, str], dict[str, ValueKind]] = {}
@@ -59,7 +61,7 @@ class Catalog:
 
     @property
     def has_changed(self) -> bool:
-        return bool(self._changed)
+        return bool(self._changed or self._stale)
 
     def on_changes(self, changes: Iterable[Change]) -> None:
         """Mark the groups that changes of the live state concern."""
@@ -79,7 +81,7 @@ class Catalog:
         if known != self._site or self._rules is not self._book.every:
             self._site, self._rules = known, self._book.every
             for groups in self._groups.values():
-                self._changed |= groups
+                self._stale |= groups
 
     def learn_events(self, node: str, sensor: str, names: Iterable[str]) -> None:
         """Add event types of a sensor that are known from before."""
@@ -89,12 +91,17 @@ class Catalog:
             self._events[node, sensor] = (*known, *new)
             self._mark(node, "sensor", sensor)
 
-    def take(self) -> tuple[Group, Messages] | None:
-        """Return a group that has changed with its messages, none where it is gone."""
-        if not self._changed:
+    def take(self, *, with_stale: bool = True) -> tuple[Group, Messages] | None:
+        """Return a group that has changed with its messages, none where it is gone.
+
+        News go first; `with_stale` false leaves the others.
+        """
+        queue = self._changed or (self._stale if with_stale else {})
+        if not queue:
             return None
-        group = next(iter(self._changed))
-        del self._changed[group]
+        group = next(iter(queue))
+        del queue[group]
+        self._stale.pop(group, None)
         found = self._messages(group)
         if not found:
             self._groups.get(group[0], {}).pop(group, None)

@@ -5,6 +5,7 @@ What differs is due. What this hub published in an earlier run and wants no more
 
 import itertools
 import re
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
@@ -34,10 +35,12 @@ class Mirror:
         self._wanted: dict[str, bytes] = {}
         self._has: dict[str, bytes] = {}
         # In the order in which they are published.
-        self._due: dict[str, None] = {}
-        self._repeats: dict[str, None] = {}
+        self._due: OrderedDict[str, None] = OrderedDict()
+        self._repeats: OrderedDict[str, None] = OrderedDict()
         self._strays: dict[str, None] = {}
         self._stray_states: set[str] = set()
+        # Removals that the broker has not passed on yet: what comes before them is gone already.
+        self._emptied: set[str] = set()
 
     @property
     def waiting(self) -> int:
@@ -57,6 +60,7 @@ class Mirror:
             self._groups[group] = set(wanted)
         for topic, payload in wanted.items():
             self._wanted[topic] = payload
+            self._emptied.discard(topic)
             self._strays.pop(topic, None)
             self._compare(topic)
 
@@ -68,6 +72,9 @@ class Mirror:
         if not payload:
             self._has.pop(text, None)
             self._strays.pop(text, None)
+            self._emptied.discard(text)
+        elif text in self._emptied:
+            return
         elif text in self._wanted or self._is_ours(topic, payload):
             self._has[text] = payload
         if text in self._wanted:
@@ -77,13 +84,15 @@ class Mirror:
 
     def repeat(self) -> None:
         """Publish everything again, behind what has changed."""
-        self._repeats = dict.fromkeys(self._wanted)
+        # Those that still wait go first: births in short order keep nothing from its turn.
+        self._repeats |= dict.fromkeys(self._wanted)
 
     def forget(self) -> None:
         """Forget what the broker had: it may have lost everything."""
         self._has.clear()
         self._strays.clear()
-        self._due = {topic: None for topic in self._due if topic in self._wanted}
+        self._emptied.clear()
+        self._due = OrderedDict((topic, None) for topic in self._due if topic in self._wanted)
         self._due |= dict.fromkeys(self._wanted)
         self._repeats.clear()
 
@@ -108,14 +117,14 @@ class Mirror:
     def _next(self) -> Iterator[str]:
         for queue in (self._due, self._repeats):
             while queue:
-                topic = next(iter(queue))
-                del queue[topic]
+                topic, _ = queue.popitem(last=False)
                 yield topic
 
     def _publication(self, topic: str) -> Iterator[Publication]:
         payload = self._wanted.get(topic)
         if payload is None:
             self._has.pop(topic, None)
+            self._emptied.add(topic)
             yield topic, b""
             return
         if removed := _removed_components(topic, self._has.get(topic), payload):
@@ -129,6 +138,7 @@ class Mirror:
             del self._strays[topic]
             named = self._state_topic.findall(self._has.pop(topic, b""))
             self._stray_states |= {name.decode() for name in named}
+            self._emptied.add(topic)
             yield topic, b""
 
     def _compare(self, topic: str) -> None:

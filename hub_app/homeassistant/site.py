@@ -52,15 +52,19 @@ class Site(msgspec.Struct, frozen=True):
 
     def available(self, node: str = "") -> dict[str, Any]:
         """Return the keys of availability; of a `node`, that it is online, too."""
-        found: list[dict[str, str]] = []
+        # With both payloads: Home Assistant 2025.4 has failed on its own defaults now and then.
+        found = [
+            {
+                "topic": one.topic,
+                "payload_available": one.online,
+                "payload_not_available": one.offline,
+            }
+            for one in self.availability
+        ]
         if node:
-            topic = str(Topic(node, TopicKind.STATUS))
-            found.append({"topic": topic, "value_template": _STATE})
-        for one in self.availability:
-            said = {"topic": one.topic}
-            if (one.online, one.offline) != ("online", "offline"):
-                said |= {"payload_available": one.online, "payload_not_available": one.offline}
-            found.append(said)
+            status = {"topic": str(Topic(node, TopicKind.STATUS)), "value_template": _STATE}
+            payloads = {"payload_available": "online", "payload_not_available": "offline"}
+            found.insert(0, status | payloads)
         return {"availability": found, "availability_mode": "all"} if found else {}
 
 

@@ -25,27 +25,47 @@ def literals(texts: Sequence[str]) -> str:
 
 def value_of(*path: str) -> str:
     """Return statements that set `v` to a value inside the JSON payload, or to None."""
+    first, *others = path
     steps = "".join(
-        f"{{% set v = v.get({literal(key)}) if v is mapping else none %}}" for key in path
+        f"{{% set v = v.get({literal(key)}) if v is mapping else none %}}" for key in others
     )
-    return f"{{% set v = value_json if value_json is mapping else none %}}{steps}"
+    start = f"value_json.get({literal(first)}) if value_json is mapping else none"
+    return f"{{% set v = {start} %}}{steps}"
+
+
+# Home Assistant 2024.3 takes None for the text "None" where a state is no number.
+UNKNOWN = "unknown"
 
 
 def text_of(*path: str) -> str:
     """Return the template of a text: as it is, cut to what a state may have."""
-    return f"{value_of(*path)}{{{{ (v | string)[:{MAX_STATE_CHARS}] if v is not none else None }}}}"
+    cut = f"(v | string)[:{MAX_STATE_CHARS}]"
+    return f"{value_of(*path)}{{{{ {cut} if v is not none else '{UNKNOWN}' }}}}"
 
 
 def one_of(path: Sequence[str], allowed: Sequence[str]) -> str:
-    """Return the template of a text that is one of `allowed`."""
-    return f"{value_of(*path)}{{{{ v if v in {literals(allowed)} else None }}}}"
+    """Return the template of a text that is one of `allowed`, or else unknown."""
+    return f"{value_of(*path)}{{{{ v if v in {literals(allowed)} else '{UNKNOWN}' }}}}"
 
 
-def number_of(path: Sequence[str], least: float | None = None, most: float | None = None) -> str:
-    """Return the template of a number; one outside its bounds is unknown."""
+def word_of(path: Sequence[str], words: Sequence[str]) -> str:
+    """Return the template of one of `words`, which comes as itself or as its place from 0 on."""
+    known = literals(words)
+    place = f"{IS_NUMBER} and v >= 0 and v < {len(words)} and v == v | int"
+    word = f"{known}[v | int] if {place} else v if v in {known} else '{UNKNOWN}'"
+    return f"{value_of(*path)}{{{{ {word} }}}}"
+
+
+def number_of(
+    path: Sequence[str], least: float | None = None, most: float | None = None, shown: str = "v"
+) -> str:
+    """Return the template of a number; one outside its bounds is unknown.
+
+    `shown` is the expression of what is shown of `v`.
+    """
     bounds = "" if least is None else f" and v >= {least!r}"
     bounds += "" if most is None else f" and v <= {most!r}"
-    return f"{value_of(*path)}{{{{ v if {IS_NUMBER}{bounds} else None }}}}"
+    return f"{value_of(*path)}{{{{ {shown} if {IS_NUMBER}{bounds} else None }}}}"
 
 
 # True is a number in Jinja, too.

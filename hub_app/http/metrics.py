@@ -23,7 +23,7 @@ from hub_app.http.formats.prometheus import CONTENT_TYPE, Family, Sample, counte
 from hub_app.hub import Hub
 from hub_app.live.change import Change
 from hub_app.live.state import State
-from hub_app.serving.supervisor import TaskStatus
+from hub_app.process.supervisor import TaskStatus
 
 _REUSE_S = 1.0
 # Some 2 ms on a Raspberry Pi.

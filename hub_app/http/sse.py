@@ -74,8 +74,15 @@ async def events(request: Request) -> Response:
     access: Access = request.state.access
     has_lines = request.query_params.get("view", "") in VIEWS_WITH_LOG_LINES
     lines = SNAPSHOT_LOG_LINES if has_lines else 0
+
+    def ping() -> bytes:
+        # A view without changes ends here, too.
+        if not access.is_valid():
+            place.close()
+        return time_event(hub.now_ms())
+
     chunks = _events(hub, place, access.is_valid, filters, lines)
-    return EventStream(hub, places, place, request.app.state.abort, chunks)
+    return EventStream(places, place, request.app.state.abort, ping, chunks)
 
 
 class EventStream(EventSourceResponse):
@@ -83,10 +90,10 @@ class EventStream(EventSourceResponse):
 
     def __init__(
         self,
-        hub: Hub,
         places: StreamPlaces,
         place: Stream,
         abort: Abort,
+        ping: Callable[[], bytes],
         chunks: AsyncIterator[bytes],
     ) -> None:
         self._abort = abort
@@ -96,7 +103,7 @@ class EventStream(EventSourceResponse):
             chunks,
             ping=PING_S,
             # sse-starlette passes bytes through, although its annotation does not allow them.
-            ping_message_factory=lambda: time_event(hub.now_ms()),  # type: ignore[arg-type,return-value]
+            ping_message_factory=ping,  # type: ignore[arg-type]
             send_timeout=SEND_TIMEOUT_S,
         )
 

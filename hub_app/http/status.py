@@ -16,7 +16,7 @@ from hub_app.homeassistant.forward.status import ForwarderStatus
 from hub_app.http.responses import Json, hub_of
 from hub_app.hub import Hub
 from hub_app.logs.log_recorder import LogStatistics
-from hub_app.serving.supervisor import TaskStatus
+from hub_app.process.supervisor import TaskStatus
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -18,7 +18,7 @@ from bus.contract.messages import Log
 from bus.errors import HarvesterError
 from bus.fault import Fault
 from hub_app.logs.log_file import LogFile, LogLine
-from hub_app.serving.supervisor import Supervisor
+from hub_app.process.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
 

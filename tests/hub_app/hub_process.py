@@ -10,8 +10,8 @@ from pathlib import Path
 from bus import journal_log
 from bus.config import command_line
 from bus.errors import MisconfiguredError
-from hub_app import server
 from hub_app.live import commander
+from hub_app.process import server
 from tests.plugins.dashboard.modules import render
 
 # Variable of the environment: the seconds that the hub waits for a node's answer.

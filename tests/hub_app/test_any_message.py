@@ -22,8 +22,8 @@ from hub_app.history.recorder import Recorder
 from hub_app.http.app import create_app
 from hub_app.hub import BrokerStatus, Hub
 from hub_app.live.dashboard import Dashboard
+from hub_app.process.supervisor import Supervisor
 from hub_app.quota.refusals import Refusals
-from hub_app.serving.supervisor import Supervisor
 from tests.allowed_messages import any_message, any_topic, topic_of
 from tests.hub_app.hub_process import open_plain
 from tests.hub_app.samples import NOW_MS

@@ -29,7 +29,7 @@ class HeartbeatMeans(msgspec.Struct, frozen=True):
     stats: tuple[Stats, ...]
 
 
-class HeartbeatFolder:
+class HeartbeatDownsampler:
     """Collects heartbeats of at most `most_nodes` nodes until their means are due. Pure."""
 
     def __init__(self, most_nodes: int) -> None:

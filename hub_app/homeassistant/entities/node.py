@@ -43,8 +43,8 @@ def _start(site: Site, node: NodeFacts) -> Entity:
         ids.thing_id(node.node, "started"),
         "Started",
         state_topic=topic(node.node, TopicKind.STATUS),
-        # Whole seconds: one start is one moment.
-        value_template=f"{since}{{{{ ((v // 1000) | as_datetime) if v is number else '' }}}}",
+        # A removed node has no status for a moment, and a text that is no time is a warning.
+        value_template=f"{since}{{{{ ((v // 1000) | as_datetime) if v is number else now() }}}}",
         device_class="timestamp",
         **DIAGNOSTIC,
         **site.available(node.node),

@@ -16,7 +16,7 @@ from hub_app.homeassistant.entities.entity import (
 from hub_app.homeassistant.facts import NodeFacts
 from hub_app.homeassistant.site import Site
 
-# The lights of a longer strip are there, and disabled.
+# Of a longer strip, the rest is left to its plugins.
 _MOST_LIGHTS = 16
 _TONES = {"beep": "Beep", "beep3": "Beep three times", "long": "Long beep"}
 
@@ -31,7 +31,7 @@ def of_outputs(site: Site, node: NodeFacts) -> Iterator[Entity]:
     for tone in tones:
         yield _button(site, node, tone)
     if "index" in node.commands_of("leds"):
-        for index in range(node.leds):
+        for index in range(min(node.leds, _MOST_LIGHTS)):
             yield _light(site, node, index)
     if node.has_display:
         yield _display(site, node)
@@ -111,7 +111,6 @@ def _light(site: Site, node: NodeFacts, index: int) -> Entity:
         ids.thing_id(node.node, "led", str(index)),
         f"LED {index}",
         **config,
-        enabled_by_default=None if index < _MOST_LIGHTS else False,
         **COMMAND,
         **site.available(node.node),
     )

@@ -50,7 +50,7 @@ def _state(site: Site, node: NodeFacts, plugin: PluginFacts) -> Entity:
         state_topic=state_topic,
         value_template=templates.one_of(("state",), _PHASES),
         device_class="enum",
-        options=list(_PHASES),
+        options=[*_PHASES, templates.UNKNOWN],
         json_attributes_topic=state_topic,
         json_attributes_template=attributes,
         **DIAGNOSTIC,

@@ -21,6 +21,9 @@ from hub_app.homeassistant.facts import NodeFacts, SensorFacts, ValueKind
 from hub_app.homeassistant.site import Site
 from hub_app.live.presence import MISSED_CYCLES
 
+# Words of false and true.
+_FLAG_WORDS = 2
+
 
 def of_sensor(site: Site, node: NodeFacts, sensor: SensorFacts) -> Iterator[Entity]:
     """Yield every entity of a sensor."""
@@ -42,10 +45,7 @@ def _value(
         **(DIAGNOSTIC if _is_diagnostic(sensor, field) else {}),
         **site.available(node.node),
     }
-    # An uptime is another one in each cycle, which fills Home Assistant's database.
-    if said.duration or _is_only_a_bar(sensor, field):
-        common["enabled_by_default"] = False
-    kind = sensor.kinds.get(field) or _expected_kind(said)
+    kind = _shown_kind(said, sensor.kinds.get(field) or _expected_kind(said))
     component, config = _BY_KIND[kind](field, said)
     entity_id = ids.field_id(node.node, sensor.id, field)
     return entity(component, entity_id, _name(node, sensor, said.label or field), **config | common)
@@ -62,11 +62,11 @@ def _flag(field: str, said: FieldDescription) -> tuple[str, dict[str, Any]]:
 def _text(field: str, said: FieldDescription) -> tuple[str, dict[str, Any]]:
     if said.quantity == "enum" and said.words:
         options = list(dict.fromkeys(said.words))
-        template = templates.one_of(("data", field), options)
+        template = templates.word_of(("data", field), said.words)
         return "sensor", {
             "value_template": template,
             "device_class": "enum",
-            "options": options,
+            "options": [*options, templates.UNKNOWN],
         }
     return "sensor", {"value_template": templates.text_of("data", field)}
 
@@ -75,7 +75,9 @@ def _number(field: str, said: FieldDescription) -> tuple[str, dict[str, Any]]:
     unit = "s" if said.duration and not said.unit else said.unit
     found = device_classes.of_number(said.quantity, unit)
     least, most = said.range or (None, None)
-    template = templates.number_of(("data", field), least, most)
+    # An uptime is another one in each cycle, which would fill Home Assistant's database.
+    shown = "v // 60 * 60" if said.duration else "v"
+    template = templates.number_of(("data", field), least, most, shown)
     if said.pending:
         # Not valid while the field that it waits for is 0.
         waits = templates.value_of("data", said.pending)
@@ -126,6 +128,17 @@ def _name(node: NodeFacts, sensor: SensorFacts, label: str) -> str:
     return label if has_own_device(node, sensor) else f"{sensor_title(node, sensor)} {label}"
 
 
+def _shown_kind(said: FieldDescription, kind: ValueKind) -> ValueKind:
+    """Return the kind of entity for a value: a plugin can say a state as a number only."""
+    if kind != "number":
+        return kind
+    if said.quantity == "enum" and said.words:
+        return "text"
+    is_state = bool(said.words) or not device_classes.is_of_numbers(said.quantity)
+    is_flag = said.quantity in BINARY_SENSORS and not said.unit and len(said.words) <= _FLAG_WORDS
+    return "flag" if is_flag and is_state else kind
+
+
 def _expected_kind(said: FieldDescription) -> ValueKind:
     """Return the kind of a value that never came, by its description."""
     if said.quantity in BINARY_SENSORS and not device_classes.is_of_numbers(said.quantity):
@@ -140,11 +153,6 @@ def _is_diagnostic(sensor: SensorFacts, field: str) -> bool:
     fields = sensor.described.fields.values()
     is_of_machine = not sensor.described.plugin or any(said.duration for said in fields)
     return is_of_machine or any(said.pending == field for said in fields)
-
-
-def _is_only_a_bar(sensor: SensorFacts, field: str) -> bool:
-    """Whether a value only tells how far another one's bar is filled, as a total does."""
-    return any(said.bar == field for said in sensor.described.fields.values())
 
 
 _BY_KIND: dict[ValueKind, Callable[[str, FieldDescription], tuple[str, dict[str, Any]]]] = {

@@ -39,6 +39,10 @@ class _Target(msgspec.Struct, frozen=True):
     key: str
     sensor: str = ""
 
+    @property
+    def title(self) -> str:
+        return f"{self.plugin} {self.sensor}".rstrip()
+
     def id_of(self, node: str) -> str:
         if self.sensor:
             return ids.thing_id(node, "sensor-setting", self.plugin, self.sensor, key=self.key)
@@ -73,7 +77,7 @@ def of_settings(site: Site, node: NodeFacts, plugin: PluginFacts) -> Iterator[En
             made = _BY_TYPE[said.type](said, target)
             if made is not None:
                 common = _common(site, node, target)
-                name = f"{target.sensor or target.plugin}: {said.label or key}"
+                name = f"{target.title}: {said.label or key}"
                 yield entity(made[0], target.id_of(node.node), name, **made[1], **common)
 
 

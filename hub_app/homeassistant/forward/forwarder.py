@@ -9,7 +9,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -26,18 +26,15 @@ from bus.errors import MisconfiguredError
 from bus.fault import Fault
 from hub_app.homeassistant.forward import login
 from hub_app.homeassistant.forward.outgoing import Outgoing
+from hub_app.homeassistant.forward.pacer import Pacer
 from hub_app.homeassistant.forward.peer import Peer, PublishHere
 from hub_app.homeassistant.forward.rounds import ForwarderTimes, Rounds
 from hub_app.homeassistant.forward.status import ForwarderStatus
-from hub_app.homeassistant.forward.topics_file import TopicsFile
-from hub_app.serving.supervisor import Supervisor
+from hub_app.homeassistant.forward.topics_file import TopicsFile, leftovers
+from hub_app.process.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
 
-# Messages that the other broker has not acknowledged.
-_WINDOW = 20
-# After so many messages, the event loop's thread has its turn.
-_BURST, _PAUSE_S = 50, 0.01
 _TICK_S = 0.5
 _KEEPALIVE_S = 15
 _STOP_S = 12.0
@@ -77,7 +74,7 @@ class Forwarder:
         self._credentials_fault = Fault("homeassistant.credentials_file", level=logging.ERROR)
         self._file = TopicsFile(state_file, settings.broker)
         self._is_bus_up = is_bus_up
-        self._outgoing = Outgoing(_leftovers(self._file.load(), settings))
+        self._outgoing = Outgoing(leftovers(self._file.load(), settings))
         self._peer = Peer(
             hub_node,
             secrets.token_hex(4),
@@ -87,6 +84,7 @@ class Forwarder:
             times=self._times,
         )
         self._stopping = threading.Event()
+        self._pacer = Pacer(self._outgoing, self._stopping.wait)
         self._client: BusClient | None = None
         self._thread: threading.Thread | None = None
 
@@ -153,7 +151,7 @@ class Forwarder:
         """Take a retained message of discovery; return None where there is no connection."""
         if self._client is None or not self._client.connected:
             return None
-        if self._outgoing.put(message.topic, message.payload, in_order=True):
+        if self._outgoing.put_discovery(message.topic, message.payload):
             self._peer.wake.set()
         return 1
 
@@ -199,9 +197,9 @@ class Forwarder:
         client.start()
         try:
             while not self._stopping.is_set() and not peer.loop:
-                peer.wake.wait(_TICK_S)
+                peer.wake.wait(self._pacer.pause_s(client, _TICK_S))
                 peer.wake.clear()
-                self._send_due(client)
+                peer.record.forwarded += self._pacer.send(client, is_wanted=lambda: not peer.loop)
                 self._do_due(client, rounds, time.monotonic())
         finally:
             # A clean end: the broker publishes no will.
@@ -209,20 +207,6 @@ class Forwarder:
             client.publish_wire(peer.guard.offline)
             client.stop()
             self._file.save(self._outgoing.retained_there)
-
-    def _send_due(self, client: BusClient) -> None:
-        sent = 0
-        while client.connected and client.in_flight < _WINDOW and not self._peer.loop:
-            message = self._outgoing.take()
-            if message is None:
-                break
-            if client.publish_wire(message) is None:
-                self._outgoing.give_back(message)
-                break
-            self._peer.record.forwarded += 1
-            sent += 1
-            if sent % _BURST == 0:
-                self._stopping.wait(_PAUSE_S)
 
     def _do_due(self, client: BusClient, rounds: Rounds, now_s: float) -> None:
         """Do what is due beside sending."""
@@ -286,13 +270,3 @@ class Forwarder:
             return None
         self._credentials_fault.worked()
         return self._connection
-
-
-def _leftovers(topics: Sequence[str], settings: HomeAssistantConfig) -> list[str]:
-    """Return the topics of an earlier run for which nobody else cares.
-
-    The publisher of discovery hears its own: it removes no entity that is only late.
-    """
-    is_left_to_publisher = settings.discovery
-    own = f"{settings.prefix}/"
-    return [t for t in topics if not (is_left_to_publisher and t.startswith(own))]

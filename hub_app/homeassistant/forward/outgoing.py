@@ -4,9 +4,10 @@ A slow or absent broker makes no queue grow: a newer payload of a topic takes th
 one. Any thread may call; no lock is held while something is sent.
 """
 
+import itertools
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from bus.client.link import WireMessage
 
@@ -36,15 +37,17 @@ class Outgoing:
         self._lock = threading.Lock()
         self._latest: dict[str, bytes] = {}
         self._bytes = 0
-        # Topics to send, the longest due first.
+        # Topics to send, the longest due first; those of discovery behind all others.
         self._due: OrderedDict[str, None] = OrderedDict()
+        self._discovery_due: OrderedDict[str, None] = OrderedDict()
+        self._discovery: set[str] = set()
         # Payloads to send before the newest.
         self._earlier: dict[str, bytes] = {}
         # Emptied topics, until the other broker has acknowledged that; whether each was sent.
         self._emptied: dict[str, bool] = {}
         self._leftover = set(kept)
         self._events: deque[WireMessage] = deque()
-        # Sent once all that was due at the connection is.
+        # Sent once all that was due at the connection is, but for discovery.
         self._last: WireMessage | None = None
         self._last_after = 0
         self._is_connected = False
@@ -56,7 +59,13 @@ class Outgoing:
     def waiting(self) -> int:
         """The number of messages that are to be sent."""
         with self._lock:
-            return len(self._due) + len(self._events)
+            return len(self._due) + len(self._discovery_due) + len(self._events)
+
+    @property
+    def waits_for_discovery(self) -> bool:
+        """Whether messages of discovery are all that is to be sent."""
+        with self._lock:
+            return bool(self._discovery_due) and not self._due and not self._events
 
     @property
     def topics(self) -> int:
@@ -69,25 +78,18 @@ class Outgoing:
         with self._lock:
             return sorted({*self._latest, *self._emptied, *self._leftover})
 
-    def put(self, topic: str, payload: bytes, *, in_order: bool = False) -> bool:
-        """Set a retained topic; an empty payload removes it. Return whether this adds work.
-
-        With `in_order`, a payload that waits already is sent before this one.
-        """
+    def put(self, topic: str, payload: bytes) -> bool:
+        """Set a retained topic; an empty payload removes it. Return whether this adds work."""
         with self._lock:
-            if self._is_set(topic, payload):
-                return False
-            if in_order and topic in self._due and len(self._earlier) < _MAX_EARLIER:
+            return self._put(topic, payload)
+
+    def put_discovery(self, topic: str, payload: bytes) -> bool:
+        """Set a topic of discovery; a payload that waits already is sent before this one."""
+        with self._lock:
+            if topic in self._discovery_due and len(self._earlier) < _MAX_EARLIER:
                 self._earlier.setdefault(topic, self._latest.get(topic, b""))
-            if not self._has_room(topic, payload):
-                self.dropped += 1
-                return False
-            if payload:
-                self._set(topic, payload)
-            else:
-                self._empty(topic)
-            self._due[topic] = None
-            return self._is_connected
+            self._discovery.add(topic)
+            return self._put(topic, payload)
 
     def put_message(self, message: WireMessage) -> bool:
         """Add a message that is not retained, or drop it where there is no connection."""
@@ -103,12 +105,14 @@ class Outgoing:
         with self._lock:
             self._is_connected = True
             self._events.clear()
-            self._make_all_due(last)
+            self._emptied = dict.fromkeys(self._emptied, False)
+            self._make_all_due(self._emptied, last)
 
     def send_again(self, last: WireMessage) -> None:
-        """Make everything due, and then `last`."""
+        """Make everything due, and then `last`; on this connection what was emptied stays so."""
         with self._lock:
-            self._make_all_due(last)
+            emptied = [topic for topic, is_sent in self._emptied.items() if not is_sent]
+            self._make_all_due(emptied, last)
 
     def disconnected(self) -> None:
         with self._lock:
@@ -116,36 +120,34 @@ class Outgoing:
             self.dropped += len(self._events)
             self._events.clear()
 
-    def take(self) -> WireMessage | None:
-        """Return the next message to send, or None."""
+    def take(self, may_discover: Callable[[], bool] = lambda: True) -> WireMessage | None:
+        """Return the next message to send, or None.
+
+        `may_discover` is asked where only messages of discovery are left.
+        """
         with self._lock:
             if self._last is not None and self._last_after == 0:
                 last, self._last = self._last, None
                 return last
             if self._events:
                 return self._events.popleft()
-            if not self._due:
-                return None
-            topic = next(iter(self._due))
-            if topic in self._earlier:
-                return WireMessage(topic, self._earlier.pop(topic), retain=True)
-            del self._due[topic]
-            self._last_after = max(0, self._last_after - 1)
-            if topic in self._emptied:
-                self._emptied[topic] = True
-            return WireMessage(topic, self._latest.get(topic, b""), retain=True)
+            if self._due:
+                self._last_after = max(0, self._last_after - 1)
+                return self._taken(self._due)
+            return self._taken(self._discovery_due) if self._may(may_discover) else None
 
     def give_back(self, message: WireMessage) -> None:
         """Take back a message that could not be sent: a connection that is new sends it anyway."""
         with self._lock:
-            if message.retain and message.topic in {**self._latest, **self._emptied}:
-                self._due[message.topic] = None
+            if message.topic in self._latest or message.topic in self._emptied:
+                self._queue_of(message.topic)[message.topic] = None
 
     def settled(self) -> None:
         """Note that the other broker has acknowledged everything that was taken."""
         with self._lock:
             for topic in [topic for topic, is_sent in self._emptied.items() if is_sent]:
                 del self._emptied[topic]
+                self._discovery.discard(topic)
                 self.changes += 1
 
     def empty_leftovers(self) -> None:
@@ -156,12 +158,41 @@ class Outgoing:
                 self._due[topic] = None
             self._leftover.clear()
 
-    def _make_all_due(self, last: WireMessage) -> None:
-        for topic in self._emptied:
-            self._emptied[topic] = False
+    def _make_all_due(self, emptied: Iterable[str], last: WireMessage) -> None:
         self._earlier.clear()
-        self._due = OrderedDict.fromkeys([*self._emptied, *self._latest])
+        self._due.clear()
+        self._discovery_due.clear()
+        for topic in itertools.chain(emptied, self._latest):
+            self._queue_of(topic)[topic] = None
         self._last, self._last_after = last, len(self._due)
+
+    def _queue_of(self, topic: str) -> OrderedDict[str, None]:
+        return self._discovery_due if topic in self._discovery else self._due
+
+    def _may(self, may_discover: Callable[[], bool]) -> bool:
+        return bool(self._discovery_due) and may_discover()
+
+    def _taken(self, queue: OrderedDict[str, None]) -> WireMessage:
+        topic = next(iter(queue))
+        if topic in self._earlier:
+            return WireMessage(topic, self._earlier.pop(topic), retain=True)
+        del queue[topic]
+        if topic in self._emptied:
+            self._emptied[topic] = True
+        return WireMessage(topic, self._latest.get(topic, b""), retain=True)
+
+    def _put(self, topic: str, payload: bytes) -> bool:
+        if self._is_set(topic, payload):
+            return False
+        if not self._has_room(topic, payload):
+            self.dropped += 1
+            return False
+        if payload:
+            self._set(topic, payload)
+        else:
+            self._empty(topic)
+        self._queue_of(topic)[topic] = None
+        return self._is_connected
 
     def _is_set(self, topic: str, payload: bytes) -> bool:
         if not payload:

@@ -126,7 +126,7 @@ class Peer:
         self.wake.set()
 
     def _on_birth(self, topic: str, payload: bytes) -> None:
-        if payload == discovery.BIRTH:
+        if payload == discovery.BIRTH and self.again_at_s is None:
             self.again_at_s = time.monotonic() + random.uniform(*self._times.birth_s)
         self.on_discovery(topic, payload)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from bus.config.homeassistant_table import HomeAssistantConfig
 from bus.fault import Fault
 from bus.files import json_file
 
@@ -47,3 +48,13 @@ class TopicsFile:
             self._fault.failed(str(e))
         else:
             self._fault.worked()
+
+
+def leftovers(topics: Sequence[str], settings: HomeAssistantConfig) -> list[str]:
+    """Return the topics of an earlier run for which nobody else cares.
+
+    The publisher of discovery hears its own: it removes no entity that is only late.
+    """
+    is_left_to_publisher = settings.discovery
+    own = f"{settings.prefix}/"
+    return [t for t in topics if not (is_left_to_publisher and t.startswith(own))]

@@ -13,9 +13,9 @@ from http import HTTPStatus
 
 import msgspec
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from bus import clock
 from bus.install.hint import install_extra
@@ -42,8 +42,6 @@ logger = logging.getLogger(__name__)
 
 _MAX_EXPORTS = 2
 _MAX_NAMES = 200
-# A client that takes nothing for so long is disconnected: another one may wait for its place.
-_SEND_TIMEOUT_S = 30.0
 _PARQUET = "application/vnd.apache.parquet"
 
 _places = asyncio.Semaphore(_MAX_EXPORTS)
@@ -145,16 +143,12 @@ class _Export(StreamingResponse):
         self._abort = abort
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_in_time(message: Message) -> None:
-            async with asyncio.timeout(_SEND_TIMEOUT_S):
-                await send(message)
-
         try:
             async with _places:
-                await super().__call__(scope, receive, send_in_time)
-        except TimeoutError:
-            logger.info("ended an export whose client took nothing for %.0f s", _SEND_TIMEOUT_S)
-            self._abort(scope["state"][PEER])
+                await super().__call__(scope, receive, send)
+        except ClientDisconnect:
+            # It left, or took nothing for as long as `hub_app.serving.protocol` allows.
+            return
         except sqlite3.Error as e:
             # The status is sent already: a body without its end tells the client.
             logger.warning("ended an export: the history cannot be read: %s", e)

@@ -5,6 +5,7 @@ from hub_app.alarms import routes as alarms
 from hub_app.history.coverage.coverage import Coverage
 from hub_app.http import login, metrics, sse, status
 from hub_app.http.api import commands, export, history, logs, nodes, oled, openapi, readings
+from hub_app.http.api.history_answers import Chart, FieldHistory
 from hub_app.http.api.operation import Answer, Body, Operation, json
 from hub_app.http.formats import prometheus
 from hub_app.http.formats.export_rows import ExportRow
@@ -89,7 +90,7 @@ HISTORY = (
         endpoint=history.history,
         summary="Values of a sensor over time: of one field, or of several for a chart",
         group="history",
-        answers={200: Answer((history.Chart, history.FieldHistory), {"text/csv": str})},
+        answers={200: Answer((Chart, FieldHistory), {"text/csv": str})},
         parameters=(
             *(history.SENSOR, history.FIELD, FROM, TO, history.WIDTH, history.POINTS),
             *(history.FORMAT, history.TIMES, history.MISSING),

@@ -1,6 +1,7 @@
 // Chart of values over time: mean line, band from least to greatest, gaps with their reasons, limits.
 // It needs nothing else of the page. Colours are the custom properties --chart-<name> of its element.
-import { drawChart, drawCursor, layout } from "./draw.js";
+import { drawCursor } from "./cursor.js";
+import { drawChart, layout } from "./draw.js";
 import { listen } from "./gestures.js";
 import { Series } from "./series.js";
 import { moment } from "./ticks.js";

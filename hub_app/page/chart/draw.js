@@ -1,5 +1,5 @@
 // Drawing of a chart on a canvas. Colours are custom properties of CSS, which `color` looks up by name.
-import { timeTicks, valueTicks } from "./ticks.js";
+import { tickText, timeTicks, valueTicks } from "./ticks.js";
 
 const LINE_PX = 16;
 
@@ -17,11 +17,11 @@ export function layout(context, { width, height, from, to, series, limits }) {
     fit(scale, from, to, i ? [] : limits);
     const { values, decimals } = valueTicks(scale.low, scale.high, Math.max(2, (bottom - top) / 42));
     scale.ticks = scale.words?.map((word, value) => [value, word])
-      ?? values.map((value) => [value, scale.axis?.(value, decimals) ?? value.toFixed(decimals)]);
+      ?? values.map((value) => [value, scale.axis?.(value, decimals) ?? tickText(value, decimals)]);
     scale.gutter = Math.max(...scale.ticks.map(([, text]) => context.measureText(text).width), 24) + 12;
     scale.y = (value) => bottom - ((value - scale.low) / (scale.high - scale.low)) * (bottom - top);
     // As exact as the values are shown, or as the ticks and a little more.
-    const digits = scale.words ? 0 : scale.series[0].decimals ?? decimals + 1;
+    const digits = scale.words ? 0 : scale.series[0].decimals ?? Math.min(decimals + 1, 100);
     scale.round = (value) => Number(Math.min(Math.max(value, scale.low), scale.high).toFixed(digits));
     scale.valueAt = (y) => scale.round(scale.high - ((y - top) / (bottom - top)) * (scale.high - scale.low));
   });
@@ -42,7 +42,9 @@ function fit(scale, from, to, limits) {
   if (!all.length) [low, high] = [0, 1];
   // Noise below what the values show is not magnified.
   const { decimals } = scale.series[0];
-  const least = decimals === undefined ? Math.abs(high) * 0.01 || 1 : 4 * 10 ** -decimals;
+  const most = Math.max(Math.abs(low), Math.abs(high));
+  // Nor is that of the arithmetic, where a step between two ticks is lost beside the value.
+  const least = Math.max(decimals === undefined ? most * 0.01 || 1 : 4 * 10 ** -decimals, most * 1e-9);
   if (high - low < least) [low, high] = [(low + high - least) / 2, (low + high + least) / 2];
   const span = high - low;
   limits.map(({ value }) => value).filter((value) => value > low - span && value < high + span).forEach((value) => {
@@ -116,25 +118,21 @@ function drawGap(context, { place, kinds }, [from, to, kind], color) {
 // Lines of the borders of bands, with their words at the left, and of the limits, at the right.
 function drawLevels(context, { place, bands, limits }, color) {
   const { left, right, top, scales: [{ low, high, y }] } = place;
+  const borders = bands.slice(0, -1).map(({ to }, i) => ({ value: to, label: bands[i + 1].word, tone: bands[i + 1].tone || "text", side: "left" }));
+  const levels = [...borders, ...limits.map((limit) => ({ ...limit, tone: limit.tone || "bad", side: "right" }))];
   const taken = { left: [], right: [] };
-  const draw = (value, word, style, dash, side) => {
-    if (value < low || value > high) return;
-    context.setLineDash(dash);
-    line(context, left, y(value), right, y(value), style);
+  // From the top, so that the word that gives way is the lower one.
+  levels.filter(({ value }) => value >= low && value <= high).sort((a, b) => b.value - a.value).forEach(({ value, label, tone, side }) => {
+    context.setLineDash(side === "left" ? [1, 4] : [6, 4]);
+    line(context, left, y(value), right, y(value), color(tone));
     context.setLineDash([]);
     // Above its line, or below it where another word is.
     const [above, below] = [y(value) - LINE_PX / 2, y(value) + LINE_PX / 2];
     const isFree = above > top && taken[side].every((each) => Math.abs(each - above) >= LINE_PX - 3);
     taken[side].push(isFree ? above : below);
     context.textAlign = side;
-    write(context, word, side === "left" ? left + 6 : right - 6, isFree ? above : below, style, color);
-  };
-  // From the top, so that the word that gives way is the lower one.
-  const fromTop = (levels) => [...levels].sort((a, b) => b[0] - a[0]);
-  fromTop(limits.map(({ value, label, tone }) => [value, label, color(tone || "bad")]))
-    .forEach((level) => draw(...level, [6, 4], "right"));
-  fromTop(bands.slice(0, -1).map(({ to }, i) => [to, bands[i + 1].word, color(bands[i + 1].tone || "text")]))
-    .forEach((level) => draw(...level, [1, 4], "left"));
+    write(context, label, side === "left" ? left + 6 : right - 6, isFree ? above : below, color(tone), color);
+  });
 }
 
 // Writes a word that stays readable on lines.
@@ -173,7 +171,7 @@ function drawSeries(context, { place, series: all, from, to }, series, color) {
   }
 }
 
-function line(context, x1, y1, x2, y2, style) {
+export function line(context, x1, y1, x2, y2, style) {
   context.strokeStyle = style;
   context.lineWidth = 1;
   context.beginPath();
@@ -181,28 +179,4 @@ function line(context, x1, y1, x2, y2, style) {
   context.moveTo(Math.round(x1) + 0.5, Math.round(y1) + 0.5);
   context.lineTo(Math.round(x2) + 0.5, Math.round(y2) + 0.5);
   context.stroke();
-}
-
-// Draws the cursor and the range that is being selected.
-export function drawCursor(context, { place, width, height, selection, cursor, marked, series }, color) {
-  const { left, right, top, bottom, x, scales } = place;
-  context.clearRect(0, 0, width, height);
-  if (selection) {
-    const [start, end] = selection.map(x);
-    context.globalAlpha = 0.25;
-    context.fillStyle = color("line");
-    context.fillRect(start, top, end - start, bottom - top);
-    context.globalAlpha = 1;
-  }
-  if (marked !== null && scales.length) line(context, left, scales[0].y(marked), right, scales[0].y(marked), color("warm"));
-  if (!cursor) return;
-  line(context, x(cursor.time), top, x(cursor.time), bottom, color("strong"));
-  cursor.points.forEach((i, k) => {
-    const scale = scales.find((each) => each.series.includes(series[k]));
-    if (i < 0 || !scale) return;
-    context.fillStyle = color(k ? "second" : "line");
-    context.beginPath();
-    context.arc(x(series[k].times[i]), scale.y(series[k].means[i]), 4, 0, 7);
-    context.fill();
-  });
 }

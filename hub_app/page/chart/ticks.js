@@ -9,6 +9,7 @@ const STEPS = [
   ...[1, 2, 5, 10].map((n) => ["day", n, n * DAY]),
   ...[1, 2, 3, 6, 12, 24, 60].map((n) => ["month", n, n * 30.4 * DAY]),
 ];
+const LONGEST_TEXT = 8;
 const format = (options) => new Intl.DateTimeFormat("en-GB", options);
 const LABELS = {
   second: format({ hour: "2-digit", minute: "2-digit", second: "2-digit" }),
@@ -28,7 +29,16 @@ export function valueTicks(low, high, most) {
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough * 0.999);
   const values = [];
   for (let n = Math.ceil(low / step - 1e-9); n * step <= high + step * 1e-9; n++) values.push(n * step);
-  return { values, decimals: Math.min(9, Math.max(0, -Math.floor(Math.log10(step) + 1e-9))) };
+  return { values, decimals: Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) };
+}
+
+// Returns a value of an axis as text: with a power of ten where it is shorter and exact enough.
+export function tickText(value, decimals) {
+  const plain = value.toFixed(Math.min(decimals, 100));
+  if (plain.length <= LONGEST_TEXT) return plain;
+  const digits = Math.floor(Math.log10(Math.abs(value) || 1)) + decimals;
+  const power = Number(value.toExponential(Math.min(Math.max(0, digits), 100))).toExponential();
+  return value && power.length < plain.length ? power : value ? plain : "0";
 }
 
 // Returns round local times between two others, each [ms, label, whether it begins a day, month or year].
@@ -58,10 +68,9 @@ export function timeTicks(from, to, most) {
 
 // Counted in local time from midnight, so that they stay round where the clock is changed.
 function clockTicks(midnight, from, to, step) {
-  const [year, month, day] = [midnight.getFullYear(), midnight.getMonth(), midnight.getDate()];
   const ticks = [];
   for (let k = Math.max(0, Math.floor((from - midnight) / step) - Math.ceil(HOUR / step)); k * step < DAY; k++) {
-    const at = new Date(year, month, day, 0, 0, 0, k * step).getTime();
+    const at = new Date(midnight).setHours(0, 0, 0, k * step);
     if (at > to) break;
     if (k === 0) ticks.push([at, LABELS.day.format(at), true]);
     else ticks.push([at, LABELS[step < MINUTE ? "second" : "minute"].format(at), false]);

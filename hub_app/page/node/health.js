@@ -3,6 +3,7 @@ import { Chart } from "../chart/chart.js";
 import { KINDS } from "../live/coverage.js";
 import { hubNow } from "../live/stream.js";
 import { fetchHistory, seriesOf } from "../sensor/history.js";
+import { openingSpan } from "../sensor/range.js";
 
 const DAY_MS = 864e5;
 const REFRESH_MS = 60000;
@@ -11,6 +12,7 @@ let span = DAY_MS;
 let end = null; // null: now
 let charts = [];
 let timer = 0;
+let isOpened = false; // since then, the span is that of the node's history or of somebody's choice
 
 function wordsOf({ label, unit, decimals }) {
   const digits = decimals === undefined ? undefined : Number(decimals);
@@ -37,6 +39,7 @@ async function load() {
     const width = Math.max(200, Math.round(charts[0].chart.element.clientWidth));
     const answers = await fetchHistory(sensors, ...range(), width, { missing: "empty" });
     if (!answers) return;
+    if (!isOpened) open(answers);
     charts.forEach(({ chart, dataset }) => {
       const answer = answers[sensors.indexOf(dataset.sensor)];
       // Of a new node, the first minute is not stored yet.
@@ -48,7 +51,15 @@ async function load() {
   }
 }
 
+function open(answers) {
+  if (!answers.some(({ series }) => series.length)) return;
+  isOpened = true;
+  span = openingSpan(answers, hubNow());
+  if (span !== DAY_MS) loadSoon(0);
+}
+
 function onRange(from, to) {
+  isOpened = true;
   span = to - from;
   end = to >= hubNow() - span / 50 ? null : to;
   place();

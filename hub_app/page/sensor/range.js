@@ -1,7 +1,8 @@
 // Range of time that charts show, and its place in the page's address. Pure.
 
 const UNITS_MS = { s: 1e3, min: 6e4, h: 36e5, d: 864e5, y: 365 * 864e5 };
-const DEFAULT = "24h";
+const DAY = "24h";
+const HOUR = "1h";
 // A range that ends so close to now, as a part of its length, follows the new readings.
 const CLOSE = 0.02;
 
@@ -14,17 +15,27 @@ export function spanOf(text) {
 function textOf(span) {
   const unit = ["y", "d", "h", "min"].find((name) => span % UNITS_MS[name] === 0) ?? "s";
   const number = Math.max(1, Math.round(span / UNITS_MS[unit]));
-  return unit === "d" && number === 1 ? DEFAULT : `${number}${unit}`;
+  return unit === "d" && number === 1 ? DAY : `${number}${unit}`;
 }
 
-// A range is a span in milliseconds up to a time, null for one that follows the new readings.
-export function readRange(search) {
+// Returns the span that a page opens with: a day, or an hour where nothing is older, by the hub's answers for a day.
+export function openingSpan(answers, now) {
+  const firsts = answers.flatMap(({ series, gaps }) => [...series.map(({ points }) => points[0]?.[0]), gaps[0]?.[0]]);
+  const oldest = Math.min(...firsts.filter((time) => time !== undefined));
+  return spanOf(oldest < Infinity && oldest > now - spanOf(HOUR) ? HOUR : DAY);
+}
+
+// A range is a span in milliseconds up to a time, null for one that follows the new readings. `opening` is the
+// span where the address says none.
+export function readRange(search, opening = spanOf(DAY)) {
   const params = new URLSearchParams(search);
   const [from, to] = ["from", "to"].map((name) => Date.parse(params.get(name)));
   if (from < to) return { span: to - from, to };
   const span = spanOf(params.get("range"));
-  return { span: Number.isNaN(span) ? spanOf(DEFAULT) : span, to: null };
+  return { span: Number.isNaN(span) ? opening : span, to: null };
 }
+
+export const hasRange = (search) => ["range", "from"].some((name) => new URLSearchParams(search).has(name));
 
 // Returns the address of a range, which keeps the other parameters.
 export function addressOf({ span, to }, search) {

@@ -2,16 +2,16 @@
 import { askForName } from "../commands/names.js";
 import { askToRemove } from "../commands/removal.js";
 import { askForSettings } from "../commands/settings.js";
-import { setTitle } from "../frame/attention.js";
 import { refreshCoverage } from "../live/coverage.js";
-import { replaceContent, setText } from "../live/elements.js";
+import { setText } from "../live/elements.js";
 import { urlOf } from "../live/paths.js";
 import { showAges, showReading } from "../live/readings.js";
 import { change, follow, hubNow, isOpen } from "../live/stream.js";
 import { swapParts } from "../live/swap.js";
 import { makeCards } from "./cards.js";
+import { dropAlarm, dropAlarms, keepAlarm, showPresence, showTitle } from "./heading.js";
 import { faultOf, fetchHistory, historyPath } from "./history.js";
-import { addressOf, chosen, localText, readRange, spanOf } from "./range.js";
+import { addressOf, chosen, hasRange, localText, openingSpan, readRange, spanOf } from "./range.js";
 
 const PAUSE_MS = 150; // after a gesture, before its range is fetched
 // Readings of a late backlog appear after so long; a sensor that is new is asked for more often.
@@ -27,8 +27,8 @@ const { node, sensor } = main.dataset;
 const id = `${node}:${sensor}`;
 const readingTopic = document.querySelector(".now .reading").dataset.topic;
 const plugins = new Map(); // topic -> newest event of a plugin's state
-const alarms = new Map(); // topic -> active alarm of the sensor
 
+let opening; // span of an address without one, known with the first answer
 let range = readRange(location.search);
 let wanted = range.to === null ? range : readRange(""); // the last one of the buttons
 const cards = [];
@@ -89,6 +89,7 @@ async function load() {
     const answers = await fetchHistory(sensors, ...ends(), Math.min(width, 4000));
     if (!answers) return;
     setText(fault, "");
+    if (opening === undefined && open(answers[0])) return loadSoon(0);
     loadSoon(Math.min(Math.max(REFRESH_MS, answers[0].bucket_ms / 2), MOST_REFRESH_MS));
     cards.push(...makeCards(document.getElementById("charts"), cards, answers[0], { node, sensor }, listeners(), main.dataset.operates !== undefined));
     cards.forEach((card) => card.show(answers, sensors.map(nameOf)));
@@ -97,6 +98,14 @@ async function load() {
     if (error.status === 404 && sensors.length === 1) loadSoon(NEW_MS);
     setText(fault, faultOf(error, sensors));
   }
+}
+
+// Chooses the range that the page opens with, where the address has none; returns whether it is another one.
+function open(answer) {
+  const before = range.span;
+  opening = hasRange(location.search) ? readRange("").span : openingSpan([answer], hubNow());
+  if (!hasRange(location.search)) wanted = range = readRange(location.search, opening);
+  return range.span !== before;
 }
 
 function listeners() {
@@ -129,7 +138,7 @@ const onKind = {
       const reading = document.querySelector(".now .reading");
       // A field that is new needs a row, and soon a chart.
       if (!showReading(reading, event)) swapRows();
-      showTitle();
+      showTitle(nameOf(id));
     }
     append(event);
   },
@@ -139,30 +148,17 @@ const onKind = {
       if (button.dataset.settingsOf === event.topic) button.hidden = !Object.keys(event.value.described ?? {}).length;
     });
   },
-  alarm({ topic, node: of, value }) {
-    if (of !== node || value.sensor !== sensor) return;
-    alarms.set(topic, value);
-    showAlarms();
+  alarm(event) {
+    if (event.node === node && event.value.sensor === sensor) keepAlarm(event);
   },
-  status({ node: of, value: { presence } }) {
-    if (of !== node) return;
-    document.querySelectorAll("[data-presence-of]").forEach((element) => {
-      element.dataset.presence = presence;
-      if (element.classList.contains("presence")) setText(element, presence);
-    });
+  status({ node: of, value }) {
+    if (of === node) showPresence(value);
   },
   // Other names, units or bands need another page.
   sensor({ node: of, name, value }) {
     if (of === node && name === sensor && value.digest !== main.dataset.digest) reload();
   },
 };
-
-// The tab of a page that is kept open has the main value.
-function showTitle() {
-  const parts = document.querySelector(".now .field dd")?.querySelectorAll(".value, .unit") ?? [];
-  const words = [...parts].map((part) => part.textContent);
-  if (words.length) setTitle(`${words.join(" ")} \u00b7 ${nameOf(id)}`);
-}
 
 // Shows the overview instead of a sensor that was removed.
 function leave() {
@@ -181,24 +177,14 @@ function reload() {
   setTimeout(() => location.reload(), Math.max(0, RELOAD_MS - performance.now()));
 }
 
-function showAlarms() {
-  replaceContent(document.getElementById("alarms"), [...alarms.values()].map(({ severity, text }) => {
-    const line = document.createElement("li");
-    line.dataset.severity = severity;
-    line.textContent = text;
-    return line;
-  }));
-}
-
 function onEvent(event) {
   if (event.value !== null) onKind[event.kind]?.(event);
   else if (event.topic === readingTopic) leave();
-  else if (alarms.delete(event.topic)) showAlarms();
+  else dropAlarm(event);
 }
 
 function onSnapshot({ entries }) {
-  alarms.clear();
-  showAlarms();
+  dropAlarms();
   entries.forEach(onEvent);
   load();
 }
@@ -234,7 +220,7 @@ form.elements.compare.addEventListener("change", ({ target }) => {
   load();
 });
 addEventListener("popstate", () => {
-  range = readRange(location.search);
+  range = readRange(location.search, opening);
   if (form.elements.compare.value !== compared()) compare();
   place();
   load();

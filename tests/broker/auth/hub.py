@@ -15,7 +15,7 @@ from bus.config.broker_table import LOOPBACK
 from bus.config.hub_files import HubFiles
 from bus.config.settings import Config
 from hub_app.bus_link.embedding import embedded_broker
-from hub_app.serving.supervisor import Supervisor
+from hub_app.process.supervisor import Supervisor
 from tests.broker.embedded.raw import RawClient
 from tests.support import WAIT_S, free_port
 

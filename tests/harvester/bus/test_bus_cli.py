@@ -1,5 +1,6 @@
 """`harvester bus` against real brokers: the hub's own with its access rules, and Mosquitto."""
 
+import datetime as dt
 import io
 import json
 import re
@@ -13,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from broker.auth import accounts
+from broker.auth import accounts, certificates
 from broker.auth.account_gate import AccountGate
 from broker.auth.gate import Role
 from broker.auth.password_check import PasswordCheck
@@ -25,6 +26,7 @@ from bus.contract.topics import Topic, TopicKind
 from harvester import cli
 from harvester.bus import publish
 from harvester.bus.session import BusSession
+from tests.broker.auth.hub import hub_bus
 from tests.default_descriptions import description_of
 from tests.hub_app.samples import reading, status
 from tests.support import HOST, PROJECT, WAIT_S, Listener, embedded_broker, free_port, mosquitto
@@ -164,7 +166,7 @@ def test_a_login_that_the_broker_refuses_is_told(
     login = ("--user", "nobody", "--password-file", str(folder / "password"))
     code, error = refused(capsys, folder, guarded, "sub", *login)
     assert code == 1
-    assert "refused the connection: Not authorized; log in with --user NAME" in error
+    assert "refused the connection: Not authorized; is it the right --user and password?" in error
     code, error = refused(capsys, folder, guarded, "sub", "secret/#")
     assert (code, "refused to subscribe to secret/#" in error) == (1, True)
 
@@ -181,12 +183,19 @@ def test_no_broker_is_one_clear_line(folder: Path, capsys: pytest.CaptureFixture
     [
         (("sub", "harvester/#/x"), "found the filter 'harvester/#/x'"),
         (("sub", "--duration", "soon"), "found 'soon', expected a time: 30s, 5min, 1h"),
-        (("sub", "--count", "0"), "found '0', expected a whole number from 1"),
+        (("sub", "--count", "0"), "found '0', expected a whole number of 1 to 18 digits, not 0"),
+        (("sub", "--count", "9" * 5000), "expected a whole number of 1 to 18 digits"),
+        (("sub", "--duration", "99999999d"), "expected a year, 365d, at most"),
+        (("sub", "\udcff"), "found the filter"),
+        (("pub", "\udcff", "-m", "x"), "found the topic"),
+        (("pub", "a", "-m", "\udcff"), "no UTF-8, expected --stdin"),
         (("pub", "harvester/+/fan/cmd", "-m", "on"), "expected one without + and #"),
         (("pub", FAN, "-m", "on", "--retain"), "--retain: found the command harvester/pi4/fan/cmd"),
         (("pub", FAN), "one of the arguments -m/--message --json --stdin is required"),
         (("pub", FAN, "-m", "on", "--broker", "http://x"), "--broker: found 'http://x'"),
         (("pub", FAN, "-m", "on", "--user", "kim"), "expected --password-file"),
+        (("sub", "--user", "kim", "--password-file", "/none"), "--password-file: found no /none"),
+        (("sub", "--broker", "mqtts://localhost", "--ca", "/none"), "/none: "),
         (("clean", "harvester/#"), "clean: found no terminal to ask, expected --yes"),
     ],
 )
@@ -289,3 +298,28 @@ def test_more_retained_topics_than_a_window_holds_are_all_found(
     assert sorted(line.split(" ")[0] for line in lines) == sorted(topics)
     run(folder, port, "clean", "--yes", "harvester/many/#")
     assert capsys.readouterr().out.endswith("removed 200 of 200\n")
+
+
+def test_a_login_over_tls_uses_the_hubs_certificate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    certificates.init(state / "tls", ["localhost"], dt.datetime.now(dt.UTC))
+    secret = tmp_path / "password"
+    secret.write_text(PASSWORD)
+    secret.chmod(0o600)
+    with hub_bus(state, broker__allow_local="false") as hub:
+        accounts.set_password(hub.accounts, "kim", Role.OPERATOR, PASSWORD)
+        where = [
+            *("--config", "/dev/null", "--set", "cluster.role=hub"),
+            *("--set", f"storage.state_dir={state}"),
+            *("--broker", f"mqtts://localhost:{hub.tls_port}"),
+        ]
+        with pytest.raises(SystemExit) as caught:
+            cli.main(["bus", "sub", *where])
+        assert caught.value.code == 1
+        error = capsys.readouterr().err
+        assert "Not authorized; log in with --user NAME; on the hub, `harvester passwd" in error
+        login = ["--user", "kim", "--password-file", str(secret)]
+        cli.main(["bus", "pub", *where, *login, FAN, "-m", "auto"])

@@ -29,7 +29,8 @@ def test_a_hub_gets_its_services_after_all_that_they_need(system: System) -> Non
     steps = tables.hub(system, FOUND, "shed")
     said = described(steps).splitlines()
     assert said[0].startswith("environment /opt/harvester/.venv")
-    assert said[-1].endswith("harvester-hub.service, harvester-agent@hub.service")
+    services = "harvester-hub.service, harvester-agent@hub.service, harvester-backup.timer"
+    assert said[-1].endswith(services)
     assert [step for step in steps if step.follows_changes] == steps[-1:]
     at = {text.split()[0]: index for index, text in enumerate(said)}
     assert at["user"] < at["configuration"] < at["certificate"] < at["unit"]

@@ -99,6 +99,7 @@ def test_a_built_in_rule_is_switched_off_on_the_page_and_comes_back(hub: HubProc
     ("body", "mistake"),
     [
         (b"{", "found no rule"),
+        (b'{"name": "a", "field": "t", "above": 1e400}', "found no rule: Number out of range"),
         (b'{"name": "a"}', "field: found nothing, expected the name of a value"),
         (b'{"name": "a", "field": "t", "above": 1, "x": 1}', "x: found an unknown key"),
         (b'{"name": "a--b", "field": "t", "above": 1}', "name: found 'a--b'"),

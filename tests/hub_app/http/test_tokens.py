@@ -100,6 +100,18 @@ def test_a_revoked_token_is_refused_at_once_and_its_stream_ends(
         assert not [line for line in lines if "after-revocation" in line]
 
 
+def test_a_stream_without_changes_ends_too_when_its_token_is_revoked(
+    guarded: HubProcess, program: httpx.Client
+) -> None:
+    headers = token_for(guarded, "quiet")
+    with program.stream("GET", "/events?view=node&node=nobody", headers=headers) as stream:
+        lines = stream.iter_lines()
+        next(line for line in lines if line.startswith("data: "))
+        accounts.revoke_token(file_of(guarded.directory), "quiet")
+        # Else it would go on with the time for ever.
+        assert len(list(lines)) < 20
+
+
 def test_an_expired_token_is_refused_and_its_use_is_not_noted(tmp_path: Path) -> None:
     path = tmp_path / ACCOUNTS_NAME
     token = accounts.add_token(path, "guest", Role.VIEWER, days=1)

@@ -6,7 +6,7 @@ from bus.config.limits_table import LimitsConfig
 from bus.contract.description import About
 from bus.contract.messages import Buzzer, Event, Leds, Oled, PluginState, Result, encode
 from bus.contract.topics import Topic, TopicKind
-from hub_app.history import heartbeats
+from hub_app.history.retention import heartbeats
 from hub_app.http.api.commands import default_buzzer_node
 from hub_app.http.api.nodes import node_object
 from hub_app.live.log_lines import LOG_LINES_PER_NODE

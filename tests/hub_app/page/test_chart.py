@@ -17,7 +17,7 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from hub_app.http.formats.query_params import iso_8601
 from hub_app.http.responses import PAGE_DIR
-from tests.hub_app.page.browser import Page
+from tests.hub_app.page.browser import Page, complaints
 from tests.hub_app.page.gestures import touch
 from tests.support import HOST
 
@@ -184,9 +184,7 @@ def page(url: str, browser: Chrome) -> Iterator[ChartPage]:
     yield opened
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
-    # The browser recommends another kind of canvas where pixels are read.
-    quiet = ("network", "rendering")
-    assert [line for line in browser.get_log("browser") if line["source"] not in quiet] == []
+    assert complaints(browser) == []
 
 
 def value(at_ms: float) -> float:
@@ -352,6 +350,35 @@ def test_a_second_series_has_its_own_axis(page: ChartPage) -> None:
     assert near(page.rows(FROM + HOUR, "second"), level)
     page.point_to(FROM + HOUR).perform()
     page.until("chart.tip.textContent.includes('Load 90')")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "first", "last"),
+    [
+        (20.0, 24.0, "20", "24"),
+        (3.2, 3.3, "3.20", "3.30"),
+        (1e9, 3e9, "0", "3e+9"),
+        (1e12, 1e12 + 4000, "9.96e+11", "1.004e+12"),
+        # Where a step between two ticks is lost beside the value, the axis is wider.
+        (9e15, 9e15 + 1, "8.96e+15", "9.04e+15"),
+        (-1e-9, 0.0, "-1e-9", "0"),
+        (1e-300, 3e-300, "1e-300", "3e-300"),
+    ],
+)
+def test_an_axis_has_a_few_short_texts_whatever_the_values(
+    page: ChartPage, low: float, high: float, first: str, last: str
+) -> None:
+    page.run(
+        "chart.show({series: [{label: 'Any', unit: '', joinMs: 1e9, format: String,"
+        " points: [...arguments].map((value, i) => [chart.from + 1e6 * i, value, value, value, 1])"
+        "}]})",
+        low,
+        high,
+    )
+    page.drawn()
+    texts = page.model("place.scales[0].ticks.map(([, text]) => text)")
+    assert (texts[0], texts[-1]) == (first, last)
+    assert len(texts) == len(set(texts)) <= 11
 
 
 @pytest.mark.parametrize("ratio", [1, 2, 3])

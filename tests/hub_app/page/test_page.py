@@ -23,7 +23,7 @@ from tests.hub_app.nodes import (
     setting_node,
     until,
 )
-from tests.hub_app.page.browser import Page, browser_of_2020
+from tests.hub_app.page.browser import Page, browser_of_2020, complaints
 from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
 from tests.support import WAIT_S, program
 
@@ -42,7 +42,7 @@ def page(hub: HubProcess, browser: Chrome) -> Iterator[Page]:
     yield opened
     assert browser.execute_script("return window.notReloaded"), "the page was reloaded"
     # A refused command is logged by the browser itself; whatever else it has to say is a fault.
-    assert [line for line in browser.get_log("browser") if line["source"] != "network"] == []
+    assert complaints(browser) == []
     browser.get("about:blank")
 
 
@@ -481,7 +481,7 @@ def test_a_browser_of_2020_shows_every_new_value_and_its_age(
         hub.publish(Topic("w2020", TopicKind.LOG), log("hello"))
         hub.publish(*reading(first.timestamp_ms + 1, 2, node="w2020", temperature=21.0))
         page.until_field(str(topic), "temperature", "21.0")
-        assert [line for line in browser.get_log("browser") if line["source"] != "network"] == []
+        assert complaints(browser) == []
     browser.get("about:blank")
 
 

@@ -192,6 +192,21 @@ def test_buttons_choose_the_range_and_the_address_carries_it(
     page.until("document.querySelector('[data-range=\"30d\"][aria-pressed=true]') !== null")
 
 
+def test_a_sensor_younger_than_an_hour_opens_on_an_hour_and_others_on_a_day(
+    hub: HubProcess, page: SensorPage
+) -> None:
+    page.open(hub, f"/sensor/{OTHER[0]}/{OTHER[1]}")
+    page.until(f"{CHART}.to - {CHART}.from === arguments[0]", HOUR_MS)
+    assert page.run("return location.search") == ""
+    page.driver.find_element(By.CSS_SELECTOR, "[data-range='24h']").click()
+    page.until(f"{CHART}.to - {CHART}.from === arguments[0]", DAY_MS)
+    page.driver.back()
+    page.until(f"{CHART}.to - {CHART}.from === arguments[0]", HOUR_MS)
+    page.open(hub, PATH)
+    page.until(f"{CHART}.series[0].times.length > 100")
+    assert page.range[1] - page.range[0] == DAY_MS
+
+
 def test_dragging_zooms_in_and_back_shows_what_was(
     hub: HubProcess, page: SensorPage, sine: Sine
 ) -> None:
@@ -387,7 +402,9 @@ def test_the_limit_of_an_alarm_is_a_line_and_the_alarm_is_said(
     assert "Living room" in page.driver.find_element(By.ID, "alarms").text
     publish(hub, 20.5)
     page.until("document.querySelector('#alarms li') === null")
-    page.until("document.title === '20.5 \u00b0C \u00b7 Living room'")
+    # Behind the number of what needs attention, here of the other nodes.
+    title = "document.title.replace(/^\\([0-9]+\\) /, '')"
+    page.until(f"{title} === '20.5 \u00b0C \u00b7 Living room'")
     hub.http.delete("/api/alarms/rules/too-warm")
 
 

@@ -17,8 +17,8 @@ from hub_app.homeassistant.forward.status import ForwarderStatus
 from hub_app.hub import Hub
 from hub_app.live.traffic import TrafficPoint
 from hub_app.logs.log_recorder import LogStatistics
+from hub_app.process.supervisor import TaskStatus
 from hub_app.quota.live import QuotaUse
-from hub_app.serving.supervisor import TaskStatus
 
 # Of a quota, as a part of its limit.
 _NEAR = 0.8

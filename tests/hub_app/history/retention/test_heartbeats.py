@@ -7,7 +7,7 @@ from bus.contract.messages import Heartbeat
 from hub_app.history import known_names
 from hub_app.history.query.series import ChartQuery, SeriesReader
 from hub_app.history.removal import hide_node
-from hub_app.history.retention.heartbeats import FIELDS, SENSOR, HeartbeatFolder
+from hub_app.history.retention.heartbeats import FIELDS, SENSOR, HeartbeatDownsampler
 from hub_app.history.schema import BUCKET_MS
 from hub_app.history.writer import Arrival, Writer
 from tests.hub_app.history.samples import START, reading
@@ -26,7 +26,7 @@ def known_node(db: sqlite3.Connection) -> Writer:
 
 
 def test_means_are_due_once_a_minute_and_at_the_end() -> None:
-    folder = HeartbeatFolder(10)
+    folder = HeartbeatDownsampler(10)
     folder.add("pi4", beat(10.0), START)
     folder.add("pi4", beat(30.0, 7), START + 2000)
     assert folder.take(START + MINUTE - 1) == []
@@ -43,21 +43,21 @@ def test_means_are_due_once_a_minute_and_at_the_end() -> None:
 
 
 def test_a_bucket_ends_with_its_time_whatever_is_due() -> None:
-    folder = HeartbeatFolder(10)
+    folder = HeartbeatDownsampler(10)
     folder.add("pi4", beat(10.0), START + BUCKET_MS - 1)
     folder.add("pi4", beat(20.0), START + BUCKET_MS)
     assert [means.bucket_ms for means in folder.take(START + BUCKET_MS)] == [START]
 
 
 def test_of_more_nodes_than_there_are_places_none_is_kept() -> None:
-    folder = HeartbeatFolder(2)
+    folder = HeartbeatDownsampler(2)
     for n in range(5):
         folder.add(f"n{n}", beat(1.0), START)
     assert [means.node for means in folder.take(START + MINUTE)] == ["n0", "n1"]
 
 
 def test_parts_of_a_bucket_are_one_point_of_a_chart(db: sqlite3.Connection) -> None:
-    writer, folder = known_node(db), HeartbeatFolder(10)
+    writer, folder = known_node(db), HeartbeatDownsampler(10)
     for minute, cycle_ms in enumerate((10.0, 20.0, 60.0)):
         folder.add("pi4", beat(cycle_ms, minute), START + minute * MINUTE)
         # As if the hub had stopped in between.
@@ -68,7 +68,7 @@ def test_parts_of_a_bucket_are_one_point_of_a_chart(db: sqlite3.Connection) -> N
 
 
 def test_a_heartbeat_is_no_sensor_of_the_node(db: sqlite3.Connection) -> None:
-    writer, folder = known_node(db), HeartbeatFolder(10)
+    writer, folder = known_node(db), HeartbeatDownsampler(10)
     folder.add("pi4", beat(10.0), START)
     writer.store([], [], START, means=folder.take(START, is_last=True))
     writer.forget_unused()
@@ -77,7 +77,7 @@ def test_a_heartbeat_is_no_sensor_of_the_node(db: sqlite3.Connection) -> None:
 
 
 def test_a_node_that_was_removed_does_not_come_back(db: sqlite3.Connection) -> None:
-    writer, folder = known_node(db), HeartbeatFolder(10)
+    writer, folder = known_node(db), HeartbeatDownsampler(10)
     folder.add("pi4", beat(10.0), START)
     hide_node(db, "pi4")
     writer.forget_unused()

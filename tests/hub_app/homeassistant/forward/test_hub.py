@@ -23,9 +23,23 @@ from tests.hub_app.homeassistant.forward.home import (
 )
 from tests.hub_app.homeassistant.samples import about
 from tests.hub_app.whole_hub import NOW_MS, Hub, status
-from tests.support import HOST, free_port, wait_until
+from tests.support import HOST, WAIT_S, Service, free_port, wait_until
 
 FAN = "harvester/pi4/fan/cmd"
+TEMPERATURE = "homeassistant/sensor/harvester_pi4_dht22-gpio4_temperature/config"
+
+
+class Forwarding(msgspec.Struct):
+    """A hub that forwards, with discovery; Home Assistant's broker; and the node pi4."""
+
+    hub: Hub
+    home: HomeBroker
+    service: Service
+    node: BusClient
+
+    @property
+    def status(self) -> dict[str, Any]:
+        return forwarder_of(self.hub)
 
 
 @pytest.fixture(scope="module")
@@ -34,140 +48,25 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HomeBroker]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def forwarding(home: HomeBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forwarding]:
+    hub = Hub(tmp_path_factory.mktemp("hub"))
+    token = accounts.enroll(hub.state / "accounts.json", "pi4")
+    with hub.http, hub.running(**keys_for(home)) as service, hub.node("pi4", token) as node:
+        describe(node)
+        yield Forwarding(hub, home, service, node)
+
+
+def keys_for(home: HomeBroker) -> dict[str, str]:
+    return {
+        "homeassistant__discovery": "true",
+        "homeassistant__broker": f"mqtt://{HOST}:{home.port}",
+    }
+
+
 def forwarder_of(hub: Hub) -> dict[str, Any]:
     found: dict[str, Any] = hub.http.get("/api/system").json()["homeassistant"]
     return found
-
-
-def say_all(node: BusClient) -> None:
-    said = status("online")
-    wait_until(lambda: node.publish(Topic("pi4", TopicKind.STATUS), said) is not None)
-    for seq in (1, 2):
-        node.publish_payload(topic_of("air"), reading("air", seq))
-    # What does not decode stays here.
-    node.publish_payload(topic_of("bad"), b"nonsense")
-
-
-def test_readings_go_there_commands_come_back_and_a_kill_is_told(
-    home: HomeBroker, tmp_path: Path
-) -> None:
-    hub = Hub(tmp_path)
-    token = accounts.enroll(hub.state / "accounts.json", "pi4")
-    keys = {"homeassistant__broker": f"mqtt://{HOST}:{home.port}"}
-    with hub.http, HomeClient(home.port) as client:
-        with hub.running(**keys) as service, hub.node("pi4", token) as node:
-            say_all(node)
-            client.wait_for(str(topic_of("air")), reading("air", 2))
-            client.wait_for(STATE, b"online")
-            answered(hub, client, token)
-            assert not {"bad", "cmd", "result"} & {
-                level
-                for topic, _ in client.heard
-                if topic != FAN and "/probe-" not in topic
-                for level in topic.split("/")
-            }
-            shown(hub, home.port)
-            service.process.send_signal(signal.SIGKILL)
-            client.wait_for(STATE, b"offline")
-        # The node went meanwhile; its will is known here when the hub is back.
-        with hub.running(**keys) as service:
-            client.wait_for(STATE, b"online")
-            wait_until(lambda: forwarder_of(hub)["topics"])
-            assert service.stop() == 0
-        assert client.state[STATE] == b"offline"
-
-
-def answered(hub: Hub, client: HomeClient, token: str) -> None:
-    """A command of Home Assistant reaches the node, once; its failure is in the hub's log."""
-    heard: list[bytes] = []
-    ears = BusClient(
-        (HOST, hub.mqtt_port),
-        client_id="person",
-        filters=[topic_filter(TopicKind.COMMAND, "pi4")],
-        on_message=lambda _topic, payload: heard.append(payload),
-    )
-    ears.start()
-    try:
-        wait_until(lambda: ears.connected)
-        client.publish(FAN, b"sideways")
-        client.publish(FAN, b"on")
-        wait_until(lambda: heard)
-    finally:
-        ears.stop()
-    command = msgspec.json.decode(heard[0])
-    assert command["mode"] == "on"
-    assert len(heard) == 1
-    with hub.node("pi4", token) as node:
-        result = Result(command["id"], ok=False, error="the fan is stuck", finished_ms=1)
-        answer = Topic("pi4", TopicKind.RESULT, "fan")
-        wait_until(lambda: node.publish(answer, result) is not None)
-        wait_until(lambda: "fan of pi4: the fan is stuck" in (hub.directory / "log").read_text())
-    assert encode(result) not in [payload for _, payload in client.heard]
-
-
-def shown(hub: Hub, port: int) -> None:
-    """The state is on the page, in the API, in `/health` and in the metrics."""
-    found = forwarder_of(hub)
-    assert found["broker"] == f"mqtt://{HOST}:{port}"
-    assert found["connected"]
-    assert found["since_ms"] > 0
-    assert (found["commands"], found["commands_refused"]) == (1, 1)
-    health = hub.http.get("/health").json()
-    assert health["homeassistant"]["connected"]
-    assert health["status"] == "ok"
-    page = hub.http.get("/system").text
-    assert 'aria-labelledby="homeassistant-title">' in page
-    assert "1 passed on, 1 refused" in page
-    metrics = hub.http.get("/metrics").text
-    assert "harvester_homeassistant_up 1.0\n" in metrics
-    assert 'harvester_homeassistant_commands_total{outcome="refused"} 1.0\n' in metrics
-
-
-def test_entities_are_there_with_one_more_availability_and_go_with_their_node(
-    tmp_path: Path,
-) -> None:
-    hub = Hub(tmp_path)
-    token = accounts.enroll(hub.state / "accounts.json", "pi4")
-    with HomeBroker(tmp_path) as home:
-        keys = {
-            "homeassistant__discovery": "true",
-            "homeassistant__broker": f"mqtt://{HOST}:{home.port}",
-        }
-        with hub.http, hub.running(**keys), hub.node("pi4", token) as node:
-            describe(node)
-            with HomeClient(home.port) as client:
-                client.wait_for(TEMPERATURE)
-                config = msgspec.json.decode(client.state[TEMPERATURE])
-                assert [one["topic"] for one in config["availability"]] == [
-                    "harvester/pi4/status",
-                    STATE,
-                ]
-                assert config["availability_mode"] == "all"
-                client.wait_for(config["state_topic"])
-                # A broker that has lost everything has it again.
-                home.stop()
-            home.start()
-            with HomeClient(home.port) as client:
-                for topic in (TEMPERATURE, config["state_topic"], "harvester/pi4/status"):
-                    client.wait_for(topic)
-                client.wait_for(STATE, b"online")
-                with HomeClient(hub.mqtt_port) as own:
-                    own.wait_for("harvester/pi4/status")
-                    assert not [t for t in own.state if t.startswith("homeassistant/")]
-                answer = hub.http.post("/api/nodes/pi4/remove", json={"history": False})
-                assert answer.json()["ok"], answer.text
-                wait_until(lambda: not of_node(client))
-            # Nothing is retained for whoever comes later.
-            with HomeClient(home.port) as late:
-                late.wait_for(STATE, b"online")
-                assert of_node(late) == set()
-
-
-TEMPERATURE = "homeassistant/sensor/harvester_pi4_dht22-gpio4_temperature/config"
-
-
-def of_node(client: HomeClient) -> set[str]:
-    return {topic for topic, payload in client.state.items() if payload and "pi4" in topic}
 
 
 def describe(node: BusClient) -> None:
@@ -183,6 +82,114 @@ def describe(node: BusClient) -> None:
     data = {"temperature": 23.1, "humidity": 43.7}
     reading_of_it = Reading("pi4", sensor, NOW_MS, "stream", 1, data, "dht22")
     node.publish(Topic("pi4", TopicKind.READING, sensor), reading_of_it)
+
+
+def test_readings_go_there_and_what_does_not_decode_stays_here(forwarding: Forwarding) -> None:
+    with HomeClient(forwarding.home.port) as client:
+        forwarding.node.publish_payload(topic_of("bad"), b"nonsense")
+        for seq in (1, 2):
+            forwarding.node.publish_payload(topic_of("air"), reading("air", seq))
+        client.wait_for(str(topic_of("air")), reading("air", 2))
+        client.wait_for(STATE, b"online")
+        assert str(topic_of("bad")) not in client.state
+
+
+def test_a_command_reaches_the_node_once_and_its_failure_the_hubs_log(
+    forwarding: Forwarding,
+) -> None:
+    heard: list[bytes] = []
+    ears = BusClient(
+        (HOST, forwarding.hub.mqtt_port),
+        client_id="person",
+        filters=[topic_filter(TopicKind.COMMAND, "pi4")],
+        on_message=lambda _topic, payload: heard.append(payload),
+    )
+    ears.start()
+    try:
+        wait_until(lambda: ears.connected and forwarding.status["connected"])
+        with HomeClient(forwarding.home.port) as client:
+            client.publish(FAN, b"sideways")
+            client.publish(FAN, b"on")
+            wait_until(lambda: heard)
+            command = msgspec.json.decode(heard[0])
+            assert command["mode"] == "on"
+            result = Result(command["id"], ok=False, error="the fan is stuck", finished_ms=1)
+            forwarding.node.publish(Topic("pi4", TopicKind.RESULT, "fan"), result)
+            log = forwarding.hub.directory / "log"
+            wait_until(lambda: "fan of pi4: the fan is stuck" in log.read_text())
+            assert encode(result) not in [payload for _, payload in client.heard]
+            assert len(heard) == 1
+    finally:
+        ears.stop()
+    found = forwarding.status
+    assert (found["commands"], found["commands_refused"]) == (1, 1)
+    assert "1 passed on, 1 refused" in forwarding.hub.http.get("/system").text
+
+
+def test_page_health_and_metrics_have_its_state(forwarding: Forwarding) -> None:
+    hub = forwarding.hub
+    wait_until(lambda: forwarding.status["connected"])
+    found = forwarding.status
+    assert found["broker"] == f"mqtt://{HOST}:{forwarding.home.port}"
+    assert found["since_ms"] > 0
+    health = hub.http.get("/health").json()
+    assert health["homeassistant"]["connected"]
+    assert health["status"] == "ok"
+    assert 'aria-labelledby="homeassistant-title">' in hub.http.get("/system").text
+    metrics = hub.http.get("/metrics").text
+    assert "harvester_homeassistant_up 1.0\n" in metrics
+    assert "harvester_homeassistant_forwarded_total" in metrics
+
+
+def test_entities_have_one_more_availability_and_outlive_a_loss_of_the_broker(
+    forwarding: Forwarding,
+) -> None:
+    home = forwarding.home
+    with HomeClient(home.port) as client:
+        client.wait_for(TEMPERATURE)
+        config = msgspec.json.decode(client.state[TEMPERATURE])
+        topics = [one["topic"] for one in config["availability"]]
+        assert topics == ["harvester/pi4/status", STATE]
+        assert config["availability_mode"] == "all"
+        client.wait_for(config["state_topic"])
+        home.stop()
+    home.start()
+    with HomeClient(home.port) as client:
+        for topic in (TEMPERATURE, config["state_topic"], "harvester/pi4/status"):
+            client.wait_for(topic)
+        client.wait_for(STATE, b"online")
+    with HomeClient(forwarding.hub.mqtt_port) as own:
+        own.wait_for("harvester/pi4/status")
+        assert not [topic for topic in own.state if topic.startswith("homeassistant/")]
+
+
+def test_a_removed_node_leaves_nothing_there(forwarding: Forwarding) -> None:
+    with HomeClient(forwarding.home.port) as client:
+        client.wait_for(TEMPERATURE)
+        removal = {"history": False}
+        answer = forwarding.hub.http.post("/api/nodes/pi4/remove", json=removal)
+        assert answer.json()["ok"], answer.text
+        wait_until(lambda: not of_node(client))
+    # Nothing is retained for whoever comes later.
+    with HomeClient(forwarding.home.port) as late:
+        late.wait_for(STATE, b"online")
+        assert of_node(late) == set()
+
+
+def of_node(client: HomeClient) -> set[str]:
+    return {topic for topic, payload in client.state.items() if payload and "pi4" in topic}
+
+
+def test_a_kill_of_the_hub_is_told_and_so_is_its_return(forwarding: Forwarding) -> None:
+    with HomeClient(forwarding.home.port) as client:
+        client.wait_for(STATE, b"online")
+        forwarding.service.process.send_signal(signal.SIGKILL)
+        client.wait_for(STATE, b"offline")
+        forwarding.service.process.wait(WAIT_S)
+        with forwarding.hub.running(**keys_for(forwarding.home)) as again:
+            client.wait_for(STATE, b"online")
+            assert again.stop() == 0
+        assert client.state[STATE] == b"offline"
 
 
 def test_an_absent_broker_is_no_fault_of_the_hub(tmp_path: Path) -> None:
@@ -224,12 +231,3 @@ def test_the_hubs_own_broker_behind_a_proxy_is_left(tmp_path: Path) -> None:
             commands = [payload for topic, payload in bus.heard if topic.endswith("buzzer/cmd")]
             assert commands == [b"beep", b"off"]
         assert hub.http.get("/health").json()["status"] == "ok"
-
-
-def test_without_a_forwarder_nothing_speaks_of_one(tmp_path: Path) -> None:
-    hub = Hub(tmp_path)
-    with hub.http, hub.running():
-        assert hub.http.get("/api/system").json()["homeassistant"] is None
-        assert "homeassistant" not in hub.http.get("/health").json()
-        assert "harvester_homeassistant" not in hub.http.get("/metrics").text
-        assert 'aria-labelledby="homeassistant-title" hidden>' in hub.http.get("/system").text

@@ -139,9 +139,9 @@ def test_a_description_of_what_goes_is_sent_before_the_next_one() -> None:
     """Home Assistant removes a component of a device only where a message names it."""
     outgoing = Outgoing()
     outgoing.connected(ONLINE)
-    outgoing.put("device", b"with removal", in_order=True)
-    outgoing.put("device", b"without", in_order=True)
-    outgoing.put("other", b"1")
+    outgoing.put_discovery("device", b"with removal")
+    outgoing.put_discovery("device", b"without")
+    outgoing.put_discovery("other", b"1")
     assert all_of(outgoing)[1:] == [
         ("device", b"with removal"),
         ("device", b"without"),
@@ -150,6 +150,37 @@ def test_a_description_of_what_goes_is_sent_before_the_next_one() -> None:
     outgoing.connected(ONLINE)
     assert ("device", b"with removal") not in all_of(outgoing)
     # What was emptied meanwhile, too.
-    outgoing.put("device", b"", in_order=True)
-    outgoing.put("device", b"new", in_order=True)
+    outgoing.put_discovery("device", b"")
+    outgoing.put_discovery("device", b"new")
     assert all_of(outgoing) == [("device", b""), ("device", b"new")]
+
+
+def test_discovery_waits_behind_states_and_for_its_own_pace() -> None:
+    outgoing = Outgoing()
+    for n in range(3):
+        outgoing.put_discovery(f"config{n}", b"{}")
+        outgoing.put(f"state{n}", b"1")
+    outgoing.connected(ONLINE)
+    first = [outgoing.take(lambda: False) for _ in range(5)]
+    assert [message and message.topic for message in first] == [
+        *("state0", "state1", "state2", ONLINE.topic, None)
+    ]
+    assert outgoing.waits_for_discovery
+    outgoing.put("state0", b"2")
+    assert not outgoing.waits_for_discovery
+    assert [topic for topic, _ in all_of(outgoing)] == ["state0", "config0", "config1", "config2"]
+    assert not outgoing.waits_for_discovery
+
+
+def test_what_was_emptied_is_not_emptied_twice_on_one_connection() -> None:
+    """Home Assistant warns of the removal of a device that it does not know."""
+    outgoing = Outgoing()
+    outgoing.connected(ONLINE)
+    outgoing.put_discovery("device", b"1")
+    all_of(outgoing)
+    outgoing.put_discovery("device", b"")
+    assert all_of(outgoing) == [("device", b"")]
+    outgoing.send_again(ONLINE)
+    assert ("device", b"") not in all_of(outgoing)
+    outgoing.connected(ONLINE)
+    assert ("device", b"") in all_of(outgoing)

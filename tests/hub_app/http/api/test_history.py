@@ -15,7 +15,7 @@ from bus.contract.topics import Topic, TopicKind
 from hub_app.http.formats.query_params import iso_8601
 from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.nodes import until
-from tests.hub_app.test_server import open_stream
+from tests.hub_app.process.test_server import open_stream
 
 TOPIC = Topic("pi9", TopicKind.READING, "room")
 BACKLOG = Topic("pi9", TopicKind.BACKLOG)

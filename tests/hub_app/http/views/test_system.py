@@ -49,6 +49,11 @@ def test_the_report_has_versions_figures_and_sizes(hub: HubProcess) -> None:
     page = hub.http.get("/system").text
     assert "all below 80 %" in page
     assert "another program" in page
+    # It forwards to nobody.
+    assert found["homeassistant"] is None
+    assert 'aria-labelledby="homeassistant-title" hidden>' in page
+    assert "homeassistant" not in hub.http.get("/health").json()
+    assert "harvester_homeassistant" not in hub.http.get("/metrics").text
 
 
 def test_limits_of_the_broker_that_are_near_are_found() -> None:

@@ -120,8 +120,8 @@ def test_closing_leaves_outputs_at_their_safe_levels_and_nothing_open(chip: Fake
     pins.close()
     assert (chip.is_high(5), chip.is_high(23)) == (False, True)
     assert chip.requests == {}
-    assert open_files() == before
-    assert threading.active_count() == threads
+    assert open_files() <= before
+    assert threading.active_count() <= threads
 
 
 def test_a_pin_that_something_else_uses_is_named_and_tried_again(chip: FakeChip) -> None:

@@ -39,11 +39,11 @@ from hub_app.login.people import AccountHolders, PasswordFile, People
 from hub_app.login.token_uses import TokenUses
 from hub_app.logs import log_file
 from hub_app.logs.log_recorder import LogRecorder
+from hub_app.process.supervisor import Supervisor
 from hub_app.quota.refusals import Refusals
 from hub_app.removal import removals
 from hub_app.removal.remover import Remover
 from hub_app.serving import tls as web_tls
-from hub_app.serving.supervisor import Supervisor
 from hub_app.serving.watchdog import Watchdog
 from hub_app.serving.web_server import WebServer
 

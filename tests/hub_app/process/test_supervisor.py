@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from hub_app.serving.supervisor import Supervisor
+from hub_app.process.supervisor import Supervisor
 from tests.support import WAIT_S
 
 
