@@ -51,6 +51,8 @@ COMMANDS = (
     ),
     Command("bus", "harvester.bus.cli", "", "print, publish and remove messages on the bus"),
     Command("enroll", "harvester.hub.enroll_cli", "hub", "create or revoke a node's login"),
+    Command("join-code", "harvester.hub.join_code_cli", "hub", "make the line that adds a machine"),
+    Command("join", "harvester.join.cli", "", "make this machine a node; run by the hub's line"),
     Command("node", "harvester.hub.node_cli", "hub", "list, remove or rename nodes"),
     Command("passwd", "harvester.hub.passwd_cli", "hub", "set or remove a person's password"),
     Command("token", "harvester.hub.token_cli", "hub", "make, list and revoke API tokens"),

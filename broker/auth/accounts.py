@@ -145,17 +145,25 @@ class AccountsFile:
 
 def enroll(path: Path, node: str) -> str:
     """Make or replace the account of `node`; return its token, which is not stored."""
-    _check_name(node, "node")
     token = tokens.new_token()
+    _enroll(path, node, _machine(token))
+    return token
+
+
+def enroll_hashed(path: Path, node: str, token_sha256: str, mosquitto: str) -> None:
+    """Make or replace the account of `node`, which made its token itself and sent its hashes."""
+    _enroll(path, node, Machine(token_sha256, mosquitto, now_ms()))
+
+
+def _enroll(path: Path, node: str, machine: Machine) -> None:
+    _check_name(node, "node")
 
     def add(accounts: Accounts) -> Accounts:
         if node in accounts.people:
             raise MisconfiguredError(f"{node} is a person's account; expected another node id")
-        nodes = {**accounts.nodes, node: _machine(token)}
-        return msgspec.structs.replace(accounts, nodes=nodes)
+        return msgspec.structs.replace(accounts, nodes={**accounts.nodes, node: machine})
 
     _change(path, add)
-    return token
 
 
 def enroll_hub(path: Path) -> str:

@@ -3,7 +3,9 @@
 ECDSA on P-256, which a Pi Zero verifies in a few milliseconds.
 """
 
+import base64
 import datetime as dt
+import hashlib
 import ipaddress
 import re
 from collections.abc import Sequence
@@ -91,6 +93,21 @@ def validity(path: Path) -> Validity:
     except (OSError, ValueError) as e:
         raise MisconfiguredError(f"{path}: found no certificate: {e}") from e
     return Validity(texts, found.not_valid_after_utc)
+
+
+def public_key_pin(path: Path) -> str:
+    """Return the pin of a certificate's public key as curl takes it: "sha256//" and base 64.
+
+    It is the SHA-256 of SubjectPublicKeyInfo (RFC 7469 section 2.4). Raises MisconfiguredError.
+    """
+    try:
+        key = x509.load_pem_x509_certificate(path.read_bytes()).public_key()
+    except (OSError, ValueError) as e:
+        raise MisconfiguredError(f"{path}: found no certificate: {e}") from e
+    info = key.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return "sha256//" + base64.b64encode(hashlib.sha256(info).digest()).decode()
 
 
 def init(directory: Path, names: Sequence[str], now: dt.datetime) -> None:

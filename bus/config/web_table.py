@@ -55,6 +55,9 @@ class WebConfig(Table, frozen=True):
     login: bool = False
     # HTTPS with the certificate of `harvester tls init`; plain HTTP is redirected.
     tls: bool = False
+    # Where new machines join, over TLS, while a join code is valid; empty: as [broker].
+    join_listen: str = ""
+    join_port: Port = 8443
     # The path below which a reverse proxy has the page; empty where the page has a name of its own.
     root_path: RootPath = ""
     # Addresses and networks of reverse proxies, whose X-Forwarded headers are believed.

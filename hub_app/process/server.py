@@ -28,6 +28,8 @@ from hub_app.homeassistant import setup as discovery_setup
 from hub_app.homeassistant.forward import setup as forward_setup
 from hub_app.http.guard import own_names
 from hub_app.hub import BrokerStatus, Hub
+from hub_app.join.desk import JoinDesk
+from hub_app.join.listener import JoinListener
 from hub_app.live.dashboard import Dashboard, EndCompiler, OpenRenderer, PageUnavailableError
 from hub_app.live.ingest import LoopQueue, ingest
 from hub_app.login import token_uses
@@ -143,11 +145,14 @@ async def _run(
         await stack.enter_async_context(forward_setup.running(forwarder))
         await stack.enter_async_context(alarm_setup.running(hub, alarms, files))
         await stack.enter_async_context(_background_tasks(hub, feed.queue, log_in, remover, tls))
+        desk = JoinDesk(config, files, hub)
+        await stack.enter_async_context(_joins(hub, JoinListener(config, desk, files.tls_dir)))
         server = WebServer(
             *(hub, log_in, config.web, own_names(socket.gethostname())),
             remover=remover,
             config=config,
             tls=tls,
+            desk=desk,
         )
         # Readings are stored while this waits: they need no page.
         listener = await listen_when_available(config.web.listen, config.web.port, key="web.port")
@@ -240,6 +245,17 @@ async def _background_tasks(
                 task.cancel()
             if log_in is not None:
                 await asyncio.to_thread(log_in.token_uses.save, all_uses=True)
+
+
+@contextlib.asynccontextmanager
+async def _joins(hub: Hub, listener: JoinListener) -> AsyncIterator[None]:
+    """Let new machines join until the context ends."""
+    task = asyncio.create_task(hub.supervisor.run("join", listener.run))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 async def _render_first_page(hub: Hub) -> None:

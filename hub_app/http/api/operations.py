@@ -13,6 +13,7 @@ from hub_app.http.formats.query_params import FROM, FROM_30_DAYS, FROM_ANY, TO
 from hub_app.http.views.system import bundle
 from hub_app.http.views.system import view as system
 from hub_app.http.views.system.report import SystemReport
+from hub_app.join import code_routes as join
 from hub_app.removal import routes as removal
 
 _NODE, _SENSOR = "pi4", "dht22-gpio4"
@@ -270,6 +271,37 @@ COMMANDS = (
     ),
 )
 
+JOIN = (
+    Operation(
+        method="GET",
+        path="/api/join-codes",
+        endpoint=join.join_codes,
+        summary="Machines that are joining, and how far they are",
+        group="join",
+        answers=json(join.JoinCodes),
+        errors=(503,),
+    ),
+    Operation(
+        method="POST",
+        path="/api/join-codes",
+        endpoint=join.make_join_code,
+        summary="Make the line that makes a new machine a node; it is shown once",
+        group="join",
+        answers=json(join.JoinCodeMade),
+        body=Body(join.JoinCodeBody, {"node": _NODE, "replace": False}),
+        errors=(400, 413, 503),
+    ),
+    Operation(
+        method="DELETE",
+        path="/api/join-codes/{node}",
+        endpoint=join.revoke_join_code,
+        summary="Revoke the code for a node",
+        group="join",
+        answers=json(join.JoinCodeRevoked),
+        errors=(404, 503),
+    ),
+)
+
 HUB = (
     Operation(
         method="GET",
@@ -334,4 +366,4 @@ HUB = (
     ),
 )
 
-OPERATIONS = (*LIVE, *HISTORY, *ALARMS, *COMMANDS, *HUB)
+OPERATIONS = (*LIVE, *HISTORY, *ALARMS, *COMMANDS, *JOIN, *HUB)

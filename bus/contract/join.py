@@ -1,0 +1,62 @@
+"""Bodies of a join over HTTPS: what a new machine sends to the hub, and the answers.
+
+A machine makes its token itself and sends hashes of it: the token never leaves the machine.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from bus.contract.bounds import Name
+
+# A code of 128 random bits in base 32, as it stands in a URL.
+CODE_BYTES = 16
+CODE_PATTERN = r"^[a-z2-7]{26}\Z"
+JOIN_PATH = "/join"
+# Where the answer to a request is lost, the machine asks again with the same nonce.
+NONCE_BYTES = 16
+# Where the script leaves the code to the program.
+CODE_VARIABLE = "HARVESTER_JOIN_CODE"
+
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Nonce = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
+# A token's PBKDF2 hash as `broker.auth.tokens.mosquitto_hash` makes it.
+MosquittoHash = Annotated[
+    str, msgspec.Meta(pattern=r"^\$7\$[0-9]{3}\$[A-Za-z0-9+/]{16}\$[A-Za-z0-9+/]{86}==\Z")
+]
+Words = Annotated[str, msgspec.Meta(max_length=120, pattern=r"^[^\x00-\x1f\x7f-\x9f]*\Z")]
+
+
+class JoinRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A machine's request for a login. `repr` omits the hashes."""
+
+    nonce: Nonce
+    token_sha256: Sha256
+    mosquitto: MosquittoHash
+    host: Words
+    machine: Words
+    model: Words = ""
+    found: Annotated[list[Words], msgspec.Meta(max_length=16)] = []
+
+    def __repr__(self) -> str:
+        return f"JoinRequest({self.host!r}, {self.machine!r})"
+
+
+class JoinAnswer(msgspec.Struct, frozen=True):
+    """The login without its token: credentials of `node` for the broker at `url`."""
+
+    node: Name
+    url: str
+    ca_certificate: str
+    ok: bool = True
+
+
+JoinState = Literal["waiting", "installing", "joined", "online", "expired"]
+
+
+class JoinStatus(msgspec.Struct, frozen=True):
+    """Progress of one join: "installing" once a machine has the script, "joined" with its login."""
+
+    node: Name
+    state: JoinState
+    ok: bool = True

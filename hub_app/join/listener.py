@@ -1,0 +1,146 @@
+"""Join listener: a TLS port that is open while a join code is valid, and closed otherwise."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import ssl
+from http import HTTPStatus
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from broker.auth import server_tls
+from bus.config.settings import Config
+from bus.errors import HarvesterError, MisconfiguredError, UnavailableError
+from bus.fault import Fault
+from bus.limited_log import LimitedLog
+from bus.listen import listen
+from hub_app.http.api.operation import routes
+from hub_app.http.responses import Json, Refusal, ignore_disconnect, refuse
+from hub_app.join.desk import JoinDesk
+from hub_app.join.routes import OPERATIONS
+from hub_app.serving.bounded_server import BoundedServer
+from hub_app.serving.places import Places
+from hub_app.serving.protocol import BoundedProtocol
+
+logger = logging.getLogger(__name__)
+
+_POLL_S = 0.5
+# A few machines at once, each of which fetches one file after the other.
+_MAX_CONNECTIONS = 32
+_MAX_PER_ADDRESS = 8
+_END_S = 5.0
+
+
+class TlsOnly:
+    """Middleware that refuses plain HTTP: a script for a root shell must be authentic."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = self._app
+        if scope["type"] == "http" and scope["scheme"] != "https":
+            error = Refusal("found plain HTTP, expected https:// as in the line of the hub")
+            answer = Json(error, HTTPStatus.FORBIDDEN, {"Connection": "close"})
+        await answer(scope, receive, send)
+
+
+class NotStored:
+    """Middleware by which no answer is stored on its way: scripts carry a code."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Cache-Control"] = "no-store"
+            await send(message)
+
+        await self._app(scope, receive, send_marked)
+
+
+def create_app(desk: JoinDesk) -> Starlette:
+    """Return the application: the routes below `/join`, and nothing else."""
+    app = Starlette(
+        routes=routes(OPERATIONS),
+        middleware=[Middleware(NotStored), Middleware(TlsOnly)],
+        exception_handlers={HTTPException: refuse, ClientDisconnect: ignore_disconnect},
+    )
+    app.state.desk = desk
+    return app
+
+
+class JoinListener:
+    """Opens the port when there is a code, and closes it when there is none any more."""
+
+    def __init__(self, config: Config, desk: JoinDesk, tls_dir: Path) -> None:
+        self._web = config.web
+        self._host = config.web.join_listen or config.broker.listen
+        self._desk = desk
+        self._tls_dir = tls_dir
+        self._fault = Fault("join listener")
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Open the port now, as a code was made."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Follow the codes until cancelled. What fails is logged once and tried again."""
+        while True:
+            try:
+                if await self._is_wanted():
+                    await self._serve()
+                self._fault.worked()
+            except HarvesterError as e:
+                self._fault.failed(f"no machine can join: {e}")
+            await self._pause()
+
+    async def _pause(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), _POLL_S)
+        self._wake.clear()
+
+    async def _is_wanted(self) -> bool:
+        return await asyncio.to_thread(self._desk.has_open_code)
+
+    async def _serve(self) -> None:
+        context = await asyncio.to_thread(self._context)
+        bound = listen(self._host, self._web.join_port, key="web.join_port")
+        try:
+            await self._serve_on(bound, context)
+        finally:
+            bound.close()
+
+    def _context(self) -> ssl.SSLContext:
+        tls = server_tls.load(self._tls_dir, "none")
+        if tls is None:
+            raise MisconfiguredError("found no certificate; run `harvester tls init`")
+        tls.context.set_alpn_protocols(["http/1.1"])
+        return tls.context
+
+    async def _serve_on(self, bound: socket.socket, context: ssl.SSLContext) -> None:
+        places: Places[BoundedProtocol] = Places(
+            total=_MAX_CONNECTIONS, per_address=_MAX_PER_ADDRESS, for_health=0
+        )
+        server = BoundedServer(create_app(self._desk), places, LimitedLog(logger), context)
+        serving = asyncio.create_task(server.serve(sockets=[bound]))
+        logger.info("machines may join on port %d", self._web.join_port)
+        try:
+            while await self._is_wanted():
+                await asyncio.wait([serving], timeout=_POLL_S)
+                if serving.done():
+                    raise UnavailableError("the join listener ended")
+        finally:
+            server.stop()
+            await asyncio.wait([serving], timeout=_END_S)
+            serving.cancel()
+        logger.info("no join code is valid any more; port %d is closed", self._web.join_port)
