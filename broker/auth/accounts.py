@@ -15,7 +15,7 @@ import msgspec
 from broker.auth import passwords, tokens
 from broker.auth.gate import Role
 from bus.clock import DAY_MS, now_ms
-from bus.contract.topics import NAME_PATTERN, is_name
+from bus.contract.topics import NAME_RULE, is_name
 from bus.errors import MisconfiguredError
 from bus.files import private_file
 from bus.files.file_stamp import stamp_of
@@ -251,7 +251,7 @@ def _machine(token: str) -> Machine:
 def _check_name(name: str, what: str) -> None:
     if not is_name(name) or name == LOCAL_USER:
         raise MisconfiguredError(
-            f"found {name!r}, expected a name for a {what}: {NAME_PATTERN}, not {LOCAL_USER}"
+            f"found {name!r}, expected a name for a {what} of {NAME_RULE}, not {LOCAL_USER}"
         )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from bus.contract.topics import NAME_PATTERN, TopicKind
+from bus.contract.topics import NAME_PATTERN, NAME_RULE, TopicKind
 
 # The largest integer that every JSON reader keeps exact, and far below SQLite's own limit.
 LARGEST_INTEGER = 2**53
@@ -31,9 +31,9 @@ _HEX = r"^[0-9a-f]*\Z"
 _COLOR = r"^#[0-9a-f]{6}\Z"
 # What the patterns allow, in words for error messages.
 PATTERN_WORDS = {
-    NAME_PATTERN: "a name of up to 64 of a-z, 0-9 and hyphens",
+    NAME_PATTERN: f"a name of {NAME_RULE}",
     _NO_CONTROLS: "a string without control characters",
-    OPTIONAL_NAME_PATTERN: "a name of up to 64 of a-z, 0-9 and hyphens, or nothing",
+    OPTIONAL_NAME_PATTERN: f"a name of {NAME_RULE}, or nothing",
     _ID: "a string of letters, digits and . _ : -",
     _HEX: "a string of 0-9 and a-f",
     _COLOR: 'a colour like "#ff8800"',

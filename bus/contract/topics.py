@@ -15,6 +15,7 @@ EVERYTHING = f"{ROOT}/#"
 
 # Node, sensor and plugin names: they stand in topics, file names and URLs.
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?\Z"
+NAME_RULE = "up to 64 of a-z, 0-9 and hyphens"
 _NAME = re.compile(NAME_PATTERN)
 
 
@@ -92,7 +93,7 @@ class Topic(msgspec.Struct, frozen=True, order=True):
 
     def __post_init__(self) -> None:
         if not is_name(self.node):
-            raise BadTopicError(f"{self.node!r} cannot name a node: {NAME_PATTERN} is expected")
+            raise BadTopicError(f"{self.node!r} cannot name a node: expected {NAME_RULE}")
         fits = is_name(self.name) if "*" in CHANNELS[self.kind].levels else self.name == ""
         if not fits:
             raise BadTopicError(f"{self.name!r} cannot name a {self.kind} topic of {self.node}")

@@ -1,11 +1,15 @@
 """Text of a value as its description has it: decimals, words, bands, durations. Pure."""
 
+import math
+
 from bus.contract.bounds import Value
 from bus.contract.description import Band, FieldDescription
 
 ABSENT = "\u2013"
 # A larger number is a fault, not a measurement.
 _HUGE = 1e15
+_SMALL = 1e-3
+_LEAST = 1e-15
 _NO_BAND = Band()
 
 
@@ -53,5 +57,12 @@ def _number(value: float, field: FieldDescription) -> str:
     if field.duration:
         return duration(value)
     if field.decimals is None:
-        return f"{value:.3f}".rstrip("0").rstrip(".")
+        return _plain(value)
     return f"{value:.{field.decimals}f}"
+
+
+def _plain(value: float) -> str:
+    """Return three decimals, and more for a small number that they would make 0."""
+    size = abs(value)
+    decimals = 2 - math.floor(math.log10(size)) if _LEAST <= size < _SMALL else 3
+    return f"{value:.{decimals}f}".rstrip("0").rstrip(".")

@@ -4,6 +4,7 @@ A reading is judged when it arrives; what only time shows is judged at each swee
 """
 
 from collections.abc import Container, Iterator
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -169,16 +170,23 @@ class Conditions:
         yield from self._of_limit("clock", node, round(offset_s, 1), clock, now_ms)
 
     def _of_machine(self, facts: MachineFacts, now_ms: int) -> Iterator[Observation]:
-        node, percent, days = self._own_node, facts.disk_percent, facts.certificate_days
+        node, percent = self._own_node, facts.disk_percent
         if percent is not None:
             words = "the hub's disk is more than {limit:g} % full"
             yield from self._of_limit("disk", node, round(percent, 1), words, now_ms)
-        if days is not None:
-            words = texts.ends_on(days, now_ms)
-            yield from self._of_limit("certificate", node, round(days, 1), words, now_ms)
+        yield from self._of_certificates(facts, now_ms)
         if facts.backup_hours is not None:
             words = texts.old_backup(facts.backup.fault)
             yield from self._of_limit("backup", node, round(facts.backup_hours, 1), words, now_ms)
+
+    def _of_certificates(self, facts: MachineFacts, now_ms: int) -> Iterator[Observation]:
+        """Judge the one that ends first."""
+        kinds = ((facts.certificate_days, texts.certificate_ends), (facts.ca_days, texts.ca_ends))
+        known = [(days, text_of) for days, text_of in kinds if days is not None]
+        if known:
+            days, text_of = min(known, key=itemgetter(0))
+            words = text_of(days, now_ms)
+            yield from self._of_limit("certificate", self._own_node, round(days, 1), words, now_ms)
 
     def _of_limit(
         self, kind: RuleKind, node: str, value: float, words: str, now_ms: int

@@ -34,9 +34,17 @@ def number(value: float, described: FieldDescription | None = None) -> str:
     return f"{text} {described.unit}".strip()
 
 
-def ends_on(days: float, now_ms: int) -> str:
+def certificate_ends(days: float, now_ms: int) -> str:
+    return f"the certificate {_ends_on(days, now_ms)}; see `harvester tls renew`"
+
+
+def ca_ends(days: float, now_ms: int) -> str:
+    return f"the CA {_ends_on(days, now_ms)}; every node needs the next one before that"
+
+
+def _ends_on(days: float, now_ms: int) -> str:
     end = dt.datetime.fromtimestamp(now_ms / 1000, dt.UTC) + dt.timedelta(days=days)
-    return f"the certificate ends on {end:%Y-%m-%d}; see `harvester tls renew`"
+    return f"ends on {end:%Y-%m-%d}"
 
 
 def old_backup(fault: str) -> str:

@@ -12,7 +12,7 @@ import msgspec
 
 from broker.auth import accounts
 from bus.clock import now_ms
-from bus.contract.topics import NAME_PATTERN, is_name
+from bus.contract.topics import NAME_RULE, is_name
 from bus.errors import MisconfiguredError
 from bus.files import private_file
 from hub_app.history import known_names
@@ -158,4 +158,4 @@ def _revoke(accounts_path: Path, node: str) -> None:
 
 def _check_name(name: str) -> None:
     if not is_name(name):
-        raise MisconfiguredError(f"found {name[:70]!r}, expected a name: {NAME_PATTERN}")
+        raise MisconfiguredError(f"found {name[:70]!r}, expected a name of {NAME_RULE}")

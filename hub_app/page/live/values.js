@@ -1,6 +1,8 @@
 // Formatting of values, by the data attributes that the dashboard plugin sets on their elements.
 
 const HUGE = 1e15; // a larger number is a fault, not a measurement
+const SMALL = 1e-3;
+const LEAST = 1e-15;
 const ABSENT = "\u2013";
 
 const MOST_PARSED = 1000;
@@ -47,6 +49,14 @@ function text(value, hints) {
   return Object.prototype.hasOwnProperty.call(texts, value) ? texts[value] : value;
 }
 
+// Three decimals, and more for a small number that they would make 0.
+function plain(value) {
+  const size = Math.abs(value);
+  const isSmall = size >= LEAST && size < SMALL;
+  const decimals = isSmall ? 2 - Math.floor(Math.log10(size)) : 3;
+  return value.toFixed(decimals).replace(/\.?0+$/, "");
+}
+
 export function write(value, hints) {
   if (value === undefined || value === null) return ABSENT;
   if (typeof value === "string") return text(value, hints);
@@ -56,6 +66,6 @@ export function write(value, hints) {
   if (Math.abs(value) >= HUGE) return value > 0 ? "> 1e15" : "< -1e15";
   if (hints.duration !== undefined) return duration(value);
   if (hints.moment !== undefined) return moment(value);
-  if (hints.decimals === undefined) return String(Number(value.toFixed(3)));
+  if (hints.decimals === undefined) return plain(value);
   return value.toFixed(Number(hints.decimals));
 }

@@ -211,6 +211,8 @@ def test_the_hubs_disk_and_certificate_are_told_at_its_own_node() -> None:
     )
     assert hub.text("disk", facts=bad) == "revpi: the hub's disk is more than 90 % full"
     assert "ends on 2023-11-28" in hub.text("certificate", facts=bad)
+    old_ca = MachineFacts(certificate_days=300.0, ca_days=2.0)
+    assert "the CA ends on 2023-11-16" in hub.text("certificate", facts=old_ca)
     # What cannot be measured is not judged.
     assert hub.sweep("disk") == hub.sweep("certificate") == []
 
