@@ -11,6 +11,7 @@ from broker.auth import acl, tokens
 from broker.auth.accounts import HUB_USER, LOCAL_USER, AccountsFile
 from broker.auth.gate import Attempt, Identity, Role, local_role
 from broker.auth.password_check import PasswordCheck, TooManyAttemptsError
+from bus.client.login import doctor_client_id
 from bus.config.broker_table import LocalAccess
 from bus.config.homeassistant_table import DEFAULT_PREFIX
 from bus.contract.topics import TopicKind, parse
@@ -87,7 +88,10 @@ class AccountGate:
         else:
             account = self._file.accounts.nodes.get(name)
             role, expected = Role.NODE, account.token_sha256 if account else None
-        if not tokens.verify(token, expected) or client_id != name:
+        if not tokens.verify(token, expected):
+            return None
+        is_doctor = role is Role.NODE and client_id == doctor_client_id(name)
+        if client_id != name and not is_doctor:
             return None
         return Identity(name, role)
 

@@ -27,6 +27,14 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
         return f"Login({self.username!r}, tls={self.tls})"
 
 
+def doctor_client_id(node: str) -> str:
+    """Return the client identifier of a node's second connection: it ends no agent's.
+
+    It has a dot, as no node's name has.
+    """
+    return f"{node}.doctor"
+
+
 def tls_context(login: Login) -> ssl.SSLContext:
     """Return a TLS context that checks the broker's name and its chain to `ca_pem`.
 

@@ -3,13 +3,13 @@
 The broker knows a node's sensors from their retained descriptions.
 """
 
-import os
 import threading
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
 from bus.client import credentials
 from bus.client.client import BusClient
+from bus.client.login import doctor_client_id
 from bus.config.settings import Config
 from bus.contract.topics import TopicKind, parse, topic_filter
 from bus.errors import HarvesterError
@@ -58,12 +58,10 @@ def _known_sensors(
 
     try:
         connection = credentials.of_node(config, environment)
-        login = connection.login
         client = BusClient(
             connection.address,
-            # A login is bound to its client id.
-            client_id=node if login and login.username else f"doctor-{os.urandom(4).hex()}",
-            login=login,
+            client_id=doctor_client_id(node),
+            login=connection.login,
             filters=[topic_filter(TopicKind.SENSOR, node)],
             on_message=hear,
         )

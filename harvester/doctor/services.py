@@ -13,7 +13,7 @@ from broker.auth.server_tls import CERTIFICATE_NAME
 from bus.client import certificate_dates, credentials
 from bus.client.client import BusClient
 from bus.client.credentials import Connection
-from bus.client.login import tls_context
+from bus.client.login import doctor_client_id, tls_context
 from bus.clock import now_ms
 from bus.config import hub_files
 from bus.config.directories import cache_dir
@@ -149,8 +149,7 @@ def _refusal(connection: Connection, node: str, timeout_s: float, refused: threa
     login = connection.login
     client = BusClient(
         connection.address,
-        # A login is bound to its client id, so this takes over from an agent that runs.
-        client_id=node if login and login.username else f"doctor-{os.urandom(4).hex()}",
+        client_id=doctor_client_id(node),
         login=login,
         on_connect=answered.set,
         on_disconnect=lost,

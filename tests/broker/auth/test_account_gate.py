@@ -12,6 +12,7 @@ from broker.auth.account_gate import AccountGate
 from broker.auth.gate import Attempt, Identity, Role
 from broker.auth.login_limiter import BURST
 from broker.auth.password_check import PasswordCheck
+from bus.client.login import doctor_client_id
 from bus.config.broker_table import LocalAccess
 from bus.errors import MisconfiguredError
 
@@ -113,7 +114,12 @@ def test_a_login_that_is_shown_has_to_be_right_even_here(gate: AccountGate, toke
     assert identify(gate, made) == Identity("pi4", Role.NODE)
 
 
-@pytest.mark.parametrize("client_id", ["hub_app", "pi5", "pi4 ", "PI4"])
+def test_the_doctor_of_a_node_has_a_connection_of_its_own(gate: AccountGate, token: str) -> None:
+    made = attempt("pi4", token, client_id=doctor_client_id("pi4"))
+    assert identify(gate, made) == Identity("pi4", Role.NODE)
+
+
+@pytest.mark.parametrize("client_id", ["hub_app", "pi5", "pi4 ", "PI4", "pi5.doctor"])
 def test_a_node_cannot_call_itself_otherwise(gate: AccountGate, token: str, client_id: str) -> None:
     assert identify(gate, attempt("pi4", token, client_id=client_id)) is None
 

@@ -4,11 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from broker.auth import accounts
+from bus.client import credentials
+from bus.client.credentials import Credentials
 from bus.config.settings import Config
 from bus.install import assets
 from harvester.doctor import services as doctor_services
 from harvester.doctor.finding import Finding
 from pizero_native.ping import PingNotAllowedError
+from tests.broker.auth.hub import hub_bus
 from tests.harvester.doctor.fake_machine import FakePi, config
 from tests.support import HOST, embedded_broker, free_port, mosquitto
 
@@ -103,6 +107,18 @@ def test_another_broker_takes_connections_too(tmp_path: Path) -> None:
     port = free_port()
     with mosquitto(port, tmp_path):
         assert doctor_services.broker(at(port), TIMEOUT_S).is_well
+
+
+def test_a_running_agent_keeps_its_connection(tmp_path: Path) -> None:
+    with hub_bus(tmp_path / "state") as bus:
+        token, file = accounts.enroll(bus.accounts, "pi4"), tmp_path / "credentials.toml"
+        credentials.save(file, Credentials(username="pi4", token=token))
+        broker = {"url": f"mqtt://{HOST}:{bus.port}", "credentials_file": str(file)}
+        node = config(cluster={"node_id": "pi4"}, broker=broker)
+        with bus.client("pi4", token) as agent:
+            found = doctor_services.broker(node, TIMEOUT_S)
+            assert found.found == "takes connections of pi4"
+            agent.ping()
 
 
 def test_a_broker_that_is_not_there_is_started_on_its_machine() -> None:
