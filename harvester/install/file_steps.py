@@ -47,7 +47,7 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Remains(msgspec.Struct, frozen=True, kw_only=True):
-    """Folders that a service makes for itself; only uninstalling knows of them."""
+    """Folders and files that systemd makes for a service; only uninstalling knows of them."""
 
     system: System
     what: str
@@ -67,7 +67,10 @@ class Remains(msgspec.Struct, frozen=True, kw_only=True):
     def undo(self) -> bool:
         found = [path for pattern in self.patterns for path in self.system.root.glob(pattern)]
         for path in found:
-            shutil.rmtree(path, ignore_errors=True)
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
         return bool(found)
 
 

@@ -89,6 +89,12 @@ def everything(system: System, found: Found) -> list[Step]:
             is_data=True,
         ),
         Remains(system=system, what="compiled plugins", patterns=("var/cache/harvester-*",)),
+        # systemd.timer(5), Persistent=.
+        Remains(
+            system=system,
+            what="time of the last nightly backup",
+            patterns=("var/lib/systemd/timers/stamp-harvester-*",),
+        ),
         Reload(system=system),
         *_units(system, HUB_UNIT, AGENT_UNIT, PIZERO_UNIT, BACKUP_UNIT, BACKUP_TIMER),
         Services(system=system, units=services),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.machines import cache, cgroups, commands, needs
+from tests.machines.cache import BOOKWORM, Suite
 from tests.machines.errors import LaboratoryError
 from tests.machines.machine import WHEELS, Machine
 from tests.machines.network import PREFIX, network
@@ -32,23 +33,24 @@ disable-pip-version-check = true
 
 
 class Laboratory:
-    """Maker of machines. Each is a fresh copy of the cached Debian."""
+    """Maker of machines. Each is a fresh copy of a cached Debian."""
 
-    def __init__(self, name: str, folder: Path, debian: Path, wheels: Path) -> None:
+    def __init__(self, name: str, folder: Path) -> None:
         self.name, self.folder = name, folder
-        self._debian, self._wheels = debian, wheels
 
     @contextlib.contextmanager
-    def machine(self, name: str, address: str, *, on: bool = True) -> Iterator[Machine]:
+    def machine(
+        self, name: str, address: str, *, on: bool = True, suite: Suite = BOOKWORM
+    ) -> Iterator[Machine]:
         """Yield a new machine, booted unless `on` is false, until the context ends."""
         if len(name) > _LONGEST_NAME:
             raise LaboratoryError(
                 f"found the name {name!r}, expected at most {_LONGEST_NAME} letters"
             )
         root = self.folder / name
-        commands.run("cp", "-a", "--reflink=auto", str(self._debian), str(root))
+        commands.run("cp", "-a", "--reflink=auto", str(cache.debian_root(suite)), str(root))
         _prepare(root, name, address)
-        machine = Machine(self.name, name, address, root, self._wheels)
+        machine = Machine(self.name, name, address, root, self._wheels(suite))
         try:
             if on:
                 machine.power_on()
@@ -57,22 +59,26 @@ class Laboratory:
             machine.close()
             shutil.rmtree(root, ignore_errors=True)
 
+    def _wheels(self, suite: Suite) -> Path:
+        """Return a folder with our wheel and all that it needs."""
+        wheels = self.folder / f"wheels-{suite.name}"
+        if not wheels.is_dir():
+            shutil.copytree(cache.wheelhouse(suite), wheels, copy_function=os.link)
+            shutil.copy(cache.newest_wheel(), wheels)
+        return wheels
+
 
 @contextlib.contextmanager
 def laboratory() -> Iterator[Laboratory]:
     """Yield a laboratory with its network. Raises LaboratoryError where there can be none."""
     needs.check()
     name = _short(os.getpid())
-    debian, dependencies = cache.debian_root(), cache.wheelhouse()
     with tempfile.TemporaryDirectory(prefix="machines-", dir=cache.directory()) as text:
         folder = Path(text)
         folder.chmod(0o755)
-        wheels = folder / "wheels"
-        shutil.copytree(dependencies, wheels, copy_function=os.link)
-        shutil.copy(cache.newest_wheel(), wheels)
         with network(name):
             try:
-                yield Laboratory(name, folder, debian, wheels)
+                yield Laboratory(name, folder)
             finally:
                 cgroups.remove(cgroups.make(name))
 

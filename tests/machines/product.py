@@ -26,12 +26,13 @@ def install_hub(machine: Machine) -> str:
     return machine.run(f"{FRESH} install hub", _INSTALL_S)
 
 
-def install_node(hub: Machine, machine: Machine) -> str:
+def install_node(hub: Machine, machine: Machine, *options: str) -> str:
     """Enroll a machine with the program at the hub, and make it a node."""
     hub.run(f"cd /root && harvester enroll {machine.name}")
     text = hub.path(f"/root/credentials-{machine.name}.toml").read_text()
     machine.write("/root/credentials.toml", text, mode=0o600)
-    return machine.run(f"{FRESH} install node --credentials /root/credentials.toml", _INSTALL_S)
+    words = (FRESH, "install", "node", "--credentials", "/root/credentials.toml", *options)
+    return machine.run(" ".join(words), _INSTALL_S)
 
 
 def health(hub: Machine) -> dict[str, Any]:

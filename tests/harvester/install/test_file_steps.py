@@ -64,6 +64,7 @@ def test_a_command_of_somebody_else_is_not_replaced(system: System) -> None:
 def test_what_services_made_goes_by_its_pattern(system: System) -> None:
     for name in ("harvester-hub", "harvester-agent", "other"):
         system.path(f"/var/lib/{name}").mkdir(parents=True)
+    system.path("/var/lib/harvester-stamp").touch()
     step = Remains(system=system, what="state", patterns=("var/lib/harvester-*",))
     assert step.undo()
     assert [path.name for path in system.path("/var/lib").iterdir()] == ["other"]
