@@ -1,13 +1,15 @@
 """Simulated SHT31 at command level (Sensirion SHT3x-DIS datasheet, section 4).
 
-It has single shots without clock stretching, periodic measurement with fetch and break, and the
-soft reset. In periodic mode it executes no single shot, and acknowledges a read only after a fetch
-of data that is there.
+It has single shots without clock stretching, periodic measurement with fetch and break, the status
+register and the soft reset. In periodic mode it executes no single shot, and acknowledges a read
+only after a fetch of data that is there.
 """
 
 _SOFT_RESET = b"\x30\xa2"
 _BREAK = b"\x30\x93"
 _FETCH = b"\xe0\x00"
+# Status register (table 18): an alert is pending and a reset was detected, as after power-on.
+_READ_STATUS, _STATUS = b"\xf3\x2d", b"\x80\x10"
 # The chip takes no command for so long after a break (section 4.8).
 _BREAK_S = 0.001
 # The longest a single shot takes by repeatability, high to low, in s (tables 4 and 9).
@@ -52,6 +54,8 @@ class Sht31:
 
     def transfer(self, write: bytes, read_length: int, now_s: float) -> bytes:
         """Take a command, then answer; a read without a measurement is not acknowledged."""
+        if write == _READ_STATUS:
+            return _with_checksum(_STATUS)[:read_length]
         if write and now_s >= self._busy_until_s:
             self._take(write, now_s)
         return self._measurement(read_length, now_s) if read_length else b""
@@ -93,7 +97,10 @@ class Sht31:
 
 def _word(fraction: float) -> bytes:
     """Return 16 bits of the full scale, with their checksum."""
-    word = round(min(1.0, max(0.0, fraction)) * _FULL_SCALE).to_bytes(2, "big")
+    return _with_checksum(round(min(1.0, max(0.0, fraction)) * _FULL_SCALE).to_bytes(2, "big"))
+
+
+def _with_checksum(word: bytes) -> bytes:
     return word + bytes((_checksum(word),))
 
 

@@ -4,8 +4,11 @@ import argparse
 import os
 
 from bus.config import hub_files
+from bus.contract.join import Attached
 from harvester.hub.options import define_hub_command, hub_config
-from hub_app.join import codes, desk, place
+from harvester.install import attached_options
+from hub_app.fleet.join import codes, service
+from hub_app.fleet.join.codes import NodeWish
 
 _MINUTES = codes.VALID_MS // 60_000
 
@@ -29,6 +32,7 @@ def define(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host", default="", help="name or address of this hub, one that its certificate has"
     )
+    attached_options.define(parser)
 
 
 def _join_code(options: argparse.Namespace) -> None:
@@ -38,8 +42,16 @@ def _join_code(options: argparse.Namespace) -> None:
         was_there = codes.revoke(files.state_dir / codes.FILE_NAME, options.node)
         print(f"{options.node}: {'code revoked' if was_there else 'found no code'}")
         return
-    found = place.of(config, files)
-    line, _ = desk.make_line(
-        config, files, found, options.node, replace=options.replace, asked=options.host
-    )
+    line, _ = service.make_line(config, files, _wish(options), options.host)
     print(f"On the new machine, within {_MINUTES} minutes:\n\n  {line}\n")
+
+
+def _wish(options: argparse.Namespace) -> NodeWish:
+    named = attached_options.read(options)
+    return NodeWish(
+        node=options.node,
+        replace=options.replace,
+        area=attached_options.read_area(options),
+        # Without a word of it, the script asks the person at the machine.
+        attached=None if named == Attached() else named,
+    )

@@ -11,10 +11,11 @@ from bus.contract.topics import is_name
 from bus.errors import MisconfiguredError
 from bus.install import extras
 from harvester.hub.own_names import addresses
-from harvester.install import found, tables
+from harvester.install import attached_options, found, tables
 from harvester.install.found import Found
 from harvester.install.step import Step, install
 from harvester.install.system import System
+from harvester.install.tables import NodeOptions
 
 _PAGE_NAMES = 2
 
@@ -38,6 +39,7 @@ def define(parser: argparse.ArgumentParser) -> None:
     node.add_argument(
         "--light", action="store_true", help="the light service of a Pi Zero, without plugins"
     )
+    attached_options.define(node)
     node.set_defaults(run=_node)
     for verb in (hub, node):
         verb.add_argument("--name", help="the node's id; default: the host name, or the login's")
@@ -67,7 +69,12 @@ def _node(options: argparse.Namespace) -> None:
             f"{options.credentials}: found the login of {login.username!r}, expected that of "
             f"{name!r}, as this machine is called"
         )
-    _install(steps(System(), seen, name, content), dry_run=options.dry_run)
+    chosen = NodeOptions(
+        credentials=content,
+        attached=attached_options.read(options),
+        area=attached_options.read_area(options),
+    )
+    _install(steps(System(), seen, name, chosen), dry_run=options.dry_run)
     if not options.dry_run:
         print(f"\n{name} runs. Its log: journalctl -fu 'harvester-*'")
 
@@ -119,8 +126,8 @@ def _hub_end() -> str:
         f"\nThe page:\n{pages}\n\n"
         "Next:\n"
         "  sudo harvester doctor --role hub    what this machine still lacks\n"
-        "  sudo harvester enroll pi4           a login for another node, a file; there:\n"
-        "                                      harvester install node --credentials FILE\n"
+        "  sudo harvester join-code pi4        one line to run on a new machine, which makes it\n"
+        "                                      the node pi4; the page has it, too: Add a node\n"
         "  sudo harvester passwd ann           a login for a person; the page asks for it with\n"
         "                                      login = true in [web] of /etc/harvester/hub.toml"
     )

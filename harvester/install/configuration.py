@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable
 
+from bus.contract.join import Attached
+from harvester.install import attached as attached_tables
 from harvester.install.found import Found
 
 OWN_PLUGINS = "/opt/harvester/plugins"
@@ -11,6 +13,7 @@ _MONITOR_GRANTS = {
     "revpi-monitor": "leds = [0]\nbuzzer = true\n",
     "pi4-monitor": "leds = [3]\nbuzzer = true\nfan = true\n",
 }
+_NOTHING = Attached()
 _HUB_HEAD = """# The hub: embedded broker, live page, and its own health.
 # Read by both `hub-app` and `node-agent --role hub`. Keys that are missing here have their default
 # value; `--check` prints them all."""
@@ -30,10 +33,13 @@ def hub(shipped: str, node: str, found: Found) -> str:
     return f"{text}\n[plugins.grants.{monitor}]\n{_MONITOR_GRANTS[monitor]}{_title(found)}"
 
 
-def spoke(shipped: str, node: str, found: Found) -> str:
-    """Return spoke.toml for a Raspberry Pi: its health, and the chips that were found.
+def spoke(
+    shipped: str, node: str, found: Found, attached: Attached = _NOTHING, area: str = ""
+) -> str:
+    """Return spoke.toml for a Raspberry Pi: its health, the chips that were found, and `attached`.
 
-    Strip, relays and DHT22 give no sign of themselves; their tables are comments.
+    Strip, relays and DHT22 give no sign of themselves; without `attached` their tables are
+    comments.
     """
     monitor = _monitor(found)
     plugins = [*(["bme680"] if found.bme680_addresses else []), monitor]
@@ -45,15 +51,17 @@ def spoke(shipped: str, node: str, found: Found) -> str:
     text = "\n\n".join([f"# The node {node}.\n{_KEYS}", *kept]).rstrip() + "\n"
     text = _with_own_keys(text, node)
     text = re.sub(r"(?m)^enabled = .*$", f"enabled = {_list(plugins)}", text)
-    return text + "\n" + "\n".join([_chips(found), *_grants(monitor, found), _MORE]) + _title(found)
+    text += "\n" + "\n".join([_chips(found), *_grants(monitor, found)])
+    text = attached_tables.add(attached_tables.with_area(text, area), attached)
+    return f"{text}\n{_more(attached)}{_sht31(found)}{_title(found)}"
 
 
-def pizero(shipped: str, node: str, found: Found) -> str:
+def pizero(shipped: str, node: str, found: Found, area: str = "") -> str:
     """Return pizero.toml, with the BME680 that was found, without the hosts to ping."""
     blocks = [_HOSTS if "[pings.hosts]" in block else block for block in shipped.split("\n\n")]
     addresses = f"bme680_addresses = {_list(found.bme680_addresses)}"
     text = re.sub(r"(?m)^bme680_addresses = .*$", addresses, "\n\n".join(blocks))
-    return _with_own_keys(text, node)
+    return attached_tables.with_area(_with_own_keys(text, node), area)
 
 
 _KEYS = "# Keys that are missing here have their default value; `node-agent --check` prints them."
@@ -62,22 +70,47 @@ _HOSTS = """[pings.hosts]
 """
 _MORE = """# What a machine cannot find by itself. Remove the signs of comments before what is
 # there, add the name of its plugin to `enabled`, and run `sudo harvester doctor --role spoke`.
-#
+"""
+_MORE_TABLES = {
+    "dht22": """#
 # [plugins.grants.dht22]            # and dht22_pins = [4] in [sensors]
 # gpio = [4]
-#
+""",
+    "leds": """#
 # [leds]                            # WS2812B strip; pin 10 (SPI) needs no root
 # count = 11
 # pin = 10
-#
+""",
+    "buzzer": """#
 # [buzzer]                          # relay board; a low level closes the relay
 # pin = 17
 # active_low = true
-#
+""",
+    "fan": """#
 # [fan]
 # pin = 27
 # active_low = true
+""",
+}
+_SHT31 = """
+# A Sensirion SHT31 answers at {words}. Its plugin is examples/sht31 in the repository:
+# build it, put it into the folder of [plugins], add "sht31" to `enabled`, and grant the address:
+# [plugins.grants.sht31]
+# i2c = {listed}
 """
+
+
+def _more(attached: Attached) -> str:
+    """Return the commented tables of what is not attached."""
+    absent = [text for name, text in _MORE_TABLES.items() if not getattr(attached, name)]
+    return "".join([_MORE, *absent]) if absent else ""
+
+
+def _sht31(found: Found) -> str:
+    if not found.sht31_addresses:
+        return ""
+    words = " and ".join(found.sht31_addresses)
+    return _SHT31.format(words=words, listed=_list(found.sht31_addresses))
 
 
 def _chips(found: Found) -> str:

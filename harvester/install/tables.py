@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import msgspec
+
 from bus.config.broker_table import CREDENTIALS_NAME
+from bus.contract.join import Attached
 from bus.install import assets
 from harvester.install import configuration
 from harvester.install.environment import LINK, Environment
@@ -47,25 +50,37 @@ def hub(system: System, found: Found, node: str) -> list[Step]:
     ]
 
 
-def node(system: System, found: Found, name: str, credentials: bytes | None) -> list[Step]:
-    """Return the steps of a plugin host; `credentials` are the content of its file."""
-    text = configuration.spoke(_shipped("config/spoke.toml"), name, found)
+class NodeOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person or the hub says of a new node; `credentials` are the content of its file."""
+
+    credentials: bytes | None = None
+    attached: Attached = Attached()
+    area: str = ""
+
+    def __repr__(self) -> str:
+        return f"NodeOptions({self.attached}, {self.area!r})"
+
+
+def node(system: System, found: Found, name: str, options: NodeOptions) -> list[Step]:
+    """Return the steps of a plugin host."""
+    shipped = _shipped("config/spoke.toml")
+    text = configuration.spoke(shipped, name, found, options.attached, options.area)
     return [
         *_machine(system, found),
         _configuration(system, "spoke.toml", text),
-        *_credentials(system, credentials),
+        *_credentials(system, options.credentials),
         *_units(system, AGENT_UNIT),
         Services(system=system, units=(_instance("spoke"),)),
     ]
 
 
-def pizero(system: System, found: Found, name: str, credentials: bytes | None) -> list[Step]:
-    """Return the steps of a machine with the light service."""
-    text = configuration.pizero(_shipped("config/pizero.toml"), name, found)
+def pizero(system: System, found: Found, name: str, options: NodeOptions) -> list[Step]:
+    """Return the steps of a machine with the light service, which drives nothing attached."""
+    text = configuration.pizero(_shipped("config/pizero.toml"), name, found, options.area)
     return [
         *_machine(system, found),
         _configuration(system, "pizero.toml", text),
-        *_credentials(system, credentials),
+        *_credentials(system, options.credentials),
         *_units(system, PIZERO_UNIT),
         Services(system=system, units=(PIZERO_UNIT,)),
     ]

@@ -5,29 +5,28 @@ import hashlib
 import os
 import platform
 import subprocess
-import sys
 import time
 from pathlib import Path
 
-import msgspec
-
 from bus.client import credentials
 from bus.client.credentials import Credentials
-from bus.contract.join import CODE_VARIABLE, JoinAnswer, JoinRequest
+from bus.contract.join import CODE_VARIABLE, Attached, JoinAnswer, JoinRequest
 from bus.errors import MisconfiguredError, UnavailableError
+from harvester.install import attached_options, found, tables
 from harvester.install import cli as install_cli
-from harvester.install import environment, found, tables
-from harvester.install.file_steps import WrittenFile
+from harvester.install.environment import LINK
 from harvester.install.found import Found
 from harvester.install.step import Step, install
 from harvester.install.system import System
-from harvester.join import hardware, pending
-from harvester.join.hardware import Hardware
+from harvester.install.tables import NodeOptions
+from harvester.join import former_configuration, pending
 from harvester.join.hub_client import JoinClient
 from harvester.join.pending import Pending
 
 _ONLINE_S = 240.0
-_POLL_S = 1.0
+_POLL_S = 0.5
+# Of the hub's URLs in a dry run, which gets no login.
+_NO_LOGIN = b""
 
 
 def define(parser: argparse.ArgumentParser) -> None:
@@ -37,18 +36,14 @@ def define(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--node", required=True, help="the name that the code is for")
     parser.add_argument("--ca", type=Path, required=True, help="certificate of the hub's CA")
     parser.add_argument("--state", type=Path, required=True, help="folder of the running join")
-    parser.add_argument("--environment", type=Path, required=True, help="this environment")
     parser.add_argument("--light", action="store_true", help="the light service of a Pi Zero")
-    parser.add_argument("--dht22", type=int, action="append", default=[], metavar="PIN")
-    parser.add_argument("--leds", type=int, default=0, metavar="COUNT")
-    parser.add_argument("--leds-pin", type=int, default=Hardware().leds_pin, metavar="PIN")
-    parser.add_argument("--buzzer", type=int, metavar="PIN", help="pin of its relay")
-    parser.add_argument("--fan", type=int, metavar="PIN", help="pin of its relay")
+    parser.add_argument("--dry-run", action="store_true", help="print every step; change nothing")
+    attached_options.define(parser)
     parser.set_defaults(run=_join)
 
 
 def _join(options: argparse.Namespace) -> None:
-    install_cli.require_root(dry_run=False)
+    install_cli.require_root(dry_run=options.dry_run)
     os.umask(0o022)
     code = os.environ.get(CODE_VARIABLE, "")
     if not code:
@@ -56,18 +51,33 @@ def _join(options: argparse.Namespace) -> None:
     client = JoinClient(options.hub, code, _text(options.ca))
     seen = found.look()
     print(f"found    {seen}", flush=True)
+    if options.dry_run:
+        _print_steps(options, client, seen)
+        return
     kept = pending.load_or_make(options.state, hashlib.sha256(code.encode()).hexdigest())
     answer = client.join(_request(kept, seen))
     print(f"done     login of {answer.node} at {answer.url}", flush=True)
-    environment.switch_to(options.environment, Path(environment.LINK))
-    _install(_steps(options, seen, answer, _login(options.state, answer, kept)))
-    _doctor("pizero" if options.light else "spoke")
-    _wait_until_online(client, answer.node, _unit(options))
+    role = "pizero" if options.light else "spoke"
+    if moved := former_configuration.move_aside(Path(tables.CONFIGURATIONS), role, answer.node):
+        print(f"done     {moved.name}: the configuration of another node, put aside", flush=True)
+    login = _login(options.state, answer, kept)
+    chosen = _chosen(options, answer.attached or Attached(), answer.area, login)
+    _install(_steps(options, seen, answer.node, chosen), role)
+    unit = "harvester-pizero" if options.light else "harvester-agent@spoke"
+    _wait_until_online(client, answer.node, unit)
+    print(f"\n{answer.node} is online. The page: {answer.page}\nIts log: journalctl -fu {unit}")
+
+
+def _print_steps(options: argparse.Namespace, client: JoinClient, seen: Found) -> None:
+    """Print what a join would do; the code stays unused."""
+    status = client.status()
+    print(f"would do login of {status.node} at the hub", flush=True)
+    chosen = _chosen(options, Attached(), "", _NO_LOGIN)
+    for outcome in install(_steps(options, seen, status.node, chosen), dry_run=True):
+        print(outcome, flush=True)
 
 
 def _request(kept: Pending, seen: Found) -> JoinRequest:
-    chips = [f"BME680 at {address}" for address in seen.bme680_addresses]
-    chips += [f"display at {address}" for address in seen.display_addresses]
     return JoinRequest(
         nonce=kept.nonce,
         token_sha256=hashlib.sha256(kept.token.encode()).hexdigest(),
@@ -75,7 +85,7 @@ def _request(kept: Pending, seen: Found) -> JoinRequest:
         host=platform.node()[:120],
         machine=platform.machine(),
         model=seen.model.name[:120],
-        found=chips,
+        found=seen.chips,
     )
 
 
@@ -92,61 +102,49 @@ def _login(state: Path, answer: JoinAnswer, kept: Pending) -> bytes:
     return file.read_bytes()
 
 
-def _steps(
-    options: argparse.Namespace, seen: Found, answer: JoinAnswer, login: bytes
-) -> list[Step]:
-    table = tables.pizero if options.light else tables.node
-    steps = table(System(), seen, answer.node, login)
-    if options.light:
-        return steps
-    named = Hardware(
-        dht22=options.dht22,
-        leds=options.leds,
-        leds_pin=options.leds_pin,
-        buzzer=options.buzzer,
-        fan=options.fan,
+def _chosen(
+    options: argparse.Namespace, attached: Attached, area: str, login: bytes
+) -> NodeOptions:
+    """Return what the hub says of the node; what the line says goes before it."""
+    named = attached_options.read(options)
+    return NodeOptions(
+        credentials=login,
+        attached=attached if named == Attached() else named,
+        area=attached_options.read_area(options) or area,
     )
-    return [_with_hardware(step, named) for step in steps]
 
 
-def _with_hardware(step: Step, named: Hardware) -> Step:
-    """Return the step of the configuration with the hardware of the line; others as they are."""
-    path = f"{tables.CONFIGURATIONS}/spoke.toml"
-    if not isinstance(step, WrittenFile) or step.path != path:
-        return step
-    text = hardware.add(step.content.decode(), named)
-    return msgspec.structs.replace(step, content=text.encode())
+def _steps(options: argparse.Namespace, seen: Found, node: str, chosen: NodeOptions) -> list[Step]:
+    table = tables.pizero if options.light else tables.node
+    return table(System(), seen, node, chosen)
 
 
-def _install(steps: list[Step]) -> None:
-    for outcome in install(steps, dry_run=False):
+def _install(steps: list[Step], role: str) -> None:
+    """Apply the steps; the doctor examines the machine before the last one starts the service."""
+    for number, outcome in enumerate(install(steps, dry_run=False), start=2):
         print(outcome, flush=True)
+        if number == len(steps):
+            _doctor(role)
 
 
 def _doctor(role: str) -> None:
     """Print what the machine lacks; the node runs without it as far as it can."""
-    program = Path(sys.prefix) / "bin/harvester"
+    program = Path(LINK) / "bin/harvester"
     subprocess.run([program, "doctor", "--role", role], check=False)  # noqa: S603 - fixed words
-
-
-def _unit(options: argparse.Namespace) -> str:
-    return "harvester-pizero" if options.light else "harvester-agent@spoke"
 
 
 def _wait_until_online(client: JoinClient, node: str, unit: str) -> None:
     print(f"waiting  until the hub hears of {node}", flush=True)
     end_s, system = time.monotonic() + _ONLINE_S, System()
-    while time.monotonic() < end_s:
-        if _is_online(client):
-            print(f"\n{node} is online. Its log: journalctl -fu 'harvester-*'")
-            return
+    while not _is_online(client):
         if system.asks("systemctl", "--quiet", "is-failed", unit):
             raise UnavailableError(f"{unit} failed; its reason: journalctl -eu {unit}")
+        if time.monotonic() > end_s:
+            raise UnavailableError(
+                f"{node} is set up, and the hub has not heard of it for {_ONLINE_S:.0f} s; its "
+                f"log: journalctl -eu {unit}"
+            )
         time.sleep(_POLL_S)
-    raise UnavailableError(
-        f"{node} is set up, and the hub has not heard of it for {_ONLINE_S:.0f} s; its log: "
-        f"journalctl -eu {unit}"
-    )
 
 
 def _is_online(client: JoinClient) -> bool:

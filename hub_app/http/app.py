@@ -11,6 +11,8 @@ from starlette.staticfiles import StaticFiles
 
 from bus.config.settings import Config
 from bus.config.web_table import WebConfig
+from hub_app.fleet.join.service import JoinService
+from hub_app.fleet.removal.remover import Remover
 from hub_app.http import login, metrics
 from hub_app.http.api import openapi
 from hub_app.http.api.operation import routes as operation_routes
@@ -24,10 +26,8 @@ from hub_app.http.views.node import view as node
 from hub_app.http.views.system import view as system
 from hub_app.http.views.system.report import SystemReporter
 from hub_app.hub import Hub
-from hub_app.join.desk import JoinDesk
 from hub_app.live.fanout import MAX_CLIENTS
 from hub_app.login.login import LogIn
-from hub_app.removal.remover import Remover
 from hub_app.serving.client_limit import ClientLimit, StreamPlaces
 from hub_app.serving.forwarded import Forwarded, TrustedProxies
 from hub_app.serving.https_redirect import HttpsRedirect
@@ -44,13 +44,13 @@ def create_app(  # noqa: PLR0913 - the parts that the routes work with
     settings: WebConfig = _DEFAULTS,
     remover: Remover | None = None,
     config: Config | None = None,
-    desk: JoinDesk | None = None,
+    joins: JoinService | None = None,
 ) -> Starlette:
     """Return the application. `abort` closes the connection of a client (host, port) at once.
 
     Without `log_in` everyone is an operator. `names` are the host names of this machine, in
     addition to those in `settings`. `config` is for the support bundle,
-    `desk` for new machines.
+    `joins` lets new machines join.
     """
     root_path = settings.root_path
     app = Starlette(
@@ -85,7 +85,7 @@ def create_app(  # noqa: PLR0913 - the parts that the routes work with
     app.state.reporter = SystemReporter(hub)
     app.state.config = config
     app.state.remover = remover
-    app.state.desk = desk
+    app.state.joins = joins
     app.state.log_in = log_in
     app.state.root_path = root_path
     app.state.streams = StreamPlaces(MAX_CLIENTS)

@@ -24,12 +24,14 @@ from bus.service_manager import ServiceManager, stop_signals
 from hub_app.alarms import setup as alarm_setup
 from hub_app.bus_link import bus_feed
 from hub_app.bus_link.embedding import embedded_broker, outside_broker
+from hub_app.fleet.join.listener import JoinListener
+from hub_app.fleet.join.service import JoinService
+from hub_app.fleet.removal import removals
+from hub_app.fleet.removal.remover import Remover
 from hub_app.homeassistant import setup as discovery_setup
 from hub_app.homeassistant.forward import setup as forward_setup
 from hub_app.http.guard import own_names
 from hub_app.hub import BrokerStatus, Hub
-from hub_app.join.desk import JoinDesk
-from hub_app.join.listener import JoinListener
 from hub_app.live.dashboard import Dashboard, EndCompiler, OpenRenderer, PageUnavailableError
 from hub_app.live.ingest import LoopQueue, ingest
 from hub_app.login import token_uses
@@ -41,8 +43,6 @@ from hub_app.logs import log_file
 from hub_app.logs.log_recorder import LogRecorder
 from hub_app.process.supervisor import Supervisor
 from hub_app.quota.refusals import Refusals
-from hub_app.removal import removals
-from hub_app.removal.remover import Remover
 from hub_app.serving import tls as web_tls
 from hub_app.serving.watchdog import Watchdog
 from hub_app.serving.web_server import WebServer
@@ -145,14 +145,14 @@ async def _run(
         await stack.enter_async_context(forward_setup.running(forwarder))
         await stack.enter_async_context(alarm_setup.running(hub, alarms, files))
         await stack.enter_async_context(_background_tasks(hub, feed.queue, log_in, remover, tls))
-        desk = JoinDesk(config, files, hub)
-        await stack.enter_async_context(_joins(hub, JoinListener(config, desk, files.tls_dir)))
+        joins = JoinService(config, files, hub)
+        await stack.enter_async_context(_joins(hub, JoinListener(config, joins, files.tls_dir)))
         server = WebServer(
             *(hub, log_in, config.web, own_names(socket.gethostname())),
             remover=remover,
             config=config,
             tls=tls,
-            desk=desk,
+            joins=joins,
         )
         # Readings are stored while this waits: they need no page.
         listener = await listen_when_available(config.web.listen, config.web.port, key="web.port")

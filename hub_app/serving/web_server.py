@@ -9,11 +9,11 @@ from bus import file_limit
 from bus.config.settings import Config
 from bus.config.web_table import WebConfig
 from bus.limited_log import LimitedLog
+from hub_app.fleet.join.service import JoinService
+from hub_app.fleet.removal.remover import Remover
 from hub_app.http.app import create_app
 from hub_app.hub import Hub
-from hub_app.join.desk import JoinDesk
 from hub_app.login.login import LogIn
-from hub_app.removal.remover import Remover
 from hub_app.serving.bounded_server import BoundedServer
 from hub_app.serving.forwarded import TrustedProxies
 from hub_app.serving.places import HEALTH_PLACES, MAX_CONNECTIONS, MAX_TLS_CONNECTIONS, Places
@@ -41,7 +41,7 @@ class WebServer(BoundedServer):
         remover: Remover | None = None,
         tls: ServerTls | None = None,
         config: Config | None = None,
-        desk: JoinDesk | None = None,
+        joins: JoinService | None = None,
     ) -> None:
         self._hub = hub
         proxies = TrustedProxies(settings.trusted_proxies)
@@ -59,7 +59,7 @@ class WebServer(BoundedServer):
             settings=settings,
             remover=remover,
             config=config,
-            desk=desk,
+            joins=joins,
         )
         super().__init__(app, places, LimitedLog(logger), tls.context if tls else None)
 

@@ -10,9 +10,11 @@ from harvester.install.environment import LINK
 from harvester.install.found import Found
 from harvester.install.step import Step, uninstall
 from harvester.install.system import System
+from harvester.install.tables import NodeOptions
 from node_agent.hal.real.model import Model
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
+LOGIN = NodeOptions(credentials=b"username = 'shed'\n")
 FOUND = Found(host="shed")
 
 
@@ -37,17 +39,17 @@ def test_a_hub_gets_its_services_after_all_that_they_need(system: System) -> Non
 
 
 def test_a_node_gets_the_login_that_is_given(system: System) -> None:
-    text = described(tables.node(system, FOUND, "shed", b"username = 'shed'\n"))
+    text = described(tables.node(system, FOUND, "shed", LOGIN))
     assert "login /etc/harvester/credentials.toml" in text
     assert "harvester-agent@spoke.service" in text
-    assert "login" not in described(tables.node(system, FOUND, "shed", None))
+    assert "login" not in described(tables.node(system, FOUND, "shed", NodeOptions()))
 
 
 def test_removal_knows_every_file_of_every_table(system: System) -> None:
     tables_of_all = (
         tables.hub(system, FOUND, "shed"),
-        tables.node(system, FOUND, "shed", b""),
-        tables.pizero(system, FOUND, "shed", b""),
+        tables.node(system, FOUND, "shed", LOGIN),
+        tables.pizero(system, FOUND, "shed", LOGIN),
     )
     gone = described(tables.everything(system, FOUND))
     paths = {path for steps in tables_of_all for path in re.findall(r"/\S+", described(steps))}

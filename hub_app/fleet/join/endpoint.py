@@ -1,4 +1,4 @@
-"""Place of a join: address and public key of its listener, and the line that a person copies."""
+"""Endpoint of joins: address and public key of the listener, and the line that a person copies."""
 
 from pathlib import Path
 
@@ -14,13 +14,16 @@ from bus.errors import MisconfiguredError
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
-class JoinPlace(msgspec.Struct, frozen=True):
-    """`names` are those of the hub's certificate, the one that others know it by first."""
+class JoinEndpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """`names` are those of the hub's certificate; the first is the one that others know."""
 
     names: tuple[str, ...]
     pin: str
     port: int
     broker_port: int
+    page_scheme: str
+    page_port: int
+    page_path: str
 
     def host(self, asked: str = "") -> str:
         """Return the name by which somebody asked, where the certificate has it, or the first."""
@@ -29,10 +32,11 @@ class JoinPlace(msgspec.Struct, frozen=True):
     def line(self, code: str, asked: str = "") -> str:
         """Return the line to run on the new machine.
 
-        `-k`: the pin is what makes the answer authentic, whoever signed the certificate.
+        -k: the pin makes the answer authentic, whoever signed the certificate. No -f: a refusal is
+        a script, too, which prints the hub's sentence.
         """
         url = f"{self.url(asked)}{JOIN_PATH}/{code}"
-        return f"curl -fsSk --pinnedpubkey '{self.pin}' {url} | sudo sh"
+        return f"curl -sSk --pinnedpubkey '{self.pin}' {url} | sudo sh"
 
     def url(self, asked: str = "") -> str:
         return f"https://{_in_url(self.host(asked))}:{self.port}"
@@ -40,9 +44,12 @@ class JoinPlace(msgspec.Struct, frozen=True):
     def broker_url(self, asked: str = "") -> str:
         return broker_url.make(self.host(asked), self.broker_port, tls=True)
 
+    def page_url(self, asked: str = "") -> str:
+        return f"{self.page_scheme}://{_in_url(self.host(asked))}:{self.page_port}{self.page_path}/"
 
-def of(config: Config, files: HubFiles) -> JoinPlace:
-    """Return the place of this hub's joins.
+
+def of(config: Config, files: HubFiles) -> JoinEndpoint:
+    """Return the endpoint of this hub's joins.
 
     Raises MisconfiguredError where there can be none, with what to do about it.
     """
@@ -67,7 +74,16 @@ def of(config: Config, files: HubFiles) -> JoinPlace:
             f"{certificate}: found no name in it; `harvester tls renew --name ADDRESS` adds one"
         )
     pin = certificates.public_key_pin(certificate)
-    return JoinPlace(tuple(names), pin, config.web.join_port, config.broker.tls_port)
+    web = config.web
+    return JoinEndpoint(
+        names=tuple(names),
+        pin=pin,
+        port=web.join_port,
+        broker_port=config.broker.tls_port,
+        page_scheme="https" if web.tls else "http",
+        page_port=web.port,
+        page_path=web.root_path,
+    )
 
 
 def _exists(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Join desk of a running hub: makes and checks codes, answers new machines, and tells the state."""
+"""Service of joins in a running hub: makes and checks codes, answers new machines."""
 
 import time
 from http import HTTPStatus
@@ -12,23 +12,21 @@ from bus.config.settings import Config
 from bus.contract.join import JoinAnswer, JoinRequest, JoinState, JoinStatus
 from bus.errors import MisconfiguredError
 from bus.peer_address import network_of
+from hub_app.fleet.join import codes, endpoint, script
+from hub_app.fleet.join.codes import JoinCode, NodeWish
+from hub_app.fleet.join.endpoint import JoinEndpoint
+from hub_app.fleet.join.errors import JoinRefusedError
+from hub_app.fleet.join.wheels import Wheels
 from hub_app.hub import Hub
-from hub_app.join import codes, place, script
-from hub_app.join.codes import JoinCode
-from hub_app.join.errors import JoinRefusedError
-from hub_app.join.place import JoinPlace
-from hub_app.join.wheels import Wheels
 
 # Wrong codes from one address before it is refused, and the time until it may try one more.
 WRONG_CODES = 5
 _WRONG_CODE_S = 60.0
 _MAX_ADDRESSES = 10_000
-# A machine that has its login waits this long for its node to be online.
-_ONLINE_MS = 15 * 60_000
 
 
-class JoinDesk:
-    """Codes, wheels and place of a hub's joins. Methods that touch files block: use a thread."""
+class JoinService:
+    """Codes, wheels and endpoint of joins. Methods that touch files block: use a thread."""
 
     def __init__(self, config: Config, files: HubFiles, hub: Hub) -> None:
         self._config, self._files, self._hub = config, files, hub
@@ -41,31 +39,26 @@ class JoinDesk:
     def path(self) -> Path:
         return self._files.state_dir / codes.FILE_NAME
 
-    def make_line(self, node: str, *, replace: bool, asked: str = "") -> tuple[str, JoinCode]:
-        """Make a code; return the line to run on the machine. Raises HarvesterError."""
-        return make_line(
-            self._config, self._files, self.place(), node, replace=replace, asked=asked
-        )
+    def make_line(self, wish: NodeWish, asked: str = "") -> tuple[str, JoinCode]:
+        """Make a code; return the line to run on the machine. Raises MisconfiguredError."""
+        return make_line(self._config, self._files, wish, asked)
 
     def check_ready(self) -> None:
         """Raise MisconfiguredError or UnavailableError where no machine could join."""
-        self.place()
+        self.endpoint()
         self.wheels.own()
 
-    def place(self) -> JoinPlace:
-        """Return the place of joins. Raises MisconfiguredError where there can be none."""
-        return place.of(self._config, self._files)
+    def endpoint(self) -> JoinEndpoint:
+        """Return the endpoint of joins. Raises MisconfiguredError where there can be none."""
+        return endpoint.of(self._config, self._files)
 
     def revoke(self, node: str) -> bool:
         return codes.revoke(self.path, node)
 
-    def has_open_code(self) -> bool:
-        """Whether a machine may still come, or waits for its node to be online."""
+    def has_codes(self) -> bool:
+        """Whether a machine may come with a code: one that is good, or one to be refused."""
         now = now_ms()
-        return any(
-            code.is_valid(now) or now < code.joined_ms + _ONLINE_MS
-            for code in codes.load(self.path)
-        )
+        return any(code.is_remembered(now) for code in codes.load(self.path))
 
     def check(self, address: str, code: str) -> JoinCode:
         """Return a code that is right, expired or not. Raises JoinRefusedError."""
@@ -79,15 +72,20 @@ class JoinDesk:
         if found is None:
             self._wrong.take(network, now_s)
             raise JoinRefusedError(
-                "found no such code; `harvester join-code` on the hub makes one",
+                "found no such code; on the hub, `harvester join-code NAME` makes one",
                 HTTPStatus.NOT_FOUND,
             )
         return found
 
     def script(self, found: JoinCode, code: str, asked: str) -> str:
-        """Return the script for a machine, and note that it was fetched."""
+        """Return the script for a machine, and note that it was fetched.
+
+        A code that was used gives it until the node is online: the same machine may try again.
+        """
         codes.check_valid(found, now_ms())
-        text = script.fill(found, code, self.place(), asked, self.ca())
+        if self._state(found) == "online":
+            raise codes.refuse_used(found)
+        text = script.fill(found, code, self.endpoint(), asked, self.ca())
         codes.note_fetched(self.path, found, now_ms())
         return text
 
@@ -97,7 +95,15 @@ class JoinDesk:
         if found is None:
             raise JoinRefusedError("found no such code", HTTPStatus.NOT_FOUND)
         codes.use(self.path, self._files.accounts, code, request, now_ms())
-        return JoinAnswer(found.node, self.place().broker_url(asked), self.ca())
+        reached = self.endpoint()
+        return JoinAnswer(
+            node=found.node,
+            url=reached.broker_url(asked),
+            ca_certificate=self.ca(),
+            page=reached.page_url(asked),
+            area=found.area,
+            attached=found.attached,
+        )
 
     def ca(self) -> str:
         """Return the certificate of the hub's CA. Raises MisconfiguredError."""
@@ -108,7 +114,7 @@ class JoinDesk:
             raise MisconfiguredError(f"{path}: {e.strerror}") from e
 
     def status(self, found: JoinCode) -> JoinStatus:
-        return JoinStatus(found.node, self._state(found))
+        return JoinStatus(found.node, self._state(found), found.expires_ms)
 
     def statuses(self, found: tuple[JoinCode, ...]) -> list[JoinStatus]:
         return [self.status(code) for code in found]
@@ -129,20 +135,18 @@ class JoinDesk:
         return view.presence == "online" and heard_ms > found.joined_ms
 
 
-def make_line(  # noqa: PLR0913 - the hub, its place, and the words of a command
-    config: Config,
-    files: HubFiles,
-    found: JoinPlace,
-    node: str,
-    *,
-    replace: bool,
-    asked: str = "",
+def make_line(
+    config: Config, files: HubFiles, wish: NodeWish, asked: str = ""
 ) -> tuple[str, JoinCode]:
-    """Make a code in the hub's file; return the line to run. Raises MisconfiguredError."""
-    if node == config.cluster.node_id:
-        raise MisconfiguredError(f"found {node}, this hub's own node; expected another name")
+    """Make a code in the hub's file; return the line to run. Raises MisconfiguredError.
+
+    `asked` is the hub's name or address in the line, where its certificate has it.
+    """
+    if wish.node == config.cluster.node_id:
+        raise MisconfiguredError(f"found {wish.node}, this hub's own node; expected another name")
+    reached = endpoint.of(config, files)
     now = now_ms()
     code = codes.new_code()
-    made = codes.made_of(code, node, now, replace=replace)
+    made = codes.made_of(code, wish, now)
     codes.add(files.state_dir / codes.FILE_NAME, files.accounts, made, now)
-    return found.line(code, asked), made
+    return reached.line(code, asked), made

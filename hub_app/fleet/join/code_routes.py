@@ -9,23 +9,19 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bus.contract.bounds import Name
 from bus.contract.join import JoinStatus
 from bus.errors import MisconfiguredError, UnavailableError
+from hub_app.fleet.join import codes
+from hub_app.fleet.join.codes import NodeWish
+from hub_app.fleet.join.service import JoinService
 from hub_app.http.responses import Json, read_json
-from hub_app.join import codes
-from hub_app.join.desk import JoinDesk
 
 T = TypeVar("T")
 
-_USAGE = '{"node": "pi4"}, or with "replace": true for a machine that takes its place'
-
-
-class JoinCodeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of POST /api/join-codes. `replace`: the old machine's login ends."""
-
-    node: Name
-    replace: bool = False
+_USAGE = (
+    '{"node": "pi4"}, with "replace": true for a machine that takes its place, "area": "Garden", '
+    'or "attached": {"dht22": [4], "leds": 11, "buzzer": 17, "fan": 27}'
+)
 
 
 class JoinCodeMade(msgspec.Struct, frozen=True):
@@ -51,33 +47,31 @@ class JoinCodeRevoked(msgspec.Struct, frozen=True):
 
 
 async def join_codes(request: Request) -> Response:
-    desk = _desk(request)
-    found = await _in_thread(lambda: codes.load(desk.path))
-    return Json(JoinCodes(desk.statuses(found)))
+    service = _service(request)
+    found = await _in_thread(lambda: codes.load(service.path))
+    return Json(JoinCodes(service.statuses(found)))
 
 
 async def make_join_code(request: Request) -> Response:
-    body = await read_json(request, JoinCodeBody, _USAGE)
-    desk, asked = _desk(request), request.url.hostname or ""
-    await _in_thread(desk.check_ready)
-    line, made = await _in_thread(
-        lambda: desk.make_line(body.node, replace=body.replace, asked=asked), 400
-    )
-    return Json(JoinCodeMade(body.node, line, made.expires_ms))
+    wish = await read_json(request, NodeWish, _USAGE)
+    service, asked = _service(request), request.url.hostname or ""
+    await _in_thread(service.check_ready)
+    line, made = await _in_thread(lambda: service.make_line(wish, asked), 400)
+    return Json(JoinCodeMade(wish.node, line, made.expires_ms))
 
 
 async def revoke_join_code(request: Request) -> Response:
-    desk, node = _desk(request), request.path_params["node"]
-    if not await _in_thread(lambda: desk.revoke(node)):
+    service, node = _service(request), request.path_params["node"]
+    if not await _in_thread(lambda: service.revoke(node)):
         raise HTTPException(404, f"found no join code for {node[:70]!r}")
     return Json(JoinCodeRevoked(node))
 
 
-def _desk(request: Request) -> JoinDesk:
-    desk: JoinDesk | None = request.app.state.desk
-    if desk is None:
+def _service(request: Request) -> JoinService:
+    service: JoinService | None = request.app.state.joins
+    if service is None:
         raise HTTPException(503, "this hub lets no machines join")
-    return desk
+    return service
 
 
 async def _in_thread(call: Callable[[], T], status: int = 503) -> T:

@@ -1,8 +1,8 @@
 """Join codes: a file in the hub's state directory, which holds their hashes and no secret.
 
-`harvester join-code` and the page add codes, the running hub follows and uses them. A code may be
-fetched for 15 minutes, and from the first fetch on is good for another 15, in which one machine
-gets its login with it.
+`harvester join-code` and the page add codes, the running hub follows and uses them. The script of a
+code may be fetched for 15 minutes; from the first fetch on, one machine has another 15 to get its
+login.
 """
 
 import base64
@@ -15,12 +15,12 @@ from pathlib import Path
 import msgspec
 
 from broker.auth import accounts
-from bus.contract.bounds import Name
-from bus.contract.join import CODE_BYTES, JoinRequest
+from bus.contract.bounds import Name, Word
+from bus.contract.join import CODE_BYTES, Attached, JoinRequest
 from bus.contract.topics import NAME_PATTERN, is_name
 from bus.errors import MisconfiguredError
 from bus.files import private_file
-from hub_app.join.errors import JoinRefusedError
+from hub_app.fleet.join.errors import JoinRefusedError
 
 FILE_NAME = "join-codes.json"
 VALID_MS = 15 * 60_000
@@ -29,13 +29,24 @@ _REMEMBERED_MS = 60 * 60_000
 MAX_CODES = 16
 
 
-class JoinCode(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One code. `fetched_ms` and `joined_ms` are 0 until that happened; `repr` omits hashes."""
+class NodeWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The node that an operator wants: its id, its place and its hardware.
+
+    `replace`: the machine takes the place of one with this id. `attached` is None where the
+    operator did not say; the machine then asks the person in front of it.
+    """
 
     node: Name
+    replace: bool = False
+    area: Word = ""
+    attached: Attached | None = None
+
+
+class JoinCode(NodeWish, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One code. `fetched_ms` and `joined_ms` are 0 until that happened; `repr` omits hashes."""
+
     code_sha256: str
     expires_ms: int
-    replace: bool = False
     fetched_ms: int = 0
     joined_ms: int = 0
     nonce_sha256: str = ""
@@ -46,6 +57,10 @@ class JoinCode(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     def is_valid(self, now_ms: int) -> bool:
         return now_ms < self.expires_ms
+
+    def is_remembered(self, now_ms: int) -> bool:
+        """Whether the hub still says what became of the code."""
+        return now_ms < max(self.expires_ms, self.joined_ms) + _REMEMBERED_MS
 
 
 def load(path: Path) -> tuple[JoinCode, ...]:
@@ -66,11 +81,7 @@ def add(path: Path, accounts_path: Path, code: JoinCode, now_ms: int) -> None:
     check_name(accounts_path, code.node, replace=code.replace)
 
     def added(found: tuple[JoinCode, ...]) -> tuple[JoinCode, ...]:
-        others = [
-            each
-            for each in found
-            if each.node != code.node and now_ms < each.expires_ms + _REMEMBERED_MS
-        ]
+        others = [each for each in found if each.node != code.node and each.is_remembered(now_ms)]
         if sum(each.is_valid(now_ms) for each in others) >= MAX_CODES:
             raise MisconfiguredError(
                 f"found {MAX_CODES} join codes that are valid; wait until one is used or expires"
@@ -93,9 +104,14 @@ def new_code() -> str:
     return base64.b32encode(random).decode().rstrip("=").lower()
 
 
-def made_of(code: str, node: str, now_ms: int, *, replace: bool) -> JoinCode:
+def made_of(code: str, wish: NodeWish, now_ms: int) -> JoinCode:
     return JoinCode(
-        node=node, code_sha256=digest(code), expires_ms=now_ms + VALID_MS, replace=replace
+        node=wish.node,
+        replace=wish.replace,
+        area=wish.area,
+        attached=wish.attached,
+        code_sha256=digest(code),
+        expires_ms=now_ms + VALID_MS,
     )
 
 
@@ -114,10 +130,24 @@ def check_valid(found: JoinCode, now_ms: int) -> None:
     """Raise JoinRefusedError where a code has expired."""
     if not found.is_valid(now_ms):
         raise JoinRefusedError(
-            f"this code for {found.node} has expired; make another: "
-            f"harvester join-code {found.node}",
+            f"this code for {found.node} has {'been used' if found.joined_ms else 'expired'}; "
+            f"make another: {_command(found)}",
             HTTPStatus.GONE,
         )
+
+
+def refuse_used(found: JoinCode) -> JoinRefusedError:
+    """Return the refusal of a code that a machine has used already."""
+    return JoinRefusedError(
+        f"another machine has used this code for {found.node}; make another for another machine: "
+        "harvester join-code NAME",
+        HTTPStatus.GONE,
+    )
+
+
+def _command(found: JoinCode) -> str:
+    replaces = found.replace or found.joined_ms
+    return f"harvester join-code {found.node}{' --replace' if replaces else ''}"
 
 
 def note_fetched(path: Path, found: JoinCode, now_ms: int) -> None:
@@ -144,10 +174,7 @@ def use(path: Path, accounts_path: Path, code: str, request: JoinRequest, now_ms
         check_valid(found, now_ms)
         if found.joined_ms:
             if (found.nonce_sha256, found.token_sha256) != (nonce, request.token_sha256):
-                raise JoinRefusedError(
-                    f"another machine has used this code for {found.node}; make a new one",
-                    HTTPStatus.CONFLICT,
-                )
+                raise refuse_used(found)
             return found
         # Where a power cut comes before the code is marked as used, the same machine asks again.
         accounts.enroll_hashed(accounts_path, found.node, request.token_sha256, request.mosquitto)

@@ -1,4 +1,4 @@
-"""Join listener: a TLS port that is open while a join code is valid, and closed otherwise."""
+"""Join listener: a TLS port that is open from the first join code until an hour after the last."""
 
 import asyncio
 import contextlib
@@ -21,10 +21,10 @@ from bus.errors import HarvesterError, MisconfiguredError, UnavailableError
 from bus.fault import Fault
 from bus.limited_log import LimitedLog
 from bus.listen import listen
+from hub_app.fleet.join.routes import OPERATIONS
+from hub_app.fleet.join.service import JoinService
 from hub_app.http.api.operation import routes
 from hub_app.http.responses import Json, Refusal, ignore_disconnect, refuse
-from hub_app.join.desk import JoinDesk
-from hub_app.join.routes import OPERATIONS
 from hub_app.serving.bounded_server import BoundedServer
 from hub_app.serving.places import Places
 from hub_app.serving.protocol import BoundedProtocol
@@ -67,24 +67,24 @@ class NotStored:
         await self._app(scope, receive, send_marked)
 
 
-def create_app(desk: JoinDesk) -> Starlette:
+def create_app(service: JoinService) -> Starlette:
     """Return the application: the routes below `/join`, and nothing else."""
     app = Starlette(
         routes=routes(OPERATIONS),
         middleware=[Middleware(NotStored), Middleware(TlsOnly)],
         exception_handlers={HTTPException: refuse, ClientDisconnect: ignore_disconnect},
     )
-    app.state.desk = desk
+    app.state.joins = service
     return app
 
 
 class JoinListener:
     """Opens the port when there is a code, and closes it when there is none any more."""
 
-    def __init__(self, config: Config, desk: JoinDesk, tls_dir: Path) -> None:
+    def __init__(self, config: Config, service: JoinService, tls_dir: Path) -> None:
         self._web = config.web
         self._host = config.web.join_listen or config.broker.listen
-        self._desk = desk
+        self._service = service
         self._tls_dir = tls_dir
         self._fault = Fault("join listener")
         self._wake = asyncio.Event()
@@ -110,7 +110,7 @@ class JoinListener:
         self._wake.clear()
 
     async def _is_wanted(self) -> bool:
-        return await asyncio.to_thread(self._desk.has_open_code)
+        return await asyncio.to_thread(self._service.has_codes)
 
     async def _serve(self) -> None:
         context = await asyncio.to_thread(self._context)
@@ -131,7 +131,7 @@ class JoinListener:
         places: Places[BoundedProtocol] = Places(
             total=_MAX_CONNECTIONS, per_address=_MAX_PER_ADDRESS, for_health=0
         )
-        server = BoundedServer(create_app(self._desk), places, LimitedLog(logger), context)
+        server = BoundedServer(create_app(self._service), places, LimitedLog(logger), context)
         serving = asyncio.create_task(server.serve(sockets=[bound]))
         logger.info("machines may join on port %d", self._web.join_port)
         try:
@@ -143,4 +143,4 @@ class JoinListener:
             server.stop()
             await asyncio.wait([serving], timeout=_END_S)
             serving.cancel()
-        logger.info("no join code is valid any more; port %d is closed", self._web.join_port)
+        logger.info("there are no join codes any more; port %d is closed", self._web.join_port)

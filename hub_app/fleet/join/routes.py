@@ -15,12 +15,13 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from bus.contract.join import JoinAnswer, JoinRequest, JoinStatus
 from bus.errors import HarvesterError, UnavailableError
+from hub_app.fleet.join.codes import JoinCode
+from hub_app.fleet.join.errors import JoinRefusedError
+from hub_app.fleet.join.script import refusal
+from hub_app.fleet.join.service import JoinService
 from hub_app.http.api.operation import Answer, Body, Operation, json
 from hub_app.http.formats.query_params import Parameter
 from hub_app.http.responses import Json, read_json
-from hub_app.join.codes import JoinCode
-from hub_app.join.desk import JoinDesk
-from hub_app.join.errors import JoinRefusedError
 
 T = TypeVar("T")
 
@@ -29,40 +30,45 @@ logger = logging.getLogger(__name__)
 MACHINE = Parameter("machine", "Architecture of the machine, as `uname -m` prints it", True)
 EXTRAS = Parameter("extras", "Extras that it installs: agent, pi; separated by commas")
 _USAGE = "the body that `harvester join` sends"
+_SHELL = "text/x-shellscript"
 _MOST_CHARS = 64
 _ERRORS = (404, 410, 429, 503)
 
 
 async def show_script(request: Request) -> Response:
-    desk, found = await _checked(request)
-    code, asked = request.path_params["code"], _asked(request)
-    text = await _in_thread(lambda: desk.script(found, code, asked))
+    """Answer a script in any case: a root shell reads the answer. A refusal prints a sentence."""
+    try:
+        service, found = await _checked(request)
+        code, asked = request.path_params["code"], _asked(request)
+        text = await _in_thread(lambda: service.script(found, code, asked))
+    except HTTPException as e:
+        return PlainTextResponse(refusal(e.detail), e.status_code, media_type=_SHELL)
     logger.info("%s fetched the script that makes it %s", _address(request), found.node)
-    return PlainTextResponse(text, media_type="text/x-shellscript")
+    return PlainTextResponse(text, media_type=_SHELL)
 
 
 async def list_wheels(request: Request) -> Response:
     """Answer one name a line, our own wheel first: easy to read for a shell."""
-    desk, _ = await _checked(request)
+    service, _ = await _checked(request)
     machine = MACHINE.read(request.query_params)[:_MOST_CHARS]
     extras = EXTRAS.read(request.query_params)[:_MOST_CHARS].split(",")
-    names = await _in_thread(lambda: desk.wheels.names(machine, extras))
+    names = await _in_thread(lambda: service.wheels.names(machine, extras))
     return PlainTextResponse("".join(f"{name}\n" for name in names))
 
 
 async def send_wheel(request: Request) -> Response:
-    desk, _ = await _checked(request)
-    path = await _in_thread(lambda: desk.wheels.path(request.path_params["wheel"]))
+    service, _ = await _checked(request)
+    path = await _in_thread(lambda: service.wheels.path(request.path_params["wheel"]))
     if path is None:
         raise HTTPException(404, "found no such wheel")
     return FileResponse(path, media_type="application/zip")
 
 
 async def make_login(request: Request) -> Response:
-    desk, found = await _checked(request)
+    service, found = await _checked(request)
     body = await read_json(request, JoinRequest, _USAGE)
     code, asked = request.path_params["code"], _asked(request)
-    answer = await _in_thread(lambda: desk.join(code, body, asked))
+    answer = await _in_thread(lambda: service.join(code, body, asked))
     chips = ", ".join(body.found) or "no chips"
     what = (found.node, body.host, _address(request), body.machine, body.model, chips)
     logger.info("%s: %s at %s has its login (%s %s; %s)", *what)
@@ -70,15 +76,15 @@ async def make_login(request: Request) -> Response:
 
 
 async def tell_status(request: Request) -> Response:
-    desk, found = await _checked(request)
-    return Json(desk.status(found))
+    service, found = await _checked(request)
+    return Json(service.status(found))
 
 
-async def _checked(request: Request) -> tuple[JoinDesk, JoinCode]:
-    """Return the desk and the code of a request, which is right."""
-    desk: JoinDesk = request.app.state.desk
+async def _checked(request: Request) -> tuple[JoinService, JoinCode]:
+    """Return the service and the code of a request, which is right."""
+    service: JoinService = request.app.state.joins
     code = request.path_params["code"]
-    return desk, await _in_thread(lambda: desk.check(_address(request), code))
+    return service, await _in_thread(lambda: service.check(_address(request), code))
 
 
 async def _in_thread(call: Callable[[], T]) -> T:
@@ -109,7 +115,7 @@ OPERATIONS = (
         endpoint=show_script,
         summary="The script that makes a machine a node",
         group="join",
-        answers={200: Answer(media={"text/x-shellscript": str})},
+        answers={200: Answer(media={_SHELL: str})},
         errors=_ERRORS,
         is_open=True,
     ),
@@ -130,7 +136,7 @@ OPERATIONS = (
                 "machine": "aarch64",
             },
         ),
-        errors=(400, 409, 413, *_ERRORS),
+        errors=(400, 413, *_ERRORS),
         is_open=True,
     ),
     Operation(

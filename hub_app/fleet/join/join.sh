@@ -2,6 +2,7 @@
 # Makes this machine the HARVESTER node @NODE@. The hub's line runs it:
 #   curl ... | sudo sh                                    what the machine finds by itself
 #   curl ... | sudo sh -s -- --dht22 4 --leds 10          and what it cannot find
+#   curl ... | sh -s -- --dry-run                         the steps; changes nothing
 # Everything is in functions, so that a download which is cut off does nothing.
 set -eu
 umask 022
@@ -10,9 +11,13 @@ hub='@HUB@'
 pin='@PIN@'
 code='@CODE@'
 node='@NODE@'
+# Each yes or no: a machine with this name is replaced, a machine has used the code, and the person
+# here is asked for what is attached.
 replace='@REPLACE@'
+used='@USED@'
+asks='@ASKS@'
 state=/var/lib/harvester-join
-environments=/opt/harvester/environments
+environment=$state/environment
 credentials=/etc/harvester/credentials.toml
 
 say() { printf 'harvester: %s\n' "$*"; }
@@ -32,10 +37,18 @@ check_machine() {
     [ "$(getconf LONG_BIT)" = 64 ] ||
         fail 'found a 32-bit system; install the 64-bit Raspberry Pi OS (Lite) and run the line again'
     [ ! -e /etc/harvester/hub.toml ] || fail 'this machine is a hub; run the line on another one'
-    if [ -e "$credentials" ] && [ ! -e "$state/join.json" ] && [ "$replace" = no ]; then
-        fail "this machine is a node already ($credentials). To set it up anew under the same" \
-            "name: harvester join-code --replace $node"
-    fi
+}
+
+# A join that was interrupted leaves its token in $state, and is continued.
+check_is_new() {
+    [ ! -e "$state/join.json" ] || return 0
+    [ "$used" = no ] ||
+        fail "another machine has used this code for $node; make another: harvester join-code NAME"
+    [ -e "$credentials" ] && [ "$replace" = no ] || return 0
+    name=$(sed -n 's/^username = "\(.*\)"$/\1/p' "$credentials")
+    fail "this machine is a node already, $name. To join again under that name, run the line of" \
+        "\"harvester join-code $name --replace\". To make another node of it, run" \
+        '"sudo harvester uninstall --purge" here first'
 }
 
 has_python() {
@@ -43,7 +56,7 @@ has_python() {
 }
 
 get_python() {
-    has_python && return
+    ! has_python || return 0
     command -v apt-get >/dev/null || fail 'found no Python 3.11 with venv; install both'
     say 'installing python3 and python3-venv'
     apt-get update -qq || say 'the package lists could not be renewed; trying with those here'
@@ -66,30 +79,67 @@ choose_extras() {
     say "${model:-no Raspberry Pi}, $((memory_kb / 1024)) MB: ${extras}"
 }
 
+# Asks for numbers, of at most $2; sets numbers.
+ask() {
+    while :; do
+        printf '  %s: ' "$1" >/dev/tty
+        read -r numbers </dev/tty || numbers=''
+        case $numbers in
+        *[!0-9\ ]*) printf '  Numbers with spaces between them, or nothing.\n' >/dev/tty ;;
+        *)
+            # The words of it.
+            # shellcheck disable=SC2086
+            [ "$(set -- $numbers && echo $#)" -gt "$2" ] || return 0
+            printf '  At most %s.\n' "$2" >/dev/tty
+            ;;
+        esac
+    done
+}
+
+# Sets attached: options for what gives no sign of itself. Asks at a terminal only.
+ask_what_is_attached() {
+    attached=''
+    [ "$asks" = yes ] && [ "$extras" != light ] && [ "$#" = 0 ] && [ -t 1 ] || return 0
+    (: </dev/tty) 2>/dev/null || return 0
+    printf 'What is attached? BCM pins, as in GPIO 4; Enter where there is none.\n' >/dev/tty
+    ask 'pins of DHT22 sensors' 8
+    for number in $numbers; do attached="$attached --dht22 $number"; done
+    ask 'LEDs of a WS2812B strip on pin 10' 1
+    [ -z "$numbers" ] || attached="$attached --leds $numbers"
+    ask "pin of the buzzer's relay" 1
+    [ -z "$numbers" ] || attached="$attached --buzzer $numbers"
+    ask "pin of the fan's relay" 1
+    [ -z "$numbers" ] || attached="$attached --fan $numbers"
+}
+
+list_wheels() {
+    fetch "$hub/join/$code/wheels?machine=$(uname -m)&extras=$extras"
+}
+
 fetch_wheels() {
     rm -rf "$state/wheels"
     mkdir -p "$state/wheels"
-    fetch "$hub/join/$code/wheels?machine=$(uname -m)&extras=$extras" >"$state/names"
+    list_wheels >"$state/names" || fail 'the hub gave no list of wheels; its log tells why'
     while read -r name; do
-        fetch -o "$state/wheels/$name" "$hub/join/$code/wheels/$name"
+        fetch -o "$state/wheels/$name" "$hub/join/$code/wheels/$name" ||
+            fail "$name could not be fetched from the hub"
     done <"$state/names"
     say "fetched $(wc -l <"$state/names") wheels from the hub"
 }
 
 pip_install() {
-    "$environment/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --find-links "$state/wheels" "$@" "$wanted" >"$state/pip.log" 2>&1
+    "$environment/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile \
+        --retries 2 --find-links "$state/wheels" "$@" "$wanted" >"$state/pip.log" 2>&1
 }
 
-# Another run of the line uses an environment that is complete.
+# `harvester join` copies the program from here to its place, as `harvester install node` does.
 install_program() {
-    environment=$environments/join-$(printf %.10s "$code")
+    # Another run of the line uses what is complete.
     [ ! -e "$environment/complete" ] || return 0
     fetch_wheels
     wanted=$state/wheels/$(head -n 1 "$state/names")
     [ "$extras" = light ] || wanted="${wanted}[$extras]"
     rm -rf "$environment"
-    mkdir -p "$environments"
     python3 -m venv "$environment"
     say 'installing'
     # The hub's wheels alone where they suffice: without an index, pip would wait for it.
@@ -102,26 +152,40 @@ install_program() {
                 'line again'
         }
     fi
-    sync
     : >"$environment/complete"
 }
 
+dry_run() {
+    choose_extras
+    has_python || say 'would install python3 and python3-venv'
+    say "would fetch $(list_wheels | wc -l) wheels from the hub, and install them"
+    say "would get the login of $node, and do the steps of \"harvester install node\""
+    say 'would wait until the node is online'
+}
+
 join() {
+    case " $* " in
+    *' --dry-run '*)
+        dry_run
+        exit 0
+        ;;
+    esac
     check_machine
+    check_is_new
     mkdir -p "$state"
     chmod 700 "$state"
-    get_python
     choose_extras
+    ask_what_is_attached "$@"
+    get_python
     install_program
-    light=''
-    [ "$extras" != light ] || light=--light
+    [ "$extras" != light ] || attached=--light
     cat >"$state/ca.pem" <<'PEM'
 @CA@
 PEM
-    # $light is one word or none.
+    # $attached is a list of words.
     # shellcheck disable=SC2086
     HARVESTER_JOIN_CODE=$code "$environment/bin/harvester" join "$hub" --node "$node" \
-        --ca "$state/ca.pem" --state "$state" --environment "$environment" $light "$@" </dev/null ||
+        --ca "$state/ca.pem" --state "$state" $attached "$@" </dev/null ||
         fail "not finished; see above. The same line may be run again within its 15 minutes"
     rm -rf "$state"
 }

@@ -1,0 +1,1 @@
+"""Nodes of the hub: joining and removal."""
