@@ -44,6 +44,8 @@ class WholeHub(msgspec.Struct, frozen=True):
     web_port: int
     service: Service
     tokens: dict[str, str]
+    # The arguments of the process.
+    command: list[str]
 
     @property
     def pid(self) -> int:
@@ -59,7 +61,13 @@ class WholeHub(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def whole_hub(directory: Path, names: Sequence[str], **keys: object) -> Iterator[WholeHub]:
+def whole_hub(
+    directory: Path,
+    names: Sequence[str],
+    *,
+    module: str = "tests.hub_app.hub_process",
+    **keys: object,
+) -> Iterator[WholeHub]:
     """Run a hub with accounts for `names`; `keys` are further settings of its configuration."""
     port, web_port = free_port(), free_port()
     wasm = directory / "dashboard" / "dashboard.wasm"
@@ -79,9 +87,9 @@ def whole_hub(directory: Path, names: Sequence[str], **keys: object) -> Iterator
     found.accounts.parent.mkdir(parents=True, exist_ok=True)
     tokens = {name: accounts.enroll(found.accounts, name) for name in names}
     command = ["--config", os.devnull, *arguments]
-    with Service("tests.hub_app.hub_process", command, directory / "log") as service:
+    with Service(module, command, directory / "log") as service:
         wait_until_listening(web_port)
-        yield WholeHub(port, web_port, service, tokens)
+        yield WholeHub(port, web_port, service, tokens, command)
 
 
 class VirtualNode:
