@@ -43,7 +43,7 @@ _SLOW = (
     "hub_app/homeassistant/test_running_hub.py",
     "hub_app/http/test_fuzz.py",
     "hub_app/page",
-    "hub_app/removal",
+    "hub_app/nodes/removal",
     "hub_app/serving",
     "hub_app/test_any_message.py",
     "hub_app/test_poisoned.py",

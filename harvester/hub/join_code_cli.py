@@ -7,8 +7,8 @@ from bus.config import hub_files
 from bus.contract.join import Attached
 from harvester.hub.options import define_hub_command, hub_config
 from harvester.install import attached_options
-from hub_app.fleet.join import codes, service
-from hub_app.fleet.join.codes import NodeWish
+from hub_app.nodes.join import codes, service
+from hub_app.nodes.join.codes import NodeWish
 
 _MINUTES = codes.VALID_MS // 60_000
 

@@ -12,8 +12,8 @@ from bus.config.hub_files import HubFiles
 from bus.config.settings import Config
 from harvester.hub import enroll_cli
 from harvester.hub.options import define_hub_command, hub_config
-from hub_app.fleet.removal import removals
 from hub_app.history import known_names
+from hub_app.nodes.removal import removals
 
 
 def define(parser: argparse.ArgumentParser) -> None:

@@ -11,8 +11,6 @@ from starlette.staticfiles import StaticFiles
 
 from bus.config.settings import Config
 from bus.config.web_table import WebConfig
-from hub_app.fleet.join.service import JoinService
-from hub_app.fleet.removal.remover import Remover
 from hub_app.http import login, metrics
 from hub_app.http.api import openapi
 from hub_app.http.api.operation import routes as operation_routes
@@ -28,6 +26,8 @@ from hub_app.http.views.system.report import SystemReporter
 from hub_app.hub import Hub
 from hub_app.live.fanout import MAX_CLIENTS
 from hub_app.login.login import LogIn
+from hub_app.nodes.join.service import JoinService
+from hub_app.nodes.removal.remover import Remover
 from hub_app.serving.client_limit import ClientLimit, StreamPlaces
 from hub_app.serving.forwarded import Forwarded, TrustedProxies
 from hub_app.serving.https_redirect import HttpsRedirect

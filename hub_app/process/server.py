@@ -24,10 +24,6 @@ from bus.service_manager import ServiceManager, stop_signals
 from hub_app.alarms import setup as alarm_setup
 from hub_app.bus_link import bus_feed
 from hub_app.bus_link.embedding import embedded_broker, outside_broker
-from hub_app.fleet.join.listener import JoinListener
-from hub_app.fleet.join.service import JoinService
-from hub_app.fleet.removal import removals
-from hub_app.fleet.removal.remover import Remover
 from hub_app.homeassistant import setup as discovery_setup
 from hub_app.homeassistant.forward import setup as forward_setup
 from hub_app.http.guard import own_names
@@ -41,6 +37,10 @@ from hub_app.login.people import AccountHolders, PasswordFile, People
 from hub_app.login.token_uses import TokenUses
 from hub_app.logs import log_file
 from hub_app.logs.log_recorder import LogRecorder
+from hub_app.nodes.join.listener import JoinListener
+from hub_app.nodes.join.service import JoinService
+from hub_app.nodes.removal import removals
+from hub_app.nodes.removal.remover import Remover
 from hub_app.process.supervisor import Supervisor
 from hub_app.quota.refusals import Refusals
 from hub_app.serving import tls as web_tls

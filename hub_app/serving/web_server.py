@@ -9,11 +9,11 @@ from bus import file_limit
 from bus.config.settings import Config
 from bus.config.web_table import WebConfig
 from bus.limited_log import LimitedLog
-from hub_app.fleet.join.service import JoinService
-from hub_app.fleet.removal.remover import Remover
 from hub_app.http.app import create_app
 from hub_app.hub import Hub
 from hub_app.login.login import LogIn
+from hub_app.nodes.join.service import JoinService
+from hub_app.nodes.removal.remover import Remover
 from hub_app.serving.bounded_server import BoundedServer
 from hub_app.serving.forwarded import TrustedProxies
 from hub_app.serving.places import HEALTH_PLACES, MAX_CONNECTIONS, MAX_TLS_CONNECTIONS, Places

@@ -2,9 +2,6 @@
 
 from bus.config.alarms_table import AlarmConfig
 from hub_app.alarms import routes as alarms
-from hub_app.fleet.join import code_routes as join
-from hub_app.fleet.join.codes import NodeWish
-from hub_app.fleet.removal import routes as removal
 from hub_app.history.coverage.coverage import Coverage
 from hub_app.http import login, metrics, sse, status
 from hub_app.http.api import commands, export, history, logs, nodes, oled, openapi, readings
@@ -16,6 +13,9 @@ from hub_app.http.formats.query_params import FROM, FROM_30_DAYS, FROM_ANY, TO
 from hub_app.http.views.system import bundle
 from hub_app.http.views.system import view as system
 from hub_app.http.views.system.report import SystemReport
+from hub_app.nodes.join import code_routes as join
+from hub_app.nodes.join.codes import NodeWish
+from hub_app.nodes.removal import routes as removal
 
 _NODE, _SENSOR = "pi4", "dht22-gpio4"
 _COMMAND_ERRORS = (400, 404, 413, 502, 503, 504)

@@ -14,10 +14,10 @@ from bus.client.credentials import Credentials
 from bus.contract.bounds import Name
 from bus.contract.topics import TopicKind, global_sensor_id
 from bus.errors import MisconfiguredError
-from hub_app.fleet.removal import removals
-from hub_app.fleet.removal.remover import Remover
 from hub_app.http.responses import Json, hub_of, read_json
 from hub_app.hub import Hub
+from hub_app.nodes.removal import removals
+from hub_app.nodes.removal.remover import Remover
 
 T = TypeVar("T")
 

@@ -12,12 +12,12 @@ from bus.config.settings import Config
 from bus.contract.join import JoinAnswer, JoinRequest, JoinState, JoinStatus
 from bus.errors import MisconfiguredError
 from bus.peer_address import network_of
-from hub_app.fleet.join import codes, endpoint, script
-from hub_app.fleet.join.codes import JoinCode, NodeWish
-from hub_app.fleet.join.endpoint import JoinEndpoint
-from hub_app.fleet.join.errors import JoinRefusedError
-from hub_app.fleet.join.wheels import Wheels
 from hub_app.hub import Hub
+from hub_app.nodes.join import codes, endpoint, script
+from hub_app.nodes.join.codes import JoinCode, NodeWish
+from hub_app.nodes.join.endpoint import JoinEndpoint
+from hub_app.nodes.join.errors import JoinRefusedError
+from hub_app.nodes.join.wheels import Wheels
 
 # Wrong codes from one address before it is refused, and the time until it may try one more.
 WRONG_CODES = 5

@@ -21,10 +21,10 @@ from bus.errors import HarvesterError, MisconfiguredError, UnavailableError
 from bus.fault import Fault
 from bus.limited_log import LimitedLog
 from bus.listen import listen
-from hub_app.fleet.join.routes import OPERATIONS
-from hub_app.fleet.join.service import JoinService
 from hub_app.http.api.operation import routes
 from hub_app.http.responses import Json, Refusal, ignore_disconnect, refuse
+from hub_app.nodes.join.routes import OPERATIONS
+from hub_app.nodes.join.service import JoinService
 from hub_app.serving.bounded_server import BoundedServer
 from hub_app.serving.places import Places
 from hub_app.serving.protocol import BoundedProtocol

@@ -15,13 +15,13 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from bus.contract.join import JoinAnswer, JoinRequest, JoinStatus
 from bus.errors import HarvesterError, UnavailableError
-from hub_app.fleet.join.codes import JoinCode
-from hub_app.fleet.join.errors import JoinRefusedError
-from hub_app.fleet.join.script import refusal
-from hub_app.fleet.join.service import JoinService
 from hub_app.http.api.operation import Answer, Body, Operation, json
 from hub_app.http.formats.query_params import Parameter
 from hub_app.http.responses import Json, read_json
+from hub_app.nodes.join.codes import JoinCode
+from hub_app.nodes.join.errors import JoinRefusedError
+from hub_app.nodes.join.script import refusal
+from hub_app.nodes.join.service import JoinService
 
 T = TypeVar("T")
 

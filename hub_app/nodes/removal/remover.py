@@ -14,13 +14,13 @@ import msgspec
 from broker.auth.accounts import AccountsFile
 from bus.contract.topics import ROOT, Topic, TopicKind, topic_filter
 from bus.errors import MisconfiguredError
-from hub_app.fleet.removal import removals
-from hub_app.fleet.removal.removals import Removals, Removed
 from hub_app.history import removal
 from hub_app.history.removal import HistoryJob
 from hub_app.hub import Hub
 from hub_app.live.change import Change
 from hub_app.live.presence import MISSED_CYCLES
+from hub_app.nodes.removal import removals
+from hub_app.nodes.removal.removals import Removals, Removed
 
 logger = logging.getLogger(__name__)
 

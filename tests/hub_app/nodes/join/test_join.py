@@ -19,10 +19,10 @@ from broker.auth import accounts, certificates, tokens
 from broker.auth.server_tls import CA_NAME
 from bus.clock import now_ms
 from bus.contract.topics import Topic, TopicKind
-from hub_app.fleet.join import codes
-from hub_app.fleet.join.codes import NodeWish
-from hub_app.fleet.join.service import WRONG_CODES
-from hub_app.fleet.join.wheels import FOLDER
+from hub_app.nodes.join import codes
+from hub_app.nodes.join.codes import NodeWish
+from hub_app.nodes.join.service import WRONG_CODES
+from hub_app.nodes.join.wheels import FOLDER
 from tests.hub_app.whole_hub import Hub, status
 from tests.support import HOST, WAIT_S, free_port, program, wait_until, wait_until_listening
 

@@ -4,8 +4,8 @@ import re
 from functools import cache
 from pathlib import Path
 
-from hub_app.fleet.join.codes import JoinCode
-from hub_app.fleet.join.endpoint import JoinEndpoint
+from hub_app.nodes.join.codes import JoinCode
+from hub_app.nodes.join.endpoint import JoinEndpoint
 
 _FILE = Path(__file__).with_name("join.sh")
 # Nothing else may stand between the script's single quotes.

@@ -20,7 +20,7 @@ from bus.contract.join import CODE_BYTES, Attached, JoinRequest
 from bus.contract.topics import NAME_PATTERN, is_name
 from bus.errors import MisconfiguredError
 from bus.files import private_file
-from hub_app.fleet.join.errors import JoinRefusedError
+from hub_app.nodes.join.errors import JoinRefusedError
 
 FILE_NAME = "join-codes.json"
 VALID_MS = 15 * 60_000

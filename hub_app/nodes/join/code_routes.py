@@ -11,10 +11,10 @@ from starlette.responses import Response
 
 from bus.contract.join import JoinStatus
 from bus.errors import MisconfiguredError, UnavailableError
-from hub_app.fleet.join import codes
-from hub_app.fleet.join.codes import NodeWish
-from hub_app.fleet.join.service import JoinService
 from hub_app.http.responses import Json, read_json
+from hub_app.nodes.join import codes
+from hub_app.nodes.join.codes import NodeWish
+from hub_app.nodes.join.service import JoinService
 
 T = TypeVar("T")
 

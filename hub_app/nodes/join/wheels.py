@@ -17,7 +17,7 @@ from pathlib import Path
 from bus.errors import HarvesterError, UnavailableError
 from bus.install import assets
 from bus.install.version import commit
-from hub_app.fleet.join import wheel_file
+from hub_app.nodes.join import wheel_file
 
 logger = logging.getLogger(__name__)
 

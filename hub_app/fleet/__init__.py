@@ -1,1 +1,0 @@
-"""Nodes of the hub: joining and removal."""

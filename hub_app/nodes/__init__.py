@@ -1,0 +1,1 @@
+"""Nodes as the hub manages them: joining and removal."""
