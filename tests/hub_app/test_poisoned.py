@@ -15,7 +15,7 @@ from bus.client.login import Login
 from bus.config import hub_files
 from bus.config.settings import ClusterConfig, Config, StorageConfig
 from bus.contract.topics import Topic, TopicKind
-from tests.hub_app.nodes import eventually
+from tests.hub_app.connected_node import eventually
 from tests.support import HOST, WAIT_S, Service, free_port, settings, wait_until_listening
 
 STATUS = {"state": "online", "role": "spoke", "version": "1", "boot_id": "b", "since_ms": 1}

@@ -20,7 +20,7 @@ from bus.client.node import NodeBus
 from bus.contract.topics import EVERYTHING, Topic, TopicKind
 from tests.broker.auth.hub import HubBus, hub_bus, hub_config
 from tests.broker.embedded.raw import RawClient, connect, publish
-from tests.hub_app.nodes import eventually
+from tests.hub_app.connected_node import eventually
 from tests.support import HOST, WAIT_S, Listener, free_port, program
 
 NOT_AUTHORIZED = 5

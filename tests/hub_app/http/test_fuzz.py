@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bus.contract.messages import Oled
 from bus.contract.topics import Topic, TopicKind
 from tests.hub_app.conftest import HubProcess, running_hub
-from tests.hub_app.nodes import until
+from tests.hub_app.connected_node import until
 from tests.hub_app.samples import log, reading
 from tests.support import HOST, WAIT_S
 

@@ -18,7 +18,7 @@ from hub_app.login.login import LogIn, WrongPasswordError
 from hub_app.login.people import AccountHolders, OnePassword, PasswordFile, read_password
 from hub_app.login.sessions import Visitor
 from tests.hub_app.conftest import HubProcess, running_hub
-from tests.hub_app.nodes import eventually
+from tests.hub_app.connected_node import eventually
 from tests.hub_app.samples import reading
 from tests.support import WAIT_S
 

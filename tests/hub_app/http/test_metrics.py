@@ -18,7 +18,7 @@ from hub_app.live.views import ReadingView
 from tests import default_readings
 from tests.default_descriptions import description_of
 from tests.hub_app.conftest import HubProcess
-from tests.hub_app.nodes import until
+from tests.hub_app.connected_node import until
 from tests.hub_app.samples import NOW_MS, heartbeat, reading, status
 from tests.support import PROJECT, WAIT_S, program
 

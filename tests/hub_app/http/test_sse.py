@@ -8,7 +8,7 @@ import msgspec
 from bus.contract.messages import Fan, Oled
 from bus.contract.topics import Topic, TopicKind
 from tests.hub_app.conftest import HubProcess
-from tests.hub_app.nodes import until
+from tests.hub_app.connected_node import until
 from tests.hub_app.samples import NOW_MS, reading
 from tests.support import HOST, WAIT_S
 

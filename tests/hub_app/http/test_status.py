@@ -14,7 +14,7 @@ from hub_app.http.app import create_app
 from hub_app.hub import BrokerStatus, Hub
 from hub_app.live.dashboard import Dashboard
 from tests.hub_app.conftest import HubProcess
-from tests.hub_app.nodes import until
+from tests.hub_app.connected_node import until
 
 
 def test_health_tells_bus_version_and_clients(hub: HubProcess) -> None:

@@ -15,7 +15,7 @@ from hub_app.login.api_tokens import ApiTokens
 from hub_app.login.sessions import Visitor
 from hub_app.login.token_uses import TokenUses
 from tests.hub_app.conftest import HubProcess, running_hub
-from tests.hub_app.nodes import eventually
+from tests.hub_app.connected_node import eventually
 from tests.hub_app.samples import reading
 from tests.support import WAIT_S
 

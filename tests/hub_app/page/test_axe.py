@@ -10,7 +10,7 @@ from bus.contract.messages import Alarm, Buzzer, Leds, PluginState
 from bus.contract.topics import Topic, TopicKind
 from tests.default_descriptions import description_of
 from tests.hub_app.conftest import HubProcess
-from tests.hub_app.nodes import remove_all_nodes, until
+from tests.hub_app.connected_node import remove_all_nodes, until
 from tests.hub_app.page.browser import Page
 from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
 from tests.support import PROJECT

@@ -20,7 +20,7 @@ from hub_app.history.schema import open_history
 from hub_app.history.writer import Arrival, Writer
 from tests.default_descriptions import description_of
 from tests.hub_app.conftest import HubProcess, running_hub
-from tests.hub_app.nodes import until
+from tests.hub_app.connected_node import until
 from tests.hub_app.page.browser import Page, browser_of_2020
 from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
 

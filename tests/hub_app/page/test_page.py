@@ -15,7 +15,7 @@ from bus.contract.messages import Buzzer, Event, Leds, Oled, PluginState, encode
 from bus.contract.topics import Topic, TopicKind
 from tests.default_descriptions import description_of
 from tests.hub_app.conftest import HubProcess
-from tests.hub_app.nodes import (
+from tests.hub_app.connected_node import (
     buzzer_node,
     named_node,
     plugin_node,

@@ -18,7 +18,7 @@ from bus.contract.messages import Backlog, PluginState, Reading
 from bus.contract.topics import Topic, TopicKind
 from tests.default_descriptions import description_of
 from tests.hub_app.conftest import HubProcess, running_hub
-from tests.hub_app.nodes import until
+from tests.hub_app.connected_node import until
 from tests.hub_app.page.browser import complaints
 from tests.hub_app.page.gestures import touch
 from tests.hub_app.page.sensor_page import CHART, SensorPage, phone

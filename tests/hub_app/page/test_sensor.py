@@ -15,7 +15,7 @@ from bus.contract.topics import Topic, TopicKind
 from hub_app.http.formats.query_params import iso_8601
 from tests.default_descriptions import description_of
 from tests.hub_app.conftest import HubProcess, running_hub
-from tests.hub_app.nodes import named_node, setting_node, until
+from tests.hub_app.connected_node import named_node, setting_node, until
 from tests.hub_app.page.browser import browser_of_2020, complaints
 from tests.hub_app.page.gestures import touch
 from tests.hub_app.page.sensor_page import CHART, SensorPage, phone

@@ -17,7 +17,7 @@ from bus.contract.description import About
 from bus.contract.messages import Fan, Heartbeat, Leds, LogLevel, PluginState, Reading
 from bus.contract.topics import Topic, TopicKind
 from tests.hub_app.conftest import HubProcess
-from tests.hub_app.nodes import output_node, until
+from tests.hub_app.connected_node import output_node, until
 from tests.hub_app.page.browser import Page, browser_of_2020
 from tests.hub_app.samples import log, status
 from tests.support import WAIT_S

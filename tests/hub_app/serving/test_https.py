@@ -19,7 +19,7 @@ from bus.errors import MisconfiguredError
 from hub_app.serving import tls as web_tls
 from hub_app.serving.places import MAX_PER_ADDRESS
 from tests.hub_app.conftest import HubProcess, running_hub
-from tests.hub_app.nodes import buzzer_node, eventually
+from tests.hub_app.connected_node import buzzer_node, eventually
 from tests.hub_app.page.browser import Page
 from tests.hub_app.samples import reading
 from tests.support import HOST, WAIT_S, Service, free_port, settings

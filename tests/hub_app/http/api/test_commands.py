@@ -7,8 +7,8 @@ import pytest
 from bus.contract.messages import Buzzer
 from bus.contract.topics import Topic, TopicKind
 from tests.hub_app.conftest import HubProcess, running_hub
+from tests.hub_app.connected_node import buzzer_node, named_node, plugin_node, setting_node, until
 from tests.hub_app.hub_process import RESULT_TIMEOUT
-from tests.hub_app.nodes import buzzer_node, named_node, plugin_node, setting_node, until
 from tests.hub_app.samples import NOW_MS, heartbeat
 
 

@@ -17,7 +17,7 @@ from bus.contract.topics import Topic, TopicKind
 from hub_app.http.formats.export_rows import ExportRow
 from hub_app.http.formats.query_params import iso_8601
 from tests.hub_app.conftest import HubProcess, running_hub
-from tests.hub_app.nodes import until
+from tests.hub_app.connected_node import until
 
 BEGAN_MS = now_ms() - 600_000
 SENSOR = {"sensor": "pi9:room"}

@@ -14,7 +14,7 @@ from bus.contract.messages import Backlog, Reading, Stored
 from bus.contract.topics import Topic, TopicKind
 from hub_app.http.formats.query_params import iso_8601
 from tests.hub_app.conftest import HubProcess, running_hub
-from tests.hub_app.nodes import until
+from tests.hub_app.connected_node import until
 from tests.hub_app.process.test_server import open_stream
 
 TOPIC = Topic("pi9", TopicKind.READING, "room")

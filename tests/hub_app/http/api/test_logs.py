@@ -9,7 +9,7 @@ from broker.auth import accounts
 from bus.contract.messages import encode
 from bus.contract.topics import Topic, TopicKind
 from tests.hub_app.conftest import HubProcess
-from tests.hub_app.nodes import until
+from tests.hub_app.connected_node import until
 from tests.hub_app.samples import NOW_MS, log
 from tests.hub_app.whole_hub import Hub
 from tests.support import wait_until

@@ -3,7 +3,7 @@
 from bus.contract.description import About
 from bus.contract.topics import Topic, TopicKind
 from tests.hub_app.conftest import HubProcess
-from tests.hub_app.nodes import until
+from tests.hub_app.connected_node import until
 from tests.hub_app.samples import heartbeat, status
 
 

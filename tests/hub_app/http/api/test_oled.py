@@ -8,8 +8,8 @@ from bus.contract.messages import Oled
 from bus.contract.topics import Topic, TopicKind
 from hub_app.http.api.oled import encode_png
 from tests.hub_app.conftest import HubProcess
+from tests.hub_app.connected_node import until
 from tests.hub_app.http.pictures import decode
-from tests.hub_app.nodes import until
 from tests.hub_app.samples import reading
 
 FRAME = bytes(range(256)) * 4

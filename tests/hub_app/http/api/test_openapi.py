@@ -41,7 +41,7 @@ from hub_app.http.app import create_app
 from hub_app.hub import Hub
 from tests.default_descriptions import description_of
 from tests.hub_app.conftest import HubProcess, running_hub
-from tests.hub_app.nodes import until
+from tests.hub_app.connected_node import until
 from tests.hub_app.samples import log, reading, status
 from tests.support import WAIT_S, wait_until
 

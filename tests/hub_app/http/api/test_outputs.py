@@ -3,7 +3,7 @@
 from bus.contract.messages import Fan, Leds
 from bus.contract.topics import Topic, TopicKind
 from tests.hub_app.conftest import HubProcess
-from tests.hub_app.nodes import output_node
+from tests.hub_app.connected_node import output_node
 
 
 def test_a_led_and_the_whole_strip_are_coloured(hub: HubProcess) -> None:

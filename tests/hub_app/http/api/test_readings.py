@@ -6,7 +6,7 @@ from bus.contract.messages import encode
 from bus.contract.topics import Topic, TopicKind
 from tests.default_descriptions import description_of
 from tests.hub_app.conftest import HubProcess
-from tests.hub_app.nodes import until
+from tests.hub_app.connected_node import until
 from tests.hub_app.samples import NOW_MS, reading
 
 

@@ -12,7 +12,7 @@ from bus.contract.topics import Topic, TopicKind
 from hub_app.http.guard import SECURITY_HEADERS
 from tests.default_descriptions import description_of
 from tests.hub_app.conftest import HubProcess, running_hub
-from tests.hub_app.nodes import until
+from tests.hub_app.connected_node import until
 from tests.hub_app.samples import reading
 
 SENSOR = "dht22-gpio4"

@@ -16,7 +16,7 @@ from bus.contract.messages import Buzzer, Fan, Leds, PluginState
 from bus.contract.topics import Topic, TopicKind
 from hub_app.http.guard import SECURITY_HEADERS
 from tests.hub_app.conftest import HubProcess, running_hub
-from tests.hub_app.nodes import until
+from tests.hub_app.connected_node import until
 from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
 
 NASTY = "<script>alert(1)</script>"
