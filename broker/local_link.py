@@ -5,15 +5,16 @@ is no queue to overflow: a publisher of which more has come than the hub can tak
 """
 
 import asyncio
+import itertools
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from broker.auth.gate import Gate, Identity
 from broker.embedded.packets.decode import Publish
 from broker.embedded.router import Publisher, Router
-from bus.client.link import MessageBatches, OnMessages, WireMessage, wire_message
+from bus.client.link import OnMessages, RawMessage, WireMessage, wire_message
 from bus.config.homeassistant_table import DEFAULT_PREFIX
 from bus.contract.messages import Message, encode
 from bus.contract.topics import ROOT, Topic, is_command
@@ -23,6 +24,10 @@ logger = logging.getLogger(__name__)
 # Publications in one round of the event loop.
 _SLICE = 100
 _STOP_S = 2.0
+# Time for which the first message of a batch waits for others.
+_BATCH_S = 0.01
+# Topics for which the gate's decision is remembered: the rights of the hub never change.
+_MAX_DECISIONS = 65_536
 _PREFIX = f"{ROOT}/"
 
 # Returns what a publisher to a topic has to wait for, or None.
@@ -53,7 +58,9 @@ class LocalLink:
         # Nodes make many entities, so these count for no user's quota.
         self._discovery_publisher = Publisher("", "")
         self._loop = asyncio.get_running_loop()
-        self._incoming = MessageBatches(self._loop, on_messages)
+        self._on_messages = on_messages
+        self._incoming: list[RawMessage] = []
+        self._may_hear: dict[str, bool] = {}
         self._lock = threading.Lock()
         self._outgoing: deque[Publish] = deque()
         self._is_empty = threading.Event()
@@ -87,12 +94,35 @@ class LocalLink:
 
     def put(self, topic: str, payload: bytes) -> None:
         """Take a message from the router."""
-        if topic.startswith(self._prefixes) and self._gate.may_receive(self._identity, topic):
-            self._incoming.put(topic, payload)
+        may_hear = self._may_hear.get(topic)
+        if may_hear is None:
+            may_hear = self._decide(topic)
+        if may_hear:
+            if not self._incoming:
+                self._loop.call_later(_BATCH_S, self._pass_on)
+            self._incoming.append((topic, payload))
+
+    def _decide(self, topic: str) -> bool:
+        """Return whether the hub takes messages of a topic."""
+        if len(self._may_hear) >= _MAX_DECISIONS:
+            self._may_hear.clear()
+        is_ours = topic.startswith(self._prefixes)
+        decision = is_ours and self._gate.may_receive(self._identity, topic)
+        self._may_hear[topic] = decision
+        return decision
+
+    def _pass_on(self) -> None:
+        batch, self._incoming = self._incoming, []
+        self._on_messages(batch)
 
     def publish(self, topic: Topic, message: Message) -> int | None:
         """Publish a message as its channel says. For any thread."""
         return self.publish_payload(topic, encode(message))
+
+    def publish_many(self, messages: Sequence[tuple[Topic, Message]]) -> int:
+        """Publish messages in their order, in one crossing. For any thread."""
+        wires = [wire_message(topic, encode(message)) for topic, message in messages]
+        return 0 if self._queue(wires) is None else len(messages)
 
     def publish_payload(self, topic: Topic, payload: bytes) -> int | None:
         """Publish bytes as the topic's channel says. For any thread."""
@@ -100,14 +130,18 @@ class LocalLink:
 
     def publish_wire(self, message: WireMessage) -> int | None:
         """Publish on any topic that the gate allows. For any thread."""
+        return self._queue([message])
+
+    def _queue(self, messages: Sequence[WireMessage]) -> int | None:
+        """Queue messages for the loop; return the handle of the last one."""
         if not self._connected:
             return None
-        packet = Publish(message.topic, message.payload, message.qos, message.retain, 0)
+        packets = [Publish(one.topic, one.payload, one.qos, one.retain, 0) for one in messages]
         with self._lock:
-            self._handles += 1
+            self._handles += len(packets)
             handle = self._handles
-            self._outgoing.append(packet)
-            is_first = len(self._outgoing) == 1
+            is_first = not self._outgoing
+            self._outgoing.extend(packets)
             self._is_empty.clear()
         if is_first:
             # One crossing for all that is published until the loop comes to it.
@@ -115,15 +149,17 @@ class LocalLink:
         return handle
 
     def _publish_queued(self) -> None:
-        for _ in range(_SLICE):
-            with self._lock:
-                message = self._outgoing[0]
+        with self._lock:
+            messages = list(itertools.islice(self._outgoing, _SLICE))
+        for message in messages:
             self._publish_one(message)
-            with self._lock:
+        with self._lock:
+            # Only now: whoever stops the link waits for the last one.
+            for _ in messages:
                 self._outgoing.popleft()
-                if not self._outgoing:
-                    self._is_empty.set()
-                    return
+            if not self._outgoing:
+                self._is_empty.set()
+                return
         self._loop.call_soon(self._publish_queued)
 
     def _publish_one(self, message: Publish) -> None:

@@ -78,7 +78,11 @@ class Hub:
         self.listeners: list[Callable[[Sequence[Change], int], None]] = [self.fanout.send]
         self.duplicate_node_ids = DuplicateNodeIds()
         self.decoder = Decoder(
-            self.on_message, time.monotonic, on_removed=self.on_removed, refusals=self.refusals
+            self.on_message,
+            time.monotonic,
+            on_removed=self.on_removed,
+            refusals=self.refusals,
+            record=history.put_many,
         )
         # Takes each message of the bus.
         self.handle: Callable[[str, bytes], None] = self.decoder.handle

@@ -127,6 +127,13 @@ class BusClient:
         """
         return self.publish_payload(topic, encode(message))
 
+    def publish_many(self, messages: Sequence[tuple[Topic, Message]]) -> int:
+        """Send messages in their order; return how many were sent; see `publish`."""
+        for count, (topic, message) in enumerate(messages):
+            if self.publish(topic, message) is None:
+                return count
+        return len(messages)
+
     def publish_payload(self, topic: Topic, payload: bytes) -> int | None:
         """Send bytes as the topic's channel says; see `publish`."""
         return self.publish_wire(wire_message(topic, payload))

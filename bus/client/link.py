@@ -53,6 +53,9 @@ class BusLink(Protocol):
     def publish(self, topic: Topic, message: Message) -> int | None:
         """Publish a message as its channel says; None where the bus did not take it."""
 
+    def publish_many(self, messages: Sequence[tuple[Topic, Message]]) -> int:
+        """Publish messages in their order; return how many of them the bus took."""
+
     def publish_payload(self, topic: Topic, payload: bytes) -> int | None:
         """Publish bytes as the topic's channel says; None where the bus did not take them."""
 

@@ -18,12 +18,11 @@ from bus.config import directories
 from bus.config.directories import Environment
 from bus.config.settings import Config
 from bus.contract import discovery
-from bus.contract.messages import Stored
-from bus.contract.topics import EVERYTHING, ROOT, Topic
+from bus.contract.topics import EVERYTHING, ROOT
 from hub_app.history import known_names
 from hub_app.history.inbox import Inbox, node_of
 from hub_app.history.recorder import Recorder
-from hub_app.live.ingest import LoopQueue
+from hub_app.live.ingest import MAX_QUEUED, RETAINED_OF_NODE, LoopQueue
 from hub_app.process.supervisor import Supervisor
 from hub_app.quota.refusals import Refusals
 
@@ -57,12 +56,15 @@ class Intake:
         inbox.on_room = self._release_soon
 
     def on_messages(self, messages: Sequence[RawMessage]) -> None:
-        own = [m for m in messages if m[0].startswith(_ROOT)]
-        if len(own) < len(messages):
-            self.on_others([m for m in messages if not m[0].startswith(_ROOT)])
-        own = [m for m in own if not (m[1] and self._hides(m[0]))]
+        own, others = [], []
+        for message in messages:
+            if not message[0].startswith(_ROOT):
+                others.append(message)
+            elif not (message[1] and self._hides(message[0])):
+                own.append(message)
+        if others:
+            self.on_others(others)
         self._queue.put_many(own)
-        self._inbox.put_many(own)
 
     def room_for(self, topic: str) -> asyncio.Future[bool] | None:
         """Return what a publisher to `topic` has to wait for before it goes on; None: nothing."""
@@ -120,7 +122,7 @@ def create_feed(  # noqa: PLR0913 - all that the hub's feed works with
 
     Without an embedded `broker`, the hub is a client at `connection`.
     """
-    queue = LoopQueue(asyncio.get_running_loop())
+    queue = LoopQueue(max(MAX_QUEUED, RETAINED_OF_NODE * config.limits.nodes))
     inbox = Inbox()
     intake = Intake(queue, inbox, hides)
     link: BusLink
@@ -134,15 +136,12 @@ def create_feed(  # noqa: PLR0913 - all that the hub's feed works with
     else:
         link = _client(config, connection, intake)
 
-    def publish(topic: Topic, stored: Stored) -> bool:
-        return link.publish(topic, stored) is not None
-
     history = Recorder(
         config.cluster.node_id,
         directories.state_dir(config, environment) / known_names.FILE_NAME,
         config.history,
         inbox=inbox,
-        publish=publish,
+        publish=link.publish_many,
         now_ms=now_ms,
         limits=config.limits,
         refusals=refusals,

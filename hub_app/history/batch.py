@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import msgspec
 
 from bus.config.limits_table import LimitsConfig
-from bus.contract.messages import Heartbeat, decode
+from bus.contract.messages import Heartbeat, Message, Reading, decode
 from bus.contract.topics import Topic, TopicKind, parse
 from bus.errors import BadDataError
 from bus.limited_log import LimitedLog
@@ -23,8 +23,10 @@ logger = logging.getLogger(__name__)
 # A full batch is committed at once, so that a backlog comes in fast.
 FULL_BATCH = 2000
 
-_STORED_KINDS = frozenset({TopicKind.READING, TopicKind.BACKLOG})
+STORED_KINDS = frozenset({TopicKind.READING, TopicKind.BACKLOG})
 _EVENT_KINDS = frozenset({TopicKind.STATUS, TopicKind.HEARTBEAT, TopicKind.PLUGIN})
+# All that the history takes.
+KINDS = STORED_KINDS | _EVENT_KINDS
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -58,9 +60,12 @@ class BatchBuilder:
         return len(self._batch.arrivals) >= FULL_BATCH
 
     def add(self, payloads: Iterable[Payload], now_ms: int) -> None:
-        for text, payload in payloads:
+        for text, payload, message in payloads:
             try:
-                self._add(parse(text), payload, now_ms)
+                if type(message) is Reading:
+                    self._batch.arrivals.append(Arrival(message, is_late=False))
+                else:
+                    self._add(parse(text), payload, message, now_ms)
             except BadDataError:
                 # The live state counts and logs these.
                 continue
@@ -78,17 +83,17 @@ class BatchBuilder:
         due = self._heartbeats.take(now_ms, is_last=is_last)
         return msgspec.structs.replace(batch, heartbeats=due)
 
-    def _add(self, topic: Topic, payload: bytes, now_ms: int) -> None:
+    def _add(self, topic: Topic, payload: bytes, message: Message | None, now_ms: int) -> None:
         if not payload:
             # A retained topic was emptied; what is stored of it stays.
             return
-        if topic.kind in _STORED_KINDS:
+        if topic.kind in STORED_KINDS:
             readings, refused = decode_readings(topic, payload)
             is_late = topic.kind is TopicKind.BACKLOG
             self._batch.arrivals.extend(Arrival(reading, is_late) for reading in readings)
             self._batch.refused.extend(refused)
         elif topic.kind in _EVENT_KINDS:
-            message = decode(topic, payload)
+            message = message or decode(topic, payload)
             if isinstance(message, Heartbeat):
                 self._heartbeats.add(topic.node, message, now_ms)
             self._add_events(self._detector.on_message(topic, message, now_ms), now_ms)

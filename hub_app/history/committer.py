@@ -9,19 +9,17 @@ import logging
 import queue
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bus.config.history_table import HistoryConfig
 from bus.config.limits_table import LimitsConfig
-from bus.contract.messages import Reading
 from bus.errors import MisconfiguredError
 from bus.fault import Fault
 from bus.files.database import DamagedError, set_aside
 from hub_app.alarms.records import Record
-from hub_app.history.acknowledge import StoredReading
+from hub_app.history.acknowledge import Answers, answers_of
 from hub_app.history.batch import Batch
-from hub_app.history.decode import ReadingKey, RefusedReading
 from hub_app.history.events import MAX_DETAIL_CHARS, REFUSED, Event
 from hub_app.history.removal import HistoryJob
 from hub_app.history.retention.heartbeats import HeartbeatMeans
@@ -108,7 +106,7 @@ class Committer:
         file = self._file
         return file.writer.quota_uses() if file is not None else []
 
-    def commit(self, batch: Batch) -> list[StoredReading]:
+    def commit(self, batch: Batch) -> Answers:
         """Store a batch; return what to answer to the nodes, which is nothing after a fault."""
         self._events = [*self._events, *batch.events][-_MAX_EVENTS:]
         self._heartbeats = [*self._heartbeats, *batch.heartbeats][-_MAX_HEARTBEATS:]
@@ -121,7 +119,7 @@ class Committer:
         with self._faults_handled():
             if self._file is not None:
                 return self._store(self._file.writer, batch)
-        return []
+        return {}
 
     def housekeep(self) -> None:
         with self._faults_handled():
@@ -148,10 +146,10 @@ class Committer:
             self._file.close()
         self._file = None
 
-    def _store(self, writer: Writer, batch: Batch) -> list[StoredReading]:
+    def _store(self, writer: Writer, batch: Batch) -> Answers:
         waiting = (batch.arrivals, batch.refused, self._events, self._alarms, self._heartbeats)
         if not any(waiting):
-            return []
+            return {}
         events, self._events = self._events, []
         outcome = writer.store(
             batch.arrivals, events, self._now_ms(), self._alarms, self._heartbeats
@@ -167,7 +165,8 @@ class Committer:
             # Without an answer, so that it waits at its node until there is room.
             self._note_refused(reading.node, reason, f"the reading of {reading.sensor_id}")
         self.fault.worked()
-        return [*map(_stored, outcome.kept), *_refused_for_good(batch.refused)]
+        # The malformed ones, too: their nodes would send them for ever.
+        return answers_of(outcome.kept, batch.refused)
 
     def _note_refused(self, node: str, reason: Reason, detail: str) -> None:
         self.refused += 1
@@ -210,14 +209,3 @@ class Committer:
     def _close_until_later(self) -> None:
         self.close()
         self._reopen_at_s = time.monotonic() + _REOPEN_S
-
-
-def _stored(reading: Reading) -> StoredReading:
-    return StoredReading(reading.node, ReadingKey(reading.stream, reading.seq))
-
-
-def _refused_for_good(refused: Sequence[RefusedReading]) -> Iterator[StoredReading]:
-    """Yield the malformed readings that can be named; their nodes would send them for ever."""
-    for reading in refused:
-        if reading.key is not None:
-            yield StoredReading(reading.node, reading.key, is_refused=True)

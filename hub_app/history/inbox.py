@@ -1,10 +1,11 @@
-"""Bounded queue of MQTT payloads between the bus and the history's thread, fair between nodes."""
+"""Bounded queue of messages between the bus and the history's thread, fair between nodes."""
 
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
 from broker.fair_limit import FairLimit
+from bus.contract.messages import Message
 
 # Where publishers cannot be made to wait: many seconds of traffic of a full system.
 MAX_BYTES = 64_000_000
@@ -15,11 +16,12 @@ _TAKE_BYTES = 60_000
 # What a queued payload costs beside its own bytes, roughly: a tuple, two strings, a bytes header.
 _OVERHEAD_BYTES = 200
 
-Payload = tuple[str, bytes]
+# Topic, payload, and the message that it spells where that is decoded already.
+Payload = tuple[str, bytes, Message | None]
 
 
 class Inbox:
-    """Queue of (topic, payload), bounded by size; each node has its turn.
+    """Queue of payloads, bounded by size; each node has its turn.
 
     A payload that does not fit is counted in `overrun` and dropped. It is never acknowledged, so
     its node sends it again. `on_room` is called on the history's thread when nodes need not wait
@@ -30,6 +32,7 @@ class Inbox:
         self.overrun = 0
         self.on_room: Callable[[], None] = lambda: None
         self._max_bytes = max_bytes
+        self._full_bytes = full_bytes
         self._lock = threading.Lock()
         # By node, in the order of their turns.
         self._queues: dict[str, deque[Payload]] = {}
@@ -44,19 +47,23 @@ class Inbox:
 
     def is_above_share(self, node: str) -> bool:
         """Whether the inbox is full and `node` has more than its share in it."""
+        # Asked for each message, so without the lock where there is room.
+        if self._shares.total < self._full_bytes:
+            return False
         with self._lock:
             return self._shares.is_above_share(node)
 
-    def put(self, topic: str, payload: bytes) -> None:
+    def put(self, topic: str, payload: bytes, message: Message | None = None) -> None:
         """Add a message; never waits."""
-        self.put_many([(topic, payload)])
+        self.put_many([(topic, payload, message)])
 
     def put_many(self, payloads: Sequence[Payload]) -> None:
         """Add messages; never waits."""
         with self._lock:
-            for topic, payload in payloads:
-                self._put(topic, payload)
-        self._ready.set()
+            for payload in payloads:
+                self._put(payload)
+        if not self._ready.is_set():
+            self._ready.set()
 
     def take(self, timeout_s: float) -> list[Payload]:
         """Wait up to `timeout_s` for a payload or for `wake`; return some of what is queued.
@@ -77,14 +84,17 @@ class Inbox:
         """End a `take` that waits."""
         self._ready.set()
 
-    def _put(self, topic: str, payload: bytes) -> None:
+    def _put(self, payload: Payload) -> None:
         size = _size(payload)
         if self._shares.total + size > self._max_bytes:
             self.overrun += 1
             return
-        node = node_of(topic)
+        node = node_of(payload[0])
         self._shares.add(node, size)
-        self._queues.setdefault(node, deque()).append((topic, payload))
+        queue = self._queues.get(node)
+        if queue is None:
+            queue = self._queues[node] = deque()
+        queue.append(payload)
 
     def _take_in_turns(self) -> list[Payload]:
         taken: list[Payload] = []
@@ -96,16 +106,17 @@ class Inbox:
             if queue:
                 self._queues[node] = queue
             taken.append(payload)
-            size += _size(payload[1])
-            self._shares.remove(node, _size(payload[1]))
+            size_bytes = _size(payload)
+            size += size_bytes
+            self._shares.remove(node, size_bytes)
         return taken
 
 
 def node_of(topic: str) -> str:
     """Return the second level of a topic, which names the node."""
-    _, _, rest = topic.partition("/")
-    return rest.partition("/")[0]
+    levels = topic.split("/", 2)
+    return levels[1] if len(levels) > 1 else ""
 
 
-def _size(payload: bytes) -> int:
-    return len(payload) + _OVERHEAD_BYTES
+def _size(payload: Payload) -> int:
+    return len(payload[1]) + _OVERHEAD_BYTES

@@ -6,7 +6,7 @@ A reading is acknowledged to its node after the commit that stored it, never bef
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,7 +18,7 @@ from hub_app.history.acknowledge import Acknowledger, Publish
 from hub_app.history.batch import BatchBuilder
 from hub_app.history.committer import Committer
 from hub_app.history.events import HUB, Event
-from hub_app.history.inbox import Inbox
+from hub_app.history.inbox import Inbox, Payload
 from hub_app.history.removal import HistoryJob
 from hub_app.process.supervisor import Supervisor
 from hub_app.quota.live import QuotaUse
@@ -85,6 +85,10 @@ class Recorder:
             fault=committer.fault.reason,
         )
 
+    def put_many(self, payloads: Sequence[Payload]) -> None:
+        """Take messages to store; never waits. Any thread may call."""
+        self._inbox.put_many(payloads)
+
     def quota_uses(self) -> list[QuotaUse]:
         """Return the use of the nodes' quotas of the history. Any thread may call."""
         return self._committer.quota_uses()
@@ -138,9 +142,9 @@ class Recorder:
 
     def _commit(self, *, is_last: bool = False) -> None:
         batch = self._builder.take(self._now_ms(), is_last=is_last)
-        stored = self._committer.commit(batch)
+        answers = self._committer.commit(batch)
         try:
-            self._acknowledger.acknowledge(stored)
+            self._acknowledger.acknowledge(answers)
         except Exception:
             # The nodes send again what was not acknowledged; this thread has to go on.
             logger.exception("the history failed to acknowledge readings")

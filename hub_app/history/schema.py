@@ -4,6 +4,7 @@ Names are stored once and stand elsewhere as ids; the view `readings` joins them
 """
 
 import sqlite3
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ _CHECKPOINT_PAGES = 8000
 _CACHE_KB = 8000
 
 # A stream's id stands for (node, stream), so the primary key of a reading is (node, stream, seq).
-# `newest`: ring of the latest readings; those up to the `arrival` in `moved` are in `reading`, too.
+# `newest`: the latest readings; those up to the `arrival` in `moved` are in `reading`, too.
 # `span`: the range of `seq` in `reading` that a sensor has in a bucket; `folded`: downsampled.
 # `unset`: readings of a boot whose clock was not set yet, with its offset then, and `behind_ms`,
 # by how much it was behind the hub's clock.
@@ -129,7 +130,12 @@ def bucket_of(timestamp_ms: int) -> int:
 
 def pack(data: dict[str, Value]) -> tuple[str, bytes]:
     """Return the field names of a reading as JSON, and its values. Raises OverflowError."""
-    return msgspec.json.encode(list(data)).decode(), _PACK.encode(list(data.values()))
+    return _names_as_json(tuple(data)), _PACK.encode(list(data.values()))
+
+
+@lru_cache(1024)
+def _names_as_json(names: tuple[str, ...]) -> str:
+    return msgspec.json.encode(names).decode()
 
 
 def unpack(data: bytes) -> list[Value]:

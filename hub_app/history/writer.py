@@ -1,6 +1,8 @@
 """Writer of the history: stores each reading once, by its primary key (node, stream, seq).
 
 One `store` is one commit. After a failed one, the writer's caches are wrong and it is thrown away.
+Readings wait in the small table `newest`, and move to `reading` many at once and in its order: so
+each page of it, and each span, is written once for many readings.
 """
 
 import sqlite3
@@ -23,12 +25,18 @@ from hub_app.quota.history import HistoryQuota, Wanted
 from hub_app.quota.live import QuotaUse
 from hub_app.quota.refusals import Reason
 
-# Readings move from the table `newest` to `reading` this often, or sooner where they are many.
+# Readings move from the table `newest` to `reading` this often, or when it has so many. Queries
+# read all of it, in some 2 ms.
 _MOVE_EVERY_MS = 300_000
-_SLOTS = 2048
+_MOST_UNMOVED = 16_384
+# Streams whose highest number is remembered.
+_MOST_STREAMS = 100_000
+
+# Stream, seq, sensor, timestamp_ms, flags, shape, data.
+_Row = tuple[int, int, int, int, int, int, bytes]
 
 
-class Arrival(msgspec.Struct, frozen=True):
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """A reading as it arrived; `is_late`: in a backlog."""
 
     reading: Reading
@@ -53,8 +61,14 @@ class Writer:
         self._names = Names(db)
         self._quota = HistoryQuota(db, limits)
         self._clock = ClockRepair(db, limits.boots)
-        # (stream, seq) of the readings that are still in `newest` only.
-        self._newest: set[tuple[int, int]] = set(db.execute("SELECT stream, seq FROM unmoved"))
+        # The numbers of the readings that are still in `newest` only, by stream.
+        self._newest: dict[int, set[int]] = {}
+        for stream, seq in db.execute("SELECT stream, seq FROM unmoved"):
+            self._newest.setdefault(stream, set()).add(seq)
+        # Rows of `newest` in use. An earlier program may have left some in any slots.
+        self._slots = _MOST_UNMOVED if self._newest else 0
+        # The highest number of each stream.
+        self._last: dict[int, int] = {}
         (self._arrival,) = db.execute(
             "SELECT max(arrival) FROM (SELECT arrival FROM moved UNION SELECT arrival FROM newest)"
         ).fetchone()
@@ -76,7 +90,8 @@ class Writer:
         self._clock.now_ms = now_ms
         outcome = Outcome(0, [], [])
         with transaction(self._db):
-            added = sum(self._insert(arrival, outcome) for arrival in arrivals)
+            rows = [row for one in arrivals if (row := self._accept(one, outcome)) is not None]
+            self._insert(rows)
             for event in events:
                 self._insert_event(event)
             for record in alarms:
@@ -87,7 +102,7 @@ class Writer:
                 self._move()
                 self._moved_ms = now_ms
             self._clock.repair(self._extend_span)
-        return msgspec.structs.replace(outcome, added=added)
+        return msgspec.structs.replace(outcome, added=len(rows))
 
     def quota_uses(self) -> list[QuotaUse]:
         """Return the use of the nodes' quotas. Any thread may call."""
@@ -112,34 +127,46 @@ class Writer:
         )
         return self._quota.take(wanted, self._clock.now_ms)
 
-    def _insert(self, arrival: Arrival, outcome: Outcome) -> bool:
-        """Insert a reading; return whether it is new."""
+    def _accept(self, arrival: Arrival, outcome: Outcome) -> _Row | None:
+        """Note the outcome of a reading; return its row where it is new and there is room."""
         reading = arrival.reading
         if self._is_repeated(reading):
             outcome.kept.append(reading)
-            return False
+            return None
         fields, data = pack(reading.data)
         reason = self._refusal(reading, fields, data)
         if reason is not None:
             outcome.refused.append((reading, reason))
-            return False
+            return None
         outcome.kept.append(reading)
-        stream = self._names.stream(reading.node, reading.stream)
-        sensor = self._names.sensor(reading.node, reading.sensor_id, reading.plugin)
-        timestamp_ms, flags = self._clock.corrected(self._names.node(reading.node), stream, reading)
-        shape = self._names.shape(fields)
-        self._names.note_shape(sensor, shape)
-        flags |= LATE if arrival.is_late else 0
-        if len(self._newest) == _SLOTS:
-            self._move()
-        self._arrival += 1
-        row = (stream, reading.seq, sensor, timestamp_ms, flags, shape, data)
-        self._db.execute(
-            "INSERT OR REPLACE INTO newest VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (self._arrival % _SLOTS, self._arrival, *row),
-        )
-        self._newest.add((stream, reading.seq))
-        return True
+        names, seq = self._names, reading.seq
+        stream = names.stream(reading.node, reading.stream)
+        sensor = names.sensor(reading.node, reading.sensor_id, reading.plugin)
+        timestamp_ms, flags = self._clock.corrected(names.node(reading.node), stream, reading)
+        shape = names.shape(fields)
+        names.note_shape(sensor, shape)
+        if arrival.is_late:
+            flags |= LATE
+        self._newest.setdefault(stream, set()).add(seq)
+        self._last[stream] = max(seq, self._last.get(stream, -1))
+        return stream, seq, sensor, timestamp_ms, flags, shape, data
+
+    def _insert(self, rows: Sequence[_Row]) -> None:
+        for start in range(0, len(rows), _MOST_UNMOVED):
+            part = rows[start : start + _MOST_UNMOVED]
+            if self._slots + len(part) > _MOST_UNMOVED:
+                self._move()
+                for stream, seq, *_ in part:
+                    self._newest.setdefault(stream, set()).add(seq)
+            self._db.executemany(
+                "INSERT OR REPLACE INTO newest VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    (self._slots + place, self._arrival + place + 1, *row)
+                    for place, row in enumerate(part)
+                ),
+            )
+            self._slots += len(part)
+            self._arrival += len(part)
 
     def _is_repeated(self, reading: Reading) -> bool:
         """Whether a reading is in the file already."""
@@ -153,12 +180,26 @@ class Writer:
         return True
 
     def _is_stored(self, stream: int, seq: int) -> bool:
-        if (stream, seq) in self._newest:
+        if seq > self._last_of(stream):
+            return False
+        if seq in self._newest.get(stream, ()):
             return True
         found = self._db.execute(
             "SELECT 1 FROM reading WHERE stream = ? AND seq = ?", (stream, seq)
         )
         return found.fetchone() is not None
+
+    def _last_of(self, stream: int) -> int:
+        """Return the highest number of a stream, -1 where it has none."""
+        last = self._last.get(stream)
+        if last is None:
+            if len(self._last) >= _MOST_STREAMS:
+                self._last.clear()
+            (moved,) = self._db.execute(
+                "SELECT coalesce(max(seq), -1) FROM reading WHERE stream = ?", (stream,)
+            ).fetchone()
+            last = self._last[stream] = max(moved, *self._newest.get(stream, ()), -1)
+        return last
 
     def _move(self) -> None:
         """Move the readings in `newest` to `reading`, and note their spans."""
@@ -174,6 +215,7 @@ class Writer:
         )
         self._db.execute("UPDATE moved SET arrival = ?", (self._arrival,))
         self._newest.clear()
+        self._slots = 0
 
     def _extend_span(self, sensor: int, timestamp_ms: int, stream: int, seq: int) -> None:
         self._write_spans([(sensor, bucket_of(timestamp_ms), stream, seq, seq)])

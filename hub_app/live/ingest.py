@@ -1,17 +1,20 @@
-"""Ingest of MQTT messages into the live state: a bounded queue, and strict decoding."""
+"""Ingest of MQTT messages: a bounded queue, and the one strict decoding of each message.
+
+Live state, alarms, logs and history share what is decoded here.
+"""
 
 import asyncio
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
 from broker.fair_limit import FairLimit
-from bus.contract.messages import Message, decode
+from bus.contract.messages import Backlog, Message, decode
 from bus.contract.topics import Topic, TopicKind, parse
 from bus.errors import BadDataError
 from bus.limited_log import LimitedLog
-from hub_app.history.inbox import node_of
+from hub_app.history import batch
+from hub_app.history.inbox import Payload, node_of
 from hub_app.quota.rate import RateQuota
 from hub_app.quota.refusals import Reason, Refusals
 
@@ -19,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 # An event loop that is this far behind will not catch up: the oldest are dropped and counted.
 MAX_QUEUED = 20_000
+# Retained messages of a node, which come all at once at the start.
+RETAINED_OF_NODE = 40
 # Above it, nodes with more than their share wait where the link can make them.
 FULL = 2_000
 # Messages in one round of the event loop.
@@ -27,15 +32,20 @@ MAX_BAD_TOPICS = 500
 # Of one node, whatever it publishes: each line is one of the journal on the disk.
 LOG_LINES_PER_MINUTE = 20
 _OTHER_TOPICS = "(other)"
+# Topics that are remembered as parsed, some 16 MB of them.
+_MAX_PARSED = 65_536
 
 # Commands are for the actuators; `stored` messages come from the hub itself.
 _IGNORED_KINDS = frozenset({TopicKind.COMMAND, TopicKind.STORED})
 
-_COUNTED_BY_HISTORY = frozenset({TopicKind.READING, TopicKind.BACKLOG})
+# The history decodes backlogs: the live state only notes that the node is there.
+_OPAQUE_BACKLOG = Backlog([])
 
 OnMessage = Callable[[Topic, Message], None]
 OnRemoved = Callable[[Topic], None]
 OnPayload = Callable[[Topic, bytes], None]
+# Takes what the history stores.
+Record = Callable[[Sequence[Payload]], None]
 
 
 def _ignore_removed(_topic: Topic) -> None:
@@ -46,17 +56,20 @@ def _ignore_payload(_topic: Topic, _payload: bytes) -> None:
     return
 
 
-class LoopQueue:
-    """Queue of (topic, payload) from any thread to the event loop `loop`.
+def _ignore_payloads(_payloads: Sequence[Payload]) -> None:
+    return
 
-    `on_room` is called on the loop when nodes need not wait any more.
+
+class LoopQueue:
+    """Queue of (topic, payload) on the event loop.
+
+    `on_room` is called when nodes need not wait any more.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, most: int = MAX_QUEUED) -> None:
         self.dropped = 0
+        self._most = most
         self.on_room: Callable[[], None] = lambda: None
-        self._loop = loop
-        self._lock = threading.Lock()
         self._queue: deque[tuple[str, bytes]] = deque()
         self._shares = FairLimit(FULL)
         self._ready = asyncio.Event()
@@ -64,13 +77,11 @@ class LoopQueue:
     @property
     def has_room(self) -> bool:
         """Whether nodes that wait may go on."""
-        with self._lock:
-            return self._shares.has_room
+        return self._shares.has_room
 
     def is_above_share(self, node: str) -> bool:
         """Whether the queue is full and `node` has more than its share in it."""
-        with self._lock:
-            return self._shares.is_above_share(node)
+        return self._shares.is_above_share(node)
 
     def put(self, topic: str, payload: bytes) -> None:
         """Add a message; never waits."""
@@ -78,26 +89,21 @@ class LoopQueue:
 
     def put_many(self, messages: Sequence[tuple[str, bytes]]) -> None:
         """Add messages; never waits."""
-        with self._lock:
-            is_first = not self._queue
-            for message in messages:
-                if len(self._queue) >= MAX_QUEUED:
-                    self._pop()
-                    self.dropped += 1
-                self._queue.append(message)
-                self._shares.add(node_of(message[0]), 1)
-        if is_first:
-            self._loop.call_soon_threadsafe(self._ready.set)
+        for message in messages:
+            if len(self._queue) >= self._most:
+                self._pop()
+                self.dropped += 1
+            self._queue.append(message)
+            self._shares.add(node_of(message[0]), 1)
+        self._ready.set()
 
     async def take(self) -> list[tuple[str, bytes]]:
         """Wait for a message; return those that are queued, oldest first and not too many."""
         await self._ready.wait()
-        with self._lock:
-            taken = [self._pop() for _ in range(min(_SLICE, len(self._queue)))]
-            if not self._queue:
-                self._ready.clear()
-            has_room = self._shares.has_room
-        if has_room:
+        taken = [self._pop() for _ in range(min(_SLICE, len(self._queue)))]
+        if not self._queue:
+            self._ready.clear()
+        if self._shares.has_room:
             self.on_room()
         return taken
 
@@ -112,6 +118,8 @@ class Decoder:
 
     `LOG_LINES_PER_MINUTE` bounds the lines of a node that has many bad topics. `on_payload` takes
     the payload of each message that is good, and an empty one for each topic that is removed.
+    `record` takes what the history stores, at each `flush`: good messages as they were decoded
+    here, and bad readings, for which their nodes wait.
     """
 
     def __init__(
@@ -121,8 +129,12 @@ class Decoder:
         *,
         on_removed: OnRemoved = _ignore_removed,
         refusals: Refusals | None = None,
+        record: Record = _ignore_payloads,
     ) -> None:
         self._on_message = on_message
+        self._record = record
+        self._to_record: list[Payload] = []
+        self._topics: dict[str, Topic] = {}
         self._on_removed = on_removed
         self._refusals = refusals or Refusals()
         self._monotonic_s = monotonic_s
@@ -142,10 +154,8 @@ class Decoder:
             del self._bad[text]
 
     def handle(self, text: str, payload: bytes) -> None:
-        try:
-            topic = parse(text)
-        except BadDataError as e:
-            self._count(text, e)
+        topic = self._topics.get(text) or self._parse(text)
+        if topic is None:
             return
         if topic.kind in _IGNORED_KINDS:
             return
@@ -155,15 +165,36 @@ class Decoder:
             self.on_payload(topic, payload)
             return
         try:
-            message = decode(topic, payload)
+            message = _decode(topic, payload)
         except BadDataError as e:
             self._count(text, e)
-            # The history counts readings, one by one in a backlog.
-            if topic.kind not in _COUNTED_BY_HISTORY:
+            if topic.kind in batch.STORED_KINDS:
+                # The history counts these, one by one in a backlog.
+                self._to_record.append((text, payload, None))
+            else:
                 self._refusals.count(topic.node, Reason.MALFORMED, str(e))
             return
+        if topic.kind in batch.KINDS:
+            self._to_record.append((text, payload, message))
         self._on_message(topic, message)
         self.on_payload(topic, payload)
+
+    def flush(self) -> None:
+        """Hand over what the history stores of the messages since the last call."""
+        if self._to_record:
+            payloads, self._to_record = self._to_record, []
+            self._record(payloads)
+
+    def _parse(self, text: str) -> Topic | None:
+        try:
+            topic = parse(text)
+        except BadDataError as e:
+            self._count(text, e)
+            return None
+        if len(self._topics) >= _MAX_PARSED:
+            self._topics.clear()
+        self._topics[text] = topic
+        return topic
 
     def _count(self, text: str, error: BadDataError) -> None:
         key = text if text in self._bad or len(self._bad) < MAX_BAD_TOPICS else _OTHER_TOPICS
@@ -172,8 +203,14 @@ class Decoder:
             self._log.warning(key, "dropped a message, %d so far: %s", self._bad[key], error)
 
 
-async def ingest(queue: LoopQueue, handle: Callable[[str, bytes], None]) -> None:
-    """Pass each (topic, payload) of the queue to `handle`, until cancelled."""
+def _decode(topic: Topic, payload: bytes) -> Message:
+    return _OPAQUE_BACKLOG if topic.kind is TopicKind.BACKLOG else decode(topic, payload)
+
+
+async def ingest(
+    queue: LoopQueue, handle: Callable[[str, bytes], None], flush: Callable[[], None]
+) -> None:
+    """Pass each (topic, payload) of the queue to `handle`, until cancelled; some, then `flush`."""
     log = LimitedLog(logger)
     while True:
         for topic, payload in await queue.take():
@@ -182,5 +219,6 @@ async def ingest(queue: LoopQueue, handle: Callable[[str, bytes], None]) -> None
             except Exception:
                 # Nothing that comes over the bus may end this task.
                 log.exception(topic[:200], "the hub failed at a message on %s", topic[:200])
+        flush()
         # A long queue keeps nothing else on the loop waiting.
         await asyncio.sleep(0)

@@ -226,7 +226,7 @@ async def _background_tasks(
 ) -> AsyncIterator[None]:
     """Run the tasks that a served page needs; cancel them at the end."""
     starts: dict[str, Callable[[], Awaitable[None]]] = {
-        "ingest": lambda: ingest(queue, hub.handle),
+        "ingest": lambda: ingest(queue, hub.handle, hub.decoder.flush),
         "sweep": lambda: _every_second(hub.sweep),
         "removals": lambda: _every_second(lambda: remover.run(hub)),
     }

@@ -51,7 +51,7 @@ class Core:
             directory / "history.db",
             HistoryConfig(commit_s=0.05),
             inbox=self.inbox,
-            publish=lambda _topic, _stored: True,
+            publish=len,
             now_ms=lambda: NOW_MS,
             refusals=refusals,
             supervisor=supervisor,
@@ -73,8 +73,8 @@ class Core:
 
     def take(self, published: Iterable[Publication]) -> None:
         for topic, payload in published:
-            self.inbox.put(topic, payload)
             self.hub.decoder.handle(topic, payload)
+        self.hub.decoder.flush()
         self.hub.sweep()
 
     def paths(self) -> Iterator[str]:

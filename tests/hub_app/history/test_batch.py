@@ -17,12 +17,12 @@ def test_readings_refusals_and_events_are_sorted() -> None:
     builder = BatchBuilder()
     status = Status("online", "spoke", "1.0", "boot", START, 2.0)
     payloads = [
-        (ROOM, encode(reading(1))),
-        (BACKLOG, encode(Backlog([reading(0)]))),
-        (BACKLOG, b"[17]"),
-        (STATUS, encode(status)),
-        ("harvester/pi4/nonsense", b""),
-        (ROOM, b"\xff"),
+        (ROOM, encode(reading(1)), None),
+        (BACKLOG, encode(Backlog([reading(0)])), None),
+        (BACKLOG, b"[17]", None),
+        (STATUS, encode(status), status),
+        ("harvester/pi4/nonsense", b"", None),
+        (ROOM, b"\xff", None),
     ]
     builder.add(payloads, START)
     batch = builder.take(START)
@@ -35,16 +35,16 @@ def test_readings_refusals_and_events_are_sorted() -> None:
 def test_a_node_that_falls_silent_is_an_event_of_the_next_batch() -> None:
     builder = BatchBuilder()
     status = Status("online", "spoke", "1.0", "boot", START, 2.0)
-    builder.add([(STATUS, encode(status))], START)
+    builder.add([(STATUS, encode(status), None)], START)
     builder.take(START)
     assert [event.detail for event in builder.take(START + 60_000).events] == ["lost"]
 
 
 def test_a_batch_is_full_when_a_commit_is_worth_it() -> None:
     builder = BatchBuilder()
-    builder.add([(ROOM, encode(reading(n))) for n in range(FULL_BATCH - 1)], START)
+    builder.add([(ROOM, encode(reading(n)), reading(n)) for n in range(FULL_BATCH - 1)], START)
     assert not builder.is_full
-    builder.add([(ROOM, encode(reading(FULL_BATCH)))], START)
+    builder.add([(ROOM, encode(reading(FULL_BATCH)), None)], START)
     assert builder.is_full
 
 
@@ -57,6 +57,6 @@ def test_a_message_that_the_hub_fails_at_is_dropped_and_logged_once_a_minute(
     monkeypatch.setattr(EventDetector, "on_message", fail)
     builder = BatchBuilder()
     status = encode(Status("online", "spoke", "1.0", "boot", START, 2.0))
-    builder.add([*[(STATUS, status)] * 50, (ROOM, encode(reading(1)))], START)
+    builder.add([*[(STATUS, status, None)] * 50, (ROOM, encode(reading(1)), None)], START)
     assert len(builder.take(START).arrivals) == 1
     assert caplog.text.count(f"the history failed at a message on {STATUS}") == 1

@@ -7,7 +7,7 @@ def test_payloads_are_taken_in_the_order_of_arrival() -> None:
     inbox = Inbox()
     inbox.put("a", b"1")
     inbox.put("b", b"2")
-    assert list(inbox.take(0.0)) == [("a", b"1"), ("b", b"2")]
+    assert list(inbox.take(0.0)) == [("a", b"1", None), ("b", b"2", None)]
     assert not inbox.take(0.0)
 
 
@@ -31,7 +31,7 @@ def test_each_node_has_its_turn() -> None:
     for n in range(3):
         inbox.put("harvester/flooder/readings/x", b"%d" % n)
     inbox.put("harvester/pi5/readings/x", b"mine")
-    assert [payload for _, payload in inbox.take(0.0)] == [b"0", b"mine", b"1", b"2"]
+    assert [payload for _, payload, _ in inbox.take(0.0)] == [b"0", b"mine", b"1", b"2"]
 
 
 def test_a_full_inbox_has_no_room_for_the_one_that_filled_it() -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from bus.config.history_table import HistoryConfig
 from bus.contract.messages import Backlog, Heartbeat, Reading, Stored, encode
 from bus.contract.topics import Topic, TopicKind
+from hub_app.history.acknowledge import Answer
 from hub_app.history.inbox import Inbox
 from hub_app.history.recorder import Recorder
 from hub_app.history.writer import Outcome, Writer
@@ -28,12 +29,12 @@ class Bus:
         self.is_connected = True
         self._changed = threading.Condition()
 
-    def __call__(self, topic: Topic, stored: Stored) -> bool:
+    def __call__(self, answers: Sequence[Answer]) -> int:
         with self._changed:
             if self.is_connected:
-                self.published.append((topic, stored))
+                self.published += answers
             self._changed.notify_all()
-            return self.is_connected
+            return len(answers) if self.is_connected else 0
 
     def wait_for_seq(self, seq: int, count: int = 1) -> None:
         def found() -> bool:

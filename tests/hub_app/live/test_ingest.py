@@ -1,14 +1,15 @@
-"""The queue from paho's thread to the event loop, and strict decoding."""
+"""The queue on the event loop, and strict decoding."""
 
 import asyncio
 import logging
-import threading
 
 import pytest
 
-from bus.contract.messages import Buzzer, Message, encode
+from bus.contract.messages import Backlog, Buzzer, Message, encode
 from bus.contract.topics import Topic
+from hub_app.history.inbox import Payload
 from hub_app.live.ingest import LOG_LINES_PER_MINUTE, Decoder, LoopQueue, ingest
+from tests.hub_app.history.samples import reading
 from tests.support import WAIT_S
 
 BUZZER = "harvester/pi4/buzzer"
@@ -23,29 +24,20 @@ class Receiver:
         self.decoder = Decoder(lambda *received: self.received.append(received), lambda: self.now_s)
 
 
-def test_messages_cross_from_a_thread_to_the_loop_in_order() -> None:
-    async def cross() -> list[tuple[str, bytes, int]]:
-        received: list[tuple[str, bytes, int]] = []
-        queue = LoopQueue(asyncio.get_running_loop())
-        putting = asyncio.create_task(
-            asyncio.to_thread(lambda: [queue.put("t", b"%d" % i) for i in range(500)])
-        )
-        while len(received) < 500:
-            for topic, payload in await asyncio.wait_for(queue.take(), WAIT_S):
-                received.append((topic, payload, threading.get_ident()))
-        await putting
-        return received
+def test_messages_are_taken_in_slices_and_in_order() -> None:
+    async def cross() -> list[list[bytes]]:
+        queue = LoopQueue()
+        queue.put_many([("t", b"%d" % i) for i in range(250)])
+        return [[payload for _, payload in await queue.take()] for _ in range(3)]
 
-    received = asyncio.run(cross())
-    assert [payload for _, payload, _ in received] == [b"%d" % i for i in range(500)]
-    assert {thread for *_, thread in received} == {threading.get_ident()}
+    slices = asyncio.run(cross())
+    assert [len(each) for each in slices] == [100, 100, 50]
+    assert [payload for each in slices for payload in each] == [b"%d" % i for i in range(250)]
 
 
-def test_a_loop_that_falls_far_behind_loses_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hub_app.live.ingest.MAX_QUEUED", 3)
-
+def test_a_loop_that_falls_far_behind_loses_the_oldest() -> None:
     async def cross() -> tuple[list[bytes], int]:
-        queue = LoopQueue(asyncio.get_running_loop())
+        queue = LoopQueue(most=3)
         for i in range(5):
             queue.put("t", b"%d" % i)
         return [payload for _, payload in await queue.take()], queue.dropped
@@ -74,6 +66,27 @@ def test_the_counts_of_a_node_that_is_gone_are_forgotten() -> None:
         receiver.decoder.handle(topic, b"x")
     receiver.decoder.forget("pi4")
     assert receiver.decoder.undecodable == {"harvester/pi5/nonsense": 1}
+
+
+def test_the_history_gets_each_message_as_it_was_decoded() -> None:
+    recorded: list[Payload] = []
+    receiver = Receiver()
+    decoder = Decoder(
+        lambda *received: receiver.received.append(received),
+        lambda: 0.0,
+        record=recorded.extend,
+    )
+    good, room = reading(1), "harvester/pi4/readings/room"
+    backlog = ("harvester/pi4/backlog", encode(Backlog([reading(0)])))
+    for topic, payload in ((room, encode(good)), (room, b"{}"), backlog, (BUZZER, b"{}")):
+        decoder.handle(topic, payload)
+    assert recorded == []
+    decoder.flush()
+    # A bad reading and a backlog are decoded by the history, which answers their nodes.
+    assert recorded == [(room, encode(good), good), (room, b"{}", None), (*backlog, Backlog([]))]
+    assert recorded[0][2] is receiver.received[0][1]
+    decoder.flush()
+    assert len(recorded) == 3
 
 
 def test_a_bad_topic_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
@@ -119,7 +132,7 @@ def test_a_message_that_the_hub_fails_at_does_not_end_the_ingest(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def run() -> bytes:
-        queue = LoopQueue(asyncio.get_running_loop())
+        queue = LoopQueue()
         handled: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
         def handle(_topic: str, payload: bytes) -> None:
@@ -127,7 +140,7 @@ def test_a_message_that_the_hub_fails_at_does_not_end_the_ingest(
                 raise ValueError("a fault of the hub")
             handled.set_result(payload)
 
-        task = asyncio.create_task(ingest(queue, handle))
+        task = asyncio.create_task(ingest(queue, handle, lambda: None))
         queue.put("t", b"bad")
         queue.put("t", b"good")
         received = await asyncio.wait_for(handled, WAIT_S)
