@@ -13,6 +13,7 @@ from bus.config.web_table import Card
 from bus.contract.messages import Log, Message, Reading
 from bus.contract.topics import Topic
 from hub_app.alarms.monitor import AlarmMonitor, AlarmSetup
+from hub_app.fleet.forward.status import FleetStatus
 from hub_app.history.recorder import Recorder
 from hub_app.homeassistant.forward.status import ForwarderStatus
 from hub_app.live.change import Change
@@ -99,6 +100,8 @@ class Hub:
         )
         # None where nothing is forwarded to a broker of Home Assistant's own.
         self.forwarder_status: Callable[[], ForwarderStatus | None] = lambda: None
+        # None where nothing is forwarded to a fleet.
+        self.fleet_status: Callable[[], FleetStatus | None] = lambda: None
         self.started_s = time.monotonic()
         self.traffic = Traffic()
         self._cards = cards
@@ -173,6 +176,9 @@ class Hub:
         if self.logs.statistics.fault:
             faults.append(self.logs.statistics.fault)
         faults += self.alarms.faults
+        fleet = self.fleet_status()
+        if fleet is not None and fleet.fault:
+            faults.append(fleet.fault)
         faults += [
             f"{task.name} failed and is started again: {task.last_error}"
             for task in self.supervisor.tasks

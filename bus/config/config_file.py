@@ -169,6 +169,7 @@ def _resolve_paths(config: Config, directory: Path) -> Config:
         notify=resolved("notify", "addresses_file"),
         backup=resolved("backup", "directory"),
         homeassistant=resolved("homeassistant", "ca_file", "credentials_file"),
+        fleet=resolved("fleet", "password_file"),
     )
 
 

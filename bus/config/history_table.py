@@ -1,10 +1,16 @@
-"""The [history] and [backup] tables: commits and retention of the hub's history, its backups."""
+"""The [history], [backup] and [fleet] tables: the hub's history, its backups, and where it goes."""
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 
 from bus.config.key_types import Table
+from bus.contract.bounds import OptionalName
+from bus.errors import MisconfiguredError
+
+_SCHEMES = ("postgresql", "postgres")
+_EXAMPLE = "postgresql://USER@HOST/DATABASE"
 
 Days = Annotated[float, msgspec.Meta(gt=0, le=36_500)]
 
@@ -29,3 +35,55 @@ class BackupConfig(Table, frozen=True):
 
     directory: str = ""
     keep: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 7
+
+
+class FleetConfig(Table, frozen=True):
+    """`url` is the fleet's database; empty where a hub forwards to none.
+
+    The password is in `password_file`, mode 0600, or where libpq finds it (PGPASSFILE). The role
+    fleet has readings and their means kept for `readings_days` and `means_days`.
+    """
+
+    url: str = ""
+    site: OptionalName = ""
+    password_file: str = ""
+    # Between two rounds of forwarding, and of the page of the role fleet.
+    interval_s: Annotated[float, msgspec.Meta(ge=0.05, le=3600)] = 2.0
+    readings_days: Days = 400.0
+    means_days: Days = 3650.0
+
+
+def check_fleet(table: FleetConfig, role: str) -> None:
+    """Raise MisconfiguredError where keys contradict."""
+    if not table.url:
+        if role == "fleet":
+            raise MisconfiguredError(f'fleet.url: found "" for the role fleet, expected {_EXAMPLE}')
+        for key in ("site", "password_file"):
+            if getattr(table, key):
+                raise MisconfiguredError(
+                    f"fleet.{key}: found a value without fleet.url; expected {_EXAMPLE} there"
+                )
+        return
+    _check_url(table.url)
+    if role == "spoke":
+        raise MisconfiguredError("fleet.url: found one for the role spoke; only a hub forwards")
+    if role == "hub" and not table.site:
+        raise MisconfiguredError(
+            'fleet.site: found "", expected the name of this site: a-z, 0-9 and hyphens'
+        )
+
+
+def _check_url(url: str) -> None:
+    """Quote nothing that may hold a password."""
+    try:
+        parts = urlsplit(url)
+        password = parts.password
+    except ValueError:
+        raise MisconfiguredError(f"fleet.url: found no URL, expected {_EXAMPLE}") from None
+    if password is not None or "password=" in parts.query:
+        raise MisconfiguredError(
+            f"fleet.url: found a password in it, expected {_EXAMPLE}; a password belongs into the "
+            "file that fleet.password_file names"
+        )
+    if parts.scheme not in _SCHEMES or not parts.path.removeprefix("/"):
+        raise MisconfiguredError(f"fleet.url: found another text, expected {_EXAMPLE}")

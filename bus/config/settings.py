@@ -12,7 +12,7 @@ from bus.config import broker_url
 from bus.config.alarms_table import AlarmConfigs, NotifyConfig, check_rules
 from bus.config.broker_table import DEFAULT_HUB_URL, LOOPBACK, BrokerConfig
 from bus.config.grant_table import Grant, Output, granted_pins
-from bus.config.history_table import BackupConfig, HistoryConfig
+from bus.config.history_table import BackupConfig, FleetConfig, HistoryConfig, check_fleet
 from bus.config.homeassistant_table import HomeAssistantConfig, check_homeassistant
 from bus.config.key_types import (
     SPI0_MOSI_PIN,
@@ -207,6 +207,7 @@ class Config(Table, frozen=True):
     alarms: AlarmConfigs = []
     notify: NotifyConfig = NotifyConfig()
     homeassistant: HomeAssistantConfig = HomeAssistantConfig()
+    fleet: FleetConfig = FleetConfig()
 
     def __post_init__(self) -> None:
         checks = (
@@ -220,6 +221,7 @@ class Config(Table, frozen=True):
             _check_grants,
             _check_alarms,
             _check_homeassistant,
+            _check_fleet,
             _check_settings,
         )
         for check in checks:
@@ -285,6 +287,10 @@ def _check_homeassistant(config: Config) -> None:
             f"homeassistant.broker: found {table.broker!r}, which is the hub's own broker; "
             "expected another one, or none where Home Assistant uses the hub's"
         )
+
+
+def _check_fleet(config: Config) -> None:
+    check_fleet(config.fleet, config.cluster.role)
 
 
 def _own_broker_addresses(config: Config) -> set[tuple[str, int]]:

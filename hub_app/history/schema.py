@@ -100,7 +100,11 @@ CREATE VIEW readings AS
     JOIN stream ON stream.id = kept.stream JOIN node ON node.id = stream.node
     JOIN sensor ON sensor.id = kept.sensor JOIN shape ON shape.id = kept.shape;
 """
-_SCHEMA = Schema(_TABLES + records.TABLE, migrations=(records.TABLE,))
+# For those who read along with the writer: a forwarder to the database of a fleet.
+_INDEXES = """
+CREATE INDEX event_id ON event (id);
+"""
+_SCHEMA = Schema(_TABLES + records.TABLE + _INDEXES, migrations=(records.TABLE, _INDEXES))
 VERSION = _SCHEMA.version
 
 _PACK = msgspec.msgpack.Encoder()

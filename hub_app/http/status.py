@@ -11,6 +11,7 @@ from starlette.responses import Response
 from broker.embedded.statistics import BrokerSnapshot
 from bus.install.version import VERSION
 from hub_app.alarms.notifier import AddressStatus
+from hub_app.fleet.forward.status import FleetStatus
 from hub_app.history.recorder import HistoryStatistics
 from hub_app.homeassistant.forward.status import ForwarderStatus
 from hub_app.http.responses import Json, hub_of
@@ -39,6 +40,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     notifications: list[AddressStatus] | UnsetType = UNSET
     # Of a hub that forwards to a broker of Home Assistant's own.
     homeassistant: ForwarderStatus | UnsetType = UNSET
+    # Of a hub that forwards its history to a fleet.
+    fleet: FleetStatus | UnsetType = UNSET
 
 
 class ExternalBroker(msgspec.Struct, frozen=True):
@@ -101,4 +104,5 @@ def _counters(hub: Hub) -> dict[str, Any]:
         "alarms": len(hub.alarms.active),
         "notifications": hub.alarms.notifications,
         "homeassistant": hub.forwarder_status() or UNSET,
+        "fleet": hub.fleet_status() or UNSET,
     }

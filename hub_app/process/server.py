@@ -18,7 +18,7 @@ from bus.config.settings import Config
 from bus.errors import UnavailableError
 from bus.files import staged_moves
 from bus.files.database import lock
-from bus.install import assets
+from bus.install import assets, extras
 from bus.listen import AddressUnavailableError, listen, listen_when_available
 from bus.service_manager import ServiceManager, stop_signals
 from hub_app.alarms import setup as alarm_setup
@@ -144,6 +144,9 @@ async def _run(
         await stack.enter_async_context(bus_feed.running(feed))
         await stack.enter_async_context(forward_setup.running(forwarder))
         await stack.enter_async_context(alarm_setup.running(hub, alarms, files))
+        if config.fleet.url:
+            fleet = extras.load("hub_app.fleet.forward.setup", "fleet.url", "fleet")
+            await stack.enter_async_context(fleet.running(fleet.create(config, hub)))
         await stack.enter_async_context(_background_tasks(hub, feed.queue, log_in, remover, tls))
         joins = JoinService(config, files, hub)
         await stack.enter_async_context(_joins(hub, JoinListener(config, joins, files.tls_dir)))

@@ -1,0 +1,19 @@
+"""Errors of the fleet's database."""
+
+from bus.errors import MisconfiguredError, UnavailableError
+
+
+class FleetUnavailableError(UnavailableError):
+    """The database does not answer, or refused what it was asked; it is tried again."""
+
+
+class NewerSchemaError(FleetUnavailableError):
+    """The tables were made by a newer version of this program."""
+
+
+class SiteInUseError(FleetUnavailableError):
+    """Another hub forwards under the name of this site."""
+
+
+class NoDriverError(MisconfiguredError):
+    """The package psycopg is not installed."""

@@ -1,0 +1,1 @@
+"""Forwarding of a hub's history to the database of the fleet."""

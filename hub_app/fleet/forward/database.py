@@ -1,0 +1,314 @@
+"""The fleet's database as the forwarder of one site uses it. It knows no thread."""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+import psycopg
+
+from bus.config.history_table import FleetConfig
+from bus.install.version import VERSION
+from hub_app.fleet.connection import connect, sentence
+from hub_app.fleet.errors import FleetUnavailableError, SiteInUseError
+from hub_app.fleet.forward.history_source import AlarmRow, EventRow, SensorName, StreamKey
+from hub_app.fleet.forward.names import Names
+from hub_app.fleet.forward.reading_rows import NUMBER_COLUMNS, Values
+from hub_app.fleet.migrations import make_partitions, migrate, week_of
+
+# A lock of the session, with the number of the site.
+_LOCK = 1213223506
+_MEANS_AT_ONCE = 2000
+_COLUMNS = ", ".join(f"v{i}" for i in range(1, NUMBER_COLUMNS + 1))
+_COPY = (
+    f"COPY incoming (at_ms, seq, stream, sensor, shape, flags, {_COLUMNS}, more, texts) FROM STDIN"
+)
+
+
+class Forwarded(msgspec.Struct, frozen=True):
+    """A reading to store; the key and `values` name what it consists of."""
+
+    key: StreamKey
+    seq: int
+    sensor: SensorName
+    at_ms: int
+    flags: int
+    values: Values
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """The last forwarded row of a table of the history.
+
+    `node` and `at_ms` tell whether the row with this id is still the same one.
+    """
+
+    id: int = 0
+    node: str = ""
+    at_ms: int = 0
+
+
+class FleetDatabase:
+    """A connection that forwards as `settings.site`. Every method may raise FleetUnavailableError.
+
+    `names` knows what is stored. After an error the connection is to be closed and made anew.
+    """
+
+    def __init__(self, settings: FleetConfig) -> None:
+        self._db = connect(settings, f"harvester hub {settings.site}")
+        self._weeks: set[int] = set()
+        try:
+            with _errors_translated():
+                migrate(self._db)
+                self.names = Names(self._db, settings.site)
+                self._own_site(settings.site)
+                self._db.execute("SELECT open_forwarding()")
+                self.marks = self._read_marks()
+                self._make_partitions([])
+        except BaseException:
+            self._db.close()
+            raise
+
+    def close(self) -> None:
+        self._db.close()
+
+    def learn_streams(self, keys: Iterable[StreamKey], nodes: Iterable[str]) -> None:
+        with _errors_translated():
+            self.names.add_streams(keys, known_nodes=nodes)
+
+    def store(self, rows: Sequence[Forwarded]) -> int:
+        """Store readings, each once, in one transaction; return how many are new."""
+        with _errors_translated():
+            self._prepare(rows)
+            with self._db.transaction():
+                self._copy(rows)
+                added = self._call("store_readings")
+                self._note_seen()
+        seqs: dict[StreamKey, list[int]] = {}
+        for row in rows:
+            seqs.setdefault(row.key, []).append(row.seq)
+        for key, numbers in seqs.items():
+            self.names.stored[key].add_each(sorted(numbers))
+        return added
+
+    def redate(self, rows: Sequence[Forwarded]) -> int:
+        """Give readings that are stored with a wrong time their right one; return how many."""
+        with _errors_translated():
+            self._prepare(rows)
+            with self._db.transaction():
+                self._copy(rows)
+                return self._call("redate_readings")
+
+    def undated(self) -> dict[StreamKey, tuple[int, int]]:
+        """Return the first and last number of each stream whose time is still to be repaired."""
+        with _errors_translated():
+            found = self._db.execute(
+                "SELECT node.name, stream.name, min(seq), max(seq) FROM stored_reading AS r"
+                " JOIN stream ON stream.id = r.stream JOIN node ON node.id = stream.node"
+                " WHERE flags & 2 <> 0 AND node.site = %s GROUP BY 1, 2",
+                (self.names.site,),
+            ).fetchall()
+        return {StreamKey(node, stream): (first, last) for node, stream, first, last in found}
+
+    def store_events(self, events: Sequence[EventRow], mark: Mark) -> None:
+        """Store events and how far they are forwarded, in one transaction."""
+        with _errors_translated():
+            self.names.add_nodes(event.node for event in events)
+            with self._db.transaction(), self._db.cursor() as cursor:
+                cursor.executemany(
+                    "INSERT INTO event VALUES (%s, from_ms(%s), %s, %s, %s, %s)"
+                    " ON CONFLICT DO NOTHING",
+                    [
+                        (
+                            *(self.names.nodes[event.node], event.at_ms, event.id),
+                            *(event.kind, _text(event.subject), _text(event.detail)),
+                        )
+                        for event in events
+                    ],
+                )
+                self._write_mark("event_mark", mark)
+
+    def store_alarms(self, alarms: Sequence[AlarmRow], mark: Mark) -> None:
+        """Store alarms and what has changed of them, and how far they are forwarded."""
+        with _errors_translated():
+            self.names.add_nodes(alarm.node for alarm in alarms)
+            with self._db.transaction(), self._db.cursor() as cursor:
+                cursor.executemany(_ALARM, [self._alarm_columns(alarm) for alarm in alarms])
+                self._write_mark("alarm_mark", mark)
+
+    def open_alarms(self) -> list[tuple[str, str, int]]:
+        """Return node, name and begin of the alarms that have no end here."""
+        with _errors_translated():
+            return self._db.execute(
+                "SELECT node.name, alarm.name, to_ms(begin_at) FROM alarm"
+                " JOIN node ON node.id = alarm.node WHERE end_at IS NULL AND node.site = %s",
+                (self.names.site,),
+            ).fetchall()
+
+    def end_alarm(self, node: str, name: str, begin_ms: int) -> None:
+        """End an alarm of which the history knows nothing any more."""
+        with _errors_translated():
+            self._db.execute(
+                "UPDATE alarm SET end_at = greatest(now(), begin_at) WHERE name = %s"
+                " AND begin_at = from_ms(%s)"
+                " AND node = (SELECT id FROM node WHERE site = %s AND name = %s)",
+                (name, begin_ms, self.names.site, node),
+            )
+
+    def store_entries(self, entries: dict[str, str | None]) -> None:
+        """Store the newest values of topics as JSON, None where a topic is gone."""
+        with _errors_translated(), self._db.transaction():
+            self._db.execute(
+                "INSERT INTO entry SELECT %s, topic, value, clock_timestamp()"
+                " FROM unnest(%s::text[], %s::text[]) AS e (topic, value)"
+                " ON CONFLICT (site, topic) DO UPDATE SET value = excluded.value,"
+                " changed_at = excluded.changed_at",
+                (self.names.site, list(entries), list(entries.values())),
+            )
+            self._note_seen()
+
+    def known_topics(self) -> set[str]:
+        """Return the topics that have a value here."""
+        with _errors_translated():
+            found = self._db.execute(
+                "SELECT topic FROM entry WHERE site = %s AND value IS NOT NULL", (self.names.site,)
+            )
+            return {topic for (topic,) in found}
+
+    def describe(self, sensors: Sequence[tuple[SensorName, str, str, str]]) -> None:
+        """Store titles, areas and the descriptions of sensors as JSON."""
+        with _errors_translated():
+            self.names.add_sensors(each[0] for each in sensors)
+            with self._db.transaction():
+                for name, title, area, description in sensors:
+                    self._db.execute(
+                        "SELECT describe_sensor(%s, %s, %s, %s)",
+                        (self.names.sensors[name], _text(title), _text(area), description),
+                    )
+
+    def describe_nodes(self, nodes: Sequence[tuple[str, str, str]]) -> None:
+        """Store name, title and area of nodes."""
+        with _errors_translated():
+            self.names.add_nodes(node for node, _, _ in nodes)
+            with self._db.transaction(), self._db.cursor() as cursor:
+                cursor.executemany(
+                    "UPDATE node SET title = %s, area = %s WHERE id = %s",
+                    [(_text(t), _text(a), self.names.nodes[node]) for node, t, a in nodes],
+                )
+
+    def note_seen(self) -> None:
+        with _errors_translated():
+            self._note_seen()
+
+    def compute_means(self) -> bool:
+        """Compute some of the means that are due; return whether there may be more."""
+        with _errors_translated():
+            found = self._db.execute(
+                "SELECT compute_means(%s, %s)", (self.names.site, _MEANS_AT_ONCE)
+            ).fetchone()
+        return found is not None and found[0] == _MEANS_AT_ONCE
+
+    def drop_expired(self) -> None:
+        with _errors_translated():
+            self._db.execute("SET lock_timeout = '5s'")
+            try:
+                self._db.execute("SELECT drop_expired()")
+            except psycopg.errors.LockNotAvailable:
+                # A long query holds a table: at the next time.
+                return
+            finally:
+                self._db.execute("RESET lock_timeout")
+
+    def _own_site(self, site: str) -> None:
+        found = self._db.execute(
+            "SELECT pg_try_advisory_lock(%s, %s)", (_LOCK, self.names.site)
+        ).fetchone()
+        if not found or not found[0]:
+            raise SiteInUseError(
+                f"fleet.site: found {site!r}, under which another hub forwards; expected a name of "
+                "its own for each hub"
+            )
+
+    def _prepare(self, rows: Sequence[Forwarded]) -> None:
+        self.names.add_sensors({row.sensor for row in rows})
+        self.names.add_shapes({row.values.shape for row in rows})
+        times = {week_of(row.at_ms): row.at_ms for row in rows}
+        new = [at_ms for week, at_ms in times.items() if week not in self._weeks]
+        if new:
+            self._make_partitions(new)
+
+    def _make_partitions(self, times_ms: list[int]) -> None:
+        make_partitions(self._db, times_ms)
+        self._weeks.update(map(week_of, times_ms))
+
+    def _copy(self, rows: Sequence[Forwarded]) -> None:
+        streams, sensors, shapes = self.names.streams, self.names.sensors, self.names.shapes
+        with self._db.cursor() as cursor, cursor.copy(_COPY) as copy:
+            for row in rows:
+                values = row.values
+                copy.write_row(
+                    (
+                        *(row.at_ms, row.seq, streams[row.key], sensors[row.sensor]),
+                        *(shapes[values.shape], row.flags),
+                        *values.columns,
+                        *(values.more, values.texts),
+                    )
+                )
+
+    def _call(self, function: str) -> int:
+        # The name of a function of ours.
+        found = self._db.execute(f"SELECT {function}(%s)", (self.names.site,)).fetchone()
+        return int(found[0]) if found else 0
+
+    def _note_seen(self) -> None:
+        self._db.execute(
+            "UPDATE site SET seen_at = now(), version = %s WHERE id = %s",
+            (VERSION, self.names.site),
+        )
+
+    def _read_marks(self) -> dict[str, Mark]:
+        found = self._db.execute(
+            "SELECT event_mark::text, alarm_mark::text FROM site WHERE id = %s", (self.names.site,)
+        ).fetchone()
+        texts = found or (None, None)
+        return {
+            column: msgspec.json.decode(text, type=Mark) if text else Mark()
+            for column, text in zip(("event_mark", "alarm_mark"), texts, strict=True)
+        }
+
+    def _write_mark(self, column: str, mark: Mark) -> None:
+        self._db.execute(
+            f"UPDATE site SET {column} = %s::jsonb WHERE id = %s",  # noqa: S608 - one of two
+            (msgspec.json.encode(mark).decode(), self.names.site),
+        )
+        self.marks[column] = mark
+
+    def _alarm_columns(self, alarm: AlarmRow) -> tuple[object, ...]:
+        return (
+            *(self.names.nodes[alarm.node], alarm.name, alarm.begin_ms, alarm.end_ms),
+            *(alarm.rule, alarm.sensor, _text(alarm.field), alarm.severity, _text(alarm.text)),
+            *(alarm.value, alarm.worst, alarm.bound, alarm.acknowledged_ms or None),
+            _text(alarm.acknowledged_by),
+        )
+
+
+_ALARM = """
+INSERT INTO alarm (node, name, begin_at, end_at, rule, sensor, field, severity, text, value, worst,
+    bound, acknowledged_at, acknowledged_by)
+VALUES (%s, %s, from_ms(%s), from_ms(%s), %s, %s, %s, %s, %s, %s, %s, %s, from_ms(%s), %s)
+ON CONFLICT (node, name, begin_at) DO UPDATE SET end_at = excluded.end_at,
+    severity = excluded.severity, text = excluded.text, worst = excluded.worst,
+    bound = excluded.bound, acknowledged_at = excluded.acknowledged_at,
+    acknowledged_by = excluded.acknowledged_by
+"""
+
+
+@contextlib.contextmanager
+def _errors_translated() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as e:
+        raise FleetUnavailableError(sentence(e)) from e
+
+
+def _text(text: str) -> str:
+    """Return a text without the character that PostgreSQL cannot store."""
+    return text.replace("\x00", "")

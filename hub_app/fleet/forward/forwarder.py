@@ -1,0 +1,219 @@
+"""Forwarder of the hub's history to the fleet's database, on a thread of its own.
+
+The history is its outbox: while the database is away, nothing is kept in memory, and the hub
+works as it does without a fleet.
+"""
+
+import contextlib
+import logging
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from bus.client.backoff import Backoff
+from bus.clock import now_ms
+from bus.config.history_table import FleetConfig
+from bus.fault import Fault
+from hub_app.fleet.errors import FleetUnavailableError
+from hub_app.fleet.forward.database import FleetDatabase
+from hub_app.fleet.forward.entries import ChangedEntries, EntryFeed
+from hub_app.fleet.forward.history_source import HistorySource
+from hub_app.fleet.forward.reading_feed import ReadingFeed
+from hub_app.fleet.forward.record_feed import RecordFeed
+from hub_app.fleet.forward.status import FleetStatus
+from hub_app.process.supervisor import Supervisor
+
+logger = logging.getLogger(__name__)
+
+# Readings in one transaction.
+_BATCH = 3000
+_JOIN_S = 10.0
+
+
+class ForwarderTimes(msgspec.Struct, frozen=True):
+    """Times in seconds between two rounds of each work, which tests shorten."""
+
+    first_retry_s: float = 1.0
+    longest_retry_s: float = 30.0
+    entries_s: float = 5.0
+    records_s: float = 5.0
+    redate_s: float = 5.0
+    means_s: float = 10.0
+    expire_s: float = 3600.0
+    count_s: float = 10.0
+
+
+class _ReplacedError(FleetUnavailableError):
+    """The history is another file than the one that is open."""
+
+
+class FleetForwarder:
+    """Forwards the history at `path` from `start` to `stop`.
+
+    `request_entries` lets the event loop put the whole live state into `entries`.
+    """
+
+    def __init__(
+        self,
+        settings: FleetConfig,
+        path: Path,
+        *,
+        supervisor: Supervisor | None = None,
+        request_entries: Callable[[Callable[[list[str]], None]], None] = lambda _done: None,
+        times: ForwarderTimes | None = None,
+    ) -> None:
+        self._times = times or ForwarderTimes()
+        self.entries = ChangedEntries()
+        self._settings = settings
+        self._path = path
+        self._supervisor = supervisor or Supervisor()
+        self._request_entries = request_entries
+        self._fault = Fault("fleet", logger=logger, level=logging.WARNING)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="fleet", daemon=True)
+        self._is_connected = False
+        self._since_ms = now_ms()
+        self._forwarded = 0
+        self._redated = 0
+        self._waiting = -1
+        self._topics: list[str] | None = None
+
+    @property
+    def status(self) -> FleetStatus:
+        """The state of the forwarding. Any thread may call."""
+        return FleetStatus(
+            database=_name_of(self._settings.url),
+            site=self._settings.site,
+            connected=self._is_connected,
+            since_ms=self._since_ms,
+            last_error=self._fault.reason,
+            forwarded=self._forwarded,
+            redated=self._redated,
+            waiting=self._waiting,
+        )
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the forwarding; what is not forwarded stays in the history."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(_JOIN_S)
+
+    # The methods below run on the forwarder's own thread.
+
+    def _run(self) -> None:
+        self._supervisor.run_here("fleet", self._work, self._stopping.wait)
+
+    def _work(self) -> None:
+        backoff = Backoff(
+            self._times.first_retry_s, self._times.longest_retry_s, draw=_half_or_more
+        )
+        while not self._stopping.is_set():
+            try:
+                with (
+                    contextlib.closing(FleetDatabase(self._settings)) as database,
+                    contextlib.closing(HistorySource(self._path)) as source,
+                ):
+                    self._set_connected(True)
+                    backoff.reset()
+                    self._forward(database, source)
+            except _ReplacedError as e:
+                logger.info("%s", e)
+            except (FleetUnavailableError, sqlite3.Error) as e:
+                self._fault.failed(str(e))
+                self._set_connected(False)
+                self._stopping.wait(backoff.next_s())
+
+    def _forward(self, database: FleetDatabase, source: HistorySource) -> None:
+        inode = self._path.stat().st_ino
+        readings = ReadingFeed(source, database)
+        records = RecordFeed(source, database)
+        entries = EntryFeed(self.entries, database)
+        self._topics = None
+        self._request_entries(self._set_topics)
+        times = self._times
+        tasks = {
+            "entries": _Periodic(times.entries_s, lambda: self._forward_entries(entries)),
+            "records": _Periodic(times.records_s, records.forward),
+            "redated": _Periodic(times.redate_s, lambda: self._redate(readings, database)),
+            "means": _Periodic(times.means_s, database.compute_means),
+            "expired": _Periodic(times.expire_s, database.drop_expired),
+            "count": _Periodic(times.count_s, lambda: self._count(readings)),
+        }
+        while not self._stopping.is_set():
+            has_more = self._forward_readings(readings, database)
+            for task in tasks.values():
+                has_more = task.run_if_due() or has_more
+            self._fault.worked()
+            if self._path.stat().st_ino != inode:
+                raise _ReplacedError(f"{self._path} was replaced")
+            if not has_more:
+                self._stopping.wait(self._settings.interval_s)
+
+    def _forward_readings(self, readings: ReadingFeed, database: FleetDatabase) -> bool:
+        rows = readings.take(_BATCH)
+        if rows:
+            self._forwarded += database.store(rows)
+            readings.stored(rows)
+        return len(rows) >= _BATCH
+
+    def _redate(self, readings: ReadingFeed, database: FleetDatabase) -> bool:
+        rows = readings.take_redated()
+        if rows:
+            self._redated += database.redate(rows)
+        return bool(rows)
+
+    def _forward_entries(self, entries: EntryFeed) -> bool:
+        topics, self._topics = self._topics, None
+        entries.forward()
+        if topics is not None:
+            entries.forget_former(topics)
+        return False
+
+    def _count(self, readings: ReadingFeed) -> bool:
+        self._waiting = readings.waiting()
+        return False
+
+    def _set_topics(self, topics: list[str]) -> None:
+        """Take the topics of the live state, whose entries have been put. On the event loop."""
+        self._topics = topics
+
+    def _set_connected(self, is_connected: bool) -> None:  # noqa: FBT001 - the state itself
+        if is_connected != self._is_connected:
+            self._is_connected, self._since_ms = is_connected, now_ms()
+
+
+class _Periodic:
+    """Work that is due every so many seconds, and at once where it left something to do."""
+
+    def __init__(self, interval_s: float, work: Callable[[], bool | None]) -> None:
+        self._interval_s = interval_s
+        self._work = work
+        self._at_s = 0.0
+
+    def run_if_due(self) -> bool:
+        """Do the work if it is due; return whether there is more of it."""
+        if time.monotonic() < self._at_s:
+            return False
+        has_more = bool(self._work())
+        self._at_s = time.monotonic() + (0.0 if has_more else self._interval_s)
+        return has_more
+
+
+def _half_or_more(_least: float, bound_s: float) -> float:
+    return random.uniform(bound_s / 2, bound_s)
+
+
+def _name_of(url: str) -> str:
+    """Return host and database, without the user."""
+    parts = urlsplit(url)
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.hostname or 'localhost'}{port}{parts.path}"

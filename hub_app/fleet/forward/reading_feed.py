@@ -1,0 +1,170 @@
+"""Feed of readings: finds what the history has and the fleet's database has not.
+
+What is stored there is known by ranges of numbers, so a reading that fills a gap after weeks is
+found as well as the newest one, and after any outage of either side both are compared anew.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from hub_app.fleet.forward.database import FleetDatabase, Forwarded
+from hub_app.fleet.forward.history_source import HistorySource, Row, StreamKey
+from hub_app.fleet.forward.ranges import LAST, Range
+from hub_app.fleet.forward.reading_rows import ReadingRows
+from hub_app.history.schema import UNSET
+
+# A stream without news is looked at again after this time, then after twice that, and so on.
+_FIRST_S = 1.0
+_LONGEST_S = 60.0
+# Of a stream with more gaps, only the newest end is looked at each time.
+_MOST_GAPS = 16
+_REDATED_AT_ONCE = 2000
+
+
+class _Turn(msgspec.Struct):
+    """When a stream is looked at again, and when all of its gaps are."""
+
+    at_s: float = 0.0
+    wait_s: float = _FIRST_S
+    gaps_at_s: float = 0.0
+
+
+class ReadingFeed:
+    """Takes readings from `source` for `database`. Raises sqlite3.Error, FleetUnavailableError."""
+
+    def __init__(
+        self,
+        source: HistorySource,
+        database: FleetDatabase,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._source = source
+        self._database = database
+        self._monotonic_s = monotonic_s
+        self._rows = ReadingRows()
+        self._turns: dict[StreamKey, _Turn] = {}
+        self._streams: dict[int, StreamKey] = {}
+        self._undated = database.undated()
+
+    def take(self, most: int) -> list[Forwarded]:
+        """Return readings that are not stored yet, the newest ones first, and at most `most`."""
+        self._follow_streams()
+        self._source.begin()
+        try:
+            found = self._unmoved(most)
+            if len(found) < most:
+                found += self._older(most - len(found))
+        finally:
+            self._source.end()
+        return list(self._converted(found))
+
+    def stored(self, rows: list[Forwarded]) -> None:
+        """Note readings that are stored and are to get another time later."""
+        for row in rows:
+            if row.flags & UNSET:
+                first, last = self._undated.get(row.key, (row.seq, row.seq))
+                self._undated[row.key] = (min(first, row.seq), max(last, row.seq))
+
+    def take_redated(self) -> list[Forwarded]:
+        """Return readings that are stored with a wrong time and have the right one now."""
+        numbers = {key: number for number, key in self._streams.items()}
+        for key, (first, last) in list(self._undated.items()):
+            number = numbers.get(key)
+            if number is None:
+                del self._undated[key]
+                continue
+            rows = self._source.readings(number, first, last, _REDATED_AT_ONCE)
+            repaired = [row for row in rows if not row[3] & UNSET]
+            left = [row[0] for row in rows if row[3] & UNSET]
+            self._narrow(key, number, left[0] if left else rows[-1][0] + 1 if rows else LAST)
+            if repaired:
+                return list(self._converted([(key, row) for row in repaired]))
+        return []
+
+    def waiting(self) -> int:
+        """Return how many readings are not stored yet, or a few more."""
+        self._source.begin()
+        try:
+            count = sum(map(len, self._source.unmoved().values()))
+            for number, key in self._source.streams().items():
+                extent = self._source.extent(number)
+                if extent is not None:
+                    first, last = extent
+                    stored = self._database.names.stored.get(key)
+                    count += last - first + 1
+                    count -= stored.count_between(first, last) if stored is not None else 0
+        finally:
+            self._source.end()
+        return count
+
+    def _follow_streams(self) -> None:
+        streams = self._source.streams()
+        if streams != self._streams:
+            self._database.learn_streams(streams.values(), self._source.nodes())
+            self._source.forget_names()
+            self._streams = streams
+
+    def _unmoved(self, most: int) -> list[tuple[StreamKey, Row]]:
+        found: list[tuple[StreamKey, Row]] = []
+        for number, rows in self._source.unmoved().items():
+            key = self._streams.get(number)
+            if key is None:
+                continue
+            stored = self._database.names.stored[key]
+            new = [row for row in rows if row[0] not in stored]
+            found += [(key, row) for row in new]
+            if new:
+                self._expect_news(key)
+        return found[:most]
+
+    def _expect_news(self, key: StreamKey) -> None:
+        """Look at a stream that is in use again soon: its readings move to another table."""
+        turn = self._turns.setdefault(key, _Turn())
+        turn.wait_s = _FIRST_S
+        turn.at_s = min(turn.at_s, self._monotonic_s() + _FIRST_S)
+
+    def _older(self, most: int) -> list[tuple[StreamKey, Row]]:
+        found: list[tuple[StreamKey, Row]] = []
+        now_s = self._monotonic_s()
+        for number, key in self._streams.items():
+            turn = self._turns.setdefault(key, _Turn())
+            if turn.at_s > now_s:
+                continue
+            before = len(found)
+            for first, last in self._gaps(key, turn, now_s):
+                rows = self._source.readings(number, first, last, most - len(found))
+                found += [(key, row) for row in rows]
+                if len(found) >= most:
+                    return found
+            turn.wait_s = _FIRST_S if len(found) > before else min(2 * turn.wait_s, _LONGEST_S)
+            turn.at_s = now_s + turn.wait_s
+        return found
+
+    def _gaps(self, key: StreamKey, turn: _Turn, now_s: float) -> Iterator[Range]:
+        stored = self._database.names.stored[key]
+        if len(stored) > _MOST_GAPS and now_s < turn.gaps_at_s:
+            yield stored.last + 1, LAST
+            return
+        # Readings are added to the set while the caller takes the next gap.
+        yield from list(stored.gaps())
+        turn.gaps_at_s = now_s + _LONGEST_S
+
+    def _converted(self, found: list[tuple[StreamKey, Row]]) -> Iterator[Forwarded]:
+        for key, (seq, sensor, at_ms, flags, shape, data) in found:
+            name = self._source.sensor(sensor)
+            if name is None:
+                # It is being removed.
+                self._database.names.stored[key].add(seq, seq)
+                continue
+            values = self._rows.values(self._source.shape(shape), data)
+            yield Forwarded(key, seq, name, at_ms, flags, values)
+
+    def _narrow(self, key: StreamKey, number: int, first: int) -> None:
+        _, last = self._undated[key]
+        extent = self._source.extent(number)
+        if first > last or (first == LAST and extent is not None):
+            del self._undated[key]
+        elif first != LAST:
+            self._undated[key] = (first, last)
