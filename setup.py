@@ -31,6 +31,7 @@ FILES = (
     "deploy/*.conf",
     "deploy/*.service",
     "deploy/*.timer",
+    "deploy/*.path",
     "deploy/prometheus.yml",
     "deploy/grafana/**/*.json",
     "deploy/grafana/**/*.yml",

@@ -10,6 +10,8 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 
+from bus.install.vital_signs import VitalSigns
+
 _SOCKET_KEY = "NOTIFY_SOCKET"
 _WATCHDOG_KEY = "WATCHDOG_USEC"
 _WATCHDOG_PID_KEY = "WATCHDOG_PID"
@@ -74,9 +76,10 @@ class ServiceManager:
                 return False
             self.keep_alive()
 
-    def degraded(self, status: str) -> None:
-        """Show what does not work in `systemctl status`; empty where all does."""
-        self._send(f"STATUS={_one_line(status)}")
+    def show(self, signs: VitalSigns, faults: str = "") -> None:
+        """Show the vital signs in `systemctl status`, and behind them what does not work."""
+        text = f"{signs}: {faults}" if faults else str(signs)
+        self._send(f"STATUS={_one_line(text)}")
 
     def stopping(self) -> None:
         self._send("STOPPING=1")

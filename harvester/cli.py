@@ -49,6 +49,8 @@ COMMANDS = (
         "",
         "remove what `harvester install` made, and keep data and configuration",
     ),
+    Command("update", "harvester.update.cli", "", "change this machine to another version"),
+    Command("rollback", "harvester.update.rollback_cli", "", "change back to the version before"),
     Command("bus", "harvester.bus.cli", "", "print, publish and remove messages on the bus"),
     Command("enroll", "harvester.hub.enroll_cli", "hub", "create or revoke a node's login"),
     Command("join-code", "harvester.hub.join_code_cli", "hub", "make the line that adds a machine"),

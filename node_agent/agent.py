@@ -6,6 +6,7 @@ wasmtime's epoch.
 """
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from bus.client.node import NodeBus
+from bus.config import directories
 from bus.config.settings import Config, Grant, enabled_outputs, pin_users
 from bus.contract import commands
 from bus.contract.description import Fields
@@ -22,6 +24,7 @@ from bus.contract.topics import Topic, TopicKind, topic_filter
 from bus.errors import BadDataError, HarvesterError
 from bus.fault import Fault
 from bus.install import assets
+from bus.install.vital_signs import VitalSigns
 from bus.outbox.outbox import Sample
 from bus.service_manager import ServiceManager
 from node_agent.actuators.actuators import (
@@ -37,6 +40,7 @@ from node_agent.actuators.led_buffer import LedBuffer, to_hex
 from node_agent.actuators.plugin_command import plugin_command
 from node_agent.descriptions.node import NodeDescriptions
 from node_agent.descriptions.plugin_settings import PluginSettings
+from node_agent.descriptions.update import MachineUpdate
 from node_agent.hal import system
 from node_agent.hal.capabilities import BLACK, Color, Hardware, Relay
 from node_agent.hal.display.tap import WIDTH, DisplayTap, Picture
@@ -129,6 +133,7 @@ class Agent:
             actuators=self._actuator_words(),
             plugins={name: of.resolved for name, of in self._settings.items()},
         )
+        self._update = MachineUpdate(self._bus, directories.runtime_dir(config, os.environ))
         self._saver = StateSaver([self._owners, self._descriptions, *self._stores.values()])
         self._runners = [self._make_runner(name, parts, runtime) for name in config.plugins.enabled]
         self._actuators = Actuators(config.cluster.node_id, self._executors(), self._publish_result)
@@ -157,6 +162,7 @@ class Agent:
             start_s = time.monotonic()
             while not self._stopping.is_set():
                 self._cycle(time.monotonic())
+                self._service.show(self._vital_signs())
                 self._service.keep_alive()
                 due_s = next_due(time.monotonic(), start_s, interval_s)
                 self._service.wait(due_s - time.monotonic(), self._stopping.wait)
@@ -175,8 +181,13 @@ class Agent:
             self._publish_all_states()
         elif picture_has_changed:
             self._publish_picture()
+        self._update.publish_changed()
         self._bus.heartbeat(cycle_ms=(time.monotonic() - now_s) * 1000, rss_mb=system.rss_mb())
         self._cycles += 1
+
+    def _vital_signs(self) -> VitalSigns:
+        phases = [runner.phase for runner in self._runners]
+        return self._bus.vital_signs(faults=phases.count("failed"), loading=phases.count("loading"))
 
     def _toggle_heartbeat_led(self) -> None:
         owned = {i for name in self._config.plugins.enabled for i in self._grant(name).leds}
@@ -210,6 +221,7 @@ class Agent:
     def _publish_all_states(self) -> None:
         """Publish every retained state after a connection: the broker may have lost them."""
         self._descriptions.publish_all()
+        self._update.publish_all()
         for runner in self._runners:
             runner.publish_state(again=True)
         if self._leds.shown:
@@ -328,6 +340,7 @@ class Agent:
             "plugins": plugin_command(
                 self._runners, self._disabled, self._descriptions.settings_changed
             ),
+            "update": self._update.command,
         }
 
     def _actuator_words(self) -> dict[str, list[str]]:

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from bus.client.node import NodeBus
 from bus.clock import now_ms
-from bus.config.directories import state_dir
+from bus.config.directories import runtime_dir, state_dir
 from bus.config.settings import Config
 from bus.contract import commands
 from bus.contract.description import Fields
@@ -14,11 +14,12 @@ from bus.contract.topics import Topic, TopicKind, topic_filter
 from bus.outbox.outbox import Sample
 from node_agent.descriptions.node import NodeDescriptions
 from node_agent.descriptions.sensors import as_described
+from node_agent.descriptions.update import MachineUpdate
 from pizero_native import fields, native_plugins
 from pizero_native.commands import Commands
 from pizero_native.native_plugins import NativePlugin, NativePlugins
 
-_NAMES, _PLUGINS = "names", "plugins"
+_NAMES, _PLUGINS, _UPDATE = "names", "plugins", "update"
 # The plugin of a ping.
 _NO_PLUGIN = ""
 
@@ -43,15 +44,21 @@ class Publisher:
             config,
             self.bus,
             state_dir(config, os.environ),
-            actuators={_NAMES: commands.WORDS[_NAMES], _PLUGINS: native_plugins.WORDS},
+            actuators={
+                _NAMES: commands.WORDS[_NAMES],
+                _PLUGINS: native_plugins.WORDS,
+                _UPDATE: commands.WORDS[_UPDATE],
+            },
             plugins={
                 _NO_PLUGIN: as_described,
                 **{name: plugin.settings.resolved for name, plugin in plugins.items()},
             },
         )
+        self.update = MachineUpdate(self.bus, runtime_dir(config, os.environ))
         executors = {
             _NAMES: self.descriptions.name_command,
             _PLUGINS: self.plugins.execute,
+            _UPDATE: self.update.command,
         }
         self._commands = Commands(node, executors, self._publish_result)
 
@@ -93,6 +100,7 @@ class Publisher:
         """Publish every retained state after a connection: the broker may have lost them."""
         self.descriptions.publish_all()
         self.plugins.publish_all()
+        self.update.publish_all()
 
     def _publish_state(self, state: PluginState, plugin: str) -> None:
         self.bus.publish(TopicKind.PLUGIN, state, plugin)

@@ -114,6 +114,8 @@ class Node:
             self._publisher.bus.heartbeat(
                 cycle_ms=(ended_s - began_s) * 1000, rss_mb=system.rss_mb()
             )
+            self._publisher.update.publish_changed()
+            service.show(self._publisher.bus.vital_signs(faults=len(self._faults())))
             service.keep_alive()
             now_s = time.monotonic()
             wait_s = next_due(now_s, self._start_s, interval_s) - now_s
@@ -122,7 +124,7 @@ class Node:
 
     def health(self) -> dict[str, Any]:
         """Return how this node is, for `GET /health`. Any thread may call."""
-        faults = {name: why for s in self._sensors for name, why in s.faults.items()}
+        faults = self._faults()
         return {
             "status": "ok" if self._publisher.bus.connected and not faults else "degraded",
             "node": self._config.cluster.node_id,
@@ -133,6 +135,9 @@ class Node:
             "sensors": [sensor.sensor_id for sensor in self._sensors],
             "faults": faults,
         }
+
+    def _faults(self) -> dict[str, str]:
+        return {name: why for sensor in self._sensors for name, why in sensor.faults.items()}
 
     def _poll(self) -> None:
         for sensor in self._sensors:

@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 
 from bus.config import hub_files
+from bus.install.update_request import REQUEST_PATTERN
+from harvester.install.environment import UPDATER_LINK
 
 ROOT = Path(__file__).parents[1]
 UNITS = sorted((ROOT / "deploy").glob("*.service"))
+UPDATE = ROOT / "deploy" / "harvester-update.service"
 # Those that run all the time.
-DAEMONS = [unit for unit in UNITS if unit.name != "harvester-backup.service"]
+DAEMONS = [unit for unit in UNITS if unit.name not in ("harvester-backup.service", UPDATE.name)]
 SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
 
 
@@ -30,6 +33,7 @@ def service_of(unit: Path) -> configparser.SectionProxy:
 COMMANDS = [
     (unit, key)
     for unit in UNITS
+    if unit != UPDATE
     for key in ("ExecStart", "ExecStopPost")
     if key in service_of(unit)
 ]
@@ -56,6 +60,19 @@ def test_the_backup_of_every_night_is_made_by_a_unit_that_may_write_its_folder()
     timer = unit.with_suffix(".timer").read_text()
     assert "\nPersistent=true\n" in timer
     assert timer.endswith("[Install]\nWantedBy=timers.target\n")
+
+
+def test_updates_are_done_by_an_environment_that_was_kept_and_go_on_after_a_failure() -> None:
+    service = service_of(UPDATE)
+    assert service["ExecStart"] == f"{UPDATER_LINK}/bin/harvester update --service"
+    assert (service["Restart"], service["RestartPreventExitStatus"]) == ("on-failure", "2")
+    assert "User" not in service
+    assert UPDATE.read_text().endswith("[Install]\nWantedBy=multi-user.target\n")
+
+
+def test_a_request_of_an_agent_starts_the_update() -> None:
+    path = UPDATE.with_suffix(".path").read_text()
+    assert f"\nPathExistsGlob=/{REQUEST_PATTERN}\n" in path
 
 
 def test_a_unit_that_may_have_actuators_releases_them() -> None:
@@ -137,7 +154,8 @@ def test_systemd_finds_little_that_a_unit_exposes(unit: Path, tmp_path: Path) ->
 def test_systemd_understands_a_unit(unit: Path, tmp_path: Path) -> None:
     # The programs are not where the unit expects them: that is all systemd may find wrong.
     copy = tmp_path / unit.name
-    copy.write_text(unit.read_text().replace("/opt/harvester/.venv/bin/", "/usr/bin/env "))
+    text = unit.read_text().replace("/opt/harvester/.venv/bin/", "/usr/bin/env ")
+    copy.write_text(text.replace(f"={UPDATER_LINK}/bin/", "=/usr/bin/env "))
     named = tmp_path / unit.name.replace("@", "@spoke")
     done = subprocess.run(
         ["systemd-analyze", "verify", named], capture_output=True, text=True, check=False

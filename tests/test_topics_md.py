@@ -79,6 +79,7 @@ def test_every_command_that_is_shown_is_understood() -> None:
         "fan": commands.parse_fan,
         "names": commands.parse_names,
         "plugins": commands.parse_plugin,
+        "update": commands.parse_update,
     }
     assert set(parsers) == set(ACTUATORS)
     for actuator, parse in parsers.items():

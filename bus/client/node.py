@@ -40,6 +40,7 @@ from bus.contract.topics import Topic, TopicKind, is_name, parse, topic_filter
 from bus.errors import BadDataError, MisconfiguredError
 from bus.fault import Fault
 from bus.install.version import VERSION
+from bus.install.vital_signs import VitalSigns
 from bus.outbox.inbox import SenderInbox
 from bus.outbox.outbox import Outbox, Sample
 from bus.outbox.sender import Link, Sender
@@ -180,6 +181,10 @@ class NodeBus:
     def local_address(self) -> str:
         """The address of this end of the connection to the broker, empty where there is none."""
         return self._client.local_address
+
+    def vital_signs(self, *, faults: int, loading: int = 0) -> VitalSigns:
+        """Return what an update of this node is judged by."""
+        return VitalSigns(self._sender.stored, faults, loading, int(self.connected))
 
     def heartbeat(self, *, cycle_ms: float, rss_mb: float) -> None:
         beat = Heartbeat(

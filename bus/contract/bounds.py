@@ -102,4 +102,5 @@ MAX_PAYLOAD_BYTES: dict[TopicKind, int] = {
     TopicKind.ABOUT: 8192,
     TopicKind.EVENT: 16_384,
     TopicKind.ALARM: 4096,
+    TopicKind.UPDATE: 4096,
 }

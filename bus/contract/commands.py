@@ -86,6 +86,12 @@ class NamesCommand(msgspec.Struct, frozen=True):
     id: str | None = None
 
 
+class UpdateCommand(msgspec.Struct, frozen=True):
+    """Look for another version at the hub, and change to it."""
+
+    id: str | None = None
+
+
 class _NamedPattern(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pattern: Literal["beep", "beep3", "long", "off"]
     id: CommandId | None = None
@@ -131,6 +137,11 @@ class _Names(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: CommandId | None = None
 
 
+class _Update(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    action: Literal["look"]
+    id: CommandId | None = None
+
+
 BUZZER_USAGE = 'beep, beep3, long, off, {"pattern": "beep3"} or {"count": 3, "duration_ms": 100}'
 LEDS_USAGE = 'off, {"index": 5, "color": "#ff8800"} or {"all": "#000000"}'
 FAN_USAGE = 'on, off, auto or {"mode": "on"}'
@@ -142,7 +153,7 @@ PLUGINS_USAGE = (
     '{"plugin": "dht22", "action": "set", "settings": {"high_c": 28.0}}, with '
     '"sensor": "dht22-gpio4" for one of its sensors'
 )
-
+UPDATE_USAGE = 'look or {"action": "look"}'
 
 # The words, and the keys of the JSON, that each actuator takes.
 WORDS: dict[str, list[str]] = {
@@ -151,6 +162,7 @@ WORDS: dict[str, list[str]] = {
     "leds": ["off", "index", "color", "all"],
     "names": ["sensor", "title", "area"],
     "plugins": [*get_args(PluginAction), "plugin", "action", "settings", "sensor"],
+    "update": ["look", "action"],
 }
 
 
@@ -205,6 +217,12 @@ def parse_plugin(payload: bytes) -> PluginCommand:
             f"a command is {PLUGINS_USAGE}"
         )
     return PluginCommand(wanted.plugin, wanted.action, wanted.settings, wanted.sensor, wanted.id)
+
+
+def parse_update(payload: bytes) -> UpdateCommand:
+    if _bare_word(payload) == "look":
+        return UpdateCommand()
+    return UpdateCommand(_convert(_json_object(payload, UPDATE_USAGE), _Update, UPDATE_USAGE).id)
 
 
 def command_id(payload: bytes) -> str | None:

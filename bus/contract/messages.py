@@ -228,6 +228,20 @@ class Alarm(msgspec.Struct, frozen=True):
     muted_until_ms: Milliseconds = 0
 
 
+class UpdateState(msgspec.Struct, frozen=True):
+    """Update of a node's machine: what is under way, or what became of the last one.
+
+    `phase` is a word and no enumeration, so that a newer node may add one. `version` is the one
+    that the machine had before, `target` the one that it got; `reason` says why it was not kept.
+    """
+
+    phase: Word
+    version: Word
+    target: Word
+    reason: ErrorText = ""
+    since_ms: Milliseconds = 0
+
+
 Message = (
     Status
     | Heartbeat
@@ -245,6 +259,7 @@ Message = (
     | About
     | Event
     | Alarm
+    | UpdateState
 )
 
 MESSAGE_TYPES: dict[TopicKind, type[Message]] = {
@@ -264,6 +279,7 @@ MESSAGE_TYPES: dict[TopicKind, type[Message]] = {
     TopicKind.ABOUT: About,
     TopicKind.EVENT: Event,
     TopicKind.ALARM: Alarm,
+    TopicKind.UPDATE: UpdateState,
 }
 _DECODERS: dict[TopicKind, msgspec.json.Decoder[Any]] = {
     kind: msgspec.json.Decoder(message_type) for kind, message_type in MESSAGE_TYPES.items()

@@ -39,6 +39,7 @@ class TopicKind(enum.StrEnum):
     ABOUT = "about"
     EVENT = "event"
     ALARM = "alarm"
+    UPDATE = "update"
 
 
 class Channel(msgspec.Struct, frozen=True):
@@ -68,10 +69,11 @@ CHANNELS = {
     TopicKind.ABOUT: Channel(("about",), "node", True, 1),
     TopicKind.EVENT: Channel(("events", "*"), "node", False, 1),
     TopicKind.ALARM: Channel(("alarms", "*"), "hub", True, 1),
+    TopicKind.UPDATE: Channel(("update",), "node", True, 1),
 }
 
 # What takes commands. A command for anything else is a topic too, so that its node can refuse it.
-ACTUATORS = ("buzzer", "fan", "leds", "names", "plugins")
+ACTUATORS = ("buzzer", "fan", "leds", "names", "plugins", "update")
 # `plugins/cmd` is a command, so no plugin can be called that.
 RESERVED_NAMES = frozenset({"cmd", "result"})
 

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 # A stream holds the readings of one run of the program, and so of one boot. Readings whose time is
 # from another clock than the machine's have no monotonic_ms. `added_ms` is monotonic, too.
-_SCHEMA = Schema("""
+SCHEMA = Schema("""
 CREATE TABLE stream (
     id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, boot_id TEXT NOT NULL,
     dropped INTEGER NOT NULL DEFAULT 0, dropped_before INTEGER NOT NULL DEFAULT 0
@@ -46,7 +46,7 @@ class OutboxFile:
     def __init__(self, node: str, path: Path, synchronous: Literal["OFF", "FULL"]) -> None:
         self._node = node
         self.path = path
-        self._db = open_database(path, _SCHEMA, synchronous=synchronous)
+        self._db = open_database(path, SCHEMA, synchronous=synchronous)
         self._rows = self._count()
         found = self._db.execute(
             "SELECT name, id, boot_id, dropped, dropped_before FROM stream ORDER BY id"

@@ -45,6 +45,8 @@ class Sender:
         self._link = link
         self._window = Window(settings.backlog_rows_per_s, settings.resend_s)
         self._stopping = threading.Event()
+        # Readings that the hub has stored since the start.
+        self.stored = 0
         self._fault = Fault("sender of readings", logger=logger, level=logging.ERROR)
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
 
@@ -69,6 +71,7 @@ class Sender:
     def _step(self) -> None:
         for stored in self._inbox.take_stored():
             self._outbox.stored(stored.stream, stored.ranges)
+            self.stored += sum(last + 1 - first for first, last in stored.ranges)
             if stored.refused:
                 self._outbox.refused(stored.stream, stored.refused)
             self._window.stored(stored.stream, [*stored.ranges, *stored.refused])

@@ -25,7 +25,7 @@ _STAYS = re.compile(
     rf"|{re.escape(RECORD_NAME)}"
 )
 # Parts of a database that its own file has in a copy, unfinished files, damaged ones.
-_NOT_COPIED = re.compile(r".*(-wal|-shm|-journal|\.partial|\.damaged)")
+_NOT_COPIED = re.compile(r".*(-wal|-shm|-journal|\.partial|\.damaged|\.newer|\.before-update)")
 
 
 class Place(msgspec.Struct, frozen=True):

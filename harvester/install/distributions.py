@@ -42,6 +42,11 @@ def of_program() -> list[Distribution]:
     return [found[name] for name in sorted(found)]
 
 
+def is_program(distribution: Distribution) -> bool:
+    """Whether this is HARVESTER itself and no library of it."""
+    return _normal(distribution.metadata["Name"]) == PROGRAM
+
+
 def identity(distributions: list[Distribution]) -> str:
     """Return a hash of names, versions and our commit: equal environments have the same."""
     words = [f"{_normal(d.metadata['Name'])}=={d.version}" for d in distributions]

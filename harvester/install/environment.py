@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from bus.errors import MisconfiguredError
+from bus.install import update_record
 from bus.install.version import VERSION
 from harvester.install import distributions
 from harvester.install.system import System
@@ -23,6 +24,8 @@ from harvester.install.system import System
 HOME = "/opt/harvester"
 LINK = f"{HOME}/.venv"
 ENVIRONMENTS = f"{HOME}/environments"
+# The environment that updates and judges others: one that was kept, never the one on trial.
+UPDATER_LINK = f"{HOME}/.updater"
 # Written last: an environment without it is not complete.
 IDENTITY_FILE = "identity"
 # Folders that ProtectHome= closes (systemd.exec).
@@ -80,6 +83,33 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         with contextlib.suppress(OSError):
             # It has the plugins of the machine's owner, where there are any.
             self.system.path(HOME).rmdir()
+        return was_there
+
+
+class UpdaterLink(msgspec.Struct, frozen=True, kw_only=True):
+    """The link to the environment that does updates. During one, it stays as it is."""
+
+    system: System
+    is_data: bool = False
+    follows_changes: bool = False
+
+    def describe(self) -> str:
+        return f"environment of updates {UPDATER_LINK}"
+
+    def is_done(self) -> bool:
+        link, used = self.system.path(UPDATER_LINK), self.system.path(LINK)
+        if not link.exists():
+            return False
+        record = update_record.load(self.system.path(update_record.FILE))
+        return not record.is_ended or link.resolve() == used.resolve()
+
+    def apply(self) -> None:
+        switch_to(self.system.path(LINK).resolve(), self.system.path(UPDATER_LINK))
+
+    def undo(self) -> bool:
+        link = self.system.path(UPDATER_LINK)
+        was_there = link.is_symlink()
+        link.unlink(missing_ok=True)
         return was_there
 
 

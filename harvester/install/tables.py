@@ -8,12 +8,20 @@ from bus.config.broker_table import CREDENTIALS_NAME
 from bus.contract.join import Attached
 from bus.install import assets
 from harvester.install import configuration
-from harvester.install.environment import LINK, Environment
+from harvester.install.environment import LINK, Environment, UpdaterLink
 from harvester.install.file_steps import Folder, Link, Remains, WrittenFile, secret_mode
 from harvester.install.found import Found
 from harvester.install.step import Step
 from harvester.install.system import System
-from harvester.install.unit_steps import SYSUSERS_FILE, USER, Reload, Services, ServiceUser
+from harvester.install.unit_steps import (
+    SYSUSERS_FILE,
+    USER,
+    EnabledUnit,
+    Reload,
+    Services,
+    ServiceUser,
+)
+from harvester.update import trust
 
 CONFIGURATIONS = "/etc/harvester"
 UNITS = "/etc/systemd/system"
@@ -24,6 +32,7 @@ HUB_UNIT, AGENT_UNIT, PIZERO_UNIT = (
     "harvester-agent@.service",
     "harvester-pizero.service",
 )
+UPDATE_UNIT, UPDATE_PATH = "harvester-update.service", "harvester-update.path"
 BACKUP_UNIT, BACKUP_TIMER = "harvester-backup.service", "harvester-backup.timer"
 _GROUPS = ("gpio", "i2c", "spi", "dialout")
 # Of a Revolution Pi's process image, which its own system makes.
@@ -45,7 +54,8 @@ def hub(system: System, found: Found, node: str) -> list[Step]:
         Folder(system=system, path=state, mode=0o700, user=USER, is_data=True),
         Folder(system=system, path=f"{state}/tls", mode=0o700, user=USER, is_data=True),
         Certificate(system=system, directory=f"{state}/tls", config_path=config_path),
-        *_units(system, HUB_UNIT, AGENT_UNIT, BACKUP_UNIT, BACKUP_TIMER),
+        *_units(system, HUB_UNIT, AGENT_UNIT, BACKUP_UNIT, BACKUP_TIMER, UPDATE_UNIT),
+        EnabledUnit(system=system, unit=UPDATE_UNIT),
         Services(system=system, units=(HUB_UNIT, _instance("hub"), BACKUP_TIMER)),
     ]
 
@@ -69,8 +79,9 @@ def node(system: System, found: Found, name: str, options: NodeOptions) -> list[
         *_machine(system, found),
         _configuration(system, "spoke.toml", text),
         *_credentials(system, options.credentials),
-        *_units(system, AGENT_UNIT),
-        Services(system=system, units=(_instance("spoke"),)),
+        *_units(system, AGENT_UNIT, UPDATE_UNIT, UPDATE_PATH),
+        EnabledUnit(system=system, unit=UPDATE_UNIT),
+        Services(system=system, units=(_instance("spoke"), UPDATE_PATH)),
     ]
 
 
@@ -81,14 +92,16 @@ def pizero(system: System, found: Found, name: str, options: NodeOptions) -> lis
         *_machine(system, found),
         _configuration(system, "pizero.toml", text),
         *_credentials(system, options.credentials),
-        *_units(system, PIZERO_UNIT),
-        Services(system=system, units=(PIZERO_UNIT,)),
+        *_units(system, PIZERO_UNIT, UPDATE_UNIT, UPDATE_PATH),
+        EnabledUnit(system=system, unit=UPDATE_UNIT),
+        Services(system=system, units=(PIZERO_UNIT, UPDATE_PATH)),
     ]
 
 
 def everything(system: System, found: Found) -> list[Step]:
     """Return the steps to undo on any machine, in the order of an installation."""
-    services = (HUB_UNIT, _instance("hub"), _instance("spoke"), PIZERO_UNIT, BACKUP_TIMER)
+    nodes = (_instance("hub"), _instance("spoke"), PIZERO_UNIT)
+    services = (HUB_UNIT, *nodes, BACKUP_TIMER, UPDATE_PATH)
     return [
         *_machine(system, found),
         Remains(
@@ -112,6 +125,8 @@ def everything(system: System, found: Found) -> list[Step]:
         ),
         Reload(system=system),
         *_units(system, HUB_UNIT, AGENT_UNIT, PIZERO_UNIT, BACKUP_UNIT, BACKUP_TIMER),
+        *_units(system, UPDATE_UNIT, UPDATE_PATH),
+        EnabledUnit(system=system, unit=UPDATE_UNIT),
         Services(system=system, units=services),
     ]
 
@@ -123,6 +138,7 @@ def _machine(system: System, found: Found) -> list[Step]:
     users += f"m {USER} {_REVPI_GROUP}\n" if found.model.is_revpi else ""
     return [
         Environment(system=system),
+        UpdaterLink(system=system),
         Link(system=system, path=COMMAND, target=f"{LINK}/bin/harvester"),
         WrittenFile(system=system, path=SYSUSERS_FILE, content=users.encode(), what="users"),
         ServiceUser(system=system, groups=groups),
@@ -152,6 +168,23 @@ def _credentials(system: System, content: bytes | None) -> list[Step]:
             what="login",
             mode=secret_mode(),
             user=USER,
+            is_data=True,
+        ),
+        *_update_hub(system, content),
+    ]
+
+
+def _update_hub(system: System, credentials: bytes) -> list[Step]:
+    content = trust.content_of(credentials)
+    if content is None:
+        return []
+    return [
+        WrittenFile(
+            system=system,
+            path=trust.FILE,
+            content=content,
+            what="hub of updates",
+            mode=secret_mode(),
             is_data=True,
         )
     ]

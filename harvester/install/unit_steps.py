@@ -73,6 +73,28 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class EnabledUnit(msgspec.Struct, frozen=True, kw_only=True):
+    """A unit that starts with the machine, and ends by itself where there is nothing to do."""
+
+    system: System
+    unit: str
+    is_data: bool = False
+    follows_changes: bool = False
+
+    def describe(self) -> str:
+        return f"start at every boot: {self.unit}"
+
+    def is_done(self) -> bool:
+        return self.system.asks("systemctl", "--quiet", "is-enabled", self.unit)
+
+    def apply(self) -> None:
+        self.system.run(("systemctl", "daemon-reload"))
+        self.system.run(("systemctl", "enable", self.unit))
+
+    def undo(self) -> bool:
+        return self.system.asks("systemctl", "disable", "--now", self.unit)
+
+
 class Reload(msgspec.Struct, frozen=True, kw_only=True):
     """Lets systemd forget units whose files are gone."""
 

@@ -104,8 +104,8 @@ CREATE VIEW readings AS
 _INDEXES = """
 CREATE INDEX event_id ON event (id);
 """
-_SCHEMA = Schema(_TABLES + records.TABLE + _INDEXES, migrations=(records.TABLE, _INDEXES))
-VERSION = _SCHEMA.version
+SCHEMA = Schema(_TABLES + records.TABLE + _INDEXES, migrations=(records.TABLE, _INDEXES))
+VERSION = SCHEMA.version
 
 _PACK = msgspec.msgpack.Encoder()
 _UNPACK = msgspec.msgpack.Decoder(list[Value])
@@ -113,7 +113,7 @@ _UNPACK = msgspec.msgpack.Decoder(list[Value])
 
 def open_history(path: Path) -> sqlite3.Connection:
     """Open the history for writing; see `bus.files.database.open_database`."""
-    db = open_database(path, _SCHEMA, synchronous="FULL", page_bytes=_PAGE_BYTES)
+    db = open_database(path, SCHEMA, synchronous="FULL", page_bytes=_PAGE_BYTES)
     db.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
     db.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
     return db

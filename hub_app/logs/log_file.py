@@ -22,7 +22,7 @@ LEVELS: tuple[LogLevel, ...] = get_args(LogLevel)
 _CACHE_KB = 2000
 
 # `level` is a rank: 0 is debug.
-_SCHEMA = Schema("""
+SCHEMA = Schema("""
 CREATE TABLE node (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE line (
     id INTEGER PRIMARY KEY AUTOINCREMENT, node INTEGER NOT NULL, at_ms INTEGER NOT NULL,
@@ -35,7 +35,7 @@ CREATE VIEW lines AS
     SELECT datetime(at_ms / 1000, 'unixepoch') AS at, node.name AS node, level, source, message
     FROM line JOIN node ON node.id = line.node;
 """)
-VERSION = _SCHEMA.version
+VERSION = SCHEMA.version
 
 
 class LogLine(msgspec.Struct, frozen=True):
@@ -76,7 +76,7 @@ class LogFile:
     """
 
     def __init__(self, path: Path, longest_ms: int, most_bytes: int) -> None:
-        self._db = open_database(path, _SCHEMA, synchronous="FULL")
+        self._db = open_database(path, SCHEMA, synchronous="FULL")
         self._db.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
         self._longest_ms = longest_ms
         self._most_bytes = most_bytes

@@ -5,6 +5,7 @@ import contextlib
 import logging
 from typing import Self
 
+from bus.install.vital_signs import VitalSigns
 from bus.service_manager import ServiceManager
 from hub_app.hub import Hub
 
@@ -58,7 +59,13 @@ class Watchdog:
             logger.critical("%s stands still: the service manager is told nothing", names)
         self._stalled = stalled
         if not stalled:
-            self._service.degraded("; ".join(hub.faults))
+            faults = hub.faults
+            signs = VitalSigns(
+                stored=hub.history.statistics.stored,
+                faults=len(faults),
+                connected=int(hub.bus.connected),
+            )
+            self._service.show(signs, "; ".join(faults))
             self._service.keep_alive()
 
 

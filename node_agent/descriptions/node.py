@@ -12,7 +12,8 @@ from bus.contract.commands import parse_names
 from bus.contract.description import About, Fields, SensorDescription
 from bus.contract.messages import Message
 from bus.contract.topics import TopicKind
-from bus.install.version import VERSION
+from bus.install import assets
+from bus.install.version import VERSION, commit
 from node_agent.descriptions import machine
 from node_agent.descriptions.former_plugins import FormerPlugins
 from node_agent.descriptions.names import Names
@@ -56,6 +57,9 @@ class NodeDescriptions:
         self._interval_s = config.polling.interval_seconds
         self._actuators = dict(actuators)
         self._versions = {"harvester": VERSION, "python": platform.python_version()}
+        if assets.is_packaged():
+            # A clone would have to ask git.
+            self._versions["commit"] = commit()
         self._versions |= {name: found for name in _LIBRARIES if (found := _version(name))}
         self._names = Names(config, state_dir / _NAMES_FILE)
         self._sensors = SensorDescriptions(

@@ -85,6 +85,11 @@ class PluginRunner:
         """Whether a poll of the disabled plugin may still switch on its outputs."""
         return not self._is_enabled and self._darkened is not None
 
+    @property
+    def phase(self) -> PluginPhase:
+        """The plugin's phase as it was last published."""
+        return self._published.state if self._published is not None else "loading"
+
     def command(self, action: Action) -> None:
         """Take a command for the next cycle. Any thread may call."""
         self._commands.put(action)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from bus.install import vital_signs
+from bus.install.vital_signs import VitalSigns
 from bus.service_manager import ServiceManager, stop_signals
 
 
@@ -38,8 +40,10 @@ def test_each_notification_arrives(manager: tuple[socket.socket, str]) -> None:
     assert heard(receiver) == ["READY=1", "STATUS="]
     service.keep_alive()
     assert heard(receiver) == ["WATCHDOG=1"]
-    service.degraded("the disk is full")
-    assert heard(receiver) == ["STATUS=the disk is full"]
+    service.show(VitalSigns(stored=3, faults=1), "the disk\nis full")
+    (line,) = heard(receiver)
+    assert line == "STATUS=stored=3 faults=1 loading=0 connected=0: the disk is full"
+    assert vital_signs.parse(line) == VitalSigns(stored=3, faults=1)
     service.stopping()
     assert heard(receiver) == ["STOPPING=1"]
 

@@ -187,6 +187,7 @@ class Part:
 
     def __init__(self) -> None:
         self.goes_on = True
+        self.statistics = SimpleNamespace()
 
     def is_alive(self, _patience_s: float) -> bool:
         return self.goes_on
@@ -196,12 +197,20 @@ class Part:
 def test_a_hub_with_a_dead_part_is_not_alive(
     part: str, manager: Manager, caplog: pytest.LogCaptureFixture
 ) -> None:
-    parts = SimpleNamespace(broker=Part(), history=Part(), faults=["the disk is full"])
+    history = Part()
+    history.statistics = SimpleNamespace(stored=7)
+    parts = SimpleNamespace(
+        broker=Part(),
+        history=history,
+        bus=SimpleNamespace(connected=True),
+        faults=["the disk is full"],
+    )
+    status = "STATUS=stored=7 faults=1 loading=0 connected=1: the disk is full"
 
     async def run() -> None:
         async with Watchdog(ServiceManager(manager.environment)) as watchdog:
             watchdog.watch(cast("Hub", parts))
-            assert "STATUS=the disk is full" in await asyncio.to_thread(manager.wait_for, FED)
+            assert status in await asyncio.to_thread(manager.wait_for, FED)
             getattr(parts, part).goes_on = False
             assert await asyncio.to_thread(manager.is_silent)
             getattr(parts, part).goes_on = True
@@ -212,7 +221,11 @@ def test_a_hub_with_a_dead_part_is_not_alive(
 
 
 def test_a_hub_whose_event_loop_hangs_is_not_alive(manager: Manager) -> None:
-    parts = SimpleNamespace(broker=Part(), history=Part(), faults=[])
+    history = Part()
+    history.statistics = SimpleNamespace(stored=0)
+    parts = SimpleNamespace(
+        broker=Part(), history=history, bus=SimpleNamespace(connected=True), faults=[]
+    )
 
     async def run() -> None:
         async with Watchdog(ServiceManager(manager.environment)) as watchdog:

@@ -97,6 +97,7 @@ def test_the_node_tells_of_itself(service: PiZero, listener: Listener) -> None:
     assert said.actuators == {
         "names": ["sensor", "title", "area"],
         "plugins": ["set", "plugin", "action", "settings", "sensor"],
+        "update": ["look", "action"],
     }
     assert {"harvester", "python"} <= said.versions.keys()
 

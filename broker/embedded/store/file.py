@@ -31,7 +31,7 @@ Row = tuple[SqlValue, ...]
 RowKey = tuple[str, Row]
 Batch = Mapping[RowKey, Row | None]
 
-_SCHEMA = Schema("""
+SCHEMA = Schema("""
 CREATE TABLE retained (
     topic TEXT PRIMARY KEY, payload BLOB NOT NULL,
     qos INTEGER NOT NULL CHECK (qos BETWEEN 0 AND 2), stored_ms INTEGER NOT NULL
@@ -65,7 +65,7 @@ _DROP = {
     "subscriptions": "DELETE FROM subscriptions WHERE session = ? AND filter = ?",
     "messages": "DELETE FROM messages WHERE message_id = ?",
 }
-VERSION = _SCHEMA.version
+VERSION = SCHEMA.version
 _WAL_LIMIT_BYTES = 4 * 1024 * 1024
 
 
@@ -118,11 +118,11 @@ class StoreFile:
 
     def _open(self) -> sqlite3.Connection:
         # Before anything is made beside it.
-        refuse_newer(self.path, _SCHEMA)
+        refuse_newer(self.path, SCHEMA)
         # Its rows mirror one broker's memory. A backup may read them at the same time.
         self._claim = self._claim or lock(self.path)
         # A commit is on the disk when it returns: what was acknowledged survives a power cut.
-        database = open_database(self.path, _SCHEMA, synchronous="FULL")
+        database = open_database(self.path, SCHEMA, synchronous="FULL")
         database.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
         return database
 

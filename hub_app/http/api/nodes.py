@@ -7,7 +7,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bus.contract.description import About
-from bus.contract.messages import Buzzer, Fan, Heartbeat, Leds, PluginState, Result, Status
+from bus.contract.messages import (
+    Buzzer,
+    Fan,
+    Heartbeat,
+    Leds,
+    PluginState,
+    Result,
+    Status,
+    UpdateState,
+)
 from bus.contract.topics import TopicKind
 from hub_app.http.responses import Json, hub_of
 from hub_app.live.presence import Presence
@@ -21,6 +30,7 @@ _FIELDS = {
     TopicKind.BUZZER: "buzzer",
     TopicKind.FAN: "fan",
     TopicKind.OLED: "oled",
+    TopicKind.UPDATE: "update",
 }
 _NAMED_FIELDS = {TopicKind.PLUGIN: "plugins", TopicKind.RESULT: "results"}
 
@@ -42,6 +52,7 @@ class NodeState(msgspec.Struct, frozen=True, kw_only=True):
     buzzer: Buzzer | None
     fan: Fan | None
     oled: OledView | None
+    update: UpdateState | None
     plugins: dict[str, PluginState]
     results: dict[str, Result]
     twins: bool

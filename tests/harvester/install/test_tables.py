@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 
 from harvester.install import tables
-from harvester.install.environment import LINK
+from harvester.install.environment import LINK, UPDATER_LINK
 from harvester.install.found import Found
 from harvester.install.step import Step, uninstall
 from harvester.install.system import System
 from harvester.install.tables import NodeOptions
+from harvester.update import trust
 from node_agent.hal.real.model import Model
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
-LOGIN = NodeOptions(credentials=b"username = 'shed'\n")
+LOGIN = NodeOptions(credentials=b"username = 'shed'\ntoken = 't'\n")
 FOUND = Found(host="shed")
 
 
@@ -42,6 +43,7 @@ def test_a_node_gets_the_login_that_is_given(system: System) -> None:
     text = described(tables.node(system, FOUND, "shed", LOGIN))
     assert "login /etc/harvester/credentials.toml" in text
     assert "harvester-agent@spoke.service" in text
+    assert "hub of updates" not in text
     assert "login" not in described(tables.node(system, FOUND, "shed", NodeOptions()))
 
 
@@ -84,4 +86,15 @@ def test_a_revpi_adds_the_group_of_its_process_image(system: System) -> None:
 
 def test_units_start_the_program_from_the_environment_that_is_made() -> None:
     for unit in DEPLOY.glob("*.service"):
-        assert set(re.findall(r"^Exec\w+=(\S+)/bin/", unit.read_text(), re.MULTILINE)) == {LINK}
+        links = {UPDATER_LINK} if unit.name == tables.UPDATE_UNIT else {LINK}
+        assert set(re.findall(r"^Exec\w+=(\S+)/bin/", unit.read_text(), re.MULTILINE)) <= links
+
+
+def test_a_login_with_a_ca_names_the_hub_of_updates(system: System) -> None:
+    hub = b"url = 'mqtts://192.168.7.10:8883'\nca_certificate = 'PEM'\n"
+    login = b"username = 'shed'\ntoken = 't'\n" + hub
+    steps = tables.pizero(system, FOUND, "shed", NodeOptions(credentials=login))
+    assert "hub of updates /etc/harvester/update.toml" in described(steps)
+    (content,) = [s.content for s in steps if getattr(s, "path", "") == trust.FILE]  # type: ignore[attr-defined]
+    assert b'host = "192.168.7.10"' in content
+    assert b"token" not in content

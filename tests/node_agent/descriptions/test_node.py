@@ -114,7 +114,7 @@ def test_a_node_tells_of_itself(node: Node, listener: Listener) -> None:
     assert isinstance(said, About)
     assert (said.title, said.area) == ("Cellar", "House")
     assert said.versions.keys() == {"harvester", "python", "wasmtime"}
-    assert said.actuators.keys() == {"buzzer", "names", "plugins"}
+    assert said.actuators.keys() == {"buzzer", "names", "plugins", "update"}
     assert said.arch
 
 

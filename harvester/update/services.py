@@ -1,0 +1,83 @@
+"""Services of this machine as systemd tells them: which there are, how they are, start and stop."""
+
+from collections.abc import Iterable
+
+from bus.files import whole_file
+from bus.install.update_record import UnitBefore
+from bus.install.vital_signs import parse
+from harvester.install.system import System
+from harvester.install.tables import AGENT_UNIT, HUB_UNIT, PIZERO_UNIT, UNITS
+from harvester.update.environments import Environments
+from harvester.update.judgement import UnitNow
+
+SERVICES = (
+    HUB_UNIT,
+    AGENT_UNIT.replace("@.", "@hub."),
+    AGENT_UNIT.replace("@.", "@spoke."),
+    PIZERO_UNIT,
+)
+_PROPERTIES = ("ActiveState", "NRestarts", "StatusText")
+_SHIPPED = "lib/python3*/site-packages/bus/product/deploy"
+
+
+class Services:
+    """The enabled services of this machine. Its methods raise UnavailableError."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+
+    @property
+    def names(self) -> list[str]:
+        """The services that start with the machine."""
+        return [
+            name
+            for name in SERVICES
+            if self._system.asks("systemctl", "--quiet", "is-enabled", name)
+        ]
+
+    def observe(self, names: Iterable[str]) -> dict[str, UnitNow]:
+        return {name: self._observe(name) for name in names}
+
+    def before(self, names: Iterable[str]) -> dict[str, UnitBefore]:
+        """Return what an update must not make worse."""
+        found = {}
+        for name, unit in self.observe(names).items():
+            vital = unit.vital
+            # A version that tells nothing is taken for one that stores.
+            found[name] = (
+                UnitBefore() if vital is None else UnitBefore(vital.stored > 0, vital.faults)
+            )
+        return found
+
+    def restart(self, names: list[str]) -> None:
+        """Start the services anew, without waiting until they are up."""
+        self._system.run(("systemctl", "daemon-reload"))
+        self._system.asks("systemctl", "reset-failed", *names)
+        self._system.run(("systemctl", "--no-block", "restart", *names))
+
+    def stop(self, names: list[str]) -> None:
+        self._system.run(("systemctl", "stop", *names))
+
+    def bring_units(self, environments: Environments, name: str, pattern: str) -> list[str]:
+        """Bring installed units that match up to date with an environment's; return their names."""
+        changed = []
+        for folder in environments.folder(name).glob(_SHIPPED):
+            for shipped in sorted(folder.glob(pattern)):
+                installed = self._system.path(f"{UNITS}/{shipped.name}")
+                content = shipped.read_bytes()
+                if installed.is_file() and installed.read_bytes() != content:
+                    whole_file.replace(installed, content, mode=0o644)
+                    changed.append(shipped.name)
+        return changed
+
+    def _observe(self, name: str) -> UnitNow:
+        words = ("systemctl", "show", name, f"--property={','.join(_PROPERTIES)}")
+        lines = self._system.run(words).splitlines()
+        found = dict(line.split("=", 1) for line in lines if "=" in line)
+        state, restarts = found.get("ActiveState", ""), found.get("NRestarts", "0")
+        return UnitNow(
+            is_active=state == "active",
+            is_failed=state == "failed",
+            restarts=int(restarts) if restarts.isdigit() else 0,
+            vital=parse(found.get("StatusText", "")),
+        )
