@@ -171,7 +171,9 @@ def compare(loads: Sequence[Load]) -> None:
                 for each, port, pid in zip(found, ports, pids, strict=True):
                     each.append(measure(load, generator, port, pid, logins))
             show(load, *found)
-    print("targets at QoS 1: rate 0.6 and CPU 2.0 of Mosquitto's; 200 a second beside a kept session")
+    print(
+        "targets at QoS 1: rate 0.6 and CPU 2.0 of Mosquitto's; 200 a second beside a kept session"
+    )
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from broker.auth.gate import Gate, Identity
-from broker.embedded.packets.decode import Publish
+from broker.embedded.packets.model import Publish
 from broker.embedded.router import Publisher, Router
 from bus.client.link import OnMessages, RawMessage, WireMessage, wire_message
 from bus.config.homeassistant_table import DEFAULT_PREFIX

@@ -8,9 +8,14 @@ import msgspec
 from broker.auth.gate import Attempt, Gate, Identity
 from broker.embedded.counters import Refusal
 from broker.embedded.net.connection import Connection
-from broker.embedded.packets import decode
-from broker.embedded.packets.decode import Connect, PacketType, ViolationError
-from broker.embedded.packets.encode import ConnackCode
+from broker.embedded.packets.connect import parse_connect
+from broker.embedded.packets.model import (
+    ConnackCode,
+    Connect,
+    PacketType,
+    UnsupportedVersionError,
+    ViolationError,
+)
 from broker.embedded.topics.names import valid_topic
 from bus.errors import BadDataError, UnavailableError
 
@@ -72,17 +77,18 @@ async def accept_connect(
 async def _read(connection: Connection, deadline_s: float) -> Connect | None:
     try:
         async with asyncio.timeout_at(deadline_s):
-            packet = await connection.read()
+            packet = await connection.first_packet()
     except TimeoutError as e:
         text = f"no CONNECT from {connection.address} in time"
         raise ConnectRefusedError(None, Refusal.CONNECT_TIMEOUT, text) from e
     if packet is None:
         return None
-    if packet.kind is not PacketType.CONNECT:
-        raise ViolationError(f"a {packet.kind.name} before the CONNECT (MQTT-3.1.0-1)")
+    if packet.kind != PacketType.CONNECT:
+        name = PacketType(packet.kind).name
+        raise ViolationError(f"a {name} before the CONNECT (MQTT-3.1.0-1)")
     try:
-        return decode.parse_connect(packet.body)
-    except decode.UnsupportedVersionError as e:
+        return parse_connect(packet.body)
+    except UnsupportedVersionError as e:
         raise ConnectRefusedError(ConnackCode.VERSION, Refusal.MALFORMED, str(e)) from e
 
 

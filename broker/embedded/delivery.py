@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from broker.embedded.packets.decode import Publish
+from broker.embedded.packets.model import Publish
 from broker.fair_limit import FairLimit
 
 _LAST_PACKET_ID = 65_535

@@ -18,14 +18,14 @@ from broker.embedded.connect import (
 )
 from broker.embedded.counters import Refusal
 from broker.embedded.handler import Handler
+from broker.embedded.net.accepted import serve_socket
 from broker.embedded.net.acceptor import Acceptor
 from broker.embedded.net.admission import MAX_QUEUED, Admission, Place
-from broker.embedded.net.connection import Connection, TooLargeError, open_streams
+from broker.embedded.net.connection import Connection, read_buffer
 from broker.embedded.net.listener import Listener
 from broker.embedded.net.loopback import is_loopback
-from broker.embedded.packets import encode
-from broker.embedded.packets.decode import Publish, ViolationError
-from broker.embedded.packets.encode import ConnackCode
+from broker.embedded.packets import writer3
+from broker.embedded.packets.model import ConnackCode, Publish, TooLargeError, ViolationError
 from broker.embedded.router import Publisher, Router
 from broker.embedded.sender import Sender
 from broker.embedded.session import ClientSession
@@ -77,6 +77,7 @@ class BrokerEngine:
         self._sessions = Sessions(settings, store, self.router, self._counters)
         self._handlers: dict[ClientSession, Handler] = {}
         self._acceptors: list[Acceptor] = []
+        self._read_buffer = read_buffer()
         self._next_sys_s = 0.0
         self._ticked_s = self._loop.time()
 
@@ -180,23 +181,21 @@ class BrokerEngine:
     async def _open(
         self, listener: Listener, sock: socket.socket, address: str
     ) -> Connection | None:
+        connection = Connection(
+            address=address,
+            max_packet_bytes=min(self._settings.packet_kb * 1024, MAX_CONNECT_BYTES),
+            counters=self._counters,
+            read_buffer=self._read_buffer,
+        )
         try:
-            timeout_s = self._settings.connect_timeout_s
-            reader, writer = await open_streams(sock, listener.tls, timeout_s)
+            await serve_socket(sock, connection, listener.tls, self._settings.connect_timeout_s)
         except OSError as e:
             self._counters.refuse(Refusal.MALFORMED)
             self._log.warning("handshake", "TLS handshake with %s failed: %s", address, e)
             # Its frames and asyncio's future hold each other, with the buffers of TLS.
             e.__traceback__ = None
             return None
-        return Connection(
-            reader,
-            writer,
-            address=address,
-            max_packet_bytes=min(self._settings.packet_kb * 1024, MAX_CONNECT_BYTES),
-            counters=self._counters,
-            loop=self._loop,
-        )
+        return connection
 
     async def _accept(
         self, connection: Connection, listener: Listener, place: Place, deadline_s: float
@@ -234,7 +233,7 @@ class BrokerEngine:
         handler = self._new_handler(connection, session, accepted)
         self._counters.connections += 1
         self._counters.clients_maximum = max(self._counters.clients_maximum, len(self._handlers))
-        connection.send(encode.connack(ConnackCode.ACCEPTED, session_present=was_present))
+        connection.send(writer3.connack(ConnackCode.ACCEPTED, session_present=was_present))
         if accepted.refused_will is not None:
             self.router.refuse_publish(session.key, accepted.refused_will)
         return handler
@@ -286,7 +285,7 @@ class BrokerEngine:
         if refusal.code is None:
             connection.abort()
             return
-        connection.send(encode.connack(refusal.code))
+        connection.send(writer3.connack(refusal.code))
         connection.close()
 
     def _log_cut(self, cause: Refusal, session: ClientSession, text: str) -> None:

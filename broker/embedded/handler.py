@@ -9,14 +9,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from broker.embedded.counters import Counters
-from broker.embedded.net.connection import Connection, Packet
-from broker.embedded.packets import decode, encode
-from broker.embedded.packets.decode import Connect, PacketType, ViolationError
+from broker.embedded.net.connection import Connection
+from broker.embedded.packets import writer3
+from broker.embedded.packets.model import Connect, Packet, PacketType, Publish, ViolationError
+from broker.embedded.packets.reader3 import Reader3
 from broker.embedded.router import Router
 from broker.embedded.sender import Sender
 from broker.embedded.session import ClientSession
 from broker.embedded.store.writer import Durable
-from broker.embedded.topics.names import valid_topic
 
 # MQTT-3.1.2-24.
 _KEEP_ALIVE_FACTOR = 1.5
@@ -34,6 +34,7 @@ _OVERTAKING = frozenset(
         PacketType.PUBREL,
         PacketType.PUBCOMP,
         PacketType.PINGREQ,
+        PacketType.DISCONNECT,
     }
 )
 # Acknowledgements that wait for the disk, and subscriptions that wait for their retained messages.
@@ -67,7 +68,6 @@ class Handler:
         self._on_silent = on_silent
         self._loop = asyncio.get_running_loop()
         self._max_silence_s = _KEEP_ALIVE_FACTOR * connect.keep_alive_s
-        self._last_packet_s = self._loop.time()
         self._is_overdue = False
         self._keep_alive_timer: asyncio.TimerHandle | None = None
         self._acknowledgements: deque[tuple[Sequence[Durable], bytes]] = deque()
@@ -76,44 +76,40 @@ class Handler:
         self._held: deque[Packet] = deque()
         self._held_bytes = 0
         self._violation: ViolationError | None = None
-        self._may_read = asyncio.Event()
+        self._none_held = asyncio.Event()
+        self._reader = Reader3()
 
     async def run(self) -> None:
         """Serve the client until the connection ends. Raises ViolationError."""
+        self.connection.read_s = self._loop.time()
         self._check_keep_alive()
         self._sender.start()
-        while not self.has_ended:
-            packet = await self.connection.read()
-            if packet is None or self.has_ended:
-                break
-            self._last_packet_s = self._loop.time()
-            if packet.kind is PacketType.DISCONNECT:
-                decode.parse_empty(packet.body)
-                # MQTT-3.14.4-3.
-                self.will = None
-                break
-            self._handle_or_hold(packet)
-            if self._held_bytes > _MAX_HELD_BYTES:
-                await self._read_nothing_while_held()
-            if len(self._acknowledgements) > _MAX_WAITING:
-                await asyncio.wait(self._acknowledgements[0][0])
-        await self._read_nothing_while_held()
+        await self.connection.serve(self._handle_or_hold)
+        if self._is_held and not self.has_ended:
+            # What it sent before its end counts.
+            self._stop_reading()
+            self._none_held.clear()
+            await self._none_held.wait()
         if self._violation is not None:
             raise self._violation
 
     def _handle_or_hold(self, packet: Packet) -> None:
         """Handle a packet; one that follows a held PUBLISH waits behind it."""
-        if packet.kind in _OVERTAKING or not self._is_held:
-            _PACKET_HANDLERS[packet.kind](self, packet)
+        if (self._room or self._held) and packet.kind not in _OVERTAKING:
+            self._held.append(packet)
+            self._held_bytes += _PACKET_BYTES + len(packet.body)
+            if self._held_bytes > _MAX_HELD_BYTES:
+                self._stop_reading()
             return
-        self._held.append(packet)
-        self._held_bytes += _PACKET_BYTES + len(packet.body)
+        _PACKET_HANDLERS[packet.kind](self, packet)
+        if len(self._acknowledgements) > _MAX_WAITING:
+            self.connection.pause()
 
     @property
     def _is_held(self) -> bool:
         return bool(self._room or self._held)
 
-    def _hold(self, room: Sequence[Durable]) -> None:
+    def _hold(self, room: Sequence[asyncio.Future[bool]]) -> None:
         """Handle no PUBLISH until there is room in the queues that this client has filled."""
         self._room = [future for future in room if not future.done()]
         for future in self._room:
@@ -132,24 +128,28 @@ class Handler:
         except ViolationError as e:
             self._violation = e
             self._held.clear()
-            self.connection.abort()
+            self.connection.finish(e)
         if not self._is_held:
-            self._may_read.set()
+            self._none_held.set()
+            self._read_on()
 
-    async def _read_nothing_while_held(self) -> None:
-        """Wait until no packet waits; what comes meanwhile stays in the client's socket.
+    def _stop_reading(self) -> None:
+        """Read nothing while packets are held; what comes meanwhile stays in the client's socket.
 
         Nobody waits for this client then, since its acknowledgements are not read: two clients that
         fill each other's queues do not wait for each other.
         """
-        if self.has_ended or not self._is_held:
-            return
-        self._may_read.clear()
+        self.connection.pause()
         self.session.is_unread = True
         self.session.release_publishers()
-        await self._may_read.wait()
-        self.session.is_unread = False
-        self._last_packet_s = self._loop.time()
+
+    def _read_on(self) -> None:
+        """Read again what was left in the client's socket, if nothing else is waited for."""
+        if self.session.is_unread:
+            self.session.is_unread = False
+            self.connection.read_s = self._loop.time()
+        if len(self._acknowledgements) <= _MAX_WAITING:
+            self.connection.resume()
 
     def close(self) -> None:
         """Close the connection. The session and the will are the engine's part."""
@@ -159,7 +159,7 @@ class Handler:
         self._sender.close()
         self._acknowledgements.clear()
         self._held.clear()
-        self._may_read.set()
+        self._none_held.set()
         self.session.is_unread = False
         self.connection.close()
 
@@ -168,8 +168,8 @@ class Handler:
         if not self._max_silence_s:
             return
         if self.session.is_unread:
-            self._last_packet_s = self._loop.time()
-        now_s, due_s = self._loop.time(), self._last_packet_s + self._max_silence_s
+            self.connection.read_s = self._loop.time()
+        now_s, due_s = self._loop.time(), self.connection.read_s + self._max_silence_s
         if now_s >= due_s and self._is_overdue:
             self._on_silent(self)
             return
@@ -180,9 +180,7 @@ class Handler:
         self._keep_alive_timer = self._loop.call_at(due_s, self._check_keep_alive)
 
     def _on_publish(self, packet: Packet) -> None:
-        message = decode.parse_publish(packet.first_byte, packet.body)
-        if not valid_topic(message.topic):
-            raise ViolationError("a PUBLISH to an invalid topic (MQTT-3.3.2-2, MQTT-4.7.3-1)")
+        message = self._reader.publish(packet.first_byte, packet.body)
         self._counters.publish_received += 1
         if message.qos == 2 and self._is_repeated(message):
             self._acknowledge_publish(message, ())
@@ -192,7 +190,7 @@ class Handler:
             if passed.room:
                 self._hold(passed.room)
 
-    def _is_repeated(self, message: decode.Publish) -> bool:
+    def _is_repeated(self, message: Publish) -> bool:
         """Whether a message of QoS 2 was received before and not released (method B, 4.3.3)."""
         unreleased = self.session.unreleased
         if message.packet_id in unreleased:
@@ -200,31 +198,31 @@ class Handler:
         unreleased.add(message.packet_id)
         return False
 
-    def _acknowledge_publish(self, message: decode.Publish, durable: Sequence[Durable]) -> None:
+    def _acknowledge_publish(self, message: Publish, durable: Sequence[Durable]) -> None:
         if message.qos:
             kind = PacketType.PUBACK if message.qos == 1 else PacketType.PUBREC
             self._acknowledge(durable, kind, message.packet_id)
 
     def _on_pubrel(self, packet: Packet) -> None:
-        packet_id = decode.parse_packet_id(packet.body)
+        packet_id = self._reader.packet_id(packet.body)
         self.session.unreleased.discard(packet_id)
         # Also for an unknown id: the client may have missed the first PUBCOMP (MQTT-4.3.3-2).
         self._acknowledge((), PacketType.PUBCOMP, packet_id)
 
     def _on_puback(self, packet: Packet) -> None:
-        self._router.acknowledged(self.session, decode.parse_packet_id(packet.body))
+        self._router.acknowledged(self.session, self._reader.packet_id(packet.body))
         self._sender.send_due()
 
     def _on_pubrec_or_pubcomp(self, packet: Packet) -> None:
         """PUBREC and PUBCOMP: this broker sends nothing at QoS 2, but another one may have."""
-        packet_id = decode.parse_packet_id(packet.body)
-        if packet.kind is PacketType.PUBREC:
-            self.connection.send(encode.pubrel(packet_id))
+        packet_id = self._reader.packet_id(packet.body)
+        if packet.kind == PacketType.PUBREC:
+            self.connection.send(writer3.pubrel(packet_id))
 
     def _on_subscribe(self, packet: Packet) -> None:
-        request = decode.parse_subscribe(packet.body)
+        request = self._reader.subscribe(packet.body)
         codes, retained = self._router.subscribe(self.session, request.filters)
-        self.connection.send(encode.suback(request.packet_id, codes))
+        self.connection.send(writer3.suback(request.packet_id, codes))
         self.session.send_retained(retained)
         self._sender.send_due()
         # A client that subscribes again and again, and takes nothing.
@@ -232,20 +230,26 @@ class Handler:
             self._sender.overflow()
 
     def _on_unsubscribe(self, packet: Packet) -> None:
-        request = decode.parse_unsubscribe(packet.body)
+        request = self._reader.unsubscribe(packet.body)
         self._router.unsubscribe(self.session, request.filters)
-        self.connection.send(encode.acknowledgement(PacketType.UNSUBACK, request.packet_id))
+        self.connection.send(writer3.acknowledgement(PacketType.UNSUBACK, request.packet_id))
 
     def _on_pingreq(self, packet: Packet) -> None:
-        decode.parse_empty(packet.body)
-        self.connection.send(encode.PINGRESP)
+        self._reader.empty(packet.body)
+        self.connection.send(writer3.PINGRESP)
+
+    def _on_disconnect(self, packet: Packet) -> None:
+        self._reader.empty(packet.body)
+        # MQTT-3.14.4-3.
+        self.will = None
+        self.connection.finish()
 
     def _on_connect(self, _packet: Packet) -> None:
         raise ViolationError("a second CONNECT (MQTT-3.1.0-2)")
 
     def _acknowledge(self, durable: Sequence[Durable], kind: PacketType, packet_id: int) -> None:
         """Acknowledge once everything is on the disk, in the order of arrival (MQTT-4.6.0-2)."""
-        acknowledgement = encode.acknowledgement(kind, packet_id)
+        acknowledgement = writer3.acknowledgement(kind, packet_id)
         waited_for = [future for future in durable if not future.done()]
         if not waited_for and not self._acknowledgements:
             self.connection.send(acknowledgement)
@@ -256,11 +260,14 @@ class Handler:
 
     def _send_acknowledgements(self, _durable: Durable) -> None:
         waiting = self._acknowledgements
+        was_full = len(waiting) > _MAX_WAITING
         while waiting and all(future.done() for future in waiting[0][0]):
             self.connection.send(waiting.popleft()[1])
+        if was_full and len(waiting) <= _MAX_WAITING and not self.session.is_unread:
+            self.connection.resume()
 
 
-_PACKET_HANDLERS: dict[PacketType, Callable[[Handler, Packet], None]] = {
+_PACKET_HANDLERS: dict[int, Callable[[Handler, Packet], None]] = {
     PacketType.CONNECT: Handler._on_connect,  # noqa: SLF001 - a table of this class's own methods
     PacketType.PUBLISH: Handler._on_publish,  # noqa: SLF001
     PacketType.PUBACK: Handler._on_puback,  # noqa: SLF001
@@ -270,4 +277,5 @@ _PACKET_HANDLERS: dict[PacketType, Callable[[Handler, Packet], None]] = {
     PacketType.SUBSCRIBE: Handler._on_subscribe,  # noqa: SLF001
     PacketType.UNSUBSCRIBE: Handler._on_unsubscribe,  # noqa: SLF001
     PacketType.PINGREQ: Handler._on_pingreq,  # noqa: SLF001
+    PacketType.DISCONNECT: Handler._on_disconnect,  # noqa: SLF001
 }

@@ -14,8 +14,7 @@ import msgspec
 from broker.auth.gate import Gate, Role
 from broker.embedded.counters import Counters, Refusal
 from broker.embedded.delivery import Entry
-from broker.embedded.packets.decode import Publish
-from broker.embedded.packets.encode import SUBSCRIPTION_FAILED
+from broker.embedded.packets.model import SUBSCRIPTION_FAILED, Publish
 from broker.embedded.session import ClientSession
 from broker.embedded.store.queue_records import stored
 from broker.embedded.store.store import Store

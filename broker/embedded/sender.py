@@ -5,7 +5,7 @@ from collections.abc import Callable
 from broker.embedded.counters import Counters
 from broker.embedded.delivery import Sending
 from broker.embedded.net.connection import Connection
-from broker.embedded.packets import encode
+from broker.embedded.packets import writer3
 from broker.embedded.session import ClientSession
 from broker.embedded.store.queue_records import stored
 from broker.embedded.store.store import Store
@@ -65,4 +65,4 @@ class Sender:
             # A stored message goes out again under the same packet id, also after a restart.
             self._store.put_message(self._session.key, stored(entry, sending.packet_id))
         self._counters.publish_sent += 1
-        self._connection.send(encode.publish(entry.message, sending.packet_id, dup=sending.dup))
+        self._connection.send(writer3.publish(entry.message, sending.packet_id, dup=sending.dup))

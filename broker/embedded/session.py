@@ -7,7 +7,7 @@ from typing import Protocol
 
 from broker.auth.gate import Identity
 from broker.embedded.delivery import Delivery, Entry, Sending
-from broker.embedded.packets.decode import Publish
+from broker.embedded.packets.model import Publish
 
 
 class Link(Protocol):

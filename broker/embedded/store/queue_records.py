@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from broker.embedded.delivery import Delivery, Entry
-from broker.embedded.packets.decode import Publish
+from broker.embedded.packets.model import Publish
 from broker.embedded.store.records import StoredMessage
 from bus.config.broker_table import BrokerConfig
 

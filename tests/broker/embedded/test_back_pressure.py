@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.embedded.packets.decode import PacketType
+from broker.embedded.packets.model import PacketType
 from tests.broker.embedded.raw import PUBACK, RawClient, packet, publish, uint16
 from tests.broker.embedded.running import Running, running
 from tests.broker.embedded.switch import ours_only

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.embedded.delivery import Delivery, Entry
-from broker.embedded.packets.decode import Publish
+from broker.embedded.packets.model import Publish
 
 
 def entry(n: int, qos: int = 1) -> Entry:

@@ -8,10 +8,11 @@ import threading
 import pytest
 
 from broker.embedded.counters import Counters
+from broker.embedded.net.accepted import serve_socket
 from broker.embedded.net.acceptor import bind
-from broker.embedded.net.connection import Connection, open_streams
+from broker.embedded.net.connection import Connection, read_buffer
 from broker.embedded.net.listener import Listener
-from broker.embedded.packets.encode import PINGRESP
+from broker.embedded.packets.writer3 import PINGRESP
 from bus.file_limit import room_for
 from tests.broker.embedded.raw import PINGREQ, PUBACK, RawClient, packet, publish, subscribe, uint16
 from tests.broker.embedded.running import Running, running
@@ -125,17 +126,12 @@ async def _answer_who_never_reads() -> int:
         await loop.sock_connect(asker, listening.getsockname())
         accepted, _ = await loop.sock_accept(listening)
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
-        reader, writer = await open_streams(accepted, None, 1.0)
         connection = Connection(
-            reader, writer, address=HOST, max_packet_bytes=100, counters=counters, loop=loop
+            address=HOST, max_packet_bytes=100, counters=counters, read_buffer=read_buffer()
         )
-
-        async def answer() -> None:
-            while await connection.read() is not None:
-                connection.send(PINGRESP)
-
+        await serve_socket(accepted, connection, None, 1.0)
         asking = loop.create_task(loop.sock_sendall(asker, PINGREQ * 2_000_000))
-        answering = loop.create_task(answer())
+        answering = loop.create_task(connection.serve(lambda _packet: connection.send(PINGRESP)))
         before = -1
         while counters.messages_sent > before:
             before = counters.messages_sent

@@ -1,0 +1,44 @@
+"""Decoder of CONNECT, the packet that names the version of the protocol."""
+
+from broker.embedded.packets.fields import Body
+from broker.embedded.packets.model import Connect, UnsupportedVersionError, ViolationError, Will
+
+
+def parse_connect(data: bytes) -> Connect:
+    """Decode a CONNECT. Raises ViolationError; UnsupportedVersionError for other versions."""
+    body = Body(data)
+    name, level = body.binary(), body.byte()
+    if name not in {b"MQTT", b"MQIsdp"}:
+        raise ViolationError("a CONNECT of another protocol (MQTT-3.1.2-1)")
+    if (name, level) != (b"MQTT", 4):
+        raise UnsupportedVersionError(f"MQTT protocol level {level}, expected 4")
+    flags, keep_alive_s = body.byte(), body.uint16()
+    _check_flags(flags)
+    client_id = body.text()
+    will = _parse_will(body, flags) if flags & 0x04 else None
+    username = body.text() if flags & 0x80 else None
+    password = body.binary() if flags & 0x40 else None
+    body.end()
+    return Connect(
+        client_id=client_id,
+        clean_session=bool(flags & 0x02),
+        keep_alive_s=keep_alive_s,
+        will=will,
+        username=username,
+        password=password,
+    )
+
+
+def _check_flags(flags: int) -> None:
+    if flags & 0x01:
+        raise ViolationError("a CONNECT with the reserved flag (MQTT-3.1.2-3)")
+    if not flags & 0x04 and flags & 0x38:
+        raise ViolationError("a CONNECT with will flags and no will (MQTT-3.1.2-13)")
+    if flags & 0x18 == 0x18:
+        raise ViolationError("a will at QoS 3 (MQTT-3.1.2-14)")
+    if flags & 0x40 and not flags & 0x80:
+        raise ViolationError("a password without a user name (MQTT-3.1.2-22)")
+
+
+def _parse_will(body: Body, flags: int) -> Will:
+    return Will(body.text(), body.binary(), flags >> 3 & 3, bool(flags & 0x20))

@@ -1,0 +1,78 @@
+"""Fields of packets: numbers, strings and lengths, sections 1.5 and 2.2.3."""
+
+import struct
+
+from broker.embedded.packets.model import ViolationError
+
+UINT16 = struct.Struct("!H")
+
+
+class Body:
+    """Reader of a packet's body. Every method raises ViolationError past its end."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    @property
+    def is_at_end(self) -> bool:
+        return self._at == len(self._data)
+
+    def take(self, count: int) -> bytes:
+        end = self._at + count
+        if end > len(self._data):
+            raise ViolationError("a packet that ends within a field")
+        taken = self._data[self._at : end]
+        self._at = end
+        return taken
+
+    def byte(self) -> int:
+        return self.take(1)[0]
+
+    def uint16(self) -> int:
+        return int(UINT16.unpack(self.take(2))[0])
+
+    def packet_id(self) -> int:
+        found = self.uint16()
+        if not found:
+            raise ViolationError("packet identifier 0 (MQTT-2.3.1-1)")
+        return found
+
+    def binary(self) -> bytes:
+        return self.take(self.uint16())
+
+    def text(self) -> str:
+        return decode_text(self.binary())
+
+    def rest(self) -> bytes:
+        return self.take(len(self._data) - self._at)
+
+    def end(self) -> None:
+        if not self.is_at_end:
+            raise ViolationError("a packet with more than its fields")
+
+
+def decode_text(data: bytes) -> str:
+    """Decode a string. Raises ViolationError."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as e:
+        raise ViolationError("a string that is not UTF-8 (MQTT-1.5.3-1)") from e
+    if "\0" in text:
+        raise ViolationError("a string with U+0000 (MQTT-1.5.3-2)")
+    return text
+
+
+def encode_length(count: int) -> bytes:
+    """Encode a remaining length, section 2.2.3."""
+    if count < 128:
+        return _SHORT_LENGTHS[count]
+    encoded = bytearray()
+    while True:
+        count, low = divmod(count, 128)
+        encoded.append(low | (128 if count else 0))
+        if not count:
+            return bytes(encoded)
+
+
+_SHORT_LENGTHS = tuple(bytes((count,)) for count in range(128))

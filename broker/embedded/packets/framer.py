@@ -1,0 +1,98 @@
+"""Framer: splits a byte stream into packets. Type, flags and length are checked before the body."""
+
+from broker.embedded.packets.model import Packet, PacketType, TooLargeError, ViolationError
+
+# Section 2.2.3: four bytes of seven bits.
+_MAX_LENGTH_BYTES = 4
+# Section 2.2.2: the flags of every packet that a client may send, PUBLISH aside.
+_FLAGS = {
+    PacketType.CONNECT: 0,
+    PacketType.PUBACK: 0,
+    PacketType.PUBREC: 0,
+    PacketType.PUBREL: 2,
+    PacketType.PUBCOMP: 0,
+    PacketType.SUBSCRIBE: 2,
+    PacketType.UNSUBSCRIBE: 2,
+    PacketType.PINGREQ: 0,
+    PacketType.DISCONNECT: 0,
+}
+_FIRST_BYTES = frozenset(
+    [kind << 4 | flags for kind, flags in _FLAGS.items()]
+    + [PacketType.PUBLISH << 4 | flags for flags in range(16)]
+)
+
+
+class Framer:
+    """Holds what has come of packets that were not taken yet."""
+
+    def __init__(self, max_packet_bytes: int) -> None:
+        self._max_packet_bytes = max_packet_bytes
+        self._data = b""
+        self._at = 0
+        # The start of a packet whose other bytes are to come, and its size if that is known.
+        self._start = bytearray()
+        self._size = 0
+
+    def allow(self, max_packet_bytes: int) -> None:
+        """Change the limit for the packets to come."""
+        self._max_packet_bytes = max_packet_bytes
+
+    def feed(self, data: bytes) -> None:
+        if self._start:
+            self._start += data
+            if len(self._start) < self._size:
+                return
+            data = bytes(self._start)
+            self._start = bytearray()
+        elif self._at < len(self._data):
+            data = self._data[self._at :] + data
+        self._data = data
+        self._at = 0
+
+    def next(self) -> Packet | None:
+        """Return the next whole packet; None where more bytes are needed. Raises ViolationError."""
+        data, at = self._data, self._at
+        if at >= len(data):
+            return None
+        first_byte = data[at]
+        if first_byte not in _FIRST_BYTES:
+            raise _first_byte_error(first_byte)
+        length, start = self._length(data, at + 1)
+        end = start + length
+        if not start or end > len(data):
+            self._keep_start(end - at)
+            return None
+        self._at = end
+        return Packet(first_byte >> 4, first_byte, data[start:end])
+
+    def clear(self) -> None:
+        """Forget what was not taken."""
+        self._data = b""
+        self._start = bytearray()
+
+    def _length(self, data: bytes, at: int) -> tuple[int, int]:
+        """Return the remaining length and the body's offset; 0, 0 where bytes are missing."""
+        length = 0
+        for place in range(at, min(at + _MAX_LENGTH_BYTES, len(data))):
+            byte = data[place]
+            length |= (byte & 0x7F) << 7 * (place - at)
+            if length > self._max_packet_bytes:
+                raise TooLargeError(f"a packet of {length} bytes, at most {self._max_packet_bytes}")
+            if byte < 0x80:
+                return length, place + 1
+        if len(data) - at >= _MAX_LENGTH_BYTES:
+            raise ViolationError("a length of more than four bytes")
+        return 0, 0
+
+    def _keep_start(self, size: int) -> None:
+        self._start += memoryview(self._data)[self._at :]
+        self._size = size
+        self._data = b""
+        self._at = 0
+
+
+def _first_byte_error(first_byte: int) -> ViolationError:
+    kind, flags = first_byte >> 4, first_byte & 0x0F
+    if kind not in set(_FLAGS):
+        return ViolationError(f"packet type {kind}, which a client may not send")
+    return ViolationError(f"flags {flags:#x} of a {PacketType(kind).name} (MQTT-2.2.2-2)")

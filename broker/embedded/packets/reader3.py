@@ -1,0 +1,84 @@
+"""Reader of MQTT 3.1.1: decodes the packets that clients send; strict."""
+
+from broker.embedded.packets.fields import UINT16, Body, decode_text
+from broker.embedded.packets.model import Publish, Subscribe, Unsubscribe, ViolationError
+from broker.embedded.topics.names import valid_topic
+
+# Topics that a connection keeps decoded, and their greatest length in bytes.
+_MAX_TOPICS = 128
+_MAX_TOPIC_BYTES = 128
+
+
+class Reader3:
+    """Decoder of one connection's packets from the CONNECT on. Methods raise ViolationError."""
+
+    def __init__(self) -> None:
+        self._topics: dict[bytes, str] = {}
+
+    def publish(self, first_byte: int, body: bytes) -> Publish:
+        """Decode a PUBLISH, whose flags are in the first byte."""
+        qos = first_byte >> 1 & 3
+        if qos == 3:
+            raise ViolationError("a PUBLISH at QoS 3 (MQTT-3.3.1-4)")
+        if not qos and first_byte & 8:
+            raise ViolationError("a PUBLISH at QoS 0 with DUP (MQTT-3.3.1-2)")
+        size = len(body)
+        if size < 2:
+            raise ViolationError("a packet that ends within a field")
+        end = payload_at = 2 + (body[0] << 8 | body[1])
+        if qos:
+            payload_at += 2
+        if payload_at > size:
+            raise ViolationError("a packet that ends within a field")
+        packet_id = body[end] << 8 | body[end + 1] if qos else 0
+        if qos and not packet_id:
+            raise ViolationError("packet identifier 0 (MQTT-2.3.1-1)")
+        encoded = body[2:end]
+        topic = self._topics.get(encoded) or self._topic(encoded)
+        return Publish(topic, body[payload_at:], qos, bool(first_byte & 1), packet_id)
+
+    def packet_id(self, body: bytes) -> int:
+        """Return the packet id that PUBACK, PUBREC, PUBREL and PUBCOMP consist of."""
+        if len(body) != UINT16.size:
+            raise ViolationError("an acknowledgement of another size than two bytes")
+        packet_id = body[0] << 8 | body[1]
+        if not packet_id:
+            raise ViolationError("packet identifier 0 (MQTT-2.3.1-1)")
+        return packet_id
+
+    def subscribe(self, data: bytes) -> Subscribe:
+        body = Body(data)
+        packet_id = body.packet_id()
+        filters = []
+        while not body.is_at_end:
+            text, qos = body.text(), body.byte()
+            if qos > 2:
+                raise ViolationError(f"a SUBSCRIBE with QoS byte {qos:#x} (MQTT-3-8.3-4)")
+            filters.append((text, qos))
+        if not filters:
+            raise ViolationError("a SUBSCRIBE without a filter (MQTT-3.8.3-3)")
+        return Subscribe(packet_id, filters)
+
+    def unsubscribe(self, data: bytes) -> Unsubscribe:
+        body = Body(data)
+        packet_id = body.packet_id()
+        filters = []
+        while not body.is_at_end:
+            filters.append(body.text())
+        if not filters:
+            raise ViolationError("an UNSUBSCRIBE without a filter (MQTT-3.10.3-2)")
+        return Unsubscribe(packet_id, filters)
+
+    def empty(self, data: bytes) -> None:
+        """Check that a PINGREQ or DISCONNECT has no body."""
+        Body(data).end()
+
+    def _topic(self, encoded: bytes) -> str:
+        topic = decode_text(encoded)
+        if not valid_topic(topic):
+            raise ViolationError("a PUBLISH to an invalid topic (MQTT-3.3.2-2, MQTT-4.7.3-1)")
+        if len(encoded) <= _MAX_TOPIC_BYTES:
+            if len(self._topics) >= _MAX_TOPICS:
+                self._topics.clear()
+            self._topics[encoded] = topic
+        return topic
