@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 
 from broker.auth.gate import Gate, Identity
 from broker.embedded.packets.model import Publish
-from broker.embedded.router import Publisher, Router
+from broker.embedded.router import Router
+from broker.embedded.session import Publisher
 from bus.client.link import OnMessages, RawMessage, WireMessage, wire_message
 from bus.config.homeassistant_table import DEFAULT_PREFIX
 from bus.contract.messages import Message, encode

@@ -59,6 +59,10 @@ class AccountGate:
             return self._check_token(attempt.username, attempt.client_id, password)
         return await self._check_password(attempt.username, attempt.address, password)
 
+    @property
+    def generation(self) -> int:
+        return self._file.generation
+
     def may_publish(self, identity: Identity, topic: str) -> bool:
         return self._is_known(identity) and acl.may_publish(identity, topic, self._prefix)
 

@@ -113,6 +113,8 @@ class AccountsFile:
         self._path = path
         self._stamp = stamp_of(path)
         self.accounts = load(path)
+        # Grows with each change.
+        self.generation = 0
 
     def refresh(self) -> set[str]:
         """Read the file again if it has changed; return the names that were removed or replaced.
@@ -129,6 +131,7 @@ class AccountsFile:
             logger.error("the accounts stay as they were: %s", e)  # noqa: TRY400 - the text has the cause
             return set()
         before, self.accounts = self.accounts, found
+        self.generation += 1
         return found.changed_since(before)
 
     async def authenticate(self, name: str, password: bytes) -> Person | None:

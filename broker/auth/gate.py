@@ -55,7 +55,14 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Gate(Protocol):
-    """Authentication and authorization. All but `authenticate` is called for every message."""
+    """Authentication and authorization.
+
+    The answers of `may_publish` and `may_receive` are cached until `generation` changes.
+    """
+
+    @property
+    def generation(self) -> int:
+        """Return another number whenever an answer may differ from the one before."""
 
     async def authenticate(self, attempt: Attempt) -> Identity | None:
         """Return the client's identity; None where it is refused."""

@@ -82,8 +82,7 @@ class Delivery:
 
     def is_above_share(self, publisher: str) -> bool:
         """Whether the queue is full and `publisher` has more than its share in it."""
-        shares = (self._shares, self._byte_shares)
-        return any(share.is_above_share(publisher) for share in shares)
+        return self._shares.is_above_share(publisher) or self._byte_shares.is_above_share(publisher)
 
     def put(self, entry: Entry, *, may_exceed: bool = False) -> list[Entry]:
         """Queue a message; return those that were dropped for lack of room, perhaps `entry` itself.
@@ -122,6 +121,11 @@ class Delivery:
         if not self.has_window:
             return None
         return self.send(self._take(queue))
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether messages are queued or to be sent again."""
+        return bool(self._waiting[0] or self._waiting[1] or self._to_resend)
 
     @property
     def is_resending(self) -> bool:

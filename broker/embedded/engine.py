@@ -26,9 +26,9 @@ from broker.embedded.net.listener import Listener
 from broker.embedded.net.loopback import is_loopback
 from broker.embedded.packets import writer3
 from broker.embedded.packets.model import ConnackCode, Publish, TooLargeError, ViolationError
-from broker.embedded.router import Publisher, Router
+from broker.embedded.router import Router
 from broker.embedded.sender import Sender
-from broker.embedded.session import ClientSession
+from broker.embedded.session import ClientSession, Publisher
 from broker.embedded.sessions import Sessions
 from broker.embedded.statistics import BrokerSnapshot, Gauges, Statistics
 from broker.embedded.store.records import Contents

@@ -11,16 +11,18 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from broker.auth.gate import Gate, Role
+from broker.auth.decisions import PublishDecisions
+from broker.auth.gate import Gate, Identity, Role
 from broker.embedded.counters import Counters, Refusal
 from broker.embedded.delivery import Entry
 from broker.embedded.packets.model import SUBSCRIPTION_FAILED, Publish
-from broker.embedded.session import ClientSession
+from broker.embedded.session import ClientSession, Publisher
 from broker.embedded.store.queue_records import stored
 from broker.embedded.store.store import Store
 from broker.embedded.store.writer import Durable
 from broker.embedded.topics.names import valid_filter
 from broker.embedded.topics.retained import Outcome, Retained, RetainedMessages
+from broker.embedded.topics.routes import Routes
 from broker.embedded.topics.tree import TopicTree
 from broker.tap import Tap
 from bus.clock import now_ms
@@ -37,16 +39,6 @@ _SHARED = "$share/"
 _MAX_NOTED_FILTERS = 100
 
 logger = logging.getLogger(__name__)
-
-
-class Publisher(msgspec.Struct, frozen=True):
-    """The source of a message: the key of a session and its user.
-
-    Without a key it never waits: the broker itself, the hub, a last will.
-    """
-
-    key: str
-    user: str
 
 
 _BROKER = Publisher("", "")
@@ -75,6 +67,7 @@ class Router:
     ) -> None:
         self._counters = counters
         self.tree: TopicTree[ClientSession] = TopicTree()
+        self._routes = Routes(self.tree, gate)
         self.retained = RetainedMessages.bounded_by(settings)
         self._sys_messages = RetainedMessages(
             messages=_MAX_SYS_TOPICS, size_bytes=_MAX_SYS_BYTES, age_ms=float("inf")
@@ -98,11 +91,14 @@ class Router:
         useful for all others. Topics that begin with `$` are the broker's own; a Mosquitto bridge
         publishes its state to one at each connection.
         """
-        is_own = message.topic.startswith("$")
-        if is_own or not self._gate.may_publish(session.identity, message.topic):
+        if message.topic[0] == "$" or not session.decisions.may_publish(message.topic):
             self.refuse_publish(session.key, message.topic)
             return Passed()
-        return self.publish(message, Publisher(session.key, session.identity.name))
+        return self.publish(message, session.publisher)
+
+    def publish_decisions(self, identity: Identity) -> PublishDecisions:
+        """Return a cache of the topics to which a client may publish."""
+        return PublishDecisions(self._gate, identity)
 
     def refuse_publish(self, key: str, topic: str) -> None:
         """Count and log a message or a will that its client may not publish."""
@@ -115,11 +111,13 @@ class Router:
         passed = Passed()
         if message.retain:
             self._retain(message, publisher, passed.durable)
-        copies = [_copy(message, qos) for qos in range(min(message.qos, _MAX_QOS) + 1)]
-        for session, granted in self.tree.match(message.topic).items():
-            copy = copies[min(granted, len(copies) - 1)]
-            if self._gate.may_receive(session.identity, message.topic):
-                self._deliver(session, copy, publisher, passed)
+        copies: list[Publish | None] = [None] * (_MAX_QOS + 1)
+        for session, granted in self._routes.of(message.topic):
+            qos = min(granted, message.qos)
+            copy = copies[qos]
+            if copy is None:
+                copy = copies[qos] = _copy(message, qos)
+            self._deliver(session, copy, publisher, passed)
         for tap in self._taps:
             tap.put(message.topic, message.payload)
             if publisher.key:
@@ -253,31 +251,44 @@ class Router:
         self, session: ClientSession, message: Publish, publisher: Publisher, passed: Passed
     ) -> None:
         """Queue a message for a session; QoS 0 is for connected clients only."""
-        if not session.is_connected and not message.qos:
+        link = session.link
+        if link is None and not message.qos:
             return
-        queued_ms = now_ms() if session.is_kept else 0
-        entry = Entry(message, queued_ms=queued_ms, publisher=publisher.key)
-        if session.is_kept and message.qos and not self._put_in_store(session, entry, passed):
+        entry = Entry(message, publisher=publisher.key)
+        is_stored = session.is_kept and message.qos
+        if is_stored:
+            entry.message_id, entry.queued_ms = self._store.new_message_id(), now_ms()
+        packet_id = None if link is None else link.reserve(entry)
+        if is_stored and not self._put_in_store(session, entry, packet_id, passed):
             return
+        if link is not None and packet_id is not None:
+            link.write(entry, packet_id)
+            return
+        self._queue(session, entry, publisher, passed)
+
+    def _queue(
+        self, session: ClientSession, entry: Entry, publisher: Publisher, passed: Passed
+    ) -> None:
         dropped = session.delivery.put(entry, may_exceed=session.is_connected)
         if dropped:
             self._drop(session, dropped)
         if session.link is not None:
             session.link.send_due()
-        if message.qos and publisher.key:
+        if entry.message.qos and publisher.key:
             room = session.room_for(publisher.key)
             if room is not None:
                 self._full.setdefault(session, (session.progress, time.monotonic()))
                 passed.room.append(room)
 
-    def _put_in_store(self, session: ClientSession, entry: Entry, passed: Passed) -> bool:
-        """Store a message; return whether to queue it: without room only for a connected client."""
-        entry.message_id = self._store.new_message_id()
+    def _put_in_store(
+        self, session: ClientSession, entry: Entry, packet_id: int | None, passed: Passed
+    ) -> bool:
+        """Store a message; return whether to pass it on: without room only to connected clients."""
         # A client that takes its messages at once has acknowledged this one before it is written.
         is_urgent = not session.is_connected or session.delivery.waiting > 0
         future = self._store.put_message(
             session.key,
-            stored(entry, None),
+            stored(entry, packet_id),
             is_urgent=is_urgent,
             may_exceed=session.is_connected,
         )

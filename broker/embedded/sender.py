@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from broker.embedded.counters import Counters
-from broker.embedded.delivery import Sending
+from broker.embedded.delivery import Entry, Sending
 from broker.embedded.net.connection import Connection
 from broker.embedded.packets import writer3
 from broker.embedded.session import ClientSession
@@ -42,6 +42,9 @@ class Sender:
         """Write what is due, as much as the client takes right now."""
         if self._is_closed:
             return
+        if not self._session.has_waiting:
+            self._session.release_publishers()
+            return
         while not self._connection.is_congested:
             sending = self._session.next()
             if sending is None:
@@ -50,6 +53,24 @@ class Sender:
             self._send(sending)
         self._session.release_publishers()
         self._connection.when_drained(self.send_due)
+
+    def reserve(self, entry: Entry) -> int | None:
+        """Return the packet id under which a message may be written at once, 0 at QoS 0.
+
+        None: it has to be queued.
+        """
+        if self._is_closed or self._session.has_waiting or self._connection.is_congested:
+            return None
+        if not entry.message.qos:
+            return 0
+        delivery = self._session.delivery
+        return delivery.send(entry).packet_id if delivery.has_window else None
+
+    def write(self, entry: Entry, packet_id: int) -> None:
+        """Write a message under its reserved packet id."""
+        self._session.progress += 1
+        self._counters.publish_sent += 1
+        self._connection.send(writer3.publish(entry.message, packet_id))
 
     def overflow(self) -> None:
         """Cut off a client that takes less than comes for it; its session ends with its reading."""

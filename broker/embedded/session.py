@@ -5,9 +5,22 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Protocol
 
+import msgspec
+
+from broker.auth.decisions import PublishDecisions
 from broker.auth.gate import Identity
 from broker.embedded.delivery import Delivery, Entry, Sending
 from broker.embedded.packets.model import Publish
+
+
+class Publisher(msgspec.Struct, frozen=True):
+    """The source of a message: the key of a session and its user.
+
+    Without a key it never waits: the broker itself, the hub, a last will.
+    """
+
+    key: str
+    user: str
 
 
 class Link(Protocol):
@@ -16,6 +29,15 @@ class Link(Protocol):
     def send_due(self) -> None:
         """Write what is due, as much as the client takes right now."""
 
+    def reserve(self, entry: Entry) -> int | None:
+        """Return the packet id under which a message may be written at once, 0 at QoS 0.
+
+        None: it has to be queued.
+        """
+
+    def write(self, entry: Entry, packet_id: int) -> None:
+        """Write a message under its reserved packet id."""
+
     def overflow(self) -> None:
         """Cut off a client that takes less than comes for it."""
 
@@ -23,13 +45,22 @@ class Link(Protocol):
 class ClientSession:
     """A session under its key. `is_kept`: it outlives the connection (clean session 0)."""
 
-    def __init__(
-        self, key: str, client_id: str, identity: Identity, delivery: Delivery, *, is_kept: bool
+    def __init__(  # noqa: PLR0913 - the parts of a session
+        self,
+        key: str,
+        client_id: str,
+        identity: Identity,
+        delivery: Delivery,
+        decisions: PublishDecisions,
+        *,
+        is_kept: bool,
     ) -> None:
         self.key = key
         self.client_id = client_id
         self.identity = identity
         self.delivery = delivery
+        self.decisions = decisions
+        self.publisher = Publisher(key, identity.name)
         self.is_kept = is_kept
         # None while the client is not connected.
         self.link: Link | None = None
@@ -47,6 +78,11 @@ class ClientSession:
     @property
     def is_connected(self) -> bool:
         return self.link is not None
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether messages are to be sent before the next one."""
+        return self.delivery.has_waiting or bool(self._retained)
 
     @property
     def holds_publishers(self) -> bool:

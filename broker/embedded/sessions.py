@@ -106,7 +106,14 @@ class Sessions:
 
     def _new(self, key: str, client_id: str, identity: Identity, *, is_kept: bool) -> ClientSession:
         delivery = new_delivery(self._settings)
-        session = ClientSession(key, client_id, identity, delivery, is_kept=is_kept)
+        session = ClientSession(
+            key,
+            client_id,
+            identity,
+            delivery,
+            self._router.publish_decisions(identity),
+            is_kept=is_kept,
+        )
         self._by_key[key] = session
         return session
 

@@ -19,6 +19,10 @@ HOST = "127.0.0.1"
 class OpenGate:
     """Lets everyone in, as the hub, and allows everything."""
 
+    @property
+    def generation(self) -> int:
+        return 0
+
     async def authenticate(self, attempt: Attempt) -> Identity | None:
         return Identity(attempt.username or "anyone", Role.HUB)
 

@@ -22,6 +22,8 @@ class TopicTree(Generic[C]):
         self._root: Node[dict[C, int]] = Node()
         self._filters: dict[C, dict[str, int]] = {}
         self._count = 0
+        # Grows with each change.
+        self.version = 0
 
     def __len__(self) -> int:
         """Return the number of subscriptions of all clients."""
@@ -32,6 +34,7 @@ class TopicTree(Generic[C]):
         filters = self._filters.setdefault(client, {})
         is_new = topic_filter not in filters
         filters[topic_filter] = qos
+        self.version += 1
         node = insert(self._root, topic_filter)
         if node.value is None:
             node.value = {}
@@ -85,6 +88,7 @@ class TopicTree(Generic[C]):
 
     def _remove_value(self, topic_filter: str, client: C) -> None:
         self._count -= 1
+        self.version += 1
         node = find(self._root, topic_filter)
         if node is None or node.value is None:
             return

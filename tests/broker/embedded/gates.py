@@ -26,6 +26,10 @@ class OwnTopics(OpenGate):
     def __init__(self) -> None:
         self.revoked: set[str] = set()
 
+    @property
+    def generation(self) -> int:
+        return len(self.revoked)
+
     async def authenticate(self, attempt: Attempt) -> Identity | None:
         return Identity(attempt.username or attempt.client_id, Role.NODE)
 
