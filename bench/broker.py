@@ -25,7 +25,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from amqtt.broker import BrokerConfig as StockBroker
+from amqtt.broker import Broker as StockBroker
 
 from bench.raw_mqtt import RawClient, clients, open_client
 from broker.server import EmbeddedBroker
