@@ -53,6 +53,7 @@ class FleetDatabase:
     """
 
     def __init__(self, settings: FleetConfig) -> None:
+        self.settings = settings
         self._db = connect(settings, f"harvester hub {settings.site}")
         self._weeks: set[int] = set()
         try:

@@ -1,0 +1,84 @@
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bus.clock import DAY_MS
+from hub_app.fleet.connection import connect
+from hub_app.fleet.forward.database import FleetDatabase, Forwarded
+from hub_app.fleet.forward.history_source import SensorName, StreamKey
+from hub_app.fleet.forward.reading_rows import ReadingRows
+from hub_app.fleet.migrations import make_partitions
+from hub_app.history.schema import pack
+from tests.hub_app.fleet.site import Site, query, stored
+
+NOW_MS = time.time_ns() // 1_000_000
+HOUR_MS = 3_600_000
+KEY = StreamKey("pi4", "s")
+SENSOR = SensorName("pi4", "air", "air")
+
+
+@pytest.fixture
+def database(tmp_path: Path, url: str) -> Iterator[FleetDatabase]:
+    with contextlib.closing(Site(tmp_path / "berlin", url)) as site:
+        opened = FleetDatabase(site.settings)
+        opened.names.add_streams([KEY])
+        with contextlib.closing(opened):
+            yield opened
+
+
+def row(seq: int, at_ms: int, value: float = 1.0, flags: int = 0) -> Forwarded:
+    return Forwarded(KEY, seq, SENSOR, at_ms, flags, ReadingRows().values(*pack({"t": value})))
+
+
+def hours(url: str) -> list[tuple[object, ...]]:
+    return query(url, "SELECT count, mean, low, high FROM reading_hour ORDER BY at")
+
+
+def test_a_batch_that_is_sent_again_stores_nothing(database: FleetDatabase, url: str) -> None:
+    rows = [row(seq, NOW_MS + seq) for seq in (1, 2, 3, 7)]
+    assert database.store(rows) == 4
+    assert database.store(rows) == 0
+    assert database.store([*rows, row(5, NOW_MS)]) == 1
+    assert [seq for _, _, seq in stored(url)] == [1, 2, 3, 5, 7]
+    assert list(database.names.stored[KEY]) == [(1, 3), (5, 5), (7, 7)]
+    ranges = query(url, "SELECT first, last FROM stored_range ORDER BY first")
+    assert ranges == list(database.names.stored[KEY])
+
+
+def test_readings_older_than_all_partitions_change_means_only(
+    database: FleetDatabase, url: str
+) -> None:
+    old_ms = (NOW_MS - 500 * DAY_MS) // HOUR_MS * HOUR_MS
+    database.store([row(1, old_ms, 10.0), row(2, NOW_MS - HOUR_MS, 20.0)])
+    database.compute_means()
+    assert hours(url) == [(1, 10.0, 10.0, 10.0), (1, 20.0, 20.0, 20.0)]
+    database.drop_expired()
+    assert [seq for _, _, seq in stored(url)] == [2]
+    # It fills a gap after more than a year.
+    assert database.store([row(3, old_ms + 1, 40.0), row(1, old_ms, 10.0)]) == 1
+    database.compute_means()
+    assert [seq for _, _, seq in stored(url)] == [2]
+    assert hours(url)[0] == (2, 25.0, 10.0, 40.0)
+
+
+def test_times_outside_all_partitions_are_stored_and_move_to_their_own(
+    database: FleetDatabase, url: str
+) -> None:
+    soon_ms = NOW_MS + 40 * DAY_MS
+    database.store([row(1, 5000, flags=2), row(2, soon_ms), row(3, NOW_MS)])
+    other = query(url, "SELECT seq FROM stored_reading_other ORDER BY seq")
+    assert other == [(1,), (2,)]
+    with contextlib.closing(connect(database.settings, "test")) as db:
+        db.execute("SELECT make_partition('stored_reading', from_ms(%s))", (soon_ms,))
+        make_partitions(db, [])
+    assert query(url, "SELECT seq FROM stored_reading_other") == [(1,)]
+    assert len(stored(url)) == 3
+
+
+def test_a_text_may_hold_what_the_database_cannot(database: FleetDatabase, url: str) -> None:
+    values = ReadingRows().values(*pack({"word": "a\x00b"}))
+    database.store([Forwarded(KEY, 1, SENSOR, NOW_MS, 0, values)])
+    assert query(url, "SELECT value FROM reading_text") == [("ab",)]
