@@ -60,6 +60,7 @@ COMMANDS = (
     Command("token", "harvester.hub.token_cli", "hub", "make, list and revoke API tokens"),
     Command("backup", "harvester.hub.backup_cli", "hub", "write a backup of the hub while it runs"),
     Command("restore", "harvester.hub.restore_cli", "hub", "make a hub of a backup"),
+    Command("history", "harvester.hub.history.cli", "hub", "export what the hub has stored"),
     Command("notify", "harvester.hub.notify_cli", "hub", "try the notifications of alarms"),
     Command("broker", "harvester.hub.broker_cli", "hub", "use another broker instead of the hub's"),
     Command("tls", "harvester.hub.tls_cli", "hub", "make certificates for the hub's broker"),

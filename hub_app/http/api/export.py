@@ -5,13 +5,11 @@ when the client has taken it.
 """
 
 import asyncio
-import contextlib
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
 
-import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
@@ -19,19 +17,13 @@ from starlette.types import Receive, Scope, Send
 
 from bus import clock
 from bus.install.hint import install_extra
-from hub_app.history.query.export import ExportQuery, sensors_of, windows
+from hub_app.history.query.export import ExportQuery, sensors_of
 from hub_app.history.query.lookup import SensorFields
-from hub_app.history.schema import open_for_reading
 from hub_app.http.api.history import area_of, read_history, words_of
 from hub_app.http.formats import influx
 from hub_app.http.formats.csv_table import content_disposition
-from hub_app.http.formats.export_rows import (
-    CsvWriter,
-    ExportWriter,
-    JsonWriter,
-    SensorWords,
-)
-from hub_app.http.formats.influx import InfluxWriter
+from hub_app.http.formats.export_formats import FORMATS, PARQUET, ExportFormat, export_chunks
+from hub_app.http.formats.export_rows import ExportWriter, SensorWords
 from hub_app.http.formats.query_params import Choice, Parameter, time_range
 from hub_app.http.responses import hub_of
 from hub_app.http.sse import Abort
@@ -42,33 +34,11 @@ logger = logging.getLogger(__name__)
 
 _MAX_EXPORTS = 2
 _MAX_NAMES = 200
-_PARQUET = "application/vnd.apache.parquet"
 
 _places = asyncio.Semaphore(_MAX_EXPORTS)
 
 
-class ExportFormat(msgspec.Struct, frozen=True):
-    """A format: its media type, the ending of the file's name, and its writer."""
-
-    media_type: str
-    suffix: str
-    writer: Callable[[], ExportWriter]
-
-
-def _parquet() -> ExportWriter:
-    # It loads pyarrow, which takes a while and need not be installed.
-    from hub_app.http.formats.parquet import ParquetWriter  # noqa: PLC0415
-
-    return ParquetWriter()
-
-
-FORMATS = {
-    "csv": ExportFormat("text/csv", "csv", CsvWriter),
-    "json": ExportFormat("application/json", "json", JsonWriter),
-    "influx": ExportFormat(influx.MEDIA_TYPE, "lp", InfluxWriter),
-    "parquet": ExportFormat(_PARQUET, "parquet", _parquet),
-}
-MEDIA_TYPES = {"text/csv": str, influx.MEDIA_TYPE: str, _PARQUET: bytes}
+MEDIA_TYPES = {"text/csv": str, influx.MEDIA_TYPE: str, PARQUET: bytes}
 FORMAT = Choice(
     "format",
     "CSV, JSON, InfluxDB line protocol, or Parquet, which needs the extra parquet on the hub",
@@ -96,14 +66,8 @@ async def export(request: Request) -> Response:
     state = hub_of(request).state
     words = {name: _words(state, name, sensor) for name, sensor in sensors.items()}
 
-    def chunks() -> Iterator[bytes]:
-        yield writer.begin()
-        with contextlib.closing(open_for_reading(hub_of(request).history.path)) as db:
-            for window in windows(db, sensors, query.from_ms, query.to_ms):
-                yield writer.write(window, words[window.sensor])
-        yield writer.end()
-
-    return _Export(chunks(), headers, form.media_type, request.app.state.abort)
+    chunks = export_chunks(hub_of(request).history.path, query, sensors, writer, words)
+    return _Export(chunks, headers, form.media_type, request.app.state.abort)
 
 
 def _query(request: Request) -> ExportQuery:

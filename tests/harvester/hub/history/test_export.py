@@ -1,0 +1,67 @@
+import contextlib
+import csv
+import io
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from harvester import cli
+from hub_app.history.schema import open_history
+from tests.hub_app.history.samples import START, fill
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    with contextlib.closing(open_history(tmp_path / "history.db")) as db:
+        fill(db, 0, 100)
+    return tmp_path
+
+
+def export(state: Path, *arguments: str) -> None:
+    settings = ("--config", "/dev/null", "--set", "cluster.role=hub")
+    cli.main(["history", "export", *settings, "--set", f"storage.state_dir={state}", *arguments])
+
+
+def test_every_value_of_a_range_is_in_the_table(
+    state: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    span = ("--from", str(START + 20_000), "--to", "2100-01-01")
+    export(state, "-", "--sensor", "pi4:room", "--field", "t", *span)
+    rows = list(csv.DictReader(io.StringIO(capfdbinary.readouterr().out.decode())))
+    assert [(int(row["timestamp_ms"]), float(row["value"])) for row in rows] == [
+        (START + n * 2000, float(n)) for n in range(10, 100)
+    ]
+
+
+def test_a_sqlite_file_has_values_and_a_view_with_a_column_for_each_field(state: Path) -> None:
+    export(state, str(state / "out.db"), "--format", "sqlite")
+    with contextlib.closing(sqlite3.connect(state / "out.db")) as db:
+        assert db.execute("SELECT count(*) FROM reading_values").fetchone() == (200,)
+        assert db.execute('SELECT timestamp_ms, t, up FROM "pi4:room" LIMIT 2').fetchall() == [
+            *((START, 0.0, 1.0), (START + 2000, 1.0, 1.0)),
+        ]
+
+
+def test_a_parquet_file_has_the_same_values(state: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    export(state, str(state / "out.parquet"), "--format", "parquet")
+    assert parquet.read_table(state / "out.parquet").num_rows == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("-", "--sensor", "pi4:attic"), "pi4:room"),
+        (("-", "--field", "lux"), "expected one of t, "),
+        (("-", "--format", "sqlite"), "expected the name of a new file"),
+        (("/nowhere/out.csv",), "expected a writable file"),
+    ],
+)
+def test_a_wrong_argument_gets_a_sentence(
+    state: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], expected: str
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        export(state, *arguments)
+    assert stopped.value.code == 2
+    assert expected in capsys.readouterr().err
