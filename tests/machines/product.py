@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from tests.machines.machine import Machine
+from tests.machines.machine import WHEELS, Machine
 
 # Of a person who has just installed it with pipx.
 FRESH = "/root/.local/bin/harvester"
@@ -86,3 +86,19 @@ def properties(machine: Machine, unit: str) -> dict[str, str]:
     """Return what systemd says of a unit."""
     lines = machine.run(f"systemctl show {unit}").splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def leave_without_packages(machine: Machine) -> None:
+    """Make a machine one that has what its Debian has, and no way to other packages."""
+    machine.run(f"rm /etc/pip.conf && umount {WHEELS}")
+
+
+def join_line(hub: Machine, node: str, options: str = "") -> str:
+    """Return the line of a join code for a new node."""
+    text = hub.run(f"harvester join-code {node} {options}")
+    return next(line.strip() for line in text.splitlines() if line.strip().startswith("curl "))
+
+
+def join(machine: Machine, line: str) -> tuple[int, str]:
+    """Run the line of a join; return its exit code and all that it printed."""
+    return machine.attempt(line, _INSTALL_S)

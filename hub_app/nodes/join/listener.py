@@ -1,7 +1,6 @@
 """Join listener: a TLS port that is open from the first join code until an hour after the last."""
 
 import asyncio
-import contextlib
 import logging
 import socket
 import ssl
@@ -87,11 +86,6 @@ class JoinListener:
         self._service = service
         self._tls_dir = tls_dir
         self._fault = Fault("join listener")
-        self._wake = asyncio.Event()
-
-    def wake(self) -> None:
-        """Open the port now, as a code was made."""
-        self._wake.set()
 
     async def run(self) -> None:
         """Follow the codes until cancelled. What fails is logged once and tried again."""
@@ -102,12 +96,7 @@ class JoinListener:
                 self._fault.worked()
             except HarvesterError as e:
                 self._fault.failed(f"no machine can join: {e}")
-            await self._pause()
-
-    async def _pause(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), _POLL_S)
-        self._wake.clear()
+            await asyncio.sleep(_POLL_S)
 
     async def _is_wanted(self) -> bool:
         return await asyncio.to_thread(self._service.has_codes)

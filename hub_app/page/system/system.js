@@ -4,6 +4,7 @@ import { urlOf } from "../live/paths.js";
 import { follow, hubNow, isOpen } from "../live/stream.js";
 import { swapParts } from "../live/swap.js";
 import { showTimes } from "../log/lines.js";
+import { startJoining } from "./join.js";
 
 const REFRESH_MS = 10000;
 const RATES_MS = 5000;
@@ -60,6 +61,7 @@ async function addRates() {
 const refresh = () => isOpen() && swapParts(PARTS);
 
 showTimes();
+startJoining();
 follow("/events?view=system", { onSnapshot: () => { refresh(); addRates(); }, onUpdate() {} });
 setInterval(refresh, REFRESH_MS);
 setInterval(addRates, RATES_MS);

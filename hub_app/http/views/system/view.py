@@ -86,7 +86,8 @@ async def system(request: Request) -> Response:
         if may_command(request)
         else "",
     )
-    return view_response(request, "system", "Broker and hub", main)
+    dialogs = fill_file("system/join.html") if may_command(request) else Html("")
+    return view_response(request, "system", "Broker and hub", main, dialogs)
 
 
 async def report(request: Request) -> Response:

@@ -1,88 +1,21 @@
-"""A machine joins a running hub over TLS: script, wheels, login, and what is refused."""
+"""A machine joins a running hub over TLS: login and wheels, and what is refused."""
 
-import contextlib
-import datetime as dt
-import hashlib
-import os
 import secrets
-import ssl
-import subprocess
 import threading
-from collections.abc import Iterator
 from http import HTTPStatus
-from pathlib import Path
 
 import httpx
 import pytest
 
-from broker.auth import accounts, certificates, tokens
-from broker.auth.server_tls import CA_NAME
+from broker.auth import accounts, tokens
 from bus.clock import now_ms
 from bus.contract.topics import Topic, TopicKind
 from hub_app.nodes.join import codes
 from hub_app.nodes.join.codes import NodeWish
 from hub_app.nodes.join.service import WRONG_CODES
-from hub_app.nodes.join.wheels import FOLDER
-from tests.hub_app.whole_hub import Hub, status
-from tests.support import HOST, WAIT_S, free_port, program, wait_until, wait_until_listening
-
-WHEEL = "harvester_edge-0.0.0-py3-none-any.whl"
-ARM = "msgspec-0.20.0-cp311-cp311-manylinux_2_28_aarch64.whl"
-
-
-class Site:
-    """A running hub with certificates and wheels, and its join listener."""
-
-    def __init__(self, hub: Hub, join_port: int) -> None:
-        self.hub, self.join_port = hub, join_port
-        self.url = f"https://{HOST}:{join_port}"
-        self.trust = ssl.create_default_context(cafile=str(hub.state / "tls" / CA_NAME))
-        self.file = hub.state / codes.FILE_NAME
-
-    def line(self, node: str, *, replace: bool = False) -> str:
-        answer = self.hub.http.post("/api/join-codes", json={"node": node, "replace": replace})
-        assert answer.status_code == HTTPStatus.OK, answer.text
-        wait_until_listening(self.join_port)
-        return str(answer.json()["line"])
-
-    def code(self, node: str, *, replace: bool = False) -> str:
-        return self.line(node, replace=replace).split("/join/")[1].split()[0]
-
-    @contextlib.contextmanager
-    def client(self, address: str = HOST) -> Iterator[httpx.Client]:
-        transport = httpx.HTTPTransport(local_address=address, verify=self.trust)
-        with httpx.Client(
-            base_url=self.url, transport=transport, timeout=WAIT_S, trust_env=False
-        ) as made:
-            yield made
-
-    def state(self, node: str) -> str:
-        joins = self.hub.http.get("/api/join-codes").json()["joins"]
-        return next(join["state"] for join in joins if join["node"] == node)
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    hub = Hub(tmp_path_factory.mktemp("join"))
-    certificates.init(hub.state / "tls", [HOST, "localhost"], dt.datetime.now(dt.UTC))
-    (hub.state / FOLDER).mkdir()
-    (hub.state / FOLDER / WHEEL).write_bytes(b"a wheel")
-    (hub.state / FOLDER / ARM).write_bytes(b"for ARM")
-    join_port, tls_port = free_port(), free_port()
-    keys = {"web__join_listen": HOST, "web__join_port": join_port, "broker__tls_port": tls_port}
-    with hub.http, hub.running(**keys):
-        yield Site(hub, join_port)
-
-
-def body(token: str, nonce: str = "0" * 32) -> dict[str, object]:
-    return {
-        "nonce": nonce,
-        "token_sha256": hashlib.sha256(token.encode()).hexdigest(),
-        "mosquitto": tokens.mosquitto_hash(token),
-        "host": "raspberrypi",
-        "machine": "aarch64",
-        "found": ["BME680 at 0x76"],
-    }
+from tests.hub_app.nodes.join.site import ARM, WHEEL, Site, body
+from tests.hub_app.whole_hub import status
+from tests.support import HOST, WAIT_S, wait_until
 
 
 def test_a_machine_joins_and_is_online(site: Site) -> None:
@@ -160,6 +93,48 @@ def test_two_nodes_join_at_the_same_time(site: Site) -> None:
             assert answer.json()["node"] == node
 
 
+def test_a_node_gets_what_the_operator_said_of_it(site: Site) -> None:
+    attached = {"dht22": [4], "leds": 11, "leds_pin": 10, "buzzer": 17, "fan": None}
+    wish = {"node": "wished", "area": "Garden", "attached": attached}
+    code = site.code_of(wish)
+    with site.client() as machine:
+        assert "asks='no'" in machine.get(f"/join/{code}").text
+        answer = machine.post(f"/join/{code}", json=body(tokens.new_token())).json()
+    assert (answer["area"], answer["attached"]) == ("Garden", attached)
+    assert answer["page"] == f"http://{HOST}:{site.hub.web_port}/"
+
+
+@pytest.mark.parametrize(
+    ("attached", "error"),
+    [
+        ({"dht22": [4], "fan": 4}, "found pin 4 twice, expected each pin once"),
+        ({"dht22": [1]}, "attached.dht22[0]"),
+        ({"buzer": 4}, "attached"),
+    ],
+)
+def test_hardware_that_cannot_be_is_refused(
+    site: Site, attached: dict[str, object], error: str
+) -> None:
+    refused = site.hub.http.post("/api/join-codes", json={"node": "odd", "attached": attached})
+    assert refused.status_code == HTTPStatus.BAD_REQUEST
+    assert error in refused.json()["error"]
+
+
+def test_a_used_code_gives_the_script_until_its_node_is_online(site: Site) -> None:
+    code, token = site.code("again"), tokens.new_token()
+    with site.client() as machine:
+        assert "used='no'" in machine.get(f"/join/{code}").text
+        machine.post(f"/join/{code}", json=body(token))
+        # The machine whose join was interrupted runs the line again; another is refused by it.
+        assert "used='yes'" in machine.get(f"/join/{code}").text
+        with site.hub.node("again", token) as node:
+            node.publish(Topic("again", TopicKind.STATUS), status("online"))
+            wait_until(lambda: site.state("again") == "online")
+            refused = machine.get(f"/join/{code}")
+    assert refused.status_code == HTTPStatus.GONE
+    assert "another machine has used this code for again" in refused.text
+
+
 def test_an_expired_code_says_so(site: Site) -> None:
     code, now = codes.new_code(), now_ms()
     site.line("open")
@@ -227,56 +202,3 @@ def test_a_revoked_code_is_of_no_use(site: Site) -> None:
     assert site.hub.http.delete("/api/join-codes/gone").json()["ok"]
     with site.client("127.0.0.10") as machine:
         assert machine.get(f"/join/{code}").status_code == HTTPStatus.NOT_FOUND
-
-
-def run_line(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run the part of the line before `| sudo sh`, and a shell that only notes its input."""
-    program("curl")
-    seen = folder / "ran"
-    text = line.replace("| sudo sh", f"> {seen}; echo status $?")
-    return subprocess.run(
-        ["sh", "-c", text],
-        env={"PATH": os.environ["PATH"], "no_proxy": "*"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def test_curl_takes_the_script_by_the_pin_of_the_line(site: Site, tmp_path: Path) -> None:
-    done = run_line(site.line("pinned"), tmp_path)
-    assert "status 0" in done.stdout, done.stderr
-    assert (tmp_path / "ran").read_text().rstrip().endswith('join "$@"')
-
-
-def test_curl_takes_nothing_under_a_wrong_pin(site: Site, tmp_path: Path) -> None:
-    line = site.line("forged")
-    pin = line.split("'")[1]
-    done = run_line(line.replace(pin, f"sha256//{'A' * 43}="), tmp_path)
-    # curl(1): CURLE_SSL_PINNEDPUBKEYNOTMATCH.
-    assert "status 90" in done.stdout
-    assert (tmp_path / "ran").read_text() == ""
-    assert site.state("forged") == "waiting"
-
-
-def test_a_script_that_is_cut_off_does_nothing(site: Site) -> None:
-    with site.client() as machine:
-        script = machine.get(f"/join/{site.code('cut')}").text
-    lines = script.splitlines(keepends=True)
-    for count in range(0, len(lines) - 1, 7):
-        done = subprocess.run(
-            ["sh"],
-            input="".join(lines[:count]),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.stdout == ""
-        assert "harvester:" not in done.stderr
-
-
-def test_the_script_is_clean_by_shellcheck() -> None:
-    shell = Path(codes.__file__).with_name("join.sh")
-    subprocess.run([program("shellcheck"), shell], check=True, timeout=60)
