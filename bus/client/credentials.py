@@ -115,9 +115,14 @@ def load(file: Path) -> Credentials | None:
 
 def save(file: Path, credentials: Credentials) -> None:
     """Write the file, closed to others. Raises MisconfiguredError where it cannot be written."""
+    private_file.write(file, encode(credentials))
+
+
+def encode(credentials: Credentials) -> bytes:
+    """Return the content of the file."""
     keys = {name: text for name, text in msgspec.to_builtins(credentials).items() if text}
     text = _HEAD.format(credentials.username) + tomli_w.dumps(keys, multiline_strings=True)
-    private_file.write(file, text.encode())
+    return text.encode()
 
 
 def _where(config: Config, found: Credentials | None) -> tuple[str, str]:

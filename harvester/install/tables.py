@@ -5,6 +5,8 @@ from pathlib import Path
 import msgspec
 
 from bus.config.broker_table import CREDENTIALS_NAME
+from bus.config.key_types import Port
+from bus.config.web_table import WebConfig
 from bus.contract.join import Attached
 from bus.install import assets
 from harvester.install import configuration
@@ -61,9 +63,13 @@ def hub(system: System, found: Found, node: str) -> list[Step]:
 
 
 class NodeOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person or the hub says of a new node; `credentials` are the content of its file."""
+    """What a person or the hub says of a new node.
+
+    `credentials` are the content of its file, `join_port` is that of the hub.
+    """
 
     credentials: bytes | None = None
+    join_port: Port = WebConfig().join_port
     attached: Attached = Attached()
     area: str = ""
 
@@ -78,7 +84,7 @@ def node(system: System, found: Found, name: str, options: NodeOptions) -> list[
     return [
         *_machine(system, found),
         _configuration(system, "spoke.toml", text),
-        *_credentials(system, options.credentials),
+        *_credentials(system, options),
         *_units(system, AGENT_UNIT, UPDATE_UNIT, UPDATE_PATH),
         EnabledUnit(system=system, unit=UPDATE_UNIT),
         Services(system=system, units=(_instance("spoke"), UPDATE_PATH)),
@@ -91,7 +97,7 @@ def pizero(system: System, found: Found, name: str, options: NodeOptions) -> lis
     return [
         *_machine(system, found),
         _configuration(system, "pizero.toml", text),
-        *_credentials(system, options.credentials),
+        *_credentials(system, options),
         *_units(system, PIZERO_UNIT, UPDATE_UNIT, UPDATE_PATH),
         EnabledUnit(system=system, unit=UPDATE_UNIT),
         Services(system=system, units=(PIZERO_UNIT, UPDATE_PATH)),
@@ -157,7 +163,8 @@ def _configuration(system: System, name: str, text: str) -> Step:
     )
 
 
-def _credentials(system: System, content: bytes | None) -> list[Step]:
+def _credentials(system: System, options: NodeOptions) -> list[Step]:
+    content = options.credentials
     if content is None:
         return []
     return [
@@ -170,12 +177,12 @@ def _credentials(system: System, content: bytes | None) -> list[Step]:
             user=USER,
             is_data=True,
         ),
-        *_update_hub(system, content),
+        *_update_hub(system, content, options.join_port),
     ]
 
 
-def _update_hub(system: System, credentials: bytes) -> list[Step]:
-    content = trust.content_of(credentials)
+def _update_hub(system: System, credentials: bytes, join_port: int) -> list[Step]:
+    content = trust.content_of(credentials, join_port)
     if content is None:
         return []
     return [

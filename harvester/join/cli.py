@@ -7,9 +7,12 @@ import platform
 import subprocess
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from broker.auth import tokens
 from bus.client import credentials
 from bus.client.credentials import Credentials
+from bus.config.web_table import WebConfig
 from bus.contract.join import CODE_VARIABLE, Attached, JoinAnswer, JoinRequest
 from bus.errors import MisconfiguredError, UnavailableError
 from harvester.install import attached_options, found, tables
@@ -25,8 +28,6 @@ from harvester.join.pending import Pending
 
 _ONLINE_S = 240.0
 _POLL_S = 0.5
-# Of the hub's URLs in a dry run, which gets no login.
-_NO_LOGIN = b""
 
 
 def define(parser: argparse.ArgumentParser) -> None:
@@ -60,8 +61,7 @@ def _join(options: argparse.Namespace) -> None:
     role = "pizero" if options.light else "spoke"
     if moved := former_configuration.move_aside(Path(tables.CONFIGURATIONS), role, answer.node):
         print(f"done     {moved.name}: the configuration of another node, put aside", flush=True)
-    login = _login(options.state, answer, kept)
-    chosen = _chosen(options, answer.attached or Attached(), answer.area, login)
+    chosen = _chosen(options, answer, kept.token)
     _install(_steps(options, seen, answer.node, chosen), role)
     unit = "harvester-pizero" if options.light else "harvester-agent@spoke"
     _wait_until_online(client, answer.node, unit)
@@ -72,7 +72,10 @@ def _print_steps(options: argparse.Namespace, client: JoinClient, seen: Found) -
     """Print what a join would do; the code stays unused."""
     status = client.status()
     print(f"would do login of {status.node} at the hub", flush=True)
-    chosen = _chosen(options, Attached(), "", _NO_LOGIN)
+    answer = JoinAnswer(
+        node=status.node, url=f"mqtts://{client.host}", ca_certificate=_text(options.ca), page=""
+    )
+    chosen = _chosen(options, answer, tokens.new_token())
     for outcome in install(_steps(options, seen, status.node, chosen), dry_run=True):
         print(outcome, flush=True)
 
@@ -89,28 +92,25 @@ def _request(kept: Pending, seen: Found) -> JoinRequest:
     )
 
 
-def _login(state: Path, answer: JoinAnswer, kept: Pending) -> bytes:
+def _login(answer: JoinAnswer, token: str) -> bytes:
     """Return the content of the credentials file."""
-    file = state / "credentials.toml"
     made = Credentials(
         username=answer.node,
-        token=kept.token,
+        token=token,
         url=answer.url,
         ca_certificate=answer.ca_certificate,
     )
-    credentials.save(file, made)
-    return file.read_bytes()
+    return credentials.encode(made)
 
 
-def _chosen(
-    options: argparse.Namespace, attached: Attached, area: str, login: bytes
-) -> NodeOptions:
+def _chosen(options: argparse.Namespace, answer: JoinAnswer, token: str) -> NodeOptions:
     """Return what the hub says of the node; what the line says goes before it."""
     named = attached_options.read(options)
     return NodeOptions(
-        credentials=login,
-        attached=attached if named == Attached() else named,
-        area=attached_options.read_area(options) or area,
+        credentials=_login(answer, token),
+        join_port=urlsplit(options.hub).port or WebConfig().join_port,
+        attached=(answer.attached or named) if named == Attached() else named,
+        area=attached_options.read_area(options) or answer.area,
     )
 
 

@@ -21,7 +21,7 @@ class JoinClient:
         parts = urlsplit(url)
         if parts.scheme != "https" or parts.hostname is None:
             raise MisconfiguredError(f"found {url[:70]!r}, expected https://HOST:PORT")
-        self._host, self._port = parts.hostname, parts.port
+        self.host, self._port = parts.hostname, parts.port
         self._path = f"{JOIN_PATH}/{code}"
         try:
             self._context = ssl.create_default_context(cadata=ca_pem)
@@ -42,14 +42,14 @@ class JoinClient:
         Raises MisconfiguredError where the hub refuses, UnavailableError where it does not answer.
         """
         connection = http.client.HTTPSConnection(
-            self._host, self._port, timeout=_TIMEOUT_S, context=self._context
+            self.host, self._port, timeout=_TIMEOUT_S, context=self._context
         )
         try:
             connection.request(method, path, body, {"Content-Type": "application/json"})
             answer = connection.getresponse()
             found = answer.read(_MOST_BYTES)
         except (OSError, http.client.HTTPException) as e:
-            raise UnavailableError(f"{self._host}:{self._port}: no answer of the hub: {e}") from e
+            raise UnavailableError(f"{self.host}:{self._port}: no answer of the hub: {e}") from e
         finally:
             connection.close()
         if answer.status != http.client.OK:

@@ -34,7 +34,7 @@ class UpdateHub(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     port: int = WebConfig().join_port
 
 
-def content_of(credentials: bytes) -> bytes | None:
+def content_of(credentials: bytes, port: int = WebConfig().join_port) -> bytes | None:
     """Return the file for a login; None where that names no hub with a CA.
 
     Raises MisconfiguredError where it is no login.
@@ -46,7 +46,7 @@ def content_of(credentials: bytes) -> bytes | None:
     if not found.url or not found.ca_certificate:
         return None
     host, _ = broker_url.parse(found.url, "url").address
-    made = UpdateHub(host=host, ca_certificate=found.ca_certificate)
+    made = UpdateHub(host=host, ca_certificate=found.ca_certificate, port=port)
     text = tomli_w.dumps(msgspec.to_builtins(made), multiline_strings=True)
     return (_HEAD + text).encode()
 
