@@ -55,6 +55,7 @@ COMMANDS = (
     Command("enroll", "harvester.hub.enroll_cli", "hub", "create or revoke a node's login"),
     Command("join-code", "harvester.hub.join_code_cli", "hub", "make the line that adds a machine"),
     Command("join", "harvester.join.cli", "", "make this machine a node; run by the hub's line"),
+    Command("nodes", "harvester.hub.nodes_cli", "hub", "update nodes to the hub's version"),
     Command("node", "harvester.hub.node_cli", "hub", "list, remove or rename nodes"),
     Command("passwd", "harvester.hub.passwd_cli", "hub", "set or remove a person's password"),
     Command("token", "harvester.hub.token_cli", "hub", "make, list and revoke API tokens"),

@@ -28,6 +28,7 @@ from hub_app.live.fanout import MAX_CLIENTS
 from hub_app.login.login import LogIn
 from hub_app.nodes.join.service import JoinService
 from hub_app.nodes.removal.remover import Remover
+from hub_app.nodes.update.updater import NodeUpdater
 from hub_app.serving.client_limit import ClientLimit, StreamPlaces
 from hub_app.serving.forwarded import Forwarded, TrustedProxies
 from hub_app.serving.https_redirect import HttpsRedirect
@@ -45,6 +46,7 @@ def create_app(  # noqa: PLR0913 - the parts that the routes work with
     remover: Remover | None = None,
     config: Config | None = None,
     joins: JoinService | None = None,
+    updater: NodeUpdater | None = None,
 ) -> Starlette:
     """Return the application. `abort` closes the connection of a client (host, port) at once.
 
@@ -86,6 +88,7 @@ def create_app(  # noqa: PLR0913 - the parts that the routes work with
     app.state.config = config
     app.state.remover = remover
     app.state.joins = joins
+    app.state.updater = updater
     app.state.log_in = log_in
     app.state.root_path = root_path
     app.state.streams = StreamPlaces(MAX_CLIENTS)

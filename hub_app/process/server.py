@@ -14,6 +14,7 @@ from broker.server import EmbeddedBroker
 from bus.client.credentials import Connection
 from bus.config import hub_files
 from bus.config.directories import Environment
+from bus.config.hub_files import HubFiles
 from bus.config.settings import Config
 from bus.errors import UnavailableError
 from bus.files import staged_moves
@@ -41,6 +42,7 @@ from hub_app.nodes.join.listener import JoinListener
 from hub_app.nodes.join.service import JoinService
 from hub_app.nodes.removal import removals
 from hub_app.nodes.removal.remover import Remover
+from hub_app.nodes.update.updater import NodeUpdater
 from hub_app.process.supervisor import Supervisor
 from hub_app.quota.refusals import Refusals
 from hub_app.serving import tls as web_tls
@@ -149,13 +151,15 @@ async def _run(
             await stack.enter_async_context(fleet.running(fleet.create(config, hub)))
         await stack.enter_async_context(_background_tasks(hub, feed.queue, log_in, remover, tls))
         joins = JoinService(config, files, hub)
-        await stack.enter_async_context(_joins(hub, JoinListener(config, joins, files.tls_dir)))
+        updater = NodeUpdater(files, hub, config.cluster.node_id)
+        await stack.enter_async_context(_joins(hub, joins, updater, config, files))
         server = WebServer(
             *(hub, log_in, config.web, own_names(socket.gethostname())),
             remover=remover,
             config=config,
             tls=tls,
             joins=joins,
+            updater=updater,
         )
         # Readings are stored while this waits: they need no page.
         listener = await listen_when_available(config.web.listen, config.web.port, key="web.port")
@@ -251,14 +255,27 @@ async def _background_tasks(
 
 
 @contextlib.asynccontextmanager
-async def _joins(hub: Hub, listener: JoinListener) -> AsyncIterator[None]:
-    """Let new machines join until the context ends."""
-    task = asyncio.create_task(hub.supervisor.run("join", listener.run))
+async def _joins(
+    hub: Hub, joins: JoinService, updater: NodeUpdater, config: Config, files: HubFiles
+) -> AsyncIterator[None]:
+    """Let new machines join and nodes update until the context ends."""
+    listener = JoinListener(config, joins, files, lambda: updater.is_serving)
+    tasks = [
+        asyncio.create_task(hub.supervisor.run("join", listener.run)),
+        asyncio.create_task(hub.supervisor.run("updates", lambda: _update_nodes(updater))),
+    ]
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+async def _update_nodes(updater: NodeUpdater) -> None:
+    while True:
+        await asyncio.sleep(_SWEEP_S)
+        await updater.run()
 
 
 async def _render_first_page(hub: Hub) -> None:

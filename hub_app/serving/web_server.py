@@ -14,6 +14,7 @@ from hub_app.hub import Hub
 from hub_app.login.login import LogIn
 from hub_app.nodes.join.service import JoinService
 from hub_app.nodes.removal.remover import Remover
+from hub_app.nodes.update.updater import NodeUpdater
 from hub_app.serving.bounded_server import BoundedServer
 from hub_app.serving.forwarded import TrustedProxies
 from hub_app.serving.places import HEALTH_PLACES, MAX_CONNECTIONS, MAX_TLS_CONNECTIONS, Places
@@ -42,6 +43,7 @@ class WebServer(BoundedServer):
         tls: ServerTls | None = None,
         config: Config | None = None,
         joins: JoinService | None = None,
+        updater: NodeUpdater | None = None,
     ) -> None:
         self._hub = hub
         proxies = TrustedProxies(settings.trusted_proxies)
@@ -60,6 +62,7 @@ class WebServer(BoundedServer):
             remover=remover,
             config=config,
             joins=joins,
+            updater=updater,
         )
         super().__init__(app, places, LimitedLog(logger), tls.context if tls else None)
 

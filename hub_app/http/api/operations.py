@@ -16,6 +16,7 @@ from hub_app.http.views.system.report import SystemReport
 from hub_app.nodes.join import code_routes as join
 from hub_app.nodes.join.codes import NodeWish
 from hub_app.nodes.removal import routes as removal
+from hub_app.nodes.update import routes as updates
 
 _NODE, _SENSOR = "pi4", "dht22-gpio4"
 _COMMAND_ERRORS = (400, 404, 413, 502, 503, 504)
@@ -303,6 +304,28 @@ JOIN = (
     ),
 )
 
+UPDATES = (
+    Operation(
+        method="GET",
+        path="/api/updates",
+        endpoint=updates.updates,
+        summary="The last round of node updates",
+        group="hub",
+        answers=json(updates.Updates),
+        errors=(503,),
+    ),
+    Operation(
+        method="POST",
+        path="/api/updates",
+        endpoint=updates.start_updates,
+        summary="Update nodes to the hub's version, one after the other; the canary first",
+        group="commands",
+        answers=json(updates.Updates),
+        body=Body(updates.UpdateBody, {"nodes": [_NODE], "canary": _NODE}),
+        errors=(400, 413, 503),
+    ),
+)
+
 HUB = (
     Operation(
         method="GET",
@@ -367,4 +390,4 @@ HUB = (
     ),
 )
 
-OPERATIONS = (*LIVE, *HISTORY, *ALARMS, *COMMANDS, *JOIN, *HUB)
+OPERATIONS = (*LIVE, *HISTORY, *ALARMS, *COMMANDS, *JOIN, *UPDATES, *HUB)

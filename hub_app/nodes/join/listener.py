@@ -1,11 +1,14 @@
-"""Join listener: a TLS port that is open from the first join code until an hour after the last."""
+"""Join listener: a TLS port for machines that join, and for nodes that update.
+
+It is open from the first join code until an hour after the last, and while a node is updated.
+"""
 
 import asyncio
 import logging
 import socket
 import ssl
+from collections.abc import Callable
 from http import HTTPStatus
-from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
@@ -15,6 +18,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from broker.auth import server_tls
+from bus.config.hub_files import HubFiles
 from bus.config.settings import Config
 from bus.errors import HarvesterError, MisconfiguredError, UnavailableError
 from bus.fault import Fault
@@ -24,6 +28,8 @@ from hub_app.http.api.operation import routes
 from hub_app.http.responses import Json, Refusal, ignore_disconnect, refuse
 from hub_app.nodes.join.routes import OPERATIONS
 from hub_app.nodes.join.service import JoinService
+from hub_app.nodes.update import wheel_routes
+from hub_app.nodes.update.wheel_routes import WheelService
 from hub_app.serving.bounded_server import BoundedServer
 from hub_app.serving.places import Places
 from hub_app.serving.protocol import BoundedProtocol
@@ -66,25 +72,34 @@ class NotStored:
         await self._app(scope, receive, send_marked)
 
 
-def create_app(service: JoinService) -> Starlette:
-    """Return the application: the routes below `/join`, and nothing else."""
+def create_app(service: JoinService, wheels: WheelService) -> Starlette:
+    """Return the application: the routes below `/join` and `/update`, and nothing else."""
     app = Starlette(
-        routes=routes(OPERATIONS),
+        routes=routes((*OPERATIONS, *wheel_routes.OPERATIONS)),
         middleware=[Middleware(NotStored), Middleware(TlsOnly)],
         exception_handlers={HTTPException: refuse, ClientDisconnect: ignore_disconnect},
     )
     app.state.joins = service
+    app.state.wheels = wheels
     return app
 
 
 class JoinListener:
-    """Opens the port when there is a code, and closes it when there is none any more."""
+    """Opens the port when there is a code, or a node to update, and closes it after the last."""
 
-    def __init__(self, config: Config, service: JoinService, tls_dir: Path) -> None:
+    def __init__(
+        self,
+        config: Config,
+        service: JoinService,
+        files: HubFiles,
+        is_updating: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._web = config.web
         self._host = config.web.join_listen or config.broker.listen
         self._service = service
-        self._tls_dir = tls_dir
+        self._tls_dir = files.tls_dir
+        self._wheels = WheelService(files.accounts, service.wheels)
+        self._is_updating = is_updating
         self._fault = Fault("join listener")
 
     async def run(self) -> None:
@@ -99,7 +114,7 @@ class JoinListener:
             await asyncio.sleep(_POLL_S)
 
     async def _is_wanted(self) -> bool:
-        return await asyncio.to_thread(self._service.has_codes)
+        return self._is_updating() or await asyncio.to_thread(self._service.has_codes)
 
     async def _serve(self) -> None:
         context = await asyncio.to_thread(self._context)
@@ -120,9 +135,11 @@ class JoinListener:
         places: Places[BoundedProtocol] = Places(
             total=_MAX_CONNECTIONS, per_address=_MAX_PER_ADDRESS, for_health=0
         )
-        server = BoundedServer(create_app(self._service), places, LimitedLog(logger), context)
+        server = BoundedServer(
+            create_app(self._service, self._wheels), places, LimitedLog(logger), context
+        )
         serving = asyncio.create_task(server.serve(sockets=[bound]))
-        logger.info("machines may join on port %d", self._web.join_port)
+        logger.info("machines may join or update on port %d", self._web.join_port)
         try:
             while await self._is_wanted():
                 await asyncio.wait([serving], timeout=_POLL_S)
@@ -132,4 +149,4 @@ class JoinListener:
             server.stop()
             await asyncio.wait([serving], timeout=_END_S)
             serving.cancel()
-        logger.info("there are no join codes any more; port %d is closed", self._web.join_port)
+        logger.info("no machine is to come any more; port %d is closed", self._web.join_port)

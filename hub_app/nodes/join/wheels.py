@@ -69,6 +69,17 @@ class Wheels:
         others = [name for name in fitting if not name.startswith(_PREFIX)]
         return [own, *others[:_MOST_WHEELS]]
 
+    def running(self, machine: str, extras: Iterable[str]) -> list[str]:
+        """Return the names of the wheels of the version that runs here, our own first.
+
+        A wheel of HARVESTER that somebody put into the folder may be of another version; it counts
+        in a clone only, which has no other. Raises UnavailableError where there is none.
+        """
+        own, *others = self.names(machine, extras)
+        if assets.is_packaged():
+            own = self._ready(metadata.distribution(PROGRAM)).name
+        return [own, *others]
+
     def path(self, name: str) -> Path | None:
         """Return the file of a wheel, None where there is none of that name."""
         if not _WHEEL.fullmatch(name):

@@ -1,5 +1,7 @@
 // View of broker and hub. Its figures are not in the event stream, so they are polled.
 import { Chart } from "../chart/chart.js";
+import { send } from "../commands/post.js";
+import { setText } from "../live/elements.js";
 import { urlOf } from "../live/paths.js";
 import { follow, hubNow, isOpen } from "../live/stream.js";
 import { swapParts } from "../live/swap.js";
@@ -14,7 +16,7 @@ const DAY_MS = 864e5;
 const JOIN_MS = 180000;
 const PARTS = [
   ...["faults", "hub", "broker", "storage", "rates", "refused", "quotas", "certificates"],
-  ...["homeassistant", "versions"],
+  ...["homeassistant", "versions", "updates"],
 ];
 
 let chart = null;
@@ -59,6 +61,15 @@ async function addRates() {
 }
 
 const refresh = () => isOpen() && swapParts(PARTS);
+
+// The hub's body stands in the button; the panel is swapped, so the document listens.
+document.addEventListener("click", async ({ target }) => {
+  const body = target.closest?.("[data-update]")?.dataset.update;
+  if (!body) return;
+  const error = await send("POST", "/api/updates", JSON.parse(body));
+  await swapParts(PARTS);
+  setText(document.getElementById("update-answer"), error);
+});
 
 showTimes();
 startJoining();

@@ -14,6 +14,7 @@ from hub_app.homeassistant.forward.status import ForwarderStatus
 from hub_app.http.responses import Json, hub_of, url_of
 from hub_app.http.views.moments import moment
 from hub_app.http.views.shell import may_command, view_response
+from hub_app.http.views.system import updates
 from hub_app.http.views.system.report import FileSize, SystemReport, SystemReporter
 from hub_app.http.views.template import Html, attributes, fill, fill_file, join
 
@@ -64,6 +65,10 @@ async def system(request: Request) -> Response:
         "system/system.html",
         faults=join([fill(_FAULT, text=text) for text in found.faults]),
         hub=_facts(_hub_facts(found)),
+        updates=updates.panel(
+            hub_of(request), request.app.state.updater, operates=may_command(request)
+        ),
+        has_no_updater=attributes(hidden=request.app.state.updater is None),
         certificates=_facts(
             _certificate_facts(
                 found,

@@ -1,0 +1,37 @@
+"""Compatibility of two versions of HARVESTER on one bus, of a node and of its hub.
+
+One minor version apart in either direction is tested: who does not know a field ignores it, and
+who lacks one takes its default.
+"""
+
+import re
+
+_VERSION = re.compile(r"(\d+)\.(\d+)")
+
+
+def mismatch(node: str, version: str, hub_version: str) -> str:
+    """Return what is wrong with the version of a node, empty where both understand each other.
+
+    A version that cannot be read is not judged.
+    """
+    found, expected = _VERSION.match(version), _VERSION.match(hub_version)
+    if not found or not expected:
+        return ""
+    (major, minor), (hub_major, hub_minor) = (
+        tuple(map(int, each.groups())) for each in (found, expected)
+    )
+    if major != hub_major:
+        return (
+            f"{node} has version {version} and the hub {hub_version}, which do not understand each "
+            f"other: update {_older(node, (major, minor), (hub_major, hub_minor))}"
+        )
+    if abs(minor - hub_minor) > 1:
+        return (
+            f"{node} has version {version} and the hub {hub_version}, more than one minor version "
+            f"apart: update {_older(node, (major, minor), (hub_major, hub_minor))}"
+        )
+    return ""
+
+
+def _older(node: str, version: tuple[int, ...], hub_version: tuple[int, ...]) -> str:
+    return node if version < hub_version else "the hub"

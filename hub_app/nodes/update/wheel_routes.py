@@ -1,0 +1,134 @@
+"""Routes of the join listener for nodes that update: the hub's wheels, for accounts of nodes."""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from broker.auth import accounts, tokens
+from broker.token_bucket import TokenBuckets
+from bus.errors import HarvesterError
+from bus.install.version import VERSION
+from bus.install.wheel_list import WHEELS_PATH, WheelEntry, WheelList
+from bus.peer_address import network_of
+from hub_app.http.api.operation import Answer, Operation, json
+from hub_app.http.responses import Json
+from hub_app.nodes.join.routes import EXTRAS, MACHINE
+from hub_app.nodes.join.wheels import Wheels
+
+T = TypeVar("T")
+
+_MOST_CHARS = 64
+_CHALLENGE = {"WWW-Authenticate": 'Basic realm="node"'}
+# Wrong logins from one address before it is refused, and the time until it may try one more.
+_WRONG_LOGINS, _WRONG_LOGIN_S, _MAX_ADDRESSES = 10, 10.0, 10_000
+
+
+class WheelService:
+    """Wheels for the nodes with an account in `accounts_path`. Its methods block: use a thread."""
+
+    def __init__(self, accounts_path: Path, wheels: Wheels) -> None:
+        self._accounts_path, self._wheels = accounts_path, wheels
+        self._wrong: TokenBuckets[str] = TokenBuckets(
+            burst=_WRONG_LOGINS, refill_s=_WRONG_LOGIN_S, keys=_MAX_ADDRESSES
+        )
+
+    def check(self, address: str, header: str) -> None:
+        """Raise HTTPException where the header is not the login of a node."""
+        network, now_s = network_of(address), time.monotonic()
+        if self._wrong.wait_s(network, now_s):
+            raise HTTPException(429, "too many wrong logins; try again later")
+        name, token = _login(header)
+        account = accounts.load(self._accounts_path).nodes.get(name)
+        if not tokens.verify(token, account.token_sha256 if account else None):
+            self._wrong.take(network, now_s)
+            raise HTTPException(401, "found no login of a node", _CHALLENGE)
+
+    def list(self, machine: str, extras: list[str]) -> WheelList:
+        """Return the wheels for a machine. Raises UnavailableError."""
+        return WheelList(VERSION, [self._entry(n) for n in self._wheels.running(machine, extras)])
+
+    def path(self, name: str) -> Path | None:
+        return self._wheels.path(name)
+
+    def _entry(self, name: str) -> WheelEntry:
+        path = self._wheels.path(name)
+        if path is None:
+            raise HTTPException(503, f"{name}: it is gone; try again")
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return WheelEntry(name, digest, path.stat().st_size)
+
+
+async def list_wheels(request: Request) -> Response:
+    service = await _checked(request)
+    machine = MACHINE.read(request.query_params)[:_MOST_CHARS]
+    extras = EXTRAS.read(request.query_params)[:_MOST_CHARS].split(",")
+    return Json(await _in_thread(lambda: service.list(machine, extras)))
+
+
+async def send_wheel(request: Request) -> Response:
+    service = await _checked(request)
+    path = await _in_thread(lambda: service.path(request.path_params["wheel"]))
+    if path is None:
+        raise HTTPException(404, "found no such wheel")
+    return FileResponse(path, media_type="application/zip")
+
+
+async def _checked(request: Request) -> WheelService:
+    service: WheelService = request.app.state.wheels
+    address = request.client.host if request.client else ""
+    header = request.headers.get("authorization", "")
+    await _in_thread(lambda: service.check(address, header))
+    return service
+
+
+async def _in_thread(call: Callable[[], T]) -> T:
+    try:
+        return await asyncio.to_thread(call)
+    except HarvesterError as e:
+        raise HTTPException(503, str(e)) from e
+
+
+def _login(header: str) -> tuple[str, bytes]:
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return "", b""
+    try:
+        name, _, token = base64.b64decode(encoded, validate=True).partition(b":")
+    except (binascii.Error, ValueError):
+        return "", b""
+    return name.decode(errors="replace"), token
+
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path=WHEELS_PATH,
+        endpoint=list_wheels,
+        summary="Wheels of the hub's version for a node, HARVESTER's own first",
+        group="join",
+        answers=json(WheelList),
+        parameters=(MACHINE, EXTRAS),
+        errors=(400, 401, 429, 503),
+        is_open=True,
+    ),
+    Operation(
+        method="GET",
+        path=f"{WHEELS_PATH}/{{wheel}}",
+        endpoint=send_wheel,
+        summary="One of these wheels",
+        group="join",
+        answers={200: Answer(media={"application/zip": bytes})},
+        errors=(401, 404, 429, 503),
+        is_open=True,
+    ),
+)
