@@ -32,6 +32,7 @@ _TAGS = {
     "history": "What is stored",
     "alarms": "Alarms and their rules",
     "commands": "Commands to nodes; the answer comes when the node has carried it out",
+    "join": "New machines that become nodes",
     "hub": "The hub itself",
 }
 # Status of a refusal that any operation may answer.

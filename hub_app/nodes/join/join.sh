@@ -55,12 +55,16 @@ has_python() {
     python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 }
 
+apt_install() {
+    say "installing $*"
+    apt-get update -qq || say 'the package lists could not be renewed; trying with those here'
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null
+}
+
 get_python() {
     ! has_python || return 0
     command -v apt-get >/dev/null || fail 'found no Python 3.11 with venv; install both'
-    say 'installing python3 and python3-venv'
-    apt-get update -qq || say 'the package lists could not be renewed; trying with those here'
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3 python3-venv >/dev/null ||
+    apt_install python3 python3-venv ||
         fail 'python3-venv could not be installed; see above, then run the line again'
     has_python || fail 'found a Python older than 3.11; install Debian 12 or newer'
 }
@@ -132,6 +136,17 @@ pip_install() {
         --retries 2 --find-links "$state/wheels" "$@" "$wanted" >"$state/pip.log" 2>&1
 }
 
+# Some libraries of a Raspberry Pi are distributed as source only.
+get_compiler() {
+    case $extras in
+    *pi*) ;;
+    *) return 0 ;;
+    esac
+    include=$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))')
+    if [ -e "$include/Python.h" ] && command -v gcc >/dev/null; then return 0; fi
+    apt_install gcc libc6-dev python3-dev || say 'found no compiler; trying without'
+}
+
 # `harvester join` copies the program from here to its place, as `harvester install node` does.
 install_program() {
     # Another run of the line uses what is complete.
@@ -145,6 +160,7 @@ install_program() {
     # The hub's wheels alone where they suffice: without an index, pip would wait for it.
     if ! pip_install --no-index; then
         say 'the hub lacks some wheels for this machine; asking the package index'
+        get_compiler
         pip_install || {
             tail -n 15 "$state/pip.log" >&2
             fail 'the libraries could not be installed (see above). Give this machine a way to the' \
