@@ -223,6 +223,7 @@ class Config(Table, frozen=True):
             _check_homeassistant,
             _check_fleet,
             _check_settings,
+            _check_storage,
         )
         for check in checks:
             check(self)
@@ -410,3 +411,13 @@ def _check_settings(config: Config) -> None:
     for plugin, table in config.plugins.settings.items():
         if line := given_settings.structure_mistake(table):
             raise MisconfiguredError(f"plugins.settings.{plugin}.{line}")
+
+
+def _check_storage(config: Config) -> None:
+    """Refuse one directory for both: each holds an outbox file of the same name."""
+    storage = config.storage
+    if storage.runtime_dir and storage.runtime_dir == storage.state_dir:
+        raise MisconfiguredError(
+            f"storage.runtime_dir: found {storage.runtime_dir!r}, the directory of "
+            "storage.state_dir; expected another"
+        )

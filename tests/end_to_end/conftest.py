@@ -48,7 +48,7 @@ driver = "simulated"
 scenario = "presses.toml"
 [storage]
 state_dir = "state"
-runtime_dir = "state"
+runtime_dir = "run"
 cache_dir = "{cache}"
 [plugins]
 directory = "{plugins}"

@@ -31,8 +31,8 @@ def test_every_topic_of_topics_md_is_heard(
     for command in ("buzzer/cmd", "leds/cmd", "fan/cmd"):
         listener.publish(parse(f"harvester/pi4/{command}"), b"off")
     listener.publish(parse("harvester/pi4/plugins/cmd"), b'{"plugin": "none", "action": "reload"}')
-    # A backlog is published only after an outage, an alarm only where a rule says so.
-    for kind in CHANNELS.keys() - {TopicKind.BACKLOG, TopicKind.ALARM}:
+    # Only after an outage, after an update of the machine, and where a rule says so.
+    for kind in CHANNELS.keys() - {TopicKind.BACKLOG, TopicKind.UPDATE, TopicKind.ALARM}:
         listener.wait_for(lambda said, kind=kind: said.topic.kind is kind, START_S)
     rule = {"name": "all-rooms", "sensor": "dht22-*", "field": "temperature", "above": -40}
     rules = f"{system.page}api/alarms/rules"
@@ -41,7 +41,7 @@ def test_every_topic_of_topics_md_is_heard(
     assert httpx.delete(f"{rules}/all-rooms", trust_env=False).status_code == 200
     patterns = re.findall(r"^### `harvester/<node>/(.*)`$", topics_md(), re.MULTILINE)
     assert len(patterns) >= len(CHANNELS)
-    for pattern in set(patterns) - {"backlog"}:
+    for pattern in set(patterns) - {"backlog", "update"}:
         shape = re.compile("harvester/[^/]+/" + re.sub("<[^>]+>", "[^/]+", pattern) + "$")
         listener.wait_for(lambda said, shape=shape: bool(shape.match(str(said.topic))))
 

@@ -49,7 +49,7 @@ def running(port: int, plugins: Path, enabled: list[str], runtime: Runtime) -> I
             "cluster": {"node_id": "pi4", "role": "spoke"},
             "broker": {"url": f"mqtt://{HOST}:{port}"},
             "polling": {"interval_seconds": 0.2},
-            "storage": {"state_dir": str(state), "runtime_dir": str(state)},
+            "storage": {"state_dir": str(state), "runtime_dir": str(state / "run")},
             "hardware": {"driver": "simulated"},
             "plugins": {
                 "directory": str(plugins),
@@ -104,7 +104,10 @@ def test_a_node_answers_commands_for_what_it_does_not_have(runtime: Runtime, plu
         ears.wait_topic("harvester/pi4/heartbeat")
         for actuator, error in (
             ("buzzer", "pi4 has no buzzer: its configuration has no [buzzer]"),
-            ("siren", "pi4 has no siren: expected one of buzzer, fan, leds, names, plugins"),
+            (
+                "siren",
+                "pi4 has no siren: expected one of buzzer, fan, leds, names, plugins, update",
+            ),
         ):
             ears.publish(Topic("pi4", TopicKind.COMMAND, actuator), b"beep")
             result = ears.wait_topic(f"harvester/pi4/{actuator}/result").message

@@ -1,7 +1,10 @@
 from pathlib import Path
 
+import pytest
+
 from bus.config import directories
 from bus.config.settings import BrokerConfig, ClusterConfig, Config, StorageConfig
+from bus.errors import MisconfiguredError
 
 CONFIG = Config(cluster=ClusterConfig(node_id="pi4"), broker=BrokerConfig(url="mqtt://hub"))
 
@@ -28,3 +31,11 @@ def test_the_configuration_goes_first() -> None:
     )
     assert directories.cache_dir(config, {"CACHE_DIRECTORY": "/x"}) == Path("/c")
     assert directories.state_dir(config, {"STATE_DIRECTORY": "/x"}) == Path("/s")
+
+
+def test_one_directory_for_state_and_runtime_files_is_refused() -> None:
+    with pytest.raises(MisconfiguredError, match=r"storage\.runtime_dir: found '/s'"):
+        Config(
+            broker=BrokerConfig(url="mqtt://hub"),
+            storage=StorageConfig(state_dir="/s", runtime_dir="/s"),
+        )
