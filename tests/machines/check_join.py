@@ -190,6 +190,17 @@ def test_a_new_machine_replaces_a_dead_one_and_keeps_its_history(
         assert ("put aside" in text) == (former == "attic")
 
 
+def test_a_small_machine_joins_with_the_light_service(lab: Laboratory, hub: Machine) -> None:
+    line = product.join_line(hub, "zero", "--area Roof")
+    with lab.machine("zero", "192.168.7.12") as zero:
+        product.leave_without_packages(zero)
+        code, text = product.join(zero, line.replace("sudo sh", "sudo sh -s -- --light"))
+        assert code == 0, text
+        hub.wait_until(lambda: product.count(hub, "zero").stored > 0, "readings of zero")
+        assert 'area = "Roof"' in zero.run("cat /etc/harvester/pizero.toml")
+        assert product.properties(zero, "harvester-pizero")["ActiveState"] == "active"
+
+
 def test_five_wrong_codes_are_too_many(hub: Machine, shed: Machine) -> None:
     line = product.join_line(hub, "guess")
     wrong = line.replace(line.split("/join/")[1].split()[0], "a" * 26)

@@ -2,6 +2,7 @@
 # Makes this machine the HARVESTER node @NODE@. The hub's line runs it:
 #   curl ... | sudo sh                                    what the machine finds by itself
 #   curl ... | sudo sh -s -- --dht22 4 --leds 10          and what it cannot find
+#   curl ... | sudo sh -s -- --light                      the light service, without plugins
 #   curl ... | sh -s -- --dry-run                         the steps; changes nothing
 # Everything is in functions, so that a download which is cut off does nothing.
 set -eu
@@ -72,12 +73,13 @@ get_python() {
 # Sets extras: libraries by machine. "light" is the service for 512 MB, without plugins.
 choose_extras() {
     extras=agent
+    case " $* " in *' --light '*) extras=light ;; esac
     memory_kb=$(awk '/^MemTotal:/ { print $2 }' /proc/meminfo)
     model=$(tr -d '\0' 2>/dev/null </proc/device-tree/model || true)
     case $model in
     *Raspberry* | *RevPi* | *'Compute Module'*)
-        extras=agent,pi
         [ "$memory_kb" -ge 614400 ] || extras=light
+        [ "$extras" = light ] || extras=agent,pi
         ;;
     esac
     say "${model:-no Raspberry Pi}, $((memory_kb / 1024)) MB: ${extras}"
@@ -172,7 +174,7 @@ install_program() {
 }
 
 dry_run() {
-    choose_extras
+    choose_extras "$@"
     has_python || say 'would install python3 and python3-venv'
     say "would fetch $(list_wheels | wc -l) wheels from the hub, and install them"
     say "would get the login of $node, and do the steps of \"harvester install node\""
@@ -182,7 +184,7 @@ dry_run() {
 join() {
     case " $* " in
     *' --dry-run '*)
-        dry_run
+        dry_run "$@"
         exit 0
         ;;
     esac
@@ -190,7 +192,7 @@ join() {
     check_is_new
     mkdir -p "$state"
     chmod 700 "$state"
-    choose_extras
+    choose_extras "$@"
     ask_what_is_attached "$@"
     get_python
     install_program

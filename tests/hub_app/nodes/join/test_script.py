@@ -1,6 +1,8 @@
 """The script of a join as a new machine's shell gets it: authentic, whole, or a refusal."""
 
+import contextlib
 import os
+import pty
 import subprocess
 from pathlib import Path
 
@@ -82,6 +84,47 @@ def test_a_dry_run_of_the_line_names_what_it_would_do(site: Site) -> None:
     assert "would fetch 1 wheels from the hub" in done.stdout
     assert 'would get the login of dry, and do the steps of "harvester install node"' in done.stdout
     assert site.state("dry") == "installing"
+
+
+def functions() -> str:
+    """Return the shipped script without the call at its end."""
+    text = Path(codes.__file__).with_name("join.sh").read_text()
+    return text.replace("@ASKS@", "yes").removesuffix('join "$@"\n')
+
+
+def at_a_terminal(script_text: str, typed: str, tmp_path: Path) -> str:
+    """Run a script whose terminal is ours, with lines typed ahead; return what it wrote there."""
+    file = tmp_path / "script"
+    file.write_text(script_text)
+    ours, its = pty.openpty()
+    # setsid(1): the terminal on standard input becomes that of the new session.
+    words = ("setsid", "--ctty", "--wait", "sh", str(file))
+    with subprocess.Popen(words, stdin=its, stdout=its, stderr=its) as child:
+        os.close(its)
+        os.write(ours, typed.encode())
+        said = b""
+        # Linux ends a terminal without processes by EIO.
+        with contextlib.suppress(OSError):
+            while part := os.read(ours, 4096):
+                said += part
+        os.close(ours)
+    assert child.returncode == 0
+    return said.decode()
+
+
+def test_a_person_at_the_terminal_is_asked_what_is_attached(tmp_path: Path) -> None:
+    ask = 'extras=agent; ask_what_is_attached; echo "chosen:$attached"\n'
+    said = at_a_terminal(functions() + ask, "4 22\nmany\n11\n17 18\n\n27\n", tmp_path)
+    assert "Numbers with spaces between them, or nothing." in said
+    assert "At most 1." in said
+    assert "chosen: --dht22 4 --dht22 22 --leds 11 --fan 27" in said
+
+
+def test_without_a_terminal_nobody_is_asked(tmp_path: Path) -> None:
+    file = tmp_path / "script"
+    file.write_text(functions() + 'extras=agent; ask_what_is_attached; echo "chosen:$attached"\n')
+    done = shell(f"sh {file}")
+    assert (done.returncode, done.stdout) == (0, "chosen:\n"), done.stderr
 
 
 def test_the_script_is_a_shell_script(site: Site, tmp_path: Path) -> None:
