@@ -140,6 +140,8 @@ class JoinListener:
         )
         serving = asyncio.create_task(server.serve(sockets=[bound]))
         logger.info("machines may join or update on port %d", self._web.join_port)
+        # While a person goes to the new machine.
+        preparing = asyncio.create_task(asyncio.to_thread(self._service.prepare))
         try:
             while await self._is_wanted():
                 await asyncio.wait([serving], timeout=_POLL_S)
@@ -147,6 +149,7 @@ class JoinListener:
                     raise UnavailableError("the join listener ended")
         finally:
             server.stop()
-            await asyncio.wait([serving], timeout=_END_S)
+            await asyncio.wait([serving, preparing], timeout=_END_S)
             serving.cancel()
+            preparing.cancel()
         logger.info("no machine is to come any more; port %d is closed", self._web.join_port)

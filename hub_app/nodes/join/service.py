@@ -1,5 +1,7 @@
 """Service of joins in a running hub: makes and checks codes, answers new machines."""
 
+import logging
+import platform
 import time
 from http import HTTPStatus
 from pathlib import Path
@@ -10,14 +12,16 @@ from bus.clock import now_ms
 from bus.config.hub_files import HubFiles
 from bus.config.settings import Config
 from bus.contract.join import JoinAnswer, JoinRequest, JoinState, JoinStatus
-from bus.errors import MisconfiguredError
+from bus.errors import HarvesterError, MisconfiguredError
 from bus.peer_address import network_of
 from hub_app.hub import Hub
 from hub_app.nodes.join import codes, endpoint, script
 from hub_app.nodes.join.codes import JoinCode, NodeWish
 from hub_app.nodes.join.endpoint import JoinEndpoint
 from hub_app.nodes.join.errors import JoinRefusedError
-from hub_app.nodes.join.wheels import Wheels
+from hub_app.nodes.join.wheels import EXTRAS, Wheels
+
+logger = logging.getLogger(__name__)
 
 # Wrong codes from one address before it is refused, and the time until it may try one more.
 WRONG_CODES = 5
@@ -46,7 +50,14 @@ class JoinService:
     def check_ready(self) -> None:
         """Raise MisconfiguredError or UnavailableError where no machine could join."""
         self.endpoint()
-        self.wheels.own()
+        self.wheels.check()
+
+    def prepare(self) -> None:
+        """Make the wheels for a machine like the hub, so that none waits for them."""
+        try:
+            self.wheels.names(platform.machine(), EXTRAS)
+        except HarvesterError as e:
+            logger.warning("no wheels for new machines: %s", e)
 
     def endpoint(self) -> JoinEndpoint:
         """Return the endpoint of joins. Raises MisconfiguredError where there can be none."""

@@ -41,20 +41,29 @@ class Wheels:
         self._made = state_dir / MADE_FOLDER
         self._lock = threading.Lock()
 
-    def own(self) -> str:
-        """Return the name of HARVESTER's own wheel; made where nobody put one there.
-
-        Raises UnavailableError where there is none.
-        """
-        found = sorted(self._folder.glob(f"{_PREFIX}*.whl"), key=lambda path: path.stat().st_mtime)
-        if found:
-            return found[-1].name
+    def check(self) -> None:
+        """Raise UnavailableError where there is no wheel of HARVESTER, and none can be made."""
         if not assets.is_packaged():
+            self._newest_own()
+
+    def own(self) -> str:
+        """Return the name of the wheel of the version that runs here; it is made where missing.
+
+        In a clone, which has none, it is the newest that somebody put into the folder. Raises
+        UnavailableError where there is none.
+        """
+        if not assets.is_packaged():
+            return self._newest_own()
+        return self._ready(metadata.distribution(PROGRAM)).name
+
+    def _newest_own(self) -> str:
+        found = sorted(self._folder.glob(f"{_PREFIX}*.whl"), key=lambda path: path.stat().st_mtime)
+        if not found:
             raise UnavailableError(
                 f"found a clone and no wheel to give to a new machine; `make wheel` makes it, put "
                 f"it into {self._folder}"
             )
-        return self._ready(metadata.distribution(PROGRAM)).name
+        return found[-1].name
 
     def names(self, machine: str, extras: Iterable[str]) -> list[str]:
         """Return the names of the wheels for a machine, by its architecture, our own first.
@@ -68,17 +77,6 @@ class Wheels:
         fitting = sorted(name for name in rest if fits(name, machine) and name != own)
         others = [name for name in fitting if not name.startswith(_PREFIX)]
         return [own, *others[:_MOST_WHEELS]]
-
-    def running(self, machine: str, extras: Iterable[str]) -> list[str]:
-        """Return the names of the wheels of the version that runs here, our own first.
-
-        A wheel of HARVESTER that somebody put into the folder may be of another version; it counts
-        in a clone only, which has no other. Raises UnavailableError where there is none.
-        """
-        own, *others = self.names(machine, extras)
-        if assets.is_packaged():
-            own = self._ready(metadata.distribution(PROGRAM)).name
-        return [own, *others]
 
     def path(self, name: str) -> Path | None:
         """Return the file of a wheel, None where there is none of that name."""

@@ -54,7 +54,7 @@ class WheelService:
 
     def list(self, machine: str, extras: list[str]) -> WheelList:
         """Return the wheels for a machine. Raises UnavailableError."""
-        return WheelList(VERSION, [self._entry(n) for n in self._wheels.running(machine, extras)])
+        return WheelList(VERSION, [self._entry(n) for n in self._wheels.names(machine, extras)])
 
     def path(self, name: str) -> Path | None:
         return self._wheels.path(name)
