@@ -89,7 +89,7 @@ def test_a_used_code_is_refused(line: str, pi4: Machine, shed: Machine) -> None:
     del pi4  # it has used the code
     code, text = product.join(shed, line)
     assert code == 1
-    assert "another machine has used this code for pi4" in text
+    assert "a machine has used this code for pi4" in text
     assert is_untouched(shed)
 
 

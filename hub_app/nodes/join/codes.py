@@ -139,8 +139,7 @@ def check_valid(found: JoinCode, now_ms: int) -> None:
 def refuse_used(found: JoinCode) -> JoinRefusedError:
     """Return the refusal of a code that a machine has used already."""
     return JoinRefusedError(
-        f"another machine has used this code for {found.node}; make another for another machine: "
-        "harvester join-code NAME",
+        f"a machine has used this code for {found.node}; make another: harvester join-code NAME",
         HTTPStatus.GONE,
     )
 

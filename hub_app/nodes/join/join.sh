@@ -43,13 +43,14 @@ check_machine() {
 # A join that was interrupted leaves its token in $state, and is continued.
 check_is_new() {
     [ ! -e "$state/join.json" ] || return 0
+    if [ -e "$credentials" ] && [ "$replace" = no ]; then
+        name=$(sed -n 's/^username = "\(.*\)"$/\1/p' "$credentials")
+        fail "this machine is a node already, $name. To join again under that name, run the line" \
+            "of \"harvester join-code $name --replace\". To make another node of it, run" \
+            '"sudo harvester uninstall --purge" here first'
+    fi
     [ "$used" = no ] ||
-        fail "another machine has used this code for $node; make another: harvester join-code NAME"
-    [ -e "$credentials" ] && [ "$replace" = no ] || return 0
-    name=$(sed -n 's/^username = "\(.*\)"$/\1/p' "$credentials")
-    fail "this machine is a node already, $name. To join again under that name, run the line of" \
-        "\"harvester join-code $name --replace\". To make another node of it, run" \
-        '"sudo harvester uninstall --purge" here first'
+        fail "a machine has used this code for $node; make another: harvester join-code NAME"
 }
 
 has_python() {

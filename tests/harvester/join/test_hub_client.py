@@ -46,7 +46,7 @@ def test_a_machine_gets_its_login_and_the_state(site: Site) -> None:
 def test_a_refusal_is_the_sentence_of_the_hub(site: Site) -> None:
     machine = client(site, site.code("taken"))
     machine.join(request())
-    with pytest.raises(MisconfiguredError, match="the hub refused: another machine has used"):
+    with pytest.raises(MisconfiguredError, match="the hub refused: a machine has used"):
         machine.join(JoinRequest(**{**body("x"), "nonce": "1" * 32}))  # type: ignore[arg-type]
 
 
