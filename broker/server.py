@@ -16,6 +16,7 @@ from broker.embedded.net.listener import Listener
 from broker.embedded.statistics import BrokerSnapshot
 from broker.embedded.store.store import Store
 from broker.local_link import LocalLink, RoomFor
+from broker.retained_source import RetainedSource
 from bus.client.link import OnMessages
 from bus.clock import now_ms
 from bus.config.broker_table import BrokerConfig
@@ -38,8 +39,8 @@ class EmbeddedBroker:
     """An MQTT 3.1.1 broker in the running event loop, with the limits of the [broker] table.
 
     `gate` authenticates and authorizes. `store_dir`, which must exist, keeps sessions and retained
-    messages; None keeps them in memory. Without `listeners` there is one, on
-    `settings.listen` and `settings.port`.
+    messages, but for those that `retained_source` has; None keeps them in memory. Without
+    `listeners` there is one, on `settings.listen` and `settings.port`.
     """
 
     def __init__(
@@ -48,11 +49,13 @@ class EmbeddedBroker:
         gate: Gate,
         *,
         store_dir: Path | None = None,
+        retained_source: RetainedSource | None = None,
         listeners: Sequence[Listener] | None = None,
     ) -> None:
         self._settings = settings
         self._gate = gate
         self._store_dir = store_dir
+        self._retained_source = retained_source
         self._listeners = listeners or [Listener(settings.listen, settings.port)]
         self._running: _Running | None = None
         # Listeners whose addresses cannot be had yet, with the tasks that wait for them.
@@ -69,7 +72,7 @@ class EmbeddedBroker:
         # These libraries log every step of their own.
         for name in ("amqtt", "transitions"):
             logging.getLogger(name).setLevel(logging.ERROR)
-        store = Store(self._store_dir, self._settings)
+        store = Store(self._store_dir, self._settings, self._retained_source)
         first, *others = self._listeners
         later: list[Listener] = []
         with contextlib.ExitStack() as stack:

@@ -245,7 +245,9 @@ class Router:
                 publisher.user,
             )
         is_stored = outcome is Outcome.STORED
-        durable.append(self._store.put_retained(message.topic, kept if is_stored else None))
+        written = self._store.put_retained(message.topic, kept if is_stored else None)
+        if written is not None:
+            durable.append(written)
 
     def _deliver(
         self, session: ClientSession, message: Publish, publisher: Publisher, passed: Passed

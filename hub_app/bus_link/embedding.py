@@ -20,6 +20,8 @@ from bus.config.broker_table import LOOPBACK
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
 from bus.files import private_file
+from hub_app.history import known_names
+from hub_app.history.query.latest import LatestReadings
 from hub_app.process.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
@@ -55,7 +57,11 @@ async def embedded_broker(
     tls = server_tls.load(files.tls_dir, config.broker.client_certificates)
     private_file.make_directory(files.broker)
     broker = EmbeddedBroker(
-        config.broker, gate, store_dir=files.broker, listeners=_listeners(config, tls)
+        config.broker,
+        gate,
+        store_dir=files.broker,
+        retained_source=LatestReadings(files.state_dir / known_names.FILE_NAME),
+        listeners=_listeners(config, tls),
     )
     gate.on_revoked = broker.disconnect
     await broker.start()

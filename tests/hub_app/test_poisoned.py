@@ -47,8 +47,8 @@ def status(**fields: str) -> tuple[Topic, bytes]:
     return Topic("pi4", TopicKind.STATUS), text.encode()
 
 
-def reading(sensor: str, data: str) -> tuple[Topic, bytes]:
-    known = {"node": "pi4", "sensor_id": sensor, "timestamp_ms": 1, "stream": "s", "seq": 0}
+def reading(sensor: str, data: str, seq: int = 0) -> tuple[Topic, bytes]:
+    known = {"node": "pi4", "sensor_id": sensor, "timestamp_ms": 1, "stream": "s", "seq": seq}
     text = json.dumps(known | {"data": "#"}).replace('"#"', data)
     return Topic("pi4", TopicKind.READING, sensor), text.encode()
 
@@ -115,7 +115,7 @@ class Place:
 
 def test_poisoned_messages_move_the_hub_neither_now_nor_after_a_kill(tmp_path: Path) -> None:
     place = Place(tmp_path)
-    good = reading("good", '{"temperature": 21.5}')
+    good = reading("good", '{"temperature": 21.5}', seq=1)
     with place.hub("first.log") as service:
         with place.node() as client:
             sent = [*poisons(), good]
@@ -125,6 +125,9 @@ def test_poisoned_messages_move_the_hub_neither_now_nor_after_a_kill(tmp_path: P
                 eventually(lambda: client.in_flight < 10, "the broker acknowledged nothing")
             eventually(lambda: "pi4:good" in place.get("/api/readings").text, "no good reading")
             place.check(service)
+        # After the kill it is retained again, as it is in the history.
+        path = "/api/history?sensor=pi4:good&from=0&to=1000"
+        eventually(lambda: place.get(path).status_code == 200, "the good reading is not stored")
         refused = place.get("/api/nodes").json()["nodes"][0]["refused"]
         assert refused["malformed"] > 50
         service.process.send_signal(signal.SIGKILL)

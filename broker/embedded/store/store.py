@@ -9,7 +9,10 @@ import itertools
 import logging
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+
+import msgspec
 
 from broker.embedded.delivery import BURST_MESSAGES
 from broker.embedded.store.file import Row, StoreFile
@@ -17,6 +20,7 @@ from broker.embedded.store.records import Contents, StoredMessage, StoredSession
 from broker.embedded.store.write_throttle import INTERVAL_S, write_throttle
 from broker.embedded.store.writer import Durable, StoreWriter
 from broker.embedded.topics.retained import Retained
+from broker.retained_source import RetainedSource
 from bus.clock import DAY_MS
 from bus.config.broker_table import BrokerConfig
 from bus.errors import UnavailableError
@@ -48,8 +52,21 @@ class Store:
     another's. A session whose client is absent for `session_days` is removed by `expire`.
     """
 
-    def __init__(self, directory: Path | None, settings: BrokerConfig) -> None:
-        """Without a directory nothing is written, and every row counts as being on the disk."""
+    def __init__(
+        self,
+        directory: Path | None,
+        settings: BrokerConfig,
+        source: RetainedSource | None = None,
+    ) -> None:
+        """Without a directory nothing is written, and every row counts as being on the disk.
+
+        Of the topics that `source` keeps, only their names are written.
+        """
+        self._source = source
+        # Retained topics of the source, each with a row without a payload.
+        self._named: set[str] = set()
+        # Rows to write at the start: those of an earlier version, and of values that are gone.
+        self._at_start: list[tuple[Retained, bool]] = []
         self._file = None if directory is None else StoreFile(directory / FILE_NAME)
         self._writer: StoreWriter | None = None
         self._max_sessions = settings.sessions
@@ -84,7 +101,8 @@ class Store:
         for key, session in contents.sessions.items():
             session.left_ms = now_ms if session.left_ms is None else session.left_ms
             self._index(key, session)
-        self._retained = {message.topic for message in contents.retained}
+        contents.retained = self._with_values(contents.retained, now_ms)
+        self._retained = {message.topic for message in contents.retained} - self._named
         ids = (message_id for kept in self._sessions.values() for message_id in kept.messages)
         self._ids = itertools.count(max(ids, default=0) + 1)
         return contents
@@ -93,6 +111,10 @@ class Store:
         """Start the writer thread, which answers in the running event loop."""
         if self._file is not None:
             self._writer = StoreWriter(self._file)
+        for message, is_gone in self._at_start:
+            row = None if is_gone else _retained_row(message, b"")
+            self._put("retained", (message.topic,), row)
+        self._at_start.clear()
 
     async def stop(self) -> None:
         """Write all rows and close the file. Stopping twice is fine."""
@@ -128,11 +150,20 @@ class Store:
         """Return an id greater than all before, also before the last restart."""
         return next(self._ids)
 
-    def put_retained(self, topic: str, message: Retained | None) -> Durable:
+    def put_retained(self, topic: str, message: Retained | None) -> Durable | None:
         """Write a topic's retained message, or delete it where it is None.
 
-        The future of one that is delayed is True at once: see `write_throttle`.
+        The future of one that is delayed is True at once: see `write_throttle`. None: nothing is
+        written, as the source keeps the message.
         """
+        if topic in self._named:
+            if message is not None:
+                return None
+            self._named.discard(topic)
+        elif message is not None and self._source is not None and self._source.keeps(topic):
+            self._named.add(topic)
+            self._put("retained", (topic,), _retained_row(message, b""), is_new=True)
+            return None
         is_new = topic not in self._retained
         self._delayed.pop(topic, None)
         if message is None:
@@ -140,7 +171,7 @@ class Store:
             self._throttle.fill(topic)
             return self._put("retained", (topic,), None, is_urgent=True)
         self._retained.add(topic)
-        row = (topic, message.payload, message.qos, message.stored_ms)
+        row = _retained_row(message, message.payload)
         wait_s = self._throttle.take(topic, time.monotonic())
         if self._writer is None or is_new or not wait_s:
             return self._put("retained", (topic,), row, is_new=is_new, is_urgent=True)
@@ -247,6 +278,34 @@ class Store:
         self._put_delayed()
         return True if self._writer is None else await self._writer.flush()
 
+    def _with_values(self, rows: list[Retained], now_ms: int) -> list[Retained]:
+        """Return retained messages, those of the source with its values."""
+        source = self._source
+        if source is None:
+            return rows
+        self._named = {row.topic for row in rows if not row.payload or source.keeps(row.topic)}
+        try:
+            values = source.load(self._named)
+        except UnavailableError as e:
+            logger.error("%s: the broker starts without retained readings", e)  # noqa: TRY400 - a fault of the disk
+            return [row for row in rows if row.topic not in self._named]
+        found = (self._with_value(row, values, now_ms) for row in rows)
+        return [value for value in found if value is not None]
+
+    def _with_value(
+        self, row: Retained, values: Mapping[str, bytes], now_ms: int
+    ) -> Retained | None:
+        if row.topic not in self._named:
+            return row
+        value = values.get(row.topic)
+        if value is None:
+            self._named.discard(row.topic)
+            self._at_start.append((row, True))
+            return None
+        if row.payload:
+            self._at_start.append((row, False))
+        return msgspec.structs.replace(row, payload=value, stored_ms=now_ms)
+
     def _has_room(self, kept: _SessionIndex, size: int, *, may_exceed: bool) -> bool:
         most = self._max_messages * BURST_MESSAGES if may_exceed else self._max_messages
         return (
@@ -291,6 +350,10 @@ def _durable() -> Durable:
     durable: Durable = asyncio.get_running_loop().create_future()
     durable.set_result(True)
     return durable
+
+
+def _retained_row(message: Retained, payload: bytes) -> Row:
+    return message.topic, payload, message.qos, message.stored_ms
 
 
 def _row(key: str, message: StoredMessage) -> Row:

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 
 import pytest
@@ -26,8 +26,9 @@ from broker.embedded.store.file import Batch, StoreFile
 from broker.embedded.store.records import Contents, StoredMessage
 from broker.embedded.store.store import FILE_NAME, Store
 from broker.embedded.topics.retained import Retained
+from broker.retained_source import RetainedSource
 from bus.config.broker_table import BrokerConfig
-from bus.errors import MisconfiguredError
+from bus.errors import MisconfiguredError, UnavailableError
 
 MS_PER_DAY = 86_400_000
 
@@ -45,9 +46,12 @@ def message(message_id: int, payload: bytes = b"x", packet_id: int | None = None
 
 @contextlib.asynccontextmanager
 async def running(
-    directory: Path | None, settings: BrokerConfig | None = None, now_ms: int = 0
+    directory: Path | None,
+    settings: BrokerConfig | None = None,
+    now_ms: int = 0,
+    source: RetainedSource | None = None,
 ) -> AsyncIterator[tuple[Store, Contents]]:
-    store = Store(directory, settings or BrokerConfig())
+    store = Store(directory, settings or BrokerConfig(), source)
     contents = store.load(now_ms)
     store.start()
     try:
@@ -62,6 +66,76 @@ def loaded(directory: Path, now_ms: int = 0) -> Contents:
             return contents
 
     return asyncio.run(load())
+
+
+class OtherFile:
+    """A source of the topics that begin with `r/`."""
+
+    def __init__(self, **values: bytes) -> None:
+        self.values = values
+        self.is_readable = True
+
+    def keeps(self, topic: str) -> bool:
+        return topic.startswith("r/")
+
+    def load(self, topics: Collection[str]) -> dict[str, bytes]:
+        if not self.is_readable:
+            raise UnavailableError("the other file cannot be read")
+        known = {f"r/{name}": value for name, value in self.values.items()}
+        return {name: known[name] for name in topics if name in known}
+
+
+def retained_with(
+    directory: Path, source: OtherFile | None, *changes: Retained
+) -> dict[str, bytes]:
+    """Return what is retained at a start, and make changes then."""
+
+    async def run() -> dict[str, bytes]:
+        async with running(directory, source=source) as (store, contents):
+            for change in changes:
+                store.put_retained(change.topic, change if change.payload else None)
+            return {message.topic: message.payload for message in contents.retained}
+
+    return asyncio.run(run())
+
+
+def rows_of_retained(directory: Path) -> dict[str, bytes]:
+    with contextlib.closing(sqlite3.connect(directory / FILE_NAME)) as db:
+        return dict(db.execute("SELECT topic, payload FROM retained"))
+
+
+def test_what_another_file_keeps_is_only_named_and_comes_back_from_there(tmp_path: Path) -> None:
+    changes = [Retained("r/a", b"%d" % n, 1, n) for n in range(50)]
+    retained_with(tmp_path, OtherFile(), *changes, Retained("b", b"1", 1, 7))
+    assert rows_of_retained(tmp_path) == {"r/a": b"", "b": b"1"}
+    found = retained_with(tmp_path, OtherFile(a=b"49", other=b"never retained"))
+    assert found == {"r/a": b"49", "b": b"1"}
+
+
+def test_what_was_emptied_does_not_come_back_from_another_file(tmp_path: Path) -> None:
+    retained_with(tmp_path, OtherFile(), Retained("r/a", b"1", 1, 7))
+    retained_with(tmp_path, OtherFile(a=b"1"), Retained("r/a", b"", 1, 7))
+    assert retained_with(tmp_path, OtherFile(a=b"1")) == {}
+
+
+def test_a_name_is_forgotten_with_its_value_but_not_while_the_file_is_unreadable(
+    tmp_path: Path,
+) -> None:
+    retained_with(tmp_path, OtherFile(), Retained("r/a", b"1", 1, 7))
+    unreadable = OtherFile(a=b"1")
+    unreadable.is_readable = False
+    assert retained_with(tmp_path, unreadable) == {}
+    assert retained_with(tmp_path, OtherFile(a=b"1")) == {"r/a": b"1"}
+    assert retained_with(tmp_path, OtherFile()) == {}
+    assert rows_of_retained(tmp_path) == {}
+
+
+def test_the_values_of_an_earlier_version_are_replaced_by_those_of_the_other_file(
+    tmp_path: Path,
+) -> None:
+    retained_with(tmp_path, None, Retained("r/a", b"old", 1, 7))
+    assert retained_with(tmp_path, OtherFile(a=b"new")) == {"r/a": b"new"}
+    assert rows_of_retained(tmp_path) == {"r/a": b""}
 
 
 def test_everything_comes_back(tmp_path: Path) -> None:
