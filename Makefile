@@ -47,6 +47,12 @@ test-machines: wheel
 	@$(BIN)/python -m pytest --override-ini python_files='check_*.py' --timeout 900 \
 		--durations 20 $(if $(ARGS),$(ARGS),tests/machines)
 
+# Nodes of the version before at this hub, and the reverse; needs the repository's history.
+.PHONY: test-versions
+test-versions: build
+	@$(BIN)/python -m pytest --override-ini python_files='check_*.py' --timeout 300 \
+		$(if $(ARGS),$(ARGS),tests/versions)
+
 # Home Assistant itself, in two versions, against a hub and simulated nodes; the first run installs
 # them into .harvester/home-assistant.
 .PHONY: test-homeassistant
