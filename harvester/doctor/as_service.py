@@ -16,6 +16,8 @@ _UNITS = {
     "pizero": ("harvester-pizero.service", "harvester-pizero"),
 }
 _GROUPS = "gpio i2c spi dialout"
+# Pings; of the Pi Zero's unit alone.
+_CAPABILITIES = {"pizero": ("AmbientCapabilities=CAP_NET_RAW",)}
 _TIMEOUT_S = 30
 
 
@@ -36,13 +38,14 @@ def user_of(role: Role) -> str:
 
 
 def command(program: Path, role: Role, config: Path, user: str, more: Sequence[str]) -> list[str]:
-    """Return the command that runs the doctor as `user`, with the service's groups and cache."""
+    """Return the command that runs the doctor as `user`, with the service's rights and cache."""
     _, cache = _UNITS[role]
     properties = (
         f"User={user}",
         f"SupplementaryGroups={_GROUPS}",
         f"CacheDirectory={cache}",
         "CacheDirectoryMode=0700",
+        *_CAPABILITIES.get(role, ()),
     )
     given = [word for each in properties for word in ("--property", each)]
     doctor = [str(program), "doctor", "--role", role, "--config", str(config), *more]

@@ -34,7 +34,7 @@ class Machine:
     def __init__(self, lab: str, name: str, address: str, root: Path, wheels: Path) -> None:
         self.name, self.address, self.root = name, address, root
         self._lab, self._wheels = lab, wheels
-        self._container = f"{lab}-{name}"
+        self.container = f"{lab}-{name}"
         self._groups: list[Path] = []
         self._supervisor: subprocess.Popen[bytes] | None = None
 
@@ -79,6 +79,14 @@ class Machine:
             self.run("systemctl reboot")
         self.wait_until(lambda: self.boot_id() not in ("", before), "another boot")
         self.wait_until_up()
+
+    @property
+    def leader(self) -> int:
+        """The process on this computer that is the machine's init. Raises LaboratoryError."""
+        leader = cgroups.leader(self._groups)
+        if leader is None:
+            raise LaboratoryError(f"{self.name}: is off")
+        return leader
 
     @property
     def is_on(self) -> bool:
@@ -173,8 +181,8 @@ class Machine:
     @property
     def _cable(self) -> str:
         """The machine's interface on the outside: bridged, or alone after a boot without cable."""
-        bridged = f"vb-{self._container}"
-        return bridged if self._has_link(bridged) else f"ve-{self._container}"
+        bridged = f"vb-{self.container}"
+        return bridged if self._has_link(bridged) else f"ve-{self.container}"
 
     def _has_link(self, name: str) -> bool:
         return f" {name}@" in ip(self._lab, "-o", "link", "show")
@@ -184,7 +192,7 @@ class Machine:
             "systemd-nspawn",
             "--quiet",
             f"--directory={self.root}",
-            f"--machine={self._container}",
+            f"--machine={self.container}",
             f"--hostname={self.name}",
             "--boot",
             "--register=no",
@@ -197,12 +205,9 @@ class Machine:
         ]
 
     def _enter(self) -> list[str]:
-        leader = cgroups.leader(self._groups)
-        if leader is None:
-            raise LaboratoryError(f"{self.name}: is off")
         spaces = ("--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd")
         environment = (f"PATH={_PATH}", "HOME=/root", "LANG=C.UTF-8", "USER=root")
-        return ["nsenter", f"--target={leader}", *spaces, "--", "env", "-i", *environment]
+        return ["nsenter", f"--target={self.leader}", *spaces, "--", "env", "-i", *environment]
 
     def _signal(self, number: int) -> None:
         leader = cgroups.leader(self._groups)

@@ -54,27 +54,31 @@ def wait_until_online(hub: Machine, node: str) -> float:
 
 
 class Count(msgspec.Struct, frozen=True):
-    """Readings of a node in the hub's history; `missing` are holes in their numbers."""
+    """Readings in the hub's history; `missing` are holes in their numbers."""
 
     stored: int
     missing: int
 
 
-def count(hub: Machine, node: str) -> Count:
-    """Return how many readings the hub has stored of a node, and how many it has not."""
+def streams(hub: Machine, node: str) -> list[Count]:
+    """Return the count of each run of a node's program."""
     hub.write("/root/count.py", _COUNT)
     rows: list[list[int]] = json.loads(hub.run(f"python3 /root/count.py {node}"))
-    stored = sum(number for number, _ in rows)
     # A stream's first reading is its number 0.
-    missing = sum(last + 1 - number for number, last in rows)
-    return Count(stored, missing)
+    return [Count(number, last + 1 - number) for number, last in rows]
+
+
+def count(hub: Machine, node: str) -> Count:
+    """Return how many readings the hub has stored of a node, and how many it has not."""
+    found = streams(hub, node)
+    return Count(sum(each.stored for each in found), sum(each.missing for each in found))
 
 
 # For each stream of a node: readings, and the last number. The hub's own sensors begin with "_".
 _COUNT = """
 import glob, json, sqlite3, sys
 path = glob.glob("/var/lib/harvester-hub/*/history.db")[0]
-db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)
 print(json.dumps(db.execute(
     "SELECT count(DISTINCT seq), max(seq) FROM readings "
     "WHERE node = ? AND substr(sensor, 1, 1) <> '_' GROUP BY stream", sys.argv[1:]

@@ -15,6 +15,7 @@ def test_the_doctor_gets_user_groups_and_cache_of_the_service() -> None:
         "SupplementaryGroups=gpio i2c spi dialout",
         "CacheDirectory=harvester-pizero",
         "CacheDirectoryMode=0700",
+        "AmbientCapabilities=CAP_NET_RAW",
     ]
     end = ["/opt/x", "doctor", "--role", "pizero", "--config", "/etc/harvester/pizero.toml"]
     assert words[-7:] == [*end, "--simulate"]
