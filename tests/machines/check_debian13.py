@@ -28,8 +28,13 @@ def test_one_command_makes_a_hub_of_debian_13(hub: Machine) -> None:
     assert hub.run("journalctl -q -b -o cat -p warning -u 'harvester-*'") == ""
 
 
-def test_the_libraries_of_the_drivers_import(hub: Machine) -> None:
+def test_the_libraries_of_the_drivers_are_compiled_and_import(hub: Machine) -> None:
     hub.run("/opt/harvester/.venv/bin/python -c 'import gpiod, serial, smbus2, spidev'")
+    # The extra takes these on a Raspberry Pi only.
+    hub.run("python3 -m venv /root/v && /root/v/bin/pip install -q gpiod rpi-ws281x", 600)
+    hub.run("/root/v/bin/pip install -q adafruit-circuitpython-dht", 600)
+    pi = "BLINKA_FORCEBOARD=RASPBERRY_PI_5 BLINKA_FORCECHIP=BCM2XXX"
+    hub.run(f"{pi} /root/v/bin/python -c 'import adafruit_dht, board, rpi_ws281x'")
 
 
 def test_systemd_finds_little_that_a_unit_exposes(hub: Machine) -> None:

@@ -18,6 +18,7 @@ from tests.machines.machine import WHEELS
 # The kernel starts qemu for a program of that processor (binfmt_misc).
 _HANDLER = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
 _RUN_S = 1800.0
+_END_S = 300.0
 
 
 class Emulated:
@@ -37,14 +38,16 @@ class Emulated:
         """Run a shell command until the context ends."""
         with log.open("w") as file:
             process = subprocess.Popen(
-                self._words(command), stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+                self._words(f"{command} & read end; kill $!; wait $!"),
+                stdin=subprocess.PIPE,
+                stdout=file,
+                stderr=subprocess.STDOUT,
             )
         try:
             yield
         finally:
-            # The container ends with its first process.
-            process.terminate()
-            process.wait(60)
+            # The shell reads the end of its input.
+            process.communicate(timeout=_END_S)
 
     def _words(self, command: str) -> list[str]:
         return [
@@ -55,7 +58,6 @@ class Emulated:
             "--keep-unit",
             "--as-pid2",
             "--pipe",
-            "--kill-signal=SIGTERM",
             f"--bind-ro={self._wheels}:{WHEELS}",
             "sh",
             "-c",

@@ -15,7 +15,7 @@ _OFFSET = "/etc/faketimerc"
 _SYNCHRONIZED = "/run/systemd/timesync/synchronized"
 _DROP_IN = f"""[Service]
 Environment=LD_PRELOAD={_COPY} FAKETIME_TIMESTAMP_FILE={_OFFSET}
-Environment=FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1
+Environment=FAKETIME_CACHE_DURATION=1 FAKETIME_DONT_FAKE_MONOTONIC=1
 """
 
 
