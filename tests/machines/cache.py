@@ -118,6 +118,7 @@ def _download(ours: Path, folder: Path, suite: Suite) -> None:
         "gpiod",
         "pyserial",
         "adafruit-circuitpython-dht",
+        "pip",
         "setuptools",
         "wheel",
     ]
