@@ -61,6 +61,7 @@ _LOADS = {
 async def system(request: Request) -> Response:
     found = await _reporter(request).report()
     config: Config | None = request.app.state.config
+    operates = may_command(request)
     main = fill_file(
         "system/system.html",
         faults=join([fill(_FAULT, text=text) for text in found.faults]),
@@ -87,11 +88,10 @@ async def system(request: Request) -> Response:
         homeassistant=_facts(_forwarder_facts(found.homeassistant)),
         has_no_forwarder=attributes(hidden=found.homeassistant is None),
         has_near=attributes(hidden=bool(found.near_quotas)),
-        bundle=fill(_BUNDLE, href=url_of(request, "/api/support-bundle"))
-        if may_command(request)
-        else "",
+        bundle=fill(_BUNDLE, href=url_of(request, "/api/support-bundle")) if operates else "",
+        joins=fill_file("system/joins.html") if operates else "",
     )
-    dialogs = fill_file("system/join.html") if may_command(request) else Html("")
+    dialogs = fill_file("system/join.html") if operates else Html("")
     return view_response(request, "system", "Broker and hub", main, dialogs)
 
 

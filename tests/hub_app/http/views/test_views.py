@@ -190,13 +190,14 @@ def test_a_viewer_is_shown_the_node_the_system_and_the_log_and_nothing_to_press(
     assert [
         word for word in ("<dialog", 'type="color"', "data-action", "data-fan=") if word in node
     ] == []
-    assert "support-bundle" not in system
+    assert [word for word in ("<dialog", "support-bundle", "joins") if word in system] == []
     assert guarded.http.get("/api/support-bundle").status_code == 403
     for path in (
         "/api/leds",
         "/api/fan",
         "/api/plugins",
         "/api/names",
+        "/api/join-codes",
         "/api/nodes/pi7/remove",
         "/api/nodes/pi7/rename",
     ):
