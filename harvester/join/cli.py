@@ -5,7 +5,6 @@ import hashlib
 import os
 import platform
 import subprocess
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,7 +13,7 @@ from bus.client import credentials
 from bus.client.credentials import Credentials
 from bus.config.web_table import WebConfig
 from bus.contract.join import CODE_VARIABLE, Attached, JoinAnswer, JoinRequest
-from bus.errors import MisconfiguredError, UnavailableError
+from bus.errors import MisconfiguredError
 from harvester.install import attached_options, found, tables
 from harvester.install import cli as install_cli
 from harvester.install.environment import LINK
@@ -22,12 +21,9 @@ from harvester.install.found import Found
 from harvester.install.step import Step, install
 from harvester.install.system import System
 from harvester.install.tables import NodeOptions
-from harvester.join import former_configuration, pending
+from harvester.join import former_configuration, online, pending
 from harvester.join.hub_client import JoinClient
 from harvester.join.pending import Pending
-
-_ONLINE_S = 240.0
-_POLL_S = 0.5
 
 
 def define(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +60,8 @@ def _join(options: argparse.Namespace) -> None:
     chosen = _chosen(options, answer, kept.token)
     _install(_steps(options, seen, answer.node, chosen), role)
     unit = "harvester-pizero" if options.light else "harvester-agent@spoke"
-    _wait_until_online(client, answer.node, unit)
+    print(f"waiting  until the hub hears of {answer.node}", flush=True)
+    online.wait(client.status, unit, System())
     print(f"\n{answer.node} is online. The page: {answer.page}\nIts log: journalctl -fu {unit}")
 
 
@@ -131,27 +128,6 @@ def _doctor(role: str) -> None:
     """Print what the machine lacks; the node runs without it as far as it can."""
     program = Path(LINK) / "bin/harvester"
     subprocess.run([program, "doctor", "--role", role], check=False)  # noqa: S603 - fixed words
-
-
-def _wait_until_online(client: JoinClient, node: str, unit: str) -> None:
-    print(f"waiting  until the hub hears of {node}", flush=True)
-    end_s, system = time.monotonic() + _ONLINE_S, System()
-    while not _is_online(client):
-        if system.asks("systemctl", "--quiet", "is-failed", unit):
-            raise UnavailableError(f"{unit} failed; its reason: journalctl -eu {unit}")
-        if time.monotonic() > end_s:
-            raise UnavailableError(
-                f"{node} is set up, and the hub has not heard of it for {_ONLINE_S:.0f} s; its "
-                f"log: journalctl -eu {unit}"
-            )
-        time.sleep(_POLL_S)
-
-
-def _is_online(client: JoinClient) -> bool:
-    try:
-        return client.status().state == "online"
-    except UnavailableError:
-        return False
 
 
 def _text(path: Path) -> str:

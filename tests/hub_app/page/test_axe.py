@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
 
 from bus.contract.description import About
 from bus.contract.messages import Alarm, Buzzer, Leds, PluginState
@@ -81,6 +82,31 @@ def test_axe_finds_nothing_in_a_view(
     browser.get(f"{hub.url}/{view.format(f'{prefix}1')}")
     page = Page(browser)
     page.until("document.querySelector('[data-state=live]') !== null")
+    browser.execute_script(AXE.read_text(encoding="utf-8"))
+    assert browser.execute_async_script(RUN) == []
+    browser.get_log("browser")
+    browser.get("about:blank")
+
+
+@pytest.mark.parametrize("shown", ["form", ".join-line"])
+def test_axe_finds_nothing_in_the_dialog_that_adds_a_node(
+    hub: HubProcess, browser: Chrome, scheme: str, shown: str
+) -> None:
+    del scheme  # it is set on the browser
+    browser.get(f"{hub.url}/system")
+    page = Page(browser)
+    page.until("document.querySelector('#joins')?.hidden === false")
+    browser.find_element(By.CSS_SELECTOR, "#joins .add-node").click()
+    page.until("document.getElementById('join-dialog').open")
+    browser.execute_script(
+        "for (const part of ['form', '.join-line'])"
+        " document.querySelector(`#join-dialog ${part}`).hidden = part !== arguments[0];",
+        shown,
+    )
+    browser.execute_script(
+        "for (const [part, text] of [['.joining', 'Add pi4'], ['.line', 'curl | sudo sh']])"
+        " document.querySelector(`#join-dialog ${part}`).textContent = text;"
+    )
     browser.execute_script(AXE.read_text(encoding="utf-8"))
     assert browser.execute_async_script(RUN) == []
     browser.get_log("browser")
