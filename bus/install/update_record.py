@@ -43,8 +43,8 @@ class UnitBefore(msgspec.Struct, frozen=True):
 class UpdateRecord(msgspec.Struct, frozen=True, kw_only=True):
     """`old`, `new` and `previous` are names of environments; the last one is for `rollback`.
 
-    `version` is that of the old one, `target` that of the new one. `boots` counts how often the
-    update was interrupted.
+    `version` is that of the old one, `target` that of the new one. `starts` counts how often the
+    update was begun or taken up again.
     """
 
     phase: str = NONE
@@ -55,7 +55,7 @@ class UpdateRecord(msgspec.Struct, frozen=True, kw_only=True):
     target: str = ""
     reason: str = ""
     since_ms: int = 0
-    boots: int = 0
+    starts: int = 0
     databases: list[SavedDatabase] = []
     before: dict[str, UnitBefore] = {}
 

@@ -26,8 +26,8 @@ from bus.install.update_record import (
     UpdateRecord,
 )
 
-# An update during which the machine goes down this often is given up.
-MOST_BOOTS = 3
+# An update that is started more often, as power cuts interrupted it, is given up.
+MOST_STARTS = 4
 
 
 class Operation(enum.Enum):
@@ -93,20 +93,20 @@ def resumed(record: UpdateRecord, link: str) -> UpdateRecord:
     if link not in (record.old, record.new):
         reason = f"another environment is in use meanwhile: {link}"
         return msgspec.structs.replace(record, phase=FAILED, reason=reason)
-    boots = record.boots + 1
-    if boots > MOST_BOOTS:
-        reason = f"the machine or the update ended {boots} times meanwhile"
-        return msgspec.structs.replace(record, phase=ROLLING_BACK, reason=reason, boots=boots)
+    starts = record.starts + 1
+    if starts > MOST_STARTS:
+        reason = f"it was interrupted {starts - 1} times"
+        return msgspec.structs.replace(record, phase=ROLLING_BACK, reason=reason, starts=starts)
     # The services have run since: copies of their databases are made again.
     starts_over = record.phase == SAVED and link == record.old
     phase = PREPARED if starts_over else record.phase
-    return msgspec.structs.replace(record, phase=phase, boots=boots)
+    return msgspec.structs.replace(record, phase=phase, starts=starts)
 
 
 def _begun_again(record: UpdateRecord) -> UpdateRecord:
     """Return the record of an update that was interrupted before anything was in place."""
-    boots = record.boots + 1
-    if boots > MOST_BOOTS:
-        reason = f"it was interrupted {boots} times before the new version was installed"
-        return msgspec.structs.replace(record, phase=FAILED, reason=reason, boots=boots)
-    return msgspec.structs.replace(record, phase=FETCHING, boots=boots)
+    starts = record.starts + 1
+    if starts > MOST_STARTS:
+        reason = f"it was interrupted {starts - 1} times before the new version was installed"
+        return msgspec.structs.replace(record, phase=FAILED, reason=reason, starts=starts)
+    return msgspec.structs.replace(record, phase=FETCHING, starts=starts)

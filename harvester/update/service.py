@@ -71,7 +71,7 @@ def look(system: System, runner: Runner, last: UpdateRecord) -> UpdateRecord:
         phase=FETCHING,
         version=VERSION,
         previous=last.previous,
-        boots=0 if last.is_ended else last.boots,
+        starts=1 if last.is_ended else last.starts,
     )
     runner.save(begun)
     try:
@@ -89,7 +89,7 @@ def look(system: System, runner: Runner, last: UpdateRecord) -> UpdateRecord:
     except HarvesterError as e:
         logger.error("no update: %s", e)  # noqa: TRY400 - the text has the cause
         return runner.save(msgspec.structs.replace(begun, phase=FAILED, reason=str(e)[:2000]))
-    return runner.save(msgspec.structs.replace(ready, previous=last.previous, boots=begun.boots))
+    return runner.save(msgspec.structs.replace(ready, previous=last.previous, starts=begun.starts))
 
 
 def has_hub(system: System) -> bool:

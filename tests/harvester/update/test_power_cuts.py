@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from bus.install.update_record import KEEPING, KEPT, ROLLED_BACK
 from harvester.install import environment
 from harvester.update.judgement import Limits
-from harvester.update.machine import MOST_BOOTS
+from harvester.update.machine import MOST_STARTS
 from tests.harvester.update.simulated_machine import NEW, OLD, SimulatedMachine
 
 _CODE = (f"{os.sep}harvester{os.sep}", f"{os.sep}bus{os.sep}files{os.sep}")
@@ -84,7 +84,7 @@ def check(machine: SimulatedMachine) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(cuts=st.lists(st.integers(1, _MOST_LINES), max_size=MOST_BOOTS + 2), is_good=st.booleans())
+@given(cuts=st.lists(st.integers(1, _MOST_LINES), max_size=MOST_STARTS + 2), is_good=st.booleans())
 def test_after_power_cuts_at_any_moment_a_version_works(cuts: list[int], is_good: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         state = "active" if is_good else "failed"
@@ -100,7 +100,7 @@ def test_after_power_cuts_at_any_moment_a_version_works(cuts: list[int], is_good
         run_until(machine, None)
         check(machine)
         expected = (KEPT, NEW) if is_good else (ROLLED_BACK, OLD)
-        if interruptions < MOST_BOOTS or not is_good:
+        if interruptions < MOST_STARTS or not is_good:
             assert (machine.record.phase, machine.in_use) == expected
         assert machine.record.is_ended
 
