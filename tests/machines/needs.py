@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 from tests.machines.errors import LaboratoryError
 
@@ -12,6 +13,8 @@ _PROGRAMS = {
     "ip": "iproute2",
     "nsenter": "util-linux",
 }
+# A clock that is wrong, for the services of one machine.
+FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 
 
 def check() -> None:
@@ -19,6 +22,8 @@ def check() -> None:
     if os.geteuid() != 0:
         raise LaboratoryError("the laboratory makes namespaces and containers; run it as root")
     missing = {name: package for name, package in _PROGRAMS.items() if not shutil.which(name)}
+    if not FAKETIME.exists():
+        missing[FAKETIME.name] = "libfaketime"
     if missing:
         raise LaboratoryError(
             f"found no {', '.join(missing)}; run: apt-get install {' '.join(missing.values())}"

@@ -76,9 +76,11 @@ def count(hub: Machine, node: str) -> Count:
 
 # For each stream of a node: readings, and the last number. The hub's own sensors begin with "_".
 _COUNT = """
-import glob, json, sqlite3, sys
+import glob, json, os, sqlite3, sys
 path = glob.glob("/var/lib/harvester-hub/*/history.db")[0]
-db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)
+# Without a hub that runs, nobody changes it, and SQLite must make no files beside it.
+how = "mode=ro" if os.path.exists(f"{path}-shm") else "immutable=1"
+db = sqlite3.connect(f"file:{path}?{how}", uri=True, timeout=30)
 print(json.dumps(db.execute(
     "SELECT count(DISTINCT seq), max(seq) FROM readings "
     "WHERE node = ? AND substr(sensor, 1, 1) <> '_' GROUP BY stream", sys.argv[1:]

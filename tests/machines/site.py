@@ -1,18 +1,21 @@
 """Hub and two nodes with simulated chips, set up by the product's own commands."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from tests.machines import cache, product
+from tests.machines.errors import LaboratoryError
 from tests.machines.laboratory import Laboratory
 from tests.machines.machine import Machine
 from tests.machines.product import Count
 
 PI4_UNIT, ZERO_UNIT = "harvester-agent@spoke", "harvester-pizero"
-_REAL, _SIMULATED = 'driver = "raspberry-pi"', 'driver = "simulated"'
+# A component takes half a minute of the processor to compile.
+PLUGINS = ("dht22", "pi4-monitor")
 
 
 class Site(msgspec.Struct):
@@ -63,8 +66,14 @@ def site(lab: Laboratory) -> Iterator[Site]:
 
 
 def _configuration(role: str, node: str) -> str:
-    """Return the shipped configuration with simulated chips."""
+    """Return the shipped configuration with simulated chips and two plugins."""
     text = Path(cache.ROOT / "config" / f"{role}.toml").read_text()
-    return text.replace(_REAL, _SIMULATED).replace(
-        f'node_id = "{"pi4" if role == "spoke" else "pizero"}"', f'node_id = "{node}"'
-    )
+    for pattern, value in (
+        (r'^driver = ".*"', 'driver = "simulated"'),
+        (r'^node_id = ".*"', f'node_id = "{node}"'),
+        (r"^enabled = .*", f"enabled = {msgspec.json.encode(PLUGINS).decode()}"),
+    ):
+        text, found = re.subn(pattern, value, text, flags=re.MULTILINE)
+        if found != 1:
+            raise LaboratoryError(f"config/{role}.toml: found {found} lines {pattern}, expected 1")
+    return text

@@ -4,12 +4,11 @@ Containers share the clock of this computer, so a machine cannot have one of its
 """
 
 import shutil
-from pathlib import Path
 
 from tests.machines.machine import Machine
+from tests.machines.needs import FAKETIME
 
-_LIBRARY = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
-_COPY = "/usr/lib/libfaketimeMT.so.1"
+_COPY = f"/usr/lib/{FAKETIME.name}"
 _OFFSET = "/etc/faketimerc"
 # By this, timesyncd says that it has set the clock (systemd-timesyncd.service(8)).
 _SYNCHRONIZED = "/run/systemd/timesync/synchronized"
@@ -26,13 +25,9 @@ class WrongClock:
         self._machine, self._unit = machine, unit
         self._drop_in = f"/etc/systemd/system/{unit}.service.d/clock.conf"
 
-    @staticmethod
-    def is_available() -> bool:
-        return _LIBRARY.exists()
-
     def start_with(self, offset: str) -> None:
         """Start the service again with a clock that is wrong by `offset`, for example "-30d"."""
-        shutil.copy(_LIBRARY, self._machine.path(_COPY))
+        shutil.copy(FAKETIME, self._machine.path(_COPY))
         self._machine.write(_OFFSET, f"{offset}\n")
         self._machine.write(self._drop_in, _DROP_IN)
         self._restart()
