@@ -33,6 +33,8 @@ from hub_app.quota.refusals import Reason, Refusals
 # Log lines of each node in the rendered page; its event stream brings more.
 _PAGE_LOG_LINES = 50
 _ENCODER = msgspec.json.Encoder()
+# What is refused for these is not stored either, so that nobody is told that it were.
+_WITHOUT_PLACE = frozenset({Reason.NODES, Reason.SENSORS})
 
 
 class BrokerStatus(msgspec.Struct, frozen=True):
@@ -107,7 +109,8 @@ class Hub:
         self._cards = cards
         self._dashboard = dashboard
 
-    def on_message(self, topic: Topic, message: Message) -> None:
+    def on_message(self, topic: Topic, message: Message) -> bool:
+        """Take a message; return whether its node, and its sensor, have a place here."""
         now_ms = self.now_ms()
         changes = self.state.apply(topic, message, now_ms)
         self._tell(changes, now_ms)
@@ -118,6 +121,7 @@ class Hub:
         if isinstance(message, Reading):
             self.duplicate_node_ids.on_reading(topic.node, message.stream, message.seq, now_ms)
         self.commander.on_message(message)
+        return self.state.refusal not in _WITHOUT_PLACE
 
     def on_removed(self, topic: Topic) -> None:
         """Remove a topic whose retained message was emptied."""
@@ -146,7 +150,9 @@ class Hub:
         now_ms = self.now_ms()
         if delta_ms:
             self._tell(self.state.shift(delta_ms, now_ms), now_ms)
-        self._tell(self.state.sweep(now_ms), now_ms)
+        changes = self.state.sweep(now_ms)
+        self._tell(changes, now_ms)
+        self.alarms.on_changes(changes, now_ms)
         self.alarms.sweep(now_ms, delta_ms)
         self.duplicate_node_ids.keep_only(set(self.state.nodes))
         self.refusals.sweep()

@@ -57,7 +57,7 @@ class BrokerConfig(Table, frozen=True):
     queued_mb_per_user: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 16
     # A connected client that holds publishers back and takes nothing for so long is closed.
     stalled_s: Annotated[float, msgspec.Meta(ge=0.1, le=600)] = 10.0
-    connections: Count = 2_048
+    connections: Count = 4_096
     connections_per_address: Count = 1_280
     # Connections that have not logged in yet.
     logins: Count = 256
@@ -65,9 +65,9 @@ class BrokerConfig(Table, frozen=True):
     connect_timeout_s: Annotated[float, msgspec.Meta(ge=0.1, le=60)] = 5.0
     # Home Assistant subscribes to every topic of every node.
     subscriptions_per_client: Count = 5_000
-    # Room for discovery: 13,400 messages of 13 MB for 200 nodes.
-    retained_messages: Count = 20_000
-    retained_mb: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 32
+    # For 2,000 nodes: 24,000 messages of 10 MB, and for discovery of each 200, 13,400 of 13 MB.
+    retained_messages: Count = 200_000
+    retained_mb: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 192
     retained_messages_per_user: Count = 2_000
     retained_kb_per_user: Annotated[int, msgspec.Meta(ge=1, le=1_048_576)] = 4_096
     retained_days: Annotated[float, msgspec.Meta(gt=0, le=3650)] = 365.0

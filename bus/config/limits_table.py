@@ -14,7 +14,7 @@ Megabytes = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 class LimitsConfig(Table, frozen=True):
     """Quotas of one node, but for `nodes`. A healthy node meets none of them."""
 
-    nodes: Places = 200
+    nodes: Places = 2_000
     sensors: Places = 128
     plugins: Places = 64
     # Names of actuators whose last result is kept.

@@ -21,8 +21,8 @@ from hub_app.live.change import Change
 from hub_app.live.state import State
 from hub_app.live.views import ReadingView
 
-# What a sweep observed is true until it is observed again.
-_SWEPT_MS = 5000
+# What was observed of a node is true until it is observed again.
+_SWEPT_MS = 10_000
 
 
 class MachineFacts(msgspec.Struct, frozen=True):
@@ -62,22 +62,29 @@ class Conditions:
         self._state = state
         self._book = book
         self._own_node = own_node
-        self._shape = state.shape
-        # By node and sensor; valid while no description changes.
-        self._places: dict[tuple[str, str], Place] = {}
+        # By node, then by sensor: what the descriptions of that number say.
+        self._places: dict[str, tuple[int, dict[str, Place]]] = {}
 
     def place(self, node: str, sensor: str = "") -> Place:
         """Return title and area of a sensor, or of a node."""
-        if self._shape != self._state.shape:
-            self._shape = self._state.shape
-            self._places.clear()
-        key = (node, sensor)
-        if key not in self._places:
-            self._places[key] = self._find_place(node, sensor)
-        return self._places[key]
+        described = self._state.described(node)
+        known = self._places.get(node)
+        if known is None or known[0] != described:
+            known = self._places[node] = (described, {})
+        found = known[1].get(sensor)
+        if found is None:
+            found = known[1][sensor] = self._find_place(node, sensor)
+        return found
 
-    def of_reading(self, entry: Change) -> Iterator[Observation]:
-        """Judge a reading: its values, and whether the sensor measures anything possible."""
+    def forget(self, node: str) -> None:
+        """Forget what is known of a node that is gone."""
+        self._places.pop(node, None)
+
+    def of_reading(self, entry: Change, *, only_bad: bool = False) -> Iterator[Observation]:
+        """Judge a reading: its values, and whether the sensor measures anything possible.
+
+        With `only_bad`, what is in order is left out where that saves work.
+        """
         view: ReadingView = entry.value
         node, sensor = entry.node, entry.name
         place = self.place(node, sensor)
@@ -89,6 +96,8 @@ class Conditions:
         for rule in self._matching("fault", node, sensor, place):
             fields = place.described.fields if place.described else {}
             mistake = fault_of(view.data, fields)
+            if only_bad and not mistake:
+                continue
             yield _reading_observation(
                 rule,
                 entry,
@@ -97,25 +106,36 @@ class Conditions:
             )
 
     def of_sweep(self, facts: MachineFacts, now_ms: int) -> Iterator[Observation]:
-        """Judge what shows without a message: silence, states that last, the hub's machine.
+        """Judge what shows without a message: all nodes, and the hub's machine."""
+        for node in self._state.nodes:
+            yield from self.of_node(node, now_ms)
+        yield from self.of_machine(facts, now_ms)
+
+    def of_node(self, node: str, now_ms: int) -> Iterator[Observation]:
+        """Judge what shows of a node without a message: silence, and states that last.
 
         Of a node that is not online, only that is judged.
         """
-        state = self._state
-        for node in state.nodes:
-            yield from self._of_node(node, now_ms)
-        online = {node for node in state.nodes if state.presence(node).presence == "online"}
-        plugins = [entry for entry in state.of_kind(TopicKind.PLUGIN) if entry.node in online]
-        stopped = {(p.node, p.name) for p in plugins if p.value.state != "running"}
+        yield from self._of_presence(node, now_ms)
+        if self._state.presence(node).presence != "online":
+            return
+        entries = self._state.of_node(node)
+        plugins = [entry for entry in entries if entry.kind is TopicKind.PLUGIN]
+        stopped = {(node, p.name) for p in plugins if p.value.state != "running"}
         for entry in plugins:
             yield from self._of_plugin(entry, now_ms)
-        for entry in state.of_kind(TopicKind.READING):
-            if entry.node in online:
+        for entry in entries:
+            if entry.kind is TopicKind.READING:
                 yield from self._of_silence(entry, stopped, now_ms)
-        for entry in state.of_kind(TopicKind.HEARTBEAT):
-            if entry.node in online:
-                yield from self._of_heartbeat(entry, now_ms)
-        yield from self._of_machine(facts, now_ms)
+            elif entry.kind is TopicKind.HEARTBEAT:
+                yield from self.of_heartbeat(entry, now_ms)
+
+    def silent_ms(self, node: str) -> int | None:
+        """Return when the first sensor of a node will be silent, unless it says something more."""
+        if self._state.presence(node).presence != "online":
+            return None
+        views = (e.value for e in self._state.of_node(node) if e.kind is TopicKind.READING)
+        return min((view.at_ms + view.stale_after_ms for view in views), default=None)
 
     def _find_place(self, node: str, sensor: str) -> Place:
         described = self._state.description(node, sensor) if sensor else None
@@ -130,7 +150,7 @@ class Conditions:
     def _matching(self, kind: RuleKind, node: str, subject: str, place: Place) -> tuple[Rule, ...]:
         return self._book.matching(kind, node, subject, place.area or "")
 
-    def _of_node(self, node: str, now_ms: int) -> Iterator[Observation]:
+    def _of_presence(self, node: str, now_ms: int) -> Iterator[Observation]:
         presence = self._state.presence(node).presence
         is_lost = presence != "online"
         place = self.place(node)
@@ -160,7 +180,8 @@ class Conditions:
             text = _failure(rule, place.title, entry.name, plugin.error) if is_bad else ""
             yield _swept(rule, entry.node, now_ms, bad=is_bad, text=text, subject=entry.name)
 
-    def _of_heartbeat(self, entry: Change, now_ms: int) -> Iterator[Observation]:
+    def of_heartbeat(self, entry: Change, now_ms: int) -> Iterator[Observation]:
+        """Judge a heartbeat: the outbox of the node and its clock."""
         heartbeat: Heartbeat = entry.value
         node = entry.node
         offset_s = abs(self._state.presence(node).clock_offset_ms) / 1000
@@ -169,7 +190,8 @@ class Conditions:
         clock = "its clock is wrong by more than {limit:g} s"
         yield from self._of_limit("clock", node, round(offset_s, 1), clock, now_ms)
 
-    def _of_machine(self, facts: MachineFacts, now_ms: int) -> Iterator[Observation]:
+    def of_machine(self, facts: MachineFacts, now_ms: int) -> Iterator[Observation]:
+        """Judge the hub's machine."""
         node, percent = self._own_node, facts.disk_percent
         if percent is not None:
             words = "the hub's disk is more than {limit:g} % full"

@@ -105,6 +105,10 @@ class Engine:
     def get(self, key: Key) -> Active | None:
         return self._active.get(key)
 
+    def is_quiet(self, node: str) -> bool:
+        """Whether no alarm of a node is pending or active: what is in order changes nothing."""
+        return node not in self._taken
+
     def observe(self, seen: Observation, now_ms: int) -> Transition | None:
         """Take a condition; return the change that it makes."""
         if seen.fresh_until_ms < now_ms:
@@ -119,10 +123,12 @@ class Engine:
         self._forget(key)
         return None
 
-    def tick(self, now_ms: int) -> list[Transition]:
-        """Begin the alarms whose time has come; drop what was not observed for too long."""
-        changes = []
+    def tick(self, now_ms: int, most: int | None = None) -> list[Transition]:
+        """Begin the alarms whose time has come, at most so many; drop what is not observed."""
+        changes: list[Transition] = []
         for key, pending in list(self._pending.items()):
+            if len(changes) == most:
+                break
             if pending.last.fresh_until_ms < now_ms:
                 self._forget(key)
             elif now_ms - pending.since_ms >= pending.last.rule.for_ms:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from bus.contract.messages import Heartbeat
 from bus.contract.topics import Topic, TopicKind
 from hub_app.alarms.alarm_file import AlarmFile, Saved
 from hub_app.alarms.conditions import Conditions, MachineFacts
@@ -20,6 +21,7 @@ from hub_app.alarms.records import Record
 from hub_app.alarms.rules import Rule, RuleBook, matches
 from hub_app.alarms.topics import AlarmTopics, Publish
 from hub_app.live.change import Change
+from hub_app.live.due_times import DueTimes
 from hub_app.live.state import State
 from hub_app.live.views import ReadingView
 
@@ -30,6 +32,13 @@ _RECONCILE_MS = 5000
 # Alarms that ended last, kept in the file until the history has them for certain.
 _MAX_ENDED = 50
 _MAX_MUTED = 1000
+# Nodes that are judged in one step of the event loop, and alarms that begin in one.
+NODES_AT_ONCE = 100
+_BEGIN_AT_ONCE = 100
+# A node of which an alarm is pending or active is judged so often.
+_OFTEN_MS = 1000
+# The node itself, or its plugins, or what they are called.
+_KINDS_OF_NODE = frozenset({TopicKind.STATUS, TopicKind.PLUGIN, TopicKind.ABOUT, TopicKind.SENSOR})
 _KINDS_OF_SENSOR = frozenset({"field", "stale", "fault"})
 
 
@@ -72,6 +81,12 @@ class AlarmMonitor:
         self._muted = {_key(text): until_ms for text, until_ms in saved.muted.items()}
         self._ended = list(saved.ended)
         self._known_nodes: set[str] = set()
+        # When each node is judged again, without a message.
+        self._due: DueTimes[str] = DueTimes()
+        # State and rules for which every alarm is known to be covered.
+        self._covered = (-1, -1)
+        # Nodes that were judged since the start.
+        self.judged = 0
         self._reconciled_ms = 0
         self.file.snapshot = self._snapshot
 
@@ -109,24 +124,64 @@ class AlarmMonitor:
         return self._muted.get(key, 0)
 
     def on_changes(self, changes: Iterable[Change], now_ms: int) -> None:
-        """Judge the readings among the changes of the live state."""
+        """Judge readings and heartbeats among the changes of the live state; note the others."""
         for change in changes:
-            if isinstance(change.value, ReadingView):
-                self._take(self._conditions.of_reading(change), now_ms)
+            value = change.value
+            if isinstance(value, ReadingView):
+                is_quiet = self._engine.is_quiet(change.node)
+                self._take(self._conditions.of_reading(change, only_bad=is_quiet), now_ms)
+                self._due.bring_forward(change.node, value.at_ms + value.stale_after_ms + 1)
+            elif isinstance(value, Heartbeat):
+                self._take(self._conditions.of_heartbeat(change, now_ms), now_ms)
+            elif change.kind in _KINDS_OF_NODE:
+                self._due.set(change.node, now_ms)
 
     def sweep(self, now_ms: int, delta_ms: int = 0) -> None:
-        """Judge what only time shows. The hub's clock was set by `delta_ms`."""
+        """Judge what only time shows. The hub's clock was set by `delta_ms`.
+
+        Where many nodes are due, `judge_due` is called for the rest.
+        """
         if delta_ms:
             self._engine.shift(delta_ms)
-        self._remove_uncovered(now_ms)
-        self._take(self._conditions.of_sweep(self.facts, now_ms), now_ms)
-        for transition in self._engine.tick(now_ms):
-            self._apply(transition)
+            self._judge_all(now_ms)
+        covered = (self._state.shape, self.book.version)
+        if covered != self._covered:
+            if covered[1] != self._covered[1]:
+                self._judge_all(now_ms)
+            self._covered = covered
+            self._remove_uncovered(now_ms)
+        self._take(self._conditions.of_machine(self.facts, now_ms), now_ms)
+        self.judge_due(now_ms)
         self._notify(now_ms)
         if abs(now_ms - self._reconciled_ms) >= _RECONCILE_MS:
             self._reconciled_ms = now_ms
             self._topics.reconcile(self._engine.active, self._muted)
             self._forget(now_ms)
+
+    def judge_due(self, now_ms: int) -> bool:
+        """Judge some of the nodes that are due; return whether there may be more."""
+        due = self._due.take(now_ms, NODES_AT_ONCE)
+        for node in due:
+            if self._state.has_node(node):
+                self._judge(node, now_ms)
+        begun = self._engine.tick(now_ms, _BEGIN_AT_ONCE)
+        for transition in begun:
+            self._apply(transition)
+        return len(due) == NODES_AT_ONCE or len(begun) == _BEGIN_AT_ONCE
+
+    def _judge(self, node: str, now_ms: int) -> None:
+        self.judged += 1
+        self._take(self._conditions.of_node(node, now_ms), now_ms)
+        silent_ms = self._conditions.silent_ms(node)
+        if not self._engine.is_quiet(node):
+            self._due.set(node, now_ms + _OFTEN_MS)
+        elif silent_ms is not None:
+            # A sensor that is silent already has no rule that says so.
+            self._due.set(node, max(silent_ms + 1, now_ms + _OFTEN_MS))
+
+    def _judge_all(self, now_ms: int) -> None:
+        for node in self._state.nodes:
+            self._due.set(node, now_ms)
 
     def acknowledge(self, key: Key, by: str, now_ms: int) -> Active:
         """Acknowledge an active alarm. Raises KeyError where there is none."""
@@ -164,6 +219,8 @@ class AlarmMonitor:
 
     def remove_node(self, node: str, now_ms: int) -> None:
         """End the alarms of a node that is gone."""
+        self._conditions.forget(node)
+        self._due.forget(node)
         self._remove(lambda found, _subject, _rule: found == node, now_ms)
 
     def _remove(self, is_gone: Callable[[str, str, Rule | None], bool], now_ms: int) -> None:

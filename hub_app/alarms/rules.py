@@ -22,7 +22,7 @@ _MAX_NAME = 64
 _HASH_CHARS = 8
 _WILD = frozenset("*?[")
 # Sensors whose rules are cached.
-_MAX_CACHED = 20_000
+_MAX_CACHED = 100_000
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -78,6 +78,8 @@ class RuleBook:
         self, fixed: Sequence[AlarmConfig] = (), from_page: Sequence[AlarmConfig] = ()
     ) -> None:
         self._fixed = tuple(fixed)
+        # Counts the changes of the rules.
+        self.version = 0
         self.set_page_rules(from_page)
 
     def set_page_rules(self, rules: Iterable[AlarmConfig]) -> None:
@@ -88,6 +90,16 @@ class RuleBook:
         found |= {config.name: _rule(config, "hub.toml") for config in self._fixed}
         self.every: list[Rule] = list(found.values())
         self._in_force = {rule.name: rule for rule in self.every if rule.enabled}
+        self.version += 1
+        self._of_kind: dict[RuleKind, tuple[Rule, ...]] = {}
+        for rule in self._in_force.values():
+            self._of_kind[rule.kind] = (*self._of_kind.get(rule.kind, ()), rule)
+        # Kinds whose rules all apply to everything.
+        self._general = {
+            kind
+            for kind, rules in self._of_kind.items()
+            if all((rule.node, rule.sensor, rule.area) == ("*", "*", "*") for rule in rules)
+        }
         self._found: dict[tuple[RuleKind, str, str, str], tuple[Rule, ...]] = {}
 
     def is_fixed(self, name: str) -> bool:
@@ -102,16 +114,18 @@ class RuleBook:
         self, kind: RuleKind, node: str, subject: str = "", area: str = ""
     ) -> tuple[Rule, ...]:
         """Return the rules of a kind that apply to a node, or to a sensor or plugin of it."""
+        rules = self._of_kind.get(kind, ())
+        if not rules or kind in self._general:
+            return rules
         key = (kind, node, subject, area)
-        if key not in self._found:
+        found = self._found.get(key)
+        if found is None:
             if len(self._found) >= _MAX_CACHED:
                 self._found.clear()
-            self._found[key] = tuple(
-                rule
-                for rule in self._in_force.values()
-                if rule.kind == kind and rule.covers(node, subject) and matches(rule.area, area)
+            found = self._found[key] = tuple(
+                rule for rule in rules if rule.covers(node, subject) and matches(rule.area, area)
             )
-        return self._found[key]
+        return found
 
 
 @lru_cache(maxsize=1000)

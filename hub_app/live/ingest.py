@@ -41,7 +41,8 @@ _IGNORED_KINDS = frozenset({TopicKind.COMMAND, TopicKind.STORED})
 # The history decodes backlogs: the live state only notes that the node is there.
 _OPAQUE_BACKLOG = Backlog([])
 
-OnMessage = Callable[[Topic, Message], None]
+# Returns whether there is a place for the message: without one, it is not stored either.
+OnMessage = Callable[[Topic, Message], bool]
 OnRemoved = Callable[[Topic], None]
 OnPayload = Callable[[Topic, bytes], None]
 # Takes what the history stores.
@@ -174,9 +175,13 @@ class Decoder:
             else:
                 self._refusals.count(topic.node, Reason.MALFORMED, str(e))
             return
-        if topic.kind in batch.KINDS:
-            self._to_record.append((text, payload, message))
-        self._on_message(topic, message)
+        has_place = True
+        try:
+            has_place = self._on_message(topic, message)
+        finally:
+            # Also where the live state fails at it.
+            if has_place and topic.kind in batch.KINDS:
+                self._to_record.append((text, payload, message))
         self.on_payload(topic, payload)
 
     def flush(self) -> None:

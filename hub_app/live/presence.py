@@ -55,6 +55,13 @@ class NodePresence:
         """When the hub last heard of the node, its last will included."""
         return self._first_ms if self.heard_ms is None else self.heard_ms
 
+    @property
+    def lost_ms(self) -> int | None:
+        """The first moment at which a node that says nothing more is lost; None if it never is."""
+        if self.presence != "online" or self.heard_ms is None:
+            return None
+        return self.heard_ms + MISSED_CYCLES * self.interval_ms + 1
+
     def shift(self, delta_ms: int) -> None:
         """Move the hub's times by `delta_ms`, as its clock was set."""
         self._first_ms += delta_ms

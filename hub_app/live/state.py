@@ -17,6 +17,7 @@ from bus.contract.messages import Alarm, Event, Log, Message, Oled, Reading
 from bus.contract.topics import Topic, TopicKind, global_sensor_id
 from bus.errors import BadTopicError
 from hub_app.live.change import Change
+from hub_app.live.due_times import DueTimes
 from hub_app.live.log_lines import LOG_LINES_PER_NODE, LogLines
 from hub_app.live.presence import MISSED_CYCLES, NodePresence
 from hub_app.live.views import ReadingView, description_view, oled_view
@@ -70,21 +71,34 @@ class State:
         self._limits = limits or LimitsConfig()
         self._refusals = refusals or Refusals()
         self._quota = LiveQuota(self._limits)
+        self._longest_ms = round(self._limits.silent_days * DAY_MS)
         self.refused = 0
+        # The quota that the last message exceeded.
+        self.refusal: Reason | None = None
         self.outdated = 0
+        # Nodes whose presence the last sweep looked at.
+        self.looked_at = 0
         self.last_update_ms: int | None = None
         # Counts new and removed topics, new fields and changed descriptions: the page needs other
         # elements for each.
         self.shape = 0
+        # The number of the last change of each node's descriptions.
+        self._described: dict[str, int] = {}
+        self._descriptions = 0
         self._presences: dict[str, NodePresence] = {}
+        # When the presence of each node is looked at again.
+        self._due: DueTimes[str] = DueTimes()
         self._entries: dict[str, Change] = {}
+        # The topics in `_entries` by node, and by kind, in the order they first appeared.
+        self._of_node: dict[str, dict[str, None]] = {}
+        self._of_kind: dict[TopicKind, dict[str, None]] = {}
         self._sensors: dict[Topic, _Sensor] = {}
         self._pictures: dict[str, Oled] = {}
         self._logs: dict[str, LogLines] = {}
 
     def apply(self, topic: Topic, message: Message, now_ms: int) -> list[Change]:
         """Apply a message; return the changes, which may be none."""
-        reason = self._quota.refusal(topic, message, now_ms)
+        reason = self.refusal = self._quota.refusal(topic, message, now_ms)
         if reason is not None:
             self.refused += 1
             self._refusals.count(topic.node, reason, str(topic))
@@ -96,11 +110,13 @@ class State:
         presence = self._presences.get(topic.node)
         if presence is None:
             presence = self._presences[topic.node] = NodePresence(now_ms)
-        before = presence.view
+            self._look_again(topic.node, presence)
+        status_before = presence.status
         presence.on_message(message, now_ms)
         changes = [] if reason is not None else self._store(topic, message, presence, now_ms)
         changed = presence.update(now_ms)
-        if changed or presence.status is not before.status:
+        if changed or presence.status is not status_before:
+            self._look_again(topic.node, presence)
             changes.insert(0, self._keep_status(topic.node, presence))
         return changes
 
@@ -109,20 +125,28 @@ class State:
 
         A node that is silent for days is removed.
         """
-        longest_ms = round(self._limits.silent_days * DAY_MS)
-        gone = [
-            node
-            for node, presence in self._presences.items()
-            if now_ms - presence.last_ms > longest_ms
-        ]
-        changes = [change for node in gone for change in self.remove_node(node)]
+        changes: list[Change] = []
+        due = self._due.take(now_ms)
+        for node in due:
+            if now_ms - self._presences[node].last_ms > self._longest_ms:
+                changes += self.remove_node(node)
         refused = self._refusals.take_changed()
-        for node, presence in self._presences.items():
+        for node in dict.fromkeys((*due, *refused)):
+            presence = self._presences.get(node)
+            if presence is None:
+                continue
             if node in refused:
                 presence.refused = self._refusals.of(node)
             if presence.update(now_ms) or node in refused:
                 changes.append(self._keep_status(node, presence))
+            self._look_again(node, presence)
+        self.looked_at = len(due)
         return changes
+
+    def _look_again(self, node: str, presence: NodePresence) -> None:
+        """Note when a node is lost, or gone for good, unless it says something before."""
+        lost_ms = presence.lost_ms
+        self._due.set(node, presence.last_ms + self._longest_ms + 1 if lost_ms is None else lost_ms)
 
     def remove(self, topic: Topic) -> list[Change]:
         """Remove a topic whose retained message was emptied; an emptied status removes the node."""
@@ -132,19 +156,21 @@ class State:
         self._sensors.pop(topic, None)
         if topic.kind is TopicKind.OLED:
             self._pictures.pop(topic.node, None)
-        entry = self._entries.pop(str(topic), None)
+        entry = self._entries.get(str(topic))
         if entry is None:
             return []
-        self.shape += 1
+        self._drop(entry)
         return [msgspec.structs.replace(entry, value=None)]
 
     def remove_node(self, node: str) -> list[Change]:
         """Remove a node with all that is known of it; its places are free again."""
         removed = self.of_node(node)
         for entry in removed:
-            del self._entries[entry.topic]
-        for topic in [topic for topic in self._sensors if topic.node == node]:
-            del self._sensors[topic]
+            self._drop(entry)
+            if entry.kind is TopicKind.READING:
+                self._sensors.pop(Topic(node, entry.kind, entry.name), None)
+        self._due.forget(node)
+        self._described.pop(node, None)
         for known in (self._presences, self._pictures, self._logs):
             known.pop(node, None)
         self._quota.free_node(node)
@@ -157,6 +183,7 @@ class State:
         changes = []
         for node, presence in self._presences.items():
             presence.shift(delta_ms)
+            self._look_again(node, presence)
             changes.append(self._keep_status(node, presence))
         for topic in self._sensors:
             view = self._entries[str(topic)].value
@@ -171,13 +198,15 @@ class State:
 
     def of_kind(self, kind: TopicKind) -> list[Change]:
         """Return the newest value of every topic of one kind, in the order they first appeared."""
-        return [entry for entry in self._entries.values() if entry.kind is kind]
+        entries = self._entries
+        return [entries[text] for text in self._of_kind.get(kind, ())]
 
     def of_kinds(self, kinds: Container[TopicKind]) -> list[Change]:
-        return [entry for entry in self._entries.values() if entry.kind in kinds]
+        return [entry for kind in self._of_kind if kind in kinds for entry in self.of_kind(kind)]
 
     def of_node(self, node: str) -> list[Change]:
-        return [entry for entry in self._entries.values() if entry.node == node]
+        entries = self._entries
+        return [entries[text] for text in self._of_node.get(node, ())]
 
     def quota_uses(self) -> list[QuotaUse]:
         return list(self._quota.uses())
@@ -185,6 +214,9 @@ class State:
     @property
     def nodes(self) -> list[str]:
         return list(self._presences)
+
+    def has_node(self, node: str) -> bool:
+        return node in self._presences
 
     def presence(self, node: str) -> NodePresence:
         """Return the presence of a node. Raises KeyError for an unknown one."""
@@ -201,6 +233,10 @@ class State:
         """Return the newest value of a topic, or None where there is none."""
         entry = self._entries.get(str(topic))
         return None if entry is None else entry.value
+
+    def described(self, node: str) -> int:
+        """Return a number that changes with each description of a node or its sensors."""
+        return self._described.get(node, 0)
 
     def has_reading(self, node: str, sensor: str) -> bool:
         return Topic(node, TopicKind.READING, sensor) in self._sensors
@@ -247,8 +283,24 @@ class State:
         change = Change(text, topic.kind, topic.node, topic.name, value)
         if text not in self._entries:
             self.shape += 1
+            self._of_node.setdefault(topic.node, {})[text] = None
+            self._of_kind.setdefault(topic.kind, {})[text] = None
         self._entries[text] = change
         return change
+
+    def _drop(self, entry: Change) -> None:
+        del self._entries[entry.topic]
+        del self._of_kind[entry.kind][entry.topic]
+        of_node = self._of_node[entry.node]
+        del of_node[entry.topic]
+        if not of_node:
+            del self._of_node[entry.node]
+        self._note_description(entry.node)
+        self.shape += 1
+
+    def _note_description(self, node: str) -> None:
+        self._descriptions += 1
+        self._described[node] = self._descriptions
 
     def _keep_description(
         self, topic: Topic, description: SensorDescription | About
@@ -259,6 +311,7 @@ class State:
             if before.value == view:
                 return []
             self.shape += 1
+        self._note_description(topic.node)
         return [self._keep(topic, view)]
 
     def _pass_on(self, topic: Topic, message: Log | Event) -> Change:

@@ -52,6 +52,7 @@ from hub_app.serving.web_server import WebServer
 logger = logging.getLogger(__name__)
 
 _SWEEP_S = 1.0
+_JUDGE_S = 0.2
 
 
 class RestoredError(UnavailableError):
@@ -113,7 +114,7 @@ async def _run(
             _broker(config, environment, check, supervisor)
         )
         stack.push_async_callback(dashboard.close)
-        refusals = Refusals()
+        refusals = Refusals(most_nodes=config.limits.nodes)
         remover = Remover(
             files.state_dir / removals.FILE_NAME,
             files.accounts,
@@ -235,6 +236,7 @@ async def _background_tasks(
     starts: dict[str, Callable[[], Awaitable[None]]] = {
         "ingest": lambda: ingest(queue, hub.handle, hub.decoder.flush),
         "sweep": lambda: _every_second(hub.sweep),
+        "alarms": lambda: _judge_nodes(hub),
         "removals": lambda: _every_second(lambda: remover.run(hub)),
     }
     if log_in is not None:
@@ -284,6 +286,13 @@ async def _render_first_page(hub: Hub) -> None:
         await hub.page()
     except PageUnavailableError as e:
         logger.warning("no page: %s", e)
+
+
+async def _judge_nodes(hub: Hub) -> None:
+    """Judge the nodes that are due in short steps, between which the loop does everything else."""
+    while True:
+        has_more = hub.alarms.judge_due(hub.now_ms())
+        await asyncio.sleep(0 if has_more else _JUDGE_S)
 
 
 async def _every_second(act: Callable[[], None]) -> None:

@@ -10,8 +10,6 @@ from bus.limited_log import LimitedLog
 
 logger = logging.getLogger(__name__)
 
-# Nodes that are counted one by one; all others count together.
-_MAX_NODES = 1000
 OTHER_NODES = "(other)"
 
 
@@ -33,9 +31,15 @@ class Reason(enum.StrEnum):
 
 
 class Refusals:
-    """Counts of refused messages. Any thread may call."""
+    """Counts of refused messages. Any thread may call.
 
-    def __init__(self, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+    `most_nodes` nodes are counted one by one; all others count together.
+    """
+
+    def __init__(
+        self, monotonic_s: Callable[[], float] = time.monotonic, *, most_nodes: int = 1000
+    ) -> None:
+        self._most_nodes = most_nodes
         self._lock = threading.Lock()
         self._counts: dict[str, dict[str, int]] = {}
         self._changed: set[str] = set()
@@ -49,7 +53,7 @@ class Refusals:
     def count(self, node: str, reason: Reason, detail: str, number: int = 1) -> None:
         """Count `number` refused messages of a node. `detail` is logged."""
         with self._lock:
-            if node not in self._counts and len(self._counts) >= _MAX_NODES:
+            if node not in self._counts and len(self._counts) >= self._most_nodes:
                 node = OTHER_NODES
             counts = self._counts.setdefault(node, {})
             counts[reason] = counts.get(reason, 0) + number

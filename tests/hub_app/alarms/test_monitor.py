@@ -8,12 +8,12 @@ import pytest
 
 from bus.config.alarms_table import AlarmConfig
 from bus.contract.description import SensorDescription
-from bus.contract.messages import Alarm, decode
+from bus.contract.messages import Alarm, PluginState, decode
 from bus.contract.topics import Topic, TopicKind
 from bus.files import json_file
 from hub_app.alarms.addresses import Address
 from hub_app.alarms.alarm_file import FILE_NAME, AlarmFile
-from hub_app.alarms.monitor import AlarmMonitor, AlarmSetup
+from hub_app.alarms.monitor import NODES_AT_ONCE, AlarmMonitor, AlarmSetup
 from hub_app.alarms.notices import Notice
 from hub_app.alarms.notifier import Notifier
 from hub_app.alarms.records import Record
@@ -215,3 +215,37 @@ def test_a_lost_node_is_told_a_minute_later_and_over_when_it_is_back() -> None:
     hub.state.apply(Topic("pi4", TopicKind.STATUS), status(), NOW_MS + 68_000)
     hub.monitor.sweep(NOW_MS + 68_000)
     assert hub.monitor.active == []
+
+
+def test_only_nodes_that_are_due_are_judged_and_few_of_them_at_once() -> None:
+    hub = Hub()
+    count = 3 * NODES_AT_ONCE
+    for number in range(count):
+        topic = Topic(f"node-{number}", TopicKind.STATUS)
+        hub.monitor.on_changes(hub.state.apply(topic, status(), NOW_MS), NOW_MS)
+    hub.monitor.sweep(NOW_MS)
+    assert hub.monitor.judged == NODES_AT_ONCE
+    while hub.monitor.judge_due(NOW_MS):
+        pass
+    # And the node that every hub of these tests has.
+    assert hub.monitor.judged == count + 1
+    for second in range(1, 4):
+        hub.monitor.sweep(NOW_MS + second * 1000)
+    assert hub.monitor.judged == count + 1
+    # One that failed is judged until it works again, and no other.
+    failed = PluginState("failed", "", NOW_MS, 0, "no sensor", NOW_MS)
+    plugin = Topic("node-7", TopicKind.PLUGIN, "dht22")
+    hub.monitor.on_changes(hub.state.apply(plugin, failed, NOW_MS), NOW_MS)
+    for second in range(4, 6):
+        hub.monitor.sweep(NOW_MS + second * 1000)
+    assert hub.monitor.judged == count + 3
+
+
+def test_a_new_rule_is_asked_of_every_node() -> None:
+    hub = Hub()
+    hub.monitor.sweep(NOW_MS)
+    hub.monitor.sweep(NOW_MS + 1000)
+    judged = hub.monitor.judged
+    hub.book.set_page_rules([RULE])
+    hub.monitor.sweep(NOW_MS + 2000)
+    assert hub.monitor.judged == judged + 1

@@ -21,7 +21,12 @@ class Receiver:
     def __init__(self) -> None:
         self.received: list[tuple[Topic, Message]] = []
         self.now_s = 0.0
-        self.decoder = Decoder(lambda *received: self.received.append(received), lambda: self.now_s)
+        self.has_place = True
+        self.decoder = Decoder(self.receive, lambda: self.now_s)
+
+    def receive(self, topic: Topic, message: Message) -> bool:
+        self.received.append((topic, message))
+        return self.has_place
 
 
 def test_messages_are_taken_in_slices_and_in_order() -> None:
@@ -71,11 +76,7 @@ def test_the_counts_of_a_node_that_is_gone_are_forgotten() -> None:
 def test_the_history_gets_each_message_as_it_was_decoded() -> None:
     recorded: list[Payload] = []
     receiver = Receiver()
-    decoder = Decoder(
-        lambda *received: receiver.received.append(received),
-        lambda: 0.0,
-        record=recorded.extend,
-    )
+    decoder = Decoder(receiver.receive, lambda: 0.0, record=recorded.extend)
     good, room = reading(1), "harvester/pi4/readings/room"
     backlog = ("harvester/pi4/backlog", encode(Backlog([reading(0)])))
     for topic, payload in ((room, encode(good)), (room, b"{}"), backlog, (BUZZER, b"{}")):
@@ -87,6 +88,26 @@ def test_the_history_gets_each_message_as_it_was_decoded() -> None:
     assert recorded[0][2] is receiver.received[0][1]
     decoder.flush()
     assert len(recorded) == 3
+
+
+def test_a_message_without_a_place_is_not_recorded_and_one_that_fails_is() -> None:
+    recorded: list[Payload] = []
+    receiver = Receiver()
+    decoder = Decoder(receiver.receive, lambda: 0.0, record=recorded.extend)
+    receiver.has_place = False
+    room = "harvester/pi4/readings/room"
+    decoder.handle(room, encode(reading(1)))
+    decoder.handle("harvester/pi4/backlog", encode(Backlog([reading(0)])))
+
+    def fail(_topic: Topic, _message: Message) -> bool:
+        raise ZeroDivisionError
+
+    failing = Decoder(fail, lambda: 0.0, record=recorded.extend)
+    with pytest.raises(ZeroDivisionError):
+        failing.handle(room, encode(reading(2)))
+    for each in (decoder, failing):
+        each.flush()
+    assert [message for *_, message in recorded] == [reading(2)]
 
 
 def test_a_bad_topic_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:

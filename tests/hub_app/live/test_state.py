@@ -51,6 +51,22 @@ def test_a_reading_is_a_change_of_its_topic_and_makes_its_node_known() -> None:
     assert hub.last_update_ms == NOW_MS
 
 
+def test_a_sweep_looks_only_at_nodes_that_may_be_lost() -> None:
+    hub = State(LimitsConfig(nodes=1000))
+    for number in range(1000):
+        hub.apply(Topic(f"node-{number}", TopicKind.STATUS), status(), NOW_MS)
+    assert (hub.sweep(NOW_MS + INTERVAL_MS), hub.looked_at) == ([], 0)
+    # All but three say something in time.
+    for number in range(3, 1000):
+        hub.apply(Topic(f"node-{number}", TopicKind.HEARTBEAT), heartbeat(), NOW_MS + 5000)
+    lost = hub.sweep(NOW_MS + 3 * INTERVAL_MS + 1)
+    assert {change.node for change in lost} == {"node-0", "node-1", "node-2"}
+    assert hub.looked_at == 1000
+    assert (hub.sweep(NOW_MS + 3 * INTERVAL_MS + 2), hub.looked_at) == ([], 0)
+    hub.sweep(NOW_MS + 5000 + 3 * INTERVAL_MS + 1)
+    assert hub.looked_at == 997
+
+
 def test_an_older_reading_never_replaces_a_newer_one_of_its_stream() -> None:
     hub = State()
     hub.apply(*reading(NOW_MS, 2, temperature=22.0), NOW_MS)

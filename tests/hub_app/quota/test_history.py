@@ -77,8 +77,8 @@ def test_names_that_nothing_refers_to_are_forgotten(db: sqlite3.Connection) -> N
     limits = LimitsConfig(streams=1)
     writer = Writer(db, limits)
     store(writer, reading(1, stream="old"))
-    # The ring of the newest readings holds 2048.
-    store(writer, *(reading(n, stream="old") for n in range(2, 2200)))
+    # Those of five minutes later move to the table of all.
+    store(writer, *(reading(n, stream="old") for n in range(2, 2200)), now_ms=START + 400_000)
     writer.forget_unused()
     assert reasons(store(writer, reading(1, stream="new"))) == [Reason.STREAMS]
     for table in ("reading", "newest", "span"):

@@ -29,9 +29,8 @@ def test_changed_nodes_are_told_once() -> None:
     assert refusals.of("pi4") == {}
 
 
-def test_endless_nodes_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hub_app.quota.refusals._MAX_NODES", 2)
-    refusals = Refusals()
+def test_endless_nodes_are_counted_together() -> None:
+    refusals = Refusals(most_nodes=2)
     for node in "abcd":
         refusals.count(node, Reason.NODES, "")
     assert refusals.every() == {"a": {"nodes": 1}, "b": {"nodes": 1}, OTHER_NODES: {"nodes": 2}}

@@ -1,0 +1,53 @@
+"""Due times of many keys."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub_app.live.due_times import DueTimes
+
+
+def test_keys_are_taken_once_when_they_are_due() -> None:
+    times: DueTimes[str] = DueTimes()
+    for key, due_ms in (("a", 30), ("b", 10), ("c", 20)):
+        times.set(key, due_ms)
+    assert times.take(5) == []
+    assert times.take(20) == ["b", "c"]
+    assert times.take(20) == []
+    assert times.take(100) == ["a"]
+
+
+def test_only_the_last_time_of_a_key_counts() -> None:
+    times: DueTimes[str] = DueTimes()
+    times.set("a", 10)
+    times.set("a", 50)
+    times.bring_forward("a", 70)
+    assert times.take(40) == []
+    times.bring_forward("a", 45)
+    assert times.take(45) == ["a"]
+    assert times.take(100) == []
+    times.set("a", 10)
+    times.forget("a")
+    assert times.take(100) == []
+
+
+def test_at_most_so_many_are_taken_and_the_others_later() -> None:
+    times: DueTimes[str] = DueTimes()
+    for n in range(10):
+        times.set(f"{n}", n)
+    assert times.take(100, most=4) == ["0", "1", "2", "3"]
+    assert len(times.take(100)) == 6
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 20), st.booleans())))
+def test_it_does_as_a_plain_table(steps: list[tuple[str, int, bool]]) -> None:
+    times: DueTimes[str] = DueTimes()
+    table: dict[str, int] = {}
+    for key, at_ms, is_set in steps:
+        if is_set:
+            times.set(key, at_ms)
+            table[key] = at_ms
+        else:
+            due = {name for name, due_ms in table.items() if due_ms <= at_ms}
+            assert set(times.take(at_ms)) == due
+            table = {name: due_ms for name, due_ms in table.items() if name not in due}
+        assert len(times) == len(table)
