@@ -13,6 +13,7 @@ from bus.config.web_table import Card
 from bus.contract.messages import Log, Message, Reading
 from bus.contract.topics import Topic
 from hub_app.alarms.monitor import AlarmMonitor, AlarmSetup
+from hub_app.bus_link.ingest import Decoder
 from hub_app.fleet.forward.status import FleetStatus
 from hub_app.history.recorder import Recorder
 from hub_app.homeassistant.forward.status import ForwarderStatus
@@ -22,7 +23,6 @@ from hub_app.live.dashboard import Dashboard
 from hub_app.live.duplicate_node_ids import DuplicateNodeIds
 from hub_app.live.fanout import Fanout
 from hub_app.live.hub_clock import HubClock
-from hub_app.live.ingest import Decoder
 from hub_app.live.page_input import page_input
 from hub_app.live.state import State
 from hub_app.live.traffic import Traffic

@@ -19,10 +19,10 @@ from bus.config.directories import Environment
 from bus.config.settings import Config
 from bus.contract import discovery
 from bus.contract.topics import EVERYTHING, ROOT
+from hub_app.bus_link.ingest import MAX_QUEUED, RETAINED_OF_NODE, LoopQueue
 from hub_app.history import known_names
 from hub_app.history.inbox import Inbox, node_of
 from hub_app.history.recorder import Recorder
-from hub_app.live.ingest import MAX_QUEUED, RETAINED_OF_NODE, LoopQueue
 from hub_app.process.supervisor import Supervisor
 from hub_app.quota.refusals import Refusals
 

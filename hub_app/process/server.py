@@ -25,12 +25,12 @@ from bus.service_manager import ServiceManager, stop_signals
 from hub_app.alarms import setup as alarm_setup
 from hub_app.bus_link import bus_feed
 from hub_app.bus_link.embedding import embedded_broker, outside_broker
+from hub_app.bus_link.ingest import LoopQueue, ingest
 from hub_app.homeassistant import setup as discovery_setup
 from hub_app.homeassistant.forward import setup as forward_setup
 from hub_app.http.guard import own_names
 from hub_app.hub import BrokerStatus, Hub
 from hub_app.live.dashboard import Dashboard, EndCompiler, OpenRenderer, PageUnavailableError
-from hub_app.live.ingest import LoopQueue, ingest
 from hub_app.login import token_uses
 from hub_app.login.api_tokens import ApiTokens
 from hub_app.login.login import LogIn

@@ -7,8 +7,8 @@ import pytest
 
 from bus.contract.messages import Backlog, Buzzer, Message, encode
 from bus.contract.topics import Topic
+from hub_app.bus_link.ingest import LOG_LINES_PER_MINUTE, Decoder, LoopQueue, ingest
 from hub_app.history.inbox import Payload
-from hub_app.live.ingest import LOG_LINES_PER_MINUTE, Decoder, LoopQueue, ingest
 from tests.hub_app.history.samples import reading
 from tests.support import WAIT_S
 
@@ -134,7 +134,7 @@ def test_many_bad_topics_of_a_node_fill_no_log(caplog: pytest.LogCaptureFixture)
 
 
 def test_endless_bad_topics_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hub_app.live.ingest.MAX_BAD_TOPICS", 2)
+    monkeypatch.setattr("hub_app.bus_link.ingest.MAX_BAD_TOPICS", 2)
     receiver = Receiver()
     for i in range(5):
         receiver.decoder.handle(f"harvester/x/{i}", b"")
