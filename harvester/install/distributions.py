@@ -16,6 +16,8 @@ from bus.install.version import commit
 PROGRAM = "harvester-edge"
 # PEP 508: the name is the first thing in a requirement.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# Each environment has its own from the beginning; a copy over it would be a mixture of two.
+_OF_THE_ENVIRONMENT = frozenset({"pip"})
 _SCRIPT_FOLDER = "bin"
 
 
@@ -32,7 +34,7 @@ def of_program() -> list[Distribution]:
     names = [PROGRAM]
     while names:
         name = _normal(names.pop())
-        if name in found:
+        if name in found or name in _OF_THE_ENVIRONMENT:
             continue
         try:
             found[name] = metadata.distribution(name)

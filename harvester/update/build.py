@@ -27,13 +27,15 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """`requirement` is a wheel's path or the project's name, with its extras.
 
     `links` are folders of wheels; `index` has the options of pip for an index, `--no-index` for
-    none. `identity` names the environment.
+    none. `identity` names the environment. With `takes_all`, every library becomes the newest in
+    these folders; otherwise only those that the other version needs to be newer.
     """
 
     requirement: str
     identity: str
     links: tuple[Path, ...] = ()
     index: tuple[str, ...] = ("--no-index",)
+    takes_all: bool = False
 
 
 def build(system: System, wanted: Wanted) -> Path:
@@ -73,10 +75,11 @@ def check_room(system: System) -> None:
 
 def _pip_install(system: System, target: Path, wanted: Wanted) -> None:
     links = [word for folder in wanted.links for word in ("--find-links", str(folder))]
+    strategy = "eager" if wanted.takes_all else "only-if-needed"
     words: Sequence[str] = (
         *(str(target / "bin/python"), "-m", "pip", "install", "--quiet", "--no-input"),
         *("--disable-pip-version-check", "--no-cache-dir", "--upgrade"),
-        *("--upgrade-strategy", "eager", *wanted.index, *links, wanted.requirement),
+        *("--upgrade-strategy", strategy, *wanted.index, *links, wanted.requirement),
     )
     try:
         system.run(words)

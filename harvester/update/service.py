@@ -110,4 +110,6 @@ def has_hub(system: System) -> bool:
 
 def _wanted(own: Path, identity: str, names: list[str]) -> Wanted:
     suffix = f"[{','.join(names)}]" if names else ""
-    return Wanted(requirement=f"{own}{suffix}", identity=identity, links=(own.parent,))
+    return Wanted(
+        requirement=f"{own}{suffix}", identity=identity, links=(own.parent,), takes_all=True
+    )

@@ -36,7 +36,10 @@ def make(version: str, folder: Path, changes: Changes | None = None) -> Path:
     name, before, *_ = source.name.split("-")
     target = folder / source.name.replace(f"-{before}-", f"-{version}-", 1)
     info, new_info = (f"{name}-{each}.dist-info/" for each in (before, version))
-    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
+    with (
+        zipfile.ZipFile(source) as old,
+        zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as new,
+    ):
         rows = []
         for entry in old.infolist():
             path = entry.filename.replace(info, new_info, 1)

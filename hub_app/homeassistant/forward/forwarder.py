@@ -43,7 +43,7 @@ RETAINED = frozenset(
     {
         *(TopicKind.STATUS, TopicKind.READING, TopicKind.PLUGIN, TopicKind.SENSOR),
         *(TopicKind.ABOUT, TopicKind.ALARM, TopicKind.LEDS, TopicKind.BUZZER),
-        *(TopicKind.FAN, TopicKind.OLED),
+        *(TopicKind.FAN, TopicKind.OLED, TopicKind.UPDATE),
     }
 )
 
