@@ -1,4 +1,4 @@
-"""The command `hub-app`: broker, live state, history and page."""
+"""The command `hub-app`: broker, live state, history and page; or the page of a fleet."""
 
 import asyncio
 import os
@@ -10,6 +10,7 @@ from bus import journal_log
 from bus.config import command_line, config_file, directories
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
+from bus.install import extras
 from hub_app.alarms import addresses
 from hub_app.homeassistant.forward import login
 from hub_app.process import server
@@ -23,11 +24,18 @@ _RENDER_MEMORY_MB = 64
 
 def main() -> None:
     """Run the hub until SIGTERM or SIGINT; exit with 2 if the configuration is wrong."""
-    options = command_line.parser("hub-app", __doc__ or "").parse_args()
-    if options.config is None and config_file.find("hub", Path.cwd()) is None:
-        # Without a configuration file, this program still has the role of the hub.
-        options.overrides.insert(0, "cluster.role=hub")
-    config = command_line.load(options, "hub", check=_check)
+    parser = command_line.parser("hub-app", __doc__ or "")
+    parser.add_argument(
+        "--role",
+        choices=("hub", "fleet"),
+        help="a site's hub, or the page over the database of many; default: the file's, hub",
+    )
+    options = parser.parse_args()
+    role = options.role or "hub"
+    if options.config is None and config_file.find(role, Path.cwd()) is None:
+        # Without a configuration file, this program still has a role.
+        options.overrides.insert(0, f"cluster.role={role}")
+    config = command_line.load(options, role, check=_check)
     try:
         asyncio.run(_run(config))
     except MisconfiguredError as e:
@@ -40,9 +48,9 @@ def main() -> None:
 
 
 def _check(config: Config) -> None:
-    if config.cluster.role != "hub":
+    if config.cluster.role not in ("hub", "fleet"):
         raise MisconfiguredError(
-            f'cluster.role: found {config.cluster.role!r}, expected "hub" for hub-app'
+            f'cluster.role: found {config.cluster.role!r}, expected "hub" or "fleet" for hub-app'
         )
     addresses.load(config.notify)
     if config.homeassistant.broker:
@@ -56,7 +64,10 @@ async def _run(config: Config) -> None:
         deadline_s=_RENDER_DEADLINE_S,
         memory_mb=_RENDER_MEMORY_MB,
     )
-    await server.run(config, renderer, os.environ, cache.end_compilers)
+    run = server.run
+    if config.cluster.role == "fleet":
+        run = extras.load("hub_app.fleet.page.server", "hub-app --role fleet", "fleet").run
+    await run(config, renderer, os.environ, cache.end_compilers)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from bus.contract.topics import Topic
 from hub_app.alarms.monitor import AlarmMonitor, AlarmSetup
 from hub_app.bus_link.ingest import Decoder
 from hub_app.fleet.forward.status import FleetStatus
+from hub_app.history.query import queries
+from hub_app.history.query.queries import OpenQueries
 from hub_app.history.recorder import Recorder
 from hub_app.homeassistant.forward.status import ForwarderStatus
 from hub_app.live.change import Change
@@ -73,6 +75,7 @@ class Hub:
         self.bus = bus
         self.broker = broker
         self.history = history
+        self.open_history: OpenQueries = lambda: queries.open_file(history.path)
         self.refusals = refusals or Refusals()
         self.supervisor = supervisor or Supervisor()
         self.state = State(limits, self.refusals)

@@ -204,7 +204,8 @@ class NodeBus:
         cluster = self._config.cluster
         wanted_s = self._config.polling.interval_seconds
         interval_s = min(max(wanted_s, _SHORTEST_INTERVAL_S), _LONGEST_INTERVAL_S)
-        return Status(state, cluster.role, VERSION, self._boot_id, self._started_ms, interval_s)
+        role: Literal["hub", "spoke"] = "hub" if cluster.role == "hub" else "spoke"
+        return Status(state, role, VERSION, self._boot_id, self._started_ms, interval_s)
 
     # paho's network thread runs these, once the client has been started.
 

@@ -109,4 +109,11 @@ def load_node(program: str, description: str, arguments: Sequence[str] | None) -
         help="what this node is, and which configuration to look for; default: the file's, spoke",
     )
     options = made.parse_args(arguments)
-    return load(options, options.role or "spoke")
+    return load(options, options.role or "spoke", check=_check_is_node)
+
+
+def _check_is_node(config: Config) -> None:
+    if config.cluster.role == "fleet":
+        raise MisconfiguredError(
+            'cluster.role: found "fleet", expected "hub" or "spoke"; hub-app has the role fleet'
+        )

@@ -34,7 +34,8 @@ from bus.host import is_host, share_an_address
 
 __all__ = ["Grant"]
 
-Role = Literal["hub", "spoke"]
+# `fleet` is no node: it is the page over the database of many hubs.
+Role = Literal["hub", "spoke", "fleet"]
 
 
 class ClusterConfig(Table, frozen=True):

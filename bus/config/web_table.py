@@ -69,7 +69,7 @@ class WebConfig(Table, frozen=True):
 
 def check_tls(web: WebConfig, role: str) -> None:
     """Raise MisconfiguredError where a node that is no hub is to speak TLS."""
-    if web.tls and role != "hub":
+    if web.tls and role == "spoke":
         raise MisconfiguredError(
             f"web.tls: found true for the role {role!r}, expected false; only the hub speaks HTTPS"
         )

@@ -23,7 +23,7 @@ def hub_config(options: argparse.Namespace) -> Config:
     if options.config is None:
         options.overrides.insert(0, "cluster.role=hub")
     config = command_line.load(options, "hub")
-    if config.cluster.role != "hub":
+    if config.cluster.role not in ("hub", "fleet"):
         raise MisconfiguredError(
             f"{options.config}: found cluster.role {config.cluster.role!r}, expected the hub's file"
         )

@@ -1,7 +1,6 @@
 """`/api/alarms`: active and past alarms, acknowledgement, mute, and rules."""
 
 import asyncio
-import contextlib
 import sqlite3
 from typing import Annotated, Any
 
@@ -13,14 +12,13 @@ from starlette.responses import Response
 from bus.clock import DAY_MS
 from bus.config.alarms_table import AlarmConfig, check_rule
 from bus.contract.mistake import first_mistake
-from bus.errors import MisconfiguredError
-from hub_app.alarms import records, rules_file
+from bus.errors import MisconfiguredError, UnavailableError
+from hub_app.alarms import rules_file
 from hub_app.alarms.alarm_file import NotSavedError
 from hub_app.alarms.engine import Active, Key
 from hub_app.alarms.monitor import AlarmMonitor
 from hub_app.alarms.records import Past, PastQuery
 from hub_app.alarms.rules import Rule
-from hub_app.history.schema import open_for_reading
 from hub_app.http.formats.query_params import (
     LATEST_MS,
     Number,
@@ -225,11 +223,11 @@ async def past_alarms(hub: Hub, query: PastQuery) -> list[Past]:
     """Return alarms of the history. Raises HTTPException where it cannot be read."""
 
     def read() -> list[Past]:
-        with contextlib.closing(open_for_reading(hub.history.path)) as db:
-            return records.read(db, query)
+        with hub.open_history() as history:
+            return history.past_alarms(query)
 
     async with _slots:
         try:
             return await asyncio.to_thread(read)
-        except sqlite3.Error as e:
+        except (sqlite3.Error, UnavailableError) as e:
             raise HTTPException(503, f"the history cannot be read: {e}") from e

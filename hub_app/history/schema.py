@@ -102,7 +102,7 @@ CREATE VIEW readings AS
 """
 # For those who read along with the writer: a forwarder to the database of a fleet.
 _INDEXES = """
-CREATE INDEX event_id ON event (id);
+CREATE INDEX IF NOT EXISTS event_id ON event (id);
 """
 SCHEMA = Schema(_TABLES + records.TABLE + _INDEXES, migrations=(records.TABLE, _INDEXES))
 VERSION = SCHEMA.version

@@ -101,7 +101,7 @@ async def _run(
     # One for the page and the broker, so that they share a rate limit.
     check = PasswordCheck(time.monotonic)
     supervisor = Supervisor()
-    log_in = _log_in(config, environment, check)
+    log_in = log_in_of(config, environment, check)
     _check_web_address(config)
     files = hub_files.of(config, environment)
     tls = web_tls.load(config.web, files.tls_dir)
@@ -194,7 +194,7 @@ class _Stopper:
             self._starting.cancel()
 
 
-def _log_in(config: Config, environment: Environment, check: PasswordCheck) -> LogIn | None:
+def log_in_of(config: Config, environment: Environment, check: PasswordCheck) -> LogIn | None:
     """Return the log-in, or None where the page is open to everyone."""
     accounts = hub_files.of(config, environment).accounts
     people: list[People] = []

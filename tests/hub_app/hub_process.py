@@ -10,6 +10,7 @@ from pathlib import Path
 from bus import journal_log
 from bus.config import command_line
 from bus.errors import MisconfiguredError
+from hub_app.fleet.page import server as fleet_server
 from hub_app.live import commander
 from hub_app.process import server
 from tests.plugins.dashboard.modules import render
@@ -35,7 +36,8 @@ def main() -> None:
     commander.RESULT_TIMEOUT_S = float(os.environ.get(RESULT_TIMEOUT, "30"))
     config = command_line.load(command_line.parser("hub", "").parse_args(), "hub")
     try:
-        asyncio.run(server.run(config, open_plain, os.environ))
+        run = fleet_server.run if config.cluster.role == "fleet" else server.run
+        asyncio.run(run(config, open_plain, os.environ))
     except MisconfiguredError as e:
         journal_log.print_error(str(e))
         sys.exit(command_line.EXIT_MISCONFIGURED)

@@ -28,7 +28,9 @@ BEGIN
         RETURN;
     END IF;
     PERFORM pg_advisory_xact_lock(1213223505, 0);
-    IF to_regclass(child) IS NOT NULL THEN
+    -- Another connection may have made it meanwhile. `to_regclass` may not know yet.
+    IF EXISTS (SELECT FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+            WHERE i.inhparent = parent::regclass AND c.relname = child) THEN
         RETURN;
     END IF;
     EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', child, parent);

@@ -5,10 +5,12 @@ when the client has taken it.
 """
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
+from pathlib import Path
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -19,7 +21,8 @@ from bus import clock
 from bus.install.hint import install_extra
 from hub_app.history.query.export import ExportQuery, sensors_of
 from hub_app.history.query.lookup import SensorFields
-from hub_app.http.api.history import area_of, read_history, words_of
+from hub_app.history.schema import open_for_reading
+from hub_app.http.api.history import area_of, read_in_thread, words_of
 from hub_app.http.formats import influx
 from hub_app.http.formats.csv_table import content_disposition
 from hub_app.http.formats.export_formats import FORMATS, PARQUET, ExportFormat, export_chunks
@@ -55,7 +58,8 @@ FIELD = Parameter("field", "Name of a field; may be repeated; default: all field
 async def export(request: Request) -> Response:
     form = FORMATS[FORMAT.read(request.query_params)]
     query = _query(request)
-    sensors = await read_history(request, lambda db: sensors_of(db, query))
+    path = hub_of(request).history.path
+    sensors = await read_in_thread(lambda: _sensors(path, query))
     writer = await _writer(form)
     name = f"harvester-{query.from_ms}-{query.to_ms}.{form.suffix}"
     headers = {"Cache-Control": "no-store", "Content-Disposition": content_disposition(name)}
@@ -66,8 +70,13 @@ async def export(request: Request) -> Response:
     state = hub_of(request).state
     words = {name: _words(state, name, sensor) for name, sensor in sensors.items()}
 
-    chunks = export_chunks(hub_of(request).history.path, query, sensors, writer, words)
+    chunks = export_chunks(path, query, sensors, writer, words)
     return _Export(chunks, headers, form.media_type, request.app.state.abort)
+
+
+def _sensors(path: Path, query: ExportQuery) -> dict[str, SensorFields]:
+    with contextlib.closing(open_for_reading(path)) as db:
+        return sensors_of(db, query)
 
 
 def _query(request: Request) -> ExportQuery:

@@ -4,11 +4,9 @@ Queries run off the event loop, a few at a time, each on a database connection o
 """
 
 import asyncio
-import contextlib
 import sqlite3
 from collections.abc import Callable
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,9 +17,10 @@ from starlette.responses import Response
 from bus import clock
 from bus.clock import DAY_MS
 from bus.contract.description import FieldDescription
-from bus.errors import BadDataError
-from hub_app.history.coverage.query import LONGEST_COVERAGE_MS, coverage_of
-from hub_app.history.query.gaps import Gaps, gaps_of
+from bus.errors import BadDataError, UnavailableError
+from hub_app.history.coverage.query import LONGEST_COVERAGE_MS
+from hub_app.history.query.gaps import Gaps
+from hub_app.history.query.queries import HistoryQueries
 from hub_app.history.query.resolution import RangeTooLongError
 from hub_app.history.query.series import (
     DEFAULT_POINTS,
@@ -29,9 +28,7 @@ from hub_app.history.query.series import (
     ChartQuery,
     ChartSeries,
     SeriesQuery,
-    SeriesReader,
 )
-from hub_app.history.schema import open_for_reading
 from hub_app.http.api.history_answers import At, Chart, ChartField, FieldHistory, LimitLine
 from hub_app.http.formats.csv_table import csv_response, series_table
 from hub_app.http.formats.query_params import (
@@ -86,9 +83,8 @@ async def coverage(request: Request) -> Response:
     if to_ms - from_ms > LONGEST_COVERAGE_MS:
         days = LONGEST_COVERAGE_MS // DAY_MS
         raise HTTPException(400, f"from: found a range of more than {days} days before to")
-    return Json(
-        await read_history(request, lambda db: coverage_of(db, node, from_ms, to_ms, now_ms))
-    )
+    times = (from_ms, to_ms)
+    return Json(await read_history(request, lambda found: found.coverage(node, times, now_ms)))
 
 
 async def _one_field(request: Request, field: str) -> Response:
@@ -102,7 +98,7 @@ async def _one_field(request: Request, field: str) -> Response:
     form = FORMAT.read(params)
     times = TIMES.read(params)
     query = SeriesQuery(node, sensor, field, from_ms, to_ms, points)
-    series = await read_history(request, lambda db: SeriesReader(db).series(query))
+    series = await read_history(request, lambda found: found.series(query))
     if form == "csv":
         header = ("timestamp_ms", field, "low", "high", "count")
         return csv_response(_file_name(series.sensor, field), header, series.points)
@@ -124,12 +120,14 @@ async def _chart(request: Request, fields: list[str]) -> Response:
     times = TIMES.read(params)
     query = ChartQuery(node, sensor, list(dict.fromkeys(fields)), from_ms, to_ms, width)
     if form == "csv":
-        chart = await read_history(request, lambda db: SeriesReader(db).chart(query))
+        chart = await read_history(request, lambda found: found.chart(query))
         rows = series_table([(each.field, each.points) for each in chart.series], iso_8601)
         return csv_response(_file_name(chart.sensor, ""), *rows)
     missing = MISSING.read(params)
     try:
-        chart, gaps = await read_history(request, lambda db: _chart_and_gaps(db, query, now_ms))
+        chart, gaps = await read_history(
+            request, lambda found: _chart_and_gaps(found, query, now_ms)
+        )
     except HTTPException as e:
         if e.status_code == HTTPStatus.NOT_FOUND and missing == "empty":
             return Json(Chart(f"{node}:{sensor}", [], []))
@@ -138,11 +136,9 @@ async def _chart(request: Request, fields: list[str]) -> Response:
 
 
 def _chart_and_gaps(
-    db: sqlite3.Connection, query: ChartQuery, now_ms: int
+    history: HistoryQueries, query: ChartQuery, now_ms: int
 ) -> tuple[ChartSeries, Gaps]:
-    chart = SeriesReader(db).chart(query)
-    times = (query.from_ms, query.to_ms)
-    return chart, gaps_of(db, query.node, query.sensor, times, now_ms)
+    return history.chart(query), history.gaps(query, now_ms)
 
 
 def _chart_answer(hub: Hub, chart: ChartSeries, gaps: Gaps, times: str) -> Chart:
@@ -165,22 +161,28 @@ def _chart_answer(hub: Hub, chart: ChartSeries, gaps: Gaps, times: str) -> Chart
     )
 
 
-async def read_history(request: Request, query: Callable[[sqlite3.Connection], T]) -> T:
+async def read_history(request: Request, query: Callable[[HistoryQueries], T]) -> T:
     """Return what `query` reads from the history. Raises HTTPException."""
+    opened = hub_of(request).open_history
+
+    def read() -> T:
+        with opened() as history:
+            return query(history)
+
+    return await read_in_thread(read)
+
+
+async def read_in_thread(read: Callable[[], T]) -> T:
+    """Return what `read` reads from the history, a few at a time. Raises HTTPException."""
     async with _slots:
         try:
-            return await asyncio.to_thread(_read_file, hub_of(request).history.path, query)
+            return await asyncio.to_thread(read)
         except RangeTooLongError as e:
             raise HTTPException(400, str(e)) from e
         except BadDataError as e:
             raise HTTPException(404, str(e)) from e
-        except sqlite3.Error as e:
+        except (sqlite3.Error, UnavailableError) as e:
             raise HTTPException(503, f"the history cannot be read: {e}") from e
-
-
-def _read_file(path: Path, query: Callable[[sqlite3.Connection], T]) -> T:
-    with contextlib.closing(open_for_reading(path)) as db:
-        return query(db)
 
 
 def words_of(state: State, sensor_id: str, field: str) -> FieldDescription:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
 _VIEWS = frozenset({"/", "/alarms", "/log", "/system"})
-_PREFIXES = ("/sensor/", "/node/")
+_PREFIXES = ("/sensor/", "/node/", "/site/")
 # Of a path that a browser resolves to itself: no dot segment, no empty one, no backslash.
 _PATH = re.compile(r"/|(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~%:-]+)+")
 # Printable ASCII without what RFC 3986 forbids.

@@ -4,6 +4,7 @@ The values are readable without scripts; the page's script draws the charts.
 """
 
 import asyncio
+import sqlite3
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -13,7 +14,7 @@ from starlette.responses import Response
 from bus.contract.description import SensorDescription
 from bus.contract.topics import Topic, TopicKind, global_sensor_id
 from bus.contract.value_text import duration
-from hub_app.history import known_names
+from bus.errors import UnavailableError
 from hub_app.http.responses import hub_of, url_of
 from hub_app.http.views.field_rows import field_rows
 from hub_app.http.views.shell import may_command, view_response
@@ -71,7 +72,15 @@ def sensor_path(node: str, name: str) -> str:
 
 async def _known_sensors(hub: Hub) -> list[tuple[str, str]]:
     """Return (node, sensor) of all that are live or in the history, in order."""
-    stored = await asyncio.to_thread(known_names.sensors, hub.history.path)
+
+    def read() -> set[str]:
+        try:
+            with hub.open_history() as history:
+                return history.sensors()
+        except (sqlite3.Error, UnavailableError):
+            return set()
+
+    stored = await asyncio.to_thread(read)
     live = {(entry.node, entry.name) for entry in hub.state.of_kind(TopicKind.READING)}
     named = {(node, name) for node, _, name in (each.partition(":") for each in stored)}
     return sorted(live | named)

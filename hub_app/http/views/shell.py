@@ -14,6 +14,7 @@ LINKS = (("/", "Overview"), ("/alarms", "Alarms"), ("/log", "Log"), ("/system", 
 
 # Style and script of each view.
 _FILES = {
+    "fleet": ("fleet/fleet.css", "fleet/fleet.js"),
     "alarms": ("alarms/alarms.css", "alarms/alarms.js"),
     "log": ("log/log.css", "log/log.js"),
     # With the charts of the sensor view.
@@ -21,6 +22,7 @@ _FILES = {
     "sensor": ("sensor/sensor.css", "sensor/sensor.js"),
     "system": ("sensor/sensor.css", "system/system.css", "system/system.js"),
 }
+_WITHOUT_STREAM = frozenset({"fleet"})
 _STYLE = '<link rel="stylesheet" href="$root/static/$file">\n'
 _SCRIPT = '<script src="$root/static/$file" type="module"></script>\n'
 
@@ -42,7 +44,7 @@ def view_response(
             label=label,
             attributes=attributes(aria_current="page" if path == href else None),
         )
-        for href, label in LINKS
+        for href, label in getattr(request.app.state, "links", LINKS)
     ]
     count = open_count(hub_of(request).state.of_kinds(KINDS))
     page = fill_file(
@@ -54,7 +56,7 @@ def view_response(
                 for file in _FILES.get(view, ())
             ]
         ),
-        has_no_stream=attributes(hidden=view not in _FILES),
+        has_no_stream=attributes(hidden=view not in _FILES or view in _WITHOUT_STREAM),
         title=title,
         prefix=f"({count}) " if count else "",
         attention=f"{count} {'needs' if count == 1 else 'need'} attention",

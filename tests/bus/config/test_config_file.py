@@ -82,7 +82,7 @@ def test_the_shipped_nodes_have_the_addresses_of_the_design() -> None:
             "[polling]\ninterval_seconds = nan",
             "polling.interval_seconds: found nan, expected a number from 0.1 to 3600",
         ),
-        ('[cluster]\nrole = "x"', "cluster.role: found 'x', expected one of hub, spoke"),
+        ('[cluster]\nrole = "x"', "cluster.role: found 'x', expected one of fleet, hub, spoke"),
         (
             '[cluster]\nnode_id = "Pi4"',
             "cluster.node_id: found 'Pi4', expected a name of up to 64 of a-z, 0-9 and hyphens",

@@ -34,8 +34,10 @@ def programs() -> Path | None:
 class PostgresServer:
     """A server from `start` to `stop`; `kill` ends the postmaster as a power cut would."""
 
-    def __init__(self, bin_dir: Path) -> None:
+    def __init__(self, bin_dir: Path, *, syncs: bool = False) -> None:
         self._bin = bin_dir
+        # Without, a killed process still loses nothing of what the kernel has.
+        self._fsync = "on" if syncs else "off"
         # Not the folder of a test: a socket's path is short, and another user needs access.
         self.folder = Path(tempfile.mkdtemp(prefix="harvester-pg-"))
         self._process: subprocess.Popen[bytes] | None = None
@@ -66,8 +68,7 @@ class PostgresServer:
                 [
                     *(self._bin / "postgres", "-D", self.folder / "data", "-k", self.folder),
                     *("-c", "listen_addresses=", "-c", "max_connections=50"),
-                    # A killed process loses nothing of what the kernel has.
-                    *("-c", "fsync=off"),
+                    *("-c", f"fsync={self._fsync}"),
                 ],
                 stdout=log,
                 stderr=log,
@@ -85,6 +86,12 @@ class PostgresServer:
         except psycopg.OperationalError:
             return False
         return True
+
+    @property
+    def pid(self) -> int:
+        """The postmaster, whose children are the processes of the server."""
+        assert self._process is not None
+        return self._process.pid
 
     def kill(self) -> None:
         """Kill the postmaster; its other processes notice and end."""

@@ -1,11 +1,13 @@
 import contextlib
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from bus.clock import DAY_MS
+from bus.config.history_table import FleetConfig
 from hub_app.fleet.connection import connect
 from hub_app.fleet.forward.database import FleetDatabase, Forwarded
 from hub_app.fleet.forward.history_source import SensorName, StreamKey
@@ -82,3 +84,18 @@ def test_a_text_may_hold_what_the_database_cannot(database: FleetDatabase, url: 
     values = ReadingRows().values(*pack({"word": "a\x00b"}))
     database.store([Forwarded(KEY, 1, SENSOR, NOW_MS, 0, values)])
     assert query(url, "SELECT value FROM reading_text") == [("ab",)]
+
+
+def test_hubs_that_start_at_once_make_tables_and_partitions_together(
+    tmp_path: Path, url: str
+) -> None:
+    def start(number: int) -> None:
+        settings = FleetConfig(url=url, site=f"site-{number}")
+        with contextlib.closing(FleetDatabase(settings)) as opened:
+            opened.names.add_streams([KEY])
+            opened.store([row(seq, NOW_MS - seq * 30 * DAY_MS) for seq in range(6)])
+
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(start, range(6)))
+    assert len(stored(url)) == 36
+    assert query(url, "SELECT count(*) FROM stored_reading_other") == [(0,)]

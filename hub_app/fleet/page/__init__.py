@@ -1,0 +1,1 @@
+"""The page over the database of a fleet, for the role `fleet`."""

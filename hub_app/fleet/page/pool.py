@@ -1,0 +1,53 @@
+"""Connections to the fleet's database for the page: a few, used in turns by its threads."""
+
+import contextlib
+import queue
+import threading
+from collections.abc import Iterator
+
+import psycopg
+
+from bus.config.history_table import FleetConfig
+from hub_app.fleet.connection import Connection, connect, sentence
+from hub_app.fleet.errors import FleetUnavailableError
+
+_MOST = 4
+# Nobody waits longer for a page.
+_STATEMENT_S = 20.0
+
+
+class Pool:
+    """At most 4 connections. A thread waits for one that is in use."""
+
+    def __init__(self, settings: FleetConfig) -> None:
+        self._settings = settings
+        self._idle: queue.SimpleQueue[Connection] = queue.SimpleQueue()
+        self._places = threading.Semaphore(_MOST)
+
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """Lend a connection. Raises FleetUnavailableError, also for what fails within."""
+        with self._places:
+            db = self._take()
+            try:
+                yield db
+            except psycopg.Error as e:
+                raise FleetUnavailableError(sentence(e)) from e
+            finally:
+                if db.broken or db.closed:
+                    db.close()
+                else:
+                    self._idle.put(db)
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        while not self._idle.empty():
+            self._idle.get().close()
+
+    def _take(self) -> Connection:
+        while not self._idle.empty():
+            with contextlib.suppress(queue.Empty):
+                db = self._idle.get_nowait()
+                if not db.closed:
+                    return db
+        return connect(self._settings, "harvester fleet", statement_s=_STATEMENT_S)

@@ -1,0 +1,159 @@
+"""Pages of the sites: for each site that somebody looks at, what a hub's routes read."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from broker.auth.gate import Role
+from bus.client.link import WireMessage
+from bus.clock import now_ms
+from bus.config.history_table import HistoryConfig
+from bus.contract.messages import Message
+from bus.contract.topics import Topic
+from hub_app.alarms.engine import Active, Key
+from hub_app.alarms.monitor import AlarmMonitor, AlarmSetup
+from hub_app.alarms.rules import RuleBook
+from hub_app.fleet.connection import Connection
+from hub_app.fleet.page import sites
+from hub_app.fleet.page.mirror_state import MirrorState
+from hub_app.fleet.page.pool import Pool
+from hub_app.fleet.page.site_queries import SiteQueries, open_site
+from hub_app.history.inbox import Inbox
+from hub_app.history.recorder import Recorder
+from hub_app.hub import BrokerStatus, Hub
+from hub_app.live.dashboard import Dashboard
+
+# The state of a site at which nobody looks is forgotten after this time.
+_IDLE_S = 600.0
+
+
+class NoLink:
+    """Link of a page that sends nothing to a bus. `connected`: whether the database answers."""
+
+    def __init__(self) -> None:
+        self.connected = True
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def publish(self, _topic: Topic, _message: Message) -> int | None:
+        return None
+
+    def publish_many(self, _messages: Sequence[tuple[Topic, Message]]) -> int:
+        return 0
+
+    def publish_payload(self, _topic: Topic, _payload: bytes) -> int | None:
+        return None
+
+    def publish_wire(self, _message: WireMessage) -> int | None:
+        return None
+
+
+class _MirrorAlarms(AlarmMonitor):
+    """The active alarms of a site, as its hub forwarded them. The rules stay at the hub."""
+
+    def __init__(self, state: MirrorState) -> None:
+        book = RuleBook()
+        book.every = []
+        super().__init__(
+            AlarmSetup(book=book),
+            state,
+            publish=lambda _topic, _payload: None,
+            record=lambda _record: None,
+            most_per_node=0,
+            on_refused=lambda _node, _name: None,
+        )
+        self.found: list[Active] = []
+
+    @property
+    def active(self) -> list[Active]:
+        return self.found
+
+    @property
+    def keys(self) -> set[Key]:
+        return {alarm.key for alarm in self.found}
+
+
+class MirrorHub(Hub):
+    """What the routes of a page read of a hub, for one site or for the fleet as a whole."""
+
+    def __init__(self, name: str, dashboard: Dashboard, link: NoLink) -> None:
+        history = Recorder(
+            name, Path(), HistoryConfig(), inbox=Inbox(), publish=lambda *_: False, now_ms=now_ms
+        )
+        super().__init__(
+            [], bus=link, broker=BrokerStatus(("", 0)), history=history, dashboard=dashboard
+        )
+        self.state: MirrorState = MirrorState()
+        self.alarms: _MirrorAlarms = _MirrorAlarms(self.state)
+        self.name = name
+
+    @property
+    def faults(self) -> list[str]:
+        return [] if self.bus.connected else ["the fleet database is unavailable"]
+
+    async def page(self, _role: Role | None = None, root_path: str = "") -> str:
+        """Return the page for somebody who may look only: commands go to the site's own hub."""
+        return await super().page(Role.VIEWER, root_path)
+
+
+class SitePage:
+    """The mirror of one site and its last look at the database. Used on the event loop."""
+
+    def __init__(
+        self, number: int, name: str, pool: Pool, dashboard: Dashboard, link: NoLink
+    ) -> None:
+        self.number = number
+        self.hub = MirrorHub(name, dashboard, link)
+        self.hub.open_history = lambda: open_site(pool, number)
+        self._pool = pool
+        self._since: object = None
+        self._used_s = time.monotonic()
+
+    def use(self) -> None:
+        """Note that somebody looks at it."""
+        self._used_s = time.monotonic()
+
+    @property
+    def is_idle(self) -> bool:
+        return not len(self.hub.fanout) and time.monotonic() - self._used_s > _IDLE_S
+
+    def read(self) -> "SiteNews":
+        """Return what has changed. Any thread may call. Raises FleetUnavailableError."""
+        with self._pool.connection() as db:
+            return _news(db, self.number, self._since)
+
+    def take(self, news: "SiteNews") -> None:
+        """Take what has changed, and tell it to the open pages."""
+        self._since = news.since
+        state, at_ms = self.hub.state, self.hub.now_ms()
+        changes = state.set_silent(news.is_silent)
+        for topic, value in news.entries:
+            changes += state.mirror(topic, value)
+        self.hub.alarms.found = news.alarms
+        for listener in self.hub.listeners:
+            listener(changes, at_ms)
+
+
+class SiteNews:
+    """What has changed of a site: entries, alarms, and whether its hub is silent."""
+
+    def __init__(
+        self,
+        entries: list[tuple[str, str | None]],
+        since: object,
+        alarms: list[Active],
+        *,
+        is_silent: bool,
+    ) -> None:
+        self.entries = entries
+        self.since = since
+        self.alarms = alarms
+        self.is_silent = is_silent
+
+
+def _news(db: Connection, number: int, since: object) -> SiteNews:
+    entries, since = sites.entries(db, number, since)
+    is_silent = sites.silent_s(db, number) > sites.SILENT_S
+    return SiteNews(entries, since, SiteQueries(db, number).active_alarms(), is_silent=is_silent)

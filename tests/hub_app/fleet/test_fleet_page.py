@@ -1,0 +1,211 @@
+"""The page of the role fleet as a process, over the database of two sites."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from bus.contract.description import About, FieldDescription, SensorDescription
+from bus.contract.messages import Alarm, Heartbeat, Status
+from bus.contract.topics import Topic, TopicKind
+from hub_app.alarms.engine import Active
+from hub_app.alarms.records import Record
+from hub_app.live.change import Change
+from hub_app.live.presence import StatusView
+from hub_app.live.views import ReadingView, description_view
+from tests.hub_app.fleet.postgres import PostgresServer
+from tests.hub_app.fleet.site import START, Site, query, reading, wait_for
+from tests.support import (
+    HOST,
+    WAIT_S,
+    Service,
+    free_port,
+    settings,
+    wait_until,
+    wait_until_listening,
+)
+
+pytestmark = pytest.mark.timeout(240)
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+ROOM = SensorDescription("p", "Wine cellar", "Cellar", 2.0, {"t": FieldDescription(unit="°C")})
+NODE = About("Pi of the cellar", "", "", "", "", "", {}, {})
+
+
+def change(node: str, kind: TopicKind, value: object, name: str = "") -> Change:
+    topic = Topic(node, kind, name)
+    return Change(str(topic), kind, node, name, value)
+
+
+def entries(presence: str = "online", value: float = 21.5) -> list[Change]:
+    status = Status("online", "spoke", "1", "b", START)
+    beat = Heartbeat(1, 5.0, 30.0, 2.0, 0, 0, START)
+    return [
+        change("pi4", TopicKind.STATUS, StatusView(presence, START, status)),  # type: ignore[arg-type]
+        change("pi4", TopicKind.HEARTBEAT, beat),
+        change("pi4", TopicKind.ABOUT, description_view(NODE)),
+        change("pi4", TopicKind.SENSOR, description_view(ROOM), "room"),
+        change(
+            *("pi4", TopicKind.READING),
+            ReadingView("pi4:room", START, {"t": value, "up": True}, START, 6000),
+            "room",
+        ),
+        change("pi4", TopicKind.ALARM, Alarm("warning", "warm", START, 31.0, 30.0, False), "hot"),
+    ]
+
+
+@pytest.fixture
+def site(tmp_path: Path, url: str) -> Iterator[Site]:
+    with contextlib.closing(Site(tmp_path / "berlin", url)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(tmp_path: Path, url: str) -> Iterator[httpx.Client]:
+    with serving(tmp_path, url) as client:
+        yield client
+
+
+@contextlib.contextmanager
+def serving(folder: Path, url: str) -> Iterator[httpx.Client]:
+    port = free_port()
+    (folder / "dashboard").mkdir(exist_ok=True)
+    (folder / "dashboard" / "dashboard.wasm").touch()
+    arguments = settings(
+        cluster__role="fleet",
+        web__listen=HOST,
+        web__port=port,
+        fleet__url=url,
+        fleet__interval_s=0.2,
+        storage__state_dir=folder / "fleet-state",
+        plugins__directory=folder,
+    )
+    command = ["--config", os.devnull, *arguments]
+    log = folder / f"fleet-{port}.log"
+    with Service("tests.hub_app.hub_process", command, log) as service:
+        wait_until_listening(port)
+        base = f"http://{HOST}:{port}"
+        with httpx.Client(base_url=base, timeout=WAIT_S, trust_env=False) as client:
+            wait_until(lambda: client.get("/health").status_code == 200)
+            yield client
+        assert service.stop() == 0, service.output()
+
+
+def test_the_page_of_a_site_shows_what_its_hub_forwards(
+    site: Site, page: httpx.Client, url: str
+) -> None:
+    site.store([reading(n) for n in range(10)])
+    with site.forwarding() as forwarder:
+        forwarder.entries.put(entries())
+        wait_for(url, 10)
+        wait_until(lambda: page.get("/site/berlin/api/readings").status_code == 200)
+        wait_until(lambda: page.get("/site/berlin/api/readings").json()["readings"])
+        (found,) = page.get("/site/berlin/api/readings").json()["readings"]
+        assert (found["sensor_id"], found["data"]) == ("pi4:room", {"t": 21.5, "up": True})
+        (node,) = page.get("/site/berlin/api/nodes").json()["nodes"]
+        assert (node["node"], node["presence"]) == ("pi4", "online")
+        for path in ("/", "/node/pi4", "/sensor/pi4/room", "/alarms", "/log"):
+            answer = page.get(f"/site/berlin{path}")
+            assert answer.status_code == 200, (path, answer.text)
+            assert 'href="/site/berlin/' in answer.text
+            assert "data-remove" not in answer.text
+        assert "Wine cellar" in page.get("/site/berlin/sensor/pi4/room").text
+        # A change comes to open pages by the event stream.
+        with page.stream("GET", "/site/berlin/events") as events:
+            lines = events.iter_lines()
+            next(line for line in lines if "pi4:room" in line)
+            forwarder.entries.put(entries(value=47.25))
+            assert next(line for line in lines if "47.25" in line)
+
+
+def test_commands_are_left_to_the_hub_of_the_site(site: Site, page: httpx.Client, url: str) -> None:
+    site.store([reading(1)])
+    with site.forwarding():
+        wait_for(url, 1)
+    assert page.post("/site/berlin/api/buzzer", params={"action": "beep"}).status_code == 404
+    assert page.post("/site/berlin/api/nodes/pi4/remove", json={}).status_code == 404
+    assert page.get("/site/oslo/").status_code == 404
+
+
+def test_charts_come_from_readings_and_from_means(site: Site, page: httpx.Client, url: str) -> None:
+    rows = [reading(n, START + n * 60_000, data={"t": float(n % 60)}) for n in range(600)]
+    site.store(rows)
+    with site.forwarding():
+        wait_for(url, 600)
+        wait_until(lambda: query(url, "SELECT count(*) FROM reading_hour") == [(10,)])
+        wait_until(lambda: not query(url, "SELECT FROM pending_mean"))
+
+    def chart(from_ms: int, to_ms: int, width: int) -> tuple[str, list[list[float]]]:
+        times = {"from": from_ms, "to": to_ms, "width": width, "sensor": "pi4:room"}
+        answer = page.get("/site/berlin/api/history", params=times).json()
+        (series,) = answer["series"]
+        return answer["source"], series["points"]
+
+    source, points = chart(START, START + HOUR_MS, 1000)
+    assert source == "readings"
+    assert points == [[START + n * 60_000, n, n, n, 1] for n in range(60)]
+    source, points = chart(START, START + 2 * DAY_MS, 1000)
+    assert source == "means"
+    assert points[0] == [START, 2.0, 0.0, 4.0, 5]
+    assert len(points) == 120
+    source, points = chart(START - 365 * DAY_MS, START + DAY_MS, 1000)
+    assert sum(point[4] for point in points) == 600
+    field = {"sensor": "pi4:room", "field": "t", "from": START, "to": START + HOUR_MS}
+    assert len(page.get("/site/berlin/api/history", params=field).json()["points"]) == 60
+    unknown = page.get("/site/berlin/api/history", params={"sensor": "pi4:attic"})
+    assert unknown.status_code == 404
+
+
+def test_the_fleet_lists_sites_finds_sensors_and_shows_the_alarms_of_all(
+    site: Site, page: httpx.Client, url: str, tmp_path: Path
+) -> None:
+    hot = Active("pi4", "hot", "hot", "warning", "too warm here", START, "room", "t", 31.0)
+    with contextlib.closing(Site(tmp_path / "oslo", url, "oslo")) as oslo:
+        oslo.store([reading(1)], alarms=[Record(hot)])
+        with site.forwarding() as forwarder, oslo.forwarding():
+            forwarder.entries.put(entries())
+            wait_until(lambda: len(page.get("/api/sites").json()["sites"]) == 2)
+            wait_until(lambda: page.get("/api/alarms").json()["active"])
+            wait_until(lambda: page.get("/api/search", params={"q": "WINE"}).json()["found"])
+    (alarm,) = page.get("/api/alarms").json()["active"]
+    assert (alarm["site"], alarm["text"]) == ("oslo", "too warm here")
+    assert "too warm here" in page.get("/alarms").text
+    found = page.get("/api/search", params={"q": "wine berlin"}).json()["found"]
+    assert [(each["site"], each["node"], each["sensor"]) for each in found] == [
+        ("berlin", "pi4", "room")
+    ]
+    text = page.get("/", params={"search": "cellar"}).text
+    assert "/site/berlin/sensor/pi4/room" in text
+    assert "/site/oslo/" in text
+    assert page.get("/api/search", params={"q": "%"}).json()["found"] == []
+    assert "too warm here" in page.get("/site/oslo/alarms").text
+
+
+def test_a_site_that_is_silent_has_lost_nodes(site: Site, page: httpx.Client, url: str) -> None:
+    with site.forwarding() as forwarder:
+        forwarder.entries.put(entries())
+        wait_until(lambda: page.get("/site/berlin/api/nodes").status_code == 200)
+        wait_until(lambda: page.get("/site/berlin/api/nodes").json()["nodes"])
+    query(url, "UPDATE site SET seen_at = now() - interval '2 hours' RETURNING id")
+
+    def presence() -> str:
+        (node,) = page.get("/site/berlin/api/nodes").json()["nodes"]
+        return str(node["presence"])
+
+    wait_until(lambda: presence() == "lost")
+    assert "silent for 2 h" in page.get("/").text
+
+
+def test_a_page_without_its_database_says_so_and_recovers(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    with serving(tmp_path, postgres.new_database()) as page:
+        postgres.kill()
+        wait_until(lambda: page.get("/health").status_code == 503)
+        assert page.get("/").status_code == 503
+        postgres.start()
+        wait_until(lambda: page.get("/health").status_code == 200)
+        assert page.get("/").status_code == 200
