@@ -209,9 +209,11 @@ BEGIN
         SELECT due.sensor, due.at, f.field,
             CASE f.place WHEN 1 THEN v1 WHEN 2 THEN v2 WHEN 3 THEN v3 WHEN 4 THEN v4 WHEN 5 THEN v5
                 WHEN 6 THEN v6 WHEN 7 THEN v7 WHEN 8 THEN v8 ELSE more[f.place - 8] END AS value
-        FROM due JOIN stored_reading AS r ON r.sensor = due.sensor AND r.at >= due.at
-            AND r.at < due.at + interval '5 min' AND r.flags & 2 = 0
-        JOIN shape_field AS f ON f.shape = r.shape AND NOT f.is_text
+        FROM due CROSS JOIN LATERAL (
+            -- OFFSET makes the planner use the index for each interval: it cannot know how few there are.
+            SELECT * FROM stored_reading AS r WHERE r.sensor = due.sensor AND r.at >= due.at
+                AND r.at < due.at + interval '5 min' AND r.flags & 2 = 0 OFFSET 0
+        ) AS r JOIN shape_field AS f ON f.shape = r.shape AND NOT f.is_text
     ), stored AS (
         INSERT INTO mean_5min AS m (series, at, count, mean, low, high)
         SELECT series.id, value.at, count(*), avg(value), min(value), max(value)
