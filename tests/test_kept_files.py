@@ -14,6 +14,7 @@ from broker.embedded.store.file import StoreFile
 from broker.embedded.store.store import FILE_NAME
 from bus.errors import MisconfiguredError
 from bus.outbox.file import OutboxFile
+from hub_app.history.schema import VERSION as HISTORY_VERSION
 from hub_app.history.schema import open_history
 from hub_app.logs.log_file import LogFile
 from tests.support import HOST, WAIT_S, free_port
@@ -148,7 +149,9 @@ def test_a_damaged_file_is_set_aside_with_what_is_beside_it(
     assert caplog.messages == []
 
 
-@pytest.mark.parametrize(("kept", "known"), [(f"broker/{FILE_NAME}", 1), ("history.db", 2)])
+@pytest.mark.parametrize(
+    ("kept", "known"), [(f"broker/{FILE_NAME}", 1), ("history.db", HISTORY_VERSION)]
+)
 def test_the_hub_ends_with_exit_code_2_and_names_the_newer_file(
     kept: str, known: int, tmp_path: Path
 ) -> None:
