@@ -1,6 +1,6 @@
 """Delivery queue and in-flight window of one session. It knows no socket and no store.
 
-Messages leave in the order in which they came. At most `in_flight` messages of QoS 1 are
+Messages leave in the order in which they came. At most `in_flight` messages of QoS 1 and 2 are
 unacknowledged at a time. They are kept until they are acknowledged, and sent again, first and with
 DUP, when the client reconnects (MQTT-4.4.0-1).
 """
@@ -31,6 +31,8 @@ class Entry(msgspec.Struct, gc=False):
     position: int = 0
     # The key of the session that published it; empty for the broker itself.
     publisher: str = ""
+    # At QoS 2: its receiver has it, and only the end of the handshake is to come.
+    is_released: bool = False
 
     @property
     def size_bytes(self) -> int:
@@ -38,7 +40,7 @@ class Entry(msgspec.Struct, gc=False):
 
 
 class Sending(msgspec.Struct, frozen=True, gc=False):
-    """A message to write now. `packet_id` 0: QoS 0."""
+    """A message to write now, or the PUBREL of one that is released. `packet_id` 0: QoS 0."""
 
     entry: Entry
     packet_id: int
@@ -95,13 +97,13 @@ class Delivery:
         while self._waiting[0] and self._is_full(entry, exceeds=False):
             dropped.append(self._take(self._waiting[0]))
         while self._is_full(entry, exceeds=exceeds):
-            queue = self._waiting[entry.message.qos]
+            queue = self._waiting[min(entry.message.qos, 1)]
             if not queue:
                 return [*dropped, entry]
             dropped.append(self._take(queue))
         self._positions += 1
         entry.position = self._positions
-        self._waiting[entry.message.qos].append(entry)
+        self._waiting[min(entry.message.qos, 1)].append(entry)
         self._bytes += entry.size_bytes
         if entry.message.qos:
             self._shares.add(entry.publisher, 1)
@@ -137,7 +139,7 @@ class Delivery:
         return len(self._in_flight) < self._window
 
     def send(self, entry: Entry) -> Sending:
-        """Put a message of QoS 1 in flight without queueing it; the window must have room."""
+        """Put a message of QoS 1 or 2 in flight without queueing it; the window must have room."""
         packet_id = self._free_packet_id()
         self._in_flight[packet_id] = entry
         return Sending(entry, packet_id)
@@ -148,11 +150,25 @@ class Delivery:
         self._packet_id = packet_id
 
     def acknowledge(self, packet_id: int) -> Entry | None:
-        """Take a message out of flight; None where no message has that packet id."""
-        entry = self._in_flight.pop(packet_id, None)
-        if entry is not None and self._to_resend:
-            self._to_resend = deque(other for other in self._to_resend if other != packet_id)
+        """Take a message of QoS 1 out of flight; None where none has that packet id."""
+        entry = self._in_flight.get(packet_id)
+        return self._end(packet_id) if entry is not None and entry.message.qos == 1 else None
+
+    def release(self, packet_id: int) -> Entry | None:
+        """Note that a message of QoS 2 was received; None where none has that packet id."""
+        entry = self._in_flight.get(packet_id)
+        if entry is None or entry.message.qos != 2:
+            return None
+        if not entry.is_released:
+            entry.is_released = True
+            entry.message = msgspec.structs.replace(entry.message, payload=b"")
+            self._send_no_more(packet_id)
         return entry
+
+    def complete(self, packet_id: int) -> Entry | None:
+        """Take a released message of QoS 2 out of flight; None where none has that packet id."""
+        entry = self._in_flight.get(packet_id)
+        return self._end(packet_id) if entry is not None and entry.is_released else None
 
     def resend_in_flight(self) -> None:
         """Send everything in flight again, first and in its order: the client has reconnected."""
@@ -160,8 +176,13 @@ class Delivery:
 
     def remove_unless(self, wanted: Callable[[Entry], bool]) -> list[Entry]:
         """Remove the messages that are not wanted, queued or in flight, and return them."""
-        removed = [entry for entry in self._in_flight.values() if not wanted(entry)]
-        self._in_flight = {i: e for i, e in self._in_flight.items() if wanted(e)}
+        in_flight, self._in_flight = self._in_flight, {}
+        removed = []
+        for packet_id, entry in in_flight.items():
+            if entry.is_released or wanted(entry):
+                self._in_flight[packet_id] = entry
+            else:
+                removed.append(entry)
         for queue in self._waiting:
             entries = list(queue)
             queue.clear()
@@ -171,6 +192,14 @@ class Delivery:
                 self._uncount(entry)
             removed += unwanted
         return removed
+
+    def _end(self, packet_id: int) -> Entry:
+        self._send_no_more(packet_id)
+        return self._in_flight.pop(packet_id)
+
+    def _send_no_more(self, packet_id: int) -> None:
+        if self._to_resend:
+            self._to_resend = deque(other for other in self._to_resend if other != packet_id)
 
     def _is_full(self, entry: Entry, *, exceeds: bool) -> bool:
         most = self._most * BURST_MESSAGES if exceeds else self._most

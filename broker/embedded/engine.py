@@ -252,6 +252,7 @@ class BrokerEngine:
             accepted.connect,
             router=self.router,
             sender=sender,
+            store=self._store,
             counters=self._counters,
             on_silent=self._end_silent,
         )

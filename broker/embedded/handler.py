@@ -16,6 +16,7 @@ from broker.embedded.packets.reader3 import Reader3
 from broker.embedded.router import Router
 from broker.embedded.sender import Sender
 from broker.embedded.session import ClientSession
+from broker.embedded.store.store import Store
 from broker.embedded.store.writer import Durable
 
 # MQTT-3.1.2-24.
@@ -39,6 +40,8 @@ _OVERTAKING = frozenset(
 )
 # Acknowledgements that wait for the disk, and subscriptions that wait for their retained messages.
 _MAX_WAITING = 1_000
+# Messages of QoS 2 that a client has not released.
+_MAX_UNRELEASED = 4_096
 
 
 class Handler:
@@ -55,6 +58,7 @@ class Handler:
         *,
         router: Router,
         sender: Sender,
+        store: Store,
         counters: Counters,
         on_silent: Callable[["Handler"], None],
     ) -> None:
@@ -64,6 +68,7 @@ class Handler:
         self.has_ended = False
         self._router = router
         self._sender = sender
+        self._store = store
         self._counters = counters
         self._on_silent = on_silent
         self._loop = asyncio.get_running_loop()
@@ -182,42 +187,54 @@ class Handler:
     def _on_publish(self, packet: Packet) -> None:
         message = self._reader.publish(packet.first_byte, packet.body)
         self._counters.publish_received += 1
-        if message.qos == 2 and self._is_repeated(message):
-            self._acknowledge_publish(message, ())
-        else:
-            passed = self._router.publish_for(self.session, message)
-            self._acknowledge_publish(message, [*passed.durable, *passed.room])
-            if passed.room:
-                self._hold(passed.room)
-
-    def _is_repeated(self, message: Publish) -> bool:
-        """Whether a message of QoS 2 was received before and not released (method B, 4.3.3)."""
-        unreleased = self.session.unreleased
-        if message.packet_id in unreleased:
-            return True
-        unreleased.add(message.packet_id)
-        return False
-
-    def _acknowledge_publish(self, message: Publish, durable: Sequence[Durable]) -> None:
+        if message.qos == 2:
+            self._pass_on_once(message)
+            return
+        passed = self._router.publish_for(self.session, message)
         if message.qos:
-            kind = PacketType.PUBACK if message.qos == 1 else PacketType.PUBREC
-            self._acknowledge(durable, kind, message.packet_id)
+            waits = [*passed.durable, *passed.room]
+            self._acknowledge(waits, PacketType.PUBACK, message.packet_id)
+        if passed.room:
+            self._hold(passed.room)
+
+    def _pass_on_once(self, message: Publish) -> None:
+        """Pass on a message of QoS 2, unless it was received before and not released."""
+        unreleased = self.session.unreleased
+        waits = unreleased.get(message.packet_id)
+        if waits is not None:
+            self._acknowledge(waits, PacketType.PUBREC, message.packet_id)
+            return
+        if len(unreleased) >= _MAX_UNRELEASED:
+            raise ViolationError(f"more than {_MAX_UNRELEASED} messages of QoS 2 not released")
+        with self._store.together():
+            passed = self._router.publish_for(self.session, message)
+            kept = self._store.put_unreleased(self.session.key, message.packet_id)
+        waits = [*passed.durable, *passed.room]
+        if kept is not None:
+            waits.append(kept)
+        unreleased[message.packet_id] = waits
+        self._acknowledge(waits, PacketType.PUBREC, message.packet_id)
+        if passed.room:
+            self._hold(passed.room)
 
     def _on_pubrel(self, packet: Packet) -> None:
         packet_id = self._reader.packet_id(packet.body)
-        self.session.unreleased.discard(packet_id)
-        # Also for an unknown id: the client may have missed the first PUBCOMP (MQTT-4.3.3-2).
-        self._acknowledge((), PacketType.PUBCOMP, packet_id)
+        self.session.unreleased.pop(packet_id, None)
+        # Its client may use the id again once it has the PUBCOMP. Also for an unknown one: the
+        # client may have missed the first PUBCOMP (MQTT-4.3.3-2).
+        dropped = self._store.drop_unreleased(self.session.key, packet_id)
+        self._acknowledge([] if dropped is None else [dropped], PacketType.PUBCOMP, packet_id)
 
     def _on_puback(self, packet: Packet) -> None:
         self._router.acknowledged(self.session, self._reader.packet_id(packet.body))
         self._sender.send_due()
 
-    def _on_pubrec_or_pubcomp(self, packet: Packet) -> None:
-        """PUBREC and PUBCOMP: this broker sends nothing at QoS 2, but another one may have."""
-        packet_id = self._reader.packet_id(packet.body)
-        if packet.kind == PacketType.PUBREC:
-            self.connection.send(writer3.pubrel(packet_id))
+    def _on_pubrec(self, packet: Packet) -> None:
+        self._sender.release(self._reader.packet_id(packet.body))
+
+    def _on_pubcomp(self, packet: Packet) -> None:
+        self._router.completed(self.session, self._reader.packet_id(packet.body))
+        self._sender.send_due()
 
     def _on_subscribe(self, packet: Packet) -> None:
         request = self._reader.subscribe(packet.body)
@@ -271,9 +288,9 @@ _PACKET_HANDLERS: dict[int, Callable[[Handler, Packet], None]] = {
     PacketType.CONNECT: Handler._on_connect,  # noqa: SLF001 - a table of this class's own methods
     PacketType.PUBLISH: Handler._on_publish,  # noqa: SLF001
     PacketType.PUBACK: Handler._on_puback,  # noqa: SLF001
-    PacketType.PUBREC: Handler._on_pubrec_or_pubcomp,  # noqa: SLF001
+    PacketType.PUBREC: Handler._on_pubrec,  # noqa: SLF001
     PacketType.PUBREL: Handler._on_pubrel,  # noqa: SLF001
-    PacketType.PUBCOMP: Handler._on_pubrec_or_pubcomp,  # noqa: SLF001
+    PacketType.PUBCOMP: Handler._on_pubcomp,  # noqa: SLF001
     PacketType.SUBSCRIBE: Handler._on_subscribe,  # noqa: SLF001
     PacketType.UNSUBSCRIBE: Handler._on_unsubscribe,  # noqa: SLF001
     PacketType.PINGREQ: Handler._on_pingreq,  # noqa: SLF001

@@ -29,8 +29,7 @@ from bus.clock import now_ms
 from bus.config.broker_table import BrokerConfig
 from bus.limited_log import LimitedLog
 
-# MQTT allows a broker to grant less than was asked for (MQTT-3.8.4-6).
-_MAX_QOS = 1
+_MAX_QOS = 2
 # The `$SYS` topics: about sixty short ones.
 _MAX_SYS_TOPICS = 1_000
 _MAX_SYS_BYTES = 1024 * 1024
@@ -157,8 +156,14 @@ class Router:
             self._store.drop_subscription(session.key, text)
 
     def acknowledged(self, session: ClientSession, packet_id: int) -> None:
-        """Remove a message that its receiver has acknowledged."""
-        entry = session.delivery.acknowledge(packet_id)
+        """Remove a message of QoS 1 that its receiver has acknowledged."""
+        self._delivered(session, session.delivery.acknowledge(packet_id))
+
+    def completed(self, session: ClientSession, packet_id: int) -> None:
+        """Remove a message of QoS 2 whose handshake has ended."""
+        self._delivered(session, session.delivery.complete(packet_id))
+
+    def _delivered(self, session: ClientSession, entry: Entry | None) -> None:
         if entry is not None:
             session.progress += 1
             self._store.drop_message(session.key, entry.message_id)
@@ -189,10 +194,9 @@ class Router:
             self._counters.refuse(cause)
             self._log_refused_subscription(session, text, cause)
             return SUBSCRIPTION_FAILED
-        granted = min(qos, _MAX_QOS)
-        self.tree.add(text, session, granted)
-        self._store.put_subscription(session.key, text, granted)
-        return granted
+        self.tree.add(text, session, qos)
+        self._store.put_subscription(session.key, text, qos)
+        return qos
 
     def _log_refused_subscription(self, session: ClientSession, text: str, cause: Refusal) -> None:
         """Warn; but of an integration, note each filter once.
@@ -229,7 +233,7 @@ class Router:
         kept = Retained(
             message.topic,
             message.payload,
-            min(message.qos, _MAX_QOS),
+            message.qos,
             now_ms(),
             owner=publisher.user,
         )
@@ -261,10 +265,14 @@ class Router:
         if is_stored:
             entry.message_id, entry.queued_ms = self._store.new_message_id(), now_ms()
         packet_id = None if link is None else link.reserve(entry)
-        if is_stored and not self._put_in_store(session, entry, packet_id, passed):
+        durable = self._put_in_store(session, entry, packet_id) if is_stored else None
+        if durable is not None:
+            passed.durable.append(durable)
+        elif is_stored and link is None:
+            self._drop(session, [entry])
             return
         if link is not None and packet_id is not None:
-            link.write(entry, packet_id)
+            link.write(entry, packet_id, durable)
             return
         self._queue(session, entry, publisher, passed)
 
@@ -283,24 +291,20 @@ class Router:
                 passed.room.append(room)
 
     def _put_in_store(
-        self, session: ClientSession, entry: Entry, packet_id: int | None, passed: Passed
-    ) -> bool:
-        """Store a message; return whether to pass it on: without room only to connected clients."""
+        self, session: ClientSession, entry: Entry, packet_id: int | None
+    ) -> Durable | None:
+        """Store a message; None without room: it is passed on to a connected client only."""
         # A client that takes its messages at once has acknowledged this one before it is written.
-        is_urgent = not session.is_connected or session.delivery.waiting > 0
-        future = self._store.put_message(
+        is_prompt = session.is_connected and not session.delivery.waiting
+        durable = self._store.put_message(
             session.key,
             stored(entry, packet_id),
-            is_urgent=is_urgent,
+            is_urgent=not is_prompt or entry.message.qos == 2,
             may_exceed=session.is_connected,
         )
-        if future is not None:
-            passed.durable.append(future)
-            return True
-        entry.message_id = 0
-        if not session.is_connected:
-            self._drop(session, [entry])
-        return session.is_connected
+        if durable is None:
+            entry.message_id = 0
+        return durable
 
     def close_stalled(self) -> None:
         """Cut off the clients that hold publishers back and have taken nothing for `stalled_s`."""

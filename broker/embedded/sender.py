@@ -1,5 +1,6 @@
 """Outgoing messages of one connection: from the session's queue to the socket."""
 
+from collections import deque
 from collections.abc import Callable
 
 from broker.embedded.counters import Counters
@@ -9,6 +10,7 @@ from broker.embedded.packets import writer3
 from broker.embedded.session import ClientSession
 from broker.embedded.store.queue_records import stored
 from broker.embedded.store.store import Store
+from broker.embedded.store.writer import Durable
 
 
 class Sender:
@@ -28,6 +30,8 @@ class Sender:
         self._counters = counters
         self._on_overflow = on_overflow
         self._is_closed = False
+        # Packets of QoS 2, with the row that each of them waits for.
+        self._unwritten: deque[tuple[Durable | None, bytes]] = deque()
 
     def start(self) -> None:
         """Send what was in flight when the last connection ended, then what is queued."""
@@ -37,6 +41,7 @@ class Sender:
     def close(self) -> None:
         """Send nothing more. Closing twice is fine."""
         self._is_closed = True
+        self._unwritten.clear()
 
     def send_due(self) -> None:
         """Write what is due, as much as the client takes right now."""
@@ -66,11 +71,22 @@ class Sender:
         delivery = self._session.delivery
         return delivery.send(entry).packet_id if delivery.has_window else None
 
-    def write(self, entry: Entry, packet_id: int) -> None:
-        """Write a message under its reserved packet id."""
+    def write(self, entry: Entry, packet_id: int, durable: Durable | None = None) -> None:
+        """Write a message under its reserved packet id; one of QoS 2 once its row is `durable`."""
         self._session.progress += 1
         self._counters.publish_sent += 1
-        self._connection.send(writer3.publish(entry.message, packet_id))
+        packet = writer3.publish(entry.message, packet_id)
+        if durable is None or entry.message.qos != 2:
+            self._connection.send(packet)
+        else:
+            self._send_once(durable, packet)
+
+    def release(self, packet_id: int) -> None:
+        """Answer a PUBREC once it is on the disk: a message that was received is not sent again."""
+        entry = self._session.delivery.release(packet_id)
+        durable = None if entry is None else self._put(entry, packet_id)
+        # Also for an unknown id, whose handshake may have ended here already (MQTT-4.3.3-1).
+        self._send_once(durable, writer3.pubrel(packet_id))
 
     def overflow(self) -> None:
         """Cut off a client that takes less than comes for it; its session ends with its reading."""
@@ -80,10 +96,41 @@ class Sender:
             self._connection.abort()
 
     def _send(self, sending: Sending) -> None:
-        entry = sending.entry
-        self._session.progress += 1
-        if sending.packet_id and not sending.dup and entry.message_id:
+        entry, packet_id = sending.entry, sending.packet_id
+        is_exact = entry.message.qos == 2
+        durable = None
+        if packet_id and (is_exact or not sending.dup):
             # A stored message goes out again under the same packet id, also after a restart.
-            self._store.put_message(self._session.key, stored(entry, sending.packet_id))
+            durable = self._put(entry, packet_id)
+        self._session.progress += 1
+        if entry.is_released:
+            self._send_once(durable, writer3.pubrel(packet_id))
+            return
         self._counters.publish_sent += 1
-        self._connection.send(writer3.publish(entry.message, sending.packet_id, dup=sending.dup))
+        packet = writer3.publish(entry.message, packet_id, dup=sending.dup)
+        if is_exact:
+            self._send_once(durable, packet)
+        else:
+            self._connection.send(packet)
+
+    def _put(self, entry: Entry, packet_id: int) -> Durable | None:
+        if not entry.message_id:
+            return None
+        row = stored(entry, packet_id)
+        return self._store.put_message(
+            self._session.key, row, is_urgent=entry.message.qos == 2, may_exceed=True
+        )
+
+    def _send_once(self, durable: Durable | None, packet: bytes) -> None:
+        """Send a packet of QoS 2 when the state that it tells of is on the disk, in order."""
+        if not self._unwritten and (durable is None or durable.done()):
+            self._connection.send(packet)
+            return
+        self._unwritten.append((durable, packet))
+        if durable is not None:
+            durable.add_done_callback(self._send_written)
+
+    def _send_written(self, _durable: Durable) -> None:
+        waiting = self._unwritten
+        while waiting and (waiting[0][0] is None or waiting[0][0].done()):
+            self._connection.send(waiting.popleft()[1])

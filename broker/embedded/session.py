@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -35,8 +35,10 @@ class Link(Protocol):
         None: it has to be queued.
         """
 
-    def write(self, entry: Entry, packet_id: int) -> None:
-        """Write a message under its reserved packet id."""
+    def write(
+        self, entry: Entry, packet_id: int, durable: "asyncio.Future[bool] | None" = None
+    ) -> None:
+        """Write a message under its reserved packet id; one of QoS 2 once its row is `durable`."""
 
     def overflow(self) -> None:
         """Cut off a client that takes less than comes for it."""
@@ -66,8 +68,9 @@ class ClientSession:
         self.link: Link | None = None
         # Unix epoch of the end of the last connection; None while the client is connected.
         self.left_ms: int | None = None
-        # Packet ids of QoS 2 that were received and not released: method B of section 4.3.3.
-        self.unreleased: set[int] = set()
+        # Packet ids of QoS 2 that were received and not released (method B of section 4.3.3), with
+        # what their PUBREC waits for.
+        self.unreleased: dict[int, Sequence[asyncio.Future[bool]]] = {}
         # Grows with each message sent and each acknowledgement: whether the client takes anything.
         self.progress = 0
         # While nothing of this client is read, its acknowledgements are not either.

@@ -48,6 +48,7 @@ class Sessions:
                 continue
             session = self._new(key, kept.client_id, identity, is_kept=True)
             session.left_ms = kept.left_ms
+            session.unreleased = dict.fromkeys(kept.unreleased, ())
             for dropped in restore(session.delivery, kept.messages):
                 self._store.drop_message(key, dropped.message_id)
             for text, qos in kept.subscriptions.items():

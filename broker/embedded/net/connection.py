@@ -7,6 +7,7 @@ flood nor a stall delays anyone else.
 
 import asyncio
 from collections.abc import Callable
+from typing import cast
 
 from broker.embedded.counters import Counters
 from broker.embedded.packets.framer import Framer
@@ -52,9 +53,9 @@ class Connection(asyncio.BufferedProtocol):
         self._on_drained: Callable[[], None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - for the type checker
-        self._transport = transport
-        transport.set_write_buffer_limits(_MAX_BUFFERED_BYTES, _LOW_BUFFERED_BYTES)
+        # Not checked, as uvloop's is no subclass.
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(_MAX_BUFFERED_BYTES, _LOW_BUFFERED_BYTES)
 
     async def first_packet(self) -> Packet | None:
         """Return the first packet, None where the peer closes before. Raises ViolationError."""

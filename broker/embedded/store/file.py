@@ -31,7 +31,7 @@ Row = tuple[SqlValue, ...]
 RowKey = tuple[str, Row]
 Batch = Mapping[RowKey, Row | None]
 
-SCHEMA = Schema("""
+_TABLES = """
 CREATE TABLE retained (
     topic TEXT PRIMARY KEY, payload BLOB NOT NULL,
     qos INTEGER NOT NULL CHECK (qos BETWEEN 0 AND 2), stored_ms INTEGER NOT NULL
@@ -46,9 +46,22 @@ CREATE TABLE subscriptions (
 CREATE TABLE messages (
     message_id INTEGER PRIMARY KEY, session TEXT NOT NULL, topic TEXT NOT NULL,
     payload BLOB NOT NULL, qos INTEGER NOT NULL CHECK (qos BETWEEN 0 AND 2),
-    retain INTEGER NOT NULL, packet_id INTEGER, queued_ms INTEGER NOT NULL
+    retain INTEGER NOT NULL, packet_id INTEGER, queued_ms INTEGER NOT NULL,
+    released INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-""")
+"""
+# Packet ids of incoming messages of QoS 2 that were passed on and not released.
+_UNRELEASED = """
+CREATE TABLE unreleased (
+    session TEXT NOT NULL, packet_id INTEGER NOT NULL, PRIMARY KEY (session, packet_id)
+) STRICT, WITHOUT ROWID;
+"""
+SCHEMA = Schema(
+    _TABLES + _UNRELEASED,
+    migrations=(
+        "ALTER TABLE messages ADD COLUMN released INTEGER NOT NULL DEFAULT 0;" + _UNRELEASED,
+    ),
+)
 # Not INSERT OR REPLACE, which moves the row and writes its index again.
 _PUT = {
     "retained": "INSERT INTO retained VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
@@ -57,13 +70,15 @@ _PUT = {
     "client_id = excluded.client_id, left_ms = excluded.left_ms",
     "subscriptions": "INSERT INTO subscriptions VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET "
     "qos = excluded.qos",
-    "messages": "INSERT OR REPLACE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    "messages": "INSERT OR REPLACE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    "unreleased": "INSERT OR REPLACE INTO unreleased VALUES (?, ?)",
 }
 _DROP = {
     "retained": "DELETE FROM retained WHERE topic = ?",
     "sessions": "DELETE FROM sessions WHERE session = ?",
     "subscriptions": "DELETE FROM subscriptions WHERE session = ? AND filter = ?",
     "messages": "DELETE FROM messages WHERE message_id = ?",
+    "unreleased": "DELETE FROM unreleased WHERE session = ? AND packet_id = ?",
 }
 VERSION = SCHEMA.version
 _WAL_LIMIT_BYTES = 4 * 1024 * 1024
@@ -160,8 +175,11 @@ def _contents(database: sqlite3.Connection) -> Contents:
     ):
         if session in found.sessions:
             found.sessions[session].subscriptions[topic_filter] = qos
+    for session, packet_id in database.execute("SELECT session, packet_id FROM unreleased"):
+        if session in found.sessions:
+            found.sessions[session].unreleased.add(packet_id)
     for session, *row in database.execute(
-        "SELECT session, message_id, topic, payload, qos, retain, packet_id, queued_ms "
+        "SELECT session, message_id, topic, payload, qos, retain, packet_id, queued_ms, released "
         "FROM messages ORDER BY message_id"
     ):
         if session in found.sessions:
@@ -170,7 +188,10 @@ def _contents(database: sqlite3.Connection) -> Contents:
 
 
 def _message(*row: object) -> StoredMessage:
-    names = ("message_id", "topic", "payload", "qos", "retain", "packet_id", "queued_ms")
+    names = (
+        *("message_id", "topic", "payload", "qos"),
+        *("retain", "packet_id", "queued_ms", "released"),
+    )
     return msgspec.convert(dict(zip(names, row, strict=True)), StoredMessage, strict=False)
 
 

@@ -29,6 +29,7 @@ def stored(entry: Entry, packet_id: int | None) -> StoredMessage:
         qos=message.qos,
         queued_ms=entry.queued_ms,
         packet_id=packet_id,
+        released=entry.is_released,
     )
 
 
@@ -37,7 +38,7 @@ def restore(delivery: Delivery, messages: Sequence[StoredMessage]) -> list[Entry
     dropped = []
     for kept in messages:
         message = Publish(kept.topic, kept.payload, kept.qos, kept.retain, 0)
-        entry = Entry(message, kept.message_id, kept.queued_ms)
+        entry = Entry(message, kept.message_id, queued_ms=kept.queued_ms, is_released=kept.released)
         if kept.packet_id is None:
             dropped += delivery.put(entry)
         else:

@@ -8,7 +8,8 @@ from broker.embedded.topics.retained import Retained
 class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
     """A message queued for one session. Ids grow in the order of delivery.
 
-    `packet_id` is set while it is in flight; it is sent again under the same id.
+    `packet_id` is set while it is in flight; it is sent again under the same id. `released`: at QoS
+    2 its receiver has it, and only the end of the handshake is to come; it has no payload then.
     """
 
     message_id: int
@@ -18,6 +19,7 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
     queued_ms: int
     retain: bool = False
     packet_id: int | None = None
+    released: bool = False
 
     @property
     def size_bytes(self) -> int:
@@ -32,6 +34,8 @@ class StoredSession(msgspec.Struct):
     subscriptions: dict[str, int] = {}
     # In the order of delivery.
     messages: list[StoredMessage] = []
+    # Packet ids of incoming messages of QoS 2 that were passed on and not released.
+    unreleased: set[int] = set()
 
 
 class Contents(msgspec.Struct):

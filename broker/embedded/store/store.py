@@ -5,6 +5,7 @@ interval, and the last minute's changes of a retained message that changes all t
 """
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import time
@@ -42,6 +43,7 @@ class _SessionIndex:
         self.filters: set[str] = set()
         # The size of each message by its id.
         self.messages: dict[int, int] = {}
+        self.unreleased: set[int] = set()
 
 
 class Store:
@@ -208,6 +210,8 @@ class Store:
             self.drop_subscription(key, topic_filter)
         for message_id in tuple(kept.messages):
             self.drop_message(key, message_id)
+        for packet_id in tuple(kept.unreleased):
+            self.drop_unreleased(key, packet_id)
         del self._sessions[key]
         self._put("sessions", (key,), None)
 
@@ -261,6 +265,29 @@ class Store:
             self._messages -= 1
             self._count_bytes(kept, -size)
             self._put("messages", (message_id,), None)
+
+    def together(self) -> contextlib.AbstractContextManager[object]:
+        """Write all that is put within the block in one commit."""
+        return contextlib.nullcontext() if self._writer is None else self._writer.lock
+
+    def put_unreleased(self, key: str, packet_id: int) -> Durable | None:
+        """Keep the packet id of an incoming message of QoS 2; None where its session is not kept.
+
+        Put it together with the message, so that neither is on the disk without the other.
+        """
+        kept = self._sessions.get(key)
+        if kept is None:
+            return None
+        kept.unreleased.add(packet_id)
+        return self._put("unreleased", (key, packet_id), (key, packet_id), is_urgent=True)
+
+    def drop_unreleased(self, key: str, packet_id: int) -> Durable | None:
+        """Remove a packet id, which its client uses again once it knows of it."""
+        kept = self._sessions.get(key)
+        if kept is None:
+            return None
+        kept.unreleased.discard(packet_id)
+        return self._put("unreleased", (key, packet_id), None, is_urgent=True)
 
     def expire(self, now_ms: int) -> list[str]:
         """Remove sessions whose clients were absent for too long; return their keys."""
@@ -341,6 +368,7 @@ class Store:
     def _index(self, key: str, session: StoredSession) -> None:
         kept = self._sessions[key] = _SessionIndex(key, session.client_id, session.left_ms)
         kept.filters.update(session.subscriptions)
+        kept.unreleased.update(session.unreleased)
         kept.messages.update((m.message_id, m.size_bytes) for m in session.messages)
         self._messages += len(kept.messages)
         self._count_bytes(kept, sum(kept.messages.values()))
@@ -366,4 +394,5 @@ def _row(key: str, message: StoredMessage) -> Row:
         int(message.retain),
         message.packet_id,
         message.queued_ms,
+        int(message.released),
     )

@@ -54,15 +54,16 @@ class _Rows:
 
 
 class StoreWriter:
-    """Rows on their way from the event loop to the writer thread; `_lock` guards them.
+    """Rows on their way from the event loop to the writer thread; `lock` guards them.
 
     A row that changes again before its commit is written once; one that is deleted before, never.
+    Whoever holds the lock while it puts several rows has them in one commit.
     """
 
     def __init__(self, file: StoreFile) -> None:
         self._file = file
         self._loop = asyncio.get_running_loop()
-        self._lock = threading.Condition()
+        self.lock = threading.Condition()
         self._pending = _Rows()
         self._writing = _Rows()
         self._stopping = False
@@ -77,7 +78,7 @@ class StoreWriter:
     @property
     def pending(self) -> int:
         """Rows that are not on the disk yet."""
-        with self._lock:
+        with self.lock:
             return len(self._pending.rows) + len(self._writing.rows)
 
     def put(
@@ -89,7 +90,7 @@ class StoreWriter:
         After a refusal by the disk the row is tried again, although its future is False.
         """
         durable: Durable = self._loop.create_future()
-        with self._lock:
+        with self.lock:
             if row is None and key in self._pending.unwritten:
                 _set_results([durable, *self._pending.withdraw(key)], result=True)
                 return durable
@@ -97,7 +98,7 @@ class StoreWriter:
                 self._pending.unwritten.add(key)
             self._pending.rows[key] = row
             if len(self._pending.rows) in (1, MAX_ROWS) or (is_urgent and not self._is_urgent):
-                self._lock.notify()
+                self.lock.notify()
             self._is_urgent |= is_urgent
             if self._failing_since_s is None:
                 self._pending.waiting.setdefault(key, []).append(durable)
@@ -107,7 +108,7 @@ class StoreWriter:
 
     async def flush(self) -> bool:
         """Wait until every row is on the disk; return False where the disk refused one."""
-        with self._lock:
+        with self.lock:
             failing = self._failing_since_s is not None
             futures = [*self._pending.futures(), *self._writing.futures()]
         if futures:
@@ -117,9 +118,9 @@ class StoreWriter:
 
     async def stop(self) -> None:
         """Write the waiting rows and close the file. Stopping twice is fine."""
-        with self._lock:
+        with self.lock:
             self._stopping = True
-            self._lock.notify()
+            self.lock.notify()
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
@@ -139,12 +140,12 @@ class StoreWriter:
 
     def _take(self) -> bool:
         """Wait for rows and take them; False to stop."""
-        with self._lock:
-            self._lock.wait_for(lambda: self._pending.rows or self._stopping)
+        with self.lock:
+            self.lock.wait_for(lambda: self._pending.rows or self._stopping)
             if self._failing_since_s is None:
-                self._lock.wait_for(lambda: self._is_due, INTERVAL_S)
+                self.lock.wait_for(lambda: self._is_due, INTERVAL_S)
             else:
-                self._lock.wait_for(lambda: self._stopping, RETRY_S)
+                self.lock.wait_for(lambda: self._stopping, RETRY_S)
             self._writing, self._pending = self._pending, _Rows()
             self._is_urgent = False
             return bool(self._writing.rows)
@@ -155,7 +156,7 @@ class StoreWriter:
         return self._stopping or self._is_urgent or len(self._pending.rows) >= MAX_ROWS
 
     def _succeeded(self) -> None:
-        with self._lock:
+        with self.lock:
             written, self._writing = self._writing, _Rows()
             since_s, self._failing_since_s = self._failing_since_s, None
         if since_s is not None:
@@ -163,7 +164,7 @@ class StoreWriter:
         self._settle_soon(written.futures(), result=True)
 
     def _failed(self, error: HarvesterError) -> None:
-        with self._lock:
+        with self.lock:
             refused, newer = self._writing, self._pending
             futures = [*refused.futures(), *newer.futures()]
             refused.add(newer)
@@ -178,7 +179,7 @@ class StoreWriter:
 
     def _drop(self) -> None:
         """Drop rows that cannot be written, whatever the disk does: the next ones have to be."""
-        with self._lock:
+        with self.lock:
             dropped, self._writing = self._writing, _Rows()
             self.failures += 1
         self._settle_soon(dropped.futures(), result=False)

@@ -216,6 +216,10 @@ class RawClient:
     def acknowledge(self, message: Message) -> None:
         if message.qos == 1:
             self.send(packet(PUBACK << 4, uint16(message.packet_id)))
+        elif message.qos == 2:
+            self.send(packet(PUBREC << 4, uint16(message.packet_id)))
+            assert self.expect(PUBREL) == uint16(message.packet_id)
+            self.send(packet(PUBCOMP << 4, uint16(message.packet_id)))
 
     def subscribe(self, *filters: tuple[str, int]) -> list[int]:
         self._packet_id += 1
@@ -232,11 +236,15 @@ class RawClient:
     def publish(
         self, topic: str, payload: bytes = b"", qos: int = 1, *, retain: bool = False
     ) -> None:
-        """Publish and, at QoS 1, wait until that is acknowledged."""
+        """Publish and, at QoS 1 and 2, wait until that is acknowledged."""
         self._packet_id = self._packet_id % 65_535 + 1
         self.send(publish(topic, payload, qos, retain=retain, packet_id=self._packet_id))
-        if qos:
+        if qos == 1:
             assert self.expect(PUBACK) == uint16(self._packet_id)
+        elif qos:
+            assert self.expect(PUBREC) == uint16(self._packet_id)
+            self.send(packet(PUBREL << 4 | 2, uint16(self._packet_id)))
+            assert self.expect(PUBCOMP) == uint16(self._packet_id)
 
     def ping(self, timeout_s: float = PATIENCE_S) -> None:
         """Wait until the broker has dealt with all that was sent before."""
