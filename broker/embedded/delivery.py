@@ -33,6 +33,8 @@ class Entry(msgspec.Struct, gc=False):
     publisher: str = ""
     # At QoS 2: its receiver has it, and only the end of the handshake is to come.
     is_released: bool = False
+    # The shared subscription through which it came, if any.
+    group: str = ""
 
     @property
     def size_bytes(self) -> int:
@@ -200,6 +202,20 @@ class Delivery:
     def _send_no_more(self, packet_id: int) -> None:
         if self._to_resend:
             self._to_resend = deque(other for other in self._to_resend if other != packet_id)
+
+    def take_shared(self, wanted: Callable[[Entry], bool]) -> list[Entry]:
+        """Remove and return the wanted messages of shared subscriptions, in their order.
+
+        Those of QoS 2 that are in flight stay.
+        """
+        kept = [
+            id(entry)
+            for entry in [*self._in_flight.values(), *self._waiting[0], *self._waiting[1]]
+            if not entry.group or not wanted(entry)
+        ]
+        kept += [id(entry) for entry in self._in_flight.values() if entry.message.qos == 2]
+        stay = frozenset(kept)
+        return self.remove_unless(lambda entry: id(entry) in stay)
 
     def _is_full(self, entry: Entry, *, exceeds: bool) -> bool:
         most = self._most * BURST_MESSAGES if exceeds else self._most

@@ -116,7 +116,7 @@ class BrokerEngine:
         gauges = Gauges(
             connected=len(self._handlers),
             disconnected=len(self._sessions) - len(self._handlers),
-            subscriptions=len(self.router.tree),
+            subscriptions=len(self.router.subscriptions),
             in_flight=sum(session.delivery.in_flight for session in self._sessions),
             queued_messages=sum(session.delivery.waiting for session in self._sessions),
             queued_bytes=sum(session.delivery.waiting_bytes for session in self._sessions),

@@ -22,8 +22,9 @@ from broker.embedded.store.store import Store
 from broker.embedded.store.writer import Durable
 from broker.embedded.topics.names import valid_filter
 from broker.embedded.topics.retained import Outcome, Retained, RetainedMessages
-from broker.embedded.topics.routes import Routes
-from broker.embedded.topics.tree import TopicTree
+from broker.embedded.topics.shared import PREFIX as SHARED
+from broker.embedded.topics.shared import split as split_shared
+from broker.embedded.topics.subscriptions import Subscriptions
 from broker.tap import Tap
 from bus.clock import now_ms
 from bus.config.broker_table import BrokerConfig
@@ -33,8 +34,6 @@ _MAX_QOS = 2
 # The `$SYS` topics: about sixty short ones.
 _MAX_SYS_TOPICS = 1_000
 _MAX_SYS_BYTES = 1024 * 1024
-# Shared subscriptions, of MQTT 5.
-_SHARED = "$share/"
 _MAX_NOTED_FILTERS = 100
 
 logger = logging.getLogger(__name__)
@@ -65,8 +64,7 @@ class Router:
         self, settings: BrokerConfig, gate: Gate, store: Store, counters: Counters, log: LimitedLog
     ) -> None:
         self._counters = counters
-        self.tree: TopicTree[ClientSession] = TopicTree()
-        self._routes = Routes(self.tree, gate)
+        self.subscriptions = Subscriptions(gate)
         self.retained = RetainedMessages.bounded_by(settings)
         self._sys_messages = RetainedMessages(
             messages=_MAX_SYS_TOPICS, size_bytes=_MAX_SYS_BYTES, age_ms=float("inf")
@@ -111,12 +109,19 @@ class Router:
         if message.retain:
             self._retain(message, publisher, passed.durable)
         copies: list[Publish | None] = [None] * (_MAX_QOS + 1)
-        for session, granted in self._routes.of(message.topic):
+        receivers = self.subscriptions.receivers(message.topic)
+        for session, granted in receivers.sessions:
             qos = min(granted, message.qos)
             copy = copies[qos]
             if copy is None:
                 copy = copies[qos] = _copy(message, qos)
-            self._deliver(session, copy, publisher, passed)
+            self._deliver(session, Entry(copy, publisher=publisher.key), passed)
+        for group in receivers.groups:
+            picked = self.subscriptions.pick(group, message.topic)
+            if picked is not None:
+                copy = _copy(message, min(picked[1], message.qos))
+                entry = Entry(copy, publisher=publisher.key, group=group.text)
+                self._deliver(picked[0], entry, passed)
         for tap in self._taps:
             tap.put(message.topic, message.payload)
             if publisher.key:
@@ -145,14 +150,14 @@ class Router:
         granted = [
             (text, code)
             for (text, _), code in zip(filters, codes, strict=True)
-            if code != SUBSCRIPTION_FAILED
+            if code != SUBSCRIPTION_FAILED and not text.startswith(SHARED)
         ]
         found = (self._retained_for(session, text, qos) for text, qos in granted)
         return codes, itertools.chain.from_iterable(found)
 
     def unsubscribe(self, session: ClientSession, filters: Sequence[str]) -> None:
         for text in filters:
-            self.tree.remove(text, session)
+            self.subscriptions.remove(text, session)
             self._store.drop_subscription(session.key, text)
 
     def acknowledged(self, session: ClientSession, packet_id: int) -> None:
@@ -194,7 +199,7 @@ class Router:
             self._counters.refuse(cause)
             self._log_refused_subscription(session, text, cause)
             return SUBSCRIPTION_FAILED
-        self.tree.add(text, session, qos)
+        self.subscriptions.add(text, session, qos)
         self._store.put_subscription(session.key, text, qos)
         return qos
 
@@ -212,14 +217,18 @@ class Router:
             logger.info("%s may not subscribe to %r", session.identity.name, text)
 
     def _refusal(self, session: ClientSession, text: str) -> Refusal | None:
-        if not valid_filter(text):
+        topic_filter = text
+        if text.startswith(SHARED):
+            shared = split_shared(text)
+            if shared is None:
+                return Refusal.TOPIC
+            topic_filter = shared[1]
+        if not valid_filter(topic_filter):
             return Refusal.TOPIC
-        if text.startswith(_SHARED):
-            return Refusal.SUBSCRIBE
-        held = self.tree.filters(session)
-        if text not in held and len(held) >= self._max_subscriptions:
+        is_new = not self.subscriptions.has(text, session)
+        if is_new and self.subscriptions.count(session) >= self._max_subscriptions:
             return Refusal.SUBSCRIPTIONS
-        if not self._gate.may_subscribe(session.identity, text):
+        if not self._gate.may_subscribe(session.identity, topic_filter):
             return Refusal.SUBSCRIBE
         return None
 
@@ -253,15 +262,32 @@ class Router:
         if written is not None:
             durable.append(written)
 
-    def _deliver(
-        self, session: ClientSession, message: Publish, publisher: Publisher, passed: Passed
-    ) -> None:
-        """Queue a message for a session; QoS 0 is for connected clients only."""
+    def redistribute(self, session: ClientSession) -> None:
+        """Give other members of its groups what a session that has ended did not take.
+
+        A message of QoS 2 that was sent already stays (MQTT 5, 4.8.2-5). It is called when the
+        session has no connection any more, and still its subscriptions.
+        """
+        entries = session.delivery.take_shared(
+            lambda entry: (
+                self.subscriptions.has_connected_member(entry.group, session) or not session.is_kept
+            )
+        )
+        for entry in entries:
+            picked = self.subscriptions.other_member(entry.group, entry.message.topic, session)
+            with self._store.together():
+                if picked is not None:
+                    copy = _copy(entry.message, min(picked[1], entry.message.qos))
+                    self._deliver(picked[0], Entry(copy, group=entry.group), Passed())
+                self._store.drop_message(session.key, entry.message_id)
+
+    def _deliver(self, session: ClientSession, entry: Entry, passed: Passed) -> None:
+        """Pass a message on to a session; QoS 0 is for connected clients only."""
         link = session.link
-        if link is None and not message.qos:
+        qos = entry.message.qos
+        if link is None and not qos:
             return
-        entry = Entry(message, publisher=publisher.key)
-        is_stored = session.is_kept and message.qos
+        is_stored = session.is_kept and qos
         if is_stored:
             entry.message_id, entry.queued_ms = self._store.new_message_id(), now_ms()
         packet_id = None if link is None else link.reserve(entry)
@@ -274,18 +300,16 @@ class Router:
         if link is not None and packet_id is not None:
             link.write(entry, packet_id, durable)
             return
-        self._queue(session, entry, publisher, passed)
+        self._queue(session, entry, passed)
 
-    def _queue(
-        self, session: ClientSession, entry: Entry, publisher: Publisher, passed: Passed
-    ) -> None:
+    def _queue(self, session: ClientSession, entry: Entry, passed: Passed) -> None:
         dropped = session.delivery.put(entry, may_exceed=session.is_connected)
         if dropped:
             self._drop(session, dropped)
         if session.link is not None:
             session.link.send_due()
-        if entry.message.qos and publisher.key:
-            room = session.room_for(publisher.key)
+        if entry.message.qos and entry.publisher:
+            room = session.room_for(entry.publisher)
             if room is not None:
                 self._full.setdefault(session, (session.progress, time.monotonic()))
                 passed.room.append(room)

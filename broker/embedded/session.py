@@ -88,6 +88,11 @@ class ClientSession:
         return self.delivery.has_waiting or bool(self._retained)
 
     @property
+    def is_prompt(self) -> bool:
+        """Whether the next message could be sent at once."""
+        return not self.has_waiting and self.delivery.has_window
+
+    @property
     def holds_publishers(self) -> bool:
         """Whether publishers wait for room in the queue."""
         return self._room is not None

@@ -52,7 +52,7 @@ class Sessions:
             for dropped in restore(session.delivery, kept.messages):
                 self._store.drop_message(key, dropped.message_id)
             for text, qos in kept.subscriptions.items():
-                self._router.tree.add(text, session, qos)
+                self._router.subscriptions.add(text, session, qos)
 
     def open(
         self, accepted: AcceptedConnect, take_over: Callable[[ClientSession], None]
@@ -85,6 +85,7 @@ class Sessions:
         """Keep or remove a session whose connection has ended."""
         session.link = None
         session.release_publishers()
+        self._router.redistribute(session)
         if not session.is_kept:
             self.remove(session)
             return
@@ -94,7 +95,7 @@ class Sessions:
     def remove(self, session: ClientSession) -> None:
         """Remove a session with its subscriptions and messages."""
         self._by_key.pop(session.key, None)
-        self._router.tree.remove_client(session)
+        self._router.subscriptions.remove_session(session)
         self._store.drop_session(session.key)
 
     def expire(self) -> None:

@@ -127,7 +127,7 @@ def test_a_token_opens_nothing_but_its_own_subtree(hub: HubBus, victim: str, thi
             *("harvester/+/+/cmd", "harvester/+/#", "+/victim/+/cmd"),
         ]
         assert theirs.subscribe(*((text, 1) for text in wanted)) == [1] * len(wanted)
-        refused = ["$SYS/#", "$share/g/harvester/#", "harvester/victim/stored", "other/#"]
+        refused = ["$SYS/#", "$share/g/other/#", "harvester/victim/stored", "other/#"]
         assert theirs.subscribe(*((text, 1) for text in refused)) == [0x80] * len(refused)
         ears.publish("harvester/victim/buzzer/cmd", b"beep")
         theirs.ping()

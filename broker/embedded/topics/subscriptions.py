@@ -1,0 +1,126 @@
+"""Subscriptions of sessions, shared ones included, and the receivers of a topic."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from broker.auth.gate import Gate
+from broker.embedded.session import ClientSession
+from broker.embedded.topics.shared import PREFIX, Group, SharedSubscriptions
+from broker.embedded.topics.tree import TopicTree
+
+# Topics and their receivers that are remembered, together, and the length of a topic.
+_MAX_ENTRIES = 32_768
+_MAX_CHARS = 256
+
+
+class Receivers(msgspec.Struct, frozen=True):
+    """Receivers of a topic: sessions with their granted QoS, and groups of which one receives."""
+
+    sessions: Sequence[tuple[ClientSession, int]]
+    groups: Sequence[Group[ClientSession]]
+
+
+class Subscriptions:
+    """Filters must be valid; the gate is asked about each receiver.
+
+    The receivers of a topic are remembered until a subscription or an account changes.
+    """
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._tree: TopicTree[ClientSession] = TopicTree()
+        self._shared: SharedSubscriptions[ClientSession] = SharedSubscriptions()
+        self._known: dict[str, Receivers] = {}
+        self._entries = 0
+        self._versions = self._current_versions
+
+    def __len__(self) -> int:
+        """Return the number of subscriptions of all sessions."""
+        return len(self._tree) + len(self._shared)
+
+    def add(self, text: str, session: ClientSession, qos: int) -> None:
+        """Subscribe, or replace the QoS of a subscription (MQTT-3.8.4-3)."""
+        if text.startswith(PREFIX):
+            self._shared.add(text, session, qos)
+        else:
+            self._tree.add(text, session, qos)
+
+    def remove(self, text: str, session: ClientSession) -> None:
+        """Unsubscribe; what was not subscribed to is fine."""
+        self._shared.remove(text, session)
+        self._tree.remove(text, session)
+
+    def remove_session(self, session: ClientSession) -> None:
+        self._shared.remove_client(session)
+        self._tree.remove_client(session)
+
+    def count(self, session: ClientSession) -> int:
+        """Return the number of a session's subscriptions."""
+        return len(self._tree.filters(session)) + len(self._shared.filters(session))
+
+    def has(self, text: str, session: ClientSession) -> bool:
+        return text in self._tree.filters(session) or text in self._shared.filters(session)
+
+    def receivers(self, topic: str) -> Receivers:
+        versions = self._current_versions
+        if versions != self._versions:
+            self._forget()
+            self._versions = versions
+        found = self._known.get(topic)
+        return self._find(topic) if found is None else found
+
+    def pick(
+        self, group: Group[ClientSession], topic: str, *, but: ClientSession | None = None
+    ) -> tuple[ClientSession, int] | None:
+        """Return the member that receives a message, in turn; None where there is none.
+
+        A connected member that takes messages at once goes before a slow one, and this one before
+        an absent one.
+        """
+
+        def rank(session: ClientSession) -> int | None:
+            if session is but or not self._gate.may_receive(session.identity, topic):
+                return None
+            if session.link is None:
+                return 2 if session.is_kept else None
+            return 0 if session.is_prompt else 1
+
+        return group.pick(rank)
+
+    def other_member(
+        self, text: str, topic: str, session: ClientSession
+    ) -> tuple[ClientSession, int] | None:
+        """Return another member of the group `text` for a message that `session` did not take."""
+        group = self._shared.group(text)
+        return None if group is None else self.pick(group, topic, but=session)
+
+    def has_connected_member(self, text: str, session: ClientSession) -> bool:
+        """Whether the group `text` has a connected member beside `session`."""
+        group = self._shared.group(text)
+        return group is not None and any(
+            member.is_connected for member in group.members if member is not session
+        )
+
+    @property
+    def _current_versions(self) -> tuple[int, int, int]:
+        return self._tree.version, self._shared.version, self._gate.generation
+
+    def _find(self, topic: str) -> Receivers:
+        sessions = tuple(
+            (session, qos)
+            for session, qos in self._tree.match(topic).items()
+            if self._gate.may_receive(session.identity, topic)
+        )
+        found = Receivers(sessions, self._shared.match(topic))
+        cost = 1 + len(sessions) + len(found.groups)
+        if len(topic) <= _MAX_CHARS and cost <= _MAX_ENTRIES:
+            if self._entries + cost > _MAX_ENTRIES:
+                self._forget()
+            self._known[topic] = found
+            self._entries += cost
+        return found
+
+    def _forget(self) -> None:
+        self._known.clear()
+        self._entries = 0

@@ -1,0 +1,130 @@
+"""Shared subscriptions: one member of a group receives each message."""
+
+import itertools
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.broker.embedded.gates import OwnTopics
+from tests.broker.embedded.raw import RawClient
+from tests.broker.embedded.running import Running, running
+from tests.broker.embedded.switch import ours_only
+
+pytestmark = ours_only
+
+SHARED = "$share/workers/t/#"
+
+
+def _members(broker: Running, *names: str, clean: bool = True) -> list[RawClient]:
+    members = [broker.client(name, clean=clean) for name in names]
+    for member in members:
+        assert member.subscribe((SHARED, 1)) == [1]
+    return members
+
+
+def _publish(broker: Running, count: int) -> list[bytes]:
+    publisher = broker.client("publisher")
+    payloads = [b"%d" % n for n in range(count)]
+    for payload in payloads:
+        publisher.publish("t/x", payload)
+    return payloads
+
+
+def test_each_message_reaches_one_member_and_all_have_their_turn() -> None:
+    with running() as broker:
+        members = _members(broker, "a", "b", "c")
+        everything = broker.client("everything")
+        everything.subscribe(("t/x", 1))
+        other_group = broker.client("other")
+        other_group.subscribe(("$share/others/t/+", 1))
+        sent = _publish(broker, 30)
+        taken = [[message.payload for message in member.take_rest()] for member in members]
+        assert sorted(itertools.chain(*taken), key=int) == sent
+        assert [len(each) for each in taken] == [10, 10, 10]
+        for whole in (everything, other_group):
+            assert [message.payload for message in whole.take(30)] == sent
+
+
+def test_what_a_dead_member_did_not_acknowledge_goes_to_another() -> None:
+    with running(in_flight=3) as broker:
+        dead, healthy = _members(broker, "dead", "healthy")
+        sent = _publish(broker, 6)
+        first = [message.payload for message in healthy.take_rest()]
+        # It took some, and acknowledged none.
+        dead.receive()
+        dead.reset()
+        rest = [message.payload for message in healthy.take(6 - len(first))]
+        assert sorted(first + rest) == sent
+
+
+def test_a_member_that_takes_nothing_slows_down_nobody() -> None:
+    with running(in_flight=2, stalled_s=600) as broker:
+        _, healthy = _members(broker, "deaf", "healthy")
+        publisher = broker.client("publisher")
+        for number in range(20):
+            publisher.publish("t/x", b"%d" % number)
+            # Two are at the deaf one.
+            if number not in (0, 2):
+                healthy.take(1)
+        assert _queued(broker) == 0
+
+
+def _queued(broker: Running) -> int:
+    snapshot = broker.call(broker.broker.snapshot)  # type: ignore[arg-type]
+    assert snapshot is not None
+    return snapshot.stored.queued_messages
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_an_absent_member_gets_nothing_while_another_is_there(clean: bool, tmp_path: Path) -> None:
+    with running(store_dir=tmp_path) as broker:
+        away, here = _members(broker, "away", "here", clean=clean)
+        away.disconnect()
+        sent = _publish(broker, 10)
+        assert [message.payload for message in here.take(10)] == sent
+
+
+def test_messages_wait_for_kept_members_when_all_are_away(tmp_path: Path) -> None:
+    with running(store_dir=tmp_path) as broker:
+        for member in _members(broker, "a", "b", clean=False):
+            member.disconnect()
+        sent = _publish(broker, 10)
+        back = [broker.client(name, clean=False) for name in ("a", "b")]
+        taken = [[message.payload for message in member.take_rest(5)] for member in back]
+        assert sorted(itertools.chain(*taken)) == sent
+
+
+def test_members_come_back_with_the_store(tmp_path: Path) -> None:
+    with running(store_dir=tmp_path) as broker:
+        _members(broker, "a", clean=False)
+        assert broker.filters() == 1
+    with running(store_dir=tmp_path) as broker:
+        _publish(broker, 3)
+        with broker.client("a", clean=False) as member:
+            assert [message.payload for message in member.take(3)] == [b"0", b"1", b"2"]
+            member.unsubscribe(SHARED)
+            _publish(broker, 1)
+            assert member.take_rest() == []
+        assert broker.filters() == 0
+
+
+@pytest.mark.parametrize("text", ["$share/", "$share/g", "$share/g/", "$share//t", "$share/+/t"])
+def test_a_shared_filter_without_a_group_or_a_filter_is_refused(text: str) -> None:
+    with running() as broker:
+        assert broker.client("c").subscribe((text, 1), ("t", 1)) == [0x80, 1]
+
+
+def test_a_group_gives_no_right_and_no_retained_message() -> None:
+    with running(OwnTopics()) as broker:
+        boss = broker.client("boss")
+        boss.publish("a/kept", b"kept", retain=True)
+        allowed, stranger = broker.client("a"), broker.client("b")
+        assert stranger.subscribe(("$share/g/a/#", 1)) == [0x80]
+        assert stranger.subscribe(("$share/g/+/#", 1)) == [1]
+        assert allowed.subscribe(("$share/g/+/#", 1)) == [1]
+        for number in range(4):
+            boss.publish("a/x", b"%d" % number)
+        taken = Counter(message.topic for message in allowed.take_rest(4))
+        assert taken == {"a/x": 4}
+        assert stranger.take_rest() == []
