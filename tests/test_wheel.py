@@ -104,7 +104,7 @@ def test_the_configurations_that_it_writes_are_those_that_it_carries(
     run(programs / "harvester", "init", "here", "--units", "units", cwd=empty)
     for name in ("hub.toml", "spoke.toml", "pizero.toml"):
         assert (empty / "here" / name).read_text() == (PROJECT / "config" / name).read_text()
-    assert len(list((empty / "units").glob("*.service"))) == 4
+    assert len(list((empty / "units").glob("*.service"))) == 5
     assert (empty / "units" / "harvester-backup.timer").is_file()
     checks = (("hub-app", "hub"), ("node-agent", "spoke"), ("pizero-native", "pizero"))
     for program, role in checks:

@@ -3,7 +3,8 @@
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,8 +16,9 @@ from bus.clock import Clock, Moment, now_ms
 from bus.config.history_table import HistoryConfig
 from bus.config.outbox_table import OutboxConfig
 from bus.config.settings import BrokerConfig, ClusterConfig, Config, StorageConfig
-from bus.contract.messages import Backlog, Reading
+from bus.contract.messages import Backlog, Reading, Stored
 from bus.contract.topics import EVERYTHING, Topic, TopicKind
+from hub_app.bus_link.ingest import Decoder
 from hub_app.history.inbox import Inbox
 from hub_app.history.recorder import Recorder
 from tests.support import HOST, Listener, embedded_broker, free_port, wait_until
@@ -58,13 +60,23 @@ def config(port: int, directory: Path, outbox: OutboxConfig = QUICK) -> Config:
 def hub(port: int, directory: Path) -> Iterator[Recorder]:
     """The hub's history on the bus, without the rest of it."""
     inbox = Inbox()
-    client = BusClient((HOST, port), client_id="hub", filters=[EVERYTHING], on_message=inbox.put)
+    decoder = Decoder(lambda _topic, _message: True, time.monotonic, record=inbox.put_many)
+
+    def on_message(topic: str, payload: bytes) -> None:
+        decoder.handle(topic, payload)
+        decoder.flush()
+
+    client = BusClient((HOST, port), client_id="hub", filters=[EVERYTHING], on_message=on_message)
+
+    def publish(messages: Sequence[tuple[Topic, Stored]]) -> int:
+        return sum(client.publish(topic, stored) is not None for topic, stored in messages)
+
     history = Recorder(
         "revpi",
         directory / "history.db",
         HistoryConfig(commit_s=0.05),
         inbox=inbox,
-        publish=lambda topic, stored: client.publish(topic, stored) is not None,
+        publish=publish,
         now_ms=now_ms,
     )
     history.start()
