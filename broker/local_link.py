@@ -73,6 +73,10 @@ class LocalLink:
     def connected(self) -> bool:
         return self._connected
 
+    @property
+    def problem(self) -> str:
+        return ""
+
     def start(self) -> None:
         """Begin with the retained messages. Called on the loop."""
         if self._connected:

@@ -180,6 +180,8 @@ class Hub:
         ]
         if not self.bus.connected:
             faults.append("the hub is not connected to the broker")
+        elif self.bus.problem:
+            faults.append(self.bus.problem)
         if self.history.statistics.fault:
             faults.append(self.history.statistics.fault)
         if self.logs.statistics.fault:

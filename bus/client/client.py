@@ -144,8 +144,9 @@ class BusClient:
 
     @property
     def problem(self) -> str:
-        """The reason for which there is no connection, empty while there is one."""
-        return self._problem
+        """The reason for which messages do not arrive, empty while they do."""
+        refused = ", ".join(self._connection.refused_filters)
+        return self._problem or (refused and f"the broker refuses the subscription to {refused}")
 
     # The client's own thread runs these.
 

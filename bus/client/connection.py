@@ -35,6 +35,9 @@ _WATCH_S = 0.5
 # paho notices a silent broker after one keep-alive; this is for when paho's own thread is stuck.
 _KEEPALIVES_WITHOUT_PUBACK = 2
 
+# Between two requests for a subscription that was refused.
+RESUBSCRIBE_S = 10.0
+
 OnMessage = Callable[[str, bytes], None]
 
 
@@ -87,6 +90,10 @@ class Connection:
         self.was_connected = False
         self._is_closing = False
         self._more_filters: Sequence[str] = ()
+        # Filters of the configuration that the broker has refused, and when to ask for them again.
+        self._refused: list[str] = []
+        self._asked: list[str] = []
+        self._ask_at_s = 0.0
         # Set by paho's thread, read by all others: the broker took the CONNECT and the filters.
         self._connected = threading.Event()
         self._ended = threading.Event()
@@ -95,6 +102,11 @@ class Connection:
     @property
     def connected(self) -> bool:
         return self._connected.is_set()
+
+    @property
+    def refused_filters(self) -> list[str]:
+        """Filters of the configuration that the broker refuses; they are asked for again."""
+        return list(self._refused)
 
     @property
     def local_address(self) -> str:
@@ -136,6 +148,7 @@ class Connection:
         patience_s = _KEEPALIVES_WITHOUT_PUBACK * self._config.keepalive_s
         began_s = time.monotonic()
         while not self._ended.wait(_WATCH_S):
+            self._ask_again(time.monotonic())
             if self._paho._thread is None:  # noqa: SLF001 - paho has no event for a thread that died
                 logger.error("paho's thread has ended: connecting anew")
                 return
@@ -146,6 +159,15 @@ class Connection:
                     "the broker has not answered for %.0f s: connecting anew", patience_s
                 )
                 return
+
+    def _ask_again(self, now_s: float) -> None:
+        """Subscribe to what was refused: a broker may refuse under load, or be set right."""
+        # An answer to `subscribe` would be taken for the answer to this.
+        is_due = self._refused and not self._more_filters and now_s >= self._ask_at_s
+        if is_due and self.connected:
+            self._ask_at_s = now_s + RESUBSCRIBE_S
+            self._asked = list(self._refused)
+            self._paho.subscribe([(text, 1) for text in self._asked])
 
     def end(self) -> None:
         """Let `watch` return. Any thread may call."""
@@ -226,17 +248,36 @@ class Connection:
         codes: list[ReasonCode],
         _properties: Properties | None,
     ) -> None:
+        if self.connected and self._asked:
+            asked, self._asked = self._asked, []
+            self._note_refused(asked, codes)
+            return
         if self.connected:
             pairs = zip(self._more_filters, codes, strict=False)
             _call(self._events.on_subscribed, [text for text, code in pairs if code.is_failure])
             return
-        for text, code in zip(self._config.filters, codes, strict=False):
-            if code.is_failure:
-                logger.error(
-                    "the broker at %s:%d refused the subscription to %s: %s",
-                    *(*self._config.address, text, code),
-                )
+        self._note_refused(self._config.filters, codes)
         self._complete()
+
+    def _note_refused(self, filters: Sequence[str], codes: list[ReasonCode]) -> None:
+        """Keep the filters that were refused, to ask again; log each change."""
+        before = set(self._refused)
+        found = [
+            (text, code) for text, code in zip(filters, codes, strict=False) if code.is_failure
+        ]
+        self._refused = [text for text, _ in found]
+        self._ask_at_s = time.monotonic() + RESUBSCRIBE_S
+        for text, code in found:
+            if text not in before:
+                logger.error(
+                    "the broker at %s:%d refused the subscription to %s: %s; asked again every"
+                    " %.0f s",
+                    *(*self._config.address, text, code, RESUBSCRIBE_S),
+                )
+        for text in before - set(self._refused):
+            logger.info(
+                "the broker at %s:%d took the subscription to %s", *self._config.address, text
+            )
 
     def _on_unsubscribe(self, *_: Any) -> None:
         _call(self._events.on_unsubscribed)

@@ -44,6 +44,10 @@ class BusLink(Protocol):
     def connected(self) -> bool:
         """Whether messages are passed on now."""
 
+    @property
+    def problem(self) -> str:
+        """The reason for which messages do not arrive, empty while they do."""
+
     def start(self) -> None:
         """Connect in the background and stay connected. Returns at once."""
 

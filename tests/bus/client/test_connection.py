@@ -1,11 +1,16 @@
 """One MQTT connection: the broker's answer to its subscriptions."""
 
+import logging
 import threading
 
 import pytest
 
+from broker.auth.gate import Identity
 from bus.client.client import BusClient
-from tests.support import HOST, WAIT_S, embedded_broker, free_port
+from bus.contract.messages import Fan
+from bus.contract.topics import Topic, TopicKind
+from harvester.hub.open_broker import OpenGate
+from tests.support import HOST, WAIT_S, embedded_broker, free_port, wait_until
 
 
 def test_a_refused_subscription_is_an_error_that_names_the_filter(
@@ -21,3 +26,38 @@ def test_a_refused_subscription_is_an_error_that_names_the_filter(
     refused = [text for text in caplog.messages if "refused the subscription" in text]
     assert len(refused) == 1
     assert "to $share/group/harvester/#" in refused[0]
+
+
+class ChangingGate(OpenGate):
+    """Lets everybody in, and nobody subscribe until it is open."""
+
+    is_open = False
+
+    def may_subscribe(self, identity: Identity, topic_filter: str) -> bool:
+        return self.is_open and super().may_subscribe(identity, topic_filter)
+
+
+def test_a_refused_subscription_is_a_problem_and_asked_for_again(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bus.client.connection.RESUBSCRIBE_S", 0.1)
+    port, gate, heard = free_port(), ChangingGate(), threading.Event()
+    connected = threading.Event()
+    with embedded_broker(port, gate), caplog.at_level(logging.INFO):
+        client = BusClient(
+            (HOST, port),
+            client_id="c",
+            filters=["harvester/#"],
+            on_message=lambda _topic, _payload: heard.set(),
+            on_connect=connected.set,
+        )
+        client.start()
+        assert connected.wait(WAIT_S)
+        assert client.problem == "the broker refuses the subscription to harvester/#"
+        gate.is_open = True
+        wait_until(lambda: not client.problem)
+        client.publish(Topic("pi4", TopicKind.FAN), Fan(on=True, mode="on"))
+        assert heard.wait(WAIT_S)
+        client.stop()
+    assert sum("refused the subscription" in text for text in caplog.messages) == 1
+    assert any("took the subscription to harvester/#" in text for text in caplog.messages)
