@@ -36,7 +36,11 @@ def _name(handle: asyncio.Handle) -> str:
     callback = handle._callback  # type: ignore[attr-defined]  # noqa: SLF001
     owner = getattr(callback, "__self__", None)
     if isinstance(owner, asyncio.Task):
-        return f"task {owner.get_name()} {owner.get_coro()!r}"[:200]
+        coroutine = owner.get_coro()
+        # The tasks of the hub have their name as an argument of their supervisor.
+        frame = getattr(coroutine, "cr_frame", None)
+        name = frame.f_locals.get("name") if frame is not None else None
+        return f"task {name or owner.get_name()} {getattr(coroutine, '__qualname__', coroutine)}"
     return repr(callback)[:200]
 
 

@@ -32,6 +32,7 @@ class NoLink:
 
     def __init__(self) -> None:
         self.connected = True
+        self.problem = ""
 
     def start(self) -> None: ...
 
