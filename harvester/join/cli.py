@@ -45,11 +45,15 @@ def _join(options: argparse.Namespace) -> None:
     code = os.environ.get(CODE_VARIABLE, "")
     if not code:
         raise MisconfiguredError(f"found no {CODE_VARIABLE}; `harvester join-code` makes the line")
+    # A wrong option is refused before the code is used.
+    said = NodeOptions(
+        attached=attached_options.read(options), area=attached_options.read_area(options)
+    )
     client = JoinClient(options.hub, code, _text(options.ca))
     seen = found.look()
     print(f"found    {seen}", flush=True)
     if options.dry_run:
-        _print_steps(options, client, seen)
+        _print_steps(options, said, client, seen)
         return
     kept = pending.load_or_make(options.state, hashlib.sha256(code.encode()).hexdigest())
     answer = client.join(_request(kept, seen))
@@ -57,7 +61,7 @@ def _join(options: argparse.Namespace) -> None:
     role = "pizero" if options.light else "spoke"
     if moved := former_configuration.move_aside(Path(tables.CONFIGURATIONS), role, answer.node):
         print(f"done     {moved.name}: the configuration of another node, put aside", flush=True)
-    chosen = _chosen(options, answer, kept.token)
+    chosen = _chosen(options, said, answer, kept.token)
     _install(_steps(options, seen, answer.node, chosen), role)
     unit = "harvester-pizero" if options.light else "harvester-agent@spoke"
     print(f"waiting  until the hub hears of {answer.node}", flush=True)
@@ -65,14 +69,16 @@ def _join(options: argparse.Namespace) -> None:
     print(f"\n{answer.node} is online. The page: {answer.page}\nIts log: journalctl -fu {unit}")
 
 
-def _print_steps(options: argparse.Namespace, client: JoinClient, seen: Found) -> None:
+def _print_steps(
+    options: argparse.Namespace, said: NodeOptions, client: JoinClient, seen: Found
+) -> None:
     """Print what a join would do; the code stays unused."""
     status = client.status()
     print(f"would do login of {status.node} at the hub", flush=True)
     answer = JoinAnswer(
         node=status.node, url=f"mqtts://{client.host}", ca_certificate=_text(options.ca), page=""
     )
-    chosen = _chosen(options, answer, tokens.new_token())
+    chosen = _chosen(options, said, answer, tokens.new_token())
     for outcome in install(_steps(options, seen, status.node, chosen), dry_run=True):
         print(outcome, flush=True)
 
@@ -100,14 +106,16 @@ def _login(answer: JoinAnswer, token: str) -> bytes:
     return credentials.encode(made)
 
 
-def _chosen(options: argparse.Namespace, answer: JoinAnswer, token: str) -> NodeOptions:
-    """Return what the hub says of the node; what the line says goes before it."""
-    named = attached_options.read(options)
+def _chosen(
+    options: argparse.Namespace, said: NodeOptions, answer: JoinAnswer, token: str
+) -> NodeOptions:
+    """Return what the hub says of the node; what the line said goes before it."""
+    is_said = said.attached != Attached()
     return NodeOptions(
         credentials=_login(answer, token),
         join_port=urlsplit(options.hub).port or WebConfig().join_port,
-        attached=(answer.attached or named) if named == Attached() else named,
-        area=attached_options.read_area(options) or answer.area,
+        attached=said.attached if is_said else answer.attached or Attached(),
+        area=said.area or answer.area,
     )
 
 

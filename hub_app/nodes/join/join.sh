@@ -171,6 +171,8 @@ install_program() {
                 'line again'
         }
     fi
+    # After a power cut, what is marked as complete must be on the disk.
+    sync -f "$environment"
     : >"$environment/complete"
 }
 
