@@ -70,10 +70,10 @@ class MirrorState(State):
         if topic.kind is TopicKind.STATUS:
             self._told.pop(topic.node, None)
             self._presences.pop(topic.node, None)
-        entry = self._entries.pop(str(topic), None)
+        entry = self._entries.get(str(topic))
         if entry is None:
             return []
-        self.shape += 1
+        self._drop(entry)
         return [msgspec.structs.replace(entry, value=None)]
 
     def _take(self, topic: Topic, value: Any) -> list[Change]:
