@@ -190,6 +190,19 @@ def test_a_new_machine_replaces_a_dead_one_and_keeps_its_history(
         assert ("put aside" in text) == (former == "attic")
 
 
+def test_a_join_goes_on_after_a_power_cut(lab: Laboratory, hub: Machine) -> None:
+    line = product.join_line(hub, "power")
+    with lab.machine("power", "192.168.7.17") as power:
+        product.leave_without_packages(power)
+        with power.background(line):
+            power.wait_for("test -e /var/lib/harvester-join/join.json")
+            power.power_cut()
+        power.power_on()
+        code, text = product.join(power, line)
+        assert code == 0, text
+        hub.wait_until(lambda: product.count(hub, "power").stored > 0, "readings of power")
+
+
 def test_a_small_machine_joins_with_the_light_service(lab: Laboratory, hub: Machine) -> None:
     line = product.join_line(hub, "zero", "--area Roof")
     with lab.machine("zero", "192.168.7.12") as zero:
