@@ -37,7 +37,7 @@ def _restore(options: argparse.Namespace) -> None:
         is_done = restore.finish(hub_config(options), os.environ)
         print("finished" if is_done else "no restore was interrupted; name a backup to restore")
         return
-    file = options.config or config_file.find("hub", options.project)
+    file = options.config or config_file.find_installed("hub", options.project)
     if file is None:
         options.overrides.insert(0, "cluster.role=hub")
     target = Target(file, options.overrides, keeps_config=options.keep_config)
