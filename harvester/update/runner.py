@@ -45,7 +45,7 @@ class Runner:
         self._has_hub = has_hub
         self._clock, self._wait = clock, wait
         self.environments = Environments(system)
-        self.services = Services(system)
+        self.services = Services(system, wait)
         self._operations: dict[Operation, Callable[[UpdateRecord], UpdateRecord | None]] = {
             Operation.SAVE_DATABASES: self._save_databases,
             Operation.SWITCH: self._switch,
@@ -123,7 +123,7 @@ class Runner:
         databases.drop_copies(record.databases)
         self.environments.remove_others({record.old, record.new})
         if self.services.bring_units(self.environments, record.new, _OWN_UNITS):
-            self._system.run(("systemctl", "daemon-reload"))
+            self.services.reload()
         logger.info("%s is kept", record.target)
         return msgspec.structs.replace(machine.done(record, Operation.KEEP), previous=record.old)
 

@@ -1,7 +1,10 @@
 """Services of this machine as systemd tells them: which there are, how they are, start and stop."""
 
-from collections.abc import Iterable
+import logging
+import time
+from collections.abc import Callable, Iterable
 
+from bus.errors import UnavailableError
 from bus.files import whole_file
 from bus.install.update_record import UnitBefore
 from bus.install.vital_signs import parse
@@ -10,12 +13,15 @@ from harvester.install.tables import AGENT_UNIT, HUB_UNIT, PIZERO_UNIT, UNITS
 from harvester.update.environments import Environments
 from harvester.update.judgement import UnitNow
 
+logger = logging.getLogger(__name__)
+
 SERVICES = (
     HUB_UNIT,
     AGENT_UNIT.replace("@.", "@hub."),
     AGENT_UNIT.replace("@.", "@spoke."),
     PIZERO_UNIT,
 )
+_TRIES, _RETRY_S = 4, 5.0
 _PROPERTIES = ("ActiveState", "NRestarts", "StatusText")
 _SHIPPED = "lib/python3*/site-packages/bus/product/deploy"
 
@@ -23,8 +29,9 @@ _SHIPPED = "lib/python3*/site-packages/bus/product/deploy"
 class Services:
     """The enabled services of this machine. Its methods raise UnavailableError."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, wait: Callable[[float], None] = time.sleep) -> None:
         self._system = system
+        self._wait = wait
 
     @property
     def names(self) -> list[str]:
@@ -51,12 +58,16 @@ class Services:
 
     def restart(self, names: list[str]) -> None:
         """Start the services anew, without waiting until they are up."""
-        self._system.run(("systemctl", "daemon-reload"))
+        self.reload()
         self._system.asks("systemctl", "reset-failed", *names)
-        self._system.run(("systemctl", "--no-block", "restart", *names))
+        self._ask_systemd("--no-block", "restart", *names)
+
+    def reload(self) -> None:
+        """Let systemd read its units again."""
+        self._ask_systemd("daemon-reload")
 
     def stop(self, names: list[str]) -> None:
-        self._system.run(("systemctl", "stop", *names))
+        self._ask_systemd("stop", *names)
 
     def bring_units(self, environments: Environments, name: str, pattern: str) -> list[str]:
         """Bring installed units that match up to date with an environment's; return their names."""
@@ -70,9 +81,19 @@ class Services:
                     changed.append(shipped.name)
         return changed
 
+    def _ask_systemd(self, *words: str) -> str:
+        """Run systemctl, again where it fails: at boot, systemd may not answer for a moment."""
+        for _ in range(_TRIES - 1):
+            try:
+                return self._system.run(("systemctl", *words))
+            except UnavailableError as e:
+                logger.warning("tried again: %s", e)
+                self._wait(_RETRY_S)
+        return self._system.run(("systemctl", *words))
+
     def _observe(self, name: str) -> UnitNow:
-        words = ("systemctl", "show", name, f"--property={','.join(_PROPERTIES)}")
-        lines = self._system.run(words).splitlines()
+        words = ("show", name, f"--property={','.join(_PROPERTIES)}")
+        lines = self._ask_systemd(*words).splitlines()
         found = dict(line.split("=", 1) for line in lines if "=" in line)
         state, restarts = found.get("ActiveState", ""), found.get("NRestarts", "0")
         return UnitNow(

@@ -13,6 +13,8 @@ logger = logging.getLogger(__name__)
 
 # A commit on a slow SD card takes seconds; a restart would not make it faster.
 _PATIENCE_S = 120.0
+# An update is judged by the status within a minute.
+_STATUS_S = 5.0
 
 
 class Watchdog:
@@ -50,7 +52,7 @@ class Watchdog:
                 self._service.starting("starting; the journal tells what is waited for")
             else:
                 self._look(self._hub)
-            await asyncio.sleep(self._service.interval_s)
+            await asyncio.sleep(min(self._service.interval_s, _STATUS_S))
 
     def _look(self, hub: Hub) -> None:
         stalled = stalled_parts(hub, _PATIENCE_S)

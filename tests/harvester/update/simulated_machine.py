@@ -37,6 +37,8 @@ class SimulatedMachine:
         self.system = System(root=root, run=self._run)
         self.database = root / "var/lib/harvester-agent/pi4/outbox.db"
         self.restarts = 0
+        # The next requests to restart something that systemd does not answer.
+        self.busy = 0
         self._status, self._state = status, state
         self._now_s = 0.0
         self._limits = limits
@@ -111,6 +113,9 @@ class SimulatedMachine:
     def _run(self, words: Sequence[str]) -> str:
         if "is-enabled" in words and UNIT not in words:
             raise UnavailableError("disabled")
+        if "restart" in words and self.busy:
+            self.busy -= 1
+            raise UnavailableError("Connection reset by peer")
         if "restart" in words:
             self.restarts += 1
             self.boot()

@@ -62,3 +62,10 @@ def test_only_the_version_before_stays(tmp_path: Path) -> None:
     machine.runner().run(machine.begin())
     left = sorted(path.name for path in (tmp_path / "opt/harvester/environments").iterdir())
     assert left == [OLD, NEW]
+
+
+def test_a_systemd_that_does_not_answer_at_once_is_asked_again(tmp_path: Path) -> None:
+    machine = SimulatedMachine(tmp_path)
+    machine.busy = 3
+    updated(machine)
+    assert (machine.record.phase, machine.in_use) == (KEPT, NEW)
