@@ -15,6 +15,10 @@ from hub_app.history.retention.downsample import Downsampler
 from hub_app.history.schema import BUCKET_MS, bucket_of
 
 _INTERVAL_S = 5.0
+# Between two rounds of all nodes for readings that have expired.
+_EXPIRY_S = 60.0
+# Nodes that are looked at in one step.
+NODES_AT_ONCE = 100
 # The longest that housekeeping holds up a commit.
 _SLICE_S = 0.2
 _BUCKETS_AT_ONCE = 12
@@ -37,19 +41,22 @@ class Housekeeping:
         self._downsampler = Downsampler(db)
         self._expiry = Expiry(db, settings)
         self._due_s = 0.0
+        self._expiry_due_s = 0.0
 
     def run(self, now_ms: int, newest_ms: int) -> None:
         """Work for at most a fifth of a second, if it is time to; see `step`."""
         began_s = time.monotonic()
         if began_s < self._due_s:
             return
-        has_more = True
+        has_more, expires = True, began_s >= self._expiry_due_s
         while has_more and time.monotonic() < began_s + _SLICE_S:
-            has_more = self.step(now_ms, newest_ms)
+            has_more = self.step(now_ms, newest_ms, expires=expires)
+        if expires and not has_more:
+            self._expiry_due_s = began_s + _EXPIRY_S
         self.delete_old_means(min(now_ms, newest_ms))
         self._due_s = 0.0 if has_more else began_s + _INTERVAL_S
 
-    def step(self, now_ms: int, newest_ms: int) -> bool:
+    def step(self, now_ms: int, newest_ms: int, *, expires: bool = True) -> bool:
         """Do one short transaction; return whether there may be more to do.
 
         `newest_ms` is the time of a recent reading. A hub whose clock is far ahead of its nodes'
@@ -57,7 +64,7 @@ class Housekeeping:
         """
         if self._downsampler.step(now_ms) or delete_hidden(self._db):
             return True
-        return self._expiry.delete_old_readings(min(now_ms, newest_ms + DAY_MS))
+        return expires and self._expiry.delete_old_readings(min(now_ms, newest_ms + DAY_MS))
 
     def delete_old_means(self, now_ms: int) -> None:
         """Delete the expired means of one field, and expired events and alarms."""
@@ -73,17 +80,34 @@ class Expiry:
         self._mean_ms = round(settings.mean_days * DAY_MS)
         # The (sensor, field) whose means were deleted last.
         self._last_field = (0, 0)
+        # The nodes whose events, and whose readings, were looked at last.
+        self._last_node = 0
+        self._last_reader = 0
 
     def delete_old_readings(self, now_ms: int) -> bool:
-        """Delete the oldest expired readings of each node; return whether there may be more."""
-        has_more = False
-        for (node,) in self._db.execute("SELECT id FROM node").fetchall():
-            before_ms = bucket_of(now_ms - self._raw_ms)
-            has_more = self._delete_readings_of(node, before_ms) or has_more
-        return has_more
+        """Delete the oldest expired readings of the next nodes; return whether there may be more.
+
+        A round ends with the last node. One that had expired readings stays the next.
+        """
+        before_ms = bucket_of(now_ms - self._raw_ms)
+        nodes = self._nodes_after(self._last_reader)
+        for node in nodes:
+            if self._delete_readings_of(node, before_ms):
+                return True
+            self._last_reader = node
+        if len(nodes) == NODES_AT_ONCE:
+            return True
+        self._last_reader = 0
+        return False
+
+    def _nodes_after(self, last: int) -> list[int]:
+        found = self._db.execute(
+            "SELECT id FROM node WHERE id > ? ORDER BY id LIMIT ?", (last, NODES_AT_ONCE)
+        )
+        return [node for (node,) in found.fetchall()]
 
     def delete_old_means(self, now_ms: int) -> None:
-        """Delete expired means, of one field at each call, and expired events and alarms."""
+        """Delete some expired means, events and alarms: of the next field, and the next nodes."""
         oldest_ms = now_ms - self._mean_ms
         found = self._db.execute(
             "SELECT sensor, field FROM mean WHERE (sensor, field) > (?, ?) LIMIT 1",
@@ -96,7 +120,9 @@ class Expiry:
                     "DELETE FROM mean WHERE sensor = ? AND field = ? AND bucket_ms < ?",
                     (*found, oldest_ms),
                 )
-            for (node,) in self._db.execute("SELECT id FROM node").fetchall():
+            nodes = self._nodes_after(self._last_node)
+            self._last_node = nodes[-1] if len(nodes) == NODES_AT_ONCE else 0
+            for node in nodes:
                 self._db.execute(
                     "DELETE FROM event WHERE node = ? AND at_ms < ?", (node, oldest_ms)
                 )
