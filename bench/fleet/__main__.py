@@ -100,7 +100,7 @@ def hub(names: list[str], *, stalls: bool) -> Iterator[tuple[Target, dict[str, s
 
             def notes() -> list[str]:
                 text = current[0].output()
-                return [line for line in text.splitlines() if "stall" in line or "WARN" in line]
+                return [line for line in text.splitlines() if line.startswith("stalls")]
 
             yield (
                 Target(

@@ -83,8 +83,8 @@ class AlarmMonitor:
         self._known_nodes: set[str] = set()
         # When each node is judged again, without a message.
         self._due: DueTimes[str] = DueTimes()
-        # State and rules for which every alarm is known to be covered.
-        self._covered = (-1, -1)
+        # Rules and numbers of the state for which every alarm is known to be covered.
+        self._covered = (-1, -1, -1)
         # Nodes that were judged since the start.
         self.judged = 0
         self._reconciled_ms = 0
@@ -144,9 +144,10 @@ class AlarmMonitor:
         if delta_ms:
             self._engine.shift(delta_ms)
             self._judge_all(now_ms)
-        covered = (self._state.shape, self.book.version)
+        state = self._state
+        covered = (self.book.version, state.descriptions, state.removed_nodes)
         if covered != self._covered:
-            if covered[1] != self._covered[1]:
+            if covered[0] != self._covered[0]:
                 self._judge_all(now_ms)
             self._covered = covered
             self._remove_uncovered(now_ms)

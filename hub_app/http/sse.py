@@ -1,5 +1,6 @@
 """`GET /events`: the event stream of one browser, a snapshot and each change of its view (SSE)."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 
@@ -135,7 +136,13 @@ async def _events(
     try:
         # Nothing is awaited between joining and the snapshot, so no change is missed in between.
         snapshot = hub.state.snapshot(hub.now_ms(), log_lines)
-        yield fanout.snapshot_event(snapshot, filters.snapshot)
+        parts = []
+        for part in fanout.snapshot_parts(snapshot, filters.snapshot):
+            parts.append(part)
+            # What changes meanwhile waits for its turn in the client's queue.
+            await asyncio.sleep(0)
+        # In one piece: a `time` event may not come between its parts.
+        yield b"".join(parts)
         while (chunk := await client.take()) and is_allowed():
             yield chunk
     finally:

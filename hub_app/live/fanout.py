@@ -7,7 +7,7 @@ follow each other closely are sent together. All of it runs on the event loop.
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -26,6 +26,9 @@ LINES_PER_CLIENT = 200
 GATHER_S = 0.01
 # Kinds whose every message is sent; of the others, the newest.
 _EVERY_ONE = frozenset({TopicKind.LOG, TopicKind.EVENT})
+
+# Entries of a snapshot that are encoded in one step of the event loop.
+_PART = 500
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -136,19 +139,37 @@ class Fanout:
         for client in self._clients:
             client.close()
 
-    def snapshot_event(self, snapshot: Snapshot, shows: EventFilter = everything) -> bytes:
-        """Return a `snapshot` event of what a browser shows."""
-        if shows is not everything:
-            snapshot = Snapshot(
-                snapshot.now_ms,
-                list(filter(shows, snapshot.entries)),
-                list(filter(shows, snapshot.logs)),
-            )
-        return _event(self._last_id, b"snapshot", _ENCODER.encode(snapshot))
+    def snapshot_parts(
+        self, snapshot: Snapshot, shows: EventFilter = everything
+    ) -> Iterator[bytes]:
+        """Yield the parts of one `snapshot` event of what a browser shows.
+
+        Each takes some 2 ms. The event has the id of the last one before the call.
+        """
+        return _snapshot_parts(self._last_id, snapshot, shows)
 
     def _encode(self, change: Change, now_ms: int) -> bytes:
         update = Update(now_ms, change.topic, change.kind, change.node, change.name, change.value)
         return _event(self._last_id, b"update", _ENCODER.encode(update))
+
+
+def _snapshot_parts(event_id: int, snapshot: Snapshot, shows: EventFilter) -> Iterator[bytes]:
+    # As the encoder writes a Snapshot.
+    part = b'id: %d\nevent: snapshot\ndata: {"now_ms":%d,"entries":[' % (event_id, snapshot.now_ms)
+    for changes, end in ((snapshot.entries, b'],"logs":['), (snapshot.logs, b"]}\n\n")):
+        is_first = True
+        for start in range(0, len(changes), _PART):
+            shown = [one for one in changes[start : start + _PART] if shows(one)]
+            if shown:
+                part += b"" if is_first else b","
+                # Without the brackets of the list.
+                part += _ENCODER.encode(shown)[1:-1]
+                is_first = False
+            if start + _PART < len(changes):
+                yield part
+                part = b""
+        part += end
+    yield part
 
 
 def time_event(now_ms: int) -> bytes:

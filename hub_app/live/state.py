@@ -29,6 +29,7 @@ _KB = 1024
 # The interval of a sensor is the shortest of its last few gaps, so one outage does not count.
 _GAPS = 3
 
+_DESCRIPTIONS = frozenset({TopicKind.ABOUT, TopicKind.SENSOR})
 # A status becomes a presence entry; a backlog is for the history alone.
 _KINDS_WITHOUT_ENTRY = frozenset({TopicKind.STATUS, TopicKind.BACKLOG})
 
@@ -82,9 +83,11 @@ class State:
         # Counts new and removed topics, new fields and changed descriptions: the page needs other
         # elements for each.
         self.shape = 0
-        # The number of the last change of each node's descriptions.
+        # The number of the last change of each node's descriptions, and of all; and how many nodes
+        # were removed.
         self._described: dict[str, int] = {}
-        self._descriptions = 0
+        self.descriptions = 0
+        self.removed_nodes = 0
         self._presences: dict[str, NodePresence] = {}
         # When the presence of each node is looked at again.
         self._due: DueTimes[str] = DueTimes()
@@ -170,6 +173,7 @@ class State:
             if entry.kind is TopicKind.READING:
                 self._sensors.pop(Topic(node, entry.kind, entry.name), None)
         self._due.forget(node)
+        self.removed_nodes += 1
         self._described.pop(node, None)
         for known in (self._presences, self._pictures, self._logs):
             known.pop(node, None)
@@ -295,12 +299,13 @@ class State:
         del of_node[entry.topic]
         if not of_node:
             del self._of_node[entry.node]
-        self._note_description(entry.node)
+        if entry.kind in _DESCRIPTIONS:
+            self._note_description(entry.node)
         self.shape += 1
 
     def _note_description(self, node: str) -> None:
-        self._descriptions += 1
-        self._described[node] = self._descriptions
+        self.descriptions += 1
+        self._described[node] = self.descriptions
 
     def _keep_description(
         self, topic: Topic, description: SensorDescription | About

@@ -43,6 +43,7 @@ from hub_app.nodes.join.service import JoinService
 from hub_app.nodes.removal import removals
 from hub_app.nodes.removal.remover import Remover
 from hub_app.nodes.update.updater import NodeUpdater
+from hub_app.process import garbage
 from hub_app.process.supervisor import Supervisor
 from hub_app.quota.refusals import Refusals
 from hub_app.serving import tls as web_tls
@@ -73,7 +74,7 @@ async def run(
     stopper = _Stopper()
     wasm = assets.component(config.plugins.directory, "dashboard")
     dashboard = Dashboard(wasm, open_renderer, end_compiler)
-    with _signals(stopper.stop):
+    with _signals(stopper.stop), garbage.rare_full_collections():
         try:
             async with _own_state(config, environment):
                 await _run(config, dashboard, environment, stopper)
@@ -237,6 +238,7 @@ async def _background_tasks(
         "ingest": lambda: ingest(queue, hub.handle, hub.decoder.flush),
         "sweep": lambda: _every_second(hub.sweep),
         "alarms": lambda: _judge_nodes(hub),
+        "garbage": garbage.collect_regularly,
         "removals": lambda: _every_second(lambda: remover.run(hub)),
     }
     if log_in is not None:

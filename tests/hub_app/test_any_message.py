@@ -123,7 +123,7 @@ def check_routes(core: Core) -> None:
 def check_tasks(core: Core) -> None:
     assert core.hub.supervisor.is_up
     assert core.history.statistics.fault == ""
-    core.hub.fanout.snapshot_event(core.hub.state.snapshot(NOW_MS))
+    b"".join(core.hub.fanout.snapshot_parts(core.hub.state.snapshot(NOW_MS)))
 
 
 @given(publications)

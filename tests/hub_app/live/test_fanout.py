@@ -54,7 +54,7 @@ def test_a_browser_gets_only_what_its_view_shows() -> None:
     fan.send([change("a", 1), change("b", 2)], NOW_MS)
     assert (taken(one), len(taken(all_of_it))) == ([(1, 1)], 2)
     snapshot = Snapshot(NOW_MS, [change("a", 1), change("b", 2)], [change("l", "x", TopicKind.LOG)])
-    (event,) = events(fan.snapshot_event(snapshot, one.shows))
+    (event,) = events(b"".join(fan.snapshot_parts(snapshot, one.shows)))
     assert [entry["topic"] for entry in event[2]["entries"]] == ["a"]  # type: ignore[attr-defined]
     assert event[2]["logs"] == []
 
@@ -130,8 +130,27 @@ def test_every_event_of_a_sensor_reaches_a_slow_browser() -> None:
 def test_a_snapshot_carries_the_number_of_the_last_change() -> None:
     fan = Fanout()
     fan.send([change("a", 1)], NOW_MS)
-    (event,) = events(fan.snapshot_event(Snapshot(NOW_MS, [change("a", 1)], [])))
+    (event,) = events(b"".join(fan.snapshot_parts(Snapshot(NOW_MS, [change("a", 1)], []))))
     assert event[:2] == (1, "snapshot")
+
+
+def test_a_large_snapshot_is_made_in_parts_that_are_one_event() -> None:
+    fan = Fanout()
+    for entries, logs in ((0, 0), (1, 0), (0, 1), (1300, 700), (500, 500)):
+        snapshot = Snapshot(
+            NOW_MS,
+            [change("a", n) for n in range(entries)],
+            [change("b", n) for n in range(logs)],
+        )
+        parts = list(fan.snapshot_parts(snapshot, lambda one: one.value % 7 > 2))
+        assert len(parts) == max(1, (entries + 499) // 500) + max(1, (logs + 499) // 500) - 1
+        (event,) = events(b"".join(parts))
+        shown = Snapshot(
+            NOW_MS,
+            [one for one in snapshot.entries if one.value % 7 > 2],
+            [one for one in snapshot.logs if one.value % 7 > 2],
+        )
+        assert event[2] == msgspec.json.decode(msgspec.json.encode(shown))
 
 
 def test_closing_ends_every_stream_now_and_later() -> None:
