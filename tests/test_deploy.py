@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -71,8 +72,13 @@ def test_updates_are_done_by_an_environment_that_was_kept_and_go_on_after_a_fail
 
 
 def test_a_request_of_an_agent_starts_the_update() -> None:
-    path = UPDATE.with_suffix(".path").read_text()
-    assert f"\nPathExistsGlob=/{REQUEST_PATTERN}\n" in path
+    text = UPDATE.with_suffix(".path").read_text()
+    watched = re.findall(r"^PathExists=/(\S+)$", text, re.MULTILINE)
+    assert all(fnmatch(path, REQUEST_PATTERN) for path in watched)
+    folders = {
+        service_of(unit).get("RuntimeDirectory", "").replace("%i", "spoke") for unit in UNITS
+    }
+    assert {Path(path).parent.name for path in watched} == folders - {""}
 
 
 def test_a_unit_that_may_have_actuators_releases_them() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from bus.errors import UnavailableError
 
 FILE_NAME = "update-wanted"
-# Below the runtime directories of the services; harvester-update.path watches the same.
+# Below the runtime directories of the services, which harvester-update.path watches.
 REQUEST_PATTERN = f"run/harvester-*/{FILE_NAME}"
 
 

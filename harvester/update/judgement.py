@@ -34,6 +34,10 @@ class UnitNow(msgspec.Struct, frozen=True, kw_only=True):
     restarts: int = 0
     vital: VitalSigns | None = None
 
+    @property
+    def is_connected(self) -> bool:
+        return self.vital is not None and self.vital.connected > 0
+
 
 class Verdict(msgspec.Struct, frozen=True):
     """`reason` is empty where the new version is good."""

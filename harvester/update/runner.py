@@ -115,7 +115,8 @@ class Runner:
         while verdict is None:
             self._wait(_POLL_S)
             units = self.services.observe(names)
-            verdict = judgement.observe(self._clock(), units, has_hub=self._has_hub())
+            has_hub = any(unit.is_connected for unit in units.values()) or self._has_hub()
+            verdict = judgement.observe(self._clock(), units, has_hub=has_hub)
         return machine.judged(record, verdict.reason)
 
     def _keep(self, record: UpdateRecord) -> UpdateRecord:
