@@ -8,6 +8,7 @@ import msgspec
 from broker.auth.gate import Attempt, Gate, Identity
 from broker.embedded.counters import Refusal
 from broker.embedded.net.connection import Connection
+from broker.embedded.packets.codec import VERSION_3_1_1
 from broker.embedded.packets.connect import parse_connect
 from broker.embedded.packets.model import (
     ConnackCode,
@@ -87,7 +88,7 @@ async def _read(connection: Connection, deadline_s: float) -> Connect | None:
         name = PacketType(packet.kind).name
         raise ViolationError(f"a {name} before the CONNECT (MQTT-3.1.0-1)")
     try:
-        return parse_connect(packet.body)
+        return parse_connect(packet.body, levels=[VERSION_3_1_1])
     except UnsupportedVersionError as e:
         raise ConnectRefusedError(ConnackCode.VERSION, Refusal.MALFORMED, str(e)) from e
 

@@ -24,8 +24,14 @@ from broker.embedded.net.admission import MAX_QUEUED, Admission, Place
 from broker.embedded.net.connection import Connection, read_buffer
 from broker.embedded.net.listener import Listener
 from broker.embedded.net.loopback import is_loopback
-from broker.embedded.packets import writer3
-from broker.embedded.packets.model import ConnackCode, Publish, TooLargeError, ViolationError
+from broker.embedded.packets.codec import VERSION_3_1_1, codec_for, writer_for
+from broker.embedded.packets.model import (
+    Connack,
+    ConnackCode,
+    Publish,
+    TooLargeError,
+    ViolationError,
+)
 from broker.embedded.router import Router
 from broker.embedded.sender import Sender
 from broker.embedded.session import ClientSession, Publisher
@@ -233,7 +239,8 @@ class BrokerEngine:
         handler = self._new_handler(connection, session, accepted)
         self._counters.connections += 1
         self._counters.clients_maximum = max(self._counters.clients_maximum, len(self._handlers))
-        connection.send(writer3.connack(ConnackCode.ACCEPTED, session_present=was_present))
+        connack = Connack(ConnackCode.ACCEPTED, was_present)
+        connection.send(handler.codec.writer.connack(connack))
         if accepted.refused_will is not None:
             self.router.refuse_publish(session.key, accepted.refused_will)
         return handler
@@ -244,12 +251,21 @@ class BrokerEngine:
         def on_overflow() -> None:
             self._log_cut(Refusal.QUEUE, session, "takes less than comes for it")
 
-        sender = Sender(session, connection, self._store, self._counters, on_overflow)
+        codec = codec_for(accepted.connect)
+        sender = Sender(
+            session,
+            connection,
+            codec.writer,
+            store=self._store,
+            counters=self._counters,
+            on_overflow=on_overflow,
+        )
         session.link = sender
         handler = self._handlers[session] = Handler(
             connection,
             session,
             accepted.connect,
+            codec,
             router=self.router,
             sender=sender,
             store=self._store,
@@ -286,7 +302,7 @@ class BrokerEngine:
         if refusal.code is None:
             connection.abort()
             return
-        connection.send(writer3.connack(refusal.code))
+        connection.send(writer_for(VERSION_3_1_1).connack(Connack(refusal.code)))
         connection.close()
 
     def _log_cut(self, cause: Refusal, session: ClientSession, text: str) -> None:

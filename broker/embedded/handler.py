@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 
 from broker.embedded.counters import Counters
 from broker.embedded.net.connection import Connection
-from broker.embedded.packets import writer3
+from broker.embedded.packets.codec import Codec
 from broker.embedded.packets.model import Connect, Packet, PacketType, Publish, ViolationError
-from broker.embedded.packets.reader3 import Reader3
 from broker.embedded.router import Router
 from broker.embedded.sender import Sender
 from broker.embedded.session import ClientSession
@@ -55,6 +54,7 @@ class Handler:
         connection: Connection,
         session: ClientSession,
         connect: Connect,
+        codec: Codec,
         *,
         router: Router,
         sender: Sender,
@@ -65,6 +65,7 @@ class Handler:
         self.session = session
         self.connection = connection
         self.will = connect.will
+        self.codec = codec
         self.has_ended = False
         self._router = router
         self._sender = sender
@@ -82,7 +83,7 @@ class Handler:
         self._held_bytes = 0
         self._violation: ViolationError | None = None
         self._none_held = asyncio.Event()
-        self._reader = Reader3()
+        self._reader, self._writer = codec.reader, codec.writer
 
     async def run(self) -> None:
         """Serve the client until the connection ends. Raises ViolationError."""
@@ -218,7 +219,7 @@ class Handler:
             self._hold(passed.room)
 
     def _on_pubrel(self, packet: Packet) -> None:
-        packet_id = self._reader.packet_id(packet.body)
+        packet_id = self._reader.acknowledgement(packet.body).packet_id
         self.session.unreleased.pop(packet_id, None)
         # Its client may use the id again once it has the PUBCOMP. Also for an unknown one: the
         # client may have missed the first PUBCOMP (MQTT-4.3.3-2).
@@ -226,20 +227,20 @@ class Handler:
         self._acknowledge([] if dropped is None else [dropped], PacketType.PUBCOMP, packet_id)
 
     def _on_puback(self, packet: Packet) -> None:
-        self._router.acknowledged(self.session, self._reader.packet_id(packet.body))
+        self._router.acknowledged(self.session, self._reader.acknowledgement(packet.body).packet_id)
         self._sender.send_due()
 
     def _on_pubrec(self, packet: Packet) -> None:
-        self._sender.release(self._reader.packet_id(packet.body))
+        self._sender.release(self._reader.acknowledgement(packet.body).packet_id)
 
     def _on_pubcomp(self, packet: Packet) -> None:
-        self._router.completed(self.session, self._reader.packet_id(packet.body))
+        self._router.completed(self.session, self._reader.acknowledgement(packet.body).packet_id)
         self._sender.send_due()
 
     def _on_subscribe(self, packet: Packet) -> None:
         request = self._reader.subscribe(packet.body)
-        codes, retained = self._router.subscribe(self.session, request.filters)
-        self.connection.send(writer3.suback(request.packet_id, codes))
+        codes, retained = self._router.subscribe(self.session, request)
+        self.connection.send(self._writer.suback(request.packet_id, codes))
         self.session.send_retained(retained)
         self._sender.send_due()
         # A client that subscribes again and again, and takes nothing.
@@ -248,15 +249,16 @@ class Handler:
 
     def _on_unsubscribe(self, packet: Packet) -> None:
         request = self._reader.unsubscribe(packet.body)
-        self._router.unsubscribe(self.session, request.filters)
-        self.connection.send(writer3.acknowledgement(PacketType.UNSUBACK, request.packet_id))
+        codes = self._router.unsubscribe(self.session, request.filters)
+        self.connection.send(self._writer.unsuback(request.packet_id, codes))
 
     def _on_pingreq(self, packet: Packet) -> None:
-        self._reader.empty(packet.body)
-        self.connection.send(writer3.PINGRESP)
+        if packet.body:
+            raise ViolationError("a PINGREQ with a body")
+        self.connection.send(self._writer.pingresp())
 
     def _on_disconnect(self, packet: Packet) -> None:
-        self._reader.empty(packet.body)
+        self._reader.disconnect(packet.body)
         # MQTT-3.14.4-3.
         self.will = None
         self.connection.finish()
@@ -266,7 +268,7 @@ class Handler:
 
     def _acknowledge(self, durable: Sequence[Durable], kind: PacketType, packet_id: int) -> None:
         """Acknowledge once everything is on the disk, in the order of arrival (MQTT-4.6.0-2)."""
-        acknowledgement = writer3.acknowledgement(kind, packet_id)
+        acknowledgement = self._writer.acknowledgement(kind, packet_id)
         waited_for = [future for future in durable if not future.done()]
         if not waited_for and not self._acknowledgements:
             self.connection.send(acknowledgement)

@@ -15,7 +15,7 @@ from broker.auth.decisions import PublishDecisions
 from broker.auth.gate import Gate, Identity, Role
 from broker.embedded.counters import Counters, Refusal
 from broker.embedded.delivery import Entry
-from broker.embedded.packets.model import SUBSCRIPTION_FAILED, Publish
+from broker.embedded.packets.model import Filter, Publish, ReasonCode, Subscribe
 from broker.embedded.session import ClientSession, Publisher
 from broker.embedded.store.queue_records import stored
 from broker.embedded.store.store import Store
@@ -31,6 +31,12 @@ from bus.config.broker_table import BrokerConfig
 from bus.limited_log import LimitedLog
 
 _MAX_QOS = 2
+# MQTT 3.1.1 has one code for all of them: see the writer.
+_REFUSED = {
+    Refusal.TOPIC: ReasonCode.TOPIC_FILTER_INVALID,
+    Refusal.SUBSCRIPTIONS: ReasonCode.QUOTA_EXCEEDED,
+    Refusal.SUBSCRIBE: ReasonCode.NOT_AUTHORIZED,
+}
 # The `$SYS` topics: about sixty short ones.
 _MAX_SYS_TOPICS = 1_000
 _MAX_SYS_BYTES = 1024 * 1024
@@ -143,22 +149,27 @@ class Router:
                 self.publish(Publish(topic, payload, 0, retain=False, packet_id=0))
 
     def subscribe(
-        self, session: ClientSession, filters: Sequence[tuple[str, int]]
+        self, session: ClientSession, request: Subscribe
     ) -> tuple[list[int], Iterator[Publish]]:
-        """Return a SUBACK code for each filter, and the matching retained messages."""
-        codes = [self._grant(session, text, qos) for text, qos in filters]
+        """Return a reason code for each filter, and the matching retained messages."""
+        codes = [self._grant(session, each) for each in request.filters]
         granted = [
-            (text, code)
-            for (text, _), code in zip(filters, codes, strict=True)
-            if code != SUBSCRIPTION_FAILED and not text.startswith(SHARED)
+            (each.text, code)
+            for each, code in zip(request.filters, codes, strict=True)
+            if code <= _MAX_QOS and not each.text.startswith(SHARED)
         ]
         found = (self._retained_for(session, text, qos) for text, qos in granted)
         return codes, itertools.chain.from_iterable(found)
 
-    def unsubscribe(self, session: ClientSession, filters: Sequence[str]) -> None:
+    def unsubscribe(self, session: ClientSession, filters: Sequence[str]) -> list[int]:
+        """Return a reason code for each filter."""
+        codes = []
         for text in filters:
+            existed = self.subscriptions.has(text, session)
+            codes.append(ReasonCode.SUCCESS if existed else ReasonCode.NO_SUBSCRIPTION_EXISTED)
             self.subscriptions.remove(text, session)
             self._store.drop_subscription(session.key, text)
+        return [int(code) for code in codes]
 
     def acknowledged(self, session: ClientSession, packet_id: int) -> None:
         """Remove a message of QoS 1 that its receiver has acknowledged."""
@@ -193,15 +204,16 @@ class Router:
         for entry in dropped:
             self._store.drop_message(session.key, entry.message_id)
 
-    def _grant(self, session: ClientSession, text: str, qos: int) -> int:
+    def _grant(self, session: ClientSession, wanted: Filter) -> int:
+        text = wanted.text
         cause = self._refusal(session, text)
         if cause is not None:
             self._counters.refuse(cause)
             self._log_refused_subscription(session, text, cause)
-            return SUBSCRIPTION_FAILED
-        self.subscriptions.add(text, session, qos)
-        self._store.put_subscription(session.key, text, qos)
-        return qos
+            return _REFUSED[cause]
+        self.subscriptions.add(text, session, wanted.qos)
+        self._store.put_subscription(session.key, text, wanted.qos)
+        return wanted.qos
 
     def _log_refused_subscription(self, session: ClientSession, text: str, cause: Refusal) -> None:
         """Warn; but of an integration, note each filter once.

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from broker.embedded.counters import Counters
 from broker.embedded.delivery import Entry, Sending
 from broker.embedded.net.connection import Connection
-from broker.embedded.packets import writer3
+from broker.embedded.packets.codec import Writer
+from broker.embedded.packets.model import PacketType
 from broker.embedded.session import ClientSession
 from broker.embedded.store.queue_records import stored
 from broker.embedded.store.store import Store
@@ -16,16 +17,19 @@ from broker.embedded.store.writer import Durable
 class Sender:
     """The link of a connected session. `on_overflow` is called once, before the connection ends."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one connection brings all of them together
         self,
         session: ClientSession,
         connection: Connection,
+        writer: Writer,
+        *,
         store: Store,
         counters: Counters,
         on_overflow: Callable[[], None],
     ) -> None:
         self._session = session
         self._connection = connection
+        self._writer = writer
         self._store = store
         self._counters = counters
         self._on_overflow = on_overflow
@@ -75,7 +79,7 @@ class Sender:
         """Write a message under its reserved packet id; one of QoS 2 once its row is `durable`."""
         self._session.progress += 1
         self._counters.publish_sent += 1
-        packet = writer3.publish(entry.message, packet_id)
+        packet = self._writer.publish(entry.message, packet_id)
         if durable is None or entry.message.qos != 2:
             self._connection.send(packet)
         else:
@@ -86,7 +90,7 @@ class Sender:
         entry = self._session.delivery.release(packet_id)
         durable = None if entry is None else self._put(entry, packet_id)
         # Also for an unknown id, whose handshake may have ended here already (MQTT-4.3.3-1).
-        self._send_once(durable, writer3.pubrel(packet_id))
+        self._send_once(durable, self._writer.acknowledgement(PacketType.PUBREL, packet_id))
 
     def overflow(self) -> None:
         """Cut off a client that takes less than comes for it; its session ends with its reading."""
@@ -104,10 +108,10 @@ class Sender:
             durable = self._put(entry, packet_id)
         self._session.progress += 1
         if entry.is_released:
-            self._send_once(durable, writer3.pubrel(packet_id))
+            self._send_once(durable, self._writer.acknowledgement(PacketType.PUBREL, packet_id))
             return
         self._counters.publish_sent += 1
-        packet = writer3.publish(entry.message, packet_id, dup=sending.dup)
+        packet = self._writer.publish(entry.message, packet_id, dup=sending.dup)
         if is_exact:
             self._send_once(durable, packet)
         else:

@@ -1,21 +1,35 @@
 """Decoder of CONNECT, the packet that names the version of the protocol."""
 
+from collections.abc import Collection
+
 from broker.embedded.packets.fields import Body
-from broker.embedded.packets.model import Connect, UnsupportedVersionError, ViolationError, Will
+from broker.embedded.packets.model import (
+    NO_PROPERTIES,
+    Connect,
+    UnsupportedVersionError,
+    ViolationError,
+    Will,
+)
+from broker.embedded.packets.properties import Owner, read_properties
 
 
-def parse_connect(data: bytes) -> Connect:
-    """Decode a CONNECT. Raises ViolationError; UnsupportedVersionError for other versions."""
+def parse_connect(data: bytes, levels: Collection[int] = (4, 5)) -> Connect:
+    """Decode a CONNECT of one of the protocol levels: 4 is MQTT 3.1.1, 5 is MQTT 5.
+
+    Raises ViolationError, UnsupportedVersionError for other versions.
+    """
     body = Body(data)
     name, level = body.binary(), body.byte()
     if name not in {b"MQTT", b"MQIsdp"}:
         raise ViolationError("a CONNECT of another protocol (MQTT-3.1.2-1)")
-    if (name, level) != (b"MQTT", 4):
-        raise UnsupportedVersionError(f"MQTT protocol level {level}, expected 4")
+    if name != b"MQTT" or level not in levels:
+        expected = " or ".join(map(str, levels))
+        raise UnsupportedVersionError(f"MQTT protocol level {level}, expected {expected}")
     flags, keep_alive_s = body.byte(), body.uint16()
-    _check_flags(flags)
+    _check_flags(flags, level)
+    properties = read_properties(body, Owner.CONNECT) if level == 5 else NO_PROPERTIES
     client_id = body.text()
-    will = _parse_will(body, flags) if flags & 0x04 else None
+    will = _parse_will(body, flags, level) if flags & 0x04 else None
     username = body.text() if flags & 0x80 else None
     password = body.binary() if flags & 0x40 else None
     body.end()
@@ -26,19 +40,23 @@ def parse_connect(data: bytes) -> Connect:
         will=will,
         username=username,
         password=password,
+        version=level,
+        properties=properties,
     )
 
 
-def _check_flags(flags: int) -> None:
+def _check_flags(flags: int, level: int) -> None:
     if flags & 0x01:
         raise ViolationError("a CONNECT with the reserved flag (MQTT-3.1.2-3)")
     if not flags & 0x04 and flags & 0x38:
         raise ViolationError("a CONNECT with will flags and no will (MQTT-3.1.2-13)")
     if flags & 0x18 == 0x18:
         raise ViolationError("a will at QoS 3 (MQTT-3.1.2-14)")
-    if flags & 0x40 and not flags & 0x80:
+    if level == 4 and flags & 0x40 and not flags & 0x80:
         raise ViolationError("a password without a user name (MQTT-3.1.2-22)")
 
 
-def _parse_will(body: Body, flags: int) -> Will:
-    return Will(body.text(), body.binary(), flags >> 3 & 3, bool(flags & 0x20))
+def _parse_will(body: Body, flags: int, level: int) -> Will:
+    properties = read_properties(body, Owner.WILL) if level == 5 else NO_PROPERTIES
+    topic, payload = body.text(), body.binary()
+    return Will(topic, payload, flags >> 3 & 3, bool(flags & 0x20), properties)

@@ -5,6 +5,7 @@ import struct
 from broker.embedded.packets.model import ViolationError
 
 UINT16 = struct.Struct("!H")
+UINT32 = struct.Struct("!I")
 
 
 class Body:
@@ -31,6 +32,19 @@ class Body:
 
     def uint16(self) -> int:
         return int(UINT16.unpack(self.take(2))[0])
+
+    def uint32(self) -> int:
+        return int(UINT32.unpack(self.take(4))[0])
+
+    def length(self) -> int:
+        """Return a number of up to four bytes of seven bits (MQTT 5, section 1.5.5)."""
+        found = 0
+        for place in range(4):
+            byte = self.byte()
+            found |= (byte & 0x7F) << 7 * place
+            if byte < 0x80:
+                return found
+        raise ViolationError("a length of more than four bytes")
 
     def packet_id(self) -> int:
         found = self.uint16()
@@ -61,6 +75,11 @@ def decode_text(data: bytes) -> str:
     if "\0" in text:
         raise ViolationError("a string with U+0000 (MQTT-1.5.3-2)")
     return text
+
+
+def encode_text(text: str) -> bytes:
+    encoded = text.encode()
+    return UINT16.pack(len(encoded)) + encoded
 
 
 def encode_length(count: int) -> bytes:

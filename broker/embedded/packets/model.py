@@ -11,8 +11,42 @@ import msgspec
 from bus.errors import BadDataError
 
 
+class ReasonCode(enum.IntEnum):
+    """Reason codes of MQTT 5, section 2.4. A SUBACK has the granted QoS in their place."""
+
+    SUCCESS = 0x00
+    DISCONNECT_WITH_WILL = 0x04
+    NO_SUBSCRIPTION_EXISTED = 0x11
+    UNSPECIFIED = 0x80
+    MALFORMED_PACKET = 0x81
+    PROTOCOL_ERROR = 0x82
+    UNSUPPORTED_VERSION = 0x84
+    CLIENT_ID_NOT_VALID = 0x85
+    NOT_AUTHORIZED = 0x87
+    SERVER_UNAVAILABLE = 0x88
+    SERVER_SHUTTING_DOWN = 0x8B
+    BAD_AUTHENTICATION_METHOD = 0x8C
+    KEEP_ALIVE_TIMEOUT = 0x8D
+    SESSION_TAKEN_OVER = 0x8E
+    TOPIC_FILTER_INVALID = 0x8F
+    TOPIC_NAME_INVALID = 0x90
+    PACKET_ID_NOT_FOUND = 0x92
+    RECEIVE_MAXIMUM_EXCEEDED = 0x93
+    TOPIC_ALIAS_INVALID = 0x94
+    PACKET_TOO_LARGE = 0x95
+    QUOTA_EXCEEDED = 0x97
+    ADMINISTRATIVE_ACTION = 0x98
+
+
 class ViolationError(BadDataError):
-    """A violation of the protocol, which ends the client's connection."""
+    """A violation of the protocol, which ends the client's connection.
+
+    `reason` is what a client of MQTT 5 is told.
+    """
+
+    def __init__(self, text: str, reason: ReasonCode = ReasonCode.MALFORMED_PACKET) -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 class UnsupportedVersionError(ViolationError):
@@ -51,9 +85,43 @@ class ConnackCode(enum.IntEnum):
     UNAVAILABLE = 3
     CREDENTIALS = 4
     NOT_AUTHORIZED = 5
+    # Of MQTT 5 alone: a method of enhanced authentication.
+    METHOD = 6
 
 
-SUBSCRIPTION_FAILED = 0x80
+class Properties(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Properties of an MQTT 5 packet of any type; None: absent."""
+
+    payload_format: int | None = None
+    message_expiry_s: int | None = None
+    content_type: str | None = None
+    response_topic: str | None = None
+    correlation_data: bytes | None = None
+    session_expiry_s: int | None = None
+    assigned_client_id: str | None = None
+    server_keep_alive_s: int | None = None
+    authentication_method: str | None = None
+    authentication_data: bytes | None = None
+    request_problem: int | None = None
+    will_delay_s: int | None = None
+    request_response: int | None = None
+    response_information: str | None = None
+    server_reference: str | None = None
+    reason: str | None = None
+    receive_maximum: int | None = None
+    topic_alias_maximum: int | None = None
+    topic_alias: int | None = None
+    maximum_qos: int | None = None
+    retain_available: int | None = None
+    maximum_packet_bytes: int | None = None
+    wildcard_available: int | None = None
+    subscription_ids_available: int | None = None
+    shared_available: int | None = None
+    subscription_ids: tuple[int, ...] = ()
+    user: tuple[tuple[str, str], ...] = ()
+
+
+NO_PROPERTIES = Properties()
 
 
 class Packet(msgspec.Struct, frozen=True, gc=False):
@@ -71,10 +139,15 @@ class Will(msgspec.Struct, frozen=True):
     payload: bytes
     qos: int
     retain: bool
+    properties: Properties = NO_PROPERTIES
 
 
 class Connect(msgspec.Struct, frozen=True, kw_only=True):
-    """A CONNECT. `keep_alive_s` 0: none. `repr` omits the password."""
+    """A CONNECT. `keep_alive_s` 0: none. `repr` omits the password.
+
+    `version` is the protocol level: 4 of MQTT 3.1.1, 5 of MQTT 5. `clean_session` is the clean
+    start of MQTT 5.
+    """
 
     client_id: str
     clean_session: bool
@@ -82,6 +155,8 @@ class Connect(msgspec.Struct, frozen=True, kw_only=True):
     will: Will | None
     username: str | None
     password: bytes | None
+    version: int = 4
+    properties: Properties = NO_PROPERTIES
 
     def __repr__(self) -> str:
         return f"Connect({self.client_id!r}, {self.username!r})"
@@ -95,13 +170,35 @@ class Publish(msgspec.Struct, frozen=True, gc=False):
     qos: int
     retain: bool
     packet_id: int
+    properties: Properties = NO_PROPERTIES
+
+
+class Acknowledgement(msgspec.Struct, frozen=True, gc=False):
+    """A PUBACK, PUBREC, PUBREL or PUBCOMP."""
+
+    packet_id: int
+    reason: int = ReasonCode.SUCCESS
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """A topic filter of a SUBSCRIBE, with the requested QoS and the options of MQTT 5.
+
+    `retain_handling`: retained messages are sent always (0), for a new subscription (1), never (2).
+    """
+
+    text: str
+    qos: int
+    no_local: bool = False
+    retain_as_published: bool = False
+    retain_handling: int = 0
 
 
 class Subscribe(msgspec.Struct, frozen=True):
-    """A SUBSCRIBE: topic filters with the requested QoS."""
+    """A SUBSCRIBE. `subscription_id` 0: none."""
 
     packet_id: int
-    filters: list[tuple[str, int]]
+    filters: list[Filter]
+    subscription_id: int = 0
 
 
 class Unsubscribe(msgspec.Struct, frozen=True):
@@ -109,3 +206,18 @@ class Unsubscribe(msgspec.Struct, frozen=True):
 
     packet_id: int
     filters: list[str]
+
+
+class Disconnect(msgspec.Struct, frozen=True):
+    """A DISCONNECT of a client."""
+
+    reason: int = ReasonCode.SUCCESS
+    session_expiry_s: int | None = None
+
+
+class Connack(msgspec.Struct, frozen=True):
+    """A CONNACK with the code of 3.1.1; a writer of MQTT 5 translates it."""
+
+    code: ConnackCode
+    session_present: bool = False
+    properties: Properties = NO_PROPERTIES

@@ -1,7 +1,15 @@
 """Reader of MQTT 3.1.1: decodes the packets that clients send; strict."""
 
 from broker.embedded.packets.fields import UINT16, Body, decode_text
-from broker.embedded.packets.model import Publish, Subscribe, Unsubscribe, ViolationError
+from broker.embedded.packets.model import (
+    Acknowledgement,
+    Disconnect,
+    Filter,
+    Publish,
+    Subscribe,
+    Unsubscribe,
+    ViolationError,
+)
 from broker.embedded.topics.names import valid_topic
 
 # Topics that a connection keeps decoded, and their greatest length in bytes.
@@ -33,18 +41,17 @@ class Reader3:
         packet_id = body[end] << 8 | body[end + 1] if qos else 0
         if qos and not packet_id:
             raise ViolationError("packet identifier 0 (MQTT-2.3.1-1)")
-        encoded = body[2:end]
-        topic = self._topics.get(encoded) or self._topic(encoded)
+        topic = self.topic(body[2:end])
         return Publish(topic, body[payload_at:], qos, bool(first_byte & 1), packet_id)
 
-    def packet_id(self, body: bytes) -> int:
-        """Return the packet id that PUBACK, PUBREC, PUBREL and PUBCOMP consist of."""
+    def acknowledgement(self, body: bytes) -> Acknowledgement:
+        """Decode a PUBACK, PUBREC, PUBREL or PUBCOMP, which is a packet id."""
         if len(body) != UINT16.size:
             raise ViolationError("an acknowledgement of another size than two bytes")
         packet_id = body[0] << 8 | body[1]
         if not packet_id:
             raise ViolationError("packet identifier 0 (MQTT-2.3.1-1)")
-        return packet_id
+        return Acknowledgement(packet_id)
 
     def subscribe(self, data: bytes) -> Subscribe:
         body = Body(data)
@@ -54,7 +61,7 @@ class Reader3:
             text, qos = body.text(), body.byte()
             if qos > 2:
                 raise ViolationError(f"a SUBSCRIBE with QoS byte {qos:#x} (MQTT-3-8.3-4)")
-            filters.append((text, qos))
+            filters.append(Filter(text, qos))
         if not filters:
             raise ViolationError("a SUBSCRIBE without a filter (MQTT-3.8.3-3)")
         return Subscribe(packet_id, filters)
@@ -69,11 +76,16 @@ class Reader3:
             raise ViolationError("an UNSUBSCRIBE without a filter (MQTT-3.10.3-2)")
         return Unsubscribe(packet_id, filters)
 
-    def empty(self, data: bytes) -> None:
-        """Check that a PINGREQ or DISCONNECT has no body."""
+    def disconnect(self, data: bytes) -> Disconnect:
+        """Decode a DISCONNECT, which has no body."""
         Body(data).end()
+        return Disconnect()
 
-    def _topic(self, encoded: bytes) -> str:
+    def topic(self, encoded: bytes) -> str:
+        """Return a topic name, which is remembered decoded and checked."""
+        return self._topics.get(encoded) or self._decode_topic(encoded)
+
+    def _decode_topic(self, encoded: bytes) -> str:
         topic = decode_text(encoded)
         if not valid_topic(topic):
             raise ViolationError("a PUBLISH to an invalid topic (MQTT-3.3.2-2, MQTT-4.7.3-1)")

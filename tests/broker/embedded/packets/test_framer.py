@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.embedded.packets import writer3
 from broker.embedded.packets.framer import Framer
 from broker.embedded.packets.model import Publish, TooLargeError
 from broker.embedded.packets.reader3 import Reader3
+from broker.embedded.packets.writer3 import Writer3
 
 topics = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0+#"), min_size=1, max_size=20
@@ -28,7 +28,7 @@ publishes = st.builds(
 def test_a_stream_is_cut_into_its_packets_however_it_arrives(
     sent: list[Publish], sizes: list[int]
 ) -> None:
-    stream = b"".join(writer3.publish(message, message.packet_id) for message in sent)
+    stream = b"".join(Writer3().publish(message, message.packet_id) for message in sent)
     framer = Framer(1_000)
     read, reader = [], Reader3()
     at = 0

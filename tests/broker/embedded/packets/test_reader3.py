@@ -15,7 +15,8 @@ def test_any_bytes_are_a_packet_or_a_violation(data: bytes) -> None:
         parse_connect,
         reader.subscribe,
         reader.unsubscribe,
-        reader.packet_id,
+        reader.acknowledgement,
+        reader.disconnect,
         lambda body: reader.publish(0x32, body),
     ):
         try:

@@ -1,0 +1,79 @@
+"""Codec: the reader and the writer of a connection, for its version of MQTT."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from broker.embedded.packets.model import (
+    Acknowledgement,
+    Connack,
+    Connect,
+    Disconnect,
+    PacketType,
+    Publish,
+    Subscribe,
+    Unsubscribe,
+)
+from broker.embedded.packets.reader3 import Reader3
+from broker.embedded.packets.reader5 import Reader5
+from broker.embedded.packets.writer3 import Writer3
+from broker.embedded.packets.writer5 import Writer5
+
+VERSION_3_1_1 = 4
+VERSION_5 = 5
+# Topic aliases of a client, and of the broker towards a client.
+TOPIC_ALIASES = 64
+
+
+class Reader(Protocol):
+    """Decoder of the packets of one connection. Methods raise ViolationError."""
+
+    def publish(self, first_byte: int, data: bytes, /) -> Publish: ...
+
+    def acknowledgement(self, data: bytes, /) -> Acknowledgement: ...
+
+    def subscribe(self, data: bytes, /) -> Subscribe: ...
+
+    def unsubscribe(self, data: bytes, /) -> Unsubscribe: ...
+
+    def disconnect(self, data: bytes, /) -> Disconnect: ...
+
+
+class Writer(Protocol):
+    """Encoder of the packets to one connection."""
+
+    def connack(self, connack: Connack, /) -> bytes: ...
+
+    def publish(self, message: Publish, packet_id: int = 0, /, *, dup: bool = False) -> bytes: ...
+
+    def acknowledgement(self, kind: PacketType, packet_id: int, reason: int = 0, /) -> bytes: ...
+
+    def suback(self, packet_id: int, codes: Sequence[int], /) -> bytes: ...
+
+    def unsuback(self, packet_id: int, codes: Sequence[int], /) -> bytes: ...
+
+    def pingresp(self) -> bytes: ...
+
+    def disconnect(self, reason: int, /) -> bytes | None: ...
+
+
+class Codec(msgspec.Struct, frozen=True):
+    """Both directions of one connection."""
+
+    version: int
+    reader: Reader
+    writer: Writer
+
+
+def codec_for(connect: Connect) -> Codec:
+    """Return the codec of a client's version."""
+    if connect.version == VERSION_5:
+        aliases = min(TOPIC_ALIASES, connect.properties.topic_alias_maximum or 0)
+        return Codec(VERSION_5, Reader5(TOPIC_ALIASES), Writer5(aliases))
+    return Codec(VERSION_3_1_1, Reader3(), Writer3())
+
+
+def writer_for(version: int) -> Writer:
+    """Return a writer for an answer to a CONNECT that is refused."""
+    return Writer5() if version >= VERSION_5 else Writer3()

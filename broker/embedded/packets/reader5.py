@@ -1,0 +1,129 @@
+"""Reader of MQTT 5: decodes the packets that clients send; strict."""
+
+from broker.embedded.packets.fields import Body
+from broker.embedded.packets.model import (
+    NO_PROPERTIES,
+    Acknowledgement,
+    Disconnect,
+    Filter,
+    Properties,
+    Publish,
+    ReasonCode,
+    Subscribe,
+    Unsubscribe,
+    ViolationError,
+)
+from broker.embedded.packets.properties import Owner, read_properties
+from broker.embedded.packets.reader3 import Reader3
+
+# Bits of the subscription options that are reserved, section 3.8.3.1.
+_RESERVED_OPTIONS = 0xC0
+
+
+class Reader5:
+    """Decoder of one connection's packets from the CONNECT on. Methods raise ViolationError.
+
+    `topic_aliases`: the greatest topic alias, which the client was told in the CONNACK.
+    """
+
+    def __init__(self, topic_aliases: int) -> None:
+        self._topics = Reader3()
+        self._most_aliases = topic_aliases
+        self._aliases: dict[int, str] = {}
+
+    def publish(self, first_byte: int, data: bytes) -> Publish:
+        """Decode a PUBLISH, whose flags are in the first byte."""
+        qos = first_byte >> 1 & 3
+        if qos == 3:
+            raise ViolationError("a PUBLISH at QoS 3 (MQTT-3.3.1-4)")
+        if not qos and first_byte & 8:
+            raise ViolationError("a PUBLISH at QoS 0 with DUP (MQTT-3.3.1-2)")
+        body = Body(data)
+        encoded = body.binary()
+        packet_id = body.packet_id() if qos else 0
+        properties = read_properties(body, Owner.PUBLISH)
+        if properties.subscription_ids:
+            raise ViolationError(
+                "a subscription identifier of a client (MQTT-3.3.4-6)", ReasonCode.PROTOCOL_ERROR
+            )
+        topic = self._topic(encoded, properties.topic_alias)
+        return Publish(topic, body.rest(), qos, bool(first_byte & 1), packet_id, properties)
+
+    def acknowledgement(self, data: bytes) -> Acknowledgement:
+        """Decode a PUBACK, PUBREC, PUBREL or PUBCOMP; without a reason it is success."""
+        body = Body(data)
+        packet_id = body.packet_id()
+        if body.is_at_end:
+            return Acknowledgement(packet_id)
+        reason = body.byte()
+        _read_rest(body, Owner.ANSWER)
+        return Acknowledgement(packet_id, reason)
+
+    def subscribe(self, data: bytes) -> Subscribe:
+        body = Body(data)
+        packet_id = body.packet_id()
+        ids = read_properties(body, Owner.SUBSCRIBE).subscription_ids
+        if len(ids) > 1:
+            raise ViolationError("two subscription identifiers", ReasonCode.PROTOCOL_ERROR)
+        filters = []
+        while not body.is_at_end:
+            filters.append(_filter(body.text(), body.byte()))
+        if not filters:
+            raise ViolationError(
+                "a SUBSCRIBE without a filter (MQTT-3.8.3-2)", ReasonCode.PROTOCOL_ERROR
+            )
+        return Subscribe(packet_id, filters, ids[0] if ids else 0)
+
+    def unsubscribe(self, data: bytes) -> Unsubscribe:
+        body = Body(data)
+        packet_id = body.packet_id()
+        read_properties(body, Owner.UNSUBSCRIBE)
+        filters = []
+        while not body.is_at_end:
+            filters.append(body.text())
+        if not filters:
+            raise ViolationError(
+                "an UNSUBSCRIBE without a filter (MQTT-3.10.3-2)", ReasonCode.PROTOCOL_ERROR
+            )
+        return Unsubscribe(packet_id, filters)
+
+    def disconnect(self, data: bytes) -> Disconnect:
+        """Decode a DISCONNECT; without a reason it is a normal one."""
+        body = Body(data)
+        if body.is_at_end:
+            return Disconnect()
+        reason = body.byte()
+        properties = _read_rest(body, Owner.DISCONNECT)
+        return Disconnect(reason, properties.session_expiry_s)
+
+    def _topic(self, encoded: bytes, alias: int | None) -> str:
+        if alias is None:
+            return self._topics.topic(encoded)
+        if alias > self._most_aliases:
+            raise ViolationError(f"the topic alias {alias}", ReasonCode.TOPIC_ALIAS_INVALID)
+        if encoded:
+            topic = self._aliases[alias] = self._topics.topic(encoded)
+            return topic
+        known = self._aliases.get(alias)
+        if known is None:
+            raise ViolationError(f"the unknown topic alias {alias}", ReasonCode.PROTOCOL_ERROR)
+        return known
+
+
+def _read_rest(body: Body, owner: Owner) -> Properties:
+    """Return the properties, which may be absent with their length; nothing follows them."""
+    properties = NO_PROPERTIES if body.is_at_end else read_properties(body, owner)
+    body.end()
+    return properties
+
+
+def _filter(text: str, options: int) -> Filter:
+    qos, retain_handling = options & 3, options >> 4 & 3
+    if qos == 3 or retain_handling == 3 or options & _RESERVED_OPTIONS:
+        raise ViolationError(f"subscription options {options:#x}", ReasonCode.PROTOCOL_ERROR)
+    no_local = bool(options & 4)
+    if no_local and text.startswith("$share/"):
+        raise ViolationError(
+            "a shared subscription with no local (MQTT-3.8.3-4)", ReasonCode.PROTOCOL_ERROR
+        )
+    return Filter(text, qos, no_local, bool(options & 8), retain_handling)
