@@ -8,7 +8,7 @@ import msgspec
 from broker.auth.gate import Attempt, Gate, Identity
 from broker.embedded.counters import Refusal
 from broker.embedded.net.connection import Connection
-from broker.embedded.packets.codec import VERSION_3_1_1
+from broker.embedded.packets.codec import VERSION_3_1, VERSION_3_1_1
 from broker.embedded.packets.connect import parse_connect
 from broker.embedded.packets.model import (
     ConnackCode,
@@ -88,7 +88,7 @@ async def _read(connection: Connection, deadline_s: float) -> Connect | None:
         name = PacketType(packet.kind).name
         raise ViolationError(f"a {name} before the CONNECT (MQTT-3.1.0-1)")
     try:
-        return parse_connect(packet.body, levels=[VERSION_3_1_1])
+        return parse_connect(packet.body, levels=[VERSION_3_1, VERSION_3_1_1])
     except UnsupportedVersionError as e:
         raise ConnectRefusedError(ConnackCode.VERSION, Refusal.MALFORMED, str(e)) from e
 
@@ -100,6 +100,9 @@ def _with_client_id(connect: Connect) -> Connect:
         raise ConnectRefusedError(ConnackCode.IDENTIFIER, Refusal.MALFORMED, text)
     if connect.client_id:
         return connect
+    if connect.version == VERSION_3_1:
+        text = "MQTT 3.1 without a client identifier"
+        raise ConnectRefusedError(ConnackCode.IDENTIFIER, Refusal.MALFORMED, text)
     if not connect.clean_session:
         text = "clean session 0 without a client identifier"
         raise ConnectRefusedError(ConnackCode.IDENTIFIER, Refusal.MALFORMED, text)

@@ -20,6 +20,8 @@ from broker.embedded.packets.reader5 import Reader5
 from broker.embedded.packets.writer3 import Writer3
 from broker.embedded.packets.writer5 import Writer5
 
+# For clients, MQTT 3.1 differs from 3.1.1 in the CONNECT alone.
+VERSION_3_1 = 3
 VERSION_3_1_1 = 4
 VERSION_5 = 5
 # Topic aliases of a client, and of the broker towards a client.

@@ -12,17 +12,20 @@ from broker.embedded.packets.model import (
 )
 from broker.embedded.packets.properties import Owner, read_properties
 
+# The protocol names by level: of MQTT 3.1, 3.1.1 and 5.
+_NAMES = {3: b"MQIsdp", 4: b"MQTT", 5: b"MQTT"}
 
-def parse_connect(data: bytes, levels: Collection[int] = (4, 5)) -> Connect:
-    """Decode a CONNECT of one of the protocol levels: 4 is MQTT 3.1.1, 5 is MQTT 5.
+
+def parse_connect(data: bytes, levels: Collection[int] = tuple(_NAMES)) -> Connect:
+    """Decode a CONNECT of one of the protocol levels.
 
     Raises ViolationError, UnsupportedVersionError for other versions.
     """
     body = Body(data)
     name, level = body.binary(), body.byte()
-    if name not in {b"MQTT", b"MQIsdp"}:
+    if name not in _NAMES.values():
         raise ViolationError("a CONNECT of another protocol (MQTT-3.1.2-1)")
-    if name != b"MQTT" or level not in levels:
+    if level not in levels or name != _NAMES[level]:
         expected = " or ".join(map(str, levels))
         raise UnsupportedVersionError(f"MQTT protocol level {level}, expected {expected}")
     flags, keep_alive_s = body.byte(), body.uint16()
@@ -52,7 +55,7 @@ def _check_flags(flags: int, level: int) -> None:
         raise ViolationError("a CONNECT with will flags and no will (MQTT-3.1.2-13)")
     if flags & 0x18 == 0x18:
         raise ViolationError("a will at QoS 3 (MQTT-3.1.2-14)")
-    if level == 4 and flags & 0x40 and not flags & 0x80:
+    if level < 5 and flags & 0x40 and not flags & 0x80:
         raise ViolationError("a password without a user name (MQTT-3.1.2-22)")
 
 

@@ -145,8 +145,8 @@ class Will(msgspec.Struct, frozen=True):
 class Connect(msgspec.Struct, frozen=True, kw_only=True):
     """A CONNECT. `keep_alive_s` 0: none. `repr` omits the password.
 
-    `version` is the protocol level: 4 of MQTT 3.1.1, 5 of MQTT 5. `clean_session` is the clean
-    start of MQTT 5.
+    `version` is the protocol level: 3 of MQTT 3.1, 4 of MQTT 3.1.1, 5 of MQTT 5. `clean_session` is
+    the clean start of MQTT 5.
     """
 
     client_id: str

@@ -44,6 +44,7 @@ def connect(
     password: bytes | None = None,
     level: int = 4,
     flags: int = 0,
+    name: bytes = b"MQTT",
 ) -> bytes:
     """`will`: topic, payload, QoS, retain. `flags` are set beside those that follow."""
     client_id = client_id.encode() if isinstance(client_id, str) else client_id
@@ -59,7 +60,7 @@ def connect(
     if password is not None:
         flags |= 0x40
         payload += binary(password)
-    return packet(0x10, binary(b"MQTT") + bytes((level, flags)) + uint16(keep_alive_s) + payload)
+    return packet(0x10, binary(name) + bytes((level, flags)) + uint16(keep_alive_s) + payload)
 
 
 def publish(

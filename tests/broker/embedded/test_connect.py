@@ -227,6 +227,17 @@ def test_another_version_is_refused_with_its_code() -> None:
                 assert client.is_closed()
 
 
+@ours_only
+def test_a_client_of_mqtt_3_1_is_served_and_has_to_name_itself() -> None:
+    with running() as broker:
+        with broker.raw() as nameless:
+            assert nameless.connect("", level=3, name=b"MQIsdp") == 2
+        client = broker.client("old", level=3, name=b"MQIsdp")
+        client.subscribe(("t", 2))
+        client.publish("t", b"x", qos=2)
+        assert [(message.payload, message.qos) for message in client.take(1)] == [(b"x", 2)]
+
+
 def test_a_client_without_an_id_must_want_a_clean_session() -> None:
     with running() as broker:
         with broker.raw() as kept:
