@@ -68,6 +68,8 @@ class StoreWriter:
         self._writing = _Rows()
         self._stopping = False
         self._is_urgent = False
+        # Whether the thread waits for the first row.
+        self._is_idle = False
         self._failing_since_s: float | None = None
         self._logged_s = 0.0
         self.failures = 0
@@ -96,10 +98,13 @@ class StoreWriter:
                 return durable
             if is_new and key not in self._pending.rows and key not in self._writing.rows:
                 self._pending.unwritten.add(key)
+            was_due = self._is_due
             self._pending.rows[key] = row
-            if len(self._pending.rows) in (1, MAX_ROWS) or (is_urgent and not self._is_urgent):
-                self.lock.notify()
             self._is_urgent |= is_urgent
+            # The thread is woken for the first row of a commit, and for the one that ends its wait.
+            if self._is_idle or (self._is_due and not was_due):
+                self.lock.notify()
+                self._is_idle = False
             if self._failing_since_s is None:
                 self._pending.waiting.setdefault(key, []).append(durable)
                 return durable
@@ -126,6 +131,9 @@ class StoreWriter:
     def _run(self) -> None:
         try:
             while self._take():
+                if not self._writing.rows:
+                    # All were deleted again before their commit.
+                    continue
                 try:
                     self._file.write(self._writing.rows)
                 except HarvesterError as e:
@@ -139,16 +147,18 @@ class StoreWriter:
             self._file.close()
 
     def _take(self) -> bool:
-        """Wait for rows and take them; False to stop."""
+        """Wait for rows and take them, perhaps none; False to stop."""
         with self.lock:
+            self._is_idle = True
             self.lock.wait_for(lambda: self._pending.rows or self._stopping)
+            self._is_idle = False
             if self._failing_since_s is None:
                 self.lock.wait_for(lambda: self._is_due, INTERVAL_S)
             else:
                 self.lock.wait_for(lambda: self._stopping, RETRY_S)
             self._writing, self._pending = self._pending, _Rows()
             self._is_urgent = False
-            return bool(self._writing.rows)
+            return bool(self._writing.rows) or not self._stopping
 
     @property
     def _is_due(self) -> bool:

@@ -159,6 +159,29 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     assert here.messages == [message(1, packet_id=9), message(2)]
 
 
+def test_rows_that_are_all_deleted_before_their_commit_do_not_end_the_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "INTERVAL_S", 0.01)
+
+    async def fill() -> None:
+        async with running(tmp_path) as (store, _):
+            store.put_session("s", "c", None)
+            await store.flush()
+            for number in range(1, 20):
+                store.put_message("s", message(number))
+                # The writer's thread has its turn, and waits for more rows in vain.
+                await asyncio.sleep(0.002)
+                store.drop_message("s", number)
+                await asyncio.sleep(0.02)
+            kept = store.put_message("s", message(50), is_urgent=True)
+            assert kept is not None
+            assert await kept
+
+    asyncio.run(fill())
+    assert loaded(tmp_path).sessions["s"].messages == [message(50)]
+
+
 def test_ids_go_on_growing_after_a_restart(tmp_path: Path) -> None:
     async def fill() -> int:
         async with running(tmp_path) as (store, _):
