@@ -49,6 +49,9 @@ FROM peer WHERE node = 'n0' AND sensor = 's0' AND at >= %s AND at < %s GROUP BY 
 """
 
 
+Db = psycopg.Connection[tuple[object, ...]]
+
+
 class Cost(msgspec.Struct):
     wall_s: float
     client_s: float
@@ -95,44 +98,32 @@ def run(server: PostgresServer, history: Path, options: argparse.Namespace) -> N
     query = ChartQuery("n0", "s0", ["temperature"], from_ms, to_ms, 1000)
     span = (from_ms / 1000, to_ms / 1000)
 
-    def chart() -> int:
-        with connected(url) as db:
-            return len(timed(lambda: SiteQueries(db, 1).chart(query).series[0].points))
+    def chart(db: Db) -> object:
+        return SiteQueries(db, 1).chart(query)
 
-    def readings_alone() -> int:
-        with connected(url) as db:
-            statement = (
-                "SELECT date_bin('1 hour', at, 'epoch'), avg(value), min(value), max(value)"
-                " FROM reading WHERE site = 'bench' AND node = 'n0' AND sensor = 's0'"
-                " AND field = 'temperature' AND at >= to_timestamp(%s) AND at < to_timestamp(%s)"
-                " GROUP BY 1 ORDER BY 1"
-            )
-            return len(timed(lambda: db.execute(statement, span).fetchall()))
+    def view(db: Db) -> object:
+        statement = (
+            "SELECT date_bin('1 hour', at, 'epoch'), avg(value), min(value), max(value)"
+            " FROM reading WHERE site = 'bench' AND node = 'n0' AND sensor = 's0'"
+            " AND field = 'temperature' AND at >= to_timestamp(%s) AND at < to_timestamp(%s)"
+            " GROUP BY 1 ORDER BY 1"
+        )
+        return db.execute(statement, span).fetchall()
 
-    def of_peer() -> int:
-        with connected(url) as db:
-            statement = PEER_CHART.replace("%s", "to_timestamp(%s)")
-            return len(timed(lambda: db.execute(statement.encode(), span).fetchall()))
+    def of_peer(db: Db) -> object:
+        return db.execute(PEER_CHART.replace("%s", "to_timestamp(%s)").encode(), span).fetchall()
 
-    for name, work in (("chart", chart), ("view reading", readings_alone), ("peer", of_peer)):
+    for name, work in (("chart", chart), ("view reading", view), ("peer", of_peer)):
         restart_cold(server)
-        work()
-        cold_ms = TIMES.pop()
-        for _ in range(5):
-            work()
-        print(f"{name}: {statistics.median(TIMES):.1f} ms warm, {cold_ms:.0f} ms cold")
-        TIMES.clear()
+        with connected(url) as db:
+            cold_ms, *warm_ms = (timed_ms(work, db) for _ in range(8))
+        print(f"{name}: {statistics.median(warm_ms):.1f} ms warm, {cold_ms:.0f} ms cold")
 
 
-TIMES: list[float] = []
-
-
-def timed(work: Callable[[], list[object]]) -> list[object]:
-    """Note the time of `work` without that of connecting."""
+def timed_ms(work: Callable[[Db], object], db: Db) -> float:
     began = time.perf_counter()
-    found = work()
-    TIMES.append(1000 * (time.perf_counter() - began))
-    return found
+    work(db)
+    return 1000 * (time.perf_counter() - began)
 
 
 def made(options: argparse.Namespace, to_ms: int) -> Iterator[Reading]:
@@ -143,8 +134,8 @@ def made(options: argparse.Namespace, to_ms: int) -> Iterator[Reading]:
         for sensor in range(options.sensors):
             node = f"n{sensor // 5}"
             data = {"temperature": 20 + (n * 7 % 113) / 10, "humidity": 40 + (n * 3 % 211) / 10}
-            seq = n * options.sensors + sensor
-            yield Reading(node, f"s{sensor % 5}", at_ms, "a1b2c3d4e5f60718", seq, data, "dht22")
+            seq = 5 * n + sensor % 5
+            yield Reading(node, f"s{sensor % 5}", at_ms, f"a1b2c3d4e5f6{node}", seq, data, "dht22")
 
 
 def fill(path: Path, readings: list[Reading], now_ms: int) -> None:
@@ -189,18 +180,19 @@ def insert(url: str, readings: list[Reading]) -> None:
                 )
 
 
-def connected(url: str) -> "psycopg.Connection[tuple[object, ...]]":
-    return psycopg.connect(url, autocommit=True, options="-c search_path=harvester,public")
+def connected(url: str) -> Db:
+    return psycopg.connect(
+        url, autocommit=True, options="-c search_path=harvester,public -c jit=off"
+    )
 
 
 def measured(server: PostgresServer, work: Callable[[], None]) -> Cost:
     server_s, client_s, began = server_cpu_s(server), time.process_time(), time.perf_counter()
     work()
-    return Cost(
-        time.perf_counter() - began,
-        time.process_time() - client_s,
-        server_cpu_s(server) - server_s,
-    )
+    wall_s, client_s = time.perf_counter() - began, time.process_time() - client_s
+    # The time of a process that has ended counts once the postmaster has seen its end.
+    time.sleep(2.0)
+    return Cost(wall_s, client_s, server_cpu_s(server) - server_s)
 
 
 def server_cpu_s(server: PostgresServer) -> float:
@@ -226,7 +218,7 @@ def show(name: str, cost: Cost, count: int) -> None:
 
 def show_bytes(url: str, count: int) -> None:
     with connected(url) as db:
-        db.execute("VACUUM")
+        db.execute("VACUUM ANALYZE")
         for name, pattern in (
             ("readings", "stored_reading%"),
             ("means", "mean%"),

@@ -14,10 +14,11 @@ SCHEMA = "harvester"
 
 Connection = psycopg.Connection[Any]
 
+# Compiling a statement takes longer than running it here, by far.
 # A network that vanished is noticed within a minute, at both ends: the server then gives up the
 # locks of the session.
 _OPTIONS = (
-    f"-c search_path={SCHEMA} -c timezone=UTC -c statement_timeout=%d"
+    f"-c search_path={SCHEMA} -c timezone=UTC -c statement_timeout=%d -c jit=off"
     " -c tcp_keepalives_idle=20 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
     " -c idle_in_transaction_session_timeout=60000"
 )

@@ -207,7 +207,16 @@ class FleetDatabase:
             ).fetchone()
         return found is not None and found[0] == _MEANS_AT_ONCE
 
-    def drop_expired(self) -> None:
+    def maintain(self) -> None:
+        """Drop expired partitions; count the names for the planner of queries.
+
+        Tables of a few rows are not counted by the server itself, and views join them all.
+        """
+        self._drop_expired()
+        with _errors_translated():
+            self._db.execute("ANALYZE site, node, sensor, field, series, shape, shape_field")
+
+    def _drop_expired(self) -> None:
         with _errors_translated():
             self._db.execute("SET lock_timeout = '5s'")
             try:

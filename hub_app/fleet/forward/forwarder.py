@@ -10,7 +10,7 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,8 +23,9 @@ from bus.fault import Fault
 from hub_app.fleet.errors import FleetUnavailableError
 from hub_app.fleet.forward.database import FleetDatabase
 from hub_app.fleet.forward.entries import ChangedEntries, EntryFeed
-from hub_app.fleet.forward.history_source import HistorySource
-from hub_app.fleet.forward.reading_feed import ReadingFeed
+from hub_app.fleet.forward.history_source import HistorySource, StreamKey
+from hub_app.fleet.forward.ranges import SeqRanges
+from hub_app.fleet.forward.reading_feed import ReadingFeed, count_waiting
 from hub_app.fleet.forward.record_feed import RecordFeed
 from hub_app.fleet.forward.status import FleetStatus
 from hub_app.process.supervisor import Supervisor
@@ -45,7 +46,7 @@ class ForwarderTimes(msgspec.Struct, frozen=True):
     records_s: float = 5.0
     redate_s: float = 5.0
     means_s: float = 10.0
-    expire_s: float = 3600.0
+    maintain_s: float = 600.0
     count_s: float = 10.0
 
 
@@ -82,6 +83,8 @@ class FleetForwarder:
         self._forwarded = 0
         self._redated = 0
         self._waiting = -1
+        # What the database had when it was last there.
+        self._stored: Mapping[StreamKey, SeqRanges] | None = None
         self._topics: list[str] | None = None
 
     @property
@@ -130,6 +133,7 @@ class FleetForwarder:
             except (FleetUnavailableError, sqlite3.Error) as e:
                 self._fault.failed(str(e))
                 self._set_connected(False)
+                self._count_in_outage()
                 self._stopping.wait(backoff.next_s())
 
     def _forward(self, database: FleetDatabase, source: HistorySource) -> None:
@@ -138,6 +142,7 @@ class FleetForwarder:
         records = RecordFeed(source, database)
         entries = EntryFeed(self.entries, database)
         self._topics = None
+        self._stored = database.names.stored
         self._request_entries(self._set_topics)
         times = self._times
         tasks = {
@@ -145,8 +150,8 @@ class FleetForwarder:
             "records": _Periodic(times.records_s, records.forward),
             "redated": _Periodic(times.redate_s, lambda: self._redate(readings, database)),
             "means": _Periodic(times.means_s, database.compute_means),
-            "expired": _Periodic(times.expire_s, database.drop_expired),
-            "count": _Periodic(times.count_s, lambda: self._count(readings)),
+            "maintenance": _Periodic(times.maintain_s, database.maintain),
+            "count": _Periodic(times.count_s, lambda: self._count(source)),
         }
         while not self._stopping.is_set():
             has_more = self._forward_readings(readings, database)
@@ -178,9 +183,17 @@ class FleetForwarder:
             entries.forget_former(topics)
         return False
 
-    def _count(self, readings: ReadingFeed) -> bool:
-        self._waiting = readings.waiting()
+    def _count(self, source: HistorySource) -> bool:
+        if self._stored is not None:
+            self._waiting = count_waiting(source, self._stored)
         return False
+
+    def _count_in_outage(self) -> None:
+        with (
+            contextlib.suppress(sqlite3.Error),
+            contextlib.closing(HistorySource(self._path)) as it,
+        ):
+            self._count(it)
 
     def _set_topics(self, topics: list[str]) -> None:
         """Take the topics of the live state, whose entries have been put. On the event loop."""

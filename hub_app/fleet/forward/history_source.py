@@ -120,6 +120,15 @@ class HistorySource:
         ).fetchone()
         return None if first is None else (first, last)
 
+    def count(self, stream: int, first: int, last: int, most: int) -> int:
+        """Return how many readings of a stream are in a range of numbers, at most `most`."""
+        (count,) = self._db.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM reading"
+            " WHERE stream = ? AND seq BETWEEN ? AND ? LIMIT ?)",
+            (stream, first, last, most),
+        ).fetchone()
+        return int(count)
+
     def sensor(self, number: int) -> SensorName | None:
         """Return the name of a sensor; None where it is being removed."""
         if number not in self._sensors:

@@ -67,7 +67,3 @@ class SeqRanges:
     def last(self) -> int:
         """The largest number, -1 where there is none."""
         return self._lasts[-1] if self._lasts else -1
-
-    def count_between(self, first: int, last: int) -> int:
-        """Return how many numbers of the set are from `first` to `last`."""
-        return sum(max(0, min(last, b) - max(first, a) + 1) for a, b in self)

@@ -5,13 +5,13 @@ found as well as the newest one, and after any outage of either side both are co
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
 from hub_app.fleet.forward.database import FleetDatabase, Forwarded
 from hub_app.fleet.forward.history_source import HistorySource, Row, StreamKey
-from hub_app.fleet.forward.ranges import LAST, Range
+from hub_app.fleet.forward.ranges import LAST, Range, SeqRanges
 from hub_app.fleet.forward.reading_rows import ReadingRows
 from hub_app.history.schema import UNSET
 
@@ -21,6 +21,8 @@ _LONGEST_S = 60.0
 # Of a stream with more gaps, only the newest end is looked at each time.
 _MOST_GAPS = 16
 _REDATED_AT_ONCE = 2000
+# Of one gap, so that counting takes no time.
+_MOST_COUNTED = 10_000
 
 
 class _Turn(msgspec.Struct):
@@ -82,22 +84,6 @@ class ReadingFeed:
             if repaired:
                 return list(self._converted([(key, row) for row in repaired]))
         return []
-
-    def waiting(self) -> int:
-        """Return how many readings are not stored yet, or a few more."""
-        self._source.begin()
-        try:
-            count = sum(map(len, self._source.unmoved().values()))
-            for number, key in self._source.streams().items():
-                extent = self._source.extent(number)
-                if extent is not None:
-                    first, last = extent
-                    stored = self._database.names.stored.get(key)
-                    count += last - first + 1
-                    count -= stored.count_between(first, last) if stored is not None else 0
-        finally:
-            self._source.end()
-        return count
 
     def _follow_streams(self) -> None:
         streams = self._source.streams()
@@ -168,3 +154,32 @@ class ReadingFeed:
             del self._undated[key]
         elif first != LAST:
             self._undated[key] = (first, last)
+
+
+def count_waiting(source: HistorySource, stored: Mapping[StreamKey, SeqRanges]) -> int:
+    """Return how many readings of the history are not `stored`, or a few more."""
+    source.begin()
+    try:
+        streams = source.streams()
+        unmoved = source.unmoved()
+        count = sum(
+            _waiting_of(source, number, stored.get(key) or SeqRanges())
+            for number, key in streams.items()
+        )
+    finally:
+        source.end()
+    for number, rows in unmoved.items():
+        key = streams.get(number)
+        known = stored.get(key) if key is not None else None
+        count += sum(known is None or row[0] not in known for row in rows)
+    return count
+
+
+def _waiting_of(source: HistorySource, number: int, stored: SeqRanges) -> int:
+    extent = source.extent(number)
+    if extent is None:
+        return 0
+    *inner, tail = stored.gaps()
+    # Numbers between those that are stored may never have been readings of this history.
+    count = sum(source.count(number, *gap, _MOST_COUNTED) for gap in inner[-_MOST_GAPS:])
+    return count + max(0, extent[1] - max(tail[0], extent[0]) + 1)

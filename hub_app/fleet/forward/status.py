@@ -1,5 +1,7 @@
 """Status of the forwarding to the fleet's database, for the page, the API and the metrics."""
 
+from datetime import UTC, datetime
+
 import msgspec
 
 
@@ -24,4 +26,8 @@ class FleetStatus(msgspec.Struct, frozen=True):
         if self.connected or not self.last_error:
             return ""
         wait = f"{self.waiting} readings wait" if self.waiting >= 0 else "readings wait"
-        return f"the fleet database is unavailable, {wait}: {self.last_error}"
+        since = datetime.fromtimestamp(self.since_ms / 1000, UTC)
+        return (
+            f"the fleet database is unavailable since {since:%Y-%m-%d %H:%M:%S} UTC, {wait}: "
+            f"{self.last_error}"
+        )

@@ -77,6 +77,16 @@ BEGIN
     ) ON COMMIT DELETE ROWS;
 END $$;
 
+-- Writes the numbers in `incoming` as ranges to `incoming_range`.
+CREATE FUNCTION collect_ranges() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM incoming_range;
+    INSERT INTO incoming_range SELECT stream, min(seq), max(seq) FROM (
+        SELECT stream, seq, seq - row_number() OVER (PARTITION BY stream ORDER BY seq) AS island
+        FROM (SELECT DISTINCT stream, seq FROM incoming) AS named
+    ) AS numbered GROUP BY stream, island;
+END $$;
+
 -- Adds the ranges in `incoming_range` to those that are stored; they overlap none.
 CREATE FUNCTION add_ranges() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -143,12 +153,17 @@ DECLARE
     kept_from timestamptz;
 BEGIN
     PERFORM lock_site(a_site);
-    DELETE FROM incoming AS i USING stored_range AS r
-        WHERE r.stream = i.stream AND i.seq BETWEEN r.first AND r.last;
-    INSERT INTO incoming_range SELECT stream, min(seq), max(seq) FROM (
-        SELECT stream, seq, seq - row_number() OVER (PARTITION BY stream ORDER BY seq) AS island
-        FROM (SELECT DISTINCT stream, seq FROM incoming) AS named
-    ) AS numbered GROUP BY stream, island;
+    PERFORM collect_ranges();
+    IF EXISTS (SELECT FROM incoming_range AS i CROSS JOIN LATERAL (
+            SELECT r.last FROM stored_range AS r WHERE r.stream = i.stream AND r.first <= i.last
+            ORDER BY r.first DESC LIMIT 1
+        ) AS l WHERE l.last >= i.first) THEN
+        DELETE FROM incoming AS i WHERE i.seq <= (
+            SELECT r.last FROM stored_range AS r WHERE r.stream = i.stream AND r.first <= i.seq
+            ORDER BY r.first DESC LIMIT 1
+        );
+        PERFORM collect_ranges();
+    END IF;
     SELECT count(*) INTO added FROM incoming;
     IF added <> (SELECT coalesce(sum(last - first + 1), 0) FROM incoming_range) THEN
         RAISE EXCEPTION 'a reading came twice in one batch';

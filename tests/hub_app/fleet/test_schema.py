@@ -57,7 +57,7 @@ def test_readings_older_than_all_partitions_change_means_only(
     database.store([row(1, old_ms, 10.0), row(2, NOW_MS - HOUR_MS, 20.0)])
     database.compute_means()
     assert hours(url) == [(1, 10.0, 10.0, 10.0), (1, 20.0, 20.0, 20.0)]
-    database.drop_expired()
+    database.maintain()
     assert [seq for _, _, seq in stored(url)] == [2]
     # It fills a gap after more than a year.
     assert database.store([row(3, old_ms + 1, 40.0), row(1, old_ms, 10.0)]) == 1

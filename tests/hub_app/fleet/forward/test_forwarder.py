@@ -62,6 +62,17 @@ def test_readings_that_fill_gaps_come_later_and_once(site: Site, url: str) -> No
     assert query(url, "SELECT first, last FROM stored_range") == [(0, 9)]
 
 
+def test_nothing_waits_where_numbers_are_missing_for_good(site: Site, url: str) -> None:
+    site.store([reading(n) for n in range(100) if n % 10])
+    with site.forwarding() as forwarder:
+        wait_for(url, 90)
+        wait_until(lambda: forwarder.status.waiting == 0)
+        site.writer.store([], [], START + 600_000)
+        site.store([reading(200)])
+        wait_for(url, 91)
+        wait_until(lambda: forwarder.status.waiting == 0)
+
+
 def test_a_redated_reading_moves_to_another_partition_and_stays_one(site: Site, url: str) -> None:
     early = [
         reading(n, 1000 * n, boot_id="b", monotonic_ms=1000 * n, clock="unset") for n in (1, 2, 3)
@@ -122,8 +133,9 @@ def test_a_killed_database_gets_every_reading_once(
         postgres.kill()
         site.store([reading(n) for n in range(5000, 9000)])
         wait_until(lambda: not forwarder.status.connected)
-        assert "readings wait" in forwarder.status.fault
         site.store([reading(n) for n in range(9000, 10_000)])
+        wait_until(lambda: forwarder.status.waiting >= 5000)
+        assert "readings wait" in forwarder.status.fault
         postgres.start()
         wait_for(url, 10_000)
         wait_until(lambda: not forwarder.status.fault)
