@@ -223,7 +223,7 @@ def test_after_all_that_every_reading_is_there_once(
     expected = {node.name: held(node) for node in made.nodes}
     for node in made.nodes:
         node.run("systemctl stop 'harvester-agent@*' 'harvester-pizero*'")
-    made.wait_until_complete()
+    made.wait_until_complete(table.lost)
     with capsys.disabled():
         sys.stdout.write(f"\n\n{table.text()}\n\n")
     for name, readings in expected.items():

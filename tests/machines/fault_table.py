@@ -16,6 +16,8 @@ class FaultTable:
         self._site = site
         self._start_s = time.monotonic()
         self._rows: list[str] = []
+        # Readings in the RAM of a node whose power was cut.
+        self.lost = 0
 
     def add(
         self, fault: str, expected: Mapping[str, set[Held]] | None = None, *, lost: int = 0
@@ -25,6 +27,7 @@ class FaultTable:
         `expected` are readings that were in the outboxes of nodes, all of which have to arrive.
         """
         start_s = time.monotonic()
+        self.lost += lost
         self._site.wait_until_online()
         duration_s = time.monotonic() - start_s
         hub = self._site.hub
@@ -33,7 +36,7 @@ class FaultTable:
                 lambda name=name, readings=readings: not not_stored(hub, name, readings),  # type: ignore[misc]
                 f"readings of {name} in the history",
             )
-        self._site.wait_until_complete()
+        self._site.wait_until_complete(self.lost)
         self._rows.append(f"| {fault} | {duration_s:.0f} s | {lost} |")
 
     def text(self) -> str:
