@@ -13,6 +13,7 @@ import msgspec
 from bus.contract.messages import Value
 from bus.files.database import Schema, open_database
 from hub_app.alarms import records
+from hub_app.history.query.sql_views import VIEWS
 
 # The resolution after downsampling. A bucket is named by its first millisecond.
 BUCKET_MS = 300_000
@@ -104,7 +105,9 @@ CREATE VIEW readings AS
 _INDEXES = """
 CREATE INDEX IF NOT EXISTS event_id ON event (id);
 """
-SCHEMA = Schema(_TABLES + records.TABLE + _INDEXES, migrations=(records.TABLE, _INDEXES))
+SCHEMA = Schema(
+    _TABLES + records.TABLE + _INDEXES + VIEWS, migrations=(records.TABLE, _INDEXES, VIEWS)
+)
 VERSION = SCHEMA.version
 
 _PACK = msgspec.msgpack.Encoder()
