@@ -33,6 +33,11 @@ class FairLimit:
         else:
             del self._amounts[publisher]
 
+    def clear(self) -> None:
+        """Remove everything."""
+        self.total = 0
+        self._amounts.clear()
+
     def is_above_share(self, publisher: str) -> bool:
         if self.total < self._limit:
             return False

@@ -11,6 +11,8 @@ from hub_app.history.decode import RefusedReading
 
 # Of one node, while the bus takes no messages; the node sends the rest again.
 _MAX_PENDING = 10_000
+# Nodes whose topics are remembered.
+_MAX_TOPICS = 10_000
 
 Answer = tuple[Topic, Stored]
 # Publishes answers in their order; returns how many the bus took.
@@ -65,10 +67,13 @@ class Acknowledger:
     def __init__(self, publish: Publish) -> None:
         self._publish = publish
         self._pending: Answers = {}
+        self._topics: dict[str, Topic] = {}
 
     def acknowledge(self, answers: Answers) -> None:
         """Publish what is new and what the bus has not taken before."""
         pending, self._pending = self._pending, {}
+        if not pending:
+            pending, answers = answers, {}
         for node, streams in answers.items():
             for name, found in streams.items():
                 stream = stream_of(pending, node, name)
@@ -76,9 +81,26 @@ class Acknowledger:
                 stream.refused += found.refused
         if not pending:
             return
-        messages = list(_messages(pending))
+        messages = list(self._messages(pending))
         for topic, message in messages[self._publish(messages) :]:
             self._keep(topic.node, message)
+
+    def _messages(self, answers: Answers) -> Iterator[Answer]:
+        for node, streams in answers.items():
+            topic = self._topic(node)
+            for name, stream in streams.items():
+                stored, refused = ranges_of(stream.stored), ranges_of(stream.refused)
+                for start in range(0, max(len(stored), len(refused)), MAX_RANGES):
+                    part = slice(start, start + MAX_RANGES)
+                    yield topic, Stored(name, stored[part], refused[part])
+
+    def _topic(self, node: str) -> Topic:
+        topic = self._topics.get(node)
+        if topic is None:
+            if len(self._topics) >= _MAX_TOPICS:
+                self._topics.clear()
+            topic = self._topics[node] = Topic(node, TopicKind.STORED)
+        return topic
 
     def _keep(self, node: str, message: Stored) -> None:
         if sum(map(len, self._pending.get(node, {}).values())) > _MAX_PENDING:
@@ -91,16 +113,6 @@ class Acknowledger:
 def _numbers(ranges: Iterable[Range]) -> Iterator[int]:
     for first, last in ranges:
         yield from range(first, last + 1)
-
-
-def _messages(answers: Answers) -> Iterator[Answer]:
-    for node, streams in answers.items():
-        topic = Topic(node, TopicKind.STORED)
-        for name, stream in streams.items():
-            stored, refused = ranges_of(stream.stored), ranges_of(stream.refused)
-            for start in range(0, max(len(stored), len(refused)), MAX_RANGES):
-                part = slice(start, start + MAX_RANGES)
-                yield topic, Stored(name, stored[part], refused[part])
 
 
 def ranges_of(seqs: Iterable[int]) -> list[Range]:

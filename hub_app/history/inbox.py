@@ -97,6 +97,8 @@ class Inbox:
         queue.append(payload)
 
     def _take_in_turns(self) -> list[Payload]:
+        if self._shares.total < _TAKE_BYTES:
+            return self._take_all()
         taken: list[Payload] = []
         size = 0
         while self._queues and size < _TAKE_BYTES:
@@ -109,6 +111,13 @@ class Inbox:
             size_bytes = _size(payload)
             size += size_bytes
             self._shares.remove(node, size_bytes)
+        return taken
+
+    def _take_all(self) -> list[Payload]:
+        """Take everything; turns only matter where something is left."""
+        taken = [payload for queue in self._queues.values() for payload in queue]
+        self._queues.clear()
+        self._shares.clear()
         return taken
 
 

@@ -6,6 +6,7 @@ the presence of nodes and the states of plugins, which change seldom.
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import NamedTuple, get_args
 
 from bus.contract.messages import LogLevel
@@ -46,7 +47,16 @@ class ViewFilters(NamedTuple):
 
 
 def filters_of(parameters: Mapping[str, str]) -> ViewFilters:
-    """Return the filters of the view that `parameters` name. Raises UnknownViewError."""
+    """Return the filters of the view that `parameters` name, the same for the same ones.
+
+    Raises UnknownViewError.
+    """
+    return _filters_of(tuple(sorted(parameters.items())))
+
+
+@lru_cache(256)
+def _filters_of(items: tuple[tuple[str, str], ...]) -> ViewFilters:
+    parameters = dict(items)
     shows = _view_of(parameters)
     return ViewFilters(
         snapshot=lambda change: shows(change) or attention.needs_attention(change),

@@ -24,6 +24,9 @@ LINES_PER_CLIENT = 200
 # Least time between two writes to a browser: a write costs the hub and the browser more than an
 # event does, and nobody sees a delay this short.
 GATHER_S = 0.01
+# The same where so many events are gathered in GATHER_S: a fleet changes all the time.
+GATHER_MANY_S = 0.1
+MANY = 8
 # Kinds whose every message is sent; of the others, the newest.
 _EVERY_ONE = frozenset({TopicKind.LOG, TopicKind.EVENT})
 
@@ -57,6 +60,7 @@ class Client:
         self._lines: deque[bytes] = deque(maxlen=LINES_PER_CLIENT)
         self._wake = asyncio.Event()
         self._taken_s = -GATHER_S
+        self._gather_s = GATHER_S
         self.closed = False
 
     def offer(self, change: Change, event: bytes) -> None:
@@ -75,17 +79,21 @@ class Client:
     async def take(self) -> bytes:
         """Wait for events and return all of them; return nothing once closed.
 
-        The first event after a pause does not wait, those that follow wait for `GATHER_S`.
+        The first event after a pause does not wait, those that follow wait for `GATHER_S`, or where
+        they are many for `GATHER_MANY_S`.
         """
         loop = asyncio.get_running_loop()
         await self._wake.wait()
-        rest_s = self._taken_s + GATHER_S - loop.time()
+        rest_s = self._taken_s + self._gather_s - loop.time()
         if rest_s > 0 and not self.closed:
             await asyncio.sleep(rest_s)
         self._taken_s = loop.time()
         self._wake.clear()
         if self.closed:
             return b""
+        count = len(self._pending) + len(self._lines)
+        many = MANY * self._gather_s / GATHER_S
+        self._gather_s = GATHER_MANY_S if count >= many else GATHER_S
         chunk = b"".join((*self._pending.values(), *self._lines))
         self._pending.clear()
         self._lines.clear()
@@ -97,6 +105,8 @@ class Fanout:
 
     def __init__(self) -> None:
         self._clients: set[Client] = set()
+        # By filter, which browsers with the same view share.
+        self._of_filter: dict[EventFilter, set[Client]] = {}
         self._last_id = 0
         self._closed = False
 
@@ -116,22 +126,28 @@ class Fanout:
             raise TooManyClientsError(f"{MAX_CLIENTS} browsers are connected, no more are served")
         client = Client(shows)
         self._clients.add(client)
+        self._of_filter.setdefault(shows, set()).add(client)
         if self._closed:
             client.close()
         return client
 
     def leave(self, client: Client) -> None:
         self._clients.discard(client)
+        same = self._of_filter.get(client.shows, set())
+        same.discard(client)
+        if not same:
+            self._of_filter.pop(client.shows, None)
 
     def send(self, changes: Iterable[Change], now_ms: int) -> None:
         """Offer each change to every browser that shows it."""
         for change in changes:
             self._last_id += 1
-            clients = [client for client in self._clients if client.shows(change)]
-            if clients:
-                event = self._encode(change, now_ms)
-                for client in clients:
-                    client.offer(change, event)
+            event = b""
+            for shows, clients in self._of_filter.items():
+                if shows(change):
+                    event = event or self._encode(change, now_ms)
+                    for client in clients:
+                        client.offer(change, event)
 
     def close(self) -> None:
         """End every stream, now and from now on."""

@@ -96,6 +96,8 @@ class State:
         self._of_node: dict[str, dict[str, None]] = {}
         self._of_kind: dict[TopicKind, dict[str, None]] = {}
         self._sensors: dict[Topic, _Sensor] = {}
+        # The interval of each sensor, with the number of the descriptions that it is from.
+        self._intervals: dict[Topic, tuple[int, int]] = {}
         self._pictures: dict[str, Oled] = {}
         self._logs: dict[str, LogLines] = {}
 
@@ -157,6 +159,7 @@ class State:
             return self.remove_node(topic.node)
         self._quota.free(topic)
         self._sensors.pop(topic, None)
+        self._intervals.pop(topic, None)
         if topic.kind is TopicKind.OLED:
             self._pictures.pop(topic.node, None)
         entry = self._entries.get(str(topic))
@@ -171,7 +174,9 @@ class State:
         for entry in removed:
             self._drop(entry)
             if entry.kind is TopicKind.READING:
-                self._sensors.pop(Topic(node, entry.kind, entry.name), None)
+                topic = Topic(node, entry.kind, entry.name)
+                self._sensors.pop(topic, None)
+                self._intervals.pop(topic, None)
         self._due.forget(node)
         self.removed_nodes += 1
         self._described.pop(node, None)
@@ -354,8 +359,13 @@ class State:
 
     def _described_ms(self, topic: Topic) -> int:
         """Return the interval of a sensor by its description, 0 where it has none."""
-        described = self.description(topic.node, topic.name)
-        return 0 if described is None else round(described.interval_s * 1000)
+        known = self._intervals.get(topic)
+        described_by = self._described.get(topic.node, 0)
+        if known is None or known[0] != described_by:
+            described = self.description(topic.node, topic.name)
+            interval_ms = 0 if described is None else round(described.interval_s * 1000)
+            known = self._intervals[topic] = (described_by, interval_ms)
+        return known[1]
 
 
 def _reading_view(

@@ -28,10 +28,14 @@ def test_waking_ends_a_take_that_waits() -> None:
 
 def test_each_node_has_its_turn() -> None:
     inbox = Inbox()
+    # More than is taken at a time.
     for n in range(3):
-        inbox.put("harvester/flooder/readings/x", b"%d" % n)
+        inbox.put("harvester/flooder/readings/x", b"%d" % n + bytes(30_000))
     inbox.put("harvester/pi5/readings/x", b"mine")
-    assert [payload for _, payload, _ in inbox.take(0.0)] == [b"0", b"mine", b"1", b"2"]
+    taken = [payload[:4] for _, payload, _ in inbox.take(0.0)]
+    assert taken == [b"0\0\0\0", b"mine", b"1\0\0\0"]
+    assert [payload[:1] for _, payload, _ in inbox.take(0.0)] == [b"2"]
+    assert inbox.has_room
 
 
 def test_a_full_inbox_has_no_room_for_the_one_that_filled_it() -> None:
