@@ -17,6 +17,7 @@ from bus.contract.topics import TopicKind
 from bus.files.backup_record import BackupRecord
 from bus.install.version import VERSION, commit
 from hub_app.alarms.metrics import families as alarm_families
+from hub_app.fleet.forward.metrics import families as fleet_families
 from hub_app.homeassistant.forward.metrics import families as forwarder_families
 from hub_app.http.formats import sensor_metrics
 from hub_app.http.formats.prometheus import CONTENT_TYPE, Family, Sample, counter, gauge, lines
@@ -84,6 +85,7 @@ def _families(hub: Hub) -> list[Iterator[Family]]:
         _tasks(hub.supervisor.tasks),
         alarm_families(hub.alarms.active, hub.alarms.notifications),
         forwarder_families(hub.forwarder_status()),
+        fleet_families(hub.fleet_status()),
         _broker(hub.broker.snapshot()),
     ]
 

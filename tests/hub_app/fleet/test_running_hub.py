@@ -78,6 +78,7 @@ def test_kills_of_hub_and_database_neither_lose_nor_repeat_a_reading(
             wait_until(lambda: ("pi4", "s", 999) in in_history(hub))
             wait_until(lambda: are_same(hub, url, 700))
             wait_until(lambda: hub.http.get("/health").json()["fleet"]["waiting"] == 0)
+            assert "harvester_fleet_up 1.0\n" in hub.http.get("/metrics").text
         assert are_same(hub, url, 700)
         row = "SELECT site, area, node, sensor, field, unit, value FROM reading LIMIT 1"
         assert query(url, row)[0][:6] == ("berlin", "Office", "pi4", "air", "temperature", "°C")
