@@ -101,6 +101,7 @@ bench: build
 	@$(BIN)/python -m bench.plugins
 	@$(BIN)/python -m bench.pizero_memory
 	@$(BIN)/python -m bench.broker
+	@$(BIN)/python -m bench.fleet --nodes 300 1000
 	@$(BIN)/python -m bench.fleet_database
 
 # The newest versions that pyproject.toml allows, into constraints.txt.
