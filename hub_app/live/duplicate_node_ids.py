@@ -35,8 +35,14 @@ class DuplicateNodeIds:
 
     def on_reading(self, node: str, stream: str, seq: int, now_ms: int) -> None:
         """Note a live reading. One that is repeated, as retained ones are, does not count."""
-        streams = self._nodes.setdefault(node, _NodeStreams())
+        streams = self._nodes.get(node)
+        if streams is None:
+            streams = self._nodes[node] = _NodeStreams()
         if seq <= streams.newest_seq.get(stream, -1):
+            return
+        if stream == streams.current and not streams.returns_ms:
+            # As nearly all readings are.
+            streams.newest_seq[stream] = seq
             return
         if streams.current and stream != streams.current and stream in streams.newest_seq:
             streams.returns_ms.append(now_ms)
