@@ -103,6 +103,7 @@ bench: build
 	@$(BIN)/python -m bench.broker
 	@$(BIN)/python -m bench.fleet --nodes 300 1000
 	@$(BIN)/python -m bench.fleet_database
+	@$(BIN)/python -m bench.broker_rates
 
 # The newest versions that pyproject.toml allows, into constraints.txt.
 lock:

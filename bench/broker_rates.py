@@ -40,13 +40,16 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Load(msgspec.Struct, frozen=True):
-    """One kind of traffic. `window`: the messages on their way."""
+    """One kind of traffic. `window`: the messages on their way.
+
+    `sessions` of the subscribers: clean, kept, or kept and absent.
+    """
 
     title: str
     subscribers: int
     qos: int = 1
     window: int = 100
-    is_kept: bool = False
+    sessions: str = "clean"
 
 
 LOADS = (
@@ -56,7 +59,9 @@ LOADS = (
     Load("QoS 1, one to one, window 1", 1, window=1),
     Load("QoS 1, one to ten, window 1", 10, window=1),
     Load("QoS 0, one to one", 1, qos=0),
-    Load("kept session absent, window 1", 1, window=1, is_kept=True),
+    Load("QoS 2, one to one, window 20", 1, qos=2, window=20),
+    Load("QoS 1, one to a kept session", 1, sessions="kept"),
+    Load("kept session absent, window 1", 1, window=1, sessions="absent"),
 )
 
 
@@ -96,8 +101,9 @@ def mosquitto_command(port: int, folder: Path) -> list[str]:
     settings = BrokerConfig(listen=HOST, allow_local=False)
     text = mosquitto.conf(settings, str(folder), port=port, local_port=0)
     config = folder / "mosquitto.conf"
-    # As root it would become a user who may not read the folder.
-    config.write_text(f"user root\nlog_type none\n{text}")
+    # As root it would become a user who may not read the folder. Small packets are sent at once, as
+    # ours are.
+    config.write_text(f"user root\nlog_type none\nset_tcp_nodelay true\n{text}")
     return [program("mosquitto"), "-c", str(config)]
 
 
@@ -118,7 +124,7 @@ def cpu_s(pid: int) -> float:
 
 
 def measure(load: Load, generator: Path, port: int, pid: int, logins: Sequence[str]) -> Measured:
-    arguments = (port, load.qos, load.window, SECONDS, int(load.is_kept), TOPIC)
+    arguments = (port, load.qos, load.window, SECONDS, load.sessions, TOPIC)
     logins = logins[: 2 + 2 * load.subscribers]
     command = [str(generator), *map(str, arguments), *logins]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

@@ -3,10 +3,10 @@
  *   mqtt_load PORT QOS WINDOW SECONDS KEPT TOPIC NAME SECRET [NAME SECRET]...
  *
  * The first name publishes to TOPIC, the others subscribe to it. At most WINDOW messages are on their
- * way: neither acknowledged nor, where KEPT is 0, arrived at the slowest subscriber. With KEPT 1 the
- * subscribers have kept sessions and are gone when the first message is published. It prints "begin"
- * after a warm-up, and then "end MESSAGES SECONDS": the messages that arrived (KEPT: that were
- * acknowledged).
+ * way: neither acknowledged nor arrived at the slowest subscriber. KEPT is "clean", "kept" where the
+ * subscribers have kept sessions, or "absent" where these are gone when the first message is published.
+ * It prints "begin" after a warm-up, and then "end MESSAGES SECONDS": the messages that arrived, with
+ * absent subscribers those that were acknowledged.
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -169,16 +169,16 @@ static void subscribe(Client *client, const char *topic, int qos) {
     wait_for(client, SUBACK);
 }
 
-static long slowest(int qos, int is_kept) {
+static long slowest(int qos, int is_absent) {
     long least = qos ? clients[0].acknowledged : -1;
-    for (int n = 1; n < count && !is_kept; n++)
+    for (int n = 1; n < count && !is_absent; n++)
         if (least < 0 || clients[n].received < least) least = clients[n].received;
     return least;
 }
 
-static long arrived(int is_kept) {
-    long sum = is_kept ? clients[0].acknowledged : 0;
-    for (int n = 1; n < count && !is_kept; n++) sum += clients[n].received;
+static long arrived(int is_absent) {
+    long sum = is_absent ? clients[0].acknowledged : 0;
+    for (int n = 1; n < count && !is_absent; n++) sum += clients[n].received;
     return sum;
 }
 
@@ -201,7 +201,8 @@ static void publish(const char *topic, int qos, long from, long to) {
 
 int main(int argc, char **argv) {
     if (argc < 9 || (argc - 7) / 2 > MOST_CLIENTS) return 2;
-    int port = atoi(argv[1]), qos = atoi(argv[2]), window = atoi(argv[3]), is_kept = atoi(argv[5]);
+    int port = atoi(argv[1]), qos = atoi(argv[2]), window = atoi(argv[3]);
+    int is_absent = !strcmp(argv[5], "absent"), is_kept = is_absent || !strcmp(argv[5], "kept");
     double seconds = atof(argv[4]);
     const char *topic = argv[6];
     open_client(&clients[count++], port, argv[7], argv[8], 0);
@@ -214,16 +215,16 @@ int main(int argc, char **argv) {
             open_client(client, port, argv[n], argv[n + 1], 1);
         }
         subscribe(client, topic, qos);
-        if (is_kept) leave(client);
+        if (is_absent) leave(client);
     }
     struct pollfd polled[MOST_CLIENTS];
-    int watched = is_kept ? 1 : count;
+    int watched = is_absent ? 1 : count;
     for (int n = 0; n < watched; n++) polled[n] = (struct pollfd){clients[n].socket, POLLIN, 0};
     long sent = 0, before = 0;
     double began_s = now_s();
     int is_warm = 0;
     while (now_s() - began_s < (is_warm ? seconds : WARM_UP_S)) {
-        long done = slowest(qos, is_kept);
+        long done = slowest(qos, is_absent);
         /* In bursts, as a client does that reads several acknowledgements at once. */
         if (sent - done <= window * 3 / 4) {
             publish(topic, qos, sent, done + window);
@@ -234,12 +235,12 @@ int main(int argc, char **argv) {
             if (polled[n].revents) read_some(&clients[n]);
         if (!is_warm && now_s() - began_s >= WARM_UP_S) {
             is_warm = 1;
-            before = arrived(is_kept);
+            before = arrived(is_absent);
             printf("begin\n");
             fflush(stdout);
             began_s = now_s();
         }
     }
-    printf("end %ld %f\n", arrived(is_kept) - before, now_s() - began_s);
+    printf("end %ld %f\n", arrived(is_absent) - before, now_s() - began_s);
     return 0;
 }
