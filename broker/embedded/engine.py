@@ -21,9 +21,10 @@ from broker.embedded.handler import Handler
 from broker.embedded.net.accepted import serve_socket
 from broker.embedded.net.acceptor import Acceptor
 from broker.embedded.net.admission import MAX_QUEUED, Admission, Place
-from broker.embedded.net.connection import Connection, read_buffer
+from broker.embedded.net.connection import Connection
 from broker.embedded.net.listener import Listener
 from broker.embedded.net.loopback import is_loopback
+from broker.embedded.net.round import Round
 from broker.embedded.packets.codec import VERSION_3_1_1, codec_for, writer_for
 from broker.embedded.packets.model import (
     Connack,
@@ -83,7 +84,7 @@ class BrokerEngine:
         self._sessions = Sessions(settings, store, self.router, self._counters)
         self._handlers: dict[ClientSession, Handler] = {}
         self._acceptors: list[Acceptor] = []
-        self._read_buffer = read_buffer()
+        self._round = Round()
         self._next_sys_s = 0.0
         self._ticked_s = self._loop.time()
 
@@ -191,7 +192,7 @@ class BrokerEngine:
             address=address,
             max_packet_bytes=min(self._settings.packet_kb * 1024, MAX_CONNECT_BYTES),
             counters=self._counters,
-            read_buffer=self._read_buffer,
+            loop_round=self._round,
         )
         try:
             await serve_socket(sock, connection, listener.tls, self._settings.connect_timeout_s)

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import cast
 
 from broker.embedded.counters import Counters
+from broker.embedded.net.round import Round
 from broker.embedded.packets.framer import Framer
 from broker.embedded.packets.model import Packet
 
-# Bytes read at a time, and the time for which one client is served before the next.
-READ_BYTES = 16 * 1024
+# The time for which one client is served before the next.
 _SLICE_S = 0.002
 # Bytes written and not taken above which a client is congested; the kernel's buffers come on top.
 _MAX_BUFFERED_BYTES = 64 * 1024
@@ -29,15 +29,14 @@ class Connection(asyncio.BufferedProtocol):
     """Accepted connection. `address` is that of the peer, without its port."""
 
     def __init__(
-        self, *, address: str, max_packet_bytes: int, counters: Counters, read_buffer: bytearray
+        self, *, address: str, max_packet_bytes: int, counters: Counters, loop_round: Round
     ) -> None:
-        """`read_buffer` is shared by the connections of a loop: what is read is copied at once."""
         self.address = address
         self._counters = counters
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
         self._framer = Framer(max_packet_bytes)
-        self._read_buffer = memoryview(read_buffer)
+        self._round = loop_round
         # When the last packets were handled.
         self.read_s = self._loop.time()
         self._on_packet: OnPacket | None = None
@@ -106,13 +105,15 @@ class Connection(asyncio.BufferedProtocol):
             self._process_soon()
 
     def get_buffer(self, _size_hint: int) -> memoryview:
-        return self._read_buffer
+        return self._round.buffer
 
     def buffer_updated(self, count: int) -> None:
         self._counters.bytes_received += count
-        self._framer.feed(bytes(self._read_buffer[:count]))
+        self._framer.feed(bytes(self._round.buffer[:count]))
         if not self._is_yielding:
+            self._round.begin()
             self._process()
+            self._round.end()
 
     def eof_received(self) -> bool:
         """Keep the connection open for the answers to what is still to be handled."""
@@ -194,7 +195,7 @@ class Connection(asyncio.BufferedProtocol):
     def send(self, packet: bytes) -> None:
         """Write a packet, together with all others of this round of the loop."""
         if not self._batch:
-            self._loop.call_soon(self._flush)
+            self._round.add(self)
         self._batch.append(packet)
         self._batch_bytes += len(packet)
         self._counters.messages_sent += 1
@@ -211,7 +212,8 @@ class Connection(asyncio.BufferedProtocol):
         self._process_soon()
         self._drained()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what `send` has gathered."""
         if not self._batch:
             return
         if self._batch_bytes > _MAX_BUFFERED_BYTES:
@@ -249,10 +251,6 @@ class Connection(asyncio.BufferedProtocol):
         if self.is_congested:
             self.abort()
             return
-        self._flush()
+        self.flush()
         self._transport.close()
         self._loop.call_later(_LAST_PACKET_S, self._transport.abort)
-
-
-def read_buffer() -> bytearray:
-    return bytearray(READ_BYTES)

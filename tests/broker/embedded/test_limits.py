@@ -10,8 +10,9 @@ import pytest
 from broker.embedded.counters import Counters
 from broker.embedded.net.accepted import serve_socket
 from broker.embedded.net.acceptor import bind
-from broker.embedded.net.connection import Connection, read_buffer
+from broker.embedded.net.connection import Connection
 from broker.embedded.net.listener import Listener
+from broker.embedded.net.round import Round
 from broker.embedded.packets.writer3 import PINGRESP
 from bus.file_limit import room_for
 from tests.broker.embedded.raw import PINGREQ, PUBACK, RawClient, packet, publish, subscribe, uint16
@@ -127,7 +128,7 @@ async def _answer_who_never_reads() -> int:
         accepted, _ = await loop.sock_accept(listening)
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
         connection = Connection(
-            address=HOST, max_packet_bytes=100, counters=counters, read_buffer=read_buffer()
+            address=HOST, max_packet_bytes=100, counters=counters, loop_round=Round()
         )
         await serve_socket(accepted, connection, None, 1.0)
         asking = loop.create_task(loop.sock_sendall(asker, PINGREQ * 2_000_000))
