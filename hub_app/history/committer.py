@@ -24,6 +24,7 @@ from hub_app.history.events import MAX_DETAIL_CHARS, REFUSED, Event
 from hub_app.history.removal import HistoryJob
 from hub_app.history.retention.heartbeats import HeartbeatMeans
 from hub_app.history.retention.housekeeping import Housekeeping
+from hub_app.history.retention.old_readings import OldReadings
 from hub_app.history.schema import open_history
 from hub_app.history.writer import Writer
 from hub_app.quota.live import QuotaUse
@@ -77,6 +78,7 @@ class Committer:
         self.repeated = 0
         self.refused = 0
         self.commits = 0
+        self.old_readings = OldReadings(settings)
         self.fault = Fault("history", logger=logger, level=logging.ERROR)
         self._path = path
         self._settings = settings
@@ -161,6 +163,7 @@ class Committer:
         self.repeated += len(outcome.kept) - outcome.added
         if outcome.kept:
             self._newest_ms = max(reading.timestamp_ms for reading in outcome.kept)
+            self.old_readings.note(outcome.kept, self._now_ms())
         for reading, reason in outcome.refused:
             # Without an answer, so that it waits at its node until there is room.
             self._note_refused(reading.node, reason, f"the reading of {reading.sensor_id}")

@@ -68,6 +68,7 @@ class Recorder:
         self._inbox = inbox
         self._builder = BatchBuilder(limits, refusals)
         self._committer = Committer(path, settings, now_ms, limits, refusals)
+        self.old_readings = self._committer.old_readings
         self._acknowledger = Acknowledger(publish)
         self._stopping = threading.Event()
         self._round_s = time.monotonic()

@@ -17,7 +17,7 @@ from hub_app.history.acknowledge import Answer
 from hub_app.history.inbox import Inbox
 from hub_app.history.recorder import Recorder
 from hub_app.history.writer import Outcome, Writer
-from tests.hub_app.history.samples import START, reading, rows
+from tests.hub_app.history.samples import DAY, START, reading, rows
 from tests.support import WAIT_S
 
 
@@ -106,6 +106,17 @@ def test_stopping_commits_and_answers_what_has_arrived(tmp_path: Path) -> None:
         offer(history, *(reading(n) for n in range(10)))
     assert bus.published[-1][1].ranges == [(0, 9)]
     assert len(rows(path)) == 10
+
+
+def test_a_reading_older_than_what_is_kept_is_stored_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bus = Bus()
+    with running(tmp_path / "history.db", bus) as history:
+        offer(history, reading(1, START - 40 * DAY))
+        bus.wait_for_seq(1)
+    assert "40 days old by the hub's clock" in history.old_readings.sentence("pi4", START)
+    assert "only their means are kept" in caplog.text
 
 
 def test_an_answer_that_the_bus_did_not_take_is_given_later(tmp_path: Path) -> None:

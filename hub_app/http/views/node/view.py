@@ -113,7 +113,9 @@ def _facts(hub: Hub, name: str, about: About) -> Html:
         "Versions": ", ".join(f"{key} {value}" for key, value in about.versions.items()),
         "Refused by the hub": ", ".join(f"{n} {why}" for why, n in view.refused.items()),
     }
-    if hub.duplicate_node_ids.is_duplicate(name, hub.now_ms()):
+    now_ms = hub.now_ms()
+    facts["Old readings"] = hub.history.old_readings.sentence(name, now_ms)
+    if hub.duplicate_node_ids.is_duplicate(name, now_ms):
         facts["Warning"] = "two machines use this id"
     return join([fill(_FACT, label=label, value=value) for label, value in facts.items() if value])
 

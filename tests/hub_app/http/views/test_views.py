@@ -118,6 +118,12 @@ def test_a_node_is_readable_without_scripts(hub: HubProcess) -> None:
     assert '<td data-label="version">1.3</td>' in page
 
 
+def test_a_node_whose_readings_are_too_old_to_be_kept_says_so(hub: HubProcess) -> None:
+    # NOW_MS is more than two years ago.
+    hub.publish(*reading(node="pi9"))
+    until(hub, "/node/pi9", "days old by the hub&#x27;s clock: nothing of them is kept")
+
+
 def test_a_node_has_the_controls_of_which_it_tells(hub: HubProcess) -> None:
     hub.publish(Topic("pi7", TopicKind.LEDS), Leds(["#ff8800", "#000000"]))
     hub.publish(Topic("pi7", TopicKind.BUZZER), Buzzer(sounding=False, pattern=""))
