@@ -11,7 +11,14 @@ PYTEST := -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
 run: $(VENV)/installed
 	@exec $(BIN)/harvester up $(ARGS)
 
+# The runtime of bundles, which takes half a minute the first time, and the bundles.
 build: $(VENV)/installed
+	@$(BIN)/harvester plugins runtime
+	@$(BIN)/harvester plugins pack
+
+# Every plugin as a component of its own, too.
+.PHONY: components
+components: $(VENV)/installed
 	@$(BIN)/harvester plugins build
 
 # The whole product in one file: dist/harvester_edge-*.whl.
@@ -90,7 +97,7 @@ icons: $(VENV)/installed
 screenshots: build
 	@$(BIN)/python -m tests.screenshots
 
-bench: build
+bench: build components
 	@$(BIN)/python -m bench.agent_memory
 	@$(BIN)/python -m bench.publish_to_dom
 	@$(BIN)/python -m bench.chart
@@ -118,4 +125,4 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 clean:
 	rm -rf $(VENV) .harvester build dist *.egg-info
-	find plugins examples tests/components -name '*.wasm*' -delete
+	find plugins examples tests/components \( -name '*.wasm*' -o -name '*.bundle' \) -delete

@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
 from bus.install.version import COMMIT_FILE, commit  # noqa: E402
+from harvester.plugins.builder import runtime  # noqa: E402
+from harvester.plugins.builder.pack import pack_all  # noqa: E402
 from harvester.plugins.builder.progress import build_sources  # noqa: E402
 from harvester.plugins.source import discover  # noqa: E402
 
@@ -40,6 +42,8 @@ FILES = (
     "examples/*/README.md",
     "examples/*/plugin.toml",
     "plugins/**/*.py",
+    "plugins/bundle-runtime.wasm",
+    "plugins/*/*.bundle",
     "plugins/*/*.wasm",
     "plugins/*/*.wasm.inputs",
     "plugins/*/plugin.toml",
@@ -58,7 +62,10 @@ class BuildWithProduct(build_py):
         # Modules of an earlier build would stay in the wheel.
         shutil.rmtree(self.build_lib, ignore_errors=True)
         super().run()
-        build_sources(discover(ROOT / "plugins"), ROOT / "wit" / "plugin.wit")
+        sources, wit = discover(ROOT / "plugins"), ROOT / "wit" / "plugin.wit"
+        runtime.ensure()
+        pack_all(sources, wit)
+        build_sources(sources, wit)
         product = Path(self.build_lib) / "bus" / "product"
         for pattern in FILES:
             for source in ROOT.glob(pattern):

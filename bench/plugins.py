@@ -142,7 +142,7 @@ class Swapping:
             on_samples=self._count,
         )
         self._wasm = wasm
-        self.runner = PluginRunner(parts, wasm, self.states.append)
+        self.runner = PluginRunner(parts, lambda: wasm, self.states.append)
 
     def _count(self, _found: Sequence[Sample], _described: object) -> None:
         self.readings += 1

@@ -115,12 +115,16 @@ def _storage(options: Options, cache: Path, node: str) -> tuple[str, ...]:
 
 
 def _plugins(options: Options, role: str) -> list[str]:
-    """Return the folder of the project's plugins, where no configuration of its own names it."""
+    """Return the keys about plugins: what was just packed runs, not a component of former days.
+
+    The folder is the project's, where no configuration of its own names one.
+    """
+    form = 'plugins.form="bundle"'
     if options.plugins is not None:
-        return [f"plugins.directory={options.plugins}"]
+        return [form, f"plugins.directory={options.plugins}"]
     own = options.project / "plugins"
     has_config = config_file(options.project, role).is_relative_to(options.project)
-    return [f"plugins.directory={own}"] if own.is_dir() and not has_config else []
+    return [form, f"plugins.directory={own}"] if own.is_dir() and not has_config else [form]
 
 
 def _credentials(options: Options, node: str) -> Path:

@@ -1,4 +1,4 @@
-"""`harvester up`: the options; builds what changed, then starts the system."""
+"""`harvester up`: the options; packs what changed, then starts the system."""
 
 import argparse
 import sys
@@ -8,7 +8,8 @@ from pathlib import Path
 from bus.config import config_file
 from bus.install import assets
 from harvester import scenario_option, up_plugins
-from harvester.plugins.builder.progress import build_sources
+from harvester.plugins.builder import runtime
+from harvester.plugins.builder.pack import pack_all
 from harvester.plugins.project import config_file as project_config
 from harvester.plugins.project import contract_file, runnable
 from harvester.plugins.source import PluginSource
@@ -71,7 +72,8 @@ def _up(options: argparse.Namespace) -> None:
     only = added[0].name if len(added) == 1 else ""
     played = scenario_option.parse(options.scenario, only, scenario_file)
     sources = {source.directory.resolve(): source for source in (*runnable(project), *added)}
-    build_sources(list(sources.values()), contract_file(project))
+    runtime.ensure()
+    pack_all(list(sources.values()), contract_file(project))
     spoke, plugins = _added(project, state, added)
     sys.exit(
         up(

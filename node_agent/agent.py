@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bus.client.node import NodeBus
 from bus.config import directories
+from bus.config.plugin_files import plugin_file
 from bus.config.settings import Config, Grant, enabled_outputs, pin_users
 from bus.contract import commands
 from bus.contract.description import Fields
@@ -23,7 +24,6 @@ from bus.contract.messages import Fan, Leds, Oled, Result
 from bus.contract.topics import Topic, TopicKind, topic_filter
 from bus.errors import BadDataError, HarvesterError
 from bus.fault import Fault
-from bus.install import assets
 from bus.install.vital_signs import VitalSigns
 from bus.outbox.outbox import Sample
 from bus.service_manager import ServiceManager
@@ -316,10 +316,9 @@ class Agent:
             settings=settings,
             darken=partial(darken, name, grant, parts),
         )
-        wasm = assets.component(self._config.plugins.directory, name)
         return PluginRunner(
             plugin,
-            wasm,
+            partial(plugin_file, self._config.plugins, name),
             lambda state: self._bus.publish(TopicKind.PLUGIN, state, name),
             is_enabled=name not in self._disabled,
         )

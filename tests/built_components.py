@@ -1,4 +1,4 @@
-"""Components of whole folders, built and compiled once for all test processes."""
+"""Plugins of whole folders as bundles or components, made once for all test processes."""
 
 import contextlib
 import fcntl
@@ -9,6 +9,8 @@ from pathlib import Path
 
 from harvester.plugins import source as plugin_source
 from harvester.plugins.builder import build as plugin_build
+from harvester.plugins.builder import runtime, toolchain
+from harvester.plugins.builder.pack import pack_all
 from node_agent.sandbox import cache
 from tests.support import PROJECT
 
@@ -30,6 +32,15 @@ def built(directory: Path, *, is_quick: bool = False) -> dict[str, Path]:
     return {source.name: source.wasm for source in sources}
 
 
+def packed(directory: Path) -> dict[str, Path]:
+    """Return the bundle of every plugin below `directory`, with the runtime ready to be mapped."""
+    sources = plugin_source.discover(directory)
+    with _locked():
+        cache.compiled(runtime.ensure(), CACHE)
+        pack_all(sources, WIT)
+    return {source.name: source.bundle for source in sources}
+
+
 def built_by_hand(directory: Path, world: str) -> Path:
     """Return the component of `app.py` and `plugin.wit`, built by the toolchain's own command.
 
@@ -41,7 +52,7 @@ def built_by_hand(directory: Path, world: str) -> Path:
     command = ["-d", wit, "-w", world, "componentize", source.stem, "-o", wasm]
     with _locked():
         if not wasm.exists() or not stamp.exists() or stamp.read_text() != inputs:
-            program = plugin_build.compiler()
+            program = toolchain.compiler()
             subprocess.run([program, "-q", *command], cwd=directory, check=True, timeout=300)
             stamp.write_text(inputs)
         compile_all([wasm], CACHE, is_quick=True)

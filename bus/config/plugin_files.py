@@ -1,4 +1,4 @@
-"""Checks of a configuration's plugins against the files on disk, for `--check`.
+"""Files of a configuration's plugins on disk, and checks against them for `--check`.
 
 A running node waits for a component that is not there yet, so a program that starts does without.
 """
@@ -7,14 +7,32 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
-from bus.config.settings import Config
-from bus.contract import component_section, given_settings
-from bus.contract.component_section import BadDescriptionError
-from bus.contract.description import PluginDescription
-from bus.errors import MisconfiguredError
+from bus.config.settings import Config, PluginsConfig
+from bus.contract import given_settings
+from bus.contract.plugin_file import plugin_description
+from bus.contract.plugin_file.bundle import SUFFIX
+from bus.errors import BadDataError, MisconfiguredError
 from bus.install import assets
 
-_FILES = ("*.wasm", "*.cwasm", "plugin.toml")
+_COMPONENT = ".wasm"
+_FILES = (f"*{_COMPONENT}", "*.cwasm", f"*{SUFFIX}", "plugin.toml")
+
+
+def plugin_file(plugins: PluginsConfig, plugin: str) -> Path:
+    """Return the path of a plugin's file: the component or the bundle, whichever is there.
+
+    Where both are, it is the one of `plugins.form`. With "auto" several plugins run as bundles,
+    which share the memory of their runtime. One alone takes less as a component, and any starts
+    sooner as one where it runs as bytecode.
+    """
+    folder = assets.plugin_folder(plugins.directory, plugin)
+    component, bundle = (folder / f"{plugin}{suffix}" for suffix in (_COMPONENT, SUFFIX))
+    if not component.is_file():
+        return bundle
+    prefers_bundle = plugins.form == "bundle" or (
+        plugins.form == "auto" and len(plugins.enabled) > 1 and plugins.target != "pulley64"
+    )
+    return bundle if prefers_bundle and bundle.is_file() else component
 
 
 def check(config: Config, file: Path | None) -> None:
@@ -39,14 +57,13 @@ def known(config: Config) -> set[str]:
 
 
 def _check_settings(config: Config, file: Path | None) -> None:
-    """Raise MisconfiguredError where a value does not fit what its plugin's component describes."""
+    """Raise MisconfiguredError where a value does not fit what its plugin describes."""
     for plugin in config.plugins.settings:
-        wasm = assets.component(config.plugins.directory, plugin)
         try:
-            said = component_section.read(wasm) or PluginDescription()
+            said = plugin_description.read(plugin_file(config.plugins, plugin))
         except FileNotFoundError:
             continue
-        except (BadDescriptionError, OSError) as e:
+        except (BadDataError, OSError) as e:
             raise MisconfiguredError(str(e)) from e
         given = config.plugins.given_settings(plugin)
         if sentence := given_settings.refusal(plugin, said.settings, given):

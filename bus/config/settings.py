@@ -121,6 +121,7 @@ class PluginLimits(Table, frozen=True):
     """Limits of one plugin, where they differ from those of all plugins."""
 
     poll_deadline_s: DeadlineS | None = None
+    load_deadline_s: DeadlineS | None = None
     memory_mb: MemoryMb | None = None
     log_lines_per_minute: LogLines | None = None
     result_kb: ResultKb | None = None
@@ -129,15 +130,19 @@ class PluginLimits(Table, frozen=True):
 
 
 class PluginsConfig(Table, frozen=True):
-    """`directory` holds one folder a plugin with `<name>.wasm` in it.
+    """`directory` holds one folder a plugin with `<name>.wasm` or `<name>.bundle` in it.
 
     `target` is what plugins run as: native code, portable bytecode, or the first that there is.
+    `form` is the one that runs where both are there: see `bus.config.plugin_files.plugin_file`.
     """
 
     directory: str = "plugins"
     enabled: list[Name] = []
     target: Literal["auto", "native", "pulley64"] = "auto"
+    form: Literal["auto", "bundle", "component"] = "auto"
     poll_deadline_s: DeadlineS = 1.0
+    # Of a bundle's import, which takes seconds as bytecode on a slow machine.
+    load_deadline_s: DeadlineS = 10.0
     memory_mb: MemoryMb = 32
     log_lines_per_minute: LogLines = 120
     result_kb: ResultKb = 64

@@ -18,12 +18,17 @@ def root() -> Path:
     return _PACKAGED if is_packaged() else Path(__file__).parents[2]
 
 
-def component(directory: str, plugin: str) -> Path:
-    """Return the path of the plugin's component.
+def plugin_folder(directory: str, plugin: str) -> Path:
+    """Return the folder of a plugin.
 
-    It is in `directory`, the node's own plugins, where that has a folder for the plugin or where
-    the product has none.
+    It is in `directory`, the node's own plugins, where that has the plugin or where the product has
+    none.
     """
     own, shipped = Path(directory), root() / "plugins"
     found = shipped if not (own / plugin).is_dir() and (shipped / plugin).is_dir() else own
-    return found / plugin / f"{plugin}.wasm"
+    return found / plugin
+
+
+def bundle_runtime() -> Path:
+    """Return the path of the component that runs bundles; a clone has it once it is built."""
+    return root() / "plugins" / "bundle-runtime.wasm"

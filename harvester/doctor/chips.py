@@ -5,11 +5,10 @@ from pathlib import Path
 
 import msgspec
 
+from bus.config.plugin_files import plugin_file
 from bus.config.settings import Config
-from bus.contract import component_section
-from bus.contract.component_section import BadDescriptionError
-from bus.errors import HarvesterError
-from bus.install import assets
+from bus.contract.plugin_file import plugin_description
+from bus.errors import BadDataError, HarvesterError
 from harvester.doctor.finding import Finding, missing, ok
 from harvester.doctor.needs import Role, grants, i2c_addresses, runs_plugins
 from node_agent.hal.capabilities import Hardware
@@ -108,24 +107,23 @@ def _unanswered(
 
 def display(config: Config, address: str) -> str:
     """Return the controller that is set for a display, else the default of the plugin on it."""
-    directory = config.plugins.directory
     for name, grant in grants(config).items():
         if address not in grant.i2c:
             continue
         given = config.plugins.settings.get(name, {}).get(_CONTROLLER)
-        found = given or _default_controller(assets.component(directory, name))
+        found = given or _default_controller(plugin_file(config.plugins, name))
         if isinstance(found, str) and found:
             return found.lower()
     return "display"
 
 
-def _default_controller(component: Path) -> object:
+def _default_controller(file: Path) -> object:
     try:
-        said = component_section.read(component)
-    except (BadDescriptionError, OSError):
+        said = plugin_description.read(file)
+    except (BadDataError, OSError):
         # The plugin's own finding says it.
         return None
-    setting = said.settings.get(_CONTROLLER) if said else None
+    setting = said.settings.get(_CONTROLLER)
     return setting.default if setting else None
 
 

@@ -1,4 +1,4 @@
-"""Checks of a node's services: components, component cache, broker, certificate, pings."""
+"""Checks of a node's services: plugins, component cache, broker, certificate, pings."""
 
 import datetime as dt
 import os
@@ -17,7 +17,9 @@ from bus.client.login import doctor_client_id, tls_context
 from bus.clock import now_ms
 from bus.config import hub_files
 from bus.config.directories import cache_dir
-from bus.config.settings import Config
+from bus.config.plugin_files import plugin_file
+from bus.config.settings import Config, PluginsConfig
+from bus.contract.plugin_file.bundle import SUFFIX
 from bus.errors import MisconfiguredError
 from bus.install import assets
 from harvester.doctor.backups import backup_findings
@@ -29,6 +31,7 @@ from pizero_native.ping import needs_privilege
 
 # The page's plugin, which every hub runs; no configuration names it.
 _PAGE = "dashboard"
+_MB = 1e6
 # A broker on the LAN answers within milliseconds.
 TIMEOUT_S = 3.0
 # Time for a person to notice.
@@ -41,8 +44,10 @@ def service_findings(config: Config, role: Role, machine: Machine) -> Iterator[F
             yield pings(needs_privilege)
     else:
         names = [*config.plugins.enabled, *([_PAGE] if role == "hub" else [])]
-        directory = Path(config.plugins.directory)
-        yield from (plugin(machine, directory, name) for name in names)
+        yield from (plugin(machine, config.plugins, name) for name in names)
+        files = [plugin_file(config.plugins, name) for name in names]
+        if any(file.suffix == SUFFIX and file.is_file() for file in files):
+            yield bundle_runtime(machine)
         if names:
             yield cache(machine, cache_dir(config, machine.environment))
     if role == "hub" and (config.embeds_broker or config.web.tls):
@@ -56,17 +61,31 @@ def service_findings(config: Config, role: Role, machine: Machine) -> Iterator[F
         yield from name_findings(config, TIMEOUT_S, machine.environment)
 
 
-def plugin(machine: Machine, directory: Path, name: str) -> Finding:
-    """Check that the plugin's component can be read."""
-    what, wasm = f"plugin {name}", assets.component(str(directory), name)
+def plugin(machine: Machine, plugins: PluginsConfig, name: str) -> Finding:
+    """Check that the plugin's file can be read."""
+    what, file_path = f"plugin {name}", plugin_file(plugins, name)
     program = f"{machine.sudo}{machine.programs / 'harvester'}"
-    mend = f"{program} --project {wasm.parents[2]} plugins build {name}"
+    mend = f"{program} --project {file_path.parents[2]} plugins pack {name}"
     try:
-        with wasm.open("rb") as file:
+        with file_path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
     except OSError as e:
-        return missing(what, f"{wasm}: {e.strerror}", mend)
-    return ok(what, f"{wasm}, {size / 1e6:.1f} MB")
+        return missing(what, f"{file_path}: {e.strerror}", mend)
+    return ok(
+        what,
+        f"{file_path}, {size / _MB:.1f} MB"
+        if size >= _MB / 10
+        else f"{file_path}, {size / 1e3:.0f} KB",
+    )
+
+
+def bundle_runtime(machine: Machine) -> Finding:
+    """Check that the component is there that runs bundles."""
+    what, wasm = "runtime of bundles", assets.bundle_runtime()
+    if wasm.is_file():
+        return ok(what, f"{wasm}, {wasm.stat().st_size / _MB:.1f} MB")
+    program = f"{machine.sudo}{machine.programs / 'harvester'}"
+    return missing(what, f"{wasm} is not there", f"{program} plugins runtime")
 
 
 def cache(machine: Machine, directory: Path) -> Finding:

@@ -12,7 +12,9 @@ from bus.config.settings import Config
 from harvester import scenario_option
 from harvester.errors import EXIT_FAILED, BuildError
 from harvester.plugins import dev, manifest, trial
+from harvester.plugins.builder import runtime
 from harvester.plugins.builder.build import build_all, outdated
+from harvester.plugins.builder.pack import pack, write_changed
 from harvester.plugins.inspect import chips_report, report
 from harvester.plugins.new import KINDS, make_plugin
 from harvester.plugins.project import CACHE, chosen, contract_file, from_here
@@ -34,10 +36,10 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     _add_trials(verbs)
     inspected = verbs.add_parser(
         "inspect",
-        help="print a component's imports, exports and needed grants, or the chips of a "
+        help="print a plugin's imports, exports and needed grants, or the chips of a "
         "simulated.py, which is run for that",
     )
-    inspected.add_argument("file", type=Path, metavar="NAME|FILE.wasm|simulated.py")
+    inspected.add_argument("file", type=Path, metavar="NAME|FILE|simulated.py")
     inspected.set_defaults(run=_inspect)
     stubs = verbs.add_parser("stubs", help="write stubs/, for editors and type checkers")
     stubs.set_defaults(run=_stubs)
@@ -46,9 +48,12 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 def _add_trials(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     tried = verbs.add_parser("test", help="poll a plugin on simulated hardware; print each call")
     tried.add_argument("--polls", type=_count, default=3, metavar="N", help="default: 3")
+    tried.add_argument(
+        "--component", action="store_true", help="as a component, which is built first"
+    )
     tried.set_defaults(run=_test)
-    watched = verbs.add_parser("dev", help="build, reload and poll a plugin whenever it is saved")
-    watched.add_argument("--calls", action="store_true", help="also print every host call")
+    watched = verbs.add_parser("dev", help="reload and poll a plugin whenever it is saved")
+    watched.add_argument("--calls", action="store_true", help="print the host calls of every poll")
     watched.set_defaults(run=_dev)
     for parser in (tried, watched):
         parser.add_argument("name", metavar="NAME")
@@ -112,9 +117,11 @@ def _new(options: argparse.Namespace) -> None:
 def _test(options: argparse.Namespace) -> None:
     (source,) = chosen(options.project, [options.name])
     config = _bench_config(options)
-    _build(source, contract_file(options.project))
+    wit = contract_file(options.project)
+    file = _built(source, wit) if options.component else _packed(source, wit)
     did_well = trial.run(
         source,
+        file,
         config,
         options.project / CACHE,
         trial.Options(
@@ -127,16 +134,27 @@ def _test(options: argparse.Namespace) -> None:
         sys.exit(EXIT_FAILED)
 
 
-def _build(source: PluginSource, wit: Path) -> None:
+def _packed(source: PluginSource, wit: Path) -> Path:
+    """Pack what changed, with the runtime that runs it. Raises BuildError."""
+    runtime.ensure()
+    if write_changed(source.bundle, pack(source, wit)):
+        size_kb = source.bundle.stat().st_size / 1e3
+        print(f"packed {from_here(source.bundle)}, {size_kb:.1f} KB", flush=True)
+    return source.bundle
+
+
+def _built(source: PluginSource, wit: Path) -> Path:
     """Build what changed. Raises BuildError."""
     for built in build_all(outdated([source], wit), wit):
         if built.error:
             raise BuildError(built.error)
         print(f"built {from_here(source.wasm)} in {built.seconds:.1f} s", flush=True)
+    return source.wasm
 
 
 def _dev(options: argparse.Namespace) -> None:
     (source,) = chosen(options.project, [options.name])
+    runtime.ensure()
     dev.run(
         source,
         contract_file(options.project),
@@ -162,17 +180,21 @@ def _inspect(options: argparse.Namespace) -> None:
     if options.file.name == FILE_NAME:
         print(chips_report(options.file))
     else:
-        print(report(_component(options.project, options.file), options.project / CACHE))
+        print(report(_plugin_file(options.project, options.file), options.project / CACHE))
 
 
-def _component(project: Path, named: Path) -> Path:
-    """Return the component of a plugin that is named by its folder, its name or the file."""
+def _plugin_file(project: Path, named: Path) -> Path:
+    """Return a plugin's bundle, or else component: by its folder, its name or the file itself."""
     if (named / manifest.NAME).is_file():
-        return read(named).wasm
+        return _of_either_form(read(named))
     if named.suffix or len(named.parts) > 1:
         return named
     (source,) = chosen(project, [str(named)])
-    return Path(from_here(source.wasm))
+    return Path(from_here(_of_either_form(source)))
+
+
+def _of_either_form(source: PluginSource) -> Path:
+    return source.bundle if source.bundle.is_file() else source.wasm
 
 
 def _stubs(options: argparse.Namespace) -> None:

@@ -32,7 +32,7 @@ from node_agent.plugins.readings import Sample, samples
 from node_agent.plugins.store import PluginStore
 from node_agent.plugins.thread import UPDATE, entry
 from node_agent.plugins.wit_imports import NodeParts, host_imports
-from node_agent.sandbox.component import LoadedComponent
+from node_agent.sandbox.bundles.loaded import LoadedPlugin
 from node_agent.sandbox.errors import ComponentError
 from node_agent.sandbox.instance import PluginInstance
 from node_agent.sandbox.limits import Limits, limits_of
@@ -111,7 +111,7 @@ class Bench:
     def start(
         self,
         name: str,
-        loaded: LoadedComponent,
+        loaded: LoadedPlugin,
         grant: Grant,
         on_call: Callable[[HostCall], None],
     ) -> "Guest":
@@ -130,7 +130,7 @@ class Bench:
         instance = PluginInstance(loaded, imports, limits, lambda line: self._say("print", line))
         return Guest(name, instance, interface, function, effects)
 
-    def _settings_of(self, name: str, loaded: LoadedComponent) -> GetSetting:
+    def _settings_of(self, name: str, loaded: LoadedPlugin) -> GetSetting:
         """Return the settings as the configuration has them, or raise ComponentError."""
         described = loaded.description().settings
         settings = PluginSettings(name, self.config.plugins.settings.get(name))

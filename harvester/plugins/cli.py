@@ -1,14 +1,17 @@
-"""`harvester plugins`: build, compile and list; `author_cli` adds the commands for authors."""
+"""`harvester plugins`: pack, build, compile, list; `author_cli` adds the commands for authors."""
 
 import argparse
 import sys
 from pathlib import Path
 
+from bus.errors import MisconfiguredError
 from harvester.errors import EXIT_FAILED
 from harvester.plugins import author_cli
+from harvester.plugins.builder import runtime
+from harvester.plugins.builder.pack import pack, pack_all, write_changed
 from harvester.plugins.builder.progress import build_sources
 from harvester.plugins.compile import compile_all
-from harvester.plugins.project import chosen, contract_file
+from harvester.plugins.project import chosen, contract_file, from_here
 from harvester.plugins.source import is_current
 from node_agent.sandbox.engine import Target
 
@@ -17,7 +20,15 @@ def define(parser: argparse.ArgumentParser) -> None:
     """Add the command's verbs."""
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
     author_cli.add(verbs)
-    build = verbs.add_parser("build", help="build plugins to WebAssembly, only those that changed")
+    packed = verbs.add_parser("pack", help="pack plugins to bundles, which every node can run")
+    packed.add_argument("names", nargs="*", metavar="NAME", help="default: all")
+    packed.add_argument(
+        "--output", type=Path, metavar="FILE", help="of one plugin; default: in its own folder"
+    )
+    packed.set_defaults(run=_pack)
+    runtime_of = verbs.add_parser("runtime", help="build the component that runs bundles, once")
+    runtime_of.set_defaults(run=lambda _options: print(runtime.ensure()))
+    build = verbs.add_parser("build", help="build plugins to components, only those that changed")
     build.add_argument("names", nargs="*", metavar="NAME", help="default: all")
     build.add_argument("--force", action="store_true", help="also build those that did not change")
     build.set_defaults(run=_build)
@@ -35,6 +46,20 @@ def define(parser: argparse.ArgumentParser) -> None:
     compiled.set_defaults(run=_compile)
     listed = verbs.add_parser("list", help="list the plugins, their world and their build state")
     listed.set_defaults(run=_list)
+
+
+def _pack(options: argparse.Namespace) -> None:
+    sources, wit = chosen(options.project, options.names), contract_file(options.project)
+    if options.output is None:
+        pack_all(sources, wit)
+        outputs = [source.bundle for source in sources]
+    elif len(sources) == 1:
+        write_changed(options.output, pack(sources[0], wit))
+        outputs = [options.output]
+    else:
+        raise MisconfiguredError(f"--output: found {len(sources)} plugins, expected one NAME")
+    for output in outputs:
+        print(f"{from_here(output)}: {output.stat().st_size / 1e3:.1f} KB")
 
 
 def _build(options: argparse.Namespace) -> None:
@@ -57,4 +82,5 @@ def _list(options: argparse.Namespace) -> None:
     for source in chosen(options.project, []):
         current = "built" if is_current(source, wit) else "outdated"
         state = current if source.wasm.exists() else "not built"
-        print(f"{source.name:<18}{source.manifest.world:<24}{state}")
+        packed = "packed" if source.bundle.is_file() else "not packed"
+        print(f"{source.name:<18}{source.manifest.world:<24}{packed}, {state}")

@@ -1,14 +1,9 @@
-"""`harvester plugins dev`: watches a plugin; what was saved is built, swapped in and polled.
-
-Threads: the caller's polls and prints; one other waits for the process that builds, so that the old
-component keeps running.
-"""
+"""`harvester plugins dev`: watches a plugin; what was saved is packed, swapped in and polled."""
 
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 from typing import Self
@@ -19,16 +14,15 @@ from bus.config.settings import Config, Grant
 from bus.errors import HarvesterError
 from harvester.plugins import manifest
 from harvester.plugins.bench import Bench, Guest, everything
-from harvester.plugins.builder.build import outdated
-from harvester.plugins.builder.build_process import BuildProcess
+from harvester.plugins.builder.pack import pack, write_changed
 from harvester.plugins.project import from_here
 from harvester.plugins.source import PluginSource, python_files, read
 from harvester.plugins.trial import Screen, fault_lines, host_log_on, tell
-from node_agent.sandbox.component import LoadedComponent
+from node_agent.sandbox.bundles.loaded import LoadedPlugin
 from node_agent.sandbox.errors import PluginError
 
 # How soon a save is noticed.
-_LOOK_S = 0.2
+_LOOK_S = 0.05
 
 Stamps = dict[Path, tuple[int, int]]
 
@@ -71,9 +65,9 @@ def run(source: PluginSource, wit: Path, cache_dir: Path, options: Options) -> N
 
 
 class _Running(msgspec.Struct, frozen=True):
-    """A component and its instance."""
+    """A bundle and its instance."""
 
-    loaded: LoadedComponent
+    loaded: LoadedPlugin
     guest: Guest
 
     def close(self) -> None:
@@ -95,10 +89,6 @@ class _Workshop:
         self._interval_s = options.interval_s or bench.config.polling.interval_seconds
         self._seen: Stamps = {}
         self._seen_simulation = _stamps(self._simulation())
-        self._builder = ThreadPoolExecutor(1, "builder")
-        self._building: Future[LoadedComponent] | None = None
-        self._process: BuildProcess | None = None
-        self._is_closing = False
         self._running: _Running | None = None
         self._due_s = 0.0
 
@@ -106,33 +96,22 @@ class _Workshop:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._is_closing = True
-        if self._process is not None:
-            self._process.cancel()
-        self._builder.shutdown()
-        if self._building is not None and self._building.exception() is None:
-            self._building.result().close()
         if self._running is not None:
             self._running.close()
 
     def step(self, now_s: float) -> None:
-        """Do what is due: notice a save, take what was built, poll."""
+        """Do what is due: take what was saved, poll."""
         self._notice()
         self._notice_simulation()
-        if self._building is not None and self._building.done():
-            done, self._building = self._building, None
-            self._take(done)
         if self._running is not None and now_s >= self._due_s:
             self._due_s = now_s + self._interval_s
             self._poll(self._running)
 
     def _notice(self) -> None:
-        if self._building is not None:
-            return
         found = _stamps(self._watched())
         if found != self._seen:
             self._seen = found
-            self._building = self._builder.submit(self._make)
+            self._take_saved()
 
     def _notice_simulation(self) -> None:
         """Begin the simulation anew where it was saved, with a fresh instance of the plugin."""
@@ -150,14 +129,13 @@ class _Workshop:
             self._restart(self._running)
 
     def _restart(self, running: _Running) -> None:
-        """Start the same component again; nothing runs where its grants are no longer enough."""
+        """Start the same bundle again; nothing runs where its grants are no longer enough."""
         running.guest.close()
         self._running = None
         try:
             self._running = self._start(running.loaded)
         except HarvesterError as e:
-            print(from_here(e), flush=True)
-            self._keep()
+            self._tell_failure(e)
 
     def _simulation(self) -> Iterator[Path]:
         yield from (self._source.simulation, *self._options.scenarios)
@@ -168,26 +146,16 @@ class _Workshop:
         if self._options.config_path is not None:
             yield self._options.config_path
 
-    # Runs on the builder's thread.
-    def _make(self) -> LoadedComponent:
-        self._source = read(self._source.directory)
-        if outdated([self._source], self._wit):
-            _say(f"building {self._source.name}")
-            self._process = process = BuildProcess(self._source.directory, self._wit)
-            if self._is_closing:
-                process.cancel()
-            _say(f"built in {process.wait():.1f} s, compiling")
-        return self._bench.runtime.load(self._source.wasm)
-
-    def _take(self, done: "Future[LoadedComponent]") -> None:
-        """Poll a new component once, and let it take over if it can."""
+    def _take_saved(self) -> None:
+        """Pack what was saved, poll it once, and let it take over if it can."""
         try:
-            candidate = self._start(done.result())
+            self._source = read(self._source.directory)
+            write_changed(self._source.bundle, pack(self._source, self._wit))
+            candidate = self._start(self._bench.runtime.load(self._source.bundle))
         except HarvesterError as e:
-            print(from_here(e), flush=True)
-            self._keep()
+            self._tell_failure(e)
             return
-        if self._poll(candidate):
+        if self._poll(candidate, shows_calls=True):
             before, self._running = self._running, candidate
             if before is not None:
                 before.close()
@@ -195,7 +163,15 @@ class _Workshop:
         else:
             self._keep()
 
-    def _start(self, loaded: LoadedComponent) -> _Running:
+    def _tell_failure(self, error: HarvesterError) -> None:
+        traceback = error.traceback if isinstance(error, PluginError) else ""
+        if traceback:
+            print(*fault_lines(error, traceback, self._source), sep="\n", flush=True)
+        else:
+            print(from_here(error), flush=True)
+        self._keep()
+
+    def _start(self, loaded: LoadedPlugin) -> _Running:
         try:
             config, name = self._options.load_config(), self._source.name
             grant = config.plugins.grants.get(name, Grant())
@@ -208,9 +184,10 @@ class _Workshop:
         _say(f"loaded {loaded.sha256[:12]}")
         return _Running(loaded, guest)
 
-    def _poll(self, polled: _Running) -> bool:
-        """Poll and print; a component that failed is closed."""
+    def _poll(self, polled: _Running, *, shows_calls: bool = False) -> bool:
+        """Poll and print; a plugin that failed is closed."""
         self._screen.begin()
+        self._screen.shows_calls = shows_calls or self._options.shows_calls
         try:
             outcome = polled.guest.poll()
         except PluginError as e:
@@ -221,6 +198,8 @@ class _Workshop:
                 self._keep()
             return False
         tell(outcome, self._screen)
+        if shows_calls:
+            self._screen.say("took", f"{outcome.took_s * 1000:.1f} ms")
         self._bench.show_leds()
         return True
 

@@ -1,4 +1,6 @@
-"""`harvester plugins inspect`: a component's description, imports, exports and needed grants.
+"""`harvester plugins inspect`: a plugin's description, imports, exports and needed grants.
+
+The plugin is a component or a bundle.
 
 Of a `simulated.py` it prints the chips, their places and scenario keys.
 """
@@ -9,16 +11,18 @@ from pathlib import Path
 
 import msgspec
 
-from bus.contract import component_section, setting_value
-from bus.contract.component_section import BadDescriptionError
+from bus.contract import setting_value
 from bus.contract.description import FieldDescription, SettingDescription
-from bus.errors import MisconfiguredError
+from bus.contract.plugin_file import bundle, plugin_description
+from bus.errors import BadDataError, MisconfiguredError
 from harvester import host_calls
 from harvester.errors import BuildError
 from harvester.plugins.source import python_files, read
 from node_agent.hal.simulated.models.load import FILE_NAME, ModelClass, load
 from node_agent.plugins import grants
-from node_agent.sandbox.component import Functions, LoadedComponent
+from node_agent.sandbox.bundles.bundle import LoadedBundle
+from node_agent.sandbox.bundles.loaded import LoadedPlugin
+from node_agent.sandbox.component import Functions
 from node_agent.sandbox.errors import ComponentError
 from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.runtime import Runtime
@@ -33,15 +37,16 @@ _PIN_CALL = "read_dht22"
 _EXPECTED = "expected a component, made by `harvester plugins build`"
 
 
-def report(wasm: Path, cache_dir: Path) -> str:
+def report(file: Path, cache_dir: Path) -> str:
     """Return the text for a person. Blocks for as long as the compiler takes.
 
-    Raises ComponentError, in one line, where the file is no component of this contract.
+    Raises ComponentError, in one line, where the file is no plugin of this contract.
     """
-    _check_is_component(wasm)
-    with Runtime(cache_dir, Limits()) as runtime, runtime.load(wasm) as loaded:
-        lines = _lines(wasm, loaded)
-        return "\n".join((str(wasm), *(f"  {key:<9}{text}".rstrip() for key, text in lines)))
+    if file.suffix != bundle.SUFFIX:
+        _check_is_component(file)
+    with Runtime(cache_dir, Limits()) as runtime, runtime.load(file) as loaded:
+        lines = _lines(file, loaded)
+        return "\n".join((str(file), *(f"  {key:<9}{text}".rstrip() for key, text in lines)))
 
 
 def chips_report(file: Path) -> str:
@@ -77,27 +82,28 @@ def _check_is_component(wasm: Path) -> None:
         raise ComponentError(f"{wasm}: found WebAssembly version {version.hex(' ')}, {_EXPECTED}")
 
 
-def _lines(wasm: Path, loaded: LoadedComponent) -> Iterator[tuple[str, str]]:
-    size_bytes = wasm.stat().st_size
-    yield "size", f"{size_bytes / 1e6:.1f} MB, {size_bytes} bytes"
+def _lines(file: Path, loaded: LoadedPlugin) -> Iterator[tuple[str, str]]:
+    size_bytes = file.stat().st_size
+    size = f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:.1f} KB"
+    yield "size", f"{size}, {size_bytes} bytes"
     yield "sha256", loaded.sha256
-    yield from _description(wasm)
+    if isinstance(loaded, LoadedBundle):
+        yield from _column("packages", loaded.packages)
+    yield from _description(file)
     yield from _column("exports", _interfaces(loaded.exports))
     yield from _column("imports", _interfaces(loaded.imports) or ["nothing of the contract"])
     yield "wasi", _wasi(loaded.wasi)
-    yield from _column("grants", _grants(wasm, loaded))
-    if (simulation := wasm.with_name(FILE_NAME)).is_file():
+    yield from _column("grants", _grants(file, loaded))
+    if (simulation := file.with_name(FILE_NAME)).is_file():
         yield "chip", f"simulated by {simulation}"
 
 
-def _description(wasm: Path) -> Iterator[tuple[str, str]]:
+def _description(file: Path) -> Iterator[tuple[str, str]]:
     """Yield what the author says. Raises ComponentError where that is damaged."""
     try:
-        said = component_section.read(wasm)
-    except BadDescriptionError as e:
+        said = plugin_description.read(file)
+    except BadDataError as e:
         raise ComponentError(str(e)) from e
-    if said is None:
-        return
     named = {"title": said.title, "version": said.version, "author": said.author}
     yield from ((key, text) for key, text in named.items() if text)
     yield from _column("fields", [_field(name, field) for name, field in said.fields.items()])
@@ -146,28 +152,28 @@ def _wasi(names: list[str]) -> str:
     )
 
 
-def _grants(wasm: Path, loaded: LoadedComponent) -> list[str]:
-    """Return the lines of a node's configuration without which the component does not load."""
+def _grants(file: Path, loaded: LoadedPlugin) -> list[str]:
+    """Return the lines of a node's configuration without which the plugin does not load."""
     lines = grants.to_fill_in(loaded.imports)
-    files = _source_files(wasm)
+    files = _source_files(file)
     written = host_calls.grant_lines(files)
     if "inputs" in lines and "outputs" in written:
         del lines["inputs"]
         lines |= {key: written[key] for key in ("inputs", "outputs") if key in written}
     lines |= {key: line for key, line in written.items() if key in lines}
-    found = [f"[plugins.grants.{wasm.stem}]", *lines.values()] if lines else ["none needed"]
+    found = [f"[plugins.grants.{file.stem}]", *lines.values()] if lines else ["none needed"]
     if "read-dht22" in loaded.imports.get("gpio-provider", {}) and _may_read_pins(files):
         found.append(f"# and gpio = [4], with its pins, where it calls gpio_provider.{_PIN_CALL}")
     return found
 
 
-def _source_files(wasm: Path) -> list[Path]:
-    """Return the Python files that the component beside them is of; none where they have mistakes.
+def _source_files(file: Path) -> list[Path]:
+    """Return the Python files that a plugin's file was made of; none where they have mistakes.
 
     Mistakes in a source are the build's to tell.
     """
     with contextlib.suppress(MisconfiguredError, BuildError):
-        files = python_files(read(wasm.parent))
+        files = python_files(read(file.parent))
         host_calls.grant_lines(files)
         return files
     return []

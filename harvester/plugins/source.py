@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from bus.contract.plugin_file.bundle import SUFFIX
 from bus.contract.topics import is_name
 from bus.errors import MisconfiguredError
 from bus.install import assets
@@ -33,6 +34,10 @@ class PluginSource(msgspec.Struct, frozen=True):
     @property
     def wasm(self) -> Path:
         return self.directory / f"{self.name}.wasm"
+
+    @property
+    def bundle(self) -> Path:
+        return self.directory / f"{self.name}{SUFFIX}"
 
     @property
     def simulation(self) -> Path:

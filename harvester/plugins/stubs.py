@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harvester.errors import BuildError
 from harvester.plugins.builder import contract
-from harvester.plugins.builder.build import compiler
+from harvester.plugins.builder.toolchain import compiler
 
 _HEADER = "# Written by `harvester plugins stubs` from wit/plugin.wit."
 _PACKAGE = "wit_world"

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from bus.config.settings import Config, Grant
+from bus.errors import HarvesterError
 from harvester.plugins import manifest
 from harvester.plugins.bench import Bench, Guest, Outcome, everything
 from harvester.plugins.builder.errors import authors_paths
@@ -21,7 +22,7 @@ from harvester.plugins.trace import HostCall, Use, grants_used
 from node_agent.hal.simulated.models.load import load
 from node_agent.plugins import grants
 from node_agent.plugins.readings import Sample
-from node_agent.sandbox.component import LoadedComponent
+from node_agent.sandbox.bundles.loaded import LoadedPlugin
 from node_agent.sandbox.errors import PluginError
 
 # Printed lines of one poll: a plugin may make a million calls.
@@ -46,7 +47,7 @@ class Screen:
     """Line printer with a limit of lines between two calls of `begin`."""
 
     def __init__(self, *, shows_calls: bool) -> None:
-        self._shows_calls = shows_calls
+        self.shows_calls = shows_calls
         self._lines = 0
         self._order = threading.Lock()
         self.used: set[Use] = set()
@@ -62,7 +63,7 @@ class Screen:
 
     def call(self, call: HostCall) -> None:
         self.used.add(call.use)
-        if self._shows_calls:
+        if self.shows_calls:
             self._print(f"  {f'call     {call}':<{_CALL_COLUMNS}} {call.took_s * 1000:8.2f} ms")
 
     def _print(self, line: str) -> None:
@@ -110,7 +111,7 @@ def tell(outcome: Outcome, screen: Screen) -> None:
         screen.say("err" if outcome.is_own_err else "WRONG", problem)
 
 
-def fault_lines(error: PluginError, traceback: str, source: PluginSource) -> Iterator[str]:
+def fault_lines(error: HarvesterError, traceback: str, source: PluginSource) -> Iterator[str]:
     """Yield the plugin's traceback, with paths of the author's files, and the error."""
     if traceback:
         yield from_here(authors_paths(traceback, source))
@@ -144,8 +145,10 @@ def own_chips(source: PluginSource) -> str:
     return ", ".join(f"{chip.name} at {chip.bus} {' '.join(chip.places)}" for chip in chips)
 
 
-def run(source: PluginSource, config: Config, cache_dir: Path, options: Options) -> bool:
-    """Poll a built plugin and print its calls and readings; return whether it succeeded.
+def run(
+    source: PluginSource, file: Path, config: Config, cache_dir: Path, options: Options
+) -> bool:
+    """Poll a plugin from its file, print calls and readings; return whether it succeeded.
 
     Raises ComponentError where it does not load or lacks a grant.
     """
@@ -153,11 +156,18 @@ def run(source: PluginSource, config: Config, cache_dir: Path, options: Options)
     with (
         host_log_on(screen),
         Bench(config, cache_dir, screen.say) as bench,
-        bench.runtime.load(source.wasm) as loaded,
+        bench.runtime.load(file) as loaded,
     ):
         print(f"{source.name}: {source.manifest.world}, {loaded.runs_as}")
         grant = options.grant(config, source)
-        with bench.start(source.name, loaded, grant, screen.call) as guest:
+        try:
+            guest = bench.start(source.name, loaded, grant, screen.call)
+        except PluginError as e:
+            if not e.traceback:
+                raise
+            print(*fault_lines(e, e.traceback, source), sep="\n")
+            return False
+        with guest:
             did_well = _Trial(bench, guest, source, screen).run(options)
         if options.grant_all and did_well:
             print(_advice(source.name, loaded, screen))
@@ -223,7 +233,7 @@ class _Trial:
         return not self._mistakes
 
 
-def _advice(name: str, loaded: LoadedComponent, screen: Screen) -> str:
+def _advice(name: str, loaded: LoadedPlugin, screen: Screen) -> str:
     lines = grants_used(screen.used, grants.needed(loaded.imports))
     if not lines:
         return "it needs no grants"

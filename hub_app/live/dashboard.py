@@ -39,12 +39,15 @@ def _nothing() -> None: ...
 
 
 class Dashboard:
-    """The plugin at `wasm`, opened on first use and again whenever the file changed."""
+    """The plugin in the file that `locate` returns, opened on first use and when that changed."""
 
     def __init__(
-        self, wasm: Path, open_renderer: OpenRenderer, end_compiler: EndCompiler = _nothing
+        self,
+        locate: Callable[[], Path],
+        open_renderer: OpenRenderer,
+        end_compiler: EndCompiler = _nothing,
     ) -> None:
-        self._wasm = wasm
+        self._locate = locate
         self._open_renderer = open_renderer
         self._end_compiler = end_compiler
         self._is_closing = False
@@ -92,24 +95,24 @@ class Dashboard:
             raise PageUnavailableError(f"the dashboard plugin failed: {e!r}") from e
 
     def _current(self) -> Renderer:
-        stamp = self._read_stamp()
+        file = self._locate()
+        stamp = _read_stamp(file)
         if self._renderer is None or stamp != self._stamp:
             self._close()
             if self._is_closing:
                 raise PageUnavailableError("the hub stops")
-            self._renderer = self._opened.enter_context(self._open_renderer(self._wasm))
+            self._renderer = self._opened.enter_context(self._open_renderer(file))
             self._stamp = stamp
         return self._renderer
-
-    def _read_stamp(self) -> Stamp:
-        try:
-            stat = self._wasm.stat()
-        except OSError as e:
-            raise PageUnavailableError(
-                f"{self._wasm} is not there; run `harvester plugins build`"
-            ) from e
-        return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
     def _close(self) -> None:
         self._renderer = None
         self._opened.close()
+
+
+def _read_stamp(file: Path) -> Stamp:
+    try:
+        stat = file.stat()
+    except OSError as e:
+        raise PageUnavailableError(f"{file} is not there; run `harvester plugins pack`") from e
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns

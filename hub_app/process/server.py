@@ -6,6 +6,7 @@ import logging
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from broker.auth.password_check import PasswordCheck
@@ -15,11 +16,12 @@ from bus.client.credentials import Connection
 from bus.config import hub_files
 from bus.config.directories import Environment
 from bus.config.hub_files import HubFiles
+from bus.config.plugin_files import plugin_file
 from bus.config.settings import Config
 from bus.errors import UnavailableError
 from bus.files import staged_moves
 from bus.files.database import lock
-from bus.install import assets, extras
+from bus.install import extras
 from bus.listen import AddressUnavailableError, listen, listen_when_available
 from bus.service_manager import ServiceManager, stop_signals
 from hub_app.alarms import setup as alarm_setup
@@ -72,8 +74,9 @@ async def run(
     none, a file with secrets cannot be used or another hub uses the state; RestoredError.
     """
     stopper = _Stopper()
-    wasm = assets.component(config.plugins.directory, "dashboard")
-    dashboard = Dashboard(wasm, open_renderer, end_compiler)
+    dashboard = Dashboard(
+        partial(plugin_file, config.plugins, "dashboard"), open_renderer, end_compiler
+    )
     with _signals(stopper.stop), garbage.rare_full_collections():
         try:
             async with _own_state(config, environment):

@@ -1,17 +1,25 @@
 """Watch of one file: tells when it was replaced and has stopped growing."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 Stamp = tuple[int, int, int]
 
 
 class FileWatch:
-    """Compares `path` with the version that was loaded last. One thread at a time."""
+    """Compares the file that `locate` returns with the version that was loaded last.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    One thread at a time.
+    """
+
+    def __init__(self, locate: Callable[[], Path]) -> None:
+        self._locate = locate
         self._loaded: Stamp | None = None
         self._seen: Stamp | None = None
+
+    @property
+    def path(self) -> Path:
+        return self._locate()
 
     def mark_loaded(self) -> None:
         """Take the file as it is now for the loaded version."""

@@ -14,11 +14,10 @@ import msgspec
 
 from bus.client.node_log import plugin_logger
 from bus.clock import now_ms
-from bus.contract import component_section
-from bus.contract.component_section import BadDescriptionError
 from bus.contract.description import PluginDescription, SettingValue
 from bus.contract.messages import MAX_LOG_CHARS, PluginPhase, PluginState
-from bus.errors import BadCommandError
+from bus.contract.plugin_file import plugin_description
+from bus.errors import BadCommandError, BadDataError
 from bus.limited_log import LimitedLog
 from node_agent.plugins.file_watch import FileWatch
 from node_agent.plugins.hung_threads import HungThreads
@@ -42,7 +41,7 @@ class PluginRunner:
     def __init__(
         self,
         parts: PluginParts,
-        wasm: Path,
+        locate: Callable[[], Path],
         publish: Callable[[PluginState], object],
         *,
         is_enabled: bool = True,
@@ -50,9 +49,9 @@ class PluginRunner:
         self._parts = parts
         self._publish = publish
         limits = parts.runtime.limits_of(parts.name)
-        self._hung_after_s = limits.deadline_s + _GRACE_S
         self._log = LimitedLog(plugin_logger(parts.name), limits.log_lines_per_minute)
-        self._file = FileWatch(wasm)
+        # Of either form, so that another file may take its place.
+        self._file = FileWatch(locate)
         self._restarts = RestartPolicy()
         self._hung = HungThreads()
         # The crossing from the actuators' thread to the cycle's.
@@ -157,10 +156,9 @@ class PluginRunner:
 
     def _described_in_file(self) -> PluginDescription:
         try:
-            said = component_section.read(self._file.path)
-        except (BadDescriptionError, OSError) as e:
+            return plugin_description.read(self._file.path)
+        except (BadDataError, OSError) as e:
             raise BadCommandError(f"plugin {self.name}: {e}") from e
-        return said or PluginDescription()
 
     def _execute(self, action: Action) -> None:
         logger.info("plugin %s: command %s", self.name, action)
@@ -227,7 +225,7 @@ class PluginRunner:
             self._error = ""
 
     def _hangs(self, thread: PluginThread) -> bool:
-        return thread.busy_s() > self._hung_after_s
+        return thread.busy_s() > thread.deadline_s + _GRACE_S
 
     def _fail(self, now_s: float, error: str, traceback: str) -> None:
         self._running = None

@@ -6,6 +6,7 @@ It is never restarted: restarts and reloads, each with a new thread, are the run
 import enum
 import logging
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -21,9 +22,10 @@ from node_agent.host_functions.effects import EffectParts, Effects
 from node_agent.plugins.poll_output import OnSamples, PollOutput
 from node_agent.plugins.poll_signal import PollSignal
 from node_agent.plugins.sensor_owners import SensorOwners
-from node_agent.sandbox.component import LoadedComponent
-from node_agent.sandbox.errors import ComponentError
+from node_agent.sandbox.bundles.loaded import LoadedPlugin
+from node_agent.sandbox.errors import ComponentError, PluginError
 from node_agent.sandbox.instance import Imports, PluginInstance
+from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -91,6 +93,8 @@ class PluginThread:
         self.traceback = ""
         self.sha256 = ""
         self.loaded_ms = 0
+        # While the guest imports a bundle, which runs its author's code.
+        self._loading_since_s: float | None = None
         self._thread = threading.Thread(target=self._run, name=f"plugin-{parts.name}", daemon=True)
 
     # The cycle's thread calls these.
@@ -107,8 +111,15 @@ class PluginThread:
         return self.phase is not Phase.RUNNING or self._signal.wait_idle(timeout_s)
 
     def busy_s(self) -> float:
-        """Return for how long the present poll has run, 0 where none runs."""
-        return self._signal.busy_s()
+        """Return for how long the present poll or load has run, 0 where none runs."""
+        since_s = self._loading_since_s
+        return self._signal.busy_s() if since_s is None else time.monotonic() - since_s
+
+    @property
+    def deadline_s(self) -> float:
+        """How long what `busy_s` measures may take in the guest."""
+        limits = self._parts.runtime.limits_of(self._parts.name)
+        return limits.deadline_s if self._loading_since_s is None else limits.load_deadline_s
 
     @property
     def fault(self) -> str:
@@ -155,7 +166,7 @@ class PluginThread:
                 self._check(loaded)
                 get_setting = partial(self._parts.settings.get, self._said.settings)
                 imports = self._parts.make_imports(get_setting, self._effects)
-                with PluginInstance(loaded, imports, limits, self._output.log_line) as instance:
+                with self._started(loaded, imports, limits) as instance:
                     self._serve(loaded, instance)
         except HarvesterError as e:
             self.error = str(e)
@@ -168,7 +179,17 @@ class PluginThread:
             self.phase = Phase.ENDED
             self._signal.end()
 
-    def _check(self, loaded: LoadedComponent) -> None:
+    def _started(self, loaded: LoadedPlugin, imports: Imports, limits: Limits) -> PluginInstance:
+        self._loading_since_s = time.monotonic()
+        try:
+            return PluginInstance(loaded, imports, limits, self._output.log_line)
+        except PluginError as e:
+            self.traceback = e.traceback
+            raise
+        finally:
+            self._loading_since_s = None
+
+    def _check(self, loaded: LoadedPlugin) -> None:
         self.sha256 = loaded.sha256
         said = self._said = loaded.description()
         self._output.described = said.fields
@@ -182,7 +203,7 @@ class PluginThread:
             "plugin %s: %s runs as %s", self._parts.name, loaded.sha256[:12], loaded.runs_as
         )
 
-    def _serve(self, loaded: LoadedComponent, instance: PluginInstance) -> None:
+    def _serve(self, loaded: LoadedPlugin, instance: PluginInstance) -> None:
         interface, function = entry(loaded)
         self.loaded_ms = now_ms()
         self.phase = Phase.RUNNING
@@ -203,7 +224,7 @@ class PluginThread:
         self.has_polled.set()
 
 
-def entry(loaded: LoadedComponent) -> tuple[str, str]:
+def entry(loaded: LoadedPlugin) -> tuple[str, str]:
     """Return the interface and the function that an agent calls once a cycle."""
     for interface, functions in loaded.exports.items():
         for function in (POLL, UPDATE):

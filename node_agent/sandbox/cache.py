@@ -19,6 +19,7 @@ from pathlib import Path
 
 from bus.files import whole_file
 from node_agent.sandbox import seal
+from node_agent.sandbox.bundles import code_cache
 from node_agent.sandbox.engine import SETTINGS, Target
 from node_agent.sandbox.errors import CacheError, ComponentError
 
@@ -207,7 +208,7 @@ def _mark_used(path: Path) -> None:
 
 def _prune(directory: Path) -> None:
     """Remove what nobody has used for a month: every build of a plugin leaves 35 MB."""
-    for path in directory.glob("*.cwasm"):
+    for path in (*directory.glob("*.cwasm"), *directory.glob(f"*{code_cache.SUFFIX}")):
         record = seal.seal_path(path)
         with contextlib.suppress(FileNotFoundError):
             used = (record if record.exists() else path).stat().st_mtime

@@ -15,9 +15,9 @@ from wasmtime.component import (
     String,
 )
 
-from bus.contract import component_section
-from bus.contract.component_section import BadDescriptionError
 from bus.contract.description import PluginDescription
+from bus.contract.plugin_file import component_section
+from bus.contract.plugin_file.component_section import BadDescriptionError
 from node_agent.sandbox.errors import ComponentError, StaleError
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from typing import Any, Self
 from wasmtime import Config, Engine, WasmtimeError, _ffi
 from wasmtime.component import ListType, _linker, _types
 
-from node_agent.sandbox.plain_types import PlainFuncType
+from node_agent.sandbox.values.plain_types import PlainFuncType
 
 # A deadline is counted in ticks, so it is exact to one of these. Each costs some 15 us of CPU.
 TICK_S = 0.05

@@ -4,7 +4,12 @@ from bus.errors import MisconfiguredError, UnavailableError
 
 
 class PluginError(UnavailableError):
-    """A plugin failed; its instance is gone and a fresh one may work."""
+    """A plugin failed; its instance is gone and a fresh one may work.
+
+    `traceback` is the guest's own, where there is one.
+    """
+
+    traceback = ""
 
 
 class PluginTimeoutError(PluginError):

@@ -30,7 +30,10 @@ _CAUSES = {
 }
 # What only an author can know how to mend, by how Python's sentence begins.
 _ADVICE = {
-    "ModuleNotFoundError": "import it at the top of a module, so that the build includes it",
+    "ModuleNotFoundError": (
+        "a plugin finds its own modules and the standard library, a component only what was "
+        "imported while it was built"
+    ),
     "LookupError: unknown encoding": "import its module from `encodings` at the top of a module",
     "zoneinfo._common.ZoneInfoNotFoundError": "a plugin has no time zones but UTC: `datetime.UTC`",
 }

@@ -15,12 +15,14 @@ from wasmtime import Store, StoreContext, WasiConfig, WasmtimeError
 from wasmtime.component import Func, Instance, Linker, Variant
 
 from node_agent.sandbox import faults, heap
-from node_agent.sandbox.component import LoadedComponent
+from node_agent.sandbox.bundles import bundle
+from node_agent.sandbox.bundles.bundle import LoadedBundle
+from node_agent.sandbox.bundles.loaded import LoadedPlugin
 from node_agent.sandbox.engine import TICK_S
 from node_agent.sandbox.errors import ComponentError, PluginError, PluginTimeoutError
 from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.output import LineBuffer, sink
-from node_agent.sandbox.result_size import BoundedType
+from node_agent.sandbox.values.result_size import BoundedType
 
 logger = logging.getLogger(__name__)
 
@@ -54,12 +56,16 @@ class PluginInstance:
 
     def __init__(
         self,
-        loaded: LoadedComponent,
+        loaded: LoadedPlugin,
         imports: Imports,
         limits: Limits,
         on_line: Callable[[str], None],
     ) -> None:
-        """Start the guest. Raises ComponentError where an import is missing from `imports`."""
+        """Start the guest; a bundle is loaded, too.
+
+        Raises ComponentError where an import is missing from `imports`, PluginError where a bundle
+        fails.
+        """
         self._limits = limits
         self._full_names = loaded.full_names
         self._on_line = on_line
@@ -73,7 +79,9 @@ class PluginInstance:
         self._linker = Linker(loaded.engine)
         try:
             self._instance = self._link(loaded, imports)
-        except ComponentError:
+            if isinstance(loaded, LoadedBundle):
+                self._call(bundle.LOADER, "load", deadline_s=limits.load_deadline_s)
+        except PluginError:
             self.close()
             raise
         except WasmtimeError as e:
@@ -94,15 +102,19 @@ class PluginInstance:
         Raises PluginTimeoutError after the deadline and PluginError for any other fault; the
         instance is spent then.
         """
+        return self._call(interface, function, *arguments, deadline_s=self._limits.deadline_s)
+
+    def _call(self, interface: str, function: str, *arguments: object, deadline_s: float) -> Any:
         found = self._find(interface, function)
         self._traceback.clear()
-        self._arm()
+        self._arm(deadline_s)
         try:
             value = found(self._store, *arguments)
             found.post_return(self._store)
             self._say_printed_traceback()
         except (WasmtimeError, TypeError, ValueError) as e:
-            fault = self._fault(e)
+            fault = self._fault(e, deadline_s)
+            fault.traceback = self.traceback
             _release(e)
             raise fault from None
         finally:
@@ -126,7 +138,7 @@ class PluginInstance:
                 logger.warning("a closed plugin's output was still in use after %.0f s", _RELEASE_S)
         heap.give_back()
 
-    def _make_store(self, loaded: LoadedComponent) -> Store:
+    def _make_store(self, loaded: LoadedPlugin) -> Store:
         store = Store(loaded.engine)
         store.set_limits(
             memory_size=self._limits.memory_mb * _MB - _TABLES_BYTES,
@@ -143,7 +155,7 @@ class PluginInstance:
         store.set_wasi(wasi)
         return store
 
-    def _link(self, loaded: LoadedComponent, imports: Imports) -> Instance:
+    def _link(self, loaded: LoadedPlugin, imports: Imports) -> Instance:
         self._linker.add_wasip2()
         with self._linker.root() as root:
             for interface in loaded.imports:
@@ -152,7 +164,12 @@ class PluginInstance:
                     for name, tagged in loaded.imports[interface].items():
                         function = self._counted(functions[name])
                         linked.add_func(name, _adapt(function, tagged=tagged))
-        self._arm()
+            further = loaded.further_imports() if isinstance(loaded, LoadedBundle) else {}
+            for interface, functions in further.items():
+                with root.add_instance(loaded.full_names[interface]) as linked:
+                    for name, function in functions.items():
+                        linked.add_func(name, _adapt(function, tagged=False))
+        self._arm(self._limits.deadline_s)
         return self._linker.instantiate(self._store, loaded.component)
 
     def _counted(self, function: HostFunction) -> HostFunction:
@@ -180,10 +197,10 @@ class PluginInstance:
         while self._traceback:
             self._on_line(self._traceback.popleft())
 
-    def _arm(self) -> None:
+    def _arm(self, deadline_s: float) -> None:
         self._host_calls = 0
         # The running tick is already part spent, so one more gives at least the deadline.
-        self._store.set_epoch_deadline(math.ceil(self._limits.deadline_s / TICK_S) + 1)
+        self._store.set_epoch_deadline(math.ceil(deadline_s / TICK_S) + 1)
 
     def _find(self, interface: str, function: str) -> Func:
         found = self._found.get((interface, function))
@@ -202,15 +219,13 @@ class PluginInstance:
         found.type = lambda _store: bounded  # type: ignore[method-assign, assignment, return-value]
         return found
 
-    def _fault(self, error: Exception) -> PluginError:
+    def _fault(self, error: Exception, deadline_s: float) -> PluginError:
         self._errors.flush()
         cause = _cause(error)
         if self._host_calls > self._limits.host_calls:
             return PluginError(f"made more than {self._limits.host_calls} host calls in one poll")
         if cause == "wasm trap: interrupt":
-            return PluginTimeoutError(
-                f"took longer than its deadline of {self._limits.deadline_s:g} s"
-            )
+            return PluginTimeoutError(f"took longer than its deadline of {deadline_s:g} s")
         return PluginError(faults.sentence(self._traceback, cause, self._limits.memory_mb))
 
 

@@ -6,12 +6,13 @@ from bus.config.settings import PluginLimits, PluginsConfig
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Time and host calls of a call, memory, log lines a minute, size and readings of its value.
+    """Limits of a call and of its value, of memory and of log lines; of a bundle's load, too.
 
     `memory_mb` bounds memories and tables together.
     """
 
     deadline_s: float = 1.0
+    load_deadline_s: float = 10.0
     memory_mb: int = 32
     log_lines_per_minute: int = 120
     result_bytes: int = 64 * 1024
@@ -29,6 +30,7 @@ def limits_of(plugins: PluginsConfig, name: str) -> Limits:
 
     return Limits(
         deadline_s=limit("poll_deadline_s"),
+        load_deadline_s=limit("load_deadline_s"),
         memory_mb=int(limit("memory_mb")),
         log_lines_per_minute=int(limit("log_lines_per_minute")),
         result_bytes=int(limit("result_kb")) * 1024,

@@ -17,18 +17,18 @@ _PAGE_BYTES = 4 << 20
 
 
 class Renderer:
-    """A component with `dashboard-logic`, kept running between calls; one thread at a time."""
+    """A plugin with `dashboard-logic`, kept running between calls; one thread at a time."""
 
     def __init__(
-        self, wasm: Path, cache_dir: Path, *, deadline_s: float = 5.0, memory_mb: int = 64
+        self, file: Path, cache_dir: Path, *, deadline_s: float = 5.0, memory_mb: int = 64
     ) -> None:
-        """Load the component, compiling it first where needed. Blocks; raises PluginError."""
+        """Load the plugin, compiling first where needed. Blocks; raises PluginError."""
         limits = Limits(deadline_s, memory_mb, result_bytes=_PAGE_BYTES)
         self._runtime = Runtime(cache_dir, limits)
         self._instance: PluginInstance | None = None
         self._runtime.__enter__()
         try:
-            self._loaded = self._runtime.load(wasm)
+            self._loaded = self._runtime.load(file)
         except PluginError:
             self._runtime.__exit__()
             raise

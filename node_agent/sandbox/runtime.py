@@ -1,4 +1,7 @@
-"""Plugin runtime of one process: engines, their tickers, the compile cache and the limits."""
+"""Plugin runtime of one process: engines, their tickers, the compile cache and the limits.
+
+The component that runs bundles is mapped once, however many of them there are.
+"""
 
 import threading
 from collections.abc import Callable
@@ -8,11 +11,15 @@ from typing import Self
 
 from wasmtime import Engine
 
+from bus.contract.plugin_file.bundle import SUFFIX
+from bus.install import assets
 from node_agent.sandbox import cache
+from node_agent.sandbox.bundles.bundle import LoadedBundle
+from node_agent.sandbox.bundles.loaded import LoadedPlugin
 from node_agent.sandbox.choice import Wanted, choose
 from node_agent.sandbox.component import LoadedComponent
 from node_agent.sandbox.engine import Target, Ticker, make_engine
-from node_agent.sandbox.errors import StaleError
+from node_agent.sandbox.errors import ComponentError, StaleError
 from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.seal import Stamp, stamp
 
@@ -27,8 +34,12 @@ class Runtime:
         *,
         limits_of: Callable[[str], Limits] | None = None,
         target: Wanted = "auto",
+        bundle_runtime: Path | None = None,
     ) -> None:
-        """`limits_of` returns a plugin's own. Raises CacheError for a cache not to be trusted."""
+        """`bundle_runtime` is the component that runs bundles, by default the product's.
+
+        `limits_of` returns a plugin's own. Raises CacheError for a cache not to be trusted.
+        """
         cache.prepare_directory(cache_dir)
         self._cache_dir = cache_dir
         self._target = target
@@ -37,6 +48,9 @@ class Runtime:
         self._digests: dict[Path, tuple[Stamp | None, str]] = {}
         self._engines: dict[Target, Engine] = {}
         self._opening = threading.Lock()
+        self._bundle_runtime = bundle_runtime or assets.bundle_runtime()
+        self._mapped: LoadedComponent | None = None
+        self._mapping = threading.Lock()
         self._tickers = ExitStack()
 
     def __enter__(self) -> Self:
@@ -44,11 +58,32 @@ class Runtime:
 
     def __exit__(self, *_: object) -> None:
         self._tickers.close()
+        if self._mapped is not None:
+            self._mapped.close()
         for engine in self._engines.values():
             engine.close()
 
-    def load(self, wasm: Path) -> LoadedComponent:
-        """Map a component, compiling it first where needed. Blocks; raises ComponentError."""
+    def load(self, path: Path) -> LoadedPlugin:
+        """Load a component or a bundle, compiling first where needed.
+
+        Blocks; raises ComponentError.
+        """
+        if path.suffix == SUFFIX:
+            return LoadedBundle(self._runtime_of_bundles(), path, self._cache_dir)
+        return self._load_component(path)
+
+    def _runtime_of_bundles(self) -> LoadedComponent:
+        with self._mapping:
+            if self._mapped is None:
+                if not self._bundle_runtime.is_file():
+                    raise ComponentError(
+                        f"{self._bundle_runtime}: not there, so no bundle can run; run "
+                        "`harvester plugins runtime`"
+                    )
+                self._mapped = self._load_component(self._bundle_runtime)
+            return self._mapped
+
+    def _load_component(self, wasm: Path) -> LoadedComponent:
         digest = self._digest(wasm)
         compiled, target = choose(wasm, self._cache_dir, self._target, digest)
         try:

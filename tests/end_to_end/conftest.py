@@ -18,7 +18,7 @@ from selenium import webdriver
 from broker.auth import enrolment
 from bus.client.credentials import CREDENTIALS_NAME
 from bus.config.hub_files import ACCOUNTS_NAME
-from tests.built_components import CACHE, built
+from tests.built_components import CACHE, packed
 from tests.support import (
     HOST,
     PATIENT_S,
@@ -173,7 +173,7 @@ def system(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[System]:
     # No test's time goes by while a program waits for a compiler.
-    built(PROJECT / "plugins")
+    packed(PROJECT / "plugins")
     state = tmp_path_factory.mktemp("system")
     with contextlib.ExitStack() as stack:
         url, local_port = "", 0
@@ -196,7 +196,7 @@ def door(system: System) -> Iterator[Service]:
     """Run a node whose doorbell is pressed every 2 s."""
     folder = system.log.parent / DOOR
     plugins = PROJECT / "tests" / "components"
-    built(plugins)
+    packed(plugins)
     (folder / "presses.toml").write_text(PRESSES)
     config = folder / "spoke.toml"
     text = DOOR_TOML.format(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.built_components import CACHE, built
+from tests.built_components import CACHE, packed
 from tests.support import HOST, PROJECT, Listener, Service, embedded_broker, free_port
 
 EXAMPLES = PROJECT / "examples"
@@ -59,13 +59,15 @@ rate = 1
 
 
 @pytest.fixture(scope="session")
-def built_examples() -> list[str]:
-    """Build and compile what changed, so that an agent starts at once; return the names."""
-    return list(built(EXAMPLES, is_quick=True))
+def packed_examples() -> list[str]:
+    """Pack what changed, so that an agent starts at once; return the names."""
+    return list(packed(EXAMPLES))
 
 
 @pytest.fixture(scope="module")
-def shed(built_examples: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
+def shed(
+    packed_examples: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Listener]:
     """Return ears on a node that has one of each."""
     directory = tmp_path_factory.mktemp("shed")
     port = free_port()

@@ -17,11 +17,11 @@ def reading(ears: Listener, sensor: str, *, after: int = 0) -> Reading:
     return said.message
 
 
-def test_every_example_is_built_and_runs(built_examples: list[str], shed: Listener) -> None:
+def test_every_example_is_built_and_runs(packed_examples: list[str], shed: Listener) -> None:
     def runs(said: Said) -> bool:
         return isinstance(said.message, PluginState) and said.message.state == "running"
 
-    for name in built_examples:
+    for name in packed_examples:
         shed.wait_for(lambda said: runs(said) and said.topic.name == name, WAIT_S)  # noqa: B023 - called at once
 
 

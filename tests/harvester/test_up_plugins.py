@@ -96,7 +96,7 @@ def test_a_plugin_elsewhere_is_linked_beside_the_nodes_own(tmp_path: Path) -> No
         assert folder == tmp_path / "state" / "plugins"
         found = {path.name: path.resolve() for path in folder.iterdir()}
         assert found == {"light": light, "own": own}
-    assert assets.component(str(folder), "light").parent.resolve() == light
+    assert assets.plugin_folder(str(folder), "light").resolve() == light
     assert up_plugins.folder(light.parent, added, tmp_path) == light.parent
 
 

@@ -58,7 +58,7 @@ class Core:
         )
         wasm = directory / "dashboard.wasm"
         wasm.touch()
-        self.dashboard = Dashboard(wasm, open_plain)
+        self.dashboard = Dashboard(lambda: wasm, open_plain)
         self.hub = Hub(
             (),
             bus=BusClient((HOST, 1), client_id="hub"),

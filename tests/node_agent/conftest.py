@@ -1,4 +1,4 @@
-"""Components as the tests of the sandbox and the agent use them, built once."""
+"""Plugins as the tests of the sandbox and the agent use them, made once."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from node_agent.sandbox.component import LoadedComponent
 from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.runtime import Runtime
-from tests.built_components import CACHE, built
+from tests.built_components import CACHE, built, packed
 from tests.support import PATIENT_S, PROJECT
 
 
@@ -18,8 +18,13 @@ def mischief_wasm() -> Path:
 
 
 @pytest.fixture(scope="session")
-def plugin_wasm() -> dict[str, Path]:
-    return built(PROJECT / "plugins")
+def mischief_bundle() -> Path:
+    return packed(PROJECT / "tests" / "components")["mischief"]
+
+
+@pytest.fixture(scope="session")
+def bundles() -> dict[str, Path]:
+    return packed(PROJECT / "plugins")
 
 
 @pytest.fixture(scope="session")

@@ -76,7 +76,7 @@ def room(celsius: float, seq: int) -> tuple[Topic, bytes]:
     return Topic("garden", TopicKind.READING, "sht31"), encode(reading)
 
 
-@pytest.mark.usefixtures("plugin_wasm")
+@pytest.mark.usefixtures("bundles")
 def test_the_node_tells_what_its_display_shows(runtime: Runtime, tmp_path: Path) -> None:
     port = free_port()
     config = config_of(port)
@@ -104,7 +104,7 @@ def test_the_node_tells_what_its_display_shows(runtime: Runtime, tmp_path: Path)
             assert ears.wait_for(lambda said: said.topic == OLED).message == told[-1]
 
 
-@pytest.mark.usefixtures("plugin_wasm")
+@pytest.mark.usefixtures("bundles")
 def test_the_display_of_a_disabled_plugin_is_dark_and_stays_so_after_a_restart(
     runtime: Runtime, tmp_path: Path
 ) -> None:
@@ -171,7 +171,7 @@ def small(*rows: tuple[str, str, str]) -> Oled:
     return Oled(128, 32, on=True, frame=packed)
 
 
-@pytest.mark.usefixtures("plugin_wasm")
+@pytest.mark.usefixtures("bundles")
 def test_the_settings_choose_the_display_and_what_is_on_it(
     runtime: Runtime, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import tomli_w
 
-from bus.contract import component_section
 from bus.contract.description import (
     FieldDescription,
     PluginDescription,
@@ -14,6 +13,7 @@ from bus.contract.description import (
     SettingDescription,
 )
 from bus.contract.messages import Leds, PluginState, Reading
+from bus.contract.plugin_file import component_section
 from tests.built_components import CACHE, built_by_hand, compile_all
 from tests.support import HOST, PROJECT, Listener, Service, embedded_broker, free_port
 

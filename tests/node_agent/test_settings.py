@@ -7,9 +7,9 @@ import msgspec
 import pytest
 from wasmtime import wat2wasm
 
-from bus.contract import component_section
 from bus.contract.description import PluginDescription, SettingDescription, SettingValues
 from bus.contract.messages import PluginState, Result
+from bus.contract.plugin_file import component_section
 from bus.contract.topics import Topic, TopicKind
 from tests.support import HOST, PROJECT, Listener, Service, embedded_broker, free_port
 

@@ -88,13 +88,13 @@ CONFIG = {
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory, plugin_wasm: dict[str, Path]) -> Iterator[Node]:
+def node(tmp_path_factory: pytest.TempPathFactory, bundles: dict[str, Path]) -> Iterator[Node]:
     folder, port = tmp_path_factory.mktemp("node"), free_port()
     (folder / "scenario.toml").write_text("[air]\ntemperature_c = 21.5\nhumidity_pct = 45.0\n")
     file = folder / "spoke.toml"
     tables = msgspec.to_builtins(CONFIG)
     tables["broker"] = {"url": f"mqtt://{HOST}:{port}"}
-    tables["plugins"]["directory"] = str(plugin_wasm["dht22"].parents[1])
+    tables["plugins"]["directory"] = str(bundles["dht22"].parents[1])
     file.write_text(tomli_w.dumps(tables))
     arguments = ["--role", "spoke", "--config", str(file)]
     with (

@@ -55,16 +55,14 @@ LIVING_ROOM, CELLAR = "bme680-0x76", "bme680-0x77"
 
 @pytest.fixture(scope="module")
 def listener(
-    plugin_wasm: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+    bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Listener]:
     """Return the ears on the bus of a running agent."""
     folder, port = tmp_path_factory.mktemp("pi4"), free_port()
     (folder / "scenario.toml").write_text(AIR)
     file = folder / "spoke.toml"
     file.write_text(
-        CONFIG.format(
-            host=HOST, port=port, cache=CACHE, plugins=plugin_wasm["bme680"].parent.parent
-        )
+        CONFIG.format(host=HOST, port=port, cache=CACHE, plugins=bundles["bme680"].parent.parent)
     )
     arguments = ["--role", "spoke", "--config", str(file)]
     with (

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bus.contract.messages import PluginState, Reading
-from tests.built_components import CACHE, built
+from tests.built_components import CACHE, packed
 from tests.pizero_native.conftest import PiZero
 from tests.support import PROJECT, WAIT_S, Listener, Said
 
@@ -16,7 +16,7 @@ UNIT = PROJECT / "deploy" / "harvester-pizero.service"
 
 @pytest.fixture
 def plugin_host(listener: Listener, port: int, tmp_path: Path) -> Iterator[PiZero]:
-    built(PROJECT / "plugins")
+    packed(PROJECT / "plugins")
     with PiZero(tmp_path, port, cluster__service="plugin-host", storage__cache_dir=CACHE) as host:
         yield host
 

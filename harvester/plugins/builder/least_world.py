@@ -7,10 +7,11 @@ does not grant. A sensor on I2C should not have to be granted the serial port.
 import ast
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from harvester.errors import BuildError
+from harvester.plugins.builder import import_scan
 
 NAME = "least"
 _IMPORTS = "wit_world.imports"
@@ -43,6 +44,15 @@ def used_interfaces(sources: Iterable[Path]) -> set[str]:
     return {name.replace("_", "-") for name in names}
 
 
+def interfaces_in(texts: Iterable[str]) -> set[str]:
+    """Return the same for the texts of modules, which this Python need not be able to parse."""
+    names: set[str] = set()
+    for text in texts:
+        for found in import_scan.imports(text):
+            names.update(_named(found.module, found.names))
+    return {name.replace("_", "-") for name in names}
+
+
 def parse(source: Path) -> ast.Module:
     """Return a module's syntax tree. Raises BuildError, with the line, where it is no Python."""
     try:
@@ -56,14 +66,19 @@ def parse(source: Path) -> ast.Module:
 
 def _interfaces(node: ast.AST) -> Iterable[str]:
     if isinstance(node, ast.Import):
-        return [_first_below(alias.name) for alias in node.names if _is_ours(alias.name)]
+        return [name for alias in node.names for name in _named(alias.name, ())]
     if not isinstance(node, ast.ImportFrom) or node.module is None:
         return ()
-    if node.module == _IMPORTS:
-        return [alias.name for alias in node.names]
-    if node.module == "wit_world":
-        return (_EVERYTHING,) if any(alias.name == "imports" for alias in node.names) else ()
-    return (_first_below(node.module),) if _is_ours(node.module) else ()
+    return _named(node.module, [alias.name for alias in node.names])
+
+
+def _named(module: str, names: Collection[str]) -> Iterable[str]:
+    """Return the interfaces that one import names; no `names` are of `import module`."""
+    if names and module == _IMPORTS:
+        return names
+    if names and module == "wit_world":
+        return (_EVERYTHING,) if "imports" in names else ()
+    return (_first_below(module),) if _is_ours(module) else ()
 
 
 def _is_ours(module: str) -> bool:

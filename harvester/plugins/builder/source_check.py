@@ -19,8 +19,12 @@ _IMPORTS = "wit_world.imports"
 _EXPORTS = "wit_world.exports"
 
 
-def check(source: PluginSource, contract: Contract) -> None:
-    """Raise BuildError with a line a mistake: an unknown interface, class, function or setting."""
+def check(source: PluginSource, contract: Contract, *, leaves_syntax: bool = False) -> None:
+    """Raise BuildError with a line a mistake: an unknown interface, class, function or setting.
+
+    With `leaves_syntax`, a file that this Python cannot parse is left to the guest's, which may be
+    newer.
+    """
     world = contract.worlds.get(source.manifest.world)
     if world is None:
         known = ", ".join(contract.worlds)
@@ -28,19 +32,29 @@ def check(source: PluginSource, contract: Contract) -> None:
             f"{source.directory / 'plugin.toml'}: world: found {source.manifest.world!r}, "
             f"expected one of {known}"
         )
-    trees = {file: parse(file) for file in python_files(source)}
     app = source.directory / APP
-    if app not in trees:
+    if not app.is_file():
         raise BuildError(f"{app}: not found; expected a module with class {_wanted(world)}")
     # A shared folder may hold what only plugins of other worlds use.
-    own = {file: tree for file, tree in trees.items() if file.is_relative_to(source.directory)}
+    files = [file for file in python_files(source) if file.is_relative_to(source.directory)]
+    own = dict(_trees(files, leaves_syntax=leaves_syntax))
     found = [problem for file, tree in own.items() for problem in _imports(file, tree, world)]
-    found += _exports(app, trees[app], world, contract)
+    if app in own:
+        found += _exports(app, own[app], world, contract)
     settings = source.manifest.settings
     for file, tree in own.items():
         found += setting_keys.unknown_keys(file, tree, settings)
     if found:
         raise BuildError("\n".join(found))
+
+
+def _trees(files: list[Path], *, leaves_syntax: bool) -> Iterator[tuple[Path, ast.Module]]:
+    for file in files:
+        try:
+            yield file, parse(file)
+        except BuildError:
+            if not leaves_syntax:
+                raise
 
 
 def _wanted(world: World) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bus.config import config_file, plugin_files
-from bus.contract import component_section
 from bus.contract.description import PluginDescription, SettingDescription
+from bus.contract.plugin_file import component_section
 from bus.errors import MisconfiguredError
 from tests.support import PROJECT
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from bus.contract import component_section
 from bus.contract.description import PluginDescription, SettingDescription
+from bus.contract.plugin_file import component_section
 from harvester.doctor import report as doctor
 from harvester.doctor.chips import Blockers, chip_findings, display
 from harvester.doctor.finding import Finding, missing

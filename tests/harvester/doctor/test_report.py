@@ -68,7 +68,7 @@ def test_a_plugin_that_is_not_built_is_one_line_and_exit_code_1(node: Directory)
     assert done.returncode == 1
     [line] = [line for line in done.stdout.splitlines() if line.startswith("MISSING")]
     assert line.split()[:3] == ["MISSING", "plugin", "oled"]
-    assert line.endswith("plugins build oled")
+    assert line.endswith("plugins pack oled")
 
 
 def test_a_wrong_chip_is_found_through_the_simulated_bus(node: Directory) -> None:

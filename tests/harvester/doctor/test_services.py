@@ -7,7 +7,7 @@ import pytest
 from broker.auth import accounts
 from bus.client import credentials
 from bus.client.credentials import Credentials
-from bus.config.settings import Config
+from bus.config.settings import Config, PluginsConfig
 from bus.install import assets
 from harvester.doctor import services as doctor_services
 from harvester.doctor.finding import Finding
@@ -28,28 +28,38 @@ def at(port: int) -> Config:
     return config(broker={"url": f"mqtt://{HOST}:{port}"})
 
 
+def plugins(folder: Path) -> PluginsConfig:
+    return PluginsConfig(directory=str(folder / "plugins"))
+
+
 def test_a_component_that_is_there_is_named_with_its_size(pi: FakePi, tmp_path: Path) -> None:
     pi.put("/plugins/dht22/dht22.wasm", "x" * 200_000)
-    found = doctor_services.plugin(pi.machine(), tmp_path / "plugins", "dht22")
+    found = doctor_services.plugin(pi.machine(), plugins(tmp_path), "dht22")
     assert found.is_well
     assert found.found.endswith("dht22.wasm, 0.2 MB")
 
 
-def test_a_component_that_is_not_built_is_named_with_the_command_that_builds_it(
+def test_a_bundle_is_named_with_its_size(pi: FakePi, tmp_path: Path) -> None:
+    pi.put("/plugins/dht22/dht22.bundle", "x" * 7_000)
+    found = doctor_services.plugin(pi.machine(), plugins(tmp_path), "dht22")
+    assert found.found.endswith("dht22.bundle, 7 KB")
+
+
+def test_a_plugin_that_is_not_packed_is_named_with_the_command_that_packs_it(
     pi: FakePi, tmp_path: Path
 ) -> None:
-    found = doctor_services.plugin(pi.machine(), tmp_path / "plugins", "co2")
-    assert found.found.endswith("co2.wasm: No such file or directory")
+    found = doctor_services.plugin(pi.machine(), plugins(tmp_path), "co2")
+    assert found.found.endswith("co2.bundle: No such file or directory")
     assert found.mend == (
-        f"sudo /opt/harvester/.venv/bin/harvester --project {tmp_path} plugins build co2"
+        f"sudo /opt/harvester/.venv/bin/harvester --project {tmp_path} plugins pack co2"
     )
 
 
 def test_a_plugin_that_the_node_lacks_is_the_one_that_comes_with_the_program(
     pi: FakePi, tmp_path: Path
 ) -> None:
-    found = doctor_services.plugin(pi.machine(), tmp_path / "plugins", "dht22")
-    assert str(assets.root() / "plugins" / "dht22" / "dht22.wasm") in found.found
+    found = doctor_services.plugin(pi.machine(), plugins(tmp_path), "dht22")
+    assert str(assets.root() / "plugins" / "dht22" / "dht22.") in found.found
 
 
 def cache(pi: FakePi, directory: Path, uid: int | None = None) -> Finding:

@@ -8,8 +8,7 @@ import pytest
 from harvester.cli import main
 from harvester.plugins.new import KINDS
 from harvester.plugins.project import CACHE
-from node_agent.sandbox import cache
-from tests.built_components import compile_all
+from tests import built_components
 from tests.support import PROJECT
 
 # Its polls: a reading and a beep, a reading that is none, an exception in its second file.
@@ -37,7 +36,7 @@ FAULTY_DRIVER = """def resistance(ampere):
 
 @pytest.fixture(scope="session")
 def author_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a project whose plugins are built: one a kind, called after it, and `faulty`."""
+    """Return a project whose plugins are packed: one a kind, called after it, and `faulty`."""
     project = tmp_path_factory.mktemp("author")
     for folder in ("wit", "config"):
         shutil.copytree(PROJECT / folder, project / folder)
@@ -49,7 +48,7 @@ def author_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (faulty / "plugin.toml").write_text('world = "sensor-plugin"\n')
     (faulty / "app.py").write_text(FAULTY)
     (faulty / "driver.py").write_text(FAULTY_DRIVER)
-    main(["--project", str(project), "plugins", "build"])
-    cache.prepare_directory(project / CACHE)
-    compile_all(list(project.glob("plugins/*/*.wasm")), project / CACHE, is_quick=True)
+    built_components.packed(project / "plugins")
+    (project / CACHE).parent.mkdir(mode=0o700)
+    (project / CACHE).symlink_to(built_components.CACHE)
     return project

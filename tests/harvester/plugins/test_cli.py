@@ -1,17 +1,18 @@
 """Building and listing plugins from the command line."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 from wasmtime import wat2wasm
 
-from bus.contract import component_section
 from bus.contract.description import FieldDescription, PluginDescription, SettingDescription
+from bus.contract.plugin_file import component_section
 from bus.errors import MisconfiguredError
 from harvester.cli import main
 from harvester.plugins import source as plugin_source
-from harvester.plugins.builder import build
+from harvester.plugins.builder import toolchain
 from harvester.plugins.project import contract_file
 from tests.support import PROJECT
 
@@ -47,11 +48,12 @@ def run(project: Path, *arguments: str) -> None:
 def test_a_plugin_is_built_once_and_again_when_its_source_changed(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def compile_nothing(command: list[str], *_: object) -> None:
+    def compile_nothing(command: list[str], *_: object) -> "subprocess.CompletedProcess[str]":
         Path(command[command.index("-o") + 1]).write_bytes(b"component")
+        return subprocess.CompletedProcess(command, 0, "", "")
 
     # The other tests here run the real one.
-    monkeypatch.setattr(build, "_run", compile_nothing)
+    monkeypatch.setattr(toolchain, "run", compile_nothing)
     run(project, "build")
     assert "[1/1] tiny: " in capsys.readouterr().out
     run(project, "build")
@@ -59,7 +61,13 @@ def test_a_plugin_is_built_once_and_again_when_its_source_changed(
     app = project / "plugins" / "tiny" / "app.py"
     app.write_text(SOURCE + "# changed\n")
     run(project, "list")
-    assert capsys.readouterr().out.split() == ["tiny", "sensor-plugin", "outdated"]
+    assert capsys.readouterr().out.split() == [
+        "tiny",
+        "sensor-plugin",
+        "not",
+        "packed,",
+        "outdated",
+    ]
 
 
 def test_a_plugin_that_does_not_build_names_the_line_and_keeps_the_old_component(
@@ -126,7 +134,14 @@ def test_a_folder_without_a_contract_builds_with_the_one_that_comes_with_the_pro
 ) -> None:
     shutil.rmtree(project / "wit")
     run(project, "list")
-    assert capsys.readouterr().out.split() == ["tiny", "sensor-plugin", "not", "built"]
+    assert capsys.readouterr().out.split() == [
+        "tiny",
+        "sensor-plugin",
+        "not",
+        "packed,",
+        "not",
+        "built",
+    ]
     assert contract_file(project) == PROJECT / "wit" / "plugin.wit"
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from bus.config import config_file
-from bus.contract import component_section
 from bus.contract.description import SensorDescription
 from bus.contract.messages import Leds
+from bus.contract.plugin_file import plugin_description
 from bus.contract.topics import parse
 from bus.errors import MisconfiguredError
 from harvester.errors import BuildError
@@ -22,7 +22,7 @@ from harvester.plugins import manifest
 from harvester.plugins import source as plugin_source
 from harvester.plugins.builder import contract, source_check
 from node_agent.hal.simulated import scenario_file
-from tests.built_components import CACHE, built
+from tests.built_components import CACHE, packed
 from tests.harvester.plugins import guide_text
 from tests.harvester.plugins.guide_text import GUIDE, Command, blocks, chapter, plain
 from tests.harvester.plugins.test_dev import wait_for
@@ -85,7 +85,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return what each command of the walk printed, but for those of a running system."""
     project = tmp_path_factory.mktemp("guide")
     (project / ".harvester").mkdir(mode=0o700)
-    built(PROJECT / "plugins")
+    packed(PROJECT / "plugins")
     (project / ".harvester" / "cache").symlink_to(CACHE)
     found = {"": str(project)}
     for title in (WRITE, TRY):
@@ -206,7 +206,6 @@ def test_what_is_saved_is_taken_while_the_plugin_runs(project: Path) -> None:
                 place = wait_for(dev, f"{line}\n", after=place)
         finally:
             chip.write_text(good)
-        assert "building" not in dev.output()
         assert dev.stop() == 0
 
 
@@ -284,9 +283,9 @@ def described(said: Said) -> SensorDescription | None:
     return said.message if is_light and isinstance(said.message, SensorDescription) else None
 
 
-def test_the_component_alone_carries_the_description(project: Path) -> None:
+def test_the_bundle_alone_carries_the_description(project: Path) -> None:
     folder = project / "plugins" / "light"
-    said = component_section.read(folder / "light.wasm")
+    said = plugin_description.read(folder / "light.bundle")
     assert said == manifest.read(folder / "plugin.toml").description
 
 

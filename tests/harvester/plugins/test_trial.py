@@ -1,4 +1,4 @@
-"""Trying and examining a plugin: real components in the real sandbox, only hardware simulated."""
+"""Trying and examining a plugin: real plugins in the real sandbox, only hardware simulated."""
 
 import re
 from pathlib import Path
@@ -165,8 +165,8 @@ def test_a_simulated_chip_tells_its_place_and_its_keys(
     assert capsys.readouterr().out == (
         f"{file}\n  Sht31: i2c 0x44\n    temperature_c = 21\n    humidity_pct = 45\n"
     )
-    wasm = file.with_name("my-i2c.wasm")
-    assert harvester(author_project, "inspect", str(wasm)) == 0
+    packed = file.with_name("my-i2c.bundle")
+    assert harvester(author_project, "inspect", str(packed)) == 0
     assert f"  chip     simulated by {file}\n" in capsys.readouterr().out
 
 
@@ -189,7 +189,11 @@ def test_a_plugin_that_goes_wrong_fails_with_its_own_traceback(
     assert printed.endswith(
         "Traceback (most recent call last):\n"
         f'  File "{folder / "app.py"}", line 15, in poll\n'
+        '    values = [("resistance", resistance(3 - count))]\n'
+        "                             ~~~~~~~~~~^^^^^^^^^^^\n"
         f'  File "{folder / "driver.py"}", line 2, in resistance\n'
+        "    return 5 / ampere\n"
+        "           ~~^~~~~~~~\n"
         "ZeroDivisionError: division by zero\n"
         "faulty failed: ZeroDivisionError: division by zero (driver.py:2)\n"
     )
@@ -205,15 +209,15 @@ def test_a_number_that_makes_no_sense_is_refused(
     assert f"found '{options[1]}', expected" in capsys.readouterr().err
 
 
-def test_a_component_tells_what_it_is_and_needs(
+def test_a_bundle_tells_what_it_is_and_needs(
     author_project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wasm = author_project / "plugins" / "my-i2c" / "my-i2c.wasm"
-    assert harvester(author_project, "inspect", str(wasm)) == 0
+    file = author_project / "plugins" / "my-i2c" / "my-i2c.bundle"
+    assert harvester(author_project, "inspect", str(file)) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == str(wasm)
+    assert lines[0] == str(file)
     found = {line[2:11].strip(): line[11:] for line in lines[1:] if line[2:11].strip()}
-    assert found["size"].endswith(f"{wasm.stat().st_size} bytes")
+    assert found["size"].endswith(f"{file.stat().st_size} bytes")
     assert len(found["sha256"]) == 64
     assert found["exports"] == "sensor-logic: poll"
     assert "           i2c: transfer" in lines

@@ -56,7 +56,7 @@ def test_an_opening_that_waits_for_the_compiler_does_not_delay_the_end(wasm: Pat
         raise UnavailableError("the compiler ended with -9")
 
     async def run() -> None:
-        dashboard = Dashboard(wasm, open_slowly, is_ended.set)
+        dashboard = Dashboard(lambda: wasm, open_slowly, is_ended.set)
         first = asyncio.create_task(dashboard.render("a", lambda: "a"))
         await asyncio.to_thread(compiles.wait, WAIT_S)
         next_one = asyncio.create_task(dashboard.render("b", lambda: "b"))
@@ -73,7 +73,7 @@ def test_the_plugin_stays_open_between_pages_and_is_closed_at_the_end(wasm: Path
     opened = Opened()
 
     async def run() -> list[str]:
-        dashboard = Dashboard(wasm, opened)
+        dashboard = Dashboard(lambda: wasm, opened)
         pages = [await dashboard.render(shape, lambda: "a") for shape in range(3)]
         assert opened.now == 1
         await dashboard.close()
@@ -85,7 +85,7 @@ def test_the_plugin_stays_open_between_pages_and_is_closed_at_the_end(wasm: Path
 
 def test_a_new_build_is_opened_without_a_restart(wasm: Path) -> None:
     async def run() -> list[str]:
-        dashboard = Dashboard(wasm, Opened())
+        dashboard = Dashboard(lambda: wasm, Opened())
         first = await dashboard.render(1, lambda: "a")
         await asyncio.to_thread(wasm.write_text, "two!")
         second = await dashboard.render(2, lambda: "a")
@@ -97,7 +97,7 @@ def test_a_new_build_is_opened_without_a_restart(wasm: Path) -> None:
 
 def test_a_page_just_rendered_is_reused_unless_it_lacks_a_topic(wasm: Path) -> None:
     async def run() -> list[str]:
-        dashboard = Dashboard(wasm, Opened())
+        dashboard = Dashboard(lambda: wasm, Opened())
         pages = [
             await dashboard.render(shape, lambda text=text: text)
             for shape, text in ((1, "a"), (1, "b"), (2, "c"))
@@ -112,7 +112,7 @@ def test_a_failed_plugin_is_named_and_opened_afresh(wasm: Path) -> None:
     opened = Opened()
 
     async def run() -> str:
-        dashboard = Dashboard(wasm, opened)
+        dashboard = Dashboard(lambda: wasm, opened)
         with pytest.raises(PageUnavailableError, match="unreachable executed"):
             await dashboard.render(1, lambda: "trap")
         page = await dashboard.render(2, lambda: "a")
@@ -125,7 +125,7 @@ def test_a_failed_plugin_is_named_and_opened_afresh(wasm: Path) -> None:
 
 def test_a_missing_plugin_is_named(tmp_path: Path) -> None:
     async def run() -> None:
-        dashboard = Dashboard(tmp_path / "none.wasm", Opened())
+        dashboard = Dashboard(lambda: tmp_path / "none.wasm", Opened())
         with pytest.raises(PageUnavailableError, match=r"none\.wasm is not there"):
             await dashboard.render(1, lambda: "a")
         await dashboard.close()

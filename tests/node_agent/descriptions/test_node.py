@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from wasmtime import wat2wasm
 
-from bus.contract import component_section
 from bus.contract.description import About, FieldDescription, PluginDescription, SensorDescription
 from bus.contract.messages import Result
+from bus.contract.plugin_file import component_section
 from bus.contract.topics import Topic, TopicKind
 from tests.support import HOST, PROJECT, Listener, Said, Service, embedded_broker, free_port
 

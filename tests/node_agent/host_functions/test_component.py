@@ -25,7 +25,7 @@ from node_agent.plugins.wit_imports import NodeParts, host_imports
 from node_agent.sandbox.instance import PluginInstance
 from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.runtime import Runtime
-from tests.built_components import built
+from tests.built_components import packed
 from tests.support import PROJECT
 
 PRESSES = Scenario(inputs={"gpio17": InputSignal(pulses=[Pulses(at_s=1, count=3, width_s=0.2)])})
@@ -42,7 +42,7 @@ GRANT = Grant(
 class Guest:
     """The doorbell, on a board whose time stands still until it is moved."""
 
-    def __init__(self, stack: ExitStack, runtime: Runtime, wasm: Path, folder: Path) -> None:
+    def __init__(self, stack: ExitStack, runtime: Runtime, file: Path, folder: Path) -> None:
         self.now_s = 0.0
         self.board = SimulatedBoard(Config(), PRESSES, Recorder(""), lambda: self.now_s)
         stack.enter_context(closing(self.board))
@@ -57,7 +57,7 @@ class Guest:
             "doorbell", GRANT, self.board, publish=lambda *event: self.events.append(event)
         ).open()
         imports = host_imports("doorbell", GRANT, parts, self.store, effects=effects)
-        loaded = stack.enter_context(runtime.load(wasm))
+        loaded = stack.enter_context(runtime.load(file))
         limits = Limits(deadline_s=20.0)
         instance = PluginInstance(loaded, imports, limits, self.lines.append)
         self.instance = stack.enter_context(instance)
@@ -76,8 +76,8 @@ class Guest:
 @pytest.fixture
 def guest(runtime: Runtime, tmp_path: Path) -> Iterator[Guest]:
     with ExitStack() as stack:
-        wasm = built(PROJECT / "tests" / "components")["doorbell"]
-        yield Guest(stack, runtime, wasm, tmp_path)
+        file = packed(PROJECT / "tests" / "components")["doorbell"]
+        yield Guest(stack, runtime, file, tmp_path)
 
 
 def test_presses_become_an_event_and_light_the_lamp(guest: Guest) -> None:

@@ -19,10 +19,10 @@ class Neighbours:
     """Two runners of one runtime; the healthy one must return a reading in every cycle."""
 
     def __init__(
-        self, runtime: Runtime, wasm: Path, directory: Path, grant: Grant = EVERYTHING
+        self, runtime: Runtime, file: Path, directory: Path, grant: Grant = EVERYTHING
     ) -> None:
-        self.healthy = Bench(runtime, wasm, directory / "healthy", name="healthy")
-        self.hostile = Bench(runtime, wasm, directory / "hostile", grant)
+        self.healthy = Bench(runtime, file, directory / "healthy", name="healthy")
+        self.hostile = Bench(runtime, file, directory / "hostile", grant)
         self._pause = threading.Event()
 
     def __enter__(self) -> Self:

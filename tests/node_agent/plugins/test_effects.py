@@ -22,7 +22,7 @@ from node_agent.plugins.store import PluginStore
 from node_agent.plugins.thread import PluginParts
 from node_agent.plugins.wit_imports import NodeParts, host_imports
 from node_agent.sandbox.runtime import Runtime
-from tests.built_components import built
+from tests.built_components import packed
 from tests.support import PROJECT, wait_until
 
 GRANT = Grant(inputs=[17], outputs=[Output(pin=22, safe="low")], events=True, state=True)
@@ -32,7 +32,7 @@ LIGHT = ["gpio", "write", 22, True]
 class Node:
     """A runner of the doorbell plugin, which makes the calls that a test asks for."""
 
-    def __init__(self, runtime: Runtime, wasm: Path, folder: Path, board: SimulatedBoard) -> None:
+    def __init__(self, runtime: Runtime, file: Path, folder: Path, board: SimulatedBoard) -> None:
         self.board = board
         self.now_s = 0.0
         self.states: list[PluginState] = []
@@ -48,7 +48,7 @@ class Node:
             feed=str,
             on_samples=self._count,
         )
-        self.runner = PluginRunner(parts, wasm, self.states.append)
+        self.runner = PluginRunner(parts, lambda: file, self.states.append)
 
     def _count(self, *_: object) -> None:
         self.polled += 1
@@ -75,16 +75,16 @@ class Node:
 
 
 @pytest.fixture
-def wasm(tmp_path: Path) -> Path:
+def file(tmp_path: Path) -> Path:
     return Path(
-        shutil.copy(built(PROJECT / "tests" / "components")["doorbell"], tmp_path / "bell.wasm")
+        shutil.copy(packed(PROJECT / "tests" / "components")["doorbell"], tmp_path / "bell.bundle")
     )
 
 
 @pytest.fixture
-def node(runtime: Runtime, wasm: Path, tmp_path: Path) -> Iterator[Node]:
+def node(runtime: Runtime, file: Path, tmp_path: Path) -> Iterator[Node]:
     with closing(SimulatedBoard(Config(), Scenario(), Recorder(""), lambda: 0.0)) as board:
-        made = Node(runtime, wasm, tmp_path, board)
+        made = Node(runtime, file, tmp_path, board)
         yield made
         made.runner.stop(20.0)
 

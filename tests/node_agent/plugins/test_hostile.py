@@ -67,8 +67,8 @@ BAD_IDS = ["", "a/b", "a+b", "#", "A", "x" * 10_000]
 
 
 @pytest.fixture
-def neighbours(runtime: Runtime, mischief_wasm: Path, tmp_path: Path) -> Neighbours:
-    return Neighbours(runtime, mischief_wasm, tmp_path)
+def neighbours(runtime: Runtime, mischief_bundle: Path, tmp_path: Path) -> Neighbours:
+    return Neighbours(runtime, mischief_bundle, tmp_path)
 
 
 @pytest.mark.parametrize("mode", ENDING)
@@ -194,7 +194,7 @@ ROUNDS = 20
 MAX_KB_PER_FAULT = 5.0
 
 
-def test_faults_cost_no_memory(runtime: Runtime, mischief_wasm: Path, tmp_path: Path) -> None:
+def test_faults_cost_no_memory(runtime: Runtime, mischief_bundle: Path, tmp_path: Path) -> None:
     store = PluginStore(tmp_path / "mischief.json")
     store.set("id", "a/b")
     node = NodeParts(FakeHardware(), LedBuffer(8), None, None)
@@ -203,7 +203,7 @@ def test_faults_cost_no_memory(runtime: Runtime, mischief_wasm: Path, tmp_path: 
     def fail(number: int) -> None:
         store.set("mode", CHEAP[number % len(CHEAP)])
         with (
-            runtime.load(mischief_wasm) as loaded,
+            runtime.load(mischief_bundle) as loaded,
             PluginInstance(loaded, imports, Limits(PATIENT_S), lambda _line: None) as instance,
             pytest.raises(HarvesterError),
         ):

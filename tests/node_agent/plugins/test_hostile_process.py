@@ -37,13 +37,13 @@ def hangs(said: Said) -> bool:
 
 
 def test_it_ends_quickly_and_cleanly_while_a_plugin_hangs(
-    tmp_path: Path, mischief_wasm: Path
+    tmp_path: Path, mischief_bundle: Path
 ) -> None:
     state = tmp_path / "state"
     (state / "plugins").mkdir(parents=True)
     (state / "plugins" / "mischief.json").write_bytes(msgspec.json.encode({"mode": "sleep"}))
     config = tmp_path / "spoke.toml"
-    config.write_text(CONFIG.format(directory=mischief_wasm.parents[1]))
+    config.write_text(CONFIG.format(directory=mischief_bundle.parents[1]))
     port = free_port()
     arguments = [
         *("--role", "spoke", "--simulate", "--config", str(config)),

@@ -11,12 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from bus.config.settings import Grant
-from bus.contract import component_section
 from bus.contract.description import PluginDescription
 from bus.contract.messages import PluginState
+from bus.contract.plugin_file import bundle
 from node_agent.actuators.led_buffer import LedBuffer
 from node_agent.host_functions.effects import EffectParts
 from node_agent.plugins import grants
@@ -28,7 +29,6 @@ from node_agent.plugins.thread import PluginParts
 from node_agent.plugins.wit_imports import NodeParts, host_imports
 from node_agent.sandbox.engine import TICK_S
 from node_agent.sandbox.runtime import Runtime
-from tests.built_components import CACHE, compile_all
 from tests.node_agent.sandbox.test_instance import EVERYTHING, FakeHardware
 from tests.support import WAIT_S
 
@@ -53,7 +53,7 @@ class Bench:
     def __init__(
         self,
         runtime: Runtime,
-        wasm: Path,
+        file: Path,
         directory: Path,
         grant: Grant = EVERYTHING,
         *,
@@ -80,7 +80,7 @@ class Bench:
             owners=owners or SensorOwners(),
             darken=lambda: self.darkened.append(len(self.states)),
         )
-        self.runner = PluginRunner(parts, wasm, self.states.append, is_enabled=is_enabled)
+        self.runner = PluginRunner(parts, lambda: file, self.states.append, is_enabled=is_enabled)
 
     def mode(self, name: str) -> None:
         self.store.set("mode", name)
@@ -95,9 +95,9 @@ class Bench:
     @contextmanager
     def impatient(self) -> Iterator[None]:
         """Let the runner take a poll that is under way for one that hangs."""
-        hung_after_s, self.runner._hung_after_s = self.runner._hung_after_s, 0.0
+        patient, self.runner._hangs = self.runner._hangs, lambda thread: thread.busy_s() > 0
         yield
-        self.runner._hung_after_s = hung_after_s
+        self.runner._hangs = patient
 
     def beat_until(self, done: Callable[[], Any]) -> None:
         pause = threading.Event()
@@ -116,25 +116,22 @@ class Bench:
 
 
 @pytest.fixture
-def wasm(mischief_wasm: Path, tmp_path: Path) -> Path:
+def file(mischief_bundle: Path, tmp_path: Path) -> Path:
     """Return a copy that a test may change."""
-    copy = tmp_path / "mischief.wasm"
-    shutil.copy(mischief_wasm, copy)
+    copy = tmp_path / mischief_bundle.name
+    shutil.copy(mischief_bundle, copy)
     return copy
 
 
 @pytest.fixture
-def changed_wasm(mischief_wasm: Path, tmp_path: Path) -> bytes:
-    """Return another component of the same behaviour, compiled already."""
-    path = tmp_path / "changed.wasm"
-    path.write_bytes(changed(mischief_wasm.read_bytes()))
-    compile_all([path], CACHE, is_quick=True)
-    return path.read_bytes()
+def changed_file(mischief_bundle: Path) -> bytes:
+    """Return another bundle of the same behaviour."""
+    return changed(mischief_bundle)
 
 
 @pytest.fixture
-def bench(runtime: Runtime, wasm: Path, tmp_path: Path) -> Any:
-    made = Bench(runtime, wasm, tmp_path)
+def bench(runtime: Runtime, file: Path, tmp_path: Path) -> Any:
+    made = Bench(runtime, file, tmp_path)
     yield made
     made.runner.stop(WAIT_S)
 
@@ -220,9 +217,9 @@ def test_a_reading_that_no_topic_holds_is_a_fault_and_is_dropped(bench: Bench) -
 
 
 def test_an_import_that_no_grant_covers_is_refused_with_the_line_to_add(
-    runtime: Runtime, wasm: Path, tmp_path: Path
+    runtime: Runtime, file: Path, tmp_path: Path
 ) -> None:
-    bench = Bench(runtime, wasm, tmp_path, Grant(leds=[1], buzzer=True, i2c=["0x77"], state=True))
+    bench = Bench(runtime, file, tmp_path, Grant(leds=[1], buzzer=True, i2c=["0x77"], state=True))
     bench.beat_until(lambda: bench.state().state == "failed")
     assert bench.state().error == (
         "not granted: add spi = true, uart = true to [plugins.grants.mischief], "
@@ -231,11 +228,11 @@ def test_an_import_that_no_grant_covers_is_refused_with_the_line_to_add(
 
 
 def test_a_changed_file_takes_over_without_a_missed_poll(
-    bench: Bench, wasm: Path, changed_wasm: bytes
+    bench: Bench, file: Path, changed_file: bytes
 ) -> None:
     bench.beat_until(lambda: len(bench.samples) >= 3)
     before = bench.state()
-    replace(wasm, changed_wasm)
+    replace(file, changed_file)
     bench.beat_until(lambda: bench.state().sha256 != before.sha256)
     polls = [sample.data["polls"] for sample in bench.samples]
     taken_over = next(i for i, (a, b) in enumerate(itertools.pairwise(polls)) if b < a)
@@ -246,13 +243,13 @@ def test_a_changed_file_takes_over_without_a_missed_poll(
     assert (before.version, bench.state().version) == ("", "2.0")
 
 
-@pytest.mark.parametrize("content", [b"", b"not a component"])
+@pytest.mark.parametrize("content", [b"", b"not a bundle"])
 def test_a_bad_file_leaves_the_old_one_running_and_says_why(
-    bench: Bench, wasm: Path, content: bytes
+    bench: Bench, file: Path, content: bytes
 ) -> None:
     bench.beat_until(bench.is_running)
     before = bench.state()
-    replace(wasm, content)
+    replace(file, content)
     bench.beat_until(lambda: bench.state().error.startswith("reload failed"))
     polled = len(bench.samples)
     bench.beat_until(lambda: len(bench.samples) > polled + 1)
@@ -276,17 +273,17 @@ def test_reload_starts_the_same_file_afresh(bench: Bench) -> None:
 
 
 def test_a_reload_by_command_is_logged_as_one_and_a_changed_file_as_that(
-    bench: Bench, wasm: Path, changed_wasm: bytes, caplog: pytest.LogCaptureFixture
+    bench: Bench, file: Path, changed_file: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     bench.beat_until(lambda: len(bench.samples) >= 2)
     bench.runner.command("reload")
     bench.beat_until(lambda: "reloaded the same version" in caplog.text)
-    assert "plugin mischief: reload by command; loading mischief.wasm" in caplog.text
+    assert "plugin mischief: reload by command; loading mischief.bundle" in caplog.text
     assert "changed" not in caplog.text
-    replace(wasm, changed_wasm)
+    replace(file, changed_file)
     bench.beat_until(lambda: "reloaded a new version" in caplog.text)
-    assert "plugin mischief: the file changed; loading mischief.wasm" in caplog.text
+    assert "plugin mischief: the file changed; loading mischief.bundle" in caplog.text
 
 
 def test_a_disabled_plugin_goes_dark_once_also_after_the_poll_that_was_under_way(
@@ -314,9 +311,9 @@ def test_a_disabled_plugin_goes_dark_once_also_after_the_poll_that_was_under_way
 
 
 def test_a_plugin_that_was_disabled_before_the_start_stays_so(
-    runtime: Runtime, wasm: Path, tmp_path: Path
+    runtime: Runtime, file: Path, tmp_path: Path
 ) -> None:
-    bench = Bench(runtime, wasm, tmp_path, is_enabled=False)
+    bench = Bench(runtime, file, tmp_path, is_enabled=False)
     bench.beat_until(lambda: bench.state().state == "disabled" and bench.darkened)
     for _ in range(3):
         bench.runner.run_cycle(time.monotonic())
@@ -342,13 +339,13 @@ def test_what_a_plugin_keeps_is_on_the_disk_when_it_is_disabled_or_reloaded(
 
 
 def test_another_plugins_sensor_id_is_refused_in_the_plugins_state(
-    runtime: Runtime, wasm: Path, tmp_path: Path
+    runtime: Runtime, file: Path, tmp_path: Path
 ) -> None:
     owners = SensorOwners(["first", "second"])
     with ExitStack() as stack:
 
         def started(name: str) -> Bench:
-            made = Bench(runtime, wasm, tmp_path / name, name=name, owners=owners)
+            made = Bench(runtime, file, tmp_path / name, name=name, owners=owners)
             stack.callback(made.runner.stop, WAIT_S)
             made.store.set("id", "room")
             made.mode("named")
@@ -363,9 +360,12 @@ def test_another_plugins_sensor_id_is_refused_in_the_plugins_state(
         assert second.samples == []
 
 
-def changed(component: bytes) -> bytes:
-    """Return the same component as another version: other bytes, same behaviour."""
-    return component + component_section.encode(PluginDescription(version="2.0"))
+def changed(path: Path) -> bytes:
+    """Return the same bundle as another version: other bytes, same behaviour."""
+    _, _, said = bundle.read(path)
+    return bundle.encode(
+        msgspec.structs.replace(said, description=PluginDescription(version="2.0"))
+    )
 
 
 def replace(path: Path, content: bytes) -> None:

@@ -86,7 +86,7 @@ Start = Callable[..., Guest]
 
 
 @pytest.fixture
-def start(runtime: Runtime, plugin_wasm: dict[str, Path], tmp_path: Path) -> Iterator[Start]:
+def start(runtime: Runtime, bundles: dict[str, Path], tmp_path: Path) -> Iterator[Start]:
     with ExitStack() as stack:
 
         def started(
@@ -103,7 +103,7 @@ def start(runtime: Runtime, plugin_wasm: dict[str, Path], tmp_path: Path) -> Ite
             leds = LedBuffer(LEDS)
             parts = NodeParts(hardware, leds, None, None, dht22_pins=tuple(sensors.dht22_pins))
             store = PluginStore(tmp_path / f"{name}.json")
-            loaded = stack.enter_context(runtime.load(plugin_wasm[name]))
+            loaded = stack.enter_context(runtime.load(bundles[name]))
             ids = [f"dht22-gpio{pin}" for pin in sensors.dht22_pins]
             ids += [f"bme680-{address}" for address in sensors.bme680_addresses]
             settings = PluginSettings(sensors=lambda: ids)
@@ -135,7 +135,7 @@ def bme680(start: Start, addresses: list[str], scenario: str = SETTLED) -> Guest
 
 
 def test_the_oled_survives_the_largest_feed_that_it_can_get(
-    start: Start, plugin_wasm: dict[str, Path]
+    start: Start, bundles: dict[str, Path]
 ) -> None:
     view = BusView()
     data = {f"f{number}": number + 0.5 for number in range(60)}

@@ -16,7 +16,7 @@ from node_agent.sandbox.component import LoadedComponent
 from node_agent.sandbox.instance import PluginInstance
 from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.runtime import Runtime
-from tests.built_components import built
+from tests.built_components import packed
 from tests.node_agent.sandbox.test_instance import FakeHardware
 from tests.support import PATIENT_S, PROJECT
 
@@ -40,7 +40,7 @@ ATTEMPTS = {
 
 @pytest.fixture(scope="module")
 def intruder(runtime: Runtime) -> Iterator[LoadedComponent]:
-    with runtime.load(built(PROJECT / "tests" / "components")["intruder"]) as loaded:
+    with runtime.load(packed(PROJECT / "tests" / "components")["intruder"]) as loaded:
         yield loaded
 
 

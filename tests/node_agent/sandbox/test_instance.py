@@ -354,8 +354,8 @@ def test_a_compiled_file_that_others_may_write_to_is_not_used(
         cache.compiled(mischief_wasm, directory)
 
 
-def test_the_renderer_turns_json_into_a_page(plugin_wasm: dict[str, Path]) -> None:
+def test_the_renderer_turns_json_into_a_page(bundles: dict[str, Path]) -> None:
     state = '{"now_ms": 0, "version": "1", "cards": [], "entries": [], "logs": []}'
-    with Renderer(plugin_wasm["dashboard"], CACHE) as renderer:
+    with Renderer(bundles["dashboard"], CACHE) as renderer:
         page = renderer.render(state)
     assert "<html" in page

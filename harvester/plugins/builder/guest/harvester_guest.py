@@ -1,5 +1,7 @@
 """Checks at the border of a plugin, installed by the entry module of its component.
 
+The runtime component installs them for every interface, and a bundle's classes when it is loaded.
+
 The toolchain traps without a word where a value does not fit the contract. This module checks the
 arguments of host calls and what the plugin returns before they reach the toolchain, and raises a
 TypeError that names the value, with the author's file and line in its traceback. It runs in the
@@ -15,14 +17,23 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FrameType, ModuleType, TracebackType
 from typing import Any, NamedTuple
 
-# A plugin's folders are /0, /1 and so on; the last of them is this module's own.
-_OWN_FOLDER = __file__.rpartition("/")[0] + "/"
+# A plugin's folders are /0, /1 and so on. This module's own folder is one more, and in the runtime
+# component it has the number of one of a bundle's.
+_OWN_FILES = __file__.rpartition("/")[0] + "/harvester_"
+_IMPORT_SYSTEM = "<frozen importlib"
 _AUTHORS_FILE = re.compile(r"/\d+/")
 _MADE_AT = "_harvester_made_at"
 Kind = tuple[Any, ...]
 _ANY: Kind = ("any",)
 Mistake = Callable[[Any, Kind], str]
 Refused = Callable[[Any, str], Iterator[tuple[Any, str]]]
+Exports = dict[str, tuple[str, list[str], dict[str, Kind]]]
+_TOO_EARLY = (
+    "while it is loaded, when there is no host; call it in the function that the host calls, not "
+    "in the module or in __init__"
+)
+# Of a traceback, the innermost ones: with lines and carets, what a host keeps of it.
+_MAX_FRAMES = 12
 # Bound of the different readings that are told to be refused.
 _MAX_TOLD = 20
 # The guest's Python is newer than the one that the types here are checked for.
@@ -44,42 +55,100 @@ class Contract(NamedTuple):
     """What the entry module knows: types of the plugin's world, and what to load at build."""
 
     imports: dict[str, dict[str, dict[str, Kind]]]
-    exports: dict[str, tuple[str, list[str], dict[str, Kind]]]
+    exports: Exports
     lazy_imports: list[tuple[str, tuple[str, ...], str, int, bool]]
     codecs: list[str]
     sensor_id_pattern: str
 
 
-def install(
-    contract: Contract, mistake: Mistake, refused: Refused, err: type[Exception]
-) -> dict[str, type]:
-    """Load the plugin with its host calls checked; return its classes, checked, by name.
+class Checks(NamedTuple):
+    """What the border is made of.
 
     `mistake` tells what is wrong with a value, `refused` yields the readings that a node refuses,
     and `err` is the exception of a WIT result.
     """
-    border = _Border(mistake, lambda value: refused(value, contract.sensor_id_pattern), err)
-    border.check_host_calls(contract.imports)
-    sys.excepthook = _report
+
+    mistake: Mistake
+    refused: Refused
+    err: type[Exception]
+
+
+def install(contract: Contract, checks: Checks) -> dict[str, type]:
+    """Load the plugin with its host calls checked; return its classes, checked, by name."""
+    border = _Border(checks, contract)
     app = importlib.import_module("app")
     _load_lazy_imports(contract.lazy_imports)
     _load_codecs(contract.codecs)
     return border.checked_exports(app, contract.exports)
 
 
-class _Border:
-    def __init__(
-        self,
-        mistake: Mistake,
-        refused: Callable[[Any], Iterator[tuple[Any, str]]],
-        err: type[Exception],
-    ) -> None:
-        self._mistake = mistake
-        self._refused = refused
-        self._err = err
-        self._told: set[str] = set()
+def install_runtime(
+    contract: Contract, checks: Checks, load: Callable[[], tuple[ModuleType, list[str]]]
+) -> dict[str, type]:
+    """Return the classes of the runtime component by name.
 
-    def check_host_calls(self, imports: dict[str, dict[str, dict[str, Kind]]]) -> None:
+    One for each export of the contract, which a bundle's class stands behind, and `BundleLoader`,
+    which calls `load` for the bundle's main module and the interfaces that it exports.
+    """
+    border = _Border(checks, contract)
+    plugins: dict[str, Any] = {}
+
+    def load_bundle(_self: object) -> None:
+        border.is_loading = True
+        try:
+            app, interfaces = load()
+            exports = {name: contract.exports[name.replace("-", "_")] for name in interfaces}
+            _check_classes(app, exports)
+            classes = border.checked_exports(app, exports)
+            plugins.update({name: make() for name, make in classes.items()})
+        except SystemExit as error:
+            _report(SystemExit, error, error.__traceback__)
+            raise
+        border.is_loading = False
+
+    def method(name: str, function: str) -> Callable[..., Any]:
+        return lambda _self, *arguments: getattr(plugins[name], function)(*arguments)
+
+    classes = {
+        name: type(name, (), {function: method(name, function) for function in functions})
+        for name, _, functions in contract.exports.values()
+    }
+    return {**classes, "BundleLoader": type("BundleLoader", (), {"load": load_bundle})}
+
+
+def _check_classes(app: ModuleType, exports: Exports) -> None:
+    """Raise TypeError where `app` lacks a class, or a class lacks a function."""
+    file = str(app.__file__)
+    for interface, (name, _, functions) in exports.items():
+        found = getattr(app, name, None)
+        if not callable(found):
+            error = TypeError(f"found no class {name}, expected one, which exports {interface}")
+            _raise_at(error, _Place(file, 1, "<module>"))
+        missing = set(getattr(found, "__abstractmethods__", ()))
+        missing |= {function for function in functions if not hasattr(found, function)}
+        for function in sorted(missing):
+            place = _Place(file, getattr(found, "__firstlineno__", 1), name)
+            _raise_at(TypeError(f"class {name} has no {function}()"), place)
+
+
+class _Border:
+    def __init__(self, checks: Checks, contract: Contract) -> None:
+        self._mistake, self._err = checks.mistake, checks.err
+        self._checks = checks
+        self._sensor_id_pattern = contract.sensor_id_pattern
+        self._told: set[str] = set()
+        # While a bundle is loaded, as while a component is built, there is no host.
+        self.is_loading = False
+        sys.excepthook = _report
+        _MONITORING.use_tool_id(_TOOL, "harvester")
+        _MONITORING.register_callback(_TOOL, _MONITORING.events.PY_RETURN, _on_return)
+        self._check_host_calls(contract.imports)
+        for interface, (_, records, _) in contract.exports.items():
+            for record in records:
+                module = importlib.import_module(f"wit_world.exports.{interface}")
+                _note_places(getattr(module, record))
+
+    def _check_host_calls(self, imports: dict[str, dict[str, dict[str, Kind]]]) -> None:
         for interface, functions in imports.items():
             module = importlib.import_module(f"wit_world.imports.{interface}")
             for name, parameters in functions.items():
@@ -87,15 +156,7 @@ class _Border:
                 checked = self._checked_call(f"{interface}.{name}", function, parameters)
                 setattr(module, name, checked)
 
-    def checked_exports(
-        self, app: ModuleType, exports: dict[str, tuple[str, list[str], dict[str, Kind]]]
-    ) -> dict[str, type]:
-        _MONITORING.use_tool_id(_TOOL, "harvester")
-        _MONITORING.register_callback(_TOOL, _MONITORING.events.PY_RETURN, _on_return)
-        for interface, (_, records, _) in exports.items():
-            for record in records:
-                module = importlib.import_module(f"wit_world.exports.{interface}")
-                _note_places(getattr(module, record))
+    def checked_exports(self, app: ModuleType, exports: Exports) -> dict[str, type]:
         return {
             name: self._checked_class(getattr(app, name), name, functions)
             for name, _, functions in exports.values()
@@ -108,6 +169,8 @@ class _Border:
 
         @functools.wraps(function)
         def called(*arguments: Any, **named: Any) -> Any:
+            if self.is_loading:
+                raise RuntimeError(f"calls {name}() {_TOO_EARLY}")
             given = {**dict(zip(parameters, arguments, strict=False)), **named}
             for parameter, value in given.items():
                 wrong = self._mistake(value, parameters.get(parameter, _ANY))
@@ -162,7 +225,7 @@ class _Border:
 
     def _tell_refused(self, value: Any) -> None:
         """Print, once, where a reading was made that the node will refuse."""
-        for record, reason in self._refused(value):
+        for record, reason in self._checks.refused(value, self._sensor_id_pattern):
             if reason not in self._told and len(self._told) < _MAX_TOLD:
                 self._told.add(reason)
                 place = getattr(record, _MADE_AT, None)
@@ -208,7 +271,7 @@ def _authors_place(frame: FrameType | None) -> _Place | None:
 
 
 def _is_authors(file: str) -> bool:
-    return _AUTHORS_FILE.match(file) is not None and not file.startswith(_OWN_FOLDER)
+    return _AUTHORS_FILE.match(file) is not None and not file.startswith(_OWN_FILES)
 
 
 def _note_returns(function: Any) -> None:
@@ -230,26 +293,32 @@ def _on_return(code: CodeType, offset: int, _value: Any) -> None:
 def _report(
     kind: type[BaseException], error: BaseException, _traceback: TracebackType | None
 ) -> None:
-    """Print an exception without this module's own frames, from the beginning of a line."""
+    """Print an exception with the author's frames alone, from the beginning of a line."""
     seen: BaseException | None = error
+    printed_first = error
     while seen is not None:
-        # Without any frame, no "Traceback" would head the text. `Err` is frozen: it refuses to have
-        # its attribute set.
-        seen.with_traceback(_without_own_frames(seen.__traceback__) or seen.__traceback__)
+        # `Err` is frozen: it refuses to have its attribute set.
+        seen.with_traceback(_authors_frames(seen.__traceback__))
+        printed_first = seen
         seen = seen.__cause__ or seen.__context__
     if sys.stderr is not None:
         sys.stderr.write("\n")
+        if printed_first.__traceback__ is None:
+            # A module that cannot be compiled has no frame, and by this line a host knows it.
+            sys.stderr.write("Traceback (most recent call last):\n")
     sys.__excepthook__(kind, error, error.__traceback__)
 
 
-def _without_own_frames(traceback: TracebackType | None) -> TracebackType | None:
+def _authors_frames(traceback: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without the frames of this module and of the import system."""
     frames = []
     while traceback is not None:
-        if not traceback.tb_frame.f_code.co_filename.startswith(_OWN_FOLDER):
+        file = traceback.tb_frame.f_code.co_filename
+        if not file.startswith((_OWN_FILES, _IMPORT_SYSTEM)):
             frames.append(traceback)
         traceback = traceback.tb_next
     kept: TracebackType | None = None
-    for frame in reversed(frames):
+    for frame in reversed(frames[-_MAX_FRAMES:]):
         kept = TracebackType(kept, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
     return kept
 

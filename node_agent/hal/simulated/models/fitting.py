@@ -29,7 +29,7 @@ def find(config: Config) -> list[PluginChips]:
     """Load the `simulated.py` of each enabled plugin that has one; log what is wrong with it."""
     found = []
     for plugin in config.plugins.enabled:
-        folder = assets.component(config.plugins.directory, plugin).parent
+        folder = assets.plugin_folder(config.plugins.directory, plugin)
         file = folder.resolve() / FILE_NAME
         if file.is_file():
             loaded = load(file)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bus.contract import component_section
 from bus.contract.description import FieldDescription, PluginDescription
+from bus.contract.plugin_file import component_section
 from harvester.plugins.builder import build
 from harvester.plugins.manifest import Manifest
 from harvester.plugins.source import PluginSource, digest_of_inputs

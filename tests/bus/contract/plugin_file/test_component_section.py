@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bus.contract import component_section
-from bus.contract.component_section import BadDescriptionError
 from bus.contract.description import FieldDescription, PluginDescription
+from bus.contract.plugin_file import component_section
+from bus.contract.plugin_file.component_section import BadDescriptionError
 
 # The smallest component: a header and no section.
 EMPTY = b"\0asm\x0d\0\x01\0"

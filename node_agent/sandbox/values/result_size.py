@@ -9,7 +9,7 @@ from wasmtime.component import FuncType
 
 from node_agent.sandbox.errors import PluginError
 from node_agent.sandbox.limits import Limits
-from node_agent.sandbox.plain_types import PlainFuncType
+from node_agent.sandbox.values.plain_types import PlainFuncType
 
 # Size of one number, or of the head of a string or list, in a guest.
 _ITEM_BYTES = 8

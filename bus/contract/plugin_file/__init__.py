@@ -1,0 +1,1 @@
+"""Files of plugins: components and bundles, and the author's description in them."""

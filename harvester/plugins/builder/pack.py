@@ -1,0 +1,96 @@
+"""Packing of plugins to bundles: a plugin's modules, description and dependencies in one file.
+
+Nothing is compiled, so that it takes milliseconds, and the same source makes the same bytes.
+"""
+
+import io
+import tokenize
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bus.contract.plugin_file import bundle
+from bus.contract.plugin_file.bundle import BadBundleError, Bundle, Module
+from bus.files import whole_file
+from harvester.errors import BuildError
+from harvester.plugins.builder import contract, least_world, source_check
+from harvester.plugins.source import PluginSource, python_files
+
+_PACKAGE = "__init__"
+
+
+def pack(source: PluginSource, wit: Path) -> bytes:
+    """Return the bundle of a plugin. Raises BuildError with file and line of each mistake.
+
+    What only the guest's Python can tell, such as a syntax error, is found when it is loaded.
+    """
+    known = contract.read(wit.read_text())
+    source_check.check(source, known, leaves_syntax=True)
+    world = known.worlds[source.manifest.world]
+    modules = dict(_modules(source))
+    used = least_world.interfaces_in(module.source for module in modules.values())
+    try:
+        return bundle.encode(
+            Bundle(
+                world=source.manifest.world,
+                imports=[name for name in world.imports if {name, "*"} & used],
+                exports=world.exports,
+                description=source.manifest.description,
+                modules=modules,
+            )
+        )
+    except BadBundleError as e:
+        raise BuildError(f"{source.directory}: {e}") from e
+
+
+def pack_all(sources: Sequence[PluginSource], wit: Path) -> list[Path]:
+    """Pack plugins, each to its `bundle`; return those files that changed."""
+    return [source.bundle for source in sources if write_changed(source.bundle, pack(source, wit))]
+
+
+def write_changed(path: Path, content: bytes) -> bool:
+    """Write a file, whole or not at all, where it has other content; return whether it had."""
+    if path.is_file() and path.read_bytes() == content:
+        return False
+    whole_file.replace(path, content)
+    return True
+
+
+def _modules(source: PluginSource) -> Iterator[tuple[str, Module]]:
+    """Yield modules by name; of two with one name that of the earlier folder."""
+    seen: set[str] = set()
+    files = python_files(source)
+    for place, folder in enumerate(source.python_paths):
+        for file in files:
+            if not file.is_relative_to(folder):
+                continue
+            for name, module in _module(place, folder, file):
+                if name not in seen:
+                    seen.add(name)
+                    yield name, module
+
+
+def _module(place: int, folder: Path, file: Path) -> Iterator[tuple[str, Module]]:
+    """Yield the module in a file, and the packages without a file of their own that it is in."""
+    relative = file.relative_to(folder)
+    is_package = relative.stem == _PACKAGE
+    parts = relative.parent.parts if is_package else relative.with_suffix("").parts
+    if not parts or not all(part.isidentifier() for part in parts):
+        return
+    yield ".".join(parts), Module(f"{place}/{relative.as_posix()}", _text(file), is_package)
+    for depth in range(1, len(parts)):
+        above = Path(*parts[:depth], f"{_PACKAGE}.py")
+        if not (folder / above).is_file():
+            yield (
+                ".".join(parts[:depth]),
+                Module(f"{place}/{above.as_posix()}", "", is_package=True),
+            )
+
+
+def _text(file: Path) -> str:
+    """Return a module's text, by the encoding that it names. Raises BuildError."""
+    content = file.read_bytes()
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+        return content.decode(encoding)
+    except (SyntaxError, UnicodeDecodeError) as e:
+        raise BuildError(f"{file}:1: {e}") from e

@@ -1,0 +1,1 @@
+"""Bundles in the sandbox: plugins as source, run by one component for all of them."""

@@ -1,0 +1,1 @@
+"""Values on their way between guest and host: their types and sizes."""
