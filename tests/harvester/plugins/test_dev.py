@@ -43,8 +43,8 @@ def test_what_is_saved_runs_and_what_is_broken_leaves_the_old_one_running(
         app.write_text(good.replace("def poll(self)", "def poll(self"))
         line = good[: good.index("def poll(self)")].count("\n") + 1
         place = wait_for(dev, f'  File "{app}", line {line}\n', after=place)
-        place = wait_for(dev, "            ^\n", after=place)
-        place = wait_for(dev, f"SyntaxError: '(' was never closed (app.py:{line})\n", after=place)
+        place = wait_for(dev, "                  ^^\n", after=place)
+        place = wait_for(dev, f"SyntaxError: invalid syntax (app.py:{line})\n", after=place)
         place = wait_for(dev, "the old one runs on\n", after=place)
         place = wait_for(dev, "  reading  my-gpio: temperature", after=place)
 

@@ -144,7 +144,7 @@ def test_without_the_plugin_the_page_names_the_fault(tmp_path: Path) -> None:
     with running_hub(tmp_path, has_plugin=False) as hub:
         answer = hub.http.get("/")
         assert answer.status_code == 503
-        assert "dashboard.wasm is not there" in answer.text
+        assert "dashboard.bundle is not there" in answer.text
         assert hub.http.get("/health").status_code == 200
 
 
