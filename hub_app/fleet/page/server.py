@@ -6,13 +6,14 @@ import logging
 import socket
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 
 from broker.auth.password_check import PasswordCheck
 from bus import file_limit
 from bus.config import hub_files
 from bus.config.directories import Environment
+from bus.config.plugin_files import plugin_file
 from bus.config.settings import Config
-from bus.install import assets
 from bus.limited_log import LimitedLog
 from bus.listen import listen_when_available
 from bus.service_manager import stop_signals
@@ -80,8 +81,9 @@ async def run(
 ) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP. Several may serve the same database."""
     supervisor = Supervisor()
-    wasm = assets.component(config.plugins.directory, "dashboard")
-    dashboard = Dashboard(wasm, open_renderer, end_compiler)
+    dashboard = Dashboard(
+        partial(plugin_file, config.plugins, "dashboard"), open_renderer, end_compiler
+    )
     log_in = log_in_of(config, environment, PasswordCheck(time.monotonic))
     fleet = Fleet(config.fleet, dashboard)
     server = FleetServer(fleet, log_in, config)
