@@ -32,11 +32,11 @@ _RECONCILE_MS = 5000
 # Alarms that ended last, kept in the file until the history has them for certain.
 _MAX_ENDED = 50
 _MAX_MUTED = 1000
-# Nodes that are judged in one step of the event loop, and alarms that begin in one.
+# Nodes that are judged in one step of the event loop, and alarms that begin in one sweep.
 NODES_AT_ONCE = 100
-_BEGIN_AT_ONCE = 100
+_BEGIN_AT_ONCE = 200
 # A node of which an alarm is pending or active is judged so often.
-_OFTEN_MS = 1000
+_OFTEN_MS = 3000
 # The node itself, or its plugins, or what they are called.
 _KINDS_OF_NODE = frozenset({TopicKind.STATUS, TopicKind.PLUGIN, TopicKind.ABOUT, TopicKind.SENSOR})
 _KINDS_OF_SENSOR = frozenset({"field", "stale", "fault"})
@@ -153,6 +153,9 @@ class AlarmMonitor:
             self._remove_uncovered(now_ms)
         self._take(self._conditions.of_machine(self.facts, now_ms), now_ms)
         self.judge_due(now_ms)
+        # It looks at all that is pending, so not at each of the steps above.
+        for transition in self._engine.tick(now_ms, _BEGIN_AT_ONCE):
+            self._apply(transition)
         self._notify(now_ms)
         if abs(now_ms - self._reconciled_ms) >= _RECONCILE_MS:
             self._reconciled_ms = now_ms
@@ -165,10 +168,7 @@ class AlarmMonitor:
         for node in due:
             if self._state.has_node(node):
                 self._judge(node, now_ms)
-        begun = self._engine.tick(now_ms, _BEGIN_AT_ONCE)
-        for transition in begun:
-            self._apply(transition)
-        return len(due) == NODES_AT_ONCE or len(begun) == _BEGIN_AT_ONCE
+        return len(due) == NODES_AT_ONCE
 
     def _judge(self, node: str, now_ms: int) -> None:
         self.judged += 1

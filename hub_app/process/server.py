@@ -56,6 +56,8 @@ logger = logging.getLogger(__name__)
 
 _SWEEP_S = 1.0
 _JUDGE_S = 0.2
+# Between two steps: thousands of nodes that return need the loop, too.
+_NEXT_NODES_S = 0.02
 
 
 class RestoredError(UnavailableError):
@@ -297,7 +299,7 @@ async def _judge_nodes(hub: Hub) -> None:
     """Judge the nodes that are due in short steps, between which the loop does everything else."""
     while True:
         has_more = hub.alarms.judge_due(hub.now_ms())
-        await asyncio.sleep(0 if has_more else _JUDGE_S)
+        await asyncio.sleep(_NEXT_NODES_S if has_more else _JUDGE_S)
 
 
 async def _every_second(act: Callable[[], None]) -> None:
