@@ -54,7 +54,7 @@ def service_findings(config: Config, role: Role, machine: Machine) -> Iterator[F
         yield from hub_certificate(config, machine)
     if role == "hub":
         state_dir = hub_files.of(config, machine.environment).state_dir
-        yield from backup_findings(state_dir, now_ms())
+        yield from backup_findings(state_dir, now_ms(), machine)
     reached = broker(config, TIMEOUT_S, machine.environment)
     yield reached
     if reached.is_well:

@@ -123,7 +123,8 @@ def test_an_expired_code_is_refused_with_a_sentence(hub: Machine, shed: Machine)
     expire(hub, "late")
     code, text = product.join(shed, line)
     assert code == 1
-    assert "this code for late has expired; make another: harvester join-code late" in text
+    assert "this code for late has expired" in text
+    assert "make another on the hub: sudo harvester join-code late" in text
     assert is_untouched(shed)
 
 

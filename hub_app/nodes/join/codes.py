@@ -131,7 +131,7 @@ def check_valid(found: JoinCode, now_ms: int) -> None:
     if not found.is_valid(now_ms):
         raise JoinRefusedError(
             f"this code for {found.node} has {'been used' if found.joined_ms else 'expired'}; "
-            f"make another: {_command(found)}",
+            f"make another on the hub: {_command(found)}",
             HTTPStatus.GONE,
         )
 
@@ -139,14 +139,15 @@ def check_valid(found: JoinCode, now_ms: int) -> None:
 def refuse_used(found: JoinCode) -> JoinRefusedError:
     """Return the refusal of a code that a machine has used already."""
     return JoinRefusedError(
-        f"a machine has used this code for {found.node}; make another: harvester join-code NAME",
+        f"a machine has used this code for {found.node}; make another on the hub: "
+        "sudo harvester join-code NAME",
         HTTPStatus.GONE,
     )
 
 
 def _command(found: JoinCode) -> str:
     replaces = found.replace or found.joined_ms
-    return f"harvester join-code {found.node}{' --replace' if replaces else ''}"
+    return f"sudo harvester join-code {found.node}{' --replace' if replaces else ''}"
 
 
 def note_fetched(path: Path, found: JoinCode, now_ms: int) -> None:
@@ -194,7 +195,7 @@ def check_name(accounts_path: Path, node: str, *, replace: bool) -> None:
     if node in found.nodes and not replace:
         raise MisconfiguredError(
             f"{node} has a login already; a new machine that takes its name and history replaces "
-            f"it: harvester join-code {node} --replace"
+            f"it: sudo harvester join-code {node} --replace"
         )
     if node not in found.nodes and replace:
         raise MisconfiguredError(

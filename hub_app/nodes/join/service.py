@@ -83,7 +83,7 @@ class JoinService:
         if found is None:
             self._wrong.take(network, now_s)
             raise JoinRefusedError(
-                "found no such code; on the hub, `harvester join-code NAME` makes one",
+                "found no such code; on the hub, `sudo harvester join-code NAME` makes one",
                 HTTPStatus.NOT_FOUND,
             )
         return found

@@ -67,7 +67,7 @@ def test_a_refusal_prints_the_sentence_of_the_hub(site: Site) -> None:
     done = shell(line.replace(line.split("/join/")[1].split()[0], "a" * len(code)))
     assert done.returncode == 1
     assert done.stderr == (
-        "harvester: found no such code; on the hub, `harvester join-code NAME` makes one\n"
+        "harvester: found no such code; on the hub, `sudo harvester join-code NAME` makes one\n"
     )
 
 
