@@ -20,6 +20,7 @@ asks='@ASKS@'
 state=/var/lib/harvester-join
 environment=$state/environment
 credentials=/etc/harvester/credentials.toml
+command=/usr/local/bin/harvester
 
 say() { printf 'harvester: %s\n' "$*"; }
 
@@ -45,12 +46,15 @@ check_is_new() {
     [ ! -e "$state/join.json" ] || return 0
     if [ -e "$credentials" ] && [ "$replace" = no ]; then
         name=$(sed -n 's/^username = "\(.*\)"$/\1/p' "$credentials")
+        purge='sudo harvester uninstall --purge'
+        # An uninstall without --purge keeps the login, and removes the command.
+        [ -e "$command" ] || purge='sudo rm -r /etc/harvester /var/lib/harvester-*'
         fail "this machine is a node already, $name. To join again under that name, run the line" \
-            "of \"harvester join-code $name --replace\". To make another node of it, run" \
-            '"sudo harvester uninstall --purge" here first'
+            "of \"sudo harvester join-code $name --replace\". To make another node of it, run" \
+            "\"$purge\" here first"
     fi
     [ "$used" = no ] ||
-        fail "a machine has used this code for $node; make another: harvester join-code NAME"
+        fail "a machine has used this code for $node; make another on the hub: sudo harvester join-code NAME"
 }
 
 has_python() {

@@ -92,6 +92,28 @@ def functions() -> str:
     return text.replace("@ASKS@", "yes").removesuffix('join "$@"\n')
 
 
+def refusal_of_a_node(folder: Path) -> str:
+    """Return what a machine with a login is told; its command is there or not in `folder`."""
+    (folder / "credentials.toml").write_text('username = "attic"\n')
+    paths = f"credentials={folder}/credentials.toml command={folder}/harvester state={folder}/join"
+    done = shell(f"{functions()}\n{paths} replace=no\ncheck_is_new\n")
+    assert done.returncode == 1
+    return done.stderr
+
+
+def test_a_node_is_told_how_to_join_again(tmp_path: Path) -> None:
+    (tmp_path / "harvester").touch()
+    said = refusal_of_a_node(tmp_path)
+    assert "this machine is a node already, attic" in said
+    assert '"sudo harvester join-code attic --replace"' in said
+    assert 'run "sudo harvester uninstall --purge" here first' in said
+
+
+def test_a_machine_whose_command_was_uninstalled_is_told_what_to_remove(tmp_path: Path) -> None:
+    said = refusal_of_a_node(tmp_path)
+    assert 'run "sudo rm -r /etc/harvester /var/lib/harvester-*" here first' in said
+
+
 def at_a_terminal(script_text: str, typed: str, tmp_path: Path) -> str:
     """Run a script whose terminal is ours, with lines typed ahead; return what it wrote there."""
     file = tmp_path / "script"
