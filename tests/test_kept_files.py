@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.embedded.store.file import VERSION as BROKER_VERSION
 from broker.embedded.store.file import StoreFile
 from broker.embedded.store.store import FILE_NAME
 from bus.errors import MisconfiguredError
@@ -150,7 +151,7 @@ def test_a_damaged_file_is_set_aside_with_what_is_beside_it(
 
 
 @pytest.mark.parametrize(
-    ("kept", "known"), [(f"broker/{FILE_NAME}", 1), ("history.db", HISTORY_VERSION)]
+    ("kept", "known"), [(f"broker/{FILE_NAME}", BROKER_VERSION), ("history.db", HISTORY_VERSION)]
 )
 def test_the_hub_ends_with_exit_code_2_and_names_the_newer_file(
     kept: str, known: int, tmp_path: Path

@@ -136,7 +136,7 @@ def test_a_spokes_configuration_is_refused(tmp_path: Path) -> None:
     )
     assert (ended.returncode, ended.stderr) == (
         2,
-        "cluster.role: found 'spoke', expected \"hub\" for hub-app\n",
+        'cluster.role: found \'spoke\', expected "hub" or "fleet" for hub-app\n',
     )
 
 
