@@ -198,7 +198,9 @@ class BrokerEngine:
             await serve_socket(sock, connection, listener.tls, self._settings.connect_timeout_s)
         except OSError as e:
             self._counters.refuse(Refusal.MALFORMED)
-            self._log.warning("handshake", "TLS handshake with %s failed: %s", address, e)
+            # asyncio's error for a connection that ends early has no text.
+            reason = str(e) or "the other side closed the connection"
+            self._log.warning("handshake", "TLS handshake with %s failed: %s", address, reason)
             # Its frames and asyncio's future hold each other, with the buffers of TLS.
             e.__traceback__ = None
             return None

@@ -53,8 +53,13 @@ class Connection(msgspec.Struct, frozen=True):
 
     def advice(self, node: str) -> str:
         """Return advice for a person when the broker refuses the login."""
-        found = f"{self.file} is no longer valid" if self.login else f"there is no {self.file}"
-        return f"{found}: run `harvester enroll {node}` on the hub and put the file it makes there"
+        enroll = f"run `sudo harvester enroll {node}` on the hub and put the file it makes there"
+        if self.login is None:
+            return f"there is no {self.file}: {enroll}"
+        return (
+            f"{self.file} is no longer valid: where no other machine has become {node} "
+            f"meanwhile, {enroll}"
+        )
 
 
 def path_for(config: Config, environment: Mapping[str, str]) -> Path:

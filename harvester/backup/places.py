@@ -12,6 +12,7 @@ from bus.config import directories, hub_files
 from bus.config.settings import Config
 from bus.files.backup_record import RECORD_NAME
 from bus.files.staged_moves import STAGING_NAME
+from hub_app.nodes.join.wheels import MADE_FOLDER
 
 STATE = "state"
 TLS = "tls"
@@ -79,6 +80,8 @@ def find(config: Config, file: Path | None, environment: Mapping[str, str]) -> P
         directories.runtime_dir(config, environment),
         hub_files.backup_directory(config, files),
         state / "run",
+        # Made again of what is installed.
+        state / MADE_FOLDER,
     )
     return Places(state, found, frozenset(path for path in foreign if path != state))
 

@@ -221,8 +221,8 @@ def test_without_a_file_a_node_connects_without_a_login(tmp_path: Path) -> None:
     found = credentials.of_node(config, {})
     assert found.login is None
     assert found.advice("pi4") == (
-        f"there is no {tmp_path}/credentials.toml: run `harvester enroll pi4` on the hub and put "
-        "the file it makes there"
+        f"there is no {tmp_path}/credentials.toml: run `sudo harvester enroll pi4` on the hub and "
+        "put the file it makes there"
     )
 
 

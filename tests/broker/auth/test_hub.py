@@ -313,7 +313,7 @@ def test_a_refused_node_says_which_file_and_what_to_do(hub: HubBus, tmp_path: Pa
         broker__credentials_file=tmp_path / "credentials.toml",
     )
     said = Heard(
-        f"there is no {tmp_path / 'credentials.toml'}: run `harvester enroll pi9` on the hub"
+        f"there is no {tmp_path / 'credentials.toml'}: run `sudo harvester enroll pi9` on the hub"
     )
     logging.getLogger("bus.client.node").addHandler(said)
     with NodeBus(config):

@@ -28,7 +28,7 @@ from harvester.doctor.finding import Finding
 from tests.broker.auth.hub import HubBus, hub_bus, hub_config
 from tests.broker.embedded.raw import RawClient
 from tests.harvester.doctor.fake_machine import FakePi
-from tests.support import HOST, WAIT_S, Listener
+from tests.support import HOST, WAIT_S, Listener, wait_until
 
 NOW = dt.datetime.now(dt.UTC)
 NOT_AUTHORIZED = 5
@@ -104,6 +104,15 @@ def test_nothing_is_plain_but_on_this_machine(hub: HubBus) -> None:
     with RawClient(hub.tls_port) as plain:
         plain.send(b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x00\x00\x00")
         assert plain.is_closed()
+
+
+def test_a_peer_that_leaves_before_its_handshake_is_named_with_the_reason(
+    hub: HubBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    with RawClient(hub.tls_port):
+        pass
+    said = f"TLS handshake with {HOST} failed: the other side closed the connection"
+    wait_until(lambda: said in caplog.text)
 
 
 def test_over_tls_nobody_is_local(hub: HubBus, made: Path) -> None:
@@ -410,7 +419,7 @@ def test_the_doctor_logs_in_as_the_node_does(hub: HubBus, tmp_path: Path) -> Non
     accounts.revoke(hub.accounts, "pi10")
     refused = doctor(hub, tmp_path, login, url)
     assert refused.found == "no MQTT connection: Not authorized"
-    assert "run `harvester enroll pi10` on the hub" in refused.mend
+    assert "run `sudo harvester enroll pi10` on the hub" in refused.mend
     other = certificates.make_authority(NOW).certificate.decode()
     distrusted = Login(username="pi10", token=login.token, ca_pem=other)
     assert "not trusted" in doctor(hub, tmp_path, distrusted, url).found

@@ -19,6 +19,7 @@ from bus.files.database import lock
 from harvester.backup import archive, nightly
 from harvester.backup.manifest import NAME, Manifest
 from hub_app.history.events import RESTORED
+from hub_app.nodes.join.wheels import FOLDER, MADE_FOLDER
 from tests.harvester.backup.small_hub import NOTIFY, SmallHub
 
 
@@ -147,6 +148,17 @@ def test_the_configuration_that_is_here_can_be_kept(hub: SmallHub, tmp_path: Pat
     new.state = new.folder / "elsewhere"
     assert new.readings() == 50
     assert not new.notify.exists()
+
+
+def test_wheels_that_the_hub_made_of_itself_are_left_out(hub: SmallHub, tmp_path: Path) -> None:
+    for folder in (MADE_FOLDER, FOLDER):
+        (hub.state / folder).mkdir()
+        (hub.state / folder / "some.whl").write_bytes(b"wheel")
+    file = tmp_path / "hub.zip"
+    hub.run("backup", str(file))
+    names = {part.name for part in manifest_of(file).parts}
+    assert f"state/{FOLDER}/some.whl" in names
+    assert not [name for name in names if MADE_FOLDER in name]
 
 
 def test_links_are_named_and_left_out(
