@@ -16,6 +16,7 @@ from hub_app.logs.log_file import LogFile, LogLine
 NOW_MS = 1_795_000_200_000
 # With what SQLite keeps beside a database.
 _CHANGING = (".lock", ".db", ".sqlite3")
+FAN = "harvester/pi4/fan/cmd"
 NOTIFY = "mailto://user:secret@example.org\n"
 
 
@@ -70,7 +71,7 @@ class SmallHub:
             {
                 ("retained", ("a/b",)): ("a/b", b"kept", 1, NOW_MS),
                 ("sessions", ("pi4",)): ("pi4", "pi4", NOW_MS),
-                ("messages", (1,)): (1, "pi4", "harvester/pi4/fan/cmd", b"on", 1, 0, None, NOW_MS),
+                ("messages", (1,)): (1, "pi4", FAN, b"on", 1, 0, None, NOW_MS, 0),
             }
         )
         store.close()
