@@ -80,13 +80,14 @@ def debian_root(suite: Suite = BOOKWORM) -> Path:
 def wheelhouse(suite: Suite = BOOKWORM) -> Path:
     """Return a folder with every package that the extras `hub` and `pi` of our newest wheel need.
 
-    For another Python or machine than this one's, libraries without a wheel are there as source.
+    For another Python or machine than this one's, those of the extra `fleet` are there, too, and
+    libraries without a wheel as source.
     """
     ours = newest_wheel()
     needs = (ROOT / "pyproject.toml").read_bytes() + CONSTRAINTS.read_bytes()
     name = f"wheels-{hashlib.sha256(needs).hexdigest()[:8]}"
     if suite != BOOKWORM:
-        name += f"-{suite.machine}-{suite.python}"
+        name += f"-{suite.machine}-{suite.python}-fleet"
     target = directory() / name
     with _made_once(target) as partial:
         if partial is not None:
@@ -114,7 +115,7 @@ def _download(ours: Path, folder: Path, suite: Suite) -> None:
     """Fetch wheels for another Python, and the source of what has none."""
     # pip evaluates markers for this machine: what a Pi needs beyond that is named.
     wanted = [
-        f"{ours}[hub]",
+        f"{ours}[hub,fleet]",
         "gpiod",
         "pyserial",
         "adafruit-circuitpython-dht",

@@ -50,7 +50,8 @@ def pi() -> Iterator[Emulated]:
         words = f"--quiet --disable-pip-version-check --no-index --find-links {WHEELS}"
         # What has no wheel is compiled, as on a Raspberry Pi.
         made.run(
-            f"python3 -m venv /opt/v && {PROGRAMS}/pip install {words} 'harvester-edge[hub,pi]'"
+            f"python3 -m venv /opt/v && "
+            f"{PROGRAMS}/pip install {words} 'harvester-edge[hub,pi,fleet]'"
         )
         yield made
 

@@ -46,8 +46,12 @@ class Emulated:
         try:
             yield
         finally:
-            # The shell reads the end of its input.
-            process.communicate(timeout=_END_S)
+            try:
+                # The shell reads the end of its input.
+                process.communicate(timeout=_END_S)
+            finally:
+                process.kill()
+                process.wait()
 
     def _words(self, command: str) -> list[str]:
         return [
