@@ -43,9 +43,19 @@ def health(hub: Machine) -> dict[str, Any]:
 
 def presence(hub: Machine, node: str) -> str:
     """Return the presence of a node, empty where the hub does not know it."""
+    return str(_node(hub, node).get("presence", ""))
+
+
+def run(hub: Machine, node: str) -> str:
+    """Return the run of its program of which a node told, empty where the hub knows none."""
+    status = _node(hub, node).get("status") or {}
+    return str(status.get("boot_id", ""))
+
+
+def _node(hub: Machine, node: str) -> dict[str, Any]:
     code, text = hub.attempt(f"curl -sf {PAGE}/api/nodes")
-    nodes = json.loads(text)["nodes"] if code == 0 else []
-    return next((str(each["presence"]) for each in nodes if each["node"] == node), "")
+    nodes: list[dict[str, Any]] = json.loads(text)["nodes"] if code == 0 else []
+    return next((each for each in nodes if each["node"] == node), {})
 
 
 def wait_until_online(hub: Machine, node: str) -> float:
