@@ -121,7 +121,11 @@ class Connection:
         """Send a message; return the packet id, None if it was not sent."""
         if not self.connected:
             return None
-        info = self._paho.publish(message.topic, message.payload, message.qos, message.retain)
+        try:
+            info = self._paho.publish(message.topic, message.payload, message.qos, message.retain)
+        except OSError:
+            # Another thread has closed the link meanwhile.
+            return None
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             return None
         if message.qos > 0:
@@ -191,6 +195,7 @@ class Connection:
         self._paho.loop_stop()
         self._connected.clear()
         self._release_callbacks()
+        self._close_wakeup_sockets()
 
     def _make_paho(self, login: Login | None) -> paho.Client:
         made = paho.Client(
@@ -221,6 +226,12 @@ class Connection:
         client = self._paho
         client.on_connect = client.on_subscribe = client.on_disconnect = None
         client.on_message = client.on_publish = client.on_unsubscribe = None
+
+    def _close_wakeup_sockets(self) -> None:
+        """Close the pair that wakes paho's thread; paho leaves that to the garbage collector."""
+        for end in (self._paho._sockpairR, self._paho._sockpairW):  # noqa: SLF001 - no method for it
+            if end is not None:
+                end.close()
 
     # paho's network thread runs these.
 

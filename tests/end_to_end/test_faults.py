@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from bus.contract.messages import Leds, Log, PluginState, Reading
+from bus.contract.plugin_file.bundle import SUFFIX
 from node_agent.sandbox.instance import Limits
 from node_agent.sandbox.runtime import Runtime
 from tests.support import (
@@ -137,7 +138,7 @@ def listener(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
     """Start all nodes; yield a listener on their bus."""
     with Runtime(CACHE, Limits()) as runtime:
         for plugin in PLUGINS.values():
-            runtime.load(PROJECT / "plugins" / plugin / f"{plugin}.wasm").close()
+            runtime.load(PROJECT / "plugins" / plugin / f"{plugin}{SUFFIX}").close()
     directory, port = tmp_path_factory.mktemp("faults"), free_port()
     with ExitStack() as stack:
         stack.enter_context(embedded_broker(port))

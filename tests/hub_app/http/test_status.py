@@ -41,8 +41,10 @@ def test_what_does_not_decode_is_counted(hub: HubProcess) -> None:
 def test_a_fault_of_the_hub_makes_it_degraded_and_is_named(
     fault: str, unavailable: list[str], status: str
 ) -> None:
-    bus = SimpleNamespace(connected=True, publish_payload=None)
-    history = SimpleNamespace(statistics=SimpleNamespace(fault=fault), record_alarm=None)
+    bus = SimpleNamespace(connected=True, problem="", publish_payload=None)
+    history = SimpleNamespace(
+        statistics=SimpleNamespace(fault=fault), record_alarm=None, put_many=None
+    )
     broker = BrokerStatus(("127.0.0.1", 1883), unavailable_addresses=lambda: unavailable)
     hub = Hub(
         [],
