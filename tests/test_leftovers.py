@@ -12,11 +12,13 @@ from tests import leftovers
 from tests.support import PROJECT, WAIT_S
 
 ENDLESS = """
-import os, subprocess, time
+import os, signal, subprocess, time
 from pathlib import Path
 from tests import leftovers
 
 def pytest_configure(config):
+    # A shell's background job ignores it, and so would this.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     leftovers.watch()
 
 def test_that_never_ends():

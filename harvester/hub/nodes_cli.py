@@ -66,7 +66,8 @@ def _show(found: Round, shown: dict[str, str]) -> dict[str, str]:
     """Print what changed; return what is shown now."""
     now = {}
     for name, node in found.nodes.items():
-        now[name] = f"{node.progress} {node.phase}".strip()
+        words = [node.progress, node.phase if node.phase != node.progress else ""]
+        now[name] = " ".join(words).strip()
         if now[name] != shown.get(name):
             print(f"{name}: {now[name]}", flush=True)
     return now

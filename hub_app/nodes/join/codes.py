@@ -17,7 +17,7 @@ import msgspec
 from broker.auth import accounts
 from bus.contract.bounds import Name, Word
 from bus.contract.join import CODE_BYTES, Attached, JoinRequest
-from bus.contract.topics import NAME_PATTERN, is_name
+from bus.contract.topics import NAME_RULE, is_name
 from bus.errors import MisconfiguredError
 from bus.files import private_file
 from hub_app.nodes.join.errors import JoinRefusedError
@@ -188,7 +188,7 @@ def use(path: Path, accounts_path: Path, code: str, request: JoinRequest, now_ms
 def check_name(accounts_path: Path, node: str, *, replace: bool) -> None:
     """Raise MisconfiguredError where a machine cannot have the name."""
     if not is_name(node):
-        raise MisconfiguredError(f"found {node[:70]!r}, expected a node's name: {NAME_PATTERN}")
+        raise MisconfiguredError(f"found {node[:70]!r}, expected a node's name of {NAME_RULE}")
     found = accounts.load(accounts_path)
     if node in found.people or node == accounts.LOCAL_USER:
         raise MisconfiguredError(f"{node} is a person's account; expected another node id")
