@@ -1,4 +1,4 @@
-"""Listening TCP sockets, and waiting for an address that cannot be had yet."""
+"""Listening TCP sockets, looking for one, and waiting for an address that cannot be had yet."""
 
 import asyncio
 import errno
@@ -32,6 +32,15 @@ _PASSING_LOOKUPS = frozenset((socket.EAI_AGAIN, socket.EAI_MEMORY))
 
 class AddressUnavailableError(UnavailableError):
     """An address that cannot be listened on now: its port is taken, or it is not there yet."""
+
+
+def is_listening(address: tuple[str, int], timeout_s: float) -> bool:
+    """Whether a TCP connection to host and port can be made."""
+    try:
+        socket.create_connection(address, timeout=timeout_s).close()
+    except OSError:
+        return False
+    return True
 
 
 def listen(host: str, port: int, *, key: str, backlog: int = _BACKLOG) -> socket.socket:

@@ -2,14 +2,21 @@
 
 import argparse
 import os
+import sys
+import time
 
 from bus.config import hub_files
 from bus.contract.join import Attached
+from bus.listen import is_listening
 from harvester.hub.options import define_hub_command, hub_config
 from harvester.install import attached_options
-from hub_app.nodes.join import codes, service
+from hub_app.nodes.join import codes, endpoint, service
 from hub_app.nodes.join.codes import NodeWish
 
+# It looks for codes every half a second.
+_OPENS_S = 10.0
+_CONNECT_S = 2.0
+_LOOK_S = 0.1
 _MINUTES = codes.VALID_MS // 60_000
 
 
@@ -43,7 +50,22 @@ def _join_code(options: argparse.Namespace) -> None:
         print(f"{options.node}: {'code revoked' if was_there else 'found no code'}")
         return
     line, _ = service.make_line(config, files, _wish(options), options.host)
-    print(f"On the new machine, within {_MINUTES} minutes:\n\n  {line}\n")
+    print(f"On the new machine, within {_MINUTES} minutes:\n\n  {line}\n", flush=True)
+    if not _opens(endpoint.listen_address(config), _OPENS_S):
+        print(
+            f"Port {config.web.join_port} of this hub does not answer yet. Is the hub running?",
+            file=sys.stderr,
+        )
+
+
+def _opens(address: tuple[str, int], patience_s: float) -> bool:
+    """Wait until the running hub, which looks for codes, has opened the port."""
+    end_s = time.monotonic() + patience_s
+    while not is_listening(address, _CONNECT_S):
+        if time.monotonic() >= end_s:
+            return False
+        time.sleep(_LOOK_S)
+    return True
 
 
 def _wish(options: argparse.Namespace) -> NodeWish:

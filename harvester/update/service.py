@@ -6,7 +6,6 @@ It runs as root, from an environment that was kept. The agent can ask it to look
 import contextlib
 import logging
 import os
-import socket
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -26,6 +25,7 @@ from bus.install.update_record import (
 )
 from bus.install.update_request import REQUEST_PATTERN
 from bus.install.version import VERSION
+from bus.listen import is_listening
 from harvester.install.distributions import PROGRAM
 from harvester.install.system import System
 from harvester.update import build, extras, prepare, trust
@@ -99,13 +99,7 @@ def has_hub(system: System) -> bool:
         address = broker_url.parse(url, "url").address if url else None
     except HarvesterError:
         return True
-    if address is None:
-        return True
-    try:
-        socket.create_connection(address, timeout=_CONNECT_S).close()
-    except OSError:
-        return False
-    return True
+    return address is None or is_listening(address, _CONNECT_S)
 
 
 def _wanted(own: Path, identity: str, names: list[str]) -> Wanted:

@@ -48,6 +48,11 @@ class JoinEndpoint(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.page_scheme}://{_in_url(self.host(asked))}:{self.page_port}{self.page_path}/"
 
 
+def listen_address(config: Config) -> tuple[str, int]:
+    """Return host and port on which the hub listens for machines that join."""
+    return config.web.join_listen or config.broker.listen, config.web.join_port
+
+
 def of(config: Config, files: HubFiles) -> JoinEndpoint:
     """Return the endpoint of this hub's joins.
 

@@ -26,6 +26,7 @@ from bus.limited_log import LimitedLog
 from bus.listen import listen
 from hub_app.http.api.operation import routes
 from hub_app.http.responses import Json, Refusal, ignore_disconnect, refuse
+from hub_app.nodes.join import endpoint
 from hub_app.nodes.join.routes import OPERATIONS
 from hub_app.nodes.join.service import JoinService
 from hub_app.nodes.update import wheel_routes
@@ -94,8 +95,7 @@ class JoinListener:
         files: HubFiles,
         is_updating: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._web = config.web
-        self._host = config.web.join_listen or config.broker.listen
+        self._host, self._port = endpoint.listen_address(config)
         self._service = service
         self._tls_dir = files.tls_dir
         self._wheels = WheelService(files.accounts, service.wheels)
@@ -118,7 +118,7 @@ class JoinListener:
 
     async def _serve(self) -> None:
         context = await asyncio.to_thread(self._context)
-        bound = listen(self._host, self._web.join_port, key="web.join_port")
+        bound = listen(self._host, self._port, key="web.join_port")
         try:
             await self._serve_on(bound, context)
         finally:
@@ -139,7 +139,7 @@ class JoinListener:
             create_app(self._service, self._wheels), places, LimitedLog(logger), context
         )
         serving = asyncio.create_task(server.serve(sockets=[bound]))
-        logger.info("machines may join or update on port %d", self._web.join_port)
+        logger.info("machines may join or update on port %d", self._port)
         # While a person goes to the new machine.
         preparing = asyncio.create_task(asyncio.to_thread(self._service.prepare))
         try:
@@ -152,4 +152,4 @@ class JoinListener:
             await asyncio.wait([serving, preparing], timeout=_END_S)
             serving.cancel()
             preparing.cancel()
-        logger.info("no machine is to come any more; port %d is closed", self._web.join_port)
+        logger.info("no machine is to come any more; port %d is closed", self._port)

@@ -1,13 +1,16 @@
 """`harvester join-code`: the line, its options, and why there is none."""
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from broker.auth import accounts
 from bus.contract.join import Attached
+from bus.listen import listen
 from hub_app.nodes.join import codes
 from tests.harvester.hub.test_access_cli import refusal, run
+from tests.support import HOST, WAIT_S, free_port, wait_until
 
 STATE = Path("state")
 
@@ -15,6 +18,8 @@ STATE = Path("state")
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    # No hub runs in most of these tests.
+    monkeypatch.setattr("harvester.hub.join_code_cli._OPENS_S", 0)
     (tmp_path / "hub.toml").write_text(
         '[cluster]\nnode_id = "revpi"\nrole = "hub"\n[storage]\nstate_dir = "state"\n'
         "[web]\njoin_port = 9443\n"
@@ -43,6 +48,35 @@ def test_the_line_has_the_pin_the_port_and_the_code(
     (made,) = codes.load(site / STATE / codes.FILE_NAME)
     assert made == codes.find(site / STATE / codes.FILE_NAME, url.rpartition("/")[2])
     assert (made.node, made.area, made.attached) == ("pi4", "Garden", Attached(dht22=[4]))
+
+
+def test_the_command_waits_until_the_hub_has_opened_the_port(
+    site: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harvester.hub.join_code_cli._OPENS_S", WAIT_S)
+    port, opened = free_port(), []
+
+    def open_port() -> None:
+        wait_until(lambda: bool(codes.load(site / STATE / codes.FILE_NAME)))
+        opened.append(listen(HOST, port, key="web.join_port"))
+
+    hub = threading.Thread(target=open_port)
+    hub.start()
+    keys = (f"web.join_listen={HOST}", f"web.join_port={port}")
+    run("join-code", "pi4", *(part for key in keys for part in ("--set", key)))
+    assert opened
+    hub.join()
+    opened[0].close()
+    assert capsys.readouterr().err == ""
+
+
+def test_without_a_running_hub_the_command_names_the_port_that_does_not_answer(
+    site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = free_port()
+    keys = (f"web.join_listen={HOST}", f"web.join_port={port}")
+    run("join-code", "pi4", *(part for key in keys for part in ("--set", key)))
+    assert f"Port {port} of this hub does not answer" in capsys.readouterr().err
 
 
 def test_a_new_code_for_a_node_ends_the_one_before(
