@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from broker.auth.decisions import TopicDecisions
 from broker.auth.gate import Gate, Identity
 from broker.embedded.packets.model import Publish
 from broker.embedded.router import Router
@@ -27,7 +28,7 @@ _SLICE = 100
 _STOP_S = 2.0
 # Time for which the first message of a batch waits for others.
 _BATCH_S = 0.01
-# Topics for which the gate's decision is remembered: the rights of the hub never change.
+# Topics for which the gate's decision is remembered: those of all nodes.
 _MAX_DECISIONS = 65_536
 _PREFIX = f"{ROOT}/"
 
@@ -61,7 +62,7 @@ class LocalLink:
         self._loop = asyncio.get_running_loop()
         self._on_messages = on_messages
         self._incoming: list[RawMessage] = []
-        self._may_hear: dict[str, bool] = {}
+        self._may_hear = TopicDecisions(gate, self._is_for_hub, max_topics=_MAX_DECISIONS)
         self._lock = threading.Lock()
         self._outgoing: deque[Publish] = deque()
         self._is_empty = threading.Event()
@@ -99,22 +100,13 @@ class LocalLink:
 
     def put(self, topic: str, payload: bytes) -> None:
         """Take a message from the router."""
-        may_hear = self._may_hear.get(topic)
-        if may_hear is None:
-            may_hear = self._decide(topic)
-        if may_hear:
+        if self._may_hear(topic):
             if not self._incoming:
                 self._loop.call_later(_BATCH_S, self._pass_on)
             self._incoming.append((topic, payload))
 
-    def _decide(self, topic: str) -> bool:
-        """Return whether the hub takes messages of a topic."""
-        if len(self._may_hear) >= _MAX_DECISIONS:
-            self._may_hear.clear()
-        is_ours = topic.startswith(self._prefixes)
-        decision = is_ours and self._gate.may_receive(self._identity, topic)
-        self._may_hear[topic] = decision
-        return decision
+    def _is_for_hub(self, topic: str) -> bool:
+        return topic.startswith(self._prefixes) and self._gate.may_receive(self._identity, topic)
 
     def _pass_on(self) -> None:
         batch, self._incoming = self._incoming, []

@@ -1,33 +1,38 @@
-"""Cached decisions of the gate: the topics to which one session may publish."""
+"""Cached decisions of the gate: the topics that one client may publish to, or receive."""
 
-from broker.auth.gate import Gate, Identity
+from collections.abc import Callable
 
-# Topics of a session, and the length of each, that are remembered.
+from broker.auth.gate import Gate
+
+# Topics that are remembered, and the length of each.
 _MAX_TOPICS = 256
 _MAX_CHARS = 256
 
 
-class PublishDecisions:
-    """Answers of `gate.may_publish` for one identity, until the gate's generation changes."""
+class TopicDecisions:
+    """Answers of `ask` by topic, until the gate's generation changes."""
 
-    def __init__(self, gate: Gate, identity: Identity) -> None:
+    def __init__(
+        self, gate: Gate, ask: Callable[[str], bool], *, max_topics: int = _MAX_TOPICS
+    ) -> None:
         self._gate = gate
-        self._identity = identity
+        self._ask = ask
+        self._max_topics = max_topics
         self._generation = gate.generation
         self._answers: dict[str, bool] = {}
 
-    def may_publish(self, topic: str) -> bool:
+    def __call__(self, topic: str) -> bool:
         generation = self._gate.generation
         if generation != self._generation:
             self._answers.clear()
             self._generation = generation
         answer = self._answers.get(topic)
-        return self._ask(topic) if answer is None else answer
+        return self._decide(topic) if answer is None else answer
 
-    def _ask(self, topic: str) -> bool:
-        answer = self._gate.may_publish(self._identity, topic)
+    def _decide(self, topic: str) -> bool:
+        answer = self._ask(topic)
         if len(topic) <= _MAX_CHARS:
-            if len(self._answers) >= _MAX_TOPICS:
+            if len(self._answers) >= self._max_topics:
                 self._answers.clear()
             self._answers[topic] = answer
         return answer

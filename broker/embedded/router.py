@@ -4,6 +4,7 @@ It asks the gate about each message, and hands what must survive a restart to th
 """
 
 import asyncio
+import functools
 import itertools
 import logging
 import time
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from broker.auth.decisions import PublishDecisions
+from broker.auth.decisions import TopicDecisions
 from broker.auth.gate import Gate, Identity, Role
 from broker.embedded.counters import Counters, Refusal
 from broker.embedded.delivery import Entry
@@ -94,14 +95,14 @@ class Router:
         useful for all others. Topics that begin with `$` are the broker's own; a Mosquitto bridge
         publishes its state to one at each connection.
         """
-        if message.topic[0] == "$" or not session.decisions.may_publish(message.topic):
+        if message.topic[0] == "$" or not session.may_publish(message.topic):
             self.refuse_publish(session.key, message.topic)
             return Passed()
         return self.publish(message, session.publisher)
 
-    def publish_decisions(self, identity: Identity) -> PublishDecisions:
+    def publish_decisions(self, identity: Identity) -> TopicDecisions:
         """Return a cache of the topics to which a client may publish."""
-        return PublishDecisions(self._gate, identity)
+        return TopicDecisions(self._gate, functools.partial(self._gate.may_publish, identity))
 
     def refuse_publish(self, key: str, topic: str) -> None:
         """Count and log a message or a will that its client may not publish."""

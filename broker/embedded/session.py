@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from broker.auth.decisions import PublishDecisions
+from broker.auth.decisions import TopicDecisions
 from broker.auth.gate import Identity
 from broker.embedded.delivery import Delivery, Entry, Sending
 from broker.embedded.packets.model import Publish
@@ -53,7 +53,7 @@ class ClientSession:
         client_id: str,
         identity: Identity,
         delivery: Delivery,
-        decisions: PublishDecisions,
+        may_publish: TopicDecisions,
         *,
         is_kept: bool,
     ) -> None:
@@ -61,7 +61,7 @@ class ClientSession:
         self.client_id = client_id
         self.identity = identity
         self.delivery = delivery
-        self.decisions = decisions
+        self.may_publish = may_publish
         self.publisher = Publisher(key, identity.name)
         self.is_kept = is_kept
         # None while the client is not connected.

@@ -11,7 +11,7 @@ from bus.contract.messages import Stored
 from bus.contract.topics import Topic, TopicKind
 from tests.broker.embedded.raw import PUBACK, publish
 from tests.broker.embedded.running import Running, running
-from tests.support import WAIT_S
+from tests.support import WAIT_S, OpenGate
 
 
 class Hub:
@@ -63,6 +63,30 @@ def test_the_hub_hears_retained_and_live_messages_in_order() -> None:
         heard = hub.wait_for(501)
         assert heard[0] == ("harvester/pi4/status", b"kept")
         assert [payload for _, payload in heard[1:]] == [b"%d" % n for n in range(500)]
+        hub.link.stop()
+
+
+class ClosingGate(OpenGate):
+    """Lets everybody in, and nobody receive once it is closed."""
+
+    generation = 0
+
+    def may_receive(self, _identity: Identity, _topic: str) -> bool:
+        return not self.generation
+
+
+def test_the_hub_hears_no_more_of_a_topic_when_it_loses_the_right_to() -> None:
+    gate = ClosingGate()
+    with running(gate) as broker:
+        node = broker.client("pi4")
+        hub = Hub(broker)
+        node.publish("harvester/pi4/readings/x", b"before")
+        assert hub.wait_for(1) == [("harvester/pi4/readings/x", b"before")]
+        gate.generation = 1
+        node.publish("harvester/pi4/readings/x", b"hidden")
+        gate.generation = 0
+        node.publish("harvester/pi4/readings/x", b"after")
+        assert [payload for _, payload in hub.wait_for(2)] == [b"before", b"after"]
         hub.link.stop()
 
 
