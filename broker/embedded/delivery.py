@@ -60,7 +60,7 @@ class Delivery:
         self._waiting: tuple[deque[Entry], deque[Entry]] = (deque(), deque())
         self._positions = 0
         self._bytes = 0
-        # The waiting messages of QoS 1.
+        # The waiting messages of QoS 1 and 2.
         self._shares = FairLimit(messages)
         self._byte_shares = FairLimit(size_bytes)
         self._in_flight: dict[int, Entry] = {}
@@ -178,21 +178,42 @@ class Delivery:
 
     def remove_unless(self, wanted: Callable[[Entry], bool]) -> list[Entry]:
         """Remove the messages that are not wanted, queued or in flight, and return them."""
+        removed = self._remove_in_flight(lambda entry: entry.is_released or wanted(entry))
+        return removed + self._remove_waiting(wanted)
+
+    def take_shared(self, wanted: Callable[[Entry], bool]) -> list[Entry]:
+        """Remove and return the wanted messages of shared subscriptions, in their order.
+
+        Those of QoS 2 that are in flight stay.
+        """
+
+        def stays(entry: Entry) -> bool:
+            return not entry.group or not wanted(entry)
+
+        removed = self._remove_in_flight(lambda entry: entry.message.qos == 2 or stays(entry))
+        return removed + self._remove_waiting(stays)
+
+    def _remove_in_flight(self, stays: Callable[[Entry], bool]) -> list[Entry]:
         in_flight, self._in_flight = self._in_flight, {}
         removed = []
         for packet_id, entry in in_flight.items():
-            if entry.is_released or wanted(entry):
+            if stays(entry):
                 self._in_flight[packet_id] = entry
             else:
                 removed.append(entry)
+        return removed
+
+    def _remove_waiting(self, stays: Callable[[Entry], bool]) -> list[Entry]:
+        removed = []
         for queue in self._waiting:
             entries = list(queue)
             queue.clear()
-            queue.extend(entry for entry in entries if wanted(entry))
-            unwanted = [entry for entry in entries if not wanted(entry)]
-            for entry in unwanted:
-                self._uncount(entry)
-            removed += unwanted
+            for entry in entries:
+                if stays(entry):
+                    queue.append(entry)
+                else:
+                    self._uncount(entry)
+                    removed.append(entry)
         return removed
 
     def _end(self, packet_id: int) -> Entry:
@@ -202,20 +223,6 @@ class Delivery:
     def _send_no_more(self, packet_id: int) -> None:
         if self._to_resend:
             self._to_resend = deque(other for other in self._to_resend if other != packet_id)
-
-    def take_shared(self, wanted: Callable[[Entry], bool]) -> list[Entry]:
-        """Remove and return the wanted messages of shared subscriptions, in their order.
-
-        Those of QoS 2 that are in flight stay.
-        """
-        kept = [
-            id(entry)
-            for entry in [*self._in_flight.values(), *self._waiting[0], *self._waiting[1]]
-            if not entry.group or not wanted(entry)
-        ]
-        kept += [id(entry) for entry in self._in_flight.values() if entry.message.qos == 2]
-        stay = frozenset(kept)
-        return self.remove_unless(lambda entry: id(entry) in stay)
 
     def _is_full(self, entry: Entry, *, exceeds: bool) -> bool:
         most = self._most * BURST_MESSAGES if exceeds else self._most
