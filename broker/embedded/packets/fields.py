@@ -66,6 +66,16 @@ class Body:
             raise ViolationError("a packet with more than its fields")
 
 
+def publish_qos(first_byte: int) -> int:
+    """Return the QoS in the first byte of a PUBLISH. Raises ViolationError."""
+    qos = first_byte >> 1 & 3
+    if qos == 3:
+        raise ViolationError("a PUBLISH at QoS 3 (MQTT-3.3.1-4)")
+    if not qos and first_byte & 8:
+        raise ViolationError("a PUBLISH at QoS 0 with DUP (MQTT-3.3.1-2)")
+    return qos
+
+
 def decode_text(data: bytes) -> str:
     """Decode a string. Raises ViolationError."""
     try:

@@ -1,6 +1,6 @@
 """Reader of MQTT 3.1.1: decodes the packets that clients send; strict."""
 
-from broker.embedded.packets.fields import UINT16, Body, decode_text
+from broker.embedded.packets.fields import UINT16, Body, decode_text, publish_qos
 from broker.embedded.packets.model import (
     Acknowledgement,
     Disconnect,
@@ -25,11 +25,7 @@ class Reader3:
 
     def publish(self, first_byte: int, body: bytes) -> Publish:
         """Decode a PUBLISH, whose flags are in the first byte."""
-        qos = first_byte >> 1 & 3
-        if qos == 3:
-            raise ViolationError("a PUBLISH at QoS 3 (MQTT-3.3.1-4)")
-        if not qos and first_byte & 8:
-            raise ViolationError("a PUBLISH at QoS 0 with DUP (MQTT-3.3.1-2)")
+        qos = publish_qos(first_byte)
         size = len(body)
         if size < 2:
             raise ViolationError("a packet that ends within a field")

@@ -1,6 +1,6 @@
 """Reader of MQTT 5: decodes the packets that clients send; strict."""
 
-from broker.embedded.packets.fields import Body
+from broker.embedded.packets.fields import Body, publish_qos
 from broker.embedded.packets.model import (
     NO_PROPERTIES,
     Acknowledgement,
@@ -33,11 +33,7 @@ class Reader5:
 
     def publish(self, first_byte: int, data: bytes) -> Publish:
         """Decode a PUBLISH, whose flags are in the first byte."""
-        qos = first_byte >> 1 & 3
-        if qos == 3:
-            raise ViolationError("a PUBLISH at QoS 3 (MQTT-3.3.1-4)")
-        if not qos and first_byte & 8:
-            raise ViolationError("a PUBLISH at QoS 0 with DUP (MQTT-3.3.1-2)")
+        qos = publish_qos(first_byte)
         body = Body(data)
         encoded = body.binary()
         packet_id = body.packet_id() if qos else 0
