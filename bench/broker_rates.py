@@ -11,7 +11,6 @@ Run from the project's folder:
 
 import asyncio
 import contextlib
-import os
 import signal
 import statistics
 import subprocess
@@ -23,6 +22,7 @@ from pathlib import Path
 
 import msgspec
 
+from bench.virtual_nodes import thread_cpu_s
 from broker.auth import accounts, mosquitto
 from broker.auth.account_gate import AccountGate
 from broker.auth.password_check import PasswordCheck
@@ -36,7 +36,6 @@ SUBSCRIBERS = 10
 SECONDS = 2.0
 ROUNDS = 3
 SOURCE = Path(__file__).with_name("mqtt_load.c")
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Load(msgspec.Struct, frozen=True):
@@ -117,12 +116,6 @@ def running(command: list[str], port: int) -> Iterator[int]:
             process.kill()
 
 
-def cpu_s(pid: int) -> float:
-    """Return the CPU seconds of all threads of a process."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
 def measure(load: Load, generator: Path, port: int, pid: int, logins: Sequence[str]) -> Measured:
     arguments = (port, load.qos, load.window, SECONDS, load.sessions, TOPIC)
     logins = logins[: 2 + 2 * load.subscribers]
@@ -130,9 +123,9 @@ def measure(load: Load, generator: Path, port: int, pid: int, logins: Sequence[s
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "begin\n"
-        before_s = cpu_s(pid)
+        before_s = thread_cpu_s(pid)
         _, messages, seconds = process.stdout.readline().split()
-        used_s = cpu_s(pid) - before_s
+        used_s = thread_cpu_s(pid) - before_s
     return Measured(int(messages) / float(seconds), used_s / int(messages) * 1e6)
 
 

@@ -21,17 +21,10 @@ def mismatch(node: str, version: str, hub_version: str) -> str:
         tuple(map(int, each.groups())) for each in (found, expected)
     )
     if major != hub_major:
-        return (
-            f"{node} has version {version} and the hub {hub_version}, which do not understand each "
-            f"other: update {_older(node, (major, minor), (hub_major, hub_minor))}"
-        )
-    if abs(minor - hub_minor) > 1:
-        return (
-            f"{node} has version {version} and the hub {hub_version}, more than one minor version "
-            f"apart: update {_older(node, (major, minor), (hub_major, hub_minor))}"
-        )
-    return ""
-
-
-def _older(node: str, version: tuple[int, ...], hub_version: tuple[int, ...]) -> str:
-    return node if version < hub_version else "the hub"
+        reason = "which do not understand each other"
+    elif abs(minor - hub_minor) > 1:
+        reason = "more than one minor version apart"
+    else:
+        return ""
+    older = node if (major, minor) < (hub_major, hub_minor) else "the hub"
+    return f"{node} has version {version} and the hub {hub_version}, {reason}: update {older}"

@@ -67,8 +67,9 @@ class Store:
         self._source = source
         # Retained topics of the source, each with a row without a payload.
         self._named: set[str] = set()
-        # Rows to write at the start: those of an earlier version, and of values that are gone.
-        self._at_start: list[tuple[Retained, bool]] = []
+        # Rows to write at the start, by topic: those of an earlier version lose their payloads, and
+        # those of values that are gone are deleted.
+        self._at_start: dict[str, Row | None] = {}
         self._file = None if directory is None else StoreFile(directory / FILE_NAME)
         self._writer: StoreWriter | None = None
         self._max_sessions = settings.sessions
@@ -113,10 +114,9 @@ class Store:
         """Start the writer thread, which answers in the running event loop."""
         if self._file is not None:
             self._writer = StoreWriter(self._file)
-        for message, is_gone in self._at_start:
-            row = None if is_gone else _retained_row(message, b"")
-            self._put("retained", (message.topic,), row)
-        self._at_start.clear()
+        at_start, self._at_start = self._at_start, {}
+        for topic, row in at_start.items():
+            self._put("retained", (topic,), row)
 
     async def stop(self) -> None:
         """Write all rows and close the file. Stopping twice is fine."""
@@ -327,10 +327,10 @@ class Store:
         value = values.get(row.topic)
         if value is None:
             self._named.discard(row.topic)
-            self._at_start.append((row, True))
+            self._at_start[row.topic] = None
             return None
         if row.payload:
-            self._at_start.append((row, False))
+            self._at_start[row.topic] = _retained_row(row, b"")
         return msgspec.structs.replace(row, payload=value, stored_ms=now_ms)
 
     def _has_room(self, kept: _SessionIndex, size: int, *, may_exceed: bool) -> bool:
