@@ -17,7 +17,7 @@ from broker.auth.gate import Role
 from bus.clock import DAY_MS, now_ms
 from bus.contract.topics import NAME_RULE, is_name
 from bus.errors import MisconfiguredError
-from bus.files import private_file
+from bus.files import private_json
 from bus.files.file_stamp import stamp_of
 
 # A node's name has no underscore, so nothing else can be called that.
@@ -95,12 +95,9 @@ def load(path: Path) -> Accounts:
 
     Raises MisconfiguredError where it is open to others, cannot be read or holds something else.
     """
-    try:
-        return msgspec.json.decode(private_file.read(path), type=Accounts)
-    except FileNotFoundError:
-        return Accounts()
-    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
-        raise MisconfiguredError(f"{path}: found no accounts: {e}; restore or remove it") from e
+    return private_json.load(
+        path, Accounts, Accounts(), what="accounts", remedy="restore or remove it"
+    )
 
 
 class AccountsFile:
@@ -243,8 +240,7 @@ def set_password(path: Path, name: str, role: PersonRole, password: str) -> None
 
 
 def _change(path: Path, change: Callable[[Accounts], Accounts]) -> None:
-    with private_file.locked(path):
-        private_file.write(path, msgspec.json.format(msgspec.json.encode(change(load(path)))))
+    private_json.change(path, load, change)
 
 
 def _machine(token: str) -> Machine:

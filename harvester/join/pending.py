@@ -10,8 +10,7 @@ import msgspec
 
 from broker.auth import tokens
 from bus.contract.join import NONCE_BYTES
-from bus.errors import MisconfiguredError
-from bus.files import private_file
+from bus.files import private_file, private_json
 
 FILE_NAME = "join.json"
 
@@ -41,9 +40,6 @@ def load_or_make(folder: Path, code_sha256: str) -> Pending:
 
 
 def _load(path: Path) -> Pending | None:
-    try:
-        return msgspec.json.decode(private_file.read(path), type=Pending)
-    except FileNotFoundError:
-        return None
-    except msgspec.MsgspecError as e:
-        raise MisconfiguredError(f"{path}: {e}; remove it and make a new join code") from e
+    return private_json.load(
+        path, Pending, None, what="join", remedy="remove it and make a new join code"
+    )

@@ -13,6 +13,7 @@ from bus.contract.messages import Message, UpdateState
 from bus.contract.topics import TopicKind
 from bus.errors import BadCommandError, MisconfiguredError, UnavailableError
 from bus.fault import Fault
+from bus.files.file_stamp import FileStamp, stamp_of
 from bus.install import update_record, update_request
 from bus.install.update_record import UpdateRecord
 
@@ -40,12 +41,12 @@ class MachineUpdate:
         self._bus = bus
         self._runtime_dir = runtime_dir
         self._record_file, self._trust_file = record_file, trust_file
-        self._stamp: object = None
+        self._stamp: FileStamp = None
         self._fault = Fault(f"{record_file}: reading")
 
     def publish_changed(self) -> None:
         """Publish the record where it is another one than the last time."""
-        stamp = self._read_stamp()
+        stamp = stamp_of(self._record_file)
         if stamp is None or stamp == self._stamp:
             return
         try:
@@ -74,13 +75,6 @@ class MachineUpdate:
             update_request.make(self._runtime_dir)
         except UnavailableError as e:
             raise BadCommandError(str(e)) from e
-
-    def _read_stamp(self) -> object:
-        try:
-            status = self._record_file.stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_ino
 
 
 def state_of(record: UpdateRecord) -> UpdateState:

@@ -19,7 +19,7 @@ from bus.contract.bounds import Name, Word
 from bus.contract.join import CODE_BYTES, Attached, JoinRequest
 from bus.contract.topics import NAME_RULE, is_name
 from bus.errors import MisconfiguredError
-from bus.files import private_file
+from bus.files import private_json
 from hub_app.nodes.join.errors import JoinRefusedError
 
 FILE_NAME = "join-codes.json"
@@ -65,12 +65,7 @@ class JoinCode(NodeWish, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 def load(path: Path) -> tuple[JoinCode, ...]:
     """Return the codes in the file; none where it is missing. Raises MisconfiguredError."""
-    try:
-        return msgspec.json.decode(private_file.read(path), type=tuple[JoinCode, ...])
-    except FileNotFoundError:
-        return ()
-    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
-        raise MisconfiguredError(f"{path}: found no join codes: {e}; remove it") from e
+    return private_json.load(path, tuple[JoinCode, ...], (), what="join codes", remedy="remove it")
 
 
 def add(path: Path, accounts_path: Path, code: JoinCode, now_ms: int) -> None:
@@ -88,13 +83,15 @@ def add(path: Path, accounts_path: Path, code: JoinCode, now_ms: int) -> None:
             )
         return (*others[-MAX_CODES:], code)
 
-    _change(path, added)
+    private_json.change(path, load, added)
 
 
 def revoke(path: Path, node: str) -> bool:
     """Remove the code for a node; return whether there was one."""
     before = load(path)
-    _change(path, lambda found: tuple(each for each in found if each.node != node))
+    private_json.change(
+        path, load, lambda found: tuple(each for each in found if each.node != node)
+    )
     return any(each.node == node for each in before)
 
 
@@ -206,17 +203,10 @@ def check_name(accounts_path: Path, node: str, *, replace: bool) -> None:
 
 def _change_one(path: Path, code_sha256: str, change: Callable[[JoinCode], JoinCode]) -> None:
     """Change one code under the file's lock: two machines may show it at the same time."""
-    _change(
+    private_json.change(
         path,
+        load,
         lambda found: tuple(
             change(each) if each.code_sha256 == code_sha256 else each for each in found
         ),
     )
-
-
-def _change(path: Path, change: Callable[[tuple[JoinCode, ...]], tuple[JoinCode, ...]]) -> None:
-    with private_file.locked(path):
-        found = load(path)
-        changed = change(found)
-        if changed != found:
-            private_file.write(path, msgspec.json.format(msgspec.json.encode(changed)))

@@ -14,7 +14,7 @@ from broker.auth import accounts
 from bus.clock import now_ms
 from bus.contract.topics import NAME_RULE, is_name
 from bus.errors import MisconfiguredError
-from bus.files import private_file
+from bus.files import private_json
 from hub_app.history import known_names
 
 FILE_NAME = "removals.json"
@@ -42,21 +42,14 @@ def load(path: Path) -> Removals:
 
     Raises MisconfiguredError where it is open to others, cannot be read or holds something else.
     """
-    try:
-        return msgspec.json.decode(private_file.read(path), type=Removals)
-    except FileNotFoundError:
-        return Removals()
-    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
-        raise MisconfiguredError(f"{path}: found no removals: {e}; restore or remove it") from e
+    return private_json.load(
+        path, Removals, Removals(), what="removals", remedy="restore or remove it"
+    )
 
 
 def change(path: Path, function: Callable[[Removals], Removals]) -> None:
     """Replace the content of the file, locked against other programs."""
-    with private_file.locked(path):
-        found = load(path)
-        changed = function(found)
-        if changed != found:
-            private_file.write(path, msgspec.json.format(msgspec.json.encode(changed)))
+    private_json.change(path, load, function)
 
 
 def remove_node(  # noqa: PLR0913 - two files, and the words of a command

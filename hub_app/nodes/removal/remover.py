@@ -14,6 +14,7 @@ import msgspec
 from broker.auth.accounts import AccountsFile
 from bus.contract.topics import ROOT, Topic, TopicKind, topic_filter
 from bus.errors import MisconfiguredError
+from bus.files.file_stamp import FileStamp, stamp_of
 from hub_app.history import removal
 from hub_app.history.removal import HistoryJob
 from hub_app.hub import Hub
@@ -44,7 +45,7 @@ class Remover:
         self.own_node = own_node
         self._accounts = AccountsFile(accounts_path)
         self._clear_retained = clear_retained
-        self._state: object = None
+        self._stamp: FileStamp = None
         self._jobs: dict[str, HistoryJob] = {}
         self._removals = Removals()
         # Removed sensors whose description is still there.
@@ -86,9 +87,9 @@ class Remover:
 
     def _refresh(self) -> None:
         self._accounts.refresh()
-        state = _stat(self.path)
-        if state != self._state:
-            self._state = state
+        stamp = stamp_of(self.path)
+        if stamp != self._stamp:
+            self._stamp = stamp
             try:
                 self._removals = removals.load(self.path)
             except MisconfiguredError as e:
@@ -98,7 +99,7 @@ class Remover:
         if enrolled:
             logger.info("enrolled again: %s", ", ".join(sorted(enrolled)))
             removals.change(self.path, partial(_without_nodes, enrolled))
-            self._state, self._removals = _stat(self.path), removals.load(self.path)
+            self._stamp, self._removals = stamp_of(self.path), removals.load(self.path)
         self.gone = frozenset(self._removals.nodes)
 
     def _remove_node(self, hub: Hub, node: str) -> None:
@@ -177,14 +178,6 @@ class Remover:
         elif job.is_done.is_set():
             del self._jobs[key]
             removals.change(self.path, done)
-
-
-def _stat(path: Path) -> object:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def _without_nodes(names: set[str], found: Removals) -> Removals:

@@ -3,10 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
 from bus.errors import MisconfiguredError
-from bus.files import private_file
+from bus.files import private_json
 from hub_app.nodes.update.round import Round
 
 FILE_NAME = "node-updates.json"
@@ -14,22 +12,12 @@ FILE_NAME = "node-updates.json"
 
 def load(path: Path) -> Round:
     """Return the round in the file; an empty one where it is missing. Raises MisconfiguredError."""
-    try:
-        return msgspec.json.decode(private_file.read(path), type=Round)
-    except FileNotFoundError:
-        return Round()
-    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
-        raise MisconfiguredError(f"{path}: found no round of updates: {e}; remove it") from e
+    return private_json.load(path, Round, Round(), what="round of updates", remedy="remove it")
 
 
 def change(path: Path, function: Callable[[Round], Round]) -> Round:
     """Replace the round, locked against other programs; return the new one."""
-    with private_file.locked(path):
-        found = load(path)
-        changed = function(found)
-        if changed != found:
-            private_file.write(path, msgspec.json.format(msgspec.json.encode(changed)))
-    return changed
+    return private_json.change(path, load, function)
 
 
 def start(path: Path, made: Round) -> Round:

@@ -10,7 +10,7 @@ from bus.contract.messages import UpdateState
 from bus.contract.topics import Topic, TopicKind
 from bus.errors import HarvesterError, MisconfiguredError, UnavailableError
 from bus.fault import Fault
-from bus.files.file_stamp import stamp_of
+from bus.files.file_stamp import FileStamp, stamp_of
 from hub_app.hub import Hub
 from hub_app.nodes.update import round as rounds
 from hub_app.nodes.update import round_file
@@ -26,7 +26,7 @@ class NodeUpdater:
         self.path: Path = files.state_dir / round_file.FILE_NAME
         self._hub = hub
         self.own_node = own_node
-        self._stamp: object = None
+        self._stamp: FileStamp = None
         self._round = Round()
         self._fault = Fault("updates of nodes")
 
