@@ -34,6 +34,9 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
         names = certificate_names(config, [])
         certificates.init(self.system.path(self.directory), names, dt.datetime.now(dt.UTC))
 
+    def is_there(self) -> bool:
+        return self.is_done()
+
     def undo(self) -> bool:
         """Nothing: it goes with the folder of the hub's state."""
-        return self.is_done()
+        return self.is_there()

@@ -72,9 +72,13 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         (target / IDENTITY_FILE).write_text(f"{identity}\n")
         os.sync()
 
-    def undo(self) -> bool:
+    def is_there(self) -> bool:
         link = self.system.path(LINK)
-        was_there = link.is_symlink() or link.is_dir()
+        return link.is_symlink() or link.is_dir()
+
+    def undo(self) -> bool:
+        was_there = self.is_there()
+        link = self.system.path(LINK)
         if link.is_symlink():
             link.unlink()
         else:
@@ -106,10 +110,12 @@ class UpdaterLink(msgspec.Struct, frozen=True, kw_only=True):
     def apply(self) -> None:
         switch_to(self.system.path(LINK).resolve(), self.system.path(UPDATER_LINK))
 
+    def is_there(self) -> bool:
+        return self.system.path(UPDATER_LINK).is_symlink()
+
     def undo(self) -> bool:
-        link = self.system.path(UPDATER_LINK)
-        was_there = link.is_symlink()
-        link.unlink(missing_ok=True)
+        was_there = self.is_there()
+        self.system.path(UPDATER_LINK).unlink(missing_ok=True)
         return was_there
 
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import stat
+from pathlib import Path
 
 import msgspec
 
@@ -39,10 +40,12 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True):
         except OSError as e:
             raise MisconfiguredError(f"{path}: {e.strerror}") from e
 
+    def is_there(self) -> bool:
+        return self.system.path(self.path).is_dir()
+
     def undo(self) -> bool:
-        path = self.system.path(self.path)
-        was_there = path.is_dir()
-        shutil.rmtree(path, ignore_errors=True)
+        was_there = self.is_there()
+        shutil.rmtree(self.system.path(self.path), ignore_errors=True)
         return was_there
 
 
@@ -64,14 +67,20 @@ class Remains(msgspec.Struct, frozen=True, kw_only=True):
     def apply(self) -> None:
         """Nothing: the services make them."""
 
+    def is_there(self) -> bool:
+        return bool(self._found())
+
     def undo(self) -> bool:
-        found = [path for pattern in self.patterns for path in self.system.root.glob(pattern)]
+        found = self._found()
         for path in found:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
         return bool(found)
+
+    def _found(self) -> list[Path]:
+        return [path for pattern in self.patterns for path in self.system.root.glob(pattern)]
 
 
 class WrittenFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,10 +114,12 @@ class WrittenFile(msgspec.Struct, frozen=True, kw_only=True):
         except OSError as e:
             raise MisconfiguredError(f"{path}: cannot be written: {e.strerror}") from e
 
+    def is_there(self) -> bool:
+        return self.system.path(self.path).exists()
+
     def undo(self) -> bool:
-        path = self.system.path(self.path)
-        was_there = path.exists()
-        path.unlink(missing_ok=True)
+        was_there = self.is_there()
+        self.system.path(self.path).unlink(missing_ok=True)
         return was_there
 
 
@@ -136,8 +147,11 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
         path.unlink(missing_ok=True)
         path.symlink_to(self.target)
 
+    def is_there(self) -> bool:
+        return self.is_done()
+
     def undo(self) -> bool:
-        if not self.is_done():
+        if not self.is_there():
             return False
         self.system.path(self.path).unlink()
         return True

@@ -28,6 +28,9 @@ class Step(Protocol):
     def apply(self) -> None:
         """Change the machine. Raises MisconfiguredError or UnavailableError."""
 
+    def is_there(self) -> bool:
+        """Whether there is anything for `undo` to remove."""
+
     def undo(self) -> bool:
         """Remove what the step made, and return whether anything was there."""
 
@@ -61,6 +64,6 @@ def uninstall(steps: Sequence[Step], *, purge: bool, dry_run: bool) -> Iterator[
         if step.is_data and not purge:
             yield Outcome("kept", step.describe())
         elif dry_run:
-            yield Outcome("would go", step.describe())
+            yield Outcome("would go" if step.is_there() else "absent", step.describe())
         else:
             yield Outcome("removed" if step.undo() else "absent", step.describe())

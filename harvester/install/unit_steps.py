@@ -24,13 +24,20 @@ class ServiceUser(msgspec.Struct, frozen=True, kw_only=True):
 
     def is_done(self) -> bool:
         try:
-            pwd.getpwnam(USER)
-            return all(USER in grp.getgrnam(name).gr_mem for name in self.groups)
+            groups = [grp.getgrnam(name) for name in self.groups]
         except KeyError:
             return False
+        return self.is_there() and all(USER in group.gr_mem for group in groups)
 
     def apply(self) -> None:
         self.system.run(("systemd-sysusers", str(self.system.path(SYSUSERS_FILE))))
+
+    def is_there(self) -> bool:
+        try:
+            pwd.getpwnam(USER)
+        except KeyError:
+            return False
+        return True
 
     def undo(self) -> bool:
         """Remove the user; the groups of the hardware are the system's."""
@@ -60,11 +67,17 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
         self.system.run(("systemctl", "enable", *self.units))
         self.system.run(("systemctl", "restart", *self.units))
 
+    def is_there(self) -> bool:
+        return bool(self._known())
+
     def undo(self) -> bool:
-        were_there = [unit for unit in self.units if self._is_known(unit)]
+        were_there = self._known()
         for unit in were_there:
             self.system.asks("systemctl", "disable", "--now", unit)
         return bool(were_there)
+
+    def _known(self) -> list[str]:
+        return [unit for unit in self.units if self._is_known(unit)]
 
     def _is_known(self, unit: str) -> bool:
         return self.system.asks("systemctl", "cat", unit) and any(
@@ -91,6 +104,9 @@ class EnabledUnit(msgspec.Struct, frozen=True, kw_only=True):
         self.system.run(("systemctl", "daemon-reload"))
         self.system.run(("systemctl", "enable", self.unit))
 
+    def is_there(self) -> bool:
+        return self.system.asks("systemctl", "cat", self.unit)
+
     def undo(self) -> bool:
         return self.system.asks("systemctl", "disable", "--now", self.unit)
 
@@ -110,6 +126,10 @@ class Reload(msgspec.Struct, frozen=True, kw_only=True):
 
     def apply(self) -> None:
         """Nothing: the services' step does it."""
+
+    def is_there(self) -> bool:
+        """Yes: systemd always has a list of units."""
+        return True
 
     def undo(self) -> bool:
         return self.system.asks("systemctl", "daemon-reload")

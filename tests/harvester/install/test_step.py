@@ -24,6 +24,9 @@ class Mark(msgspec.Struct):
         self.done = True
         self.applied += 1
 
+    def is_there(self) -> bool:
+        return self.done
+
     def undo(self) -> bool:
         was_done, self.done = self.done, False
         return was_done
@@ -68,6 +71,12 @@ def test_uninstalling_goes_backwards_and_keeps_data() -> None:
     ]
     found = [str(outcome) for outcome in uninstall(steps, purge=False, dry_run=False)]
     assert found == ["absent   unit", "kept     history", "removed  user"]
+
+
+def test_a_dry_run_of_the_removal_tells_what_is_absent() -> None:
+    steps: list[Step] = [Mark("user", done=True), Mark("unit")]
+    found = [str(outcome) for outcome in uninstall(steps, purge=True, dry_run=True)]
+    assert found == ["absent   unit", "would go user"]
 
 
 def test_a_purge_removes_data_too() -> None:
