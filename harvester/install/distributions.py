@@ -9,6 +9,8 @@ from importlib import metadata
 from importlib.metadata import Distribution
 from pathlib import Path
 
+import msgspec
+
 from bus.errors import MisconfiguredError
 from bus.install import assets
 from bus.install.version import commit
@@ -19,6 +21,18 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # Each environment has its own from the beginning; a copy over it would be a mixture of two.
 _OF_THE_ENVIRONMENT = frozenset({"pip"})
 _SCRIPT_FOLDER = "bin"
+
+
+class _Archive(msgspec.Struct, frozen=True):
+    # `hash` is the older form, "sha256=...", which a pip before 23.1 writes alone.
+    hash: str = ""
+    hashes: dict[str, str] = {}
+
+
+class _DirectUrl(msgspec.Struct, frozen=True):
+    """File that pip writes beside what came from a path or URL (PEP 610)."""
+
+    archive_info: _Archive = _Archive()
 
 
 def of_program() -> list[Distribution]:
@@ -55,6 +69,24 @@ def identity(distributions: list[Distribution]) -> str:
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     text = "\n".join([python, commit(), *words])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def wheel_sha256(environment: Path) -> str:
+    """Return the hash of the wheel file that pip installed HARVESTER from in an environment.
+
+    Empty where pip noted none, as of what came from an index or a folder.
+    """
+    folders = [str(path) for path in environment.glob("lib/python3*/site-packages")]
+    for distribution in metadata.distributions(name=PROGRAM, path=folders):
+        try:
+            found = msgspec.json.decode(
+                distribution.read_text("direct_url.json") or "{}", type=_DirectUrl
+            )
+        except msgspec.MsgspecError:
+            continue
+        archive = found.archive_info
+        return archive.hashes.get("sha256", "") or archive.hash.removeprefix("sha256=")
+    return ""
 
 
 def copy(distributions: list[Distribution], site_packages: Path) -> None:

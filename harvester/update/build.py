@@ -17,6 +17,7 @@ from harvester.install.environment import (
     read_identity,
 )
 from harvester.install.system import System
+from harvester.update.environments import Environments
 
 # An environment is made beside the old one, and pip unpacks wheels besides.
 _ROOM_FACTOR = 2.0
@@ -41,12 +42,20 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 def build(system: System, wanted: Wanted) -> Path:
     """Make the environment where it is missing, complete and on the disk, and return its folder.
 
-    It is not used by anything yet. Raises UnavailableError where pip cannot do it.
+    It is not used by anything yet. Those that interrupted updates have left are removed. Raises
+    UnavailableError where pip cannot do it, or another update is being installed.
     """
-    target = system.path(f"{ENVIRONMENTS}/{wanted.identity}")
-    if read_identity(target) == wanted.identity:
-        return target
-    check_room(system)
+    environments = Environments(system)
+    target = environments.folder(wanted.identity)
+    with environments.locked():
+        if read_identity(target) != wanted.identity:
+            environments.remove_incomplete()
+            check_room(system)
+            _make(system, target, wanted)
+    return target
+
+
+def _make(system: System, target: Path, wanted: Wanted) -> None:
     shutil.rmtree(target, ignore_errors=True)
     system.run((str(base_python()), "-m", "venv", str(target)))
     (site_packages,) = target.glob("lib/python3*/site-packages")
@@ -59,7 +68,6 @@ def build(system: System, wanted: Wanted) -> Path:
     os.sync()
     (target / IDENTITY_FILE).write_text(f"{wanted.identity}\n")
     os.sync()
-    return target
 
 
 def check_room(system: System) -> None:

@@ -68,11 +68,7 @@ def _update(options: argparse.Namespace) -> None:
 
 
 def _change(options: argparse.Namespace) -> None:
-    require_root(dry_run=options.dry_run)
-    os.umask(0o022)
-    system = System()
-    runner = Runner(system)
-    check_idle(runner)
+    system, runner = open_idle(dry_run=options.dry_run)
     wanted = _wanted(options)
     if options.dry_run:
         print("\n".join(_steps(runner, wanted)))
@@ -105,8 +101,20 @@ def begin(system: System, runner: Runner, name: str) -> None:
     print(f"kept     {ended.target}")
 
 
-def check_idle(runner: Runner) -> None:
-    """Raise MisconfiguredError where an update is under way."""
+def open_idle(*, dry_run: bool) -> tuple[System, Runner]:
+    """Return this machine and its runner.
+
+    Raises MisconfiguredError where it may not be changed, or an update is under way.
+    """
+    require_root(dry_run=dry_run)
+    os.umask(0o022)
+    system = System()
+    runner = Runner(system)
+    _check_idle(runner)
+    return system, runner
+
+
+def _check_idle(runner: Runner) -> None:
     record = runner.load()
     if not record.is_ended:
         raise MisconfiguredError(

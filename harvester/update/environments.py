@@ -1,10 +1,20 @@
 """Environments of this machine: the one in use, the updater's own, and those that may go."""
 
+import contextlib
+import fcntl
+import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
-from bus.errors import MisconfiguredError
-from harvester.install.environment import ENVIRONMENTS, LINK, UPDATER_LINK, switch_to
+from bus.errors import MisconfiguredError, UnavailableError
+from harvester.install.environment import (
+    ENVIRONMENTS,
+    LINK,
+    UPDATER_LINK,
+    read_identity,
+    switch_to,
+)
 from harvester.install.system import System
 
 
@@ -43,6 +53,24 @@ class Environments:
             shutil.rmtree(folder / name, ignore_errors=True)
         return removed
 
+    def remove_incomplete(self) -> list[str]:
+        """Remove what interrupted updates have left; return the names."""
+        folder = self._system.path(ENVIRONMENTS)
+        return self.remove_others({path.name for path in folder.iterdir() if read_identity(path)})
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Lock the environments, so that only one program makes any.
+
+        Raises UnavailableError where another one does.
+        """
+        folder = os.open(self._system.path(ENVIRONMENTS), os.O_RDONLY)
+        try:
+            _lock(folder)
+            yield
+        finally:
+            os.close(folder)
+
     def _name_at(self, link: str) -> str:
         try:
             target = self._system.path(link).readlink()
@@ -56,3 +84,12 @@ class Environments:
                 "`harvester install` once"
             )
         return target.name
+
+
+def _lock(folder: int) -> None:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as e:
+        raise UnavailableError(
+            f"{ENVIRONMENTS}: another update is being installed; wait until it has ended"
+        ) from e

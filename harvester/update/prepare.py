@@ -35,7 +35,7 @@ def checked(system: System, runner: Runner, name: str) -> UpdateRecord:
     folder, services = runner.environments.folder(name), runner.services.names
     if not services:
         raise MisconfiguredError(
-            "found no HARVESTER service on this machine; expected an installed"
+            "found no HARVESTER service that starts with this machine; run `harvester install`"
         )
     for service in services:
         _check(system, folder, service)

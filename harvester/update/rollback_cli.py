@@ -1,13 +1,10 @@
 """`harvester rollback`: changes this machine back to the version before the last update."""
 
 import argparse
-import os
 
 from bus.errors import MisconfiguredError
-from harvester.install.cli import require_root
-from harvester.install.system import System
 from harvester.update import prepare
-from harvester.update.cli import begin, check_idle
+from harvester.update.cli import begin, open_idle
 from harvester.update.runner import Runner
 
 
@@ -22,11 +19,7 @@ def define(parser: argparse.ArgumentParser) -> None:
 
 
 def _roll_back(options: argparse.Namespace) -> None:
-    require_root(dry_run=options.dry_run)
-    os.umask(0o022)
-    system = System()
-    runner = Runner(system)
-    check_idle(runner)
+    system, runner = open_idle(dry_run=options.dry_run)
     name = _previous(runner)
     if options.dry_run:
         version = prepare.version_of(system, runner.environments.folder(name))

@@ -26,10 +26,13 @@ from bus.install.update_record import (
 from bus.install.update_request import REQUEST_PATTERN
 from bus.install.version import VERSION
 from bus.listen import is_listening
+from bus.install.wheel_list import WheelList
+from harvester.install import distributions
 from harvester.install.distributions import PROGRAM
 from harvester.install.system import System
 from harvester.update import build, extras, prepare, trust
 from harvester.update.build import Wanted
+from harvester.update.environments import Environments
 from harvester.update.hub_wheels import HubWheels
 from harvester.update.judgement import Limits
 from harvester.update.runner import Runner
@@ -79,9 +82,9 @@ def look(system: System, runner: Runner, last: UpdateRecord) -> UpdateRecord:
         names = extras.installed(metadata.distribution(PROGRAM))
         found = hub.list(names)
         begun = msgspec.structs.replace(begun, target=found.version)
-        identity = f"{found.version}-{found.wheels[0].sha256[:_DIGEST_CHARS]}"
-        if identity == runner.environments.in_use:
+        if is_in_use(runner.environments, found):
             return runner.save(msgspec.structs.replace(begun, phase=UP_TO_DATE))
+        identity = _identity(found)
         own = hub.fetch(found, system.path(_WHEELS))
         runner.save(msgspec.structs.replace(begun, phase=INSTALLING))
         build.build(system, _wanted(own, identity, names))
@@ -92,6 +95,14 @@ def look(system: System, runner: Runner, last: UpdateRecord) -> UpdateRecord:
     return runner.save(msgspec.structs.replace(ready, previous=last.previous, starts=begun.starts))
 
 
+def is_in_use(environments: Environments, found: WheelList) -> bool:
+    """Whether the environment in use was made from the hub's own wheel, by an update or a join."""
+    name = environments.in_use
+    if name == _identity(found):
+        return True
+    return distributions.wheel_sha256(environments.folder(name)) == found.wheels[0].sha256
+
+
 def has_hub(system: System) -> bool:
     """Whether the broker of this node's login can be reached; on the hub itself there is none."""
     try:
@@ -100,6 +111,11 @@ def has_hub(system: System) -> bool:
     except HarvesterError:
         return True
     return address is None or is_listening(address, _CONNECT_S)
+
+
+def _identity(found: WheelList) -> str:
+    """Return the name of the environment that an update to the hub's own wheel makes."""
+    return f"{found.version}-{found.wheels[0].sha256[:_DIGEST_CHARS]}"
 
 
 def _wanted(own: Path, identity: str, names: list[str]) -> Wanted:
