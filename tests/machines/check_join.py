@@ -104,7 +104,8 @@ def test_a_joined_machine_joins_no_second_time(hub: Machine, pi4: Machine) -> No
 def test_a_wrong_pin_runs_nothing(hub: Machine, shed: Machine) -> None:
     line = product.join_line(hub, "forged")
     pin = line.split("'")[1]
-    _, text = product.join(shed, line.replace(pin, f"sha256//{'A' * 43}="))
+    code, text = product.join(shed, line.replace(pin, f"sha256//{'A' * 43}="))
+    assert code != 0
     assert "public key does not match" in text
     assert "harvester:" not in text
     assert is_untouched(shed)

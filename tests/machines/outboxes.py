@@ -49,16 +49,19 @@ def _rows(hub: Machine, node: str) -> list[tuple[str, int, int, int]]:
 
 _OUTBOX = """
 import glob, json, sqlite3
-found = []
+found = {}
+# RAM first: a reading that moves to the disk meanwhile is in both, and counts as on the disk.
 for pattern in ("/run/harvester-*/outbox.db", "/var/lib/harvester-*/*/outbox.db"):
     for path in glob.glob(pattern):
         db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)
-        found += [(*row, path.startswith("/var")) for row in db.execute(
+        for stream, seq, timestamp_ms in db.execute(
             "SELECT s.name, r.seq, r.timestamp_ms FROM reading r JOIN stream s ON s.id = r.stream"
-        )]
-print(json.dumps([
-    {"stream": s, "seq": q, "timestamp_ms": t, "is_safe": safe} for s, q, t, safe in found
-]))
+        ):
+            found[stream, seq] = {
+                "stream": stream, "seq": seq, "timestamp_ms": timestamp_ms,
+                "is_safe": path.startswith("/var"),
+            }
+print(json.dumps(list(found.values())))
 """
 _HISTORY = """
 import glob, json, sqlite3, sys

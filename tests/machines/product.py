@@ -1,6 +1,7 @@
 """The product on a machine of the laboratory: installed, asked and joined as a person does it."""
 
 import json
+import shlex
 from typing import Any
 
 import msgspec
@@ -116,5 +117,8 @@ def join_line(hub: Machine, node: str, options: str = "") -> str:
 
 
 def join(machine: Machine, line: str) -> tuple[int, str]:
-    """Run the line of a join; return its exit code and all that it printed."""
-    return machine.attempt(line, _INSTALL_S)
+    """Run the line of a join; return its exit code and all that it printed.
+
+    A curl that fails fails the line: the shell behind it succeeds, as its script is empty.
+    """
+    return machine.attempt(f"bash -o pipefail -c {shlex.quote(line)}", _INSTALL_S)
