@@ -25,8 +25,8 @@ from bus.install.update_record import (
 )
 from bus.install.update_request import REQUEST_PATTERN
 from bus.install.version import VERSION
-from bus.listen import is_listening
 from bus.install.wheel_list import WheelList
+from bus.listen import is_listening
 from harvester.install import distributions
 from harvester.install.distributions import PROGRAM
 from harvester.install.system import System
