@@ -82,7 +82,7 @@ class AlarmMonitor:
         self._ended = list(saved.ended)
         self._known_nodes: set[str] = set()
         # When each node is judged again, without a message.
-        self._due: DueTimes[str] = DueTimes()
+        self._due = DueTimes()
         # Rules and numbers of the state for which every alarm is known to be covered.
         self._covered = (-1, -1, -1)
         # Nodes that were judged since the start.

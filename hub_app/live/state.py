@@ -90,7 +90,7 @@ class State:
         self.removed_nodes = 0
         self._presences: dict[str, NodePresence] = {}
         # When the presence of each node is looked at again.
-        self._due: DueTimes[str] = DueTimes()
+        self._due = DueTimes()
         self._entries: dict[str, Change] = {}
         # The topics in `_entries` by node, and by kind, in the order they first appeared.
         self._of_node: dict[str, dict[str, None]] = {}

@@ -7,7 +7,7 @@ from hub_app.live.due_times import DueTimes
 
 
 def test_keys_are_taken_once_when_they_are_due() -> None:
-    times: DueTimes[str] = DueTimes()
+    times = DueTimes()
     for key, due_ms in (("a", 30), ("b", 10), ("c", 20)):
         times.set(key, due_ms)
     assert times.take(5) == []
@@ -17,7 +17,7 @@ def test_keys_are_taken_once_when_they_are_due() -> None:
 
 
 def test_only_the_last_time_of_a_key_counts() -> None:
-    times: DueTimes[str] = DueTimes()
+    times = DueTimes()
     times.set("a", 10)
     times.set("a", 50)
     times.bring_forward("a", 70)
@@ -31,16 +31,26 @@ def test_only_the_last_time_of_a_key_counts() -> None:
 
 
 def test_at_most_so_many_are_taken_and_the_others_later() -> None:
-    times: DueTimes[str] = DueTimes()
+    times = DueTimes()
     for n in range(10):
         times.set(f"{n}", n)
     assert times.take(100, most=4) == ["0", "1", "2", "3"]
     assert len(times.take(100)) == 6
 
 
+def test_a_key_whose_time_changes_all_the_time_takes_no_more_room() -> None:
+    times = DueTimes()
+    for n in range(100_000):
+        times.set("a", 1_000_000 + n)
+    times.set("b", 5)
+    assert len(times._heap) < 2_000
+    assert times.take(1_099_998) == ["b"]
+    assert times.take(1_099_999) == ["a"]
+
+
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 20), st.booleans())))
 def test_it_does_as_a_plain_table(steps: list[tuple[str, int, bool]]) -> None:
-    times: DueTimes[str] = DueTimes()
+    times = DueTimes()
     table: dict[str, int] = {}
     for key, at_ms, is_set in steps:
         if is_set:
