@@ -10,9 +10,8 @@ import msgspec
 from bus.config.key_types import SPI0_MOSI_PIN, Pin
 from bus.contract.bounds import Name, Word
 
-# A code of 128 random bits in base 32, as it stands in a URL.
+# A code of 128 random bits, in base 32 as it stands in a URL.
 CODE_BYTES = 16
-CODE_PATTERN = r"^[a-z2-7]{26}\Z"
 JOIN_PATH = "/join"
 # Where the answer to a request is lost, the machine asks again with the same nonce.
 NONCE_BYTES = 16

@@ -105,12 +105,6 @@ class Conditions:
                 text=texts.of_rule(rule, place.title, mistake) if mistake else "",
             )
 
-    def of_sweep(self, facts: MachineFacts, now_ms: int) -> Iterator[Observation]:
-        """Judge what shows without a message: all nodes, and the hub's machine."""
-        for node in self._state.nodes:
-            yield from self.of_node(node, now_ms)
-        yield from self.of_machine(facts, now_ms)
-
     def of_node(self, node: str, now_ms: int) -> Iterator[Observation]:
         """Judge what shows of a node without a message: silence, and states that last.
 

@@ -1,5 +1,7 @@
 """Conditions of rules in the live state: readings, silence, plugins, outbox, clock, machine."""
 
+from collections.abc import Iterator
+
 from bus.config.alarms_table import AlarmConfig
 from bus.contract.description import About, Band, FieldDescription, Fields, SensorDescription
 from bus.contract.messages import Alarm, Heartbeat, PluginState, Value
@@ -41,12 +43,17 @@ class Hub:
     def sweep(self, kind: str, now_ms: int = NOW_MS, facts: MachineFacts = NO_FACTS) -> list[str]:
         """Return the verdicts on rules of one kind."""
         self.state.sweep(now_ms)
-        seen = self.conditions.of_sweep(facts, now_ms)
+        seen = self._judge_all(now_ms, facts)
         return [one.verdict for one in seen if one.rule.kind == kind]
 
     def text(self, kind: str, now_ms: int = NOW_MS, facts: MachineFacts = NO_FACTS) -> str:
-        seen = self.conditions.of_sweep(facts, now_ms)
+        seen = self._judge_all(now_ms, facts)
         return next(one.text for one in seen if one.rule.kind == kind)
+
+    def _judge_all(self, now_ms: int, facts: MachineFacts) -> Iterator[Observation]:
+        for node in self.state.nodes:
+            yield from self.conditions.of_node(node, now_ms)
+        yield from self.conditions.of_machine(facts, now_ms)
 
 
 def of_field(observations: list[Observation]) -> list[tuple[str, str, float | None]]:
