@@ -8,6 +8,8 @@ from pathlib import Path
 from bus.errors import UnavailableError
 
 FILE_NAME = "update-wanted"
+# Root's: the hub that updates come from. Without it, root's unit believes no hub.
+TRUST_FILE = "/etc/harvester/update.toml"
 # Below the runtime directories of the services, which harvester-update.path watches.
 REQUEST_PATTERN = f"run/harvester-*/{FILE_NAME}"
 

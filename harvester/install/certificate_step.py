@@ -2,26 +2,22 @@
 
 import datetime as dt
 
-import msgspec
-
 from broker.auth import certificates
 from broker.auth.server_tls import CA_NAME
 from bus.config import config_file
 from harvester.hub.own_names import certificate_names
-from harvester.install.system import System
+from harvester.install.step import SystemStep
 
 
-class Certificate(msgspec.Struct, frozen=True, kw_only=True):
+class Certificate(SystemStep, frozen=True, kw_only=True):
     """The CA and the hub's certificate for every address of this machine.
 
     The folder belongs to the user of the service, and so do the files in it.
     """
 
-    system: System
     directory: str
     config_path: str
     is_data: bool = True
-    follows_changes: bool = False
 
     def describe(self) -> str:
         return f"certificate for TLS in {self.directory}"

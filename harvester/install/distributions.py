@@ -1,7 +1,6 @@
 """Installed distributions that the program consists of, and their copy into another environment."""
 
 import hashlib
-import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -12,12 +11,11 @@ from pathlib import Path
 import msgspec
 
 from bus.errors import MisconfiguredError
-from bus.install import assets
+from bus.install import assets, requirement
+from bus.install.requirement import canonical_name
 from bus.install.version import commit
 
 PROGRAM = "harvester-edge"
-# PEP 508: the name is the first thing in a requirement.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # Each environment has its own from the beginning; a copy over it would be a mixture of two.
 _OF_THE_ENVIRONMENT = frozenset({"pip"})
 _SCRIPT_FOLDER = "bin"
@@ -47,25 +45,26 @@ def of_program() -> list[Distribution]:
     found: dict[str, Distribution] = {}
     names = [PROGRAM]
     while names:
-        name = _normal(names.pop())
+        name = names.pop()
         if name in found or name in _OF_THE_ENVIRONMENT:
             continue
         try:
             found[name] = metadata.distribution(name)
         except metadata.PackageNotFoundError:
             continue
-        names += [_name_in(text) for text in found[name].requires or ()]
+        required = map(requirement.parse, found[name].requires or ())
+        names += [each.name for each in required if each is not None]
     return [found[name] for name in sorted(found)]
 
 
 def is_program(distribution: Distribution) -> bool:
     """Whether this is HARVESTER itself and no library of it."""
-    return _normal(distribution.metadata["Name"]) == PROGRAM
+    return canonical_name(distribution.metadata["Name"]) == PROGRAM
 
 
 def identity(distributions: list[Distribution]) -> str:
     """Return a hash of names, versions and our commit: equal environments have the same."""
-    words = [f"{_normal(d.metadata['Name'])}=={d.version}" for d in distributions]
+    words = [f"{canonical_name(d.metadata['Name'])}=={d.version}" for d in distributions]
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     text = "\n".join([python, commit(), *words])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -131,13 +130,3 @@ def _normal_path(path: Path) -> str:
         else:
             parts.append(part)
     return str(Path(*parts))
-
-
-def _name_in(requirement: str) -> str:
-    found = _NAME.match(requirement)
-    return found.group() if found else ""
-
-
-def _normal(name: str) -> str:
-    # PEP 503.
-    return re.sub(r"[-_.]+", "-", name).lower()

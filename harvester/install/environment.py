@@ -13,13 +13,11 @@ import sys
 from importlib.metadata import Distribution
 from pathlib import Path
 
-import msgspec
-
 from bus.errors import MisconfiguredError
 from bus.install import update_record
 from bus.install.version import VERSION
 from harvester.install import distributions
-from harvester.install.system import System
+from harvester.install.step import SystemStep
 
 HOME = "/opt/harvester"
 LINK = f"{HOME}/.venv"
@@ -32,12 +30,8 @@ IDENTITY_FILE = "identity"
 _CLOSED = ("/home", "/root", "/run/user")
 
 
-class Environment(msgspec.Struct, frozen=True, kw_only=True):
+class Environment(SystemStep, frozen=True, kw_only=True):
     """The environment of the program that runs this step."""
-
-    system: System
-    is_data: bool = False
-    follows_changes: bool = False
 
     def describe(self) -> str:
         return f"environment {LINK}, version {VERSION}"
@@ -90,12 +84,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         return was_there
 
 
-class UpdaterLink(msgspec.Struct, frozen=True, kw_only=True):
+class UpdaterLink(SystemStep, frozen=True, kw_only=True):
     """The link to the environment that does updates. During one, it stays as it is."""
-
-    system: System
-    is_data: bool = False
-    follows_changes: bool = False
 
     def describe(self) -> str:
         return f"environment of updates {UPDATER_LINK}"

@@ -5,22 +5,17 @@ import shutil
 import stat
 from pathlib import Path
 
-import msgspec
-
 from bus.errors import MisconfiguredError
 from bus.files import private_file, whole_file
-from harvester.install.system import System
+from harvester.install.step import SystemStep
 
 
-class Folder(msgspec.Struct, frozen=True, kw_only=True):
+class Folder(SystemStep, frozen=True, kw_only=True):
     """A folder with its mode and owner."""
 
-    system: System
     path: str
     mode: int = 0o755
     user: str = ""
-    is_data: bool = False
-    follows_changes: bool = False
 
     def describe(self) -> str:
         return f"folder {self.path}, mode {self.mode:04o}{of(self.user)}"
@@ -49,14 +44,11 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True):
         return was_there
 
 
-class Remains(msgspec.Struct, frozen=True, kw_only=True):
+class Remains(SystemStep, frozen=True, kw_only=True):
     """Folders and files that systemd makes for a service; only uninstalling knows of them."""
 
-    system: System
     what: str
     patterns: tuple[str, ...]
-    is_data: bool = False
-    follows_changes: bool = False
 
     def describe(self) -> str:
         return f"{self.what}: {', '.join('/' + pattern for pattern in self.patterns)}"
@@ -83,18 +75,15 @@ class Remains(msgspec.Struct, frozen=True, kw_only=True):
         return [path for pattern in self.patterns for path in self.system.root.glob(pattern)]
 
 
-class WrittenFile(msgspec.Struct, frozen=True, kw_only=True):
+class WrittenFile(SystemStep, frozen=True, kw_only=True):
     """A file with that content. One that `is_kept` is left as it is where it exists."""
 
-    system: System
     path: str
     content: bytes
     what: str
     mode: int = 0o644
     user: str = ""
     is_kept: bool = False
-    is_data: bool = False
-    follows_changes: bool = False
 
     def describe(self) -> str:
         return f"{self.what} {self.path}"
@@ -123,14 +112,11 @@ class WrittenFile(msgspec.Struct, frozen=True, kw_only=True):
         return was_there
 
 
-class Link(msgspec.Struct, frozen=True, kw_only=True):
+class Link(SystemStep, frozen=True, kw_only=True):
     """A symbolic link to a program, for the shells of people."""
 
-    system: System
     path: str
     target: str
-    is_data: bool = False
-    follows_changes: bool = False
 
     def describe(self) -> str:
         return f"command {self.path}"

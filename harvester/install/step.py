@@ -5,6 +5,8 @@ from typing import Protocol
 
 import msgspec
 
+from harvester.install.system import System
+
 
 class Step(Protocol):
     """One change to the machine.
@@ -33,6 +35,14 @@ class Step(Protocol):
 
     def undo(self) -> bool:
         """Remove what the step made, and return whether anything was there."""
+
+
+class SystemStep(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields that steps on a machine share, with their defaults."""
+
+    system: System
+    is_data: bool = False
+    follows_changes: bool = False
 
 
 class Outcome(msgspec.Struct, frozen=True):

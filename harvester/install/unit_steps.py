@@ -3,21 +3,17 @@
 import grp
 import pwd
 
-import msgspec
-
-from harvester.install.system import System
+from harvester.install.step import SystemStep
 
 USER = "harvester"
 SYSUSERS_FILE = "/etc/sysusers.d/harvester.conf"
 
 
-class ServiceUser(msgspec.Struct, frozen=True, kw_only=True):
+class ServiceUser(SystemStep, frozen=True, kw_only=True):
     """The user of the services and the groups of the hardware, by systemd-sysusers(8)."""
 
-    system: System
     groups: tuple[str, ...]
     is_data: bool = True
-    follows_changes: bool = False
 
     def describe(self) -> str:
         return f"user {USER}; groups {', '.join(self.groups)}"
@@ -44,12 +40,10 @@ class ServiceUser(msgspec.Struct, frozen=True, kw_only=True):
         return self.system.asks("userdel", USER)
 
 
-class Services(msgspec.Struct, frozen=True, kw_only=True):
+class Services(SystemStep, frozen=True, kw_only=True):
     """Services that run, and start with the machine. Started again after a change."""
 
-    system: System
     units: tuple[str, ...]
-    is_data: bool = False
     follows_changes: bool = True
 
     def describe(self) -> str:
@@ -86,13 +80,10 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class EnabledUnit(msgspec.Struct, frozen=True, kw_only=True):
+class EnabledUnit(SystemStep, frozen=True, kw_only=True):
     """A unit that starts with the machine, and ends by itself where there is nothing to do."""
 
-    system: System
     unit: str
-    is_data: bool = False
-    follows_changes: bool = False
 
     def describe(self) -> str:
         return f"start at every boot: {self.unit}"
@@ -111,12 +102,8 @@ class EnabledUnit(msgspec.Struct, frozen=True, kw_only=True):
         return self.system.asks("systemctl", "disable", "--now", self.unit)
 
 
-class Reload(msgspec.Struct, frozen=True, kw_only=True):
+class Reload(SystemStep, frozen=True, kw_only=True):
     """Lets systemd forget units whose files are gone."""
-
-    system: System
-    is_data: bool = False
-    follows_changes: bool = False
 
     def describe(self) -> str:
         return "list of units"

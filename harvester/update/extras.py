@@ -1,11 +1,10 @@
 """Extras that an installed HARVESTER was installed with, as its metadata and libraries show."""
 
-import re
 from importlib import metadata
 from importlib.metadata import Distribution, PackageNotFoundError
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_EXTRA = re.compile(r"""extra\s*==\s*['"]([\w-]+)['"]""")
+from bus.install import requirement
+from bus.install.requirement import canonical_name
 
 
 def installed(program: Distribution) -> list[str]:
@@ -14,13 +13,10 @@ def installed(program: Distribution) -> list[str]:
     Those that are for some machines only do not count, unless an extra has no others.
     """
     wanted: dict[str, list[tuple[str, bool]]] = {}
-    own = _normal(program.metadata["Name"])
-    for text in program.requires or ():
-        requirement, _, marker = text.partition(";")
-        extra, name = _EXTRA.search(marker), _NAME.match(requirement.strip())
-        if extra and name and _normal(name.group()) != own:
-            is_for_all = not _EXTRA.sub("", marker).strip(" ()")
-            wanted.setdefault(extra.group(1), []).append((name.group(), is_for_all))
+    own = canonical_name(program.metadata["Name"])
+    for each in map(requirement.parse, program.requires or ()):
+        if each and each.extra and each.name != own:
+            wanted.setdefault(each.extra, []).append((each.name, each.is_for_all))
     return sorted(extra for extra, names in wanted.items() if _is_installed(names))
 
 
@@ -37,8 +33,3 @@ def _has(name: str) -> bool:
     except PackageNotFoundError:
         return False
     return True
-
-
-def _normal(name: str) -> str:
-    # PEP 503.
-    return re.sub(r"[-_.]+", "-", name).lower()

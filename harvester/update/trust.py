@@ -15,9 +15,10 @@ from bus.config.broker_table import CREDENTIALS_NAME
 from bus.config.web_table import WebConfig
 from bus.errors import MisconfiguredError
 from bus.files import toml_text
+from bus.install.update_request import TRUST_FILE
 from harvester.install.system import System
 
-FILE = "/etc/harvester/update.toml"
+FILE = TRUST_FILE
 CREDENTIALS = f"/etc/harvester/{CREDENTIALS_NAME}"
 _AGAIN = "run `harvester install node --credentials FILE` with a login that `harvester enroll` made"
 _HEAD = (

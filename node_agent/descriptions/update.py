@@ -17,9 +17,6 @@ from bus.files.file_stamp import FileStamp, stamp_of
 from bus.install import update_record, update_request
 from bus.install.update_record import UpdateRecord
 
-# Root's; without it, its unit believes no hub.
-TRUST_FILE = Path("/etc/harvester/update.toml")
-
 
 class Bus(Protocol):
     """The part of a node's bus that this needs."""
@@ -36,7 +33,7 @@ class MachineUpdate:
         runtime_dir: Path,
         *,
         record_file: Path = Path(update_record.FILE),
-        trust_file: Path = TRUST_FILE,
+        trust_file: Path = Path(update_request.TRUST_FILE),
     ) -> None:
         self._bus = bus
         self._runtime_dir = runtime_dir

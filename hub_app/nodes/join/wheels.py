@@ -15,7 +15,7 @@ from importlib.metadata import Distribution
 from pathlib import Path
 
 from bus.errors import HarvesterError, UnavailableError
-from bus.install import assets
+from bus.install import assets, requirement
 from bus.install.version import commit
 from hub_app.nodes.join import wheel_file
 
@@ -27,8 +27,6 @@ PROGRAM = "harvester-edge"
 # Extras that a new machine may ask for.
 EXTRAS = frozenset({"agent", "pi"})
 _PREFIX = "harvester_edge-"
-_REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_EXTRA = re.compile(r"""extra *== *['"]([\w-]+)['"]""")
 _WHEEL = re.compile(r"[A-Za-z0-9_.+!]+(-[A-Za-z0-9_.+!]+){4,5}\.whl")
 _MOST_WHEELS = 200
 
@@ -134,15 +132,8 @@ def _libraries(extras: Iterable[str]) -> list[Distribution]:
 
 
 def _required(distribution: Distribution, extras: frozenset[str]) -> list[str]:
-    names = []
-    for text in distribution.requires or ():
-        requirement, _, marker = text.partition(";")
-        extra = _EXTRA.search(marker)
-        name = _REQUIREMENT.match(requirement)
-        if name and (extra is None or extra.group(1) in extras):
-            # PEP 503.
-            names.append(re.sub(r"[-_.]+", "-", name.group()).lower())
-    return names
+    required = map(requirement.parse, distribution.requires or ())
+    return [each.name for each in required if each and (not each.extra or each.extra in extras)]
 
 
 def _identity() -> str:
