@@ -30,7 +30,7 @@ from tests.support import HOST, WAIT_S, Service, free_port, program, wait_until_
 
 # Steady only after so long: first changes of retained topics, first descriptions.
 _SETTLE_S = 8.0
-_MB_A_NODE_EVERY = 1024
+_KB_PER_MB = 1024
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -235,7 +235,7 @@ def report(run: Run, target: Target, nodes: int) -> float:
         f"    sent {last.created}, told stored {last.stored}, refused {last.refused}, in the "
         f"file {found}{'' if found == last.created == last.stored else '  MISMATCH'}; "
         f"{last.connects} connects; {run.rss_mb:.0f} MB, "
-        f"{(run.rss_mb - run.idle_mb) * _MB_A_NODE_EVERY / nodes:.0f} KB a node; "
+        f"{(run.rss_mb - run.idle_mb) * _KB_PER_MB / nodes:.0f} KB a node; "
         f"the load process late by {max(line.late_s for line in steady):.2f} s"
         + (f"; old readings of the outboxes p99 {waited_s:.0f} s" if waited_s else "")
     )

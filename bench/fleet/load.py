@@ -48,7 +48,7 @@ class Progress(msgspec.Struct, frozen=True):
     took_p99_s: float
     took_most_s: float
     old_p99_s: float
-    # Late by so much at most was this process itself.
+    # The most by which this process itself was late.
     late_s: float
     is_last: bool = False
 

@@ -54,7 +54,7 @@ class FleetNode(asyncio.Protocol):
     __slots__ = (
         *("name", "_token", "_totals", "_interval_s", "_transport", "_buffer", "_packet_ids"),
         *("_in_flight", "_outbox", "_live", "_batches", "_cursor", "_seq", "_cycles", "_loop"),
-        *("_lines", "_topics", "_connect", "_is_ready", "_backoff_s", "_open", "_is_describing"),
+        *("_lines", "_birth", "_connect", "_is_ready", "_backoff_s", "_open", "_is_describing"),
         *("is_producing", "_old"),
     )
 
@@ -109,7 +109,7 @@ class FleetNode(asyncio.Protocol):
             keep_alive_s=_KEEP_ALIVE_S,
             will=(topic, encode(will), 1, True),
         )
-        self._topics = [topic, boot, str(status.since_ms)]
+        self._birth = (topic, encode(status))
         self._lines = []
         for sensor, data in SENSORS.items():
             values = msgspec.json.encode({**data}).decode()
@@ -186,9 +186,7 @@ class FleetNode(asyncio.Protocol):
         self._totals.connected += 1
         self._totals.connects += 1
         self._is_ready, self._backoff_s = True, 1.0
-        topic, boot, since_ms = self._topics
-        status = Status("online", "spoke", "1", boot, int(since_ms), self._interval_s)
-        self._publish(topic, encode(status), 1, retain=True)
+        self._publish(*self._birth, 1, retain=True)
         if self._is_describing:
             self._is_describing = False
             self._describe()
