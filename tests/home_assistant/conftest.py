@@ -12,7 +12,7 @@ from tests.home_assistant import attic
 from tests.home_assistant.attic import Attic
 from tests.home_assistant.install import RELEASES, Release
 from tests.home_assistant.instance import HomeAssistant
-from tests.home_assistant.system import LOGIN, Retained, System
+from tests.home_assistant.system import LOGIN, Discovered, System
 from tests.hub_app.homeassistant.forward.home import HomeBroker
 
 
@@ -39,7 +39,7 @@ class House(msgspec.Struct, frozen=True):
     system: System
     attic: Attic
     home: HomeAssistant
-    broker: Retained
+    broker: Discovered
 
 
 @pytest.fixture(scope="module", params=WAYS, ids=str)
@@ -60,7 +60,7 @@ def house(
         token = accounts.enroll(system.accounts, attic.NAME)
         node = stack.enter_context(Attic(system.mqtt_port, token))
         port = port or system.mqtt_port
-        broker = stack.enter_context(Retained(port))
+        broker = stack.enter_context(Discovered(port))
         home = HomeAssistant(way.release, _made(folder / "home"), port, login)
         stack.enter_context(home)
         home.wait("sensor.attic_box_dust", lambda found: found["state"] not in ("", "(none)"))

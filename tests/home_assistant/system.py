@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -14,8 +13,8 @@ import msgspec
 
 from broker.auth import accounts
 from broker.auth.gate import Role
-from bus.client.client import BusClient
 from bus.config.hub_files import ACCOUNTS_NAME
+from tests.hub_app.homeassistant.forward.home import HomeClient
 from tests.support import HOST, PROJECT, WAIT_S, free_port, settings, wait_until
 
 _STOP_S = 30.0
@@ -87,33 +86,16 @@ class System:
         return set(wanted) <= {reading["sensor_id"] for reading in found}
 
 
-class Retained:
-    """What a broker has retained below a prefix, and everything else that is said."""
+class Discovered(HomeClient):
+    """What a broker has of discovery, and everything that is said on it."""
 
     def __init__(self, port: int) -> None:
-        self.payloads: dict[str, bytes] = {}
-        self.heard: list[tuple[str, bytes]] = []
-        self._connected = threading.Event()
-        self._client = BusClient(
-            (HOST, port),
-            client_id=f"retained-{os.urandom(4).hex()}",
-            filters=["homeassistant/#", "harvester/#"],
-            on_message=self._on_message,
-            on_connect=self._connected.set,
-        )
-
-    def __enter__(self) -> Self:
-        self._client.start()
-        assert self._connected.wait(WAIT_S)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._client.stop()
+        super().__init__(port, filters=["homeassistant/#", "harvester/#"])
 
     def entities(self) -> dict[tuple[str, str], dict[str, Any]]:
         """Return the configuration of each entity, by its domain and the name that it gets."""
         found = {}
-        for topic, payload in list(self.payloads.items()):
+        for topic, payload in self.retained.items():
             if not topic.startswith("homeassistant/") or not topic.endswith("/config"):
                 continue
             config = msgspec.json.decode(payload)
@@ -126,11 +108,4 @@ class Retained:
 
     def named(self, word: str) -> list[str]:
         """Return the topics of discovery that have `word` in them."""
-        return [t for t in self.payloads if t.startswith("homeassistant/") and word in t]
-
-    def _on_message(self, topic: str, payload: bytes) -> None:
-        self.heard.append((topic, payload))
-        if payload:
-            self.payloads[topic] = payload
-        else:
-            self.payloads.pop(topic, None)
+        return [t for t in self.retained if t.startswith("homeassistant/") and word in t]

@@ -72,9 +72,11 @@ class HomeBroker:
 
 
 class HomeClient:
-    """Everything that a client of Home Assistant's broker hears, the newest payload by topic."""
+    """Client of a broker: everything that it hears, in order and as the newest by topic."""
 
-    def __init__(self, port: int, login: Login | None = None) -> None:
+    def __init__(
+        self, port: int, login: Login | None = None, *, filters: Sequence[str] = ("#",)
+    ) -> None:
         self.heard: list[tuple[str, bytes]] = []
         self.on_message: Callable[[str, bytes], None] = lambda _topic, _payload: None
         self._connected = threading.Event()
@@ -82,7 +84,7 @@ class HomeClient:
             (HOST, port),
             client_id=f"home-{os.urandom(4).hex()}",
             login=login,
-            filters=["#"],
+            filters=filters,
             on_message=self._hear,
             on_connect=self._connected.set,
         )
@@ -102,6 +104,11 @@ class HomeClient:
     @property
     def state(self) -> dict[str, bytes]:
         return dict(self.heard)
+
+    @property
+    def retained(self) -> dict[str, bytes]:
+        """What was said last on each topic, but for those that were emptied."""
+        return {topic: payload for topic, payload in self.state.items() if payload}
 
     def wait_for(self, topic: str, payload: bytes | None = None) -> None:
         wait_until(
