@@ -7,6 +7,7 @@ import ast
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from harvester.errors import BuildError
 from harvester.plugins.builder.least_world import parse
 
 LED_CALLS = frozenset({"led_controller.set_led"})
@@ -18,7 +19,7 @@ ADDRESS_CALLS = frozenset({"i2c.transfer"})
 def grant_lines(files: Iterable[Path]) -> dict[str, str]:
     """Return the lines of a node's configuration that grant what is written, by their key.
 
-    A key is missing where a number is computed. Raises BuildError where a file is no Python.
+    A key is missing where a number is not known.
     """
     read = list(files)
     leds, addresses = numbers(read, LED_CALLS), numbers(read, ADDRESS_CALLS)
@@ -40,9 +41,13 @@ def grant_lines(files: Iterable[Path]) -> dict[str, str]:
 def numbers(files: Iterable[Path], calls: Collection[str]) -> set[int] | None:
     """Return the first arguments of `calls`, such as `led_controller.set_led`.
 
-    None where one of them is computed. Raises BuildError where a file is no Python.
+    None where one of them is computed, or where this Python cannot parse a file: the guest's may
+    be newer, and tells a mistake when it loads the plugin.
     """
-    trees = [parse(file) for file in files]
+    try:
+        trees = [parse(file) for file in files]
+    except BuildError:
+        return None
     constants = {name: value for tree in trees for name, value in _constants(tree)}
     found: set[int] = set()
     for call in (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)):

@@ -101,7 +101,7 @@ def _grant(config: Config, source: PluginSource, taken: Sequence[Grant]) -> Gran
 
 
 def _leds(source: PluginSource, free: Grant, taken: Sequence[Grant]) -> list[int]:
-    """Return the LEDs that the source names, or all free ones where it names none."""
+    """Return the LEDs that the source names, or all free ones where none is known."""
     if found := host_calls.numbers(python_files(source), host_calls.LED_CALLS):
         return sorted(found)
     others = {led for grant in taken for led in grant.leds} | {_HEARTBEAT_LED}
@@ -111,7 +111,7 @@ def _leds(source: PluginSource, free: Grant, taken: Sequence[Grant]) -> list[int
 def _pins(
     source: PluginSource, free: Grant, taken: Sequence[Grant]
 ) -> tuple[list[int], list[Output]]:
-    """Return the inputs and outputs that the source names; computed inputs may be any free pin."""
+    """Return the inputs and outputs that the source names; unknown inputs may be any free pin."""
     files = python_files(source)
     inputs = host_calls.numbers(files, host_calls.INPUT_CALLS)
     outputs = host_calls.numbers(files, host_calls.OUTPUT_CALLS) or set()
@@ -123,9 +123,9 @@ def _pins(
 
 def _used(source: PluginSource) -> set[str]:
     """Return the interfaces that the source imports; gpio-provider only where it reads a pin."""
-    files = python_files(source)
-    used = least_world.used_interfaces(files)
-    if not any(_PIN_CALL in file.read_text(encoding="utf-8") for file in files):
+    texts = [file.read_text(encoding="utf-8") for file in python_files(source)]
+    used = least_world.interfaces_in(texts)
+    if not any(_PIN_CALL in text for text in texts):
         used.discard("gpio-provider")
     return used
 

@@ -16,7 +16,6 @@ from bus.contract.description import FieldDescription, SettingDescription
 from bus.contract.plugin_file import bundle, plugin_description
 from bus.errors import BadDataError, MisconfiguredError
 from harvester import host_calls
-from harvester.errors import BuildError
 from harvester.plugins.source import python_files, read
 from node_agent.hal.simulated.models.load import FILE_NAME, ModelClass, load
 from node_agent.plugins import grants
@@ -168,14 +167,9 @@ def _grants(file: Path, loaded: LoadedPlugin) -> list[str]:
 
 
 def _source_files(file: Path) -> list[Path]:
-    """Return the Python files that a plugin's file was made of; none where they have mistakes.
-
-    Mistakes in a source are the build's to tell.
-    """
-    with contextlib.suppress(MisconfiguredError, BuildError):
-        files = python_files(read(file.parent))
-        host_calls.grant_lines(files)
-        return files
+    """Return the Python files beside a plugin's file; none where its folder is no source."""
+    with contextlib.suppress(MisconfiguredError):
+        return python_files(read(file.parent))
     return []
 
 

@@ -21,6 +21,7 @@ SET_LED = {"led_controller.set_led"}
         ("led_controller.set_led(2 + 2, 0, 0, 0)", None),
         ("LED = number()\nled_controller.set_led(LED, 0, 0, 0)", None),
         ("led_controller.set_led()", None),
+        ("type Led = int\nled_controller.set_led(5, 0, 0, 0)", None),
     ],
 )
 def test_a_number_is_known_where_it_is_written(

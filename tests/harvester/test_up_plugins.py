@@ -38,6 +38,19 @@ def test_a_plugin_gets_what_it_uses_and_nobody_else_has(tmp_path: Path) -> None:
     assert not any((grant.spi, grant.uart, grant.buzzer, grant.fan, grant.state))
 
 
+def test_a_plugin_with_syntax_of_the_guests_python_is_granted_what_it_imports(
+    tmp_path: Path,
+) -> None:
+    folder = made(tmp_path, "light", "i2c")
+    with (folder / "app.py").open("a") as app:
+        app.write("\n\ntype Pair[T] = tuple[T, T]\n")
+    added = up_plugins.named(PROJECT, [str(folder)])
+    grant = spoke(*up_plugins.overrides(spoke(), added)).plugins.grants["light"]
+    assert grant.i2c == ["0x44"]
+    assert grant.leds
+    assert not any((grant.spi, grant.uart, grant.buzzer, grant.fan, grant.state))
+
+
 @pytest.mark.parametrize(
     ("kind", "key"), [("spi", "spi"), ("uart", "uart"), ("gpio", "gpio"), ("button", "inputs")]
 )

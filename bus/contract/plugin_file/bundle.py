@@ -1,7 +1,7 @@
 """Bundle: a plugin as Python source in one file, for the runtime component that every node has.
 
 A file is a line that names the format, then the bundle's JSON, compressed by zlib. The same source
-makes the same bytes. `decode` refuses a file that is damaged or too large; whatever it accepts is
+makes the same bytes. `read` refuses a file that is damaged or too large; whatever it accepts is
 only run in the sandbox.
 """
 

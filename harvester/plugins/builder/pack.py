@@ -16,6 +16,8 @@ from harvester.plugins.builder import contract, least_world, source_check
 from harvester.plugins.source import PluginSource, python_files
 
 _PACKAGE = "__init__"
+# A copy of it is run by a service that is another user.
+_MODE = 0o644
 
 
 def pack(source: PluginSource, wit: Path) -> bytes:
@@ -48,10 +50,16 @@ def pack_all(sources: Sequence[PluginSource], wit: Path) -> list[Path]:
 
 
 def write_changed(path: Path, content: bytes) -> bool:
-    """Write a file, whole or not at all, where it has other content; return whether it had."""
-    if path.is_file() and path.read_bytes() == content:
-        return False
-    whole_file.replace(path, content)
+    """Write a file, whole or not at all, where it has other content; return whether it had.
+
+    Raises BuildError where it cannot be written.
+    """
+    try:
+        if path.is_file() and path.read_bytes() == content:
+            return False
+        whole_file.replace(path, content, mode=_MODE)
+    except OSError as e:
+        raise BuildError(f"{path}: {e.strerror}") from e
     return True
 
 

@@ -2,13 +2,14 @@
 
 import os
 import shutil
+import stat
 from pathlib import Path
 
 import pytest
 
 from bus.contract.plugin_file import bundle
 from harvester.errors import BuildError
-from harvester.plugins.builder.pack import pack, pack_all
+from harvester.plugins.builder.pack import pack, pack_all, write_changed
 from harvester.plugins.source import PluginSource, discover, read
 from tests.support import PROJECT
 
@@ -89,3 +90,13 @@ def test_only_a_bundle_that_changed_is_written(light: PluginSource) -> None:
     assert pack_all([light], WIT) == []
     (light.directory / "app.py").write_text(f"{APP}\n")
     assert pack_all([light], WIT) == [light.bundle]
+
+
+def test_a_file_that_cannot_be_written_is_named(light: PluginSource, tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match=r"nowhere/light\.bundle: No such file or directory"):
+        write_changed(tmp_path / "nowhere" / "light.bundle", pack(light, WIT))
+
+
+def test_a_service_of_another_user_can_read_a_bundle(light: PluginSource) -> None:
+    pack_all([light], WIT)
+    assert stat.S_IMODE(light.bundle.stat().st_mode) == 0o644
