@@ -5,17 +5,16 @@ Those of heartbeats and plugins, the system's own, are tables here.
 """
 
 import json
-import math
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
+
+from number_text import plain
 
 Scalar = float | int | str | bool
 
 ABSENT = "\u2013"
 # A larger number is a fault, not a measurement; a float has no decimals left there either.
 _HUGE = 1e15
-_SMALL = 1e-3
-_LEAST = 1e-15
 
 
 class Band(NamedTuple):
@@ -141,15 +140,8 @@ def _number(field: Field, value: float) -> str:
     if field.is_moment:
         return moment(value)
     if field.decimals is None:
-        return _plain(value)
+        return plain(value)
     return f"{value:.{field.decimals}f}"
-
-
-def _plain(value: float) -> str:
-    """Return three decimals, and more for a small number that they would make 0."""
-    size = abs(value)
-    decimals = 2 - math.floor(math.log10(size)) if _LEAST <= size < _SMALL else 3
-    return f"{value:.{decimals}f}".rstrip("0").rstrip(".")
 
 
 def band(field: Field, value: Scalar | None) -> Band:

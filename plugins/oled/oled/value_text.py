@@ -3,14 +3,13 @@
 Pure. A value that is not described is written as short as possible, as on the page.
 """
 
-import math
 from typing import Any, NamedTuple
+
+from number_text import plain
 
 ABSENT = "--"
 # A larger number is a fault, not a measurement.
 _HUGE = 1e15
-_SMALL = 1e-3
-_LEAST = 1e-15
 _TIMES = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 
@@ -50,15 +49,8 @@ def _number(field: dict[str, Any], value: float) -> str:
         return "> 1e15" if value > 0 else "< -1e15"
     decimals = field.get("decimals")
     if decimals is None:
-        return _plain(value)
+        return plain(value)
     return f"{value:.{decimals}f}"
-
-
-def _plain(value: float) -> str:
-    """Return three decimals, and more for a small number that they would make 0."""
-    size = abs(value)
-    decimals = 2 - math.floor(math.log10(size)) if _LEAST <= size < _SMALL else 3
-    return f"{value:.{decimals}f}".rstrip("0").rstrip(".")
 
 
 def _band_word(field: dict[str, Any], value: float) -> str:
