@@ -225,7 +225,7 @@ class PluginRunner:
             self._error = ""
 
     def _hangs(self, thread: PluginThread) -> bool:
-        return thread.busy_s() > thread.deadline_s + _GRACE_S
+        return thread.overdue_s() > _GRACE_S
 
     def _fail(self, now_s: float, error: str, traceback: str) -> None:
         self._running = None

@@ -115,11 +115,17 @@ class PluginThread:
         since_s = self._loading_since_s
         return self._signal.busy_s() if since_s is None else time.monotonic() - since_s
 
-    @property
-    def deadline_s(self) -> float:
-        """How long what `busy_s` measures may take in the guest."""
+    def overdue_s(self) -> float:
+        """Return for how long the present poll or load has gone on beyond its deadline.
+
+        Negative until then.
+        """
         limits = self._parts.runtime.limits_of(self._parts.name)
-        return limits.deadline_s if self._loading_since_s is None else limits.load_deadline_s
+        # Read once: a load that ends meanwhile is not to be measured by the deadline of a poll.
+        since_s = self._loading_since_s
+        if since_s is None:
+            return self._signal.busy_s() - limits.deadline_s
+        return time.monotonic() - since_s - limits.load_deadline_s
 
     @property
     def fault(self) -> str:
