@@ -1,4 +1,4 @@
-"""Packing of plugins to bundles: a plugin's modules, description and dependencies in one file.
+"""Packing of plugins to bundles: a plugin's modules, description and imports in one file.
 
 Nothing is compiled, so that it takes milliseconds, and the same source makes the same bytes.
 """
