@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
@@ -43,20 +43,16 @@ async def running(hub: Hub, setup: AlarmSetup, files: HubFiles) -> AsyncIterator
     hub.history.request(
         HistoryJob(partial(records.close_others, active=lambda: monitor.keys, now_ms=now_ms()))
     )
-    tasks = [
-        asyncio.create_task(hub.supervisor.run("alarms file", monitor.file.run)),
-        asyncio.create_task(
-            hub.supervisor.run("machine", partial(_watch, hub, files.state_dir, files.tls_dir))
-        ),
-    ]
+    starts: dict[str, Callable[[], Awaitable[None]]] = {
+        "alarms file": monitor.file.run,
+        "machine": partial(_watch, hub, files.state_dir, files.tls_dir),
+    }
     if setup.notifier is not None:
         setup.notifier.start()
     try:
-        yield
+        async with hub.supervisor.running(starts):
+            yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         await monitor.file.flush()
         if setup.notifier is not None:
             await asyncio.to_thread(setup.notifier.stop)

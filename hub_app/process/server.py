@@ -5,12 +5,11 @@ import contextlib
 import logging
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
 from broker.auth.password_check import PasswordCheck
-from broker.auth.server_tls import ServerTls
 from broker.server import EmbeddedBroker
 from bus.client.credentials import Connection
 from bus.config import hub_files
@@ -23,7 +22,7 @@ from bus.files import staged_moves
 from bus.files.database import lock
 from bus.install import extras
 from bus.listen import AddressUnavailableError, listen, listen_when_available
-from bus.service_manager import ServiceManager, stop_signals
+from bus.service_manager import ServiceManager
 from hub_app.alarms import setup as alarm_setup
 from hub_app.bus_link import bus_feed
 from hub_app.bus_link.embedding import embedded_broker, outside_broker
@@ -33,11 +32,7 @@ from hub_app.homeassistant.forward import setup as forward_setup
 from hub_app.http.guard import own_names
 from hub_app.hub import BrokerStatus, Hub
 from hub_app.live.dashboard import Dashboard, EndCompiler, OpenRenderer, PageUnavailableError
-from hub_app.login import token_uses
-from hub_app.login.api_tokens import ApiTokens
-from hub_app.login.login import LogIn
-from hub_app.login.people import AccountHolders, PasswordFile, People
-from hub_app.login.token_uses import TokenUses
+from hub_app.login import setup as login_setup
 from hub_app.logs import log_file
 from hub_app.logs.log_recorder import LogRecorder
 from hub_app.nodes.join.listener import JoinListener
@@ -45,7 +40,9 @@ from hub_app.nodes.join.service import JoinService
 from hub_app.nodes.removal import removals
 from hub_app.nodes.removal.remover import Remover
 from hub_app.nodes.update.updater import NodeUpdater
-from hub_app.process import garbage
+from hub_app.process import garbage, page_tasks
+from hub_app.process.page_tasks import every_second
+from hub_app.process.stopper import Stopper
 from hub_app.process.supervisor import Supervisor
 from hub_app.quota.refusals import Refusals
 from hub_app.serving import tls as web_tls
@@ -75,17 +72,13 @@ async def run(
     An address or a port that cannot be had is waited for. Raises MisconfiguredError where one is
     none, a file with secrets cannot be used or another hub uses the state; RestoredError.
     """
-    stopper = _Stopper()
+    stopper = Stopper()
     dashboard = Dashboard(
         partial(plugin_file, config.plugins, "dashboard"), open_renderer, end_compiler
     )
-    with _signals(stopper.stop), garbage.rare_full_collections():
-        try:
-            async with _own_state(config, environment):
-                await _run(config, dashboard, environment, stopper)
-        except asyncio.CancelledError:
-            if not stopper.has_cancelled:
-                raise
+    with stopper.on_signals(), garbage.rare_full_collections():
+        async with _own_state(config, environment):
+            await _run(config, dashboard, environment, stopper)
 
 
 @contextlib.asynccontextmanager
@@ -102,14 +95,14 @@ async def _own_state(config: Config, environment: Environment) -> AsyncIterator[
 
 
 async def _run(
-    config: Config, dashboard: Dashboard, environment: Environment, stopper: "_Stopper"
+    config: Config, dashboard: Dashboard, environment: Environment, stopper: Stopper
 ) -> None:
     # One for the page and the broker, so that they share a rate limit.
     check = PasswordCheck(time.monotonic)
     supervisor = Supervisor()
-    log_in = log_in_of(config, environment, check)
-    _check_web_address(config)
     files = hub_files.of(config, environment)
+    log_in = login_setup.create(config.web, files, check)
+    _check_web_address(config)
     tls = web_tls.load(config.web, files.tls_dir)
     alarms = alarm_setup.create(config, files, supervisor)
     logs = LogRecorder(files.state_dir / log_file.FILE_NAME, config.history, supervisor=supervisor)
@@ -156,7 +149,8 @@ async def _run(
         if config.fleet.url:
             fleet = extras.load("hub_app.fleet.forward.setup", "fleet.url", "fleet")
             await stack.enter_async_context(fleet.running(fleet.create(config, hub)))
-        await stack.enter_async_context(_background_tasks(hub, feed.queue, log_in, remover, tls))
+        await stack.enter_async_context(_background_tasks(hub, feed.queue, remover))
+        await stack.enter_async_context(page_tasks.running(supervisor, log_in, tls))
         joins = JoinService(config, files, hub)
         updater = NodeUpdater(files, hub, config.cluster.node_id)
         await stack.enter_async_context(_joins(hub, joins, updater, config, files))
@@ -184,36 +178,6 @@ def _check_web_address(config: Config) -> None:
         listen(config.web.listen, config.web.port, key="web.port").close()
 
 
-class _Stopper:
-    """Stops the web server, or before there is one, whatever the start waits for."""
-
-    def __init__(self) -> None:
-        self.server: WebServer | None = None
-        self.has_cancelled = False
-        self._starting = asyncio.current_task()
-
-    def stop(self) -> None:
-        if self.server is not None:
-            self.server.stop()
-        elif self._starting is not None:
-            self.has_cancelled = True
-            self._starting.cancel()
-
-
-def log_in_of(config: Config, environment: Environment, check: PasswordCheck) -> LogIn | None:
-    """Return the log-in, or None where the page is open to everyone."""
-    accounts = hub_files.of(config, environment).accounts
-    people: list[People] = []
-    if config.web.password:
-        people.append(PasswordFile(Path(config.web.password)))
-    if config.web.login:
-        people.append(AccountHolders(accounts))
-    if not people:
-        return None
-    uses = TokenUses(accounts.with_name(token_uses.FILE_NAME))
-    return LogIn(people, check, time.monotonic, ApiTokens(accounts, uses))
-
-
 @contextlib.asynccontextmanager
 async def _broker(
     config: Config, environment: Environment, check: PasswordCheck, supervisor: Supervisor
@@ -235,22 +199,15 @@ async def _broker(
 
 
 @contextlib.asynccontextmanager
-async def _background_tasks(
-    hub: Hub, queue: LoopQueue, log_in: LogIn | None, remover: Remover, tls: ServerTls | None
-) -> AsyncIterator[None]:
-    """Run the tasks that a served page needs; cancel them at the end."""
+async def _background_tasks(hub: Hub, queue: LoopQueue, remover: Remover) -> AsyncIterator[None]:
+    """Run the tasks that keep the hub's state; cancel them at the end."""
     starts: dict[str, Callable[[], Awaitable[None]]] = {
         "ingest": lambda: ingest(queue, hub.handle, hub.decoder.flush),
-        "sweep": lambda: _every_second(hub.sweep),
+        "sweep": lambda: every_second(hub.sweep),
         "alarms": lambda: _judge_nodes(hub),
         "garbage": garbage.collect_regularly,
-        "removals": lambda: _every_second(lambda: remover.run(hub)),
+        "removals": lambda: every_second(lambda: remover.run(hub)),
     }
-    if log_in is not None:
-        starts["sessions"] = lambda: _every_second(log_in.refresh)
-        starts["token uses"] = log_in.token_uses.run
-    if tls is not None:
-        starts["web certificate"] = lambda: _every_second(lambda: web_tls.refresh(tls))
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(hub.supervisor.run(*item)) for item in starts.items()]
         tasks.append(group.create_task(_render_first_page(hub)))
@@ -259,8 +216,6 @@ async def _background_tasks(
         finally:
             for task in tasks:
                 task.cancel()
-            if log_in is not None:
-                await asyncio.to_thread(log_in.token_uses.save, all_uses=True)
 
 
 @contextlib.asynccontextmanager
@@ -269,16 +224,9 @@ async def _joins(
 ) -> AsyncIterator[None]:
     """Let new machines join and nodes update until the context ends."""
     listener = JoinListener(config, joins, files, lambda: updater.is_serving)
-    tasks = [
-        asyncio.create_task(hub.supervisor.run("join", listener.run)),
-        asyncio.create_task(hub.supervisor.run("updates", lambda: _update_nodes(updater))),
-    ]
-    try:
+    starts = {"join": listener.run, "updates": lambda: _update_nodes(updater)}
+    async with hub.supervisor.running(starts):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
 
 
 async def _update_nodes(updater: NodeUpdater) -> None:
@@ -300,22 +248,3 @@ async def _judge_nodes(hub: Hub) -> None:
     while True:
         has_more = hub.alarms.judge_due(hub.now_ms())
         await asyncio.sleep(_NEXT_NODES_S if has_more else _JUDGE_S)
-
-
-async def _every_second(act: Callable[[], None]) -> None:
-    while True:
-        await asyncio.sleep(_SWEEP_S)
-        act()
-
-
-@contextlib.contextmanager
-def _signals(stop: Callable[[], None]) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    numbers = stop_signals()
-    for number in numbers:
-        loop.add_signal_handler(number, stop)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)

@@ -1,9 +1,10 @@
 """Supervisor of the hub's long-lived tasks and threads: restarts what ends unexpectedly."""
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 import msgspec
 
@@ -43,6 +44,19 @@ class Supervisor:
     def is_up(self) -> bool:
         """Whether every task runs."""
         return all(task.is_up for task in self.tasks)
+
+    @contextlib.asynccontextmanager
+    async def running(
+        self, starts: Mapping[str, Callable[[], Awaitable[None]]]
+    ) -> AsyncIterator[None]:
+        """Run a task for each name until the context ends."""
+        tasks = [asyncio.create_task(self.run(*item)) for item in starts.items()]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def run(self, name: str, start: Callable[[], Awaitable[None]]) -> None:
         """Run the coroutine that `start` returns, and again whenever it ends, until cancelled."""

@@ -41,6 +41,11 @@ class Fleet:
     def close(self) -> None:
         self._pool.close()
 
+    def end_streams(self) -> None:
+        """End the event streams of all sites."""
+        for page in self.pages:
+            page.hub.fanout.close()
+
     async def read(self, query: Callable[[Connection], T]) -> T:
         """Return what `query` reads from the database. Raises FleetUnavailableError."""
 
