@@ -3,9 +3,6 @@
 from collections.abc import Iterable
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -15,12 +12,12 @@ from hub_app.http import login, metrics
 from hub_app.http.api import openapi
 from hub_app.http.api.operation import routes as operation_routes
 from hub_app.http.api.operations import OPERATIONS
-from hub_app.http.guard import Guard
-from hub_app.http.responses import PAGE_DIR, ignore_disconnect, refuse
-from hub_app.http.session_gate import LOG_IN_PATH, LOG_OUT_PATH, SessionGate
+from hub_app.http.middleware import EXCEPTION_HANDLERS, middleware
+from hub_app.http.responses import PAGE_DIR
 from hub_app.http.sse import Abort
 from hub_app.http.views import alarms, log, overview, sensor
 from hub_app.http.views.node import view as node
+from hub_app.http.views.shell import LINKS
 from hub_app.http.views.system import view as system
 from hub_app.http.views.system.report import SystemReporter
 from hub_app.hub import Hub
@@ -29,9 +26,7 @@ from hub_app.login.login import LogIn
 from hub_app.nodes.join.service import JoinService
 from hub_app.nodes.removal.remover import Remover
 from hub_app.nodes.update.updater import NodeUpdater
-from hub_app.serving.client_limit import ClientLimit, StreamPlaces
-from hub_app.serving.forwarded import Forwarded, TrustedProxies
-from hub_app.serving.https_redirect import HttpsRedirect
+from hub_app.serving.client_limit import StreamPlaces
 
 _DEFAULTS = WebConfig()
 
@@ -51,8 +46,8 @@ def create_app(  # noqa: PLR0913 - the parts that the routes work with
     """Return the application. `abort` closes the connection of a client (host, port) at once.
 
     Without `log_in` everyone is an operator. `names` are the host names of this machine, in
-    addition to those in `settings`. `config` is for the support bundle,
-    `joins` lets new machines join.
+    addition to those in `settings`. `config` is for the support bundle, `joins` lets
+    new machines join.
     """
     root_path = settings.root_path
     app = Starlette(
@@ -63,22 +58,12 @@ def create_app(  # noqa: PLR0913 - the parts that the routes work with
             Route(log.PATH, log.log),
             Route(node.PREFIX + "{node}", node.node),
             Route(system.PATH, system.system),
-            Route(LOG_IN_PATH, login.show),
-            Route(LOG_IN_PATH, login.enter, methods=["POST"]),
-            Route(LOG_OUT_PATH, login.leave, methods=["POST"]),
+            *login.routes(),
             *operation_routes(OPERATIONS),
             Mount("/static", StaticFiles(directory=PAGE_DIR)),
         ],
-        middleware=[
-            Middleware(
-                Forwarded, proxies=TrustedProxies(settings.trusted_proxies), root_path=root_path
-            ),
-            Middleware(Guard, names={*settings.names, *names}),
-            *([Middleware(HttpsRedirect)] if settings.tls else []),
-            Middleware(ClientLimit),
-            Middleware(SessionGate, log_in=log_in, root_path=root_path),
-        ],
-        exception_handlers={HTTPException: refuse, ClientDisconnect: ignore_disconnect},
+        middleware=middleware(settings, names, log_in),
+        exception_handlers=EXCEPTION_HANDLERS,
     )
     app.state.hub = hub
     app.state.exposition = metrics.Exposition(hub)
@@ -91,5 +76,6 @@ def create_app(  # noqa: PLR0913 - the parts that the routes work with
     app.state.updater = updater
     app.state.log_in = log_in
     app.state.root_path = root_path
+    app.state.links = LINKS
     app.state.streams = StreamPlaces(MAX_CLIENTS)
     return app

@@ -9,12 +9,13 @@ from urllib.parse import parse_qs
 import msgspec
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
 
 from broker.auth.gate import Role
 from broker.auth.password_check import TooManyAttemptsError
 from bus.errors import BadDataError
 from hub_app.http.responses import PAGE_DIR, Json, read_body, url_of
-from hub_app.http.session_gate import COOKIE, LOG_IN_PATH, token_of
+from hub_app.http.session_gate import COOKIE, LOG_IN_PATH, LOG_OUT_PATH, token_of
 from hub_app.http.views.paths import next_path
 from hub_app.login.login import LogIn, WrongPasswordError
 from hub_app.login.sessions import MAX_AGE_S, Visitor
@@ -41,6 +42,15 @@ class _Form(msgspec.Struct, frozen=True):
 
 class _BadFormError(BadDataError):
     """A request body that does not come from the log-in form."""
+
+
+def routes() -> list[Route]:
+    """Return the routes of the form and of the log-out."""
+    return [
+        Route(LOG_IN_PATH, show),
+        Route(LOG_IN_PATH, enter, methods=["POST"]),
+        Route(LOG_OUT_PATH, leave, methods=["POST"]),
+    ]
 
 
 async def show(request: Request) -> Response:

@@ -5,8 +5,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -22,20 +21,17 @@ from hub_app.http import login, status
 from hub_app.http.api import export
 from hub_app.http.api.operation import routes as operation_routes
 from hub_app.http.api.operations import ALARMS, HISTORY, LIVE
-from hub_app.http.guard import Guard
-from hub_app.http.responses import PAGE_DIR, ignore_disconnect, refuse
-from hub_app.http.session_gate import LOG_IN_PATH, LOG_OUT_PATH, SessionGate
+from hub_app.http.middleware import EXCEPTION_HANDLERS, middleware
+from hub_app.http.responses import PAGE_DIR
+from hub_app.http.session_gate import LOG_OUT_PATH
 from hub_app.http.sse import Abort
 from hub_app.http.views import alarms, log, overview, sensor
 from hub_app.http.views.node import view as node
 from hub_app.live.fanout import MAX_CLIENTS
 from hub_app.login.login import LogIn
 from hub_app.login.sessions import Visitor
-from hub_app.serving.client_limit import ClientLimit, StreamPlaces
-from hub_app.serving.forwarded import Forwarded, TrustedProxies
-from hub_app.serving.https_redirect import HttpsRedirect
+from hub_app.serving.client_limit import StreamPlaces
 
-_ERRORS: dict[Any, Any] = {HTTPException: refuse, ClientDisconnect: ignore_disconnect}
 _LINKS = (("/", "Sites"), ("/alarms", "Alarms"))
 # The overview of a site, which the dashboard plugin renders, links to /system.
 _BACK = "/system"
@@ -67,22 +63,12 @@ def create_app(
             Route("/api/alarms", views.api_alarms),
             Route("/api/session", login.session),
             Route("/health", status.health),
-            Route(LOG_IN_PATH, login.show),
-            Route(LOG_IN_PATH, login.enter, methods=["POST"]),
-            Route(LOG_OUT_PATH, login.leave, methods=["POST"]),
+            *login.routes(),
             Mount("/site/{site}", _Sites(fleet, abort, log_in, root_path)),
             Mount("/static", StaticFiles(directory=PAGE_DIR)),
         ],
-        middleware=[
-            Middleware(
-                Forwarded, proxies=TrustedProxies(settings.trusted_proxies), root_path=root_path
-            ),
-            Middleware(Guard, names={*settings.names, *names}),
-            *([Middleware(HttpsRedirect)] if settings.tls else []),
-            Middleware(ClientLimit),
-            Middleware(SessionGate, log_in=log_in, root_path=root_path),
-        ],
-        exception_handlers=_ERRORS,
+        middleware=middleware(settings, names, log_in),
+        exception_handlers=EXCEPTION_HANDLERS,
     )
     _set_state(app, fleet.hub, abort, log_in, root_path)
     app.state.fleet = fleet
@@ -134,11 +120,11 @@ class _Sites:
                 Route(_BACK, back),
                 Route("/api/session", login.session),
                 Route("/api/broker", status.broker),
-                Route("/logout", login.leave, methods=["POST"]),
+                Route(LOG_OUT_PATH, login.leave, methods=["POST"]),
                 *operation_routes(_OPERATIONS),
                 Mount("/static", StaticFiles(directory=PAGE_DIR)),
             ],
-            exception_handlers=_ERRORS,
+            exception_handlers=EXCEPTION_HANDLERS,
         )
         _set_state(app, page.hub, *self._parts, f"{self._root_path}/site/{page.hub.name}")
         app.state.links = _SITE_LINKS

@@ -23,8 +23,8 @@ _PREFIX = "harvester"
 # First words of the system's own metrics; a field whose name begins with one is another metric.
 RESERVED_WORDS = frozenset(
     {
-        *("alarm", "backup", "broker", "build", "history", "homeassistant", "log", "node"),
-        *("notification", "plugin", "reading", "sensor", "task", "value"),
+        *("alarm", "backup", "broker", "build", "fleet", "history", "homeassistant", "log"),
+        *("node", "notification", "plugin", "reading", "sensor", "task", "value"),
     }
 )
 # Suffixes with a meaning of their own in Prometheus.

@@ -44,7 +44,7 @@ def view_response(
             label=label,
             attributes=attributes(aria_current="page" if path == href else None),
         )
-        for href, label in getattr(request.app.state, "links", LINKS)
+        for href, label in request.app.state.links
     ]
     count = open_count(hub_of(request).state.of_kinds(KINDS))
     page = fill_file(

@@ -1,13 +1,18 @@
 """The page of the role fleet as a process, over the database of two sites."""
 
 import contextlib
+import datetime as dt
 import os
+import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from broker.auth import certificates
+from broker.auth.server_tls import CA_NAME
 from bus.contract.description import About, FieldDescription, SensorDescription
 from bus.contract.messages import Alarm, Heartbeat, Status
 from bus.contract.topics import Topic, TopicKind
@@ -29,6 +34,7 @@ from tests.support import (
 )
 
 pytestmark = pytest.mark.timeout(240)
+NOW = dt.datetime.now(dt.UTC)
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 ROOM = SensorDescription("p", "Wine cellar", "Cellar", 2.0, {"t": FieldDescription(unit="°C")})
@@ -72,6 +78,16 @@ def page(tmp_path: Path, url: str) -> Iterator[httpx.Client]:
 @contextlib.contextmanager
 def serving(folder: Path, url: str) -> Iterator[httpx.Client]:
     port = free_port()
+    with fleet_process(folder, url, port) as service:
+        wait_until_listening(port)
+        base = f"http://{HOST}:{port}"
+        with httpx.Client(base_url=base, timeout=WAIT_S, trust_env=False) as client:
+            wait_until(lambda: client.get("/health").status_code == 200)
+            yield client
+        assert service.stop() == 0, service.output()
+
+
+def fleet_process(folder: Path, url: str, port: int, **keys: object) -> Service:
     (folder / "dashboard").mkdir(exist_ok=True)
     (folder / "dashboard" / "dashboard.wasm").touch()
     arguments = settings(
@@ -82,16 +98,10 @@ def serving(folder: Path, url: str) -> Iterator[httpx.Client]:
         fleet__interval_s=0.2,
         storage__state_dir=folder / "fleet-state",
         plugins__directory=folder,
+        **keys,
     )
     command = ["--config", os.devnull, *arguments]
-    log = folder / f"fleet-{port}.log"
-    with Service("tests.hub_app.hub_process", command, log) as service:
-        wait_until_listening(port)
-        base = f"http://{HOST}:{port}"
-        with httpx.Client(base_url=base, timeout=WAIT_S, trust_env=False) as client:
-            wait_until(lambda: client.get("/health").status_code == 200)
-            yield client
-        assert service.stop() == 0, service.output()
+    return Service("tests.hub_app.hub_process", command, folder / f"fleet-{port}.log")
 
 
 def test_the_page_of_a_site_shows_what_its_hub_forwards(
@@ -209,3 +219,33 @@ def test_a_page_without_its_database_says_so_and_recovers(
         postgres.start()
         wait_until(lambda: page.get("/health").status_code == 200)
         assert page.get("/").status_code == 200
+
+
+def test_a_page_that_waits_for_its_port_stops_in_order(tmp_path: Path, url: str) -> None:
+    with socket.create_server((HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        with fleet_process(tmp_path, url, port) as service:
+            wait_until(lambda: "web.port: cannot listen" in service.output())
+            assert service.stop() == 0
+            assert "Traceback" not in service.output()
+
+
+def test_a_page_loads_a_renewed_certificate(tmp_path: Path, url: str) -> None:
+    tls_dir, port = tmp_path / "fleet-state" / "tls", free_port()
+    certificates.init(tls_dir, [HOST], NOW)
+    trust = ssl.create_default_context(cafile=tls_dir / CA_NAME)
+
+    def shown() -> bytes:
+        with (
+            socket.create_connection((HOST, port), WAIT_S) as plain,
+            trust.wrap_socket(plain, server_hostname=HOST) as secure,
+        ):
+            return secure.getpeercert(binary_form=True) or b""
+
+    with fleet_process(tmp_path, url, port, web__tls="true") as service:
+        wait_until_listening(port)
+        first = shown()
+        certificates.renew(tls_dir, [HOST], NOW)
+        wait_until(lambda: shown() != first)
+        assert f"fleet page on https://{HOST}:{port}/" in service.output()
+        assert service.stop() == 0, service.output()
