@@ -1,6 +1,6 @@
 // Commands of the buttons. The hub's response carries the error of the node.
 import { elementsOf, setText } from "../live/elements.js";
-import { urlOf } from "../live/paths.js";
+import { send } from "./post.js";
 
 function buzzerCommand({ node, pattern }) {
   return {
@@ -23,27 +23,13 @@ function pluginCommand({ node, commands: plugin, action }) {
   };
 }
 
-async function post(path, body) {
-  const answer = await fetch(urlOf(path), {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-  });
-  return answer.json();
-}
-
 // Sends the command of a button. While it runs, the button keeps the focus and ignores clicks.
 export async function command(button) {
   if (button.getAttribute("aria-disabled") === "true") return;
   const { path, body, what, who, say } = button.dataset.pattern ? buzzerCommand(button.dataset) : pluginCommand(button.dataset);
   button.setAttribute("aria-disabled", "true");
   say(`${what} ...`);
-  try {
-    const result = await post(path, body);
-    say(result.ok ? `${what} done` : `${who}: ${result.error}`);
-  } catch {
-    say(`${who}: the hub does not answer`);
-  } finally {
-    button.removeAttribute("aria-disabled");
-  }
+  const error = await send("POST", path, body);
+  say(error ? `${who}: ${error}` : `${what} done`);
+  button.removeAttribute("aria-disabled");
 }

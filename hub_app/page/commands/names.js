@@ -1,6 +1,6 @@
 // Names of sensors and nodes: a dialog for title and area, whose changes go to the node.
 import { setText } from "../live/elements.js";
-import { urlOf } from "../live/paths.js";
+import { send } from "./post.js";
 
 // `button` has the node, the sensor where it is one, and the names of now.
 export function askForName(button) {
@@ -25,16 +25,7 @@ export function askForName(button) {
 
 async function give(names) {
   const named = names.sensor ? `${names.node}:${names.sensor}` : names.node;
-  try {
-    const answer = await fetch(urlOf("/api/names"), {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(names),
-    });
-    const result = await answer.json();
-    // The node publishes the description again, which the page follows.
-    if (!result.ok) alert(`${named}: ${result.error}`);
-  } catch {
-    alert(`${named}: the hub does not answer`);
-  }
+  const error = await send("POST", "/api/names", names);
+  // Where there is none, the node publishes the description again, which the page follows.
+  if (error) alert(`${named}: ${error}`);
 }

@@ -1,17 +1,22 @@
 // Commands to the hub as JSON.
 import { urlOf } from "../live/paths.js";
 
-// Returns an empty text, or the reason why it was not done.
-export async function send(method, path, body) {
+// Returns the answer of the hub: `ok`, and `error` where it was not done.
+export async function request(method, path, body) {
   try {
     const answer = await fetch(urlOf(path), {
       method,
       headers: { "Content-Type": "application/json" },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
-    const result = await answer.json();
-    return result.ok ? "" : result.error;
+    return await answer.json();
   } catch {
-    return "the hub does not answer";
+    return { ok: false, error: "the hub does not answer" };
   }
+}
+
+// Returns an empty text, or the reason why it was not done.
+export async function send(method, path, body) {
+  const { ok, error } = await request(method, path, body);
+  return ok ? "" : error || "it was not done";
 }

@@ -1,6 +1,6 @@
 // Removal of nodes and sensors: asks once in a dialog, then tells the hub.
 import { setText } from "../live/elements.js";
-import { urlOf } from "../live/paths.js";
+import { send } from "./post.js";
 
 const WHAT = "It is gone from the page, the topics and the metrics.";
 
@@ -24,16 +24,7 @@ export function askToRemove(removed, onRemoved = () => {}) {
 
 async function remove(removed, history, onRemoved) {
   const kind = removed.includes(":") ? "sensors" : "nodes";
-  try {
-    const answer = await fetch(urlOf(`/api/${kind}/${encodeURIComponent(removed)}/remove`), {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ history }),
-    });
-    const result = await answer.json();
-    if (result.ok) onRemoved();
-    else alert(`${removed}: ${result.error}`);
-  } catch {
-    alert(`${removed}: the hub does not answer`);
-  }
+  const error = await send("POST", `/api/${kind}/${encodeURIComponent(removed)}/remove`, { history });
+  if (error) alert(`${removed}: ${error}`);
+  else onRemoved();
 }

@@ -1,6 +1,6 @@
 // Settings of a plugin: a form made from their descriptions, whose changes go to the node.
 import { replaceContent, setText } from "../live/elements.js";
-import { urlOf } from "../live/paths.js";
+import { send } from "./post.js";
 
 const INPUT_TYPES = { number: "number", integer: "number", text: "text", switch: "checkbox" };
 const ALL_SENSORS = "";
@@ -136,15 +136,6 @@ async function set(node, plugin, sensor, settings) {
   const command = { node, plugin, action: "set", settings };
   if (sensor !== ALL_SENSORS) command.sensor = sensor;
   say(`${name}: set ...`);
-  try {
-    const answer = await fetch(urlOf("/api/plugins"), {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(command),
-    });
-    const result = await answer.json();
-    say(`${name}: ${result.ok ? "set done" : result.error}`);
-  } catch {
-    say(`${name}: the hub does not answer`);
-  }
+  const error = await send("POST", "/api/plugins", command);
+  say(`${name}: ${error || "set done"}`);
 }

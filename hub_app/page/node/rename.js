@@ -1,4 +1,5 @@
 // Change of a node's id: asks once in a dialog, then tells the hub.
+import { request } from "../commands/post.js";
 import { urlOf } from "../live/paths.js";
 
 // `onDone` is called when the node is about to be gone under its old id.
@@ -14,17 +15,8 @@ export function askToRename(node, onDone) {
 }
 
 async function rename(node, to, onDone) {
-  try {
-    const answer = await fetch(urlOf(`/api/nodes/${encodeURIComponent(node)}/rename`), {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ to }),
-    });
-    const result = await answer.json();
-    if (result.ok) onDone();
-    alert(result.ok ? `${node} is ${to} from now on. Copy ${result.credentials} from the hub to it.` : `${node}: ${result.error}`);
-    if (result.ok) location.assign(urlOf("/"));
-  } catch {
-    alert(`${node}: the hub does not answer`);
-  }
+  const { ok, error, credentials } = await request("POST", `/api/nodes/${encodeURIComponent(node)}/rename`, { to });
+  if (ok) onDone();
+  alert(ok ? `${node} is ${to} from now on. Copy ${credentials} from the hub to it.` : `${node}: ${error}`);
+  if (ok) location.assign(urlOf("/"));
 }

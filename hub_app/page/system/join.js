@@ -3,7 +3,7 @@ import { replaceContent, setText } from "../live/elements.js";
 import { urlOf } from "../live/paths.js";
 import { hubNow } from "../live/stream.js";
 import { duration } from "../live/values.js";
-import { send } from "../commands/post.js";
+import { request, send } from "../commands/post.js";
 import { copyText } from "./clipboard.js";
 
 const POLL_MS = 2000;
@@ -87,20 +87,10 @@ function wishOf(form) {
 async function makeLine(dialog, form) {
   const refused = dialog.querySelector(".refused");
   setText(refused, "");
-  const wish = wishOf(form);
-  try {
-    const answer = await fetch(urlOf("/api/join-codes"), {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(wish),
-    });
-    const made = await answer.json();
-    // What follows is for programs: the body that was expected.
-    if (!made.ok) return setText(refused, made.error.split("; expected {")[0]);
-    showLine(dialog, form, made);
-  } catch {
-    setText(refused, "the hub does not answer");
-  }
+  const made = await request("POST", "/api/join-codes", wishOf(form));
+  // What follows is for programs: the body that was expected.
+  if (!made.ok) setText(refused, made.error.split("; expected {")[0]);
+  else showLine(dialog, form, made);
 }
 
 function showLine(dialog, form, { node, line }) {
