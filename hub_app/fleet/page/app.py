@@ -22,7 +22,7 @@ from hub_app.http.api import export
 from hub_app.http.api.operation import routes as operation_routes
 from hub_app.http.api.operations import ALARMS, HISTORY, LIVE
 from hub_app.http.middleware import EXCEPTION_HANDLERS, middleware
-from hub_app.http.responses import PAGE_DIR
+from hub_app.http.responses import PAGE_DIR, refuse
 from hub_app.http.session_gate import LOG_OUT_PATH
 from hub_app.http.sse import Abort
 from hub_app.http.views import alarms, log, overview, sensor
@@ -68,12 +68,17 @@ def create_app(
             Mount("/static", StaticFiles(directory=PAGE_DIR)),
         ],
         middleware=middleware(settings, names, log_in),
-        exception_handlers=EXCEPTION_HANDLERS,
+        exception_handlers={**EXCEPTION_HANDLERS, FleetUnavailableError: _refuse_all},
     )
     _set_state(app, fleet.hub, abort, log_in, root_path)
     app.state.fleet = fleet
     app.state.links = _LINKS
     return app
+
+
+async def _refuse_all(request: Request, exc: Exception) -> Response:
+    """Return the response while the database does not answer."""
+    return await refuse(request, HTTPException(503, f"the fleet database is unavailable: {exc}"))
 
 
 class _Sites:
@@ -88,10 +93,7 @@ class _Sites:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         name = scope["path_params"]["site"]
-        try:
-            page = await self._fleet.page(name)
-        except FleetUnavailableError as e:
-            raise HTTPException(503, f"the fleet database is unavailable: {e}") from e
+        page = await self._fleet.page(name)
         if page is None:
             raise HTTPException(404, f"site: found {name[:70]!r}, which forwards to no fleet here")
         visitor: Visitor = scope["state"]["visitor"]

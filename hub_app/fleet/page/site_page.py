@@ -4,6 +4,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from broker.auth.gate import Role
 from bus.client.link import WireMessage
 from bus.clock import now_ms
@@ -99,6 +101,15 @@ class MirrorHub(Hub):
         return await super().page(Role.VIEWER, root_path)
 
 
+class SiteNews(msgspec.Struct, frozen=True):
+    """Changes of a site: entries until `since`, active alarms, and whether its hub is silent."""
+
+    entries: list[tuple[str, str | None]]
+    since: object
+    alarms: list[Active]
+    is_silent: bool
+
+
 class SitePage:
     """The mirror of one site and its last look at the database. Used on the event loop."""
 
@@ -120,12 +131,12 @@ class SitePage:
     def is_idle(self) -> bool:
         return not len(self.hub.fanout) and time.monotonic() - self._used_s > _IDLE_S
 
-    def read(self) -> "SiteNews":
+    def read(self) -> SiteNews:
         """Return what has changed. Any thread may call. Raises FleetUnavailableError."""
         with self._pool.connection() as db:
             return _news(db, self.number, self._since)
 
-    def take(self, news: "SiteNews") -> None:
+    def take(self, news: SiteNews) -> None:
         """Take what has changed, and tell it to the open pages."""
         self._since = news.since
         state, at_ms = self.hub.state, self.hub.now_ms()
@@ -137,24 +148,7 @@ class SitePage:
             listener(changes, at_ms)
 
 
-class SiteNews:
-    """What has changed of a site: entries, alarms, and whether its hub is silent."""
-
-    def __init__(
-        self,
-        entries: list[tuple[str, str | None]],
-        since: object,
-        alarms: list[Active],
-        *,
-        is_silent: bool,
-    ) -> None:
-        self.entries = entries
-        self.since = since
-        self.alarms = alarms
-        self.is_silent = is_silent
-
-
 def _news(db: Connection, number: int, since: object) -> SiteNews:
     entries, since = sites.entries(db, number, since)
     is_silent = sites.silent_s(db, number) > sites.SILENT_S
-    return SiteNews(entries, since, SiteQueries(db, number).active_alarms(), is_silent=is_silent)
+    return SiteNews(entries, since, SiteQueries(db, number).active_alarms(), is_silent)

@@ -1,15 +1,12 @@
 """Views and API of the fleet as a whole: all sites, the search, the active alarms of all."""
 
-from typing import Any
 from urllib.parse import quote
 
 import msgspec
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from bus.contract.value_text import duration
-from hub_app.fleet.errors import FleetUnavailableError
 from hub_app.fleet.page import sites
 from hub_app.fleet.page.fleet import Fleet
 from hub_app.fleet.page.sites import Found, SiteAlarm, SiteView
@@ -20,13 +17,15 @@ from hub_app.http.views.template import Html, attributes, fill, fill_file, join
 
 _MAX_CHARS = 200
 
-_SITE = """<tr$attributes><th scope="row"><a href="$href">$name</a></th>
+# Of a refreshed list, the script finds the link that has the focus by its id.
+_SITE = """<tr$attributes><th scope="row"><a id="site-$name" href="$href">$name</a></th>
 <td data-label="state">$state</td><td data-label="nodes">$nodes</td>
 <td data-label="sensors">$sensors</td><td data-label="alarms">$alarms</td></tr>
 """
 _FOUND = '<li><a href="$href">$title</a> <span class="quiet">$places</span></li>\n'
 _ALARM = """<li class="alarm"$attributes><p class="about"><span class="severity">$severity</span>
-<a href="$href">$site / $node</a> $acknowledged</p><p class="text">$text</p>
+<a id="alarm-$site-$node-$name" href="$href">$site / $node</a> $acknowledged</p>
+<p class="text">$text</p>
 <p class="quiet">since $since</p></li>
 """
 
@@ -57,8 +56,8 @@ def fleet_of(request: Request) -> Fleet:
 async def overview(request: Request) -> Response:
     """Answer ?search= with what it finds, and all sites."""
     text = request.query_params.get("search", "")[:_MAX_CHARS]
-    views = await _read(request, sites.sites)
-    found = await _read(request, lambda db: sites.search(db, text))
+    views = await fleet_of(request).read(sites.sites)
+    found = await fleet_of(request).read(lambda db: sites.search(db, text))
     main = fill_file(
         "fleet/fleet.html",
         root=url_of(request, ""),
@@ -72,7 +71,7 @@ async def overview(request: Request) -> Response:
 
 
 async def alarms(request: Request) -> Response:
-    active = await _read(request, sites.alarms)
+    active = await fleet_of(request).read(sites.alarms)
     main = fill_file(
         "fleet/alarms.html",
         count=len(active),
@@ -82,28 +81,21 @@ async def alarms(request: Request) -> Response:
 
 
 async def api_sites(request: Request) -> Response:
-    return Json(Sites(await _read(request, sites.sites)))
+    return Json(Sites(await fleet_of(request).read(sites.sites)))
 
 
 async def api_search(request: Request) -> Response:
     """Answer ?q= with nodes and sensors whose names contain all of its words."""
     text = request.query_params.get("q", "")[:_MAX_CHARS]
-    return Json(SearchResult(await _read(request, lambda db: sites.search(db, text))))
+    return Json(SearchResult(await fleet_of(request).read(lambda db: sites.search(db, text))))
 
 
 async def api_alarms(request: Request) -> Response:
-    return Json(FleetAlarms(await _read(request, sites.alarms)))
+    return Json(FleetAlarms(await fleet_of(request).read(sites.alarms)))
 
 
 def site_url(request: Request, site: str, path: str = "/") -> str:
     return url_of(request, f"/site/{quote(site, safe='')}{path}")
-
-
-async def _read(request: Request, query: Any) -> Any:
-    try:
-        return await fleet_of(request).read(query)
-    except FleetUnavailableError as e:
-        raise HTTPException(503, f"the fleet database is unavailable: {e}") from e
 
 
 def _site(request: Request, site: SiteView) -> Html:
@@ -146,6 +138,7 @@ def _alarm(request: Request, alarm: SiteAlarm) -> Html:
         href=site_url(request, alarm.site, "/alarms"),
         site=alarm.site,
         node=alarm.node,
+        name=alarm.name,
         acknowledged="acknowledged" if alarm.acknowledged_ms else "",
         text=alarm.text,
         since=moment(alarm.since_ms),

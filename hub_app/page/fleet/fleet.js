@@ -1,19 +1,8 @@
-// Refreshes the lists of the fleet's views: they have no event stream.
-const INTERVAL_MS = 5000;
+// Views of the fleet. They have no event stream, so their lists are polled.
+import { swapParts } from "../live/swap.js";
+import { showTimes } from "../log/lines.js";
 
-async function refresh() {
-  if (document.hidden) return;
-  try {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-    if (!answer.ok) return;
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const lists = document.querySelectorAll("[data-live]");
-    fresh.querySelectorAll("[data-live]").forEach((list, i) => {
-      if (lists[i].innerHTML !== list.innerHTML && !lists[i].contains(document.activeElement)) lists[i].replaceWith(list);
-    });
-  } catch {
-    // The next round tries again.
-  }
-}
+const REFRESH_MS = 5000;
 
-setInterval(refresh, INTERVAL_MS);
+showTimes();
+setInterval(() => document.hidden || swapParts(["sites", "alarms"]), REFRESH_MS);

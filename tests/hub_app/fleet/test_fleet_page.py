@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from selenium.webdriver import Chrome
 
 from broker.auth import certificates
 from broker.auth.server_tls import CA_NAME
@@ -23,6 +24,7 @@ from hub_app.live.presence import StatusView
 from hub_app.live.views import ReadingView, description_view
 from tests.hub_app.fleet.postgres import PostgresServer
 from tests.hub_app.fleet.site import START, Site, query, reading, wait_for
+from tests.hub_app.page.browser import complaints
 from tests.support import (
     HOST,
     WAIT_S,
@@ -249,3 +251,24 @@ def test_a_page_loads_a_renewed_certificate(tmp_path: Path, url: str) -> None:
         wait_until(lambda: shown() != first)
         assert f"fleet page on https://{HOST}:{port}/" in service.output()
         assert service.stop() == 0, service.output()
+
+
+def test_an_open_list_follows_the_database(
+    site: Site, page: httpx.Client, url: str, browser: Chrome
+) -> None:
+    hot = Active("pi4", "hot", "hot", "warning", "too warm here", START, "room", "t", 31.0)
+    site.store([reading(1)], alarms=[Record(hot)])
+    with site.forwarding():
+        wait_until(lambda: page.get("/api/alarms").json().get("active"))
+    browser.get(str(page.base_url.join("/alarms")))
+
+    def shown() -> str:
+        return str(browser.execute_script("return document.getElementById('alarms').innerText"))
+
+    assert "of all sites: 1" in shown()
+    # In the time zone of the browser.
+    wait_until(lambda: "UTC" not in shown())
+    query(url, "UPDATE alarm SET end_at = now() RETURNING name")
+    wait_until(lambda: "of all sites: 0" in shown())
+    assert "too warm here" not in shown()
+    assert complaints(browser) == []
