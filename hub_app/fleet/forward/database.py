@@ -12,7 +12,7 @@ from hub_app.fleet.connection import connect, sentence
 from hub_app.fleet.errors import FleetUnavailableError, SiteInUseError
 from hub_app.fleet.forward.history_source import AlarmRow, EventRow, SensorName, StreamKey
 from hub_app.fleet.forward.names import Names
-from hub_app.fleet.forward.reading_rows import NUMBER_COLUMNS, Values
+from hub_app.fleet.forward.reading_rows import NUMBER_COLUMNS, Values, storable
 from hub_app.fleet.migrations import make_partitions, migrate, week_of
 
 # A lock of the session, with the number of the site.
@@ -120,7 +120,7 @@ class FleetDatabase:
                     [
                         (
                             *(self.names.nodes[event.node], event.at_ms, event.id),
-                            *(event.kind, _text(event.subject), _text(event.detail)),
+                            *(event.kind, storable(event.subject), storable(event.detail)),
                         )
                         for event in events
                     ],
@@ -182,7 +182,7 @@ class FleetDatabase:
                 for name, title, area, description in sensors:
                     self._db.execute(
                         "SELECT describe_sensor(%s, %s, %s, %s)",
-                        (self.names.sensors[name], _text(title), _text(area), description),
+                        (self.names.sensors[name], storable(title), storable(area), description),
                     )
 
     def describe_nodes(self, nodes: Sequence[tuple[str, str, str]]) -> None:
@@ -192,7 +192,7 @@ class FleetDatabase:
             with self._db.transaction(), self._db.cursor() as cursor:
                 cursor.executemany(
                     "UPDATE node SET title = %s, area = %s WHERE id = %s",
-                    [(_text(t), _text(a), self.names.nodes[node]) for node, t, a in nodes],
+                    [(storable(t), storable(a), self.names.nodes[node]) for node, t, a in nodes],
                 )
 
     def note_seen(self) -> None:
@@ -294,9 +294,15 @@ class FleetDatabase:
     def _alarm_columns(self, alarm: AlarmRow) -> tuple[object, ...]:
         return (
             *(self.names.nodes[alarm.node], alarm.name, alarm.begin_ms, alarm.end_ms),
-            *(alarm.rule, alarm.sensor, _text(alarm.field), alarm.severity, _text(alarm.text)),
+            *(
+                alarm.rule,
+                alarm.sensor,
+                storable(alarm.field),
+                alarm.severity,
+                storable(alarm.text),
+            ),
             *(alarm.value, alarm.worst, alarm.bound, alarm.acknowledged_ms or None),
-            _text(alarm.acknowledged_by),
+            storable(alarm.acknowledged_by),
         )
 
 
@@ -317,8 +323,3 @@ def _errors_translated() -> Iterator[None]:
         yield
     except psycopg.Error as e:
         raise FleetUnavailableError(sentence(e)) from e
-
-
-def _text(text: str) -> str:
-    """Return a text without the character that PostgreSQL cannot store."""
-    return text.replace("\x00", "")

@@ -145,17 +145,17 @@ class FleetForwarder:
         self._stored = database.names.stored
         self._request_entries(self._set_topics)
         times = self._times
-        tasks = {
-            "entries": _Periodic(times.entries_s, lambda: self._forward_entries(entries)),
-            "records": _Periodic(times.records_s, records.forward),
-            "redated": _Periodic(times.redate_s, lambda: self._redate(readings, database)),
-            "means": _Periodic(times.means_s, database.compute_means),
-            "maintenance": _Periodic(times.maintain_s, database.maintain),
-            "count": _Periodic(times.count_s, lambda: self._count(source)),
-        }
+        tasks = (
+            _Periodic(times.entries_s, lambda: self._forward_entries(entries)),
+            _Periodic(times.records_s, records.forward),
+            _Periodic(times.redate_s, lambda: self._redate(readings, database)),
+            _Periodic(times.means_s, database.compute_means),
+            _Periodic(times.maintain_s, database.maintain),
+            _Periodic(times.count_s, lambda: self._count(source)),
+        )
         while not self._stopping.is_set():
             has_more = self._forward_readings(readings, database)
-            for task in tasks.values():
+            for task in tasks:
                 has_more = task.run_if_due() or has_more
             self._fault.worked()
             if self._path.stat().st_ino != inode:

@@ -55,7 +55,7 @@ class ReadingRows:
             plan.shape,
             (*numbers[:NUMBER_COLUMNS], *(None,) * missing),
             numbers[NUMBER_COLUMNS:] or None,
-            [_storable(str(found[i])) for i in plan.texts] or None,
+            [storable(str(found[i])) for i in plan.texts] or None,
         )
 
 
@@ -71,9 +71,9 @@ def _plan(names: list[str], found: list[Value]) -> _Plan:
 
 
 def _names(names: list[str], places: Iterable[int]) -> tuple[str, ...]:
-    return tuple(_storable(names[i]) for i in places)
+    return tuple(storable(names[i]) for i in places)
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Return a text without the character that PostgreSQL cannot store."""
     return text.replace("\x00", "")
