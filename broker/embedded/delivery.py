@@ -91,8 +91,8 @@ class Delivery:
     def put(self, entry: Entry, *, may_exceed: bool = False) -> list[Entry]:
         """Queue a message; return those that were dropped for lack of room, perhaps `entry` itself.
 
-        The oldest of QoS 0 are dropped first, then the oldest of QoS 1. With `may_exceed`, one of
-        QoS 1 goes above the limit: its publisher is made to wait.
+        The oldest of QoS 0 are dropped first, then the oldest of QoS 1 and 2. With `may_exceed`,
+        one of QoS 1 or 2 goes above the limit: its publisher is made to wait.
         """
         dropped: list[Entry] = []
         exceeds = may_exceed and bool(entry.message.qos)
