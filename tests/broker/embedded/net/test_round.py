@@ -15,41 +15,32 @@ class Connection:
         self.flushed.set()
 
 
-def test_a_write_waits_for_the_other_work_of_its_round() -> None:
-    async def run() -> None:
-        loop_round, connection = Round(), Connection()
+async def flushes_seen_by(reads: int, *, with_other_work: bool) -> list[int]:
+    """Return the number of writes after each of some reads of one round."""
+    loop_round, connection = Round(), Connection()
+    seen: list[int] = []
 
-        def read() -> None:
-            loop_round.begin()
-            loop_round.add(connection)
-            loop_round.end()
-            assert connection.flushes == 0
+    def read() -> None:
+        loop_round.begin()
+        loop_round.add(connection)
+        loop_round.end()
+        seen.append(connection.flushes)
 
-        loop = asyncio.get_running_loop()
+    loop = asyncio.get_running_loop()
+    for _ in range(reads):
         loop.call_soon(read)
-        loop.call_soon(read)
+    if with_other_work:
         loop.call_soon(lambda: None)
-        await connection.flushed.wait()
+    await connection.flushed.wait()
+    return seen
 
-    asyncio.run(run())
+
+def test_a_write_waits_for_the_other_work_of_its_round() -> None:
+    assert asyncio.run(flushes_seen_by(2, with_other_work=True)) == [0, 0]
 
 
 def test_a_write_of_the_last_work_of_its_round_is_done_at_once() -> None:
-    async def run() -> None:
-        loop_round, connection = Round(), Connection()
-        done = asyncio.Event()
-
-        def read() -> None:
-            loop_round.begin()
-            loop_round.add(connection)
-            loop_round.end()
-            assert connection.flushes == 1
-            done.set()
-
-        asyncio.get_running_loop().call_soon(read)
-        await done.wait()
-
-    asyncio.run(run())
+    assert asyncio.run(flushes_seen_by(1, with_other_work=False)) == [1]
 
 
 def test_what_is_written_outside_of_a_read_is_written_soon() -> None:
