@@ -15,6 +15,7 @@ from bus.contract.topics import Topic
 from hub_app.alarms.monitor import AlarmMonitor, AlarmSetup
 from hub_app.bus_link.ingest import Decoder
 from hub_app.fleet.forward.status import FleetStatus
+from hub_app.history.logs.log_recorder import LogRecorder
 from hub_app.history.query import queries
 from hub_app.history.query.queries import OpenQueries
 from hub_app.history.recorder import Recorder
@@ -28,7 +29,6 @@ from hub_app.live.hub_clock import HubClock
 from hub_app.live.page_input import page_input
 from hub_app.live.state import State
 from hub_app.live.traffic import Traffic
-from hub_app.logs.log_recorder import LogRecorder
 from hub_app.process.supervisor import Supervisor
 from hub_app.quota.refusals import Reason, Refusals
 

@@ -15,9 +15,9 @@ from broker.embedded.store.file import StoreFile
 from broker.embedded.store.store import FILE_NAME
 from bus.errors import MisconfiguredError
 from bus.outbox.file import OutboxFile
+from hub_app.history.logs.log_file import LogFile
 from hub_app.history.schema import VERSION as HISTORY_VERSION
 from hub_app.history.schema import open_history
-from hub_app.logs.log_file import LogFile
 from tests.support import HOST, WAIT_S, free_port
 
 NEWER = 99

@@ -10,7 +10,7 @@ from broker.embedded.store import file as broker_store
 from bus.contract.mistake import shown
 from harvester.backup.errors import BadArchiveError
 from hub_app.history import schema as history
-from hub_app.logs import log_file
+from hub_app.history.logs import log_file
 
 NAME = "manifest.json"
 FORMAT = 1

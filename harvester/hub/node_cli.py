@@ -12,7 +12,7 @@ from bus.config.hub_files import HubFiles
 from bus.config.settings import Config
 from harvester.hub import enroll_cli
 from harvester.hub.options import define_hub_command, hub_config
-from hub_app.history import known_names
+from hub_app.history.query import known_names
 from hub_app.nodes.removal import removals
 
 

@@ -10,7 +10,7 @@ _MODULES = {
     OUTBOX_FILE: "bus.outbox.file",
     "broker.sqlite3": "broker.embedded.store.file",
     "history.db": "hub_app.history.schema",
-    "logs.db": "hub_app.logs.log_file",
+    "logs.db": "hub_app.history.logs.log_file",
 }
 
 

@@ -20,8 +20,8 @@ from bus.config.settings import Config
 from bus.contract import discovery
 from bus.contract.topics import EVERYTHING, ROOT
 from hub_app.bus_link.ingest import MAX_QUEUED, RETAINED_OF_NODE, LoopQueue
-from hub_app.history import known_names
 from hub_app.history.inbox import Inbox, node_of
+from hub_app.history.query import known_names
 from hub_app.history.recorder import Recorder
 from hub_app.process.supervisor import Supervisor
 from hub_app.quota.refusals import Refusals

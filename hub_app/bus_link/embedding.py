@@ -20,7 +20,7 @@ from bus.config.broker_table import LOOPBACK
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
 from bus.files import private_file
-from hub_app.history import known_names
+from hub_app.history.query import known_names
 from hub_app.history.query.latest import LatestReadings
 from hub_app.process.supervisor import Supervisor
 

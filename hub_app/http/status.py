@@ -12,11 +12,11 @@ from broker.embedded.statistics import BrokerSnapshot
 from bus.install.version import VERSION
 from hub_app.alarms.notifier import AddressStatus
 from hub_app.fleet.forward.status import FleetStatus
+from hub_app.history.logs.log_recorder import LogStatistics
 from hub_app.history.recorder import HistoryStatistics
 from hub_app.homeassistant.forward.status import ForwarderStatus
 from hub_app.http.responses import Json, hub_of
 from hub_app.hub import Hub
-from hub_app.logs.log_recorder import LogStatistics
 from hub_app.process.supervisor import TaskStatus
 
 

@@ -27,14 +27,14 @@ from hub_app.alarms import setup as alarm_setup
 from hub_app.bus_link import bus_feed
 from hub_app.bus_link.embedding import embedded_broker, outside_broker
 from hub_app.bus_link.ingest import LoopQueue, ingest
+from hub_app.history.logs import log_file
+from hub_app.history.logs.log_recorder import LogRecorder
 from hub_app.homeassistant import setup as discovery_setup
 from hub_app.homeassistant.forward import setup as forward_setup
 from hub_app.http.guard import own_names
 from hub_app.hub import BrokerStatus, Hub
 from hub_app.live.dashboard import Dashboard, EndCompiler, OpenRenderer, PageUnavailableError
 from hub_app.login import setup as login_setup
-from hub_app.logs import log_file
-from hub_app.logs.log_recorder import LogRecorder
 from hub_app.nodes.join.listener import JoinListener
 from hub_app.nodes.join.service import JoinService
 from hub_app.nodes.removal import removals

@@ -15,7 +15,7 @@ from bus.errors import MisconfiguredError
 from bus.install.hint import install_extra
 from harvester.hub.history.sqlite_file import write_sqlite
 from harvester.hub.options import define_hub_command, hub_config
-from hub_app.history import known_names
+from hub_app.history.query import known_names
 from hub_app.history.query.export import ExportQuery, sensors_of
 from hub_app.history.query.lookup import SensorFields, UnknownSensorError
 from hub_app.history.schema import open_for_reading

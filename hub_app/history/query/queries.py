@@ -9,9 +9,9 @@ from typing import Protocol
 
 from hub_app.alarms import records
 from hub_app.alarms.records import Past, PastQuery
-from hub_app.history import known_names
 from hub_app.history.coverage.coverage import Coverage
 from hub_app.history.coverage.query import coverage_of
+from hub_app.history.query import known_names
 from hub_app.history.query.gaps import Gaps, gaps_of
 from hub_app.history.query.series import ChartQuery, ChartSeries, Series, SeriesQuery, SeriesReader
 from hub_app.history.schema import open_for_reading

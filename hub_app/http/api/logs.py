@@ -11,6 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from hub_app.history.logs import log_file
+from hub_app.history.logs.log_file import LEVELS, LogLine, LogQuery
 from hub_app.http.formats.query_params import (
     FROM,
     LATEST_MS,
@@ -24,8 +26,6 @@ from hub_app.http.responses import Json, check_node, hub_of
 from hub_app.hub import Hub
 from hub_app.live.change import Change
 from hub_app.live.log_lines import LOG_LINES_PER_NODE
-from hub_app.logs import log_file
-from hub_app.logs.log_file import LEVELS, LogLine, LogQuery
 
 _DEFAULT_LIMIT = 100
 _MAX_QUERIES = 2

@@ -10,12 +10,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from hub_app.history.logs.log_file import LEVELS
 from hub_app.http.api.logs import LogPage, log_page
 from hub_app.http.responses import hub_of, url_of
 from hub_app.http.views.log_lines import log_items
 from hub_app.http.views.shell import view_response
 from hub_app.http.views.template import Html, attributes, fill, fill_file, join
-from hub_app.logs.log_file import LEVELS
 
 PATH = "/log"
 _LINES = 200

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from urllib.parse import quote
 
+from hub_app.history.logs.log_file import LogLine
 from hub_app.http.views.moments import moment
 from hub_app.http.views.template import Html, attributes, fill, join
-from hub_app.logs.log_file import LogLine
 
 _LINE = """<li$attributes>$at <a class="node" href="$root/node/$path">$node</a> \
 <span class="level">$level</span> <span class="source">$source</span> \

@@ -15,7 +15,7 @@ from bus.clock import now_ms
 from bus.contract.topics import NAME_RULE, is_name
 from bus.errors import MisconfiguredError
 from bus.files import private_json
-from hub_app.history import known_names
+from hub_app.history.query import known_names
 
 FILE_NAME = "removals.json"
 # The list is small; the oldest sensors are forgotten first.

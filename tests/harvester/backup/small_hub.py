@@ -9,9 +9,9 @@ from bus.contract.messages import Reading
 from bus.files import json_file, private_file
 from bus.files.database import transaction
 from harvester import cli
+from hub_app.history.logs.log_file import LogFile, LogLine
 from hub_app.history.schema import open_history
 from hub_app.history.writer import Arrival, Writer
-from hub_app.logs.log_file import LogFile, LogLine
 
 NOW_MS = 1_795_000_200_000
 # With what SQLite keeps beside a database.

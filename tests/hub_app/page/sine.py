@@ -9,7 +9,7 @@ from bus.config.history_table import HistoryConfig
 from bus.contract.messages import Reading
 from bus.files.database import transaction
 from hub_app.history.events import PRESENCE, Event
-from hub_app.history.known_names import FILE_NAME
+from hub_app.history.query.known_names import FILE_NAME
 from hub_app.history.retention.housekeeping import Housekeeping
 from hub_app.history.schema import BUCKET_MS, open_history
 from hub_app.history.writer import Arrival, Writer

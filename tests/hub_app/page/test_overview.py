@@ -15,7 +15,7 @@ from bus.clock import now_ms
 from bus.contract.description import About
 from bus.contract.messages import Alarm, Leds, PluginState, Reading, Status
 from bus.contract.topics import Topic, TopicKind
-from hub_app.history.known_names import FILE_NAME
+from hub_app.history.query.known_names import FILE_NAME
 from hub_app.history.schema import open_history
 from hub_app.history.writer import Arrival, Writer
 from tests.default_descriptions import description_of

@@ -20,13 +20,13 @@ from starlette.responses import Response
 
 from bus.config import config_file
 from bus.config.settings import Config
+from hub_app.history.logs.log_file import LogLine
 from hub_app.http.api.logs import newest_lines
 from hub_app.http.api.nodes import node_object
 from hub_app.http.responses import hub_of
 from hub_app.http.views.shell import may_command
 from hub_app.http.views.system.redaction import redacted
 from hub_app.http.views.system.report import SystemReporter
-from hub_app.logs.log_file import LogLine
 
 _LOG_LINES = 5000
 _DOCTOR_TIMEOUT_S = 30.0

@@ -12,11 +12,11 @@ import msgspec
 from broker.embedded.statistics import BrokerSnapshot
 from bus.files.backup_record import BackupRecord
 from bus.install.version import VERSION, commit
+from hub_app.history.logs.log_recorder import LogStatistics
 from hub_app.history.recorder import HistoryStatistics
 from hub_app.homeassistant.forward.status import ForwarderStatus
 from hub_app.hub import Hub
 from hub_app.live.traffic import TrafficPoint
-from hub_app.logs.log_recorder import LogStatistics
 from hub_app.process.supervisor import TaskStatus
 from hub_app.quota.live import QuotaUse
 

@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 
 from bus.contract.messages import Heartbeat
-from hub_app.history import known_names
+from hub_app.history.query import known_names
 from hub_app.history.query.series import ChartQuery, SeriesReader
 from hub_app.history.removal import hide_node
 from hub_app.history.retention.heartbeats import FIELDS, SENSOR, HeartbeatDownsampler

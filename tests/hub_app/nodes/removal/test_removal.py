@@ -12,7 +12,7 @@ from bus.client.client import BusClient
 from bus.contract.description import SensorDescription
 from bus.contract.messages import Message, Reading, encode
 from bus.contract.topics import Topic, TopicKind
-from hub_app.history import known_names
+from hub_app.history.query import known_names
 from hub_app.nodes.removal import removals
 from tests.hub_app.samples import heartbeat
 from tests.hub_app.whole_hub import NOW_MS, Hub, status

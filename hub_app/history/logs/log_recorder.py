@@ -18,7 +18,7 @@ from bus.config.history_table import HistoryConfig
 from bus.contract.messages import Log
 from bus.errors import HarvesterError
 from bus.fault import Fault
-from hub_app.logs.log_file import LogFile, LogLine
+from hub_app.history.logs.log_file import LogFile, LogLine
 from hub_app.process.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)

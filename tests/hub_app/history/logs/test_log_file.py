@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hub_app.logs.log_file import FILE_NAME, LogFile, LogLine, LogQuery, read
+from hub_app.history.logs.log_file import FILE_NAME, LogFile, LogLine, LogQuery, read
 
 NOW_MS = 1_700_000_000_000
 HOUR_MS = 3_600_000

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hub_app.logs import log_recorder
-from hub_app.logs.log_file import FILE_NAME, LogFile, LogQuery, read
-from hub_app.logs.log_recorder import LogRecorder
+from hub_app.history.logs import log_recorder
+from hub_app.history.logs.log_file import FILE_NAME, LogFile, LogQuery, read
+from hub_app.history.logs.log_recorder import LogRecorder
 from tests.hub_app.samples import NOW_MS, log
 from tests.support import wait_until
 
