@@ -96,10 +96,17 @@ class Runner:
             return machine.judged(record, str(e))
         return changed or machine.done(record, operation)
 
-    def _save_databases(self, record: UpdateRecord) -> None:
-        if record.databases:
-            self.services.stop(self.services.names)
-            databases.save(record.databases)
+    def _save_databases(self, record: UpdateRecord) -> UpdateRecord | None:
+        if not record.databases:
+            return None
+        self.services.stop(self.services.names)
+        # A node that stops moves its outbox from RAM to the disk: the file in RAM is gone, and the
+        # one on the disk may be new.
+        names = {Path(each.path).name for each in record.databases}
+        found = databases.find(self._system, names)
+        databases.save(found)
+        saved = machine.done(record, Operation.SAVE_DATABASES)
+        return msgspec.structs.replace(saved, databases=found)
 
     def _switch(self, record: UpdateRecord) -> None:
         self.environments.use(record.new)

@@ -1,6 +1,7 @@
 """A machine in a folder: environments, links, one database and a systemd that is played."""
 
 import contextlib
+import shutil
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,6 +37,7 @@ class SimulatedMachine:
         self.root = root
         self.system = System(root=root, run=self._run)
         self.database = root / "var/lib/harvester-agent/pi4/outbox.db"
+        self.database_in_ram = root / "run/harvester-agent-spoke/outbox.db"
         self.restarts = 0
         # The next requests to restart something that systemd does not answer.
         self.busy = 0
@@ -50,7 +52,9 @@ class SimulatedMachine:
             (folder / IDENTITY_FILE).write_text(f"{name}\n")
         for link in (LINK, UPDATER_LINK):
             self.system.path(link).symlink_to(Path(ENVIRONMENTS) / OLD)
-        self.database.parent.mkdir(parents=True)
+        for database in (self.database, self.database_in_ram):
+            database.parent.mkdir(parents=True)
+        self.database_in_ram.touch()
         self._execute("CREATE TABLE reading (id); INSERT INTO reading VALUES (1);", version=1)
 
     def prepared(self) -> UpdateRecord:
@@ -60,7 +64,10 @@ class SimulatedMachine:
             new=NEW,
             version="0.1.0",
             target="0.2.0",
-            databases=[SavedDatabase(str(self.database), 1)],
+            databases=[
+                SavedDatabase(str(self.database), 1),
+                SavedDatabase(str(self.database_in_ram), 1),
+            ],
             before={UNIT: UnitBefore(stores=True, faults=0)},
         )
 
@@ -113,6 +120,9 @@ class SimulatedMachine:
     def _run(self, words: Sequence[str]) -> str:
         if "is-enabled" in words and UNIT not in words:
             raise UnavailableError("disabled")
+        if "stop" in words:
+            # RuntimeDirectoryPreserve=restart.
+            shutil.rmtree(self.database_in_ram.parent, ignore_errors=True)
         if "restart" in words and self.busy:
             self.busy -= 1
             raise UnavailableError("Connection reset by peer")

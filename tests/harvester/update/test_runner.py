@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from bus.install.update_record import KEPT, ROLLED_BACK
+from bus.install.update_record import KEPT, ROLLED_BACK, SavedDatabase
 from bus.install.vital_signs import VitalSigns
 from harvester.update import databases
 from tests.harvester.update.simulated_machine import NEW, OLD, SimulatedMachine
@@ -53,6 +54,17 @@ def test_services_start_again_where_a_copy_cannot_be_made(
     machine = updated(SimulatedMachine(tmp_path))
     assert (machine.record.phase, machine.in_use, machine.restarts) == (ROLLED_BACK, OLD, 1)
     assert "No space left" in machine.record.reason
+
+
+def test_an_outbox_that_the_stop_wrote_to_the_disk_is_rolled_back_too(tmp_path: Path) -> None:
+    machine = SimulatedMachine(tmp_path, state="failed")
+    machine.make()
+    in_ram = [SavedDatabase(str(machine.database_in_ram), 1)]
+    record = msgspec.structs.replace(machine.prepared(), databases=in_ram)
+    machine.runner().run(machine.runner().save(record))
+    assert (machine.record.phase, machine.in_use, machine.version) == (ROLLED_BACK, OLD, 1)
+    assert machine.is_working
+    assert not machine.database.with_name("outbox.db.before-update").exists()
 
 
 def test_only_the_version_before_stays(tmp_path: Path) -> None:
