@@ -7,6 +7,7 @@ hashes and returns no token.
 import asyncio
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from starlette.exceptions import HTTPException
@@ -50,15 +51,25 @@ async def show_script(request: Request) -> Response:
 async def list_wheels(request: Request) -> Response:
     """Answer one name a line, our own wheel first: easy to read for a shell."""
     service, _ = await _checked(request)
-    machine = MACHINE.read(request.query_params)[:_MOST_CHARS]
-    extras = EXTRAS.read(request.query_params)[:_MOST_CHARS].split(",")
+    machine, extras = asking_machine(request)
     names = await _in_thread(lambda: service.wheels.names(machine, extras))
     return PlainTextResponse("".join(f"{name}\n" for name in names))
 
 
+def asking_machine(request: Request) -> tuple[str, list[str]]:
+    """Return architecture and extras of the machine that asks for wheels."""
+    machine = MACHINE.read(request.query_params)[:_MOST_CHARS]
+    return machine, EXTRAS.read(request.query_params)[:_MOST_CHARS].split(",")
+
+
 async def send_wheel(request: Request) -> Response:
     service, _ = await _checked(request)
-    path = await _in_thread(lambda: service.wheels.path(request.path_params["wheel"]))
+    return wheel_response(
+        await _in_thread(lambda: service.wheels.path(request.path_params["wheel"]))
+    )
+
+
+def wheel_response(path: Path | None) -> Response:
     if path is None:
         raise HTTPException(404, "found no such wheel")
     return FileResponse(path, media_type="application/zip")

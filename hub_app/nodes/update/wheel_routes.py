@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from broker.auth import accounts, tokens
 from broker.token_bucket import TokenBuckets
@@ -21,12 +21,11 @@ from bus.install.wheel_list import WHEELS_PATH, WheelEntry, WheelList
 from bus.peer_address import network_of
 from hub_app.http.api.operation import Answer, Operation, json
 from hub_app.http.responses import Json
-from hub_app.nodes.join.routes import EXTRAS, MACHINE
+from hub_app.nodes.join.routes import EXTRAS, MACHINE, asking_machine, wheel_response
 from hub_app.nodes.join.wheels import Wheels
 
 T = TypeVar("T")
 
-_MOST_CHARS = 64
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="node"'}
 # Wrong logins from one address before it is refused, and the time until it may try one more.
 _WRONG_LOGINS, _WRONG_LOGIN_S, _MAX_ADDRESSES = 10, 10.0, 10_000
@@ -70,17 +69,13 @@ class WheelService:
 
 async def list_wheels(request: Request) -> Response:
     service = await _checked(request)
-    machine = MACHINE.read(request.query_params)[:_MOST_CHARS]
-    extras = EXTRAS.read(request.query_params)[:_MOST_CHARS].split(",")
+    machine, extras = asking_machine(request)
     return Json(await _in_thread(lambda: service.list(machine, extras)))
 
 
 async def send_wheel(request: Request) -> Response:
     service = await _checked(request)
-    path = await _in_thread(lambda: service.path(request.path_params["wheel"]))
-    if path is None:
-        raise HTTPException(404, "found no such wheel")
-    return FileResponse(path, media_type="application/zip")
+    return wheel_response(await _in_thread(lambda: service.path(request.path_params["wheel"])))
 
 
 async def _checked(request: Request) -> WheelService:
