@@ -6,7 +6,6 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from datetime import UTC, datetime
 from pathlib import Path
 
 from bus import clock
@@ -21,6 +20,7 @@ from hub_app.history.query.lookup import SensorFields, UnknownSensorError
 from hub_app.history.schema import open_for_reading
 from hub_app.http.formats.export_formats import FORMATS, export_chunks
 from hub_app.http.formats.export_rows import ExportWriter, SensorWords
+from hub_app.http.formats.query_params import moment_ms
 
 _SQLITE = "sqlite"
 _STANDARD_OUTPUT = "-"
@@ -52,6 +52,8 @@ def define(parser: argparse.ArgumentParser) -> None:
 def _export(options: argparse.Namespace) -> None:
     path = hub_files.of(hub_config(options), os.environ).state_dir / known_names.FILE_NAME
     to_ms = clock.now_ms() if options.to_ms is None else options.to_ms
+    if options.from_ms >= to_ms:
+        raise MisconfiguredError("--from: found a time that is not before that of --to")
     query = ExportQuery(tuple(options.sensor), tuple(options.field), options.from_ms, to_ms)
     try:
         with closing(open_for_reading(path)) as db:
@@ -105,13 +107,9 @@ def _new_file(name: str) -> Path:
 
 def _moment(text: str) -> int:
     """ISO 8601, in UTC where no offset is given, or Unix milliseconds"""  # noqa: D400 - a help text
-    if text.isdecimal():
-        return int(text)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+    found = moment_ms(text)
+    if found is None:
         raise argparse.ArgumentTypeError(
-            f"found {text!r}, expected 2026-11-22T18:45:21Z or Unix milliseconds"
-        ) from None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1000)
+            f"found {text[:40]!r}, expected 2026-11-22T18:45:21Z or Unix milliseconds"
+        )
+    return found

@@ -119,7 +119,7 @@ class Moment(Parameter, frozen=True):
     def moment(self, params: QueryParams, default: int, least: int, most: int) -> int:
         """Return the time in Unix milliseconds, `default` where it is absent."""
         text = params.get(self.name)
-        found = default if text is None else _moment_ms(text)
+        found = default if text is None else moment_ms(text)
         if found is None or not least <= found <= most:
             raise HTTPException(
                 400,
@@ -154,7 +154,7 @@ def iso_8601(timestamp_ms: int) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%S}.{timestamp_ms % 1000:03}Z"
 
 
-def _moment_ms(text: str) -> int | None:
+def moment_ms(text: str) -> int | None:
     """Return a time in Unix milliseconds; one without an offset is in UTC."""
     found = _whole(text)
     if found is not None:

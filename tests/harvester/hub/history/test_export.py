@@ -56,6 +56,8 @@ def test_a_parquet_file_has_the_same_values(state: Path) -> None:
         (("-", "--field", "lux"), "expected one of t, "),
         (("-", "--format", "sqlite"), "expected the name of a new file"),
         (("/nowhere/out.csv",), "expected a writable file"),
+        (("-", "--from", "9" * 20), "expected 2026-11-22T18:45:21Z or Unix milliseconds"),
+        (("-", "--from", "2026-12-01", "--to", "2026-11-01"), "--from: found a time that is not"),
     ],
 )
 def test_a_wrong_argument_gets_a_sentence(
