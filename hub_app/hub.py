@@ -26,7 +26,7 @@ from hub_app.live.dashboard import Dashboard
 from hub_app.live.duplicate_node_ids import DuplicateNodeIds
 from hub_app.live.fanout import Fanout
 from hub_app.live.hub_clock import HubClock
-from hub_app.live.page_input import page_input
+from hub_app.live.page_input import PageInput, page_input
 from hub_app.live.state import State
 from hub_app.live.traffic import Traffic
 from hub_app.process.supervisor import Supervisor
@@ -203,6 +203,8 @@ class Hub:
         return await self._dashboard.render(shape, lambda: self._page_input(role, root_path))
 
     def _page_input(self, role: Role | None, root_path: str) -> str:
+        return _ENCODER.encode(self._page(role, root_path)).decode()
+
+    def _page(self, role: Role | None, root_path: str) -> PageInput:
         snapshot = self.state.snapshot(self.now_ms(), _PAGE_LOG_LINES)
-        page = page_input(snapshot, self._cards, role, root_path)
-        return _ENCODER.encode(page).decode()
+        return page_input(snapshot, self._cards, role, root_path)

@@ -61,6 +61,9 @@ class PageInput(msgspec.Struct, frozen=True):
     `has_panels`: the page has panels of outputs, plugins and logs.
 
     `root_path` is the prefix of the page's URLs.
+
+    `is_read_only`: the page commands nothing, whoever looks. `links` are path and label of the
+    views in the header; none stands for the views of a hub.
     """
 
     now_ms: int
@@ -73,6 +76,8 @@ class PageInput(msgspec.Struct, frozen=True):
     is_partial: bool = False
     has_panels: bool = True
     root_path: str = ""
+    is_read_only: bool = False
+    links: Sequence[tuple[str, str]] = ()
 
 
 def page_input(

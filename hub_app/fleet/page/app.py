@@ -16,7 +16,7 @@ from bus.config.web_table import WebConfig
 from hub_app.fleet.errors import FleetUnavailableError
 from hub_app.fleet.page import views
 from hub_app.fleet.page.fleet import Fleet
-from hub_app.fleet.page.site_page import SitePage
+from hub_app.fleet.page.site_page import FLEET_PATH, SITE_LINKS, SitePage
 from hub_app.http import login, status
 from hub_app.http.api import export
 from hub_app.http.api.operation import routes as operation_routes
@@ -33,9 +33,6 @@ from hub_app.login.sessions import Visitor
 from hub_app.serving.client_limit import StreamPlaces
 
 _LINKS = (("/", "Sites"), ("/alarms", "Alarms"))
-# The overview of a site, which the dashboard plugin renders, links to /system.
-_BACK = "/system"
-_SITE_LINKS = (("/", "Overview"), ("/alarms", "Alarms"), (_BACK, "All sites"))
 # What a page reads; commands and rules are for the site's own hub, exports for SQL.
 _OPERATIONS = tuple(
     each
@@ -119,7 +116,7 @@ class _Sites:
                 Route(alarms.PATH, alarms.alarms),
                 Route(log.PATH, log.log),
                 Route(node.PREFIX + "{node}", node.node),
-                Route(_BACK, back),
+                Route(FLEET_PATH, back),
                 Route("/api/session", login.session),
                 Route("/api/broker", status.broker),
                 Route(LOG_OUT_PATH, login.leave, methods=["POST"]),
@@ -129,7 +126,7 @@ class _Sites:
             exception_handlers=EXCEPTION_HANDLERS,
         )
         _set_state(app, page.hub, *self._parts, f"{self._root_path}/site/{page.hub.name}")
-        app.state.links = _SITE_LINKS
+        app.state.links = SITE_LINKS
         app.state.streams = self._streams
         return app
 

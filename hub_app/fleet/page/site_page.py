@@ -24,7 +24,11 @@ from hub_app.history.inbox import Inbox
 from hub_app.history.recorder import Recorder
 from hub_app.hub import BrokerStatus, Hub
 from hub_app.live.dashboard import Dashboard
+from hub_app.live.page_input import PageInput
 
+# The overview, which the dashboard plugin renders, and the other views of a site link to them.
+FLEET_PATH = "/fleet"
+SITE_LINKS = (("/", "Overview"), ("/alarms", "Alarms"), (FLEET_PATH, "All sites"))
 # The state of a site at which nobody looks is forgotten after this time.
 _IDLE_S = 600.0
 
@@ -96,9 +100,10 @@ class MirrorHub(Hub):
     def faults(self) -> list[str]:
         return [] if self.bus.connected else ["the fleet database is unavailable"]
 
-    async def page(self, _role: Role | None = None, root_path: str = "") -> str:
-        """Return the page for somebody who may look only: commands go to the site's own hub."""
-        return await super().page(Role.VIEWER, root_path)
+    def _page(self, role: Role | None, root_path: str) -> PageInput:
+        """Return the input of a page to look at: commands go to the site's own hub."""
+        page = super()._page(role, root_path)
+        return msgspec.structs.replace(page, is_read_only=True, links=SITE_LINKS)
 
 
 class SiteNews(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from dashboard.model import Model
 from dashboard.outputs import outputs
 from dashboard.plugin_table import plugin_table
 
-# Views of the page: path, name.
+# Views of a hub's page: path, name.
 VIEWS = (("/", "Overview"), ("/alarms", "Alarms"), ("/log", "Log"), ("/system", "System"))
 # The colours of frame/app.css, for the frame of an installed page.
 _THEMES = (("dark", "#0a0e0c"), ("light", "#f1f5f0"))
@@ -87,7 +87,7 @@ def _header(model: Model, count: int) -> Html:
         element(
             "a", name, href=f"{model.root_path}{path}", aria_current="page" if path == "/" else None
         )
-        for path, name in VIEWS
+        for path, name in model.links or VIEWS
     )
     return element(
         "header",

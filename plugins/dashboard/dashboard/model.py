@@ -35,6 +35,10 @@ class Model:
         self.has_panels = bool(state.get("has_panels", True))
         # The prefix of the page's URLs.
         self.root_path: str = state.get("root_path", "")
+        # Whether commands are left to another page.
+        self.is_read_only = bool(state.get("is_read_only"))
+        # Path and label of each view in the header; none where they are those of a hub.
+        self.links: list[tuple[str, str]] = [tuple(link) for link in state.get("links", ())]
         self.cards: list[dict[str, Any]] = state["cards"]
         self.entries = [Entry(**entry) for entry in state["entries"]]
         self.logs = [Entry(**line) for line in state["logs"]]
@@ -49,7 +53,7 @@ class Model:
 
     @property
     def may_command(self) -> bool:
-        return self.role != "viewer"
+        return self.role != "viewer" and not self.is_read_only
 
     def find(self, kind: str, node: str, name: str = "") -> Entry | None:
         return self._by_key.get((kind, node, name))

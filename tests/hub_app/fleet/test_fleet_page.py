@@ -124,6 +124,10 @@ def test_the_page_of_a_site_shows_what_its_hub_forwards(
             assert answer.status_code == 200, (path, answer.text)
             assert 'href="/site/berlin/' in answer.text
             assert "data-remove" not in answer.text
+            assert '<a href="/site/berlin/fleet">All sites</a>' in answer.text
+            assert "Log out" not in answer.text
+            assert "System" not in answer.text
+        assert page.get("/site/berlin/fleet").headers["location"] == "/"
         assert "Wine cellar" in page.get("/site/berlin/sensor/pi4/room").text
         # A change comes to open pages by the event stream.
         with page.stream("GET", "/site/berlin/events") as events:

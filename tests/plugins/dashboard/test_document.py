@@ -444,3 +444,14 @@ def test_refused_messages_are_counted_at_their_node() -> None:
 def test_without_refusals_the_line_is_hidden() -> None:
     (line,) = page((Topic("pi4", TopicKind.STATUS), status())).having(data_refused_of="pi4")
     assert "hidden" in line
+
+
+def test_a_page_to_look_at_has_its_own_links_and_no_dialogs() -> None:
+    given = page_input(State().snapshot(NOW_MS), CARDS)
+    links = (("/", "Overview"), ("/fleet", "All sites"))
+    for is_read_only in (False, True):
+        shown = msgspec.structs.replace(given, is_read_only=is_read_only, links=links)
+        text = render(msgspec.json.encode(shown).decode())
+        assert '<a href="/fleet">All sites</a>' in text
+        assert "System" not in text
+        assert ("<dialog" in text) is not is_read_only
