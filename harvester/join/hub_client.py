@@ -3,12 +3,15 @@
 import http.client
 import json
 import ssl
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 
 from bus.contract.join import JOIN_PATH, JoinAnswer, JoinRequest, JoinStatus
 from bus.errors import MisconfiguredError, UnavailableError
+
+T = TypeVar("T")
 
 _TIMEOUT_S = 20.0
 _MOST_BYTES = 65_536
@@ -29,12 +32,15 @@ class JoinClient:
             raise MisconfiguredError(f"found no certificate of the hub's CA: {e}") from e
 
     def join(self, request: JoinRequest) -> JoinAnswer:
-        """Send the hashes of the token; return the login. Raises as `_ask` does."""
+        """Send the hashes of the token; return the login.
+
+        Raises as `_ask` does, and UnavailableError where the answer is something else.
+        """
         body = self._ask("POST", self._path, msgspec.json.encode(request))
-        return msgspec.json.decode(body, type=JoinAnswer)
+        return _decoded(body, JoinAnswer)
 
     def status(self) -> JoinStatus:
-        return msgspec.json.decode(self._ask("GET", f"{self._path}/status"), type=JoinStatus)
+        return _decoded(self._ask("GET", f"{self._path}/status"), JoinStatus)
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> bytes:
         """Return the body of the answer.
@@ -55,6 +61,13 @@ class JoinClient:
         if answer.status != http.client.OK:
             raise MisconfiguredError(f"the hub refused: {_sentence(found)}")
         return found
+
+
+def _decoded(body: bytes, of: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=of)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
+        raise UnavailableError(f"the hub's answer cannot be read: {e}") from e
 
 
 def _sentence(body: bytes) -> str:

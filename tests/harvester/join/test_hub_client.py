@@ -63,6 +63,17 @@ def test_a_hub_that_does_not_answer_is_unavailable(site: Site) -> None:
         absent.status()
 
 
+@pytest.mark.parametrize("answer", [b"<html>", b"[]", b'{"node": "\xff"}'])
+def test_an_answer_that_is_something_else_is_an_error(
+    site: Site, answer: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = client(site, "a" * 26)
+    monkeypatch.setattr(machine, "_ask", lambda *_: answer)
+    for ask in (machine.status, lambda: machine.join(request())):
+        with pytest.raises(UnavailableError, match="the hub's answer cannot be read"):
+            ask()
+
+
 @pytest.mark.parametrize("url", [f"http://{HOST}:1", "https://", "hub"])
 def test_a_hub_is_asked_over_https_alone(site: Site, url: str) -> None:
     with pytest.raises(MisconfiguredError, match="expected https://HOST:PORT"):
