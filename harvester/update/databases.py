@@ -60,9 +60,9 @@ def save(databases: Iterable[SavedDatabase]) -> None:
     for each in databases:
         path = Path(each.path)
         partial, copy = (Path(f"{path}{suffix}") for suffix in (_PARTIAL_SUFFIX, COPY_SUFFIX))
-        for old in (partial, copy, Path(f"{path}{NEWER_SUFFIX}")):
-            old.unlink(missing_ok=True)
         try:
+            for old in (partial, copy, Path(f"{path}{NEWER_SUFFIX}")):
+                old.unlink(missing_ok=True)
             copy_database(path, partial, lambda _part: None)
             _own_like(partial, path)
             _sync(partial)

@@ -7,7 +7,7 @@ import platform
 import shutil
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
@@ -69,24 +69,38 @@ class HubWheels:
     def fetch(self, found: WheelList, folder: Path) -> Path:
         """Fetch every wheel into `folder`, which is emptied first; return HARVESTER's own.
 
-        Raises UnavailableError where a file is not what the list says.
+        Raises UnavailableError where a file is not what the list says, or cannot be written.
         """
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700, parents=True)
+        try:
+            folder.mkdir(mode=0o700, parents=True)
+        except OSError as e:
+            raise UnavailableError(f"{folder}: {e.strerror}") from e
         for entry in found.wheels:
             self._fetch(entry, folder / entry.name)
         return folder / found.wheels[0].name
 
     def _fetch(self, entry: WheelEntry, target: Path) -> None:
         digest, size = hashlib.sha256(), 0
-        with self._answer(f"{WHEELS_PATH}/{entry.name}") as answer, target.open("wb") as file:
-            while size <= entry.bytes and (chunk := answer.read(_CHUNK)):
-                digest.update(chunk)
-                size += len(chunk)
-                file.write(chunk)
+        try:
+            with closing(self._chunks(entry)) as chunks, target.open("wb") as file:
+                for chunk in chunks:
+                    digest.update(chunk)
+                    size += len(chunk)
+                    file.write(chunk)
+        except OSError as e:
+            raise UnavailableError(f"{target}: cannot be written: {e.strerror}") from e
         if (digest.hexdigest(), size) != (entry.sha256, entry.bytes):
             target.unlink()
             raise UnavailableError(f"{entry.name}: found another file than the hub's list says")
+
+    def _chunks(self, entry: WheelEntry) -> Generator[bytes, None, None]:
+        """Yield the file as it comes, of one that is too long the first chunk beyond its size."""
+        size = 0
+        with self._answer(f"{WHEELS_PATH}/{entry.name}") as answer:
+            while size <= entry.bytes and (chunk := answer.read(_CHUNK)):
+                size += len(chunk)
+                yield chunk
 
     @contextmanager
     def _answer(self, path: str) -> Iterator[http.client.HTTPResponse]:

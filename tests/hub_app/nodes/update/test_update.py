@@ -120,6 +120,8 @@ def test_nodes_are_asked_in_turn_and_fetch_the_wheels_meanwhile(site: Site, tmp_
         found = site.wheels("pi4").list([])
         assert (found.version, found.wheels[0].name) == (VERSION, WHEEL)
         assert site.wheels("pi4").fetch(found, tmp_path / "wheels").read_bytes() == CONTENT
+        with pytest.raises(UnavailableError, match="/dev/full: cannot be written: No space left"):
+            site.wheels("pi4")._fetch(found.wheels[0], Path("/dev/full"))
         with pytest.raises(UnavailableError, match="no login of a node"):
             site.wheels("pi4", "wrong").list([])
         assert pi5.asked == 0
