@@ -69,3 +69,26 @@ def test_a_threads_work_that_raises_is_done_again_until_it_returns() -> None:
     thread.join(WAIT_S)
     assert waits == [0.5, 1.0]
     assert (supervisor.tasks[0].restarts, supervisor.is_up) == (2, True)
+
+
+def test_tasks_run_until_their_context_ends() -> None:
+    ended: list[str] = []
+
+    async def supervise() -> list[str]:
+        supervisor, started = Supervisor(), {name: asyncio.Event() for name in ("a", "b")}
+
+        async def work(name: str) -> None:
+            started[name].set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append(name)
+
+        async with supervisor.running({"a": lambda: work("a"), "b": lambda: work("b")}):
+            for event in started.values():
+                await asyncio.wait_for(event.wait(), WAIT_S)
+            assert ended == []
+        # The context has waited for their end.
+        return sorted(ended)
+
+    assert asyncio.run(supervise()) == ["a", "b"]

@@ -66,9 +66,7 @@ async def system(request: Request) -> Response:
         "system/system.html",
         faults=join([fill(_FAULT, text=text) for text in found.faults]),
         hub=_facts(_hub_facts(found)),
-        updates=updates.panel(
-            hub_of(request), request.app.state.updater, operates=may_command(request)
-        ),
+        updates=updates.panel(hub_of(request), request.app.state.updater, operates=operates),
         has_no_updater=attributes(hidden=request.app.state.updater is None),
         certificates=_facts(
             _certificate_facts(
