@@ -4,6 +4,8 @@ import asyncio
 import logging
 from pathlib import Path
 
+import msgspec
+
 from bus.clock import now_ms
 from bus.config.hub_files import HubFiles
 from bus.contract.messages import UpdateState
@@ -32,8 +34,11 @@ class NodeUpdater:
 
     @property
     def round(self) -> Round:
-        """The last round, as the file has it."""
-        self._refresh()
+        """The last round; where its file cannot be read, a stopped one that says so."""
+        try:
+            self._refresh()
+        except MisconfiguredError as e:
+            return msgspec.structs.replace(self._round, stopped=str(e))
         return self._round
 
     @property

@@ -16,10 +16,12 @@ from bus.client.login import Login
 from bus.contract.messages import Result, UpdateState
 from bus.contract.topics import Topic, TopicKind, topic_filter
 from bus.errors import UnavailableError
+from bus.files import private_file
 from bus.install.version import VERSION
 from harvester.update.hub_wheels import HubWheels
 from harvester.update.trust import UpdateHub
 from hub_app.nodes.join.wheels import FOLDER
+from hub_app.nodes.update import round_file
 from tests.hub_app.whole_hub import Hub, status
 from tests.support import HOST, free_port, wait_until
 
@@ -169,3 +171,19 @@ def test_a_node_that_there_is_not_begins_no_round(site: Site, body: dict[str, ob
     answer = site.hub.http.post("/api/updates", json=body)
     assert answer.status_code == 400
     assert "expected a node of this hub" in answer.json()["error"]
+
+
+def test_a_damaged_file_of_rounds_is_told(site: Site) -> None:
+    path = site.hub.state / round_file.FILE_NAME
+    with Node(site, "pi4").online():
+        known(site, "pi4")
+        private_file.write(path, b"[]")
+        try:
+            assert f"{path}: found no round of updates" in site.stopped()
+            page = site.hub.http.get("/system")
+            assert (page.status_code, "found no round of updates" in page.text) == (200, True)
+            answer = site.hub.http.post("/api/updates", json={})
+            assert (answer.status_code, "remove it" in answer.text) == (400, True)
+        finally:
+            path.unlink()
+        wait_until(lambda: not site.stopped())
