@@ -35,6 +35,21 @@ class UnitNow(msgspec.Struct, frozen=True, kw_only=True):
     vital: VitalSigns | None = None
 
     @property
+    def has_shown_itself(self) -> bool:
+        """Whether it has shown what it does: stored a reading, or tells nothing."""
+        return self.vital is None or self.vital.stored > 0
+
+    @property
+    def before(self) -> UnitBefore:
+        """What an update must not make worse."""
+        if self.vital is None:
+            # A version that tells nothing is taken for one that stores.
+            return UnitBefore()
+        # Plugins that are being loaded have stored nothing yet.
+        stores = self.vital.stored > 0 or self.vital.loading > 0
+        return UnitBefore(stores, self.vital.faults)
+
+    @property
     def is_connected(self) -> bool:
         return self.vital is not None and self.vital.connected > 0
 

@@ -46,7 +46,7 @@ def checked(system: System, runner: Runner, name: str) -> UpdateRecord:
         version=VERSION,
         target=version_of(system, folder),
         databases=databases_to_save(system, folder),
-        before=runner.services.before(services),
+        before=runner.before(services),
     )
 
 

@@ -13,7 +13,7 @@ import msgspec
 from bus.clock import now_ms
 from bus.errors import HarvesterError
 from bus.install import update_record
-from bus.install.update_record import UpdateRecord
+from bus.install.update_record import UnitBefore, UpdateRecord
 from harvester.install.system import System
 from harvester.update import databases, machine
 from harvester.update.environments import Environments
@@ -62,6 +62,18 @@ class Runner:
 
     def load(self) -> UpdateRecord:
         return update_record.load(self.file)
+
+    def before(self, names: list[str]) -> dict[str, UnitBefore]:
+        """Return what an update must not make worse.
+
+        A service that has just started has stored nothing yet, so it gets the time of judgement.
+        """
+        until_s = self._clock() + self._limits.judged_s
+        units = self.services.observe(names)
+        while self._clock() < until_s and not all(unit.has_shown_itself for unit in units.values()):
+            self._wait(_POLL_S)
+            units = self.services.observe(names)
+        return {name: unit.before for name, unit in units.items()}
 
     def save(self, record: UpdateRecord) -> UpdateRecord:
         """Write the record, with the time where its phase is another one; return it."""

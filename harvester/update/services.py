@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 
 from bus.errors import UnavailableError
 from bus.files import whole_file
-from bus.install.update_record import UnitBefore
 from bus.install.vital_signs import parse
 from harvester.install.system import System
 from harvester.install.tables import AGENT_UNIT, HUB_UNIT, PIZERO_UNIT, UNITS
@@ -44,17 +43,6 @@ class Services:
 
     def observe(self, names: Iterable[str]) -> dict[str, UnitNow]:
         return {name: self._observe(name) for name in names}
-
-    def before(self, names: Iterable[str]) -> dict[str, UnitBefore]:
-        """Return what an update must not make worse."""
-        found = {}
-        for name, unit in self.observe(names).items():
-            vital = unit.vital
-            # A version that tells nothing is taken for one that stores.
-            found[name] = (
-                UnitBefore() if vital is None else UnitBefore(vital.stored > 0, vital.faults)
-            )
-        return found
 
     def restart(self, names: list[str]) -> None:
         """Start the services anew, without waiting until they are up."""

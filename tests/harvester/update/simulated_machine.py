@@ -41,6 +41,8 @@ class SimulatedMachine:
         self.restarts = 0
         # The next requests to restart something that systemd does not answer.
         self.busy = 0
+        # The status lines that the old version tells first, one each time that it is asked.
+        self.old_statuses: list[str] = []
         self._status, self._state = status, state
         self._now_s = 0.0
         self._limits = limits
@@ -117,6 +119,11 @@ class SimulatedMachine:
     def _pass(self, seconds: float) -> None:
         self._now_s += seconds
 
+    def _now_told(self) -> tuple[str, str]:
+        if self.in_use == NEW:
+            return self._status, self._state
+        return (self.old_statuses.pop(0) if self.old_statuses else GOOD), "active"
+
     def _run(self, words: Sequence[str]) -> str:
         if "is-enabled" in words and UNIT not in words:
             raise UnavailableError("disabled")
@@ -130,7 +137,6 @@ class SimulatedMachine:
             self.restarts += 1
             self.boot()
         if "show" in words:
-            is_new = self.in_use == NEW
-            status, state = (self._status, self._state) if is_new else (GOOD, "active")
+            status, state = self._now_told()
             return f"ActiveState={state}\nNRestarts=0\nStatusText={status}\n"
         return ""

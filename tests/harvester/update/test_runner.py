@@ -5,10 +5,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bus.install.update_record import KEPT, ROLLED_BACK, SavedDatabase
+from bus.install.update_record import KEPT, ROLLED_BACK, SavedDatabase, UnitBefore
 from bus.install.vital_signs import VitalSigns
 from harvester.update import databases
-from tests.harvester.update.simulated_machine import NEW, OLD, SimulatedMachine
+from tests.harvester.update.simulated_machine import NEW, OLD, UNIT, SimulatedMachine
 
 
 def updated(machine: SimulatedMachine) -> SimulatedMachine:
@@ -42,6 +42,24 @@ def test_a_bad_version_is_rolled_back_with_its_databases(
     assert reason in machine.record.reason
     assert machine.version == 1
     assert machine.is_working
+
+
+@pytest.mark.parametrize(
+    ("statuses", "stores"),
+    [
+        ([VitalSigns(connected=1)] * 5, True),
+        ([VitalSigns(connected=1)] * 100, False),
+        ([VitalSigns(connected=1, loading=1)] * 100, True),
+    ],
+    ids=["started just now", "never", "loads plugins"],
+)
+def test_a_service_has_the_time_of_judgement_to_show_that_it_stores(
+    statuses: list[VitalSigns], stores: bool, tmp_path: Path
+) -> None:
+    machine = SimulatedMachine(tmp_path)
+    machine.make()
+    machine.old_statuses = list(map(str, statuses))
+    assert machine.runner().before([UNIT]) == {UNIT: UnitBefore(stores, 0)}
 
 
 def test_services_start_again_where_a_copy_cannot_be_made(
