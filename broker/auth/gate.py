@@ -37,7 +37,7 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """A CONNECT attempt. `repr` omits the password."""
+    """A CONNECT attempt. `repr` is for logs and omits the password."""
 
     client_id: str
     username: str | None
@@ -51,7 +51,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     will_topic: str | None = None
 
     def __repr__(self) -> str:
-        return f"Attempt({self.client_id!r}, {self.username!r}, from {self.address})"
+        account = "no account" if self.username is None else f"account {self.username!r}"
+        return f"client {self.client_id!r}, {account}, from {self.address}"
 
 
 class Gate(Protocol):

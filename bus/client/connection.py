@@ -308,9 +308,9 @@ class Connection:
         _properties: Properties | None,
     ) -> None:
         if self.connected and not self._is_closing:
-            logger.warning("lost the broker at %s:%d: %s", *self._config.address, reason)
+            logger.warning("lost the broker at %s:%d: %s", *self._config.address, _words(reason))
         self._connected.clear()
-        _call(self._events.on_disconnect, str(reason))
+        _call(self._events.on_disconnect, _words(reason))
         self._ended.set()
 
     def _on_message(self, _client: paho.Client, _userdata: Any, message: paho.MQTTMessage) -> None:
@@ -355,3 +355,8 @@ def _call(callback: Callable[..., None], *arguments: object) -> None:
         callback(*arguments)
     except Exception:
         logger.exception("a bus callback failed")
+
+
+def _words(reason: ReasonCode) -> str:
+    # What paho says of a connection that ended without a DISCONNECT.
+    return "the connection was closed" if str(reason) == "Unspecified error" else str(reason)

@@ -4,6 +4,7 @@ import multiprocessing
 import stat
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from broker.auth import accounts, enrolment, tokens
@@ -136,6 +137,13 @@ def test_no_text_of_anything_holds_a_secret(tmp_path: Path) -> None:
     ]
     assert TOKEN not in repr(shown)
     assert TOKEN not in " ".join(map(str, shown))
+
+
+def test_a_refused_client_is_named_in_words() -> None:
+    attempt = Attempt(client_id="c", username=None, password=None, address="::1", is_local=True)
+    assert repr(attempt) == "client 'c', no account, from ::1"
+    named = msgspec.structs.replace(attempt, username="pi4")
+    assert repr(named) == "client 'c', account 'pi4', from ::1"
 
 
 def test_credentials_come_back_as_they_were_saved(tmp_path: Path) -> None:

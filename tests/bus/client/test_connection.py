@@ -1,6 +1,7 @@
 """One MQTT connection: the broker's answer to its subscriptions."""
 
 import logging
+import queue
 import threading
 
 import pytest
@@ -70,3 +71,17 @@ def test_a_refused_subscription_is_a_problem_and_asked_for_again(
         client.stop()
     assert sum("refused the subscription" in text for text in caplog.messages) == 1
     assert any("took the subscription to harvester/#" in text for text in caplog.messages)
+
+
+def test_a_connection_that_ended_is_told_in_words(caplog: pytest.LogCaptureFixture) -> None:
+    port, connected, told = free_port(), threading.Event(), queue.Queue[str]()
+    client = BusClient(
+        (HOST, port), client_id="c", on_connect=connected.set, on_disconnect=told.put
+    )
+    with embedded_broker(port, OpenGate()):
+        client.start()
+        assert connected.wait(WAIT_S)
+    assert told.get(timeout=WAIT_S) == "the connection was closed"
+    client.stop()
+    text = f"lost the broker at {HOST}:{port}: the connection was closed"
+    assert text in caplog.messages
