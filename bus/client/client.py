@@ -1,5 +1,7 @@
 """MQTT client that reconnects for ever, with back-off, and reads its login again each time.
 
+Where the broker has several addresses, each connection that ends is followed by one to the next.
+
 Each connection is a `Connection` of its own. Whatever must survive the end of one waits in the
 node's outbox.
 """
@@ -15,6 +17,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from bus.client import certificate_dates, credentials
+from bus.client.addresses import Address, AddressRotation
 from bus.client.backoff import reconnect_backoff
 from bus.client.connection import MAX_QUEUED, Connection, ConnectionConfig, Events, OnMessage
 from bus.client.link import WireMessage, wire_message
@@ -33,17 +36,18 @@ def _ignore(*_: object) -> None:
 
 
 class BusClient:
-    """A client of the broker at `address` (host, port).
+    """A client of the broker at `address` (host, port), or at one of the `others` of its cluster.
 
     The callbacks run on paho's network thread; see `bus.client.connection`. `relogin` returns the
-    address and the login to use from now on, or None to keep the present ones.
+    addresses and the login to use from now on, or None to keep the present ones.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of a connection; all but two have defaults
         self,
-        address: tuple[str, int],
+        address: Address,
         *,
         client_id: str,
+        others: Sequence[Address] = (),
         login: Login | None = None,
         relogin: Callable[[], credentials.Connection | None] | None = None,
         keepalive_s: int = 15,
@@ -57,6 +61,7 @@ class BusClient:
         max_queued: int = MAX_QUEUED,
     ) -> None:
         """`max_queued` limits the messages of QoS 1 that the broker has not acknowledged."""
+        self._addresses = AddressRotation((address, *others))
         self._config = ConnectionConfig(
             address=address,
             client_id=client_id,
@@ -78,9 +83,10 @@ class BusClient:
         self._relogin = relogin
         self._backoff = reconnect_backoff(random.uniform)
         self._stopping = threading.Event()
-        # The last problem that was logged. The client's thread and paho's write it, but never
-        # both at a time: paho's runs while the client's only watches.
+        # The last problem, and the last that was logged of each address. The client's thread and
+        # paho's write them, but never both at a time: paho's runs while the client's only watches.
         self._problem = ""
+        self._logged: dict[Address, str] = {}
         # The crossing between the client's thread, which replaces it, and all others, which read
         # it once a call. Made here, so that a bad certificate raises in the caller's thread.
         self._connection = self._make_connection()
@@ -89,6 +95,11 @@ class BusClient:
     @property
     def connected(self) -> bool:
         return self._connection.connected
+
+    @property
+    def address(self) -> Address:
+        """The address of the broker that is connected, or tried."""
+        return self._config.address
 
     @property
     def local_address(self) -> str:
@@ -159,12 +170,14 @@ class BusClient:
             except Exception:
                 logger.exception("the bus client failed")
             lasted_s = time.monotonic() - began_s if was_connected else 0.0
+            self._addresses.advance()
             if not self._stopping.is_set():
                 self._stopping.wait(self._backoff.next_s(lasted_s))
 
     def _connect_once(self) -> bool:
         """Connect and stay until the link ends; return whether it was ever complete."""
         self._read_login_again()
+        self._config = msgspec.structs.replace(self._config, address=self._addresses.current)
         self._connection = connection = self._make_connection()
         try:
             # `stop` may have ended the connection before this one.
@@ -189,7 +202,7 @@ class BusClient:
         return True
 
     def _read_login_again(self) -> None:
-        """Take the login and the address as they are now, so that no node has to be restarted."""
+        """Take the login and the addresses as they are now: no node has to be restarted."""
         try:
             found = self._relogin() if self._relogin is not None else None
         except Exception:
@@ -197,7 +210,7 @@ class BusClient:
             return
         # Without a login the file is gone, and the present one is kept.
         if found is not None and found.login is not None:
-            self._config = msgspec.structs.replace(self._config, address=found.address)
+            self._addresses.replace(found.addresses)
             self._login = found.login
 
     def _make_connection(self) -> Connection:
@@ -207,6 +220,7 @@ class BusClient:
 
     def _handle_connect(self) -> None:
         self._problem = ""
+        self._logged.clear()
         logger.info("connected to the broker at %s:%d", *self._config.address)
         self._on_connect()
 
@@ -218,9 +232,10 @@ class BusClient:
 
     def _log_problem(self, text: str, level: int) -> bool:
         """Log why there is no connection, once for each reason; return whether it is a new one."""
-        if text == self._problem:
-            return False
         self._problem = text
+        if text == self._logged.get(self._config.address):
+            return False
+        self._logged[self._config.address] = text
         logger.log(level, "%s", text)
         return True
 

@@ -41,11 +41,16 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Connection(msgspec.Struct, frozen=True):
-    """Address of the broker and login of a program, both from `file`."""
+    """Addresses of the broker, in their order, and login of a program, both from `file`."""
 
-    address: tuple[str, int]
+    addresses: tuple[tuple[str, int], ...]
     login: Login | None
     file: Path
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The first of them."""
+        return self.addresses[0]
 
     @property
     def is_tls(self) -> bool:
@@ -86,7 +91,7 @@ def connection(config: Config, file: Path, username: str) -> Connection:
     url = broker_url.parse(where, key)
     login = _login(found, tls=url.tls)
     _check_trust(file, found, login, where)
-    return Connection(url.address, login, file)
+    return Connection(url.addresses, login, file)
 
 
 def check_secrecy(before: Connection, now: Connection) -> None:

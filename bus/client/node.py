@@ -116,6 +116,7 @@ class NodeBus:
         # Its callbacks run only once `__enter__` has started it.
         self._client = BusClient(
             self._connection.address,
+            others=self._connection.addresses[1:],
             client_id=self._node,
             login=self._connection.login,
             relogin=self._read_login_again,
@@ -220,7 +221,7 @@ class NodeBus:
         self._credentials_fault.worked()
         if found.login is None:
             return None
-        if found.address != self._connection.address:
+        if found.addresses != self._connection.addresses:
             logger.warning("%s names another broker: %s:%d", found.file, *found.address)
         self._connection = found
         return found

@@ -23,6 +23,8 @@ LocalAccess = bool | Literal["command", "listen"]
 class BrokerConfig(Table, frozen=True):
     """`url` empty: the hub embeds a broker, and its own clients use that.
 
+    Those of a cluster are separated by commas; a client that loses one tries the next.
+
     On a spoke it then is where the credentials say, and without any, where the shipped files have
     the hub. The keys from `packet_kb` on bound the embedded broker.
     """

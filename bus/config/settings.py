@@ -247,7 +247,7 @@ class Config(Table, frozen=True):
 
     @property
     def broker_address(self) -> tuple[str, int]:
-        """Host and port of `broker_url`."""
+        """Host and port of `broker_url`, the first where it names several."""
         return broker_url.parse(self.broker_url, "broker.url").address
 
 
@@ -289,7 +289,7 @@ def _check_alarms(config: Config) -> None:
 def _check_homeassistant(config: Config) -> None:
     table = config.homeassistant
     check_homeassistant(table, config.cluster.role)
-    if table.broker and table.broker_url.address in _own_broker_addresses(config):
+    if table.broker and _own_broker_addresses(config) & {*table.broker_url.addresses}:
         raise MisconfiguredError(
             f"homeassistant.broker: found {table.broker!r}, which is the hub's own broker; "
             "expected another one, or none where Home Assistant uses the hub's"
@@ -302,7 +302,7 @@ def _check_fleet(config: Config) -> None:
 
 def _own_broker_addresses(config: Config) -> set[tuple[str, int]]:
     if not config.embeds_broker:
-        return {config.broker_address}
+        return {*broker_url.parse(config.broker_url, "broker.url").addresses}
     broker = config.broker
     hosts = (LOOPBACK, "localhost", "::1", "0.0.0.0", "::", broker.listen)  # noqa: S104 - names them
     return {(host, port) for host in hosts for port in (broker.port, broker.tls_port)}

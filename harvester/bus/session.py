@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from bus.client import certificate_dates
+from bus.client.addresses import Address
 from bus.client.connection import Connection, ConnectionConfig, Events
 from bus.client.link import WireMessage
 from bus.client.login import Login
@@ -39,20 +40,26 @@ class RefusedError(BadDataError):
 
 
 class BusSession:
-    """A connection to the broker at `address`, which `with` opens and closes.
+    """A connection to the broker at the first of `addresses` that answers.
 
-    Raises NoBrokerError and RefusedError.
+    `with` opens and closes it. Raises NoBrokerError and RefusedError.
     """
 
-    def __init__(self, address: tuple[str, int], login: Login | None) -> None:
+    def __init__(self, addresses: Sequence[Address], login: Login | None) -> None:
         self._remedy = _WRONG_LOGIN if login is not None and login.username else _LOG_IN
-        self._where = f"the broker at {address[0]}:{address[1]}"
+        self._login = login
+        self._addresses = addresses
+        self._acknowledged: set[int] = set()
+        self._changed = threading.Condition()
+        self._prepare(addresses[0])
+
+    def _prepare(self, address: Address) -> None:
+        """Make a connection to `address` that is not open yet, and what it reports to."""
         self._address = address
+        self._where = f"the broker at {address[0]}:{address[1]}"
         # None: the connection has ended.
         self._messages: queue.SimpleQueue[WireMessage | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[object] = queue.SimpleQueue()
-        self._acknowledged: set[int] = set()
-        self._changed = threading.Condition()
         self._end = ""
         self._connection = Connection(
             ConnectionConfig(
@@ -60,7 +67,7 @@ class BusSession:
                 client_id=f"harvester-bus-{os.urandom(6).hex()}",
                 keepalive_s=_KEEPALIVE_S,
             ),
-            login,
+            self._login,
             Events(
                 on_connect=lambda: self._answers.put(None),
                 on_refused=lambda reason: self._answers.put(RefusedError(reason)),
@@ -73,6 +80,17 @@ class BusSession:
         )
 
     def __enter__(self) -> Self:
+        for address in self._addresses[1:]:
+            try:
+                self._open()
+            except NoBrokerError:
+                self._prepare(address)
+            else:
+                return self
+        self._open()
+        return self
+
+    def _open(self) -> None:
         try:
             self._connection.open()
             self._wait_for_connack()
@@ -86,7 +104,6 @@ class BusSession:
         except BaseException:
             self.close()
             raise
-        return self
 
     def __exit__(
         self,

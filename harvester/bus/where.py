@@ -28,7 +28,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--broker",
         metavar="URL",
         default="",
-        help="mqtt://HOST or mqtts://HOST, either with :PORT; default: the configuration's",
+        help="mqtt://HOST or mqtts://HOST, either with :PORT, several separated by commas; "
+        "default: the configuration's",
     )
     parser.add_argument(
         "--user",
@@ -63,7 +64,7 @@ def session(options: argparse.Namespace) -> BusSession:
     )
     if url.tls:
         _check(login)
-    return BusSession(url.address, login)
+    return BusSession(url.addresses, login)
 
 
 def _config(options: argparse.Namespace) -> Config:

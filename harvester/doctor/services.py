@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import msgspec
+
 from broker.auth.server_tls import CERTIFICATE_NAME
 from bus.client import certificate_dates, credentials
 from bus.client.client import BusClient
@@ -55,9 +57,9 @@ def service_findings(config: Config, role: Role, machine: Machine) -> Iterator[F
     if role == "hub":
         state_dir = hub_files.of(config, machine.environment).state_dir
         yield from backup_findings(state_dir, now_ms(), machine)
-    reached = broker(config, TIMEOUT_S, machine.environment)
-    yield reached
-    if reached.is_well:
+    reached = list(brokers(config, TIMEOUT_S, machine.environment))
+    yield from reached
+    if any(found.is_well for found in reached):
         yield from name_findings(config, TIMEOUT_S, machine.environment)
 
 
@@ -108,15 +110,23 @@ def cache(machine: Machine, directory: Path) -> Finding:
     return ok(what, found)
 
 
-def broker(
+def brokers(
     config: Config, timeout_s: float, environment: Mapping[str, str] | None = None
-) -> Finding:
-    """Check that the broker accepts connections: TCP, TLS where it asks for it, and MQTT."""
+) -> Iterator[Finding]:
+    """Check that the broker accepts connections, at each of its addresses."""
     node = config.cluster.node_id
     try:
         connection = credentials.of_node(config, environment)
     except MisconfiguredError as e:
-        return missing("credentials", str(e), f"harvester enroll {node}, on the hub")
+        yield missing("credentials", str(e), f"harvester enroll {node}, on the hub")
+        return
+    for address in connection.addresses:
+        yield _broker(config, msgspec.structs.replace(connection, addresses=(address,)), timeout_s)
+
+
+def _broker(config: Config, connection: Connection, timeout_s: float) -> Finding:
+    """Check a single address: TCP, TLS where it asks for it, and MQTT."""
+    node = config.cluster.node_id
     host, port = connection.address
     what = f"broker {host}:{port}"
     start = "sudo systemctl restart harvester-hub"

@@ -107,10 +107,10 @@ def has_hub(system: System) -> bool:
     """Whether the broker of this node's login can be reached; on the hub itself there is none."""
     try:
         url = trust.login(system).url
-        address = broker_url.parse(url, "url").address if url else None
+        addresses = broker_url.parse(url, "url").addresses if url else ()
     except HarvesterError:
         return True
-    return address is None or is_listening(address, _CONNECT_S)
+    return not addresses or any(is_listening(address, _CONNECT_S) for address in addresses)
 
 
 def _identity(found: WheelList) -> str:

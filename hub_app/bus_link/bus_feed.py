@@ -170,6 +170,7 @@ def _client(config: Config, connection: Connection, intake: Intake) -> BusClient
     batches = MessageBatches(loop, intake.on_messages)
     return BusClient(
         connection.address,
+        others=connection.addresses[1:],
         client_id=_client_id(config, connection),
         login=connection.login,
         keepalive_s=config.broker.keepalive_s,

@@ -70,7 +70,7 @@ async def embedded_broker(
     )
     login = Login(username=HUB_USER, token=token)
     try:
-        yield broker, Connection(config.broker_address, login, files.accounts)
+        yield broker, Connection((config.broker_address,), login, files.accounts)
     finally:
         refreshing.cancel()
         await broker.stop()

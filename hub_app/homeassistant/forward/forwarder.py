@@ -247,6 +247,7 @@ class Forwarder:
     def _make_client(self) -> BusClient:
         return BusClient(
             self._connection.address,
+            others=self._connection.addresses[1:],
             # The same at each start: a broker that still has the connection of a hub that is gone
             # ends it then, and publishes its will before anything of the new one.
             client_id=f"harvester-{self._hub_node}",

@@ -43,7 +43,7 @@ def connection(table: HomeAssistantConfig) -> Connection:
             raise MisconfiguredError(
                 f"homeassistant.ca_file: found no usable certificate in {table.ca_file}: {e}"
             ) from e
-    return Connection(url.address, login if url.tls or found.username else None, file)
+    return Connection(url.addresses, login if url.tls or found.username else None, file)
 
 
 def _credentials(file: Path) -> ForwarderCredentials:

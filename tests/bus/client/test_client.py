@@ -1,3 +1,4 @@
+import logging
 import threading
 
 import pytest
@@ -5,7 +6,7 @@ import pytest
 from bus.client.client import BusClient
 from bus.contract.messages import Fan, Status
 from bus.contract.topics import Topic, TopicKind, topic_filter
-from tests.support import HOST, WAIT_S, Listener
+from tests.support import HOST, WAIT_S, Listener, embedded_broker, free_port, wait_until
 
 
 def test_the_broker_announces_a_node_whose_connection_breaks(port: int) -> None:
@@ -46,6 +47,42 @@ def test_a_callback_that_raises_does_not_end_the_client(
             assert heard.acquire(timeout=WAIT_S)
     client.stop()
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_client_that_loses_an_address_goes_on_at_the_next(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    first, second = free_port(), free_port()
+    with embedded_broker(second):
+        with embedded_broker(first):
+            client = BusClient((HOST, first), others=[(HOST, second)], client_id="n")
+            client.start()
+            wait_until(lambda: client.connected)
+            assert client.address == (HOST, first)
+        wait_until(lambda: client.connected and client.address == (HOST, second))
+        client.stop()
+    assert f"lost the broker at {HOST}:{first}" in caplog.text
+
+
+def test_each_address_without_a_broker_is_logged_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bus.client.backoff.FIRST_S", 0.0)
+    ports, tries = [free_port(), free_port()], threading.Semaphore(0)
+    client = BusClient(
+        (HOST, ports[0]),
+        others=[(HOST, ports[1])],
+        client_id="n",
+        relogin=tries.release,
+    )
+    with caplog.at_level(logging.INFO):
+        client.start()
+        for _ in range(5):
+            assert tries.acquire(timeout=WAIT_S)
+        client.stop()
+    for port in ports:
+        said = [text for text in caplog.messages if text.startswith(f"no broker at {HOST}:{port} ")]
+        assert len(said) == 1
 
 
 def test_stopping_twice_is_fine(port: int) -> None:

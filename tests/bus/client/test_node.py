@@ -193,8 +193,8 @@ def test_wrong_credentials_are_told_once_until_they_are_mended(
 @pytest.mark.parametrize(("token", "is_sent"), [("first", False), ("second", True)])
 def test_a_token_that_was_used_with_tls_is_not_sent_without(token: str, is_sent: bool) -> None:
     file = Path("credentials.toml")
-    before = Connection(("hub", 8883), Login(username="pi4", token="first", tls=True), file)
-    now = Connection(("hub", 1883), Login(username="pi4", token=token), file)
+    before = Connection((("hub", 8883),), Login(username="pi4", token="first", tls=True), file)
+    now = Connection((("hub", 1883),), Login(username="pi4", token=token), file)
     with contextlib.nullcontext() if is_sent else pytest.raises(MisconfiguredError) as caught:
         credentials.check_secrecy(before, now)
     assert is_sent or "first" not in str(caught.value)

@@ -20,10 +20,29 @@ def test_a_url_has_scheme_host_and_port(text: str, expected: BrokerUrl) -> None:
     assert broker_url.parse(text, "broker.url") == expected
 
 
+def test_commas_separate_the_addresses_of_a_cluster() -> None:
+    found = broker_url.parse("mqtts://a, mqtts://b:8884,mqtts://[::1]", "broker.url")
+    assert found.addresses == (("a", 8883), ("b", 8884), ("::1", 8883))
+    assert found.tls
+
+
+def test_addresses_with_and_without_tls_are_refused_together() -> None:
+    with pytest.raises(MisconfiguredError, match="expected the same for all addresses"):
+        broker_url.parse("mqtts://a,mqtt://b", "broker.url")
+
+
+@pytest.mark.parametrize("text", ["mqtt://a,", "mqtt://a,b", "mqtt://a;mqtt://b", ",mqtt://a"])
+def test_each_address_of_a_cluster_is_a_url(text: str) -> None:
+    with pytest.raises(MisconfiguredError, match="a comma separates several"):
+        broker_url.parse(text, "broker.url")
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "mqtt://me:hunter2@hub",
+        "mqtt://hub,mqtt://me:hunter2@hub",
+        "mqtt://hub,mqtt://me:hunter2",
         "mqtts://hunter2@hub:8883",
         "mqtt://me:hunter2%40hub",
         "mqtt://me%3Ahunter2%40hub:1883",

@@ -291,13 +291,21 @@ def test_more_retained_topics_than_a_window_holds_are_all_found(
 ) -> None:
     port: int = request.getfixturevalue(broker)
     topics = [f"harvester/many/readings/s{n}" for n in range(200)]
-    with BusSession((HOST, port), None) as session:
+    with BusSession([(HOST, port)], None) as session:
         session.publish([WireMessage(topic, b"x" * 2000, retain=True) for topic in topics])
     run(folder, port, "sub", "--last", "--raw", "harvester/many/#")
     lines = capsys.readouterr().out.splitlines()
     assert sorted(line.split(" ")[0] for line in lines) == sorted(topics)
     run(folder, port, "clean", "--yes", "harvester/many/#")
     assert capsys.readouterr().out.endswith("removed 200 of 200\n")
+
+
+def test_a_broker_that_is_away_is_passed_over_for_the_next_address(open_broker: int) -> None:
+    topic = "harvester/pi4/status"
+    with BusSession([(HOST, free_port()), (HOST, open_broker)], None) as session:
+        session.subscribe([topic])
+        session.publish([WireMessage(topic, b"{}")])
+        assert next(session.messages(time.monotonic() + WAIT_S)).topic == topic
 
 
 def test_a_login_over_tls_uses_the_hubs_certificate(

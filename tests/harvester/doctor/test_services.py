@@ -24,8 +24,13 @@ def pi(tmp_path: Path) -> FakePi:
     return FakePi(tmp_path)
 
 
-def at(port: int) -> Config:
-    return config(broker={"url": f"mqtt://{HOST}:{port}"})
+def at(*ports: int) -> Config:
+    return config(broker={"url": ",".join(f"mqtt://{HOST}:{port}" for port in ports)})
+
+
+def check_broker(node: Config, timeout_s: float) -> Finding:
+    (found,) = doctor_services.brokers(node, timeout_s)
+    return found
 
 
 def plugins(folder: Path) -> PluginsConfig:
@@ -109,14 +114,14 @@ def test_a_cache_in_a_folder_that_cannot_be_entered_is_one_that_cannot_be_made(
 def test_our_own_broker_takes_connections() -> None:
     port = free_port()
     with embedded_broker(port):
-        found = doctor_services.broker(at(port), TIMEOUT_S)
+        found = check_broker(at(port), TIMEOUT_S)
     assert (found.is_well, found.what) == (True, f"broker {HOST}:{port}")
 
 
 def test_another_broker_takes_connections_too(tmp_path: Path) -> None:
     port = free_port()
     with mosquitto(port, tmp_path):
-        assert doctor_services.broker(at(port), TIMEOUT_S).is_well
+        assert check_broker(at(port), TIMEOUT_S).is_well
 
 
 def test_a_running_agent_keeps_its_connection(tmp_path: Path) -> None:
@@ -126,23 +131,33 @@ def test_a_running_agent_keeps_its_connection(tmp_path: Path) -> None:
         broker = {"url": f"mqtt://{HOST}:{bus.port}", "credentials_file": str(file)}
         node = config(cluster={"node_id": "pi4"}, broker=broker)
         with bus.client("pi4", token) as agent:
-            found = doctor_services.broker(node, TIMEOUT_S)
+            found = check_broker(node, TIMEOUT_S)
             assert found.found == "takes connections of pi4"
             agent.ping()
 
 
 def test_a_broker_that_is_not_there_is_started_on_its_machine() -> None:
     port = free_port()
-    found = doctor_services.broker(at(port), TIMEOUT_S)
+    found = check_broker(at(port), TIMEOUT_S)
     assert found.found == "Connection refused"
     assert found.mend == f"on {HOST}: sudo systemctl restart harvester-hub"
     hub = config(cluster={"role": "hub"}, broker={"port": port})
-    assert doctor_services.broker(hub, TIMEOUT_S).mend == "sudo systemctl restart harvester-hub"
+    assert check_broker(hub, TIMEOUT_S).mend == "sudo systemctl restart harvester-hub"
+
+
+def test_each_address_of_a_cluster_is_checked() -> None:
+    port, other = free_port(), free_port()
+    with embedded_broker(port):
+        found = list(doctor_services.brokers(at(port, other), TIMEOUT_S))
+    assert [(one.is_well, one.what) for one in found] == [
+        (True, f"broker {HOST}:{port}"),
+        (False, f"broker {HOST}:{other}"),
+    ]
 
 
 def test_something_else_on_the_port_is_no_broker() -> None:
     with socket.create_server((HOST, 0)) as server:
-        found = doctor_services.broker(at(server.getsockname()[1]), 0.2)
+        found = check_broker(at(server.getsockname()[1]), 0.2)
     assert found.found == "something listens there, but gives no answer to MQTT within 0.2 s"
 
 
