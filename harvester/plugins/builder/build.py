@@ -1,6 +1,7 @@
 """Builds plugins to WebAssembly components in parallel, only those that changed."""
 
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,9 @@ from harvester.errors import BuildError
 from harvester.plugins.builder import border, contract, least_world, source_check, toolchain
 from harvester.plugins.builder.errors import explain
 from harvester.plugins.source import PluginSource, digest_of_inputs, is_current, python_files
+
+# Products of builds, of which a component is some 18 MB.
+_NOT_COPIED = shutil.ignore_patterns("*.wasm*", "*.cwasm*", "*.bundle", "__pycache__", ".git")
 
 
 class Built(msgspec.Struct, frozen=True):
@@ -56,18 +60,19 @@ def _componentize(source: PluginSource, wit: Path, compiler: Path) -> None:
     partial = source.wasm.with_suffix(".wasm.partial")
     world = source.manifest.world
     with tempfile.TemporaryDirectory() as directory:
-        least = Path(directory) / wit.name
+        scratch = Path(directory)
+        least = scratch / wit.name
         least.write_text(least_world.contract(wit.read_text(), world, python_files(source)))
-        guest = Path(directory) / "guest"
+        guest = scratch / "guest"
         border.write(guest, least.read_text(), source)
         options = ["--quiet", "-d", str(least), "-w", world]
         command = [
             *(str(compiler), *options, "componentize", "-i", least_world.NAME),
-            *(part for path in (*source.python_paths, guest) for part in ("-p", str(path))),
+            *(part for path in (*_copies(source, scratch), guest) for part in ("-p", str(path))),
             *(border.ENTRY, "-o", str(partial)),
         ]
         try:
-            done = toolchain.run(command, source.directory, Path(directory))
+            done = toolchain.run(command, source.directory, scratch)
             if done.returncode != 0:
                 raise BuildError(explain(done.stderr or done.stdout, source))
             describe(partial, source.manifest.description)
@@ -76,6 +81,20 @@ def _componentize(source: PluginSource, wit: Path, compiler: Path) -> None:
         finally:
             partial.unlink(missing_ok=True)
     source.stamp.write_text(inputs)
+
+
+def _copies(source: PluginSource, scratch: Path) -> list[Path]:
+    """Copy the plugin's folders: the compiler mounts what it is given writable, and writes there.
+
+    Raises BuildError where a folder cannot be read.
+    """
+    copies = [scratch / f"source-{place}" for place in range(len(source.python_paths))]
+    for folder, copy in zip(source.python_paths, copies, strict=True):
+        try:
+            shutil.copytree(folder, copy, ignore=_NOT_COPIED)
+        except (OSError, shutil.Error) as e:
+            raise BuildError(f"{folder}: {e}") from e
+    return copies
 
 
 def describe(wasm: Path, description: PluginDescription) -> None:

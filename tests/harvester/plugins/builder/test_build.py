@@ -1,5 +1,7 @@
 import fcntl
+import itertools
 import os
+import subprocess
 import threading
 from pathlib import Path
 
@@ -7,13 +9,14 @@ import pytest
 
 from bus.contract.description import FieldDescription, PluginDescription
 from bus.contract.plugin_file import component_section
-from harvester.plugins.builder import build
+from harvester.plugins.builder import build, toolchain
 from harvester.plugins.manifest import Manifest
-from harvester.plugins.source import PluginSource, digest_of_inputs
+from harvester.plugins.source import PluginSource, digest_of_inputs, read
 from tests.support import PROJECT
 
 WIT = PROJECT / "wit" / "plugin.wit"
 WAIT_S = 60.0
+PLUGIN = "class SensorLogic:\n    def poll(self): return []\n"
 # The smallest component: a header and no section.
 COMPONENT = b"\0asm\x0d\0\x01\0"
 
@@ -71,3 +74,28 @@ def test_a_plugin_without_a_description_keeps_its_component_as_it_is(source: Plu
     source.wasm.write_bytes(COMPONENT)
     build.describe(source.wasm, source.manifest.description)
     assert source.wasm.read_bytes() == COMPONENT
+
+
+def test_the_compiler_cannot_write_into_the_folders_of_a_plugin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin, shared = tmp_path / "plugin", tmp_path / "shared"
+    for folder, module in ((plugin, "app"), (shared, "common")):
+        folder.mkdir()
+        (folder / f"{module}.py").write_text(PLUGIN)
+    (plugin / "plugin.toml").write_text('world = "sensor-plugin"\npython_path = ["../shared"]\n')
+    seen: list[list[str]] = []
+
+    def write_everywhere(command: list[str], *_: Path) -> "subprocess.CompletedProcess[str]":
+        folders = [Path(path) for flag, path in itertools.pairwise(command) if flag == "-p"]
+        seen.extend(sorted(file.name for file in folder.iterdir()) for folder in folders)
+        for folder in folders:
+            (folder / "left.pyc").write_text("written at build")
+        return subprocess.CompletedProcess(command, 1, "", "ended")
+
+    monkeypatch.setattr(toolchain, "run", write_everywhere)
+    before = sorted(tmp_path.rglob("*"))
+    (outcome,) = build.build_all([read(plugin)], WIT)
+    assert "ended" in outcome.error
+    assert seen[:2] == [["app.py", "plugin.toml"], ["common.py"]]
+    assert sorted(tmp_path.rglob("*")) == before
