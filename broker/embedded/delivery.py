@@ -5,12 +5,14 @@ unacknowledged at a time. They are kept until they are acknowledged, and sent ag
 DUP, when the client reconnects (MQTT-4.4.0-1).
 """
 
+import itertools
+import math
 from collections import deque
 from collections.abc import Callable
 
 import msgspec
 
-from broker.embedded.packets.model import Publish
+from broker.embedded.packets.model import NO_PROPERTIES, Publish, aged
 from broker.fair_limit import FairLimit
 
 _LAST_PACKET_ID = 65_535
@@ -38,7 +40,22 @@ class Entry(msgspec.Struct, gc=False):
 
     @property
     def size_bytes(self) -> int:
-        return len(self.message.topic) + len(self.message.payload)
+        return self.message.size_bytes
+
+    @property
+    def expiry_ms(self) -> float:
+        """When it expires: Unix epoch, infinite where it does not."""
+        expiry_s = self.message.properties.message_expiry_s
+        return math.inf if expiry_s is None else self.queued_ms + expiry_s * 1000
+
+    def aged(self, now_ms: int) -> Publish | None:
+        """Return the message with what is left of its expiry interval; None: it has expired."""
+        properties = aged(self.message.properties, now_ms - self.queued_ms)
+        if properties is None:
+            return None
+        if properties is self.message.properties:
+            return self.message
+        return msgspec.structs.replace(self.message, properties=properties)
 
 
 class Sending(msgspec.Struct, frozen=True, gc=False):
@@ -66,6 +83,8 @@ class Delivery:
         self._in_flight: dict[int, Entry] = {}
         self._to_resend: deque[int] = deque()
         self._packet_id = 0
+        # Not later than the first of the waiting messages expires.
+        self._next_expiry_ms = math.inf
 
     @property
     def waiting(self) -> int:
@@ -105,6 +124,8 @@ class Delivery:
             dropped.append(self._take(queue))
         self._positions += 1
         entry.position = self._positions
+        if entry.message.properties is not NO_PROPERTIES:
+            self._next_expiry_ms = min(self._next_expiry_ms, entry.expiry_ms)
         self._waiting[min(entry.message.qos, 1)].append(entry)
         self._bytes += entry.size_bytes
         if entry.message.qos:
@@ -180,6 +201,15 @@ class Delivery:
         """Remove the messages that are not wanted, queued or in flight, and return them."""
         removed = self._remove_in_flight(lambda entry: entry.is_released or wanted(entry))
         return removed + self._remove_waiting(wanted)
+
+    def expire(self, now_ms: int) -> list[Entry]:
+        """Remove and return the waiting messages that have expired."""
+        if now_ms < self._next_expiry_ms:
+            return []
+        expired = self._remove_waiting(lambda entry: entry.expiry_ms > now_ms)
+        waiting = itertools.chain(*self._waiting)
+        self._next_expiry_ms = min((entry.expiry_ms for entry in waiting), default=math.inf)
+        return expired
 
     def take_shared(self, wanted: Callable[[Entry], bool]) -> list[Entry]:
         """Remove and return the wanted messages of shared subscriptions, in their order.

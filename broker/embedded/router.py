@@ -16,16 +16,24 @@ from broker.auth.decisions import TopicDecisions
 from broker.auth.gate import Gate, Identity, Role
 from broker.embedded.counters import Counters, Refusal
 from broker.embedded.delivery import Entry
-from broker.embedded.packets.model import Filter, Publish, ReasonCode, Subscribe
+from broker.embedded.packets.model import (
+    NO_PROPERTIES,
+    Publish,
+    ReasonCode,
+    Subscribe,
+    aged,
+    with_ids,
+)
 from broker.embedded.session import ClientSession, Publisher
 from broker.embedded.store.queue_records import stored
 from broker.embedded.store.store import Store
 from broker.embedded.store.writer import Durable
+from broker.embedded.topics.grant import Grant
 from broker.embedded.topics.names import valid_filter
 from broker.embedded.topics.retained import Outcome, Retained, RetainedMessages
 from broker.embedded.topics.shared import PREFIX as SHARED
 from broker.embedded.topics.shared import split as split_shared
-from broker.embedded.topics.subscriptions import Subscriptions
+from broker.embedded.topics.subscriptions import Receivers, Subscriptions
 from broker.tap import Tap
 from bus.clock import now_ms
 from bus.config.broker_table import BrokerConfig
@@ -123,17 +131,28 @@ class Router:
             if copy is None:
                 copy = copies[qos] = _copy(message, qos)
             self._deliver(session, Entry(copy, publisher=publisher.key), passed)
-        for group in receivers.groups:
-            picked = self.subscriptions.pick(group, message.topic)
-            if picked is not None:
-                copy = _copy(message, min(picked[1], message.qos))
-                entry = Entry(copy, publisher=publisher.key, group=group.text)
-                self._deliver(picked[0], entry, passed)
+        if receivers.with_options or receivers.groups:
+            self._deliver_as_granted(receivers, message, publisher, passed)
         for tap in self._taps:
             tap.put(message.topic, message.payload)
             if publisher.key:
                 passed.wait_for(tap.room_for(message.topic))
         return passed
+
+    def _deliver_as_granted(
+        self, receivers: Receivers, message: Publish, publisher: Publisher, passed: Passed
+    ) -> None:
+        """Pass a message on to subscribers with options, and to one member of each group."""
+        for session, grant in receivers.with_options:
+            if not grant.no_local or session.key not in (publisher.key, publisher.will_of):
+                copy = _granted(message, grant)
+                self._deliver(session, Entry(copy, publisher=publisher.key), passed)
+        for group in receivers.groups:
+            picked = self.subscriptions.pick(group, message.topic)
+            if picked is not None:
+                copy = _granted(message, picked[1])
+                entry = Entry(copy, publisher=publisher.key, group=group.text)
+                self._deliver(picked[0], entry, passed)
 
     def add_tap(self, tap: Tap) -> None:
         self._taps.append(tap)
@@ -153,13 +172,15 @@ class Router:
         self, session: ClientSession, request: Subscribe
     ) -> tuple[list[int], Iterator[Publish]]:
         """Return a reason code for each filter, and the matching retained messages."""
-        codes = [self._grant(session, each) for each in request.filters]
-        granted = [
-            (each.text, code)
-            for each, code in zip(request.filters, codes, strict=True)
-            if code <= _MAX_QOS and not each.text.startswith(SHARED)
-        ]
-        found = (self._retained_for(session, text, qos) for text, qos in granted)
+        codes: list[int] = []
+        found: list[Iterator[Publish]] = []
+        for wanted in request.filters:
+            is_new = not self.subscriptions.has(wanted.text, session)
+            grant = Grant.of(wanted, request.subscription_id)
+            codes.append(self._grant(session, wanted.text, grant))
+            is_wanted = wanted.retain_handling == 0 or (wanted.retain_handling == 1 and is_new)
+            if codes[-1] <= _MAX_QOS and is_wanted and not wanted.text.startswith(SHARED):
+                found.append(self._retained_for(session, wanted.text, grant))
         return codes, itertools.chain.from_iterable(found)
 
     def unsubscribe(self, session: ClientSession, filters: Sequence[str]) -> list[int]:
@@ -205,16 +226,15 @@ class Router:
         for entry in dropped:
             self._store.drop_message(session.key, entry.message_id)
 
-    def _grant(self, session: ClientSession, wanted: Filter) -> int:
-        text = wanted.text
+    def _grant(self, session: ClientSession, text: str, grant: Grant) -> int:
         cause = self._refusal(session, text)
         if cause is not None:
             self._counters.refuse(cause)
             self._log_refused_subscription(session, text, cause)
             return _REFUSED[cause]
-        self.subscriptions.add(text, session, wanted.qos)
-        self._store.put_subscription(session.key, text, wanted.qos)
-        return wanted.qos
+        self.subscriptions.add(text, session, grant)
+        self._store.put_subscription(session.key, text, grant)
+        return grant.qos
 
     def _log_refused_subscription(self, session: ClientSession, text: str, cause: Refusal) -> None:
         """Warn; but of an integration, note each filter once.
@@ -245,11 +265,18 @@ class Router:
             return Refusal.SUBSCRIBE
         return None
 
-    def _retained_for(self, session: ClientSession, text: str, qos: int) -> Iterator[Publish]:
+    def _retained_for(self, session: ClientSession, text: str, grant: Grant) -> Iterator[Publish]:
         for kept in itertools.chain(self.retained.match(text), self._sys_messages.match(text)):
-            if self._gate.may_receive(session.identity, kept.topic):
-                lower = min(qos, kept.qos)
-                yield Publish(kept.topic, kept.payload, lower, retain=True, packet_id=0)
+            properties = aged(kept.properties, now_ms() - kept.stored_ms)
+            if properties is not None and self._gate.may_receive(session.identity, kept.topic):
+                yield Publish(
+                    kept.topic,
+                    kept.payload,
+                    min(grant.qos, kept.qos),
+                    retain=True,
+                    packet_id=0,
+                    properties=with_ids(properties, grant.ids),
+                )
 
     def _retain(self, message: Publish, publisher: Publisher, durable: list[Durable]) -> None:
         kept = Retained(
@@ -258,6 +285,7 @@ class Router:
             message.qos,
             now_ms(),
             owner=publisher.user,
+            properties=message.properties,
         )
         outcome = self.retained.set(kept)
         if outcome is Outcome.NOTHING:
@@ -289,8 +317,9 @@ class Router:
         for entry in entries:
             picked = self.subscriptions.other_member(entry.group, entry.message.topic, session)
             with self._store.together():
-                if picked is not None:
-                    copy = _copy(entry.message, min(picked[1], entry.message.qos))
+                copy = entry.aged(now_ms())
+                if picked is not None and copy is not None:
+                    copy = _granted(copy, picked[1])
                     self._deliver(picked[0], Entry(copy, group=entry.group), Passed())
                 self._store.drop_message(session.key, entry.message_id)
 
@@ -303,6 +332,8 @@ class Router:
         is_stored = session.is_kept and qos
         if is_stored:
             entry.message_id, entry.queued_ms = self._store.new_message_id(), now_ms()
+        elif entry.message.properties is not NO_PROPERTIES:
+            entry.queued_ms = now_ms()
         packet_id = None if link is None else link.reserve(entry)
         durable = self._put_in_store(session, entry, packet_id) if is_stored else None
         if durable is not None:
@@ -366,4 +397,26 @@ class Router:
 
 def _copy(message: Publish, qos: int) -> Publish:
     """Return a message as an existing subscriber receives it: not retained (MQTT-3.3.1-9)."""
-    return Publish(message.topic, message.payload, qos, retain=False, packet_id=0)
+    return Publish(
+        message.topic,
+        message.payload,
+        qos,
+        retain=False,
+        packet_id=0,
+        properties=message.properties,
+    )
+
+
+def _granted(message: Publish, grant: Grant) -> Publish:
+    """Return a message as a subscriber with options receives it.
+
+    Of a message that was passed on before, the subscription identifiers are replaced.
+    """
+    return Publish(
+        message.topic,
+        message.payload,
+        min(grant.qos, message.qos),
+        retain=message.retain and grant.retain_as_published,
+        packet_id=0,
+        properties=with_ids(message.properties, grant.ids),
+    )

@@ -16,11 +16,13 @@ from broker.embedded.packets.model import Publish
 class Publisher(msgspec.Struct, frozen=True):
     """The source of a message: the key of a session and its user.
 
-    Without a key it never waits: the broker itself, the hub, a last will.
+    Without a key it never waits: the broker itself, the hub, a last will, which has `will_of`, the
+    key of its session.
     """
 
     key: str
     user: str
+    will_of: str = ""
 
 
 class Link(Protocol):

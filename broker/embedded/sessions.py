@@ -51,8 +51,8 @@ class Sessions:
             session.unreleased = dict.fromkeys(kept.unreleased, ())
             for dropped in restore(session.delivery, kept.messages):
                 self._store.drop_message(key, dropped.message_id)
-            for text, qos in kept.subscriptions.items():
-                self._router.subscriptions.add(text, session, qos)
+            for text, grant in kept.subscriptions.items():
+                self._router.subscriptions.add(text, session, grant)
 
     def open(
         self, accepted: AcceptedConnect, take_over: Callable[[ClientSession], None]

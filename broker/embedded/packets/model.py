@@ -5,6 +5,7 @@ standard of MQTT 3.1.1 of 29 October 2014.
 """
 
 import enum
+import math
 
 import msgspec
 
@@ -120,8 +121,41 @@ class Properties(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     subscription_ids: tuple[int, ...] = ()
     user: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def size_bytes(self) -> int:
+        """Size that a message's properties count for in the limits of queues and stores."""
+        texts = (self.content_type, self.response_topic, self.correlation_data)
+        size = sum(len(text) for text in texts if text)
+        size += sum(_PAIR_BYTES + len(name) + len(value) for name, value in self.user)
+        return size + _NUMBER_BYTES * len(self.subscription_ids)
+
+
+# What a pair of texts, which may be empty, and a number take in memory, about.
+_PAIR_BYTES = 64
+_NUMBER_BYTES = 8
 
 NO_PROPERTIES = Properties()
+
+
+def aged(properties: Properties, age_ms: int) -> Properties | None:
+    """Return the properties of a message after a time in a queue; None: it has expired.
+
+    Its expiry interval is less by that time (MQTT-3.3.2-6).
+    """
+    expiry_s = properties.message_expiry_s
+    if expiry_s is None:
+        return properties
+    left_ms = expiry_s * 1000 - max(age_ms, 0)
+    if left_ms <= 0:
+        return None
+    return msgspec.structs.replace(properties, message_expiry_s=math.ceil(left_ms / 1000))
+
+
+def with_ids(properties: Properties, ids: tuple[int, ...]) -> Properties:
+    """Return the properties of a message with other subscription identifiers."""
+    if properties.subscription_ids == ids:
+        return properties
+    return msgspec.structs.replace(properties, subscription_ids=ids)
 
 
 class Packet(msgspec.Struct, frozen=True, gc=False):
@@ -171,6 +205,12 @@ class Publish(msgspec.Struct, frozen=True, gc=False):
     retain: bool
     packet_id: int
     properties: Properties = NO_PROPERTIES
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of topic, payload and properties in the limits of queues and stores."""
+        size = len(self.topic) + len(self.payload)
+        return size if self.properties is NO_PROPERTIES else size + self.properties.size_bytes
 
 
 class Acknowledgement(msgspec.Struct, frozen=True, gc=False):

@@ -116,6 +116,16 @@ def read_properties(body: Body, owner: Owner) -> Properties:
     return msgspec.convert({**single, "user": tuple(user), "subscription_ids": ids}, Properties)
 
 
+def encode_properties(properties: Properties) -> bytes:
+    """Encode the properties of a message for the store; nothing where there are none."""
+    return b"" if properties is NO_PROPERTIES else write_properties(properties)
+
+
+def decode_properties(data: bytes) -> Properties:
+    """Decode what `encode_properties` returned. Raises ViolationError."""
+    return read_properties(Body(data), Owner.PUBLISH) if data else NO_PROPERTIES
+
+
 def _read_kind(body: Body, owner: Owner) -> _Kind:
     identifier = body.length()
     kind = _KINDS.get(identifier)

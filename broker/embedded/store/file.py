@@ -6,11 +6,12 @@ It knows no event loop and no bounds. One thread at a time.
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-import msgspec
-
+from broker.embedded.packets.model import ViolationError
+from broker.embedded.packets.properties import decode_properties
 from broker.embedded.store.records import Contents, StoredMessage, StoredSession
+from broker.embedded.topics.grant import Grant
 from broker.embedded.topics.retained import Retained
 from bus.errors import UnavailableError
 from bus.files.database import (
@@ -34,21 +35,33 @@ Batch = Mapping[RowKey, Row | None]
 _TABLES = """
 CREATE TABLE retained (
     topic TEXT PRIMARY KEY, payload BLOB NOT NULL,
-    qos INTEGER NOT NULL CHECK (qos BETWEEN 0 AND 2), stored_ms INTEGER NOT NULL
+    qos INTEGER NOT NULL CHECK (qos BETWEEN 0 AND 2), stored_ms INTEGER NOT NULL,
+    properties BLOB NOT NULL DEFAULT x''
 ) STRICT;
 CREATE TABLE sessions (
-    session TEXT PRIMARY KEY, client_id TEXT NOT NULL, left_ms INTEGER
+    session TEXT PRIMARY KEY, client_id TEXT NOT NULL, left_ms INTEGER, expiry_s INTEGER
 ) STRICT;
 CREATE TABLE subscriptions (
     session TEXT NOT NULL, filter TEXT NOT NULL,
-    qos INTEGER NOT NULL CHECK (qos BETWEEN 0 AND 2), PRIMARY KEY (session, filter)
+    qos INTEGER NOT NULL CHECK (qos BETWEEN 0 AND 2), no_local INTEGER NOT NULL DEFAULT 0,
+    retain_as_published INTEGER NOT NULL DEFAULT 0, identifier INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (session, filter)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE messages (
     message_id INTEGER PRIMARY KEY, session TEXT NOT NULL, topic TEXT NOT NULL,
     payload BLOB NOT NULL, qos INTEGER NOT NULL CHECK (qos BETWEEN 0 AND 2),
     retain INTEGER NOT NULL, packet_id INTEGER, queued_ms INTEGER NOT NULL,
-    released INTEGER NOT NULL DEFAULT 0
+    released INTEGER NOT NULL DEFAULT 0, properties BLOB NOT NULL DEFAULT x''
 ) STRICT;
+"""
+# Version 3: MQTT 5. A column that is added comes last, also in the tables of a new file.
+_MQTT_5 = """
+ALTER TABLE retained ADD COLUMN properties BLOB NOT NULL DEFAULT x'';
+ALTER TABLE sessions ADD COLUMN expiry_s INTEGER;
+ALTER TABLE subscriptions ADD COLUMN no_local INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE subscriptions ADD COLUMN retain_as_published INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE subscriptions ADD COLUMN identifier INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE messages ADD COLUMN properties BLOB NOT NULL DEFAULT x'';
 """
 # Packet ids of incoming messages of QoS 2 that were passed on and not released.
 _UNRELEASED = """
@@ -60,17 +73,18 @@ SCHEMA = Schema(
     _TABLES + _UNRELEASED,
     migrations=(
         "ALTER TABLE messages ADD COLUMN released INTEGER NOT NULL DEFAULT 0;" + _UNRELEASED,
+        _MQTT_5,
     ),
 )
 # Not INSERT OR REPLACE, which moves the row and writes its index again.
 _PUT = {
-    "retained": "INSERT INTO retained VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
-    "payload = excluded.payload, qos = excluded.qos, stored_ms = excluded.stored_ms",
-    "sessions": "INSERT INTO sessions VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET "
-    "client_id = excluded.client_id, left_ms = excluded.left_ms",
-    "subscriptions": "INSERT INTO subscriptions VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET "
-    "qos = excluded.qos",
-    "messages": "INSERT OR REPLACE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    "retained": "INSERT INTO retained VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+    "payload = excluded.payload, qos = excluded.qos, stored_ms = excluded.stored_ms, "
+    "properties = excluded.properties",
+    "sessions": "INSERT INTO sessions VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+    "client_id = excluded.client_id, left_ms = excluded.left_ms, expiry_s = excluded.expiry_s",
+    "subscriptions": "INSERT OR REPLACE INTO subscriptions VALUES (?, ?, ?, ?, ?, ?)",
+    "messages": "INSERT OR REPLACE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     "unreleased": "INSERT OR REPLACE INTO unreleased VALUES (?, ?)",
 }
 _DROP = {
@@ -153,6 +167,8 @@ class StoreFile:
         try:
             with translate_damage():
                 return _contents(database)
+        except ViolationError as e:
+            raise DamagedError(f"properties of a message: {e}") from e
         except sqlite3.DatabaseError as e:
             if is_full(e):
                 raise
@@ -163,36 +179,48 @@ class StoreFile:
 def _contents(database: sqlite3.Connection) -> Contents:
     found = Contents()
     found.retained += [
-        Retained(*row)
-        for row in database.execute("SELECT topic, payload, qos, stored_ms FROM retained")
+        Retained(topic, payload, qos, stored_ms, "", decode_properties(properties))
+        for topic, payload, qos, stored_ms, properties in database.execute(
+            "SELECT topic, payload, qos, stored_ms, properties FROM retained"
+        )
     ]
-    for session, client_id, left_ms in database.execute(
-        "SELECT session, client_id, left_ms FROM sessions"
+    for session, client_id, left_ms, expiry_s in database.execute(
+        "SELECT session, client_id, left_ms, expiry_s FROM sessions"
     ):
-        found.sessions[session] = StoredSession(client_id, left_ms)
-    for session, topic_filter, qos in database.execute(
-        "SELECT session, filter, qos FROM subscriptions"
+        found.sessions[session] = StoredSession(client_id, left_ms, expiry_s)
+    for session, topic_filter, qos, no_local, as_published, identifier in database.execute(
+        "SELECT session, filter, qos, no_local, retain_as_published, identifier FROM subscriptions"
     ):
         if session in found.sessions:
-            found.sessions[session].subscriptions[topic_filter] = qos
+            ids = (identifier,) if identifier else ()
+            grant = Grant(qos, bool(no_local), bool(as_published), ids)
+            found.sessions[session].subscriptions[topic_filter] = grant
     for session, packet_id in database.execute("SELECT session, packet_id FROM unreleased"):
         if session in found.sessions:
             found.sessions[session].unreleased.add(packet_id)
-    for session, *row in database.execute(
-        "SELECT session, message_id, topic, payload, qos, retain, packet_id, queued_ms, released "
-        "FROM messages ORDER BY message_id"
+    for session, properties, *row in database.execute(
+        "SELECT session, properties, message_id, topic, payload, qos, retain, packet_id, "
+        "queued_ms, released FROM messages ORDER BY message_id"
     ):
         if session in found.sessions:
-            found.sessions[session].messages.append(_message(*row))
+            message = _message(decode_properties(properties), *row)
+            found.sessions[session].messages.append(message)
     return found
 
 
-def _message(*row: object) -> StoredMessage:
-    names = (
-        *("message_id", "topic", "payload", "qos"),
-        *("retain", "packet_id", "queued_ms", "released"),
+def _message(*row: Any) -> StoredMessage:
+    properties, message_id, topic, payload, qos, retain, packet_id, queued_ms, released = row
+    return StoredMessage(
+        message_id=message_id,
+        topic=topic,
+        payload=payload,
+        qos=qos,
+        queued_ms=queued_ms,
+        retain=bool(retain),
+        packet_id=packet_id,
+        released=bool(released),
+        properties=properties,
     )
-    return msgspec.convert(dict(zip(names, row, strict=True)), StoredMessage, strict=False)
 
 
 def _apply(database: sqlite3.Connection, batch: Batch) -> None:

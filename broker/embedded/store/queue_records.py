@@ -30,6 +30,8 @@ def stored(entry: Entry, packet_id: int | None) -> StoredMessage:
         queued_ms=entry.queued_ms,
         packet_id=packet_id,
         released=entry.is_released,
+        retain=message.retain,
+        properties=message.properties,
     )
 
 
@@ -37,7 +39,7 @@ def restore(delivery: Delivery, messages: Sequence[StoredMessage]) -> list[Entry
     """Fill an empty queue from its rows; return what has no room any more."""
     dropped = []
     for kept in messages:
-        message = Publish(kept.topic, kept.payload, kept.qos, kept.retain, 0)
+        message = Publish(kept.topic, kept.payload, kept.qos, kept.retain, 0, kept.properties)
         entry = Entry(message, kept.message_id, queued_ms=kept.queued_ms, is_released=kept.released)
         if kept.packet_id is None:
             dropped += delivery.put(entry)

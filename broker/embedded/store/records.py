@@ -2,6 +2,8 @@
 
 import msgspec
 
+from broker.embedded.packets.model import NO_PROPERTIES, Properties
+from broker.embedded.topics.grant import Grant
 from broker.embedded.topics.retained import Retained
 
 
@@ -20,18 +22,23 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
     retain: bool = False
     packet_id: int | None = None
     released: bool = False
+    properties: Properties = NO_PROPERTIES
 
     @property
     def size_bytes(self) -> int:
-        return len(self.topic.encode()) + len(self.payload)
+        return len(self.topic.encode()) + len(self.payload) + self.properties.size_bytes
 
 
 class StoredSession(msgspec.Struct):
-    """A kept session. `left_ms`: end of its last connection; None while it is connected."""
+    """A kept session. `left_ms`: end of its last connection; None while it is connected.
+
+    `expiry_s`: the session expiry interval of MQTT 5; None: as long as the broker keeps it.
+    """
 
     client_id: str
     left_ms: int | None
-    subscriptions: dict[str, int] = {}
+    expiry_s: int | None = None
+    subscriptions: dict[str, Grant] = {}
     # In the order of delivery.
     messages: list[StoredMessage] = []
     # Packet ids of incoming messages of QoS 2 that were passed on and not released.

@@ -16,10 +16,12 @@ from pathlib import Path
 import msgspec
 
 from broker.embedded.delivery import BURST_MESSAGES
+from broker.embedded.packets.properties import encode_properties
 from broker.embedded.store.file import Row, StoreFile
 from broker.embedded.store.records import Contents, StoredMessage, StoredSession
 from broker.embedded.store.write_throttle import INTERVAL_S, write_throttle
 from broker.embedded.store.writer import Durable, StoreWriter
+from broker.embedded.topics.grant import Grant
 from broker.embedded.topics.retained import Retained
 from broker.retained_source import RetainedSource
 from bus.clock import DAY_MS
@@ -35,11 +37,12 @@ _BYTES_PER_MB = 1024 * 1024
 class _SessionIndex:
     """The rows of one session in the file, without the payloads."""
 
-    def __init__(self, key: str, client_id: str, left_ms: int | None) -> None:
+    def __init__(self, key: str, client_id: str, left_ms: int | None, expiry_s: int | None) -> None:
         # See `broker.auth.gate.session_key`.
         self.user = key.removesuffix(f":{client_id}")
         self.client_id = client_id
         self.left_ms = left_ms
+        self.expiry_s = expiry_s
         self.filters: set[str] = set()
         # The size of each message by its id.
         self.messages: dict[int, int] = {}
@@ -186,19 +189,21 @@ class Store:
             self._last_delayed_s = now_s
             self._put_delayed()
 
-    def put_session(self, key: str, client_id: str, left_ms: int | None) -> bool:
+    def put_session(
+        self, key: str, client_id: str, left_ms: int | None, expiry_s: int | None = None
+    ) -> bool:
         """Keep a session, or change the time at which it was left; False where there is no room.
 
-        `key` is what `broker.auth.gate.session_key` gives.
+        `key` is what `broker.auth.gate.session_key` gives, `expiry_s` the session expiry interval.
         """
         kept = self._sessions.get(key)
         if kept is None and len(self._sessions) >= self._max_sessions:
             return False
         is_new = kept is None
         if kept is None:
-            kept = self._sessions[key] = _SessionIndex(key, client_id, left_ms)
-        kept.left_ms = left_ms
-        self._put("sessions", (key,), (key, client_id, left_ms), is_new=is_new)
+            kept = self._sessions[key] = _SessionIndex(key, client_id, left_ms, expiry_s)
+        kept.left_ms, kept.expiry_s = left_ms, expiry_s
+        self._put("sessions", (key,), (key, client_id, left_ms, expiry_s), is_new=is_new)
         return True
 
     def drop_session(self, key: str) -> None:
@@ -215,14 +220,15 @@ class Store:
         del self._sessions[key]
         self._put("sessions", (key,), None)
 
-    def put_subscription(self, key: str, topic_filter: str, qos: int) -> None:
+    def put_subscription(self, key: str, topic_filter: str, grant: Grant) -> None:
         """Keep a subscription, if its session is kept."""
         kept = self._sessions.get(key)
         if kept is None:
             return
         is_new = topic_filter not in kept.filters
         kept.filters.add(topic_filter)
-        row = (key, topic_filter, qos)
+        options = int(grant.no_local), int(grant.retain_as_published)
+        row = (key, topic_filter, grant.qos, *options, grant.ids[0] if grant.ids else 0)
         self._put("subscriptions", (key, topic_filter), row, is_new=is_new)
 
     def drop_subscription(self, key: str, topic_filter: str) -> None:
@@ -294,7 +300,7 @@ class Store:
         old = [
             key
             for key, kept in self._sessions.items()
-            if kept.left_ms is not None and now_ms - kept.left_ms > self._max_absence_ms
+            if kept.left_ms is not None and now_ms - kept.left_ms > self._absence_ms(kept)
         ]
         for key in old:
             self.drop_session(key)
@@ -333,6 +339,12 @@ class Store:
             self._at_start[row.topic] = _retained_row(row, b"")
         return msgspec.structs.replace(row, payload=value, stored_ms=now_ms)
 
+    def _absence_ms(self, kept: _SessionIndex) -> float:
+        """Return the longest absence of a session's client."""
+        if kept.expiry_s is None:
+            return self._max_absence_ms
+        return min(self._max_absence_ms, kept.expiry_s * 1000)
+
     def _has_room(self, kept: _SessionIndex, size: int, *, may_exceed: bool) -> bool:
         most = self._max_messages * BURST_MESSAGES if may_exceed else self._max_messages
         return (
@@ -366,7 +378,9 @@ class Store:
             self._put("retained", (topic,), row)
 
     def _index(self, key: str, session: StoredSession) -> None:
-        kept = self._sessions[key] = _SessionIndex(key, session.client_id, session.left_ms)
+        kept = self._sessions[key] = _SessionIndex(
+            key, session.client_id, session.left_ms, session.expiry_s
+        )
         kept.filters.update(session.subscriptions)
         kept.unreleased.update(session.unreleased)
         kept.messages.update((m.message_id, m.size_bytes) for m in session.messages)
@@ -381,7 +395,8 @@ def _durable() -> Durable:
 
 
 def _retained_row(message: Retained, payload: bytes) -> Row:
-    return message.topic, payload, message.qos, message.stored_ms
+    properties = encode_properties(message.properties) if payload else b""
+    return message.topic, payload, message.qos, message.stored_ms, properties
 
 
 def _row(key: str, message: StoredMessage) -> Row:
@@ -395,4 +410,5 @@ def _row(key: str, message: StoredMessage) -> Row:
         message.packet_id,
         message.queued_ms,
         int(message.released),
+        encode_properties(message.properties),
     )

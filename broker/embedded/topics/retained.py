@@ -6,6 +6,8 @@ from typing import Self
 
 import msgspec
 
+from broker.deadlines import Deadlines
+from broker.embedded.packets.model import NO_PROPERTIES, Properties
 from broker.embedded.topics.levels import Node, insert, remove
 from bus.clock import DAY_MS
 from bus.config.broker_table import BrokerConfig
@@ -15,7 +17,7 @@ _BYTES_PER_MB = 1024 * 1024
 
 
 class Retained(msgspec.Struct, frozen=True):
-    """A retained message. `stored_ms`: Unix epoch.
+    """A retained message. `stored_ms`: Unix epoch; a message expiry interval begins then.
 
     `owner` is the user that published it. After a restart that is the name in its topic, which for
     a node's own topics is the same; empty where there is none: it counts for nobody's quota.
@@ -26,10 +28,11 @@ class Retained(msgspec.Struct, frozen=True):
     qos: int
     stored_ms: int
     owner: str = ""
+    properties: Properties = NO_PROPERTIES
 
     @property
     def size_bytes(self) -> int:
-        return len(self.topic.encode()) + len(self.payload)
+        return len(self.topic.encode()) + len(self.payload) + self.properties.size_bytes
 
 
 class Outcome(enum.Enum):
@@ -95,6 +98,8 @@ class RetainedMessages:
         self._root: Node[Retained] = Node()
         # The longest unchanged first. The value of each node is set.
         self._by_age: dict[str, Node[Retained]] = {}
+        # Of the messages with an expiry interval.
+        self._deadlines_ms: Deadlines[str] = Deadlines()
 
     @classmethod
     def bounded_by(cls, settings: BrokerConfig) -> Self:
@@ -163,15 +168,13 @@ class RetainedMessages:
                 ahead.append((child, depth + 1))
 
     def expire(self, now_ms: int) -> list[str]:
-        """Delete messages above the age limit; return their topics."""
-        old = []
+        """Delete messages above the age limit, or expired; return their topics."""
+        old = self._deadlines_ms.pop_due(now_ms)
         for topic, node in self._by_age.items():
             if node.value is not None and now_ms - node.value.stored_ms <= self._max_age_ms:
                 break
             old.append(topic)
-        for topic in old:
-            self._delete(topic)
-        return old
+        return [topic for topic in old if self._delete(topic)]
 
     def _has_room(self, message: Retained) -> bool:
         usage = self._usage.get(message.owner, Usage())
@@ -196,12 +199,18 @@ class RetainedMessages:
         self._count(message, 1)
         node.value = message
         self._by_age[message.topic] = node
+        expiry_s = message.properties.message_expiry_s
+        if expiry_s is not None:
+            self._deadlines_ms.set(message.topic, message.stored_ms + expiry_s * 1000)
+        elif self._deadlines_ms:
+            self._deadlines_ms.remove(message.topic)
 
     def _delete(self, topic: str) -> bool:
         node = self._by_age.pop(topic, None)
         if node is None or node.value is None:
             return False
         self._count(node.value, -1)
+        self._deadlines_ms.remove(topic)
         remove(self._root, topic)
         return True
 

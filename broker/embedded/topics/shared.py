@@ -10,21 +10,21 @@ from broker.embedded.topics.tree import TopicTree
 PREFIX = "$share/"
 
 C = TypeVar("C", bound=Hashable)
-_NONE: Mapping[str, int] = MappingProxyType({})
+G = TypeVar("G")
 
 
-class Group(Generic[C]):
-    """The members of one group with one filter, and the QoS that each was granted.
+class Group(Generic[C, G]):
+    """The members of one group with one filter, and what each was granted.
 
     `text` is the whole filter, with the group's name.
     """
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.members: dict[C, int] = {}
+        self.members: dict[C, G] = {}
 
-    def pick(self, rank: Callable[[C], int | None]) -> tuple[C, int] | None:
-        """Return the member with the lowest rank and its QoS; the one that waited longest first.
+    def pick(self, rank: Callable[[C], int | None]) -> tuple[C, G] | None:
+        """Return the member with the lowest rank and its grant; who waited longest first.
 
         A member whose rank is None is left out.
         """
@@ -39,33 +39,34 @@ class Group(Generic[C]):
         if best is None:
             return None
         # To the end of the line.
-        qos = self.members.pop(best)
-        self.members[best] = qos
-        return best, qos
+        grant = self.members.pop(best)
+        self.members[best] = grant
+        return best, grant
 
 
-class SharedSubscriptions(Generic[C]):
+class SharedSubscriptions(Generic[C, G]):
     """Shared subscriptions of clients. Filters must be valid (see `split`)."""
 
     def __init__(self) -> None:
-        self._tree: TopicTree[Group[C]] = TopicTree()
-        self._groups: dict[str, Group[C]] = {}
-        self._filters: dict[C, dict[str, int]] = {}
+        # A group has one filter, so no two grants are joined.
+        self._tree: TopicTree[Group[C, G], int] = TopicTree(max)
+        self._groups: dict[str, Group[C, G]] = {}
+        self._filters: dict[C, dict[str, G]] = {}
         # Grows when a group comes or goes, not with its members.
         self.version = 0
 
     def __len__(self) -> int:
         return sum(map(len, self._filters.values()))
 
-    def add(self, text: str, client: C, qos: int) -> None:
-        """Join a group, or change the QoS of a member."""
+    def add(self, text: str, client: C, grant: G) -> None:
+        """Join a group, or change the grant of a member."""
         group = self._groups.get(text)
         if group is None:
             group = self._groups[text] = Group(text)
             self._tree.add(_filter_of(text), group, 0)
             self.version += 1
-        group.members[client] = qos
-        self._filters.setdefault(client, {})[text] = qos
+        group.members[client] = grant
+        self._filters.setdefault(client, {})[text] = grant
 
     def remove(self, text: str, client: C) -> None:
         """Leave a group; one that the client is not in is fine."""
@@ -85,14 +86,14 @@ class SharedSubscriptions(Generic[C]):
         for text in tuple(self._filters.get(client, ())):
             self.remove(text, client)
 
-    def filters(self, client: C) -> Mapping[str, int]:
-        """Return the shared filters of a client with their QoS."""
-        return MappingProxyType(self._filters[client]) if client in self._filters else _NONE
+    def filters(self, client: C) -> Mapping[str, G]:
+        """Return the shared filters of a client with their grants."""
+        return MappingProxyType(self._filters.get(client, {}))
 
-    def group(self, text: str) -> Group[C] | None:
+    def group(self, text: str) -> Group[C, G] | None:
         return self._groups.get(text)
 
-    def match(self, topic: str) -> tuple[Group[C], ...]:
+    def match(self, topic: str) -> tuple[Group[C, G], ...]:
         """Return the groups whose filters match a topic."""
         return tuple(self._tree.match(topic)) if self._groups else ()
 

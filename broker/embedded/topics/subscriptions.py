@@ -6,6 +6,7 @@ import msgspec
 
 from broker.auth.gate import Gate
 from broker.embedded.session import ClientSession
+from broker.embedded.topics.grant import Grant, joined
 from broker.embedded.topics.shared import PREFIX, Group, SharedSubscriptions
 from broker.embedded.topics.tree import TopicTree
 
@@ -14,11 +15,18 @@ _MAX_ENTRIES = 32_768
 _MAX_CHARS = 256
 
 
+SharedGroup = Group[ClientSession, Grant]
+
+
 class Receivers(msgspec.Struct, frozen=True):
-    """Receivers of a topic: sessions with their granted QoS, and groups of which one receives."""
+    """Receivers of a topic: sessions with their granted QoS, and groups of which one receives.
+
+    Sessions whose subscriptions have options are in `with_options`, not in `sessions`.
+    """
 
     sessions: Sequence[tuple[ClientSession, int]]
-    groups: Sequence[Group[ClientSession]]
+    with_options: Sequence[tuple[ClientSession, Grant]]
+    groups: Sequence[SharedGroup]
 
 
 class Subscriptions:
@@ -29,8 +37,8 @@ class Subscriptions:
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
-        self._tree: TopicTree[ClientSession] = TopicTree()
-        self._shared: SharedSubscriptions[ClientSession] = SharedSubscriptions()
+        self._tree: TopicTree[ClientSession, Grant] = TopicTree(joined)
+        self._shared: SharedSubscriptions[ClientSession, Grant] = SharedSubscriptions()
         self._known: dict[str, Receivers] = {}
         self._entries = 0
         self._versions = self._current_versions
@@ -39,12 +47,12 @@ class Subscriptions:
         """Return the number of subscriptions of all sessions."""
         return len(self._tree) + len(self._shared)
 
-    def add(self, text: str, session: ClientSession, qos: int) -> None:
-        """Subscribe, or replace the QoS of a subscription (MQTT-3.8.4-3)."""
+    def add(self, text: str, session: ClientSession, grant: Grant) -> None:
+        """Subscribe, or replace the grant of a subscription (MQTT-3.8.4-3)."""
         if text.startswith(PREFIX):
-            self._shared.add(text, session, qos)
+            self._shared.add(text, session, grant)
         else:
-            self._tree.add(text, session, qos)
+            self._tree.add(text, session, grant)
 
     def remove(self, text: str, session: ClientSession) -> None:
         """Unsubscribe; what was not subscribed to is fine."""
@@ -71,8 +79,8 @@ class Subscriptions:
         return self._find(topic) if found is None else found
 
     def pick(
-        self, group: Group[ClientSession], topic: str, *, but: ClientSession | None = None
-    ) -> tuple[ClientSession, int] | None:
+        self, group: SharedGroup, topic: str, *, but: ClientSession | None = None
+    ) -> tuple[ClientSession, Grant] | None:
         """Return the member that receives a message, in turn; None where there is none.
 
         A connected member that takes messages at once goes before a slow one, and this one before
@@ -90,7 +98,7 @@ class Subscriptions:
 
     def other_member(
         self, text: str, topic: str, session: ClientSession
-    ) -> tuple[ClientSession, int] | None:
+    ) -> tuple[ClientSession, Grant] | None:
         """Return another member of the group `text` for a message that `session` did not take."""
         group = self._shared.group(text)
         return None if group is None else self.pick(group, topic, but=session)
@@ -108,11 +116,13 @@ class Subscriptions:
 
     def _find(self, topic: str) -> Receivers:
         sessions = tuple(
-            (session, qos)
-            for session, qos in self._tree.match(topic).items()
+            (session, grant)
+            for session, grant in self._tree.match(topic).items()
             if self._gate.may_receive(session.identity, topic)
         )
-        found = Receivers(sessions, self._shared.match(topic))
+        plain = tuple((session, grant.qos) for session, grant in sessions if grant.is_plain)
+        with_options = tuple(pair for pair in sessions if not pair[1].is_plain)
+        found = Receivers(plain, with_options, self._shared.match(topic))
         cost = 1 + len(sessions) + len(found.groups)
         if len(topic) <= _MAX_CHARS and cost <= _MAX_ENTRIES:
             if self._entries + cost > _MAX_ENTRIES:

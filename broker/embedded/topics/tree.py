@@ -1,6 +1,6 @@
 """Subscription tree: the subscribers of a topic, at a cost that depends on the matches alone."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
@@ -8,19 +8,20 @@ from broker.embedded.topics.levels import Node, find, insert
 from broker.embedded.topics.levels import remove as remove_value
 
 C = TypeVar("C", bound=Hashable)
-_NONE: Mapping[str, int] = MappingProxyType({})
+G = TypeVar("G")
 
 
-class TopicTree(Generic[C]):
+class TopicTree(Generic[C, G]):
     """Subscriptions of clients. Filters and topics must be valid (see `names`).
 
-    A client with several filters that match a topic is in the result once, with the highest QoS
-    that it was granted for one of them (MQTT-3.3.5-1; Mosquitto delivers once, too).
+    A client with several filters that match a topic is in the result once, with their grants
+    joined (MQTT-3.3.5-1; Mosquitto delivers once, too).
     """
 
-    def __init__(self) -> None:
-        self._root: Node[dict[C, int]] = Node()
-        self._filters: dict[C, dict[str, int]] = {}
+    def __init__(self, join: Callable[[G, G], G]) -> None:
+        self._join = join
+        self._root: Node[dict[C, G]] = Node()
+        self._filters: dict[C, dict[str, G]] = {}
         self._count = 0
         # Grows with each change.
         self.version = 0
@@ -29,16 +30,16 @@ class TopicTree(Generic[C]):
         """Return the number of subscriptions of all clients."""
         return self._count
 
-    def add(self, topic_filter: str, client: C, qos: int) -> bool:
-        """Subscribe, or replace the QoS of a subscription (MQTT-3.8.4-3); say whether it is new."""
+    def add(self, topic_filter: str, client: C, grant: G) -> bool:
+        """Subscribe, or replace the grant of a subscription (MQTT-3.8.4-3); say whether new."""
         filters = self._filters.setdefault(client, {})
         is_new = topic_filter not in filters
-        filters[topic_filter] = qos
+        filters[topic_filter] = grant
         self.version += 1
         node = insert(self._root, topic_filter)
         if node.value is None:
             node.value = {}
-        node.value[client] = qos
+        node.value[client] = grant
         self._count += is_new
         return is_new
 
@@ -57,13 +58,13 @@ class TopicTree(Generic[C]):
         for topic_filter in self._filters.pop(client, ()):
             self._remove_value(topic_filter, client)
 
-    def filters(self, client: C) -> Mapping[str, int]:
-        """Return the filters of a client with their QoS."""
-        return MappingProxyType(self._filters[client]) if client in self._filters else _NONE
+    def filters(self, client: C) -> Mapping[str, G]:
+        """Return the filters of a client with their grants."""
+        return MappingProxyType(self._filters.get(client, {}))
 
-    def match(self, topic: str) -> dict[C, int]:
-        """Return every client that subscribed to `topic`, and the highest QoS of each."""
-        found: dict[C, int] = {}
+    def match(self, topic: str) -> dict[C, G]:
+        """Return every client that subscribed to `topic`, and the grants of each, joined."""
+        found: dict[C, G] = {}
         # MQTT-4.7.2-1: a leading wildcard matches no topic that begins with `$`.
         wild = not topic.startswith("$")
         nodes = [self._root]
@@ -72,7 +73,7 @@ class TopicTree(Generic[C]):
             for node in nodes:
                 children = node.children
                 if wild:
-                    _collect(children.get("#"), found)
+                    self._collect(children.get("#"), found)
                     if (one := children.get("+")) is not None:
                         reached.append(one)
                 if (same := children.get(level)) is not None:
@@ -81,9 +82,9 @@ class TopicTree(Generic[C]):
                 return found
             nodes, wild = reached, True
         for node in nodes:
-            _collect(node, found)
+            self._collect(node, found)
             # MQTT-4.7.1-2: `a/#` matches its parent `a` as well.
-            _collect(node.children.get("#"), found)
+            self._collect(node.children.get("#"), found)
         return found
 
     def _remove_value(self, topic_filter: str, client: C) -> None:
@@ -96,10 +97,9 @@ class TopicTree(Generic[C]):
         if not node.value:
             remove_value(self._root, topic_filter)
 
-
-def _collect(node: Node[dict[C, int]] | None, found: dict[C, int]) -> None:
-    if node is None or node.value is None:
-        return
-    for client, qos in node.value.items():
-        if qos > found.get(client, -1):
-            found[client] = qos
+    def _collect(self, node: Node[dict[C, G]] | None, found: dict[C, G]) -> None:
+        if node is None or node.value is None:
+            return
+        for client, grant in node.value.items():
+            last = found.get(client)
+            found[client] = grant if last is None else self._join(last, grant)

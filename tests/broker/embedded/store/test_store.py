@@ -25,6 +25,7 @@ from broker.embedded.store import write_throttle, writer
 from broker.embedded.store.file import Batch, StoreFile
 from broker.embedded.store.records import Contents, StoredMessage
 from broker.embedded.store.store import FILE_NAME, Store
+from broker.embedded.topics.grant import Grant
 from broker.embedded.topics.retained import Retained
 from broker.retained_source import RetainedSource
 from bus.config.broker_table import BrokerConfig
@@ -145,7 +146,7 @@ def test_everything_comes_back(tmp_path: Path) -> None:
             store.put_retained("a", Retained("a", b"\x00\xff", 1, 7))
             assert store.put_session("node:pi4:pi4", "pi4", None)
             assert store.put_session("hub:hub:hub", "hub", 3)
-            store.put_subscription("node:pi4:pi4", "a/#", 1)
+            store.put_subscription("node:pi4:pi4", "a/#", Grant(1))
             first, second = store.new_message_id(), store.new_message_id()
             store.put_message("node:pi4:pi4", message(second))
             store.put_message("node:pi4:pi4", message(first, packet_id=9))
@@ -155,7 +156,7 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     assert found.retained == [Retained("a", b"\x00\xff", 1, 7)]
     assert found.sessions["hub:hub:hub"].left_ms == 3
     here = found.sessions["node:pi4:pi4"]
-    assert (here.client_id, here.left_ms, here.subscriptions) == ("pi4", 50, {"a/#": 1})
+    assert (here.client_id, here.left_ms, here.subscriptions) == ("pi4", 50, {"a/#": Grant(1)})
     assert here.messages == [message(1, packet_id=9), message(2)]
 
 
@@ -293,7 +294,7 @@ def test_a_session_without_room_is_refused_and_the_others_stay(tmp_path: Path) -
             assert not store.put_session("t", "d", None)
             assert store.put_session("s", "c", 5)
             assert store.put_message("t", message(1)) is None
-            store.put_subscription("t", "a", 1)
+            store.put_subscription("t", "a", Grant(1))
             assert store.sessions == 1
 
     asyncio.run(fill())
@@ -464,6 +465,7 @@ CHILD = """
 import asyncio, sys
 from pathlib import Path
 from bus.config.broker_table import BrokerConfig
+from broker.embedded.topics.grant import Grant
 from broker.embedded.topics.retained import Retained
 from broker.embedded.store.records import StoredMessage
 from broker.embedded.store.store import Store
@@ -473,7 +475,7 @@ async def main():
     store.load(0)
     store.start()
     store.put_session("s", "c", None)
-    store.put_subscription("s", "a/#", 1)
+    store.put_subscription("s", "a/#", Grant(1))
     for number in range(1, 1_000_000):
         store.put_retained(f"t/{number}", Retained(f"t/{number}", b"%d" % number, 1, 0))
         done = store.put_message("s", StoredMessage(
@@ -496,7 +498,7 @@ def test_what_was_called_durable_survives_a_kill(tmp_path: Path) -> None:
             said += [int(line) for line in child.stdout]
         found = loaded(tmp_path)
         kept = found.sessions["s"]
-        assert kept.subscriptions == {"a/#": 1}
+        assert kept.subscriptions == {"a/#": Grant(1)}
         # The same ids are written again in the second round, so they begin at 1 in both.
         ids = [m.message_id for m in kept.messages]
         assert ids[: said[-1]] == list(range(1, said[-1] + 1))
@@ -508,6 +510,10 @@ def test_what_was_called_durable_survives_a_kill(tmp_path: Path) -> None:
 KEYS = st.sampled_from(["s", "t", "u"])
 TOPICS = st.sampled_from(["a", "b", "c/d"])
 PAYLOADS = st.binary(max_size=3)
+
+
+def _qos(subscriptions: dict[str, Grant]) -> dict[str, int]:
+    return {text: grant.qos for text, grant in subscriptions.items()}
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -555,7 +561,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(key=KEYS, topic=TOPICS, qos=st.integers(0, 1), on=st.booleans())
     def subscribe(self, key: str, topic: str, qos: int, on: bool) -> None:
         if on:
-            self.store.put_subscription(key, topic, qos)
+            self.store.put_subscription(key, topic, Grant(qos))
         else:
             self.store.drop_subscription(key, topic)
         if key in self.sessions:
@@ -587,7 +593,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.open()
         assert {m.topic: m.payload for m in self.contents.retained} == self.retained
         found = {
-            key: (s.left_ms, s.subscriptions, {m.message_id: m.payload for m in s.messages})
+            key: (s.left_ms, _qos(s.subscriptions), {m.message_id: m.payload for m in s.messages})
             for key, s in self.contents.sessions.items()
         }
         for key, (left_ms, filters, messages) in self.sessions.items():

@@ -66,7 +66,7 @@ def naive_clients(subscriptions: dict[tuple[str, str], int], topic: str) -> dict
     ],
 )
 def test_wildcards_match_as_the_standard_says(topic_filter: str, topic: str, matches: bool) -> None:
-    tree: TopicTree[str] = TopicTree()
+    tree: TopicTree[str, int] = TopicTree(max)
     tree.add(topic_filter, "ann", 1)
     assert bool(tree.match(topic)) is matches
     assert naive_match(topic_filter, topic) is matches
@@ -82,7 +82,7 @@ STEPS = st.lists(
 def test_the_tree_finds_whom_a_plain_search_finds(
     steps: list[tuple[str, str, str, int]], topics: list[str]
 ) -> None:
-    tree: TopicTree[str] = TopicTree()
+    tree: TopicTree[str, int] = TopicTree(max)
     plain: dict[tuple[str, str], int] = {}
     for action, topic_filter, client, qos in steps:
         key = (topic_filter, client)
@@ -106,7 +106,7 @@ def test_the_tree_finds_whom_a_plain_search_finds(
 
 
 def test_foreign_filters_cost_a_match_nothing() -> None:
-    tree: TopicTree[int] = TopicTree()
+    tree: TopicTree[int, int] = TopicTree(max)
     tree.add("mine/+", 0, 1)
     for number in range(5_000):
         tree.add(f"other/{number}/#", number, 1)

@@ -1,0 +1,36 @@
+"""Grant: what a subscription gives its client, the QoS and the options of MQTT 5."""
+
+from typing import Self
+
+import msgspec
+
+from broker.embedded.packets.model import Filter
+
+
+class Grant(msgspec.Struct, frozen=True, gc=False):
+    """Granted QoS and options. `ids`: the subscription identifiers of all filters that match."""
+
+    qos: int
+    no_local: bool = False
+    retain_as_published: bool = False
+    ids: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, wanted: Filter, subscription_id: int = 0) -> Self:
+        ids = (subscription_id,) if subscription_id else ()
+        return cls(wanted.qos, wanted.no_local, wanted.retain_as_published, ids)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it has no option, like every subscription of MQTT 3.1.1."""
+        return not (self.no_local or self.retain_as_published or self.ids)
+
+
+def joined(one: Grant, other: Grant) -> Grant:
+    """Return the grant of two filters that match the same topic, whose message is sent once."""
+    return Grant(
+        max(one.qos, other.qos),
+        one.no_local and other.no_local,
+        one.retain_as_published or other.retain_as_published,
+        one.ids + other.ids,
+    )
