@@ -19,7 +19,7 @@ from broker.embedded.session import Publisher
 from bus.client.link import OnMessages, RawMessage, WireMessage, wire_message
 from bus.config.homeassistant_table import DEFAULT_PREFIX
 from bus.contract.messages import Message, encode
-from bus.contract.topics import ROOT, Topic, is_command
+from bus.contract.topics import ROOT, Topic, is_bundle, is_command
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +57,8 @@ class LocalLink:
         self._gate = gate
         self._identity = identity
         self._publisher = Publisher("", identity.name)
-        # Nodes make many entities, so these count for no user's quota.
-        self._discovery_publisher = Publisher("", "")
+        # Nodes make many entities and get many bundles, so these count for no user's quota.
+        self._unbounded_publisher = Publisher("", "")
         self._loop = asyncio.get_running_loop()
         self._on_messages = on_messages
         self._incoming: list[RawMessage] = []
@@ -159,13 +159,16 @@ class LocalLink:
                 return
         self._loop.call_soon(self._publish_queued)
 
+    def _publisher_of(self, message: Publish) -> Publisher:
+        is_bounded = message.topic.startswith(_PREFIX)
+        if is_bounded and message.retain and is_bundle(message.topic):
+            is_bounded = False
+        return self._publisher if is_bounded else self._unbounded_publisher
+
     def _publish_one(self, message: Publish) -> None:
         try:
             if self._gate.may_publish(self._identity, message.topic):
-                is_own = message.topic.startswith(_PREFIX)
-                self._router.publish(
-                    message, self._publisher if is_own else self._discovery_publisher
-                )
+                self._router.publish(message, self._publisher_of(message))
             else:
                 self._router.refuse_publish(self._identity.name, message.topic)
         except Exception:

@@ -30,6 +30,8 @@ _NAMED = {
     TopicKind.SENSOR: "dht22-gpio4",
     TopicKind.EVENT: "button",
     TopicKind.ALARM: "too-warm",
+    TopicKind.BUNDLE: "dht22",
+    TopicKind.DELIVERY: "dht22",
 }
 
 
@@ -112,6 +114,7 @@ _STRATEGIES: dict[type[inspect.Type], Callable[..., st.SearchStrategy[object]]] 
     inspect.FloatType: _floats,
     inspect.StrType: _text,
     inspect.BoolType: lambda _: st.booleans(),
+    inspect.BytesType: lambda _: st.binary(max_size=_LONGEST_TEXT),
     inspect.NoneType: lambda _: st.none(),
     inspect.LiteralType: lambda found: st.sampled_from(found.values),
     inspect.StructType: _struct,

@@ -184,7 +184,7 @@ def test_what_a_part_does_not_need_it_does_not_load(part: str, heavy: list[str])
         ("starlette", ["hub_app"]),
         ("icmplib", ["pizero_native.ping"]),
         ("argon2", ["broker.auth.passwords"]),
-        ("cryptography", ["broker.auth.certificates"]),
+        ("cryptography", ["broker.auth.certificates", "broker.auth.bundle_signer"]),
     ],
 )
 def test_a_library_is_known_to_one_place(library: str, owner: list[str]) -> None:

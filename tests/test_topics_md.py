@@ -22,6 +22,8 @@ NAMES = {
     TopicKind.SENSOR: "sensor",
     TopicKind.EVENT: "sensor",
     TopicKind.ALARM: "alarm",
+    TopicKind.BUNDLE: "plugin",
+    TopicKind.DELIVERY: "plugin",
 }
 
 
@@ -67,6 +69,8 @@ def topic_of(kind: TopicKind, payload: bytes) -> Topic:
         TopicKind.SENSOR: "light",
         TopicKind.EVENT: "button",
         TopicKind.ALARM: "too-warm--dht22-gpio4",
+        TopicKind.BUNDLE: "dht22",
+        TopicKind.DELIVERY: "dht22",
     }
     return Topic("pi4", kind, names.get(kind, ""))
 

@@ -50,10 +50,13 @@ ROLES = {
             "harvester/<node>/stored",
             # The hub's words about the node.
             "harvester/<node>/alarms/+",
+            # The hub's orders to the node.
+            "harvester/<node>/bundles/+",
         ),
         read=(
             "harvester/<node>/+/cmd",
             "harvester/<node>/stored",
+            "harvester/<node>/bundles/+",
             # For displays.
             "harvester/+/readings/+",
             "harvester/+/sensors/+",

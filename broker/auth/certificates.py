@@ -1,4 +1,4 @@
-"""Certificate authority of the hub. The only module that uses the library `cryptography`.
+"""Certificate authority of the hub, with the library `cryptography`.
 
 ECDSA on P-256, which a Pi Zero verifies in a few milliseconds.
 """

@@ -2,28 +2,35 @@
 
 from pathlib import Path
 
-from broker.auth import accounts, tokens
+import msgspec
+
+from broker.auth import accounts, bundle_key, tokens
 from broker.auth.accounts import HUB_USER, Machine
 from bus.client import credentials
 from bus.client.credentials import Credentials
 
 
 def ensure(accounts_file: Path, node: str, file: Path) -> None:
-    """Enroll `node` with credentials in `file`, unless valid ones exist."""
-    if not _is_valid(accounts.load(accounts_file).nodes.get(node), node, file):
+    """Enroll `node` with credentials in `file`, unless valid ones exist.
+
+    Those of a hub with another key of bundles get the present one.
+    """
+    key, found = bundle_key.ensure(accounts_file.parent), credentials.load(file)
+    if not _is_valid(accounts.load(accounts_file).nodes.get(node), node, found):
         token = accounts.enroll(accounts_file, node)
-        credentials.save(file, Credentials(username=node, token=token))
+        credentials.save(file, Credentials(username=node, token=token, bundle_key=key))
+    elif found is not None and found.bundle_key != key:
+        credentials.save(file, msgspec.structs.replace(found, bundle_key=key))
 
 
 def ensure_hub(accounts_file: Path, file: Path) -> None:
     """Give the hub an account for an external broker; see `ensure`."""
-    if not _is_valid(accounts.load(accounts_file).hub, HUB_USER, file):
+    if not _is_valid(accounts.load(accounts_file).hub, HUB_USER, credentials.load(file)):
         token = accounts.enroll_hub(accounts_file)
         credentials.save(file, Credentials(username=HUB_USER, token=token))
 
 
-def _is_valid(account: Machine | None, name: str, file: Path) -> bool:
-    found = credentials.load(file)
+def _is_valid(account: Machine | None, name: str, found: Credentials | None) -> bool:
     return (
         account is not None
         and found is not None

@@ -1,4 +1,4 @@
-"""Credentials file of a node: user name, token, certificates and the broker's URL.
+"""Credentials file of a node: user name, token, certificates, URL of the broker, key of bundles.
 
 `harvester enroll` writes it on the hub, a person copies it to the node.
 """
@@ -6,6 +6,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import tomli_w
@@ -26,7 +27,8 @@ _HEAD = "# The login of {} with the broker. It is a secret: mode 0600, in no rep
 class Credentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Keys of the file. `url` empty: the broker is at `broker.url`.
 
-    The certificates and the key are PEM. `repr` omits the token and the key.
+    The certificates and the key are PEM. `bundle_key` is the public key of the hub's signatures of
+    bundles, in hexadecimal; a node without one takes none. `repr` omits the token and the key.
     """
 
     username: str
@@ -35,6 +37,7 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     ca_certificate: str = ""
     certificate: str = ""
     key: str = ""
+    bundle_key: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?\Z")] = ""
 
     def __repr__(self) -> str:
         return f"Credentials({self.username!r}, {self.url!r})"
@@ -46,6 +49,8 @@ class Connection(msgspec.Struct, frozen=True):
     addresses: tuple[tuple[str, int], ...]
     login: Login | None
     file: Path
+    # Public key of the hub's signatures of bundles; empty: the node takes none.
+    bundle_key: bytes = b""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -87,11 +92,12 @@ def connection(config: Config, file: Path, username: str) -> Connection:
         raise MisconfiguredError(
             f"{file}: found the credentials of {found.username!r}, expected those of {username!r}"
         )
-    where, key = _where(config, found)
-    url = broker_url.parse(where, key)
+    where, place = _where(config, found)
+    url = broker_url.parse(where, place)
     login = _login(found, tls=url.tls)
     _check_trust(file, found, login, where)
-    return Connection(url.addresses, login, file)
+    key = bytes.fromhex(found.bundle_key) if found else b""
+    return Connection(url.addresses, login, file, key)
 
 
 def check_secrecy(before: Connection, now: Connection) -> None:

@@ -14,6 +14,9 @@ SERVICE_DIRECTORY = Path("/var/lib/harvester-hub")
 AGENT_SERVICE_DIRECTORY = Path("/var/lib/harvester-agent")
 BACKUP_SERVICE_DIRECTORY = Path("/var/lib/harvester-backup")
 ACCOUNTS_NAME = "accounts.json"
+# The pair of keys by which the hub signs bundles.
+BUNDLE_KEY_NAME = "bundle-key.pem"
+BUNDLE_PUBLIC_NAME = "bundle-key.pub"
 
 
 class HubFiles(msgspec.Struct, frozen=True):

@@ -23,6 +23,8 @@ MAX_ERROR_CHARS = 2000
 MAX_BACKLOG = 500
 MAX_RANGES = 1000
 MAX_LEDS = 256
+# In base64 with its order, it fits into a packet of the embedded broker.
+MAX_BUNDLE_BYTES = 150_000
 
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z"
 OPTIONAL_NAME_PATTERN = r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?)?\Z"
@@ -103,4 +105,6 @@ MAX_PAYLOAD_BYTES: dict[TopicKind, int] = {
     TopicKind.EVENT: 16_384,
     TopicKind.ALARM: 4096,
     TopicKind.UPDATE: 4096,
+    TopicKind.BUNDLE: 204_800,
+    TopicKind.DELIVERY: 8192,
 }

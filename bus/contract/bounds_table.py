@@ -74,7 +74,11 @@ _WORDS: dict[type[inspect.Type], Callable[..., str]] = {
     inspect.StrType: _text,
     inspect.BoolType: lambda _: "true or false",
     inspect.NoneType: lambda _: "null",
-    inspect.BytesType: lambda _: "base64 of `width` / 8 x `height` bytes",
+    inspect.BytesType: lambda found: (
+        f"base64 of at most {found.max_length} bytes"
+        if found.max_length
+        else "base64 of `width` / 8 x `height` bytes"
+    ),
     inspect.LiteralType: lambda found: ", ".join(f"`{value}`" for value in found.values if value),
     inspect.StructType: lambda found: found.cls.__name__,
     inspect.ListType: lambda found: (

@@ -12,8 +12,10 @@ from bus.contract.bounds import (
     MAX_FIELDS,
     FieldName,
     IntervalSeconds,
+    Line,
     Name,
     Number,
+    Sha256,
     Word,
 )
 
@@ -128,7 +130,8 @@ class SensorDescription(msgspec.Struct, frozen=True):
 class About(msgspec.Struct, frozen=True):
     """Description of a node: its names, its machine, and the commands of its actuators.
 
-    `versions` has the version of each program and library by name.
+    `versions` has the version of each program and library by name. `bundle_key` is the hub's key
+    for bundles that the node trusts; without one, `no_bundles` says why it takes none.
     """
 
     title: Word
@@ -141,3 +144,5 @@ class About(msgspec.Struct, frozen=True):
     actuators: Annotated[
         dict[Name, Annotated[list[Word], msgspec.Meta(max_length=32)]], msgspec.Meta(max_length=16)
     ]
+    bundle_key: Sha256 = ""
+    no_bundles: Line = ""

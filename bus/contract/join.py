@@ -66,8 +66,8 @@ class JoinRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 class JoinAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The login without its token: credentials of `node` for the broker at `url`.
 
-    `page` is the URL of the hub's page. `area` and `attached` are what the operator said of the
-    node; `attached` is None where it was not said.
+    `page` is the URL of the hub's page, `bundle_key` its key of bundles. `area` and `attached` are
+    what the operator said of the node; `attached` is None where it was not said.
     """
 
     node: Name
@@ -76,6 +76,7 @@ class JoinAnswer(msgspec.Struct, frozen=True, kw_only=True):
     page: str
     area: Word = ""
     attached: Attached | None = None
+    bundle_key: str = ""
     ok: bool = True
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from bus.contract.bounds import (
     MAX_BACKLOG,
+    MAX_BUNDLE_BYTES,
     MAX_LEDS,
     MAX_LOG_CHARS,
     MAX_PAYLOAD_BYTES,
@@ -51,7 +52,7 @@ from bus.contract.mistake import first_mistake
 from bus.contract.topics import Topic, TopicKind
 from bus.errors import BadPayloadError
 
-__all__ = ["MAX_BACKLOG", "MAX_LOG_CHARS", "MAX_RANGES", "Range", "Value"]
+__all__ = ["MAX_BACKLOG", "MAX_BUNDLE_BYTES", "MAX_LOG_CHARS", "MAX_RANGES", "Range", "Value"]
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 PluginPhase = Literal["loading", "running", "failed", "disabled"]
@@ -242,6 +243,40 @@ class UpdateState(msgspec.Struct, frozen=True):
     since_ms: Milliseconds = 0
 
 
+class SignedBundle(msgspec.Struct, frozen=True):
+    """The version of a plugin that the hub wants at a node: order, signature of it, and bundle.
+
+    `order` is the JSON of a `bus.contract.plugin_file.order.BundleOrder`, as it was signed.
+    Without `bundle`, the node is to run its own file of the plugin again.
+    """
+
+    order: Annotated[str, msgspec.Meta(max_length=2048)]
+    signature: Annotated[bytes, msgspec.Meta(max_length=64)]
+    bundle: Annotated[bytes, msgspec.Meta(max_length=MAX_BUNDLE_BYTES)] = b""
+
+
+class DeliveryState(msgspec.Struct, frozen=True):
+    """What became of the order that a node took last, and what runs. 0 is the node's own file.
+
+    `phase` is a word and no enumeration, so that a newer node may add one. `polls` of `probation`
+    were good so far. `refused` is the reason for which the last message was refused that was no
+    order for this node.
+    """
+
+    release: Count
+    version: Word
+    phase: Word
+    reason: ErrorText = ""
+    since_ms: Milliseconds = 0
+    polls: Count = 0
+    probation: Count = 0
+    running: Count = 0
+    running_version: Word = ""
+    running_sha256: Sha256 = ""
+    refused: ErrorText = ""
+    refused_ms: Milliseconds = 0
+
+
 Message = (
     Status
     | Heartbeat
@@ -260,6 +295,8 @@ Message = (
     | Event
     | Alarm
     | UpdateState
+    | SignedBundle
+    | DeliveryState
 )
 
 MESSAGE_TYPES: dict[TopicKind, type[Message]] = {
@@ -280,6 +317,8 @@ MESSAGE_TYPES: dict[TopicKind, type[Message]] = {
     TopicKind.EVENT: Event,
     TopicKind.ALARM: Alarm,
     TopicKind.UPDATE: UpdateState,
+    TopicKind.BUNDLE: SignedBundle,
+    TopicKind.DELIVERY: DeliveryState,
 }
 _DECODERS: dict[TopicKind, msgspec.json.Decoder[Any]] = {
     kind: msgspec.json.Decoder(message_type) for kind, message_type in MESSAGE_TYPES.items()

@@ -40,6 +40,8 @@ class TopicKind(enum.StrEnum):
     EVENT = "event"
     ALARM = "alarm"
     UPDATE = "update"
+    BUNDLE = "bundle"
+    DELIVERY = "delivery"
 
 
 class Channel(msgspec.Struct, frozen=True):
@@ -70,6 +72,8 @@ CHANNELS = {
     TopicKind.EVENT: Channel(("events", "*"), "node", False, 1),
     TopicKind.ALARM: Channel(("alarms", "*"), "hub", True, 1),
     TopicKind.UPDATE: Channel(("update",), "node", True, 1),
+    TopicKind.BUNDLE: Channel(("bundles", "*"), "hub", True, 1),
+    TopicKind.DELIVERY: Channel(("deliveries", "*"), "node", True, 1),
 }
 
 # What takes commands. A command for anything else is a topic too, so that its node can refuse it.
@@ -142,6 +146,14 @@ def is_command(text: str) -> bool:
     """Return whether `text` is the topic of a command."""
     try:
         return parse(text).kind is TopicKind.COMMAND
+    except BadTopicError:
+        return False
+
+
+def is_bundle(text: str) -> bool:
+    """Return whether `text` is the topic of a bundle for a node."""
+    try:
+        return parse(text).kind is TopicKind.BUNDLE
     except BadTopicError:
         return False
 

@@ -5,7 +5,7 @@ import datetime as dt
 import os
 from pathlib import Path
 
-from broker.auth import accounts, certificates
+from broker.auth import accounts, bundle_key, certificates
 from broker.auth.accounts import Accounts
 from broker.auth.server_tls import CA_NAME, CERTIFICATE_NAME
 from bus.client import credentials
@@ -81,6 +81,7 @@ def _make_credentials(options: argparse.Namespace, config: Config, files: HubFil
         ca_certificate=ca_of(files),
         certificate=pair.certificate.decode() if pair else "",
         key=pair.key.decode() if pair else "",
+        bundle_key=bundle_key.ensure(files.state_dir),
     )
     credentials.save(output, made)
     print(

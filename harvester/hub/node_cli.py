@@ -5,7 +5,7 @@ import datetime as dt
 import os
 from pathlib import Path
 
-from broker.auth import accounts
+from broker.auth import accounts, bundle_key
 from bus.client import credentials
 from bus.config import hub_files
 from bus.config.hub_files import HubFiles
@@ -74,7 +74,11 @@ def _rename(options: argparse.Namespace) -> None:
         own_node=config.cluster.node_id,
     )
     made = credentials.Credentials(
-        username=options.new, token=token, url=url, ca_certificate=enroll_cli.ca_of(files)
+        username=options.new,
+        token=token,
+        url=url,
+        ca_certificate=enroll_cli.ca_of(files),
+        bundle_key=bundle_key.ensure(files.state_dir),
     )
     credentials.save(output, made)
     print(

@@ -102,6 +102,7 @@ def _login(answer: JoinAnswer, token: str) -> bytes:
         token=token,
         url=answer.url,
         ca_certificate=answer.ca_certificate,
+        bundle_key=answer.bundle_key,
     )
     return credentials.encode(made)
 

@@ -35,8 +35,8 @@ _OTHER_TOPICS = "(other)"
 # Topics that are remembered as parsed, some 16 MB of them.
 _MAX_PARSED = 65_536
 
-# Commands are for the actuators; `stored` messages come from the hub itself.
-_IGNORED_KINDS = frozenset({TopicKind.COMMAND, TopicKind.STORED})
+# Commands are for the actuators; `stored` messages and bundles come from the hub itself.
+_IGNORED_KINDS = frozenset({TopicKind.COMMAND, TopicKind.STORED, TopicKind.BUNDLE})
 
 # The history decodes backlogs: the live state only notes that the node is there.
 _OPAQUE_BACKLOG = Backlog([])

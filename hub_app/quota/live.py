@@ -41,6 +41,7 @@ class LiveQuota:
             TopicKind.SENSOR: (limits.sensors, Reason.SENSORS),
             TopicKind.ABOUT: (1, Reason.SENSORS),
             TopicKind.PLUGIN: (limits.plugins, Reason.PLUGINS),
+            TopicKind.DELIVERY: (limits.plugins, Reason.PLUGINS),
             TopicKind.RESULT: (limits.actuators, Reason.ACTUATORS),
             TopicKind.ALARM: (limits.alarms, Reason.ALARMS),
         }

@@ -6,6 +6,7 @@ import time
 from http import HTTPStatus
 from pathlib import Path
 
+from broker.auth import bundle_key
 from broker.auth.server_tls import CA_NAME
 from broker.token_bucket import TokenBuckets
 from bus.clock import now_ms
@@ -114,6 +115,7 @@ class JoinService:
             page=reached.page_url(asked),
             area=found.area,
             attached=found.attached,
+            bundle_key=bundle_key.ensure(self._files.state_dir),
         )
 
     def ca(self) -> str:

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from broker.auth import bundle_key
 from bus.client import credentials
 from bus.client.credentials import Credentials
 from bus.contract.bounds import Name
@@ -107,7 +108,8 @@ async def rename_node(request: Request) -> Response:
         token = removals.rename_node(
             remover.path, remover.accounts_path, node, body.to, own_node=remover.own_node
         )
-        credentials.save(file, Credentials(username=body.to, token=token))
+        key = bundle_key.ensure(remover.path.parent)
+        credentials.save(file, Credentials(username=body.to, token=token, bundle_key=key))
 
     await _write(rename)
     remover.run(hub)

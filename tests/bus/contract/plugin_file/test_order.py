@@ -1,0 +1,104 @@
+"""Orders are taken from the hub alone, for this node, this plugin and these bytes."""
+
+import hashlib
+import zlib
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from bus.contract.description import PluginDescription
+from bus.contract.messages import SignedBundle
+from bus.contract.plugin_file import bundle, order
+from bus.contract.plugin_file.bundle import Bundle, Module
+from bus.contract.plugin_file.order import BundleOrder
+from bus.contract.topics import Topic, TopicKind
+from bus.errors import BadDataError
+
+PRIVATE = Ed25519PrivateKey.from_private_bytes(b"hub" + b"\0" * 29)
+KEY = PRIVATE.public_key().public_bytes_raw()
+TOPIC = Topic("pi4", TopicKind.BUNDLE, "dht22")
+CONTENT = bundle.encode(
+    Bundle(
+        "sensor-plugin",
+        [],
+        ["sensor-logic"],
+        PluginDescription(version="1.0.0"),
+        {"app": Module("0/app.py", "x = 1")},
+    )
+)
+
+
+def made(content: bytes = CONTENT, **fields: object) -> BundleOrder:
+    digest = hashlib.sha256(content).hexdigest()
+    found = BundleOrder(node="pi4", plugin="dht22", release=7, sha256=digest, world="sensor-plugin")
+    return msgspec.structs.replace(found, **fields)
+
+
+def signed(said: BundleOrder, content: bytes = CONTENT) -> SignedBundle:
+    text = order.encode(said)
+    return SignedBundle(text, PRIVATE.sign(order.signed_bytes(text)), content)
+
+
+def test_a_signed_order_and_its_bundle_are_taken() -> None:
+    message = signed(made())
+    assert order.verify(message, KEY, TOPIC) == made()
+    said = order.check_content(made(), message.bundle)
+    assert said is not None
+    assert said.description.version == "1.0.0"
+
+
+def test_an_order_without_a_bundle_is_for_the_nodes_own_file() -> None:
+    said = made(sha256="", world="")
+    assert order.verify(signed(said, b""), KEY, TOPIC) == said
+    assert order.check_content(said, b"") is None
+
+
+def refusal(message: SignedBundle, topic: Topic = TOPIC, key: bytes = KEY) -> str:
+    with pytest.raises(BadDataError) as refused:
+        order.check_content(order.verify(message, key, topic), message.bundle)
+    return str(refused.value)
+
+
+def test_an_order_that_is_not_signed_by_the_hub_is_refused() -> None:
+    message = signed(made())
+    assert "no signature" in refusal(msgspec.structs.replace(message, signature=b""))
+    other = Ed25519PrivateKey.generate().public_key().public_bytes_raw()
+    assert "not of this hub's key" in refusal(message, key=other)
+    tampered = message.order.replace('"release":7', '"release":8')
+    assert "not of this hub's key" in refusal(msgspec.structs.replace(message, order=tampered))
+
+
+def test_a_signature_for_anything_else_is_none_of_an_order() -> None:
+    text = order.encode(made())
+    message = SignedBundle(text, PRIVATE.sign(text.encode()), CONTENT)
+    assert "not of this hub's key" in refusal(message)
+
+
+@pytest.mark.parametrize(
+    "topic", [Topic("attic", TopicKind.BUNDLE, "dht22"), Topic("pi4", TopicKind.BUNDLE, "oled")]
+)
+def test_an_order_for_another_node_or_plugin_is_refused(topic: Topic) -> None:
+    assert "found an order for dht22 of pi4" in refusal(signed(made()), topic)
+
+
+@pytest.mark.parametrize("content", [CONTENT[:-1], CONTENT + b"x", b"", b"harvester bundle 1\n"])
+def test_other_bytes_than_the_signed_ones_are_refused(content: bytes) -> None:
+    assert "which is signed" in refusal(signed(made(), content))
+
+
+def test_a_bundle_of_another_world_than_signed_is_refused() -> None:
+    said = made(world="oled-plugin")
+    assert "expected oled-plugin, as signed" in refusal(signed(said))
+
+
+def test_a_bundle_that_unpacks_to_too_much_is_refused_before_it_is_unpacked() -> None:
+    bomb = b"harvester bundle 1\n" + zlib.compress(b"\0" * (64 << 20), 9)
+    assert len(bomb) < 100_000
+    said = made(bomb)
+    assert "unpacks to over" in refusal(signed(said, bomb))
+
+
+def test_a_signed_bundle_that_is_no_bundle_is_refused() -> None:
+    said = made(b"hello")
+    assert "no bundle" in refusal(signed(said, b"hello"))
