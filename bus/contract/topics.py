@@ -87,6 +87,15 @@ def is_name(text: str) -> bool:
     return _NAME.match(text) is not None and text not in RESERVED_NAMES
 
 
+def _around_name(channel: Channel) -> tuple[str, str]:
+    """Return what stands before and after the name in a topic of a channel."""
+    before, _, after = "/".join(channel.levels).partition("*")
+    return before, after
+
+
+_AROUND_NAME = {kind: _around_name(channel) for kind, channel in CHANNELS.items()}
+
+
 class Topic(msgspec.Struct, frozen=True, order=True):
     """One topic. `name` is the sensor, plugin, actuator or alarm where the kind has one.
 
@@ -105,8 +114,8 @@ class Topic(msgspec.Struct, frozen=True, order=True):
             raise BadTopicError(f"{self.name!r} cannot name a {self.kind} topic of {self.node}")
 
     def __str__(self) -> str:
-        levels = (self.name if level == "*" else level for level in self.channel.levels)
-        return "/".join((ROOT, self.node, *levels))
+        before, after = _AROUND_NAME[self.kind]
+        return f"{ROOT}/{self.node}/{before}{self.name}{after}"
 
     @property
     def channel(self) -> Channel:

@@ -219,22 +219,25 @@ class Conditions:
 
 def fault_of(data: dict[str, Value], fields: Fields) -> str:
     """Return what is wrong with a reading by its description; empty where nothing is."""
-    is_unreachable = any(
-        described.quantity == "connectivity" and data.get(field) is False
-        for field, described in fields.items()
-    )
     for field, described in fields.items():
         label = described.label or field
         value = data.get(field)
         if value is None:
             # A host that does not answer has no round trip; a value that is pending may be absent.
-            if not is_unreachable and described.pending is None:
+            if described.pending is None and not _is_unreachable(data, fields):
                 return f"{label} was not measured"
         elif described.range is not None and not isinstance(value, str):
             least, most = described.range
             if not least <= value <= most:
                 return f"{label} is impossible: {texts.number(value, described)}"
     return ""
+
+
+def _is_unreachable(data: dict[str, Value], fields: Fields) -> bool:
+    return any(
+        described.quantity == "connectivity" and data.get(field) is False
+        for field, described in fields.items()
+    )
 
 
 def _failure(rule: Rule, title: str, plugin: str, error: str) -> str:

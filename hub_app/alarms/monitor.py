@@ -83,9 +83,11 @@ class AlarmMonitor:
         self._known_nodes: set[str] = set()
         # When each node is judged again, without a message.
         self._due = DueTimes()
+        # Nodes of which more has changed than readings and heartbeats, which are judged at once.
+        self._changed: set[str] = set()
         # Rules and numbers of the state for which every alarm is known to be covered.
         self._covered = (-1, -1, -1)
-        # Nodes that were judged since the start.
+        # Judgements of nodes since the start.
         self.judged = 0
         self._reconciled_ms = 0
         self.file.snapshot = self._snapshot
@@ -134,7 +136,7 @@ class AlarmMonitor:
             elif isinstance(value, Heartbeat):
                 self._take(self._conditions.of_heartbeat(change, now_ms), now_ms)
             elif change.kind in _KINDS_OF_NODE:
-                self._due.set(change.node, now_ms)
+                self._judge_soon(change.node, now_ms)
 
     def sweep(self, now_ms: int, delta_ms: int = 0) -> None:
         """Judge what only time shows. The hub's clock was set by `delta_ms`.
@@ -166,23 +168,32 @@ class AlarmMonitor:
         """Judge some of the nodes that are due; return whether there may be more."""
         due = self._due.take(now_ms, NODES_AT_ONCE)
         for node in due:
+            has_changed = node in self._changed
+            self._changed.discard(node)
             if self._state.has_node(node):
-                self._judge(node, now_ms)
+                self._judge(node, now_ms, has_changed=has_changed)
         return len(due) == NODES_AT_ONCE
 
-    def _judge(self, node: str, now_ms: int) -> None:
-        self.judged += 1
-        self._take(self._conditions.of_node(node, now_ms), now_ms)
+    def _judge(self, node: str, now_ms: int, *, has_changed: bool) -> None:
+        """Judge a node; nothing is to be judged where its sensors have new readings in time."""
         silent_ms = self._conditions.silent_ms(node)
+        is_in_time = silent_ms is not None and silent_ms >= now_ms
+        if has_changed or not is_in_time or not self._engine.is_quiet(node):
+            self.judged += 1
+            self._take(self._conditions.of_node(node, now_ms), now_ms)
         if not self._engine.is_quiet(node):
             self._due.set(node, now_ms + _OFTEN_MS)
         elif silent_ms is not None:
             # A sensor that is silent already has no rule that says so.
             self._due.set(node, max(silent_ms + 1, now_ms + _OFTEN_MS))
 
+    def _judge_soon(self, node: str, now_ms: int) -> None:
+        self._changed.add(node)
+        self._due.set(node, now_ms)
+
     def _judge_all(self, now_ms: int) -> None:
         for node in self._state.nodes:
-            self._due.set(node, now_ms)
+            self._judge_soon(node, now_ms)
 
     def acknowledge(self, key: Key, by: str, now_ms: int) -> Active:
         """Acknowledge an active alarm. Raises KeyError where there is none."""
@@ -222,6 +233,7 @@ class AlarmMonitor:
         """End the alarms of a node that is gone."""
         self._conditions.forget(node)
         self._due.forget(node)
+        self._changed.discard(node)
         self._remove(lambda found, _subject, _rule: found == node, now_ms)
 
     def _remove(self, is_gone: Callable[[str, str, Rule | None], bool], now_ms: int) -> None:

@@ -11,7 +11,9 @@ from bus.contract.messages import Message
 MAX_BYTES = 64_000_000
 # Above it, nodes with more than their share wait; about half a second of the history's work.
 FULL_BYTES = 1_000_000
-# Taken at a time, so that a batch is committed as soon as it is full.
+# Taken at a time, so that a batch is committed as soon as it is full. The thread is woken for so
+# much, and not for each message: what is less can wait for the next commit, and each wake-up costs
+# more than the decoded message that it is for.
 _TAKE_BYTES = 60_000
 # What a queued payload costs beside its own bytes, roughly: a tuple, two strings, a bytes header.
 _OVERHEAD_BYTES = 200
@@ -62,18 +64,19 @@ class Inbox:
         with self._lock:
             for payload in payloads:
                 self._put(payload)
-        if not self._ready.is_set():
+            is_enough = self._shares.total >= _TAKE_BYTES
+        if is_enough and not self._ready.is_set():
             self._ready.set()
 
     def take(self, timeout_s: float) -> list[Payload]:
-        """Wait up to `timeout_s` for a payload or for `wake`; return some of what is queued.
+        """Wait up to `timeout_s` for enough payloads or for `wake`; return some of what is queued.
 
         Payloads of a node keep their order.
         """
         self._ready.wait(max(0.0, timeout_s))
         with self._lock:
             taken = self._take_in_turns()
-            if not self._queues:
+            if self._shares.total < _TAKE_BYTES:
                 self._ready.clear()
             has_room = self._shares.has_room
         if has_room:

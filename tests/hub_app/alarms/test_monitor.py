@@ -242,6 +242,16 @@ def test_only_nodes_that_are_due_are_judged_and_few_of_them_at_once() -> None:
     assert hub.monitor.judged == count + 3
 
 
+def test_a_node_whose_readings_go_on_is_not_judged_again() -> None:
+    hub = Hub()
+    for second in range(60):
+        hub.read(20.0, NOW_MS + second * 1000)
+        hub.monitor.sweep(NOW_MS + second * 1000)
+    assert hub.monitor.judged == 1
+    hub.monitor.sweep(NOW_MS + 120_000)
+    assert hub.monitor.judged == 2
+
+
 def test_a_new_rule_is_asked_of_every_node() -> None:
     hub = Hub()
     hub.monitor.sweep(NOW_MS)

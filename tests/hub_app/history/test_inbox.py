@@ -1,5 +1,7 @@
 """The bounded queue of payloads before the history's thread."""
 
+import threading
+
 from hub_app.history.inbox import Inbox
 
 
@@ -24,6 +26,26 @@ def test_waking_ends_a_take_that_waits() -> None:
     inbox = Inbox()
     inbox.wake()
     assert not inbox.take(3600.0)
+
+
+def test_a_take_that_waits_is_woken_once_for_many_payloads() -> None:
+    inbox, wakes = Inbox(), 0
+
+    class Ready(threading.Event):
+        def set(self) -> None:
+            nonlocal wakes
+            wakes += 1
+            super().set()
+
+    inbox._ready = Ready()
+    for number in range(1_000):
+        inbox.put(f"harvester/node-{number}/readings/x", b"")
+        if number == 100:
+            # Some 20 KB are not worth it.
+            assert not wakes
+    assert wakes == 1
+    # Those that wait are taken at the next commit, whatever they are.
+    assert len(inbox.take(3600.0)) == 300
 
 
 def test_each_node_has_its_turn() -> None:
