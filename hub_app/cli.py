@@ -30,7 +30,14 @@ def main() -> None:
         choices=("hub", "fleet"),
         help="a site's hub, or the page over the database of many; default: the file's, hub",
     )
+    parser.add_argument(
+        "--share",
+        metavar="K/N",
+        help="be worker K of N hubs on the broker of broker.url, each with its share of the nodes",
+    )
     options = parser.parse_args()
+    if options.share is not None:
+        options.overrides.append(f"broker.share={options.share}")
     role = options.role or "hub"
     if options.config is None and config_file.find(role, Path.cwd()) is None:
         # Without a configuration file, this program still has a role.

@@ -37,6 +37,7 @@ _SLOW = (
     "end_to_end",
     "examples",
     "harvester/plugins",
+    "hub_app/bus_link/test_cluster.py",
     "hub_app/fleet",
     "hub_app/history/test_writer.py",
     "hub_app/history/test_writer_machine.py",

@@ -59,8 +59,12 @@ class BusClient:
         on_refused: Callable[[str], None] = _ignore,
         will: tuple[Topic, Message] | WireMessage | None = None,
         max_queued: int = MAX_QUEUED,
+        keep_session: bool = False,
     ) -> None:
-        """`max_queued` limits the messages of QoS 1 that the broker has not acknowledged."""
+        """`max_queued` limits the messages of QoS 1 that the broker has not acknowledged.
+
+        With `keep_session` the broker keeps subscriptions and messages while the client is away.
+        """
         self._addresses = AddressRotation((address, *others))
         self._config = ConnectionConfig(
             address=address,
@@ -69,6 +73,7 @@ class BusClient:
             filters=filters,
             will=_wire_will(will),
             max_queued=max_queued,
+            keep_session=keep_session,
         )
         self._events = Events(
             on_message=on_message,

@@ -8,6 +8,7 @@ wait for a lock that its owner holds around `publish`.
 
 import contextlib
 import logging
+import random
 import socket
 import threading
 import time
@@ -20,6 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from bus.client.backoff import Backoff
 from bus.client.in_flight import InFlight
 from bus.client.link import WireMessage
 from bus.client.login import Login, tls_context
@@ -35,8 +37,9 @@ _WATCH_S = 0.5
 # paho notices a silent broker after one keep-alive; this is for when paho's own thread is stuck.
 _KEEPALIVES_WITHOUT_PUBACK = 2
 
-# Between two requests for a subscription that was refused.
-RESUBSCRIBE_S = 10.0
+# Between two requests for a subscription that was refused: at random, up to a bound that grows.
+RESUBSCRIBE_FIRST_S = 1.0
+RESUBSCRIBE_LAST_S = 30.0
 
 OnMessage = Callable[[str, bytes], None]
 
@@ -55,6 +58,8 @@ class ConnectionConfig(msgspec.Struct, frozen=True, kw_only=True):
     will: WireMessage | None = None
     # Messages of QoS 1 that the broker has not acknowledged.
     max_queued: int = MAX_QUEUED
+    # The broker keeps subscriptions, and messages of QoS 1, while this client is away.
+    keep_session: bool = False
 
 
 class Events(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +99,7 @@ class Connection:
         self._refused: list[str] = []
         self._asked: list[str] = []
         self._ask_at_s = 0.0
+        self._ask_backoff = Backoff(RESUBSCRIBE_FIRST_S, RESUBSCRIBE_LAST_S, draw=random.uniform)
         # Set by paho's thread, read by all others: the broker took the CONNECT and the filters.
         self._connected = threading.Event()
         self._ended = threading.Event()
@@ -169,7 +175,8 @@ class Connection:
         # An answer to `subscribe` would be taken for the answer to this.
         is_due = self._refused and not self._more_filters and now_s >= self._ask_at_s
         if is_due and self.connected:
-            self._ask_at_s = now_s + RESUBSCRIBE_S
+            # In case that no answer comes.
+            self._ask_at_s = now_s + RESUBSCRIBE_LAST_S
             self._asked = list(self._refused)
             self._paho.subscribe([(text, 1) for text in self._asked])
 
@@ -201,6 +208,7 @@ class Connection:
         made = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._config.client_id,
+            clean_session=not self._config.keep_session,
             protocol=paho.MQTTv311,
             reconnect_on_failure=False,
         )
@@ -264,8 +272,8 @@ class Connection:
             self._note_refused(asked, codes)
             return
         if self.connected:
-            pairs = zip(self._more_filters, codes, strict=False)
-            _call(self._events.on_subscribed, [text for text, code in pairs if code.is_failure])
+            refused = [text for text, _ in _refusals(self._more_filters, codes)]
+            _call(self._events.on_subscribed, refused)
             return
         self._note_refused(self._config.filters, codes)
         self._complete()
@@ -273,17 +281,14 @@ class Connection:
     def _note_refused(self, filters: Sequence[str], codes: list[ReasonCode]) -> None:
         """Keep the filters that were refused, to ask again; log each change."""
         before = set(self._refused)
-        found = [
-            (text, code) for text, code in zip(filters, codes, strict=False) if code.is_failure
-        ]
+        found = _refusals(filters, codes)
         self._refused = [text for text, _ in found]
-        self._ask_at_s = time.monotonic() + RESUBSCRIBE_S
-        for text, code in found:
+        self._ask_at_s = time.monotonic() + self._ask_backoff.next_s()
+        for text, reason in found:
             if text not in before:
                 logger.error(
-                    "the broker at %s:%d refused the subscription to %s: %s; asked again every"
-                    " %.0f s",
-                    *(*self._config.address, text, code, RESUBSCRIBE_S),
+                    "the broker at %s:%d refused the subscription to %s: %s; it is asked again",
+                    *(*self._config.address, text, reason),
                 )
         for text in before - set(self._refused):
             logger.info(
@@ -334,6 +339,16 @@ class Connection:
     ) -> None:
         self.in_flight.acknowledged(time.monotonic())
         _call(self._events.on_acknowledged, mid)
+
+
+def _refusals(filters: Sequence[str], codes: Sequence[ReasonCode]) -> list[tuple[str, str]]:
+    """Return the filters that a SUBACK does not grant, with the reason.
+
+    A filter without a code of its own is not granted either.
+    """
+    reasons = [str(code) if code.is_failure else "" for code in codes]
+    reasons += ["the broker gave no answer"] * (len(filters) - len(reasons))
+    return [(text, reason) for text, reason in zip(filters, reasons, strict=False) if reason]
 
 
 def _set_login(client: paho.Client, login: Login) -> None:

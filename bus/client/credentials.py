@@ -78,7 +78,7 @@ def path_for(config: Config, environment: Mapping[str, str]) -> Path:
     There, hub-app itself puts the credentials of the hub's own node.
     """
     if config.cluster.role == "hub" and not config.broker.credentials_file:
-        return hub_files.of(config, environment).state_dir / CREDENTIALS_NAME
+        return hub_files.of(config, environment).login_dir / CREDENTIALS_NAME
     return Path(config.broker.credentials_file or CREDENTIALS_NAME).absolute()
 
 

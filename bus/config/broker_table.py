@@ -20,6 +20,22 @@ Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 LocalAccess = bool | Literal["command", "listen"]
 
 
+ShareText = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^([1-9][0-9]{0,2}/[1-9][0-9]{0,2})?\Z",
+        description='"K/N", worker K of N, like "2/4"',
+    ),
+]
+
+
+class Share(msgspec.Struct, frozen=True):
+    """Worker `index`, from 1 on, of the `count` hubs that divide the nodes of a broker."""
+
+    index: int
+    count: int
+
+
 class BrokerConfig(Table, frozen=True):
     """`url` empty: the hub embeds a broker, and its own clients use that.
 
@@ -33,6 +49,8 @@ class BrokerConfig(Table, frozen=True):
     listen: str = "0.0.0.0"  # noqa: S104 - the spokes are on the LAN
     port: Port = DEFAULT_MQTT_PORT
     keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=600)] = 15
+    # "K/N": this hub is worker K of N on the broker of `url`, and handles its share of the nodes.
+    share: ShareText = ""
 
     # A node's login, as `harvester enroll` wrote it. Empty: credentials.toml beside this file; on
     # the hub, the one that hub-app keeps in its state directory for the hub's own node.
@@ -77,3 +95,11 @@ class BrokerConfig(Table, frozen=True):
     session_days: Annotated[float, msgspec.Meta(gt=0, le=3650)] = 7.0
     log_lines_per_minute: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 6
     sys_interval_s: Seconds = 10.0
+
+    @property
+    def worker(self) -> Share | None:
+        """What `share` says; None for a hub with all nodes."""
+        if not self.share:
+            return None
+        index, _, count = self.share.partition("/")
+        return Share(int(index), int(count))

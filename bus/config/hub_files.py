@@ -20,14 +20,18 @@ BUNDLE_PUBLIC_NAME = "bundle-key.pub"
 
 
 class HubFiles(msgspec.Struct, frozen=True):
-    """Folders of the hub: `state_dir`, readable by its owner alone, and `tls_dir`."""
+    """Folders of the hub: `state_dir`, readable by its owner alone, and `tls_dir`.
+
+    Workers have a `state_dir` each, below the `login_dir` of all of them on this machine.
+    """
 
     state_dir: Path
     tls_dir: Path
+    login_dir: Path
 
     @property
     def accounts(self) -> Path:
-        return self.state_dir / ACCOUNTS_NAME
+        return self.login_dir / ACCOUNTS_NAME
 
     @property
     def broker(self) -> Path:
@@ -52,7 +56,9 @@ def of(
         state = service / config.cluster.node_id
     else:
         state = state_dir(config, environment)
-    return HubFiles(state, Path(config.broker.tls_dir or state / "tls"))
+    worker = config.broker.worker
+    own = state if worker is None else state / f"worker-{worker.index}"
+    return HubFiles(own, Path(config.broker.tls_dir or state / "tls"), state)
 
 
 def backup_directory(

@@ -227,6 +227,7 @@ class Config(Table, frozen=True):
             _check_grants,
             _check_alarms,
             _check_homeassistant,
+            _check_share,
             _check_fleet,
             _check_settings,
             _check_storage,
@@ -293,6 +294,28 @@ def _check_homeassistant(config: Config) -> None:
         raise MisconfiguredError(
             f"homeassistant.broker: found {table.broker!r}, which is the hub's own broker; "
             "expected another one, or none where Home Assistant uses the hub's"
+        )
+
+
+def _check_share(config: Config) -> None:
+    """Refuse a worker without a broker to share, and one that would forward besides the others."""
+    worker = config.broker.worker
+    if worker is None:
+        return
+    if worker.index > worker.count:
+        raise MisconfiguredError(
+            f"broker.share: found {config.broker.share!r}, expected a worker from 1 to "
+            f"{worker.count}"
+        )
+    if config.cluster.role != "hub" or not config.broker.url:
+        raise MisconfiguredError(
+            f"broker.share: found {config.broker.share!r}, expected it on a hub with broker.url "
+            "only: workers divide the nodes of a broker that none of them embeds"
+        )
+    if config.homeassistant.broker:
+        raise MisconfiguredError(
+            f"homeassistant.broker: found {config.homeassistant.broker!r} with broker.share, "
+            "expected none: let Home Assistant use the broker of broker.url"
         )
 
 

@@ -76,6 +76,11 @@ CHANNELS = {
     TopicKind.DELIVERY: Channel(("deliveries", "*"), "node", True, 1),
 }
 
+# Filters that match every topic above and no deeper one: what workers subscribe to.
+EVERY_DEPTH = tuple(
+    sorted({"/".join((ROOT, "+", *("+" for _ in found.levels))) for found in CHANNELS.values()})
+)
+
 # What takes commands. A command for anything else is a topic too, so that its node can refuse it.
 ACTUATORS = ("buzzer", "fan", "leds", "names", "plugins", "update")
 # `plugins/cmd` is a command, so no plugin can be called that.

@@ -86,4 +86,4 @@ def _enroll_this_machine(config: Config, files: HubFiles) -> None:
     """Give the hub and its own node their logins, if they have none."""
     node_file = credentials.path_for(config, os.environ)
     enrolment.ensure(files.accounts, config.cluster.node_id, node_file)
-    enrolment.ensure_hub(files.accounts, files.state_dir / credentials.HUB_FILE_NAME)
+    enrolment.ensure_hub(files.accounts, files.login_dir / credentials.HUB_FILE_NAME)

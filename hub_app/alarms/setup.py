@@ -16,6 +16,7 @@ from hub_app.alarms.monitor import AlarmSetup
 from hub_app.alarms.notices import NoticePolicy
 from hub_app.alarms.notifier import Notifier
 from hub_app.alarms.rules import RuleBook
+from hub_app.bus_link import worker
 from hub_app.history.removal import HistoryJob
 from hub_app.hub import Hub
 from hub_app.process.supervisor import Supervisor
@@ -25,8 +26,9 @@ def create(config: Config, files: HubFiles, supervisor: Supervisor) -> AlarmSetu
     """Return the parts of the alarms. Raises MisconfiguredError where a file cannot be used."""
     path = files.state_dir / rules_file.FILE_NAME
     found = addresses.load(config.notify)
+    own = worker.of(config)
     return AlarmSetup(
-        own_node=config.cluster.node_id,
+        own_node=config.cluster.node_id if own is None else own.name,
         book=RuleBook(config.alarms, rules_file.load(path)),
         file=AlarmFile(files.state_dir / alarm_file.FILE_NAME),
         rules_path=path,

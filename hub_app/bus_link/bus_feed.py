@@ -11,15 +11,18 @@ from broker.auth.accounts import HUB_USER
 from broker.auth.gate import Identity, Role
 from broker.server import EmbeddedBroker
 from bus.client.client import BusClient
+from bus.client.connection import OnMessage
 from bus.client.credentials import Connection
 from bus.client.link import BusLink, MessageBatches, OnMessages, RawMessage
 from bus.clock import now_ms
-from bus.config import directories
+from bus.config import hub_files
 from bus.config.directories import Environment
 from bus.config.settings import Config
 from bus.contract import discovery
-from bus.contract.topics import EVERYTHING, ROOT
+from bus.contract.topics import EVERY_DEPTH, EVERYTHING, ROOT
+from hub_app.bus_link import worker
 from hub_app.bus_link.ingest import MAX_QUEUED, RETAINED_OF_NODE, LoopQueue
+from hub_app.bus_link.worker import Worker
 from hub_app.history.inbox import Inbox, node_of
 from hub_app.history.query import known_names
 from hub_app.history.recorder import Recorder
@@ -138,7 +141,7 @@ def create_feed(  # noqa: PLR0913 - all that the hub's feed works with
 
     history = Recorder(
         config.cluster.node_id,
-        directories.state_dir(config, environment) / known_names.FILE_NAME,
+        hub_files.of(config, environment).state_dir / known_names.FILE_NAME,
         config.history,
         inbox=inbox,
         publish=link.publish_many,
@@ -168,17 +171,31 @@ def _client(config: Config, connection: Connection, intake: Intake) -> BusClient
     """Return the link to a broker that is not embedded."""
     loop = asyncio.get_running_loop()
     batches = MessageBatches(loop, intake.on_messages)
+    own = worker.of(config)
+    every = (EVERYTHING,) if own is None else EVERY_DEPTH
     return BusClient(
         connection.address,
         others=connection.addresses[1:],
-        client_id=_client_id(config, connection),
+        client_id=_client_id(config, connection, own),
         login=connection.login,
         keepalive_s=config.broker.keepalive_s,
-        filters=(EVERYTHING, *discovery.filters(config.homeassistant.prefix)),
-        on_message=batches.put,
+        filters=(*every, *discovery.filters(config.homeassistant.prefix)),
+        on_message=batches.put if own is None else _of_share(own, batches.put),
         on_connect=lambda: _call_on(loop, intake),
         max_queued=_MAX_QUEUED,
+        # What comes while a worker is away waits for it: no other has its nodes.
+        keep_session=own is not None,
     )
+
+
+def _of_share(own: Worker, take: OnMessage) -> OnMessage:
+    """Pass on what is of the worker's nodes, and all of other systems. On the client's thread."""
+
+    def on_message(topic: str, payload: bytes) -> None:
+        if not topic.startswith(_ROOT) or own.holds_topic(topic):
+            take(topic, payload)
+
+    return on_message
 
 
 def _call_on(loop: asyncio.AbstractEventLoop, intake: Intake) -> None:
@@ -187,8 +204,13 @@ def _call_on(loop: asyncio.AbstractEventLoop, intake: Intake) -> None:
         loop.call_soon_threadsafe(intake.on_connect)
 
 
-def _client_id(config: Config, connection: Connection) -> str:
-    """Return the user's name, which a login is bound to; without a login, a random client id."""
+def _client_id(config: Config, connection: Connection, own: Worker | None) -> str:
+    """Return the user's name, which a login is bound to.
+
+    Without a login it is a random one, or a worker's lasting one.
+    """
     if connection.login is not None and connection.login.username:
         return connection.login.username
+    if own is not None:
+        return own.client_id
     return f"{config.cluster.node_id}-hub-app-{secrets.token_hex(4)}"

@@ -5,6 +5,8 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping
 
+import msgspec
+
 from broker.auth import enrolment, server_tls, tokens
 from broker.auth.account_gate import AccountGate
 from broker.auth.accounts import HUB_USER
@@ -20,6 +22,7 @@ from bus.config.broker_table import LOOPBACK
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
 from bus.files import private_file
+from hub_app.bus_link import worker
 from hub_app.history.query import known_names
 from hub_app.history.query.latest import LatestReadings
 from hub_app.process.supervisor import Supervisor
@@ -81,8 +84,13 @@ def outside_broker(config: Config, environment: Mapping[str, str]) -> Connection
 
     Raises MisconfiguredError where its credentials are wrong or open to others.
     """
-    files = hub_files.of(config, environment)
-    return credentials.connection(config, files.state_dir / credentials.HUB_FILE_NAME, HUB_USER)
+    file = hub_files.of(config, environment).login_dir / credentials.HUB_FILE_NAME
+    found = credentials.connection(config, file, HUB_USER)
+    own = worker.of(config)
+    if own is None or found.login is None or not found.login.username:
+        return found
+    login = msgspec.structs.replace(found.login, username=own.user)
+    return msgspec.structs.replace(found, login=login)
 
 
 def _listeners(config: Config, tls: ServerTls | None) -> list[Listener]:

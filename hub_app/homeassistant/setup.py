@@ -10,6 +10,7 @@ import msgspec
 from bus.client.link import MessageBatches
 from bus.config.settings import Config
 from bus.contract.description import About
+from hub_app.bus_link import worker
 from hub_app.bus_link.bus_feed import BusFeed
 from hub_app.homeassistant.forward.forwarder import Forwarder
 from hub_app.homeassistant.publisher import Publisher
@@ -80,8 +81,13 @@ def _forwarding(config: Config, hub: Hub, forwarder: Forwarder) -> Publisher:
 
 def site_of(config: Config) -> Site:
     settings = config.homeassistant
+    own = worker.of(config)
     return Site(
-        config.cluster.node_id, form=settings.form, prefix=settings.prefix, nodes=settings.nodes
+        config.cluster.node_id,
+        form=settings.form,
+        prefix=settings.prefix,
+        nodes=settings.nodes,
+        worker="" if own is None else own.name,
     )
 
 

@@ -25,7 +25,8 @@ class Availability(msgspec.Struct, frozen=True):
 class Site(msgspec.Struct, frozen=True):
     """Settings of discovery. `own_node` is the hub's; `nodes` are patterns of the published ones.
 
-    `has_own_node`: the hub's own node is known, so that other devices may refer to it.
+    `has_own_node`: the hub's own node is known, so that other devices may refer to it. `worker` is
+    the name of the hub's worker, where it has several.
     """
 
     own_node: str
@@ -35,11 +36,12 @@ class Site(msgspec.Struct, frozen=True):
     availability: tuple[Availability, ...] = ()
     configuration_url: str = ""
     has_own_node: bool = False
+    worker: str = ""
 
     @property
     def origin(self) -> dict[str, str]:
         """The publisher of a message. Its name tells the hubs that share a broker apart."""
-        name = f"{MAKER} ({self.own_node})"
+        name = f"{MAKER} ({self.worker or self.own_node})"
         return {"name": name, "sw_version": VERSION}
 
     def publishes(self, node: str) -> bool:

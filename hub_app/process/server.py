@@ -18,13 +18,13 @@ from bus.config.hub_files import HubFiles
 from bus.config.plugin_files import plugin_file
 from bus.config.settings import Config
 from bus.errors import UnavailableError
-from bus.files import staged_moves
+from bus.files import private_file, staged_moves
 from bus.files.database import lock
 from bus.install import extras
 from bus.listen import AddressUnavailableError, listen, listen_when_available
 from bus.service_manager import ServiceManager
 from hub_app.alarms import setup as alarm_setup
-from hub_app.bus_link import bus_feed
+from hub_app.bus_link import bus_feed, worker
 from hub_app.bus_link.embedding import embedded_broker, outside_broker
 from hub_app.bus_link.ingest import LoopQueue, ingest
 from hub_app.history.logs import log_file
@@ -78,13 +78,16 @@ async def run(
     )
     with stopper.on_signals(), garbage.rare_full_collections():
         async with _own_state(config, environment):
-            await _run(config, dashboard, environment, stopper)
+            await _run(worker.with_own_site(config), dashboard, environment, stopper)
 
 
 @contextlib.asynccontextmanager
 async def _own_state(config: Config, environment: Environment) -> AsyncIterator[None]:
     """Keep other hubs and a restore from the state; finish a restore that was interrupted."""
     files = hub_files.of(config, environment)
+    # Where it cannot be made, `lock` says so.
+    with contextlib.suppress(OSError):
+        private_file.make_directory(files.login_dir)
     with await asyncio.to_thread(lock, files.hub):
         done = staged_moves.finish(files.state_dir)
         if done:

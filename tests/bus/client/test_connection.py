@@ -5,13 +5,16 @@ import queue
 import threading
 
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
 
 from broker.auth.gate import Identity
 from bus.client.client import BusClient
+from bus.client.connection import _refusals
 from bus.contract.messages import Fan
 from bus.contract.topics import Topic, TopicKind
 from harvester.hub.open_broker import OpenGate
-from tests.support import HOST, WAIT_S, embedded_broker, free_port, wait_until
+from tests.support import HOST, WAIT_S, Listener, embedded_broker, free_port, wait_until
 
 
 class GateOfOneRoot(OpenGate):
@@ -50,7 +53,7 @@ class ChangingGate(OpenGate):
 def test_a_refused_subscription_is_a_problem_and_asked_for_again(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bus.client.connection.RESUBSCRIBE_S", 0.1)
+    monkeypatch.setattr("bus.client.connection.RESUBSCRIBE_FIRST_S", 0.1)
     port, gate, heard = free_port(), ChangingGate(), threading.Event()
     connected = threading.Event()
     with embedded_broker(port, gate), caplog.at_level(logging.INFO):
@@ -85,3 +88,32 @@ def test_a_connection_that_ended_is_told_in_words(caplog: pytest.LogCaptureFixtu
     client.stop()
     text = f"lost the broker at {HOST}:{port}: the connection was closed"
     assert text in caplog.messages
+
+
+def test_a_filter_without_a_code_in_the_suback_counts_as_refused() -> None:
+    granted = ReasonCode(PacketTypes.SUBACK, "Granted QoS 1")
+    assert _refusals(["a", "b"], [granted]) == [("b", "the broker gave no answer")]
+
+
+def test_a_kept_session_brings_what_came_while_the_client_was_away(port: int) -> None:
+    heard: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def client() -> BusClient:
+        return BusClient(
+            (HOST, port),
+            client_id="kept",
+            filters=["harvester/+/+/+"],
+            on_message=lambda topic, _payload: heard.put(topic),
+            keep_session=True,
+        )
+
+    first, second = client(), client()
+    first.start()
+    wait_until(lambda: first.connected)
+    first.stop()
+    with Listener(port) as other:
+        other.publish(Topic("pi4", TopicKind.EVENT, "door"), b"{}")
+        other.wait_topic("harvester/pi4/events/door")
+    second.start()
+    assert heard.get(timeout=WAIT_S) == "harvester/pi4/events/door"
+    second.stop()

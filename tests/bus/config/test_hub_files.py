@@ -41,6 +41,24 @@ def test_what_is_configured_goes_first(tmp_path: Path) -> None:
     assert credentials.path_for(config, SHELL) == Path("/c/pi.toml")
 
 
+def test_workers_share_accounts_and_certificates_and_have_a_state_each() -> None:
+    first, second = (
+        config_file.load(
+            None,
+            [
+                *("cluster.role=hub", "storage.state_dir=/s", "broker.url=mqtt://mq"),
+                f"broker.share={index}/2",
+            ],
+        )
+        for index in (1, 2)
+    )
+    files = [hub_files.of(config, SHELL) for config in (first, second)]
+    assert [each.state_dir for each in files] == [Path("/s/worker-1"), Path("/s/worker-2")]
+    assert {each.accounts for each in files} == {Path("/s/accounts.json")}
+    assert {each.tls_dir for each in files} == {Path("/s/tls")}
+    assert credentials.path_for(first, SHELL) == Path("/s/credentials.toml")
+
+
 def test_a_spokes_credentials_lie_beside_its_configuration(tmp_path: Path) -> None:
     path = tmp_path / "spoke.toml"
     path.write_text("")
