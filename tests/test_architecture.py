@@ -184,7 +184,14 @@ def test_what_a_part_does_not_need_it_does_not_load(part: str, heavy: list[str])
         ("starlette", ["hub_app"]),
         ("icmplib", ["pizero_native.ping"]),
         ("argon2", ["broker.auth.passwords"]),
-        ("cryptography", ["broker.auth.certificates", "broker.auth.bundle_signer"]),
+        (
+            "cryptography",
+            [
+                "broker.auth.certificates",
+                "broker.auth.bundle_signer",
+                "bus.contract.plugin_file.ed25519",
+            ],
+        ),
     ],
 )
 def test_a_library_is_known_to_one_place(library: str, owner: list[str]) -> None:
