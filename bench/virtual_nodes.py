@@ -92,6 +92,19 @@ def whole_hub(
         yield WholeHub(port, web_port, service, tokens, command)
 
 
+def room_for(nodes: int) -> dict[str, object]:
+    """Return the settings of a hub with room for so many nodes of one address."""
+    room = max(2048, 2 * nodes)
+    return {
+        "limits__nodes": max(2000, nodes),
+        "broker__connections": room,
+        "broker__connections_per_address": room,
+        "broker__retained_messages": 16 * room,
+        "broker__retained_mb": max(32, room // 64),
+        "broker__sessions": room,
+    }
+
+
 class VirtualNode:
     """One node with three sensors. Its readings are random, and have one stream."""
 

@@ -25,7 +25,7 @@ from pathlib import Path
 import msgspec
 
 from bench.fleet.load import Plan, Progress
-from bench.virtual_nodes import rss_mb, thread_cpu_s, whole_hub
+from bench.virtual_nodes import room_for, rss_mb, thread_cpu_s, whole_hub
 from tests.support import HOST, WAIT_S, Service, free_port, program, wait_until_listening
 
 # Steady only after so long: first changes of retained topics, first descriptions.
@@ -69,15 +69,7 @@ class Run(msgspec.Struct):
 @contextlib.contextmanager
 def hub(names: list[str], *, stalls: bool) -> Iterator[tuple[Target, dict[str, str]]]:
     """Run a whole hub with room for all nodes."""
-    room = max(2048, 2 * len(names))
-    keys = {
-        "limits__nodes": max(2000, len(names)),
-        "broker__connections": room,
-        "broker__connections_per_address": room,
-        "broker__retained_messages": 16 * room,
-        "broker__retained_mb": max(32, room // 64),
-        "broker__sessions": room,
-    }
+    keys = room_for(len(names))
     directory = Path(tempfile.mkdtemp(prefix="harvester-fleet-"))
     module = "bench.fleet.stalls" if stalls else "tests.hub_app.hub_process"
     try:

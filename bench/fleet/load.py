@@ -10,6 +10,7 @@ import gc
 import random
 import sys
 import time
+from typing import Any
 
 import msgspec
 
@@ -69,9 +70,15 @@ class Load:
         self._tasks: set[asyncio.Task[None]] = set()
         self._late_s = 0.0
         self.nodes = [
-            FleetNode(name, token, plan.interval_s, self._totals, self._open, plan.waiting)
-            for name, token in plan.tokens.items()
+            self.made(
+                *(number, name, token, plan.interval_s, self._totals, self._open), plan.waiting
+            )
+            for number, (name, token) in enumerate(plan.tokens.items())
         ]
+
+    def made(self, _number: int, *known: Any) -> FleetNode:
+        """Return a node; `known` is what its constructor takes."""
+        return FleetNode(*known)
 
     def _open(self, node: FleetNode) -> None:
         task = self._loop.create_task(self._connect(node))

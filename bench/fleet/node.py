@@ -55,7 +55,7 @@ class FleetNode(asyncio.Protocol):
         *("name", "_token", "_totals", "_interval_s", "_transport", "_buffer", "_packet_ids"),
         *("_in_flight", "_outbox", "_live", "_batches", "_cursor", "_seq", "_cycles", "_loop"),
         *("_lines", "_birth", "_connect", "_is_ready", "_backoff_s", "_open", "_is_describing"),
-        *("is_producing", "_old"),
+        *("is_producing", "_old", "stream"),
     )
 
     def __init__(  # noqa: PLR0913, PLR0917 - all that a node is made of
@@ -99,6 +99,7 @@ class FleetNode(asyncio.Protocol):
 
     def _prepare(self, token: str) -> None:
         boot, stream = secrets.token_hex(8), secrets.token_hex(8)
+        self.stream = stream
         status = Status("online", "spoke", "1", boot, now_ms(), self._interval_s)
         will = msgspec.structs.replace(status, state="offline")
         topic = f"harvester/{self.name}/status"

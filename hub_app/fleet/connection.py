@@ -1,8 +1,11 @@
-"""Connections to the fleet's database."""
+"""Connections to the fleet's database, on which no call waits for ever."""
 
+import time
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 import psycopg
 
 from bus.config.history_table import FleetConfig
@@ -12,38 +15,96 @@ from hub_app.fleet.errors import FleetUnavailableError
 
 SCHEMA = "harvester"
 
-Connection = psycopg.Connection[Any]
+T = TypeVar("T")
 
 # Compiling a statement takes longer than running it here, by far.
-# A network that vanished is noticed within a minute, at both ends: the server then gives up the
-# locks of the session.
+# A network that vanished is noticed at both ends: the server then releases the session's locks.
 _OPTIONS = (
-    f"-c search_path={SCHEMA} -c timezone=UTC -c statement_timeout=%d -c jit=off"
-    " -c tcp_keepalives_idle=20 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
-    " -c idle_in_transaction_session_timeout=60000"
+    f"-c search_path={SCHEMA} -c timezone=UTC -c jit=off -c statement_timeout=%(statement_ms)d"
+    " -c tcp_keepalives_idle=%(idle_s)d -c tcp_keepalives_interval=%(interval_s)d"
+    " -c tcp_keepalives_count=3 -c tcp_user_timeout=%(lost_ms)d"
+    " -c idle_in_transaction_session_timeout=60000 -c idle_session_timeout=%(idle_session_ms)d"
 )
-_CONNECT_S = 10
-_KEEPALIVES = {
-    "connect_timeout": _CONNECT_S,
-    "keepalives_idle": 20,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 40_000,
-}
 
 
-def connect(settings: FleetConfig, program: str, *, statement_s: float = 120.0) -> Connection:
+class Timeouts(msgspec.Struct, frozen=True):
+    """Times in seconds after which a connection is given up.
+
+    `lost_s`: the other end acknowledges no packet. `statement_s`: the server works on a statement.
+    `answer_s`: it does not answer, which a proxy or firewall between may hide from TCP.
+    `idle_s`: the server closes the connection where nothing has been asked; 0 for never.
+    """
+
+    connect_s: float = 10.0
+    lost_s: float = 40.0
+    statement_s: float = 120.0
+    answer_s: float = 150.0
+    idle_s: float = 0.0
+
+
+class Connection(psycopg.Connection[Any]):
+    """A connection that fails and closes where an answer takes longer than `answer_s`."""
+
+    answer_s = Timeouts().answer_s
+
+    def wait(self, gen: Generator[Any, Any, T], *args: Any, **keys: Any) -> T:
+        return super().wait(self._bounded(gen), *args, **keys)
+
+    def _bounded(self, gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
+        """Pass on what psycopg waits for; it looks at the time ten times a second."""
+        until_s = time.monotonic() + self.answer_s
+        try:
+            wanted = next(gen)
+            while True:
+                ready = yield wanted
+                if time.monotonic() > until_s:
+                    gen.close()
+                    self.close()
+                    raise psycopg.OperationalError(f"no answer within {self.answer_s:g} s")
+                wanted = gen.send(ready)
+        except StopIteration as e:
+            result: T = e.value
+            return result
+
+
+def connect(settings: FleetConfig, program: str, timeouts: Timeouts | None = None) -> Connection:
     """Return a new connection in autocommit mode; `program` is its name in `pg_stat_activity`.
 
-    Raises FleetUnavailableError. A statement that takes longer than `statement_s` fails.
+    Raises FleetUnavailableError.
     """
-    options: dict[str, Any] = {"options": _OPTIONS % round(statement_s * 1000), **_KEEPALIVES}
+    times = timeouts or Timeouts()
+    parameters = _parameters(times)
     try:
         if settings.password_file:
-            options["password"] = read_password(settings)
-        return psycopg.connect(settings.url, autocommit=True, application_name=program, **options)
+            parameters["password"] = read_password(settings)
+        db = Connection.connect(
+            settings.url, autocommit=True, application_name=program, **parameters
+        )
     except (psycopg.Error, MisconfiguredError) as e:
         raise FleetUnavailableError(sentence(e)) from e
+    db.answer_s = times.answer_s
+    return db
+
+
+def _parameters(times: Timeouts) -> dict[str, Any]:
+    # Three probes: half of the time for silence, a quarter between two of them.
+    idle_s, interval_s = max(1, round(times.lost_s / 2)), max(1, round(times.lost_s / 4))
+    lost_ms = round(times.lost_s * 1000)
+    options = _OPTIONS % {
+        "statement_ms": round(times.statement_s * 1000),
+        "idle_s": idle_s,
+        "interval_s": interval_s,
+        "lost_ms": lost_ms,
+        "idle_session_ms": round(times.idle_s * 1000),
+    }
+    return {
+        "options": options,
+        "connect_timeout": max(2, round(times.connect_s)),
+        "keepalives_idle": idle_s,
+        "keepalives_interval": interval_s,
+        "keepalives_count": 3,
+        "tcp_user_timeout": lost_ms,
+    }
 
 
 def read_password(settings: FleetConfig) -> str:

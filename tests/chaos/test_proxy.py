@@ -1,3 +1,4 @@
+import errno
 import socket
 from collections.abc import Iterator
 
@@ -60,6 +61,24 @@ def test_a_stall_of_one_way_leaves_the_other(ends: Ends) -> None:
     proxy.heal()
     near.settimeout(WAIT_S)
     assert near.recv(9) == b"later"
+
+
+def test_dropped_packets_are_told_to_nobody(ends: Ends) -> None:
+    proxy, near, far = ends
+    proxy.drop()
+    # tcp(7): gives up what is not acknowledged within so many milliseconds.
+    near.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000)
+    near.sendall(b"lost")
+    far.settimeout(SHORT_S)
+    with pytest.raises(TimeoutError):
+        far.recv(9)
+    with pytest.raises(TimeoutError) as given_up:
+        near.recv(9)
+    assert given_up.value.errno == errno.ETIMEDOUT
+    with pytest.raises(TimeoutError):
+        socket.create_connection((HOST, proxy.port), SHORT_S)
+    proxy.heal()
+    socket.create_connection((HOST, proxy.port), WAIT_S).close()
 
 
 def test_what_was_stalled_when_it_is_cut_is_gone(ends: Ends) -> None:

@@ -8,7 +8,7 @@ import psycopg
 
 from bus.config.history_table import FleetConfig
 from bus.install.version import VERSION
-from hub_app.fleet.connection import connect, sentence
+from hub_app.fleet.connection import Timeouts, connect, sentence
 from hub_app.fleet.errors import FleetUnavailableError, SiteInUseError
 from hub_app.fleet.forward.history_source import AlarmRow, EventRow, SensorName, StreamKey
 from hub_app.fleet.forward.names import Names
@@ -17,6 +17,7 @@ from hub_app.fleet.migrations import make_partitions, migrate, week_of
 
 # A lock of the session, with the number of the site.
 _LOCK = 1213223506
+_IDLE_S = 300.0
 _MEANS_AT_ONCE = 2000
 _COLUMNS = ", ".join(f"v{i}" for i in range(1, NUMBER_COLUMNS + 1))
 _COPY = (
@@ -52,9 +53,12 @@ class FleetDatabase:
     `names` knows what is stored. After an error the connection is to be closed and made anew.
     """
 
-    def __init__(self, settings: FleetConfig) -> None:
+    def __init__(self, settings: FleetConfig, timeouts: Timeouts | None = None) -> None:
         self.settings = settings
-        self._db = connect(settings, f"harvester hub {settings.site}")
+        # A session of this site that nobody uses any more keeps its lock no longer than so.
+        idle_s = _IDLE_S + 2 * settings.interval_s
+        times = msgspec.structs.replace(timeouts or Timeouts(), idle_s=idle_s)
+        self._db = connect(settings, f"harvester hub {settings.site}", times)
         self._weeks: set[int] = set()
         try:
             with _errors_translated():
@@ -233,8 +237,8 @@ class FleetDatabase:
         ).fetchone()
         if not found or not found[0]:
             raise SiteInUseError(
-                f"fleet.site: found {site!r}, under which another hub forwards; expected a name of "
-                "its own for each hub"
+                f"fleet.site: found {site!r}, under which another hub forwards, or did until its "
+                "connection was lost; expected a name of its own for each hub"
             )
 
     def _prepare(self, rows: Sequence[Forwarded]) -> None:

@@ -20,6 +20,7 @@ from bus.client.backoff import Backoff
 from bus.clock import now_ms
 from bus.config.history_table import FleetConfig
 from bus.fault import Fault
+from hub_app.fleet.connection import Timeouts
 from hub_app.fleet.errors import FleetUnavailableError
 from hub_app.fleet.forward.database import FleetDatabase
 from hub_app.fleet.forward.entries import ChangedEntries, EntryFeed
@@ -38,7 +39,7 @@ _JOIN_S = 10.0
 
 
 class ForwarderTimes(msgspec.Struct, frozen=True):
-    """Times in seconds between two rounds of each work, which tests shorten."""
+    """Times in seconds between two rounds of each work, and of the network. Tests shorten them."""
 
     first_retry_s: float = 1.0
     longest_retry_s: float = 30.0
@@ -48,6 +49,7 @@ class ForwarderTimes(msgspec.Struct, frozen=True):
     means_s: float = 10.0
     maintain_s: float = 600.0
     count_s: float = 10.0
+    network: Timeouts = Timeouts()
 
 
 class _ReplacedError(FleetUnavailableError):
@@ -122,7 +124,9 @@ class FleetForwarder:
         while not self._stopping.is_set():
             try:
                 with (
-                    contextlib.closing(FleetDatabase(self._settings)) as database,
+                    contextlib.closing(
+                        FleetDatabase(self._settings, self._times.network)
+                    ) as database,
                     contextlib.closing(HistorySource(self._path)) as source,
                 ):
                     self._set_connected(True)

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import psycopg
 
 from bus.config.history_table import FleetConfig
-from hub_app.fleet.connection import Connection, connect, sentence
+from hub_app.fleet.connection import Connection, Timeouts, connect, sentence
 from hub_app.fleet.errors import FleetUnavailableError
 
 _MOST = 4
 # Nobody waits longer for a page.
-_STATEMENT_S = 20.0
+_TIMEOUTS = Timeouts(statement_s=20.0, answer_s=30.0)
 
 
 class Pool:
@@ -50,4 +50,4 @@ class Pool:
                 db = self._idle.get_nowait()
                 if not db.closed:
                     return db
-        return connect(self._settings, "harvester fleet", statement_s=_STATEMENT_S)
+        return connect(self._settings, "harvester fleet", _TIMEOUTS)

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests, on a UNIX socket in a folder of its own."""
+"""A PostgreSQL server of the tests, in a folder of its own, with a UNIX socket and a TCP port."""
 
 import os
 import pwd
@@ -11,11 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 
 from tests.support import WAIT_S, wait_until
 
 _USER = "harvester"
+# It names the socket, too.
+_SOCKET_PORT = 5432
 
 
 def programs() -> Path | None:
@@ -31,13 +34,33 @@ def programs() -> Path | None:
     return Path(server).parent if server else None
 
 
-class PostgresServer:
-    """A server from `start` to `stop`; `kill` ends the postmaster as a power cut would."""
+class Tls(msgspec.Struct, frozen=True):
+    """Certificate and key of a server, PEM."""
 
-    def __init__(self, bin_dir: Path, *, syncs: bool = False) -> None:
+    certificate: bytes
+    key: bytes
+
+
+class PostgresServer:
+    """A server from `start` to `stop`; `kill` ends the postmaster as a power cut would.
+
+    It listens on the loopback address where `port` is given, and asks for `password` there.
+    """
+
+    def __init__(
+        self,
+        bin_dir: Path,
+        *,
+        syncs: bool = False,
+        port: int = 0,
+        tls: Tls | None = None,
+        password: str = "",
+    ) -> None:
         self._bin = bin_dir
         # Without, a killed process still loses nothing of what the kernel has.
-        self._fsync = "on" if syncs else "off"
+        self._options = [f"fsync={'on' if syncs else 'off'}", "max_connections=50"]
+        self._options += ["listen_addresses="] if not port else [f"port={port}"]
+        self.port = port or _SOCKET_PORT
         # Not the folder of a test: a socket's path is short, and another user needs access.
         self.folder = Path(tempfile.mkdtemp(prefix="harvester-pg-"))
         self._process: subprocess.Popen[bytes] | None = None
@@ -51,9 +74,27 @@ class PostgresServer:
             *("initdb", "-D", str(self.folder / "data"), "-U", _USER, "-A", "trust"),
             *("--no-sync", "-E", "UTF8", "--locale=C"),
         )
+        self._password = password
+        if tls is not None:
+            self._set_up(tls)
+
+    def _set_up(self, tls: Tls) -> None:
+        for name, content in (("server.crt", tls.certificate), ("server.key", tls.key)):
+            path = self.folder / "data" / name
+            path.write_bytes(content)
+            path.chmod(0o600)
+            shutil.chown(path, self._account.get("user", os.geteuid()))
+        self._options.append("ssl=on")
+
+    def _ask_for_password(self) -> None:
+        with psycopg.connect(self.url(), autocommit=True) as db:
+            db.execute(f"ALTER USER {_USER} PASSWORD '{self._password}'".encode())
+            rules = self.folder / "data" / "pg_hba.conf"
+            rules.write_text("local all all trust\nhost all all all scram-sha-256\n")
+            db.execute("SELECT pg_reload_conf()")
 
     def url(self, database: str = "postgres") -> str:
-        return f"postgresql://{_USER}@/{database}?host={self.folder}"
+        return f"postgresql://{_USER}@/{database}?host={self.folder}&port={self.port}"
 
     def new_database(self) -> str:
         """Make an empty database; return its URL."""
@@ -67,8 +108,7 @@ class PostgresServer:
             self._process = subprocess.Popen(
                 [
                     *(self._bin / "postgres", "-D", self.folder / "data", "-k", self.folder),
-                    *("-c", "listen_addresses=", "-c", "max_connections=50"),
-                    *("-c", f"fsync={self._fsync}"),
+                    *(part for option in self._options for part in ("-c", option)),
                 ],
                 stdout=log,
                 stderr=log,
@@ -77,6 +117,8 @@ class PostgresServer:
                 **self._account,
             )
         wait_until(self._is_ready)
+        if self._password:
+            self._ask_for_password()
 
     def _is_ready(self) -> bool:
         assert self._process is not None

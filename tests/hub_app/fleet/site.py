@@ -16,7 +16,7 @@ from hub_app.history.writer import Arrival, Writer
 from tests.support import wait_until
 
 # Soon, so that a test waits for nothing.
-_TIMES = ForwarderTimes(0.1, 0.5, 0.1, 0.1, 0.1, 0.2, 60.0, 0.2)
+TIMES = ForwarderTimes(0.1, 0.5, 0.1, 0.1, 0.1, 0.2, 60.0, 0.2)
 # Some days ago, whatever the day: at the beginning of an hour.
 START = 1_795_000_200_000 // 3_600_000 * 3_600_000
 
@@ -50,8 +50,8 @@ class Site:
         return int(count)
 
     @contextlib.contextmanager
-    def forwarding(self) -> Iterator[FleetForwarder]:
-        forwarder = FleetForwarder(self.settings, self.path, times=_TIMES)
+    def forwarding(self, times: ForwarderTimes = TIMES) -> Iterator[FleetForwarder]:
+        forwarder = FleetForwarder(self.settings, self.path, times=times)
         forwarder.start()
         try:
             yield forwarder
