@@ -1,8 +1,8 @@
 """Agent of a node: runs the cycle that polls plugins, writes the LED strip and publishes.
 
-Threads: the caller's thread runs the cycle; the bus client's thread passes on commands and
-readings; each plugin has a thread, as have commands, the buzzer, the saving of state and
-wasmtime's epoch.
+Threads: the caller's thread runs the cycle; the bus client's thread passes on commands, readings
+and bundles; each plugin has a thread, as have commands, the buzzer, the saving of state, the
+verification of bundles and wasmtime's epoch.
 """
 
 import logging
@@ -38,6 +38,7 @@ from node_agent.actuators.buzzer import SILENT, BuzzerPlayer
 from node_agent.actuators.fan import FanControl
 from node_agent.actuators.led_buffer import LedBuffer, to_hex
 from node_agent.actuators.plugin_command import plugin_command
+from node_agent.delivery.deliveries import Deliveries
 from node_agent.descriptions.node import NodeDescriptions
 from node_agent.descriptions.plugin_settings import PluginSettings
 from node_agent.descriptions.update import MachineUpdate
@@ -126,12 +127,15 @@ class Agent:
             )
             for name in config.plugins.enabled
         }
+        self._deliveries = Deliveries(config, state_dir, self._bus.bundle_key, self._bus.publish)
         self._descriptions = NodeDescriptions(
             config,
             self._bus,
             state_dir,
             actuators=self._actuator_words(),
             plugins={name: of.resolved for name, of in self._settings.items()},
+            bundle_key=self._bus.bundle_key,
+            no_bundles=self._deliveries.obstacle,
         )
         self._update = MachineUpdate(self._bus, directories.runtime_dir(config, os.environ))
         self._saver = StateSaver([self._owners, self._descriptions, *self._stores.values()])
@@ -156,6 +160,7 @@ class Agent:
                 stack.enter_context(self._buzzer)
             stack.enter_context(self._actuators)
             stack.enter_context(self._saver)
+            stack.enter_context(self._deliveries)
             stack.callback(self._stop_plugins)
             stack.callback(self._service.stopping)
             self._service.ready()
@@ -182,6 +187,7 @@ class Agent:
         elif picture_has_changed:
             self._publish_picture()
         self._update.publish_changed()
+        self._deliveries.publish_changed()
         self._bus.heartbeat(cycle_ms=(time.monotonic() - now_s) * 1000, rss_mb=system.rss_mb())
         self._cycles += 1
 
@@ -222,6 +228,7 @@ class Agent:
         """Publish every retained state after a connection: the broker may have lost them."""
         self._descriptions.publish_all()
         self._update.publish_all()
+        self._deliveries.publish_all()
         for runner in self._runners:
             runner.publish_state(again=True)
         if self._leds.shown:
@@ -299,6 +306,7 @@ class Agent:
 
     def _make_runner(self, name: str, parts: NodeParts, runtime: Runtime) -> PluginRunner:
         grant, store, settings = self._grant(name), self._stores.get(name), self._settings[name]
+        delivery = self._deliveries.of_plugin[name]
         plugin = PluginParts(
             name=name,
             runtime=runtime,
@@ -315,12 +323,14 @@ class Agent:
             owners=self._owners,
             settings=settings,
             darken=partial(darken, name, grant, parts),
+            admit=delivery.admit,
         )
         return PluginRunner(
             plugin,
             partial(plugin_file, self._config.plugins, name),
             lambda state: self._bus.publish(TopicKind.PLUGIN, state, name),
             is_enabled=name not in self._disabled,
+            delivery=delivery,
         )
 
     def _publish_samples(self, plugin: str, found: Sequence[Sample], described: Fields) -> None:
@@ -356,6 +366,9 @@ class Agent:
         if topic.kind is TopicKind.COMMAND:
             self._actuators.submit(topic.name, payload)
             return
+        if topic.kind is TopicKind.BUNDLE:
+            self._deliveries.submit(topic, payload)
+            return
         try:
             self._view.hear(topic, payload)
         except BadDataError as e:
@@ -365,6 +378,7 @@ class Agent:
 def _filters(node: str) -> list[str]:
     return [
         topic_filter(TopicKind.COMMAND, node),
+        topic_filter(TopicKind.BUNDLE, node),
         topic_filter(TopicKind.READING),
         topic_filter(TopicKind.SENSOR),
         topic_filter(TopicKind.STATUS),

@@ -53,6 +53,7 @@ class Publisher:
                 _NO_PLUGIN: as_described,
                 **{name: plugin.settings.resolved for name, plugin in plugins.items()},
             },
+            no_bundles="the light service does the work of its plugins itself",
         )
         self.update = MachineUpdate(self.bus, runtime_dir(config, os.environ))
         executors = {

@@ -179,6 +179,11 @@ class NodeBus:
         return self._publisher.clear(kind, name)
 
     @property
+    def bundle_key(self) -> bytes:
+        """The public key of the hub's signatures of bundles, empty without one."""
+        return self._connection.bundle_key
+
+    @property
     def local_address(self) -> str:
         """The address of this end of the connection to the broker, empty where there is none."""
         return self._client.local_address

@@ -2,12 +2,12 @@
 
 import platform
 from collections.abc import Iterable, Mapping
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Protocol
 
 from bus.config.settings import Config
+from bus.contract.bounds import MAX_TEXT_CHARS
 from bus.contract.commands import parse_names
 from bus.contract.description import About, Fields, SensorDescription
 from bus.contract.messages import Message
@@ -42,9 +42,10 @@ class NodeDescriptions:
 
     `actuators` are those that the node has, each with the words or keys of its commands; `plugins`
     are the enabled ones, each with what puts the values of its settings into the limits of bands.
+    `no_bundles` says why it takes none from the hub whose `bundle_key` it has.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts that a node tells of; two have defaults
         self,
         config: Config,
         bus: Bus,
@@ -52,8 +53,11 @@ class NodeDescriptions:
         *,
         actuators: Mapping[str, list[str]],
         plugins: Mapping[str, Resolve],
+        bundle_key: bytes = b"",
+        no_bundles: str = "",
     ) -> None:
         self._bus = bus
+        self._bundle_key, self._no_bundles = bundle_key, no_bundles
         self._interval_s = config.polling.interval_seconds
         self._actuators = dict(actuators)
         self._versions = {"harvester": VERSION, "python": platform.python_version()}
@@ -65,9 +69,7 @@ class NodeDescriptions:
         self._sensors = SensorDescriptions(
             self._publish_sensor, self._names, state_dir / _SENSORS_FILE, plugins
         )
-        self._former_plugins = FormerPlugins(
-            plugins, state_dir / _PLUGINS_FILE, partial(bus.clear, TopicKind.PLUGIN)
-        )
+        self._former_plugins = FormerPlugins(plugins, state_dir / _PLUGINS_FILE, self._clear_plugin)
 
     def hear(
         self,
@@ -110,7 +112,13 @@ class NodeDescriptions:
             address=machine.lan_address(self._bus.local_address),
             versions=self._versions,
             actuators=self._actuators,
+            bundle_key="" if self._no_bundles else self._bundle_key.hex(),
+            no_bundles=self._no_bundles[:MAX_TEXT_CHARS],
         )
+
+    def _clear_plugin(self, plugin: str) -> bool:
+        kinds = (TopicKind.PLUGIN, TopicKind.DELIVERY)
+        return all(self._bus.clear(kind, plugin) for kind in kinds)
 
     def _publish_sensor(self, sensor_id: str, said: SensorDescription | None) -> bool:
         if said is not None:

@@ -19,6 +19,7 @@ from bus.contract.messages import MAX_LOG_CHARS, PluginPhase, PluginState
 from bus.contract.plugin_file import plugin_description
 from bus.errors import BadCommandError, BadDataError
 from bus.limited_log import LimitedLog
+from node_agent.delivery.plugin_delivery import PluginDelivery
 from node_agent.plugins.file_watch import FileWatch
 from node_agent.plugins.hung_threads import HungThreads
 from node_agent.plugins.restart_policy import RestartPolicy
@@ -45,13 +46,16 @@ class PluginRunner:
         publish: Callable[[PluginState], object],
         *,
         is_enabled: bool = True,
+        delivery: PluginDelivery | None = None,
     ) -> None:
+        """`locate` finds the node's own file; a `delivery` has those that the hub sent, too."""
         self._parts = parts
         self._publish = publish
         limits = parts.runtime.limits_of(parts.name)
         self._log = LimitedLog(plugin_logger(parts.name), limits.log_lines_per_minute)
+        self._delivery = delivery or PluginDelivery(locate)
         # Of either form, so that another file may take its place.
-        self._file = FileWatch(locate)
+        self._file = FileWatch(self._delivery.path)
         self._restarts = RestartPolicy()
         self._hung = HungThreads()
         # The crossing from the actuators' thread to the cycle's.
@@ -63,6 +67,8 @@ class PluginRunner:
         self._running: PluginThread | None = None
         # A changed component on trial, beside the running one.
         self._candidate: PluginThread | None = None
+        # Whether the candidate is of the hub's order.
+        self._is_offer = False
         self._error = ""
         # Of the component that runs or ran last.
         self._version = ""
@@ -113,10 +119,12 @@ class PluginRunner:
         self._log.sweep(now_s)
         while not self._commands.empty():
             self._execute(self._commands.get())
+        self._delivery.begin_cycle()
         if self._is_enabled:
             self._check_running(now_s)
             self._check_candidate()
             self._start_if_due(now_s)
+            self._try_offer()
             self._reload_if_changed()
             for thread in (self._running, self._candidate):
                 if thread is not None:
@@ -169,6 +177,7 @@ class PluginRunner:
             for thread in self._darkened:
                 thread.release_outputs()
             self._running = self._candidate = None
+            self._is_offer = False
             self._parts.save_state()
             return
         self._is_enabled = self._is_commanded = True
@@ -205,8 +214,10 @@ class PluginRunner:
             self._restarts.started()
             self._running = self._start_thread()
 
-    def _start_thread(self, *, is_published: bool = True) -> PluginThread:
-        thread = PluginThread(self._parts, self._file.path, self._log, is_published=is_published)
+    def _start_thread(self, path: Path | None = None, *, is_published: bool = True) -> PluginThread:
+        thread = PluginThread(
+            self._parts, path or self._file.path, self._log, is_published=is_published
+        )
         thread.start()
         return thread
 
@@ -217,7 +228,12 @@ class PluginRunner:
             return
         if thread.phase is Phase.RUNNING:
             self._restarts.running(now_s)
-        if self._hangs(thread):
+        polls = (thread.good_polls, thread.bad_polls, thread.fault)
+        if reason := self._delivery.polled(thread.path, *polls):
+            thread.abandon()
+            self._fail(now_s, reason, "")
+            self._start_again_at_once()
+        elif self._hangs(thread):
             self._fail(now_s, self._hung.leave_behind(thread), "")
         elif thread.phase is Phase.ENDED:
             self._fail(now_s, thread.error, thread.traceback)
@@ -228,7 +244,7 @@ class PluginRunner:
         return thread.overdue_s() > _GRACE_S
 
     def _fail(self, now_s: float, error: str, traceback: str) -> None:
-        self._running = None
+        failed, self._running = self._running, None
         self._is_commanded = False
         wait_s = self._restarts.failed(now_s)
         if self._hung.is_full:
@@ -238,6 +254,13 @@ class PluginRunner:
         logger.error("plugin %s failed: %s; next try in %.0f s", self.name, error, wait_s)
         if traceback:
             plugin_logger(self.name).error("%s", traceback)
+        if failed is not None and self._delivery.failed(failed.path, _of(traceback, error)):
+            self._start_again_at_once()
+
+    def _start_again_at_once(self) -> None:
+        """Start the version that ran before, in this cycle: the one on probation has failed."""
+        logger.error("plugin %s: the version before runs again", self.name)
+        self._restarts.retry_now()
 
     def _reload_failed(self) -> bool:
         return self._error.startswith(_RELOAD_FAILED)
@@ -254,10 +277,24 @@ class PluginRunner:
             )
             self._candidate = self._start_thread(is_published=False)
 
+    def _try_offer(self) -> None:
+        """Load a version that the hub delivered, as a candidate."""
+        path = self._delivery.offered()
+        if path is None or self._candidate is not None:
+            return
+        logger.info("plugin %s: loading %s on trial", self.name, path.name)
+        self._candidate = self._start_thread(path, is_published=False)
+        self._is_offer = True
+
     def _check_candidate(self) -> None:
         """Let a candidate that polled once take over; drop one that failed."""
         candidate = self._candidate
         if candidate is None:
+            return
+        if self._is_offer and candidate.path != self._delivery.offered():
+            # A newer order has come.
+            candidate.stop()
+            self._candidate, self._is_offer = None, False
             return
         error = self._hung.leave_behind(candidate) if self._hangs(candidate) else candidate.error
         if error or candidate.phase is Phase.ENDED:
@@ -265,12 +302,14 @@ class PluginRunner:
             self._error = f"{_RELOAD_FAILED}: {error}"[:_MAX_ERROR_CHARS]
             self._last_failure = _newest(candidate.traceback or self._error)
             logger.error("plugin %s: %s; the old one runs on", self.name, self._error)
+            self._note_trial(_of(candidate.traceback, error))
         elif candidate.has_polled.is_set():
             self._replace_running(candidate)
 
     def _replace_running(self, candidate: PluginThread) -> None:
         replaced, self._running, self._candidate = self._running, candidate, None
         self._parts.save_state()
+        self._note_trial()
         if replaced is not None:
             replaced.retire()
         candidate.publish()
@@ -281,6 +320,20 @@ class PluginRunner:
         is_same = replaced is not None and replaced.sha256 == candidate.sha256
         version = "the same version" if is_same else "a new version"
         logger.info("plugin %s: reloaded %s, %s", self.name, version, candidate.sha256[:12])
+
+    def _note_trial(self, error: str = "") -> None:
+        """Tell the delivery what became of its version, where the candidate was that."""
+        if not self._is_offer:
+            return
+        self._is_offer = False
+        self._delivery.tried(error)
+        if not error:
+            self._file.mark_loaded()
+
+
+def _of(traceback: str, error: str) -> str:
+    """Return the end of a traceback, where there is one, with the error that it led to."""
+    return _newest(traceback)[-_MAX_ERROR_CHARS:] if traceback else error
 
 
 def _newest(text: str) -> str:

@@ -60,6 +60,8 @@ class PluginParts(msgspec.Struct, frozen=True):
     settings: PluginSettings = msgspec.field(default_factory=PluginSettings)
     # Switches off what the plugin has switched on.
     darken: Callable[[], object] = lambda: None
+    # Returns the sentence that refuses what was loaded from a file, by its sha256, or nothing.
+    admit: Callable[[Path, str], str] = lambda _path, _sha256: ""
 
 
 class PluginThread:
@@ -93,11 +95,18 @@ class PluginThread:
         self.traceback = ""
         self.sha256 = ""
         self.loaded_ms = 0
+        # Polls that returned what they should, and the others.
+        self.good_polls = self.bad_polls = 0
         # While the guest imports a bundle, which runs its author's code.
         self._loading_since_s: float | None = None
         self._thread = threading.Thread(target=self._run, name=f"plugin-{parts.name}", daemon=True)
 
     # The cycle's thread calls these.
+
+    @property
+    def path(self) -> Path:
+        """The file that was loaded."""
+        return self._wasm
 
     def start(self) -> None:
         self._thread.start()
@@ -200,7 +209,11 @@ class PluginThread:
         said = self._said = loaded.description()
         self._output.described = said.fields
         settings = self._parts.settings
-        refused = self._parts.refuse(list(loaded.imports)) or settings.refusal(said.settings)
+        refused = (
+            self._parts.admit(self._wasm, loaded.sha256)
+            or self._parts.refuse(list(loaded.imports))
+            or settings.refusal(said.settings)
+        )
         if refused:
             raise ComponentError(refused)
         if self._output.is_published:
@@ -227,6 +240,10 @@ class PluginThread:
             self._parts.owners.has_polled(self._parts.name)
         else:
             self._output.accept(instance.call(interface, function))
+        if self.fault:
+            self.bad_polls += 1
+        else:
+            self.good_polls += 1
         self.has_polled.set()
 
 

@@ -1,0 +1,1 @@
+"""Delivery of bundles over the bus: verified, kept, tried, and taken back where they fail."""

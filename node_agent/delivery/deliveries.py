@@ -1,0 +1,184 @@
+"""Deliveries of a node: takes signed bundles from the bus, verifies and keeps them.
+
+A thread of its own verifies and waits for the disk, so that neither the bus nor the cycle does.
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+from bus.clock import now_ms
+from bus.config.plugin_files import plugin_file
+from bus.config.settings import Config
+from bus.contract.messages import DeliveryState, Message, SignedBundle, decode
+from bus.contract.plugin_file import order
+from bus.contract.topics import Topic, TopicKind
+from bus.errors import BadDataError
+from bus.fault import Fault
+from node_agent.delivery import progress
+from node_agent.delivery.kept_bundles import KeptBundles
+from node_agent.delivery.plugin_delivery import PluginDelivery
+from node_agent.delivery.progress import Progress, Version
+
+logger = logging.getLogger(__name__)
+
+_FOLDER = "bundles"
+_JOIN_S = 5.0
+# Messages that wait to be verified, some 200 KB each; the broker has them still.
+_MAX_WAITING = 64
+
+Publish = Callable[[TopicKind, Message, str], bool]
+
+
+class Deliveries:
+    """The deliveries of a node's enabled plugins. `key` is the hub's public one, empty without one.
+
+    Any thread may call `submit`; the rest is for the cycle's.
+    """
+
+    def __init__(self, config: Config, state_dir: Path, key: bytes, publish: Publish) -> None:
+        self._config = config
+        self._key = key
+        self._publish = publish
+        self._published: dict[str, DeliveryState] = {}
+        # Work for the thread; None ends it.
+        self._work: queue.Queue[Callable[[], object] | None] = queue.Queue(_MAX_WAITING)
+        self._thread = threading.Thread(target=self._run, name="deliveries", daemon=True)
+        self._fault = Fault("delivered bundles: saving")
+        node, folder = config.cluster.node_id, state_dir / _FOLDER
+        self._kept = {
+            name: KeptBundles(folder, Topic(node, TopicKind.BUNDLE, name))
+            for name in config.plugins.enabled
+        }
+        found = {name: self._start(kept) for name, kept in self._kept.items()}
+        # The newest release of each plugin; the thread's own.
+        self._newest = {name: one.wanted for name, one in found.items()}
+        self.of_plugin: Mapping[str, PluginDelivery] = {
+            name: PluginDelivery(
+                partial(plugin_file, config.plugins, name),
+                kept.path,
+                found[name],
+                partial(self._save_later, name),
+            )
+            for name, kept in self._kept.items()
+        }
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._work.put(None)
+        self._thread.join(_JOIN_S)
+
+    @property
+    def obstacle(self) -> str:
+        """Why this node takes no bundles, or nothing."""
+        if self._config.plugins.form == "component":
+            return 'plugins.form = "component" allows no bundles'
+        if not self._key:
+            return (
+                "its credentials have no bundle_key; `harvester plugins key` prints it on the hub"
+            )
+        return ""
+
+    def submit(self, topic: Topic, payload: bytes) -> None:
+        """Take a message; an empty one says nothing."""
+        if not payload:
+            return
+        try:
+            self._work.put_nowait(lambda: self._take(topic, payload))
+        except queue.Full:
+            logger.warning("%s: too many bundles at once; this one is taken later", topic)
+
+    def publish_changed(self) -> None:
+        """Publish the states that are others than the last time."""
+        for name, delivery in self.of_plugin.items():
+            state = delivery.state
+            if state is None or state == self._published.get(name):
+                continue
+            if self._publish(TopicKind.DELIVERY, state, name):
+                self._published[name] = state
+
+    def publish_all(self) -> None:
+        """Publish every state again after a connection: the broker may have lost them."""
+        self._published.clear()
+        self.publish_changed()
+
+    def _start(self, kept: KeptBundles) -> Progress:
+        now = now_ms()
+        if self.obstacle:
+            return Progress()
+        loaded = kept.load(self._key, now)
+        found = progress.started(loaded, now)
+        if found != loaded:
+            # Before anything runs: what takes the node down is counted.
+            self._save(kept, found)
+        return found
+
+    # The thread runs these.
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            try:
+                work()
+            except Exception:
+                logger.exception("a delivered bundle was not taken: the host failed")
+
+    def _take(self, topic: Topic, payload: bytes) -> None:
+        delivery = self.of_plugin.get(topic.name)
+        if delivery is None:
+            logger.warning("%s: plugins.enabled of this node has no %r", topic, topic.name)
+            return
+        try:
+            version = self._verified(topic, payload)
+        except (BadDataError, OSError) as e:
+            logger.error("%s: refused: %s", topic, e)  # noqa: TRY400 - the sentence says it all
+            delivery.refuse(str(e))
+            return
+        if version is not None:
+            logger.info("plugin %s: got version %s", topic.name, version.version or "without name")
+            self._newest[topic.name] = version
+            delivery.accept(version)
+
+    def _verified(self, topic: Topic, payload: bytes) -> Version | None:
+        """Return the version of a message, whose bundle is kept; None where it came before."""
+        if self.obstacle:
+            raise BadDataError(f"this node takes no bundles: {self.obstacle}")
+        message = decode(topic, payload)
+        if not isinstance(message, SignedBundle):
+            raise BadDataError(f"{topic}: expected a signed bundle")
+        newest = self._newest[topic.name]
+        if (message.order, message.signature) == (newest.order, newest.signature):
+            return None
+        said = order.verify(message, self._key, topic)
+        if said.release <= newest.release:
+            raise BadDataError(
+                f"found release {said.release}, expected one after {newest.release}, which came "
+                "before; to go back, the hub signs a newer order"
+            )
+        order.check_content(said, message.bundle)
+        version = Version(
+            *(said.release, said.sha256, said.version, said.probation),
+            *(message.order, message.signature),
+        )
+        if not version.is_own_file:
+            self._kept[topic.name].write(version, message.bundle)
+        return version
+
+    def _save_later(self, name: str, found: Progress) -> None:
+        """Save a progress in the thread. The cycle's thread calls this, and never waits long."""
+        self._work.put(lambda: self._save(self._kept[name], found, self._newest[name].sha256))
+
+    def _save(self, kept: KeptBundles, found: Progress, newest: str = "") -> None:
+        try:
+            kept.save(found)
+        except OSError as e:
+            self._fault.failed(str(e))
+            return
+        self._fault.worked()
+        kept.remove_unneeded(found, also_needed=newest)

@@ -1,0 +1,109 @@
+"""Delivery of one plugin in the cycle: the file to run, the one to try, and what became of it."""
+
+import queue
+from collections.abc import Callable
+from pathlib import Path
+
+from bus.clock import now_ms
+from bus.contract.messages import DeliveryState
+from node_agent.delivery import progress
+from node_agent.delivery.progress import Progress, Version
+
+# Brings the progress to the disk, without waiting for it.
+Save = Callable[[Progress], object]
+
+
+def _save_nothing(_progress: Progress) -> None:
+    return
+
+
+class PluginDelivery:
+    """The orders of one plugin, in the cycle's thread; any thread may call `accept` and `refuse`.
+
+    `own_file` locates the node's own file, `file_of` the bundle of a delivered version.
+    """
+
+    def __init__(
+        self,
+        own_file: Callable[[], Path],
+        file_of: Callable[[Version], Path] = lambda _version: Path(),
+        found: Progress | None = None,
+        save: Save = _save_nothing,
+    ) -> None:
+        self._own_file = own_file
+        self._file_of = file_of
+        self._progress = found or Progress()
+        self._save = save
+        # The crossing from the thread that verifies.
+        self._accepted: queue.SimpleQueue[Version] = queue.SimpleQueue()
+        self._refused = ("", 0)
+
+    def accept(self, version: Version) -> None:
+        """Take an order whose bundle was verified and is on the disk."""
+        self._accepted.put(version)
+
+    def refuse(self, reason: str) -> None:
+        """Tell of a message that was no order for this node."""
+        self._refused = (reason, now_ms())
+
+    @property
+    def state(self) -> DeliveryState | None:
+        """What to tell, None where there was never an order."""
+        refused, refused_ms = self._refused
+        if not self._progress.wanted.release and not refused:
+            return None
+        return progress.state_of(self._progress, refused, refused_ms)
+
+    def admit(self, path: Path, sha256: str) -> str:
+        """Return the sentence that refuses the bytes that were loaded from a path, or nothing."""
+        found = self._progress
+        for version in (found.wanted, found.current, found.good):
+            if not version.is_own_file and self._file_of(version) == path:
+                if version.sha256 == sha256:
+                    return ""
+                return f"{path}: found sha256 {sha256[:12]}, expected {version.sha256[:12]}"
+        return ""
+
+    def path(self) -> Path:
+        """Return the file that is to run."""
+        return self._path_of(self._progress.current)
+
+    def begin_cycle(self) -> None:
+        """Take the orders that have come."""
+        while not self._accepted.empty():
+            self._change(progress.take(self._progress, self._accepted.get(), now_ms()))
+
+    def offered(self) -> Path | None:
+        """Return the file to try beside the running one, None where there is none."""
+        found = self._progress
+        return self._path_of(found.wanted) if found.phase == progress.TRIAL else None
+
+    def tried(self, error: str = "") -> None:
+        """Note the end of the trial: the version polled, or failed with `error`."""
+        self._change(progress.tried(self._progress, error, now_ms()))
+
+    def polled(self, path: Path, good: int, bad: int, fault: str) -> str:
+        """Note the polls of the file that runs; return why it is to go back, or nothing."""
+        if path != self.path() or not self._progress.is_on_probation:
+            return ""
+        before = self.path()
+        self._change(progress.polled(self._progress, good, bad, fault, now_ms()))
+        return "" if self.path() == before else self._progress.reason
+
+    def failed(self, path: Path, error: str) -> bool:
+        """Note a failure of the file that ran; return whether another one is to run now."""
+        if path != self.path():
+            return False
+        self._change(progress.failed(self._progress, error, now_ms()))
+        return self.path() != path
+
+    def _path_of(self, version: Version) -> Path:
+        return self._own_file() if version.is_own_file else self._file_of(version)
+
+    def _change(self, changed: Progress) -> None:
+        before, self._progress = self._progress, changed
+        # The number of polls alone is worth no write: they begin anew after a restart.
+        if (changed.phase, changed.current, changed.good, changed.wanted) != (
+            *(before.phase, before.current, before.good, before.wanted),
+        ):
+            self._save(changed)

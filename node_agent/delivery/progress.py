@@ -1,0 +1,147 @@
+"""Progress of a plugin's last order: trial, probation, kept or taken back. Pure.
+
+`current` is what runs, `good` what has proven itself: while they differ, `current` is on probation,
+and its failure brings `good` back.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+from bus.contract.bounds import ErrorText, Sha256
+from bus.contract.messages import DeliveryState
+
+TRIAL = "trial"
+PROBATION = "probation"
+KEPT = "kept"
+FAILED = "failed"
+ROLLED_BACK = "rolled-back"
+
+# A version that takes the node down with it is not tried for ever.
+MAX_STARTS = 3
+_MAX_REASON_CHARS = 2000
+# Polls that may fail or return nothing, for each good one that a version needs.
+_PATIENCE = 2
+
+
+class Version(msgspec.Struct, frozen=True):
+    """A version of a plugin: an order of the hub, or without `sha256` the node's own file.
+
+    `order` and `signature` are as the hub sent them.
+    """
+
+    release: int = 0
+    sha256: Sha256 = ""
+    version: str = ""
+    probation: int = 0
+    order: str = ""
+    signature: Annotated[bytes, msgspec.Meta(max_length=64)] = b""
+
+    @property
+    def is_own_file(self) -> bool:
+        return not self.sha256
+
+
+OWN_FILE = Version()
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """The last order and what became of it. `starts` counts the node's starts in the meantime."""
+
+    wanted: Version = OWN_FILE
+    current: Version = OWN_FILE
+    good: Version = OWN_FILE
+    phase: str = ""
+    reason: ErrorText = ""
+    since_ms: int = 0
+    polls: int = 0
+    starts: int = 0
+
+    @property
+    def is_on_probation(self) -> bool:
+        return self.current != self.good
+
+    @property
+    def files(self) -> set[str]:
+        """The digests of the bundles that are still needed."""
+        needed = {self.current.sha256, self.good.sha256}
+        return (needed | {self.wanted.sha256} if self.phase == TRIAL else needed) - {""}
+
+
+def take(found: Progress, wanted: Version, now_ms: int) -> Progress:
+    """Return the progress with a newer order; the version that runs already needs no trial."""
+    taken = _changed(found, TRIAL, now_ms, wanted=wanted, starts=0)
+    if wanted.sha256 != found.current.sha256:
+        return taken
+    if found.is_on_probation:
+        return msgspec.structs.replace(taken, current=wanted, phase=PROBATION, polls=found.polls)
+    return msgspec.structs.replace(taken, current=wanted, good=wanted, phase=KEPT)
+
+
+def tried(found: Progress, error: str, now_ms: int) -> Progress:
+    """Return the progress after a trial; `error` is empty where the version has polled."""
+    if found.phase != TRIAL:
+        return found
+    if error:
+        return _changed(found, FAILED, now_ms, error)
+    return _changed(found, PROBATION, now_ms, current=found.wanted, polls=0, starts=0)
+
+
+def polled(found: Progress, good: int, bad: int, fault: str, now_ms: int) -> Progress:
+    """Return the progress after so many polls of `current`; `fault` is of the last bad one."""
+    needed = found.current.probation
+    if not found.is_on_probation:
+        return found
+    if good >= needed:
+        kept = msgspec.structs.replace(found, good=found.current, polls=good, starts=0)
+        is_wanted = found.wanted == found.current
+        return _changed(kept, KEPT, now_ms) if is_wanted and found.phase != KEPT else kept
+    if good + bad >= _PATIENCE * needed:
+        return failed(found, f"only {good} of {good + bad} polls were good: {fault}", now_ms)
+    return msgspec.structs.replace(found, polls=good)
+
+
+def failed(found: Progress, error: str, now_ms: int) -> Progress:
+    """Return the progress after `current` failed: one on probation goes back to `good`."""
+    if not found.is_on_probation:
+        return found
+    back = msgspec.structs.replace(found, current=found.good)
+    return _changed(back, ROLLED_BACK, now_ms, error) if found.wanted == found.current else back
+
+
+def started(found: Progress, now_ms: int) -> Progress:
+    """Return the progress at a start of the node, which begins trial and probation anew."""
+    if found.phase != TRIAL and not found.is_on_probation:
+        return found
+    again = msgspec.structs.replace(found, polls=0, starts=found.starts + 1)
+    if again.starts <= MAX_STARTS:
+        return again
+    error = f"the node was started {again.starts} times before it was kept"
+    return tried(failed(again, error, now_ms), error, now_ms)
+
+
+def state_of(found: Progress, refused: str = "", refused_ms: int = 0) -> DeliveryState:
+    """Return the message that tells of the progress."""
+    wanted, current = found.wanted, found.current
+    return DeliveryState(
+        release=wanted.release,
+        version=wanted.version,
+        phase=found.phase,
+        reason=found.reason,
+        since_ms=found.since_ms,
+        polls=found.polls,
+        probation=wanted.probation,
+        running=0 if current.is_own_file else current.release,
+        running_version=current.version,
+        running_sha256=current.sha256,
+        refused=refused,
+        refused_ms=refused_ms,
+    )
+
+
+def _changed(
+    found: Progress, phase: str, now_ms: int, reason: str = "", **fields: object
+) -> Progress:
+    return msgspec.structs.replace(
+        found, phase=phase, reason=reason[:_MAX_REASON_CHARS], since_ms=now_ms, **fields
+    )

@@ -1,0 +1,66 @@
+"""Bundles as a hub signs them, for tests of nodes and hubs."""
+
+import hashlib
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from bus.contract.description import PluginDescription
+from bus.contract.messages import SignedBundle
+from bus.contract.plugin_file import bundle, order
+from bus.contract.plugin_file.bundle import Bundle, Module
+from bus.contract.plugin_file.order import BundleOrder
+
+PRIVATE = Ed25519PrivateKey.from_private_bytes(b"hub" + b"\0" * 29)
+KEY = PRIVATE.public_key().public_bytes_raw()
+WORLD = "sensor-plugin"
+
+_SOURCE = """
+from wit_world import exports
+from wit_world.exports.sensor_logic import Reading
+from wit_world.imports import gpio_provider
+
+polls = 0
+
+
+class SensorLogic(exports.SensorLogic):
+    def poll(self):
+        global polls
+        polls += 1
+        {extra}
+        return [Reading("room", gpio_provider.get_timestamp_ms(), [("version", {value})])]
+"""
+
+
+def room(version: str, extra: str = "", imports: tuple[str, ...] = ("gpio-provider",)) -> bytes:
+    """Return a bundle whose readings tell its version; `extra` is a line of its poll."""
+    source = _SOURCE.format(extra=extra, value=float(version))
+    return bundle.encode(
+        Bundle(
+            world=WORLD,
+            imports=list(imports),
+            exports=["sensor-logic"],
+            description=PluginDescription(version=version),
+            modules={"app": Module("0/app.py", source)},
+        )
+    )
+
+
+def make_order(content: bytes, release: int, **fields: object) -> BundleOrder:
+    """Return the order for a bundle of the plugin `room` of pi4, without one for its own file."""
+    found = BundleOrder(
+        node="pi4",
+        plugin="room",
+        release=release,
+        sha256=hashlib.sha256(content).hexdigest() if content else "",
+        world=WORLD if content else "",
+        version=f"{release}.0" if content else "",
+        probation=5,
+    )
+    return msgspec.structs.replace(found, **fields)
+
+
+def signed(content: bytes, release: int, **fields: object) -> SignedBundle:
+    """Return the hub's message for a bundle."""
+    text = order.encode(make_order(content, release, **fields))
+    return SignedBundle(text, PRIVATE.sign(order.signed_bytes(text)), content)
