@@ -70,7 +70,7 @@ class EmbeddedBroker:
         """
         require_amqtt()
         # These libraries log every step of their own.
-        for name in ("amqtt", "transitions"):
+        for name in ("amqtt", "transitions", "websockets"):
             logging.getLogger(name).setLevel(logging.ERROR)
         store = Store(self._store_dir, self._settings, self._retained_source)
         first, *others = self._listeners
@@ -179,4 +179,9 @@ class EmbeddedBroker:
 
 
 def _log_listening(listener: Listener) -> None:
-    logger.info("broker listening on %s%s", listener, " with TLS" if listener.tls else "")
+    logger.info(
+        "broker listening on %s%s%s",
+        listener,
+        " for WebSocket" if listener.websocket else "",
+        " with TLS" if listener.tls else "",
+    )

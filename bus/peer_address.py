@@ -1,9 +1,12 @@
-"""Addresses of network peers: one spelling for each, and the network that limits count by."""
+"""Addresses of network peers: spelling, the network that limits count by, and reverse proxies."""
 
 import ipaddress
+from collections.abc import Iterable
+from functools import lru_cache
 
 # One subscriber of an IPv6 network has at least this much to himself (RFC 6177).
 _IPV6_PREFIX = 64
+_MAX_CACHED_ADDRESSES = 4096
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -25,3 +28,45 @@ def network_of(address: str) -> str:
     if isinstance(found, ipaddress.IPv4Address):
         return str(found)
     return str(ipaddress.ip_network((int(found), _IPV6_PREFIX), strict=False))
+
+
+class TrustedProxies:
+    """Addresses and networks whose X-Forwarded headers are believed."""
+
+    def __init__(self, networks: Iterable[str]) -> None:
+        self._networks = [ipaddress.ip_network(text, strict=False) for text in networks]
+        self._trusts = lru_cache(_MAX_CACHED_ADDRESSES)(self._contains)
+
+    def __contains__(self, address: str) -> bool:
+        return self._trusts(address)
+
+    def client_of(self, peer: str, forwarded_for: Iterable[str]) -> str:
+        """Return the client's address: the last one that no trusted proxy added.
+
+        Each proxy appends its own peer, so whatever stands left of an untrusted one may be made up.
+        """
+        client = peer
+        for text in reversed(
+            [part.strip() for value in forwarded_for for part in value.split(",")]
+        ):
+            if client not in self:
+                break
+            found = _address(text)
+            if found is None:
+                break
+            client = found
+        return client
+
+    def _contains(self, address: str) -> bool:
+        found = parse(address)
+        return found is not None and any(found in network for network in self._networks)
+
+
+def _address(text: str) -> str | None:
+    """Return the address in an element of X-Forwarded-For, which may have a port."""
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    found = parse(text)
+    return None if found is None else str(found)

@@ -25,6 +25,8 @@ from broker.embedded.net.connection import Connection
 from broker.embedded.net.listener import Listener
 from broker.embedded.net.loopback import is_loopback
 from broker.embedded.net.round import Round
+from broker.embedded.net.websocket.handshake import HandshakeError
+from broker.embedded.net.websocket.websocket import WebSocket
 from broker.embedded.packets.codec import VERSION_3_1_1, codec_for, writer_for
 from broker.embedded.packets.model import (
     Connack,
@@ -165,20 +167,39 @@ class BrokerEngine:
 
     async def _serve(self, listener: Listener, sock: socket.socket, place: Place) -> None:
         """Serve one connection until it ends. No failure reaches any other connection."""
-        address = place.address
         deadline_s = self._loop.time() + self._settings.connect_timeout_s
-        connection = await self._open(listener, sock, address)
-        if connection is None:
+        connection = Connection(
+            address=place.address,
+            max_packet_bytes=min(self._settings.packet_kb * 1024, MAX_CONNECT_BYTES),
+            counters=self._counters,
+            loop_round=self._round,
+        )
+        if listener.websocket is None:
+            if await self._open(connection, connection, listener, sock):
+                await self._serve_opened(connection, listener, place, deadline_s)
             return
+        websocket = WebSocket(connection, listener.websocket, self._round)
+        if await self._open(connection, websocket, listener, sock):
+            try:
+                await websocket.open(deadline_s)
+                await self._serve_opened(connection, listener, place, deadline_s)
+            except HandshakeError as e:
+                self._log_handshake("WebSocket", connection.address, str(e))
+            finally:
+                await websocket.wait_closed()
+
+    async def _serve_opened(
+        self, connection: Connection, listener: Listener, place: Place, deadline_s: float
+    ) -> None:
         handler: Handler | None = None
         try:
             handler = await self._accept(connection, listener, place, deadline_s)
             if handler is not None:
                 await handler.run()
         except ViolationError as e:
-            self._log_violation(handler.session.key if handler else address, e)
+            self._log_violation(handler.session.key if handler else connection.address, e)
         except Exception:  # noqa: BLE001 - a fault of ours must cost nobody else a connection
-            self._log.exception("fault", "connection from %s ended by a fault", address)
+            self._log.exception("fault", "connection from %s ended by a fault", connection.address)
         finally:
             if handler is not None:
                 self._end(handler)
@@ -186,31 +207,35 @@ class BrokerEngine:
                 connection.abort()
 
     async def _open(
-        self, listener: Listener, sock: socket.socket, address: str
-    ) -> Connection | None:
-        connection = Connection(
-            address=address,
-            max_packet_bytes=min(self._settings.packet_kb * 1024, MAX_CONNECT_BYTES),
-            counters=self._counters,
-            loop_round=self._round,
-        )
+        self,
+        connection: Connection,
+        protocol: asyncio.BaseProtocol,
+        listener: Listener,
+        sock: socket.socket,
+    ) -> bool:
+        """Give the socket to `protocol`; return whether the TLS handshake succeeded."""
         try:
-            await serve_socket(sock, connection, listener.tls, self._settings.connect_timeout_s)
+            await serve_socket(sock, protocol, listener.tls, self._settings.connect_timeout_s)
         except OSError as e:
-            self._counters.refuse(Refusal.MALFORMED)
             # asyncio's error for a connection that ends early has no text.
             reason = str(e) or "the other side closed the connection"
-            self._log.warning("handshake", "TLS handshake with %s failed: %s", address, reason)
+            self._log_handshake("TLS", connection.address, reason)
             # Its frames and asyncio's future hold each other, with the buffers of TLS.
             e.__traceback__ = None
-            return None
-        return connection
+            return False
+        return True
+
+    def _log_handshake(self, what: str, address: str, reason: str) -> None:
+        self._counters.refuse(Refusal.MALFORMED)
+        self._log.warning(
+            f"{what} handshake", "%s handshake with %s failed: %s", what, address, reason
+        )
 
     async def _accept(
         self, connection: Connection, listener: Listener, place: Place, deadline_s: float
     ) -> Handler | None:
         """Return the handler of an authenticated client; None where it is refused or gone."""
-        is_local = listener.tls is None and is_loopback(connection.address)
+        is_local = listener.serves_local_clients and is_loopback(connection.address)
         try:
             accepted = await accept_connect(
                 connection, self._gate, is_local=is_local, deadline_s=deadline_s

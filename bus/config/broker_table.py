@@ -69,6 +69,14 @@ class BrokerConfig(Table, frozen=True):
     # ("command", or true). A TCP proxy or tunnel on the hub makes local clients of strangers.
     allow_local: LocalAccess = True
 
+    # MQTT over WebSocket for web pages and programs, which always log in. 0: none. With the hub's
+    # certificate it has TLS, but for a loopback address, where a reverse proxy connects to it.
+    # Empty `websocket_listen`: as `listen`.
+    websocket_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+    websocket_listen: str = ""
+    # Origins of web pages that may connect, beside those that were loaded from this host.
+    websocket_origins: list[str] = []
+
     packet_kb: Annotated[int, msgspec.Meta(ge=4, le=65_536)] = 256
     in_flight: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 20
     queued_messages: Count = 1_000

@@ -13,15 +13,18 @@ from broker.auth.accounts import HUB_USER
 from broker.auth.password_check import PasswordCheck
 from broker.auth.server_tls import ServerTls
 from broker.embedded.net.listener import Listener
+from broker.embedded.net.loopback import is_loopback
+from broker.embedded.net.websocket.handshake import WebSocketPolicy
 from broker.server import EmbeddedBroker
 from bus.client import credentials
 from bus.client.credentials import Connection
 from bus.client.login import Login
 from bus.config import hub_files
-from bus.config.broker_table import LOOPBACK
+from bus.config.broker_table import LOOPBACK, BrokerConfig
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
 from bus.files import private_file
+from bus.peer_address import TrustedProxies
 from hub_app.bus_link import worker
 from hub_app.history.query import known_names
 from hub_app.history.query.latest import LatestReadings
@@ -95,7 +98,10 @@ def outside_broker(config: Config, environment: Mapping[str, str]) -> Connection
 
 def _listeners(config: Config, tls: ServerTls | None) -> list[Listener]:
     """Return where to listen; the first is where the hub's own clients connect."""
-    settings = config.broker
+    return [*_tcp_listeners(config.broker, tls), *_websocket_listeners(config, tls)]
+
+
+def _tcp_listeners(settings: BrokerConfig, tls: ServerTls | None) -> list[Listener]:
     if tls is not None:
         return [
             # Without TLS for this machine only.
@@ -108,6 +114,20 @@ def _listeners(config: Config, tls: ServerTls | None) -> list[Listener]:
         Listener(LOOPBACK, settings.port),
         Listener(settings.listen, settings.port, key="broker.listen"),
     ]
+
+
+def _websocket_listeners(config: Config, tls: ServerTls | None) -> list[Listener]:
+    settings = config.broker
+    if not settings.websocket_port:
+        return []
+    host = settings.websocket_listen or settings.listen
+    # On this machine it is for a reverse proxy, which has a certificate of its own.
+    is_local = host == "localhost" or is_loopback(host)
+    context = None if tls is None or is_local else tls.context
+    proxies = TrustedProxies(config.web.trusted_proxies)
+    policy = WebSocketPolicy(settings.websocket_origins, proxies)
+    key = "broker.websocket_port"
+    return [Listener(host, settings.websocket_port, context, key=key, websocket=policy)]
 
 
 async def _refresh_files(gate: AccountGate, tls: ServerTls | None) -> None:

@@ -8,12 +8,13 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 
 from bus.config.web_table import WebConfig
+from bus.peer_address import TrustedProxies
 from hub_app.http.guard import Guard
 from hub_app.http.responses import ignore_disconnect, refuse
 from hub_app.http.session_gate import SessionGate
 from hub_app.login.login import LogIn
 from hub_app.serving.client_limit import ClientLimit
-from hub_app.serving.forwarded import Forwarded, TrustedProxies
+from hub_app.serving.forwarded import Forwarded
 from hub_app.serving.https_redirect import HttpsRedirect
 
 EXCEPTION_HANDLERS: dict[Any, Any] = {HTTPException: refuse, ClientDisconnect: ignore_disconnect}

@@ -1,15 +1,12 @@
 """Reverse proxies: addresses and scheme of the client, and the path prefix (ASGI middleware)."""
 
-import ipaddress
-from collections.abc import Iterable
-from functools import lru_cache
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bus.peer_address import parse
+from bus.peer_address import TrustedProxies
 
 # Keys in a request's state: the (host, port) at the other end of the connection, the Host that the
 # client asked a reverse proxy for, and that a trusted one told the scheme.
@@ -18,39 +15,6 @@ FORWARDED_HOST = "forwarded_host"
 PROXIED = "proxied"
 
 _SCHEMES = frozenset({"http", "https"})
-_MAX_CACHED_ADDRESSES = 4096
-
-
-class TrustedProxies:
-    """Addresses and networks whose X-Forwarded headers are believed."""
-
-    def __init__(self, networks: Iterable[str]) -> None:
-        self._networks = [ipaddress.ip_network(text, strict=False) for text in networks]
-        self._trusts = lru_cache(_MAX_CACHED_ADDRESSES)(self._contains)
-
-    def __contains__(self, address: str) -> bool:
-        return self._trusts(address)
-
-    def client_of(self, peer: str, forwarded_for: Iterable[str]) -> str:
-        """Return the client's address: the last one that no trusted proxy added.
-
-        Each proxy appends its own peer, so whatever stands left of an untrusted one may be made up.
-        """
-        client = peer
-        for text in reversed(
-            [part.strip() for value in forwarded_for for part in value.split(",")]
-        ):
-            if client not in self:
-                break
-            found = _address(text)
-            if found is None:
-                break
-            client = found
-        return client
-
-    def _contains(self, address: str) -> bool:
-        found = parse(address)
-        return found is not None and any(found in network for network in self._networks)
 
 
 class Forwarded:
@@ -92,13 +56,3 @@ class Forwarded:
         host = headers.get("x-forwarded-host")
         if host is not None:
             scope["state"][FORWARDED_HOST] = host.rpartition(",")[2].strip()
-
-
-def _address(text: str) -> str | None:
-    """Return the address in an element of X-Forwarded-For, which may have a port."""
-    if text.startswith("["):
-        text = text[1:].partition("]")[0]
-    elif text.count(":") == 1:
-        text = text.partition(":")[0]
-    found = parse(text)
-    return None if found is None else str(found)

@@ -10,8 +10,8 @@ from broker.auth.server_tls import ServerTls
 from bus import file_limit
 from bus.config.web_table import WebConfig
 from bus.limited_log import LimitedLog
+from bus.peer_address import TrustedProxies
 from hub_app.serving.bounded_server import BoundedServer
-from hub_app.serving.forwarded import TrustedProxies
 from hub_app.serving.places import HEALTH_PLACES, MAX_CONNECTIONS, MAX_TLS_CONNECTIONS, Places
 from hub_app.serving.protocol import BoundedProtocol
 

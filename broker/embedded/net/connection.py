@@ -108,8 +108,12 @@ class Connection(asyncio.BufferedProtocol):
         return self._round.buffer
 
     def buffer_updated(self, count: int) -> None:
-        self._counters.bytes_received += count
-        self._framer.feed(bytes(self._round.buffer[:count]))
+        self.data_received(bytes(self._round.buffer[:count]))
+
+    def data_received(self, data: bytes) -> None:
+        """Handle the packets in `data`, and keep the start of one that is not whole yet."""
+        self._counters.bytes_received += len(data)
+        self._framer.feed(data)
         if not self._is_yielding:
             self._round.begin()
             self._process()

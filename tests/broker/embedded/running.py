@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from broker.auth.gate import Gate
+from broker.embedded.net.listener import Listener
+from broker.embedded.net.websocket.handshake import WebSocketPolicy
 from broker.server import EmbeddedBroker
 from bus.config.broker_table import BrokerConfig
 from tests.broker.embedded.raw import RawClient
@@ -22,9 +25,12 @@ T = TypeVar("T")
 class Running:
     """A broker that listens on `port`, and the loop that it runs in."""
 
-    def __init__(self, broker: EmbeddedBroker | StockBroker, port: int) -> None:
+    def __init__(
+        self, broker: EmbeddedBroker | StockBroker, port: int, websocket_port: int = 0
+    ) -> None:
         self.broker = broker
         self.port = port
+        self.websocket_port = websocket_port
         self.loop = asyncio.new_event_loop()
         self._clients: list[RawClient] = []
         self._ahead_s = 0.0
@@ -97,18 +103,26 @@ def running(
     *,
     store_dir: Path | None = None,
     stock: bool = STOCK,
+    websocket: WebSocketPolicy | None = None,
+    websocket_tls: ssl.SSLContext | None = None,
     **settings: Any,
 ) -> Iterator[Running]:
-    """Run a broker; `settings` are keys of the [broker] table."""
+    """Run a broker; `settings` are keys of the [broker] table.
+
+    With `websocket` it listens for WebSockets as well.
+    """
     port = free_port()
+    listeners = [Listener(HOST, port)]
+    if websocket is not None:
+        listeners.append(Listener(HOST, free_port(), websocket_tls, websocket=websocket))
     table = BrokerConfig(listen=HOST, port=port, **settings)
     opened = gate or OpenGate()
     broker: EmbeddedBroker | StockBroker
     if stock:
         broker = StockBroker(port, opened, settings.get("connections", -1))
     else:
-        broker = EmbeddedBroker(table, opened, store_dir=store_dir)
-    it = Running(broker, port)
+        broker = EmbeddedBroker(table, opened, store_dir=store_dir, listeners=listeners)
+    it = Running(broker, port, listeners[-1].port)
     thread = threading.Thread(target=_serve, args=(it,))
     started = threading.Event()
     it.loop.call_soon(lambda: it.loop.create_task(_start(it, started)))
