@@ -1,4 +1,4 @@
-"""Plugins of whole folders as bundles or components, made once for all test processes."""
+"""Plugins as bundles or components, made once for all test processes."""
 
 import contextlib
 import fcntl
@@ -12,24 +12,24 @@ from harvester.plugins.builder import build as plugin_build
 from harvester.plugins.builder import runtime, toolchain
 from harvester.plugins.builder.pack import pack_all
 from node_agent.sandbox import cache
+from node_agent.sandbox.engine import Target
 from tests.support import PROJECT
 
 WIT = PROJECT / "wit" / "plugin.wit"
 CACHE = PROJECT / ".harvester" / "cache"
 
 
-def built(directory: Path, *, is_quick: bool = False) -> dict[str, Path]:
-    """Return the component of every plugin below `directory`, building what changed.
+def built(plugin: Path) -> Path:
+    """Return the component of the plugin in a folder, building it where it changed.
 
-    All are compiled too, so that no test's time goes by while it waits for a compiler. `is_quick`:
-    in half the time, to code that is slower and needs more stack.
+    It is compiled too, so that no test's time goes by while it waits for a compiler.
     """
-    sources = plugin_source.discover(directory)
+    source = plugin_source.read(plugin)
     with _locked():
-        for outcome in plugin_build.build_all(plugin_build.outdated(sources, WIT), WIT):
+        for outcome in plugin_build.build_all(plugin_build.outdated([source], WIT), WIT):
             assert not outcome.error, outcome.error
-        compile_all([source.wasm for source in sources], CACHE, is_quick=is_quick)
-    return {source.name: source.wasm for source in sources}
+        cache.compiled(source.wasm, CACHE)
+    return source.wasm
 
 
 def packed(directory: Path) -> dict[str, Path]:
@@ -55,7 +55,7 @@ def built_by_hand(directory: Path, world: str) -> Path:
             program = toolchain.compiler()
             subprocess.run([program, "-q", *command], cwd=directory, check=True, timeout=300)
             stamp.write_text(inputs)
-        compile_all([wasm], CACHE, is_quick=True)
+        compile_quickly(wasm)
     return wasm
 
 
@@ -68,10 +68,10 @@ def _locked() -> Iterator[None]:
         yield
 
 
-def compile_all(components: list[Path], directory: Path, *, is_quick: bool) -> None:
-    with quick_compiler() if is_quick else contextlib.nullcontext():
-        for component in components:
-            cache.compiled(component, directory)
+def compile_quickly(component: Path, target: Target = Target.NATIVE) -> Path:
+    """Compile in half the time, to code that is slower and needs more stack."""
+    with quick_compiler():
+        return cache.compiled(component, CACHE, target)[0]
 
 
 @contextlib.contextmanager

@@ -1,8 +1,10 @@
 """Distribution of tests over processes: those that share costly set-up stay together."""
 
+import os
+import sys
+from functools import cache
 from pathlib import Path
 
-import hypothesis
 import pytest
 from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
@@ -71,14 +73,7 @@ class BySharedSetUp(LoadScopeScheduling):
 
 def pytest_configure(config: pytest.Config) -> None:
     leftovers.watch()
-    # An example has no deadline in wall time: the machine may be busy with other things.
-    hypothesis.settings.register_profile(
-        "patient",
-        hypothesis.settings(),
-        deadline=None,
-        suppress_health_check=[hypothesis.HealthCheck.too_slow],
-    )
-    hypothesis.settings.load_profile("patient")
+    _keep_bytecode()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> BySharedSetUp:
@@ -92,11 +87,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
+def _keep_bytecode() -> None:
+    """Let processes that tests start load compiled modules, also where the caller forbids them.
+
+    Otherwise each one compiles the whole product anew.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+
+
+@cache
 def _place(file: Path) -> int:
     group = _group(file.relative_to(_TESTS)) if file.is_relative_to(_TESTS) else ""
     return _LONGEST.index(group) if group in _LONGEST else len(_LONGEST)
 
 
+@cache
 def _is_slow(file: Path) -> bool:
     return any(file.is_relative_to(_TESTS / slow) for slow in _SLOW)
 

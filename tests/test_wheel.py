@@ -16,13 +16,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.built_components import built
+from bus.contract.plugin_file import component_section
+from bus.install import assets
+from harvester.plugins.source import digest_of_inputs, discover
+from node_agent.sandbox import cache, seal
+from tests.built_components import CACHE, packed
 from tests.support import HOST, PROJECT, WAIT_S, free_port
 
 START_S = 180.0
 PLUGINS = (
     *("bme680", "dashboard", "dht22", "oled"),
     *("pi4-monitor", "pizero-monitor", "revpi-monitor"),
+)
+# The plugin whose component is built with the wheel.
+BUILT = "dht22"
+# The smallest component: a header and no section.
+COMPONENT = b"\0asm\x0d\0\1\0"
+NOT_COPIED = (
+    *(".git", ".harvester", ".venv", ".*_cache", "__pycache__", ".hypothesis"),
+    *("build", "dist", "*.egg-info", "*.wasm*", "*.cwasm*"),
 )
 
 pytestmark = pytest.mark.timeout(600)
@@ -35,10 +47,35 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the clone whose components are up to date, but for one that is not built.
+
+    A component takes a minute of a small machine. So those that the build leaves alone are empty,
+    save their descriptions.
+    """
+    packed(PROJECT / "plugins")
+    copy = tmp_path_factory.mktemp("clone")
+    shutil.copytree(PROJECT, copy, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    for file in assets.bundle_runtime().parent.glob("*.wasm*"):
+        shutil.copy(file, copy / "plugins")
+    if (PROJECT / ".git").exists():
+        found = run("git", "rev-parse", "--absolute-git-dir", cwd=PROJECT)
+        (copy / ".git").write_text(f"gitdir: {found}")
+    wit = copy / "wit" / "plugin.wit"
+    for source in discover(copy / "plugins"):
+        if source.name != BUILT:
+            source.wasm.write_bytes(
+                component_section.append(COMPONENT, source.manifest.description)
+            )
+            source.stamp.write_text(digest_of_inputs(source, wit))
+    return copy
+
+
+@pytest.fixture(scope="session")
+def wheel(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("wheel")
     build = (sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", made)
-    run(*build, cwd=PROJECT)
+    run(*build, cwd=project)
     (found,) = made.glob("*.whl")
     return found
 
@@ -69,6 +106,7 @@ def test_it_carries_contract_configurations_units_and_built_plugins(wheel: Path)
     with zipfile.ZipFile(wheel) as file:
         names = set(file.namelist())
         commit = file.read("bus/product/commit").decode().strip()
+        built = file.getinfo(f"bus/product/plugins/{BUILT}/{BUILT}.wasm")
     product = [
         "wit/plugin.wit",
         *(f"config/{role}.toml" for role in ("hub", "spoke", "pizero")),
@@ -78,9 +116,13 @@ def test_it_carries_contract_configurations_units_and_built_plugins(wheel: Path)
         "deploy/harvester-hub.service",
         "deploy/grafana/harvester.json",
         *(f"plugins/{name}/{name}.wasm" for name in PLUGINS),
+        *(f"plugins/{name}/{name}.bundle" for name in PLUGINS),
         *(f"plugins/{name}/app.py" for name in PLUGINS),
+        "plugins/bundle-runtime.wasm",
     ]
     assert {f"bus/product/{name}" for name in product} - names == set()
+    # It has Python in it.
+    assert built.file_size > 10_000_000
     assert not [name for name in names if name.startswith("tests/") or "credentials-" in name]
     head = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=PROJECT, capture_output=True, text=True, check=False
@@ -129,14 +171,7 @@ def test_its_plugins_are_built_and_an_author_s_plugin_is_made_and_built(
     assert "readings 1" in tried
 
 
-@pytest.fixture(scope="session")
-def compiled_plugins() -> None:
-    built(PROJECT / "plugins")
-
-
-def test_the_whole_system_runs_in_an_empty_folder(
-    compiled_plugins: None, programs: Path, empty: Path
-) -> None:
+def test_the_whole_system_runs_in_an_empty_folder(programs: Path, empty: Path) -> None:
     copy_compiled(empty)
     with system(programs, empty) as (page, process):
         wait_until(lambda: is_on_the_page(page), process, empty / "log")
@@ -147,10 +182,11 @@ def test_the_whole_system_runs_in_an_empty_folder(
 
 
 def copy_compiled(folder: Path) -> None:
-    """Spare the compiler what this clone has compiled already; the file's name is its digest."""
-    cache, target = PROJECT / ".harvester" / "cache", folder / ".harvester" / "cache"
+    """Spare the compiler the runtime of bundles, which this clone has compiled already."""
+    compiled, _ = cache.compiled(assets.bundle_runtime(), CACHE)
+    target = folder / ".harvester" / "cache"
     target.mkdir(parents=True, mode=0o700)
-    for file in cache.glob("*.cwasm*"):
+    for file in (compiled, seal.seal_path(compiled)):
         shutil.copy(file, target)
 
 

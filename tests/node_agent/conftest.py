@@ -14,7 +14,7 @@ from tests.support import PATIENT_S, PROJECT
 
 @pytest.fixture(scope="session")
 def mischief_wasm() -> Path:
-    return built(PROJECT / "tests" / "components")["mischief"]
+    return built(PROJECT / "tests" / "components" / "mischief")
 
 
 @pytest.fixture(scope="session")

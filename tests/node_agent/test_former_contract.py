@@ -14,7 +14,7 @@ from bus.contract.description import (
 )
 from bus.contract.messages import Leds, PluginState, Reading
 from bus.contract.plugin_file import component_section
-from tests.built_components import CACHE, built_by_hand, compile_all
+from tests.built_components import CACHE, built_by_hand, compile_quickly
 from tests.support import HOST, PROJECT, Listener, Service, embedded_broker, free_port
 
 DESCRIPTION = PluginDescription(
@@ -46,7 +46,7 @@ def components(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     plain = built_by_hand(PROJECT / "tests" / "components" / "version-1-0-0", "dht22-plugin")
     described = tmp_path_factory.mktemp("described") / "former.wasm"
     described.write_bytes(component_section.append(plain.read_bytes(), DESCRIPTION))
-    compile_all([described], CACHE, is_quick=True)
+    compile_quickly(described)
     return plain, described
 
 

@@ -12,8 +12,6 @@ import msgspec
 import pytest
 from wasmtime import wat2wasm
 
-from harvester.plugins import source as plugin_source
-from harvester.plugins.builder import build as plugin_build
 from node_agent.actuators.led_buffer import LedBuffer
 from node_agent.plugins.readings import Sample, samples
 from node_agent.plugins.wit_imports import NodeParts, host_imports
@@ -24,21 +22,19 @@ from node_agent.sandbox.errors import ComponentError, PluginError
 from node_agent.sandbox.instance import PluginInstance
 from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.runtime import Runtime
-from tests.built_components import CACHE, WIT
+from tests.built_components import CACHE, compile_quickly
 from tests.node_agent.sandbox.test_instance import EVERYTHING, FakeHardware
 from tests.support import PATIENT_S, PROJECT, WAIT_S, wait_until
 
 BY_HAND = PROJECT / "tests" / "components" / "by-hand" / "sensor.wat"
 ENDLESS = [sys.executable, "-c", "import time; time.sleep(3600)"]
 READING = [Sample("by-hand", 1_700_000_000_000, {"answer": 42.0})]
-
-OTHER_VERSION = """
-from wit_world import exports
-from wit_world.exports.pi_monitor_logic import PiStats
-class PiMonitorLogic(exports.PiMonitorLogic):
-    def poll(self):
-        return PiStats(0.0, 0.0, 0, 0, 0, 0)
-"""
+# Of the contract's next major version.
+OTHER_EXPORT = """(component
+  (instance $i) (export "harvester:plugin/sensor-logic@2.0.0" (instance $i)))"""
+OTHER_IMPORT = """(component
+  (import "harvester:plugin/i2c@2.0.0" (instance))
+  (instance $i) (export "harvester:plugin/sensor-logic@1.0.0" (instance $i)))"""
 
 
 @pytest.fixture
@@ -72,29 +68,6 @@ def test_a_component_of_any_language_is_a_plugin(wasm: Path, directory: Path) ->
     assert poll(wasm, directory) == (READING, "native code")
 
 
-@pytest.fixture(scope="module")
-def other_version(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a real plugin, built and compiled, of a contract with another major version."""
-    directory = tmp_path_factory.mktemp("newer")
-    plugin = directory / "plugins" / "newer"
-    plugin.mkdir(parents=True)
-    (plugin / "plugin.toml").write_text('world = "revpi-monitor-plugin"\n')
-    (plugin / "app.py").write_text(OTHER_VERSION)
-    wit = directory / "plugin.wit"
-    wit.write_text(WIT.read_text().replace("harvester:plugin@1.1.0", "harvester:plugin@2.0.0"))
-    built = list(plugin_build.build_all(plugin_source.discover(plugin.parent), wit))
-    assert built[0].error == ""
-    cache.compiled(built[0].source.wasm, CACHE)
-    return built[0].source.wasm
-
-
-def test_a_component_of_another_package_version_is_refused(
-    runtime: Runtime, other_version: Path
-) -> None:
-    with pytest.raises(ComponentError, match=r"pi-monitor-logic@2\.0\.0.*expected.*@1\."):
-        runtime.load(other_version)
-
-
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -104,6 +77,8 @@ def test_a_component_of_another_package_version_is_refused(
             '(component (import "other:package/thing@1.0.0" (instance)))',
             "imports other:package/thing@1.0.0; expected",
         ),
+        (OTHER_EXPORT, r"sensor-logic@2\.0\.0.*expected.*@1\."),
+        (OTHER_IMPORT, r"imports harvester:plugin/i2c@2\.0\.0; expected"),
         ("(module)", "not a component"),
     ],
 )
@@ -198,7 +173,7 @@ def test_bytecode_runs_where_it_is_asked_for(wasm: Path, directory: Path) -> Non
 
 @pytest.fixture(scope="module")
 def bytecode(mischief_wasm: Path) -> Path:
-    cache.compiled(mischief_wasm, CACHE, Target.PULLEY)
+    compile_quickly(mischief_wasm, Target.PULLEY)
     return mischief_wasm
 
 
