@@ -1,7 +1,7 @@
 """Bounds of everything that a message may carry: numbers, strings, lists and payload sizes.
 
 A payload beyond a bound is refused by `bus.contract.messages.decode`, before anything is kept of
-it. The table in topics.md is made from these types (`bus.contract.bounds_table`).
+it. The table in topics.md is made from these types (`tests.bus.contract.bounds_table`).
 """
 
 from typing import Annotated

@@ -4,6 +4,7 @@ Time is Unix epoch milliseconds, UTC. Fields that a newer node adds are ignored,
 upgraded one by one; a field that is missing or of the wrong type is refused.
 """
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -27,7 +28,6 @@ from bus.contract.bounds import (
     LogText,
     Megabytes,
     Milliseconds,
-    Name,
     Number,
     OptionalField,
     OptionalId,
@@ -49,18 +49,25 @@ from bus.contract.description import (
     SettingValues,
 )
 from bus.contract.mistake import first_mistake
+from bus.contract.reading import ClockState, Reading, ReadingDecoder
 from bus.contract.topics import Topic, TopicKind
 from bus.errors import BadPayloadError
 
-__all__ = ["MAX_BACKLOG", "MAX_BUNDLE_BYTES", "MAX_LOG_CHARS", "MAX_RANGES", "Range", "Value"]
+__all__ = [
+    "MAX_BACKLOG",
+    "MAX_BUNDLE_BYTES",
+    "MAX_LOG_CHARS",
+    "MAX_RANGES",
+    "ClockState",
+    "Range",
+    "Reading",
+    "Value",
+]
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 PluginPhase = Literal["loading", "running", "failed", "disabled"]
 FanMode = Literal["auto", "on", "off"]
 Severity = Literal["info", "warning", "critical"]
-# Whether the node's clock was right when a reading was taken: `set`; not yet, so that its time may
-# be corrected later: `unset`; not, and its time was worked out when it was: `redated`.
-ClockState = Literal["set", "unset", "redated"]
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -85,26 +92,6 @@ class Heartbeat(msgspec.Struct, frozen=True):
     outbox_rows: Count
     dropped: Count
     clock_ms: Milliseconds
-
-
-class Reading(msgspec.Struct, frozen=True):
-    """One sample. (`node`, `stream`, `seq`) identifies it for ever. Missing values are absent.
-
-    `monotonic_ms` counts since the boot of the machine that `boot_id` names, so a reading can be
-    dated again; `boot_id` is empty where the time is not of the machine's clock. `plugin` is the
-    plugin that returned the reading, empty where a node has no plugin for it.
-    """
-
-    node: Name
-    sensor_id: Name
-    timestamp_ms: Milliseconds
-    stream: RandomId
-    seq: Count
-    data: Data
-    plugin: Word = ""
-    boot_id: OptionalId = ""
-    monotonic_ms: Milliseconds = 0
-    clock: ClockState = "set"
 
 
 class Backlog(msgspec.Struct, frozen=True):
@@ -320,9 +307,9 @@ MESSAGE_TYPES: dict[TopicKind, type[Message]] = {
     TopicKind.BUNDLE: SignedBundle,
     TopicKind.DELIVERY: DeliveryState,
 }
-_DECODERS: dict[TopicKind, msgspec.json.Decoder[Any]] = {
+_DECODERS: dict[TopicKind, msgspec.json.Decoder[Any] | ReadingDecoder] = {
     kind: msgspec.json.Decoder(message_type) for kind, message_type in MESSAGE_TYPES.items()
-}
+} | {TopicKind.READING: ReadingDecoder()}
 _ENCODER = msgspec.json.Encoder()
 _DATA = msgspec.json.Decoder(Data)
 # The rest is for the other fields of a reading.
@@ -350,14 +337,9 @@ def decode(topic: Topic, payload: bytes) -> Message:
         )
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         raise BadPayloadError(f"{topic}: {_mistake(topic, payload)}") from e
-    if isinstance(message, Reading):
-        _check_reading(topic, message)
-    if isinstance(message, Backlog) and any(r.node != topic.node for r in message.readings):
-        raise BadPayloadError(f"{topic}: found a reading of another node")
-    if isinstance(message, Oled):
-        _check_frame(topic, message)
-    if isinstance(message, Stored):
-        _check_ranges(topic, message)
+    check = _CHECKS.get(topic.kind)
+    if check is not None:
+        check(topic, message)
     return message
 
 
@@ -390,10 +372,15 @@ def _mistake(topic: Topic, payload: bytes) -> str:
 
 
 def _check_reading(topic: Topic, reading: Reading) -> None:
-    if (reading.node, reading.sensor_id) != (topic.node, topic.name):
+    if reading.node != topic.node or reading.sensor_id != topic.name:
         raise BadPayloadError(
             f"{topic}: the payload is of {reading.node}/{reading.sensor_id}, not of this topic"
         )
+
+
+def _check_backlog(topic: Topic, backlog: Backlog) -> None:
+    if any(reading.node != topic.node for reading in backlog.readings):
+        raise BadPayloadError(f"{topic}: found a reading of another node")
 
 
 def _check_ranges(topic: Topic, stored: Stored) -> None:
@@ -409,3 +396,12 @@ def _check_frame(topic: Topic, oled: Oled) -> None:
             f"{topic}: found a frame of {len(oled.frame)} bytes, expected {expected}"
             f" for {oled.width} x {oled.height} pixels"
         )
+
+
+# What the types cannot say.
+_CHECKS: dict[TopicKind, Callable[[Topic, Any], None]] = {
+    TopicKind.READING: _check_reading,
+    TopicKind.BACKLOG: _check_backlog,
+    TopicKind.OLED: _check_frame,
+    TopicKind.STORED: _check_ranges,
+}

@@ -1,6 +1,6 @@
 """The table of bounds in topics.md is the one that the types give."""
 
-from bus.contract.bounds_table import bounds_table
+from tests.bus.contract.bounds_table import bounds_table
 from tests.support import PROJECT
 
 

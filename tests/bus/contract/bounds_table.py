@@ -1,6 +1,6 @@
 """Table of the bounds of every message, made from the message types, as it stands in topics.md.
 
-`python -m bus.contract.bounds_table` prints it.
+`python -m tests.bus.contract.bounds_table` prints it.
 """
 
 from collections.abc import Callable, Iterator
