@@ -3,7 +3,8 @@
 A reading is judged when it arrives; what only time shows is judged at each sweep.
 """
 
-from collections.abc import Container, Iterator
+import math
+from collections.abc import Container, Iterable, Iterator
 from operator import itemgetter
 from typing import Any
 
@@ -53,6 +54,8 @@ class Place(msgspec.Struct, frozen=True):
     title: str
     area: str | None
     described: SensorDescription | None = None
+    # Each described field with its least and greatest value.
+    ranges: tuple[tuple[str, float, float], ...] = ()
 
 
 class Conditions:
@@ -83,7 +86,8 @@ class Conditions:
     def of_reading(self, entry: Change, *, only_bad: bool = False) -> Iterator[Observation]:
         """Judge a reading: its values, and whether the sensor measures anything possible.
 
-        With `only_bad`, what is in order is left out where that saves work.
+        With `only_bad`, what is in order is left out: it changes nothing where no alarm of the
+        node is pending or active.
         """
         view: ReadingView = entry.value
         node, sensor = entry.node, entry.name
@@ -92,7 +96,9 @@ class Conditions:
             for field in (rule.field,) if rule.has_one_field else view.data:
                 value = view.data.get(field, "")
                 if not isinstance(value, str) and rule.covers_field(field):
-                    yield from _of_value(rule, entry, field, value, place)
+                    yield from _of_value(rule, entry, field, value, place, only_bad=only_bad)
+        if only_bad and is_within(view.data, place.ranges):
+            return
         for rule in self._matching("fault", node, sensor, place):
             fields = place.described.fields if place.described else {}
             mistake = fault_of(view.data, fields)
@@ -139,7 +145,8 @@ class Conditions:
         title = (about.title if about else "") or node
         if sensor:
             title = (described.title if described else "") or global_sensor_id(node, sensor)
-        return Place(title, area if known else None, described)
+        ranges = ranges_of(described.fields) if described else ()
+        return Place(title, area if known else None, described, ranges)
 
     def _matching(self, kind: RuleKind, node: str, subject: str, place: Place) -> tuple[Rule, ...]:
         return self._book.matching(kind, node, subject, place.area or "")
@@ -174,15 +181,21 @@ class Conditions:
             text = _failure(rule, place.title, entry.name, plugin.error) if is_bad else ""
             yield _swept(rule, entry.node, now_ms, bad=is_bad, text=text, subject=entry.name)
 
-    def of_heartbeat(self, entry: Change, now_ms: int) -> Iterator[Observation]:
-        """Judge a heartbeat: the outbox of the node and its clock."""
+    def of_heartbeat(
+        self, entry: Change, now_ms: int, *, only_bad: bool = False
+    ) -> Iterator[Observation]:
+        """Judge a heartbeat: the outbox of the node and its clock. `only_bad`: see `of_reading`."""
         heartbeat: Heartbeat = entry.value
         node = entry.node
         offset_s = abs(self._state.presence(node).clock_offset_ms) / 1000
         rows = "more than {limit:g} readings wait for the hub"
-        yield from self._of_limit("outbox", node, heartbeat.outbox_rows, rows, now_ms)
         clock = "its clock is wrong by more than {limit:g} s"
-        yield from self._of_limit("clock", node, round(offset_s, 1), clock, now_ms)
+        limited: tuple[tuple[RuleKind, float, str], ...] = (
+            ("outbox", heartbeat.outbox_rows, rows),
+            ("clock", round(offset_s, 1), clock),
+        )
+        for kind, value, words in limited:
+            yield from self._of_limit(kind, node, value, words, now_ms, only_bad=only_bad)
 
     def of_machine(self, facts: MachineFacts, now_ms: int) -> Iterator[Observation]:
         """Judge the hub's machine."""
@@ -204,17 +217,41 @@ class Conditions:
             words = text_of(days, now_ms)
             yield from self._of_limit("certificate", self._own_node, round(days, 1), words, now_ms)
 
-    def _of_limit(
-        self, kind: RuleKind, node: str, value: float, words: str, now_ms: int
+    def _of_limit(  # noqa: PLR0913 - the parts of an observation
+        self,
+        kind: RuleKind,
+        node: str,
+        value: float,
+        words: str,
+        now_ms: int,
+        *,
+        only_bad: bool = False,
     ) -> Iterator[Observation]:
         place = self.place(node)
         for rule in self._matching(kind, node, "", place):
             limit = rule.limit(None) or 0.0
             verdict = judge(rule, value, limit)
             is_bad = verdict == "bad"
+            if only_bad and not is_bad:
+                continue
             text = texts.of_rule(rule, place.title, words.format(limit=limit)) if is_bad else ""
             seen = _swept(rule, node, now_ms, bad=is_bad, text=text)
             yield msgspec.structs.replace(seen, verdict=verdict, value=value, limit=limit)
+
+
+def ranges_of(fields: Fields) -> tuple[tuple[str, float, float], ...]:
+    """Return each field with its least and greatest value, infinite where it has no range."""
+    everything = (-math.inf, math.inf)
+    return tuple((field, *(described.range or everything)) for field, described in fields.items())
+
+
+def is_within(data: dict[str, Value], ranges: Iterable[tuple[str, float, float]]) -> bool:
+    """Whether every field is a number in its range, so that no fault can be found."""
+    for field, least, most in ranges:
+        value = data.get(field)
+        if value is None or isinstance(value, str) or not least <= value <= most:
+            return False
+    return True
 
 
 def fault_of(data: dict[str, Value], fields: Fields) -> str:
@@ -246,14 +283,16 @@ def _failure(rule: Rule, title: str, plugin: str, error: str) -> str:
     return texts.of_rule(rule, f"{title}: plugin {plugin}", words)
 
 
-def _of_value(
-    rule: Rule, entry: Change, field: str, value: float, place: Place
+def _of_value(  # noqa: PLR0913 - the parts of an observation
+    rule: Rule, entry: Change, field: str, value: float, place: Place, *, only_bad: bool
 ) -> Iterator[Observation]:
     described = place.described.fields.get(field) if place.described else None
     limit = rule.limit(described)
     if limit is None:
         return
     verdict = judge(rule, value, limit)
+    if only_bad and verdict != "bad":
+        return
     text = ""
     if verdict == "bad":
         words = texts.limit_exceeded(rule, field, limit, described)

@@ -134,7 +134,9 @@ class AlarmMonitor:
                 self._take(self._conditions.of_reading(change, only_bad=is_quiet), now_ms)
                 self._due.bring_forward(change.node, value.at_ms + value.stale_after_ms + 1)
             elif isinstance(value, Heartbeat):
-                self._take(self._conditions.of_heartbeat(change, now_ms), now_ms)
+                is_quiet = self._engine.is_quiet(change.node)
+                seen = self._conditions.of_heartbeat(change, now_ms, only_bad=is_quiet)
+                self._take(seen, now_ms)
             elif change.kind in _KINDS_OF_NODE:
                 self._judge_soon(change.node, now_ms)
 

@@ -40,11 +40,9 @@ class NodePresence:
         self.heard_ms: int | None = None
         # Hub's clock minus node's clock; 0 until the first heartbeat.
         self.clock_offset_ms = 0
+        # The node's cycle.
+        self.interval_ms = DEFAULT_INTERVAL_MS
         self._alive_since_will = False
-
-    @property
-    def interval_ms(self) -> int:
-        return round(self.status.interval_s * 1000) if self.status else DEFAULT_INTERVAL_MS
 
     @property
     def view(self) -> StatusView:
@@ -89,6 +87,7 @@ class NodePresence:
         if self._is_from_earlier_run(status):
             return
         self.status = status
+        self.interval_ms = round(status.interval_s * 1000)
         if status.state == "online":
             self.heard_ms = now_ms
         self._alive_since_will = False

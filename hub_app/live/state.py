@@ -45,9 +45,16 @@ class Snapshot(msgspec.Struct, frozen=True):
 class _Sensor:
     """The newest reading of one sensor, and the gaps between the last few."""
 
-    def __init__(self, reading: Reading) -> None:
+    __slots__ = ("described_by", "gaps_ms", "interval_ms", "reading", "sensor_id", "text")
+
+    def __init__(self, topic: Topic, reading: Reading) -> None:
+        self.text = str(topic)
+        self.sensor_id = global_sensor_id(topic.node, topic.name)
         self.reading = reading
         self.gaps_ms: deque[int] = deque(maxlen=_GAPS)
+        # Its interval by its description, and the number of the descriptions that it is from.
+        self.interval_ms = 0
+        self.described_by = -1
 
     def is_newer(self, reading: Reading) -> bool:
         """Whether `reading` is newer than the last; `seq` counts where the clock was set back."""
@@ -96,8 +103,6 @@ class State:
         self._of_node: dict[str, dict[str, None]] = {}
         self._of_kind: dict[TopicKind, dict[str, None]] = {}
         self._sensors: dict[Topic, _Sensor] = {}
-        # The interval of each sensor, with the number of the descriptions that it is from.
-        self._intervals: dict[Topic, tuple[int, int]] = {}
         self._pictures: dict[str, Oled] = {}
         self._logs: dict[str, LogLines] = {}
 
@@ -159,7 +164,6 @@ class State:
             return self.remove_node(topic.node)
         self._quota.free(topic)
         self._sensors.pop(topic, None)
-        self._intervals.pop(topic, None)
         if topic.kind is TopicKind.OLED:
             self._pictures.pop(topic.node, None)
         entry = self._entries.get(str(topic))
@@ -176,8 +180,7 @@ class State:
             if entry.kind is TopicKind.READING:
                 topic = Topic(node, entry.kind, entry.name)
                 self._sensors.pop(topic, None)
-                self._intervals.pop(topic, None)
-        self._due.forget(node)
+                self._due.forget(node)
         self.removed_nodes += 1
         self._described.pop(node, None)
         for known in (self._presences, self._pictures, self._logs):
@@ -288,12 +291,14 @@ class State:
         return self._keep(Topic(node, TopicKind.STATUS), presence.view)
 
     def _keep(self, topic: Topic, value: Any) -> Change:
-        text = str(topic)
-        change = Change(text, topic.kind, topic.node, topic.name, value)
+        return self._put(Change(str(topic), topic.kind, topic.node, topic.name, value))
+
+    def _put(self, change: Change) -> Change:
+        text = change.topic
         if text not in self._entries:
             self.shape += 1
-            self._of_node.setdefault(topic.node, {})[text] = None
-            self._of_kind.setdefault(topic.kind, {})[text] = None
+            self._of_node.setdefault(change.node, {})[text] = None
+            self._of_kind.setdefault(change.kind, {})[text] = None
         self._entries[text] = change
         return change
 
@@ -343,7 +348,7 @@ class State:
     ) -> list[Change]:
         sensor = self._sensors.get(topic)
         if sensor is None:
-            sensor = self._sensors[topic] = _Sensor(reading)
+            sensor = self._sensors[topic] = _Sensor(topic, reading)
         elif sensor.is_newer(reading):
             if not reading.data.keys() <= sensor.reading.data.keys():
                 self.shape += 1
@@ -352,29 +357,20 @@ class State:
             self.outdated += 1
             return []
         self.last_update_ms = now_ms
-        cycle_ms = max(
-            presence.interval_ms, self._described_ms(topic), min(sensor.gaps_ms, default=0)
+        described_by = self._described.get(topic.node, 0)
+        if sensor.described_by != described_by:
+            sensor.described_by, sensor.interval_ms = described_by, self._described_ms(topic)
+        cycle_ms = max(presence.interval_ms, sensor.interval_ms, min(sensor.gaps_ms, default=0))
+        view = ReadingView(
+            sensor_id=sensor.sensor_id,
+            timestamp_ms=reading.timestamp_ms,
+            data=reading.data,
+            at_ms=min(now_ms, reading.timestamp_ms + presence.clock_offset_ms),
+            stale_after_ms=MISSED_CYCLES * cycle_ms,
         )
-        return [self._keep(topic, _reading_view(topic, reading, presence, cycle_ms, now_ms))]
+        return [self._put(Change(sensor.text, topic.kind, topic.node, topic.name, view))]
 
     def _described_ms(self, topic: Topic) -> int:
         """Return the interval of a sensor by its description, 0 where it has none."""
-        known = self._intervals.get(topic)
-        described_by = self._described.get(topic.node, 0)
-        if known is None or known[0] != described_by:
-            described = self.description(topic.node, topic.name)
-            interval_ms = 0 if described is None else round(described.interval_s * 1000)
-            known = self._intervals[topic] = (described_by, interval_ms)
-        return known[1]
-
-
-def _reading_view(
-    topic: Topic, reading: Reading, presence: NodePresence, cycle_ms: int, now_ms: int
-) -> ReadingView:
-    return ReadingView(
-        sensor_id=global_sensor_id(topic.node, topic.name),
-        timestamp_ms=reading.timestamp_ms,
-        data=reading.data,
-        at_ms=min(now_ms, reading.timestamp_ms + presence.clock_offset_ms),
-        stale_after_ms=MISSED_CYCLES * cycle_ms,
-    )
+        described = self.description(topic.node, topic.name)
+        return 0 if described is None else round(described.interval_s * 1000)
