@@ -21,12 +21,11 @@ from hub_app.live.state import Snapshot
 MAX_CLIENTS = 100
 # Log lines and events of sensors queued for a slow browser; older ones are dropped.
 LINES_PER_CLIENT = 200
-# Least time between two writes to a browser: a write costs the hub and the browser more than an
-# event does, and nobody sees a delay this short.
-GATHER_S = 0.01
-# The same where so many events are gathered in GATHER_S: a fleet changes all the time.
-GATHER_MANY_S = 0.1
-MANY = 8
+# Least time between two writes to a browser, for each event of the last one: a write costs the hub
+# and the browser more than an event does. Of a few nodes nobody sees the delay; a fleet changes all
+# the time, and gets a few writes a second.
+GATHER_S = 0.02
+GATHER_MOST_S = 0.25
 # Kinds whose every message is sent; of the others, the newest.
 _EVERY_ONE = frozenset({TopicKind.LOG, TopicKind.EVENT})
 
@@ -79,8 +78,7 @@ class Client:
     async def take(self) -> bytes:
         """Wait for events and return all of them; return nothing once closed.
 
-        The first event after a pause does not wait, those that follow wait for `GATHER_S`, or where
-        they are many for `GATHER_MANY_S`.
+        The first event after a pause does not wait, those that follow are gathered for a moment.
         """
         loop = asyncio.get_running_loop()
         await self._wake.wait()
@@ -92,8 +90,7 @@ class Client:
         if self.closed:
             return b""
         count = len(self._pending) + len(self._lines)
-        many = MANY * self._gather_s / GATHER_S
-        self._gather_s = GATHER_MANY_S if count >= many else GATHER_S
+        self._gather_s = min(GATHER_MOST_S, GATHER_S * count)
         chunk = b"".join((*self._pending.values(), *self._lines))
         self._pending.clear()
         self._lines.clear()

@@ -153,7 +153,7 @@ def test_a_large_snapshot_is_made_in_parts_that_are_one_event() -> None:
         assert event[2] == msgspec.json.decode(msgspec.json.encode(shown))
 
 
-def test_many_events_are_gathered_for_longer_and_few_are_not() -> None:
+def test_many_events_are_gathered_for_longer_than_few() -> None:
     async def gathered(count: int) -> float:
         fan = Fanout()
         client = fan.join()
@@ -161,8 +161,9 @@ def test_many_events_are_gathered_for_longer_and_few_are_not() -> None:
         await client.take()
         return client._gather_s
 
-    assert asyncio.run(gathered(fanout.MANY)) == fanout.GATHER_MANY_S
-    assert asyncio.run(gathered(fanout.MANY - 1)) == fanout.GATHER_S
+    assert asyncio.run(gathered(1)) == fanout.GATHER_S
+    assert asyncio.run(gathered(3)) == 3 * fanout.GATHER_S
+    assert asyncio.run(gathered(1_000)) == fanout.GATHER_MOST_S
 
 
 def test_closing_ends_every_stream_now_and_later() -> None:
