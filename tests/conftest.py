@@ -27,7 +27,7 @@ _APART = {"test_cli.py", "test_compile.py", "test_guide.py"}
 # them out.
 _SLOW = (
     "broker/auth/test_hub.py",
-    "broker/auth/test_mosquitto.py",
+    "broker/external",
     "broker/auth/test_server_tls.py",
     "broker/embedded/store/test_store.py",
     "broker/embedded/test_back_pressure.py",

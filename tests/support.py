@@ -19,7 +19,7 @@ from typing import Self
 import msgspec
 
 from broker.auth.gate import Gate
-from broker.auth.mosquitto import CONF_NAME
+from broker.external.mosquitto import CONF_NAME
 from broker.server import EmbeddedBroker
 from bus.client.client import BusClient
 from bus.config.broker_table import BrokerConfig

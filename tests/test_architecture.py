@@ -151,7 +151,7 @@ def test_the_hub_uses_nothing_of_the_agent_but_the_sandbox() -> None:
 
 
 # What only those who make accounts and certificates, or judge them, have to load.
-SECRETS = ["argon2", "cryptography"]
+SECRETS = ["argon2", "bcrypt", "cryptography"]
 HEAVY = ["wasmtime", "amqtt", "starlette", "sse_starlette", "uvicorn"]
 
 
@@ -166,7 +166,7 @@ HEAVY = ["wasmtime", "amqtt", "starlette", "sse_starlette", "uvicorn"]
         ("bus.client.node", [*HEAVY, *SECRETS]),
         ("pizero_native", SECRETS),
         ("node_agent", SECRETS),
-        ("hub_app", ["cryptography"]),
+        ("hub_app", ["bcrypt", "cryptography"]),
         ("bus.config.config_file", [*HEAVY, "paho"]),
         ("bus.contract.commands", [*HEAVY, "paho"]),
     ],
@@ -184,6 +184,7 @@ def test_what_a_part_does_not_need_it_does_not_load(part: str, heavy: list[str])
         ("starlette", ["hub_app"]),
         ("icmplib", ["pizero_native.ping"]),
         ("argon2", ["broker.auth.passwords"]),
+        ("bcrypt", ["broker.auth.passwords"]),
         (
             "cryptography",
             [

@@ -1,7 +1,7 @@
 """Accounts file: nodes, people and the hub, in the hub's state directory, mode 0600.
 
 It holds hashes and no secrets. Each secret has two: for the embedded broker, and in Mosquitto's
-format for a broker in its place.
+format for a broker in its place. One that is made for such a broker has a third, for NATS.
 """
 
 import asyncio
@@ -24,6 +24,12 @@ from bus.files.file_stamp import stamp_of
 HUB_USER = "hub_app"
 LOCAL_USER = "local"
 
+
+def worker_user(index: int) -> str:
+    """Return the name of a hub's worker, which has the token and the rights of the hub."""
+    return f"{HUB_USER}-{index}"
+
+
 logger = logging.getLogger(__name__)
 
 PersonRole = Literal[Role.OPERATOR, Role.VIEWER, Role.INTEGRATION]
@@ -32,24 +38,26 @@ TokenRole = Literal[Role.OPERATOR, Role.VIEWER]
 _MAX_PASSWORD_CHARS = 1024
 
 
-class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Account with a token: a node, or the hub itself. `repr` omits the hashes."""
 
     token_sha256: str
     mosquitto: str
     since_ms: int
+    nats: str = ""
 
     def __repr__(self) -> str:
         return f"Machine(since_ms={self.since_ms})"
 
 
-class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Account with a password: a person, or Home Assistant. `repr` omits the hashes."""
 
     role: Role
     argon2: str
     mosquitto: str
     since_ms: int
+    nats: str = ""
 
     def __post_init__(self) -> None:
         _check_role(self.role, get_args(PersonRole))
@@ -81,6 +89,13 @@ class Accounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     people: dict[str, Person] = {}
     hub: Machine | None = None
     tokens: dict[str, ApiToken] = {}
+
+    def hub_users(self, workers: int = 0) -> dict[str, Machine]:
+        """Return the hub's account by the names of the hub and of so many workers."""
+        if self.hub is None:
+            return {}
+        names = (HUB_USER, *(worker_user(index) for index in range(1, workers + 1)))
+        return dict.fromkeys(names, self.hub)
 
     def changed_since(self, earlier: "Accounts") -> set[str]:
         """Return the names of nodes and people whose account was removed or replaced."""
@@ -143,10 +158,10 @@ class AccountsFile:
         return account if is_right and self.accounts.people.get(name) == account else None
 
 
-def enroll(path: Path, node: str) -> str:
+def enroll(path: Path, node: str, *, with_nats: bool = False) -> str:
     """Make or replace the account of `node`; return its token, which is not stored."""
     token = tokens.new_token()
-    _enroll(path, node, _machine(token))
+    _enroll(path, node, _machine(token, with_nats=with_nats))
     return token
 
 
@@ -169,7 +184,8 @@ def _enroll(path: Path, node: str, machine: Machine) -> None:
 def enroll_hub(path: Path) -> str:
     """Make or replace the hub's own account with an external broker; return its token."""
     token = tokens.new_token()
-    _change(path, lambda accounts: msgspec.structs.replace(accounts, hub=_machine(token)))
+    machine = _machine(token, with_nats=True)
+    _change(path, lambda accounts: msgspec.structs.replace(accounts, hub=machine))
     return token
 
 
@@ -216,8 +232,10 @@ def revoke_token(path: Path, name: str) -> None:
     _change(path, remove)
 
 
-def set_password(path: Path, name: str, role: PersonRole, password: str) -> None:
-    """Make or replace a person's account. Takes about 0.2 s."""
+def set_password(
+    path: Path, name: str, role: PersonRole, password: str, *, with_nats: bool = False
+) -> None:
+    """Make or replace a person's account. Takes about 0.2 s, `with_nats` twice that."""
     _check_name(name, "person")
     if not password or len(password) > _MAX_PASSWORD_CHARS or tokens.is_token(password.encode()):
         raise MisconfiguredError(
@@ -229,6 +247,7 @@ def set_password(path: Path, name: str, role: PersonRole, password: str) -> None
         passwords.hash_password(password),
         tokens.mosquitto_hash(password, iterations),
         now_ms(),
+        passwords.nats_hash(password, is_token=False) if with_nats else "",
     )
 
     def add(accounts: Accounts) -> Accounts:
@@ -243,8 +262,13 @@ def _change(path: Path, change: Callable[[Accounts], Accounts]) -> None:
     private_json.change(path, load, change)
 
 
-def _machine(token: str) -> Machine:
-    return Machine(tokens.hash_token(token.encode()), tokens.mosquitto_hash(token), now_ms())
+def _machine(token: str, *, with_nats: bool) -> Machine:
+    return Machine(
+        tokens.hash_token(token.encode()),
+        tokens.mosquitto_hash(token),
+        now_ms(),
+        passwords.nats_hash(token, is_token=True) if with_nats else "",
+    )
 
 
 def _check_name(name: str, what: str) -> None:

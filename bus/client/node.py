@@ -19,6 +19,7 @@ from bus.client import credentials
 from bus.client.client import BusClient
 from bus.client.credentials import Connection
 from bus.client.event_queue import EventQueue
+from bus.client.link import wire_message
 from bus.client.node_log import NodeLog
 from bus.clock import Clock, now_ms
 from bus.config import directories
@@ -29,12 +30,14 @@ from bus.contract.messages import (
     Heartbeat,
     Message,
     PluginState,
+    Reading,
     Result,
     Status,
     Stored,
     Value,
     check_data,
     decode,
+    encode,
 )
 from bus.contract.topics import Topic, TopicKind, is_name, parse, topic_filter
 from bus.errors import BadDataError, MisconfiguredError
@@ -56,17 +59,29 @@ TopicPayload = Callable[[Topic, bytes], None]
 
 
 class NodePublisher:
-    """Publishes messages of one kind each on the topics of `node`. Any thread may call."""
+    """Publishes messages of one kind each on the topics of `node`. Any thread may call.
 
-    def __init__(self, client: BusClient, node: str) -> None:
+    Without `retain_readings` the broker keeps no reading.
+    """
+
+    def __init__(self, client: BusClient, node: str, *, retain_readings: bool = True) -> None:
         self._client = client
         self._node = node
+        self._retain_readings = retain_readings
 
     def publish(self, kind: TopicKind, message: Message, name: str = "") -> bool:
         """Publish `message` now; return whether it was sent."""
         if isinstance(message, PluginState | Result) and len(message.error) > MAX_ERROR_CHARS:
             message = msgspec.structs.replace(message, error=message.error[:MAX_ERROR_CHARS])
         return self._client.publish(Topic(self._node, kind, name), message) is not None
+
+    def publish_reading(self, reading: Reading) -> bool:
+        """Publish `reading` now; return whether it was sent."""
+        topic = Topic(self._node, TopicKind.READING, reading.sensor_id)
+        message = wire_message(topic, encode(reading))
+        if not self._retain_readings:
+            message = msgspec.structs.replace(message, retain=False)
+        return self._client.publish_wire(message) is not None
 
     def publish_event(self, sensor_id: str, event: Event) -> int | None:
         """Publish `event` now; return its packet id, None where it was not sent."""
@@ -81,7 +96,7 @@ class NodePublisher:
         return Link(
             is_connected=lambda: self._client.connected,
             in_flight=lambda: self._client.in_flight,
-            publish_reading=lambda r: self.publish(TopicKind.READING, r, r.sensor_id),
+            publish_reading=self.publish_reading,
             publish_backlog=lambda b: self.publish(TopicKind.BACKLOG, b),
         )
 
@@ -128,7 +143,9 @@ class NodeBus:
             on_refused=self._handle_refused,
             will=(Topic(self._node, TopicKind.STATUS), self._status("offline")),
         )
-        self._publisher = NodePublisher(self._client, self._node)
+        self._publisher = NodePublisher(
+            self._client, self._node, retain_readings=config.broker.retain_readings
+        )
         self._sender = Sender(self._outbox, self._inbox, config.outbox, self._publisher.link())
         self._events = EventQueue(self._publisher.publish_event)
         self._log = NodeLog(partial(self._publisher.publish, TopicKind.LOG))

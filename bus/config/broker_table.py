@@ -52,6 +52,10 @@ class BrokerConfig(Table, frozen=True):
     # "K/N": this hub is worker K of N on the broker of `url`, and handles its share of the nodes.
     share: ShareText = ""
 
+    # The broker keeps the last reading of each sensor. A cluster of NATS slows down by it: false
+    # there.
+    retain_readings: bool = True
+
     # A node's login, as `harvester enroll` wrote it. Empty: credentials.toml beside this file; on
     # the hub, the one that hub-app keeps in its state directory for the hub's own node.
     credentials_file: str = ""

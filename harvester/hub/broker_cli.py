@@ -1,11 +1,13 @@
-"""`harvester broker`: files for Mosquitto in place of the hub's broker, and that broker alone."""
+"""`harvester broker`: files for another broker in the hub's place, and the hub's broker alone."""
 
 import argparse
 import os
 from pathlib import Path
 
 from broker.auth import accounts, enrolment
-from broker.auth import mosquitto as files_of_mosquitto
+from broker.auth.accounts import Accounts
+from broker.external import mosquitto as files_of_mosquitto
+from broker.external import nats
 from bus.client import credentials
 from bus.config import broker_url, command_line, hub_files
 from bus.config.hub_files import HubFiles
@@ -19,23 +21,37 @@ _LOCAL_PORT = 1884
 def define(parser: argparse.ArgumentParser) -> None:
     """Add the command's two verbs."""
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
-    about = "write Mosquitto's files: ACL, passwords, listeners"
+    about = "write the files of Mosquitto or NATS: access rules, passwords, listeners"
     acl = verbs.add_parser("acl", help=about)
     define_hub_command(acl, f"{about[0].upper()}{about[1:]}.", _acl)
     acl.add_argument(
         "--output", type=Path, required=True, metavar="DIR", help="folder to write the files to"
     )
     acl.add_argument(
+        "--format",
+        choices=("mosquitto", "nats"),
+        default="mosquitto",
+        help="the broker that the files are for; default: %(default)s",
+    )
+    acl.add_argument(
+        "--workers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="make accounts for N workers of the hub, too (hub-app --share K/N)",
+    )
+    acl.add_argument(
         "--local-port",
         type=int,
         default=_LOCAL_PORT,
-        help=f"port that needs no login, for clients on that machine; default: {_LOCAL_PORT}",
+        help=f"Mosquitto's port that needs no login, for clients on that machine; default: "
+        f"{_LOCAL_PORT}",
     )
     acl.add_argument(
         "--installed",
-        default="/etc/mosquitto/harvester",
         metavar="DIR",
-        help="folder where Mosquitto will find the files; default: %(default)s",
+        help="folder where the broker will find the files; default: /etc/mosquitto/harvester or "
+        "/etc/nats",
     )
     run = verbs.add_parser(
         "run", help="run the hub's broker alone, without logins, on the loopback address: for tests"
@@ -54,36 +70,66 @@ def _run(options: argparse.Namespace) -> None:
 def _acl(options: argparse.Namespace) -> None:
     config = hub_config(options)
     files = hub_files.of(config, os.environ)
-    _enroll_this_machine(config, files)
+    is_nats = options.format == "nats"
+    _enroll_this_machine(config, files, with_nats=is_nats)
     found = accounts.load(files.accounts)
-    texts = {
-        files_of_mosquitto.ACL_NAME: files_of_mosquitto.acl(
-            found, allow_local=config.broker.allow_local, prefix=config.homeassistant.prefix
-        ),
-        files_of_mosquitto.PASSWORDS_NAME: files_of_mosquitto.password_file(found),
-        files_of_mosquitto.CONF_NAME: _conf(config, options),
-    }
+    texts = (_of_nats if is_nats else _of_mosquitto)(found, config, options)
     for name, text in texts.items():
         write(options.output / name, text.encode())
         print(options.output / name)
 
 
-def _conf(config: Config, options: argparse.Namespace) -> str:
-    port, tls_folder = config.broker.port, ""
-    if config.broker.url:
-        url = broker_url.parse(config.broker.url, "broker.url")
-        port, tls_folder = url.port, options.installed if url.tls else ""
-    return files_of_mosquitto.conf(
+def _of_mosquitto(found: Accounts, config: Config, options: argparse.Namespace) -> dict[str, str]:
+    folder = options.installed or "/etc/mosquitto/harvester"
+    port, tls = _listener(config)
+    workers = _workers(config, options)
+    return {
+        files_of_mosquitto.ACL_NAME: files_of_mosquitto.acl(
+            found,
+            allow_local=config.broker.allow_local,
+            prefix=config.homeassistant.prefix,
+            workers=workers,
+        ),
+        files_of_mosquitto.PASSWORDS_NAME: files_of_mosquitto.password_file(found, workers=workers),
+        files_of_mosquitto.CONF_NAME: files_of_mosquitto.conf(
+            config.broker,
+            folder,
+            port=port,
+            local_port=options.local_port,
+            tls_folder=folder if tls else "",
+        ),
+    }
+
+
+def _of_nats(found: Accounts, config: Config, options: argparse.Namespace) -> dict[str, str]:
+    port, tls = _listener(config)
+    text = nats.conf(
+        found,
         config.broker,
-        options.installed,
         port=port,
-        local_port=options.local_port,
-        tls_folder=tls_folder,
+        tls_folder=(options.installed or "/etc/nats") if tls else "",
+        prefix=config.homeassistant.prefix,
+        workers=_workers(config, options),
     )
+    return {nats.CONF_NAME: text}
 
 
-def _enroll_this_machine(config: Config, files: HubFiles) -> None:
-    """Give the hub and its own node their logins, if they have none."""
+def _listener(config: Config) -> tuple[int, bool]:
+    """Return the port, and whether TLS is on it, of the broker in the hub's place."""
+    if not config.broker.url:
+        return config.broker.port, False
+    url = broker_url.parse(config.broker.url, "broker.url")
+    return url.port, url.tls
+
+
+def _workers(config: Config, options: argparse.Namespace) -> int:
+    own = config.broker.worker
+    return options.workers or (own.count if own is not None else 0)
+
+
+def _enroll_this_machine(config: Config, files: HubFiles, *, with_nats: bool) -> None:
+    """Give the hub and its own node their logins, if they have none that this broker can check."""
     node_file = credentials.path_for(config, os.environ)
-    enrolment.ensure(files.accounts, config.cluster.node_id, node_file)
-    enrolment.ensure_hub(files.accounts, files.login_dir / credentials.HUB_FILE_NAME)
+    enrolment.ensure(files.accounts, config.cluster.node_id, node_file, with_nats=with_nats)
+    hub_file = files.login_dir / credentials.HUB_FILE_NAME
+    enrolment.ensure_hub(files.accounts, hub_file, with_nats=with_nats)

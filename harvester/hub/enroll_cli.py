@@ -73,7 +73,7 @@ def _make_credentials(options: argparse.Namespace, config: Config, files: HubFil
     if options.certificate:
         now = dt.datetime.now(dt.UTC)
         pair = certificates.make_client(certificates.authority(files.tls_dir), options.node, now)
-    token = accounts.enroll(files.accounts, options.node)
+    token = accounts.enroll(files.accounts, options.node, with_nats=not config.embeds_broker)
     made = Credentials(
         username=options.node,
         token=token,

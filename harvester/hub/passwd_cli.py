@@ -36,7 +36,8 @@ def define(parser: argparse.ArgumentParser) -> None:
 
 
 def _passwd(options: argparse.Namespace) -> None:
-    path = hub_files.of(hub_config(options), os.environ).accounts
+    config = hub_config(options)
+    path = hub_files.of(config, os.environ).accounts
     if options.remove:
         if options.name not in accounts.load(path).people:
             raise MisconfiguredError(f"{path}: found no person {options.name!r}")
@@ -44,7 +45,9 @@ def _passwd(options: argparse.Namespace) -> None:
         print(f"{options.name}: account removed")
         return
     role = _ROLES[options.role]
-    accounts.set_password(path, options.name, role, _read_password(options.name))
+    password = _read_password(options.name)
+    with_nats = not config.embeds_broker
+    accounts.set_password(path, options.name, role, password, with_nats=with_nats)
     where = "connect to the broker" if role is Role.INTEGRATION else "log in"
     print(f"{options.name} may {where} as {role}")
 

@@ -8,7 +8,7 @@ import hashlib
 
 import msgspec
 
-from broker.auth.accounts import HUB_USER
+from broker.auth.accounts import worker_user
 from bus.config.broker_table import Share
 from bus.config.settings import Config
 from hub_app.history.inbox import node_of
@@ -33,7 +33,7 @@ class Worker:
     @property
     def user(self) -> str:
         """The account with the broker, which may also be the client identifier."""
-        return user_name(self._own.index)
+        return worker_user(self._own.index)
 
     @property
     def client_id(self) -> str:
@@ -64,11 +64,6 @@ def of(config: Config) -> Worker | None:
     """Return the worker that the configuration asks for; None for a hub with all nodes."""
     own = config.broker.worker
     return None if own is None else Worker(config.cluster.node_id, own)
-
-
-def user_name(index: int) -> str:
-    """Return the account of a worker. All have the token of the hub."""
-    return f"{HUB_USER}-{index}"
 
 
 def with_own_site(config: Config) -> Config:

@@ -52,7 +52,7 @@ def publishes(who: Identity, topic: str) -> bool:
     if who.role in (Role.OPERATOR, Role.INTEGRATION):
         return len(rest) == 2 and rest[1] == "cmd"
     if who.role is Role.NODE:
-        is_of_hub = rest == ["stored"] or (len(rest) == 2 and rest[0] == "alarms")
+        is_of_hub = rest == ["stored"] or (len(rest) == 2 and rest[0] in ("alarms", "bundles"))
         return node == who.name and rest[-1] != "cmd" and not is_of_hub
     return False
 
@@ -65,7 +65,8 @@ def reads(who: Identity, topic: str) -> bool:
         return False
     own, rest = words[1] == who.name, words[2:]
     if len(rest) == 2:
-        return rest[0] == "readings" or (own and rest[1] == "cmd")
+        is_own = rest[1] == "cmd" or rest[0] == "bundles"
+        return rest[0] in ("readings", "sensors") or (own and is_own)
     return rest == ["status"] or (own and rest == ["stored"])
 
 

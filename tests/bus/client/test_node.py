@@ -19,6 +19,7 @@ from bus.contract.commands import parse_buzzer
 from bus.contract.messages import Event, Heartbeat, Log, Reading, Status
 from bus.contract.topics import Topic, TopicKind, topic_filter
 from bus.errors import MisconfiguredError
+from bus.outbox.outbox import Sample
 from tests.support import (
     HOST,
     WAIT_S,
@@ -53,6 +54,24 @@ def test_a_node_says_that_it_is_there_and_that_it_leaves(port: int) -> None:
         with NodeBus(config(port)):
             ears.wait_for(lambda said: states(said) == "online")
         ears.wait_for(lambda said: states(said) == "offline")
+
+
+@pytest.mark.parametrize("retain", [True, False])
+def test_a_reading_is_retained_unless_the_configuration_says_otherwise(
+    port: int, retain: bool
+) -> None:
+    broker = BrokerConfig(url=f"mqtt://{HOST}:{port}", retain_readings=retain)
+    node = Config(cluster=ClusterConfig(node_id="pi4"), broker=broker)
+    reading = topic_filter(TopicKind.READING, "pi4", "air")
+    with Listener(port) as ears, NodeBus(node) as bus:
+        wait_connected(bus)
+        bus.publish_readings([Sample("air", 1_700_000_000_000, {"t": 1.0})])
+        ears.wait_topic(reading)
+    with Listener(port, "harvester/pi4/+/+") as later:
+        later.publish(Topic("pi4", TopicKind.COMMAND, "fan"), b"auto")
+        later.wait_topic("harvester/pi4/fan/cmd")
+        heard = {str(said.topic) for said in later.said}
+    assert (reading in heard) is retain
 
 
 def test_status_is_retained_for_those_who_come_later(port: int) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from broker.auth.accounts import HUB_USER, Accounts
+from broker.auth.accounts import Accounts
 from broker.auth.acl import ROLES, covers, for_user
 from broker.auth.gate import Role, local_role
 from bus.config.broker_table import LOOPBACK, BrokerConfig, LocalAccess
@@ -20,14 +20,14 @@ _ACL_HEAD = """\
 """
 
 
-def acl(accounts: Accounts, *, allow_local: LocalAccess, prefix: str = DEFAULT_PREFIX) -> str:
+def acl(
+    accounts: Accounts, *, allow_local: LocalAccess, prefix: str = DEFAULT_PREFIX, workers: int = 0
+) -> str:
     """Return the content of `acl_file`. Rules before any user are for clients without login.
 
-    `prefix` is that of Home Assistant's topics.
+    `prefix` is that of Home Assistant's topics; `workers` is the number of the hub's.
     """
-    users = {}
-    if accounts.hub is not None:
-        users[HUB_USER] = Role.HUB
+    users = dict.fromkeys(accounts.hub_users(workers), Role.HUB)
     users |= dict.fromkeys(sorted(accounts.nodes), Role.NODE)
     users |= {name: person.role for name, person in sorted(accounts.people.items())}
     parts = [_ACL_HEAD]
@@ -38,12 +38,11 @@ def acl(accounts: Accounts, *, allow_local: LocalAccess, prefix: str = DEFAULT_P
     return "\n".join(parts)
 
 
-def password_file(accounts: Accounts) -> str:
+def password_file(accounts: Accounts, *, workers: int = 0) -> str:
     """Return the content of `password_file`."""
     hashes = {name: machine.mosquitto for name, machine in accounts.nodes.items()}
     hashes |= {name: person.mosquitto for name, person in accounts.people.items()}
-    if accounts.hub is not None:
-        hashes[HUB_USER] = accounts.hub.mosquitto
+    hashes |= {name: hub.mosquitto for name, hub in accounts.hub_users(workers).items()}
     return "".join(f"{name}:{text}\n" for name, text in sorted(hashes.items()))
 
 

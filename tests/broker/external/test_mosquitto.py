@@ -15,7 +15,7 @@ import pytest
 from broker.auth import accounts, tokens
 from broker.auth.accounts import Accounts, Person
 from broker.auth.gate import Role
-from broker.auth.mosquitto import acl, conf
+from broker.external.mosquitto import acl, conf
 from bus.client import credentials
 from bus.client.node import NodeBus
 from bus.config.broker_table import BrokerConfig, LocalAccess

@@ -1,0 +1,1 @@
+"""Configuration of external brokers in place of the embedded one."""

@@ -1,0 +1,112 @@
+"""Configuration of a NATS server with MQTT: the accounts and the table of roles as one file."""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from broker.auth.accounts import Accounts
+from broker.auth.acl import ROLES, for_user
+from broker.auth.gate import Role
+from bus.config.broker_table import BrokerConfig
+from bus.config.homeassistant_table import DEFAULT_PREFIX
+from bus.errors import MisconfiguredError
+
+CONF_NAME = "harvester.conf"
+
+# NATS allows 65,535 unacknowledged messages for all QoS 1 filters of a session together, and `#`
+# counts as two filters. A hub has five, a node with a display six.
+_MAX_ACK_PENDING = 8_000
+# The server delivers messages of QoS 1 by subjects of its own.
+_DELIVERIES = "$MQTT.sub.>"
+
+_HEAD = """\
+# Made by `harvester broker acl --format nats`: access rules as in topics.md. Include it from
+# nats-server.conf, which also needs server_name, jetstream and, for several servers, cluster.
+# NATS does not bind a client identifier to its user: a node's login can end another's connection.
+# There is no access without a login, and no $SYS topic.
+"""
+
+
+def conf(  # noqa: PLR0913 - all that the file depends on
+    accounts: Accounts,
+    settings: BrokerConfig,
+    *,
+    port: int,
+    tls_folder: str = "",
+    prefix: str = DEFAULT_PREFIX,
+    workers: int = 0,
+) -> str:
+    """Return the content of the file. `tls_folder` empty means no TLS on `port`.
+
+    Raises MisconfiguredError where an account has no hash that NATS can check.
+    """
+    lines = [_HEAD, "mqtt {", f"  host: {_quoted(settings.listen)}", f"  port: {port}"]
+    lines.append(f"  max_ack_pending: {_MAX_ACK_PENDING}")
+    if tls_folder:
+        files = {"cert_file": "hub.pem", "key_file": "hub.key"}
+        texts = (f"{key}: {_quoted(f'{tls_folder}/{name}')}" for key, name in files.items())
+        lines.append(f"  tls {{ {', '.join(texts)} }}")
+    lines += ["}", "", "authorization {", "  users: ["]
+    for name, role, password in _users(accounts, workers):
+        lines += _user(name, role, password, prefix)
+    return "\n".join([*lines, "  ]", "}", ""])
+
+
+def _users(accounts: Accounts, workers: int) -> list[tuple[str, Role, str]]:
+    users = [(name, Role.HUB, hub.nats) for name, hub in accounts.hub_users(workers).items()]
+    users += [(name, Role.NODE, node.nats) for name, node in sorted(accounts.nodes.items())]
+    users += [(name, one.role, one.nats) for name, one in sorted(accounts.people.items())]
+    without = [name for name, _, password in users if not password]
+    if without:
+        raise MisconfiguredError(
+            f"found no bcrypt hash of {', '.join(without)}: accounts that were made without "
+            "broker.url, and passwords of more than 72 bytes, have none; run `harvester enroll` or "
+            "`harvester passwd` again for them"
+        )
+    return users
+
+
+def _user(name: str, role: Role, password: str, prefix: str) -> Iterator[str]:
+    rights = ROLES[role]
+    publish = f"allow: {_subjects(rights.publish, name, prefix)}"
+    if rights.never:
+        publish += f", deny: {_subjects(rights.never, name, prefix)}"
+    if not rights.publish:
+        publish = 'deny: [">"]'
+    read = _subjects(rights.read, name, prefix, more=(_DELIVERIES,))
+    yield f"    {{ user: {_quoted(name)}, password: {_quoted(password)},"
+    yield '      allowed_connection_types: ["MQTT"],'
+    yield "      permissions: {"
+    yield f"        publish: {{ {publish} }}"
+    yield f"        subscribe: {{ allow: {read} }}"
+    yield "      } }"
+
+
+def _subjects(patterns: Iterable[str], name: str, prefix: str, *, more: Iterable[str] = ()) -> str:
+    """Return the subjects of MQTT patterns as a list; topics of a broker itself have none."""
+    found = [for_user(pattern, name, prefix) for pattern in patterns]
+    subjects = [subject for pattern in found for subject in _subject(pattern)]
+    return _encoded([*subjects, *more])
+
+
+def _subject(pattern: str) -> Iterator[str]:
+    if pattern.startswith("$"):
+        return
+    levels = pattern.split("/")
+    if levels[-1] == "#":
+        # MQTT 3.1.1, 4.7.1-2: `a/#` matches `a`, too.
+        yield ".".join(_level(level) for level in levels[:-1])
+        levels[-1] = ">"
+    yield ".".join(_level(level) for level in levels)
+
+
+def _level(level: str) -> str:
+    return "*" if level == "+" else level
+
+
+def _quoted(text: str) -> str:
+    return _encoded(text)
+
+
+def _encoded(value: object) -> str:
+    return msgspec.json.encode(value).decode()

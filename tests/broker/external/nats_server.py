@@ -1,0 +1,69 @@
+"""NATS servers with MQTT as processes, alone or in a cluster."""
+
+import subprocess
+from pathlib import Path
+from typing import Self
+
+from tests.support import HOST, free_port, program
+
+
+class NatsServer:
+    """A server in `folder`, which can be killed and started again."""
+
+    def __init__(self, folder: Path, name: str, mqtt_port: int, lines: str) -> None:
+        self.port = mqtt_port
+        config = folder / f"{name}.conf"
+        config.write_text(
+            f'server_name: {name}\nlisten: "{HOST}:{free_port()}"\n'
+            f'jetstream {{ store_dir: "{folder / name}", max_mem: 64M, max_file: 256M }}\n{lines}\n'
+        )
+        self._command = [program("nats-server"), "-c", str(config)]
+        self._log = folder / f"{name}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+
+    def kill(self) -> None:
+        """Kill it, as a power cut does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+
+class NatsCluster:
+    """Three servers, each with all streams of MQTT."""
+
+    def __init__(self, folder: Path, lines: str = "") -> None:
+        routes = [free_port() for _ in range(3)]
+        peers = ", ".join(f"nats://{HOST}:{port}" for port in routes)
+        self.servers = [
+            self._server(folder, number, port, peers, lines) for number, port in enumerate(routes)
+        ]
+
+    @staticmethod
+    def _server(folder: Path, number: int, port: int, peers: str, lines: str) -> NatsServer:
+        mqtt_port = free_port()
+        text = (
+            f'cluster {{ name: c, listen: "{HOST}:{port}", routes: [{peers}] }}\n'
+            f'mqtt {{ listen: "{HOST}:{mqtt_port}", max_ack_pending: 8000 }}\n{lines}'
+        )
+        return NatsServer(folder, f"n{number}", mqtt_port, text)
+
+    def __enter__(self) -> Self:
+        for server in self.servers:
+            server.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for server in self.servers:
+            server.kill()
