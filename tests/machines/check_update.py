@@ -175,6 +175,8 @@ def test_roll_back_by_hand_changes_back_to_the_version_before(hub: Machine, pi5:
     assert version_told(hub, "pi5") == "0.1.0"
 
 
+# Each cut takes half a minute, and more where the machine is busy.
+@pytest.mark.timeout(CUTS * 180)
 def test_after_power_cuts_at_random_moments_a_node_always_works(hub: Machine, pi4: Machine) -> None:
     seed = int(os.environ.get("HARVESTER_SEED", time.time_ns() % 100_000))
     chance = random.Random(seed)
@@ -194,6 +196,7 @@ def test_after_power_cuts_at_random_moments_a_node_always_works(hub: Machine, pi
             wait_while(lambda p=process: p.poll() is None, moment_s)  # type: ignore[misc]
             phases.append(record(pi4)["phase"])
             pi4.power_cut()
+        print(f"seed {seed}: power cut {number + 1} in phase {phases[-1]!r}")  # noqa: T201 - progress
         pi4.power_on()
         pi4.wait_for(f"systemctl is-active {AGENT}", product.PATIENT_S)
         product.wait_until_online(hub, "pi4")
