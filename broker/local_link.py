@@ -105,6 +105,9 @@ class LocalLink:
                 self._loop.call_later(_BATCH_S, self._pass_on)
             self._incoming.append((topic, payload))
 
+    def hears(self, topic: str) -> bool:
+        return self._may_hear(topic)
+
     def _is_for_hub(self, topic: str) -> bool:
         return topic.startswith(self._prefixes) and self._gate.may_receive(self._identity, topic)
 

@@ -36,7 +36,7 @@ class _Running(msgspec.Struct, frozen=True):
 
 
 class EmbeddedBroker:
-    """An MQTT 3.1.1 broker in the running event loop, with the limits of the [broker] table.
+    """An MQTT 5 and 3.1.1 broker in the running event loop, with the limits of the [broker] table.
 
     `gate` authenticates and authorizes. `store_dir`, which must exist, keeps sessions and retained
     messages, but for those that `retained_source` has; None keeps them in memory. Without

@@ -10,5 +10,8 @@ class Tap(Protocol):
     def put(self, topic: str, payload: bytes) -> None:
         """Take a message; never waits and never fails."""
 
+    def hears(self, topic: str) -> bool:
+        """Whether it takes messages of `topic`."""
+
     def room_for(self, topic: str) -> "asyncio.Future[bool] | None":
         """Return what a publisher to `topic` has to wait for before it goes on; None: nothing."""

@@ -1,1 +1,1 @@
-"""Embedded MQTT 3.1.1 broker: the engine, and amqtt's life cycle around it."""
+"""Embedded broker of MQTT 5 and 3.1.1: the engine, and amqtt's life cycle around it."""

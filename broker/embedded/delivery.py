@@ -27,7 +27,7 @@ class Entry(msgspec.Struct, gc=False):
 
     message: Publish
     message_id: int = 0
-    # Unix epoch.
+    # Unix epoch; 0 where it is sent at once.
     queued_ms: int = 0
     # Its number in the order of arrival.
     position: int = 0
@@ -50,6 +50,8 @@ class Entry(msgspec.Struct, gc=False):
 
     def aged(self, now_ms: int) -> Publish | None:
         """Return the message with what is left of its expiry interval; None: it has expired."""
+        if not self.queued_ms:
+            return self.message
         properties = aged(self.message.properties, now_ms - self.queued_ms)
         if properties is None:
             return None
@@ -71,7 +73,8 @@ class Delivery:
 
     def __init__(self, *, in_flight: int, messages: int, size_bytes: int) -> None:
         """`messages` and `size_bytes` limit the queue; what is in flight comes on top."""
-        self._window = in_flight
+        # At most so many messages are unacknowledged on one connection.
+        self.window = in_flight
         self._most = messages
         self._most_bytes = size_bytes
         self._waiting: tuple[deque[Entry], deque[Entry]] = (deque(), deque())
@@ -136,6 +139,8 @@ class Delivery:
     def next(self) -> Sending | None:
         """Return what to write next; None where nothing is queued or the window is full."""
         if self._to_resend:
+            if not self.has_window:
+                return None
             packet_id = self._to_resend.popleft()
             return Sending(self._in_flight[packet_id], packet_id, dup=True)
         queue = self._first_queue()
@@ -159,7 +164,7 @@ class Delivery:
 
     @property
     def has_window(self) -> bool:
-        return len(self._in_flight) < self._window
+        return len(self._in_flight) - len(self._to_resend) < self.window
 
     def send(self, entry: Entry) -> Sending:
         """Put a message of QoS 1 or 2 in flight without queueing it; the window must have room."""
@@ -171,6 +176,20 @@ class Delivery:
         """Put a message back in flight as it was before the broker restarted."""
         self._in_flight[packet_id] = entry
         self._packet_id = packet_id
+
+    def qos_of(self, packet_id: int) -> int | None:
+        """Return the QoS of a message in flight; None where none has that packet id."""
+        entry = self._in_flight.get(packet_id)
+        return None if entry is None else entry.message.qos
+
+    def is_unreceived(self, packet_id: int) -> bool:
+        """Whether a message in flight was not released, so that no PUBCOMP may answer it."""
+        entry = self._in_flight.get(packet_id)
+        return entry is not None and not entry.is_released
+
+    def discard(self, packet_id: int) -> Entry | None:
+        """Take a message out of flight, whatever its QoS; None where none has that packet id."""
+        return self._end(packet_id) if packet_id in self._in_flight else None
 
     def acknowledge(self, packet_id: int) -> Entry | None:
         """Take a message of QoS 1 out of flight; None where none has that packet id."""

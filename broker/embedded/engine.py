@@ -15,6 +15,7 @@ from broker.embedded.connect import (
     AcceptedConnect,
     ConnectRefusedError,
     accept_connect,
+    connack_properties,
 )
 from broker.embedded.counters import Refusal
 from broker.embedded.handler import Handler
@@ -27,22 +28,24 @@ from broker.embedded.net.loopback import is_loopback
 from broker.embedded.net.round import Round
 from broker.embedded.net.websocket.handshake import HandshakeError
 from broker.embedded.net.websocket.websocket import WebSocket
-from broker.embedded.packets.codec import VERSION_3_1_1, codec_for, writer_for
+from broker.embedded.packets.codec import codec_for
 from broker.embedded.packets.model import (
     Connack,
     ConnackCode,
-    Publish,
+    Properties,
+    ReasonCode,
     TooLargeError,
     ViolationError,
 )
 from broker.embedded.router import Router
 from broker.embedded.sender import Sender
-from broker.embedded.session import ClientSession, Publisher
+from broker.embedded.session import ClientSession
 from broker.embedded.sessions import Sessions
 from broker.embedded.statistics import BrokerSnapshot, Gauges, Statistics
 from broker.embedded.store.records import Contents
 from broker.embedded.store.store import Store
-from broker.embedded.sys_topics import sys_topics
+from broker.embedded.topics.sys_topics import sys_topics
+from bus.clock import now_ms
 from bus.config.broker_table import BrokerConfig
 from bus.file_limit import room_for
 from bus.limited_log import LimitedLog
@@ -60,6 +63,13 @@ def _connections(settings: BrokerConfig) -> int:
     room = room_for(settings.connections + others)
     # Where descriptors are few, most of them are for clients.
     return min(settings.connections, max(1, room // 2, room - others))
+
+
+def _refusal(accepted: AcceptedConnect, cause: Refusal, text: str) -> ConnectRefusedError:
+    """Return the refusal of a client for which there is no room."""
+    refusal = ConnectRefusedError(ConnackCode.UNAVAILABLE, cause, text, ReasonCode.QUOTA_EXCEEDED)
+    refusal.writer = codec_for(accepted.connect).writer
+    return refusal
 
 
 class BrokerEngine:
@@ -140,7 +150,7 @@ class BrokerEngine:
         """End every connection of the user `name` and remove its sessions; return how many."""
         theirs = [session for session in self._sessions if session.identity.name == name]
         for session in theirs:
-            self._end_connection_of(session)
+            self._end_connection_of(session, ReasonCode.NOT_AUTHORIZED)
             self._sessions.remove(session)
         return len(theirs)
 
@@ -154,7 +164,8 @@ class BrokerEngine:
     def end_all(self) -> None:
         """End every connection and publish the wills."""
         for session in self._sessions:
-            self._end_connection_of(session)
+            self._end_connection_of(session, ReasonCode.SERVER_SHUTTING_DOWN)
+        self._sessions.wills.publish_all()
 
     async def run_clock(self) -> None:
         """Do each second what is due by the clock, until it is cancelled."""
@@ -192,16 +203,20 @@ class BrokerEngine:
         self, connection: Connection, listener: Listener, place: Place, deadline_s: float
     ) -> None:
         handler: Handler | None = None
+        violation: ViolationError | None = None
         try:
             handler = await self._accept(connection, listener, place, deadline_s)
             if handler is not None:
                 await handler.run()
         except ViolationError as e:
+            violation = e
             self._log_violation(handler.session.key if handler else connection.address, e)
         except Exception:  # noqa: BLE001 - a fault of ours must cost nobody else a connection
             self._log.exception("fault", "connection from %s ended by a fault", connection.address)
         finally:
-            if handler is not None:
+            if handler is not None and violation is not None:
+                self._end(handler, violation.reason, str(violation))
+            elif handler is not None:
                 self._end(handler)
             elif not connection.is_closing:
                 connection.abort()
@@ -238,7 +253,11 @@ class BrokerEngine:
         is_local = listener.serves_local_clients and is_loopback(connection.address)
         try:
             accepted = await accept_connect(
-                connection, self._gate, is_local=is_local, deadline_s=deadline_s
+                connection,
+                self._gate,
+                is_local=is_local,
+                deadline_s=deadline_s,
+                max_keep_alive_s=self._settings.max_keep_alive_s,
             )
             if accepted is None:
                 return None
@@ -252,22 +271,22 @@ class BrokerEngine:
         refusal = self._admission.log_in(place)
         if refusal is not None:
             text = f"{accepted.connect!r}: too many connections (broker.{refusal})"
-            raise ConnectRefusedError(ConnackCode.UNAVAILABLE, refusal, text)
+            raise _refusal(accepted, refusal, text)
 
     def _attach(self, connection: Connection, accepted: AcceptedConnect) -> Handler | None:
         """Give a client its session and send the CONNACK (MQTT-3.2.0-1), in one step."""
         connection.allow_packets(self._settings.packet_kb * 1024)
-        opened = self._sessions.open(accepted, self._end_connection_of)
+        opened = self._sessions.open(accepted, self._take_over)
         if opened is None:
             text = f"{accepted.connect!r}: no room for its session"
-            refusal = ConnectRefusedError(ConnackCode.UNAVAILABLE, Refusal.SESSIONS, text)
-            self._refuse(connection, refusal)
+            self._refuse(connection, _refusal(accepted, Refusal.SESSIONS, text))
             return None
         session, was_present = opened
         handler = self._new_handler(connection, session, accepted)
         self._counters.connections += 1
         self._counters.clients_maximum = max(self._counters.clients_maximum, len(self._handlers))
-        connack = Connack(ConnackCode.ACCEPTED, was_present)
+        properties = connack_properties(accepted, self._settings, session.expiry_s)
+        connack = Connack(ConnackCode.ACCEPTED, was_present, properties)
         connection.send(handler.codec.writer.connack(connack))
         if accepted.refused_will is not None:
             self.router.refuse_publish(session.key, accepted.refused_will)
@@ -296,33 +315,37 @@ class BrokerEngine:
             codec,
             router=self.router,
             sender=sender,
+            sessions=self._sessions,
             store=self._store,
             counters=self._counters,
             on_silent=self._end_silent,
         )
         return handler
 
-    def _end(self, handler: Handler) -> None:
-        """End a connection; publish its will unless a DISCONNECT came. Ending twice is fine."""
+    def _end(self, handler: Handler, reason: ReasonCode | None = None, text: str = "") -> None:
+        """End a connection; publish its will unless a DISCONNECT came. Ending twice is fine.
+
+        A client of MQTT 5 is told the reason, if there is one.
+        """
         if handler.has_ended:
             return
-        handler.close()
+        handler.close(reason, text)
         del self._handlers[handler.session]
         self._sessions.disconnected(handler.session)
-        will = handler.will
-        if will is not None:
-            message = Publish(will.topic, will.payload, will.qos, will.retain, 0)
-            # Nobody is left to be held back.
-            self.router.publish(message, Publisher("", handler.session.identity.name))
+        if handler.will is not None:
+            self._sessions.wills.end(handler.session, handler.will, now_ms())
 
-    def _end_connection_of(self, session: ClientSession) -> None:
+    def _end_connection_of(self, session: ClientSession, reason: ReasonCode) -> None:
         handler = self._handlers.get(session)
         if handler is not None:
-            self._end(handler)
+            self._end(handler, reason)
+
+    def _take_over(self, session: ClientSession) -> None:
+        self._end_connection_of(session, ReasonCode.SESSION_TAKEN_OVER)
 
     def _end_silent(self, handler: Handler) -> None:
         self._log_cut(Refusal.KEEP_ALIVE, handler.session, "is silent: keep alive exceeded")
-        self._end(handler)
+        self._end(handler, ReasonCode.KEEP_ALIVE_TIMEOUT)
 
     def _refuse(self, connection: Connection, refusal: ConnectRefusedError) -> None:
         self._counters.refuse(refusal.cause)
@@ -330,7 +353,10 @@ class BrokerEngine:
         if refusal.code is None:
             connection.abort()
             return
-        connection.send(writer_for(VERSION_3_1_1).connack(Connack(refusal.code)))
+        connack = Connack(
+            refusal.code, properties=Properties(reason=str(refusal)), reason=refusal.reason
+        )
+        connection.send(refusal.writer.connack(connack))
         connection.close()
 
     def _log_cut(self, cause: Refusal, session: ClientSession, text: str) -> None:

@@ -10,11 +10,20 @@ from collections.abc import Callable, Sequence
 
 from broker.embedded.counters import Counters
 from broker.embedded.net.connection import Connection
-from broker.embedded.packets.codec import Codec
-from broker.embedded.packets.model import Connect, Packet, PacketType, Publish, ViolationError
+from broker.embedded.packets.codec import RECEIVE_MAXIMUM, VERSION_5, Codec
+from broker.embedded.packets.model import (
+    Acknowledgement,
+    Connect,
+    Packet,
+    PacketType,
+    Publish,
+    ReasonCode,
+    ViolationError,
+)
 from broker.embedded.router import Router
 from broker.embedded.sender import Sender
 from broker.embedded.session import ClientSession
+from broker.embedded.sessions import Sessions
 from broker.embedded.store.store import Store
 from broker.embedded.store.writer import Durable
 
@@ -58,6 +67,7 @@ class Handler:
         *,
         router: Router,
         sender: Sender,
+        sessions: Sessions,
         store: Store,
         counters: Counters,
         on_silent: Callable[["Handler"], None],
@@ -69,6 +79,7 @@ class Handler:
         self.has_ended = False
         self._router = router
         self._sender = sender
+        self._sessions = sessions
         self._store = store
         self._counters = counters
         self._on_silent = on_silent
@@ -84,6 +95,9 @@ class Handler:
         self._violation: ViolationError | None = None
         self._none_held = asyncio.Event()
         self._reader, self._writer = codec.reader, codec.writer
+        self._is_version5 = codec.version >= VERSION_5
+        # Of an earlier connection; they do not count for the receive maximum of this one.
+        self._old_unreleased = frozenset(session.unreleased)
 
     async def run(self) -> None:
         """Serve the client until the connection ends. Raises ViolationError."""
@@ -157,9 +171,12 @@ class Handler:
         if len(self._acknowledgements) <= _MAX_WAITING:
             self.connection.resume()
 
-    def close(self) -> None:
+    def close(self, reason: ReasonCode | None = None, text: str = "") -> None:
         """Close the connection. The session and the will are the engine's part."""
         self.has_ended = True
+        goodbye = None if reason is None else self._writer.disconnect(reason, text)
+        if goodbye is not None:
+            self.connection.send(goodbye)
         if self._keep_alive_timer is not None:
             self._keep_alive_timer.cancel()
         self._sender.close()
@@ -188,13 +205,15 @@ class Handler:
     def _on_publish(self, packet: Packet) -> None:
         message = self._reader.publish(packet.first_byte, packet.body)
         self._counters.publish_received += 1
+        if message.qos and self._is_version5:
+            self._check_receive_maximum(message)
         if message.qos == 2:
             self._pass_on_once(message)
             return
         passed = self._router.publish_for(self.session, message)
         if message.qos:
             waits = [*passed.durable, *passed.room]
-            self._acknowledge(waits, PacketType.PUBACK, message.packet_id)
+            self._acknowledge(waits, PacketType.PUBACK, message.packet_id, passed.reason)
         if passed.room:
             self._hold(passed.room)
 
@@ -206,36 +225,74 @@ class Handler:
             self._acknowledge(waits, PacketType.PUBREC, message.packet_id)
             return
         if len(unreleased) >= _MAX_UNRELEASED:
-            raise ViolationError(f"more than {_MAX_UNRELEASED} messages of QoS 2 not released")
+            raise ViolationError(
+                f"more than {_MAX_UNRELEASED} messages of QoS 2 not released",
+                ReasonCode.RECEIVE_MAXIMUM_EXCEEDED,
+            )
         with self._store.together():
             passed = self._router.publish_for(self.session, message)
+            if self._is_version5 and passed.reason >= ReasonCode.UNSPECIFIED:
+                # The handshake ends with the error.
+                self._acknowledge([], PacketType.PUBREC, message.packet_id, passed.reason)
+                return
             kept = self._store.put_unreleased(self.session.key, message.packet_id)
         waits = [*passed.durable, *passed.room]
         if kept is not None:
             waits.append(kept)
         unreleased[message.packet_id] = waits
-        self._acknowledge(waits, PacketType.PUBREC, message.packet_id)
+        self._acknowledge(waits, PacketType.PUBREC, message.packet_id, passed.reason)
         if passed.room:
             self._hold(passed.room)
 
+    def _check_receive_maximum(self, message: Publish) -> None:
+        """Raise ViolationError where the client sent more than the CONNACK allows."""
+        unreleased, waiting = self.session.unreleased, self._acknowledgements
+        if len(unreleased) + len(waiting) < RECEIVE_MAXIMUM or message.packet_id in unreleased:
+            return
+        new = sum(packet_id not in self._old_unreleased for packet_id in unreleased)
+        unacknowledged = sum(each[0] >> 4 == PacketType.PUBACK for _, each in waiting)
+        if new + unacknowledged >= RECEIVE_MAXIMUM:
+            raise ViolationError(
+                f"more than {RECEIVE_MAXIMUM} messages not acknowledged",
+                ReasonCode.RECEIVE_MAXIMUM_EXCEEDED,
+            )
+
     def _on_pubrel(self, packet: Packet) -> None:
-        packet_id = self._reader.acknowledgement(packet.body).packet_id
+        packet_id = self._reader.acknowledgement(packet.kind, packet.body).packet_id
         self.session.unreleased.pop(packet_id, None)
         # Its client may use the id again once it has the PUBCOMP. Also for an unknown one: the
         # client may have missed the first PUBCOMP (MQTT-4.3.3-2).
         dropped = self._store.drop_unreleased(self.session.key, packet_id)
-        self._acknowledge([] if dropped is None else [dropped], PacketType.PUBCOMP, packet_id)
+        waits = [] if dropped is None else [dropped]
+        self._acknowledge(waits, PacketType.PUBCOMP, packet_id)
 
     def _on_puback(self, packet: Packet) -> None:
-        self._router.acknowledged(self.session, self._reader.acknowledgement(packet.body).packet_id)
+        packet_id = self._acknowledged(packet, 1).packet_id
+        self._router.acknowledged(self.session, packet_id)
         self._sender.send_due()
 
     def _on_pubrec(self, packet: Packet) -> None:
-        self._sender.release(self._reader.acknowledgement(packet.body).packet_id)
+        answer = self._acknowledged(packet, 2)
+        if answer.reason < ReasonCode.UNSPECIFIED:
+            self._sender.release(answer.packet_id)
+            return
+        self._router.refused(self.session, answer.packet_id)
+        self._sender.send_due()
 
     def _on_pubcomp(self, packet: Packet) -> None:
-        self._router.completed(self.session, self._reader.acknowledgement(packet.body).packet_id)
+        packet_id = self._acknowledged(packet, 2).packet_id
+        if self.session.delivery.is_unreceived(packet_id):
+            raise _wrong_answer(packet)
+        self._router.completed(self.session, packet_id)
         self._sender.send_due()
+
+    def _acknowledged(self, packet: Packet, qos: int) -> Acknowledgement:
+        """Decode an answer to a message of that QoS, perhaps one that is not known any more."""
+        answer = self._reader.acknowledgement(packet.kind, packet.body)
+        found = self.session.delivery.qos_of(answer.packet_id)
+        if found is not None and found != qos:
+            raise _wrong_answer(packet)
+        return answer
 
     def _on_subscribe(self, packet: Packet) -> None:
         request = self._reader.subscribe(packet.body)
@@ -258,17 +315,30 @@ class Handler:
         self.connection.send(self._writer.pingresp())
 
     def _on_disconnect(self, packet: Packet) -> None:
-        self._reader.disconnect(packet.body)
-        # MQTT-3.14.4-3.
-        self.will = None
+        goodbye = self._reader.disconnect(packet.body)
+        if goodbye.session_expiry_s is not None:
+            self._set_expiry(goodbye.session_expiry_s)
+        if goodbye.reason == ReasonCode.SUCCESS:
+            # MQTT-3.14.4-3.
+            self.will = None
         self.connection.finish()
 
-    def _on_connect(self, _packet: Packet) -> None:
-        raise ViolationError("a second CONNECT (MQTT-3.1.0-2)")
+    def _set_expiry(self, expiry_s: int) -> None:
+        if expiry_s and not self.session.is_kept:
+            raise ViolationError(
+                "a session expiry interval where the CONNECT had none (MQTT-3.14.2-2)",
+                ReasonCode.PROTOCOL_ERROR,
+            )
+        self._sessions.set_expiry(self.session, expiry_s)
 
-    def _acknowledge(self, durable: Sequence[Durable], kind: PacketType, packet_id: int) -> None:
+    def _on_connect(self, _packet: Packet) -> None:
+        raise ViolationError("a second CONNECT (MQTT-3.1.0-2)", ReasonCode.PROTOCOL_ERROR)
+
+    def _acknowledge(
+        self, durable: Sequence[Durable], kind: PacketType, packet_id: int, reason: int = 0
+    ) -> None:
         """Acknowledge once everything is on the disk, in the order of arrival (MQTT-4.6.0-2)."""
-        acknowledgement = self._writer.acknowledgement(kind, packet_id)
+        acknowledgement = self._writer.acknowledgement(kind, packet_id, reason)
         waited_for = [future for future in durable if not future.done()]
         if not waited_for and not self._acknowledgements:
             self.connection.send(acknowledgement)
@@ -284,6 +354,11 @@ class Handler:
             self.connection.send(waiting.popleft()[1])
         if was_full and len(waiting) <= _MAX_WAITING and not self.session.is_unread:
             self.connection.resume()
+
+
+def _wrong_answer(packet: Packet) -> ViolationError:
+    name = PacketType(packet.kind).name
+    return ViolationError(f"a {name} that does not answer what was sent", ReasonCode.PROTOCOL_ERROR)
 
 
 _PACKET_HANDLERS: dict[int, Callable[[Handler, Packet], None]] = {

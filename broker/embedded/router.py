@@ -61,11 +61,12 @@ class Passed(msgspec.Struct, frozen=True, gc=False):
     """What a message's publisher waits for.
 
     `durable`: the writes before its acknowledgement. `room`: the queues that it has filled, before
-    the acknowledgement and before its next message.
+    the acknowledgement and before its next message. `reason` is what a client of MQTT 5 is told.
     """
 
     durable: list[Durable] = []
     room: list[asyncio.Future[bool]] = []
+    reason: ReasonCode = ReasonCode.SUCCESS
 
     def wait_for(self, room: asyncio.Future[bool] | None) -> None:
         if room is not None:
@@ -98,14 +99,14 @@ class Router:
     def publish_for(self, session: ClientSession, message: Publish) -> Passed:
         """Pass on a client's message; return what its publisher waits for.
 
-        A message that it may not publish is dropped and acknowledged: MQTT 3.1.1 has no refusal but
-        closing the connection (MQTT-3.3.5-2), and a node that is wrong about one topic is still
-        useful for all others. Topics that begin with `$` are the broker's own; a Mosquitto bridge
-        publishes its state to one at each connection.
+        A message that it may not publish is dropped and acknowledged, with a reason in MQTT 5. MQTT
+        3.1.1 has no refusal but closing the connection (MQTT-3.3.5-2), and a node that is wrong
+        about one topic is still useful for all others. Topics that begin with `$` are the broker's
+        own; a Mosquitto bridge publishes its state to one at each connection.
         """
         if message.topic[0] == "$" or not session.may_publish(message.topic):
             self.refuse_publish(session.key, message.topic)
-            return Passed()
+            return Passed(reason=ReasonCode.NOT_AUTHORIZED)
         return self.publish(message, session.publisher)
 
     def publish_decisions(self, identity: Identity) -> TopicDecisions:
@@ -120,11 +121,11 @@ class Router:
 
     def publish(self, message: Publish, publisher: Publisher = _BROKER) -> Passed:
         """Pass a message on to all subscribers, and retain it where its flag says so."""
-        passed = Passed()
+        receivers = self.subscriptions.receivers(message.topic)
+        passed = Passed(reason=self._reason(receivers, message.topic))
         if message.retain:
             self._retain(message, publisher, passed.durable)
         copies: list[Publish | None] = [None] * (_MAX_QOS + 1)
-        receivers = self.subscriptions.receivers(message.topic)
         for session, granted in receivers.sessions:
             qos = min(granted, message.qos)
             copy = copies[qos]
@@ -138,6 +139,13 @@ class Router:
             if publisher.key:
                 passed.wait_for(tap.room_for(message.topic))
         return passed
+
+    def _reason(self, receivers: Receivers, topic: str) -> ReasonCode:
+        if receivers.sessions or receivers.with_options or receivers.groups:
+            return ReasonCode.SUCCESS
+        if any(tap.hears(topic) for tap in self._taps):
+            return ReasonCode.SUCCESS
+        return ReasonCode.NO_MATCHING_SUBSCRIBERS
 
     def _deliver_as_granted(
         self, receivers: Receivers, message: Publish, publisher: Publisher, passed: Passed
@@ -200,6 +208,10 @@ class Router:
     def completed(self, session: ClientSession, packet_id: int) -> None:
         """Remove a message of QoS 2 whose handshake has ended."""
         self._delivered(session, session.delivery.complete(packet_id))
+
+    def refused(self, session: ClientSession, packet_id: int) -> None:
+        """Remove a message that its receiver does not take: a PUBREC with an error of MQTT 5."""
+        self._delivered(session, session.delivery.discard(packet_id))
 
     def _delivered(self, session: ClientSession, entry: Entry | None) -> None:
         if entry is not None:

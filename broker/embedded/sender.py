@@ -7,11 +7,12 @@ from broker.embedded.counters import Counters
 from broker.embedded.delivery import Entry, Sending
 from broker.embedded.net.connection import Connection
 from broker.embedded.packets.codec import Writer
-from broker.embedded.packets.model import PacketType
+from broker.embedded.packets.model import NO_PROPERTIES, PacketType, ReasonCode
 from broker.embedded.session import ClientSession
 from broker.embedded.store.queue_records import stored
 from broker.embedded.store.store import Store
 from broker.embedded.store.writer import Durable
+from bus.clock import now_ms
 
 
 class Sender:
@@ -78,8 +79,11 @@ class Sender:
     def write(self, entry: Entry, packet_id: int, durable: Durable | None = None) -> None:
         """Write a message under its reserved packet id; one of QoS 2 once its row is `durable`."""
         self._session.progress += 1
-        self._counters.publish_sent += 1
         packet = self._writer.publish(entry.message, packet_id)
+        if not packet:
+            self._discard(entry, packet_id)
+            return
+        self._counters.publish_sent += 1
         if durable is None or entry.message.qos != 2:
             self._connection.send(packet)
         else:
@@ -97,11 +101,24 @@ class Sender:
         if not self._is_closed:
             self._is_closed = True
             self._on_overflow()
-            self._connection.abort()
+            packet = self._writer.disconnect(ReasonCode.QUOTA_EXCEEDED, "it takes too little")
+            if packet is None or self._connection.is_congested:
+                self._connection.abort()
+            else:
+                self._connection.send(packet)
+                self._connection.close()
 
     def _send(self, sending: Sending) -> None:
         entry, packet_id = sending.entry, sending.packet_id
-        is_exact = entry.message.qos == 2
+        message = entry.message
+        is_exact = message.qos == 2
+        if message.properties is not NO_PROPERTIES:
+            aged = entry.aged(now_ms())
+            # The handshake of QoS 2 goes on once it has begun.
+            if aged is None and not (is_exact and sending.dup):
+                self._discard(entry, packet_id)
+                return
+            message = aged or message
         durable = None
         if packet_id and (is_exact or not sending.dup):
             # A stored message goes out again under the same packet id, also after a restart.
@@ -110,12 +127,20 @@ class Sender:
         if entry.is_released:
             self._send_once(durable, self._writer.acknowledgement(PacketType.PUBREL, packet_id))
             return
+        packet = self._writer.publish(message, packet_id, dup=sending.dup)
+        if not packet:
+            self._discard(entry, packet_id)
+            return
         self._counters.publish_sent += 1
-        packet = self._writer.publish(entry.message, packet_id, dup=sending.dup)
         if is_exact:
             self._send_once(durable, packet)
         else:
             self._connection.send(packet)
+
+    def _discard(self, entry: Entry, packet_id: int) -> None:
+        """Drop a message that has expired or that is too large for the client."""
+        self._session.delivery.discard(packet_id)
+        self._store.drop_message(self._session.key, entry.message_id)
 
     def _put(self, entry: Entry, packet_id: int) -> Durable | None:
         if not entry.message_id:

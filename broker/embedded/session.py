@@ -47,7 +47,10 @@ class Link(Protocol):
 
 
 class ClientSession:
-    """A session under its key. `is_kept`: it outlives the connection (clean session 0)."""
+    """A session under its key. `is_kept`: it outlives the connection (clean session 0).
+
+    Of MQTT 5, `expiry_s` is the session expiry interval; None: as long as the broker keeps it.
+    """
 
     def __init__(  # noqa: PLR0913 - the parts of a session
         self,
@@ -66,6 +69,7 @@ class ClientSession:
         self.may_publish = may_publish
         self.publisher = Publisher(key, identity.name)
         self.is_kept = is_kept
+        self.expiry_s: int | None = None
         # None while the client is not connected.
         self.link: Link | None = None
         # Unix epoch of the end of the last connection; None while the client is connected.
@@ -79,6 +83,12 @@ class ClientSession:
         self.is_unread = False
         self._room: asyncio.Future[bool] | None = None
         self._retained: deque[Iterator[Publish]] = deque()
+
+    def has_expired(self, now_ms: int) -> bool:
+        """Whether the client was absent for longer than its session expiry interval."""
+        if self.left_ms is None or self.expiry_s is None:
+            return False
+        return now_ms - self.left_ms > self.expiry_s * 1000
 
     @property
     def is_connected(self) -> bool:

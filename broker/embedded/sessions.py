@@ -5,17 +5,21 @@ from collections.abc import Callable, Iterator
 from broker.auth.gate import Identity, Role, session_key
 from broker.embedded.connect import AcceptedConnect
 from broker.embedded.counters import Counters, Refusal
+from broker.embedded.packets.codec import VERSION_5
+from broker.embedded.packets.model import Connect
 from broker.embedded.router import Router
 from broker.embedded.session import ClientSession
 from broker.embedded.store.queue_records import new_delivery, restore
 from broker.embedded.store.records import StoredSession
 from broker.embedded.store.store import Store
+from broker.embedded.wills import Wills
 from bus.clock import now_ms
 from bus.config.broker_table import BrokerConfig
 
 # A user has at most one in so many of all kept sessions, and at least so many where there is room.
 _SHARE_OF_A_USER = 4
 _LEAST_SESSIONS = 2
+_DAY_S = 86_400
 
 
 class Sessions:
@@ -28,6 +32,7 @@ class Sessions:
         self._store = store
         self._router = router
         self._counters = counters
+        self.wills = Wills(router)
         self._by_key: dict[str, ClientSession] = {}
 
     def __iter__(self) -> Iterator[ClientSession]:
@@ -48,6 +53,7 @@ class Sessions:
                 continue
             session = self._new(key, kept.client_id, identity, is_kept=True)
             session.left_ms = kept.left_ms
+            session.expiry_s = kept.expiry_s
             session.unreleased = dict.fromkeys(kept.unreleased, ())
             for dropped in restore(session.delivery, kept.messages):
                 self._store.drop_message(key, dropped.message_id)
@@ -68,18 +74,39 @@ class Sessions:
             take_over(last)
             # A clean session ended with its connection.
             last = self._by_key.get(key)
-        if last is not None and connect.clean_session:
+        if last is not None and (connect.clean_session or last.has_expired(now_ms())):
             self.remove(last)
             last = None
+        self.wills.cancel(key)
         if last is None:
-            session = self._new(key, connect.client_id, identity, is_kept=not connect.clean_session)
+            session = self._new(key, connect.client_id, identity, is_kept=True)
         else:
             session = last
             self._router.drop_forbidden(session)
+        self._begin(session, connect)
         if session.is_kept and not self._put_in_store(session, None):
             self.remove(session)
             return None
         return session, last is not None
+
+    def _begin(self, session: ClientSession, connect: Connect) -> None:
+        """Apply what the CONNECT says to a session that is new or resumed."""
+        properties = connect.properties
+        session.delivery.window = min(
+            self._settings.in_flight, properties.receive_maximum or self._settings.in_flight
+        )
+        if connect.version >= VERSION_5:
+            self.set_expiry(session, properties.session_expiry_s or 0)
+        else:
+            session.is_kept, session.expiry_s = not connect.clean_session, None
+        if not session.is_kept:
+            # A session that was kept ends with this connection.
+            self._store.drop_session(session.key)
+
+    def set_expiry(self, session: ClientSession, expiry_s: int) -> None:
+        """Set the session expiry interval of MQTT 5, which counts from the connection's end."""
+        session.is_kept = expiry_s > 0
+        session.expiry_s = min(expiry_s, int(self._settings.session_days * _DAY_S))
 
     def disconnected(self, session: ClientSession) -> None:
         """Keep or remove a session whose connection has ended."""
@@ -90,21 +117,29 @@ class Sessions:
             self.remove(session)
             return
         session.left_ms = now_ms()
-        self._store.put_session(session.key, session.client_id, session.left_ms)
+        self._store.put_session(session.key, session.client_id, session.left_ms, session.expiry_s)
 
     def remove(self, session: ClientSession) -> None:
-        """Remove a session with its subscriptions and messages."""
-        self._by_key.pop(session.key, None)
+        """Remove a session with its subscriptions and messages; its will need not wait longer."""
+        if self._by_key.pop(session.key, None) is not None:
+            self.wills.publish(session.key)
         self._router.subscriptions.remove_session(session)
         self._store.drop_session(session.key)
 
     def expire(self) -> None:
-        """Remove sessions whose clients were absent for `session_days`."""
-        for key in self._store.expire(now_ms()):
+        """Remove sessions whose clients were absent for too long, and messages that expired."""
+        now = now_ms()
+        for session in self._by_key.values():
+            for entry in session.delivery.expire(now):
+                self._counters.publish_dropped += 1
+                self._store.drop_message(session.key, entry.message_id)
+            session.release_publishers()
+        self.wills.publish_due(now)
+        for key in self._store.expire(now):
             self._counters.clients_expired += 1
-            session = self._by_key.get(key)
-            if session is not None:
-                self.remove(session)
+            expired = self._by_key.get(key)
+            if expired is not None:
+                self.remove(expired)
 
     def _new(self, key: str, client_id: str, identity: Identity, *, is_kept: bool) -> ClientSession:
         delivery = new_delivery(self._settings)
@@ -122,17 +157,17 @@ class Sessions:
     def _put_in_store(self, session: ClientSession, left_ms: int | None) -> bool:
         """Store a session; without room, in place of the same user's longest absent one."""
         session.left_ms = left_ms
-        client_id = session.client_id
+        client_id, expiry_s = session.client_id, session.expiry_s
         own = [other for other in self if other.is_kept and other.identity == session.identity]
         most = max(_LEAST_SESSIONS, self._settings.sessions // _SHARE_OF_A_USER)
-        if len(own) <= most and self._store.put_session(session.key, client_id, left_ms):
+        if len(own) <= most and self._store.put_session(session.key, client_id, left_ms, expiry_s):
             return True
         absent = [other for other in own if other.left_ms is not None]
         if not absent:
             return False
         self._counters.refuse(Refusal.SESSIONS)
         self.remove(min(absent, key=lambda other: other.left_ms or 0))
-        return self._store.put_session(session.key, client_id, left_ms)
+        return self._store.put_session(session.key, client_id, left_ms, expiry_s)
 
 
 def _identity(key: str, client_id: str) -> Identity | None:

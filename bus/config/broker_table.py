@@ -91,6 +91,8 @@ class BrokerConfig(Table, frozen=True):
     stalled_s: Annotated[float, msgspec.Meta(ge=0.1, le=600)] = 10.0
     connections: Count = 4_096
     connections_per_address: Count = 1_280
+    # The server keep alive of MQTT 5, for clients with a longer one or none; 65,535: any.
+    max_keep_alive_s: Annotated[int, msgspec.Meta(ge=5, le=65_535)] = 65_535
     # Connections that have not logged in yet.
     logins: Count = 256
     logins_per_address: Count = 32

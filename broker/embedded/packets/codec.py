@@ -11,6 +11,7 @@ from broker.embedded.packets.model import (
     Connect,
     Disconnect,
     PacketType,
+    Properties,
     Publish,
     Subscribe,
     Unsubscribe,
@@ -26,6 +27,8 @@ VERSION_3_1_1 = 4
 VERSION_5 = 5
 # Topic aliases of a client, and of the broker towards a client.
 TOPIC_ALIASES = 64
+# Messages of QoS 1 and 2 that a client may send before one of them is acknowledged.
+RECEIVE_MAXIMUM = 1_000
 
 
 class Reader(Protocol):
@@ -33,7 +36,7 @@ class Reader(Protocol):
 
     def publish(self, first_byte: int, data: bytes, /) -> Publish: ...
 
-    def acknowledgement(self, data: bytes, /) -> Acknowledgement: ...
+    def acknowledgement(self, kind: int, data: bytes, /) -> Acknowledgement: ...
 
     def subscribe(self, data: bytes, /) -> Subscribe: ...
 
@@ -45,9 +48,11 @@ class Reader(Protocol):
 class Writer(Protocol):
     """Encoder of the packets to one connection."""
 
-    def connack(self, connack: Connack, /) -> bytes: ...
+    def connack(self, connack: Connack, /) -> bytes:
+        """Return a CONNACK; empty where the client does not take so large a packet."""
 
-    def publish(self, message: Publish, packet_id: int = 0, /, *, dup: bool = False) -> bytes: ...
+    def publish(self, message: Publish, packet_id: int = 0, /, *, dup: bool = False) -> bytes:
+        """Return a PUBLISH; empty where the client does not take so large a packet."""
 
     def acknowledgement(self, kind: PacketType, packet_id: int, reason: int = 0, /) -> bytes: ...
 
@@ -57,7 +62,8 @@ class Writer(Protocol):
 
     def pingresp(self) -> bytes: ...
 
-    def disconnect(self, reason: int, /) -> bytes | None: ...
+    def disconnect(self, reason: int, text: str = "", /) -> bytes | None:
+        """Return a DISCONNECT; None where the version has none of the broker."""
 
 
 class Codec(msgspec.Struct, frozen=True):
@@ -71,11 +77,13 @@ class Codec(msgspec.Struct, frozen=True):
 def codec_for(connect: Connect) -> Codec:
     """Return the codec of a client's version."""
     if connect.version == VERSION_5:
-        aliases = min(TOPIC_ALIASES, connect.properties.topic_alias_maximum or 0)
-        return Codec(VERSION_5, Reader5(TOPIC_ALIASES), Writer5(aliases))
-    return Codec(VERSION_3_1_1, Reader3(), Writer3())
+        return Codec(VERSION_5, Reader5(TOPIC_ALIASES), _writer5(connect.properties))
+    return Codec(VERSION_3_1_1, Reader3(is_bridge=connect.is_bridge), Writer3())
 
 
-def writer_for(version: int) -> Writer:
-    """Return a writer for an answer to a CONNECT that is refused."""
-    return Writer5() if version >= VERSION_5 else Writer3()
+def _writer5(properties: Properties) -> Writer5:
+    return Writer5(
+        min(TOPIC_ALIASES, properties.topic_alias_maximum or 0),
+        most_bytes=properties.maximum_packet_bytes,
+        tells_problems=properties.request_problem,
+    )

@@ -1,36 +1,40 @@
 """Decoder of CONNECT, the packet that names the version of the protocol."""
 
-from collections.abc import Collection
-
 from broker.embedded.packets.fields import Body
 from broker.embedded.packets.model import (
     NO_PROPERTIES,
     Connect,
+    ReasonCode,
     UnsupportedVersionError,
     ViolationError,
     Will,
 )
-from broker.embedded.packets.properties import Owner, read_properties
+from broker.embedded.packets.properties import Owner, check_response_topic, read_properties
 
 # The protocol names by level: of MQTT 3.1, 3.1.1 and 5.
 _NAMES = {3: b"MQIsdp", 4: b"MQTT", 5: b"MQTT"}
+# Bridges of Mosquitto set it in the level of MQTT 3.1 and 3.1.1.
+_BRIDGE = 0x80
+_START_OF_5 = b"\0\4MQTT\5"
 
 
-def parse_connect(data: bytes, levels: Collection[int] = tuple(_NAMES)) -> Connect:
-    """Decode a CONNECT of one of the protocol levels.
-
-    Raises ViolationError, UnsupportedVersionError for other versions.
-    """
+def parse_connect(data: bytes) -> Connect:
+    """Decode a CONNECT. Raises ViolationError, UnsupportedVersionError for other versions."""
     body = Body(data)
     name, level = body.binary(), body.byte()
     if name not in _NAMES.values():
         raise ViolationError("a CONNECT of another protocol (MQTT-3.1.2-1)")
-    if level not in levels or name != _NAMES[level]:
-        expected = " or ".join(map(str, levels))
-        raise UnsupportedVersionError(f"MQTT protocol level {level}, expected {expected}")
+    is_bridge = bool(level & _BRIDGE) and level & ~_BRIDGE < 5
+    level = level & ~_BRIDGE if is_bridge else level
+    if name != _NAMES.get(level):
+        expected = ", ".join(map(str, _NAMES))
+        text = f"MQTT protocol level {level}, expected one of {expected}"
+        raise UnsupportedVersionError(text, level)
     flags, keep_alive_s = body.byte(), body.uint16()
     _check_flags(flags, level)
     properties = read_properties(body, Owner.CONNECT) if level == 5 else NO_PROPERTIES
+    if properties.authentication_data and properties.authentication_method is None:
+        raise ViolationError("authentication data without a method", ReasonCode.PROTOCOL_ERROR)
     client_id = body.text()
     will = _parse_will(body, flags, level) if flags & 0x04 else None
     username = body.text() if flags & 0x80 else None
@@ -44,12 +48,18 @@ def parse_connect(data: bytes, levels: Collection[int] = tuple(_NAMES)) -> Conne
         username=username,
         password=password,
         version=level,
+        is_bridge=is_bridge,
         properties=properties,
     )
 
 
+def is_version5(data: bytes) -> bool:
+    """Whether the body of a CONNECT, perhaps a malformed one, is of MQTT 5."""
+    return data.startswith(_START_OF_5)
+
+
 def _check_flags(flags: int, level: int) -> None:
-    if flags & 0x01:
+    if flags & 0x01 and level > 3:
         raise ViolationError("a CONNECT with the reserved flag (MQTT-3.1.2-3)")
     if not flags & 0x04 and flags & 0x38:
         raise ViolationError("a CONNECT with will flags and no will (MQTT-3.1.2-13)")
@@ -61,5 +71,6 @@ def _check_flags(flags: int, level: int) -> None:
 
 def _parse_will(body: Body, flags: int, level: int) -> Will:
     properties = read_properties(body, Owner.WILL) if level == 5 else NO_PROPERTIES
+    check_response_topic(properties)
     topic, payload = body.text(), body.binary()
     return Will(topic, payload, flags >> 3 & 3, bool(flags & 0x20), properties)

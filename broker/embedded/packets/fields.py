@@ -2,7 +2,7 @@
 
 import struct
 
-from broker.embedded.packets.model import ViolationError
+from broker.embedded.packets.model import ReasonCode, ViolationError
 
 UINT16 = struct.Struct("!H")
 UINT32 = struct.Struct("!I")
@@ -43,13 +43,15 @@ class Body:
             byte = self.byte()
             found |= (byte & 0x7F) << 7 * place
             if byte < 0x80:
+                if place and not byte:
+                    raise ViolationError("a length of more bytes than it needs (MQTT-1.5.5-1)")
                 return found
         raise ViolationError("a length of more than four bytes")
 
     def packet_id(self) -> int:
         found = self.uint16()
         if not found:
-            raise ViolationError("packet identifier 0 (MQTT-2.3.1-1)")
+            raise ViolationError("packet identifier 0 (MQTT-2.3.1-1)", ReasonCode.PROTOCOL_ERROR)
         return found
 
     def binary(self) -> bytes:

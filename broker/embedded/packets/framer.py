@@ -1,6 +1,12 @@
 """Framer: splits a byte stream into packets. Type, flags and length are checked before the body."""
 
-from broker.embedded.packets.model import Packet, PacketType, TooLargeError, ViolationError
+from broker.embedded.packets.model import (
+    Packet,
+    PacketType,
+    ReasonCode,
+    TooLargeError,
+    ViolationError,
+)
 
 # Section 2.2.3: four bytes of seven bits.
 _MAX_LENGTH_BYTES = 4
@@ -77,7 +83,10 @@ class Framer:
             byte = data[place]
             length |= (byte & 0x7F) << 7 * (place - at)
             if length > self._max_packet_bytes:
-                raise TooLargeError(f"a packet of {length} bytes, at most {self._max_packet_bytes}")
+                raise TooLargeError(
+                    f"a packet of {length} bytes, at most {self._max_packet_bytes}",
+                    ReasonCode.PACKET_TOO_LARGE,
+                )
             if byte < 0x80:
                 return length, place + 1
         if len(data) - at >= _MAX_LENGTH_BYTES:
@@ -94,5 +103,6 @@ class Framer:
 def _first_byte_error(first_byte: int) -> ViolationError:
     kind, flags = first_byte >> 4, first_byte & 0x0F
     if kind not in set(_FLAGS):
-        return ViolationError(f"packet type {kind}, which a client may not send")
+        text = f"packet type {kind}, which a client may not send"
+        return ViolationError(text, ReasonCode.PROTOCOL_ERROR)
     return ViolationError(f"flags {flags:#x} of a {PacketType(kind).name} (MQTT-2.2.2-2)")

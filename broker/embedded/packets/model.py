@@ -17,6 +17,7 @@ class ReasonCode(enum.IntEnum):
 
     SUCCESS = 0x00
     DISCONNECT_WITH_WILL = 0x04
+    NO_MATCHING_SUBSCRIBERS = 0x10
     NO_SUBSCRIPTION_EXISTED = 0x11
     UNSPECIFIED = 0x80
     MALFORMED_PACKET = 0x81
@@ -51,7 +52,11 @@ class ViolationError(BadDataError):
 
 
 class UnsupportedVersionError(ViolationError):
-    """A CONNECT of another version of MQTT (MQTT-3.1.2-2)."""
+    """A CONNECT of another version of MQTT (MQTT-3.1.2-2), of protocol level `level`."""
+
+    def __init__(self, text: str, level: int) -> None:
+        super().__init__(text, ReasonCode.UNSUPPORTED_VERSION)
+        self.level = level
 
 
 class TooLargeError(ViolationError):
@@ -180,7 +185,7 @@ class Connect(msgspec.Struct, frozen=True, kw_only=True):
     """A CONNECT. `keep_alive_s` 0: none. `repr` omits the password.
 
     `version` is the protocol level: 3 of MQTT 3.1, 4 of MQTT 3.1.1, 5 of MQTT 5. `clean_session` is
-    the clean start of MQTT 5.
+    the clean start of MQTT 5. `is_bridge`: it has the bit by which Mosquitto's bridges say so.
     """
 
     client_id: str
@@ -190,6 +195,7 @@ class Connect(msgspec.Struct, frozen=True, kw_only=True):
     username: str | None
     password: bytes | None
     version: int = 4
+    is_bridge: bool = False
     properties: Properties = NO_PROPERTIES
 
     def __repr__(self) -> str:
@@ -261,3 +267,5 @@ class Connack(msgspec.Struct, frozen=True):
     code: ConnackCode
     session_present: bool = False
     properties: Properties = NO_PROPERTIES
+    # What a client of MQTT 5 is told in place of what `code` says.
+    reason: ReasonCode | None = None

@@ -11,6 +11,7 @@ import msgspec
 
 from broker.embedded.packets.fields import UINT16, UINT32, Body, encode_length, encode_text
 from broker.embedded.packets.model import NO_PROPERTIES, Properties, ReasonCode, ViolationError
+from broker.embedded.topics.names import valid_topic
 
 PropertyValue = int | str | bytes
 
@@ -46,6 +47,10 @@ class _Kind(msgspec.Struct, frozen=True):
     # The greatest value of a number, and whether it may be 0.
     most: int = 0xFFFFFFFF
     may_be_0: bool = True
+
+    @property
+    def is_length(self) -> bool:
+        return self.type is _Type.LENGTH
 
 
 _MESSAGE = (Owner.PUBLISH, Owner.WILL)
@@ -102,11 +107,15 @@ def read_properties(body: Body, owner: Owner) -> Properties:
     user: list[tuple[str, str]] = []
     ids: list[int] = []
     while not inner.is_at_end:
-        kind = _read_kind(inner, owner)
+        kind = _read_kind(inner)
         if kind.type is _Type.PAIR:
             user.append((inner.text(), inner.text()))
             continue
         value = _read_value(inner, kind)
+        if owner not in kind.owners:
+            raise ViolationError(
+                f"the property {kind.name} in a packet of type {owner.name}", _foreign(owner)
+            )
         if kind.name == "subscription_ids" and isinstance(value, int):
             ids.append(value)
             continue
@@ -126,18 +135,32 @@ def decode_properties(data: bytes) -> Properties:
     return read_properties(Body(data), Owner.PUBLISH) if data else NO_PROPERTIES
 
 
-def _read_kind(body: Body, owner: Owner) -> _Kind:
+def check_response_topic(properties: Properties) -> None:
+    """Raise ViolationError where the response topic is no topic name (MQTT-3.3.2-14)."""
+    topic = properties.response_topic
+    if topic is not None and not valid_topic(topic):
+        raise ViolationError("an invalid response topic", ReasonCode.PROTOCOL_ERROR)
+
+
+def _read_kind(body: Body) -> _Kind:
     identifier = body.length()
     kind = _KINDS.get(identifier)
-    if kind is None or owner not in kind.owners:
-        raise ViolationError(f"property {identifier:#x} in a packet that does not have it")
+    if kind is None:
+        raise ViolationError(f"property {identifier:#x}, which there is not")
     return kind
+
+
+def _foreign(owner: Owner) -> ReasonCode:
+    """Return the reason for a property of other packets; section 2.2.2.2 allows both."""
+    is_request = owner in {Owner.SUBSCRIBE, Owner.UNSUBSCRIBE}
+    return ReasonCode.MALFORMED_PACKET if is_request else ReasonCode.PROTOCOL_ERROR
 
 
 def _read_value(body: Body, kind: _Kind) -> PropertyValue:
     value = _READ[kind.type](body)
     if isinstance(value, int) and (value > kind.most or not (value or kind.may_be_0)):
-        raise ViolationError(f"the property {kind.name} of {value}", ReasonCode.PROTOCOL_ERROR)
+        reason = ReasonCode.MALFORMED_PACKET if kind.is_length else ReasonCode.PROTOCOL_ERROR
+        raise ViolationError(f"the property {kind.name} of {value}", reason)
     return value
 
 

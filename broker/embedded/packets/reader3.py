@@ -10,7 +10,7 @@ from broker.embedded.packets.model import (
     Unsubscribe,
     ViolationError,
 )
-from broker.embedded.topics.names import valid_topic
+from broker.embedded.topics.names import is_text, valid_topic
 
 # Topics that a connection keeps decoded, and their greatest length in bytes.
 _MAX_TOPICS = 128
@@ -18,9 +18,14 @@ _MAX_TOPIC_BYTES = 128
 
 
 class Reader3:
-    """Decoder of one connection's packets from the CONNECT on. Methods raise ViolationError."""
+    """Decoder of one connection's packets from the CONNECT on. Methods raise ViolationError.
 
-    def __init__(self) -> None:
+    Subscriptions of a bridge have no local and retain as published, as with Mosquitto: its messages
+    do not come back to it, and those it takes stay retained.
+    """
+
+    def __init__(self, *, is_bridge: bool = False) -> None:
+        self._is_bridge = is_bridge
         self._topics: dict[bytes, str] = {}
 
     def publish(self, first_byte: int, body: bytes) -> Publish:
@@ -40,7 +45,7 @@ class Reader3:
         topic = self.topic(body[2:end])
         return Publish(topic, body[payload_at:], qos, bool(first_byte & 1), packet_id)
 
-    def acknowledgement(self, body: bytes) -> Acknowledgement:
+    def acknowledgement(self, _kind: int, body: bytes) -> Acknowledgement:
         """Decode a PUBACK, PUBREC, PUBREL or PUBCOMP, which is a packet id."""
         if len(body) != UINT16.size:
             raise ViolationError("an acknowledgement of another size than two bytes")
@@ -57,7 +62,8 @@ class Reader3:
             text, qos = body.text(), body.byte()
             if qos > 2:
                 raise ViolationError(f"a SUBSCRIBE with QoS byte {qos:#x} (MQTT-3-8.3-4)")
-            filters.append(Filter(text, qos))
+            check_filter(text)
+            filters.append(Filter(text, qos, self._is_bridge, self._is_bridge))
         if not filters:
             raise ViolationError("a SUBSCRIBE without a filter (MQTT-3.8.3-3)")
         return Subscribe(packet_id, filters)
@@ -68,6 +74,7 @@ class Reader3:
         filters = []
         while not body.is_at_end:
             filters.append(body.text())
+            check_filter(filters[-1])
         if not filters:
             raise ViolationError("an UNSUBSCRIBE without a filter (MQTT-3.10.3-2)")
         return Unsubscribe(packet_id, filters)
@@ -90,3 +97,9 @@ class Reader3:
                 self._topics.clear()
             self._topics[encoded] = topic
         return topic
+
+
+def check_filter(text: str) -> None:
+    """Raise ViolationError where a topic filter is empty or has control characters."""
+    if not text or not is_text(text):
+        raise ViolationError("a topic filter that is empty or no text (MQTT-4.7.3-1)")

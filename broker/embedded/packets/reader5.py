@@ -1,11 +1,16 @@
 """Reader of MQTT 5: decodes the packets that clients send; strict."""
 
+from collections.abc import Mapping
+
+import msgspec
+
 from broker.embedded.packets.fields import Body, publish_qos
 from broker.embedded.packets.model import (
     NO_PROPERTIES,
     Acknowledgement,
     Disconnect,
     Filter,
+    PacketType,
     Properties,
     Publish,
     ReasonCode,
@@ -13,11 +18,26 @@ from broker.embedded.packets.model import (
     Unsubscribe,
     ViolationError,
 )
-from broker.embedded.packets.properties import Owner, read_properties
+from broker.embedded.packets.properties import Owner, check_response_topic, read_properties
 from broker.embedded.packets.reader3 import Reader3
+from broker.embedded.topics.names import valid_filter
+from broker.embedded.topics.shared import PREFIX as SHARED
+from broker.embedded.topics.shared import split as split_shared
 
 # Bits of the subscription options that are reserved, section 3.8.3.1.
 _RESERVED_OPTIONS = 0xC0
+# Reason codes that clients may send, tables 3-4 to 3-7 and 3-10.
+_OF_MESSAGES = frozenset({0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99})
+_OF_HANDSHAKES = frozenset({ReasonCode.SUCCESS, ReasonCode.PACKET_ID_NOT_FOUND})
+_REASONS: Mapping[int, frozenset[int]] = {
+    PacketType.PUBACK: _OF_MESSAGES,
+    PacketType.PUBREC: _OF_MESSAGES,
+    PacketType.PUBREL: _OF_HANDSHAKES,
+    PacketType.PUBCOMP: _OF_HANDSHAKES,
+}
+_REASONS_OF_DISCONNECT = frozenset(
+    {0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99}
+)
 
 
 class Reader5:
@@ -38,20 +58,22 @@ class Reader5:
         encoded = body.binary()
         packet_id = body.packet_id() if qos else 0
         properties = read_properties(body, Owner.PUBLISH)
-        if properties.subscription_ids:
-            raise ViolationError(
-                "a subscription identifier of a client (MQTT-3.3.4-6)", ReasonCode.PROTOCOL_ERROR
-            )
-        topic = self._topic(encoded, properties.topic_alias)
+        if properties is NO_PROPERTIES:
+            topic = self._topics.topic(encoded)
+        else:
+            topic = self._topic(encoded, properties.topic_alias)
+            properties = _of_message(properties)
         return Publish(topic, body.rest(), qos, bool(first_byte & 1), packet_id, properties)
 
-    def acknowledgement(self, data: bytes) -> Acknowledgement:
+    def acknowledgement(self, kind: int, data: bytes) -> Acknowledgement:
         """Decode a PUBACK, PUBREC, PUBREL or PUBCOMP; without a reason it is success."""
         body = Body(data)
         packet_id = body.packet_id()
         if body.is_at_end:
             return Acknowledgement(packet_id)
         reason = body.byte()
+        if reason not in _REASONS[kind]:
+            raise ViolationError(f"the reason code {reason:#x}", ReasonCode.PROTOCOL_ERROR)
         _read_rest(body, Owner.ANSWER)
         return Acknowledgement(packet_id, reason)
 
@@ -65,9 +87,7 @@ class Reader5:
         while not body.is_at_end:
             filters.append(_filter(body.text(), body.byte()))
         if not filters:
-            raise ViolationError(
-                "a SUBSCRIBE without a filter (MQTT-3.8.3-2)", ReasonCode.PROTOCOL_ERROR
-            )
+            raise ViolationError("a SUBSCRIBE without a filter (MQTT-3.8.3-2)")
         return Subscribe(packet_id, filters, ids[0] if ids else 0)
 
     def unsubscribe(self, data: bytes) -> Unsubscribe:
@@ -77,10 +97,9 @@ class Reader5:
         filters = []
         while not body.is_at_end:
             filters.append(body.text())
+            _check_filter(filters[-1])
         if not filters:
-            raise ViolationError(
-                "an UNSUBSCRIBE without a filter (MQTT-3.10.3-2)", ReasonCode.PROTOCOL_ERROR
-            )
+            raise ViolationError("an UNSUBSCRIBE without a filter (MQTT-3.10.3-2)")
         return Unsubscribe(packet_id, filters)
 
     def disconnect(self, data: bytes) -> Disconnect:
@@ -89,6 +108,8 @@ class Reader5:
         if body.is_at_end:
             return Disconnect()
         reason = body.byte()
+        if reason not in _REASONS_OF_DISCONNECT:
+            raise ViolationError(f"the reason code {reason:#x}", ReasonCode.PROTOCOL_ERROR)
         properties = _read_rest(body, Owner.DISCONNECT)
         return Disconnect(reason, properties.session_expiry_s)
 
@@ -106,6 +127,20 @@ class Reader5:
         return known
 
 
+def _of_message(properties: Properties) -> Properties:
+    """Return the properties that go with a message to its receivers. Raises ViolationError."""
+    if properties.subscription_ids:
+        raise ViolationError(
+            "a subscription identifier of a client (MQTT-3.3.4-6)", ReasonCode.PROTOCOL_ERROR
+        )
+    check_response_topic(properties)
+    if properties.topic_alias is None:
+        return properties
+    # It is of this connection alone.
+    others = msgspec.structs.replace(properties, topic_alias=None)
+    return NO_PROPERTIES if others == NO_PROPERTIES else others
+
+
 def _read_rest(body: Body, owner: Owner) -> Properties:
     """Return the properties, which may be absent with their length; nothing follows them."""
     properties = NO_PROPERTIES if body.is_at_end else read_properties(body, owner)
@@ -113,12 +148,23 @@ def _read_rest(body: Body, owner: Owner) -> Properties:
     return properties
 
 
+def _check_filter(text: str) -> None:
+    """Raise ViolationError where a topic filter is not well-formed."""
+    if not valid_filter(text):
+        raise ViolationError("an invalid topic filter (MQTT-4.7.1-1, MQTT-4.7.3-1)")
+    if text.startswith(SHARED) and split_shared(text) is None:
+        raise ViolationError(
+            "an invalid shared subscription (MQTT-4.8.2-1, MQTT-4.8.2-2)", ReasonCode.PROTOCOL_ERROR
+        )
+
+
 def _filter(text: str, options: int) -> Filter:
     qos, retain_handling = options & 3, options >> 4 & 3
     if qos == 3 or retain_handling == 3 or options & _RESERVED_OPTIONS:
-        raise ViolationError(f"subscription options {options:#x}", ReasonCode.PROTOCOL_ERROR)
+        raise ViolationError(f"subscription options {options:#x}")
+    _check_filter(text)
     no_local = bool(options & 4)
-    if no_local and text.startswith("$share/"):
+    if no_local and text.startswith(SHARED):
         raise ViolationError(
             "a shared subscription with no local (MQTT-3.8.3-4)", ReasonCode.PROTOCOL_ERROR
         )

@@ -34,7 +34,7 @@ class Writer3:
     def pingresp(self) -> bytes:
         return PINGRESP
 
-    def disconnect(self, _reason: int) -> bytes | None:
+    def disconnect(self, _reason: int, _text: str = "") -> bytes | None:
         """Return None: a broker of MQTT 3.1.1 ends a connection without a packet."""
         return None
 

@@ -6,6 +6,7 @@ import msgspec
 
 from broker.embedded.packets.fields import UINT16, encode_length
 from broker.embedded.packets.model import (
+    NO_PROPERTIES,
     Connack,
     ConnackCode,
     PacketType,
@@ -27,24 +28,69 @@ _REASONS = {
 }
 
 
-class Writer5:
-    """Encoder of one connection. `topic_aliases`: how many the client takes."""
+# Sentences for a person who looks for the reason of a refusal.
+_TEXTS = {
+    ReasonCode.NOT_AUTHORIZED: "this account may not use that topic",
+    ReasonCode.TOPIC_FILTER_INVALID: "not a valid topic filter",
+    ReasonCode.QUOTA_EXCEEDED: "a limit of the broker is reached",
+}
+_ERRORS = 0x80
+_NO_TOPIC = b"\0\0"
 
-    def __init__(self, topic_aliases: int = 0) -> None:
+
+class Writer5:
+    """Encoder of one connection.
+
+    `topic_aliases` and `most_bytes`: how many aliases and how large packets the client takes.
+    `tells_problems` is the request problem information: with 0 there are no reason strings, with 1
+    they are in CONNACK and DISCONNECT, too.
+    """
+
+    def __init__(
+        self,
+        topic_aliases: int = 0,
+        *,
+        most_bytes: int | None = None,
+        tells_problems: int | None = None,
+    ) -> None:
         self._most_aliases = topic_aliases
         self._aliases: dict[str, int] = {}
+        self._most_bytes = most_bytes
+        self._tells_refusals = tells_problems != 0
+        self._tells_ends = tells_problems == 1
 
     def connack(self, connack: Connack) -> bytes:
-        fixed = bytes((connack.session_present, _REASONS[connack.code]))
-        return _packet(PacketType.CONNACK, fixed + write_properties(connack.properties))
+        reason = _REASONS[connack.code] if connack.reason is None else connack.reason
+        properties = connack.properties
+        if properties.reason and not self._tells_ends:
+            properties = msgspec.structs.replace(properties, reason=None)
+        fixed = bytes((connack.session_present, reason))
+        packet = _packet(PacketType.CONNACK, fixed + write_properties(properties))
+        if self._fitting(packet):
+            return packet
+        needed = Properties(
+            session_expiry_s=properties.session_expiry_s,
+            assigned_client_id=properties.assigned_client_id,
+            server_keep_alive_s=properties.server_keep_alive_s,
+        )
+        return self._fitting(_packet(PacketType.CONNACK, fixed + write_properties(needed)))
+
+    def _fitting(self, packet: bytes) -> bytes:
+        """Return a packet; nothing where it is larger than the client takes."""
+        return packet if self._most_bytes is None or len(packet) <= self._most_bytes else b""
 
     def acknowledgement(self, kind: PacketType, packet_id: int, reason: int = 0) -> bytes:
         """Return a PUBACK, PUBREC, PUBREL or PUBCOMP; success needs no reason."""
-        return _packet(kind, UINT16.pack(packet_id) + (bytes((reason,)) if reason else b""))
+        if not reason:
+            return bytes((first_byte(kind), 2, packet_id >> 8, packet_id & 0xFF))
+        fixed = UINT16.pack(packet_id) + bytes((reason,))
+        text = self._reason_string([reason])
+        return _packet(kind, fixed + text if text else fixed)
 
     def suback(self, packet_id: int, codes: Sequence[int]) -> bytes:
         """Return a SUBACK with a reason code for each filter."""
-        return _packet(PacketType.SUBACK, UINT16.pack(packet_id) + b"\0" + bytes(codes))
+        text = self._reason_string(codes) or b"\0"
+        return _packet(PacketType.SUBACK, UINT16.pack(packet_id) + text + bytes(codes))
 
     def unsuback(self, packet_id: int, codes: Sequence[int]) -> bytes:
         """Return an UNSUBACK with a reason code for each filter."""
@@ -53,37 +99,51 @@ class Writer5:
     def pingresp(self) -> bytes:
         return PINGRESP
 
-    def disconnect(self, reason: int) -> bytes | None:
+    def disconnect(self, reason: int, text: str = "") -> bytes | None:
         """Return a DISCONNECT of the broker with its reason."""
-        return _packet(PacketType.DISCONNECT, bytes((reason,)))
+        fixed = bytes((reason,))
+        if text and self._tells_ends:
+            fixed += write_properties(Properties(reason=text))
+        return self._fitting(_packet(PacketType.DISCONNECT, fixed)) or None
 
     def publish(self, message: Publish, packet_id: int = 0, *, dup: bool = False) -> bytes:
         """Return a PUBLISH of `message` under a packet id of the receiver's session.
 
-        A topic alias is made at QoS 0 and 1, whose packets are sent in the order of this call.
+        It is empty where the client does not take so large a packet (MQTT-3.1.2-24). A topic alias
+        is made at QoS 0 and 1, whose packets are sent in the order of this call.
         """
-        topic, properties = self._alias(message)
+        topic, properties = encoded_topic(message.topic), message.properties
+        if self._most_aliases and message.qos < 2:
+            topic, properties = self._alias(message)
         flags = dup << 3 | message.qos << 1 | message.retain
         ids = UINT16.pack(packet_id) if message.qos else b""
-        fields = write_properties(properties)
+        fields = b"\0" if properties is NO_PROPERTIES else write_properties(properties)
         length = encode_length(len(topic) + len(ids) + len(fields) + len(message.payload))
         first = bytes((PacketType.PUBLISH << 4 | flags,))
-        return b"".join((first, length, topic, ids, fields, message.payload))
+        packet = b"".join((first, length, topic, ids, fields, message.payload))
+        if self._most_bytes is None or len(packet) <= self._most_bytes:
+            return packet
+        if properties.topic_alias is not None and topic != _NO_TOPIC:
+            # The client does not hear of the alias that was made for it.
+            del self._aliases[message.topic]
+        return b""
 
     def _alias(self, message: Publish) -> tuple[bytes, Properties]:
-        properties = message.properties
-        if properties.topic_alias is not None:
-            # It was the publisher's.
-            properties = msgspec.structs.replace(properties, topic_alias=None)
-        if not self._most_aliases or message.qos == 2:
-            return encoded_topic(message.topic), properties
+        """Return the topic and the properties, with a topic alias where there is one."""
+        topic, properties = encoded_topic(message.topic), message.properties
         alias = self._aliases.get(message.topic)
         if alias is not None:
-            return b"\0\0", msgspec.structs.replace(properties, topic_alias=alias)
+            return _NO_TOPIC, msgspec.structs.replace(properties, topic_alias=alias)
         if len(self._aliases) < self._most_aliases:
             alias = self._aliases[message.topic] = len(self._aliases) + 1
             properties = msgspec.structs.replace(properties, topic_alias=alias)
-        return encoded_topic(message.topic), properties
+        return topic, properties
+
+    def _reason_string(self, codes: Sequence[int]) -> bytes:
+        """Return the properties with the reason of the first refusal; empty where there is none."""
+        refused = [code for code in codes if code >= _ERRORS]
+        text = _TEXTS.get(ReasonCode(refused[0])) if refused else None
+        return write_properties(Properties(reason=text)) if text and self._tells_refusals else b""
 
 
 def _packet(kind: PacketType, body: bytes) -> bytes:

@@ -1,10 +1,13 @@
 """Validity of topic names and topic filters (MQTT 3.1.1 sections 1.5.3 and 4.7)."""
 
+import re
+
 # MQTT-4.7.3-3.
 MAX_BYTES = 65_535
 # The specification sets no limit, but each level costs a node of a tree: 65,535 slashes would be
 # some 13 MB. Mosquitto has the same limit (TOPIC_HIERARCHY_LIMIT).
 MAX_LEVELS = 200
+_CONTROL = re.compile("[\0-\x1f\x7f-\x9f]")
 
 
 def valid_topic(text: str) -> bool:
@@ -25,9 +28,14 @@ def valid_filter(text: str) -> bool:
     )
 
 
+def is_text(text: str) -> bool:
+    """Whether `text` has no control characters (section 1.5.3; Mosquitto refuses them, too)."""
+    return _CONTROL.search(text) is None
+
+
 def _well_formed(text: str) -> bool:
     # MQTT-4.7.3-1: not empty; 4.7.3-2 and 1.5.3-2: no NUL.
-    if not text or "\0" in text or text.count("/") >= MAX_LEVELS:
+    if not text or not is_text(text) or text.count("/") >= MAX_LEVELS:
         return False
     try:
         return len(text.encode()) <= MAX_BYTES

@@ -221,9 +221,10 @@ def test_who_connects_and_closes_at_once_leaves_no_socket_and_no_session() -> No
 
 def test_another_version_is_refused_with_its_code() -> None:
     with running() as broker:
-        for level in (3, 5):
+        # The codes of MQTT 3.1.1 and, for a later version, of MQTT 5.
+        for level, code in ((2, 1), (3, 1), (6, 0x84), (0x85, 0x84)):
             with broker.raw() as client:
-                assert client.connect("c", level=level) == 1
+                assert client.connect("c", level=level) == code
                 assert client.is_closed()
 
 

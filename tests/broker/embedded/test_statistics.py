@@ -5,8 +5,8 @@ import pytest
 
 from broker.embedded.counters import Refusal
 from broker.embedded.statistics import BrokerSnapshot, Gauges, Statistics
-from broker.embedded.sys_topics import sys_topics
 from broker.embedded.topics.names import valid_topic
+from broker.embedded.topics.sys_topics import sys_topics
 from bus.config.broker_table import BrokerConfig
 
 

@@ -12,7 +12,7 @@ from broker.embedded.packets.reader3 import Reader3
 from broker.embedded.packets.writer3 import Writer3
 
 topics = st.text(
-    st.characters(exclude_categories=["Cs"], exclude_characters="\0+#"), min_size=1, max_size=20
+    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="+#"), min_size=1, max_size=20
 )
 publishes = st.builds(
     Publish,

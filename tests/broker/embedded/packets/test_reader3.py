@@ -1,10 +1,12 @@
 """Reader of MQTT 3.1.1: any bytes are a packet or a violation."""
 
+import functools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.embedded.packets.connect import parse_connect
-from broker.embedded.packets.model import ViolationError
+from broker.embedded.packets.model import PacketType, ViolationError
 from broker.embedded.packets.reader3 import Reader3
 
 
@@ -15,7 +17,7 @@ def test_any_bytes_are_a_packet_or_a_violation(data: bytes) -> None:
         parse_connect,
         reader.subscribe,
         reader.unsubscribe,
-        reader.acknowledgement,
+        functools.partial(reader.acknowledgement, PacketType.PUBACK),
         reader.disconnect,
         lambda body: reader.publish(0x32, body),
     ):

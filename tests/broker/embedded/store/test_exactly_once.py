@@ -11,7 +11,7 @@ import pytest
 
 from broker.embedded.store.file import StoreFile
 from tests.broker.embedded.exactly_once import Publisher, Subscriber, serve
-from tests.broker.embedded.raw import PUBCOMP, PUBREC, PUBREL, packet, publish, uint16
+from tests.broker.embedded.raw import PUBACK, PUBCOMP, PUBREC, PUBREL, packet, publish, uint16
 from tests.broker.embedded.running import running
 from tests.broker.embedded.store.test_restart import client, killed
 from tests.broker.embedded.switch import ours_only
@@ -46,15 +46,15 @@ def test_what_was_not_received_comes_again_and_what_was_is_only_released() -> No
         assert third.take_rest() == []
 
 
-def test_a_puback_does_not_end_a_message_of_qos_2() -> None:
+@pytest.mark.parametrize("wrong", [PUBACK, PUBCOMP])
+def test_a_wrong_answer_ends_the_connection_and_not_the_message(wrong: int) -> None:
     with running() as broker:
         sub = broker.client("sub", clean=False)
         sub.subscribe(("t", 2))
         broker.client("publisher").publish("t", b"x", qos=2)
         found = sub.receive()
-        sub.send(packet(0x40, uint16(found.packet_id)) + packet(0x70, uint16(found.packet_id)))
-        sub.ping()
-        sub.reset()
+        sub.send(packet(wrong << 4, uint16(found.packet_id)))
+        assert sub.is_closed()
         assert [m.payload for m in broker.client("sub", clean=False).take(1)] == [b"x"]
 
 
