@@ -1,4 +1,4 @@
-"""`harvester plugins`: pack, build, compile, list; `author_cli` adds the commands for authors."""
+"""`harvester plugins`: pack, build, compile, list; others add commands of authors and hubs."""
 
 import argparse
 import sys
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bus.errors import MisconfiguredError
 from harvester.errors import EXIT_FAILED
+from harvester.hub.delivery import cli as delivery_cli
 from harvester.plugins import author_cli
 from harvester.plugins.builder import runtime
 from harvester.plugins.builder.pack import pack, pack_all, write_changed
@@ -20,6 +21,7 @@ def define(parser: argparse.ArgumentParser) -> None:
     """Add the command's verbs."""
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
     author_cli.add(verbs)
+    delivery_cli.add(verbs)
     packed = verbs.add_parser("pack", help="pack plugins to bundles, which every node can run")
     packed.add_argument("names", nargs="*", metavar="NAME", help="default: all")
     packed.add_argument(

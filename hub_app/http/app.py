@@ -23,6 +23,7 @@ from hub_app.http.views.system.report import SystemReporter
 from hub_app.hub import Hub
 from hub_app.live.fanout import MAX_CLIENTS
 from hub_app.login.login import LogIn
+from hub_app.nodes.delivery.deliverer import Deliverer
 from hub_app.nodes.join.service import JoinService
 from hub_app.nodes.removal.remover import Remover
 from hub_app.nodes.update.updater import NodeUpdater
@@ -42,6 +43,7 @@ def create_app(  # noqa: PLR0913 - the parts that the routes work with
     config: Config | None = None,
     joins: JoinService | None = None,
     updater: NodeUpdater | None = None,
+    deliverer: Deliverer | None = None,
 ) -> Starlette:
     """Return the application. `abort` closes the connection of a client (host, port) at once.
 
@@ -74,6 +76,7 @@ def create_app(  # noqa: PLR0913 - the parts that the routes work with
     app.state.remover = remover
     app.state.joins = joins
     app.state.updater = updater
+    app.state.deliverer = deliverer
     app.state.log_in = log_in
     app.state.root_path = root_path
     app.state.links = LINKS

@@ -58,19 +58,21 @@ def hub_of(request: Request) -> Hub:
     return hub
 
 
-async def read_body(request: Request) -> bytes:
-    """Return the body. Raises HTTPException where it is longer than `MAX_BODY_BYTES`."""
+async def read_body(request: Request, most_bytes: int = MAX_BODY_BYTES) -> bytes:
+    """Return the body. Raises HTTPException where it is longer than `most_bytes`."""
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise HTTPException(413, f"expected at most {MAX_BODY_BYTES} bytes")
+        if len(body) > most_bytes:
+            raise HTTPException(413, f"expected at most {most_bytes} bytes")
     return body
 
 
-async def read_json(request: Request, body_type: type[T], usage: str) -> T:
+async def read_json(
+    request: Request, body_type: type[T], usage: str, *, most_bytes: int = MAX_BODY_BYTES
+) -> T:
     """Return the body as `body_type`. Raises HTTPException, whose message ends with `usage`."""
-    body = await read_body(request)
+    body = await read_body(request, most_bytes)
     try:
         return msgspec.json.decode(body, type=body_type)
     except msgspec.ValidationError as e:

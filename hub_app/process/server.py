@@ -35,6 +35,7 @@ from hub_app.http.guard import own_names
 from hub_app.hub import BrokerStatus, Hub
 from hub_app.live.dashboard import Dashboard, EndCompiler, OpenRenderer, PageUnavailableError
 from hub_app.login import setup as login_setup
+from hub_app.nodes.delivery.deliverer import Deliverer
 from hub_app.nodes.join.listener import JoinListener
 from hub_app.nodes.join.service import JoinService
 from hub_app.nodes.removal import removals
@@ -157,6 +158,9 @@ async def _run(
         joins = JoinService(config, files, hub)
         updater = NodeUpdater(files, hub, config.cluster.node_id)
         await stack.enter_async_context(_joins(hub, joins, updater, config, files))
+        deliverer = Deliverer(files, hub, lambda node: node in remover.gone)
+        running = hub.supervisor.running({"deliveries": lambda: _deliver(deliverer)})
+        await stack.enter_async_context(running)
         server = WebServer(
             *(hub, log_in, config.web, own_names(socket.gethostname())),
             remover=remover,
@@ -164,6 +168,7 @@ async def _run(
             tls=tls,
             joins=joins,
             updater=updater,
+            deliverer=deliverer,
         )
         # Readings are stored while this waits: they need no page.
         listener = await listen_when_available(config.web.listen, config.web.port, key="web.port")
@@ -236,6 +241,12 @@ async def _update_nodes(updater: NodeUpdater) -> None:
     while True:
         await asyncio.sleep(_SWEEP_S)
         await updater.run()
+
+
+async def _deliver(deliverer: Deliverer) -> None:
+    while True:
+        await deliverer.run()
+        await asyncio.sleep(_SWEEP_S)
 
 
 async def _render_first_page(hub: Hub) -> None:

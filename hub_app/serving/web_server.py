@@ -8,6 +8,7 @@ from bus.config.web_table import WebConfig
 from hub_app.http.app import create_app
 from hub_app.hub import Hub
 from hub_app.login.login import LogIn
+from hub_app.nodes.delivery.deliverer import Deliverer
 from hub_app.nodes.join.service import JoinService
 from hub_app.nodes.removal.remover import Remover
 from hub_app.nodes.update.updater import NodeUpdater
@@ -29,6 +30,7 @@ class WebServer(PageServer):
         config: Config | None = None,
         joins: JoinService | None = None,
         updater: NodeUpdater | None = None,
+        deliverer: Deliverer | None = None,
     ) -> None:
         app = create_app(
             hub,
@@ -40,5 +42,6 @@ class WebServer(PageServer):
             config=config,
             joins=joins,
             updater=updater,
+            deliverer=deliverer,
         )
         super().__init__(app, settings, tls, hub.fanout.close)

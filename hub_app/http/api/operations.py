@@ -13,6 +13,7 @@ from hub_app.http.formats.query_params import FROM, FROM_30_DAYS, FROM_ANY, TO
 from hub_app.http.views.system import bundle
 from hub_app.http.views.system import view as system
 from hub_app.http.views.system.report import SystemReport
+from hub_app.nodes.delivery import routes as deliveries
 from hub_app.nodes.join import code_routes as join
 from hub_app.nodes.join.codes import NodeWish
 from hub_app.nodes.removal import routes as removal
@@ -326,6 +327,38 @@ UPDATES = (
     ),
 )
 
+DELIVERIES = (
+    Operation(
+        method="GET",
+        path="/api/deliveries",
+        endpoint=deliveries.versions,
+        summary="Versions of plugins, wanted and running at each node, and the last rollouts",
+        group="hub",
+        answers=json(deliveries.Versions),
+        errors=(503,),
+    ),
+    Operation(
+        method="POST",
+        path="/api/deliveries",
+        endpoint=deliveries.deploy,
+        summary="Deploy a bundle of a plugin to nodes; the canary first",
+        group="commands",
+        answers=json(deliveries.Versions),
+        body=Body(deliveries.DeployBody, deliveries.EXAMPLE),
+        errors=(400, 413, 503),
+    ),
+    Operation(
+        method="POST",
+        path="/api/deliveries/rollback",
+        endpoint=deliveries.roll_back,
+        summary="Bring the version before of a plugin back to nodes",
+        group="commands",
+        answers=json(deliveries.Versions),
+        body=Body(deliveries.Where, {"plugin": "dht22", "nodes": [_NODE]}),
+        errors=(400, 413, 503),
+    ),
+)
+
 HUB = (
     Operation(
         method="GET",
@@ -390,4 +423,4 @@ HUB = (
     ),
 )
 
-OPERATIONS = (*LIVE, *HISTORY, *ALARMS, *COMMANDS, *JOIN, *UPDATES, *HUB)
+OPERATIONS = (*LIVE, *HISTORY, *ALARMS, *COMMANDS, *JOIN, *UPDATES, *DELIVERIES, *HUB)

@@ -1,0 +1,1 @@
+"""Commands that deliver plugins to nodes: deploy, rollback, key."""

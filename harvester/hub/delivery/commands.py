@@ -1,0 +1,132 @@
+"""Deploy and rollback of a plugin: begin a rollout in the hub's files, and follow it."""
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+import msgspec
+
+from broker.auth import accounts, bundle_key
+from bus.clock import now_ms
+from bus.config import hub_files
+from bus.config.hub_files import HubFiles
+from bus.contract.plugin_file.bundle import SUFFIX
+from bus.errors import MisconfiguredError, UnavailableError
+from harvester.hub.options import hub_config
+from harvester.plugins.builder.pack import pack
+from harvester.plugins.project import chosen, contract_file
+from hub_app.nodes.delivery import rollout
+from hub_app.nodes.delivery.delivery_files import DeliveryFiles, check_bundle
+from hub_app.nodes.delivery.rollout import NodeRollout, Rollout, Target
+from hub_app.nodes.removal import removals
+
+_POLL_S = 0.5
+# A hub that runs begins within a second.
+_PATIENCE_S = 15.0
+
+
+def deploy(options: argparse.Namespace) -> None:
+    name, content = _bundle(options)
+    said = check_bundle(content, options.plugin)
+    files = _files(options)
+    target = Target("", said.description.version, said.world, options.polls)
+    made = _made(options, files, Rollout(plugin=name, canary=options.canary, target=target))
+    deliveries = DeliveryFiles(files.state_dir)
+    target = msgspec.structs.replace(target, sha256=deliveries.keep_bundle(content))
+    size, version = len(content) / 1e3, target.version or target.sha256[:12]
+    print(f"deploys {name} {version}, {size:.1f} KB, to {_where(made)}", flush=True)
+    _run(deliveries, msgspec.structs.replace(made, target=target), waits=not options.no_wait)
+
+
+def roll_back(options: argparse.Namespace) -> None:
+    files = _files(options)
+    made = _made(options, files, Rollout(plugin=options.plugin, action="rollback"))
+    print(f"rolls {options.plugin} back at {_where(made)}", flush=True)
+    _run(DeliveryFiles(files.state_dir), made, waits=not options.no_wait)
+
+
+def print_key(options: argparse.Namespace) -> None:
+    print(f'bundle_key = "{bundle_key.ensure(_files(options).state_dir)}"')
+
+
+def _files(options: argparse.Namespace) -> HubFiles:
+    return hub_files.of(hub_config(options), os.environ)
+
+
+def _bundle(options: argparse.Namespace) -> tuple[str, bytes]:
+    """Return the name of a plugin and its bundle, packed or read."""
+    if options.plugin.endswith(SUFFIX):
+        path = Path(options.plugin)
+        try:
+            return path.stem, path.read_bytes()
+        except OSError as e:
+            raise MisconfiguredError(f"{path}: {e.strerror}; expected a bundle") from e
+    (source,) = chosen(options.project, [options.plugin])
+    return source.name, pack(source, contract_file(options.project))
+
+
+def _made(options: argparse.Namespace, files: HubFiles, made: Rollout) -> Rollout:
+    """Return a rollout for the nodes that the options name. Raises MisconfiguredError."""
+    enrolled = set(accounts.load(files.accounts).nodes)
+    removed = removals.load(files.state_dir / removals.FILE_NAME).nodes
+    known = sorted(enrolled - removed.keys())
+    names = [name for name in (options.to or "").split(",") if name]
+    for name in (*names, *([made.canary] if made.canary else [])):
+        if name not in known:
+            raise MisconfiguredError(
+                f"found {name!r}, expected an enrolled node: {', '.join(known) or 'none yet'}"
+            )
+    made = msgspec.structs.replace(
+        made, started_ms=now_ms(), area=options.area or "", is_all=options.all
+    )
+    return rollout.for_nodes(made, names)
+
+
+def _where(made: Rollout) -> str:
+    where = ", ".join(made.nodes) or (f"the area {made.area}" if made.area else "all nodes")
+    return f"{where}; {made.canary} first" if made.canary else where
+
+
+def _run(files: DeliveryFiles, made: Rollout, *, waits: bool) -> None:
+    """Begin a rollout and print what becomes of it, until only absent nodes are missing."""
+    files.start(made)
+    shown: dict[str, str] = {}
+    started_s = time.monotonic()
+    while waits:
+        found = files.load().rollouts[made.plugin]
+        if found.started_ms != made.started_ms:
+            raise UnavailableError("another rollout of this plugin was begun meanwhile")
+        shown = _show(found, shown)
+        if found.stopped:
+            raise UnavailableError(f"the rollout stops: {found.stopped}")
+        if found.is_over:
+            _check(found)
+            return
+        if found.is_waiting_for_absent:
+            print("what is away gets it when it comes; this goes on without you", flush=True)
+            return
+        if found == made and time.monotonic() - started_s > _PATIENCE_S:
+            raise UnavailableError("the hub did not begin; it does so when it runs")
+        time.sleep(_POLL_S)
+
+
+def _check(found: Rollout) -> None:
+    """Raise UnavailableError where a node did not keep it."""
+    failed = [name for name, node in found.nodes.items() if node.progress == "failed"]
+    if failed:
+        raise UnavailableError(f"not kept by {', '.join(failed)}; the version before runs there")
+
+
+def _show(found: Rollout, shown: dict[str, str]) -> dict[str, str]:
+    """Print what changed; return what is shown now."""
+    now = {name: _words(node) for name, node in found.nodes.items()}
+    for name, words in now.items():
+        if words != shown.get(name, "waiting"):
+            print(f"{name}: {words}", flush=True)
+    return now
+
+
+def _words(node: NodeRollout) -> str:
+    phase = node.phase or node.progress
+    return f"{phase}: {rollout.last_line(node.reason)}" if node.reason else phase

@@ -1,0 +1,1 @@
+"""Delivery of plugins to nodes: rollouts with a canary, signed bundles, versions at each node."""

@@ -1,0 +1,200 @@
+"""Deliverer of plugins in a running hub: follows rollouts, publishes signed bundles to nodes."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from broker.auth import bundle_key
+from bus.clock import now_ms
+from bus.config.hub_files import HubFiles
+from bus.contract.messages import SignedBundle, encode
+from bus.contract.plugin_file import order
+from bus.contract.plugin_file.order import BundleOrder
+from bus.contract.topics import Topic, TopicKind
+from bus.errors import HarvesterError, MisconfiguredError
+from bus.fault import Fault
+from bus.files.file_stamp import FileStamp, stamp_of
+from hub_app.hub import Hub
+from hub_app.live.change import Change
+from hub_app.live.state import State
+from hub_app.nodes.delivery import wanted as deliveries
+from hub_app.nodes.delivery.delivery_files import DeliveryFiles
+from hub_app.nodes.delivery.rollout import NodeNow, Rollout
+from hub_app.nodes.delivery.wanted import Deliveries, Wanted
+
+logger = logging.getLogger(__name__)
+
+# Bundles in one run, some 200 KB each at most.
+_MOST_AT_ONCE = 100
+
+Sign = Callable[[bytes], bytes]
+
+
+class Deliverer:
+    """The deliveries of one hub, on the event loop; files are read and written in threads."""
+
+    def __init__(
+        self, files: HubFiles, hub: Hub, is_gone: Callable[[str], bool] = lambda _node: False
+    ) -> None:
+        self.files = DeliveryFiles(files.state_dir)
+        self._hub = hub
+        self._is_gone = is_gone
+        self._stamp: FileStamp = None
+        self._found = Deliveries()
+        self._sign: Sign | None = None
+        self._key = ""
+        # What was published, by node and plugin: the release, and since when the node was there.
+        self._published: dict[tuple[str, str], tuple[int, int]] = {}
+        self._fault = Fault("deliveries of plugins")
+        self._running = asyncio.Lock()
+
+    @property
+    def state(self) -> State:
+        return self._hub.state
+
+    @property
+    def found(self) -> Deliveries:
+        """What is wanted, and the last rollouts."""
+        return self._found
+
+    @property
+    def fault(self) -> str:
+        return self._fault.reason
+
+    async def run(self) -> None:
+        """Do what is due, once a second; a command does not wait for that."""
+        async with self._running:
+            try:
+                await self._refresh()
+                if self._found != Deliveries():
+                    await self._step()
+                    await self._publish_due()
+            except HarvesterError as e:
+                self._fault.failed(str(e))
+            else:
+                self._fault.worked()
+
+    async def start(self, made: Rollout) -> None:
+        """Begin a rollout. Raises MisconfiguredError."""
+        for name in (*made.nodes, *([made.canary] if made.canary else [])):
+            if not self._hub.state.has_node(name):
+                raise MisconfiguredError(
+                    f"found {name!r}, expected nodes of this hub: "
+                    f"{', '.join(self._hub.state.nodes) or 'none yet'}"
+                )
+        await asyncio.to_thread(self.files.start, made)
+        await self.run()
+
+    def nodes(self) -> dict[str, NodeNow]:
+        """Return the nodes as they are now."""
+        return {name: self._node(name) for name in self._hub.state.nodes}
+
+    async def _refresh(self) -> None:
+        stamp = stamp_of(self.files.path)
+        if stamp != self._stamp:
+            self._found = await asyncio.to_thread(self.files.load)
+            self._stamp = stamp
+        if not self._key and self._found != Deliveries():
+            self._key = await asyncio.to_thread(bundle_key.ensure, self.files.state_dir)
+
+    async def _step(self) -> None:
+        before, nodes = self._found, self.nodes()
+        gone = {name for name in before.wanted if self._is_gone(name)}
+        stepped = deliveries.step(deliveries.without_nodes(before, gone), nodes, now_ms())
+        if stepped == before:
+            return
+        for plugin, rollout in stepped.rollouts.items():
+            if rollout.stopped and not before.rollouts[plugin].stopped:
+                logger.error("the rollout of %s stops: %s", plugin, rollout.stopped)
+        # Somebody may have begun another rollout meanwhile: then this is done again.
+        self._found = await asyncio.to_thread(
+            self.files.change, lambda found: stepped if found == before else found
+        )
+        self._stamp = stamp_of(self.files.path)
+        await asyncio.to_thread(self.files.remove_unneeded, self._found.digests())
+
+    async def _publish_due(self) -> None:
+        """Publish what nodes have not told of yet: once, and again when they have come back."""
+        due = [
+            (node, plugin, wanted)
+            for node, plugins in self._found.wanted.items()
+            for plugin, wanted in plugins.items()
+            if self._is_due(node, plugin, wanted)
+        ]
+        problem = None
+        for node, plugin, wanted in due[:_MOST_AT_ONCE]:
+            try:
+                await self._publish(Topic(node, TopicKind.BUNDLE, plugin), wanted)
+            except MisconfiguredError as e:
+                # A bundle that is lost keeps no other one from its node.
+                problem = e
+        if problem is not None:
+            raise problem
+
+    def _is_due(self, node: str, plugin: str, wanted: Wanted) -> bool:
+        told = self._hub.state.value(Topic(node, TopicKind.DELIVERY, plugin))
+        if told is not None and told.release >= wanted.release:
+            return False
+        return self._published.get((node, plugin)) != (wanted.release, self._here_since(node))
+
+    async def _publish(self, topic: Topic, wanted: Wanted) -> None:
+        message = await asyncio.to_thread(self._signed, topic, wanted)
+        if self._hub.bus.publish_payload(topic, encode(message)) is None:
+            # There is no connection: the next run tries again.
+            return
+        logger.info("%s: version %s sent", topic, wanted.target.version or "of the node's own file")
+        key = (topic.node, topic.name)
+        self._published[key] = (wanted.release, self._here_since(topic.node))
+
+    def _signed(self, topic: Topic, wanted: Wanted) -> SignedBundle:
+        if self._sign is None:
+            # It takes 7 MB, which a hub that deploys no plugin saves.
+            from broker.auth import bundle_signer  # noqa: PLC0415
+
+            self._sign = bundle_signer.load(self.files.state_dir).sign
+        target = wanted.target
+        content = self.files.bundle(target.sha256) if target.sha256 else b""
+        text = order.encode(
+            BundleOrder(
+                node=topic.node,
+                plugin=topic.name,
+                release=wanted.release,
+                sha256=target.sha256,
+                world=target.world,
+                version=target.version,
+                probation=target.probation,
+                # The release is at least the time; the same order is signed again later.
+                issued_ms=wanted.release,
+            )
+        )
+        return SignedBundle(text, self._sign(order.signed_bytes(text)), content)
+
+    def _here_since(self, node: str) -> int:
+        if not self._hub.state.has_node(node):
+            return 0
+        status = self._hub.state.presence(node).view.status
+        return status.since_ms if status is not None and status.state == "online" else 0
+
+    def _node(self, name: str) -> NodeNow:
+        entries = self._hub.state.of_node(name)
+        about = self._hub.state.about(name)
+        return NodeNow(
+            is_online=self._hub.state.presence(name).view.presence == "online",
+            area="" if about is None else about.area,
+            plugins=_names(entries, TopicKind.PLUGIN),
+            told={entry.name: entry.value for entry in entries if entry.kind is TopicKind.DELIVERY},
+            obstacle="" if about is None else self._obstacle(about.bundle_key, about.no_bundles),
+        )
+
+    def _obstacle(self, key: str, told: str) -> str:
+        if key == self._key:
+            return ""
+        if key:
+            return (
+                "it trusts another hub's key: give it this one's, as `harvester plugins key` says"
+            )
+        return f"it takes no bundles: {told or 'its program is too old'}"
+
+
+def _names(entries: list[Change], kind: TopicKind) -> frozenset[str]:
+    return frozenset(entry.name for entry in entries if entry.kind is kind)

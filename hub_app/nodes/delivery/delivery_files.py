@@ -1,0 +1,93 @@
+"""Files of deliveries: what is wanted, and the bundles by their digests.
+
+Commands write them, the running hub follows them.
+"""
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Callable, Container
+from pathlib import Path
+
+from bus.contract.bounds import MAX_BUNDLE_BYTES
+from bus.contract.plugin_file import bundle
+from bus.contract.plugin_file.bundle import SUFFIX, Bundle
+from bus.errors import BadDataError, MisconfiguredError
+from bus.files import private_file, private_json
+from hub_app.nodes.delivery import wanted
+from hub_app.nodes.delivery.rollout import Rollout
+from hub_app.nodes.delivery.wanted import Deliveries
+
+_FILE_NAME = "plugin-deliveries.json"
+_FOLDER = "plugin-bundles"
+# A bundle may be there before the rollout that names it.
+_UNNAMED_S = 3600.0
+
+
+class DeliveryFiles:
+    """The files in a hub's state directory."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self.state_dir = state_dir
+        self.path = state_dir / _FILE_NAME
+        self._bundles = state_dir / _FOLDER
+
+    def load(self) -> Deliveries:
+        """Return what is wanted; nothing where no file is. Raises MisconfiguredError."""
+        return _load(self.path)
+
+    def change(self, function: Callable[[Deliveries], Deliveries]) -> Deliveries:
+        """Replace what is wanted, locked against other programs; return the new one."""
+        return private_json.change(self.path, _load, function)
+
+    def start(self, made: Rollout) -> None:
+        """Begin a rollout in place of the plugin's last one."""
+        self.change(lambda found: wanted.start(found, made))
+
+    def keep_bundle(self, content: bytes) -> str:
+        """Keep a bundle; return its digest. Raises MisconfiguredError."""
+        digest = hashlib.sha256(content).hexdigest()
+        private_file.write(self._bundle(digest), content)
+        return digest
+
+    def bundle(self, digest: str) -> bytes:
+        """Return a bundle. Raises MisconfiguredError where it is not there."""
+        try:
+            content = private_file.read(self._bundle(digest))
+        except FileNotFoundError:
+            content = b""
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise MisconfiguredError(
+                f"{self._bundle(digest)}: found no bundle with this digest; deploy it again"
+            )
+        return content
+
+    def remove_unneeded(self, needed: Container[str]) -> None:
+        """Remove the bundles that nobody may get any more."""
+        for path in self._bundles.glob(f"*{SUFFIX}"):
+            with contextlib.suppress(OSError):
+                is_old = time.time() - path.stat().st_mtime > _UNNAMED_S
+                if is_old and path.stem not in needed:
+                    path.unlink()
+
+    def _bundle(self, digest: str) -> Path:
+        return self._bundles / f"{digest}{SUFFIX}"
+
+
+def check_bundle(content: bytes, name: object) -> Bundle:
+    """Return the bundle in a file called `name`. Raises MisconfiguredError with a sentence."""
+    if len(content) > MAX_BUNDLE_BYTES:
+        raise MisconfiguredError(
+            f"{name}: found {len(content)} bytes, expected {MAX_BUNDLE_BYTES} at most, as a bundle "
+            "is one message; install a larger one as a file at the nodes"
+        )
+    try:
+        return bundle.parse(bundle.text_of(content, name), name)
+    except BadDataError as e:
+        raise MisconfiguredError(str(e)) from e
+
+
+def _load(path: Path) -> Deliveries:
+    return private_json.load(
+        path, Deliveries, Deliveries(), what="deliveries of plugins", remedy="restore or remove it"
+    )

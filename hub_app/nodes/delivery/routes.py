@@ -1,0 +1,114 @@
+"""`/api/deliveries`: versions of plugins at the nodes, rollouts, and the way back."""
+
+import asyncio
+import base64
+from typing import Annotated
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from bus.clock import now_ms
+from bus.contract.bounds import MAX_BUNDLE_BYTES, Name, OptionalName, Word
+from bus.contract.description import PluginDescription
+from bus.contract.plugin_file import bundle
+from bus.contract.plugin_file.bundle import Bundle
+from bus.contract.plugin_file.order import DEFAULT_PROBATION, Probation
+from bus.errors import MisconfiguredError
+from hub_app.http.responses import Json, read_json
+from hub_app.nodes.delivery import report, rollout
+from hub_app.nodes.delivery.deliverer import Deliverer
+from hub_app.nodes.delivery.delivery_files import check_bundle
+from hub_app.nodes.delivery.report import PluginVersion, RolloutReport
+from hub_app.nodes.delivery.rollout import Rollout, Target
+
+_DEPLOY_USAGE = (
+    '{"plugin": "dht22", "bundle": "<base64>"} with "nodes": ["pi4"], "area": "Cellar" or '
+    '"all": true; "canary": "pi4" and "polls": 30 where wanted'
+)
+_BACK_USAGE = '{"plugin": "dht22"} with "nodes": ["pi4"], "area": "Cellar" or "all": true'
+_BUNDLE = bundle.encode(
+    Bundle("sensor-plugin", [], ["sensor-logic"], PluginDescription(title="Room"), {})
+)
+EXAMPLE = {"plugin": "dht22", "bundle": base64.b64encode(_BUNDLE).decode(), "nodes": ["pi4"]}
+# The bundle in base64, and the rest.
+_MAX_BODY_BYTES = MAX_BUNDLE_BYTES * 4 // 3 + 8192
+
+
+class Where(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The nodes of a rollout: by name, of an area, or all that run the plugin."""
+
+    plugin: Name
+    nodes: Annotated[list[Name], msgspec.Meta(max_length=5000)] = []
+    area: Word = ""
+    all: bool = False
+
+
+class DeployBody(Where, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The body of POST /api/deliveries. `polls` are the good ones until the version is kept."""
+
+    bundle: Annotated[bytes, msgspec.Meta(min_length=1)]
+    canary: OptionalName = ""
+    polls: Probation = DEFAULT_PROBATION
+
+
+class Versions(msgspec.Struct, frozen=True):
+    """Each plugin at each node, and the last rollout of each plugin."""
+
+    plugins: list[PluginVersion]
+    rollouts: list[RolloutReport]
+    fault: str = ""
+    ok: bool = True
+
+
+async def versions(request: Request) -> Response:
+    return Json(_versions(_deliverer(request)))
+
+
+async def deploy(request: Request) -> Response:
+    body = await read_json(request, DeployBody, _DEPLOY_USAGE, most_bytes=_MAX_BODY_BYTES)
+    deliverer = _deliverer(request)
+
+    def target() -> Target:
+        said = check_bundle(body.bundle, f"bundle of {body.plugin}")
+        digest = deliverer.files.keep_bundle(body.bundle)
+        return Target(digest, said.description.version, said.world, body.polls)
+
+    try:
+        made = _rollout(body, target=await asyncio.to_thread(target), canary=body.canary)
+        await deliverer.start(made)
+    except MisconfiguredError as e:
+        raise HTTPException(400, str(e)) from e
+    return Json(_versions(deliverer))
+
+
+async def roll_back(request: Request) -> Response:
+    body = await read_json(request, Where, _BACK_USAGE)
+    deliverer = _deliverer(request)
+    try:
+        await deliverer.start(_rollout(body, action="rollback"))
+    except MisconfiguredError as e:
+        raise HTTPException(400, str(e)) from e
+    return Json(_versions(deliverer))
+
+
+def _rollout(where: Where, **more: object) -> Rollout:
+    made = Rollout(plugin=where.plugin, started_ms=now_ms(), area=where.area, is_all=where.all)
+    return rollout.for_nodes(msgspec.structs.replace(made, **more), where.nodes)
+
+
+def _versions(deliverer: Deliverer) -> Versions:
+    found = deliverer.found
+    return Versions(
+        report.plugins(found, deliverer.state),
+        [report.rollout(one) for one in found.rollouts.values()],
+        deliverer.fault,
+    )
+
+
+def _deliverer(request: Request) -> Deliverer:
+    deliverer: Deliverer | None = request.app.state.deliverer
+    if deliverer is None:
+        raise HTTPException(503, "this hub delivers no plugins")
+    return deliverer

@@ -1,0 +1,118 @@
+"""Versions that the hub wants at its nodes, and the rollouts that bring them there. Pure.
+
+A release number only grows, also after a restore of an older backup: it is at least the time.
+"""
+
+from collections.abc import Container, Iterator
+
+import msgspec
+
+from bus.contract.bounds import Name
+from hub_app.nodes.delivery import rollout
+from hub_app.nodes.delivery.rollout import ABSENT, NodeNow, NodeRollout, Nodes, Rollout, Target
+
+# Versions of a node to go back to, the newest first.
+_MAX_FORMER = 5
+
+
+class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The version of a plugin that is wanted at a node, and those that were kept there before."""
+
+    release: int
+    target: Target = Target()
+    is_kept: bool = False
+    former: list[Target] = []
+
+
+class Deliveries(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that is wanted, by node and plugin, and the last rollout of each plugin."""
+
+    last_release: int = 0
+    wanted: dict[Name, dict[Name, Wanted]] = {}
+    rollouts: dict[Name, Rollout] = {}
+
+    def digests(self) -> set[str]:
+        """The bundles that may be sent still."""
+        return {target.sha256 for target in self._targets()} - {""}
+
+    def _targets(self) -> Iterator[Target]:
+        for found in self.rollouts.values():
+            yield found.target
+        for plugins in self.wanted.values():
+            for one in plugins.values():
+                yield one.target
+                yield from one.former
+
+
+def start(found: Deliveries, made: Rollout) -> Deliveries:
+    """Return the deliveries with another rollout, in place of the plugin's last one."""
+    return msgspec.structs.replace(found, rollouts={**found.rollouts, made.plugin: made})
+
+
+def step(found: Deliveries, nodes: Nodes, now_ms: int) -> Deliveries:
+    """Return the deliveries after what nodes have told, with what is due ordered."""
+    for running in list(found.rollouts.values()):
+        if not running.is_over:
+            found = _step(found, running, nodes, now_ms)
+    return found
+
+
+def without_nodes(found: Deliveries, gone: Container[str]) -> Deliveries:
+    """Return the deliveries without nodes that were removed."""
+    if not any(name in gone for name in found.wanted):
+        return found
+    left = {name: plugins for name, plugins in found.wanted.items() if name not in gone}
+    return msgspec.structs.replace(found, wanted=left)
+
+
+def _step(found: Deliveries, running: Rollout, nodes: Nodes, now_ms: int) -> Deliveries:
+    followed = rollout.follow(rollout.resolve(running, nodes), nodes)
+    for name, node in followed.nodes.items():
+        if node.progress == "done" and node != running.nodes.get(name):
+            found = _kept(found, name, followed.plugin, node.release)
+    for name in rollout.due(followed):
+        found, followed = _ordered(found, followed, name, nodes.get(name, ABSENT), now_ms)
+    # A canary that cannot get it stops the rollout at once.
+    return start(found, rollout.follow(followed, nodes))
+
+
+def _ordered(
+    found: Deliveries, running: Rollout, name: str, node: NodeNow, now_ms: int
+) -> tuple[Deliveries, Rollout]:
+    """Return both with the order of one node."""
+    if node.obstacle:
+        failed = NodeRollout(progress="failed", phase="refused", reason=node.obstacle)
+        return found, rollout.with_node(running, name, failed)
+    release = max(found.last_release + 1, now_ms)
+    plugins = found.wanted.get(name, {})
+    made = _wanted(running, plugins.get(running.plugin), release)
+    found = msgspec.structs.replace(
+        found,
+        last_release=release,
+        wanted={**found.wanted, name: {**plugins, running.plugin: made}},
+    )
+    told = node.told.get(running.plugin)
+    sent = NodeRollout(
+        progress="sent", release=release, refused_ms=told.refused_ms if told is not None else 0
+    )
+    return found, rollout.with_node(running, name, sent)
+
+
+def _wanted(running: Rollout, before: Wanted | None, release: int) -> Wanted:
+    former = [] if before is None else before.former
+    if running.action == "rollback":
+        # Back from one that did not hold is back to what runs already.
+        target = former[0] if former else Target(probation=running.target.probation)
+        return Wanted(release=release, target=target, former=former[1:])
+    if before is not None and before.is_kept and before.target != running.target:
+        former = [before.target, *former][:_MAX_FORMER]
+    return Wanted(release=release, target=running.target, former=former)
+
+
+def _kept(found: Deliveries, name: str, plugin: str, release: int) -> Deliveries:
+    plugins = found.wanted.get(name, {})
+    wanted = plugins.get(plugin)
+    if wanted is None or wanted.release != release:
+        return found
+    kept = msgspec.structs.replace(wanted, is_kept=True)
+    return msgspec.structs.replace(found, wanted={**found.wanted, name: {**plugins, plugin: kept}})

@@ -1,0 +1,174 @@
+"""Plugins are delivered by a running hub to nodes that verify, keep and refuse them."""
+
+import base64
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bus.contract.bounds import MAX_BUNDLE_BYTES
+from bus.contract.topics import Topic, TopicKind
+from harvester import cli
+from hub_app.nodes.delivery.delivery_files import DeliveryFiles
+from tests.hub_app.nodes.delivery.sites import BAD, GOOD, ROOM, Node, cycling, rollout, versions
+from tests.hub_app.whole_hub import Hub
+from tests.support import wait_until
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    """A hub that a test starts and stops."""
+    made = Hub(tmp_path)
+    with made.http:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """A hub that runs for several tests, each with nodes of its own."""
+    made = Hub(tmp_path_factory.mktemp("deliveries"))
+    with made.http, made.running():
+        yield made
+
+
+def deploy(hub: Hub, content: bytes, **more: object) -> None:
+    bundle = base64.b64encode(content).decode()
+    answer = hub.http.post("/api/deliveries", json={"plugin": ROOM, "bundle": bundle, **more})
+    assert answer.is_success, answer.text
+
+
+def known(hub: Hub, *names: str) -> None:
+    wait_until(lambda: {*names} <= versions(hub).keys())
+
+
+def phase(hub: Hub, node: str) -> str:
+    return str(versions(hub)[node]["phase"])
+
+
+def test_a_bad_version_is_seen_by_the_canary_alone_and_for_less_than_its_probation(
+    hub: Hub, tmp_path: Path
+) -> None:
+    with hub.running(), contextlib.ExitStack() as stack:
+        nodes = [Node(hub, f"pi{number:02}", tmp_path) for number in range(20)]
+        for node in nodes:
+            stack.enter_context(node.online())
+        stack.enter_context(cycling(nodes))
+        known(hub, *(node.name for node in nodes))
+        deploy(hub, GOOD, all=True, canary="pi07", polls=12)
+        wait_until(lambda: rollout(hub).get("is_over"))
+        assert {node.ran == [GOOD] for node in nodes} == {True}
+        deploy(hub, BAD, all=True, canary="pi07", polls=30)
+        wait_until(lambda: rollout(hub).get("is_over"))
+        assert rollout(hub)["stopped"] == "pi07: ValueError: the tenth"
+        assert [node.name for node in nodes if BAD in node.ran] == ["pi07"]
+        row = versions(hub)["pi07"]
+        assert (row["phase"], row["wanted_version"]) == ("rolled-back", "3.0")
+        assert "ValueError: the tenth" in row["reason"]
+        assert row["polls"] == 9
+        canary = nodes[7].deliveries.of_plugin[ROOM]
+        assert canary.path().read_bytes() == GOOD
+
+
+def test_a_node_that_was_away_gets_what_is_wanted_from_a_restarted_hub(
+    hub: Hub, tmp_path: Path
+) -> None:
+    with hub.running():
+        pi4, attic = Node(hub, "pi4", tmp_path), Node(hub, "attic", tmp_path)
+        with attic.online():
+            known(hub, "attic")
+        with pi4.online(), cycling([pi4]):
+            known(hub, "pi4")
+            deploy(hub, GOOD, nodes=["pi4", "attic"], canary="pi4", polls=3)
+            wait_until(lambda: phase(hub, "pi4") == "kept")
+            wait_until(lambda: rollout(hub)["nodes"][1]["phase"] == "away")
+    with hub.running(), attic.online(), cycling([attic]):
+        wait_until(lambda: rollout(hub).get("is_over"))
+        assert attic.ran == [GOOD]
+
+
+def test_a_rollout_goes_on_after_a_restart_of_the_hub_and_a_loss_of_its_messages(
+    hub: Hub, tmp_path: Path
+) -> None:
+    with hub.running():
+        pi4, pi5 = Node(hub, "pi4", tmp_path), Node(hub, "pi5", tmp_path)
+        with pi4.online(), pi5.online():
+            known(hub, "pi4", "pi5")
+        deploy(hub, GOOD, nodes=["pi4", "pi5"], canary="pi4", polls=3)
+    for file in (hub.state / "broker").iterdir():
+        file.unlink()
+    with hub.running(), pi4.online(), pi5.online(), cycling([pi4, pi5]):
+        wait_until(lambda: rollout(hub).get("is_over"))
+        assert (pi4.ran, pi5.ran) == ([GOOD], [GOOD])
+
+
+def test_the_command_line_deploys_a_bundle_and_rolls_it_back(
+    running: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "room.bundle"
+    file.write_bytes(GOOD)
+    options = ["--config", str(running.config)]
+    pi4 = Node(running, "pi4", tmp_path, area="Cellar")
+    with pi4.online(), cycling([pi4]):
+        known(running, "pi4")
+        where = ["--area", "cellar", "--polls", "3"]
+        cli.main(["plugins", "deploy", str(file), *where, *options])
+        assert "pi4: kept" in capsys.readouterr().out
+        assert versions(running)["pi4"]["can_go_back"]
+        cli.main(["plugins", "rollback", ROOM, "--to", "pi4", *options])
+        assert "pi4: kept" in capsys.readouterr().out
+        assert pi4.deliveries.of_plugin[ROOM].path().parent.name == ROOM
+        file.write_bytes(BAD)
+        with pytest.raises(SystemExit):
+            cli.main(["plugins", "deploy", str(file), "--to", "pi4", *options])
+        said = capsys.readouterr()
+        assert "pi4: rolled-back: ValueError: the tenth" in said.out
+        assert "not kept by pi4" in said.err
+        with pytest.raises(SystemExit):
+            cli.main(["plugins", "deploy", str(file), "--to", "pi9", *options])
+        assert "found 'pi9', expected an enrolled node: pi4" in capsys.readouterr().err
+
+
+def test_nobody_but_the_hub_publishes_a_bundle(running: Hub, tmp_path: Path) -> None:
+    pi4, pi5 = Node(running, "pi4", tmp_path), Node(running, "pi5", tmp_path)
+    with pi4.online(), pi5.online():
+        for target in ("pi4", "pi5"):
+            pi4._client.publish_payload(Topic(target, TopicKind.BUNDLE, ROOM), b"mine")
+        known(running, "pi4")
+        refused = running.http.get("/api/broker").json()["refused"]
+        assert refused["publish"] >= 2
+        assert str(Topic("pi5", TopicKind.BUNDLE, ROOM)) not in running.retained("pi5")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"hello", "found no bundle"),
+        (b"harvester bundle 1\n" + bytes(MAX_BUNDLE_BYTES), "found 150019 bytes"),
+    ],
+)
+def test_what_is_no_bundle_or_too_large_is_not_deployed(
+    running: Hub, content: bytes, sentence: str
+) -> None:
+    bundle = base64.b64encode(content).decode()
+    body = {"plugin": ROOM, "bundle": bundle, "all": True}
+    answer = running.http.post("/api/deliveries", json=body)
+    assert answer.status_code == 400
+    assert sentence in answer.json()["error"]
+    body["bundle"] = base64.b64encode(bytes(10_000_000)).decode()
+    answer = running.http.post("/api/deliveries", json=body)
+    assert answer.status_code == 413
+
+
+def test_a_bundle_that_the_hub_has_lost_is_told(hub: Hub, tmp_path: Path) -> None:
+    with hub.running():
+        pi4 = Node(hub, "pi4", tmp_path)
+        with pi4.online():
+            known(hub, "pi4")
+        files = DeliveryFiles(hub.state)
+        deploy(hub, GOOD, nodes=["pi4"])
+        wait_until(lambda: files.load().wanted)
+    for path in (hub.state / "plugin-bundles").iterdir():
+        path.unlink()
+    with hub.running(), pi4.online():
+        wait_until(lambda: "deploy it again" in hub.http.get("/api/deliveries").json()["fault"])

@@ -1,0 +1,195 @@
+"""Rollouts: the canary first, the others at once, absent nodes later, and the way back."""
+
+from collections.abc import Iterable
+
+import msgspec
+import pytest
+
+from bus.contract.messages import DeliveryState
+from bus.errors import MisconfiguredError
+from hub_app.nodes.delivery import rollout, wanted
+from hub_app.nodes.delivery.rollout import NodeNow, Rollout, Target
+from hub_app.nodes.delivery.wanted import Deliveries
+
+FIRST, SECOND = Target("1" * 64, "1.0", "sensor-plugin"), Target("2" * 64, "2.0", "sensor-plugin")
+NAMES = ("attic", "pi4", "pi5")
+
+
+class Site:
+    """Nodes that run the plugin `room`, and the hub's deliveries to them."""
+
+    def __init__(self, names: Iterable[str] = NAMES) -> None:
+        self.found = Deliveries()
+        self.nodes = {
+            name: NodeNow(is_online=True, area="Cellar", plugins=frozenset({"room"}))
+            for name in names
+        }
+        self.now_ms = 1000
+
+    def deploy(self, target: Target, *names: str, **more: object) -> Rollout:
+        made = Rollout(plugin="room", target=target, started_ms=self.now_ms)
+        made = msgspec.structs.replace(made, **more)
+        self.found = wanted.start(self.found, rollout.for_nodes(made, names))
+        return self.step()
+
+    def roll_back(self, *names: str) -> Rollout:
+        return self.deploy(Target(), *names, action="rollback")
+
+    def step(self) -> Rollout:
+        self.now_ms += 1000
+        self.found = wanted.step(self.found, self.nodes, self.now_ms)
+        return self.rollout
+
+    @property
+    def rollout(self) -> Rollout:
+        return self.found.rollouts["room"]
+
+    def sent(self) -> list[str]:
+        return [name for name, node in self.rollout.nodes.items() if node.progress == "sent"]
+
+    def tell(self, name: str, phase: str, reason: str = "", **more: object) -> Rollout:
+        release = self.found.wanted[name]["room"].release
+        state = DeliveryState(release, "", phase, reason)
+        return self.hear(name, msgspec.structs.replace(state, **more))
+
+    def hear(self, name: str, state: DeliveryState) -> Rollout:
+        node = msgspec.structs.replace(self.nodes[name], told={"room": state})
+        self.nodes[name] = node
+        return self.step()
+
+    def target(self, name: str) -> Target:
+        return self.found.wanted[name]["room"].target
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
+
+
+def test_the_others_get_a_version_once_the_canary_has_kept_it(site: Site) -> None:
+    site.deploy(FIRST, *NAMES, canary="pi5")
+    assert list(site.rollout.nodes) == ["pi5", "attic", "pi4"]
+    assert site.sent() == ["pi5"]
+    for phase in ("trial", "probation"):
+        site.tell("pi5", phase)
+        assert site.sent() == ["pi5"]
+        assert list(site.found.wanted) == ["pi5"]
+    site.tell("pi5", "kept")
+    assert site.sent() == ["attic", "pi4"]
+    site.tell("pi4", "kept")
+    assert site.tell("attic", "kept").is_over
+    assert {site.target(name) for name in NAMES} == {FIRST}
+
+
+@pytest.mark.parametrize("phase", ["failed", "rolled-back"])
+def test_a_canary_that_does_not_keep_it_stops_the_rollout(site: Site, phase: str) -> None:
+    site.deploy(FIRST, *NAMES, canary="pi4")
+    site.tell("pi4", phase, "Traceback\n  File x\nValueError: the tenth")
+    assert site.rollout.stopped == "pi4: ValueError: the tenth"
+    assert site.rollout.is_over
+    assert list(site.found.wanted) == ["pi4"]
+    assert site.step() == site.rollout
+
+
+def test_a_canary_that_refuses_or_takes_no_bundles_stops_the_rollout(site: Site) -> None:
+    site.deploy(FIRST, *NAMES, canary="pi4")
+    site.hear("pi4", DeliveryState(0, "", "", refused="found a signature", refused_ms=7))
+    assert site.rollout.stopped == "pi4: found a signature"
+    site.nodes["pi5"] = msgspec.structs.replace(site.nodes["pi5"], obstacle="it takes no bundles")
+    site.deploy(FIRST, *NAMES, canary="pi5")
+    assert site.rollout.stopped == "pi5: it takes no bundles"
+    assert list(site.found.wanted) == ["pi4"]
+
+
+def test_a_refusal_of_before_is_no_outcome(site: Site) -> None:
+    before = DeliveryState(0, "", "", refused="older", refused_ms=7)
+    site.nodes["pi4"] = msgspec.structs.replace(site.nodes["pi4"], told={"room": before})
+    site.deploy(FIRST, "pi4")
+    assert site.step().nodes["pi4"].progress == "sent"
+
+
+def test_without_a_canary_all_get_it_and_one_that_fails_stops_nobody(site: Site) -> None:
+    site.deploy(FIRST, *NAMES)
+    site.tell("pi4", "rolled-back", "ValueError")
+    assert site.sent() == ["attic", "pi5"]
+    site.tell("pi5", "kept")
+    found = site.tell("attic", "kept")
+    assert (found.is_over, found.stopped) == (True, "")
+
+
+def test_a_node_that_is_away_is_named_and_gets_it_when_it_comes(site: Site) -> None:
+    site.nodes["attic"] = msgspec.structs.replace(site.nodes["attic"], is_online=False)
+    site.deploy(FIRST, "pi4", "attic")
+    found = site.tell("pi4", "kept")
+    assert found.nodes["attic"].phase == rollout.AWAY
+    assert (found.is_over, found.is_waiting_for_absent) == (False, True)
+    site.nodes["attic"] = msgspec.structs.replace(site.nodes["attic"], is_online=True)
+    assert site.tell("attic", "kept").is_over
+
+
+def test_nodes_of_an_area_or_all_are_those_that_run_the_plugin(site: Site) -> None:
+    site.nodes["pi5"] = NodeNow(area="cellar")
+    site.nodes["pi4"] = msgspec.structs.replace(site.nodes["pi4"], area="cellar")
+    assert set(site.deploy(FIRST, area="CELLAR").nodes) == {"pi4", "attic"}
+    site.nodes["attic"] = msgspec.structs.replace(site.nodes["attic"], area="Roof")
+    assert set(site.deploy(FIRST, area="Cellar").nodes) == {"pi4"}
+    assert set(site.deploy(FIRST, is_all=True).nodes) == {"pi4", "attic"}
+    found = site.deploy(FIRST, area="Garden")
+    assert found.stopped == "found no node in the area 'Garden' that runs room"
+
+
+def test_a_rollout_needs_nodes_in_one_way() -> None:
+    with pytest.raises(MisconfiguredError, match="found no nodes"):
+        rollout.for_nodes(Rollout(plugin="room"), [])
+    with pytest.raises(MisconfiguredError, match="expected one of them"):
+        rollout.for_nodes(Rollout(plugin="room", is_all=True), ["pi4"])
+
+
+def test_releases_only_grow_also_when_the_clock_goes_back(site: Site) -> None:
+    releases = []
+    for target in (FIRST, SECOND, FIRST):
+        site.deploy(target, *NAMES)
+        releases += sorted(plugins["room"].release for plugins in site.found.wanted.values())
+        site.now_ms -= 100_000
+    assert releases == sorted(set(releases))
+    assert releases[0] >= 2000
+
+
+def test_a_rollback_brings_back_what_was_kept_before_then_the_nodes_own_file(site: Site) -> None:
+    for target in (FIRST, SECOND):
+        site.deploy(target, "pi4")
+        site.tell("pi4", "kept")
+    site.roll_back("pi4")
+    assert site.target("pi4") == FIRST
+    site.tell("pi4", "kept")
+    site.roll_back("pi4")
+    assert site.target("pi4").sha256 == ""
+
+
+def test_a_version_that_was_not_kept_is_none_to_go_back_to(site: Site) -> None:
+    site.deploy(FIRST, "pi4")
+    site.tell("pi4", "kept")
+    site.deploy(SECOND, "pi4")
+    site.tell("pi4", "rolled-back", "ValueError")
+    third = Target("3" * 64, "3.0", "sensor-plugin")
+    site.deploy(third, "pi4")
+    site.tell("pi4", "kept")
+    site.roll_back("pi4")
+    assert site.target("pi4") == FIRST
+
+
+def test_another_rollout_takes_the_place_of_one_that_waits(site: Site) -> None:
+    site.deploy(FIRST, *NAMES, canary="pi4")
+    site.deploy(SECOND, *NAMES)
+    assert {site.target(name) for name in NAMES} == {SECOND}
+    # What the canary still tells of the first one changes nothing.
+    site.hear("pi4", DeliveryState(1, "1.0", "rolled-back", "ValueError"))
+    assert site.rollout.stopped == ""
+
+
+def test_a_removed_node_is_forgotten_and_bundles_that_may_be_sent_are_known(site: Site) -> None:
+    site.deploy(FIRST, *NAMES)
+    site.tell("pi4", "kept")
+    site.deploy(SECOND, "pi4")
+    assert site.found.digests() == {FIRST.sha256, SECOND.sha256}
+    assert set(wanted.without_nodes(site.found, {"pi4"}).wanted) == {"attic", "pi5"}
