@@ -258,12 +258,19 @@ class FleetDatabase:
         with self._db.cursor() as cursor, cursor.copy(_COPY) as copy:
             for row in rows:
                 values = row.values
+                key, sensor, shape = streams[row.key], sensors[row.sensor], shapes[values.shape]
+                numbers, flags = values.columns, row.flags
                 copy.write_row(
                     (
-                        *(row.at_ms, row.seq, streams[row.key], sensors[row.sensor]),
-                        *(shapes[values.shape], row.flags),
-                        *values.columns,
-                        *(values.more, values.texts),
+                        row.at_ms,
+                        row.seq,
+                        key,
+                        sensor,
+                        shape,
+                        flags,
+                        *numbers,
+                        values.more,
+                        values.texts,
                     )
                 )
 

@@ -94,14 +94,27 @@ class HistorySource:
         found = self._db.execute(f"SELECT name FROM node WHERE {_SHOWN}")  # noqa: S608
         return {name for (name,) in found}
 
-    def unmoved(self) -> dict[int, list[Row]]:
-        """Return the newest readings by stream, those that `readings` does not return."""
-        rows: dict[int, list[Row]] = {}
-        for stream, *row in self._db.execute(
-            f"SELECT stream, {_COLUMNS} FROM unmoved ORDER BY seq"  # noqa: S608
-        ):
-            rows.setdefault(stream, []).append(tuple(row))
-        return rows
+    def version(self) -> int:
+        """Return a number that changes with each commit of another connection."""
+        (version,) = self._db.execute("PRAGMA data_version").fetchone()
+        return int(version)
+
+    def moved(self) -> int:
+        """Return the arrival of the last reading that `readings` returns."""
+        (arrival,) = self._db.execute("SELECT arrival FROM moved").fetchone()
+        return int(arrival)
+
+    def unmoved(self, after: int = -1) -> list[tuple[int, int, Row]]:
+        """Return the newest readings, those that `readings` does not return, as they arrived.
+
+        Each has its arrival, which is greater than `after`, and its stream.
+        """
+        found = self._db.execute(
+            f"SELECT arrival, stream, {_COLUMNS} FROM unmoved WHERE arrival > ?"  # noqa: S608
+            " ORDER BY arrival",
+            (after,),
+        )
+        return [(row[0], row[1], row[2:]) for row in found]
 
     def readings(self, stream: int, first: int, last: int, most: int) -> list[Row]:
         """Return readings of a stream in the order of their numbers."""
@@ -131,9 +144,11 @@ class HistorySource:
 
     def sensor(self, number: int) -> SensorName | None:
         """Return the name of a sensor; None where it is being removed."""
-        if number not in self._sensors:
+        found = self._sensors.get(number)
+        if found is None:
             self._read_sensors()
-        return self._sensors.get(number)
+            found = self._sensors.get(number)
+        return found
 
     def forget_names(self) -> None:
         """Read the names again: sensors may have been renamed or removed."""
@@ -141,11 +156,13 @@ class HistorySource:
 
     def shape(self, number: int) -> str:
         """Return the names of the fields as JSON."""
-        if number not in self._shapes:
-            (self._shapes[number],) = self._db.execute(
+        found = self._shapes.get(number)
+        if found is None:
+            (found,) = self._db.execute(
                 "SELECT fields FROM shape WHERE id = ?", (number,)
             ).fetchone()
-        return self._shapes[number]
+            self._shapes[number] = found
+        return found
 
     def events_after(self, number: int, most: int) -> list[EventRow]:
         found = self._db.execute(

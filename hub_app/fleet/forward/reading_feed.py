@@ -48,6 +48,10 @@ class ReadingFeed:
         self._rows = ReadingRows()
         self._turns: dict[StreamKey, _Turn] = {}
         self._streams: dict[int, StreamKey] = {}
+        # Versions of the history whose streams, and whose newest readings, are known.
+        self._streams_of = self._newest_of = -1
+        # Every reading that arrived up to this one is stored, or in the table of older ones.
+        self._seen = -1
         self._undated = database.undated()
 
     def take(self, most: int) -> list[Forwarded]:
@@ -86,30 +90,44 @@ class ReadingFeed:
         return []
 
     def _follow_streams(self) -> None:
+        version = self._source.version()
+        if version == self._streams_of:
+            return
         streams = self._source.streams()
         if streams != self._streams:
             self._database.learn_streams(streams.values(), self._source.nodes())
             self._source.forget_names()
             self._streams = streams
+        self._streams_of = version
 
     def _unmoved(self, most: int) -> list[tuple[StreamKey, Row]]:
+        version = self._source.version()
+        if version == self._newest_of:
+            return []
+        moved = self._source.moved()
+        if moved > self._seen:
+            # Some have gone to the table of older ones unseen.
+            self._seen = moved
+            self._look_everywhere()
         found: list[tuple[StreamKey, Row]] = []
-        for number, rows in self._source.unmoved().items():
-            key = self._streams.get(number)
+        unknown = None
+        for arrival, stream, row in self._source.unmoved(self._seen):
+            if len(found) == most:
+                return found
+            key = self._streams.get(stream)
             if key is None:
-                continue
-            stored = self._database.names.stored[key]
-            new = [row for row in rows if row[0] not in stored]
-            found += [(key, row) for row in new]
-            if new:
-                self._expect_news(key)
-        return found[:most]
+                # Its stream is newer than the look at the streams.
+                unknown = arrival if unknown is None else unknown
+            elif row[0] not in self._database.names.stored[key]:
+                found.append((key, row))
+            if unknown is None:
+                self._seen = arrival
+        self._newest_of = version if unknown is None else -1
+        return found
 
-    def _expect_news(self, key: StreamKey) -> None:
-        """Look at a stream that is in use again soon: its readings move to another table."""
-        turn = self._turns.setdefault(key, _Turn())
-        turn.wait_s = _FIRST_S
-        turn.at_s = min(turn.at_s, self._monotonic_s() + _FIRST_S)
+    def _look_everywhere(self) -> None:
+        for turn in self._turns.values():
+            turn.at_s, turn.wait_s = 0.0, _FIRST_S
 
     def _older(self, most: int) -> list[tuple[StreamKey, Row]]:
         found: list[tuple[StreamKey, Row]] = []
@@ -138,21 +156,25 @@ class ReadingFeed:
         turn.gaps_at_s = now_s + _LONGEST_S
 
     def _converted(self, found: list[tuple[StreamKey, Row]]) -> Iterator[Forwarded]:
+        sensor_of, shape_of, values_of = self._source.sensor, self._source.shape, self._rows.values
         for key, (seq, sensor, at_ms, flags, shape, data) in found:
-            name = self._source.sensor(sensor)
+            name = sensor_of(sensor)
             if name is None:
                 # It is being removed.
                 self._database.names.stored[key].add(seq, seq)
                 continue
-            values = self._rows.values(self._source.shape(shape), data)
-            yield Forwarded(key, seq, name, at_ms, flags, values)
+            yield Forwarded(key, seq, name, at_ms, flags, values_of(shape_of(shape), data))
 
     def _narrow(self, key: StreamKey, number: int, first: int) -> None:
         _, last = self._undated[key]
-        extent = self._source.extent(number)
-        if first > last or (first == LAST and extent is not None):
+        if first == LAST:
+            # None is there, or they are too new for this table.
+            extent = self._source.extent(number)
+            if extent is not None and extent[1] >= last:
+                del self._undated[key]
+        elif first > last:
             del self._undated[key]
-        elif first != LAST:
+        else:
             self._undated[key] = (first, last)
 
 
@@ -168,10 +190,10 @@ def count_waiting(source: HistorySource, stored: Mapping[StreamKey, SeqRanges]) 
         )
     finally:
         source.end()
-    for number, rows in unmoved.items():
+    for _, number, row in unmoved:
         key = streams.get(number)
         known = stored.get(key) if key is not None else None
-        count += sum(known is None or row[0] not in known for row in rows)
+        count += known is None or row[0] not in known
     return count
 
 

@@ -29,11 +29,15 @@ class Values(msgspec.Struct, frozen=True):
 
 
 class _Plan(msgspec.Struct, frozen=True):
-    """Places of the numbers and texts in the list of values of a reading."""
+    """Places of the numbers and texts in the list of values of a reading.
+
+    Where all values are numbers that fit into the columns, `padding` completes the row.
+    """
 
     shape: Shape
     numbers: tuple[int, ...]
     texts: tuple[int, ...]
+    padding: tuple[None, ...] | None
 
 
 class ReadingRows:
@@ -49,6 +53,8 @@ class ReadingRows:
         plan = self._plans.get(key)
         if plan is None:
             plan = self._plans[key] = _plan(fields_of(fields), found)
+        if plan.padding is not None:
+            return Values(plan.shape, (*found, *plan.padding), None, None)  # type: ignore[arg-type]
         numbers = [float(found[i]) for i in plan.numbers]
         missing = NUMBER_COLUMNS - len(numbers)
         return Values(
@@ -62,12 +68,11 @@ class ReadingRows:
 def _plan(names: list[str], found: list[Value]) -> _Plan:
     texts = tuple(i for i, value in enumerate(found) if isinstance(value, str))
     numbers = tuple(i for i in range(len(found)) if i not in texts)
-    shape = Shape(
-        _names(names, numbers),
-        _names(names, [i for i in numbers if isinstance(found[i], bool)]),
-        _names(names, texts),
-    )
-    return _Plan(shape, numbers, texts)
+    booleans = [i for i in numbers if isinstance(found[i], bool)]
+    shape = Shape(_names(names, numbers), _names(names, booleans), _names(names, texts))
+    missing = NUMBER_COLUMNS - len(found)
+    is_plain = not texts and not booleans and missing >= 0
+    return _Plan(shape, numbers, texts, (None,) * missing if is_plain else None)
 
 
 def _names(names: list[str], places: Iterable[int]) -> tuple[str, ...]:

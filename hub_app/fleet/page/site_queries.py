@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from hub_app.alarms.engine import Active
 from hub_app.alarms.records import Past, PastQuery
 from hub_app.fleet.connection import Connection
-from hub_app.fleet.page.chart_query import is_of_readings, points
+from hub_app.fleet.page.chart_query import points, resolution_for
 from hub_app.fleet.page.pool import Pool
 from hub_app.history.coverage.coverage import Coverage
 from hub_app.history.query.gaps import Gaps
@@ -40,27 +40,26 @@ class SiteQueries:
     def series(self, query: SeriesQuery) -> Series:
         sensor, fields = self._look_up(query.node, query.sensor, [query.field])
         times = (query.from_ms, query.to_ms)
-        step_ms = 1 if is_of_readings(*times, 1) else BUCKET_MS
-        found = points(self._db, (self._site, sensor), list(fields.values()), times, step_ms)
+        resolution = resolution_for(*times, 1)
+        found = points(self._db, (self._site, sensor), list(fields.values()), times, resolution)
         (values,) = found.values()
         if len(values) > query.points:
             step_ms = -(-(query.to_ms - query.from_ms) // query.points)
             values = list(downsampled(values, query.from_ms, step_ms))
-        source = "readings" if is_of_readings(*times, 1) else "means"
-        return Series(f"{query.node}:{query.sensor}", query.field, *times, source, values)  # type: ignore[arg-type]
+        name = f"{query.node}:{query.sensor}"
+        return Series(name, query.field, *times, resolution.source, values)
 
     def chart(self, query: ChartQuery) -> ChartSeries:
         sensor, fields = self._look_up(query.node, query.sensor, query.fields)
         times = (query.from_ms, query.to_ms)
         width = max(1, min(query.width, _MOST_POINTS // max(1, len(fields))))
-        step_ms = step_for(query.to_ms - query.from_ms, width)
-        found = points(self._db, (self._site, sensor), list(fields.values()), times, step_ms)
-        is_single = is_of_readings(*times, step_ms)
+        resolution = resolution_for(*times, step_for(query.to_ms - query.from_ms, width))
+        found = points(self._db, (self._site, sensor), list(fields.values()), times, resolution)
         return ChartSeries(
             f"{query.node}:{query.sensor}",
             *times,
-            "readings" if is_single else "means",
-            step_ms if is_single else max(step_ms, BUCKET_MS),
+            resolution.source,
+            resolution.step_ms,
             [FieldPoints(field, found[number]) for field, number in fields.items()],
         )
 

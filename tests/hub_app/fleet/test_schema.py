@@ -99,3 +99,12 @@ def test_hubs_that_start_at_once_make_tables_and_partitions_together(
         list(threads.map(start, range(6)))
     assert len(stored(url)) == 36
     assert query(url, "SELECT count(*) FROM stored_reading_other") == [(0,)]
+
+
+@pytest.mark.parametrize("ms", [0, 1, 999, 1_795_000_200_123, 253_402_300_799_999])
+def test_a_time_is_the_same_after_the_way_to_the_database_and_back(
+    database: FleetDatabase, url: str, ms: int
+) -> None:
+    ((back, text),) = query(url, "SELECT to_ms(from_ms(%s)), from_ms(%s)::text", ms, ms)
+    assert back == ms
+    assert text.startswith("1970-01-01 00:00:00") == (ms < 1000)

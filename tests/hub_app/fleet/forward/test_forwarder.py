@@ -162,8 +162,20 @@ def _means(url: str, view: str) -> list[tuple[object, ...]]:
 
 def test_a_newer_schema_is_refused_and_left_alone(site: Site, url: str) -> None:
     with contextlib.closing(connect(site.settings, "test")) as db:
-        assert migrate(db) == 3
+        assert migrate(db) == 4
         assert migrate(db) == 0
         db.execute("INSERT INTO migration VALUES (99)")
     with site.forwarding() as forwarder:
         wait_until(lambda: "version 99" in forwarder.status.fault)
+
+
+def test_readings_that_move_to_another_table_unseen_are_forwarded(site: Site, url: str) -> None:
+    with site.forwarding():
+        # Each commit moves them: the first after a start, and those of a full table.
+        for part in range(4):
+            site.now_ms += 400_000
+            site.store(
+                [reading(n, stream=f"s{n % 7}") for n in range(part * 500, part * 500 + 500)]
+            )
+        wait_for(url, 2000)
+    assert len(set(stored(url))) == 2000
