@@ -12,9 +12,9 @@ _LANES = 1
 _SALT_BYTES = 16
 _HASH_BYTES = 32
 
-# 2^n rounds. NATS hashes at each connection; the number is that of its own `nats server passwd`. A
+# 2^n rounds. NATS hashes at each connection; the number is the default of Go, its language. A
 # token of 256 random bits needs no more than the least.
-_BCRYPT_ROUNDS = 11
+_BCRYPT_ROUNDS = 10
 _BCRYPT_TOKEN_ROUNDS = 4
 # What bcrypt takes of a password.
 _BCRYPT_BYTES = 72

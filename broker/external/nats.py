@@ -16,6 +16,9 @@ CONF_NAME = "harvester.conf"
 # NATS allows 65,535 unacknowledged messages for all QoS 1 filters of a session together, and `#`
 # counts as two filters. A hub has five, a node with a display six.
 _MAX_ACK_PENDING = 8_000
+# From the connection to the CONNECT's answer: many nodes that return at once have their hashes made
+# one after the other, for which the server's own 2 s are short.
+_AUTH_TIMEOUT_S = 30
 # The server delivers messages of QoS 1 by subjects of its own.
 _DELIVERIES = "$MQTT.sub.>"
 
@@ -46,7 +49,7 @@ def conf(  # noqa: PLR0913 - all that the file depends on
         files = {"cert_file": "hub.pem", "key_file": "hub.key"}
         texts = (f"{key}: {_quoted(f'{tls_folder}/{name}')}" for key, name in files.items())
         lines.append(f"  tls {{ {', '.join(texts)} }}")
-    lines += ["}", "", "authorization {", "  users: ["]
+    lines += ["}", "", "authorization {", f"  timeout: {_AUTH_TIMEOUT_S}", "  users: ["]
     for name, role, password in _users(accounts, workers):
         lines += _user(name, role, password, prefix)
     return "\n".join([*lines, "  ]", "}", ""])

@@ -4,7 +4,9 @@ import subprocess
 from pathlib import Path
 from typing import Self
 
-from tests.support import HOST, free_port, program
+import httpx
+
+from tests.support import HOST, free_port, program, wait_until
 
 
 class NatsServer:
@@ -12,9 +14,11 @@ class NatsServer:
 
     def __init__(self, folder: Path, name: str, mqtt_port: int, lines: str) -> None:
         self.port = mqtt_port
+        self._monitor_port = free_port()
         config = folder / f"{name}.conf"
         config.write_text(
             f'server_name: {name}\nlisten: "{HOST}:{free_port()}"\n'
+            f'http: "{HOST}:{self._monitor_port}"\n'
             f'jetstream {{ store_dir: "{folder / name}", max_mem: 64M, max_file: 256M }}\n{lines}\n'
         )
         self._command = [program("nats-server"), "-c", str(config)]
@@ -24,6 +28,17 @@ class NatsServer:
     def start(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+
+    def wait_until_healthy(self) -> None:
+        """Wait until its streams are up to date, and have leaders."""
+
+        def is_healthy() -> bool:
+            try:
+                return httpx.get(f"http://{HOST}:{self._monitor_port}/healthz").is_success
+            except httpx.TransportError:
+                return False
+
+        wait_until(is_healthy)
 
     def kill(self) -> None:
         """Kill it, as a power cut does."""
@@ -62,6 +77,8 @@ class NatsCluster:
     def __enter__(self) -> Self:
         for server in self.servers:
             server.start()
+        for server in self.servers:
+            server.wait_until_healthy()
         return self
 
     def __exit__(self, *_: object) -> None:

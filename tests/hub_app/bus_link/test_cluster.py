@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.broker.external.nats_server import NatsCluster
 from tests.hub_app.bus_link.cluster import (
     Nodes,
     Server,
@@ -35,6 +36,7 @@ def test_on_mosquitto_kills_of_worker_and_broker_lose_nothing(tmp_path: Path) ->
         Workers(tmp_path, url) as workers,
         nodes.running(),
     ):
+        nodes.wait_for_more(5)
         wait_until_stored(workers, nodes, 1)
         wait_until_stored(workers, nodes, 2)
         workers.kill(1)
@@ -48,3 +50,22 @@ def test_on_mosquitto_kills_of_worker_and_broker_lose_nothing(tmp_path: Path) ->
         nodes.wait_for_more(5)
         nodes.stop_measuring()
         check_each_is_stored_once(workers, nodes)
+
+
+def test_on_a_cluster_of_nats_kills_of_worker_and_server_lose_nothing(tmp_path: Path) -> None:
+    with NatsCluster(tmp_path) as cluster:
+        url = ",".join(f"mqtt://{HOST}:{server.port}" for server in cluster.servers)
+        nodes = Nodes(tmp_path, url, "broker.retain_readings=false")
+        with Workers(tmp_path, url) as workers, nodes.running():
+            nodes.wait_for_more(5)
+            wait_until_stored(workers, nodes, 1)
+            wait_until_stored(workers, nodes, 2)
+            workers.kill(1)
+            nodes.wait_for_more(20)
+            wait_until_stored(workers, nodes, 2)
+            workers.start(1)
+            # Workers and nodes are all connected to the first, or to another where it was late.
+            cluster.servers[0].kill()
+            nodes.wait_for_more(20)
+            nodes.stop_measuring()
+            check_each_is_stored_once(workers, nodes)
