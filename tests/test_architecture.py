@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ def loaded(*modules: str) -> set[str]:
     return set(imported(*modules)["loaded"])
 
 
-def within(names: set[str], *packages: str) -> set[str]:
+def within(names: AbstractSet[str], *packages: str) -> set[str]:
     """Return those of `names` that are one of `packages` or inside it."""
     return {n for n in names if any(n == p or n.startswith(f"{p}.") for p in packages)}
 
@@ -84,8 +85,13 @@ def file_of(module: str) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-def direct_imports(module: str) -> Iterator[str]:
-    """Yield what a module's source imports, inside functions and under TYPE_CHECKING, too."""
+@cache
+def direct_imports(module: str) -> frozenset[str]:
+    """Return what a module's source imports, inside functions and under TYPE_CHECKING, too."""
+    return frozenset(imports_in(module))
+
+
+def imports_in(module: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(file_of(module).read_bytes())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -95,11 +101,11 @@ def direct_imports(module: str) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-ALL_MODULES = [module for package in PACKAGES for module in modules_of(package)]
+ALL_MODULES = frozenset(module for package in PACKAGES for module in modules_of(package))
 
 
 def our_imports(module: str) -> set[str]:
-    return set(direct_imports(module)) & set(ALL_MODULES) - {module}
+    return direct_imports(module) & ALL_MODULES - {module}
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -196,7 +202,7 @@ def test_what_a_part_does_not_need_it_does_not_load(part: str, heavy: list[str])
     ],
 )
 def test_a_library_is_known_to_one_place(library: str, owner: list[str]) -> None:
-    users = {m for m in ALL_MODULES if within(set(direct_imports(m)), library)}
+    users = {m for m in ALL_MODULES if within(direct_imports(m), library)}
     assert users
     assert users - within(users, *owner) == set()
 
@@ -267,7 +273,7 @@ RIDDLES = ("What", "Who", "Whom", "Whose", "Where", "How", "Which", "Whether", "
 
 def test_a_docstring_opens_with_the_name_of_the_thing() -> None:
     plugins = [f for f in (ROOT / "plugins").rglob("*.py") if not f.name.startswith("test_")]
-    files = [*(file_of(module) for module in ALL_MODULES), *plugins]
+    files = [*map(file_of, ALL_MODULES), *plugins]
     opened = {file: ast.get_docstring(ast.parse(file.read_bytes())) or "" for file in files}
     riddles = [f for f, text in opened.items() if text.partition(" ")[0].strip(",;:") in RIDDLES]
     assert [str(file.relative_to(ROOT)) for file in riddles] == []

@@ -12,9 +12,9 @@ import msgspec
 import pytest
 
 from bus.contract.messages import Leds, Log, PluginState, Reading
-from bus.contract.plugin_file.bundle import SUFFIX
 from node_agent.sandbox.instance import Limits
 from node_agent.sandbox.runtime import Runtime
+from tests.built_components import CACHE, packed
 from tests.support import (
     HOST,
     PATIENT_S,
@@ -28,7 +28,6 @@ from tests.support import (
     settings,
 )
 
-CACHE = PROJECT / ".harvester" / "cache"
 # Late enough for several agents to start at once on two cores.
 FROM_S, UNTIL_S = 12, 24
 MAGENTA = "#ff00ff"
@@ -136,9 +135,10 @@ def agent(node: str, playing: str, port: int, directory: Path) -> Service:
 @pytest.fixture(scope="module")
 def listener(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
     """Start all nodes; yield a listener on their bus."""
+    bundles = packed(PROJECT / "plugins")
     with Runtime(CACHE, Limits()) as runtime:
         for plugin in PLUGINS.values():
-            runtime.load(PROJECT / "plugins" / plugin / f"{plugin}{SUFFIX}").close()
+            runtime.load(bundles[plugin]).close()
     directory, port = tmp_path_factory.mktemp("faults"), free_port()
     with ExitStack() as stack:
         stack.enter_context(embedded_broker(port))

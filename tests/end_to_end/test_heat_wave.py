@@ -9,9 +9,11 @@ import pytest
 
 from bus.contract.messages import Buzzer, Leds
 from bus.contract.topics import Topic, TopicKind
+from tests.built_components import CACHE, packed
 from tests.support import (
     HOST,
     PATIENT_S,
+    PROJECT,
     Listener,
     Said,
     Service,
@@ -33,6 +35,7 @@ RED, GREEN, BLACK = "#ff0000", "#00ff00", "#000000"
 
 @contextmanager
 def running(tmp_path: Path, playing: str) -> Iterator[tuple[Service, Listener, Path]]:
+    packed(PROJECT / "plugins")
     port = free_port()
     scenario = tmp_path / "scenario.toml"
     scenario.write_text(playing)
@@ -44,10 +47,11 @@ def running(tmp_path: Path, playing: str) -> Iterator[tuple[Service, Listener, P
             polling__interval_seconds=0.5,
             plugins__poll_deadline_s=PATIENT_S,
             plugins__enabled='["dht22"]',
+            plugins__form="bundle",
             hardware__scenario=scenario,
             hardware__record_file=record,
             storage__state_dir=tmp_path / "state",
-            storage__cache_dir=Path(".harvester/cache").resolve(),
+            storage__cache_dir=CACHE,
         ),
     ]
     with (

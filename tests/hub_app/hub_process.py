@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 from bus import journal_log
 from bus.config import command_line
+from bus.config.settings import Config
 from bus.errors import MisconfiguredError
-from hub_app.fleet.page import server as fleet_server
 from hub_app.live import commander
 from hub_app.process import server
 from tests.plugins.dashboard.modules import render
@@ -31,13 +32,21 @@ def open_plain(_wasm: Path) -> Iterator[PlainRenderer]:
     yield PlainRenderer()
 
 
+def program(config: Config) -> Callable[..., Coroutine[Any, Any, None]]:
+    if config.cluster.role != "fleet":
+        return server.run
+    # As in the program itself: a hub needs no client of PostgreSQL.
+    from hub_app.fleet.page import server as fleet_server  # noqa: PLC0415
+
+    return fleet_server.run
+
+
 def main() -> None:
     # A node of a test may starve for seconds before it answers.
     commander.RESULT_TIMEOUT_S = float(os.environ.get(RESULT_TIMEOUT, "30"))
     config = command_line.load(command_line.parser("hub", "").parse_args(), "hub")
     try:
-        run = fleet_server.run if config.cluster.role == "fleet" else server.run
-        asyncio.run(run(config, open_plain, os.environ))
+        asyncio.run(program(config)(config, open_plain, os.environ))
     except MisconfiguredError as e:
         journal_log.print_error(str(e))
         sys.exit(command_line.EXIT_MISCONFIGURED)

@@ -21,7 +21,7 @@ from hub_app.history.writer import Arrival, Writer
 from tests.default_descriptions import description_of
 from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.connected_node import until
-from tests.hub_app.page.browser import Page, browser_of_2020
+from tests.hub_app.page.browser import Page, browser_of_2020, complaints
 from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
 
 NODES = 13
@@ -94,7 +94,7 @@ def page(hub: HubProcess, browser: Chrome) -> Iterator[Page]:
     opened.until("document.querySelector('[data-state=live]') !== null")
     yield opened
     browser.execute_script("localStorage.clear()")
-    assert [line for line in browser.get_log("browser") if line["source"] != "network"] == []
+    assert complaints(browser) == []
     browser.get("about:blank")
 
 
@@ -294,5 +294,5 @@ def test_a_browser_of_2020_shows_the_tiles(hub: HubProcess, browser: Chrome) -> 
         topic, newer = reading(now_ms(), 8, node="n7", stream="new", temperature=4.5, humidity=50.0)
         hub.publish(topic, newer)
         page.until_field(str(topic), "temperature", "4.5")
-        assert [line for line in browser.get_log("browser") if line["source"] != "network"] == []
+        assert complaints(browser) == []
     browser.get("about:blank")

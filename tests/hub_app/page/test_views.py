@@ -18,7 +18,7 @@ from bus.contract.messages import Fan, Heartbeat, Leds, LogLevel, PluginState, R
 from bus.contract.topics import Topic, TopicKind
 from tests.hub_app.conftest import HubProcess
 from tests.hub_app.connected_node import output_node, until
-from tests.hub_app.page.browser import Page, browser_of_2020
+from tests.hub_app.page.browser import Page, browser_of_2020, complaints
 from tests.hub_app.samples import log, status
 from tests.support import WAIT_S
 
@@ -49,7 +49,7 @@ class View(Page):
 def view(browser: Chrome) -> Iterator[View]:
     yield View(browser)
     assert browser.execute_script("return window.notReloaded"), "the page was reloaded"
-    said = [line for line in browser.get_log("browser") if line["source"] != "network"]
+    said = complaints(browser)
     browser.get("about:blank")
     assert said == []
 

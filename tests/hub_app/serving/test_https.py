@@ -20,7 +20,7 @@ from hub_app.serving import tls as web_tls
 from hub_app.serving.places import MAX_PER_ADDRESS
 from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.connected_node import buzzer_node, eventually
-from tests.hub_app.page.browser import Page
+from tests.hub_app.page.browser import Page, complaints
 from tests.hub_app.samples import reading
 from tests.support import HOST, WAIT_S, Service, free_port, settings
 
@@ -152,8 +152,7 @@ def test_a_browser_logs_in_follows_and_commands_over_https(
             )
             assert [name for name in loaded if not name.startswith(hub.url)] == []
             assert browser.execute_script("return isSecureContext") is True
-        said = [line for line in browser.get_log("browser") if line["source"] != "network"]
-        assert said == []
+        assert complaints(browser) == []
     finally:
         browser.get("about:blank")
         browser.execute_cdp_cmd("Network.clearBrowserCookies", {})
