@@ -26,9 +26,10 @@ from node_agent.host_functions.effects import EffectParts
 from node_agent.plugins.readings import Sample
 from node_agent.plugins.runner import PluginRunner
 from node_agent.plugins.store import PluginStore
-from node_agent.plugins.thread import PluginParts, entry
+from node_agent.plugins.thread import PluginParts
 from node_agent.plugins.wit_imports import NodeParts, host_imports
 from node_agent.sandbox import cache
+from node_agent.sandbox.bundles.loaded import entry
 from node_agent.sandbox.choice import Wanted
 from node_agent.sandbox.component import LoadedComponent
 from node_agent.sandbox.engine import Target, make_engine

@@ -10,7 +10,7 @@ from broker.embedded.statistics import BrokerSnapshot
 from bus.client.link import BusLink
 from bus.config.limits_table import LimitsConfig
 from bus.config.web_table import Card
-from bus.contract.messages import Log, Message, Reading
+from bus.contract.messages import Log, Message, PluginRecord, Reading
 from bus.contract.topics import Topic
 from hub_app.alarms.monitor import AlarmMonitor, AlarmSetup
 from hub_app.bus_link.ingest import Decoder
@@ -29,6 +29,7 @@ from hub_app.live.hub_clock import HubClock
 from hub_app.live.page_input import PageInput, page_input
 from hub_app.live.state import State
 from hub_app.live.traffic import Traffic
+from hub_app.nodes.records.store import RecordStore
 from hub_app.process.supervisor import Supervisor
 from hub_app.quota.refusals import Reason, Refusals
 
@@ -70,6 +71,7 @@ class Hub:
         supervisor: Supervisor | None = None,
         alarms: AlarmSetup | None = None,
         logs: LogRecorder | None = None,
+        records: RecordStore | None = None,
     ) -> None:
         limits = limits or LimitsConfig()
         self.bus = bus
@@ -93,6 +95,7 @@ class Hub:
         # Takes each message of the bus.
         self.handle: Callable[[str, bytes], None] = self.decoder.handle
         self.logs = logs or LogRecorder()
+        self.records = records or RecordStore()
         self.commander = Commander(bus.publish_payload)
         self.now_ms = HubClock()
         self.alarms = AlarmMonitor(
@@ -121,6 +124,8 @@ class Hub:
         for change in changes:
             if isinstance(change.value, Log):
                 self.logs.put(change.node, change.value, now_ms)
+        if isinstance(message, PluginRecord) and self.state.refusal is None:
+            self.records.put(topic.node, topic.name, message)
         if isinstance(message, Reading):
             self.duplicate_node_ids.on_reading(topic.node, message.stream, message.seq, now_ms)
         self.commander.on_message(message)
@@ -136,6 +141,7 @@ class Hub:
         """Remove a node from the live state."""
         now_ms = self.now_ms()
         self.decoder.forget(node)
+        self.records.remove_node(node)
         self._tell(self.state.remove_node(node), now_ms)
         self.alarms.remove_node(node, now_ms)
 

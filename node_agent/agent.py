@@ -19,8 +19,9 @@ from bus.config import directories
 from bus.config.plugin_files import plugin_file
 from bus.config.settings import Config, Grant, enabled_outputs, pin_users
 from bus.contract import commands
+from bus.contract.bounds import MAX_PLUGINS
 from bus.contract.description import Fields
-from bus.contract.messages import Fan, Leds, Oled, Result
+from bus.contract.messages import Costs, Fan, Leds, Oled, Result
 from bus.contract.topics import Topic, TopicKind, topic_filter
 from bus.errors import BadDataError, HarvesterError
 from bus.fault import Fault
@@ -56,6 +57,9 @@ from node_agent.plugins.state_saver import StateSaver
 from node_agent.plugins.store import PluginStore
 from node_agent.plugins.thread import PluginParts
 from node_agent.plugins.wit_imports import NodeParts, host_imports
+from node_agent.recorder.flight import FlightParts
+from node_agent.recorder.kept import KeptRecords
+from node_agent.sandbox.memory import linear
 from node_agent.sandbox.runtime import Runtime
 from node_agent.schedule import next_due
 
@@ -66,6 +70,9 @@ _HEARTBEAT_LED = 0
 # Fraction of a cycle after which the strip is written without waiting for more polls.
 _POLL_SHARE = 0.8
 _STOP_S = 2.0
+# Plugins' costs change with each poll; an interval of them is enough for people and Prometheus.
+_FIRST_COSTS_S = 5.0
+_COSTS_EVERY_S = 30.0
 _OWNERS_FILE = "sensor-owners.json"
 
 
@@ -138,6 +145,10 @@ class Agent:
             no_bundles=self._deliveries.obstacle,
         )
         self._update = MachineUpdate(self._bus, directories.runtime_dir(config, os.environ))
+        self._records = KeptRecords(
+            lambda name, record: self._bus.publish(TopicKind.RECORD, record, name)
+        )
+        self._costs_due_s = time.monotonic() + _FIRST_COSTS_S
         self._saver = StateSaver([self._owners, self._descriptions, *self._stores.values()])
         self._runners = [self._make_runner(name, parts, runtime) for name in config.plugins.enabled]
         self._actuators = Actuators(config.cluster.node_id, self._executors(), self._publish_result)
@@ -188,8 +199,18 @@ class Agent:
             self._publish_picture()
         self._update.publish_changed()
         self._deliveries.publish_changed()
+        self._records.send_waiting()
+        self._publish_costs(now_s)
         self._bus.heartbeat(cycle_ms=(time.monotonic() - now_s) * 1000, rss_mb=system.rss_mb())
         self._cycles += 1
+
+    def _publish_costs(self, now_s: float) -> None:
+        if now_s < self._costs_due_s or not self._runners:
+            return
+        self._costs_due_s = now_s + _COSTS_EVERY_S
+        sizes = linear.sizes()
+        costs = {runner.name: runner.cost(sizes) for runner in self._runners[:MAX_PLUGINS]}
+        self._bus.publish(TopicKind.COSTS, Costs(costs))
 
     def _vital_signs(self) -> VitalSigns:
         phases = [runner.phase for runner in self._runners]
@@ -229,6 +250,7 @@ class Agent:
         self._descriptions.publish_all()
         self._update.publish_all()
         self._deliveries.publish_all()
+        self._records.connected()
         for runner in self._runners:
             runner.publish_state(again=True)
         if self._leds.shown:
@@ -324,6 +346,7 @@ class Agent:
             settings=settings,
             darken=partial(darken, name, grant, parts),
             admit=delivery.admit,
+            flight=self._flight_parts(name),
         )
         return PluginRunner(
             plugin,
@@ -332,6 +355,12 @@ class Agent:
             is_enabled=name not in self._disabled,
             delivery=delivery,
         )
+
+    def _flight_parts(self, name: str) -> FlightParts | None:
+        limit_bytes = self._config.plugins.record_kb * 1024
+        if not limit_bytes:
+            return None
+        return FlightParts(self._config.cluster.node_id, name, limit_bytes, self._records)
 
     def _publish_samples(self, plugin: str, found: Sequence[Sample], described: Fields) -> None:
         self._descriptions.hear(plugin, described, [(s.sensor_id, s.data) for s in found])

@@ -32,6 +32,7 @@ _NAMED = {
     TopicKind.ALARM: "too-warm",
     TopicKind.BUNDLE: "dht22",
     TopicKind.DELIVERY: "dht22",
+    TopicKind.RECORD: "dht22",
 }
 
 

@@ -24,6 +24,7 @@ NAMES = {
     TopicKind.ALARM: "alarm",
     TopicKind.BUNDLE: "plugin",
     TopicKind.DELIVERY: "plugin",
+    TopicKind.RECORD: "plugin",
 }
 
 
@@ -71,6 +72,7 @@ def topic_of(kind: TopicKind, payload: bytes) -> Topic:
         TopicKind.ALARM: "too-warm--dht22-gpio4",
         TopicKind.BUNDLE: "dht22",
         TopicKind.DELIVERY: "dht22",
+        TopicKind.RECORD: "dht22",
     }
     return Topic("pi4", kind, names.get(kind, ""))
 

@@ -114,6 +114,7 @@ MemoryMb = Annotated[int, msgspec.Meta(ge=16, le=512)]
 LogLines = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 ResultKb = Annotated[int, msgspec.Meta(ge=1, le=4096)]
 Readings = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+RecordKb = Annotated[int, msgspec.Meta(ge=0, le=16_384)]
 HostCalls = Annotated[int, msgspec.Meta(ge=10, le=1_000_000)]
 
 
@@ -148,6 +149,8 @@ class PluginsConfig(Table, frozen=True):
     result_kb: ResultKb = 64
     readings_per_poll: Readings = 64
     host_calls_per_poll: HostCalls = 10_000
+    # Of memory for each plugin's flight recorder; 0: none.
+    record_kb: RecordKb = 256
     limits: dict[Name, PluginLimits] = {}
     grants: dict[Name, Grant] = {}
     # Values of what a plugin's author lets its owner choose; in `sensors` those of single sensors.

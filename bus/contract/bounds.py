@@ -25,6 +25,9 @@ MAX_RANGES = 1000
 MAX_LEDS = 256
 # In base64 with its order, it fits into a packet of the embedded broker.
 MAX_BUNDLE_BYTES = 150_000
+MAX_PLUGINS = 64
+# Of a record of a plugin, whose message has it as base64: a packet of the broker holds 256 KB.
+MAX_RECORD_BYTES = 144 * 1024
 
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z"
 OPTIONAL_NAME_PATTERN = r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?)?\Z"
@@ -67,7 +70,8 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_INTEGER)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
 Megabytes = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 # Up to a day, however slow a cycle is.
-CycleMilliseconds = Annotated[float, msgspec.Meta(ge=0, le=86_400_000)]
+LONGEST_CYCLE_MS = 86_400_000
+CycleMilliseconds = Annotated[float, msgspec.Meta(ge=0, le=LONGEST_CYCLE_MS)]
 IntervalSeconds = Annotated[float, msgspec.Meta(ge=0.1, le=3600)]
 
 # Of an OLED: room for other displays; whole bytes, since a row is packed into them.
@@ -107,4 +111,6 @@ MAX_PAYLOAD_BYTES: dict[TopicKind, int] = {
     TopicKind.UPDATE: 4096,
     TopicKind.BUNDLE: 204_800,
     TopicKind.DELIVERY: 8192,
+    TopicKind.COSTS: 16_384,
+    TopicKind.RECORD: 4 * MAX_RECORD_BYTES // 3 + 4096,
 }

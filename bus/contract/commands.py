@@ -14,7 +14,7 @@ from bus.contract.mistake import first_mistake
 from bus.errors import BadCommandError
 
 T = TypeVar("T")
-PluginAction = Literal["reload", "enable", "disable", "set"]
+PluginAction = Literal["reload", "enable", "disable", "set", "record"]
 CommandId = Annotated[str, msgspec.Meta(max_length=64)]
 AnyColor = Annotated[
     str, msgspec.Meta(pattern=r"^#[0-9a-fA-F]{6}\Z", description='a colour like "#ff8800"')
@@ -149,7 +149,7 @@ NAMES_USAGE = (
     '{"sensor": "dht22-gpio4", "title": "Desk", "area": "Office"}, without sensor: the node'
 )
 PLUGINS_USAGE = (
-    '{"plugin": "dht22", "action": "reload"}, or enable, or disable, or '
+    '{"plugin": "dht22", "action": "reload"}, or enable, or disable, or record, or '
     '{"plugin": "dht22", "action": "set", "settings": {"high_c": 28.0}}, with '
     '"sensor": "dht22-gpio4" for one of its sensors'
 )

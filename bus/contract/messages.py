@@ -15,7 +15,9 @@ from bus.contract.bounds import (
     MAX_LEDS,
     MAX_LOG_CHARS,
     MAX_PAYLOAD_BYTES,
+    MAX_PLUGINS,
     MAX_RANGES,
+    MAX_RECORD_BYTES,
     CommandId,
     Count,
     CycleMilliseconds,
@@ -28,6 +30,7 @@ from bus.contract.bounds import (
     LogText,
     Megabytes,
     Milliseconds,
+    Name,
     Number,
     OptionalField,
     OptionalId,
@@ -67,6 +70,8 @@ __all__ = [
 LogLevel = Literal["debug", "info", "warning", "error"]
 PluginPhase = Literal["loading", "running", "failed", "disabled"]
 FanMode = Literal["auto", "on", "off"]
+# A poll that ended the instance, one that gave no reading and said why, or a command.
+RecordReason = Literal["fault", "problem", "command"]
 Severity = Literal["info", "warning", "critical"]
 
 
@@ -264,6 +269,44 @@ class DeliveryState(msgspec.Struct, frozen=True):
     refused_ms: Milliseconds = 0
 
 
+class PluginCost(msgspec.Struct, frozen=True):
+    """Cost of one plugin since the node's program started.
+
+    `failures` are the polls that failed or gave no reading for a reason. The times are of its last
+    512 polls. `memory_mb` is the most that its instance has taken, absent where it is not known.
+    """
+
+    polls: Count
+    failures: Count
+    host_calls: Count
+    p50_ms: CycleMilliseconds
+    p99_ms: CycleMilliseconds
+    memory_mb: Megabytes | None = None
+
+
+class Costs(msgspec.Struct, frozen=True):
+    """Cost of each plugin of the node."""
+
+    plugins: Annotated[dict[Name, PluginCost], msgspec.Meta(max_length=MAX_PLUGINS)]
+
+
+class PluginRecord(msgspec.Struct, frozen=True):
+    """A plugin's newest host calls, for a replay.
+
+    `sha256` is the digest of the plugin's file, `fault` what had happened; `polls` are in the
+    record, and `missing` ones before its newest are not. `content` is the file that
+    `harvester plugins replay` takes.
+    """
+
+    reason: RecordReason
+    sha256: Sha256
+    made_ms: Milliseconds
+    polls: Count
+    missing: Count
+    content: Annotated[bytes, msgspec.Meta(max_length=MAX_RECORD_BYTES)]
+    fault: ErrorText = ""
+
+
 Message = (
     Status
     | Heartbeat
@@ -284,6 +327,8 @@ Message = (
     | UpdateState
     | SignedBundle
     | DeliveryState
+    | Costs
+    | PluginRecord
 )
 
 MESSAGE_TYPES: dict[TopicKind, type[Message]] = {
@@ -306,6 +351,8 @@ MESSAGE_TYPES: dict[TopicKind, type[Message]] = {
     TopicKind.UPDATE: UpdateState,
     TopicKind.BUNDLE: SignedBundle,
     TopicKind.DELIVERY: DeliveryState,
+    TopicKind.COSTS: Costs,
+    TopicKind.RECORD: PluginRecord,
 }
 _DECODERS: dict[TopicKind, msgspec.json.Decoder[Any] | ReadingDecoder] = {
     kind: msgspec.json.Decoder(message_type) for kind, message_type in MESSAGE_TYPES.items()

@@ -42,6 +42,8 @@ class TopicKind(enum.StrEnum):
     UPDATE = "update"
     BUNDLE = "bundle"
     DELIVERY = "delivery"
+    COSTS = "costs"
+    RECORD = "record"
 
 
 class Channel(msgspec.Struct, frozen=True):
@@ -74,6 +76,8 @@ CHANNELS = {
     TopicKind.UPDATE: Channel(("update",), "node", True, 1),
     TopicKind.BUNDLE: Channel(("bundles", "*"), "hub", True, 1),
     TopicKind.DELIVERY: Channel(("deliveries", "*"), "node", True, 1),
+    TopicKind.COSTS: Channel(("costs",), "node", False, 0),
+    TopicKind.RECORD: Channel(("records", "*"), "node", False, 1),
 }
 
 # Filters that match every topic above and no deeper one: what workers subscribe to.

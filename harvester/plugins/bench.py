@@ -30,9 +30,8 @@ from node_agent.plugins import grants
 from node_agent.plugins.bus_view import BusView
 from node_agent.plugins.readings import Sample, samples
 from node_agent.plugins.store import PluginStore
-from node_agent.plugins.thread import UPDATE, entry
 from node_agent.plugins.wit_imports import NodeParts, host_imports
-from node_agent.sandbox.bundles.loaded import LoadedPlugin
+from node_agent.sandbox.bundles.loaded import UPDATE, LoadedPlugin, entry
 from node_agent.sandbox.errors import ComponentError
 from node_agent.sandbox.instance import PluginInstance
 from node_agent.sandbox.limits import Limits, limits_of

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broker.embedded.statistics import BrokerSnapshot
-from bus.contract.messages import Heartbeat, PluginState
+from bus.contract.messages import Costs, Heartbeat, PluginState
 from bus.contract.topics import TopicKind
 from bus.files.backup_record import BackupRecord
 from bus.install.version import VERSION, commit
@@ -78,6 +78,7 @@ def _families(hub: Hub) -> list[Iterator[Family]]:
         _nodes(state),
         _heartbeats(_of_online_nodes(state, TopicKind.HEARTBEAT)),
         _plugins(_of_online_nodes(state, TopicKind.PLUGIN)),
+        _costs(_of_online_nodes(state, TopicKind.COSTS)),
         _refused(hub.refusals.every()),
         _history(hub),
         _logs(hub),
@@ -140,6 +141,34 @@ def _plugins(entries: list[Change]) -> Iterator[Family]:
         failed.samples.append(Sample(labels, int(plugin.state == "failed")))
         restarts.samples.append(Sample(labels, plugin.restarts))
     yield from (running, failed, restarts)
+
+
+def _costs(entries: list[Change]) -> Iterator[Family]:
+    polls = counter("harvester_plugin_polls", "Polls of a plugin", "node", "plugin")
+    failed = counter("harvester_plugin_failed_polls", "Polls that failed", "node", "plugin")
+    calls = counter("harvester_plugin_host_calls", "Calls to the host", "node", "plugin")
+    memory = gauge(
+        "harvester_plugin_memory_bytes", "Most memory that an instance has taken", "node", "plugin"
+    )
+    median = gauge(
+        "harvester_plugin_poll_p50_seconds", "Median of the last 512 polls", "node", "plugin"
+    )
+    slow = gauge(
+        *("harvester_plugin_poll_p99_seconds", "99th percentile of the last 512 polls"),
+        *("node", "plugin"),
+    )
+    for entry in entries:
+        told: Costs = entry.value
+        for name, cost in told.plugins.items():
+            labels = (entry.node, name)
+            polls.samples.append(Sample(labels, cost.polls))
+            failed.samples.append(Sample(labels, cost.failures))
+            calls.samples.append(Sample(labels, cost.host_calls))
+            if cost.memory_mb is not None:
+                memory.samples.append(Sample(labels, cost.memory_mb * 1024 * 1024))
+            median.samples.append(Sample(labels, cost.p50_ms / 1000))
+            slow.samples.append(Sample(labels, cost.p99_ms / 1000))
+    yield from (polls, failed, calls, memory, median, slow)
 
 
 def _refused(counts: dict[str, dict[str, int]]) -> Iterator[Family]:

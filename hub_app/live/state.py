@@ -13,14 +13,14 @@ import msgspec
 from bus.clock import DAY_MS
 from bus.config.limits_table import LimitsConfig
 from bus.contract.description import About, SensorDescription
-from bus.contract.messages import Alarm, Event, Log, Message, Oled, Reading
+from bus.contract.messages import Alarm, Event, Log, Message, Oled, PluginRecord, Reading
 from bus.contract.topics import Topic, TopicKind, global_sensor_id
 from bus.errors import BadTopicError
 from hub_app.live.change import Change
 from hub_app.live.due_times import DueTimes
 from hub_app.live.log_lines import LOG_LINES_PER_NODE, LogLines
 from hub_app.live.presence import MISSED_CYCLES, NodePresence
-from hub_app.live.views import ReadingView, description_view, oled_view
+from hub_app.live.views import ReadingView, description_view, view_of
 from hub_app.quota.live import LiveQuota, QuotaUse
 from hub_app.quota.refusals import Reason, Refusals
 
@@ -282,7 +282,8 @@ class State:
             return self._keep_reading(topic, message, presence, now_ms)
         if isinstance(message, Oled):
             self._pictures[topic.node] = message
-            return [self._keep(topic, oled_view(message))]
+        if isinstance(message, Oled | PluginRecord):
+            return [self._keep(topic, view_of(message))]
         if isinstance(message, SensorDescription | About):
             return self._keep_description(topic, message)
         return [self._keep(topic, message)]

@@ -5,7 +5,7 @@ import hashlib
 import msgspec
 
 from bus.contract.description import About, SensorDescription
-from bus.contract.messages import Oled, Value, encode
+from bus.contract.messages import Oled, PluginRecord, RecordReason, Value, encode
 
 
 class ReadingView(msgspec.Struct, frozen=True):
@@ -38,10 +38,38 @@ class DescriptionView(msgspec.Struct, frozen=True):
     description: SensorDescription | About
 
 
+class RecordView(msgspec.Struct, frozen=True):
+    """A plugin's record as the page shows it: all but its content, of `size_bytes`."""
+
+    reason: RecordReason
+    sha256: str
+    made_ms: int
+    polls: int
+    missing: int
+    fault: str
+    size_bytes: int
+
+
+def record_view(record: PluginRecord) -> RecordView:
+    return RecordView(
+        record.reason,
+        record.sha256,
+        record.made_ms,
+        record.polls,
+        record.missing,
+        record.fault,
+        len(record.content),
+    )
+
+
 def oled_view(oled: Oled) -> OledView:
     return OledView(
         oled.width, oled.height, oled.on, _digest(b"%d %d " % (oled.width, oled.on) + oled.frame)
     )
+
+
+def view_of(message: Oled | PluginRecord) -> OledView | RecordView:
+    return oled_view(message) if isinstance(message, Oled) else record_view(message)
 
 
 def description_view(description: SensorDescription | About) -> DescriptionView:

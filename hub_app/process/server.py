@@ -38,6 +38,8 @@ from hub_app.login import setup as login_setup
 from hub_app.nodes.delivery.deliverer import Deliverer
 from hub_app.nodes.join.listener import JoinListener
 from hub_app.nodes.join.service import JoinService
+from hub_app.nodes.records import store as record_store
+from hub_app.nodes.records.store import RecordStore
 from hub_app.nodes.removal import removals
 from hub_app.nodes.removal.remover import Remover
 from hub_app.nodes.update.updater import NodeUpdater
@@ -110,6 +112,7 @@ async def _run(
     tls = web_tls.load(config.web, files.tls_dir)
     alarms = alarm_setup.create(config, files, supervisor)
     logs = LogRecorder(files.state_dir / log_file.FILE_NAME, config.history, supervisor=supervisor)
+    records = RecordStore(files.state_dir / record_store.FOLDER_NAME)
     async with contextlib.AsyncExitStack() as stack:
         watchdog = Watchdog(ServiceManager(environment))
         await stack.enter_async_context(watchdog)
@@ -142,9 +145,12 @@ async def _run(
             supervisor=supervisor,
             alarms=alarms,
             logs=logs,
+            records=records,
         )
         forwarder = forward_setup.create(config, hub, files)
         await asyncio.to_thread(logs.start)
+        await asyncio.to_thread(records.load)
+        stack.push_async_callback(asyncio.to_thread, records.close)
         stack.push_async_callback(asyncio.to_thread, logs.stop)
         await stack.enter_async_context(discovery_setup.running(config, hub, feed, forwarder))
         await stack.enter_async_context(bus_feed.running(feed))

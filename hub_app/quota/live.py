@@ -42,6 +42,7 @@ class LiveQuota:
             TopicKind.ABOUT: (1, Reason.SENSORS),
             TopicKind.PLUGIN: (limits.plugins, Reason.PLUGINS),
             TopicKind.DELIVERY: (limits.plugins, Reason.PLUGINS),
+            TopicKind.RECORD: (limits.plugins, Reason.PLUGINS),
             TopicKind.RESULT: (limits.actuators, Reason.ACTUATORS),
             TopicKind.ALARM: (limits.alarms, Reason.ALARMS),
         }
@@ -91,8 +92,10 @@ class LiveQuota:
         most, reason = self._named[topic.kind]
         if topic not in taken and len(taken) >= most:
             return reason
-        # Alarms are the hub's own, and few: a node that fills its place loses none.
-        size = 0 if topic.kind is TopicKind.ALARM else len(encode(message))
+        # Alarms are the hub's own, and few: a node that fills its place loses none. The content of
+        # a record is in a file.
+        is_free = topic.kind in (TopicKind.ALARM, TopicKind.RECORD)
+        size = 0 if is_free else len(encode(message))
         grown = places.bytes + size - taken.get(topic, 0)
         if grown > self._limits.live_kb * _KB:
             return Reason.LIVE_KB

@@ -1,4 +1,4 @@
-"""Command for plugins: reloads, enables and disables them, and sets their settings."""
+"""Command for plugins: reloads, enables, disables and records them, and sets their settings."""
 
 from collections.abc import Callable, Sequence
 
@@ -26,6 +26,8 @@ def plugin_command(
         if wanted.action == "set":
             runner.set_settings(wanted.settings, wanted.sensor)
             on_settings(runner.name)
+        elif wanted.action == "record":
+            runner.command(wanted.action)
         else:
             disabled.note(runner.name, is_disabled=wanted.action == "disable")
             runner.command(wanted.action)

@@ -52,6 +52,8 @@ class PollOutput:
         self.is_published = is_published
         # The plugin's own last words where it returned no reading.
         self.fault = ""
+        # What was wrong with the last poll, an err that the plugin returned included.
+        self.problem = ""
 
     def accept(self, polled: object) -> None:
         """Take the value that a poll returned."""
@@ -66,7 +68,7 @@ class PollOutput:
             admission = self._owners.admit(self._plugin, found)
             problems += admission.problems
             self._on_samples(admission.samples, self.described)
-        problem = "; ".join(problems[:_MAX_PROBLEMS])
+        problem = self.problem = "; ".join(problems[:_MAX_PROBLEMS])
         if problem:
             self._problem.failed(problem)
         elif returned_some:

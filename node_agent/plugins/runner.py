@@ -15,7 +15,7 @@ import msgspec
 from bus.client.node_log import plugin_logger
 from bus.clock import now_ms
 from bus.contract.description import PluginDescription, SettingValue
-from bus.contract.messages import MAX_LOG_CHARS, PluginPhase, PluginState
+from bus.contract.messages import MAX_LOG_CHARS, PluginCost, PluginPhase, PluginState
 from bus.contract.plugin_file import plugin_description
 from bus.errors import BadCommandError, BadDataError
 from bus.limited_log import LimitedLog
@@ -33,7 +33,7 @@ _RELOAD_FAILED = "reload failed"
 _MAX_ERROR_CHARS = 2000
 
 # `set` changes settings and is no part of a plugin's life.
-Action = Literal["reload", "enable", "disable"]
+Action = Literal["reload", "enable", "disable", "record"]
 
 
 class PluginRunner:
@@ -94,6 +94,12 @@ class PluginRunner:
     def phase(self) -> PluginPhase:
         """The plugin's phase as it was last published."""
         return self._published.state if self._published is not None else "loading"
+
+    def cost(self, memory_sizes: Mapping[int, int]) -> PluginCost:
+        """Return the plugin's cost; `memory_sizes` are of all guests, by `linear.sizes`."""
+        if self._running is not None:
+            self._running.measure_memory(memory_sizes)
+        return self._parts.costs.cost()
 
     def command(self, action: Action) -> None:
         """Take a command for the next cycle. Any thread may call."""
@@ -170,6 +176,10 @@ class PluginRunner:
 
     def _execute(self, action: Action) -> None:
         logger.info("plugin %s: command %s", self.name, action)
+        if action == "record":
+            if self._running is not None:
+                self._running.keep_record("command")
+            return
         if action == "disable":
             self._is_enabled = False
             self.stop()
@@ -231,10 +241,13 @@ class PluginRunner:
         polls = (thread.good_polls, thread.bad_polls, thread.fault)
         if reason := self._delivery.polled(thread.path, *polls):
             thread.abandon()
+            thread.keep_record("fault", reason)
             self._fail(now_s, reason, "")
             self._start_again_at_once()
         elif self._hangs(thread):
-            self._fail(now_s, self._hung.leave_behind(thread), "")
+            error = self._hung.leave_behind(thread)
+            thread.keep_record("fault", error)
+            self._fail(now_s, error, "")
         elif thread.phase is Phase.ENDED:
             self._fail(now_s, thread.error, thread.traceback)
         elif thread.has_polled.is_set() and self._candidate is None and not self._reload_failed():

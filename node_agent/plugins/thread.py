@@ -7,7 +7,7 @@ import enum
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import msgspec
 
 from bus.clock import now_ms
 from bus.contract.description import PluginDescription
+from bus.contract.messages import RecordReason
 from bus.errors import HarvesterError
 from bus.limited_log import LimitedLog
 from node_agent.descriptions.plugin_settings import GetSetting, PluginSettings
@@ -22,17 +23,15 @@ from node_agent.host_functions.effects import EffectParts, Effects
 from node_agent.plugins.poll_output import OnSamples, PollOutput
 from node_agent.plugins.poll_signal import PollSignal
 from node_agent.plugins.sensor_owners import SensorOwners
-from node_agent.sandbox.bundles.loaded import LoadedPlugin
+from node_agent.recorder.costs import CostMeter
+from node_agent.recorder.flight import FlightParts
+from node_agent.sandbox.bundles.loaded import UPDATE, LoadedPlugin, entry
 from node_agent.sandbox.errors import ComponentError, PluginError
 from node_agent.sandbox.instance import Imports, PluginInstance
 from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.runtime import Runtime
 
 logger = logging.getLogger(__name__)
-
-# The exported functions that an agent calls, once a cycle.
-POLL = "poll"
-UPDATE = "update"
 
 
 class Phase(enum.Enum):
@@ -62,6 +61,8 @@ class PluginParts(msgspec.Struct, frozen=True):
     darken: Callable[[], object] = lambda: None
     # Returns the sentence that refuses what was loaded from a file, by its sha256, or nothing.
     admit: Callable[[Path, str], str] = lambda _path, _sha256: ""
+    costs: CostMeter = msgspec.field(default_factory=CostMeter)
+    flight: FlightParts | None = None
 
 
 class PluginThread:
@@ -87,6 +88,7 @@ class PluginThread:
             on_refusal=parts.settings.refused_by_plugin,
         )
         self._effects = parts.effects.open(is_live=is_published)
+        self._flight = parts.flight.open() if parts.flight is not None else None
         # What the component says of itself.
         self._said = PluginDescription()
         self.phase = Phase.LOADING
@@ -97,6 +99,8 @@ class PluginThread:
         self.loaded_ms = 0
         # Polls that returned what they should, and the others.
         self.good_polls = self.bad_polls = 0
+        # The address of the guest's memory.
+        self._memory: int | None = None
         # While the guest imports a bundle, which runs its author's code.
         self._loading_since_s: float | None = None
         self._thread = threading.Thread(target=self._run, name=f"plugin-{parts.name}", daemon=True)
@@ -146,6 +150,16 @@ class PluginThread:
         """The version that the component's author gave it, empty where it has none."""
         return self._said.version
 
+    def keep_record(self, reason: RecordReason, fault: str = "") -> None:
+        """Keep what the flight recorder has, where there is one."""
+        if self._flight is not None:
+            self._flight.keep(reason, fault)
+
+    def measure_memory(self, sizes: Mapping[int, int]) -> None:
+        """Note the size of the guest's memory, by the sizes of all memories."""
+        if self._memory is not None:
+            self._parts.costs.saw_memory(sizes.get(self._memory, 0))
+
     def publish(self) -> None:
         """Pass the readings on from now on: the component's trial is over."""
         self._effects.go_live()
@@ -185,6 +199,7 @@ class PluginThread:
                     self._serve(loaded, instance)
         except HarvesterError as e:
             self.error = str(e)
+            self.keep_record("fault", self.error)
         except Exception as e:
             logger.exception("plugin %s: the host failed", self._parts.name)
             self.error = f"the host failed: {e!r}"
@@ -197,12 +212,17 @@ class PluginThread:
     def _started(self, loaded: LoadedPlugin, imports: Imports, limits: Limits) -> PluginInstance:
         self._loading_since_s = time.monotonic()
         try:
-            return PluginInstance(loaded, imports, limits, self._output.log_line)
+            return self._instance(loaded, imports, limits)
         except PluginError as e:
             self.traceback = e.traceback
             raise
         finally:
             self._loading_since_s = None
+
+    def _instance(self, loaded: LoadedPlugin, imports: Imports, limits: Limits) -> PluginInstance:
+        if self._flight is None:
+            return PluginInstance(loaded, imports, limits, self._output.log_line)
+        return self._flight.start(loaded, imports, limits, self._output.log_line)
 
     def _check(self, loaded: LoadedPlugin) -> None:
         self.sha256 = loaded.sha256
@@ -225,13 +245,18 @@ class PluginThread:
     def _serve(self, loaded: LoadedPlugin, instance: PluginInstance) -> None:
         interface, function = entry(loaded)
         self.loaded_ms = now_ms()
+        self._memory = instance.memory
         self.phase = Phase.RUNNING
         while self._signal.wait_for_request():
             with self._signal.polling():
+                began_s, failed = time.monotonic(), True
                 try:
                     self._poll(instance, interface, function)
+                    failed = bool(self._output.problem)
                 finally:
                     self.traceback = instance.traceback
+                    took_s = time.monotonic() - began_s
+                    self._parts.costs.polled(took_s, instance.host_calls, failed=failed)
 
     def _poll(self, instance: PluginInstance, interface: str, function: str) -> None:
         self._effects.begin_poll()
@@ -239,21 +264,12 @@ class PluginThread:
             instance.call(interface, function, self._parts.feed())
             self._parts.owners.has_polled(self._parts.name)
         else:
+            before = self._output.problem
             self._output.accept(instance.call(interface, function))
+            if self._output.problem and not before:
+                self.keep_record("problem", self._output.problem)
         if self.fault:
             self.bad_polls += 1
         else:
             self.good_polls += 1
         self.has_polled.set()
-
-
-def entry(loaded: LoadedPlugin) -> tuple[str, str]:
-    """Return the interface and the function that an agent calls once a cycle."""
-    for interface, functions in loaded.exports.items():
-        for function in (POLL, UPDATE):
-            if function in functions:
-                return interface, function
-    raise ComponentError(
-        f"the plugin exports {', '.join(loaded.exports)}; expected an interface with {POLL}() "
-        f"or {UPDATE}()"
-    )

@@ -16,6 +16,10 @@ class PluginTimeoutError(PluginError):
     """A call took longer than its deadline and was cut off."""
 
 
+class GuestStopError(PluginError):
+    """A host function ends the guest's call: the only error that one may raise."""
+
+
 class ComponentError(PluginError):
     """A file is not a component that this host can run; only another file can help."""
 

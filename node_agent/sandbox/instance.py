@@ -14,15 +14,23 @@ import msgspec
 from wasmtime import Store, StoreContext, WasiConfig, WasmtimeError
 from wasmtime.component import Func, Instance, Linker, Variant
 
-from node_agent.sandbox import faults, heap
+from node_agent.sandbox import faults
 from node_agent.sandbox.bundles import bundle
 from node_agent.sandbox.bundles.bundle import LoadedBundle
 from node_agent.sandbox.bundles.loaded import LoadedPlugin
 from node_agent.sandbox.engine import TICK_S
-from node_agent.sandbox.errors import ComponentError, PluginError, PluginTimeoutError
+from node_agent.sandbox.errors import (
+    ComponentError,
+    GuestStopError,
+    PluginError,
+    PluginTimeoutError,
+)
 from node_agent.sandbox.limits import Limits
-from node_agent.sandbox.output import LineBuffer, sink
+from node_agent.sandbox.memory import heap, linear
 from node_agent.sandbox.values.result_size import BoundedType
+from node_agent.sandbox.wasi import sources as wasi_sources
+from node_agent.sandbox.wasi.output import LineBuffer, sink
+from node_agent.sandbox.wasi.sources import WasiSources
 
 logger = logging.getLogger(__name__)
 
@@ -60,13 +68,16 @@ class PluginInstance:
         imports: Imports,
         limits: Limits,
         on_line: Callable[[str], None],
+        *,
+        sources: WasiSources | None = None,
     ) -> None:
         """Start the guest; a bundle is loaded, too.
 
-        Raises ComponentError where an import is missing from `imports`, PluginError where a bundle
-        fails.
+        Its time and randomness are of `sources`, by default wasmtime's own. Raises ComponentError
+        where an import is missing from `imports`, PluginError where a bundle fails.
         """
         self._limits = limits
+        self._sources = sources
         self._full_names = loaded.full_names
         self._on_line = on_line
         # Of the running call: its standard error, from where a traceback begins.
@@ -78,7 +89,7 @@ class PluginInstance:
         self._store = self._make_store(loaded)
         self._linker = Linker(loaded.engine)
         try:
-            self._instance = self._link(loaded, imports)
+            self._instance, self._memory = linear.memory_of(lambda: self._link(loaded, imports))
             if isinstance(loaded, LoadedBundle):
                 self._call(bundle.LOADER, "load", deadline_s=limits.load_deadline_s)
         except PluginError:
@@ -127,6 +138,16 @@ class PluginInstance:
         self._errors.flush()
         return "\n".join(faults.own_lines(self._traceback))
 
+    @property
+    def host_calls(self) -> int:
+        """The number of host calls of the last call."""
+        return self._host_calls
+
+    @property
+    def memory(self) -> int | None:
+        """The address of the guest's memory, as in `linear.sizes`; None where it is not known."""
+        return self._memory
+
     def close(self) -> None:
         """Free the guest. Twice is fine."""
         with contextlib.suppress(ValueError):
@@ -153,10 +174,14 @@ class PluginInstance:
         wasi.stderr_custom, err_released = sink(self._errors.write)
         self._released = (out_released, err_released)
         store.set_wasi(wasi)
+        if self._sources is not None:
+            self._sources.begin()
         return store
 
     def _link(self, loaded: LoadedPlugin, imports: Imports) -> Instance:
         self._linker.add_wasip2()
+        if self._sources is not None:
+            wasi_sources.link(self._linker, loaded.wasi, self._sources)
         with self._linker.root() as root:
             for interface in loaded.imports:
                 functions = _offered(imports, interface, loaded.imports[interface])
@@ -260,7 +285,11 @@ def _adapt(function: HostFunction, *, tagged: bool) -> HostFunction:
     """Wrap a host function so that its value fits wasmtime-py's mapping of results."""
 
     def called(_store: StoreContext, *arguments: Any) -> Any:
-        value = function(*arguments)
+        try:
+            value = function(*arguments)
+        except GuestStopError as e:
+            # wasmtime-py makes a trap of its own errors only.
+            raise WasmtimeError(str(e)) from None
         failed = isinstance(value, Err)
         payload = value.message if isinstance(value, Err) else value
         if tagged:

@@ -23,7 +23,7 @@ from hub_app.live.state import State
 _STATUS_OF_ERROR = {BadCommandError: 502, BusDownError: 503, NoAnswerError: 504}
 _BUZZER_USAGE = '?action=beep or {"pattern": "beep"}'
 _PLUGIN_USAGE = (
-    '{"node": "pi4", "plugin": "dht22", "action": "reload"}, or enable, or disable, '
+    '{"node": "pi4", "plugin": "dht22", "action": "reload"}, or enable, or disable, or record, '
     'or set with "settings": {"high_c": 28.0} and, for one of its sensors, "sensor": "dht22-gpio4"'
 )
 _LEDS_USAGE = '{"node": "pi4", "index": 5, "color": "#ff8800"} or {"node": "pi4", "all": "#000000"}'

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from bus.contract.description import About
 from bus.contract.messages import (
     Buzzer,
+    Costs,
     Fan,
     Heartbeat,
     Leds,
@@ -21,7 +22,7 @@ from bus.contract.topics import TopicKind
 from hub_app.http.responses import Json, hub_of
 from hub_app.live.presence import Presence
 from hub_app.live.state import State
-from hub_app.live.views import OledView
+from hub_app.live.views import OledView, RecordView
 
 # The field of a node's object for each kind of topic. Named topics are keyed by name below theirs.
 _FIELDS = {
@@ -31,8 +32,13 @@ _FIELDS = {
     TopicKind.FAN: "fan",
     TopicKind.OLED: "oled",
     TopicKind.UPDATE: "update",
+    TopicKind.COSTS: "costs",
 }
-_NAMED_FIELDS = {TopicKind.PLUGIN: "plugins", TopicKind.RESULT: "results"}
+_NAMED_FIELDS = {
+    TopicKind.PLUGIN: "plugins",
+    TopicKind.RESULT: "results",
+    TopicKind.RECORD: "records",
+}
 
 
 class NodeState(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,8 +59,10 @@ class NodeState(msgspec.Struct, frozen=True, kw_only=True):
     fan: Fan | None
     oled: OledView | None
     update: UpdateState | None
+    costs: Costs | None
     plugins: dict[str, PluginState]
     results: dict[str, Result]
+    records: dict[str, RecordView]
     twins: bool
     refused: dict[str, int]
 

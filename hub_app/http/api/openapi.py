@@ -58,6 +58,7 @@ _IN_PATHS = {
     "node": (Name, "Id of a node"),
     "alarm": (Name, "Name of an alarm"),
     "name": (Name, "Name of a rule"),
+    "plugin": (Name, "Name of a plugin"),
     "sensor": (
         Annotated[str, msgspec.Meta(pattern=_SENSOR_PATTERN)],
         "Id of a sensor: pi4:dht22-gpio4",

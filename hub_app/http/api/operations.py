@@ -16,6 +16,7 @@ from hub_app.http.views.system.report import SystemReport
 from hub_app.nodes.delivery import routes as deliveries
 from hub_app.nodes.join import code_routes as join
 from hub_app.nodes.join.codes import NodeWish
+from hub_app.nodes.records import routes as records
 from hub_app.nodes.removal import routes as removal
 from hub_app.nodes.update import routes as updates
 
@@ -59,6 +60,15 @@ LIVE = (
             200: Answer(media={"image/png": bytes}),
             304: Answer(about="The picture that If-None-Match names is still on the display"),
         },
+        errors=(404,),
+    ),
+    Operation(
+        method="GET",
+        path="/api/nodes/{node}/plugins/{plugin}/record",
+        endpoint=records.record,
+        summary="Newest record of a plugin, for `harvester plugins replay`",
+        group="live",
+        answers={200: Answer(media={records.MEDIA_TYPE: bytes})},
         errors=(404,),
     ),
     Operation(

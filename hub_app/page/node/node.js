@@ -17,7 +17,7 @@ import { askToRename } from "./rename.js";
 
 const MOST_LINES = 300;
 const SOON_MS = 300;
-const PARTS = ["about", "beat", "outputs", "plugins", "sensors"];
+const PARTS = ["about", "beat", "outputs", "plugins", "costs", "sensors"];
 
 const { node } = document.querySelector("main").dataset;
 const box = document.getElementById("log-box");
@@ -61,6 +61,9 @@ const onKind = {
     plugins.set(event.topic, event);
     return JSON.stringify(before?.value) === JSON.stringify(event.value);
   },
+  // Every half a minute, and when a plugin was recorded.
+  costs: () => false,
+  record: () => false,
   alarm(_places, { topic, value }) {
     const before = alarms.get(topic);
     alarms.set(topic, value.text);

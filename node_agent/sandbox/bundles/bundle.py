@@ -42,6 +42,10 @@ class LoadedBundle:
         self.full_names = runtime.full_names
         self.wasi = runtime.wasi
         self.sha256 = hashlib.sha256(content).hexdigest()
+        self.runtime_sha256 = runtime.sha256
+        # Whether instances are given code that was compiled before, and whether the last one was.
+        self.gives_code = True
+        self.had_code = False
         self._code = CodeCache(cache_dir, self.sha256, runtime.sha256)
         self.imports = _declared(path, "imports", said.imports, runtime.imports)
         self.exports = _declared(path, "exports", said.exports, runtime.exports)
@@ -50,6 +54,16 @@ class LoadedBundle:
             for name, functions in runtime.imports.items()
             if name not in self.imports and name != SOURCE
         }
+
+    @property
+    def content(self) -> bytes:
+        """The bundle's file."""
+        return self._content
+
+    @property
+    def has_code(self) -> bool:
+        """Whether its code was compiled before."""
+        return self._code.get() is not None
 
     @property
     def runs_as(self) -> str:
@@ -88,9 +102,14 @@ class LoadedBundle:
                 kept = True
                 self._code.keep(code)
 
+        def code() -> str | None:
+            found = self._code.get() if self.gives_code else None
+            self.had_code = found is not None
+            return found
+
         return {
             "bundle": lambda: bundle.text_of(self._content, self._path),
-            "code": self._code.get,
+            "code": code,
             "keep-code": keep,
         }
 

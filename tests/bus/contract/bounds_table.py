@@ -9,7 +9,7 @@ from msgspec import inspect
 
 from bus.contract.bounds import MAX_PAYLOAD_BYTES, OPTIONAL_NAME_PATTERN
 from bus.contract.description import Band, FieldDescription, SettingDescription
-from bus.contract.messages import MESSAGE_TYPES
+from bus.contract.messages import MESSAGE_TYPES, PluginCost
 from bus.contract.topics import NAME_PATTERN
 
 _HEADER = "| message | field | what is accepted |\n|---------|-------|------------------|"
@@ -35,7 +35,7 @@ def _rows() -> Iterator[str]:
         yield f"| {name} | (whole payload) | at most {MAX_PAYLOAD_BYTES[kind]} bytes |"
         # A backlog is the bare list.
         yield from _fields_of(message_type)
-    for part in (FieldDescription, Band, SettingDescription):
+    for part in (FieldDescription, Band, SettingDescription, PluginCost):
         yield from _fields_of(part)
 
 

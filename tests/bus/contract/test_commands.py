@@ -91,7 +91,7 @@ def test_fan(payload: bytes, command: FanCommand) -> None:
     assert parse_fan(payload) == command
 
 
-@pytest.mark.parametrize("action", ["reload", "enable", "disable"])
+@pytest.mark.parametrize("action", ["reload", "enable", "disable", "record"])
 def test_plugins(action: str) -> None:
     payload = msgspec.json.encode({"plugin": "dht22", "action": action, "id": "9"})
     command = parse_plugin(payload)
@@ -178,7 +178,7 @@ def test_a_bad_command_gets_a_sentence_that_says_what_is_allowed(
         (
             parse_plugin,
             b'{"plugin": "dht22", "action": "delete"}',
-            "action: found 'delete', expected one of disable, enable, reload, set; ",
+            "action: found 'delete', expected one of disable, enable, record, reload, set; ",
         ),
         (
             parse_plugin,

@@ -6,7 +6,7 @@ import subprocess
 from prometheus_client.parser import text_string_to_metric_families
 
 from bus.contract.description import About, FieldDescription, SensorDescription
-from bus.contract.messages import PluginState
+from bus.contract.messages import Costs, PluginCost, PluginState
 from bus.contract.topics import Topic, TopicKind
 from bus.install.version import VERSION
 from hub_app.http.formats import sensor_metrics
@@ -49,6 +49,19 @@ def test_every_number_of_the_state_is_a_metric(hub: HubProcess) -> None:
     assert found["harvester_reading", field] == 21.5
     assert found["harvester_history_up", ()] == 1.0
     assert found["harvester_history_stored_readings_total", ()] >= 0.0
+
+
+def test_the_cost_of_a_plugin_is_a_metric(hub: HubProcess) -> None:
+    hub.publish(Topic("m7", TopicKind.STATUS), status())
+    cost = PluginCost(20, 1, 240, 1.5, 4.0, 15.5)
+    hub.publish(Topic("m7", TopicKind.COSTS), Costs({"dht22": cost}))
+    until(hub, "/metrics", 'harvester_plugin_polls_total{node="m7"')
+    found = scraped(hub)
+    labels = (("node", "m7"), ("plugin", "dht22"))
+    assert found["harvester_plugin_failed_polls_total", labels] == 1.0
+    assert found["harvester_plugin_host_calls_total", labels] == 240.0
+    assert found["harvester_plugin_memory_bytes", labels] == 15.5 * 1024 * 1024
+    assert found["harvester_plugin_poll_p99_seconds", labels] == 0.004
 
 
 def test_a_hub_without_nodes_has_metrics_of_its_own(hub: HubProcess) -> None:
@@ -152,6 +165,8 @@ def test_promtool_has_nothing_to_say(hub: HubProcess) -> None:
     }
     hub.publish(Topic("m5", TopicKind.STATUS), status())
     hub.publish(Topic("m5", TopicKind.HEARTBEAT), heartbeat())
+    cost = PluginCost(20, 1, 240, 1.5, 4.0, 15.5)
+    hub.publish(Topic("m5", TopicKind.COSTS), Costs({"dht22": cost}))
     for name, data in sensors.items():
         hub.publish(sensor_of("m5", name), description_of(name))
         hub.publish(*reading(node="m5", sensor=name, **data))

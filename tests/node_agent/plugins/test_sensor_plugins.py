@@ -19,8 +19,8 @@ from node_agent.hal.board import open_hardware
 from node_agent.plugins.bus_view import BusView
 from node_agent.plugins.readings import Sample, samples
 from node_agent.plugins.store import PluginStore
-from node_agent.plugins.thread import entry
 from node_agent.plugins.wit_imports import NodeParts, host_imports
+from node_agent.sandbox.bundles.loaded import entry
 from node_agent.sandbox.instance import PluginInstance
 from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.runtime import Runtime

@@ -25,10 +25,13 @@ from bus.contract.description import About
 from bus.contract.messages import (
     Backlog,
     Buzzer,
+    Costs,
     Fan,
     Heartbeat,
     Leds,
     Oled,
+    PluginCost,
+    PluginRecord,
     PluginState,
     Result,
     Stored,
@@ -57,7 +60,7 @@ ASKED = [each for each in OPERATIONS if each.path not in UNASKED]
 EXAMPLES = int(os.environ.get("HARVESTER_EXAMPLES", "10"))
 INTERFACE = ("/api/", "/events", "/health", "/metrics")
 _SENSOR = {"sensor": f"{NODE}:{SENSOR}"}
-IN_PATHS = {"node": NODE, "name": "too-warm", "alarm": f"warm--{SENSOR}"}
+IN_PATHS = {"node": NODE, "plugin": "dht22", "name": "too-warm", "alarm": f"warm--{SENSOR}"}
 # Removed and renamed.
 OF_PATHS = {
     "/api/nodes/{node}/remove": {"node": "old"},
@@ -122,6 +125,8 @@ def fill(hub: HubProcess) -> None:
         (TopicKind.ABOUT, ""): about,
         (TopicKind.SENSOR, SENSOR): description_of(SENSOR),
         (TopicKind.PLUGIN, "dht22"): PluginState("running", "", BEGAN_MS, 0),
+        (TopicKind.COSTS, ""): Costs({"dht22": PluginCost(1, 0, 12, 1.0, 1.0)}),
+        (TopicKind.RECORD, "dht22"): PluginRecord("fault", "", BEGAN_MS, 1, 0, b"a record"),
         (TopicKind.LEDS, ""): Leds(["#ff0000"]),
         (TopicKind.FAN, ""): Fan(on=False, mode="auto"),
         (TopicKind.BUZZER, ""): Buzzer(sounding=False, pattern=""),

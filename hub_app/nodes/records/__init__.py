@@ -1,0 +1,1 @@
+"""Records of plugins that nodes sent, for download."""

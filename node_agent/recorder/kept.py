@@ -1,0 +1,82 @@
+"""Kept records of a node's plugins: the newest of each, until the hub has it."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from bus.contract.bounds import MAX_ERROR_CHARS
+from bus.contract.messages import PluginRecord, RecordReason
+from node_agent.recorder import record_file
+from node_agent.recorder.record_file import Record
+
+logger = logging.getLogger(__name__)
+
+# Shortest time between two records of one plugin: a flapping sensor would send one a cycle.
+_GAPS_S: dict[RecordReason, float] = {"fault": 60.0, "problem": 600.0, "command": 0.0}
+# After a connection, newer ones are sent again: the hub may have lost them.
+_AGAIN_S = 3600.0
+
+Publish = Callable[[str, PluginRecord], bool]
+
+
+class KeptRecords:
+    """The newest record of each plugin. Any thread may call `keep`."""
+
+    def __init__(self, publish: Publish, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+        """`publish` takes a plugin's name and its record, and returns whether it was sent."""
+        self._publish = publish
+        self._monotonic_s = monotonic_s
+        self._order = threading.Lock()
+        self._kept: dict[str, tuple[float, PluginRecord]] = {}
+        self._kept_s: dict[tuple[str, RecordReason], float] = {}
+        self._waiting: set[str] = set()
+
+    def is_due(self, plugin: str, reason: RecordReason) -> bool:
+        """Return whether a record is kept now; if so, no other of this reason for a while."""
+        now_s = self._monotonic_s()
+        with self._order:
+            last_s = self._kept_s.get((plugin, reason))
+            if last_s is not None and now_s - last_s < _GAPS_S[reason]:
+                return False
+            self._kept_s[plugin, reason] = now_s
+            return True
+
+    def keep(self, record: Record) -> None:
+        """Keep a record in place of the plugin's last one."""
+        fitting, content = record_file.encode(record)
+        name = record.plugin.name
+        if not content:
+            logger.warning("plugin %s: its newest poll is too large for a record", name)
+            return
+        message = PluginRecord(
+            reason=record.reason,
+            sha256=record.plugin.sha256,
+            made_ms=record.made_ms,
+            polls=sum(step.number > 0 for step in fitting.steps.kept),
+            missing=fitting.steps.missing,
+            content=content,
+            fault=record.fault[:MAX_ERROR_CHARS],
+        )
+        with self._order:
+            self._kept[name] = (self._monotonic_s(), message)
+            self._waiting.add(name)
+
+    def connected(self) -> None:
+        """Send those of the last hour again."""
+        now_s = self._monotonic_s()
+        with self._order:
+            fresh = {name for name, (at_s, _) in self._kept.items() if now_s - at_s < _AGAIN_S}
+            self._waiting |= fresh
+
+    def send_waiting(self) -> None:
+        """Publish what waits. One thread at a time."""
+        with self._order:
+            waiting = [(name, self._kept[name][1]) for name in sorted(self._waiting)]
+        for name, message in waiting:
+            if not self._publish(name, message):
+                return
+            with self._order:
+                # Another one may have been kept meanwhile.
+                if self._kept[name][1] is message:
+                    self._waiting.discard(name)

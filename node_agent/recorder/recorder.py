@@ -1,0 +1,123 @@
+"""Flight recorder: the steps of one instance in a ring that is bounded in bytes.
+
+It keeps the first steps, in which a plugin sets itself up, and the newest; what lies between is
+dropped when the ring is full. The plugin's thread records; any thread may take a copy.
+"""
+
+import threading
+import time
+from collections import deque
+from typing import Any
+
+import msgspec
+
+from bus.clock import now_ms
+from node_agent.recorder.events import Call, Event, Outcome, Step, to_plain
+
+# Of the ring, for the first steps; and for one step, which may make 10,000 calls.
+_FIRST_SHARE = 0.25
+_STEP_SHARE = 0.5
+# MessagePack's array with a count of 32 bits.
+_ARRAY = b"\xdd"
+_COUNT_BYTES = 4
+
+
+class Steps(msgspec.Struct, frozen=True, array_like=True):
+    """Steps of one instance, oldest first; `missing` were dropped before the last `newest`."""
+
+    kept: list[Step]
+    missing: int
+    newest: int
+
+
+class Recorder:
+    """Recorder of one instance."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._encoder = msgspec.msgpack.Encoder()
+        self._order = threading.Lock()
+        self._first: list[Step] = []
+        self._first_bytes = 0
+        self._newest: deque[Step] = deque()
+        self._newest_bytes = 0
+        self._missing = 0
+        self._number = 0
+        # Of the running step.
+        self._running = False
+        self._argument: str | None = None
+        self._began_ms = 0
+        self._began_ns = 0
+        self._body = bytearray()
+        self._count = 0
+        self._is_cut = False
+
+    # The plugin's thread calls these.
+
+    def begin(self, argument: str | None = None) -> None:
+        """Begin a step: the load, or a poll with its argument."""
+        self._argument, self._began_ms = argument, now_ms()
+        self._began_ns = time.perf_counter_ns()
+        self._body, self._count, self._is_cut = bytearray(), 0, False
+        self._running = True
+
+    def add(self, event: Event) -> None:
+        # A step that hangs may be copied meanwhile.
+        with self._order:
+            if len(self._body) > self._limit_bytes * _STEP_SHARE:
+                self._is_cut = True
+                return
+            self._encoder.encode_into(event, self._body, -1)
+            self._count += 1
+
+    def call(
+        self, interface: str, function: str, arguments: tuple[Any, ...], answer: Any, since_ns: int
+    ) -> None:
+        """Record a host call that began at `since_ns` of `time.perf_counter_ns` and is over."""
+        at_us, took_us = (
+            (end - begin) // 1000
+            for begin, end in ((self._began_ns, since_ns), (since_ns, time.perf_counter_ns()))
+        )
+        plain = [to_plain(argument) for argument in arguments]
+        self.add(Call(interface, function, plain, to_plain(answer), at_us, took_us))
+
+    def end(self, outcome: Outcome) -> Step:
+        """End the step; return it."""
+        step = self._step(outcome)
+        with self._order:
+            self._running = False
+            self._number += 1
+            self._keep(step)
+        return step
+
+    # Any thread may call this.
+
+    def steps(self) -> Steps:
+        """Return the steps that are kept, the running one included."""
+        with self._order:
+            running = [self._step(None)] if self._running else []
+            kept = [*self._first, *self._newest, *running]
+            return Steps(kept, self._missing, len(self._newest) + len(running))
+
+    def _step(self, outcome: Outcome | None) -> Step:
+        count = self._count.to_bytes(_COUNT_BYTES, "big")
+        return Step(
+            self._number,
+            self._began_ms,
+            self._argument,
+            _ARRAY + count + bytes(self._body),
+            outcome,
+            self._is_cut,
+        )
+
+    def _keep(self, step: Step) -> None:
+        size = step.size_bytes
+        if not self._newest and self._first_bytes + size <= self._limit_bytes * _FIRST_SHARE:
+            self._first.append(step)
+            self._first_bytes += size
+            return
+        self._newest.append(step)
+        self._newest_bytes += size
+        while self._first_bytes + self._newest_bytes > self._limit_bytes and len(self._newest) > 1:
+            self._newest_bytes -= self._newest.popleft().size_bytes
+            self._missing += 1

@@ -1,0 +1,1 @@
+"""Memory of the sandbox: guests' linear memories, and the host's heap."""

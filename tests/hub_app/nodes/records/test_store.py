@@ -1,0 +1,52 @@
+from pathlib import Path
+
+from bus.contract.messages import PluginRecord
+from hub_app.nodes.records import store
+from hub_app.nodes.records.store import RecordStore
+
+RECORD = PluginRecord("problem", "ab", 1_795_373_155_454, 3, 0, b"content", "no answer")
+
+
+def test_a_record_is_there_after_a_restart(tmp_path: Path) -> None:
+    kept = RecordStore(tmp_path / "records")
+    kept.put("pi4", "dht22", RECORD)
+    kept.close()
+    again = RecordStore(tmp_path / "records")
+    again.load()
+    assert again.of_node("pi4") == kept.of_node("pi4")
+    assert again.of_node("pi4")["dht22"].size_bytes == len(b"content")
+    assert again.content("pi4", "dht22") == b"content"
+    again.close()
+
+
+def test_only_names_that_were_told_are_looked_for(tmp_path: Path) -> None:
+    kept = RecordStore(tmp_path)
+    assert kept.content("..", "passwd") is None
+    kept.close()
+
+
+def test_a_record_goes_with_its_node(tmp_path: Path) -> None:
+    kept = RecordStore(tmp_path)
+    kept.put("pi4", "dht22", RECORD)
+    kept.put("pi5", "dht22", RECORD)
+    kept.remove_node("pi4")
+    kept.close()
+    assert [file.name for file in tmp_path.iterdir()] == ["pi5.dht22.json"]
+    assert kept.of_node("pi4") == {}
+
+
+def test_the_oldest_records_make_place(tmp_path: Path) -> None:
+    kept = RecordStore(tmp_path)
+    for number in range(store.MOST_RECORDS + 2):
+        kept.put("pi4", f"p{number}", RECORD)
+    kept.close()
+    assert len(kept.of_node("pi4")) == len(list(tmp_path.iterdir())) == store.MOST_RECORDS
+    assert kept.content("pi4", "p1") is None
+
+
+def test_a_damaged_file_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "pi4.dht22.json").write_text("{")
+    kept = RecordStore(tmp_path)
+    kept.load()
+    assert kept.of_node("pi4") == {}
+    kept.close()

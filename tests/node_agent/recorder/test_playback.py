@@ -1,0 +1,189 @@
+"""Recorded polls in the sandbox, and the same polls played without the hardware."""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bus.contract.description import PluginDescription
+from bus.contract.plugin_file import bundle
+from bus.contract.plugin_file.bundle import Bundle, Module
+from node_agent.recorder import record_file
+from node_agent.recorder.events import Call, Failed, Monotonic, Random, Returned, Wall
+from node_agent.recorder.flight import FlightParts
+from node_agent.recorder.kept import KeptRecords
+from node_agent.recorder.playback import PlayedStep, play
+from node_agent.recorder.record_file import Record
+from node_agent.sandbox.errors import PluginError
+from node_agent.sandbox.instance import Err
+from node_agent.sandbox.limits import Limits
+from node_agent.sandbox.runtime import Runtime
+from tests.built_components import packed
+from tests.support import PATIENT_S, PROJECT
+
+LIMITS = Limits(PATIENT_S, load_deadline_s=PATIENT_S)
+HEAD = """import os, random, time, uuid
+from wit_world import exports
+from wit_world.exports.sensor_logic import Reading
+from wit_world.imports import gpio_provider, i2c
+
+class SensorLogic(exports.SensorLogic):
+    def __init__(self):
+        self.polls = 0
+
+    def poll(self):
+        self.polls += 1
+"""
+READS = """
+i2c.transfer(0x23, "10", 0)
+time.sleep(0.03)
+raw = i2c.transfer(0x23, "", 2)
+lux = int(raw, 16) + random.random() + time.monotonic() + os.urandom(1)[0] + self.polls
+if raw == "dead":
+    raise ValueError(f"{uuid.uuid4()} at {time.time()} after {lux}, {object()}")
+return [Reading("light", gpio_provider.get_timestamp_ms(), [("lux", lux)])]
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def runtime_is_built() -> None:
+    packed(PROJECT / "tests" / "components")
+
+
+def made(body: str, imports: tuple[str, ...] = ("i2c", "gpio-provider")) -> bytes:
+    text = HEAD + "".join(f"        {line}\n" for line in body.splitlines())
+    return bundle.encode(
+        Bundle(
+            world="sensor-plugin",
+            imports=list(imports),
+            exports=["sensor-logic"],
+            description=PluginDescription(),
+            modules={"app": Module("0/app.py", text)},
+        )
+    )
+
+
+class Machine:
+    """Records one plugin in a sandbox of its own."""
+
+    def __init__(self, runtime: Runtime, tmp_path: Path) -> None:
+        self._runtime = runtime
+        self._tmp_path = tmp_path
+
+    def record(self, content: bytes, chip: Callable[..., Any], polls: int, kb: int = 256) -> Record:
+        file = self._tmp_path / "recorded.bundle"
+        file.write_bytes(content)
+        kept: list[bytes] = []
+        records = KeptRecords(lambda _name, record: bool(kept.append(record.content)) or True)
+        flight = FlightParts("pi4", "light", kb * 1024, records).open()
+        imports = {"i2c": {"transfer": chip}, "gpio-provider": dict.fromkeys(GPIO, lambda *_: 7)}
+        with self._runtime.load(file) as loaded:
+            fault = ""
+            with flight.start(loaded, imports, LIMITS, lambda _line: None) as instance:
+                try:
+                    for _ in range(polls):
+                        instance.call("sensor-logic", "poll")
+                except PluginError as e:
+                    fault = str(e)
+            flight.keep("fault" if fault else "command", fault)
+        records.send_waiting()
+        return record_file.decode(kept[0], "record")
+
+    def play(self, record: Record, content: bytes) -> list[PlayedStep]:
+        file = self._tmp_path / "played.bundle"
+        file.write_bytes(content)
+        with self._runtime.load(file) as loaded:
+            return list(play(loaded, record))
+
+
+GPIO = ("read-dht22", "get-timestamp-ms", "get-cpu-temp")
+
+
+@pytest.fixture
+def machine(runtime: Runtime, tmp_path: Path) -> Machine:
+    return Machine(runtime, tmp_path)
+
+
+def chip(answers: list[Any]) -> Callable[..., Any]:
+    """Return a chip that gives `answers`, one at each read."""
+    left = iter(answers)
+    return lambda _address, _write, read: next(left) if read else ""
+
+
+def test_a_fault_is_played_byte_for_byte(machine: Machine) -> None:
+    recorded = machine.record(made(READS), chip(["0010", "0011", "dead"]), 5)
+    assert recorded.fault.startswith("ValueError: ")
+    played = machine.play(recorded, made(READS))
+    assert [step.recorded.number for step in played] == [0, 1, 2, 3]
+    assert [step.is_same for step in played] == [True] * 4
+    last = played[-1].played.outcome
+    assert isinstance(last, Failed)
+    assert (last.message, last.traceback) == (recorded.fault, played[-1].recorded.outcome.traceback)  # type: ignore[union-attr]
+    assert "app.py" in last.traceback
+
+
+def test_an_err_of_a_chip_is_played_byte_for_byte(machine: Machine) -> None:
+    refused = Err("no answer at i2c-1 0x23")
+    recorded = machine.record(made(READS), chip(["0010", refused]), 2)
+    last = machine.play(recorded, made(READS))[-1]
+    assert last.is_same
+    assert last.played.outcome == Returned("no answer at i2c-1 0x23")
+    assert [event for event in last.played_events if isinstance(event, Call)][-1].answer == {
+        "err": "no answer at i2c-1 0x23"
+    }
+
+
+def test_clocks_and_randomness_are_in_the_record(machine: Machine) -> None:
+    recorded = machine.record(made(READS), chip(["dead"]), 1)
+    kinds = {
+        type(event)
+        for step in machine.play(recorded, made(READS))
+        for event in step.recorded_events
+    }
+    assert kinds == {Call, Monotonic, Random, Wall}
+
+
+def test_a_changed_plugin_differs_from_the_record(machine: Machine) -> None:
+    recorded = machine.record(made(READS), chip(["0010", "dead"]), 2)
+    repaired = READS.replace("raise ValueError(", "lux = len(")
+    load, first, last = machine.play(recorded, made(repaired))
+    assert load.is_same
+    assert first.is_same
+    assert not last.is_same
+    assert isinstance(last.played.outcome, Returned)
+
+
+def test_a_call_that_was_not_recorded_has_no_answer(machine: Machine) -> None:
+    recorded = machine.record(made(READS), chip(["0010"]), 1)
+    other = 'return str(i2c.transfer(0x44, "", 1))'
+    (_, step) = machine.play(recorded, made(other))
+    assert step.played.outcome == Returned("i2c.transfer: the record has no answer to this call")
+
+
+def test_a_full_ring_keeps_the_first_and_the_newest_polls(machine: Machine) -> None:
+    answers = itertools.cycle(["0010", "0011"])
+    recorded = machine.record(made(READS), chip(answers), 60, kb=16)  # type: ignore[arg-type]
+    numbers = [step.number for step in recorded.steps.kept]
+    assert numbers[:2] == [0, 1]
+    assert numbers[-1] == 60
+    assert recorded.steps.missing == 61 - len(numbers) > 0
+    played = machine.play(recorded, made(READS))
+    first = len(numbers) - recorded.steps.newest
+    assert all(step.is_same for step in played[:first])
+    assert [step.follows_gap for step in played].index(True) == first
+    # The plugin has counted fewer polls than were made.
+    assert not played[first].is_same
+
+
+def test_a_poll_that_met_its_deadline_is_the_same_up_to_there(machine: Machine) -> None:
+    endless = 'i2c.transfer(0x23, "", 2)\nwhile True:\n    pass'
+    slow = Limits(0.5, load_deadline_s=PATIENT_S)
+    machine_limits = slow
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.node_agent.recorder.test_playback.LIMITS", machine_limits)
+        patch.setattr("node_agent.recorder.playback._DEADLINE_S", 0.5)
+        recorded = machine.record(made(endless), chip(["0010"]), 1)
+        assert "deadline" in recorded.fault
+        assert machine.play(recorded, made(endless))[-1].is_same
