@@ -12,7 +12,8 @@ import httpx
 import msgspec
 
 from bench.raw_mqtt import RawClient
-from broker.auth import accounts
+from broker.auth import accounts, tokens
+from broker.auth.accounts import Accounts, Machine
 from bus.clock import now_ms
 from bus.config import config_file, hub_files
 from bus.contract.description import About
@@ -27,6 +28,7 @@ from bus.contract.messages import (
     encode,
 )
 from bus.contract.topics import Topic, TopicKind
+from bus.files import private_json
 from tests.broker.embedded.raw import connect
 from tests.default_descriptions import description_of
 from tests.default_readings import AIR, HEALTH, ROOM
@@ -85,11 +87,11 @@ def whole_hub(
     )
     found = hub_files.of(config_file.load(None, arguments[1::2]), {})
     found.accounts.parent.mkdir(parents=True, exist_ok=True)
-    tokens = {name: accounts.enroll(found.accounts, name) for name in names}
+    node_tokens = enroll_all(found.accounts, names)
     command = ["--config", os.devnull, *arguments]
     with Service(module, command, directory / "log") as service:
         wait_until_listening(web_port)
-        yield WholeHub(port, web_port, service, tokens, command)
+        yield WholeHub(port, web_port, service, node_tokens, command)
 
 
 def room_for(nodes: int) -> dict[str, object]:
@@ -103,6 +105,17 @@ def room_for(nodes: int) -> dict[str, object]:
         "broker__retained_mb": max(32, room // 64),
         "broker__sessions": room,
     }
+
+
+def enroll_all(path: Path, names: Sequence[str]) -> dict[str, str]:
+    """Make accounts for all nodes in one write; return their tokens."""
+    found = {name: tokens.new_token() for name in names}
+    machines = {
+        name: Machine(tokens.hash_token(token.encode()), "", now_ms())
+        for name, token in found.items()
+    }
+    private_json.change(path, accounts.load, lambda _: Accounts(nodes=machines))
+    return found
 
 
 class VirtualNode:

@@ -93,6 +93,11 @@ class Sender:
         """Answer a PUBREC once it is on the disk: a message that was received is not sent again."""
         entry = self._session.delivery.release(packet_id)
         durable = None if entry is None else self._put(entry, packet_id)
+        delivery = self._session.delivery
+        if len(self._unwritten) > 2 * max(delivery.window, delivery.in_flight):
+            # More than a PUBLISH and a PUBREL for each: it sends the same PUBREC again and again.
+            self.overflow()
+            return
         # Also for an unknown id, whose handshake may have ended here already (MQTT-4.3.3-1).
         self._send_once(durable, self._writer.acknowledgement(PacketType.PUBREL, packet_id))
 

@@ -34,6 +34,7 @@ class Sessions:
         self._counters = counters
         self.wills = Wills(router)
         self._by_key: dict[str, ClientSession] = {}
+        self._of_user: dict[Identity, set[ClientSession]] = {}
 
     def __iter__(self) -> Iterator[ClientSession]:
         return iter(tuple(self._by_key.values()))
@@ -123,6 +124,10 @@ class Sessions:
         """Remove a session with its subscriptions and messages; its will need not wait longer."""
         if self._by_key.pop(session.key, None) is not None:
             self.wills.publish(session.key)
+            theirs = self._of_user[session.identity]
+            theirs.discard(session)
+            if not theirs:
+                del self._of_user[session.identity]
         self._router.subscriptions.remove_session(session)
         self._store.drop_session(session.key)
 
@@ -152,13 +157,14 @@ class Sessions:
             is_kept=is_kept,
         )
         self._by_key[key] = session
+        self._of_user.setdefault(identity, set()).add(session)
         return session
 
     def _put_in_store(self, session: ClientSession, left_ms: int | None) -> bool:
         """Store a session; without room, in place of the same user's longest absent one."""
         session.left_ms = left_ms
         client_id, expiry_s = session.client_id, session.expiry_s
-        own = [other for other in self if other.is_kept and other.identity == session.identity]
+        own = [other for other in self._of_user[session.identity] if other.is_kept]
         most = max(_LEAST_SESSIONS, self._settings.sessions // _SHARE_OF_A_USER)
         if len(own) <= most and self._store.put_session(session.key, client_id, left_ms, expiry_s):
             return True

@@ -272,7 +272,8 @@ class Connection:
             self._note_refused(asked, codes)
             return
         if self.connected:
-            refused = [text for text, _ in _refusals(self._more_filters, codes)]
+            more, self._more_filters = self._more_filters, ()
+            refused = [text for text, _ in _refusals(more, codes)]
             _call(self._events.on_subscribed, refused)
             return
         self._note_refused(self._config.filters, codes)

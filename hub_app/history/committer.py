@@ -152,12 +152,11 @@ class Committer:
         waiting = (batch.arrivals, batch.refused, self._events, self._alarms, self._heartbeats)
         if not any(waiting):
             return {}
-        events, self._events = self._events, []
         outcome = writer.store(
-            batch.arrivals, events, self._now_ms(), self._alarms, self._heartbeats
+            batch.arrivals, self._events, self._now_ms(), self._alarms, self._heartbeats
         )
         # Only what is stored is forgotten: of these there is no second message.
-        self._alarms, self._heartbeats = [], []
+        self._events, self._alarms, self._heartbeats = [], [], []
         self.commits += 1
         self.stored += outcome.added
         self.repeated += len(outcome.kept) - outcome.added
@@ -202,6 +201,8 @@ class Committer:
             self._on_fault(e)
         except Exception as e:
             logger.exception("the history failed")
+            # It may fail at one of these again.
+            self._events = []
             self._close_until_later()
             self.fault.failed(f"{self._path}: {e!r}; readings wait at their nodes")
 

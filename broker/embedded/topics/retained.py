@@ -32,7 +32,12 @@ class Retained(msgspec.Struct, frozen=True):
 
     @property
     def size_bytes(self) -> int:
-        return len(self.topic.encode()) + len(self.payload) + self.properties.size_bytes
+        topic = self.topic
+        # Asked for each message: most have neither other letters nor properties.
+        size = len(self.payload) + (len(topic) if topic.isascii() else len(topic.encode()))
+        if self.properties is not NO_PROPERTIES:
+            size += self.properties.size_bytes
+        return size
 
 
 class Outcome(enum.Enum):
@@ -126,10 +131,14 @@ class RetainedMessages:
         """Keep a message in place of the topic's last; an empty one deletes (MQTT-3.3.1-10)."""
         if not message.payload:
             return Outcome.DELETED if self._delete(message.topic) else Outcome.NOTHING
-        if not self._has_room(message):
+        last, size = self.get(message.topic), message.size_bytes
+        last_size = 0 if last is None else last.size_bytes
+        if not self._has_room(message, size, last, last_size):
             self._delete(message.topic)
             return Outcome.REFUSED
-        self._put(message)
+        if last is not None:
+            self._count(last.owner, -1, -last_size)
+        self._put(message, size)
         return Outcome.STORED
 
     def load(self, messages: Iterable[Retained]) -> list[str]:
@@ -142,7 +151,8 @@ class RetainedMessages:
                 break
             room.append(message)
         for message in reversed(room):
-            self._put(msgspec.structs.replace(message, owner=_owner_of(message.topic)))
+            owned = msgspec.structs.replace(message, owner=_owner_of(message.topic))
+            self._put(owned, owned.size_bytes)
         return [message.topic for message in newest_first[len(room) :]]
 
     def match(self, topic_filter: str) -> Iterator[Retained]:
@@ -176,14 +186,14 @@ class RetainedMessages:
             old.append(topic)
         return [topic for topic in old if self._delete(topic)]
 
-    def _has_room(self, message: Retained) -> bool:
-        usage = self._usage.get(message.owner, Usage())
+    def _has_room(
+        self, message: Retained, size: int, last: Retained | None, last_size: int
+    ) -> bool:
+        usage = self._usage.get(message.owner) or Usage()
         quota = self._quota if message.owner else _NO_QUOTA
-        last = self.get(message.topic)
-        messages, size = 1, message.size_bytes
-        all_messages, all_size = messages, size
+        messages, all_messages, all_size = 1, 1, size
         if last is not None:
-            all_messages, all_size = 0, size - last.size_bytes
+            all_messages, all_size = 0, size - last_size
             if last.owner == message.owner:
                 messages, size = all_messages, all_size
         if not usage.is_within(quota, messages, size):
@@ -192,11 +202,10 @@ class RetainedMessages:
             bool(message.owner) and usage.is_within(_RESERVED, messages, size)
         )
 
-    def _put(self, message: Retained) -> None:
+    def _put(self, message: Retained, size: int) -> None:
+        """Put a message in the place of the topic's last, which is not counted any more."""
         node = self._by_age.pop(message.topic, None) or insert(self._root, message.topic)
-        if node.value is not None:
-            self._count(node.value, -1)
-        self._count(message, 1)
+        self._count(message.owner, 1, size)
         node.value = message
         self._by_age[message.topic] = node
         expiry_s = message.properties.message_expiry_s
@@ -209,18 +218,21 @@ class RetainedMessages:
         node = self._by_age.pop(topic, None)
         if node is None or node.value is None:
             return False
-        self._count(node.value, -1)
+        self._count(node.value.owner, -1, -node.value.size_bytes)
         self._deadlines_ms.remove(topic)
         remove(self._root, topic)
         return True
 
-    def _count(self, message: Retained, sign: int) -> None:
-        usage = self._usage.setdefault(message.owner, Usage())
-        for counted in (usage, self._all):
-            counted.messages += sign
-            counted.size_bytes += sign * message.size_bytes
+    def _count(self, owner: str, messages: int, size_bytes: int) -> None:
+        usage = self._usage.get(owner)
+        if usage is None:
+            usage = self._usage[owner] = Usage()
+        usage.messages += messages
+        usage.size_bytes += size_bytes
+        self._all.messages += messages
+        self._all.size_bytes += size_bytes
         if not usage.messages:
-            del self._usage[message.owner]
+            del self._usage[owner]
 
 
 def _owner_of(topic: str) -> str:

@@ -10,7 +10,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from broker.auth.gate import Identity
 from bus.client.client import BusClient
-from bus.client.connection import _refusals
+from bus.client.connection import Connection, ConnectionConfig, Events, _refusals
 from bus.contract.messages import Fan
 from bus.contract.topics import Topic, TopicKind
 from harvester.hub.open_broker import OpenGate
@@ -74,6 +74,33 @@ def test_a_refused_subscription_is_a_problem_and_asked_for_again(
         client.stop()
     assert sum("refused the subscription" in text for text in caplog.messages) == 1
     assert any("took the subscription to harvester/#" in text for text in caplog.messages)
+
+
+def test_what_was_refused_is_asked_for_again_after_another_subscription(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bus.client.connection.RESUBSCRIBE_FIRST_S", 0.1)
+    port, gate = free_port(), ChangingGate()
+    connected, subscribed = threading.Event(), threading.Event()
+    with embedded_broker(port, gate):
+        connection = Connection(
+            ConnectionConfig(
+                address=(HOST, port), client_id="c", keepalive_s=30, filters=["harvester/#"]
+            ),
+            None,
+            Events(on_connect=connected.set, on_subscribed=lambda _refused: subscribed.set()),
+        )
+        connection.open()
+        watching = threading.Thread(target=connection.watch)
+        watching.start()
+        assert connected.wait(WAIT_S)
+        connection.subscribe(["other/#"])
+        assert subscribed.wait(WAIT_S)
+        gate.is_open = True
+        wait_until(lambda: not connection.refused_filters)
+        connection.end()
+        watching.join(WAIT_S)
+        connection.close(disconnect=True)
 
 
 def test_a_connection_that_ended_is_told_in_words(caplog: pytest.LogCaptureFixture) -> None:

@@ -204,6 +204,29 @@ def test_without_room_nothing_is_answered_and_it_goes_on_when_there_is(
     assert not history.statistics.fault
 
 
+def test_the_events_of_a_failed_commit_are_stored_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub_app.history.committer._REOPEN_S", 0.05)
+    failures = iter([sqlite3.OperationalError("disk I/O error")])
+    store, path, bus = Writer.store, tmp_path / "history.db", Bus()
+
+    def failing(writer: Writer, *batch: Any) -> Outcome:
+        for failure in failures:
+            raise failure
+        return store(writer, *batch)
+
+    monkeypatch.setattr(Writer, "store", failing)
+    with running(path, bus) as history:
+        while not history.statistics.fault:
+            threading.Event().wait(0.01)
+        offer(history, reading(1))
+        bus.wait_for_seq(1)
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        found = [detail for (detail,) in db.execute("SELECT detail FROM event ORDER BY id")]
+    assert found[0] == "started"
+
+
 def test_a_failure_of_the_program_is_a_fault_and_the_next_commit_mends_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
