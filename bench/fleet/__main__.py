@@ -7,21 +7,25 @@
 Each node reads three sensors every `--interval` seconds, keeps the readings until they are stored,
 and has a will, heartbeats and log lines. Printed are the CPU time a reading of the hub's process,
 the time from a reading to its `stored` at its node, sent and stored readings, and memory a node.
-With `--stalls` the callbacks that held the hub's event loop for more than 20 ms of CPU are named.
+With `--stalls` the callbacks that held the hub's event loop for more than 20 ms of CPU are named,
+while a browser and Prometheus ask for everything in turn.
 """
 
 import argparse
 import contextlib
+import itertools
 import shutil
 import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import msgspec
 
 from bench.fleet.load import Plan, Progress
@@ -31,6 +35,12 @@ from tests.support import HOST, WAIT_S, Service, free_port, program, wait_until_
 # Steady only after so long: first changes of retained topics, first descriptions.
 _SETTLE_S = 8.0
 _KB_PER_MB = 1024
+_VISITED = (
+    *("/", "/alarms", "/log", "/system", "/node/node-0001", "/sensor/node-0001/dht22-gpio4"),
+    *("/metrics", "/health", "/api/readings", "/api/nodes", "/api/broker", "/api/system"),
+    *("/api/alarms", "/api/plugins", "/api/names", "/api/logs", "/api/coverage?node=node-0001"),
+    "/api/history?sensor=node-0001:dht22-gpio4&field=temperature",
+)
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -149,6 +159,32 @@ def peer(names: list[str]) -> Iterator[tuple[Target, dict[str, str]]]:
 
 
 @contextlib.contextmanager
+def visits(target: Target, *, is_wanted: bool) -> Iterator[None]:
+    """Ask for the views of the page and for what programs read, one a second."""
+    ended = threading.Event()
+
+    def visit() -> None:
+        with httpx.Client(base_url=f"http://{HOST}:{target.web_port}", timeout=60.0) as client:
+            for path in itertools.cycle(_VISITED):
+                if ended.wait(1.0):
+                    return
+                # The hub may be killed meanwhile.
+                with contextlib.suppress(httpx.HTTPError):
+                    client.get(path)
+
+    if not is_wanted or not target.web_port:
+        yield
+        return
+    thread = threading.Thread(target=visit, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+@contextlib.contextmanager
 def pages(target: Target, count: int) -> Iterator[None]:
     """Keep overviews open, and read and drop what they get."""
     if not count or not target.web_port:
@@ -173,6 +209,7 @@ def measure(target: Target, tokens: dict[str, str], options: argparse.Namespace)
     with (
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as load,
         pages(target, options.pages),
+        visits(target, is_wanted=options.stalls),
     ):
         assert load.stdin is not None
         assert load.stdout is not None

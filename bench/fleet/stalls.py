@@ -1,7 +1,11 @@
-"""The hub as a process that names the callbacks which hold its event loop for 20 ms of CPU."""
+"""The hub as a process that names the callbacks which hold its event loop for 20 ms of CPU.
+
+Garbage collections are named on their own, with the callbacks in which they came.
+"""
 
 import asyncio
 import atexit
+import gc
 import sys
 import time
 from collections import defaultdict
@@ -13,14 +17,8 @@ _LIMIT_S = 0.02
 
 def _install() -> None:
     found: dict[str, list[float]] = defaultdict(list)
-    run = asyncio.Handle._run  # noqa: SLF001 - asyncio's debug mode costs more and counts wall time
-
-    def timed(handle: asyncio.Handle) -> None:
-        began_s = time.thread_time()
-        run(handle)
-        took_s = time.thread_time() - began_s
-        if took_s > _LIMIT_S:
-            found[_name(handle)].append(took_s)
+    _time_callbacks(found)
+    _time_collections(found)
 
     def tell() -> None:
         for name, took_s in found.items():
@@ -28,12 +26,37 @@ def _install() -> None:
                 f"stalls of the loop: {len(took_s)}, longest {max(took_s) * 1000:.0f} ms: {name}\n"
             )
 
-    asyncio.Handle._run = timed  # type: ignore[method-assign]  # noqa: SLF001
     atexit.register(tell)
 
 
-def _name(handle: asyncio.Handle) -> str:
-    callback = handle._callback  # type: ignore[attr-defined]  # noqa: SLF001
+def _time_callbacks(found: dict[str, list[float]]) -> None:
+    run = asyncio.Handle._run  # noqa: SLF001 - asyncio's debug mode costs more and counts wall time
+
+    def timed(handle: asyncio.Handle) -> None:
+        callback = handle._callback  # type: ignore[attr-defined]  # noqa: SLF001
+        began_s = time.thread_time()
+        run(handle)
+        took_s = time.thread_time() - began_s
+        if took_s > _LIMIT_S:
+            found[_name(callback)].append(took_s)
+
+    asyncio.Handle._run = timed  # type: ignore[method-assign]  # noqa: SLF001
+
+
+def _time_collections(found: dict[str, list[float]]) -> None:
+    began_s = 0.0
+
+    def on_collection(phase: str, info: dict[str, int]) -> None:
+        nonlocal began_s
+        if phase == "start":
+            began_s = time.thread_time()
+        elif (took_s := time.thread_time() - began_s) > _LIMIT_S:
+            found[f"garbage of generation {info['generation']}"].append(took_s)
+
+    gc.callbacks.append(on_collection)
+
+
+def _name(callback: object) -> str:
     owner = getattr(callback, "__self__", None)
     if isinstance(owner, asyncio.Task):
         coroutine = owner.get_coro()

@@ -102,6 +102,11 @@ class Delivery:
         return len(self._in_flight)
 
     @property
+    def is_empty(self) -> bool:
+        """Whether nothing is in flight or queued."""
+        return not (self._in_flight or self._waiting[0] or self._waiting[1])
+
+    @property
     def has_room(self) -> bool:
         """Whether publishers that wait for room in this queue may go on."""
         return self._shares.has_room and self._byte_shares.has_room

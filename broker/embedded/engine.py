@@ -132,13 +132,14 @@ class BrokerEngine:
     @property
     def snapshot(self) -> BrokerSnapshot:
         """All figures of the broker at this moment."""
+        in_flight, queued, queued_bytes = self._sessions.amounts()
         gauges = Gauges(
             connected=len(self._handlers),
             disconnected=len(self._sessions) - len(self._handlers),
             subscriptions=len(self.router.subscriptions),
-            in_flight=sum(session.delivery.in_flight for session in self._sessions),
-            queued_messages=sum(session.delivery.waiting for session in self._sessions),
-            queued_bytes=sum(session.delivery.waiting_bytes for session in self._sessions),
+            in_flight=in_flight,
+            queued_messages=queued,
+            queued_bytes=queued_bytes,
             retained_messages=len(self.router.retained),
             retained_bytes=self.router.retained.size_bytes,
             stored_sessions=self._store.sessions,

@@ -45,6 +45,18 @@ class Sessions:
     def get(self, key: str) -> ClientSession | None:
         return self._by_key.get(key)
 
+    def amounts(self) -> tuple[int, int, int]:
+        """Return the messages in flight, those that are queued, and the bytes of these."""
+        in_flight = queued = queued_bytes = 0
+        for session in self._by_key.values():
+            delivery = session.delivery
+            # Of thousands of sessions, few have any.
+            if not delivery.is_empty:
+                in_flight += delivery.in_flight
+                queued += delivery.waiting
+                queued_bytes += delivery.waiting_bytes
+        return in_flight, queued, queued_bytes
+
     def load(self, stored: dict[str, StoredSession]) -> None:
         """Restore the sessions of the store."""
         for key, kept in stored.items():

@@ -35,7 +35,7 @@ SettingValue = Number | Annotated[str, msgspec.Meta(max_length=256)] | bool
 Decimals = Annotated[int, msgspec.Meta(ge=0, le=6)]
 
 
-class Band(msgspec.Struct, frozen=True, omit_defaults=True):
+class Band(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Word and tone of the values up to and including `to`, or of those below `below`.
 
     Without either, of all above. `setting` is the setting of the plugin that the limit follows.
@@ -52,7 +52,7 @@ class Band(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.to if self.below is None else self.below
 
 
-class FieldDescription(msgspec.Struct, frozen=True, omit_defaults=True):
+class FieldDescription(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Meaning of one value of a reading.
 
     `quantity` is Home Assistant's `device_class` where there is one. `range` holds the least and

@@ -75,7 +75,7 @@ RecordReason = Literal["fault", "problem", "command"]
 Severity = Literal["info", "warning", "critical"]
 
 
-class Status(msgspec.Struct, frozen=True):
+class Status(msgspec.Struct, frozen=True, gc=False):
     """Presence of a node. The broker publishes the offline one as the node's last will."""
 
     state: Literal["online", "offline"]
@@ -87,7 +87,7 @@ class Status(msgspec.Struct, frozen=True):
     interval_s: IntervalSeconds = 2.0
 
 
-class Heartbeat(msgspec.Struct, frozen=True):
+class Heartbeat(msgspec.Struct, frozen=True, gc=False):
     """The node's own health, once a cycle."""
 
     seq: Count
@@ -120,7 +120,7 @@ class Stored(msgspec.Struct, frozen=True):
     refused: Ranges = []
 
 
-class Log(msgspec.Struct, frozen=True):
+class Log(msgspec.Struct, frozen=True, gc=False):
     """One log line; `source` is `host` or `plugin:<name>`."""
 
     timestamp_ms: Milliseconds

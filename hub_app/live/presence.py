@@ -13,7 +13,7 @@ DEFAULT_INTERVAL_MS = 2000
 MISSED_CYCLES = 3
 
 
-class StatusView(msgspec.Struct, frozen=True):
+class StatusView(msgspec.Struct, frozen=True, gc=False):
     """Presence of a node as the page shows it; `status` is None where the node sent none yet.
 
     `heard_ms` is the hub's time, None for a node of which only the last will has arrived.

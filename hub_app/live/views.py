@@ -8,7 +8,7 @@ from bus.contract.description import About, SensorDescription
 from bus.contract.messages import Oled, PluginRecord, RecordReason, Value, encode
 
 
-class ReadingView(msgspec.Struct, frozen=True):
+class ReadingView(msgspec.Struct, frozen=True, gc=False):
     """A reading as the page shows it.
 
     `at_ms` is when it was taken, by the hub's clock, never in the future; it is stale

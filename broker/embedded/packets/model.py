@@ -95,7 +95,7 @@ class ConnackCode(enum.IntEnum):
     METHOD = 6
 
 
-class Properties(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Properties(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """Properties of an MQTT 5 packet of any type; None: absent."""
 
     payload_format: int | None = None

@@ -16,7 +16,7 @@ from bus.contract.topics import ROOT
 _BYTES_PER_MB = 1024 * 1024
 
 
-class Retained(msgspec.Struct, frozen=True):
+class Retained(msgspec.Struct, frozen=True, gc=False):
     """A retained message. `stored_ms`: Unix epoch; a message expiry interval begins then.
 
     `owner` is the user that published it. After a restart that is the name in its topic, which for

@@ -45,3 +45,12 @@ def test_old_cycles_are_collected_regularly(monkeypatch: pytest.MonkeyPatch) -> 
             task.cancel()
 
     asyncio.run(run())
+
+
+def test_full_collections_that_find_little_become_seldom_up_to_one_a_day() -> None:
+    waits_s = [garbage.EVERY_S]
+    for _ in range(12):
+        waits_s.append(garbage.next_wait_s(waits_s[-1], 0))
+    assert waits_s[1] == 2 * garbage.EVERY_S
+    assert waits_s[-1] == garbage.SELDOM_S
+    assert garbage.next_wait_s(waits_s[-1], garbage.WORTH) == garbage.EVERY_S
