@@ -37,7 +37,7 @@ def accepted(name: str, client_id: str) -> AcceptedConnect:
         username=name,
         password=None,
     )
-    return AcceptedConnect(connect, Identity(name, Role.NODE))
+    return AcceptedConnect(connect, Identity(name, Role.NODE), connect)
 
 
 def make_sessions(**keys: int) -> CountingSessions:
