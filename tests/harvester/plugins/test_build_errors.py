@@ -1,12 +1,15 @@
 """What an author reads when a plugin does not build: one line that points at the mistake."""
 
+import contextlib
+import io
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from harvester.cli import main
 from harvester.errors import BuildError
 from harvester.plugins import manifest
-from harvester.plugins.builder import build as plugin_build
 from harvester.plugins.builder import contract, source_check
 from harvester.plugins.builder import errors as build_errors
 from harvester.plugins.manifest import Manifest
@@ -23,6 +26,28 @@ class SensorLogic(exports.SensorLogic):
     def poll(self):
         return []
 """
+WRONG = {
+    "name": HEAD + "LIMIT = undefined_thing\n" + CLASS,
+    "module": HEAD + "import driver\n" + CLASS,
+    "early": HEAD + "NOW_MS = gpio_provider.get_timestamp_ms()\n" + CLASS,
+    "later": HEAD + CLASS + "\ndef later():\n    import ssl\n",
+}
+OLD = b"the component of an earlier build"
+
+# Four real builds, each of half a minute on a machine that does other things, too.
+pytestmark = pytest.mark.timeout(300)
+
+
+class FailedBuild(NamedTuple):
+    """A failed `harvester plugins build`: its plugins, exit code and standard error."""
+
+    plugins: Path
+    exit_code: object
+    lines: list[str]
+
+    def line_of(self, name: str) -> str:
+        (line,) = (line for line in self.lines if line.startswith(f"{name}/"))
+        return line
 
 
 def plugin(directory: Path, app: str, world: str = "sensor-plugin") -> PluginSource:
@@ -169,41 +194,56 @@ def test_a_world_that_does_not_exist_and_a_module_that_is_missing_are_named(tmp_
         source_check.check(PluginSource(tmp_path, Manifest("sensor-plugin")), CONTRACT)
 
 
-@pytest.fixture(scope="session")
-def built_wrong(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Return what real builds say about mistakes that show only when the source runs."""
-    apps = {
-        "name": HEAD + "LIMIT = undefined_thing\n" + CLASS,
-        "module": HEAD + "import driver\n" + CLASS,
-        "early": HEAD + "NOW_MS = gpio_provider.get_timestamp_ms()\n" + CLASS,
-    }
+@pytest.fixture(scope="module")
+def failed_build(tmp_path_factory: pytest.TempPathFactory) -> FailedBuild:
+    """Return what one real build says about mistakes that show only when the source runs."""
     root = tmp_path_factory.mktemp("wrong")
-    sources = []
-    for name, app in apps.items():
-        (root / name).mkdir()
-        sources.append(plugin(root / name, app))
-    (root / "module" / "driver.py").write_text("SIZE = 1\nimport numpy\n")
-    return {
-        built.source.name: built.error.replace(f"{root}/", "")
-        for built in plugin_build.build_all(sources, WIT)
-    }
+    for name, app in WRONG.items():
+        directory = root / "plugins" / name
+        directory.mkdir(parents=True)
+        plugin(directory, app)
+        (directory / f"{name}.wasm").write_bytes(OLD)
+    (root / "plugins" / "module" / "driver.py").write_text("SIZE = 1\nimport numpy\n")
+    errors = io.StringIO()
+    with contextlib.redirect_stderr(errors), pytest.raises(SystemExit) as exited:
+        main(["--project", str(root), "plugins", "build"])
+    lines = errors.getvalue().replace(f"{root / 'plugins'}/", "").splitlines()
+    return FailedBuild(root / "plugins", exited.value.code, lines)
+
+
+def test_a_failed_build_is_one_line_for_each_plugin_and_keeps_the_old_components(
+    failed_build: FailedBuild,
+) -> None:
+    assert failed_build.exit_code == 1
+    assert sorted(line.partition("/")[0] for line in failed_build.lines) == sorted(WRONG)
+    for name in WRONG:
+        assert (failed_build.plugins / name / f"{name}.wasm").read_bytes() == OLD
 
 
 def test_what_the_source_raises_while_it_is_built_is_a_line_with_its_place(
-    built_wrong: dict[str, str],
+    failed_build: FailedBuild,
 ) -> None:
-    assert built_wrong["name"] == (
+    assert failed_build.line_of("name") == (
         "name/app.py:3: NameError: name 'undefined_thing' is not defined"
     )
     # The innermost frame, in the author's second file.
-    assert built_wrong["module"].startswith(
+    assert failed_build.line_of("module").startswith(
         "module/driver.py:2: ModuleNotFoundError: No module named 'numpy'; a plugin finds"
     )
 
 
-def test_a_host_call_at_import_is_a_line_with_its_place(built_wrong: dict[str, str]) -> None:
-    assert built_wrong["early"].startswith(
+def test_a_host_call_at_import_is_a_line_with_its_place(failed_build: FailedBuild) -> None:
+    assert failed_build.line_of("early").startswith(
         "early/app.py:3: calls gpio_provider.get_timestamp_ms() while it is built"
+    )
+
+
+def test_a_module_that_a_function_imports_and_no_guest_has_is_named_with_its_line(
+    failed_build: FailedBuild,
+) -> None:
+    number = WRONG["later"].splitlines().index("    import ssl") + 1
+    assert failed_build.line_of("later").startswith(
+        f"later/app.py:{number}: ModuleNotFoundError: No module named '"
     )
 
 
