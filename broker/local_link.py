@@ -18,6 +18,7 @@ from broker.embedded.router import Router
 from broker.embedded.session import Publisher
 from bus.client.link import OnMessages, RawMessage, WireMessage, wire_message
 from bus.config.homeassistant_table import DEFAULT_PREFIX
+from bus.contract import discovery
 from bus.contract.messages import Message, encode
 from bus.contract.topics import ROOT, Topic, is_bundle, is_command
 
@@ -49,8 +50,9 @@ class LocalLink:
         room_for: RoomFor,
         prefix: str = DEFAULT_PREFIX,
     ) -> None:
-        """Messages on Home Assistant's topics, which begin with `prefix`, are passed on, too."""
-        self.room_for = room_for
+        """Messages of discovery, on topics that begin with `prefix`, are passed on, too."""
+        self._room_for = room_for
+        self._discovery_prefix = prefix
         self._roots = (ROOT, prefix)
         self._prefixes = tuple(f"{root}/" for root in self._roots)
         self._router = router
@@ -98,9 +100,13 @@ class LocalLink:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._router.remove_tap, self)
 
+    def room_for(self, topic: str) -> "asyncio.Future[bool] | None":
+        """Return what a publisher to `topic` has to wait for; None: nothing."""
+        return self._room_for(topic) if topic.startswith(_PREFIX) else None
+
     def put(self, topic: str, payload: bytes) -> None:
-        """Take a message from the router."""
-        if self._may_hear(topic):
+        """Take a message from the router; those of other people's devices are passed over."""
+        if topic.startswith(self._prefixes) and self._may_hear(topic):
             if not self._incoming:
                 self._loop.call_later(_BATCH_S, self._pass_on)
             self._incoming.append((topic, payload))
@@ -109,7 +115,10 @@ class LocalLink:
         return self._may_hear(topic)
 
     def _is_for_hub(self, topic: str) -> bool:
-        return topic.startswith(self._prefixes) and self._gate.may_receive(self._identity, topic)
+        is_for_hub = topic.startswith(_PREFIX) or discovery.concerns_hub(
+            topic, self._discovery_prefix
+        )
+        return is_for_hub and self._gate.may_receive(self._identity, topic)
 
     def _pass_on(self) -> None:
         batch, self._incoming = self._incoming, []

@@ -9,22 +9,24 @@ from pathlib import Path
 
 from broker.auth import acl, tokens
 from broker.auth.accounts import HUB_USER, LOCAL_USER, AccountsFile
-from broker.auth.gate import Attempt, Identity, Role, local_role
+from broker.auth.gate import Attempt, Identity, Role, identity_of, local_role
+from broker.auth.open_topics import Scope
 from broker.auth.password_check import PasswordCheck, TooManyAttemptsError
 from bus.client.login import doctor_client_id
 from bus.config.broker_table import LocalAccess
-from bus.config.homeassistant_table import DEFAULT_PREFIX
 from bus.contract.topics import TopicKind, parse
 from bus.errors import BadTopicError
 
 logger = logging.getLogger(__name__)
 
+_DEFAULT_SCOPE = Scope()
+
 
 class AccountGate:
     """Authenticates the accounts in the file at `path`, and local clients as `allow_local` says.
 
-    `hub_token` is the token of the hub's own client, `prefix` that of Home Assistant's topics.
-    `on_revoked` is called with the name of an account that was removed or replaced. Raises
+    `hub_token` is the token of the hub's own client. `scope` has no patterns: the accounts have
+    them. `on_revoked` is called with the name of an account that was removed or replaced. Raises
     MisconfiguredError where the file cannot be used.
     """
 
@@ -35,9 +37,9 @@ class AccountGate:
         *,
         hub_token: str | None,
         allow_local: LocalAccess,
-        prefix: str = DEFAULT_PREFIX,
+        scope: Scope = _DEFAULT_SCOPE,
     ) -> None:
-        self._prefix = prefix
+        self._scope = scope
         self._hub_hash = tokens.hash_token(hub_token.encode()) if hub_token else None
         role = local_role(allow_local)
         self._local = None if role is None else Identity(LOCAL_USER, role)
@@ -57,20 +59,23 @@ class AccountGate:
         # The secret's shape decides the check, so refusals do not reveal which users exist.
         if tokens.is_token(password):
             return self._check_token(attempt.username, attempt.client_id, password)
-        return await self._check_password(attempt.username, attempt.address, password)
+        return await self._check_password(attempt, attempt.username, password)
 
     @property
     def generation(self) -> int:
         return self._file.generation
 
     def may_publish(self, identity: Identity, topic: str) -> bool:
-        return self._is_known(identity) and acl.may_publish(identity, topic, self._prefix)
+        scope = self._scope_of(identity)
+        return scope is not None and acl.may_publish(identity, topic, scope)
 
     def may_subscribe(self, identity: Identity, topic_filter: str) -> bool:
-        return self._is_known(identity) and acl.may_subscribe(identity, topic_filter, self._prefix)
+        scope = self._scope_of(identity)
+        return scope is not None and acl.may_subscribe(identity, topic_filter, scope)
 
     def may_receive(self, identity: Identity, topic: str) -> bool:
-        return self._is_known(identity) and acl.may_receive(identity, topic, self._prefix)
+        scope = self._scope_of(identity)
+        return scope is not None and acl.may_receive(identity, topic, scope)
 
     def refresh(self) -> None:
         """Read the file again if it has changed, and report every account that was revoked."""
@@ -78,13 +83,18 @@ class AccountGate:
             logger.info("the account of %s was revoked or replaced", name)
             self.on_revoked(name)
 
-    def _is_known(self, identity: Identity) -> bool:
-        """Whether the account still exists: it may be revoked while its owner connects."""
+    def _scope_of(self, identity: Identity) -> Scope | None:
+        """Return the scope of an account; None: it was revoked, maybe while its owner connects."""
         if identity.role is Role.NODE:
-            return identity.name in self._file.accounts.nodes
-        return (
-            identity.name in (LOCAL_USER, HUB_USER) or identity.name in self._file.accounts.people
-        )
+            return self._scope if identity.name in self._file.accounts.nodes else None
+        if identity.name in (LOCAL_USER, HUB_USER):
+            return self._scope
+        person = self._file.accounts.people.get(identity.name)
+        if person is None:
+            return None
+        if not person.topics:
+            return self._scope
+        return Scope(self._scope.prefix, self._scope.open_roots, person.topics)
 
     def _check_token(self, name: str, client_id: str, token: bytes) -> Identity | None:
         if name == HUB_USER:
@@ -99,14 +109,16 @@ class AccountGate:
             return None
         return Identity(name, role)
 
-    async def _check_password(self, name: str, address: str, password: bytes) -> Identity | None:
+    async def _check_password(
+        self, attempt: Attempt, name: str, password: bytes
+    ) -> Identity | None:
         try:
             person = await self._check.run(
-                address, name, lambda: self._file.authenticate(name, password)
+                attempt.address, name, lambda: self._file.authenticate(name, password)
             )
         except TooManyAttemptsError:
             return None
-        return None if person is None else Identity(name, person.role)
+        return None if person is None else identity_of(name, person.role, attempt.client_id)
 
 
 def _is_node(attempt: Attempt) -> bool:

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-from broker.auth import passwords, tokens
+from broker.auth import open_topics, passwords, tokens
 from broker.auth.gate import Role
 from bus.clock import DAY_MS, now_ms
 from bus.contract.topics import NAME_RULE, is_name
@@ -32,7 +32,7 @@ def worker_user(index: int) -> str:
 
 logger = logging.getLogger(__name__)
 
-PersonRole = Literal[Role.OPERATOR, Role.VIEWER, Role.INTEGRATION]
+PersonRole = Literal[Role.OPERATOR, Role.VIEWER, Role.INTEGRATION, Role.DEVICE]
 TokenRole = Literal[Role.OPERATOR, Role.VIEWER]
 # Argon2 takes any length, but a longer password may not fit into a CONNECT.
 _MAX_PASSWORD_CHARS = 1024
@@ -51,16 +51,19 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Account with a password: a person, or Home Assistant. `repr` omits the hashes."""
+    """Account with a password: a person, Home Assistant, or a device. `repr` omits the hashes."""
 
     role: Role
     argon2: str
     mosquitto: str
     since_ms: int
     nats: str = ""
+    # Patterns of open topics: see `broker.auth.open_topics`.
+    topics: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_role(self.role, get_args(PersonRole))
+        _check_topics(self.role, self.topics)
 
     def __repr__(self) -> str:
         return f"Person({self.role!r}, since_ms={self.since_ms})"
@@ -232,11 +235,24 @@ def revoke_token(path: Path, name: str) -> None:
     _change(path, remove)
 
 
-def set_password(
-    path: Path, name: str, role: PersonRole, password: str, *, with_nats: bool = False
+def set_password(  # noqa: PLR0913 - all that an account is made of
+    path: Path,
+    name: str,
+    role: PersonRole,
+    password: str,
+    *,
+    topics: Sequence[str] = (),
+    with_nats: bool = False,
 ) -> None:
-    """Make or replace a person's account. Takes about 0.2 s, `with_nats` twice that."""
+    """Make or replace a person's account. Takes about 0.2 s, `with_nats` twice that.
+
+    `topics` are patterns of open topics, for roles that have any.
+    """
     _check_name(name, "person")
+    try:
+        _check_topics(role, topics)
+    except ValueError as e:
+        raise MisconfiguredError(f"the account {name}: {e}") from e
     if not password or len(password) > _MAX_PASSWORD_CHARS or tokens.is_token(password.encode()):
         raise MisconfiguredError(
             f"the password of {name}: expected 1 to {_MAX_PASSWORD_CHARS} characters, and no token"
@@ -248,6 +264,7 @@ def set_password(
         tokens.mosquitto_hash(password, iterations),
         now_ms(),
         passwords.nats_hash(password, is_token=False) if with_nats else "",
+        tuple(topics),
     )
 
     def add(accounts: Accounts) -> Accounts:
@@ -281,3 +298,10 @@ def _check_name(name: str, what: str) -> None:
 def _check_role(role: Role, allowed: Sequence[Role]) -> None:
     if role not in allowed:
         raise ValueError(f"found {role}, expected {' or '.join(allowed)}")
+
+
+def _check_topics(role: Role, topics: Sequence[str]) -> None:
+    if topics and role not in open_topics.DEFAULTS:
+        allowed = " or ".join(open_topics.DEFAULTS)
+        raise ValueError(f"found topics of a {role}, expected them of {allowed} alone")
+    open_topics.check_patterns(topics)

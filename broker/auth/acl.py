@@ -9,14 +9,17 @@ from functools import lru_cache
 
 import msgspec
 
+from broker.auth import open_topics
 from broker.auth.gate import Identity, Role
+from broker.auth.open_topics import Scope
 from bus.config.homeassistant_table import DEFAULT_PREFIX
 from bus.contract.topics import NAME_PATTERN, ROOT
 
 # Placeholders in a pattern: the user's name, and the prefix of Home Assistant's topics.
 OWN = "<node>"
 PREFIX = "<prefix>"
-# Names whose split patterns are cached.
+_DEFAULT_SCOPE = Scope()
+# Users whose split patterns are cached.
 _MAX_CACHED_NAMES = 4096
 # Decisions that are cached: the rules never change, and each message asks for several.
 _MAX_CACHED_DECISIONS = 16_384
@@ -74,43 +77,98 @@ ROLES = {
     Role.OPERATOR: Rights(publish=("harvester/+/+/cmd",), read=_EVERYTHING),
     Role.VIEWER: Rights(read=_EVERYTHING),
     Role.INTEGRATION: Rights(publish=("harvester/+/+/cmd", _STATUS), read=_EVERYTHING),
+    # It has open topics alone.
+    Role.DEVICE: Rights(),
 }
+# These also read what other people's devices publish.
+_READERS_OF_OPEN_TOPICS = frozenset({Role.OPERATOR, Role.VIEWER})
+
+
+class _Levels(msgspec.Struct, frozen=True):
+    """Rights of one identity as split patterns. `open`: the open topics, to use as it likes."""
+
+    publish: tuple[Levels, ...]
+    never: tuple[Levels, ...]
+    read: tuple[Levels, ...]
+    open: tuple[Levels, ...]
 
 
 @lru_cache(_MAX_CACHED_DECISIONS)
-def may_publish(identity: Identity, topic: str, prefix: str = DEFAULT_PREFIX) -> bool:
+def may_publish(identity: Identity, topic: str, scope: Scope = _DEFAULT_SCOPE) -> bool:
     """Whether `identity` may publish to `topic`, a last will included.
 
     Whatever the role, each level below the root must be a name as `bus.contract.topics` defines
-    it, or below `prefix` as Home Assistant does.
+    it, or below the prefix as Home Assistant does. Open topics have a limit of their own.
     """
-    rights = ROLES[identity.role]
+    levels = _levels(identity, scope)
+    asked = topic.split("/")
+    if _any_covers(levels.open, asked):
+        return open_topics.is_spelled_well(topic) and not _is_reserved(identity, topic, scope)
     is_spelled_well = (
-        _OF_HOME_ASSISTANT if topic.startswith(f"{prefix}/") else _PUBLISHABLE
+        _OF_HOME_ASSISTANT if topic.startswith(f"{scope.prefix}/") else _PUBLISHABLE
     ).match(topic)
     return (
         is_spelled_well is not None
-        and _any_covers(rights.publish, identity.name, prefix, topic)
-        and not _any_covers(rights.never, identity.name, prefix, topic)
+        and _any_covers(levels.publish, asked)
+        and not _any_covers(levels.never, asked)
     )
 
 
-def may_subscribe(identity: Identity, topic_filter: str, prefix: str = DEFAULT_PREFIX) -> bool:
+def may_subscribe(identity: Identity, topic_filter: str, scope: Scope = _DEFAULT_SCOPE) -> bool:
     """Whether any topic that `topic_filter` can match may be read.
 
     The filter may match more than that: `may_receive` is asked about each message.
     """
-    if not _is_filter(topic_filter):
+    if not _is_filter(topic_filter) or _is_hidden(identity, topic_filter, scope):
         return False
     wanted = topic_filter.split("/")
-    readable = _split(ROLES[identity.role].read, identity.name, prefix)
-    return any(_overlap(pattern, wanted) for pattern in readable)
+    levels = _levels(identity, scope)
+    return any(_overlap(pattern, wanted) for pattern in (*levels.read, *levels.open))
 
 
 @lru_cache(_MAX_CACHED_DECISIONS)
-def may_receive(identity: Identity, topic: str, prefix: str = DEFAULT_PREFIX) -> bool:
+def may_receive(identity: Identity, topic: str, scope: Scope = _DEFAULT_SCOPE) -> bool:
     """Whether `identity` may read what was published to `topic`."""
-    return _any_covers(ROLES[identity.role].read, identity.name, prefix, topic)
+    levels = _levels(identity, scope)
+    asked = topic.split("/")
+    return _any_covers(levels.read, asked) or (
+        _any_covers(levels.open, asked) and not _is_hidden(identity, topic, scope)
+    )
+
+
+def rights_of(identity: Identity, scope: Scope) -> tuple[Rights, tuple[str, ...]]:
+    """Return the role's rights with the placeholders filled in, and the open topics' filters."""
+    rights = ROLES[identity.role]
+    filled = Rights(
+        **{
+            field: tuple(for_user(text, identity.name, scope.prefix) for text in texts)
+            for field, texts in msgspec.structs.asdict(rights).items()
+        }
+    )
+    if identity.role in _READERS_OF_OPEN_TOPICS:
+        more = open_topics.everything(scope)
+        filled = msgspec.structs.replace(filled, read=(*filled.read, *more))
+    own = open_topics.filters_of(identity.role, identity.name, identity.client_id, scope)
+    return filled, own
+
+
+@lru_cache(_MAX_CACHED_NAMES)
+def _levels(identity: Identity, scope: Scope) -> _Levels:
+    rights, own = rights_of(identity, scope)
+    return _Levels(*map(_split, (rights.publish, rights.never, rights.read, own)))
+
+
+def _is_hidden(identity: Identity, topic: str, scope: Scope) -> bool:
+    """Whether a topic or filter is of the hub's discovery, which no device reads."""
+    return identity.role is Role.DEVICE and open_topics.is_of_hub(topic, scope.prefix)
+
+
+def _is_reserved(identity: Identity, topic: str, scope: Scope) -> bool:
+    """Whether a topic below an open root is the hub's, or Home Assistant's own."""
+    is_status = topic == f"{scope.prefix}/status"
+    return open_topics.is_of_hub(topic, scope.prefix) or (
+        is_status and identity.role is Role.DEVICE
+    )
 
 
 def covers(pattern: str, wanted: str) -> bool:
@@ -127,14 +185,12 @@ def for_user(pattern: str, name: str, prefix: str = DEFAULT_PREFIX) -> str:
     return pattern.replace(OWN, name).replace(PREFIX, prefix)
 
 
-def _any_covers(patterns: tuple[str, ...], name: str, prefix: str, wanted: str) -> bool:
-    asked = wanted.split("/")
-    return any(_covers(allowed, asked) for allowed in _split(patterns, name, prefix))
+def _any_covers(patterns: Sequence[Levels], asked: Levels) -> bool:
+    return any(_covers(allowed, asked) for allowed in patterns)
 
 
-@lru_cache(_MAX_CACHED_NAMES)
-def _split(patterns: tuple[str, ...], name: str, prefix: str) -> tuple[Levels, ...]:
-    return tuple(for_user(pattern, name, prefix).split("/") for pattern in patterns)
+def _split(patterns: Sequence[str]) -> tuple[Levels, ...]:
+    return tuple(text.split("/") for text in patterns)
 
 
 def _covers(allowed: Levels, asked: Levels) -> bool:

@@ -18,8 +18,10 @@ class Role(enum.StrEnum):
     HUB = "hub"
     OPERATOR = "operator"
     VIEWER = "viewer"
-    # Home Assistant.
+    # Home Assistant, Node-RED, a bridge to another broker.
     INTEGRATION = "integration"
+    # Other people's devices: see `open_topics`.
+    DEVICE = "device"
 
 
 _LOCAL_ROLES: dict[LocalAccess, Role] = {
@@ -29,11 +31,23 @@ _LOCAL_ROLES: dict[LocalAccess, Role] = {
 }
 
 
+User = tuple[Role, str]
+
+
 class Identity(msgspec.Struct, frozen=True):
-    """Authenticated user of a connection. A node's name is its node id."""
+    """Authenticated user of a connection. A node's name is its node id.
+
+    `client_id` is set where rights may depend on it: for accounts with open topics.
+    """
 
     name: str
     role: Role
+    client_id: str = ""
+
+    @property
+    def user(self) -> User:
+        """The account, whatever the client identifier."""
+        return self.role, self.name
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +95,11 @@ class Gate(Protocol):
 def local_role(allow_local: LocalAccess) -> Role | None:
     """Return the role of local clients without a login; None where they need one."""
     return _LOCAL_ROLES.get(allow_local)
+
+
+def identity_of(name: str, role: Role, client_id: str) -> Identity:
+    """Return the identity of a user at one client identifier."""
+    return Identity(name, role, client_id if role in (Role.DEVICE, Role.INTEGRATION) else "")
 
 
 def session_key(identity: Identity, client_id: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from broker.auth.gate import Identity, Role, session_key
+from broker.auth.gate import Identity, Role, User, identity_of, session_key
 from broker.embedded.connect import AcceptedConnect
 from broker.embedded.counters import Counters, Refusal
 from broker.embedded.packets.codec import VERSION_5
@@ -34,7 +34,7 @@ class Sessions:
         self._counters = counters
         self.wills = Wills(router)
         self._by_key: dict[str, ClientSession] = {}
-        self._of_user: dict[Identity, set[ClientSession]] = {}
+        self._of_user: dict[User, set[ClientSession]] = {}
 
     def __iter__(self) -> Iterator[ClientSession]:
         return iter(tuple(self._by_key.values()))
@@ -136,10 +136,10 @@ class Sessions:
         """Remove a session with its subscriptions and messages; its will need not wait longer."""
         if self._by_key.pop(session.key, None) is not None:
             self.wills.publish(session.key)
-            theirs = self._of_user[session.identity]
+            theirs = self._of_user[session.identity.user]
             theirs.discard(session)
             if not theirs:
-                del self._of_user[session.identity]
+                del self._of_user[session.identity.user]
         self._router.subscriptions.remove_session(session)
         self._store.drop_session(session.key)
 
@@ -169,14 +169,14 @@ class Sessions:
             is_kept=is_kept,
         )
         self._by_key[key] = session
-        self._of_user.setdefault(identity, set()).add(session)
+        self._of_user.setdefault(identity.user, set()).add(session)
         return session
 
     def _put_in_store(self, session: ClientSession, left_ms: int | None) -> bool:
         """Store a session; without room, in place of the same user's longest absent one."""
         session.left_ms = left_ms
         client_id, expiry_s = session.client_id, session.expiry_s
-        own = [other for other in self._of_user[session.identity] if other.is_kept]
+        own = [other for other in self._of_user[session.identity.user] if other.is_kept]
         most = max(_LEAST_SESSIONS, self._settings.sessions // _SHARE_OF_A_USER)
         if len(own) <= most and self._store.put_session(session.key, client_id, left_ms, expiry_s):
             return True
@@ -191,4 +191,4 @@ class Sessions:
 def _identity(key: str, client_id: str) -> Identity | None:
     """Return the owner of a session: the inverse of `broker.auth.gate.session_key`."""
     role, _, name = key.removesuffix(f":{client_id}").partition(":")
-    return Identity(name, Role(role)) if role in set(Role) else None
+    return identity_of(name, Role(role), client_id) if role in set(Role) else None

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
 from broker.auth.accounts import Accounts
-from broker.auth.acl import ROLES, covers, for_user
-from broker.auth.gate import Role, local_role
+from broker.auth.acl import Rights, covers, rights_of
+from broker.auth.gate import Identity, Role, local_role
+from broker.auth.open_topics import Scope
 from bus.config.broker_table import LOOPBACK, BrokerConfig, LocalAccess
-from bus.config.homeassistant_table import DEFAULT_PREFIX
 from bus.contract.topics import CHANNELS, topic_filter
 
 ACL_NAME = "acl"
@@ -15,26 +17,37 @@ CONF_NAME = "harvester.conf"
 
 _ACL_HEAD = """\
 # Made by `harvester broker acl`: access rules as in topics.md.
-# Mosquitto cannot except a topic from a pattern, so a node may also send itself commands; and it
-# does not look at how the levels of a topic are spelled.
+# Mosquitto cannot except a topic from a pattern, so a node may also send itself commands, and an
+# account whose open topics cover those of Home Assistant may change the hub's own there. It does
+# not look at how the levels of a topic are spelled.
 """
+_DEFAULT_SCOPE = Scope()
 
 
 def acl(
-    accounts: Accounts, *, allow_local: LocalAccess, prefix: str = DEFAULT_PREFIX, workers: int = 0
+    accounts: Accounts,
+    *,
+    allow_local: LocalAccess,
+    scope: Scope = _DEFAULT_SCOPE,
+    workers: int = 0,
 ) -> str:
     """Return the content of `acl_file`. Rules before any user are for clients without login.
 
-    `prefix` is that of Home Assistant's topics; `workers` is the number of the hub's.
+    `workers` is the number of the hub's.
     """
-    users = dict.fromkeys(accounts.hub_users(workers), Role.HUB)
-    users |= dict.fromkeys(sorted(accounts.nodes), Role.NODE)
-    users |= {name: person.role for name, person in sorted(accounts.people.items())}
     parts = [_ACL_HEAD]
     local = local_role(allow_local)
     if local is not None:
-        parts.append(_section("", local, "", prefix))
-    parts += [_section(f"user {name}", role, name, prefix) for name, role in users.items()]
+        parts.append(_section("", Identity("", local), scope))
+    machines = dict.fromkeys(accounts.hub_users(workers), Role.HUB)
+    machines |= dict.fromkeys(sorted(accounts.nodes), Role.NODE)
+    parts += [
+        _section(f"user {name}", Identity(name, role), scope) for name, role in machines.items()
+    ]
+    for name, person in sorted(accounts.people.items()):
+        own = msgspec.structs.replace(scope, patterns=person.topics)
+        # `use_username_as_clientid` makes the name the client identifier.
+        parts.append(_section(f"user {name}", Identity(name, person.role, name), own))
     return "\n".join(parts)
 
 
@@ -82,22 +95,22 @@ def _files(folder: str) -> list[str]:
     return [f"password_file {folder}/{PASSWORDS_NAME}", f"acl_file {folder}/{ACL_NAME}"]
 
 
-def _section(head: str, role: Role, name: str, prefix: str) -> str:
+def _section(head: str, identity: Identity, scope: Scope) -> str:
+    rights, open_filters = rights_of(identity, scope)
     lines = [head] if head else []
-    lines += [f"topic read {for_user(pattern, name, prefix)}" for pattern in ROLES[role].read]
-    lines += [f"topic write {pattern}" for pattern in _writable(role, name, prefix)]
+    lines += [f"topic read {pattern}" for pattern in rights.read]
+    lines += [f"topic write {pattern}" for pattern in _writable(rights, identity.name)]
+    lines += [f"topic readwrite {pattern}" for pattern in open_filters]
     return "\n".join(lines) + "\n"
 
 
-def _writable(role: Role, name: str, prefix: str) -> Iterator[str]:
+def _writable(rights: Rights, name: str) -> Iterator[str]:
     """Yield the writable patterns. With exceptions, these are the allowed kinds one by one."""
-    rights = ROLES[role]
     if not rights.never:
-        yield from (for_user(pattern, name, prefix) for pattern in rights.publish)
+        yield from rights.publish
         return
-    never = [for_user(pattern, name) for pattern in rights.never]
     for kind in CHANNELS:
         pattern = topic_filter(kind, name)
-        allowed = any(covers(for_user(mine, name), pattern) for mine in rights.publish)
-        if allowed and not any(covers(mine, pattern) for mine in never):
+        allowed = any(covers(mine, pattern) for mine in rights.publish)
+        if allowed and not any(covers(mine, pattern) for mine in rights.never):
             yield pattern

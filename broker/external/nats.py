@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from broker.auth.accounts import Accounts
-from broker.auth.acl import ROLES, for_user
-from broker.auth.gate import Role
+from broker.auth.acl import rights_of
+from broker.auth.gate import Identity, Role
+from broker.auth.open_topics import Scope
 from bus.config.broker_table import BrokerConfig
-from bus.config.homeassistant_table import DEFAULT_PREFIX
 from bus.errors import MisconfiguredError
 
 CONF_NAME = "harvester.conf"
@@ -21,12 +21,14 @@ _MAX_ACK_PENDING = 8_000
 _AUTH_TIMEOUT_S = 30
 # The server delivers messages of QoS 1 by subjects of its own.
 _DELIVERIES = "$MQTT.sub.>"
+_DEFAULT_SCOPE = Scope()
 
 _HEAD = """\
 # Made by `harvester broker acl --format nats`: access rules as in topics.md. Include it from
 # nats-server.conf, which also needs server_name, jetstream and, for several servers, cluster.
 # NATS does not bind a client identifier to its user: a node's login can end another's connection.
-# There is no access without a login, and no $SYS topic.
+# There is no access without a login, and no $SYS topic. An account whose open topics cover those of
+# Home Assistant may change the hub's own there.
 """
 
 
@@ -36,7 +38,7 @@ def conf(  # noqa: PLR0913 - all that the file depends on
     *,
     port: int,
     tls_folder: str = "",
-    prefix: str = DEFAULT_PREFIX,
+    scope: Scope = _DEFAULT_SCOPE,
     workers: int = 0,
 ) -> str:
     """Return the content of the file. `tls_folder` empty means no TLS on `port`.
@@ -50,16 +52,22 @@ def conf(  # noqa: PLR0913 - all that the file depends on
         texts = (f"{key}: {_quoted(f'{tls_folder}/{name}')}" for key, name in files.items())
         lines.append(f"  tls {{ {', '.join(texts)} }}")
     lines += ["}", "", "authorization {", f"  timeout: {_AUTH_TIMEOUT_S}", "  users: ["]
-    for name, role, password in _users(accounts, workers):
-        lines += _user(name, role, password, prefix)
+    for identity, password, patterns in _users(accounts, workers):
+        lines += _user(identity, password, msgspec.structs.replace(scope, patterns=patterns))
     return "\n".join([*lines, "  ]", "}", ""])
 
 
-def _users(accounts: Accounts, workers: int) -> list[tuple[str, Role, str]]:
-    users = [(name, Role.HUB, hub.nats) for name, hub in accounts.hub_users(workers).items()]
-    users += [(name, Role.NODE, node.nats) for name, node in sorted(accounts.nodes.items())]
-    users += [(name, one.role, one.nats) for name, one in sorted(accounts.people.items())]
-    without = [name for name, _, password in users if not password]
+def _users(accounts: Accounts, workers: int) -> list[tuple[Identity, str, tuple[str, ...]]]:
+    """Return each user with the hash of its password and its patterns of open topics."""
+    hubs, nodes, people = accounts.hub_users(workers), accounts.nodes, accounts.people
+    users: list[tuple[Identity, str, tuple[str, ...]]] = []
+    users += [(Identity(name, Role.HUB), hub.nats, ()) for name, hub in hubs.items()]
+    users += [(Identity(name, Role.NODE), one.nats, ()) for name, one in sorted(nodes.items())]
+    users += [
+        (Identity(name, one.role, name), one.nats, one.topics)
+        for name, one in sorted(people.items())
+    ]
+    without = [identity.name for identity, password, _ in users if not password]
     if without:
         raise MisconfiguredError(
             f"found no bcrypt hash of {', '.join(without)}: accounts that were made without "
@@ -69,15 +77,16 @@ def _users(accounts: Accounts, workers: int) -> list[tuple[str, Role, str]]:
     return users
 
 
-def _user(name: str, role: Role, password: str, prefix: str) -> Iterator[str]:
-    rights = ROLES[role]
-    publish = f"allow: {_subjects(rights.publish, name, prefix)}"
+def _user(identity: Identity, password: str, scope: Scope) -> Iterator[str]:
+    rights, open_filters = rights_of(identity, scope)
+    writable = (*rights.publish, *open_filters)
+    publish = f"allow: {_subjects(writable)}"
     if rights.never:
-        publish += f", deny: {_subjects(rights.never, name, prefix)}"
-    if not rights.publish:
+        publish += f", deny: {_subjects(rights.never)}"
+    if not writable:
         publish = 'deny: [">"]'
-    read = _subjects(rights.read, name, prefix, more=(_DELIVERIES,))
-    yield f"    {{ user: {_quoted(name)}, password: {_quoted(password)},"
+    read = _subjects((*rights.read, *open_filters), more=(_DELIVERIES,))
+    yield f"    {{ user: {_quoted(identity.name)}, password: {_quoted(password)},"
     yield '      allowed_connection_types: ["MQTT"],'
     yield "      permissions: {"
     yield f"        publish: {{ {publish} }}"
@@ -85,10 +94,9 @@ def _user(name: str, role: Role, password: str, prefix: str) -> Iterator[str]:
     yield "      } }"
 
 
-def _subjects(patterns: Iterable[str], name: str, prefix: str, *, more: Iterable[str] = ()) -> str:
+def _subjects(patterns: Iterable[str], *, more: Iterable[str] = ()) -> str:
     """Return the subjects of MQTT patterns as a list; topics of a broker itself have none."""
-    found = [for_user(pattern, name, prefix) for pattern in patterns]
-    subjects = [subject for pattern in found for subject in _subject(pattern)]
+    subjects = [subject for pattern in patterns for subject in _subject(pattern)]
     return _encoded([*subjects, *more])
 
 

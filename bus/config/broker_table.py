@@ -16,6 +16,14 @@ DEFAULT_HUB_URL = f"mqtt://192.168.7.10:{DEFAULT_MQTT_PORT}"
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
+TopicRoot = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^(?!harvester\Z)[A-Za-z0-9_-]{1,64}\Z",
+        description="the first level of a topic, of A-Z, a-z, 0-9, _ and -, not harvester",
+    ),
+]
+
 # Rights of a client on the hub itself that shows no login.
 LocalAccess = bool | Literal["command", "listen"]
 
@@ -72,6 +80,10 @@ class BrokerConfig(Table, frozen=True):
     # A client on the hub itself needs no password to read everything ("listen"), and to command too
     # ("command", or true). A TCP proxy or tunnel on the hub makes local clients of strangers.
     allow_local: LocalAccess = True
+
+    # First levels of the topics of other people's devices, beside `harvester`. Accounts of the
+    # roles "device" and "integration" use them. Nothing of it reaches the hub's state.
+    open_roots: Annotated[list[TopicRoot], msgspec.Meta(max_length=64)] = []
 
     # MQTT over WebSocket for web pages and programs, which always log in. 0: none. With the hub's
     # certificate it has TLS, but for a loopback address, where a reverse proxy connects to it.

@@ -45,6 +45,11 @@ def birth_topic(prefix: str) -> str:
     return f"{prefix}/status"
 
 
+def concerns_hub(text: str, prefix: str) -> bool:
+    """Whether a topic below `prefix` is one of ours or the birth: other products have theirs."""
+    return text == birth_topic(prefix) or parse(text, prefix) is not None
+
+
 def filters(prefix: str) -> tuple[str, ...]:
     """Return the topic filters of everything that the publisher of discovery hears."""
     return birth_topic(prefix), f"{prefix}/+/+/config", f"{prefix}/+/+/state"

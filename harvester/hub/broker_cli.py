@@ -6,6 +6,7 @@ from pathlib import Path
 
 from broker.auth import accounts, enrolment
 from broker.auth.accounts import Accounts
+from broker.auth.open_topics import Scope
 from broker.external import mosquitto as files_of_mosquitto
 from broker.external import nats
 from bus.client import credentials
@@ -87,7 +88,7 @@ def _of_mosquitto(found: Accounts, config: Config, options: argparse.Namespace) 
         files_of_mosquitto.ACL_NAME: files_of_mosquitto.acl(
             found,
             allow_local=config.broker.allow_local,
-            prefix=config.homeassistant.prefix,
+            scope=_scope(config),
             workers=workers,
         ),
         files_of_mosquitto.PASSWORDS_NAME: files_of_mosquitto.password_file(found, workers=workers),
@@ -108,10 +109,14 @@ def _of_nats(found: Accounts, config: Config, options: argparse.Namespace) -> di
         config.broker,
         port=port,
         tls_folder=(options.installed or "/etc/nats") if tls else "",
-        prefix=config.homeassistant.prefix,
+        scope=_scope(config),
         workers=_workers(config, options),
     )
     return {nats.CONF_NAME: text}
+
+
+def _scope(config: Config) -> Scope:
+    return Scope(config.homeassistant.prefix, tuple(config.broker.open_roots))
 
 
 def _listener(config: Config) -> tuple[int, bool]:

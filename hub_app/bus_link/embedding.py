@@ -10,6 +10,7 @@ import msgspec
 from broker.auth import enrolment, server_tls, tokens
 from broker.auth.account_gate import AccountGate
 from broker.auth.accounts import HUB_USER
+from broker.auth.open_topics import Scope
 from broker.auth.password_check import PasswordCheck
 from broker.auth.server_tls import ServerTls
 from broker.embedded.net.listener import Listener
@@ -58,7 +59,7 @@ async def embedded_broker(
         check,
         hub_token=token,
         allow_local=config.broker.allow_local,
-        prefix=config.homeassistant.prefix,
+        scope=Scope(config.homeassistant.prefix, tuple(config.broker.open_roots)),
     )
     tls = server_tls.load(files.tls_dir, config.broker.client_certificates)
     private_file.make_directory(files.broker)

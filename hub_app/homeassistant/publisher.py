@@ -110,7 +110,8 @@ class Publisher:
                     self._on_birth()
                 continue
             self._mirror.hear(topic, payload)
-            if payload and self._is_on:
+            is_own = discovery.parse(topic, self._site.prefix) is not None
+            if payload and is_own and self._is_on:
                 self._learn_events(payload)
 
     def on_connect(self) -> None:

@@ -119,8 +119,8 @@ class AccountHolders:
 
 
 def _may_log_in(role: Role) -> bool:
-    """Whether an account is for the page, too: an integration's is for the broker alone."""
-    return role is not Role.INTEGRATION
+    """Whether an account is for the page, too: a program's or device's is for the broker alone."""
+    return role in (Role.OPERATOR, Role.VIEWER)
 
 
 def _encoded(password: str) -> bytes:

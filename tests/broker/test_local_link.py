@@ -66,6 +66,24 @@ def test_the_hub_hears_retained_and_live_messages_in_order() -> None:
         hub.link.stop()
 
 
+def test_topics_of_other_peoples_devices_are_passed_over_and_never_wait() -> None:
+    with running() as broker:
+        device = broker.client("plug")
+        device.publish("homeassistant/sensor/0x1/config", b"kept", retain=True)
+        device.publish("homeassistant/sensor/harvester_pi4_x/config", b"own", retain=True)
+        hub = Hub(broker)
+        hub.hold()
+        for topic in ("zigbee2mqtt/pi4/state", "homeassistant/sensor/0x1/config"):
+            device.publish(topic, b"x")
+        device.publish("homeassistant/status", b"online")
+        assert hub.wait_for(2) == [
+            ("homeassistant/sensor/harvester_pi4_x/config", b"own"),
+            ("homeassistant/status", b"online"),
+        ]
+        hub.release()
+        hub.link.stop()
+
+
 class ClosingGate(OpenGate):
     """Lets everybody in, and nobody receive once it is closed."""
 

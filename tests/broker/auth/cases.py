@@ -7,6 +7,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from broker.auth.gate import Identity, Role
+from broker.auth.open_topics import Scope
 
 T = TypeVar("T")
 
@@ -16,12 +17,20 @@ PEOPLE = {
     Role.HUB: Identity("hub_app", Role.HUB),
     Role.OPERATOR: Identity("ann", Role.OPERATOR),
     Role.VIEWER: Identity("vic", Role.VIEWER),
-    Role.INTEGRATION: Identity("ha", Role.INTEGRATION),
+    Role.INTEGRATION: Identity("ha", Role.INTEGRATION, "ha"),
+    Role.DEVICE: Identity("plug", Role.DEVICE, "plug"),
 }
+SCOPE = Scope(open_roots=("tele", "homeassistant"))
 
-_ROOTS = [*["harvester"] * 8, *["homeassistant"] * 3, "$SYS", "$share", "other", ""]
+_ROOTS = [
+    *["harvester"] * 8,
+    *["homeassistant"] * 3,
+    *["tele"] * 3,
+    *("$SYS", "$share", "other", "plug", ""),
+]
 _NODES = [
     *[NODE] * 4,
+    *["plug"] * 2,
     *(OTHER, "pi44", "pi", "PI4", "hub_app", "cmd", "", "pi4 ", "-", "sensor", "status"),
 ]
 _WORDS = [

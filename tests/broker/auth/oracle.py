@@ -13,6 +13,7 @@ from broker.auth.gate import Identity, Role
 NAMES = set(string.ascii_lowercase + string.digits + "-")
 WIDER = set(string.ascii_letters + string.digits + "-_")
 UNHEARD_OF = "zzz"
+OPEN_ROOTS = ("tele", "homeassistant")
 
 
 def spelled_well(topic: str) -> bool:
@@ -37,7 +38,29 @@ def is_of_home_assistant(topic: str) -> bool:
     )
 
 
+def is_open(who: Identity, topic: str) -> bool:
+    """Whether a topic is an open one that the user may use."""
+    words = topic.split("/")
+    is_own = who.role is Role.INTEGRATION or (len(words) > 1 and words[1] == who.name)
+    return who.role in (Role.INTEGRATION, Role.DEVICE) and words[0] in OPEN_ROOTS and is_own
+
+
+def is_of_discovery_of_hub(topic: str) -> bool:
+    root, *rest = topic.split("/")
+    return root == "homeassistant" and any(word.startswith("harvester_") for word in rest[1:])
+
+
 def publishes(who: Identity, topic: str) -> bool:
+    return _publishes_open(who, topic) if is_open(who, topic) else _publishes(who, topic)
+
+
+def _publishes_open(who: Identity, topic: str) -> bool:
+    is_status = topic == "homeassistant/status" and who.role is Role.DEVICE
+    is_kept_back = is_status or is_of_discovery_of_hub(topic)
+    return not is_kept_back and len(topic) <= 256 and topic.isprintable()
+
+
+def _publishes(who: Identity, topic: str) -> bool:
     if topic.startswith("homeassistant/"):
         rest = topic.split("/")[1:]
         is_status = rest == ["status"]
@@ -59,8 +82,11 @@ def publishes(who: Identity, topic: str) -> bool:
 
 def reads(who: Identity, topic: str) -> bool:
     words = topic.split("/")
+    if who.role is Role.DEVICE:
+        return is_open(who, topic) and not is_of_discovery_of_hub(topic)
     if who.role is not Role.NODE:
-        return words[0] in ("harvester", "$SYS", "homeassistant")
+        is_others = words[0] in OPEN_ROOTS and who.role is not Role.HUB
+        return is_others or words[0] in ("harvester", "$SYS", "homeassistant")
     if words[0] != "harvester" or len(words) < 3:
         return False
     own, rest = words[1] == who.name, words[2:]
@@ -100,5 +126,10 @@ def matched(text: str, name: str) -> Iterator[str]:
 
 
 def _stand_ins(name: str, place: int) -> tuple[str, ...]:
-    named = (("harvester", "homeassistant"), (name,), ("readings", "status", "stored"), ("cmd",))
+    named = (
+        ("harvester", "homeassistant", "tele"),
+        (name,),
+        ("readings", "status", "stored"),
+        ("cmd",),
+    )
     return (UNHEARD_OF, *(named[place] if place < len(named) else ()))

@@ -11,6 +11,7 @@ from broker.auth import accounts, passwords, tokens
 from broker.auth.account_gate import AccountGate
 from broker.auth.gate import Attempt, Identity, Role
 from broker.auth.login_limiter import BURST
+from broker.auth.open_topics import Scope
 from broker.auth.password_check import PasswordCheck
 from bus.client.login import doctor_client_id
 from bus.config.broker_table import LocalAccess
@@ -69,13 +70,17 @@ def test_a_node_shows_its_token(gate: AccountGate, token: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "role"),
-    [("ann", Role.OPERATOR), ("vic", Role.VIEWER), ("ha", Role.INTEGRATION)],
+    "expected",
+    [
+        Identity("ann", Role.OPERATOR),
+        Identity("vic", Role.VIEWER),
+        Identity("ha", Role.INTEGRATION, "phone"),
+    ],
 )
 def test_a_person_types_a_password_under_any_client_id(
-    gate: AccountGate, name: str, role: Role
+    gate: AccountGate, expected: Identity
 ) -> None:
-    assert identify(gate, attempt(name, PASSWORD, client_id="phone")) == Identity(name, role)
+    assert identify(gate, attempt(expected.name, PASSWORD, client_id="phone")) == expected
 
 
 def test_the_hub_shows_the_token_of_this_run(path: Path) -> None:
@@ -275,7 +280,7 @@ def test_the_prefix_of_home_assistant_is_the_configured_one(path: Path) -> None:
         PasswordCheck(time.monotonic),
         hub_token=None,
         allow_local=False,
-        prefix="ha/discovery",
+        scope=Scope("ha/discovery"),
     )
     who = Identity("ha", Role.INTEGRATION)
     assert gate.may_publish(who, "ha/discovery/status")

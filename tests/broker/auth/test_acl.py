@@ -17,7 +17,7 @@ from broker.auth.password_check import PasswordCheck
 from bus.contract import topics
 from bus.contract.topics import CHANNELS, TopicKind, topic_filter
 from tests.broker.auth import oracle
-from tests.broker.auth.cases import NODE, OTHER, PEOPLE, Case, batches
+from tests.broker.auth.cases import NODE, OTHER, PEOPLE, SCOPE, Case, batches
 from tests.broker.auth.hub import connected
 from tests.broker.embedded.raw import RawClient, publish
 from tests.broker.embedded.running import Running, running
@@ -41,13 +41,13 @@ class SpiedGate(AccountGate):
         return next((who for who in PEOPLE.values() if who.name == attempt.username), None)
 
     def may_publish(self, identity: Identity, topic: str) -> bool:
-        return identity == _SPY or acl.may_publish(identity, topic)
+        return identity == _SPY or acl.may_publish(identity, topic, SCOPE)
 
     def may_subscribe(self, identity: Identity, topic_filter: str) -> bool:
-        return identity == _SPY or acl.may_subscribe(identity, topic_filter)
+        return identity == _SPY or acl.may_subscribe(identity, topic_filter, SCOPE)
 
     def may_receive(self, identity: Identity, topic: str) -> bool:
-        return identity == _SPY or acl.may_receive(identity, topic)
+        return identity == _SPY or acl.may_receive(identity, topic, SCOPE)
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +107,8 @@ def test_the_table_and_the_oracle_agree_on_every_publication(
     wrong = [
         (role, topic)
         for role, topic in publications
-        if acl.may_publish(PEOPLE[role], topic) != oracle.publishes(PEOPLE[role], topic)
-        or acl.may_receive(PEOPLE[role], topic) != oracle.reads(PEOPLE[role], topic)
+        if acl.may_publish(PEOPLE[role], topic, SCOPE) != oracle.publishes(PEOPLE[role], topic)
+        or acl.may_receive(PEOPLE[role], topic, SCOPE) != oracle.reads(PEOPLE[role], topic)
     ]
     assert wrong == []
     allowed = [case for case in publications if oracle.publishes(PEOPLE[case[0]], case[1])]
@@ -121,7 +121,7 @@ def test_the_table_and_the_oracle_agree_on_every_filter(
     wrong = [
         (role, text)
         for role, text in set(subscriptions)
-        if acl.may_subscribe(PEOPLE[role], text) != oracle.subscribes(PEOPLE[role], text)
+        if acl.may_subscribe(PEOPLE[role], text, SCOPE) != oracle.subscribes(PEOPLE[role], text)
     ]
     assert wrong == []
     allowed = {case for case in subscriptions if oracle.subscribes(PEOPLE[case[0]], case[1])}

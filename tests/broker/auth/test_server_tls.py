@@ -339,7 +339,7 @@ def test_a_wrong_time_is_told_with_both_clocks(
             cluster__node_id="pi4",
             broker__credentials_file=file,
         )
-        found = doctor_services.broker(config, REFUSED_S)
+        [found] = doctor_services.brokers(config, REFUSED_S)
     first, last = (hubs_now + dt.timedelta(days=more) for more in (-365, 460))
     said = (
         f"its certificate is valid from {first:%Y-%m-%d} to {last:%Y-%m-%d}, "
@@ -408,7 +408,8 @@ def doctor(hub: HubBus, tmp_path: Path, login: Login, url: str) -> Finding:
         broker__url=url,
         broker__credentials_file=file,
     )
-    return doctor_services.broker(config, WAIT_S)
+    [found] = doctor_services.brokers(config, WAIT_S)
+    return found
 
 
 def test_the_doctor_logs_in_as_the_node_does(hub: HubBus, tmp_path: Path) -> None:

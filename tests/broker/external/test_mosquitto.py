@@ -1,6 +1,7 @@
 """Mosquitto in the hub's place, with the files that `harvester broker acl` writes."""
 
 import getpass
+import json
 import subprocess
 import sys
 import threading
@@ -22,7 +23,7 @@ from bus.config.broker_table import BrokerConfig, LocalAccess
 from bus.contract.topics import TopicKind, parse
 from bus.errors import BadTopicError
 from tests.broker.auth import oracle
-from tests.broker.auth.cases import NODE, OTHER, PEOPLE, Case, case_of
+from tests.broker.auth.cases import NODE, OTHER, PEOPLE, SCOPE, Case, case_of
 from tests.broker.auth.hub import connected, hub_config
 from tests.broker.embedded.raw import RawClient, publish
 from tests.support import (
@@ -66,6 +67,7 @@ def write_files(state: Path, ports: list[int]) -> None:
         broker__listen=HOST,
         broker__url=f"mqtt://{HOST}:{ports[0]}",
         cluster__node_id="revpi",
+        broker__open_roots=json.dumps(SCOPE.open_roots),
     )
     subprocess.run(
         [
@@ -86,7 +88,7 @@ def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
     path = state / "accounts.json"
     secrets = {Role.NODE: accounts.enroll(path, NODE)}
     accounts.enroll(path, OTHER)
-    for role in (Role.OPERATOR, Role.VIEWER, Role.INTEGRATION):
+    for role in (Role.OPERATOR, Role.VIEWER, Role.INTEGRATION, Role.DEVICE):
         accounts.set_password(path, PEOPLE[role].name, role, PASSWORD)
         secrets[role] = PASSWORD
     write_files(state, ports)
@@ -159,8 +161,9 @@ def test_nothing_well_spelled_gets_through_that_the_oracle_forbids(
     for case in heard:
         who = PEOPLE[case.role]
         root, node, *_ = case.text.split("/")
-        if root == "homeassistant":
-            assert who.role in (Role.HUB, Role.INTEGRATION)
+        if root in SCOPE.open_roots:
+            hub = (Role.HUB,) if root == "homeassistant" else ()
+            assert who.role in (*hub, Role.INTEGRATION) or node == who.name
             continue
         assert root == "harvester"
         commands = (Role.OPERATOR, Role.INTEGRATION)
@@ -171,7 +174,8 @@ def test_nothing_well_spelled_gets_through_that_the_oracle_forbids(
     wanted = {
         case
         for case in cases
-        if is_known(case.text) and oracle.publishes(PEOPLE[case.role], case.text)
+        if (is_known(case.text) or oracle.is_open(PEOPLE[case.role], case.text))
+        and oracle.publishes(PEOPLE[case.role], case.text)
     }
     assert wanted
     assert wanted - heard == set()
@@ -197,7 +201,12 @@ def test_nobody_receives_what_the_oracle_forbids(
         for role, ears in (listeners or listening()).items():
             ears.ping()
             heard = {message.topic for message in ears.messages if message.payload == b"x"}
-            assert heard == {topic for topic in said if oracle.reads(PEOPLE[role], topic)}
+            allowed = {topic for topic in said if oracle.reads(PEOPLE[role], topic)}
+            # It has no exceptions to a pattern.
+            assert {
+                topic for topic in heard - allowed if not oracle.is_of_discovery_of_hub(topic)
+            } == set()
+            assert allowed - heard == set()
             ears.sock.close()
         for topic in said if retain else ():
             mouth.send(publish(topic, b"", retain=True))

@@ -1,5 +1,6 @@
 """NATS in the hub's place, with the file that `harvester broker acl --format nats` writes."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ import pytest
 
 from broker.auth import accounts
 from broker.auth.accounts import Accounts, Machine
-from broker.auth.acl import ROLES, for_user
+from broker.auth.acl import rights_of
 from broker.auth.gate import Role
 from broker.external import nats
 from bus.client import credentials
@@ -17,7 +18,7 @@ from bus.config.broker_table import BrokerConfig
 from bus.contract.topics import CHANNELS
 from bus.errors import MisconfiguredError
 from tests.broker.auth import oracle
-from tests.broker.auth.cases import NODE, OTHER, PEOPLE
+from tests.broker.auth.cases import NODE, OTHER, PEOPLE, SCOPE
 from tests.broker.auth.hub import connected
 from tests.broker.embedded.raw import RawClient
 from tests.broker.external.nats_server import NatsServer
@@ -33,6 +34,7 @@ TOPICS = [
     ),
     *(f"harvester/{NODE}/fan/cmd", f"harvester/{NODE}/plugins/cmd", f"harvester/{OTHER}/fan/cmd"),
     *("homeassistant/status", "homeassistant/sensor/x/config", "homeassistant/sensor/x/state"),
+    *("tele/plug/STATE", "homeassistant/plug", "cmnd/plug/POWER"),
 ]
 
 
@@ -54,6 +56,7 @@ def write_file(state: Path, port: int, *options: str) -> None:
         broker__url=f"mqtt://{HOST}:{port}",
         cluster__node_id="revpi",
         cluster__role="hub",
+        broker__open_roots=json.dumps(SCOPE.open_roots),
     )
     command = [sys.executable, "-m", "harvester.cli", "broker", "acl", "--format", "nats"]
     subprocess.run(
@@ -69,7 +72,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nats]:
     state = tmp_path_factory.mktemp("nats")
     port, path = free_port(), state / "accounts.json"
     secrets = {NODE: accounts.enroll(path, NODE, with_nats=True).encode()}
-    for role in (Role.OPERATOR, Role.VIEWER, Role.INTEGRATION):
+    for role in (Role.OPERATOR, Role.VIEWER, Role.INTEGRATION, Role.DEVICE):
         name = PEOPLE[role].name
         accounts.set_password(path, name, role, PASSWORD, with_nats=True)
         secrets[name] = PASSWORD.encode()
@@ -86,8 +89,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nats]:
 def test_what_a_role_may_publish_arrives_and_nothing_else(server: Nats, role: Role) -> None:
     who = PEOPLE[role]
     wanted = {topic for topic in TOPICS if oracle.publishes(who, topic)}
-    with server.client("hub_app-1") as ears:
-        assert ears.subscribe(("harvester/#", 1), ("homeassistant/#", 1)) == [1, 1]
+    with connected(server.port, "ha", PASSWORD.encode(), "ears") as ears:
+        roots = ("harvester", *SCOPE.open_roots)
+        assert ears.subscribe(*((f"{root}/#", 1) for root in roots)) == [1] * len(roots)
         with server.client(who.name) as mouth:
             for topic in TOPICS:
                 mouth.publish(topic, b"x", qos=0)
@@ -99,8 +103,8 @@ def test_what_a_role_may_publish_arrives_and_nothing_else(server: Nats, role: Ro
 @pytest.mark.parametrize("role", list(Role))
 def test_what_a_role_may_read_it_may_subscribe_to(server: Nats, role: Role) -> None:
     who = PEOPLE[role]
-    filters = [for_user(pattern, who.name, "homeassistant") for pattern in ROLES[role].read]
-    own = [(text, 1) for text in filters if not text.startswith("$")]
+    rights, open_filters = rights_of(who, SCOPE)
+    own = [(text, 1) for text in (*rights.read, *open_filters) if not text.startswith("$")]
     others = [(f"harvester/{OTHER}/stored", 1), ("#", 1), ("other/#", 1)]
     if role is not Role.NODE:
         others = others[1:]

@@ -80,6 +80,27 @@ def test_a_password_comes_from_stdin_and_is_no_argument(
     assert accounts.load(hub / "state" / "accounts.json").people["ha"].role is Role.INTEGRATION
 
 
+def test_a_device_is_told_which_topics_it_may_use(
+    hub: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def passwd(*options: str) -> list[str]:
+        monkeypatch.setattr("sys.stdin", io.StringIO("correct horse\n"))
+        run("passwd", "plug", *options)
+        return capsys.readouterr().out.splitlines()
+
+    roots = ("--set", 'broker.open_roots=["tele", "cmnd"]')
+    none = "it may use no topic: open_roots of [broker] names none of those that it asks for"
+    assert passwd("--role", "device") == ["plug may connect to the broker as device", none]
+    assert passwd("--role", "device", *roots)[1] == (
+        "topics of other devices that it may use: tele/plug/# cmnd/plug/#"
+    )
+    assert passwd("--role", "device", "--topics", "tele/%c/#", "x/#", *roots)[1] == (
+        "topics of other devices that it may use: tele/%c/#"
+    )
+    found = accounts.load(hub / "state" / "accounts.json").people["plug"]
+    assert found.topics == ("tele/%c/#", "x/#")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -93,6 +114,7 @@ def test_a_password_comes_from_stdin_and_is_no_argument(
         (("node", "rename", "pi4", "pi4", "--host", "x"), "expected two names"),
         (("node", "rename", "pi4", "revpi", "--host", "x"), "expected two names"),
         (("passwd", "ann", "--remove"), "found no person 'ann'"),
+        (("passwd", "plug", "--role", "device", "--topics", "a#"), "plug: found the topics 'a#'"),
         (("passwd", "local"), "expected a name for a person"),
         (("tls", "renew"), "found no certificate"),
         (("tls", "init", "--name", "a b"), "found 'a b', expected a host name or an address"),
