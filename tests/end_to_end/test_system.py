@@ -1,5 +1,6 @@
 """The whole system on one machine, as a new user sees it."""
 
+import base64
 import json
 import os
 import re
@@ -13,7 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from bus.contract.description import SensorDescription
-from bus.contract.messages import Buzzer, Event, Log, Reading, Result, Status
+from bus.contract.messages import Buzzer, DeliveryState, Event, Log, Reading, Result, Status
 from bus.contract.topics import CHANNELS, Topic, TopicKind, parse
 from tests.end_to_end.conftest import START_S, System
 from tests.support import HOST, PROJECT, WAIT_S, Listener, Said, Service, program, wait_until
@@ -25,6 +26,28 @@ SENSORS = (
 )
 
 
+def deploy(system: System, node: str, plugin: str) -> None:
+    bundle = base64.b64encode((PROJECT / "plugins" / plugin / f"{plugin}.bundle").read_bytes())
+    body = {"plugin": plugin, "bundle": bundle.decode(), "nodes": [node], "polls": 2}
+    answer = httpx.post(f"{system.page}api/deliveries", json=body, trust_env=False)
+    assert answer.status_code == 200, answer.text
+
+
+def kept(said: Said) -> bool:
+    return isinstance(said.message, DeliveryState) and said.message.phase == "kept"
+
+
+def test_a_plugin_that_the_hub_delivers_is_kept_by_its_node(
+    system: System, listener: Listener
+) -> None:
+    deploy(system, "pi4", "dht22")
+    found = listener.wait_for(kept, START_S)
+    assert str(found.topic) == "harvester/pi4/deliveries/dht22"
+    heard = len(listener.said)
+    topic = "harvester/pi4/readings/dht22-gpio4"
+    listener.wait_topic(topic, after=heard)
+
+
 def test_every_topic_of_topics_md_is_heard(
     system: System, door: Service, listener: Listener
 ) -> None:
@@ -32,7 +55,9 @@ def test_every_topic_of_topics_md_is_heard(
         listener.publish(parse(f"harvester/pi4/{command}"), b"off")
     listener.publish(parse("harvester/pi4/plugins/cmd"), b'{"plugin": "none", "action": "reload"}')
     # Only after an outage, after an update of the machine, and where a rule says so.
-    for kind in CHANNELS.keys() - {TopicKind.BACKLOG, TopicKind.UPDATE, TopicKind.ALARM}:
+    never = {TopicKind.BACKLOG, TopicKind.UPDATE, TopicKind.ALARM}
+    deploy(system, "pi4", "dht22")
+    for kind in CHANNELS.keys() - never:
         listener.wait_for(lambda said, kind=kind: said.topic.kind is kind, START_S)
     rule = {"name": "all-rooms", "sensor": "dht22-*", "field": "temperature", "above": -40}
     rules = f"{system.page}api/alarms/rules"

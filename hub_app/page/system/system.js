@@ -6,6 +6,7 @@ import { urlOf } from "../live/paths.js";
 import { follow, hubNow, isOpen } from "../live/stream.js";
 import { swapParts } from "../live/swap.js";
 import { showTimes } from "../log/lines.js";
+import { startDeploying } from "./deploy.js";
 import { startJoining } from "./join.js";
 
 const REFRESH_MS = 10000;
@@ -16,7 +17,7 @@ const DAY_MS = 864e5;
 const JOIN_MS = 180000;
 const PARTS = [
   ...["faults", "hub", "broker", "storage", "rates", "refused", "quotas", "certificates"],
-  ...["homeassistant", "versions", "updates"],
+  ...["homeassistant", "versions", "updates", "deliveries"],
 ];
 
 let chart = null;
@@ -73,6 +74,7 @@ document.addEventListener("click", async ({ target }) => {
 
 showTimes();
 startJoining();
+startDeploying(refresh);
 follow("/events?view=system", { onSnapshot: () => { refresh(); addRates(); }, onUpdate() {} });
 setInterval(refresh, REFRESH_MS);
 setInterval(addRates, RATES_MS);

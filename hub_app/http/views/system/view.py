@@ -14,7 +14,7 @@ from hub_app.homeassistant.forward.status import ForwarderStatus
 from hub_app.http.responses import Json, hub_of, url_of
 from hub_app.http.views.moments import moment
 from hub_app.http.views.shell import may_command, view_response
-from hub_app.http.views.system import updates
+from hub_app.http.views.system import deliveries, updates
 from hub_app.http.views.system.report import FileSize, SystemReport, SystemReporter
 from hub_app.http.views.template import Html, attributes, fill, fill_file, join
 
@@ -68,6 +68,9 @@ async def system(request: Request) -> Response:
         hub=_facts(_hub_facts(found)),
         updates=updates.panel(hub_of(request), request.app.state.updater, operates=operates),
         has_no_updater=attributes(hidden=request.app.state.updater is None),
+        deliveries=deliveries.panel(request.app.state.deliverer, operates=operates),
+        deploy=deliveries.form(request.app.state.deliverer, operates=operates),
+        has_no_deliverer=attributes(hidden=request.app.state.deliverer is None),
         certificates=_facts(
             _certificate_facts(
                 found,

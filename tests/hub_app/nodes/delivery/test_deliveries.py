@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import Select
 
 from bus.contract.bounds import MAX_BUNDLE_BYTES
 from bus.contract.topics import Topic, TopicKind
@@ -13,7 +17,7 @@ from harvester import cli
 from hub_app.nodes.delivery.delivery_files import DeliveryFiles
 from tests.hub_app.nodes.delivery.sites import BAD, GOOD, ROOM, Node, cycling, rollout, versions
 from tests.hub_app.whole_hub import Hub
-from tests.support import wait_until
+from tests.support import HOST, wait_until
 
 
 @pytest.fixture
@@ -127,6 +131,42 @@ def test_the_command_line_deploys_a_bundle_and_rolls_it_back(
         with pytest.raises(SystemExit):
             cli.main(["plugins", "deploy", str(file), "--to", "pi9", *options])
         assert "found 'pi9', expected an enrolled node: pi4" in capsys.readouterr().err
+
+
+def test_the_page_deploys_says_why_a_version_went_back_and_rolls_back(
+    running: Hub, tmp_path: Path, browser: Chrome
+) -> None:
+    file = tmp_path / f"{ROOM}.bundle"
+    pi3 = Node(running, "pi3", tmp_path)
+
+    def deploy_on_page(content: bytes) -> None:
+        file.write_bytes(content)
+        browser.get(f"http://{HOST}:{running.web_port}/system")
+        browser.find_element(By.CSS_SELECTOR, "#deploy summary").click()
+        form = browser.find_element(By.ID, "deploy-form")
+        form.find_element(By.NAME, "file").send_keys(str(file))
+        Select(form.find_element(By.NAME, "to")).select_by_value("pi3")
+        polls = form.find_element(By.NAME, "polls")
+        polls.clear()
+        polls.send_keys("11")
+        form.find_element(By.TAG_NAME, "button").click()
+
+    def panel() -> str:
+        with contextlib.suppress(StaleElementReferenceException):
+            return browser.find_element(By.ID, "deliveries").text
+        return ""
+
+    with pi3.online(), cycling([pi3]):
+        known(running, "pi3")
+        deploy_on_page(GOOD)
+        wait_until(lambda: phase(running, "pi3") == "kept")
+        deploy_on_page(BAD)
+        wait_until(lambda: phase(running, "pi3") == "rolled-back")
+        wait_until(lambda: "went back after 9 of 11 polls" in panel())
+        assert "ValueError: the tenth" in panel()
+        browser.find_element(By.ID, "roll-back-room-pi3").click()
+        wait_until(lambda: versions(running)["pi3"]["wanted_version"] == "2.0")
+        wait_until(lambda: phase(running, "pi3") == "kept")
 
 
 def test_nobody_but_the_hub_publishes_a_bundle(running: Hub, tmp_path: Path) -> None:
