@@ -14,6 +14,7 @@ from harvester.plugins.builder.progress import build_sources
 from harvester.plugins.compile import compile_all
 from harvester.plugins.project import chosen, contract_file, from_here
 from harvester.plugins.source import is_current
+from harvester.replay import cli as replay_cli
 from node_agent.sandbox.engine import Target
 
 
@@ -22,6 +23,7 @@ def define(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
     author_cli.add(verbs)
     delivery_cli.add(verbs)
+    replay_cli.add(verbs)
     packed = verbs.add_parser("pack", help="pack plugins to bundles, which every node can run")
     packed.add_argument("names", nargs="*", metavar="NAME", help="default: all")
     packed.add_argument(

@@ -179,6 +179,8 @@ class PluginRunner:
         if action == "record":
             if self._running is not None:
                 self._running.keep_record("command")
+            elif self._parts.flight is not None:
+                self._parts.flight.send_last()
             return
         if action == "disable":
             self._is_enabled = False

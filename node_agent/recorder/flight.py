@@ -32,6 +32,10 @@ class FlightParts(msgspec.Struct, frozen=True):
         """Return the recorder of one instance."""
         return FlightRecorder(self)
 
+    def send_last(self) -> None:
+        """Send the last record again: nothing runs now."""
+        self.kept.again(self.plugin)
+
 
 class FlightRecorder:
     """Recorder of one instance. The plugin's thread calls `start`; any thread `keep`."""

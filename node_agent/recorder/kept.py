@@ -69,6 +69,11 @@ class KeptRecords:
             fresh = {name for name, (at_s, _) in self._kept.items() if now_s - at_s < _AGAIN_S}
             self._waiting |= fresh
 
+    def again(self, plugin: str) -> None:
+        """Send a plugin's record again, where there is one."""
+        with self._order:
+            self._waiting |= {plugin} & self._kept.keys()
+
     def send_waiting(self) -> None:
         """Publish what waits. One thread at a time."""
         with self._order:

@@ -1,0 +1,1 @@
+"""`harvester plugins replay`: a plugin's recorded polls again, without its hardware."""

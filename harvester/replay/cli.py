@@ -1,0 +1,107 @@
+"""`harvester plugins replay`: plays a record, and says whether everything is the same."""
+
+import argparse
+import sys
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+
+from bus.errors import MisconfiguredError
+from harvester.errors import EXIT_FAILED
+from harvester.plugins.project import from_here, runnable
+from harvester.replay import as_test, replaying, report
+from harvester.replay.replaying import Playing
+from node_agent.recorder.playback import PlayedStep
+from node_agent.recorder.record_file import Record
+
+# Steps whose differences are printed; the rest is counted.
+_MAX_SHOWN = 5
+
+
+def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    played = verbs.add_parser(
+        "replay", help="run a plugin's recorded polls again, without hardware"
+    )
+    played.add_argument("file", type=Path, metavar="FILE", help="a record, from the node's page")
+    played.add_argument(
+        "--against",
+        type=Path,
+        metavar="NEW",
+        help="run another version on the recorded answers: a plugin's folder or file",
+    )
+    played.add_argument(
+        "--plugin", type=Path, metavar="FILE", help="the recorded file, where the record lacks it"
+    )
+    played.add_argument(
+        "--as-test",
+        type=Path,
+        metavar="test_NAME.py",
+        help="write a pytest case of the record, for the plugin of --against or of the project",
+    )
+    played.set_defaults(run=_replay)
+
+
+def _replay(options: argparse.Namespace) -> None:
+    if options.as_test is not None:
+        record = replaying.read(options.file)
+        plugin = options.against or _folder_of(record, options.project)
+        for file in as_test.write(record, options.file, options.as_test, plugin):
+            print(f"wrote {from_here(file)}")
+        return
+    with replaying.opened(
+        options.file, options.project, plugin=options.plugin, against=options.against
+    ) as playing:
+        print(*report.head(playing.record), sep="\n")
+        if playing.has_other_runtime and options.against is None:
+            print(
+                "  another build of the runtime plays it: addresses and orders of sets may differ"
+            )
+        is_same = _tell(playing, shows_last=options.against is None)
+    if not is_same:
+        sys.exit(EXIT_FAILED)
+
+
+def _folder_of(record: Record, project: Path) -> Path:
+    found = [each for each in runnable(project) if each.name == record.plugin.name]
+    if not found:
+        raise MisconfiguredError(
+            f"{record.plugin.name}: the project has no such plugin; expected --against FOLDER"
+        )
+    return found[0].directory
+
+
+def _tell(playing: Playing, *, shows_last: bool) -> bool:
+    """Play and print; return whether all steps are the same."""
+    steps = calls = 0
+    differing: list[PlayedStep] = []
+    newest: deque[PlayedStep] = deque(maxlen=1)
+    for step in playing.steps(lambda line: print(f"  print    {line}")):
+        steps += 1
+        calls += len(step.played_events)
+        newest.append(step)
+        if not step.is_same:
+            differing.append(step)
+    if shows_last and newest:
+        print(report.name_of(newest[0].recorded))
+        print(*report.step_lines(newest[0].played, newest[0].recorded_events), sep="\n")
+    _tell_differences(differing, playing.record)
+    if steps < len(playing.record.steps.kept):
+        later = len(playing.record.steps.kept) - steps
+        print(f"the plugin failed before the last {later} of the recorded polls")
+        return False
+    if differing:
+        print(f"differs in {len(differing)} of {steps} steps")
+    else:
+        print(f"same: {steps} steps, {calls} calls and values, byte for byte")
+    return not differing
+
+
+def _tell_differences(differing: Iterable[PlayedStep], record: Record) -> None:
+    for number, step in enumerate(differing):
+        if number >= _MAX_SHOWN:
+            print("... and more")
+            return
+        if step.follows_gap:
+            print(report.gap(record))
+        print(f"{report.name_of(step.recorded)} differs: - recorded, + played")
+        print(*report.differences(step), sep="\n")

@@ -1,0 +1,221 @@
+"""A record of a node's process with a chip that stops answering, replayed by other processes."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bus.contract.messages import Costs, PluginRecord
+from bus.contract.topics import Topic, TopicKind
+from harvester.plugins.project import CACHE
+from node_agent.recorder import record_file
+from tests import built_components
+from tests.support import HOST, PROJECT, Listener, Service, embedded_broker, free_port
+
+TIMEOUT_S = 120
+APP = """import random
+import time
+
+from componentize_py_types import Err
+from wit_world import exports
+from wit_world.exports.sensor_logic import Reading
+from wit_world.imports import gpio_provider, i2c, led_controller
+
+ADDRESS = 0x23
+
+
+class SensorLogic(exports.SensorLogic):
+    def __init__(self) -> None:
+        self.polls = 0
+
+    def poll(self) -> list[Reading]:
+        self.polls += 1
+        i2c.transfer(ADDRESS, "10", 0)
+        time.sleep(0.05)
+        try:
+            lux = int(i2c.transfer(ADDRESS, "", 2), 16)
+        except Err as e:
+            led_controller.set_led(4, 255, 0, 255)
+            raise RuntimeError(f"{e.value}, {self.polls} polls, {random.random()}") from e
+        return [Reading("light", gpio_provider.get_timestamp_ms(), [("lux", lux + self.polls)])]
+"""
+CHIP = """class Bh1750:
+    bus = "i2c"
+    address = 0x23
+    reads = 3.0
+
+    def __init__(self):
+        self.done = 0
+
+    def transfer(self, write, read_length, now_s):
+        self.done += read_length > 0
+        if read_length and self.done == self.reads + 1:
+            raise OSError("the wire is loose")
+        return bytes(read_length)
+"""
+CONFIG = """
+[cluster]
+node_id = "pi4"
+[broker]
+url = "mqtt://{host}:{port}"
+[polling]
+interval_seconds = 0.2
+[plugins]
+directory = "plugins"
+enabled = ["light"]
+poll_deadline_s = 30.0
+load_deadline_s = 60.0
+[plugins.grants.light]
+i2c = ["0x23"]
+leds = [4]
+[hardware]
+driver = "simulated"
+[storage]
+state_dir = "state"
+cache_dir = "{cache}"
+"""
+
+
+def plugin_in(project: Path, app: str = APP) -> Path:
+    folder = project / "plugins" / "light"
+    folder.mkdir(parents=True)
+    (folder / "plugin.toml").write_text('world = "sensor-plugin"\n')
+    (folder / "app.py").write_text(app)
+    (folder / "simulated.py").write_text(CHIP)
+    return folder
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """Messages of a node's process, and a file of the record in another folder."""
+
+    fault: PluginRecord
+    command: PluginRecord
+    costs: Costs
+    file: Path
+    elsewhere: Path
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
+    node, elsewhere = tmp_path_factory.mktemp("node"), tmp_path_factory.mktemp("elsewhere")
+    plugin_in(node)
+    built_components.packed(node / "plugins")
+    port = free_port()
+    config = CONFIG.format(host=HOST, port=port, cache=built_components.CACHE)
+    (node / "spoke.toml").write_text(config)
+    arguments = ["--role", "spoke", "--config", str(node / "spoke.toml")]
+    service = Service("node_agent.cli", arguments, node / "agent.log")
+    with embedded_broker(port), Listener(port) as listener, service:
+        topic = Topic("pi4", TopicKind.RECORD, "light")
+        fault = listener.wait_topic(str(topic)).message
+        costs = listener.wait_topic("harvester/pi4/costs").message
+        heard = len(listener.said)
+        command = b'{"plugin": "light", "action": "record"}'
+        listener.publish(Topic("pi4", TopicKind.COMMAND, "plugins"), command)
+        by_command = listener.wait_topic(str(topic), after=heard).message
+    assert isinstance(fault, PluginRecord)
+    assert isinstance(by_command, PluginRecord)
+    assert isinstance(costs, Costs)
+    (elsewhere / CACHE).parent.mkdir(mode=0o700)
+    (elsewhere / CACHE).symlink_to(built_components.CACHE)
+    file = elsewhere / "light.record"
+    file.write_bytes(fault.content)
+    shutil.rmtree(node)
+    return Recorded(fault, by_command, costs, file, elsewhere)
+
+
+def replay(recorded: Recorded, *options: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "harvester.cli", "plugins", "replay", str(recorded.file)]
+    return subprocess.run(
+        [*command, *options],
+        cwd=recorded.elsewhere,
+        env={"PYTHONPATH": str(PROJECT), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT_S,
+    )
+
+
+def test_a_fault_of_a_chip_is_recorded_with_its_digest(recorded: Recorded) -> None:
+    record = record_file.decode(recorded.fault.content, "record")
+    assert recorded.fault.reason == record.reason == "fault"
+    assert recorded.fault.fault.startswith(
+        "RuntimeError: no answer at i2c-1 0x23: the wire is loose, 4 polls, 0."
+    )
+    assert recorded.fault.polls == 4
+    assert record.plugin.sha256 == recorded.fault.sha256 != ""
+    assert record.plugin.bundle is not None
+
+
+def test_the_record_replays_byte_for_byte_in_another_process(recorded: Recorded) -> None:
+    done = replay(recorded)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[-1].startswith("same: 5 steps, ")
+    assert lines[-1].endswith("byte for byte")
+    calls = [line for line in lines if line.startswith("  call ")]
+    assert "i2c.transfer(0x23, '', 2) -> err 'no answer at i2c-1 0x23: the" in calls[1]
+    assert "led_controller.set_led(4, 255, 0, 255)" in calls[2]
+    assert f"  fault    {recorded.fault.fault}" in lines
+    assert '    File "/0/app.py", line 24, in poll' in lines
+
+
+def test_a_changed_plugin_is_told_where_it_differs(recorded: Recorded, tmp_path: Path) -> None:
+    changed = plugin_in(tmp_path, APP.replace("raise RuntimeError(", "raise Err("))
+    done = replay(recorded, "--against", str(changed))
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    assert "poll 4 differs: - recorded, + played" in lines
+    assert f"-  fault    {recorded.fault.fault}" in lines
+    assert any(
+        line.startswith("+  err      no answer at i2c-1 0x23: the wire is loose, 4 polls, 0.")
+        for line in lines
+    )
+    assert lines[-1] == "differs in 1 of 5 steps"
+
+
+def test_a_record_becomes_a_pytest_case(recorded: Recorded, tmp_path: Path) -> None:
+    folder = plugin_in(tmp_path)
+    case = folder / "test_loose_wire.py"
+    done = replay(recorded, "--as-test", str(case), "--against", str(folder))
+    assert done.returncode == 0, done.stderr
+    assert (folder / "loose_wire.record").read_bytes() == recorded.fault.content
+    assert "RuntimeError: no answer at i2c-1 0x23: the wire is loose" in case.read_text()
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", case.name],
+        cwd=folder,
+        env={"PYTHONPATH": str(PROJECT), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT_S,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_a_record_by_command_has_the_polls_so_far(recorded: Recorded) -> None:
+    assert recorded.command.reason in ("command", "fault")
+    assert recorded.command.sha256 == recorded.fault.sha256
+
+
+def test_what_is_no_record_is_refused(recorded: Recorded, tmp_path: Path) -> None:
+    other = tmp_path / "other.record"
+    other.write_bytes(b"nothing")
+    done = replay(msgspec.structs.replace(recorded, file=other))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{other}: found no record, expected a record of a plugin")
+
+
+def test_a_node_tells_what_each_plugin_costs(recorded: Recorded) -> None:
+    cost = recorded.costs.plugins["light"]
+    assert cost.polls >= 4
+    assert cost.failures >= 1
+    assert cost.host_calls >= 3 * cost.polls - 3
+    assert 0 < cost.p50_ms <= cost.p99_ms
+    assert cost.memory_mb is not None
+    assert 5 < cost.memory_mb < 32
