@@ -18,7 +18,7 @@ from bus.config.key_types import FIRST_PIN, LAST_PIN
 from bus.config.settings import Config, Grant, pin_users
 from bus.contract.messages import Buzzer, Event, Fan
 from bus.errors import BadDataError
-from harvester.plugins.trace import HostCall, traced
+from harvester.plugins.replay.trace import HostCall, traced
 from node_agent.actuators.buzzer import BuzzerPlayer
 from node_agent.actuators.fan import FanControl
 from node_agent.actuators.led_buffer import LedBuffer, to_hex

@@ -13,8 +13,8 @@ from harvester.plugins.builder.pack import pack, pack_all, write_changed
 from harvester.plugins.builder.progress import build_sources
 from harvester.plugins.compile import compile_all
 from harvester.plugins.project import chosen, contract_file, from_here
+from harvester.plugins.replay import cli as replay_cli
 from harvester.plugins.source import is_current
-from harvester.replay import cli as replay_cli
 from node_agent.sandbox.engine import Target
 
 

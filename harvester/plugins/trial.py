@@ -16,9 +16,9 @@ from harvester.plugins import manifest
 from harvester.plugins.bench import Bench, Guest, Outcome, everything
 from harvester.plugins.builder.errors import authors_paths
 from harvester.plugins.project import from_here
+from harvester.plugins.replay.trace import HostCall, Use, grants_used
 from harvester.plugins.source import PluginSource
 from harvester.plugins.toml_lines import line_of
-from harvester.plugins.trace import HostCall, Use, grants_used
 from node_agent.hal.simulated.models.load import load
 from node_agent.plugins import grants
 from node_agent.plugins.readings import Sample

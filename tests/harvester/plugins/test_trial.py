@@ -7,8 +7,8 @@ import pytest
 
 from harvester.cli import main
 from harvester.plugins import trial
+from harvester.plugins.replay.trace import HostCall, Use, grants_used, traced
 from harvester.plugins.source import PluginSource, read
-from harvester.plugins.trace import HostCall, Use, grants_used, traced
 from node_agent.sandbox.instance import Err
 
 

@@ -5,14 +5,14 @@ import shutil
 from pathlib import Path
 
 from bus.errors import MisconfiguredError
-from harvester.replay.replaying import spelled
+from harvester.plugins.replay.replaying import spelled
 from node_agent.recorder.record_file import SUFFIX, Record
 
 _CASE = '''"""Replay of a record of {node}: {reason}."""
 
 from pathlib import Path
 
-from harvester.replay.replaying import last_outcome
+from harvester.plugins.replay.replaying import last_outcome
 
 HERE = Path(__file__).parent
 

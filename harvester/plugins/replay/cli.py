@@ -9,8 +9,8 @@ from pathlib import Path
 from bus.errors import MisconfiguredError
 from harvester.errors import EXIT_FAILED
 from harvester.plugins.project import from_here, runnable
-from harvester.replay import as_test, replaying, report
-from harvester.replay.replaying import Playing
+from harvester.plugins.replay import as_test, replaying, report
+from harvester.plugins.replay.replaying import Playing
 from node_agent.recorder.playback import PlayedStep
 from node_agent.recorder.record_file import Record
 

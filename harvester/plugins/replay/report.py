@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from harvester.plugins.trace import HostCall
+from harvester.plugins.replay.trace import HostCall
 from node_agent.recorder.events import (
     Call,
     Event,

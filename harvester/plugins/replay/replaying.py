@@ -14,7 +14,7 @@ import msgspec
 from bus.errors import MisconfiguredError
 from harvester.plugins.builder import runtime
 from harvester.plugins.project import CACHE
-from harvester.replay import plugin_file
+from harvester.plugins.replay import plugin_file
 from node_agent.recorder import record_file
 from node_agent.recorder.events import Failed, Outcome
 from node_agent.recorder.playback import PlayedStep, last, play

@@ -1,1 +1,0 @@
-"""`harvester plugins replay`: a plugin's recorded polls again, without its hardware."""
