@@ -8,6 +8,7 @@ import queue
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
@@ -19,6 +20,7 @@ from bus.contract.plugin_file import order
 from bus.contract.topics import Topic, TopicKind
 from bus.errors import BadDataError
 from bus.fault import Fault
+from bus.install.hint import install_extra
 from node_agent.delivery import progress
 from node_agent.delivery.kept_bundles import KeptBundles
 from node_agent.delivery.plugin_delivery import PluginDelivery
@@ -80,6 +82,8 @@ class Deliveries:
         """Why this node takes no bundles, or nothing."""
         if self._config.plugins.form == "component":
             return 'plugins.form = "component" allows no bundles'
+        if find_spec("cryptography") is None:
+            return f"a library is missing; run: {install_extra('agent')}"
         if not self._key:
             return (
                 "its credentials have no bundle_key; `harvester plugins key` prints it on the hub"

@@ -21,7 +21,7 @@ from node_agent.agent import Agent
 from node_agent.hal.simulated.board import open_simulated
 from node_agent.sandbox.runtime import Runtime
 from tests.signed_bundles import KEY, room, signed
-from tests.support import HOST, WAIT_S, Listener, Said, embedded_broker, free_port
+from tests.support import HOST, WAIT_S, Listener, Said, embedded_broker, free_port, mosquitto
 
 TOPIC = Topic("pi4", TopicKind.BUNDLE, "room")
 BAD_TENTH = "if polls == 10: raise ValueError('the tenth')"
@@ -208,6 +208,20 @@ def test_hostile_bundles_are_refused_with_a_sentence_and_the_old_one_runs(node: 
             assert isinstance(found, DeliveryState)
             assert (found.release, found.phase, found.running) == (2, "kept", 2)
         runs(ears, 2.0, after=len(ears.said))
+
+
+def test_a_message_of_10_mb_is_refused_with_a_sentence(
+    runtime: Runtime, bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    assert bundles
+    node = Node(tmp_path, runtime)
+    # The hub's broker would not take it: a packet there has 256 KB.
+    with mosquitto(node.port, tmp_path), node.running() as ears:
+        runs(ears, 1.0)
+        ears.publish(TOPIC, b'{"bundle": "' + b"A" * 10_000_000 + b'"}')
+        found = state_with(ears, release=0)
+        assert "found 10000014 bytes, expected at most 204800" in found.refused
+        runs(ears, 1.0, after=len(ears.said))
 
 
 def test_garbage_and_an_empty_message_change_nothing(node: Node) -> None:
