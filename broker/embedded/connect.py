@@ -9,8 +9,8 @@ from broker.auth.gate import Attempt, Gate, Identity
 from broker.embedded.counters import Refusal
 from broker.embedded.net.connection import Connection
 from broker.embedded.packets.codec import (
+    CLIENT_ALIASES,
     RECEIVE_MAXIMUM,
-    TOPIC_ALIASES,
     VERSION_3_1,
     VERSION_5,
     Writer,
@@ -136,7 +136,7 @@ def connack_properties(
         assigned_client_id=connect.client_id if is_assigned else None,
         server_keep_alive_s=connect.keep_alive_s if has_other_keep_alive else None,
         receive_maximum=RECEIVE_MAXIMUM,
-        topic_alias_maximum=TOPIC_ALIASES,
+        topic_alias_maximum=CLIENT_ALIASES,
         maximum_packet_bytes=settings.packet_kb * 1024,
         wildcard_available=1,
         subscription_ids_available=1,

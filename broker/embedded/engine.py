@@ -28,7 +28,7 @@ from broker.embedded.net.loopback import is_loopback
 from broker.embedded.net.round import Round
 from broker.embedded.net.websocket.handshake import HandshakeError
 from broker.embedded.net.websocket.websocket import WebSocket
-from broker.embedded.packets.codec import codec_for
+from broker.embedded.packets.codec import VERSION_3_1, codec_for
 from broker.embedded.packets.model import (
     Connack,
     ConnackCode,
@@ -45,7 +45,6 @@ from broker.embedded.statistics import BrokerSnapshot, Gauges, Statistics
 from broker.embedded.store.records import Contents
 from broker.embedded.store.store import Store
 from broker.embedded.topics.sys_topics import sys_topics
-from bus.clock import now_ms
 from bus.config.broker_table import BrokerConfig
 from bus.file_limit import room_for
 from bus.limited_log import LimitedLog
@@ -287,7 +286,9 @@ class BrokerEngine:
         self._counters.connections += 1
         self._counters.clients_maximum = max(self._counters.clients_maximum, len(self._handlers))
         properties = connack_properties(accepted, self._settings, session.expiry_s)
-        connack = Connack(ConnackCode.ACCEPTED, was_present, properties)
+        # The byte is reserved in MQTT 3.1.
+        says_present = was_present and accepted.connect.version > VERSION_3_1
+        connack = Connack(ConnackCode.ACCEPTED, says_present, properties)
         connection.send(handler.codec.writer.connack(connack))
         if accepted.refused_will is not None:
             self.router.refuse_publish(session.key, accepted.refused_will)
@@ -334,7 +335,7 @@ class BrokerEngine:
         del self._handlers[handler.session]
         self._sessions.disconnected(handler.session)
         if handler.will is not None:
-            self._sessions.wills.end(handler.session, handler.will, now_ms())
+            self._sessions.wills.end(handler.session, handler.will, self._loop.time())
 
     def _end_connection_of(self, session: ClientSession, reason: ReasonCode) -> None:
         handler = self._handlers.get(session)
@@ -372,7 +373,7 @@ class BrokerEngine:
     def _tick(self, now_s: float) -> None:
         self._ticked_s = now_s
         self.router.close_stalled()
-        self._sessions.expire()
+        self._sessions.expire(now_s)
         self.router.expire()
         self._store.write_delayed(now_s)
         self._log.sweep()

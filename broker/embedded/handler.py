@@ -240,7 +240,7 @@ class Handler:
         if kept is not None:
             waits.append(kept)
         unreleased[message.packet_id] = waits
-        self._acknowledge(waits, PacketType.PUBREC, message.packet_id, passed.reason)
+        self._acknowledge(waits, PacketType.PUBREC, message.packet_id)
         if passed.room:
             self._hold(passed.room)
 

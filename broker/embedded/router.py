@@ -117,7 +117,7 @@ class Router:
         """Count and log a message or a will that its client may not publish."""
         self._counters.refuse(Refusal.PUBLISH)
         self._counters.publish_dropped += 1
-        self._log.warning("publish refused", "%r may not publish to %r", key, topic)
+        self._log.warning("publish refused", "%r may not publish to %.200r", key, topic)
 
     def publish(self, message: Publish, publisher: Publisher = _BROKER) -> Passed:
         """Pass a message on to all subscribers, and retain it where its flag says so."""
@@ -255,11 +255,15 @@ class Router:
         """
         if session.identity.role is not Role.INTEGRATION or cause is not Refusal.SUBSCRIBE:
             self._log.warning(
-                "subscription refused", "%r may not subscribe to %r (%s)", session.key, text, cause
+                "subscription refused",
+                "%r may not subscribe to %.200r (%s)",
+                session.key,
+                text,
+                cause,
             )
         elif text not in self._noted_filters and len(self._noted_filters) < _MAX_NOTED_FILTERS:
             self._noted_filters.add(text)
-            logger.info("%s may not subscribe to %r", session.identity.name, text)
+            logger.info("%s may not subscribe to %.200r", session.identity.name, text)
 
     def _refusal(self, session: ClientSession, text: str) -> Refusal | None:
         topic_filter = text
@@ -306,7 +310,7 @@ class Router:
             self._counters.refuse(Refusal.RETAINED)
             self._log.warning(
                 "retained store full",
-                "no room to retain %r of %r: its limit or that of all is reached",
+                "no room to retain %.200r of %r: its limit or that of all is reached",
                 message.topic,
                 publisher.user,
             )

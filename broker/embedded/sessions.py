@@ -143,15 +143,18 @@ class Sessions:
         self._router.subscriptions.remove_session(session)
         self._store.drop_session(session.key)
 
-    def expire(self) -> None:
-        """Remove sessions whose clients were absent for too long, and messages that expired."""
+    def expire(self, now_s: float) -> None:
+        """Remove sessions whose clients were absent for too long, and messages that expired.
+
+        Publish the wills that are due at `now_s`, the time of the event loop.
+        """
         now = now_ms()
         for session in self._by_key.values():
             for entry in session.delivery.expire(now):
                 self._counters.publish_dropped += 1
                 self._store.drop_message(session.key, entry.message_id)
             session.release_publishers()
-        self.wills.publish_due(now)
+        self.wills.publish_due(now_s)
         for key in self._store.expire(now):
             self._counters.clients_expired += 1
             expired = self._by_key.get(key)

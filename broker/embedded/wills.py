@@ -1,5 +1,7 @@
 """Last wills: published when a connection ends, or after the will delay interval of MQTT 5."""
 
+import math
+
 import msgspec
 
 from broker.deadlines import Deadlines
@@ -14,32 +16,35 @@ class Wills:
     def __init__(self, router: Router) -> None:
         self._router = router
         self._waiting: dict[str, tuple[Will, Publisher]] = {}
-        self._deadlines_ms: Deadlines[str] = Deadlines()
+        self._deadlines_s: Deadlines[str] = Deadlines()
 
-    def end(self, session: ClientSession, will: Will, now_ms: int) -> None:
-        """Publish the will of a connection that has ended, or delay it as it says."""
+    def end(self, session: ClientSession, will: Will, now_s: float) -> None:
+        """Publish the will of a connection that has ended, or delay it as it says.
+
+        `now_s` is the time of the event loop.
+        """
         publisher = Publisher("", session.identity.name, will_of=session.key)
         delay_s = will.properties.will_delay_s
         if not delay_s or not session.is_kept:
             self._publish(will, publisher)
             return
         self._waiting[session.key] = (will, publisher)
-        self._deadlines_ms.set(session.key, now_ms + delay_s * 1000)
+        self._deadlines_s.set(session.key, math.ceil(now_s) + delay_s)
 
     def cancel(self, key: str) -> None:
         """Forget the will of a session that is resumed (MQTT-3.1.3-9)."""
         self._waiting.pop(key, None)
-        self._deadlines_ms.remove(key)
+        self._deadlines_s.remove(key)
 
     def publish(self, key: str) -> None:
         """Publish the will of a session that has ended, if one waits."""
         found = self._waiting.pop(key, None)
         if found is not None:
-            self._deadlines_ms.remove(key)
+            self._deadlines_s.remove(key)
             self._publish(*found)
 
-    def publish_due(self, now_ms: int) -> None:
-        for key in self._deadlines_ms.pop_due(now_ms):
+    def publish_due(self, now_s: float) -> None:
+        for key in self._deadlines_s.pop_due(math.floor(now_s)):
             self.publish(key)
 
     def publish_all(self) -> None:

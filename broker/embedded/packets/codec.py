@@ -25,8 +25,9 @@ from broker.embedded.packets.writer5 import Writer5
 VERSION_3_1 = 3
 VERSION_3_1_1 = 4
 VERSION_5 = 5
-# Topic aliases of a client, and of the broker towards a client.
-TOPIC_ALIASES = 64
+# Topic aliases of a client, as many as with Mosquitto, and of the broker towards a client.
+CLIENT_ALIASES = 10
+_ALIASES = 64
 # Messages of QoS 1 and 2 that a client may send before one of them is acknowledged.
 RECEIVE_MAXIMUM = 1_000
 
@@ -77,13 +78,13 @@ class Codec(msgspec.Struct, frozen=True):
 def codec_for(connect: Connect) -> Codec:
     """Return the codec of a client's version."""
     if connect.version == VERSION_5:
-        return Codec(VERSION_5, Reader5(TOPIC_ALIASES), _writer5(connect.properties))
+        return Codec(VERSION_5, Reader5(CLIENT_ALIASES), _writer5(connect.properties))
     return Codec(VERSION_3_1_1, Reader3(is_bridge=connect.is_bridge), Writer3())
 
 
 def _writer5(properties: Properties) -> Writer5:
     return Writer5(
-        min(TOPIC_ALIASES, properties.topic_alias_maximum or 0),
+        min(_ALIASES, properties.topic_alias_maximum or 0),
         most_bytes=properties.maximum_packet_bytes,
         tells_problems=properties.request_problem,
     )

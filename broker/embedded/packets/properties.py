@@ -85,7 +85,7 @@ _KINDS: Mapping[int, _Kind] = {
     0x1F: _kind("reason", _Type.TEXT, Owner.CONNACK, Owner.ANSWER, Owner.DISCONNECT),
     0x21: _kind("receive_maximum", _Type.UINT16, Owner.CONNECT, Owner.CONNACK, may_be_0=False),
     0x22: _kind("topic_alias_maximum", _Type.UINT16, Owner.CONNECT, Owner.CONNACK),
-    0x23: _kind("topic_alias", _Type.UINT16, Owner.PUBLISH, may_be_0=False),
+    0x23: _kind("topic_alias", _Type.UINT16, Owner.PUBLISH),
     0x24: _kind("maximum_qos", _Type.BYTE, Owner.CONNACK, most=1),
     0x25: _kind("retain_available", _Type.BYTE, Owner.CONNACK, most=1),
     0x26: _kind("user", _Type.PAIR, *Owner),

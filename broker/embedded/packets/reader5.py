@@ -116,7 +116,7 @@ class Reader5:
     def _topic(self, encoded: bytes, alias: int | None) -> str:
         if alias is None:
             return self._topics.topic(encoded)
-        if alias > self._most_aliases:
+        if not 0 < alias <= self._most_aliases:
             raise ViolationError(f"the topic alias {alias}", ReasonCode.TOPIC_ALIAS_INVALID)
         if encoded:
             topic = self._aliases[alias] = self._topics.topic(encoded)

@@ -110,10 +110,10 @@ class Writer5:
         """Return a PUBLISH of `message` under a packet id of the receiver's session.
 
         It is empty where the client does not take so large a packet (MQTT-3.1.2-24). A topic alias
-        is made at QoS 0 and 1, whose packets are sent in the order of this call.
+        is made at QoS 0 and 1, whose packets are sent before any that this returns later.
         """
         topic, properties = encoded_topic(message.topic), message.properties
-        if self._most_aliases and message.qos < 2:
+        if self._most_aliases:
             topic, properties = self._alias(message)
         flags = dup << 3 | message.qos << 1 | message.retain
         ids = UINT16.pack(packet_id) if message.qos else b""
@@ -134,7 +134,7 @@ class Writer5:
         alias = self._aliases.get(message.topic)
         if alias is not None:
             return _NO_TOPIC, msgspec.structs.replace(properties, topic_alias=alias)
-        if len(self._aliases) < self._most_aliases:
+        if message.qos < 2 and len(self._aliases) < self._most_aliases:
             alias = self._aliases[message.topic] = len(self._aliases) + 1
             properties = msgspec.structs.replace(properties, topic_alias=alias)
         return topic, properties

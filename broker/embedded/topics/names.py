@@ -5,8 +5,8 @@ import re
 # MQTT-4.7.3-3.
 MAX_BYTES = 65_535
 # The specification sets no limit, but each level costs a node of a tree: 65,535 slashes would be
-# some 13 MB. Mosquitto has the same limit (TOPIC_HIERARCHY_LIMIT).
-MAX_LEVELS = 200
+# some 13 MB. Mosquitto has the same limit (TOPIC_HIERARCHY_LIMIT, 200 slashes).
+MAX_LEVELS = 201
 _CONTROL = re.compile("[\0-\x1f\x7f-\x9f]")
 
 

@@ -48,6 +48,10 @@ class Running:
         self._clients.append(RawClient(self.port, source=source))
         return self._clients[-1]
 
+    def close_later(self, client: RawClient) -> None:
+        """Close a client when the broker is closed."""
+        self._clients.append(client)
+
     def close_clients(self) -> None:
         for client in self._clients:
             client.sock.close()
