@@ -30,7 +30,7 @@ _STOP_S = 2.0
 # Time for which the first message of a batch waits for others.
 _BATCH_S = 0.01
 # Topics for which the gate's decision is remembered: those of all nodes.
-_MAX_DECISIONS = 65_536
+MAX_DECISIONS = 65_536
 _PREFIX = f"{ROOT}/"
 
 # Returns what a publisher to a topic has to wait for, or None.
@@ -49,6 +49,7 @@ class LocalLink:
         on_messages: OnMessages,
         room_for: RoomFor,
         prefix: str = DEFAULT_PREFIX,
+        max_decisions: int = MAX_DECISIONS,
     ) -> None:
         """Messages of discovery, on topics that begin with `prefix`, are passed on, too."""
         self._room_for = room_for
@@ -64,7 +65,7 @@ class LocalLink:
         self._loop = asyncio.get_running_loop()
         self._on_messages = on_messages
         self._incoming: list[RawMessage] = []
-        self._may_hear = TopicDecisions(gate, self._is_for_hub, max_topics=_MAX_DECISIONS)
+        self._may_hear = TopicDecisions(gate, self._is_for_hub, max_topics=max_decisions)
         self._lock = threading.Lock()
         self._outgoing: deque[Publish] = deque()
         self._is_empty = threading.Event()

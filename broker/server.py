@@ -13,9 +13,10 @@ from broker.embedded.amqtt_seam import AmqttBroker, require_amqtt
 from broker.embedded.engine import BrokerEngine
 from broker.embedded.net.acceptor import bind, bind_when_available
 from broker.embedded.net.listener import Listener
+from broker.embedded.router import TOPICS_OF_CLIENT
 from broker.embedded.statistics import BrokerSnapshot
 from broker.embedded.store.store import Store
-from broker.local_link import LocalLink, RoomFor
+from broker.local_link import MAX_DECISIONS, LocalLink, RoomFor
 from broker.retained_source import RetainedSource
 from bus.client.link import OnMessages
 from bus.clock import now_ms
@@ -159,6 +160,7 @@ class EmbeddedBroker:
             on_messages=on_messages,
             room_for=room_for,
             prefix=prefix,
+            max_decisions=max(MAX_DECISIONS, TOPICS_OF_CLIENT * self._settings.connections),
         )
 
     def clear_retained(self, topic_filter: str, until_ms: int) -> int:

@@ -91,6 +91,7 @@ class Hub:
             on_removed=self.on_removed,
             refusals=self.refusals,
             record=history.put_many,
+            nodes=limits.nodes,
         )
         # Takes each message of the bus.
         self.handle: Callable[[str, bytes], None] = self.decoder.handle

@@ -34,11 +34,12 @@ def _time_callbacks(found: dict[str, list[float]]) -> None:
 
     def timed(handle: asyncio.Handle) -> None:
         callback = handle._callback  # type: ignore[attr-defined]  # noqa: SLF001
+        path = _path(callback)
         began_s = time.thread_time()
         run(handle)
         took_s = time.thread_time() - began_s
         if took_s > _LIMIT_S:
-            found[_name(callback)].append(took_s)
+            found[path or _name(callback)].append(took_s)
 
     asyncio.Handle._run = timed  # type: ignore[method-assign]  # noqa: SLF001
 
@@ -54,6 +55,17 @@ def _time_collections(found: dict[str, list[float]]) -> None:
             found[f"garbage of generation {info['generation']}"].append(took_s)
 
     gc.callbacks.append(on_collection)
+
+
+def _path(callback: object) -> str:
+    """Return the path of the request that a callback answers; empty for any other callback."""
+    owner = getattr(callback, "__self__", None)
+    coroutine = owner.get_coro() if isinstance(owner, asyncio.Task) else None
+    if getattr(coroutine, "__qualname__", "") != "RequestResponseCycle.run_asgi":
+        return ""
+    # Read before, as a coroutine that has ended has no frame.
+    frame = getattr(coroutine, "cr_frame", None)
+    return str(frame.f_locals["self"].scope["path"]) if frame is not None else ""
 
 
 def _name(callback: object) -> str:

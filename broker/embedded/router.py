@@ -33,7 +33,7 @@ from broker.embedded.topics.names import valid_filter
 from broker.embedded.topics.retained import Outcome, Retained, RetainedMessages
 from broker.embedded.topics.shared import PREFIX as SHARED
 from broker.embedded.topics.shared import split as split_shared
-from broker.embedded.topics.subscriptions import Receivers, Subscriptions
+from broker.embedded.topics.subscriptions import MAX_ENTRIES, Receivers, Subscriptions
 from broker.tap import Tap
 from bus.clock import now_ms
 from bus.config.broker_table import BrokerConfig
@@ -50,6 +50,8 @@ _REFUSED = {
 _MAX_SYS_TOPICS = 1_000
 _MAX_SYS_BYTES = 1024 * 1024
 _MAX_NOTED_FILTERS = 100
+# Of a client that publishes all the time: a node with many sensors.
+TOPICS_OF_CLIENT = 32
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +82,8 @@ class Router:
         self, settings: BrokerConfig, gate: Gate, store: Store, counters: Counters, log: LimitedLog
     ) -> None:
         self._counters = counters
-        self.subscriptions = Subscriptions(gate)
+        entries = max(MAX_ENTRIES, TOPICS_OF_CLIENT * settings.connections)
+        self.subscriptions = Subscriptions(gate, entries)
         self.retained = RetainedMessages.bounded_by(settings)
         self._sys_messages = RetainedMessages(
             messages=_MAX_SYS_TOPICS, size_bytes=_MAX_SYS_BYTES, age_ms=float("inf")

@@ -32,8 +32,9 @@ MAX_BAD_TOPICS = 500
 # Of one node, whatever it publishes: each line is one of the journal on the disk.
 LOG_LINES_PER_MINUTE = 20
 _OTHER_TOPICS = "(other)"
-# Topics that are remembered as parsed, some 16 MB of them.
-_MAX_PARSED = 65_536
+# Topics that are remembered as parsed, for each node: 16 MB for 2,000 nodes.
+_PARSED_OF_NODE = 32
+_NODES = 2_000
 
 # Commands are for the actuators; `stored` messages and bundles come from the hub itself.
 _IGNORED_KINDS = frozenset({TopicKind.COMMAND, TopicKind.STORED, TopicKind.BUNDLE})
@@ -123,7 +124,7 @@ class Decoder:
     here, and bad readings, for which their nodes wait.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what takes the parts of a message
         self,
         on_message: OnMessage,
         monotonic_s: Callable[[], float],
@@ -131,11 +132,13 @@ class Decoder:
         on_removed: OnRemoved = _ignore_removed,
         refusals: Refusals | None = None,
         record: Record = _ignore_payloads,
+        nodes: int = _NODES,
     ) -> None:
         self._on_message = on_message
         self._record = record
         self._to_record: list[Payload] = []
         self._topics: dict[str, Topic] = {}
+        self._max_topics = _PARSED_OF_NODE * max(nodes, _NODES)
         self._on_removed = on_removed
         self._refusals = refusals or Refusals()
         self._monotonic_s = monotonic_s
@@ -196,7 +199,7 @@ class Decoder:
         except BadDataError as e:
             self._count(text, e)
             return None
-        if len(self._topics) >= _MAX_PARSED:
+        if len(self._topics) >= self._max_topics:
             self._topics.clear()
         self._topics[text] = topic
         return topic

@@ -7,7 +7,7 @@ from broker.embedded.packets.fields import UINT16, encode_length, encode_text
 from broker.embedded.packets.model import Connack, PacketType, Publish
 
 # Topics that are kept encoded, of all connections.
-_MAX_TOPICS = 4_096
+_MAX_TOPICS = 16_384
 _PUBLISH = tuple(bytes((PacketType.PUBLISH << 4 | flags,)) for flags in range(16))
 
 encoded_topic = lru_cache(_MAX_TOPICS)(encode_text)

@@ -11,7 +11,7 @@ from broker.embedded.topics.shared import PREFIX, Group, SharedSubscriptions
 from broker.embedded.topics.tree import TopicTree
 
 # Topics and their receivers that are remembered, together, and the length of a topic.
-_MAX_ENTRIES = 32_768
+MAX_ENTRIES = 32_768
 _MAX_CHARS = 256
 
 
@@ -29,14 +29,20 @@ class Receivers(msgspec.Struct, frozen=True):
     groups: Sequence[SharedGroup]
 
 
+# As for nearly all topics, which the hub takes from its tap.
+_NOBODY = Receivers((), (), ())
+
+
 class Subscriptions:
     """Filters must be valid; the gate is asked about each receiver.
 
-    The receivers of a topic are remembered until a subscription or an account changes.
+    The receivers of a topic are remembered until a subscription or an account changes, with
+    `max_entries` in all.
     """
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, max_entries: int = MAX_ENTRIES) -> None:
         self._gate = gate
+        self._max_entries = max_entries
         self._tree: TopicTree[ClientSession, Grant] = TopicTree(joined)
         self._shared: SharedSubscriptions[ClientSession, Grant] = SharedSubscriptions()
         self._known: dict[str, Receivers] = {}
@@ -122,10 +128,11 @@ class Subscriptions:
         )
         plain = tuple((session, grant.qos) for session, grant in sessions if grant.is_plain)
         with_options = tuple(pair for pair in sessions if not pair[1].is_plain)
-        found = Receivers(plain, with_options, self._shared.match(topic))
+        groups = self._shared.match(topic)
+        found = Receivers(plain, with_options, groups) if sessions or groups else _NOBODY
         cost = 1 + len(sessions) + len(found.groups)
-        if len(topic) <= _MAX_CHARS and cost <= _MAX_ENTRIES:
-            if self._entries + cost > _MAX_ENTRIES:
+        if len(topic) <= _MAX_CHARS and cost <= self._max_entries:
+            if self._entries + cost > self._max_entries:
                 self._forget()
             self._known[topic] = found
             self._entries += cost

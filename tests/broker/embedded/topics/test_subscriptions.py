@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.embedded.topics import subscriptions
+from broker.embedded import router
 from tests.broker.embedded.gates import OwnTopics
 from tests.broker.embedded.running import running
 from tests.broker.embedded.switch import ours_only
@@ -55,7 +55,8 @@ def test_a_right_to_publish_ends_at_once() -> None:
 def test_more_topics_than_are_remembered_reach_their_receivers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(subscriptions, "_MAX_ENTRIES", 5)
+    monkeypatch.setattr(router, "MAX_ENTRIES", 5)
+    monkeypatch.setattr(router, "TOPICS_OF_CLIENT", 0)
     with running() as broker:
         ears = [broker.client(f"ear-{n}") for n in range(4)]
         publisher = broker.client("publisher")
