@@ -4,6 +4,8 @@ import queue
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from bus.clock import now_ms
 from bus.contract.messages import DeliveryState
 from node_agent.delivery import progress
@@ -11,6 +13,9 @@ from node_agent.delivery.progress import Progress, Version
 
 # Brings the progress to the disk, without waiting for it.
 Save = Callable[[Progress], object]
+
+
+_HELD = "the plugin is disabled by a command; it is tried once that is enabled"
 
 
 def _save_nothing(_progress: Progress) -> None:
@@ -37,6 +42,7 @@ class PluginDelivery:
         # The crossing from the thread that verifies.
         self._accepted: queue.SimpleQueue[Version] = queue.SimpleQueue()
         self._refused = ("", 0)
+        self._is_held = False
 
     def accept(self, version: Version) -> None:
         """Take an order whose bundle was verified and is on the disk."""
@@ -52,7 +58,10 @@ class PluginDelivery:
         refused, refused_ms = self._refused
         if not self._progress.wanted.release and not refused:
             return None
-        return progress.state_of(self._progress, refused, refused_ms)
+        state = progress.state_of(self._progress, refused, refused_ms)
+        if self._is_held and state.phase == progress.TRIAL:
+            return msgspec.structs.replace(state, reason=_HELD)
+        return state
 
     def admit(self, path: Path, sha256: str) -> str:
         """Return the sentence that refuses the bytes that were loaded from a path, or nothing."""
@@ -68,8 +77,9 @@ class PluginDelivery:
         """Return the file that is to run."""
         return self._path_of(self._progress.current)
 
-    def begin_cycle(self) -> None:
-        """Take the orders that have come."""
+    def begin_cycle(self, *, is_enabled: bool = True) -> None:
+        """Take the orders that have come; a disabled plugin tries none of them."""
+        self._is_held = not is_enabled
         while not self._accepted.empty():
             self._change(progress.take(self._progress, self._accepted.get(), now_ms()))
 

@@ -125,7 +125,7 @@ class PluginRunner:
         self._log.sweep(now_s)
         while not self._commands.empty():
             self._execute(self._commands.get())
-        self._delivery.begin_cycle()
+        self._delivery.begin_cycle(is_enabled=self._is_enabled)
         if self._is_enabled:
             self._check_running(now_s)
             self._check_candidate()

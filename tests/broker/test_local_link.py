@@ -159,3 +159,16 @@ def test_a_flood_at_qos_0_stays_in_the_sender_s_socket() -> None:
         broker.call(hub.release)
         hub.wait_for(50)
         hub.link.stop()
+
+
+def test_bundles_for_nodes_count_for_no_quota_of_the_hub() -> None:
+    with running(retained_kb_per_user=1) as broker:
+        hub = Hub(broker)
+        topics = [Topic("pi4", kind, "room") for kind in (TopicKind.BUNDLE, TopicKind.ALARM)]
+        for topic in topics:
+            hub.link.publish_payload(topic, b"x" * 2000)
+        hub.wait_for(2)
+        later = Hub(broker)
+        assert later.wait_for(1) == [("harvester/pi4/bundles/room", b"x" * 2000)]
+        for one in (hub, later):
+            one.link.stop()

@@ -12,13 +12,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from broker.auth import accounts
+from broker.auth import accounts, bundle_key
 from bus.config import config_file, hub_files
 from bus.files import backup_record
 from bus.files.database import lock
 from harvester.backup import archive, nightly
 from harvester.backup.manifest import NAME, Manifest
 from hub_app.history.events import RESTORED
+from hub_app.nodes.delivery.delivery_files import DeliveryFiles
+from hub_app.nodes.delivery.rollout import Rollout, Target
 from hub_app.nodes.join.wheels import FOLDER, MADE_FOLDER
 from tests.harvester.backup.small_hub import NOTIFY, SmallHub
 
@@ -73,6 +75,22 @@ def test_a_new_machine_becomes_the_hub_of_the_backup(hub: SmallHub, tmp_path: Pa
     assert new.notify.read_text() == NOTIFY
     assert stat.S_IMODE((new.state / "tls").stat().st_mode) == 0o700
     assert accounts.load(new.state / "accounts.json").nodes.keys() == {"pi4"}
+
+
+def test_the_key_of_bundles_and_what_was_delivered_come_with_a_backup(
+    hub: SmallHub, tmp_path: Path
+) -> None:
+    key, files = bundle_key.ensure(hub.state), DeliveryFiles(hub.state)
+    digest = files.keep_bundle(b"a bundle")
+    files.start(Rollout(plugin="room", target=Target(digest), is_all=True))
+    file, new = tmp_path / "hub.zip", SmallHub(tmp_path / "new")
+    hub.run("backup", str(file))
+    new.run("restore", str(file))
+    assert bundle_key.ensure(new.state) == key
+    assert stat.S_IMODE((new.state / "bundle-key.pem").stat().st_mode) == 0o600
+    found = DeliveryFiles(new.state)
+    assert found.load() == files.load()
+    assert found.bundle(digest) == b"a bundle"
 
 
 def test_what_was_there_is_put_aside_and_readings_on_their_way_stay(

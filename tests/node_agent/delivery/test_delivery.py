@@ -256,6 +256,18 @@ def test_a_node_that_takes_no_bundles_says_so(
         runs(ears, 1.0, after=len(ears.said))
 
 
+def test_a_disabled_plugin_tries_a_version_once_it_is_enabled(node: Node) -> None:
+    command = Topic("pi4", TopicKind.COMMAND, "plugins")
+    with node.running() as ears:
+        runs(ears, 1.0)
+        ears.publish(command, b'{"plugin": "room", "action": "disable"}')
+        ears.wait_topic("harvester/pi4/plugins/result")
+        deliver(ears, signed(room("2.0"), 2))
+        assert "disabled by a command" in state_with(ears, release=2, phase="trial").reason
+        ears.publish(command, b'{"plugin": "room", "action": "enable"}')
+        state_with(ears, release=2, phase="kept")
+
+
 def test_a_node_without_a_file_of_its_own_runs_what_is_delivered(
     node: Node, tmp_path: Path
 ) -> None:
