@@ -41,11 +41,13 @@ class FleetConfig(Table, frozen=True):
     """`url` is the fleet's database; empty where a hub forwards to none.
 
     The password is in `password_file`, mode 0600, or where libpq finds it (PGPASSFILE). The role
-    fleet has readings and their means kept for `readings_days` and `means_days`.
+    fleet has readings and their means kept for `readings_days` and `means_days`. `page` is the
+    address of this hub's page, to which the page of the fleet then links.
     """
 
     url: str = ""
     site: OptionalName = ""
+    page: str = ""
     password_file: str = ""
     # Between two rounds of forwarding, and of the page of the role fleet.
     interval_s: Annotated[float, msgspec.Meta(ge=0.05, le=3600)] = 2.0
@@ -58,7 +60,7 @@ def check_fleet(table: FleetConfig, role: str) -> None:
     if not table.url:
         if role == "fleet":
             raise MisconfiguredError(f'fleet.url: found "" for the role fleet, expected {_EXAMPLE}')
-        for key in ("site", "password_file"):
+        for key in ("site", "page", "password_file"):
             if getattr(table, key):
                 raise MisconfiguredError(
                     f"fleet.{key}: found a value without fleet.url; expected {_EXAMPLE} there"
@@ -67,10 +69,23 @@ def check_fleet(table: FleetConfig, role: str) -> None:
     _check_url(table.url)
     if role == "spoke":
         raise MisconfiguredError("fleet.url: found one for the role spoke; only a hub forwards")
+    if table.page and not _is_page(table.page):
+        raise MisconfiguredError(
+            f"fleet.page: found {table.page[:200]!r}, expected the address of this hub's page: "
+            "https://HOST:3000"
+        )
     if role == "hub" and not table.site:
         raise MisconfiguredError(
             'fleet.site: found "", expected the name of this site: a-z, 0-9 and hyphens'
         )
+
+
+def _is_page(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.query
 
 
 def _check_url(url: str) -> None:

@@ -1,7 +1,8 @@
 """Connections to the fleet's database, on which no call waits for ever."""
 
+import contextlib
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -46,6 +47,8 @@ class Connection(psycopg.Connection[Any]):
     """A connection that fails and closes where an answer takes longer than `answer_s`."""
 
     answer_s = Timeouts().answer_s
+    # Why it was given up. What uses the closed connection after that fails in other words.
+    failure = ""
 
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **keys: Any) -> T:
         return super().wait(self._bounded(gen), *args, **keys)
@@ -60,7 +63,8 @@ class Connection(psycopg.Connection[Any]):
                 if time.monotonic() > until_s:
                     gen.close()
                     self.close()
-                    raise psycopg.OperationalError(f"no answer within {self.answer_s:g} s")
+                    self.failure = f"no answer within {self.answer_s:g} s"
+                    raise psycopg.OperationalError(self.failure)
                 wanted = gen.send(ready)
         except StopIteration as e:
             result: T = e.value
@@ -84,6 +88,15 @@ def connect(settings: FleetConfig, program: str, timeouts: Timeouts | None = Non
         raise FleetUnavailableError(sentence(e)) from e
     db.answer_s = times.answer_s
     return db
+
+
+@contextlib.contextmanager
+def errors_translated(db: Connection) -> Iterator[None]:
+    """Raise FleetUnavailableError for what the driver raises."""
+    try:
+        yield
+    except psycopg.Error as e:
+        raise FleetUnavailableError(db.failure or sentence(e)) from e
 
 
 def _parameters(times: Timeouts) -> dict[str, Any]:

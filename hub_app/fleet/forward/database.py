@@ -1,15 +1,14 @@
 """The fleet's database as the forwarder of one site uses it. It knows no thread."""
 
-import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import psycopg
 
 from bus.config.history_table import FleetConfig
 from bus.install.version import VERSION
-from hub_app.fleet.connection import Timeouts, connect, sentence
-from hub_app.fleet.errors import FleetUnavailableError, SiteInUseError
+from hub_app.fleet.connection import Timeouts, connect, errors_translated
+from hub_app.fleet.errors import SiteInUseError
 from hub_app.fleet.forward.history_source import AlarmRow, EventRow, SensorName, StreamKey
 from hub_app.fleet.forward.names import Names
 from hub_app.fleet.forward.reading_rows import NUMBER_COLUMNS, Values, storable
@@ -61,7 +60,7 @@ class FleetDatabase:
         self._db = connect(settings, f"harvester hub {settings.site}", times)
         self._weeks: set[int] = set()
         try:
-            with _errors_translated():
+            with errors_translated(self._db):
                 migrate(self._db)
                 self.names = Names(self._db, settings.site)
                 self._own_site(settings.site)
@@ -76,12 +75,12 @@ class FleetDatabase:
         self._db.close()
 
     def learn_streams(self, keys: Iterable[StreamKey], nodes: Iterable[str]) -> None:
-        with _errors_translated():
+        with errors_translated(self._db):
             self.names.add_streams(keys, known_nodes=nodes)
 
     def store(self, rows: Sequence[Forwarded]) -> int:
         """Store readings, each once, in one transaction; return how many are new."""
-        with _errors_translated():
+        with errors_translated(self._db):
             self._prepare(rows)
             with self._db.transaction():
                 self._copy(rows)
@@ -96,7 +95,7 @@ class FleetDatabase:
 
     def redate(self, rows: Sequence[Forwarded]) -> int:
         """Give readings that are stored with a wrong time their right one; return how many."""
-        with _errors_translated():
+        with errors_translated(self._db):
             self._prepare(rows)
             with self._db.transaction():
                 self._copy(rows)
@@ -104,7 +103,7 @@ class FleetDatabase:
 
     def undated(self) -> dict[StreamKey, tuple[int, int]]:
         """Return the first and last number of each stream whose time is still to be repaired."""
-        with _errors_translated():
+        with errors_translated(self._db):
             found = self._db.execute(
                 "SELECT node.name, stream.name, min(seq), max(seq) FROM stored_reading AS r"
                 " JOIN stream ON stream.id = r.stream JOIN node ON node.id = stream.node"
@@ -115,7 +114,7 @@ class FleetDatabase:
 
     def store_events(self, events: Sequence[EventRow], mark: Mark) -> None:
         """Store events and how far they are forwarded, in one transaction."""
-        with _errors_translated():
+        with errors_translated(self._db):
             self.names.add_nodes(event.node for event in events)
             with self._db.transaction(), self._db.cursor() as cursor:
                 cursor.executemany(
@@ -133,7 +132,7 @@ class FleetDatabase:
 
     def store_alarms(self, alarms: Sequence[AlarmRow], mark: Mark) -> None:
         """Store alarms and what has changed of them, and how far they are forwarded."""
-        with _errors_translated():
+        with errors_translated(self._db):
             self.names.add_nodes(alarm.node for alarm in alarms)
             with self._db.transaction(), self._db.cursor() as cursor:
                 cursor.executemany(_ALARM, [self._alarm_columns(alarm) for alarm in alarms])
@@ -141,7 +140,7 @@ class FleetDatabase:
 
     def open_alarms(self) -> list[tuple[str, str, int]]:
         """Return node, name and begin of the alarms that have no end here."""
-        with _errors_translated():
+        with errors_translated(self._db):
             return self._db.execute(
                 "SELECT node.name, alarm.name, to_ms(begin_at) FROM alarm"
                 " JOIN node ON node.id = alarm.node WHERE end_at IS NULL AND node.site = %s",
@@ -150,7 +149,7 @@ class FleetDatabase:
 
     def end_alarm(self, node: str, name: str, begin_ms: int) -> None:
         """End an alarm of which the history knows nothing any more."""
-        with _errors_translated():
+        with errors_translated(self._db):
             self._db.execute(
                 "UPDATE alarm SET end_at = greatest(now(), begin_at) WHERE name = %s"
                 " AND begin_at = from_ms(%s)"
@@ -160,7 +159,7 @@ class FleetDatabase:
 
     def store_entries(self, entries: dict[str, str | None]) -> None:
         """Store the newest values of topics as JSON, None where a topic is gone."""
-        with _errors_translated(), self._db.transaction():
+        with errors_translated(self._db), self._db.transaction():
             self._db.execute(
                 "INSERT INTO entry SELECT %s, topic, value, clock_timestamp()"
                 " FROM unnest(%s::text[], %s::text[]) AS e (topic, value)"
@@ -172,7 +171,7 @@ class FleetDatabase:
 
     def known_topics(self) -> set[str]:
         """Return the topics that have a value here."""
-        with _errors_translated():
+        with errors_translated(self._db):
             found = self._db.execute(
                 "SELECT topic FROM entry WHERE site = %s AND value IS NOT NULL", (self.names.site,)
             )
@@ -180,7 +179,7 @@ class FleetDatabase:
 
     def describe(self, sensors: Sequence[tuple[SensorName, str, str, str]]) -> None:
         """Store titles, areas and the descriptions of sensors as JSON."""
-        with _errors_translated():
+        with errors_translated(self._db):
             self.names.add_sensors(each[0] for each in sensors)
             with self._db.transaction():
                 for name, title, area, description in sensors:
@@ -191,7 +190,7 @@ class FleetDatabase:
 
     def describe_nodes(self, nodes: Sequence[tuple[str, str, str]]) -> None:
         """Store name, title and area of nodes."""
-        with _errors_translated():
+        with errors_translated(self._db):
             self.names.add_nodes(node for node, _, _ in nodes)
             with self._db.transaction(), self._db.cursor() as cursor:
                 cursor.executemany(
@@ -199,13 +198,21 @@ class FleetDatabase:
                     [(storable(t), storable(a), self.names.nodes[node]) for node, t, a in nodes],
                 )
 
+    def describe_site(self, page: str, rules: str) -> None:
+        """Store the address of the hub's page, and the rules of its alarms as JSON."""
+        with errors_translated(self._db):
+            self._db.execute(
+                "UPDATE site SET page = %s, rules = %s WHERE id = %s",
+                (storable(page), storable(rules), self.names.site),
+            )
+
     def note_seen(self) -> None:
-        with _errors_translated():
+        with errors_translated(self._db):
             self._note_seen()
 
     def compute_means(self) -> bool:
         """Compute some of the means that are due; return whether there may be more."""
-        with _errors_translated():
+        with errors_translated(self._db):
             found = self._db.execute(
                 "SELECT compute_means(%s, %s)", (self.names.site, _MEANS_AT_ONCE)
             ).fetchone()
@@ -217,11 +224,11 @@ class FleetDatabase:
         Tables of a few rows are not counted by the server itself, and views join them all.
         """
         self._drop_expired()
-        with _errors_translated():
+        with errors_translated(self._db):
             self._db.execute("ANALYZE site, node, sensor, field, series, shape, shape_field")
 
     def _drop_expired(self) -> None:
-        with _errors_translated():
+        with errors_translated(self._db):
             self._db.execute("SET lock_timeout = '5s'")
             try:
                 self._db.execute("SELECT drop_expired()")
@@ -326,11 +333,3 @@ ON CONFLICT (node, name, begin_at) DO UPDATE SET end_at = excluded.end_at,
     bound = excluded.bound, acknowledged_at = excluded.acknowledged_at,
     acknowledged_by = excluded.acknowledged_by
 """
-
-
-@contextlib.contextmanager
-def _errors_translated() -> Iterator[None]:
-    try:
-        yield
-    except psycopg.Error as e:
-        raise FleetUnavailableError(sentence(e)) from e

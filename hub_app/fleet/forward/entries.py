@@ -1,12 +1,13 @@
 """Entries of the live state that are to be forwarded: the newest value of each changed topic."""
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from bus.contract.description import About, SensorDescription
 from bus.contract.topics import TopicKind
+from hub_app.alarms.rules import Rule
 from hub_app.fleet.forward.database import FleetDatabase
 from hub_app.fleet.forward.history_source import SensorName
 from hub_app.live.change import Change
@@ -46,13 +47,22 @@ class EntryFeed:
     Raises FleetUnavailableError.
     """
 
-    def __init__(self, entries: ChangedEntries, database: FleetDatabase) -> None:
+    def __init__(
+        self,
+        entries: ChangedEntries,
+        database: FleetDatabase,
+        rules: Callable[[], Sequence[Rule]] = list,
+    ) -> None:
         self._entries = entries
+        self._rules = rules
+        # The rules that are stored, once they are.
+        self._stored_rules: str | None = None
         self._database = database
         # Topics of an earlier time, removed while this hub was not connected.
         self._former = database.known_topics()
 
     def forward(self) -> None:
+        self._describe_site()
         changes = self._entries.take()
         try:
             self._store(changes)
@@ -66,6 +76,12 @@ class EntryFeed:
         if gone:
             self._database.store_entries(dict.fromkeys(gone))
         self._former = set()
+
+    def _describe_site(self) -> None:
+        rules = _ENCODER.encode(self._rules()).decode()
+        if rules != self._stored_rules:
+            self._database.describe_site(self._database.settings.page.rstrip("/"), rules)
+            self._stored_rules = rules
 
     def _store(self, changes: dict[str, Change]) -> None:
         if not changes:

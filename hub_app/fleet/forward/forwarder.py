@@ -10,7 +10,7 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,6 +20,7 @@ from bus.client.backoff import Backoff
 from bus.clock import now_ms
 from bus.config.history_table import FleetConfig
 from bus.fault import Fault
+from hub_app.alarms.rules import Rule
 from hub_app.fleet.connection import Timeouts
 from hub_app.fleet.errors import FleetUnavailableError
 from hub_app.fleet.forward.database import FleetDatabase
@@ -59,16 +60,18 @@ class _ReplacedError(FleetUnavailableError):
 class FleetForwarder:
     """Forwards the history at `path` from `start` to `stop`.
 
-    `request_entries` lets the event loop put the whole live state into `entries`.
+    `request_entries` lets the event loop put the whole live state into `entries`. `rules` returns
+    those of the alarms; any thread may call it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that a site forwards
         self,
         settings: FleetConfig,
         path: Path,
         *,
         supervisor: Supervisor | None = None,
         request_entries: Callable[[Callable[[list[str]], None]], None] = lambda _done: None,
+        rules: Callable[[], Sequence[Rule]] = list,
         times: ForwarderTimes | None = None,
     ) -> None:
         self._times = times or ForwarderTimes()
@@ -77,6 +80,7 @@ class FleetForwarder:
         self._path = path
         self._supervisor = supervisor or Supervisor()
         self._request_entries = request_entries
+        self._rules = rules
         self._fault = Fault("fleet", logger=logger, level=logging.WARNING)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fleet", daemon=True)
@@ -144,7 +148,7 @@ class FleetForwarder:
         inode = self._path.stat().st_ino
         readings = ReadingFeed(source, database)
         records = RecordFeed(source, database)
-        entries = EntryFeed(self.entries, database)
+        entries = EntryFeed(self.entries, database, self._rules)
         self._topics = None
         self._stored = database.names.stored
         self._request_entries(self._set_topics)

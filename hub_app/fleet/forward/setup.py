@@ -24,7 +24,11 @@ def create(config: Config, hub: Hub) -> FleetForwarder:
             loop.call_soon_threadsafe(put_all, done)
 
     forwarder = FleetForwarder(
-        config.fleet, hub.history.path, supervisor=hub.supervisor, request_entries=request
+        config.fleet,
+        hub.history.path,
+        supervisor=hub.supervisor,
+        request_entries=request,
+        rules=lambda: hub.alarms.book.every,
     )
     hub.listeners.append(forwarder.entries.put)
     hub.fleet_status = lambda: forwarder.status

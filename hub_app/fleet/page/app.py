@@ -14,9 +14,9 @@ from starlette.types import Receive, Scope, Send
 from broker.auth.gate import Role
 from bus.config.web_table import WebConfig
 from hub_app.fleet.errors import FleetUnavailableError
-from hub_app.fleet.page import views
+from hub_app.fleet.page import hub_page, views
 from hub_app.fleet.page.fleet import Fleet
-from hub_app.fleet.page.site_page import FLEET_PATH, SITE_LINKS, SitePage
+from hub_app.fleet.page.site_page import FLEET_PATH, HUB_PATH, SITE_LINKS, SitePage
 from hub_app.http import login, status
 from hub_app.http.api import export
 from hub_app.http.api.operation import routes as operation_routes
@@ -114,7 +114,8 @@ class _Sites:
                 Route("/", overview.overview),
                 Route(sensor.PREFIX + "{node}/{sensor}", sensor.sensor),
                 Route(alarms.PATH, alarms.alarms),
-                Route(log.PATH, log.log),
+                Route(log.PATH, hub_page.log),
+                Route(HUB_PATH, hub_page.hub),
                 Route(node.PREFIX + "{node}", node.node),
                 Route(FLEET_PATH, back),
                 Route("/api/session", login.session),

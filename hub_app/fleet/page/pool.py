@@ -5,11 +5,8 @@ import queue
 import threading
 from collections.abc import Iterator
 
-import psycopg
-
 from bus.config.history_table import FleetConfig
-from hub_app.fleet.connection import Connection, Timeouts, connect, sentence
-from hub_app.fleet.errors import FleetUnavailableError
+from hub_app.fleet.connection import Connection, Timeouts, connect, errors_translated
 
 _MOST = 4
 # Nobody waits longer for a page.
@@ -30,9 +27,8 @@ class Pool:
         with self._places:
             db = self._take()
             try:
-                yield db
-            except psycopg.Error as e:
-                raise FleetUnavailableError(sentence(e)) from e
+                with errors_translated(db):
+                    yield db
             finally:
                 if db.broken or db.closed:
                     db.close()

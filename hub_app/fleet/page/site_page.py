@@ -1,5 +1,6 @@
 """Pages of the sites: for each site that somebody looks at, what a hub's routes read."""
 
+import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +15,13 @@ from bus.contract.messages import Message
 from bus.contract.topics import Topic
 from hub_app.alarms.engine import Active, Key
 from hub_app.alarms.monitor import AlarmMonitor, AlarmSetup
-from hub_app.alarms.rules import RuleBook
+from hub_app.alarms.rules import Rule, RuleBook
 from hub_app.fleet.connection import Connection
 from hub_app.fleet.page import sites
 from hub_app.fleet.page.mirror_state import MirrorState
 from hub_app.fleet.page.pool import Pool
 from hub_app.fleet.page.site_queries import SiteQueries, open_site
+from hub_app.fleet.page.sites import SiteHub
 from hub_app.history.inbox import Inbox
 from hub_app.history.recorder import Recorder
 from hub_app.hub import BrokerStatus, Hub
@@ -28,9 +30,14 @@ from hub_app.live.page_input import PageInput
 
 # The overview, which the dashboard plugin renders, and the other views of a site link to them.
 FLEET_PATH = "/fleet"
-SITE_LINKS = (("/", "Overview"), ("/alarms", "Alarms"), (FLEET_PATH, "All sites"))
+HUB_PATH = "/hub"
+SITE_LINKS = (
+    *(("/", "Overview"), ("/alarms", "Alarms"), ("/log", "Log")),
+    *((HUB_PATH, "Hub"), (FLEET_PATH, "All sites")),
+)
 # The state of a site at which nobody looks is forgotten after this time.
 _IDLE_S = 600.0
+_RULES = msgspec.json.Decoder(list[Rule])
 
 
 class NoLink:
@@ -58,7 +65,7 @@ class NoLink:
 
 
 class _MirrorAlarms(AlarmMonitor):
-    """The active alarms of a site, as its hub forwarded them. The rules stay at the hub."""
+    """The active alarms of a site and the rules, as its hub forwarded them."""
 
     def __init__(self, state: MirrorState) -> None:
         book = RuleBook()
@@ -72,6 +79,15 @@ class _MirrorAlarms(AlarmMonitor):
             on_refused=lambda _node, _name: None,
         )
         self.found: list[Active] = []
+        self._rules = "[]"
+
+    def set_rules(self, rules: str) -> None:
+        """Show these rules, which are JSON. Of a newer hub, those that are known here."""
+        if rules == self._rules:
+            return
+        self._rules = rules
+        with contextlib.suppress(msgspec.DecodeError):
+            self.book.every = _RULES.decode(rules)
 
     @property
     def active(self) -> list[Active]:
@@ -95,6 +111,8 @@ class MirrorHub(Hub):
         self.state: MirrorState = MirrorState()
         self.alarms: _MirrorAlarms = _MirrorAlarms(self.state)
         self.name = name
+        # The address of the page of the site's own hub, empty where it is not known.
+        self.page_url = ""
 
     @property
     def faults(self) -> list[str]:
@@ -107,12 +125,12 @@ class MirrorHub(Hub):
 
 
 class SiteNews(msgspec.Struct, frozen=True):
-    """Changes of a site: entries until `since`, active alarms, and whether its hub is silent."""
+    """Changes of a site: entries until `since`, active alarms, and the state of its hub."""
 
     entries: list[tuple[str, str | None]]
     since: object
     alarms: list[Active]
-    is_silent: bool
+    hub: SiteHub
 
 
 class SitePage:
@@ -145,7 +163,9 @@ class SitePage:
         """Take what has changed, and tell it to the open pages."""
         self._since = news.since
         state, at_ms = self.hub.state, self.hub.now_ms()
-        changes = state.set_silent(news.is_silent)
+        changes = state.set_silent(news.hub.silent_s > sites.SILENT_S)
+        self.hub.page_url = news.hub.page_url
+        self.hub.alarms.set_rules(news.hub.rules)
         for topic, value in news.entries:
             changes += state.mirror(topic, value)
         self.hub.alarms.found = news.alarms
@@ -155,5 +175,5 @@ class SitePage:
 
 def _news(db: Connection, number: int, since: object) -> SiteNews:
     entries, since = sites.entries(db, number, since)
-    is_silent = sites.silent_s(db, number) > sites.SILENT_S
-    return SiteNews(entries, since, SiteQueries(db, number).active_alarms(), is_silent)
+    hub = sites.site_hub(db, number)
+    return SiteNews(entries, since, SiteQueries(db, number).active_alarms(), hub)

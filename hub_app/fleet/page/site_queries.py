@@ -8,6 +8,7 @@ from hub_app.alarms.records import Past, PastQuery
 from hub_app.fleet.connection import Connection
 from hub_app.fleet.page.chart_query import points, resolution_for
 from hub_app.fleet.page.pool import Pool
+from hub_app.fleet.page.site_coverage import coverage_of, gaps_of
 from hub_app.history.coverage.coverage import Coverage
 from hub_app.history.query.gaps import Gaps
 from hub_app.history.query.lookup import UnknownSensorError
@@ -20,7 +21,6 @@ from hub_app.history.query.series import (
     Series,
     SeriesQuery,
 )
-from hub_app.history.schema import BUCKET_MS
 
 _MOST_POINTS = 40_000
 _ALARM = (
@@ -63,13 +63,12 @@ class SiteQueries:
             [FieldPoints(field, found[number]) for field, number in fields.items()],
         )
 
-    def gaps(self, _query: ChartQuery, _now_ms: int) -> Gaps:
-        """Return none: their reasons are known to the site's hub alone."""
-        return Gaps(BUCKET_MS, [])
+    def gaps(self, query: ChartQuery, _now_ms: int) -> Gaps:
+        name = f"{query.node}:{query.sensor}"
+        return gaps_of(self._db, self._site, name, (query.from_ms, query.to_ms))
 
     def coverage(self, node: str, times: tuple[int, int], _now_ms: int) -> Coverage:
-        """Return none of a sensor: the site's hub alone knows what it expected."""
-        return Coverage(node, *times, [])
+        return coverage_of(self._db, self._site, node, times)
 
     def past_alarms(self, query: PastQuery) -> list[Past]:
         found = self._db.execute(

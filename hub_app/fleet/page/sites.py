@@ -67,13 +67,25 @@ def site(db: Connection, name: str) -> int | None:
     return None if found is None else int(found[0])
 
 
-def silent_s(db: Connection, number: int) -> float:
-    """Return the time since the hub of a site forwarded anything."""
+class SiteHub(msgspec.Struct, frozen=True):
+    """The hub of a site: seconds since it forwarded anything, its page, and its rules as JSON."""
+
+    silent_s: float
+    page_url: str
+    rules: str
+
+
+def site_hub(db: Connection, number: int) -> SiteHub:
     found = db.execute(
-        "SELECT coalesce(extract(epoch FROM now() - seen_at)::float8, 1e9) FROM site WHERE id = %s",
+        "SELECT coalesce(extract(epoch FROM now() - seen_at)::float8, 1e9), page,"
+        " coalesce(rules, '[]') FROM site WHERE id = %s",
         (number,),
     ).fetchone()
-    return 1e9 if found is None else float(found[0])
+    if found is None:
+        return SiteHub(1e9, "", "[]")
+    silent_s, page, rules = found
+    # Whoever forwards writes this: a link of another scheme might run a script.
+    return SiteHub(silent_s, page if page.startswith(("http://", "https://")) else "", rules)
 
 
 def search(db: Connection, text: str) -> list[Found]:

@@ -1,6 +1,7 @@
 """Query for the coverage of a node: reads what `hub_app.history.coverage.coverage` works on."""
 
 import sqlite3
+from collections.abc import Iterable
 from itertools import pairwise
 
 from bus.errors import BadDataError
@@ -18,14 +19,16 @@ from hub_app.history.schema import BUCKET_MS, LATE, bucket_of
 
 LONGEST_COVERAGE_MS = 7 * 86_400_000
 # A sensor without a sample for so long before the range counts as removed.
-_REMOVED_AFTER_MS = 7 * 86_400_000
+REMOVED_AFTER_MS = 7 * 86_400_000
 _DEFAULT_INTERVAL_MS = 2000
 # The interval of a sensor is the median of this many gaps.
-_GAPS = 200
+GAPS = 200
 
 # From, to; and of a span in the history: bucket, stream, first and last seq.
 _Times = tuple[int, int]
 _Span = tuple[int, int, int, int]
+# Time, subject and detail of an event.
+EventText = tuple[int, str, str]
 
 
 class UnknownNodeError(BadDataError):
@@ -81,17 +84,12 @@ def node_history(
         hub_stops_ms=_hub_stops(db, from_ms, stored),
         dropped_ms=[at_ms for at_ms, _, _ in _events(db, node, DROPPED)],
         refused_ms=[at_ms for at_ms, _, _ in _events(db, node, REFUSED)],
-        plugins=[
-            (at_ms, plugin, detail.partition(":")[0])
-            for at_ms, plugin, detail in _events(db, node, PLUGIN)
-        ],
+        plugins=plugin_changes(_events(db, node, PLUGIN)),
         restores=_restores(db, from_ms),
     )
 
 
-def _events(
-    db: sqlite3.Connection, node: int, kind: str, from_ms: int = 0
-) -> list[tuple[int, str, str]]:
+def _events(db: sqlite3.Connection, node: int, kind: str, from_ms: int = 0) -> list[EventText]:
     return db.execute(
         "SELECT at_ms, subject, detail FROM event WHERE node = ? AND kind = ? AND at_ms >= ?"
         " ORDER BY at_ms, id",
@@ -105,8 +103,13 @@ def _presence(db: sqlite3.Connection, node: int, from_ms: int) -> list[PresenceC
         "SELECT coalesce(max(at_ms), 0) FROM event WHERE node = ? AND kind = ? AND at_ms <= ?",
         (node, PRESENCE, from_ms),
     ).fetchone()
+    return presence_changes(_events(db, node, PRESENCE, begin_ms))
+
+
+def presence_changes(events: Iterable[EventText]) -> list[PresenceChange]:
+    """Return the changes that events of presence tell, in order of time."""
     changes: list[PresenceChange] = []
-    for at_ms, run, presence in _events(db, node, PRESENCE, begin_ms):
+    for at_ms, run, presence in events:
         boot_id, _, since = run.partition(" ")
         since_ms = int(since) if since.isdecimal() else at_ms
         if presence == "lost" and changes and changes[-1].at_ms == at_ms:
@@ -117,16 +120,25 @@ def _presence(db: sqlite3.Connection, node: int, from_ms: int) -> list[PresenceC
     return changes
 
 
+def plugin_changes(events: Iterable[EventText]) -> list[tuple[int, str, str]]:
+    """Return time, plugin and state of each change that events of plugins tell."""
+    return [(at_ms, plugin, detail.partition(":")[0]) for at_ms, plugin, detail in events]
+
+
 def _hub_stops(db: sqlite3.Connection, from_ms: int, stored: list[StoredSeqs]) -> list[int]:
+    events: list[EventText] = []
+    for (node,) in db.execute("SELECT id FROM node").fetchall():
+        events += _events(db, node, HUB, from_ms)
+    return hub_stops(events, stored)
+
+
+def hub_stops(events: Iterable[EventText], stored: list[StoredSeqs]) -> list[int]:
     """Return the times from which the hub heard nothing; of a hub that was killed, the latest.
 
     It was killed after the last reading before its next start.
     """
-    events: list[tuple[int, str]] = []
-    for (node,) in db.execute("SELECT id FROM node").fetchall():
-        events += [(at_ms, detail) for at_ms, _, detail in _events(db, node, HUB, from_ms)]
     stops, is_stopped = [], True
-    for at_ms, detail in sorted(events):
+    for at_ms, _, detail in sorted(events):
         if detail == "stopped":
             stops.append(at_ms)
         elif not is_stopped:
@@ -148,7 +160,7 @@ def _restores(db: sqlite3.Connection, from_ms: int) -> list[tuple[int, int]]:
 def _is_in_use(db: sqlite3.Connection, sensor: int, from_ms: int, to_ms: int) -> bool:
     spanned = db.execute(
         "SELECT 1 FROM span WHERE sensor = ? AND bucket_ms BETWEEN ? AND ? LIMIT 1",
-        (sensor, from_ms - _REMOVED_AFTER_MS, to_ms),
+        (sensor, from_ms - REMOVED_AFTER_MS, to_ms),
     ).fetchone()
     newest = "SELECT 1 FROM unmoved WHERE sensor = ? AND timestamp_ms < ? LIMIT 1"
     return bool(spanned or db.execute(newest, (sensor, to_ms)).fetchone())
@@ -202,13 +214,18 @@ def sample_interval_ms(db: sqlite3.Connection, sensor: int, from_ms: int, to_ms:
         " ON reading.stream = span.stream AND reading.seq BETWEEN span.first AND span.last"
         " WHERE span.sensor = ? AND bucket_ms BETWEEN ? AND ? AND reading.sensor = ?"
         " ORDER BY bucket_ms DESC LIMIT ?",
-        (sensor, from_ms - _REMOVED_AFTER_MS, to_ms, sensor, _GAPS),
+        (sensor, from_ms - REMOVED_AFTER_MS, to_ms, sensor, GAPS),
     ).fetchall()
     found += db.execute(
         "SELECT timestamp_ms FROM unmoved WHERE sensor = ? AND timestamp_ms < ? LIMIT ?",
-        (sensor, to_ms, _GAPS),
+        (sensor, to_ms, GAPS),
     ).fetchall()
-    gaps = sorted(b - a for (a,), (b,) in pairwise(sorted(found)) if b > a)
+    return median_interval_ms([at_ms for (at_ms,) in found])
+
+
+def median_interval_ms(times_ms: list[int]) -> int:
+    """Return the median time between samples."""
+    gaps = sorted(b - a for a, b in pairwise(sorted(times_ms)) if b > a)
     return max(gaps[len(gaps) // 2], 1) if gaps else _DEFAULT_INTERVAL_MS
 
 

@@ -61,12 +61,13 @@ def gaps_of(
             db.execute("COMMIT")
     for each in found:
         if each.sensor_id == f"{node}:{sensor}":
-            return _longest(each)
+            return longest_gaps(each)
     # It is not in use any more, so nothing is expected of it.
     return Gaps(BUCKET_MS, [])
 
 
-def _longest(coverage: SensorCoverage) -> Gaps:
+def longest_gaps(coverage: SensorCoverage) -> Gaps:
+    """Return the gaps of a sensor's coverage, the longest ones where there are too many."""
     gaps = [span[:3] for span in coverage.spans if span[2] not in _NO_GAP]
     kept = sorted(gaps, key=lambda gap: gap[0] - gap[1])[:MOST_GAPS]
     return Gaps(coverage.interval_ms, sorted(kept), len(gaps) - len(kept))
@@ -80,7 +81,7 @@ def _by_buckets(
     buckets = _buckets(db, number, from_ms, to_ms)
     if not buckets:
         return []
-    every_ms = max(sample_interval_ms(db, number, from_ms, to_ms), _median_gap_ms(buckets))
+    every_ms = max(sample_interval_ms(db, number, from_ms, to_ms), median_gap_ms(buckets))
     began_ms = _first_bucket(db, number) or buckets[0]
     runs = [SampleRun(bucket_ms, bucket_ms + every_ms, False, 1) for bucket_ms in buckets]
     samples = SensorSamples(name, _plugin_of(db, number), every_ms, began_ms, runs)
@@ -117,7 +118,8 @@ def _first_bucket(db: sqlite3.Connection, sensor: int) -> int | None:
     return min((bucket for bucket in found if bucket is not None), default=None)
 
 
-def _median_gap_ms(buckets: list[int]) -> int:
+def median_gap_ms(buckets: list[int]) -> int:
+    """Return the median time between buckets with a reading."""
     gaps = sorted(after - before for before, after in pairwise(buckets))
     return gaps[len(gaps) // 2] if gaps else BUCKET_MS
 

@@ -10,6 +10,7 @@ import psycopg
 
 from bus.config.history_table import FleetConfig
 from bus.contract.messages import Reading
+from hub_app.alarms.rules import RuleBook
 from hub_app.fleet.forward.forwarder import FleetForwarder, ForwarderTimes
 from hub_app.history.schema import open_history
 from hub_app.history.writer import Arrival, Writer
@@ -37,6 +38,7 @@ class Site:
         self.settings = FleetConfig(url=url, site=name, interval_s=0.05)
         self.db = open_history(self.path)
         self.writer = Writer(self.db)
+        self.rules = RuleBook()
         self.now_ms = START
 
     def store(self, readings: Sequence[Reading], **keys: Any) -> None:
@@ -51,7 +53,9 @@ class Site:
 
     @contextlib.contextmanager
     def forwarding(self, times: ForwarderTimes = TIMES) -> Iterator[FleetForwarder]:
-        forwarder = FleetForwarder(self.settings, self.path, times=times)
+        forwarder = FleetForwarder(
+            self.settings, self.path, times=times, rules=lambda: self.rules.every
+        )
         forwarder.start()
         try:
             yield forwarder

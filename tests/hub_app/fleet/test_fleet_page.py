@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 from selenium.webdriver import Chrome
 
 from broker.auth import certificates
 from broker.auth.server_tls import CA_NAME
+from bus.config.alarms_table import AlarmConfig
 from bus.contract.description import About, FieldDescription, SensorDescription
 from bus.contract.messages import Alarm, Heartbeat, Status
 from bus.contract.topics import Topic, TopicKind
@@ -144,6 +146,52 @@ def test_commands_are_left_to_the_hub_of_the_site(site: Site, page: httpx.Client
     assert page.post("/site/berlin/api/buzzer", params={"action": "beep"}).status_code == 404
     assert page.post("/site/berlin/api/nodes/pi4/remove", json={}).status_code == 404
     assert page.get("/site/oslo/").status_code == 404
+
+
+def test_the_rules_of_a_site_are_shown_and_its_hub_is_named(
+    site: Site, page: httpx.Client, url: str
+) -> None:
+    site.settings = msgspec.structs.replace(site.settings, page="https://hub.berlin.example:3000/")
+    site.rules.set_page_rules([AlarmConfig(name="too-warm", field="t", above=30)])
+    site.store([reading(1)])
+    with site.forwarding():
+        wait_until(lambda: page.get("/site/berlin/api/readings").status_code == 200)
+        wait_until(lambda: "too-warm" in page.get("/site/berlin/alarms").text)
+    assert "t above 30" in page.get("/site/berlin/alarms").text
+    found = page.get("/site/berlin/hub")
+    assert (found.status_code, found.headers["location"]) == (
+        *(307, "https://hub.berlin.example:3000/"),
+    )
+    lines = page.get("/site/berlin/log?node=pi4").text
+    assert "Log lines are kept by the hub" in lines
+    assert 'href="https://hub.berlin.example:3000/log?node=pi4"' in lines
+
+
+def test_a_hub_whose_address_is_not_known_or_a_script_is_not_linked(
+    site: Site, page: httpx.Client, url: str
+) -> None:
+    site.store([reading(1)])
+    with site.forwarding():
+        wait_until(lambda: page.get("/site/berlin/hub").status_code == 200)
+    assert "fleet.page" in page.get("/site/berlin/hub").text
+    query(url, "UPDATE site SET page = 'javascript:alert(1)' RETURNING page")
+    wait_until(lambda: query(url, "SELECT page FROM site") == [("javascript:alert(1)",)])
+    # It looks again soon.
+    with page.stream("GET", "/site/berlin/events") as events:
+        next(events.iter_lines())
+        assert page.get("/site/berlin/hub").status_code == 200
+    assert "javascript:" not in page.get("/site/berlin/log").text
+
+
+def test_a_sensor_is_exported_as_csv(site: Site, page: httpx.Client, url: str) -> None:
+    site.store([reading(n) for n in range(10)])
+    with site.forwarding():
+        wait_for(url, 10)
+    times = {"from": START, "to": START + HOUR_MS, "sensor": "pi4:room", "format": "csv"}
+    wait_until(lambda: page.get("/site/berlin/").status_code == 200)
+    head, *rows = page.get("/site/berlin/api/history", params=times).text.split()
+    assert head == "time,timestamp_ms,t,t"
+    assert len(rows) == 10
 
 
 def test_charts_come_from_readings_and_from_means(site: Site, page: httpx.Client, url: str) -> None:
