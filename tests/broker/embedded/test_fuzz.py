@@ -18,6 +18,7 @@ import pytest
 from broker.auth.gate import Attempt, Identity, Role
 from broker.embedded.handler import Handler
 from broker.embedded.net.connection import Connection
+from broker.embedded.packets.model import Properties
 from broker.embedded.sender import Sender
 from broker.embedded.session import ClientSession
 from broker.embedded.statistics import BrokerSnapshot
@@ -25,6 +26,7 @@ from broker.server import EmbeddedBroker
 from bus.config.broker_table import BrokerConfig
 from tests.broker.embedded.malformed import malformed
 from tests.broker.embedded.raw import connect, publish, subscribe
+from tests.broker.embedded.version5.raw5 import connect5, subscribe5
 from tests.support import HOST, WAIT_S, OpenGate, free_port
 
 PACKETS = 10_000
@@ -46,11 +48,21 @@ def arriving(client_id: str) -> bytes:
     return connect(client_id, username="let me in")
 
 
+def arriving5(client_id: str) -> bytes:
+    will = ("fuzz/will", b"gone", 1, True, Properties(will_delay_s=1))
+    return connect5(client_id, username="let me in", will=will, topic_alias_maximum=5)
+
+
+# By version of MQTT.
 STAGES = {
-    "before CONNECT": b"",
-    "after CONNECT": arriving("fuzz-%d"),
-    "after SUBSCRIBE": arriving("fuzz-%d")
+    (4, "before CONNECT"): b"",
+    (4, "after CONNECT"): arriving("fuzz-%d"),
+    (4, "after SUBSCRIBE"): arriving("fuzz-%d")
     + subscribe(("fuzz/topic", 1), ("$SYS/broker/uptime", 0)),
+    (5, "before CONNECT"): b"",
+    (5, "after CONNECT"): arriving5("fuzz-%d"),
+    (5, "after SUBSCRIBE"): arriving5("fuzz-%d")
+    + subscribe5(("fuzz/topic", 0x0E), ("$SYS/broker/uptime", 0), identifier=7),
 }
 
 
@@ -198,8 +210,8 @@ def counted_lines() -> Iterator[Counter[str]]:
         logger.propagate = True
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_malformed_packets_leave_nothing_behind(stage: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("version", "stage"), STAGES)
+def test_malformed_packets_leave_nothing_behind(version: int, stage: str, tmp_path: Path) -> None:
     port = free_port()
     settings = BrokerConfig(
         listen=HOST, port=port, connections=CONNECTIONS, connections_per_address=CONNECTIONS
@@ -208,10 +220,9 @@ def test_malformed_packets_leave_nothing_behind(stage: str, tmp_path: Path) -> N
     async def fuzz() -> None:
         async with serving(settings, tmp_path) as broker, Bystander(port) as bystander:
             before = holdings()
-            packets = itertools.islice(enumerate(malformed(len(stage))), PACKETS)
-            await asyncio.gather(
-                *(attack_all(port, STAGES[stage], packets) for _ in range(AT_A_TIME))
-            )
+            packets = itertools.islice(enumerate(malformed(len(stage), version)), PACKETS)
+            start = STAGES[version, stage]
+            await asyncio.gather(*(attack_all(port, start, packets) for _ in range(AT_A_TIME)))
             await until(lambda: holdings() == before)
             # Every place is free again.
             await asyncio.gather(*(attack(port, b"", reset=False) for _ in range(CONNECTIONS - 2)))

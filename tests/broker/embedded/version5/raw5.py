@@ -94,7 +94,7 @@ def subscribe5(*filters: tuple[str, int], identifier: int = 0, packet_id: int = 
     return packet(0x82, body)
 
 
-def disconnect5(reason: int = 0, **properties: Any) -> bytes:
+def disconnect5(reason: int = 0, /, **properties: Any) -> bytes:
     return packet(0xE0, bytes((reason,)) + write_properties(Properties(**properties)))
 
 
