@@ -63,6 +63,8 @@ class FleetNode(asyncio.Protocol):
         *("is_producing", "_old", "stream"),
     )
 
+    filter_qos = 1
+
     def __init__(  # noqa: PLR0913, PLR0917 - all that a node is made of
         self,
         name: str,
@@ -183,7 +185,11 @@ class FleetNode(asyncio.Protocol):
             if body[1]:
                 self._transport.abort()  # type: ignore[union-attr]
                 return
-            filters = [(f"harvester/{self.name}/+/cmd", 1), (f"harvester/{self.name}/stored", 1)]
+            qos = self.filter_qos
+            filters = [
+                (f"harvester/{self.name}/+/cmd", qos),
+                (f"harvester/{self.name}/stored", qos),
+            ]
             self._write(subscribe(1, filters))
         elif kind == _SUBACK:
             self._on_ready()

@@ -55,6 +55,7 @@ class ConnectionConfig(msgspec.Struct, frozen=True, kw_only=True):
     client_id: str
     keepalive_s: int
     filters: Sequence[str] = ()
+    filter_qos: int = 1
     will: WireMessage | None = None
     # Messages of QoS 1 that the broker has not acknowledged.
     max_queued: int = MAX_QUEUED
@@ -178,7 +179,7 @@ class Connection:
             # In case that no answer comes.
             self._ask_at_s = now_s + RESUBSCRIBE_LAST_S
             self._asked = list(self._refused)
-            self._paho.subscribe([(text, 1) for text in self._asked])
+            self._paho.subscribe([(text, self._config.filter_qos) for text in self._asked])
 
     def end(self) -> None:
         """Let `watch` return. Any thread may call."""
@@ -255,7 +256,7 @@ class Connection:
             _call(self._events.on_refused, str(reason))
         elif self._config.filters:
             # Connected means that messages arrive, too: `_on_subscribe` completes it.
-            client.subscribe([(text, 1) for text in self._config.filters])
+            client.subscribe([(text, self._config.filter_qos) for text in self._config.filters])
         else:
             self._complete()
 

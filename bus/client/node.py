@@ -137,6 +137,7 @@ class NodeBus:
             relogin=self._read_login_again,
             keepalive_s=config.broker.keepalive_s,
             filters=(*filters, topic_filter(TopicKind.STORED, self._node)),
+            filter_qos=config.broker.subscribe_qos,
             on_message=self._handle_message,
             on_connect=self._handle_connect,
             on_acknowledged=self._handle_acknowledged,

@@ -63,6 +63,9 @@ class BrokerConfig(Table, frozen=True):
     # The broker keeps the last reading of each sensor. A cluster of NATS slows down by it: false
     # there.
     retain_readings: bool = True
+    # QoS of this client's subscriptions. On NATS, each of QoS 1 is a consumer, which takes the
+    # cluster as much work as the messages themselves.
+    subscribe_qos: Literal[0, 1] = 1
 
     # A node's login, as `harvester enroll` wrote it. Empty: credentials.toml beside this file; on
     # the hub, the one that hub-app keeps in its state directory for the hub's own node.

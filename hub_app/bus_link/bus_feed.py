@@ -180,6 +180,7 @@ def _client(config: Config, connection: Connection, intake: Intake) -> BusClient
         login=connection.login,
         keepalive_s=config.broker.keepalive_s,
         filters=(*every, *discovery.filters(config.homeassistant.prefix)),
+        filter_qos=config.broker.subscribe_qos,
         on_message=batches.put if own is None else _of_share(own, batches.put),
         on_connect=lambda: _call_on(loop, intake),
         max_queued=_MAX_QUEUED,

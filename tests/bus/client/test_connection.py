@@ -11,6 +11,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from broker.auth.gate import Identity
 from bus.client.client import BusClient
 from bus.client.connection import Connection, ConnectionConfig, Events, _refusals
+from bus.client.link import WireMessage
 from bus.contract.messages import Fan
 from bus.contract.topics import Topic, TopicKind
 from harvester.hub.open_broker import OpenGate
@@ -144,3 +145,25 @@ def test_a_kept_session_brings_what_came_while_the_client_was_away(port: int) ->
     second.start()
     assert heard.get(timeout=WAIT_S) == "harvester/pi4/events/door"
     second.stop()
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+def test_subscriptions_have_the_qos_of_the_configuration(port: int, qos: int) -> None:
+    heard: queue.SimpleQueue[WireMessage] = queue.SimpleQueue()
+    connected = threading.Event()
+    config = ConnectionConfig(
+        address=(HOST, port),
+        client_id="c",
+        keepalive_s=15,
+        filters=["harvester/+/stored"],
+        filter_qos=qos,
+    )
+    events = Events(on_connect=connected.set, on_wire_message=heard.put)
+    connection = Connection(config, None, events)
+    connection.open()
+    try:
+        assert connected.wait(WAIT_S)
+        connection.publish(WireMessage("harvester/pi4/stored", b"{}", qos=1))
+        assert heard.get(timeout=WAIT_S).qos == qos
+    finally:
+        connection.close(disconnect=True)
