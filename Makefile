@@ -74,6 +74,14 @@ test-homeassistant: build
 	@$(BIN)/python -m tests.home_assistant.install
 	@$(BIN)/python -m pytest tests/home_assistant/check_house.py $(ARGS)
 
+# Clients of other people (MQTT.js, Node-RED, aiomqtt, gmqtt, Mosquitto's, a browser) at the hub's
+# broker; the first run installs them into .harvester/clients. Needs Node.js and npm.
+.PHONY: test-clients
+test-clients: $(VENV)/installed
+	@tests/install-system-packages
+	@$(BIN)/python -m tests.clients.install
+	@$(BIN)/python -m pytest --override-ini python_files='check_*.py' --timeout 300 tests/clients $(ARGS)
+
 check: $(VENV)/installed
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .

@@ -1,0 +1,1 @@
+"""Other people's MQTT clients, in their default settings, against the hub's broker."""

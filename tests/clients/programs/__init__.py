@@ -1,0 +1,1 @@
+"""Programs that use one client each."""
