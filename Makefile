@@ -116,6 +116,7 @@ bench: build components
 	@$(BIN)/python -m bench.plugins
 	@$(BIN)/python -m bench.bundles
 	@$(BIN)/python -m bench.delivery
+	@$(BIN)/python -m bench.recorder
 	@$(BIN)/python -m bench.pizero_memory
 	@$(BIN)/python -m bench.broker
 	@$(BIN)/python -m bench.fleet --nodes 300 1000

@@ -77,15 +77,7 @@ class Step(msgspec.Struct, frozen=True, array_like=True):
     outcome: Outcome | None
     is_cut: bool = False
 
-    @property
-    def size_bytes(self) -> int:
-        """Roughly the memory that it takes."""
-        outcome = self.outcome
-        text = len(outcome.message) + len(outcome.traceback) if isinstance(outcome, Failed) else 0
-        return len(self.events) + len(self.argument or "") + text + _STEP_BYTES
 
-
-_STEP_BYTES = 300
 _EVENTS = msgspec.msgpack.Decoder(list[Event])
 _ENCODER = msgspec.msgpack.Encoder()
 

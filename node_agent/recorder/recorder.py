@@ -6,6 +6,7 @@ dropped when the ring is full. The plugin's thread records; any thread may take 
 
 import threading
 import time
+import zlib
 from collections import deque
 from typing import Any
 
@@ -22,12 +23,21 @@ _ARRAY = b"\xdd"
 _COUNT_BYTES = 4
 
 
+# Polls of a plugin repeat themselves: a third is left, for some 30 us a poll.
+_LEVEL = 1
+# Of a bytes object and its place in the ring.
+_OBJECT_BYTES = 48
+
+
 class Steps(msgspec.Struct, frozen=True, array_like=True):
     """Steps of one instance, oldest first; `missing` were dropped before the last `newest`."""
 
     kept: list[Step]
     missing: int
     newest: int
+
+
+_DECODER = msgspec.msgpack.Decoder(Step)
 
 
 class Recorder:
@@ -37,9 +47,9 @@ class Recorder:
         self._limit_bytes = limit_bytes
         self._encoder = msgspec.msgpack.Encoder()
         self._order = threading.Lock()
-        self._first: list[Step] = []
+        self._first: list[bytes] = []
         self._first_bytes = 0
-        self._newest: deque[Step] = deque()
+        self._newest: deque[bytes] = deque()
         self._newest_bytes = 0
         self._missing = 0
         self._number = 0
@@ -84,10 +94,11 @@ class Recorder:
     def end(self, outcome: Outcome) -> Step:
         """End the step; return it."""
         step = self._step(outcome)
+        packed = zlib.compress(self._encoder.encode(step), _LEVEL)
         with self._order:
             self._running = False
             self._number += 1
-            self._keep(step)
+            self._keep(packed)
         return step
 
     # Any thread may call this.
@@ -96,8 +107,14 @@ class Recorder:
         """Return the steps that are kept, the running one included."""
         with self._order:
             running = [self._step(None)] if self._running else []
-            kept = [*self._first, *self._newest, *running]
-            return Steps(kept, self._missing, len(self._newest) + len(running))
+            packed, newest = [*self._first, *self._newest], len(self._newest) + len(running)
+            missing = self._missing
+        return Steps([*map(_unpacked, packed), *running], missing, newest)
+
+    @property
+    def kept_bytes(self) -> int:
+        """The memory that the kept steps take."""
+        return self._first_bytes + self._newest_bytes
 
     def _step(self, outcome: Outcome | None) -> Step:
         count = self._count.to_bytes(_COUNT_BYTES, "big")
@@ -110,8 +127,8 @@ class Recorder:
             self._is_cut,
         )
 
-    def _keep(self, step: Step) -> None:
-        size = step.size_bytes
+    def _keep(self, step: bytes) -> None:
+        size = len(step) + _OBJECT_BYTES
         if not self._newest and self._first_bytes + size <= self._limit_bytes * _FIRST_SHARE:
             self._first.append(step)
             self._first_bytes += size
@@ -119,5 +136,9 @@ class Recorder:
         self._newest.append(step)
         self._newest_bytes += size
         while self._first_bytes + self._newest_bytes > self._limit_bytes and len(self._newest) > 1:
-            self._newest_bytes -= self._newest.popleft().size_bytes
+            self._newest_bytes -= len(self._newest.popleft()) + _OBJECT_BYTES
             self._missing += 1
+
+
+def _unpacked(packed: bytes) -> Step:
+    return _DECODER.decode(zlib.decompress(packed))

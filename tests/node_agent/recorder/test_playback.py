@@ -164,11 +164,11 @@ def test_a_call_that_was_not_recorded_has_no_answer(machine: Machine) -> None:
 
 def test_a_full_ring_keeps_the_first_and_the_newest_polls(machine: Machine) -> None:
     answers = itertools.cycle(["0010", "0011"])
-    recorded = machine.record(made(READS), chip(answers), 60, kb=16)  # type: ignore[arg-type]
+    recorded = machine.record(made(READS), chip(answers), 150, kb=12)  # type: ignore[arg-type]
     numbers = [step.number for step in recorded.steps.kept]
     assert numbers[:2] == [0, 1]
-    assert numbers[-1] == 60
-    assert recorded.steps.missing == 61 - len(numbers) > 0
+    assert numbers[-1] == 150
+    assert recorded.steps.missing == 151 - len(numbers) > 0
     played = machine.play(recorded, made(READS))
     first = len(numbers) - recorded.steps.newest
     assert all(step.is_same for step in played[:first])
