@@ -27,7 +27,7 @@ from hub_app.live.duplicate_node_ids import DuplicateNodeIds
 from hub_app.live.fanout import Fanout
 from hub_app.live.hub_clock import HubClock
 from hub_app.live.page_input import PageInput, page_input
-from hub_app.live.state import State
+from hub_app.live.state import Snapshot, State
 from hub_app.live.traffic import Traffic
 from hub_app.nodes.records.store import RecordStore
 from hub_app.process.supervisor import Supervisor
@@ -207,11 +207,12 @@ class Hub:
     async def page(self, role: Role | None = None, root_path: str = "") -> str:
         """Return the page as HTML for a visitor with `role`. Raises PageUnavailableError."""
         shape = (self.state.shape, role, root_path)
-        return await self._dashboard.render(shape, lambda: self._page_input(role, root_path))
-
-    def _page_input(self, role: Role | None, root_path: str) -> str:
-        return _ENCODER.encode(self._page(role, root_path)).decode()
-
-    def _page(self, role: Role | None, root_path: str) -> PageInput:
+        # The input is made of it on the thread, as that takes a while for a fleet.
         snapshot = self.state.snapshot(self.now_ms(), _PAGE_LOG_LINES)
+        return await self._dashboard.render(
+            shape, lambda: _ENCODER.encode(self._page(snapshot, role, root_path)).decode()
+        )
+
+    def _page(self, snapshot: Snapshot, role: Role | None, root_path: str) -> PageInput:
+        """Return the input of the dashboard plugin. On the dashboard's thread."""
         return page_input(snapshot, self._cards, role, root_path)

@@ -21,7 +21,7 @@ from bus.config.settings import Config
 from bus.contract import discovery
 from bus.contract.topics import EVERY_DEPTH, EVERYTHING, ROOT
 from hub_app.bus_link import worker
-from hub_app.bus_link.ingest import MAX_QUEUED, RETAINED_OF_NODE, LoopQueue
+from hub_app.bus_link.ingest import LoopQueue
 from hub_app.bus_link.worker import Worker
 from hub_app.history.inbox import Inbox, node_of
 from hub_app.history.query import known_names
@@ -125,8 +125,8 @@ def create_feed(  # noqa: PLR0913 - all that the hub's feed works with
 
     Without an embedded `broker`, the hub is a client at `connection`.
     """
-    queue = LoopQueue(max(MAX_QUEUED, RETAINED_OF_NODE * config.limits.nodes))
-    inbox = Inbox()
+    queue = LoopQueue.for_nodes(config.limits.nodes)
+    inbox = Inbox.for_nodes(config.limits.nodes)
     intake = Intake(queue, inbox, hides)
     link: BusLink
     if broker is not None:

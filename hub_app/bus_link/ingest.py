@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Self
 
 from broker.fair_limit import FairLimit
 from bus.contract.messages import Backlog, Message, decode
@@ -26,6 +27,8 @@ MAX_QUEUED = 20_000
 RETAINED_OF_NODE = 40
 # Above it, nodes with more than their share wait where the link can make them.
 FULL = 2_000
+# The least share of a node: a cycle of readings. See `hub_app.history.inbox`.
+SHARE = 4
 # Messages in one round of the event loop.
 _SLICE = 100
 MAX_BAD_TOPICS = 500
@@ -68,12 +71,17 @@ class LoopQueue:
     `on_room` is called when nodes need not wait any more.
     """
 
-    def __init__(self, most: int = MAX_QUEUED) -> None:
+    @classmethod
+    def for_nodes(cls, nodes: int) -> Self:
+        """Return a queue with room for the shares and the retained messages of so many nodes."""
+        return cls(max(MAX_QUEUED, RETAINED_OF_NODE * nodes), max(FULL, SHARE * nodes))
+
+    def __init__(self, most: int = MAX_QUEUED, full: int = FULL) -> None:
         self.dropped = 0
         self._most = most
         self.on_room: Callable[[], None] = lambda: None
         self._queue: deque[tuple[str, bytes]] = deque()
-        self._shares = FairLimit(FULL)
+        self._shares = FairLimit(full)
         self._ready = asyncio.Event()
 
     @property

@@ -3,6 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Self
 
 from broker.fair_limit import FairLimit
 from bus.contract.messages import Message
@@ -11,6 +12,9 @@ from bus.contract.messages import Message
 MAX_BYTES = 64_000_000
 # Above it, nodes with more than their share wait; about half a second of the history's work.
 FULL_BYTES = 1_000_000
+# The least share of a node: a few cycles of readings. With smaller ones, all nodes of a large fleet
+# would wait for each other.
+SHARE_BYTES = 4_000
 # Taken at a time, so that a batch is committed as soon as it is full. The thread is woken for so
 # much, and not for each message: what is less can wait for the next commit, and each wake-up costs
 # more than the decoded message that it is for.
@@ -29,6 +33,12 @@ class Inbox:
     its node sends it again. `on_room` is called on the history's thread when nodes need not wait
     any more.
     """
+
+    @classmethod
+    def for_nodes(cls, nodes: int) -> Self:
+        """Return an inbox with room for the shares of so many nodes."""
+        full_bytes = max(FULL_BYTES, SHARE_BYTES * nodes)
+        return cls(max(MAX_BYTES, 4 * full_bytes), full_bytes)
 
     def __init__(self, max_bytes: int = MAX_BYTES, full_bytes: int = FULL_BYTES) -> None:
         self.overrun = 0

@@ -6,7 +6,7 @@ second. A series ends when its sensor or node is silent.
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,10 +20,18 @@ from hub_app.alarms.metrics import families as alarm_families
 from hub_app.fleet.forward.metrics import families as fleet_families
 from hub_app.homeassistant.forward.metrics import families as forwarder_families
 from hub_app.http.formats import sensor_metrics
-from hub_app.http.formats.prometheus import CONTENT_TYPE, Family, Sample, counter, gauge, lines
+from hub_app.http.formats.prometheus import (
+    CONTENT_TYPE,
+    ENTRIES_PER_SLICE,
+    Families,
+    Family,
+    Sample,
+    counter,
+    gauge,
+    lines,
+)
 from hub_app.hub import Hub
 from hub_app.live.change import Change
-from hub_app.live.state import State
 from hub_app.process.supervisor import TaskStatus
 
 _REUSE_S = 1.0
@@ -57,11 +65,14 @@ async def metrics(request: Request) -> Response:
     return Response(await exposition.text(), media_type=CONTENT_TYPE)
 
 
-async def in_slices(families: list[Iterator[Family]]) -> bytes:
+async def in_slices(families: list[Families]) -> bytes:
     """Return the lines of all families; other tasks run after each slice of them."""
     parts: list[str] = []
     for some in families:
         for family in some:
+            if family is None:
+                await asyncio.sleep(0)
+                continue
             for line in lines(family):
                 parts.append(line)
                 if len(parts) % _LINES_PER_SLICE == 0:
@@ -70,15 +81,20 @@ async def in_slices(families: list[Iterator[Family]]) -> bytes:
     return "".join(parts).encode()
 
 
-def _families(hub: Hub) -> list[Iterator[Family]]:
+def _families(hub: Hub) -> list[Families]:
     """Return every family. Values are those of now: what they are made of never changes."""
     state, now_ms = hub.state, hub.now_ms()
+    online = {name for name in state.nodes if state.presence(name).presence == "online"}
+
+    def of_online(kind: TopicKind) -> Iterator[Change]:
+        return (entry for entry in state.of_kind(kind) if entry.node in online)
+
     return [
         sensor_metrics.families(state, state.of_kind(TopicKind.READING), now_ms),
-        _nodes(state),
-        _heartbeats(_of_online_nodes(state, TopicKind.HEARTBEAT)),
-        _plugins(_of_online_nodes(state, TopicKind.PLUGIN)),
-        _costs(_of_online_nodes(state, TopicKind.COSTS)),
+        _nodes(state.nodes, online),
+        _heartbeats(of_online(TopicKind.HEARTBEAT)),
+        _plugins(of_online(TopicKind.PLUGIN)),
+        _costs(of_online(TopicKind.COSTS)),
         _refused(hub.refusals.every()),
         _history(hub),
         _logs(hub),
@@ -91,25 +107,20 @@ def _families(hub: Hub) -> list[Iterator[Family]]:
     ]
 
 
-def _of_online_nodes(state: State, kind: TopicKind) -> list[Change]:
-    online = {name for name in state.nodes if state.presence(name).presence == "online"}
-    return [entry for entry in state.of_kind(kind) if entry.node in online]
-
-
 def _build(found_commit: str) -> Iterator[Family]:
     build = gauge("harvester_build_info", "Version and commit of the hub", "version", "commit")
     build.samples.append(Sample((VERSION, found_commit), 1))
     yield build
 
 
-def _nodes(state: State) -> Iterator[Family]:
+def _nodes(names: Iterable[str], online: Container[str]) -> Families:
     up = gauge("harvester_node_up", "Whether a node is online", "node")
-    for name in state.nodes:
-        up.samples.append(Sample((name,), int(state.presence(name).presence == "online")))
+    for name in names:
+        up.samples.append(Sample((name,), int(name in online)))
     yield up
 
 
-def _heartbeats(entries: list[Change]) -> Iterator[Family]:
+def _heartbeats(entries: Iterable[Change]) -> Families:
     waiting = gauge(
         "harvester_node_outbox_rows", "Readings that the hub has not stored yet", "node"
     )
@@ -118,32 +129,36 @@ def _heartbeats(entries: list[Change]) -> Iterator[Family]:
     )
     memory = gauge("harvester_node_resident_memory_bytes", "Memory of a node's program", "node")
     cycle = gauge("harvester_node_cycle_seconds", "The last cycle", "node")
-    for entry in entries:
+    for number, entry in enumerate(entries, 1):
         heartbeat: Heartbeat = entry.value
         labels = (entry.node,)
         waiting.samples.append(Sample(labels, heartbeat.outbox_rows))
         dropped.samples.append(Sample(labels, heartbeat.dropped))
         memory.samples.append(Sample(labels, heartbeat.rss_mb * 1024 * 1024))
         cycle.samples.append(Sample(labels, heartbeat.cycle_ms / 1000))
+        if number % ENTRIES_PER_SLICE == 0:
+            yield None
     yield from (waiting, dropped, memory, cycle)
 
 
-def _plugins(entries: list[Change]) -> Iterator[Family]:
+def _plugins(entries: Iterable[Change]) -> Families:
     running = gauge("harvester_plugin_running", "Whether a plugin runs", "node", "plugin")
     failed = gauge("harvester_plugin_failed", "Whether a plugin has a fault", "node", "plugin")
     restarts = counter(
         "harvester_plugin_restarts", "Fresh instances after faults", "node", "plugin"
     )
-    for entry in entries:
+    for number, entry in enumerate(entries, 1):
         plugin: PluginState = entry.value
         labels = (entry.node, entry.name)
         running.samples.append(Sample(labels, int(plugin.state == "running")))
         failed.samples.append(Sample(labels, int(plugin.state == "failed")))
         restarts.samples.append(Sample(labels, plugin.restarts))
+        if number % ENTRIES_PER_SLICE == 0:
+            yield None
     yield from (running, failed, restarts)
 
 
-def _costs(entries: list[Change]) -> Iterator[Family]:
+def _costs(entries: Iterable[Change]) -> Families:
     polls = counter("harvester_plugin_polls", "Polls of a plugin", "node", "plugin")
     failed = counter("harvester_plugin_failed_polls", "Polls that failed", "node", "plugin")
     calls = counter("harvester_plugin_host_calls", "Calls to the host", "node", "plugin")
@@ -157,7 +172,7 @@ def _costs(entries: list[Change]) -> Iterator[Family]:
         *("harvester_plugin_poll_p99_seconds", "99th percentile of the last 512 polls"),
         *("node", "plugin"),
     )
-    for entry in entries:
+    for number, entry in enumerate(entries, 1):
         told: Costs = entry.value
         for name, cost in told.plugins.items():
             labels = (entry.node, name)
@@ -168,6 +183,8 @@ def _costs(entries: list[Change]) -> Iterator[Family]:
                 memory.samples.append(Sample(labels, cost.memory_mb * 1024 * 1024))
             median.samples.append(Sample(labels, cost.p50_ms / 1000))
             slow.samples.append(Sample(labels, cost.p99_ms / 1000))
+        if number % ENTRIES_PER_SLICE == 0:
+            yield None
     yield from (polls, failed, calls, memory, median, slow)
 
 

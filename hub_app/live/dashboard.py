@@ -61,16 +61,16 @@ class Dashboard:
     async def render(self, shape: Hashable, json_text: Callable[[], str]) -> str:
         """Return the page as HTML. `shape` identifies its set of elements and the visitor's role.
 
-        Raises PageUnavailableError.
+        `json_text` returns the plugin's input; it is called on the thread. Raises
+        PageUnavailableError.
         """
         async with self._lock:
             if self._page is not None:
                 page_shape, rendered_s, html = self._page
                 if page_shape == shape and time.monotonic() - rendered_s < _REUSE_S:
                     return html
-            text = json_text()
             loop = asyncio.get_running_loop()
-            html = await loop.run_in_executor(self._thread, self._render, text)
+            html = await loop.run_in_executor(self._thread, lambda: self._render(json_text()))
             self._page = (shape, time.monotonic(), html)
             return html
 

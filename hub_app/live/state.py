@@ -16,6 +16,7 @@ from bus.contract.description import About, SensorDescription
 from bus.contract.messages import Alarm, Event, Log, Message, Oled, PluginRecord, Reading
 from bus.contract.topics import Topic, TopicKind, global_sensor_id
 from bus.errors import BadTopicError
+from hub_app.live import attention
 from hub_app.live.change import Change
 from hub_app.live.due_times import DueTimes
 from hub_app.live.log_lines import LOG_LINES_PER_NODE, LogLines
@@ -102,6 +103,8 @@ class State:
         # The topics in `_entries` by node, and by kind, in the order they first appeared.
         self._of_node: dict[str, dict[str, None]] = {}
         self._of_kind: dict[TopicKind, dict[str, None]] = {}
+        # The topics in `_entries` that need attention.
+        self._needing_attention: dict[str, None] = {}
         self._sensors: dict[Topic, _Sensor] = {}
         self._pictures: dict[str, Oled] = {}
         self._logs: dict[str, LogLines] = {}
@@ -216,6 +219,11 @@ class State:
     def of_kinds(self, kinds: Container[TopicKind]) -> list[Change]:
         return [entry for kind in self._of_kind if kind in kinds for entry in self.of_kind(kind)]
 
+    @property
+    def needing_attention(self) -> list[Change]:
+        """Active alarms, nodes that are gone and plugins that failed."""
+        return [self._entries[text] for text in self._needing_attention]
+
     def of_node(self, node: str) -> list[Change]:
         entries = self._entries
         return [entries[text] for text in self._of_node.get(node, ())]
@@ -301,10 +309,16 @@ class State:
             self._of_node.setdefault(change.node, {})[text] = None
             self._of_kind.setdefault(change.kind, {})[text] = None
         self._entries[text] = change
+        if change.kind in attention.KINDS:
+            if attention.needs_attention(change):
+                self._needing_attention[text] = None
+            else:
+                self._needing_attention.pop(text, None)
         return change
 
     def _drop(self, entry: Change) -> None:
         del self._entries[entry.topic]
+        self._needing_attention.pop(entry.topic, None)
         del self._of_kind[entry.kind][entry.topic]
         of_node = self._of_node[entry.node]
         del of_node[entry.topic]

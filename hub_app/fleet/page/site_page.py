@@ -27,6 +27,7 @@ from hub_app.history.recorder import Recorder
 from hub_app.hub import BrokerStatus, Hub
 from hub_app.live.dashboard import Dashboard
 from hub_app.live.page_input import PageInput
+from hub_app.live.state import Snapshot
 
 # The overview, which the dashboard plugin renders, and the other views of a site link to them.
 FLEET_PATH = "/fleet"
@@ -118,9 +119,9 @@ class MirrorHub(Hub):
     def faults(self) -> list[str]:
         return [] if self.bus.connected else ["the fleet database is unavailable"]
 
-    def _page(self, role: Role | None, root_path: str) -> PageInput:
+    def _page(self, snapshot: Snapshot, role: Role | None, root_path: str) -> PageInput:
         """Return the input of a page to look at: commands go to the site's own hub."""
-        page = super()._page(role, root_path)
+        page = super()._page(snapshot, role, root_path)
         return msgspec.structs.replace(page, is_read_only=True, links=SITE_LINKS)
 
 

@@ -1,5 +1,6 @@
 """`GET /api/nodes`: every node with its description, presence, heartbeat, plugins and actuators."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -19,7 +20,8 @@ from bus.contract.messages import (
     UpdateState,
 )
 from bus.contract.topics import TopicKind
-from hub_app.http.responses import Json, hub_of
+from hub_app.http.responses import hub_of, json_of_many
+from hub_app.hub import Hub
 from hub_app.live.presence import Presence
 from hub_app.live.state import State
 from hub_app.live.views import OledView, RecordView
@@ -75,16 +77,19 @@ class Nodes(msgspec.Struct, frozen=True):
 
 async def nodes(request: Request) -> Response:
     hub = hub_of(request)
+    return await json_of_many("nodes", _node_states(hub))
+
+
+def _node_states(hub: Hub) -> Iterator[NodeState]:
     now_ms = hub.now_ms()
-    found = [
-        NodeState(
-            **node_object(hub.state, node),
-            twins=hub.duplicate_node_ids.is_duplicate(node, now_ms),
-            refused=hub.refusals.of(node),
-        )
-        for node in hub.state.nodes
-    ]
-    return Json(Nodes(found))
+    for node in hub.state.nodes:
+        # One may be removed meanwhile.
+        if hub.state.has_node(node):
+            yield NodeState(
+                **node_object(hub.state, node),
+                twins=hub.duplicate_node_ids.is_duplicate(node, now_ms),
+                refused=hub.refusals.of(node),
+            )
 
 
 def node_object(state: State, node: str) -> dict[str, Any]:

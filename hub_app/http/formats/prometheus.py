@@ -31,6 +31,12 @@ class Family(msgspec.Struct, frozen=True):
     samples: list[Sample]
 
 
+# Families, and None where other tasks have their turn.
+Families = Iterator[Family | None]
+# Entries between two turns: some 2 ms on a Raspberry Pi.
+ENTRIES_PER_SLICE = 100
+
+
 def gauge(name: str, text: str, *label_names: str) -> Family:
     return Family(name, "gauge", text, label_names, [])
 

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 from bus.contract.messages import Value
 from hub_app.http.formats.metric_names import metric
-from hub_app.http.formats.prometheus import Family, Sample, gauge
+from hub_app.http.formats.prometheus import ENTRIES_PER_SLICE, Families, Family, Sample, gauge
 from hub_app.live.change import Change
 from hub_app.live.state import State
 from hub_app.live.views import ReadingView
 
 
-def families(state: State, entries: list[Change], now_ms: int) -> Iterator[Family]:
+def families(state: State, entries: list[Change], now_ms: int) -> Families:
     """Yield the families of all sensors. The values of a stale reading are absent."""
     values = _Values(state)
     taken = gauge(
@@ -22,7 +22,7 @@ def families(state: State, entries: list[Change], now_ms: int) -> Iterator[Famil
         "harvester_sensor_age_seconds", "Age of a sensor's newest reading", "node", "sensor"
     )
     up = gauge("harvester_sensor_up", "Whether a sensor's readings are fresh", "node", "sensor")
-    for entry in entries:
+    for number, entry in enumerate(entries, 1):
         view: ReadingView = entry.value
         labels, age_ms = (entry.node, entry.name), max(0, now_ms - view.at_ms)
         is_fresh = age_ms <= view.stale_after_ms
@@ -31,6 +31,8 @@ def families(state: State, entries: list[Change], now_ms: int) -> Iterator[Famil
         if is_fresh:
             taken.samples.append(Sample(labels, view.timestamp_ms / 1000))
             values.add(entry.node, entry.name, view.data)
+        if number % ENTRIES_PER_SLICE == 0:
+            yield None
     yield from values.families
     yield from (taken, age, up)
 

@@ -7,7 +7,7 @@ from broker.auth.gate import Role
 from bus.install.version import VERSION
 from hub_app.http.responses import hub_of, url_of
 from hub_app.http.views.template import Html, attributes, fill, fill_file, join
-from hub_app.live.attention import KINDS, open_count
+from hub_app.live.attention import open_count
 
 # Path and label of each link in the header.
 LINKS = (("/", "Overview"), ("/alarms", "Alarms"), ("/log", "Log"), ("/system", "System"))
@@ -46,7 +46,7 @@ def view_response(
         )
         for href, label in request.app.state.links
     ]
-    count = open_count(hub_of(request).state.of_kinds(KINDS))
+    count = open_count(hub_of(request).state.needing_attention)
     page = fill_file(
         "frame/shell.html",
         root=root,
