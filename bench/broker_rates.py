@@ -23,9 +23,10 @@ from pathlib import Path
 import msgspec
 
 from bench.virtual_nodes import thread_cpu_s
-from broker.auth import accounts, mosquitto
+from broker.auth import accounts
 from broker.auth.account_gate import AccountGate
 from broker.auth.password_check import PasswordCheck
+from broker.external import mosquitto
 from broker.server import EmbeddedBroker
 from bus.config.broker_table import BrokerConfig
 from tests.support import HOST, free_port, program, wait_until_listening

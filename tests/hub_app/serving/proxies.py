@@ -55,7 +55,7 @@ class _Here(httpx.HTTPTransport):
 
 
 @contextlib.contextmanager
-def nginx(directory: Path, hub_port: int) -> Iterator[Proxy]:
+def nginx(directory: Path, hub_port: int, websocket_port: int) -> Iterator[Proxy]:
     def start(text: str, folder: Path) -> list[str]:
         paths = "".join(
             f"{kind}_temp_path {folder}/{kind};"
@@ -75,12 +75,12 @@ def nginx(directory: Path, hub_port: int) -> Iterator[Proxy]:
         text = text.replace("/etc/ssl/harvester/fullchain.pem", str(folder / "hub.pem"))
         return text.replace("/etc/ssl/harvester/privkey.pem", str(folder / "hub.key"))
 
-    with _running("nginx.conf", directory, hub_port, adapt, start) as proxy:
+    with _running("nginx.conf", directory, (hub_port, websocket_port), adapt, start) as proxy:
         yield proxy
 
 
 @contextlib.contextmanager
-def caddy(directory: Path, hub_port: int) -> Iterator[Proxy]:
+def caddy(directory: Path, hub_port: int, websocket_port: int) -> Iterator[Proxy]:
     def start(text: str, folder: Path) -> list[str]:
         file = folder / "Caddyfile"
         file.write_text(f"{{\nadmin off\nauto_https off\n}}\n{text}")
@@ -92,7 +92,7 @@ def caddy(directory: Path, hub_port: int) -> Iterator[Proxy]:
         site = f"http://{SHARED_NAME}"
         return text.replace(f"{site} {{", f"{site}:{clear} {{\n bind {HOST}")
 
-    with _running("Caddyfile", directory, hub_port, adapt, start) as proxy:
+    with _running("Caddyfile", directory, (hub_port, websocket_port), adapt, start) as proxy:
         yield proxy
 
 
@@ -100,17 +100,20 @@ def caddy(directory: Path, hub_port: int) -> Iterator[Proxy]:
 def _running(
     name: str,
     directory: Path,
-    hub_port: int,
+    ports: tuple[int, int],
     adapt: Callable[[str, int, int, Path], str],
     start: Callable[[str, Path], list[str]],
 ) -> Iterator[Proxy]:
-    """Run a proxy with a file of deploy/, in which only ports and certificates are changed."""
+    """Run a proxy with a file of deploy/, in which only ports and certificates are changed.
+
+    `ports` are those of the hub's page and of its broker for WebSocket.
+    """
     folder = directory / name.partition(".")[0]
     certificates.init(folder, [OWN_NAME], dt.datetime.now(dt.UTC))
     tls, clear = free_port(), free_port()
-    shipped = (
-        (PROJECT / "deploy" / name).read_text().replace("127.0.0.1:3000", f"{HOST}:{hub_port}")
-    )
+    shipped = (PROJECT / "deploy" / name).read_text()
+    for number, port in zip((3000, 9001), ports, strict=True):
+        shipped = shipped.replace(f"127.0.0.1:{number}", f"{HOST}:{port}")
     command = start(adapt(shipped, tls, clear, folder), folder)
     environment = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "PATH": "/usr/bin"}
     process = subprocess.Popen(command, env=environment)

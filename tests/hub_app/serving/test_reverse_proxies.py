@@ -1,11 +1,14 @@
 """The page behind nginx and Caddy as deploy/ sets them up, with TLS and below a path."""
 
 import re
+import socket
 from collections.abc import Iterator
 from urllib.parse import urljoin
 
 import httpx
 import pytest
+from websockets.sync.client import connect as open_websocket
+from websockets.typing import Origin, Subprotocol
 
 from broker.auth import accounts
 from broker.auth.gate import Role
@@ -13,10 +16,13 @@ from broker.auth.login_limiter import BURST
 from bus.config.hub_files import ACCOUNTS_NAME
 from bus.contract.messages import Oled
 from bus.contract.topics import Topic, TopicKind
+from tests.broker.auth.hub import hub_bus
+from tests.broker.embedded.raw import connect
 from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.samples import reading
 from tests.hub_app.serving import proxies
 from tests.hub_app.serving.proxies import OWN_NAME, PREFIX, SHARED_NAME, Proxy
+from tests.support import HOST, WAIT_S, free_port
 
 PASSWORD = "kims own secret"
 # Addresses of this machine that are no trusted proxy.
@@ -31,6 +37,9 @@ class Setup:
         self.hubs = hubs
         self._fronts = fronts
 
+    def front(self, *, tls: bool) -> Proxy:
+        return self._fronts[tls]
+
     def client(self, *, tls: bool, address: str = PERSON) -> httpx.Client:
         return self._fronts[tls].client(address, tls=tls)
 
@@ -44,11 +53,15 @@ def setup(
     for folder in folders.values():
         accounts.set_password(folder / "state" / ACCOUNTS_NAME, "kim", Role.OPERATOR, PASSWORD)
     keys = {"web__login": "true", "web__names": f'["{OWN_NAME}", "{SHARED_NAME}"]'}
+    port = free_port()
+    broker = tmp_path_factory.mktemp("broker")
+    accounts.set_password(broker / ACCOUNTS_NAME, "kim", Role.OPERATOR, PASSWORD)
     with (
+        hub_bus(broker, broker__websocket_port=port, broker__websocket_listen=HOST),
         running_hub(folders[True], **keys) as own,
         running_hub(folders[False], **keys, web__root_path=PREFIX) as below,
-        run(folders[True], own.web_port) as with_tls,
-        run(folders[False], below.web_port) as clear,
+        run(folders[True], own.web_port, port) as with_tls,
+        run(folders[False], below.web_port, port) as clear,
     ):
         yield Setup({True: own, False: below}, {True: with_tls, False: clear})
 
@@ -124,3 +137,19 @@ def test_the_path_without_a_slash_leads_to_the_page(setup: Setup) -> None:
         answer = client.get(str(client.base_url).rstrip("/"))
         assert answer.status_code == 308
         assert answer.headers["location"].endswith("/harvester/")
+
+
+def test_mqtt_over_websocket_has_the_login_of_its_client(setup: Setup) -> None:
+    front = setup.front(tls=True)
+    sock = socket.create_connection((HOST, front.tls_port), WAIT_S, (PERSON, 0))
+    hello = connect("web", username="kim", password=PASSWORD.encode())
+    with open_websocket(
+        f"wss://{OWN_NAME}/mqtt",
+        sock=sock,
+        ssl=front.trust,
+        origin=Origin(f"https://{OWN_NAME}"),
+        subprotocols=[Subprotocol("mqtt")],
+        open_timeout=WAIT_S,
+    ) as client:
+        client.send(hello)
+        assert client.recv(WAIT_S) == b"\x20\x02\0\0"
