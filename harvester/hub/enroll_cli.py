@@ -81,7 +81,7 @@ def _make_credentials(options: argparse.Namespace, config: Config, files: HubFil
         ca_certificate=ca_of(files),
         certificate=pair.certificate.decode() if pair else "",
         key=pair.key.decode() if pair else "",
-        bundle_key=bundle_key.ensure(files.state_dir),
+        bundle_key=bundle_key.ensure(files.login_dir),
     )
     credentials.save(output, made)
     print(

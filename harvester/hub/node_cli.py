@@ -78,7 +78,7 @@ def _rename(options: argparse.Namespace) -> None:
         token=token,
         url=url,
         ca_certificate=enroll_cli.ca_of(files),
-        bundle_key=bundle_key.ensure(files.state_dir),
+        bundle_key=bundle_key.ensure(files.login_dir),
     )
     credentials.save(output, made)
     print(

@@ -47,7 +47,7 @@ def roll_back(options: argparse.Namespace) -> None:
 
 
 def print_key(options: argparse.Namespace) -> None:
-    print(f'bundle_key = "{bundle_key.ensure(_files(options).state_dir)}"')
+    print(f'bundle_key = "{bundle_key.ensure(_files(options).login_dir)}"')
 
 
 def _files(options: argparse.Namespace) -> HubFiles:

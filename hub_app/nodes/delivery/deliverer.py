@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from itertools import islice
 
 from broker.auth import bundle_key
 from bus.clock import now_ms
@@ -24,7 +25,7 @@ from hub_app.nodes.delivery.wanted import Deliveries, Wanted
 
 logger = logging.getLogger(__name__)
 
-# Bundles in one run, some 200 KB each at most.
+# Nodes that are looked at in one run, which get bundles of some 200 KB each at most.
 _MOST_AT_ONCE = 100
 
 Sign = Callable[[bytes], bytes]
@@ -37,6 +38,8 @@ class Deliverer:
         self, files: HubFiles, hub: Hub, is_gone: Callable[[str], bool] = lambda _node: False
     ) -> None:
         self.files = DeliveryFiles(files.state_dir)
+        # Workers of one broker sign with one key.
+        self._key_dir = files.login_dir
         self._hub = hub
         self._is_gone = is_gone
         self._stamp: FileStamp = None
@@ -45,6 +48,8 @@ class Deliverer:
         self._key = ""
         # What was published, by node and plugin: the release, and since when the node was there.
         self._published: dict[tuple[str, str], tuple[int, int]] = {}
+        # The releases that nodes have told of: nothing is to be sent.
+        self._told: dict[tuple[str, str], int] = {}
         self._fault = Fault("deliveries of plugins")
         self._running = asyncio.Lock()
 
@@ -85,21 +90,21 @@ class Deliverer:
         await asyncio.to_thread(self.files.start, made)
         await self.run()
 
-    def nodes(self) -> dict[str, NodeNow]:
-        """Return the nodes as they are now."""
-        return {name: self._node(name) for name in self._hub.state.nodes}
-
     async def _refresh(self) -> None:
         stamp = stamp_of(self.files.path)
         if stamp != self._stamp:
             self._found = await asyncio.to_thread(self.files.load)
             self._stamp = stamp
         if not self._key and self._found != Deliveries():
-            self._key = await asyncio.to_thread(bundle_key.ensure, self.files.state_dir)
+            self._key = await asyncio.to_thread(bundle_key.ensure, self._key_dir)
 
     async def _step(self) -> None:
-        before, nodes = self._found, self.nodes()
+        before = self._found
         gone = {name for name in before.wanted if self._is_gone(name)}
+        running = [one for one in before.rollouts.values() if not one.is_over]
+        if not running and not gone:
+            return
+        nodes = self._nodes_of(running)
         stepped = deliveries.step(deliveries.without_nodes(before, gone), nodes, now_ms())
         if stepped == before:
             return
@@ -113,16 +118,28 @@ class Deliverer:
         self._stamp = stamp_of(self.files.path)
         await asyncio.to_thread(self.files.remove_unneeded, self._found.digests())
 
+    def _nodes_of(self, running: list[Rollout]) -> dict[str, NodeNow]:
+        """Return the nodes that rollouts are about, as they are now: all where one looks for them.
+
+        A hub may have thousands.
+        """
+        looks = any(not one.nodes for one in running)
+        names = self._hub.state.nodes if looks else {name for one in running for name in one.nodes}
+        return {name: self._node(name) for name in names if self._hub.state.has_node(name)}
+
     async def _publish_due(self) -> None:
         """Publish what nodes have not told of yet: once, and again when they have come back."""
-        due = [
+        possible = (
             (node, plugin, wanted)
             for node, plugins in self._found.wanted.items()
             for plugin, wanted in plugins.items()
-            if self._is_due(node, plugin, wanted)
-        ]
+            if self._may_be_due(node, plugin, wanted.release)
+        )
+        looked_at = list(islice(possible, _MOST_AT_ONCE))
         problem = None
-        for node, plugin, wanted in due[:_MOST_AT_ONCE]:
+        for node, plugin, wanted in looked_at:
+            if self._has_told(node, plugin, wanted.release):
+                continue
             try:
                 await self._publish(Topic(node, TopicKind.BUNDLE, plugin), wanted)
             except MisconfiguredError as e:
@@ -131,11 +148,18 @@ class Deliverer:
         if problem is not None:
             raise problem
 
-    def _is_due(self, node: str, plugin: str, wanted: Wanted) -> bool:
-        told = self._hub.state.value(Topic(node, TopicKind.DELIVERY, plugin))
-        if told is not None and told.release >= wanted.release:
+    def _may_be_due(self, node: str, plugin: str, release: int) -> bool:
+        key = (node, plugin)
+        if self._told.get(key) == release:
             return False
-        return self._published.get((node, plugin)) != (wanted.release, self._here_since(node))
+        return self._published.get(key) != (release, self._here_since(node))
+
+    def _has_told(self, node: str, plugin: str, release: int) -> bool:
+        told = self._hub.state.value(Topic(node, TopicKind.DELIVERY, plugin))
+        if told is None or told.release < release:
+            return False
+        self._told[node, plugin] = release
+        return True
 
     async def _publish(self, topic: Topic, wanted: Wanted) -> None:
         message = await asyncio.to_thread(self._signed, topic, wanted)
@@ -151,7 +175,7 @@ class Deliverer:
             # It takes 7 MB, which a hub that deploys no plugin saves.
             from broker.auth import bundle_signer  # noqa: PLC0415
 
-            self._sign = bundle_signer.load(self.files.state_dir).sign
+            self._sign = bundle_signer.load(self._key_dir).sign
         target = wanted.target
         content = self.files.bundle(target.sha256) if target.sha256 else b""
         text = order.encode(

@@ -118,6 +118,14 @@ def resolve(found: Rollout, nodes: Nodes) -> Rollout:
     return msgspec.structs.replace(found, nodes={name: NodeRollout() for name in ordered})
 
 
+def obstacle(plugin: str, node: NodeNow) -> str:
+    """Return why a node cannot get a version of a plugin, or nothing."""
+    # A node that has told of no plugin yet may be new.
+    if not node.obstacle and node.plugins and plugin not in node.plugins:
+        return f"it has no {plugin!r} in plugins.enabled"
+    return node.obstacle
+
+
 def follow(found: Rollout, nodes: Nodes) -> Rollout:
     """Return the rollout after what its nodes have told."""
     for name, node in found.nodes.items():

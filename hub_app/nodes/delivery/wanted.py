@@ -80,8 +80,8 @@ def _ordered(
     found: Deliveries, running: Rollout, name: str, node: NodeNow, now_ms: int
 ) -> tuple[Deliveries, Rollout]:
     """Return both with the order of one node."""
-    if node.obstacle:
-        failed = NodeRollout(progress="failed", phase="refused", reason=node.obstacle)
+    if obstacle := rollout.obstacle(running.plugin, node):
+        failed = NodeRollout(progress="failed", phase="refused", reason=obstacle)
         return found, rollout.with_node(running, name, failed)
     release = max(found.last_release + 1, now_ms)
     plugins = found.wanted.get(name, {})

@@ -115,7 +115,7 @@ class JoinService:
             page=reached.page_url(asked),
             area=found.area,
             attached=found.attached,
-            bundle_key=bundle_key.ensure(self._files.state_dir),
+            bundle_key=bundle_key.ensure(self._files.login_dir),
         )
 
     def ca(self) -> str:

@@ -108,7 +108,7 @@ async def rename_node(request: Request) -> Response:
         token = removals.rename_node(
             remover.path, remover.accounts_path, node, body.to, own_node=remover.own_node
         )
-        key = bundle_key.ensure(remover.path.parent)
+        key = bundle_key.ensure(remover.accounts_path.parent)
         credentials.save(file, Credentials(username=body.to, token=token, bundle_key=key))
 
     await _write(rename)

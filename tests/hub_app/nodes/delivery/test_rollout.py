@@ -101,6 +101,13 @@ def test_a_canary_that_refuses_or_takes_no_bundles_stops_the_rollout(site: Site)
     assert list(site.found.wanted) == ["pi4"]
 
 
+def test_a_node_that_does_not_run_the_plugin_gets_no_order(site: Site) -> None:
+    site.nodes["pi5"] = NodeNow(is_online=True, plugins=frozenset({"oled"}))
+    found = site.deploy(FIRST, "pi4", "pi5", "new")
+    assert found.nodes["pi5"].reason == "it has no 'room' in plugins.enabled"
+    assert site.sent() == ["pi4", "new"]
+
+
 def test_a_refusal_of_before_is_no_outcome(site: Site) -> None:
     before = DeliveryState(0, "", "", refused="older", refused_ms=7)
     site.nodes["pi4"] = msgspec.structs.replace(site.nodes["pi4"], told={"room": before})
