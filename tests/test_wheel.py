@@ -167,6 +167,7 @@ def test_its_plugins_are_built_and_an_author_s_plugin_is_made_and_built(
     compiler = Path(sysconfig.get_path("scripts")) / "componentize-py"
     (programs / compiler.name).symlink_to(compiler)
     assert "[1/1] lux: " in run(harvester, "plugins", "build", cwd=empty)
+    copy_compiled(empty)
     tried = run(harvester, "plugins", "test", "lux", "--grant-all", "--polls", "1", cwd=empty)
     assert "readings 1" in tried
 
