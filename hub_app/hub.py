@@ -160,14 +160,24 @@ class Hub:
         now_ms = self.now_ms()
         if delta_ms:
             self._tell(self.state.shift(delta_ms, now_ms), now_ms)
-        changes = self.state.sweep(now_ms)
-        self._tell(changes, now_ms)
-        self.alarms.on_changes(changes, now_ms)
+        self._sweep_nodes(now_ms)
         self.alarms.sweep(now_ms, delta_ms)
         self.duplicate_node_ids.keep_only(set(self.state.nodes))
         self.refusals.sweep()
         if self.traffic.is_due(now_ms):
             self._note_traffic(now_ms)
+
+    def sweep_more(self) -> bool:
+        """Go on with a sweep of many nodes; return whether there is still more to do."""
+        now_ms = self.now_ms()
+        if self.state.has_due(now_ms):
+            self._sweep_nodes(now_ms)
+        return self.state.has_due(now_ms)
+
+    def _sweep_nodes(self, now_ms: int) -> None:
+        changes = self.state.sweep(now_ms)
+        self._tell(changes, now_ms)
+        self.alarms.on_changes(changes, now_ms)
 
     def _note_traffic(self, now_ms: int) -> None:
         snapshot = self.broker.snapshot()

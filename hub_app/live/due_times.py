@@ -31,6 +31,10 @@ class DueTimes:
         if known_ms is None or due_ms < known_ms:
             self.set(key, due_ms)
 
+    def is_due(self, now_ms: int) -> bool:
+        """Whether a key may be due; one that was forgotten counts until it is taken."""
+        return bool(self._heap) and self._heap[0][0] <= now_ms
+
     def forget(self, key: str) -> None:
         """Let a key never be due."""
         self._due_ms.pop(key, None)

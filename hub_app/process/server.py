@@ -217,7 +217,7 @@ async def _background_tasks(hub: Hub, queue: LoopQueue, remover: Remover) -> Asy
     """Run the tasks that keep the hub's state; cancel them at the end."""
     starts: dict[str, Callable[[], Awaitable[None]]] = {
         "ingest": lambda: ingest(queue, hub.handle, hub.decoder.flush),
-        "sweep": lambda: every_second(hub.sweep),
+        "sweep": lambda: _sweep(hub),
         "alarms": lambda: _judge_nodes(hub),
         "garbage": garbage.collect_regularly,
         "removals": lambda: every_second(lambda: remover.run(hub)),
@@ -261,6 +261,17 @@ async def _render_first_page(hub: Hub) -> None:
         await hub.page()
     except PageUnavailableError as e:
         logger.warning("no page: %s", e)
+
+
+async def _sweep(hub: Hub) -> None:
+    """Sweep every second; of thousands of nodes that fell silent, some in each step."""
+    next_s = 0.0
+    while True:
+        if time.monotonic() >= next_s:
+            next_s = time.monotonic() + _SWEEP_S
+            hub.sweep()
+        has_more = hub.sweep_more()
+        await asyncio.sleep(_NEXT_NODES_S if has_more else max(0.0, next_s - time.monotonic()))
 
 
 async def _judge_nodes(hub: Hub) -> None:

@@ -9,8 +9,9 @@ from bus.contract.topics import Topic, TopicKind
 from hub_app.history.retention import heartbeats
 from hub_app.http.api.commands import default_buzzer_node
 from hub_app.http.api.nodes import node_object
+from hub_app.live.change import Change
 from hub_app.live.log_lines import LOG_LINES_PER_NODE
-from hub_app.live.state import State
+from hub_app.live.state import NODES_AT_ONCE, State
 from hub_app.quota.refusals import Refusals
 from tests.default_descriptions import description_of
 from tests.hub_app.samples import INTERVAL_MS, NOW_MS, heartbeat, log, reading, status
@@ -51,20 +52,30 @@ def test_a_reading_is_a_change_of_its_topic_and_makes_its_node_known() -> None:
     assert hub.last_update_ms == NOW_MS
 
 
+def swept(hub: State, now_ms: int) -> tuple[list[Change], list[int]]:
+    """Return the changes of a sweep in all its steps, and how many nodes each step looked at."""
+    changes, looked_at = hub.sweep(now_ms), [hub.looked_at]
+    while hub.has_due(now_ms):
+        changes += hub.sweep(now_ms)
+        looked_at.append(hub.looked_at)
+    return changes, looked_at
+
+
 def test_a_sweep_looks_only_at_nodes_that_may_be_lost() -> None:
     hub = State(LimitsConfig(nodes=1000))
     for number in range(1000):
         hub.apply(Topic(f"node-{number}", TopicKind.STATUS), status(), NOW_MS)
-    assert (hub.sweep(NOW_MS + INTERVAL_MS), hub.looked_at) == ([], 0)
+    assert swept(hub, NOW_MS + INTERVAL_MS) == ([], [0])
     # All but three say something in time.
     for number in range(3, 1000):
         hub.apply(Topic(f"node-{number}", TopicKind.HEARTBEAT), heartbeat(), NOW_MS + 5000)
-    lost = hub.sweep(NOW_MS + 3 * INTERVAL_MS + 1)
+    lost, looked_at = swept(hub, NOW_MS + 3 * INTERVAL_MS + 1)
     assert {change.node for change in lost} == {"node-0", "node-1", "node-2"}
-    assert hub.looked_at == 1000
-    assert (hub.sweep(NOW_MS + 3 * INTERVAL_MS + 2), hub.looked_at) == ([], 0)
-    hub.sweep(NOW_MS + 5000 + 3 * INTERVAL_MS + 1)
-    assert hub.looked_at == 997
+    assert sum(looked_at) == 1000
+    assert max(looked_at) == NODES_AT_ONCE
+    assert swept(hub, NOW_MS + 3 * INTERVAL_MS + 2) == ([], [0])
+    _, looked_at = swept(hub, NOW_MS + 5000 + 3 * INTERVAL_MS + 1)
+    assert sum(looked_at) == 997
 
 
 def test_an_older_reading_never_replaces_a_newer_one_of_its_stream() -> None:
