@@ -40,7 +40,7 @@ SOURCE = Path(__file__).with_name("mqtt_load.c")
 
 
 class Load(msgspec.Struct, frozen=True):
-    """One kind of traffic. `window`: the messages on their way.
+    """One kind of traffic. `window`: the messages on their way. `version`: the protocol level.
 
     `sessions` of the subscribers: clean, kept, or kept and absent.
     """
@@ -50,6 +50,7 @@ class Load(msgspec.Struct, frozen=True):
     qos: int = 1
     window: int = 100
     sessions: str = "clean"
+    version: int = 4
 
 
 LOADS = (
@@ -62,6 +63,8 @@ LOADS = (
     Load("QoS 2, one to one, window 20", 1, qos=2, window=20),
     Load("QoS 1, one to a kept session", 1, sessions="kept"),
     Load("kept session absent, window 1", 1, window=1, sessions="absent"),
+    Load("MQTT 5, QoS 1, one to one", 1, version=5),
+    Load("MQTT 5, QoS 1, one to ten", 10, version=5),
 )
 
 
@@ -118,7 +121,7 @@ def running(command: list[str], port: int) -> Iterator[int]:
 
 
 def measure(load: Load, generator: Path, port: int, pid: int, logins: Sequence[str]) -> Measured:
-    arguments = (port, load.qos, load.window, SECONDS, load.sessions, TOPIC)
+    arguments = (port, load.version, load.qos, load.window, SECONDS, load.sessions, TOPIC)
     logins = logins[: 2 + 2 * load.subscribers]
     command = [str(generator), *map(str, arguments), *logins]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

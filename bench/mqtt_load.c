@@ -1,6 +1,9 @@
-/* MQTT 3.1.1 load generator: one publisher and its subscribers over bare sockets, one thread.
+/* MQTT load generator: one publisher and its subscribers over bare sockets, one thread.
  *
- *   mqtt_load PORT QOS WINDOW SECONDS KEPT TOPIC NAME SECRET [NAME SECRET]...
+ *   mqtt_load PORT VERSION QOS WINDOW SECONDS KEPT TOPIC NAME SECRET [NAME SECRET]...
+ *
+ * VERSION is the protocol level: 4 of MQTT 3.1.1, or 5 with packets without properties but the session
+ * expiry interval.
  *
  * The first name publishes to TOPIC, the others subscribe to it. At most WINDOW messages are on their
  * way: neither acknowledged nor arrived at the slowest subscriber. KEPT is "clean", "kept" where the
@@ -34,7 +37,7 @@ typedef struct {
 } Client;
 
 static Client clients[MOST_CLIENTS];
-static int count;
+static int count, version;
 static uint8_t out[BUFFER];
 
 static void fail(const char *what) {
@@ -147,10 +150,16 @@ static void open_client(Client *client, int port, const char *name, const char *
     int yes = 1;
     setsockopt(client->socket, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     uint8_t body[1024], *at = put_text(body, "MQTT");
-    *at++ = 4;
+    *at++ = version;
     *at++ = 0xC0 | (is_kept ? 0 : 2);
     *at++ = 0;
     *at++ = 60;
+    if (version == 5) {
+        /* The session expiry interval: an hour for a kept session. */
+        uint8_t properties[6] = {5, 0x11, 0, 0, is_kept ? 0x0E : 0, is_kept ? 0x10 : 0};
+        memcpy(at, properties, sizeof properties);
+        at += sizeof properties;
+    }
     at = put_text(put_text(put_text(at, name), name), secret);
     send_packet(client, 0x10, body, at - body);
     wait_for(client, CONNACK);
@@ -163,7 +172,7 @@ static void leave(Client *client) {
 }
 
 static void subscribe(Client *client, const char *topic, int qos) {
-    uint8_t body[1024] = {0, 1}, *at = put_text(body + 2, topic);
+    uint8_t body[1024] = {0, 1, 0}, *at = put_text(body + (version == 5 ? 3 : 2), topic);
     *at++ = qos;
     send_packet(client, 0x82, body, at - body);
     wait_for(client, SUBACK);
@@ -185,7 +194,7 @@ static long arrived(int is_absent) {
 static void publish(const char *topic, int qos, long from, long to) {
     uint8_t *at = out;
     for (long number = from; number < to; number++) {
-        size_t length = 2 + strlen(topic) + (qos ? 2 : 0) + PAYLOAD;
+        size_t length = 2 + strlen(topic) + (qos ? 2 : 0) + (version == 5) + PAYLOAD;
         *at++ = PUBLISH << 4 | qos << 1;
         at = put_text(put_length(at, length), topic);
         if (qos) {
@@ -193,6 +202,7 @@ static void publish(const char *topic, int qos, long from, long to) {
             *at++ = id >> 8;
             *at++ = id;
         }
+        if (version == 5) *at++ = 0;
         memset(at, 'x', PAYLOAD);
         at += PAYLOAD;
     }
@@ -200,13 +210,14 @@ static void publish(const char *topic, int qos, long from, long to) {
 }
 
 int main(int argc, char **argv) {
-    if (argc < 9 || (argc - 7) / 2 > MOST_CLIENTS) return 2;
-    int port = atoi(argv[1]), qos = atoi(argv[2]), window = atoi(argv[3]);
-    int is_absent = !strcmp(argv[5], "absent"), is_kept = is_absent || !strcmp(argv[5], "kept");
-    double seconds = atof(argv[4]);
-    const char *topic = argv[6];
-    open_client(&clients[count++], port, argv[7], argv[8], 0);
-    for (int n = 9; n + 1 < argc; n += 2) {
+    if (argc < 10 || (argc - 8) / 2 > MOST_CLIENTS) return 2;
+    int port = atoi(argv[1]), qos = atoi(argv[3]), window = atoi(argv[4]);
+    int is_absent = !strcmp(argv[6], "absent"), is_kept = is_absent || !strcmp(argv[6], "kept");
+    double seconds = atof(argv[5]);
+    const char *topic = argv[7];
+    version = atoi(argv[2]);
+    open_client(&clients[count++], port, argv[8], argv[9], 0);
+    for (int n = 10; n + 1 < argc; n += 2) {
         Client *client = &clients[count++];
         /* A clean session first, so that no run begins with the messages of another. */
         open_client(client, port, argv[n], argv[n + 1], 0);

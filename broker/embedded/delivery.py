@@ -187,11 +187,6 @@ class Delivery:
         entry = self._in_flight.get(packet_id)
         return None if entry is None else entry.message.qos
 
-    def is_unreceived(self, packet_id: int) -> bool:
-        """Whether a message in flight was not released, so that no PUBCOMP may answer it."""
-        entry = self._in_flight.get(packet_id)
-        return entry is not None and not entry.is_released
-
     def discard(self, packet_id: int) -> Entry | None:
         """Take a message out of flight, whatever its QoS; None where none has that packet id."""
         return self._end(packet_id) if packet_id in self._in_flight else None

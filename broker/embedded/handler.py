@@ -12,7 +12,6 @@ from broker.embedded.counters import Counters
 from broker.embedded.net.connection import Connection
 from broker.embedded.packets.codec import RECEIVE_MAXIMUM, VERSION_5, Codec
 from broker.embedded.packets.model import (
-    Acknowledgement,
     Connect,
     Packet,
     PacketType,
@@ -267,12 +266,15 @@ class Handler:
         self._acknowledge(waits, PacketType.PUBCOMP, packet_id)
 
     def _on_puback(self, packet: Packet) -> None:
-        packet_id = self._acknowledged(packet, 1).packet_id
-        self._router.acknowledged(self.session, packet_id)
+        packet_id = self._reader.acknowledgement(packet.kind, packet.body).packet_id
+        if not self._router.acknowledged(self.session, packet_id):
+            self._check_unknown(packet, packet_id)
         self._sender.send_due()
 
     def _on_pubrec(self, packet: Packet) -> None:
-        answer = self._acknowledged(packet, 2)
+        answer = self._reader.acknowledgement(packet.kind, packet.body)
+        if self.session.delivery.qos_of(answer.packet_id) == 1:
+            raise _wrong_answer(packet)
         if answer.reason < ReasonCode.UNSPECIFIED:
             self._sender.release(answer.packet_id)
             return
@@ -280,19 +282,18 @@ class Handler:
         self._sender.send_due()
 
     def _on_pubcomp(self, packet: Packet) -> None:
-        packet_id = self._acknowledged(packet, 2).packet_id
-        if self.session.delivery.is_unreceived(packet_id):
-            raise _wrong_answer(packet)
-        self._router.completed(self.session, packet_id)
+        packet_id = self._reader.acknowledgement(packet.kind, packet.body).packet_id
+        if not self._router.completed(self.session, packet_id):
+            self._check_unknown(packet, packet_id)
         self._sender.send_due()
 
-    def _acknowledged(self, packet: Packet, qos: int) -> Acknowledgement:
-        """Decode an answer to a message of that QoS, perhaps one that is not known any more."""
-        answer = self._reader.acknowledgement(packet.kind, packet.body)
-        found = self.session.delivery.qos_of(answer.packet_id)
-        if found is not None and found != qos:
+    def _check_unknown(self, packet: Packet, packet_id: int) -> None:
+        """Raise ViolationError for an answer that does not fit what is in flight.
+
+        One to what is not in flight any more is fine: the client may have sent it twice.
+        """
+        if self.session.delivery.qos_of(packet_id) is not None:
             raise _wrong_answer(packet)
-        return answer
 
     def _on_subscribe(self, packet: Packet) -> None:
         request = self._reader.subscribe(packet.body)

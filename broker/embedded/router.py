@@ -204,22 +204,24 @@ class Router:
             self._store.drop_subscription(session.key, text)
         return [int(code) for code in codes]
 
-    def acknowledged(self, session: ClientSession, packet_id: int) -> None:
-        """Remove a message of QoS 1 that its receiver has acknowledged."""
-        self._delivered(session, session.delivery.acknowledge(packet_id))
+    def acknowledged(self, session: ClientSession, packet_id: int) -> bool:
+        """Remove a message of QoS 1 that was acknowledged; say whether there is one."""
+        return self._delivered(session, session.delivery.acknowledge(packet_id))
 
-    def completed(self, session: ClientSession, packet_id: int) -> None:
-        """Remove a message of QoS 2 whose handshake has ended."""
-        self._delivered(session, session.delivery.complete(packet_id))
+    def completed(self, session: ClientSession, packet_id: int) -> bool:
+        """Remove a message of QoS 2 whose handshake has ended; say whether there is one."""
+        return self._delivered(session, session.delivery.complete(packet_id))
 
     def refused(self, session: ClientSession, packet_id: int) -> None:
         """Remove a message that its receiver does not take: a PUBREC with an error of MQTT 5."""
         self._delivered(session, session.delivery.discard(packet_id))
 
-    def _delivered(self, session: ClientSession, entry: Entry | None) -> None:
-        if entry is not None:
-            session.progress += 1
-            self._store.drop_message(session.key, entry.message_id)
+    def _delivered(self, session: ClientSession, entry: Entry | None) -> bool:
+        if entry is None:
+            return False
+        session.progress += 1
+        self._store.drop_message(session.key, entry.message_id)
+        return True
 
     def clear_retained(self, topic_filter: str, until_ms: int) -> int:
         """Publish an empty retained message in place of each that matches."""

@@ -43,7 +43,7 @@ class Writer5:
 
     `topic_aliases` and `most_bytes`: how many aliases and how large packets the client takes.
     `tells_problems` is the request problem information: with 0 there are no reason strings, with 1
-    they are in CONNACK and DISCONNECT, too.
+    they are in every packet, and without it in SUBACK alone.
     """
 
     def __init__(
@@ -57,12 +57,12 @@ class Writer5:
         self._aliases: dict[str, int] = {}
         self._most_bytes = most_bytes
         self._tells_refusals = tells_problems != 0
-        self._tells_ends = tells_problems == 1
+        self._tells_all = tells_problems == 1
 
     def connack(self, connack: Connack) -> bytes:
         reason = _REASONS[connack.code] if connack.reason is None else connack.reason
         properties = connack.properties
-        if properties.reason and not self._tells_ends:
+        if properties.reason and not self._tells_all:
             properties = msgspec.structs.replace(properties, reason=None)
         fixed = bytes((connack.session_present, reason))
         packet = _packet(PacketType.CONNACK, fixed + write_properties(properties))
@@ -84,8 +84,7 @@ class Writer5:
         if not reason:
             return bytes((first_byte(kind), 2, packet_id >> 8, packet_id & 0xFF))
         fixed = UINT16.pack(packet_id) + bytes((reason,))
-        text = self._reason_string([reason])
-        return _packet(kind, fixed + text if text else fixed)
+        return _packet(kind, fixed + self._reason_string([reason]) if self._tells_all else fixed)
 
     def suback(self, packet_id: int, codes: Sequence[int]) -> bytes:
         """Return a SUBACK with a reason code for each filter."""
@@ -102,7 +101,7 @@ class Writer5:
     def disconnect(self, reason: int, text: str = "") -> bytes | None:
         """Return a DISCONNECT of the broker with its reason."""
         fixed = bytes((reason,))
-        if text and self._tells_ends:
+        if text and self._tells_all:
             fixed += write_properties(Properties(reason=text))
         return self._fitting(_packet(PacketType.DISCONNECT, fixed)) or None
 

@@ -179,6 +179,9 @@ def test_reason_strings_are_for_clients_that_ask_for_them() -> None:
             found = client.read()
             assert found is not None
             assert (b"packet identifier 0" in found[1]) is has_text
+            client = client5(broker, "c", request_problem=asked)
+            client.send(publish5("$SYS/x", b"x", 1))
+            assert (b"may not use" in client.answer(PUBACK)) is has_text
 
 
 def test_refusals_of_a_connect_have_the_codes_of_the_version() -> None:
