@@ -73,6 +73,7 @@ _STOP_S = 2.0
 # Plugins' costs change with each poll; an interval of them is enough for people and Prometheus.
 _FIRST_COSTS_S = 5.0
 _COSTS_EVERY_S = 30.0
+_SHADOWS_EVERY_S = 5.0
 _OWNERS_FILE = "sensor-owners.json"
 
 
@@ -148,6 +149,9 @@ class Agent:
         self._records = KeptRecords(
             lambda name, record: self._bus.publish(TopicKind.RECORD, record, name)
         )
+        # Plugins with a report of a shadow run on the bus.
+        self._shadowed: set[str] = set()
+        self._shadows_due_s = 0.0
         self._costs_due_s = time.monotonic() + _FIRST_COSTS_S
         self._saver = StateSaver([self._owners, self._descriptions, *self._stores.values()])
         self._runners = [self._make_runner(name, parts, runtime) for name in config.plugins.enabled]
@@ -201,6 +205,7 @@ class Agent:
         self._deliveries.publish_changed()
         self._records.send_waiting()
         self._publish_costs(now_s)
+        self._publish_shadows(now_s)
         self._bus.heartbeat(cycle_ms=(time.monotonic() - now_s) * 1000, rss_mb=system.rss_mb())
         self._cycles += 1
 
@@ -211,6 +216,22 @@ class Agent:
         sizes = linear.sizes()
         costs = {runner.name: runner.cost(sizes) for runner in self._runners[:MAX_PLUGINS]}
         self._bus.publish(TopicKind.COSTS, Costs(costs))
+
+    def _publish_shadows(self, now_s: float, *, again: bool = False) -> None:
+        """Publish what polls in the shadow of a plugin; empty the topic of one that is over."""
+        is_due = again or now_s >= self._shadows_due_s
+        if is_due:
+            self._shadows_due_s = now_s + _SHADOWS_EVERY_S
+        for runner in self._runners:
+            report = runner.shadow_report()
+            if report is not None:
+                if not is_due:
+                    continue
+                self._bus.publish(TopicKind.SHADOW, report, runner.name)
+                self._shadowed.add(runner.name)
+            elif again or runner.name in self._shadowed:
+                self._bus.clear(TopicKind.SHADOW, runner.name)
+                self._shadowed.discard(runner.name)
 
     def _vital_signs(self) -> VitalSigns:
         phases = [runner.phase for runner in self._runners]
@@ -251,6 +272,7 @@ class Agent:
         self._update.publish_all()
         self._deliveries.publish_all()
         self._records.connected()
+        self._publish_shadows(time.monotonic(), again=True)
         for runner in self._runners:
             runner.publish_state(again=True)
         if self._leds.shown:

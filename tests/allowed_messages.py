@@ -33,6 +33,7 @@ _NAMED = {
     TopicKind.BUNDLE: "dht22",
     TopicKind.DELIVERY: "dht22",
     TopicKind.RECORD: "dht22",
+    TopicKind.SHADOW: "dht22",
 }
 
 

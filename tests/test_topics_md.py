@@ -25,6 +25,7 @@ NAMES = {
     TopicKind.BUNDLE: "plugin",
     TopicKind.DELIVERY: "plugin",
     TopicKind.RECORD: "plugin",
+    TopicKind.SHADOW: "plugin",
 }
 
 
@@ -73,6 +74,7 @@ def topic_of(kind: TopicKind, payload: bytes) -> Topic:
         TopicKind.BUNDLE: "dht22",
         TopicKind.DELIVERY: "dht22",
         TopicKind.RECORD: "dht22",
+        TopicKind.SHADOW: "dht22",
     }
     return Topic("pi4", kind, names.get(kind, ""))
 

@@ -57,6 +57,8 @@ OptionalField = Annotated[str, msgspec.Meta(max_length=MAX_FIELD_CHARS, pattern=
 # A sentence, on one line.
 Line = Annotated[str, msgspec.Meta(max_length=MAX_TEXT_CHARS, pattern=_NO_CONTROLS)]
 # The name of something, on one line.
+ShadowLines = Annotated[list[Line], msgspec.Meta(max_length=10)]
+ShadowName = Annotated[str, msgspec.Meta(max_length=130, pattern=_NO_CONTROLS)]
 Word = Annotated[str, msgspec.Meta(max_length=80, pattern=_NO_CONTROLS)]
 Sha256 = Annotated[str, msgspec.Meta(max_length=64, pattern=_HEX)]
 CommandId = Annotated[str, msgspec.Meta(max_length=64)]
@@ -112,5 +114,6 @@ MAX_PAYLOAD_BYTES: dict[TopicKind, int] = {
     TopicKind.BUNDLE: 204_800,
     TopicKind.DELIVERY: 8192,
     TopicKind.COSTS: 16_384,
+    TopicKind.SHADOW: 65_536,
     TopicKind.RECORD: 4 * MAX_RECORD_BYTES // 3 + 4096,
 }

@@ -12,12 +12,14 @@ import msgspec
 from bus.contract.bounds import (
     MAX_BACKLOG,
     MAX_BUNDLE_BYTES,
+    MAX_FIELDS,
     MAX_LEDS,
     MAX_LOG_CHARS,
     MAX_PAYLOAD_BYTES,
     MAX_PLUGINS,
     MAX_RANGES,
     MAX_RECORD_BYTES,
+    BoundedValue,
     CommandId,
     Count,
     CycleMilliseconds,
@@ -40,6 +42,8 @@ from bus.contract.bounds import (
     Ranges,
     Seconds,
     Sha256,
+    ShadowLines,
+    ShadowName,
     Value,
     Width,
     Word,
@@ -307,6 +311,33 @@ class PluginRecord(msgspec.Struct, frozen=True):
     fault: ErrorText = ""
 
 
+class ShadowReport(msgspec.Struct, frozen=True):
+    """A version that polls beside the one that runs, on its recorded answers and without effects.
+
+    `values` has the newest of both by sensor and field, the running version's first, null where it
+    has none. In `differing` polls some were not equal. `effects` are calls that were not carried
+    out, `unanswered` those that the running version did not make.
+    """
+
+    sha256: Sha256
+    version: Word
+    since_ms: Milliseconds
+    polls: Count
+    failures: Count
+    differing: Count
+    error: ErrorText = ""
+    values: Annotated[
+        dict[ShadowName, tuple[BoundedValue | None, BoundedValue | None]],
+        msgspec.Meta(max_length=MAX_FIELDS),
+    ] = {}
+    p50_ms: CycleMilliseconds = 0
+    p99_ms: CycleMilliseconds = 0
+    effects: Count = 0
+    newest_effects: ShadowLines = []
+    unanswered: Count = 0
+    newest_unanswered: ShadowLines = []
+
+
 Message = (
     Status
     | Heartbeat
@@ -329,6 +360,7 @@ Message = (
     | DeliveryState
     | Costs
     | PluginRecord
+    | ShadowReport
 )
 
 MESSAGE_TYPES: dict[TopicKind, type[Message]] = {
@@ -353,6 +385,7 @@ MESSAGE_TYPES: dict[TopicKind, type[Message]] = {
     TopicKind.DELIVERY: DeliveryState,
     TopicKind.COSTS: Costs,
     TopicKind.RECORD: PluginRecord,
+    TopicKind.SHADOW: ShadowReport,
 }
 _DECODERS: dict[TopicKind, msgspec.json.Decoder[Any] | ReadingDecoder] = {
     kind: msgspec.json.Decoder(message_type) for kind, message_type in MESSAGE_TYPES.items()

@@ -44,6 +44,7 @@ class TopicKind(enum.StrEnum):
     DELIVERY = "delivery"
     COSTS = "costs"
     RECORD = "record"
+    SHADOW = "shadow"
 
 
 class Channel(msgspec.Struct, frozen=True):
@@ -78,6 +79,7 @@ CHANNELS = {
     TopicKind.DELIVERY: Channel(("deliveries", "*"), "node", True, 1),
     TopicKind.COSTS: Channel(("costs",), "node", False, 0),
     TopicKind.RECORD: Channel(("records", "*"), "node", False, 1),
+    TopicKind.SHADOW: Channel(("shadows", "*"), "node", True, 1),
 }
 
 # Filters that match every topic above and no deeper one: what workers subscribe to.

@@ -43,6 +43,7 @@ class LiveQuota:
             TopicKind.PLUGIN: (limits.plugins, Reason.PLUGINS),
             TopicKind.DELIVERY: (limits.plugins, Reason.PLUGINS),
             TopicKind.RECORD: (limits.plugins, Reason.PLUGINS),
+            TopicKind.SHADOW: (limits.plugins, Reason.PLUGINS),
             TopicKind.RESULT: (limits.actuators, Reason.ACTUATORS),
             TopicKind.ALARM: (limits.alarms, Reason.ALARMS),
         }

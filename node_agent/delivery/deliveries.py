@@ -168,7 +168,7 @@ class Deliveries:
         order.check_content(said, message.bundle)
         version = Version(
             *(said.release, said.sha256, said.version, said.probation),
-            *(message.order, message.signature),
+            *(message.order, message.signature, said.shadow),
         )
         if not version.is_own_file:
             self._kept[topic.name].write(version, message.bundle)

@@ -88,6 +88,11 @@ class PluginDelivery:
         found = self._progress
         return self._path_of(found.wanted) if found.phase == progress.TRIAL else None
 
+    def shadowed(self) -> Path | None:
+        """Return the file that polls beside the running one, None where there is none."""
+        found = self._progress
+        return self._path_of(found.wanted) if found.phase == progress.SHADOW else None
+
     def tried(self, error: str = "") -> None:
         """Note the end of the trial: the version polled, or failed with `error`."""
         self._change(progress.tried(self._progress, error, now_ms()))

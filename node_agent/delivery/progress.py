@@ -16,6 +16,7 @@ PROBATION = "probation"
 KEPT = "kept"
 FAILED = "failed"
 ROLLED_BACK = "rolled-back"
+SHADOW = "shadow"
 
 # A version that takes the node down with it is not tried for ever.
 MAX_STARTS = 3
@@ -36,6 +37,7 @@ class Version(msgspec.Struct, frozen=True):
     probation: int = 0
     order: str = ""
     signature: Annotated[bytes, msgspec.Meta(max_length=64)] = b""
+    is_shadow: bool = False
 
     @property
     def is_own_file(self) -> bool:
@@ -65,11 +67,14 @@ class Progress(msgspec.Struct, frozen=True):
     def files(self) -> set[str]:
         """The digests of the bundles that are still needed."""
         needed = {self.current.sha256, self.good.sha256}
-        return (needed | {self.wanted.sha256} if self.phase == TRIAL else needed) - {""}
+        is_wanted = self.phase in (TRIAL, SHADOW)
+        return (needed | {self.wanted.sha256} if is_wanted else needed) - {""}
 
 
 def take(found: Progress, wanted: Version, now_ms: int) -> Progress:
     """Return the progress with a newer order; the version that runs already needs no trial."""
+    if wanted.is_shadow:
+        return _changed(found, SHADOW, now_ms, wanted=wanted, starts=0)
     taken = _changed(found, TRIAL, now_ms, wanted=wanted, starts=0)
     if wanted.sha256 != found.current.sha256:
         return taken

@@ -15,7 +15,13 @@ import msgspec
 from bus.client.node_log import plugin_logger
 from bus.clock import now_ms
 from bus.contract.description import PluginDescription, SettingValue
-from bus.contract.messages import MAX_LOG_CHARS, PluginCost, PluginPhase, PluginState
+from bus.contract.messages import (
+    MAX_LOG_CHARS,
+    PluginCost,
+    PluginPhase,
+    PluginState,
+    ShadowReport,
+)
 from bus.contract.plugin_file import plugin_description
 from bus.errors import BadCommandError, BadDataError
 from bus.limited_log import LimitedLog
@@ -24,6 +30,7 @@ from node_agent.plugins.file_watch import FileWatch
 from node_agent.plugins.hung_threads import HungThreads
 from node_agent.plugins.restart_policy import RestartPolicy
 from node_agent.plugins.thread import Phase, PluginParts, PluginThread
+from node_agent.recorder.shadow import Shadow
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +72,8 @@ class PluginRunner:
         # Threads of a disabled plugin, which may still light its outputs; None when those are dark.
         self._darkened: list[PluginThread] | None = None if is_enabled else []
         self._running: PluginThread | None = None
+        # Another version that only polls beside it.
+        self._shadow: Shadow | None = None
         # A changed component on trial, beside the running one.
         self._candidate: PluginThread | None = None
         # Whether the candidate is of the hub's order.
@@ -126,6 +135,7 @@ class PluginRunner:
         while not self._commands.empty():
             self._execute(self._commands.get())
         self._delivery.begin_cycle(is_enabled=self._is_enabled)
+        self._follow_shadow()
         if self._is_enabled:
             self._check_running(now_s)
             self._check_candidate()
@@ -145,6 +155,9 @@ class PluginRunner:
 
     def stop(self, timeout_s: float = 0.0) -> None:
         """End every thread after its poll; wait up to `timeout_s` for each."""
+        if timeout_s and self._shadow is not None:
+            self._shadow.stop()
+            self._shadow = None
         for thread in (self._candidate, self._running):
             if thread is not None:
                 thread.stop(timeout_s)
@@ -196,6 +209,23 @@ class PluginRunner:
         self._restarts.retry_now()
         if action == "reload":
             self._file.forget_loaded()
+
+    def shadow_report(self) -> ShadowReport | None:
+        """Return what to tell of the version that runs in the shadow, None where none does."""
+        return self._shadow.report() if self._shadow is not None else None
+
+    def _follow_shadow(self) -> None:
+        """Start or end the shadow run of a delivered version; let it see the running one."""
+        path = self._delivery.shadowed() if self._is_enabled else None
+        if self._shadow is not None and self._shadow.path != path:
+            self._shadow.stop()
+            self._shadow = None
+        if path is not None and self._shadow is None:
+            logger.info("plugin %s: %s runs in its shadow", self.name, path.name)
+            self._shadow = Shadow(self.name, self._parts.runtime, path, self._parts.admit)
+            self._shadow.start()
+        if self._running is not None:
+            self._running.shadow = self._shadow
 
     def _darken(self) -> None:
         """Switch off the outputs, again after the end of the poll that was under way."""

@@ -25,6 +25,7 @@ from node_agent.plugins.poll_signal import PollSignal
 from node_agent.plugins.sensor_owners import SensorOwners
 from node_agent.recorder.costs import CostMeter
 from node_agent.recorder.flight import FlightParts
+from node_agent.recorder.shadow import Shadow
 from node_agent.sandbox.bundles.loaded import UPDATE, LoadedPlugin, entry
 from node_agent.sandbox.errors import ComponentError, PluginError
 from node_agent.sandbox.instance import Imports, PluginInstance
@@ -99,6 +100,8 @@ class PluginThread:
         self.loaded_ms = 0
         # Polls that returned what they should, and the others.
         self.good_polls = self.bad_polls = 0
+        # Takes each poll, where another version runs in its shadow.
+        self.shadow: Shadow | None = None
         # The address of the guest's memory.
         self._memory: int | None = None
         # While the guest imports a bundle, which runs its author's code.
@@ -257,6 +260,8 @@ class PluginThread:
                     self.traceback = instance.traceback
                     took_s = time.monotonic() - began_s
                     self._parts.costs.polled(took_s, instance.host_calls, failed=failed)
+                    if self.shadow is not None and self._flight is not None:
+                        self._flight.offer_to(self.shadow)
 
     def _poll(self, instance: PluginInstance, interface: str, function: str) -> None:
         self._effects.begin_poll()

@@ -10,6 +10,7 @@ from node_agent.recorder.instance import RecordedInstance
 from node_agent.recorder.kept import KeptRecords
 from node_agent.recorder.record_file import Plugin, Record
 from node_agent.recorder.recorder import Recorder
+from node_agent.recorder.shadow import Shadow
 from node_agent.sandbox.bundles.bundle import LoadedBundle
 from node_agent.sandbox.bundles.loaded import LoadedPlugin
 from node_agent.sandbox.instance import Imports
@@ -44,6 +45,7 @@ class FlightRecorder:
         self._parts = parts
         self._recorder = Recorder(parts.limit_bytes)
         self._loaded: LoadedPlugin | None = None
+        self._instance: RecordedInstance | None = None
         self._limits = Limits()
 
     def start(
@@ -55,9 +57,15 @@ class FlightRecorder:
     ) -> RecordedInstance:
         """Start the instance, recorded. Raises as PluginInstance does."""
         self._loaded, self._limits = loaded, limits
-        return RecordedInstance(
+        self._instance = RecordedInstance(
             loaded, imports, limits, on_line, sources=LiveSources(), recorder=self._recorder
         )
+        return self._instance
+
+    def offer_to(self, shadow: Shadow) -> None:
+        """Let a shadow run poll on what the last poll recorded."""
+        if self._instance is not None:
+            shadow.offer(self._instance.last_step, self._recorder.steps)
 
     def keep(self, reason: RecordReason, fault: str) -> None:
         """Keep what was recorded, unless the plugin never started or has just kept another."""

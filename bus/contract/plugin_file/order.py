@@ -31,7 +31,8 @@ class BadOrderError(BadDataError):
 class BundleOrder(msgspec.Struct, frozen=True, kw_only=True):
     """What the hub signs. Without `sha256`, the node is to run its own file of the plugin.
 
-    `version` is the author's; `probation` is the number of good polls until the bundle is kept.
+    `version` is the author's; `probation` is the number of good polls until the bundle is kept. A
+    `shadow` only polls beside the version that runs.
     """
 
     node: Name
@@ -42,6 +43,7 @@ class BundleOrder(msgspec.Struct, frozen=True, kw_only=True):
     version: Word = ""
     probation: Probation = DEFAULT_PROBATION
     issued_ms: Milliseconds = 0
+    shadow: bool = False
 
 
 def encode(order: BundleOrder) -> str:

@@ -29,6 +29,12 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         metavar="N",
         help=f"good polls until a version is kept; default: {DEFAULT_PROBATION}",
     )
+    deploy.add_argument(
+        "--shadow",
+        action="store_true",
+        help="let it poll beside the version that runs, without effects; the node's page compares "
+        "both. `deploy` without it promotes it, `rollback` drops it",
+    )
     back = verbs.add_parser("rollback", help="bring the version before back to nodes")
     define_hub_command(
         back,

@@ -30,7 +30,8 @@ def deploy(options: argparse.Namespace) -> None:
     name, content = _bundle(options)
     said = check_bundle(content, options.plugin)
     files = _files(options)
-    target = Target("", said.description.version, said.world, options.polls)
+    version, world = said.description.version, said.world
+    target = Target("", version, world, options.polls, is_shadow=options.shadow)
     made = _made(options, files, Rollout(plugin=name, canary=options.canary, target=target))
     deliveries = DeliveryFiles(files.state_dir)
     target = msgspec.structs.replace(target, sha256=deliveries.keep_bundle(content))

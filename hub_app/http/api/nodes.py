@@ -16,6 +16,7 @@ from bus.contract.messages import (
     Leds,
     PluginState,
     Result,
+    ShadowReport,
     Status,
     UpdateState,
 )
@@ -40,6 +41,7 @@ _NAMED_FIELDS = {
     TopicKind.PLUGIN: "plugins",
     TopicKind.RESULT: "results",
     TopicKind.RECORD: "records",
+    TopicKind.SHADOW: "shadows",
 }
 
 
@@ -65,6 +67,7 @@ class NodeState(msgspec.Struct, frozen=True, kw_only=True):
     plugins: dict[str, PluginState]
     results: dict[str, Result]
     records: dict[str, RecordView]
+    shadows: dict[str, ShadowReport]
     twins: bool
     refused: dict[str, int]
 

@@ -189,6 +189,7 @@ class Deliverer:
                 probation=target.probation,
                 # The release is at least the time; the same order is signed again later.
                 issued_ms=wanted.release,
+                shadow=target.is_shadow,
             )
         )
         return SignedBundle(text, self._sign(order.signed_bytes(text)), content)

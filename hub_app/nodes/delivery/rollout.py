@@ -15,6 +15,8 @@ from bus.contract.plugin_file.order import DEFAULT_PROBATION, Probation
 from bus.errors import MisconfiguredError
 
 KEPT = "kept"
+# It polls beside the version that runs, until another order comes.
+SHADOW = "shadow"
 NOT_KEPT = frozenset({"failed", "rolled-back"})
 AWAY = "away"
 
@@ -23,12 +25,16 @@ Outcome = Literal["waiting", "sent", "done", "failed"]
 
 
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A version for a node, by the digest of its bundle; without one, the node's own file."""
+    """A version for a node, by the digest of its bundle; without one, the node's own file.
+
+    A shadow only polls beside the version that runs.
+    """
 
     sha256: str = ""
     version: Word = ""
     world: OptionalName = ""
     probation: Probation = DEFAULT_PROBATION
+    is_shadow: bool = False
 
 
 class NodeRollout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -167,7 +173,7 @@ def _followed(node: NodeRollout, told: DeliveryState | None, *, is_online: bool)
     replace = msgspec.structs.replace
     if told is not None and told.release == node.release:
         node = replace(node, phase=told.phase, reason=told.reason)
-        if told.phase == KEPT:
+        if told.phase in (KEPT, SHADOW):
             return replace(node, progress="done")
         return replace(node, progress="failed") if told.phase in NOT_KEPT else node
     if told is not None and told.refused and told.refused_ms != node.refused_ms:

@@ -46,11 +46,15 @@ class Where(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class DeployBody(Where, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The body of POST /api/deliveries. `polls` are the good ones until the version is kept."""
+    """The body of POST /api/deliveries. `polls` are the good ones until the version is kept.
+
+    A `shadow` only polls beside the version that runs.
+    """
 
     bundle: Annotated[bytes, msgspec.Meta(min_length=1)]
     canary: OptionalName = ""
     polls: Probation = DEFAULT_PROBATION
+    shadow: bool = False
 
 
 class Versions(msgspec.Struct, frozen=True):
@@ -73,7 +77,8 @@ async def deploy(request: Request) -> Response:
     def target() -> Target:
         said = check_bundle(body.bundle, f"bundle of {body.plugin}")
         digest = deliverer.files.keep_bundle(body.bundle)
-        return Target(digest, said.description.version, said.world, body.polls)
+        version = said.description.version
+        return Target(digest, version, said.world, body.polls, is_shadow=body.shadow)
 
     try:
         made = _rollout(body, target=await asyncio.to_thread(target), canary=body.canary)

@@ -112,7 +112,7 @@ def _wanted(running: Rollout, before: Wanted | None, release: int) -> Wanted:
 def _kept(found: Deliveries, name: str, plugin: str, release: int) -> Deliveries:
     plugins = found.wanted.get(name, {})
     wanted = plugins.get(plugin)
-    if wanted is None or wanted.release != release:
+    if wanted is None or wanted.release != release or wanted.target.is_shadow:
         return found
     kept = msgspec.structs.replace(wanted, is_kept=True)
     return msgspec.structs.replace(found, wanted={**found.wanted, name: {**plugins, plugin: kept}})

@@ -17,7 +17,7 @@ import { askToRename } from "./rename.js";
 
 const MOST_LINES = 300;
 const SOON_MS = 300;
-const PARTS = ["about", "beat", "outputs", "plugins", "costs", "sensors"];
+const PARTS = ["about", "beat", "outputs", "plugins", "costs", "shadows", "sensors"];
 
 const { node } = document.querySelector("main").dataset;
 const box = document.getElementById("log-box");
@@ -64,6 +64,7 @@ const onKind = {
   // Every half a minute, and when a plugin was recorded.
   costs: () => false,
   record: () => false,
+  shadow: () => false,
   alarm(_places, { topic, value }) {
     const before = alarms.get(topic);
     alarms.set(topic, value.text);

@@ -14,7 +14,7 @@ from bus.client import credentials
 from bus.client.credentials import Credentials
 from bus.config.settings import Config
 from bus.contract.description import About
-from bus.contract.messages import DeliveryState, Reading, SignedBundle, encode
+from bus.contract.messages import DeliveryState, Reading, ShadowReport, SignedBundle, encode
 from bus.contract.plugin_file import order
 from bus.contract.topics import Topic, TopicKind
 from node_agent.agent import Agent
@@ -24,6 +24,7 @@ from tests.signed_bundles import KEY, room, signed
 from tests.support import HOST, WAIT_S, Listener, Said, embedded_broker, free_port, mosquitto
 
 TOPIC = Topic("pi4", TopicKind.BUNDLE, "room")
+SHADOW = Topic("pi4", TopicKind.SHADOW, "room")
 BAD_TENTH = "if polls == 10: raise ValueError('the tenth')"
 
 
@@ -289,3 +290,54 @@ def test_a_bundle_that_was_changed_on_the_disk_does_not_run(node: Node, tmp_path
     with node.running() as ears:
         runs(ears, 1.0)
         assert "which is signed" in state_with(ears, release=2, running=0).reason
+
+
+def report_with(ears: Listener, polls: int, *, after: int = 0) -> ShadowReport:
+    """Wait for the report of a shadow run with so many polls."""
+
+    def is_it(said: Said) -> bool:
+        return isinstance(said.message, ShadowReport) and said.message.polls >= polls
+
+    found = ears.wait_for(is_it, after=after).message
+    assert isinstance(found, ShadowReport)
+    return found
+
+
+def test_a_shadow_polls_beside_the_running_version_until_it_is_promoted(node: Node) -> None:
+    with node.running() as ears:
+        runs(ears, 1.0)
+        deliver(ears, signed(room("2.0"), 2, shadow=True))
+        told = state_with(ears, release=2, phase="shadow")
+        assert (told.running, told.version) == (0, "2.0")
+        found = report_with(ears, 3)
+        assert found.values == {"room version": (1.0, 2.0)}
+        assert (found.differing, found.failures, found.error) == (found.polls, 0, "")
+        assert found.version == "2.0"
+        assert found.p50_ms > 0
+        runs(ears, 1.0, after=len(ears.said))
+        heard = deliver(ears, signed(room("2.0"), 3))
+        state_with(ears, release=3, phase="kept")
+        runs(ears, 2.0, after=heard)
+        ears.wait_for(lambda said: said.topic == SHADOW and not said.payload, after=heard)
+
+
+def test_a_shadow_that_fails_is_told_and_dropped_by_a_rollback(node: Node) -> None:
+    with node.running() as ears:
+        runs(ears, 1.0)
+        deliver(ears, signed(room("2.0", "if polls == 2: raise ValueError('bad')"), 2, shadow=True))
+        found = report_with(ears, 2)
+        assert "ValueError: bad" in found.error
+        assert found.failures == 1
+        heard = deliver(ears, signed(b"", 3))
+        state_with(ears, release=3, phase="kept")
+        ears.wait_for(lambda said: said.topic == SHADOW and not said.payload, after=heard)
+        runs(ears, 1.0, after=heard)
+
+
+def test_a_shadow_goes_on_after_a_restart_of_the_node(node: Node) -> None:
+    with node.running() as ears:
+        runs(ears, 1.0)
+        deliver(ears, signed(room("2.0"), 2, shadow=True))
+        state_with(ears, release=2, phase="shadow")
+    with node.running() as ears:
+        assert report_with(ears, 1).values == {"room version": (1.0, 2.0)}

@@ -19,7 +19,7 @@ from hub_app.http.responses import hub_of, url_of
 from hub_app.http.views.field_rows import field_rows
 from hub_app.http.views.log_lines import log_items
 from hub_app.http.views.moments import moment
-from hub_app.http.views.node import costs, outputs, plugins, sensors
+from hub_app.http.views.node import costs, outputs, plugins, sensors, shadows
 from hub_app.http.views.shell import may_command, view_response
 from hub_app.http.views.template import Html, attributes, fill, fill_file, join
 from hub_app.hub import Hub
@@ -60,6 +60,7 @@ async def node(request: Request) -> Response:
         sensors=sensors.sensors(hub, name, root),
         plugins=plugins.plugins(hub.state, name, about, operates=operates),
         costs=costs.costs(hub, name, about, root, operates=operates),
+        shadows=shadows.shadows(hub.state, name),
         outputs=outputs.outputs(hub.state, name, about, root, operates=operates),
         lines=log_items(page.logs, root),
     )

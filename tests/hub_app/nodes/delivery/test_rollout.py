@@ -200,3 +200,23 @@ def test_a_removed_node_is_forgotten_and_bundles_that_may_be_sent_are_known(site
     site.deploy(SECOND, "pi4")
     assert site.found.digests() == {FIRST.sha256, SECOND.sha256}
     assert set(wanted.without_nodes(site.found, {"pi4"}).wanted) == {"attic", "pi5"}
+
+
+def test_a_shadow_is_over_when_it_polls_and_a_rollback_drops_it(site: Site) -> None:
+    site.deploy(FIRST, "pi4")
+    site.tell("pi4", "kept")
+    site.deploy(msgspec.structs.replace(SECOND, is_shadow=True), "pi4")
+    assert site.tell("pi4", "shadow").is_over
+    site.roll_back("pi4")
+    assert site.target("pi4").sha256 == FIRST.sha256
+
+
+def test_a_shadow_that_is_promoted_leaves_what_ran_before_to_go_back_to(site: Site) -> None:
+    site.deploy(FIRST, "pi4")
+    site.tell("pi4", "kept")
+    site.deploy(msgspec.structs.replace(SECOND, is_shadow=True), "pi4")
+    site.tell("pi4", "shadow")
+    site.deploy(SECOND, "pi4")
+    site.tell("pi4", "kept")
+    site.roll_back("pi4")
+    assert site.target("pi4").sha256 == FIRST.sha256
