@@ -43,6 +43,7 @@ _WITHOUT_PLACE = frozenset({Reason.NODES, Reason.SENSORS})
 class BrokerStatus(msgspec.Struct, frozen=True):
     """The broker's (host, port); the rest are defaults for a broker that is not embedded.
 
+    `connected_address` is the one of several to which the hub is connected, or which it tries.
     `unavailable_addresses` are those on which it should listen and cannot yet; `is_alive` takes
     the time within which its periodic work must have been done.
     """
@@ -53,6 +54,11 @@ class BrokerStatus(msgspec.Struct, frozen=True):
     is_alive: Callable[[float], bool] = lambda _patience_s: True
     # Clears the retained messages that match a filter and were stored until a time.
     clear_retained: Callable[[str, int], int] | None = None
+    connected_address: Callable[[], tuple[str, int]] | None = None
+
+    @property
+    def present_address(self) -> tuple[str, int]:
+        return self.address if self.connected_address is None else self.connected_address()
 
 
 class Hub:

@@ -36,12 +36,12 @@ PROJECT = Path(__file__).parent.parent
 _PORT_LOCKS = Path(tempfile.gettempdir()) / f"harvester-ports-{os.getuid()}"
 
 
-def wait_until(is_so: Callable[[], object]) -> None:
+def wait_until(is_so: Callable[[], object], timeout_s: float = WAIT_S) -> None:
     """Look every 20 ms until a condition holds that has no event of its own."""
-    deadline_s = time.monotonic() + WAIT_S
+    deadline_s = time.monotonic() + timeout_s
     pause = threading.Event()
     while not is_so():
-        assert time.monotonic() < deadline_s, f"not so within {WAIT_S:g} s"
+        assert time.monotonic() < deadline_s, f"not so within {timeout_s:g} s"
         pause.wait(0.02)
 
 

@@ -6,6 +6,7 @@ down.
 """
 
 import logging
+import math
 import os
 import secrets
 import time
@@ -54,6 +55,8 @@ OUTBOX_FILE = "outbox.db"
 # The bounds of a status; three cycles without a heartbeat, and the node is lost.
 _SHORTEST_INTERVAL_S = 0.1
 _LONGEST_INTERVAL_S = 3600.0
+# The server of a cluster that a node has left publishes its last will after 1.5 of them.
+_KEEPALIVES_UNTIL_WILL = 2
 
 TopicPayload = Callable[[Topic, bytes], None]
 
@@ -124,6 +127,8 @@ class NodeBus:
         self._on_message = on_message
         self._on_connect = on_connect
         self._heartbeats = 0
+        # When to say again that this node is online; never with a single broker.
+        self._online_again_s = math.inf
         self._connection = credentials.of_node(config)
         self._credentials_fault = Fault("credentials", level=logging.ERROR)
         self._outbox = _open_outbox(config, clock or Clock())
@@ -222,6 +227,9 @@ class NodeBus:
         )
         self._heartbeats += 1
         self.publish(TopicKind.HEARTBEAT, beat)
+        if time.monotonic() >= self._online_again_s:
+            self._online_again_s = math.inf
+            self.publish(TopicKind.STATUS, self._status("online"))
         self._events.send_waiting()
 
     def _status(self, state: Literal["online", "offline"]) -> Status:
@@ -256,6 +264,10 @@ class NodeBus:
     def _handle_connect(self) -> None:
         self._events.connected()
         self.publish(TopicKind.STATUS, self._status("online"))
+        if len(self._connection.addresses) > 1:
+            # Another server may still publish the last will, over this status.
+            delay_s = _KEEPALIVES_UNTIL_WILL * self._config.broker.keepalive_s
+            self._online_again_s = time.monotonic() + delay_s
         if self._on_connect is not None:
             self._on_connect()
         self._log.send_waiting()

@@ -81,7 +81,7 @@ async def health(request: Request) -> Response:
 async def broker(request: Request) -> Response:
     """Return the broker's address and, for the embedded one, its limits and counters."""
     hub = hub_of(request)
-    host, port = hub.broker.address
+    host, port = hub.broker.present_address
     snapshot = hub.broker.snapshot()
     where = ExternalBroker(snapshot is not None, hub.bus.connected, host, port)
     if snapshot is None:

@@ -9,8 +9,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
 from broker.auth.password_check import PasswordCheck
 from broker.server import EmbeddedBroker
+from bus.client.client import BusClient
 from bus.client.credentials import Connection
 from bus.config import hub_files
 from bus.config.directories import Environment
@@ -134,6 +137,9 @@ async def _run(
             supervisor=supervisor,
             hides=remover.hides,
         )
+        if isinstance(feed.link, BusClient):
+            client = feed.link
+            broker = msgspec.structs.replace(broker, connected_address=lambda: client.address)
         hub = Hub(
             config.web.cards,
             bus=feed.link,

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import threading
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -16,7 +17,7 @@ from bus.client.node import NodeBus
 from bus.client.node_log import plugin_logger
 from bus.config.settings import BrokerConfig, ClusterConfig, Config
 from bus.contract.commands import parse_buzzer
-from bus.contract.messages import Event, Heartbeat, Log, Reading, Status
+from bus.contract.messages import Event, Heartbeat, Log, Reading, Status, encode
 from bus.contract.topics import Topic, TopicKind, topic_filter
 from bus.errors import MisconfiguredError
 from bus.outbox.outbox import Sample
@@ -72,6 +73,28 @@ def test_a_reading_is_retained_unless_the_configuration_says_otherwise(
         later.wait_topic("harvester/pi4/fan/cmd")
         heard = {str(said.topic) for said in later.said}
     assert (reading in heard) is retain
+
+
+def test_on_a_cluster_a_node_says_again_that_it_is_online(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server that it has left may publish its last will meanwhile."""
+    monkeypatch.setattr("bus.client.node._KEEPALIVES_UNTIL_WILL", 0)
+    urls = f"mqtt://{HOST}:{port},mqtt://{HOST}:{free_port()}"
+    node = Config(
+        cluster=ClusterConfig(node_id="pi4"), broker=BrokerConfig(url=urls, keepalive_s=5)
+    )
+    with Listener(port) as ears, NodeBus(node) as bus:
+        ears.wait_for(lambda said: states(said) == "online")
+        ears.publish(Topic("pi4", TopicKind.STATUS), encode(status_of("offline")))
+        ears.wait_for(lambda said: states(said) == "offline")
+        heard = len(ears.said)
+        bus.heartbeat(cycle_ms=1, rss_mb=1)
+        ears.wait_for(lambda said: states(said) == "online", after=heard)
+
+
+def status_of(state: Literal["online", "offline"]) -> Status:
+    return Status(state, "spoke", "1", "boot", 0)
 
 
 def test_status_is_retained_for_those_who_come_later(port: int) -> None:

@@ -29,6 +29,8 @@ from tests.support import (
 HUB = "revpi"
 NAMES = tuple(f"n{number}" for number in range(1, 7))
 _INTERVAL_S = 0.1
+# A cluster of NATS on a busy machine takes its time to elect leaders after a kill.
+_PATIENCE_S = 180.0
 Row = tuple[str, str, int]
 
 
@@ -179,7 +181,7 @@ def wait_until_stored(workers: Workers, nodes: Nodes, index: int) -> None:
         counts = Counter(row[0] for row in set(workers.rows(index)))
         return all(counts[name] >= sent for name, sent in wanted.items())
 
-    wait_until(is_so)
+    wait_until(is_so, _PATIENCE_S)
 
 
 def check_each_is_stored_once(workers: Workers, nodes: Nodes) -> None:

@@ -15,7 +15,7 @@ from tests.hub_app.bus_link.cluster import (
 )
 from tests.support import HOST, free_port, program
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 def test_both_workers_have_nodes() -> None:
@@ -55,7 +55,7 @@ def test_on_mosquitto_kills_of_worker_and_broker_lose_nothing(tmp_path: Path) ->
 def test_on_a_cluster_of_nats_kills_of_worker_and_server_lose_nothing(tmp_path: Path) -> None:
     with NatsCluster(tmp_path) as cluster:
         url = ",".join(f"mqtt://{HOST}:{server.port}" for server in cluster.servers)
-        nodes = Nodes(tmp_path, url, "broker.retain_readings=false")
+        nodes = Nodes(tmp_path, url, "broker.retain_readings=false", "broker.subscribe_qos=0")
         with Workers(tmp_path, url) as workers, nodes.running():
             nodes.wait_for_more(5)
             wait_until_stored(workers, nodes, 1)

@@ -84,7 +84,7 @@ class SystemReporter:
         if self._commit is None:
             # A clone asks git, which takes a while.
             self._commit = await asyncio.to_thread(commit)
-        host, port = hub.broker.address
+        host, port = hub.broker.present_address
         log_path = hub.logs.path
         return SystemReport(
             versions=_versions(self._commit),
