@@ -57,6 +57,7 @@ def test_every_topic_of_topics_md_is_heard(
     # Only after an outage, after an update of the machine, and where a rule says so.
     never = {TopicKind.BACKLOG, TopicKind.UPDATE, TopicKind.ALARM}
     deploy(system, "pi4", "dht22")
+    listener.publish(parse("harvester/pi4/plugins/cmd"), b'{"plugin": "dht22", "action": "record"}')
     for kind in CHANNELS.keys() - never:
         listener.wait_for(lambda said, kind=kind: said.topic.kind is kind, START_S)
     rule = {"name": "all-rooms", "sensor": "dht22-*", "field": "temperature", "above": -40}
