@@ -51,7 +51,7 @@ class Body:
     def packet_id(self) -> int:
         found = self.uint16()
         if not found:
-            raise ViolationError("packet identifier 0 (MQTT-2.3.1-1)", ReasonCode.PROTOCOL_ERROR)
+            raise packet_id_error()
         return found
 
     def binary(self) -> bytes:
@@ -66,6 +66,11 @@ class Body:
     def end(self) -> None:
         if not self.is_at_end:
             raise ViolationError("a packet with more than its fields")
+
+
+def packet_id_error() -> ViolationError:
+    """Return the error of a packet identifier of 0."""
+    return ViolationError("packet identifier 0 (MQTT-2.3.1-1)", ReasonCode.PROTOCOL_ERROR)
 
 
 def publish_qos(first_byte: int) -> int:

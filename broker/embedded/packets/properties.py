@@ -6,6 +6,7 @@ of the broker, subscription identifiers.
 
 import enum
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -94,6 +95,7 @@ _KINDS: Mapping[int, _Kind] = {
     0x29: _kind("subscription_ids_available", _Type.BYTE, Owner.CONNACK, most=1),
     0x2A: _kind("shared_available", _Type.BYTE, Owner.CONNACK, most=1),
 }
+_OF_MESSAGES = {number: kind for number, kind in _KINDS.items() if Owner.PUBLISH in kind.owners}
 _SEVERAL = frozenset({"user", "subscription_ids"})
 
 
@@ -103,7 +105,7 @@ def read_properties(body: Body, owner: Owner) -> Properties:
     if not data:
         return NO_PROPERTIES
     inner = Body(data)
-    single: dict[str, PropertyValue] = {}
+    single: dict[str, Any] = {}
     user: list[tuple[str, str]] = []
     ids: list[int] = []
     while not inner.is_at_end:
@@ -122,12 +124,12 @@ def read_properties(body: Body, owner: Owner) -> Properties:
         if kind.name in single:
             raise ViolationError(f"the property {kind.name} twice", ReasonCode.PROTOCOL_ERROR)
         single[kind.name] = value
-    return msgspec.convert({**single, "user": tuple(user), "subscription_ids": ids}, Properties)
+    return Properties(**single, user=tuple(user), subscription_ids=tuple(ids))
 
 
 def encode_properties(properties: Properties) -> bytes:
     """Encode the properties of a message for the store; nothing where there are none."""
-    return b"" if properties is NO_PROPERTIES else write_properties(properties)
+    return b"" if properties is NO_PROPERTIES else write_properties(properties, Owner.PUBLISH)
 
 
 def decode_properties(data: bytes) -> Properties:
@@ -174,12 +176,12 @@ _READ: Mapping[_Type, Callable[[Body], PropertyValue]] = {
 }
 
 
-def write_properties(properties: Properties) -> bytes:
-    """Encode the length of the properties and the properties."""
-    if properties == NO_PROPERTIES:
+def write_properties(properties: Properties, owner: Owner | None = None) -> bytes:
+    """Encode the length of the properties and the properties, those of `owner` if it is given."""
+    if properties is NO_PROPERTIES:
         return b"\0"
     parts: list[bytes] = []
-    for identifier, kind in _KINDS.items():
+    for identifier, kind in (_OF_MESSAGES if owner is Owner.PUBLISH else _KINDS).items():
         value = getattr(properties, kind.name)
         if value is None:
             continue

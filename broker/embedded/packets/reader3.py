@@ -1,6 +1,6 @@
 """Reader of MQTT 3.1.1: decodes the packets that clients send; strict."""
 
-from broker.embedded.packets.fields import UINT16, Body, decode_text, publish_qos
+from broker.embedded.packets.fields import UINT16, Body, decode_text, packet_id_error, publish_qos
 from broker.embedded.packets.model import (
     Acknowledgement,
     Disconnect,
@@ -41,7 +41,7 @@ class Reader3:
             raise ViolationError("a packet that ends within a field")
         packet_id = body[end] << 8 | body[end + 1] if qos else 0
         if qos and not packet_id:
-            raise ViolationError("packet identifier 0 (MQTT-2.3.1-1)")
+            raise packet_id_error()
         topic = self.topic(body[2:end])
         return Publish(topic, body[payload_at:], qos, bool(first_byte & 1), packet_id)
 
@@ -51,7 +51,7 @@ class Reader3:
             raise ViolationError("an acknowledgement of another size than two bytes")
         packet_id = body[0] << 8 | body[1]
         if not packet_id:
-            raise ViolationError("packet identifier 0 (MQTT-2.3.1-1)")
+            raise packet_id_error()
         return Acknowledgement(packet_id)
 
     def subscribe(self, data: bytes) -> Subscribe:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from broker.embedded.packets.fields import Body, publish_qos
+from broker.embedded.packets.fields import Body, packet_id_error, publish_qos
 from broker.embedded.packets.model import (
     NO_PROPERTIES,
     Acknowledgement,
@@ -54,7 +54,24 @@ class Reader5:
     def publish(self, first_byte: int, data: bytes) -> Publish:
         """Decode a PUBLISH, whose flags are in the first byte."""
         qos = publish_qos(first_byte)
-        body = Body(data)
+        end = 2 + (data[0] << 8 | data[1]) if len(data) > 1 else 0
+        at = end + 2 if qos else end
+        if end > 2 and at < len(data) and not data[at]:
+            return self._publish_without_properties(first_byte, data, end, at)
+        return self._publish(first_byte, qos, Body(data))
+
+    def _publish_without_properties(
+        self, first_byte: int, data: bytes, end: int, at: int
+    ) -> Publish:
+        """Return a PUBLISH with a topic up to `end` and no properties, whose length is at `at`."""
+        packet_id = data[end] << 8 | data[end + 1] if at > end else 0
+        if at > end and not packet_id:
+            raise packet_id_error()
+        topic = self._topics.topic(data[2:end])
+        qos = first_byte >> 1 & 3
+        return Publish(topic, data[at + 1 :], qos, bool(first_byte & 1), packet_id)
+
+    def _publish(self, first_byte: int, qos: int, body: Body) -> Publish:
         encoded = body.binary()
         packet_id = body.packet_id() if qos else 0
         properties = read_properties(body, Owner.PUBLISH)

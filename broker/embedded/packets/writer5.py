@@ -6,7 +6,6 @@ import msgspec
 
 from broker.embedded.packets.fields import UINT16, encode_length
 from broker.embedded.packets.model import (
-    NO_PROPERTIES,
     Connack,
     ConnackCode,
     PacketType,
@@ -14,7 +13,7 @@ from broker.embedded.packets.model import (
     Publish,
     ReasonCode,
 )
-from broker.embedded.packets.properties import write_properties
+from broker.embedded.packets.properties import Owner, write_properties
 from broker.embedded.packets.writer3 import PINGRESP, encoded_topic, first_byte
 
 _REASONS = {
@@ -84,12 +83,18 @@ class Writer5:
         if not reason:
             return bytes((first_byte(kind), 2, packet_id >> 8, packet_id & 0xFF))
         fixed = UINT16.pack(packet_id) + bytes((reason,))
-        return _packet(kind, fixed + self._reason_string([reason]) if self._tells_all else fixed)
+        text = self._reason_string([reason]) if self._tells_all else b""
+        return self._fitting(_packet(kind, fixed + text)) or _packet(kind, fixed)
 
     def suback(self, packet_id: int, codes: Sequence[int]) -> bytes:
         """Return a SUBACK with a reason code for each filter."""
-        text = self._reason_string(codes) or b"\0"
-        return _packet(PacketType.SUBACK, UINT16.pack(packet_id) + text + bytes(codes))
+        text = self._reason_string(codes)
+        head, tail = UINT16.pack(packet_id), bytes(codes)
+        if text:
+            packet = self._fitting(_packet(PacketType.SUBACK, head + text + tail))
+            if packet:
+                return packet
+        return _packet(PacketType.SUBACK, head + b"\0" + tail)
 
     def unsuback(self, packet_id: int, codes: Sequence[int]) -> bytes:
         """Return an UNSUBACK with a reason code for each filter."""
@@ -116,7 +121,7 @@ class Writer5:
             topic, properties = self._alias(message)
         flags = dup << 3 | message.qos << 1 | message.retain
         ids = UINT16.pack(packet_id) if message.qos else b""
-        fields = b"\0" if properties is NO_PROPERTIES else write_properties(properties)
+        fields = write_properties(properties, Owner.PUBLISH)
         length = encode_length(len(topic) + len(ids) + len(fields) + len(message.payload))
         first = bytes((PacketType.PUBLISH << 4 | flags,))
         packet = b"".join((first, length, topic, ids, fields, message.payload))
