@@ -19,7 +19,7 @@ from broker.embedded.connect import (
 )
 from broker.embedded.counters import Refusal
 from broker.embedded.handler import Handler
-from broker.embedded.net.accepted import serve_socket
+from broker.embedded.net.accepted import accepted
 from broker.embedded.net.acceptor import Acceptor
 from broker.embedded.net.admission import MAX_QUEUED, Admission, Place
 from broker.embedded.net.connection import Connection
@@ -27,7 +27,6 @@ from broker.embedded.net.listener import Listener
 from broker.embedded.net.loopback import is_loopback
 from broker.embedded.net.round import Round
 from broker.embedded.net.websocket.handshake import HandshakeError
-from broker.embedded.net.websocket.websocket import WebSocket
 from broker.embedded.packets.codec import VERSION_3_1, codec_for
 from broker.embedded.packets.model import (
     Connack,
@@ -185,21 +184,23 @@ class BrokerEngine:
             counters=self._counters,
             loop_round=self._round,
         )
-        if listener.websocket is None:
-            if await self._open(connection, connection, listener, sock):
-                await self._serve_opened(connection, listener, place, deadline_s)
-            return
-        websocket = WebSocket(connection, listener.websocket, self._round)
-        if await self._open(connection, websocket, listener, sock):
-            try:
-                await websocket.open(deadline_s)
-                await self._serve_opened(connection, listener, place, deadline_s)
-            except HandshakeError as e:
-                self._log_handshake("WebSocket", connection.address, str(e))
-            finally:
-                await websocket.wait_closed()
+        try:
+            async with accepted(
+                sock,
+                connection,
+                listener,
+                self._round,
+                deadline_s=deadline_s,
+            ):
+                await self._serve_accepted(connection, listener, place, deadline_s)
+        except HandshakeError as e:
+            self._counters.refuse(Refusal.MALFORMED)
+            self._log.warning(
+                *(f"{e.what} handshake", "%s handshake with %s failed: %s"),
+                *(e.what, connection.address, e),
+            )
 
-    async def _serve_opened(
+    async def _serve_accepted(
         self, connection: Connection, listener: Listener, place: Place, deadline_s: float
     ) -> None:
         handler: Handler | None = None
@@ -220,31 +221,6 @@ class BrokerEngine:
                 self._end(handler)
             elif not connection.is_closing:
                 connection.abort()
-
-    async def _open(
-        self,
-        connection: Connection,
-        protocol: asyncio.BaseProtocol,
-        listener: Listener,
-        sock: socket.socket,
-    ) -> bool:
-        """Give the socket to `protocol`; return whether the TLS handshake succeeded."""
-        try:
-            await serve_socket(sock, protocol, listener.tls, self._settings.connect_timeout_s)
-        except OSError as e:
-            # asyncio's error for a connection that ends early has no text.
-            reason = str(e) or "the other side closed the connection"
-            self._log_handshake("TLS", connection.address, reason)
-            # Its frames and asyncio's future hold each other, with the buffers of TLS.
-            e.__traceback__ = None
-            return False
-        return True
-
-    def _log_handshake(self, what: str, address: str, reason: str) -> None:
-        self._counters.refuse(Refusal.MALFORMED)
-        self._log.warning(
-            f"{what} handshake", "%s handshake with %s failed: %s", what, address, reason
-        )
 
     async def _accept(
         self, connection: Connection, listener: Listener, place: Place, deadline_s: float

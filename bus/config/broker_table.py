@@ -24,6 +24,14 @@ TopicRoot = Annotated[
     ),
 ]
 
+PageOrigin = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^(\*|https?://[^/\s]+)\Z",
+        description='the origin of a web page, such as "https://mqtt.example", or "*"',
+    ),
+]
+
 # Rights of a client on the hub itself that shows no login.
 LocalAccess = bool | Literal["command", "listen"]
 
@@ -94,7 +102,7 @@ class BrokerConfig(Table, frozen=True):
     websocket_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
     websocket_listen: str = ""
     # Origins of web pages that may connect, beside those that were loaded from this host.
-    websocket_origins: list[str] = []
+    websocket_origins: list[PageOrigin] = []
 
     packet_kb: Annotated[int, msgspec.Meta(ge=4, le=65_536)] = 256
     in_flight: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 20

@@ -148,7 +148,7 @@ def test_a_browser_connects_from_a_page_of_the_hub_alone(
     assert browser.execute_async_script(CLIENT_OF_PAGE, url, USER, PASSWORD) == said
 
 
-def flow(house: House, transport: str) -> list[dict[str, object]]:
+def flow(house: House, transport: str, version: str) -> list[dict[str, object]]:
     """Return a flow that answers what it is asked, with the defaults of the editor."""
     secure = transport in ("tls", "wss")
     url = house.url(transport) if transport in ("ws", "wss") else HOST
@@ -162,6 +162,7 @@ def flow(house: House, transport: str) -> list[dict[str, object]]:
             "broker": url,
             "port": str(house.ports[transport]),
             "usetls": secure,
+            "protocolVersion": version,
             "tls": "tls" if secure else "",
         },
         {
@@ -177,9 +178,11 @@ def flow(house: House, transport: str) -> list[dict[str, object]]:
     ]
 
 
-@pytest.mark.parametrize("transport", ["tcp", "tls", "ws", "wss"])
-def test_node_red(house: House, tmp_path: Path, transport: str) -> None:
-    (tmp_path / "flows.json").write_text(json.dumps(flow(house, transport)))
+@pytest.mark.parametrize(
+    ("transport", "version"), [("tcp", "4"), ("tls", "4"), ("ws", "4"), ("wss", "4"), ("tcp", "5")]
+)
+def test_node_red(house: House, tmp_path: Path, transport: str, version: str) -> None:
+    (tmp_path / "flows.json").write_text(json.dumps(flow(house, transport, version)))
     logins = {"broker": {"user": USER, "password": PASSWORD}}
     (tmp_path / "flows_cred.json").write_text(json.dumps(logins))
     (tmp_path / "settings.js").write_text(

@@ -1,8 +1,16 @@
-"""Accepted sockets: options, TLS handshake, and the protocol that serves one."""
+"""Accepted sockets: options, handshakes of TLS and WebSocket, and the connection that has one."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
+from collections.abc import AsyncIterator
+
+from broker.embedded.net.connection import Connection
+from broker.embedded.net.listener import Listener
+from broker.embedded.net.round import Round
+from broker.embedded.net.websocket.handshake import HandshakeError
+from broker.embedded.net.websocket.websocket import WebSocket
 
 # TCP keep alive: a peer without power is noticed in a minute, even without an MQTT keep alive.
 _PROBE_AFTER_S = 30
@@ -10,26 +18,66 @@ _PROBE_EVERY_S = 10
 _PROBES = 3
 
 
-async def serve_socket(
+@contextlib.asynccontextmanager
+async def accepted(
+    sock: socket.socket,
+    connection: Connection,
+    listener: Listener,
+    loop_round: Round,
+    *,
+    deadline_s: float,
+) -> AsyncIterator[None]:
+    """Give an accepted socket to `connection` after the handshakes of TLS and WebSocket.
+
+    Raises HandshakeError where they fail or do not end by `deadline_s`.
+    """
+    if listener.websocket is None:
+        await _serve_socket(sock, connection, listener.tls, deadline_s)
+        yield
+        return
+    websocket = WebSocket(connection, listener.websocket, loop_round)
+    await _serve_socket(sock, websocket, listener.tls, deadline_s)
+    try:
+        await websocket.open(deadline_s)
+        yield
+    finally:
+        await websocket.wait_closed()
+
+
+async def _serve_socket(
     sock: socket.socket,
     protocol: asyncio.BaseProtocol,
     tls: ssl.SSLContext | None,
-    handshake_s: float,
+    deadline_s: float,
 ) -> None:
-    """Give an accepted socket to `protocol`, after a TLS handshake if `tls` is given.
+    try:
+        await _connect_socket(sock, protocol, tls, deadline_s)
+    except OSError as e:
+        # asyncio's error for a connection that ends early has no text.
+        reason = str(e) or "the other side closed the connection"
+        # Its frames and asyncio's future hold each other, with the buffers of TLS.
+        e.__traceback__ = None
+        raise HandshakeError(reason, "TLS") from e
 
-    Raises OSError, which includes ssl.SSLError and ConnectionError.
-    """
+
+async def _connect_socket(
+    sock: socket.socket,
+    protocol: asyncio.BaseProtocol,
+    tls: ssl.SSLContext | None,
+    deadline_s: float,
+) -> None:
+    """Start `protocol`, after a TLS handshake if `tls` is given. Raises OSError."""
+    loop = asyncio.get_running_loop()
     _set_options(sock)
-    async with asyncio.timeout(handshake_s if tls else None):
+    async with asyncio.timeout_at(deadline_s if tls else None):
         if tls is not None:
             # TLS takes some 600 KB from its first moment: not for a peer that sends nothing.
             await _readable(sock)
-        await asyncio.get_running_loop().connect_accepted_socket(
+        await loop.connect_accepted_socket(
             lambda: protocol,
             sock,
             ssl=tls,
-            ssl_handshake_timeout=handshake_s if tls else None,
+            ssl_handshake_timeout=max(0.001, deadline_s - loop.time()) if tls else None,
         )
 
 

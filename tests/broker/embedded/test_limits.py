@@ -8,7 +8,6 @@ import threading
 import pytest
 
 from broker.embedded.counters import Counters
-from broker.embedded.net.accepted import serve_socket
 from broker.embedded.net.acceptor import bind
 from broker.embedded.net.connection import Connection
 from broker.embedded.net.listener import Listener
@@ -125,12 +124,12 @@ async def _answer_who_never_reads() -> int:
         asker.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         asker.setblocking(False)
         await loop.sock_connect(asker, listening.getsockname())
-        accepted, _ = await loop.sock_accept(listening)
-        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+        sock, _ = await loop.sock_accept(listening)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
         connection = Connection(
             address=HOST, max_packet_bytes=100, counters=counters, loop_round=Round()
         )
-        await serve_socket(accepted, connection, None, 1.0)
+        await loop.connect_accepted_socket(lambda: connection, sock)
         asking = loop.create_task(loop.sock_sendall(asker, PINGREQ * 2_000_000))
         answering = loop.create_task(connection.serve(lambda _packet: connection.send(PINGRESP)))
         before = -1

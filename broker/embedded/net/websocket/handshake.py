@@ -39,7 +39,11 @@ class WebSocketPolicy(msgspec.Struct, frozen=True):
 
 
 class HandshakeError(BadDataError):
-    """A request that is no WebSocket handshake for MQTT, or from a page that may not connect."""
+    """A handshake that failed, of WebSocket for MQTT or of TLS, as `what` says."""
+
+    def __init__(self, text: str, what: str = "WebSocket") -> None:
+        super().__init__(text)
+        self.what = what
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -1,11 +1,13 @@
 """MQTT over WebSocket at a running broker, with the `websockets` library as its client."""
 
+import asyncio
 import contextlib
 import datetime as dt
 import ssl
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from random import Random
 from typing import cast
 
 import paho.mqtt.client as mqtt
@@ -255,6 +257,31 @@ def test_many_small_packets_arrive_in_order(broker: Running) -> None:
         for number in range(2_000):
             client.send(publish("n", str(number).encode()))
         assert [m.payload for m in other.take(2_000)] == [b"%d" % n for n in range(2_000)]
+
+
+def test_random_frames_end_their_connections_and_nothing_else(broker: Running) -> None:
+    random = Random(3)
+    good = [connect("ws"), publish("a", b"x"), subscribe(("a", 0)), PINGREQ, DISCONNECT]
+    before = broker.call(lambda: len(asyncio.all_tasks(broker.loop)))
+    with broker.client("bystander") as bystander:
+        for _ in range(150):
+            stream = bytearray()
+            for _ in range(random.randrange(1, 6)):
+                opcode = random.choice([*Opcode, *[Opcode.BINARY] * 6])
+                frame = masked(opcode, random.choice(good), final=random.random() < 0.8)
+                stream += frame if random.random() < 0.9 else random.randbytes(20)
+            if random.random() < 0.3:
+                stream[random.randrange(len(stream))] ^= 1 << random.randrange(8)
+            with raw(broker) as client:
+                client.send(bytes(stream))
+                if random.random() < 0.2:
+                    client.reset()
+            bystander.ping()
+        # The bystander's own.
+        broker.wait_until(
+            lambda: broker.call(lambda: len(asyncio.all_tasks(broker.loop))) <= before + 1
+        )
+        assert broker.sessions() == 1
 
 
 @pytest.fixture(scope="module")
