@@ -18,11 +18,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
-import psycopg
 
 from bus.clock import DAY_MS
 from bus.config.history_table import FleetConfig
-from bus.contract.messages import Reading
+from bus.contract.messages import Reading, Value
+from hub_app.fleet.connection import Connection as Db
+from hub_app.fleet.connection import connect
 from hub_app.fleet.forward.database import FleetDatabase
 from hub_app.fleet.forward.history_source import HistorySource
 from hub_app.fleet.forward.reading_feed import ReadingFeed
@@ -47,9 +48,6 @@ SELECT date_bin('1 hour', at, 'epoch'), avg((data ->> 'temperature')::float8),
     min((data ->> 'temperature')::float8), max((data ->> 'temperature')::float8), count(*)
 FROM peer WHERE node = 'n0' AND sensor = 's0' AND at >= %s AND at < %s GROUP BY 1 ORDER BY 1
 """
-
-
-Db = psycopg.Connection[tuple[object, ...]]
 
 
 class Cost(msgspec.Struct):
@@ -133,7 +131,10 @@ def made(options: argparse.Namespace, to_ms: int) -> Iterator[Reading]:
         at_ms = to_ms - round((rounds - n) * options.interval_s * 1000)
         for sensor in range(options.sensors):
             node = f"n{sensor // 5}"
-            data = {"temperature": 20 + (n * 7 % 113) / 10, "humidity": 40 + (n * 3 % 211) / 10}
+            data: dict[str, Value] = {
+                "temperature": 20 + (n * 7 % 113) / 10,
+                "humidity": 40 + (n * 3 % 211) / 10,
+            }
             seq = 5 * n + sensor % 5
             yield Reading(node, f"s{sensor % 5}", at_ms, f"a1b2c3d4e5f6{node}", seq, data, "dht22")
 
@@ -181,9 +182,7 @@ def insert(url: str, readings: list[Reading]) -> None:
 
 
 def connected(url: str) -> Db:
-    return psycopg.connect(
-        url, autocommit=True, options="-c search_path=harvester,public -c jit=off"
-    )
+    return connect(FleetConfig(url=url, site="bench"), "bench")
 
 
 def measured(server: PostgresServer, work: Callable[[], None]) -> Cost:

@@ -181,12 +181,14 @@ class FleetDatabase:
         """Store titles, areas and the descriptions of sensors as JSON."""
         with errors_translated(self._db):
             self.names.add_sensors(each[0] for each in sensors)
-            with self._db.transaction():
-                for name, title, area, description in sensors:
-                    self._db.execute(
-                        "SELECT describe_sensor(%s, %s, %s, %s)",
-                        (self.names.sensors[name], storable(title), storable(area), description),
-                    )
+            with self._db.transaction(), self._db.cursor() as cursor:
+                cursor.executemany(
+                    "SELECT describe_sensor(%s, %s, %s, %s)",
+                    [
+                        (self.names.sensors[name], storable(title), storable(area), description)
+                        for name, title, area, description in sensors
+                    ],
+                )
 
     def describe_nodes(self, nodes: Sequence[tuple[str, str, str]]) -> None:
         """Store name, title and area of nodes."""

@@ -57,21 +57,19 @@ class Names:
         if not new:
             return
         self.add_nodes(each.node for each in new)
-        columns = (
-            [self.nodes[each.node] for each in new],
-            [each.sensor for each in new],
-            [each.plugin for each in new],
+        # A sensor whose plugin changed may be there twice.
+        plugins = {(self.nodes[each.node], each.sensor): each.plugin for each in new}
+        nodes, sensors = [node for node, _ in plugins], [name for _, name in plugins]
+        self._db.execute(
+            "INSERT INTO sensor (node, name, plugin)"
+            " SELECT * FROM unnest(%s::integer[], %s::text[], %s::text[])"
+            " ON CONFLICT (node, name) DO UPDATE SET plugin = excluded.plugin"
+            " WHERE sensor.plugin <> excluded.plugin",
+            (nodes, sensors, list(plugins.values())),
         )
-        for row in zip(*columns, strict=True):
-            # One by one: a sensor whose plugin changed may be there twice.
-            self._db.execute(
-                "INSERT INTO sensor (node, name, plugin) VALUES (%s, %s, %s)"
-                " ON CONFLICT (node, name) DO UPDATE SET plugin = excluded.plugin",
-                row,
-            )
-        numbers = self._numbers("sensor", "node", columns[0], columns[1])
-        for each, node in zip(new, columns[0], strict=True):
-            self.sensors[each] = numbers[node, each.sensor]
+        numbers = self._numbers("sensor", "node", nodes, sensors)
+        for each in new:
+            self.sensors[each] = numbers[self.nodes[each.node], each.sensor]
 
     def add_shapes(self, shapes: Iterable[Shape]) -> None:
         for shape in set(shapes) - self.shapes.keys():

@@ -175,7 +175,7 @@ def test_packets_that_a_firewall_drops_are_noticed(
     server: PostgresServer, database: str, tmp_path: Path, password_file: Path
 ) -> None:
     own = server.url(database)
-    network = Timeouts(connect_s=2.0, lost_s=2.0)
+    network = Timeouts(connect_s=2.0, lost_s=4.0)
     with behind_a_proxy(server, database, tmp_path, password_file, network) as it:
         site, proxy, forwarder = it
         site.store([reading(n) for n in range(100)])
@@ -197,14 +197,14 @@ def test_a_proxy_that_carries_nothing_is_noticed(
 ) -> None:
     own = server.url(database)
     # The proxy acknowledges every packet, so that TCP finds nothing wrong.
-    network = Timeouts(connect_s=2.0, answer_s=2.0)
+    network = Timeouts(answer_s=4.0)
     with behind_a_proxy(server, database, tmp_path, password_file, network) as it:
         site, proxy, forwarder = it
         site.store([reading(n) for n in range(100)])
         wait_for(own, 100)
         proxy.stall(Way.DOWN)
         site.store([reading(n) for n in range(100, 200)])
-        wait_until(lambda: "no answer within 2 s" in forwarder.status.fault)
+        wait_until(lambda: "no answer within 4 s" in forwarder.status.fault)
         # What the database has stored meanwhile comes no second time.
         proxy.heal()
         wait_for(own, 200)
