@@ -14,6 +14,7 @@ while a browser and Prometheus ask for everything in turn.
 import argparse
 import contextlib
 import itertools
+import math
 import shutil
 import sqlite3
 import statistics
@@ -250,7 +251,8 @@ def report(run: Run, target: Target, nodes: int) -> float:
     assert ended is not None
     steady = [line for line in run.lines if began.at_s < line.at_s <= ended.at_s]
     stored = ended.stored - began.stored
-    cost_us = run.cpu_s / max(stored, 1) * 1e6
+    # What a killed process has used is not known any more.
+    cost_us = run.cpu_s / max(stored, 1) * 1e6 if run.cpu_s > 0 else math.nan
     passed_s = ended.at_s - began.at_s
     print(
         f"{target.name}: {nodes} nodes, {stored / passed_s:.0f} readings a second: "

@@ -49,7 +49,7 @@ class Totals:
         self.connected = 0
         self.connects = 0
         self.took_s: list[float] = []
-        # Of readings that waited when their node connected.
+        # Of readings that waited at the start, from then on.
         self.old_took_s: list[float] = []
 
 
@@ -97,7 +97,7 @@ class FleetNode(asyncio.Protocol):
         self._cycles = 0
         self._seq = 0
         self._prepare(token)
-        now_s = time.monotonic()
+        now_s = self._began_s = time.monotonic()
         for _ in range(waiting):
             self._outbox[self._seq] = now_s - (waiting - self._seq) / len(SENSORS) * interval_s
             self._seq += 1
@@ -292,8 +292,10 @@ class FleetNode(asyncio.Protocol):
                         totals.refused += 1
                     else:
                         totals.stored += 1
-                        took_s = totals.old_took_s if seq < self._old else totals.took_s
-                        took_s.append(now_s - created_s)
+                        if seq < self._old:
+                            totals.old_took_s.append(now_s - self._began_s)
+                        else:
+                            totals.took_s.append(now_s - created_s)
         self._send_due()
 
     def _publish(self, topic: str, payload: bytes, qos: int, *, retain: bool = False) -> None:

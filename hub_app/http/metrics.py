@@ -5,6 +5,7 @@ second. A series ends when its sensor or node is silent.
 """
 
 import asyncio
+import itertools
 import time
 from collections.abc import Container, Iterable, Iterator
 
@@ -67,18 +68,15 @@ async def metrics(request: Request) -> Response:
 
 async def in_slices(families: list[Families]) -> bytes:
     """Return the lines of all families; other tasks run after each slice of them."""
-    parts: list[str] = []
+    slices: list[bytes] = []
     for some in families:
         for family in some:
-            if family is None:
+            made = lines(family) if family is not None else iter(())
+            while part := "".join(itertools.islice(made, _LINES_PER_SLICE)):
+                slices.append(part.encode())
                 await asyncio.sleep(0)
-                continue
-            for line in lines(family):
-                parts.append(line)
-                if len(parts) % _LINES_PER_SLICE == 0:
-                    await asyncio.sleep(0)
-        await asyncio.sleep(0)
-    return "".join(parts).encode()
+            await asyncio.sleep(0)
+    return b"".join(slices)
 
 
 def _families(hub: Hub) -> list[Families]:

@@ -5,7 +5,7 @@ a browser that got a snapshot and then every change has the same state as the hu
 """
 
 from collections import deque
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from typing import Any
 
 import msgspec
@@ -236,8 +236,8 @@ class State:
         entries = self._entries
         return [entries[text] for text in self._of_node.get(node, ())]
 
-    def quota_uses(self) -> list[QuotaUse]:
-        return list(self._quota.uses())
+    def quota_uses(self) -> Iterator[QuotaUse]:
+        return self._quota.uses()
 
     @property
     def nodes(self) -> list[str]:

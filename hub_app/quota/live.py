@@ -81,7 +81,8 @@ class LiveQuota:
         """Yield the use of every quota that is a number of places or bytes."""
         limits = self._limits
         yield QuotaUse("", Reason.NODES, len(self._nodes), limits.nodes)
-        for node, places in self._nodes.items():
+        # Copied, as nodes may come and go while others use what is yielded.
+        for node, places in tuple(self._nodes.items()):
             yield QuotaUse(node, Reason.LIVE_KB, places.bytes / _KB, limits.live_kb)
             for kind, (most, reason) in self._named.items():
                 # A node's one description of itself always fills its place.
