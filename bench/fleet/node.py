@@ -60,7 +60,7 @@ class FleetNode(asyncio.Protocol):
         *("name", "_token", "_totals", "_interval_s", "_transport", "_buffer", "_packet_ids"),
         *("_in_flight", "_outbox", "_live", "_batches", "_cursor", "_seq", "_cycles", "_loop"),
         *("_lines", "_birth", "_connect", "_is_ready", "_backoff_s", "_open", "_is_describing"),
-        *("is_producing", "_old", "stream"),
+        *("is_producing", "_old", "stream", "_began_s"),
     )
 
     filter_qos = 1
