@@ -26,6 +26,8 @@ LINES_PER_CLIENT = 200
 # the time, and gets a few writes a second.
 GATHER_S = 0.02
 GATHER_MOST_S = 0.25
+# Batches that wait for a browser before they are merged.
+_MOST_BATCHES = 16
 # Kinds whose every message is sent; of the others, the newest.
 _EVERY_ONE = frozenset({TopicKind.LOG, TopicKind.EVENT})
 
@@ -50,26 +52,90 @@ class Update(msgspec.Struct, frozen=True):
     value: object
 
 
-class Client:
-    """Queue of the events that one browser has not been sent yet, of those that `shows` accepts."""
+class _Batch:
+    """Events that follow each other: the newest of each topic, and all lines up to a bound."""
 
-    def __init__(self, shows: EventFilter = everything) -> None:
+    def __init__(self) -> None:
+        self.events: dict[str, bytes] = {}
+        self.lines: deque[bytes] = deque(maxlen=LINES_PER_CLIENT)
+        self._chunk: bytes | None = None
+
+    def __len__(self) -> int:
+        return len(self.events) + len(self.lines)
+
+    def add(self, change: Change, event: bytes) -> None:
+        if change.kind in _EVERY_ONE:
+            self.lines.append(event)
+        else:
+            self.put(change.topic, event)
+
+    def put(self, topic: str, event: bytes) -> None:
+        # Removed first, so that the newest event is sent last: a dict keeps insertion order.
+        self.events.pop(topic, None)
+        self.events[topic] = event
+
+    def chunk(self) -> bytes:
+        """Return all events, joined once for all browsers; nothing is added any more."""
+        if self._chunk is None:
+            self._chunk = b"".join((*self.events.values(), *self.lines))
+        return self._chunk
+
+    @classmethod
+    def merged(cls, batches: "Iterable[_Batch]") -> "_Batch":
+        """Return one batch in place of several."""
+        found = cls()
+        for batch in batches:
+            for topic, event in batch.events.items():
+                found.put(topic, event)
+            found.lines.extend(batch.lines)
+        return found
+
+
+class _View:
+    """The browsers that show the same changes. An event is queued once for all of them."""
+
+    def __init__(self, shows: EventFilter) -> None:
         self.shows = shows
-        self._pending: dict[str, bytes] = {}
-        self._lines: deque[bytes] = deque(maxlen=LINES_PER_CLIENT)
+        self.clients: set[Client] = set()
+        self._open = _Batch()
+
+    def add(self, change: Change, event: bytes) -> None:
+        if not self._open:
+            for client in self.clients:
+                client.wake()
+        self._open.add(change, event)
+
+    def seal(self) -> None:
+        """Hand what has come to all browsers, and begin a new batch."""
+        if self._open:
+            for client in self.clients:
+                client.put(self._open)
+            self._open = _Batch()
+
+
+class Client:
+    """Queue of the events that one browser has not been sent yet, of those that its view shows."""
+
+    def __init__(self, view: _View) -> None:
+        self.view = view
+        self._batches: list[_Batch] = []
         self._wake = asyncio.Event()
-        self._taken_s = -GATHER_S
+        self._taken_s = -GATHER_MOST_S
         self._gather_s = GATHER_S
         self.closed = False
 
-    def offer(self, change: Change, event: bytes) -> None:
-        if change.kind in _EVERY_ONE:
-            self._lines.append(event)
-        else:
-            # Removed first, so that the newest event is sent last: a dict keeps insertion order.
-            self._pending.pop(change.topic, None)
-            self._pending[change.topic] = event
+    @property
+    def shows(self) -> EventFilter:
+        return self.view.shows
+
+    def wake(self) -> None:
         self._wake.set()
+
+    def put(self, batch: _Batch) -> None:
+        """Queue a batch; those of a slow browser are merged, so that they stay bounded."""
+        self._batches.append(batch)
+        if len(self._batches) > _MOST_BATCHES:
+            self._batches = [_Batch.merged(self._batches)]
 
     def close(self) -> None:
         self.closed = True
@@ -89,12 +155,10 @@ class Client:
         self._wake.clear()
         if self.closed:
             return b""
-        count = len(self._pending) + len(self._lines)
-        self._gather_s = min(GATHER_MOST_S, GATHER_S * count)
-        chunk = b"".join((*self._pending.values(), *self._lines))
-        self._pending.clear()
-        self._lines.clear()
-        return chunk
+        self.view.seal()
+        batches, self._batches = self._batches, []
+        self._gather_s = min(GATHER_MOST_S, GATHER_S * sum(map(len, batches)))
+        return b"".join(batch.chunk() for batch in batches)
 
 
 class Fanout:
@@ -103,7 +167,7 @@ class Fanout:
     def __init__(self) -> None:
         self._clients: set[Client] = set()
         # By filter, which browsers with the same view share.
-        self._of_filter: dict[EventFilter, set[Client]] = {}
+        self._views: dict[EventFilter, _View] = {}
         self._last_id = 0
         self._closed = False
 
@@ -121,30 +185,33 @@ class Fanout:
         """
         if self.is_full:
             raise TooManyClientsError(f"{MAX_CLIENTS} browsers are connected, no more are served")
-        client = Client(shows)
+        view = self._views.get(shows)
+        if view is None:
+            view = self._views[shows] = _View(shows)
+        # What came before is in the snapshot of the new browser.
+        view.seal()
+        client = Client(view)
         self._clients.add(client)
-        self._of_filter.setdefault(shows, set()).add(client)
+        view.clients.add(client)
         if self._closed:
             client.close()
         return client
 
     def leave(self, client: Client) -> None:
         self._clients.discard(client)
-        same = self._of_filter.get(client.shows, set())
-        same.discard(client)
-        if not same:
-            self._of_filter.pop(client.shows, None)
+        client.view.clients.discard(client)
+        if not client.view.clients:
+            self._views.pop(client.shows, None)
 
     def send(self, changes: Iterable[Change], now_ms: int) -> None:
         """Offer each change to every browser that shows it."""
         for change in changes:
             self._last_id += 1
             event = b""
-            for shows, clients in self._of_filter.items():
-                if shows(change):
+            for view in self._views.values():
+                if view.shows(change):
                     event = event or self._encode(change, now_ms)
-                    for client in clients:
-                        client.offer(change, event)
+                    view.add(change, event)
 
     def close(self) -> None:
         """End every stream, now and from now on."""

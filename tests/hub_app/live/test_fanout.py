@@ -48,6 +48,50 @@ def test_an_event_is_encoded_once_for_all_browsers(monkeypatch: pytest.MonkeyPat
     assert len(encoded) == 1
 
 
+def test_an_event_is_queued_once_for_all_browsers_of_a_view(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queued = []
+    add = fanout._Batch.add
+
+    def counting(batch: fanout._Batch, one: Change, event: bytes) -> None:
+        queued.append(event)
+        add(batch, one, event)
+
+    monkeypatch.setattr(fanout._Batch, "add", counting)
+    fan = Fanout()
+    clients = [fan.join() for _ in range(10)]
+    fan.send([change("a", 1), change("b", 2)], NOW_MS)
+    assert len(queued) == 2
+    assert [len(taken(client)) for client in clients] == [2] * 10
+
+
+def test_browsers_of_a_view_get_every_event_at_their_own_pace() -> None:
+    fan = Fanout()
+    fast, slow = fan.join(), fan.join()
+    got: list[object] = []
+    for i in range(100):
+        fan.send([change("a", i), change(f"b{i % 3}", i)], NOW_MS)
+        got += [value for _, value in taken(fast)]
+    assert got == [i for i in range(100) for _ in range(2)]
+    # Older events of a topic are left out where many wait, and the newest is last.
+    events_of_slow = taken(slow)
+    assert events_of_slow == sorted(events_of_slow)
+    assert {value for _, value in events_of_slow} >= {97, 98, 99}
+    assert len(events_of_slow) < 60
+    fan.send([change("a", 100)], NOW_MS)
+    assert [taken(client) for client in (fast, slow)] == [[(201, 100)]] * 2
+
+
+def test_a_browser_that_joins_gets_nothing_from_before() -> None:
+    fan = Fanout()
+    first = fan.join()
+    fan.send([change("l", log("one"), TopicKind.LOG)], NOW_MS)
+    second = fan.join()
+    fan.send([change("l", log("two"), TopicKind.LOG)], NOW_MS)
+    assert [len(taken(client)) for client in (first, second)] == [2, 1]
+
+
 def test_a_browser_gets_only_what_its_view_shows() -> None:
     fan = Fanout()
     one, all_of_it = fan.join(lambda change: change.topic == "a"), fan.join()
