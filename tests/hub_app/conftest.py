@@ -61,7 +61,12 @@ class HubProcess:
         self.url = f"{'https' if trust else 'http'}://{HOST}:{web_port}"
         self.bus = bus
         self.http = httpx.Client(
-            base_url=self.url, timeout=WAIT_S, trust_env=False, verify=trust or True
+            base_url=self.url,
+            timeout=WAIT_S,
+            trust_env=False,
+            verify=trust or True,
+            # The hub closes an idle connection after 5 s, perhaps just when a request is sent.
+            limits=httpx.Limits(keepalive_expiry=1.0),
         )
 
     def wait_until_connected(self) -> None:
