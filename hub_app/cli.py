@@ -13,7 +13,7 @@ from bus.errors import MisconfiguredError
 from bus.install import extras
 from hub_app.alarms import addresses
 from hub_app.homeassistant.forward import login
-from hub_app.process import server
+from hub_app.process import own_state, server
 from node_agent.sandbox import cache
 from node_agent.sandbox.renderer import Renderer
 
@@ -48,7 +48,7 @@ def main() -> None:
     except MisconfiguredError as e:
         journal_log.print_error(str(e))
         sys.exit(command_line.EXIT_MISCONFIGURED)
-    except server.RestoredError as e:
+    except own_state.RestoredError as e:
         journal_log.print_error(str(e))
         # Not the exit code of a wrong configuration: systemd starts the hub again.
         sys.exit(1)

@@ -43,6 +43,11 @@ class HubFiles(msgspec.Struct, frozen=True):
         """Locked while the hub runs or is restored; see `bus.files.database.lock`."""
         return self.state_dir / "hub"
 
+    @property
+    def workers(self) -> Path:
+        """Locked by all workers together; a hub with all nodes and a restore lock it alone."""
+        return self.login_dir / "hub"
+
 
 def of(
     config: Config, environment: Mapping[str, str], service: Path = SERVICE_DIRECTORY

@@ -230,11 +230,11 @@ def set_aside(path: Path, reason: str) -> Path:
     return aside
 
 
-def lock(path: Path, wait_s: float = _BUSY_S) -> IO[bytes]:
+def lock(path: Path, wait_s: float = _BUSY_S, *, is_shared: bool = False) -> IO[bytes]:
     """Return an open lock file beside `path`; closing it, or the end of the process, unlocks.
 
-    Raises MisconfiguredError where another program holds it for `wait_s`, or the folder cannot be
-    written.
+    Several programs may hold a shared lock, while none holds an exclusive one. Raises
+    MisconfiguredError where others hold it for `wait_s`, or the folder cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -242,10 +242,11 @@ def lock(path: Path, wait_s: float = _BUSY_S) -> IO[bytes]:
         file = os.fdopen(os.open(path.with_name(f"{path.name}.lock"), flags, _MODE), "ab")
     except OSError as e:
         raise MisconfiguredError(f"{path}: {e.strerror}; expected a writable folder") from e
+    kind = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
     deadline_s = time.monotonic() + wait_s
     while True:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
         except OSError as e:
             if time.monotonic() > deadline_s:
                 file.close()

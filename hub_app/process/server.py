@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from pathlib import Path
 
 import msgspec
 
@@ -20,9 +19,6 @@ from bus.config.directories import Environment
 from bus.config.hub_files import HubFiles
 from bus.config.plugin_files import plugin_file
 from bus.config.settings import Config
-from bus.errors import UnavailableError
-from bus.files import private_file, staged_moves
-from bus.files.database import lock
 from bus.install import extras
 from bus.listen import AddressUnavailableError, listen, listen_when_available
 from bus.service_manager import ServiceManager
@@ -47,6 +43,7 @@ from hub_app.nodes.removal import removals
 from hub_app.nodes.removal.remover import Remover
 from hub_app.nodes.update.updater import NodeUpdater
 from hub_app.process import garbage, page_tasks
+from hub_app.process.own_state import own_state
 from hub_app.process.page_tasks import every_second
 from hub_app.process.stopper import Stopper
 from hub_app.process.supervisor import Supervisor
@@ -61,10 +58,6 @@ _SWEEP_S = 1.0
 _JUDGE_S = 0.2
 # Between two steps: thousands of nodes that return need the loop, too.
 _NEXT_NODES_S = 0.02
-
-
-class RestoredError(UnavailableError):
-    """The configuration in use was replaced at the start: start again with the new one."""
 
 
 async def run(
@@ -83,24 +76,8 @@ async def run(
         partial(plugin_file, config.plugins, "dashboard"), open_renderer, end_compiler
     )
     with stopper.on_signals(), garbage.rare_full_collections():
-        async with _own_state(config, environment):
+        async with own_state(config, environment):
             await _run(worker.with_own_site(config), dashboard, environment, stopper)
-
-
-@contextlib.asynccontextmanager
-async def _own_state(config: Config, environment: Environment) -> AsyncIterator[None]:
-    """Keep other hubs and a restore from the state; finish a restore that was interrupted."""
-    files = hub_files.of(config, environment)
-    # Where it cannot be made, `lock` says so.
-    with contextlib.suppress(OSError):
-        private_file.make_directory(files.login_dir)
-    with await asyncio.to_thread(lock, files.hub):
-        done = staged_moves.finish(files.state_dir)
-        if done:
-            logger.warning("a restore of %s that was interrupted is finished", files.state_dir)
-        if any(not Path(one.place).is_relative_to(files.state_dir) for one in done):
-            raise RestoredError("the restore replaced the configuration; start the hub again")
-        yield
 
 
 async def _run(

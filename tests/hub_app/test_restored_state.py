@@ -10,7 +10,7 @@ from bus.config.settings import Config
 from bus.errors import MisconfiguredError
 from bus.files import staged_moves
 from bus.files.staged_moves import Replacement
-from hub_app.process import server
+from hub_app.process import own_state
 
 
 def config_of(state: Path) -> Config:
@@ -29,7 +29,7 @@ def interrupted(state: Path, place: Path) -> None:
 
 def start(state: Path) -> None:
     async def run() -> None:
-        async with server._own_state(config_of(state), {}):
+        async with own_state.own_state(config_of(state), {}):
             pass
 
     asyncio.run(run())
@@ -53,7 +53,7 @@ def test_a_hub_whose_configuration_was_replaced_starts_again(tmp_path: Path) -> 
     state = tmp_path / "state"
     state.mkdir()
     interrupted(state, tmp_path / "hub.toml")
-    with pytest.raises(server.RestoredError, match="start the hub again"):
+    with pytest.raises(own_state.RestoredError, match="start the hub again"):
         start(state)
     assert (tmp_path / "hub.toml").read_text() == "new"
     start(state)
@@ -73,9 +73,9 @@ def test_what_the_hub_may_not_move_is_left_to_a_person(tmp_path: Path) -> None:
 
 def test_two_hubs_do_not_share_a_state(tmp_path: Path) -> None:
     async def twice() -> None:
-        async with server._own_state(config_of(tmp_path), {}):
+        async with own_state.own_state(config_of(tmp_path), {}):
             with pytest.raises(MisconfiguredError, match="another program uses it"):
-                async with server._own_state(config_of(tmp_path), {}):
+                async with own_state.own_state(config_of(tmp_path), {}):
                     pass
 
     asyncio.run(twice())
