@@ -5,15 +5,13 @@ It asks the gate about each message, and hands what must survive a restart to th
 
 import asyncio
 import functools
-import itertools
-import logging
 import time
 from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from broker.auth.decisions import TopicDecisions
-from broker.auth.gate import Gate, Identity, Role
+from broker.auth.gate import Gate, Identity
 from broker.embedded.counters import Counters, Refusal
 from broker.embedded.delivery import Entry
 from broker.embedded.packets.model import (
@@ -21,7 +19,6 @@ from broker.embedded.packets.model import (
     Publish,
     ReasonCode,
     Subscribe,
-    aged,
     with_ids,
 )
 from broker.embedded.session import ClientSession, Publisher
@@ -29,10 +26,8 @@ from broker.embedded.store.queue_records import stored
 from broker.embedded.store.store import Store
 from broker.embedded.store.writer import Durable
 from broker.embedded.topics.grant import Grant
-from broker.embedded.topics.names import valid_filter
+from broker.embedded.topics.requests import SubscriptionRequests
 from broker.embedded.topics.retained import Outcome, Retained, RetainedMessages
-from broker.embedded.topics.shared import PREFIX as SHARED
-from broker.embedded.topics.shared import split as split_shared
 from broker.embedded.topics.subscriptions import MAX_ENTRIES, Receivers, Subscriptions
 from broker.tap import Tap
 from bus.clock import now_ms
@@ -40,21 +35,11 @@ from bus.config.broker_table import BrokerConfig
 from bus.limited_log import LimitedLog
 
 _MAX_QOS = 2
-# MQTT 3.1.1 has one code for all of them: see the writer.
-_REFUSED = {
-    Refusal.TOPIC: ReasonCode.TOPIC_FILTER_INVALID,
-    Refusal.SUBSCRIPTIONS: ReasonCode.QUOTA_EXCEEDED,
-    Refusal.SUBSCRIBE: ReasonCode.NOT_AUTHORIZED,
-}
 # The `$SYS` topics: about sixty short ones.
 _MAX_SYS_TOPICS = 1_000
 _MAX_SYS_BYTES = 1024 * 1024
-_MAX_NOTED_FILTERS = 100
 # Of a client that publishes all the time: a node with many sensors.
 TOPICS_OF_CLIENT = 32
-
-logger = logging.getLogger(__name__)
-
 
 _BROKER = Publisher("", "")
 
@@ -88,7 +73,12 @@ class Router:
         self._sys_messages = RetainedMessages(
             messages=_MAX_SYS_TOPICS, size_bytes=_MAX_SYS_BYTES, age_ms=float("inf")
         )
-        self._max_subscriptions = settings.subscriptions_per_client
+        self._requests = SubscriptionRequests(
+            *(self.subscriptions, (self.retained, self._sys_messages), gate, store),
+            counters=counters,
+            log=log,
+            most=settings.subscriptions_per_client,
+        )
         self._gate = gate
         self._store = store
         self._log = log
@@ -96,8 +86,6 @@ class Router:
         # Sessions for which publishers wait: their progress, and since when it is unchanged.
         self._full: dict[ClientSession, tuple[int, float]] = {}
         self._stalled_s = settings.stalled_s
-        # Refused subscriptions of integrations that were logged.
-        self._noted_filters: set[str] = set()
 
     def publish_for(self, session: ClientSession, message: Publish) -> Passed:
         """Pass on a client's message; return what its publisher waits for.
@@ -183,26 +171,11 @@ class Router:
         self, session: ClientSession, request: Subscribe
     ) -> tuple[list[int], Iterator[Publish]]:
         """Return a reason code for each filter, and the matching retained messages."""
-        codes: list[int] = []
-        found: list[Iterator[Publish]] = []
-        for wanted in request.filters:
-            is_new = not self.subscriptions.has(wanted.text, session)
-            grant = Grant.of(wanted, request.subscription_id)
-            codes.append(self._grant(session, wanted.text, grant))
-            is_wanted = wanted.retain_handling == 0 or (wanted.retain_handling == 1 and is_new)
-            if codes[-1] <= _MAX_QOS and is_wanted and not wanted.text.startswith(SHARED):
-                found.append(self._retained_for(session, wanted.text, grant))
-        return codes, itertools.chain.from_iterable(found)
+        return self._requests.subscribe(session, request)
 
     def unsubscribe(self, session: ClientSession, filters: Sequence[str]) -> list[int]:
         """Return a reason code for each filter."""
-        codes = []
-        for text in filters:
-            existed = self.subscriptions.has(text, session)
-            codes.append(ReasonCode.SUCCESS if existed else ReasonCode.NO_SUBSCRIPTION_EXISTED)
-            self.subscriptions.remove(text, session)
-            self._store.drop_subscription(session.key, text)
-        return [int(code) for code in codes]
+        return self._requests.unsubscribe(session, filters)
 
     def acknowledged(self, session: ClientSession, packet_id: int) -> bool:
         """Remove a message of QoS 1 that was acknowledged; say whether there is one."""
@@ -242,62 +215,6 @@ class Router:
         )
         for entry in dropped:
             self._store.drop_message(session.key, entry.message_id)
-
-    def _grant(self, session: ClientSession, text: str, grant: Grant) -> int:
-        cause = self._refusal(session, text)
-        if cause is not None:
-            self._counters.refuse(cause)
-            self._log_refused_subscription(session, text, cause)
-            return _REFUSED[cause]
-        self.subscriptions.add(text, session, grant)
-        self._store.put_subscription(session.key, text, grant)
-        return grant.qos
-
-    def _log_refused_subscription(self, session: ClientSession, text: str, cause: Refusal) -> None:
-        """Warn; but of an integration, note each filter once.
-
-        At each start, Home Assistant asks for what other products publish, too.
-        """
-        if session.identity.role is not Role.INTEGRATION or cause is not Refusal.SUBSCRIBE:
-            self._log.warning(
-                "subscription refused",
-                "%r may not subscribe to %.200r (%s)",
-                session.key,
-                text,
-                cause,
-            )
-        elif text not in self._noted_filters and len(self._noted_filters) < _MAX_NOTED_FILTERS:
-            self._noted_filters.add(text)
-            logger.info("%s may not subscribe to %.200r", session.identity.name, text)
-
-    def _refusal(self, session: ClientSession, text: str) -> Refusal | None:
-        topic_filter = text
-        if text.startswith(SHARED):
-            shared = split_shared(text)
-            if shared is None:
-                return Refusal.TOPIC
-            topic_filter = shared[1]
-        if not valid_filter(topic_filter):
-            return Refusal.TOPIC
-        is_new = not self.subscriptions.has(text, session)
-        if is_new and self.subscriptions.count(session) >= self._max_subscriptions:
-            return Refusal.SUBSCRIPTIONS
-        if not self._gate.may_subscribe(session.identity, topic_filter):
-            return Refusal.SUBSCRIBE
-        return None
-
-    def _retained_for(self, session: ClientSession, text: str, grant: Grant) -> Iterator[Publish]:
-        for kept in itertools.chain(self.retained.match(text), self._sys_messages.match(text)):
-            properties = aged(kept.properties, now_ms() - kept.stored_ms)
-            if properties is not None and self._gate.may_receive(session.identity, kept.topic):
-                yield Publish(
-                    kept.topic,
-                    kept.payload,
-                    min(grant.qos, kept.qos),
-                    retain=True,
-                    packet_id=0,
-                    properties=with_ids(properties, grant.ids),
-                )
 
     def _retain(self, message: Publish, publisher: Publisher, durable: list[Durable]) -> None:
         kept = Retained(

@@ -1,0 +1,136 @@
+"""SUBSCRIBE and UNSUBSCRIBE: the filters that are granted, and the retained messages they bring."""
+
+import itertools
+import logging
+from collections.abc import Iterator, Sequence
+
+from broker.auth.gate import Gate, Role
+from broker.embedded.counters import Counters, Refusal
+from broker.embedded.packets.model import Publish, ReasonCode, Subscribe, aged, with_ids
+from broker.embedded.session import ClientSession
+from broker.embedded.store.store import Store
+from broker.embedded.topics.grant import Grant
+from broker.embedded.topics.names import valid_filter
+from broker.embedded.topics.retained import RetainedMessages
+from broker.embedded.topics.shared import PREFIX as SHARED
+from broker.embedded.topics.shared import split as split_shared
+from broker.embedded.topics.subscriptions import Subscriptions
+from bus.clock import now_ms
+from bus.limited_log import LimitedLog
+
+_MAX_QOS = 2
+# MQTT 3.1.1 has one code for all of them: see the writer.
+_REFUSED = {
+    Refusal.TOPIC: ReasonCode.TOPIC_FILTER_INVALID,
+    Refusal.SUBSCRIPTIONS: ReasonCode.QUOTA_EXCEEDED,
+    Refusal.SUBSCRIBE: ReasonCode.NOT_AUTHORIZED,
+}
+_MAX_NOTED_FILTERS = 100
+
+logger = logging.getLogger(__name__)
+
+
+class SubscriptionRequests:
+    """Answers clients' requests. A session has at most `most` subscriptions."""
+
+    def __init__(  # noqa: PLR0913 - what a subscription touches
+        self,
+        subscriptions: Subscriptions,
+        retained: Sequence[RetainedMessages],
+        gate: Gate,
+        store: Store,
+        *,
+        counters: Counters,
+        log: LimitedLog,
+        most: int,
+    ) -> None:
+        self._subscriptions = subscriptions
+        self._retained = retained
+        self._gate = gate
+        self._store = store
+        self._counters = counters
+        self._log = log
+        self._most = most
+        # Refused subscriptions of integrations that were logged.
+        self._noted_filters: set[str] = set()
+
+    def subscribe(
+        self, session: ClientSession, request: Subscribe
+    ) -> tuple[list[int], Iterator[Publish]]:
+        """Return a reason code for each filter, and the matching retained messages."""
+        codes: list[int] = []
+        found: list[Iterator[Publish]] = []
+        for wanted in request.filters:
+            is_new = not self._subscriptions.has(wanted.text, session)
+            grant = Grant.of(wanted, request.subscription_id)
+            codes.append(self._grant(session, wanted.text, grant))
+            is_wanted = wanted.retain_handling == 0 or (wanted.retain_handling == 1 and is_new)
+            if codes[-1] <= _MAX_QOS and is_wanted and not wanted.text.startswith(SHARED):
+                found.append(self._retained_for(session, wanted.text, grant))
+        return codes, itertools.chain.from_iterable(found)
+
+    def unsubscribe(self, session: ClientSession, filters: Sequence[str]) -> list[int]:
+        """Return a reason code for each filter."""
+        codes = []
+        for text in filters:
+            existed = self._subscriptions.has(text, session)
+            codes.append(ReasonCode.SUCCESS if existed else ReasonCode.NO_SUBSCRIPTION_EXISTED)
+            self._subscriptions.remove(text, session)
+            self._store.drop_subscription(session.key, text)
+        return [int(code) for code in codes]
+
+    def _grant(self, session: ClientSession, text: str, grant: Grant) -> int:
+        cause = self._refusal(session, text)
+        if cause is not None:
+            self._counters.refuse(cause)
+            self._log_refused_subscription(session, text, cause)
+            return _REFUSED[cause]
+        self._subscriptions.add(text, session, grant)
+        self._store.put_subscription(session.key, text, grant)
+        return grant.qos
+
+    def _log_refused_subscription(self, session: ClientSession, text: str, cause: Refusal) -> None:
+        """Warn; but of an integration, note each filter once.
+
+        At each start, Home Assistant asks for what other products publish, too.
+        """
+        if session.identity.role is not Role.INTEGRATION or cause is not Refusal.SUBSCRIBE:
+            self._log.warning(
+                "subscription refused",
+                "%r may not subscribe to %.200r (%s)",
+                session.key,
+                text,
+                cause,
+            )
+        elif text not in self._noted_filters and len(self._noted_filters) < _MAX_NOTED_FILTERS:
+            self._noted_filters.add(text)
+            logger.info("%s may not subscribe to %.200r", session.identity.name, text)
+
+    def _refusal(self, session: ClientSession, text: str) -> Refusal | None:
+        topic_filter = text
+        if text.startswith(SHARED):
+            shared = split_shared(text)
+            if shared is None:
+                return Refusal.TOPIC
+            topic_filter = shared[1]
+        if not valid_filter(topic_filter):
+            return Refusal.TOPIC
+        is_new = not self._subscriptions.has(text, session)
+        if is_new and self._subscriptions.count(session) >= self._most:
+            return Refusal.SUBSCRIPTIONS
+        if not self._gate.may_subscribe(session.identity, topic_filter):
+            return Refusal.SUBSCRIBE
+        return None
+
+    def _retained_for(self, session: ClientSession, text: str, grant: Grant) -> Iterator[Publish]:
+        for kept in itertools.chain.from_iterable(each.match(text) for each in self._retained):
+            properties = aged(kept.properties, now_ms() - kept.stored_ms)
+            if properties is not None and self._gate.may_receive(session.identity, kept.topic):
+                yield Publish(
+                    kept.topic,
+                    kept.payload,
+                    min(grant.qos, kept.qos),
+                    retain=True,
+                    packet_id=0,
+                    properties=with_ids(properties, grant.ids),
+                )
