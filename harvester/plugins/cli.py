@@ -9,6 +9,7 @@ from harvester.errors import EXIT_FAILED
 from harvester.hub.delivery import cli as delivery_cli
 from harvester.plugins import author_cli
 from harvester.plugins.builder import runtime
+from harvester.plugins.builder.dependencies import vendored
 from harvester.plugins.builder.pack import pack, pack_all, write_changed
 from harvester.plugins.builder.progress import build_sources
 from harvester.plugins.compile import compile_all
@@ -32,6 +33,11 @@ def define(parser: argparse.ArgumentParser) -> None:
     packed.set_defaults(run=_pack)
     runtime_of = verbs.add_parser("runtime", help="build the component that runs bundles, once")
     runtime_of.set_defaults(run=lambda _options: print(runtime.ensure()))
+    locked = verbs.add_parser(
+        "lock", help="find the newest packages that plugins depend on, and lock them"
+    )
+    locked.add_argument("names", nargs="*", metavar="NAME", help="default: all")
+    locked.set_defaults(run=_lock)
     build = verbs.add_parser("build", help="build plugins to components, only those that changed")
     build.add_argument("names", nargs="*", metavar="NAME", help="default: all")
     build.add_argument("--force", action="store_true", help="also build those that did not change")
@@ -64,6 +70,13 @@ def _pack(options: argparse.Namespace) -> None:
         raise MisconfiguredError(f"--output: found {len(sources)} plugins, expected one NAME")
     for output in outputs:
         print(f"{from_here(output)}: {output.stat().st_size / 1e3:.1f} KB")
+
+
+def _lock(options: argparse.Namespace) -> None:
+    for source in chosen(options.project, options.names):
+        if source.manifest.dependencies.packages:
+            packages = vendored.renew(source).package
+            print(f"{source.name}: {', '.join(f'{one.name} {one.version}' for one in packages)}")
 
 
 def _build(options: argparse.Namespace) -> None:

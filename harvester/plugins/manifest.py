@@ -23,6 +23,10 @@ from harvester.plugins.toml_lines import line_of
 
 NAME = "plugin.toml"
 
+# `pynmea2>=1.19`: no option of pip, no path and no address.
+Requirement = Annotated[
+    str, msgspec.Meta(max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._\[\],<>=!~*+ -]*\Z")
+]
 _EXPECTED = 'world = "...-plugin"'
 _AT_LINE = re.compile(r" \(at line (\d+), column \d+\)")
 
@@ -30,6 +34,12 @@ _AT_LINE = re.compile(r" \(at line (\d+), column \d+\)")
 # As `AuthoredField`: an unknown key is a mistake.
 class _Setting(SettingDescription, frozen=True, forbid_unknown_fields=True):
     pass
+
+
+class Dependencies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Packages of pure Python from the index that pip uses, as in a requirements file."""
+
+    packages: Annotated[list[Requirement], msgspec.Meta(max_length=32)] = []
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,6 +51,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: Word = ""
     author: Word = ""
     fields: Annotated[dict[FieldName, AuthoredField], msgspec.Meta(max_length=MAX_FIELDS)] = {}
+    dependencies: Dependencies = Dependencies()
     settings: Annotated[dict[FieldName, _Setting], msgspec.Meta(max_length=MAX_SETTINGS)] = {}
 
     @property

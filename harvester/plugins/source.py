@@ -18,6 +18,7 @@ from node_agent.hal.simulated.models.load import FILE_NAME
 # Name of the way components are built: a new name makes all that were built before outdated.
 _RECIPE = "checked-values"
 # A plugin's tests are in its folder and never part of its component.
+LOCK_NAME = "plugin.lock"
 _TESTS = ("test_", "conftest.")
 
 
@@ -83,6 +84,9 @@ def digest_of_inputs(source: PluginSource, wit: Path) -> str:
     for file in (source.directory / manifest.NAME, wit, *python_files(source)):
         digest.update(f"{file.name}:{file.stat().st_size}:".encode())
         digest.update(file.read_bytes())
+    lock = source.directory / LOCK_NAME
+    if lock.is_file():
+        digest.update(lock.read_bytes())
     for text in guest_modules.texts().values():
         digest.update(text.encode())
     return digest.hexdigest()

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from bus.contract.topics import NAME_PATTERN
-from harvester.plugins.builder import contract, guest_modules, lazy_imports, least_world, signatures
+from harvester.plugins.builder import contract, guest_modules, least_world, signatures
+from harvester.plugins.builder.imports import lazy_imports
 from harvester.plugins.source import PluginSource
 
 # Name of the entry module in the component.

@@ -14,6 +14,7 @@ from bus.contract.description import PluginDescription
 from bus.contract.plugin_file import component_section
 from harvester.errors import BuildError
 from harvester.plugins.builder import border, contract, least_world, source_check, toolchain
+from harvester.plugins.builder.dependencies import vendored
 from harvester.plugins.builder.errors import explain
 from harvester.plugins.source import PluginSource, digest_of_inputs, is_current, python_files
 
@@ -64,11 +65,18 @@ def _componentize(source: PluginSource, wit: Path, compiler: Path) -> None:
         least = scratch / wit.name
         least.write_text(least_world.contract(wit.read_text(), world, python_files(source)))
         guest = scratch / "guest"
+        packages = scratch / "packages"
+        packages.mkdir()
+        vendored.extract(vendored.of(source), packages)
         border.write(guest, least.read_text(), source)
         options = ["--quiet", "-d", str(least), "-w", world]
         command = [
             *(str(compiler), *options, "componentize", "-i", least_world.NAME),
-            *(part for path in (*_copies(source, scratch), guest) for part in ("-p", str(path))),
+            *(
+                part
+                for path in (*_copies(source, scratch), packages, guest)
+                for part in ("-p", str(path))
+            ),
             *(border.ENTRY, "-o", str(partial)),
         ]
         try:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from harvester.errors import BuildError
-from harvester.plugins.builder import import_scan
+from harvester.plugins.builder.imports import import_scan
 
 NAME = "least"
 _IMPORTS = "wit_world.imports"

@@ -13,6 +13,8 @@ from bus.contract.plugin_file.bundle import BadBundleError, Bundle, Module
 from bus.files import whole_file
 from harvester.errors import BuildError
 from harvester.plugins.builder import contract, least_world, source_check
+from harvester.plugins.builder.dependencies import vendored
+from harvester.plugins.builder.dependencies.vendored import Vendored
 from harvester.plugins.source import PluginSource, python_files
 
 _PACKAGE = "__init__"
@@ -29,6 +31,7 @@ def pack(source: PluginSource, wit: Path) -> bytes:
     source_check.check(source, known, leaves_syntax=True)
     world = known.worlds[source.manifest.world]
     modules = dict(_modules(source))
+    found = vendored.of(source)
     used = least_world.interfaces_in(module.source for module in modules.values())
     try:
         return bundle.encode(
@@ -37,7 +40,8 @@ def pack(source: PluginSource, wit: Path) -> bytes:
                 imports=[name for name in world.imports if {name, "*"} & used],
                 exports=world.exports,
                 description=source.manifest.description,
-                modules=modules,
+                modules=dict(_packaged(found, len(source.python_paths))) | modules,
+                packages=found.packages,
             )
         )
     except BadBundleError as e:
@@ -75,6 +79,16 @@ def _modules(source: PluginSource) -> Iterator[tuple[str, Module]]:
                 if name not in seen:
                     seen.add(name)
                     yield name, module
+
+
+def _packaged(found: Vendored, place: int) -> Iterator[tuple[str, Module]]:
+    """Yield the modules of packages, in a folder after those of the plugin's Python path."""
+    for path, text in found.modules.items():
+        relative = Path(path)
+        is_package = relative.stem == _PACKAGE
+        parts = relative.parent.parts if is_package else relative.with_suffix("").parts
+        if parts and all(part.isidentifier() for part in parts):
+            yield ".".join(parts), Module(f"{place}/{path}", text, is_package)
 
 
 def _module(place: int, folder: Path, file: Path) -> Iterator[tuple[str, Module]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harvester.plugins.builder import least_world
-from harvester.plugins.builder.import_scan import Import, imports
+from harvester.plugins.builder.imports.import_scan import Import, imports
 from tests.support import PROJECT
 
 SOURCES = [

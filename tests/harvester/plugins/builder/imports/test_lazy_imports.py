@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from harvester.plugins.builder import lazy_imports
+from harvester.plugins.builder.imports import lazy_imports
 from harvester.plugins.manifest import Manifest
 from harvester.plugins.source import PluginSource
 

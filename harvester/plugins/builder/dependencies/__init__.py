@@ -1,0 +1,1 @@
+"""Dependencies of a plugin: pure Python packages, locked, and packed with it."""

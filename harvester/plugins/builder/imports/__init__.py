@@ -1,0 +1,1 @@
+"""Import statements of a plugin's source: what is imported, and when."""
