@@ -4,8 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from broker.auth import accounts
+from bus.client import credentials
+from bus.client.credentials import Credentials
+from bus.config.broker_table import CREDENTIALS_NAME
+from bus.config.hub_files import ACCOUNTS_NAME
 from tests.broker.external.nats_server import NatsCluster
 from tests.hub_app.bus_link.cluster import (
+    HUB,
+    NAMES,
     Nodes,
     Server,
     Workers,
@@ -13,7 +20,7 @@ from tests.hub_app.bus_link.cluster import (
     nodes_of,
     wait_until_stored,
 )
-from tests.support import HOST, free_port, program
+from tests.support import HOST, free_port, mosquitto_for_hub, settings
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -24,15 +31,13 @@ def test_both_workers_have_nodes() -> None:
 
 
 def test_on_mosquitto_kills_of_worker_and_broker_lose_nothing(tmp_path: Path) -> None:
-    port, config = free_port(), tmp_path / "mosquitto.conf"
-    config.write_text(
-        f"listener {port} {HOST}\nallow_anonymous true\n"
-        f"persistence true\npersistence_location {tmp_path}/\nuser root\n"
-    )
+    port = free_port()
     url = f"mqtt://{HOST}:{port}"
+    enroll_nodes(tmp_path)
+    command = mosquitto_with_logins(tmp_path, url)
     nodes = Nodes(tmp_path, url)
     with (
-        Server([program("mosquitto"), "-c", str(config)], port) as broker,
+        Server(command, port) as broker,
         Workers(tmp_path, url) as workers,
         nodes.running(),
     ):
@@ -50,6 +55,30 @@ def test_on_mosquitto_kills_of_worker_and_broker_lose_nothing(tmp_path: Path) ->
         nodes.wait_for_more(5)
         nodes.stop_measuring()
         check_each_is_stored_once(workers, nodes)
+
+
+def enroll_nodes(folder: Path) -> None:
+    """Make logins of the nodes, in the accounts that the workers share."""
+    for name in NAMES:
+        token = accounts.enroll(folder / "state" / ACCOUNTS_NAME, name)
+        made = Credentials(username=name, token=token)
+        credentials.save(folder / name / CREDENTIALS_NAME, made)
+
+
+def mosquitto_with_logins(folder: Path, url: str) -> list[str]:
+    """Return the command of a Mosquitto with the accounts of nodes and workers."""
+    keys = settings(
+        cluster__role="hub",
+        cluster__node_id=HUB,
+        broker__url=url,
+        broker__listen=HOST,
+        broker__share="1/2",
+        storage__state_dir=folder / "state",
+    )
+    command = mosquitto_for_hub(keys, folder, free_port())
+    config = Path(command[-1])
+    config.write_text(f"{config.read_text()}persistence true\npersistence_location {folder}/\n")
+    return command
 
 
 def test_on_a_cluster_of_nats_kills_of_worker_and_server_lose_nothing(tmp_path: Path) -> None:
