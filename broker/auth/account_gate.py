@@ -48,7 +48,10 @@ class AccountGate:
         self.on_revoked: Callable[[str], object] = lambda _name: None
 
     async def authenticate(self, attempt: Attempt) -> Identity | None:
-        """Return the client's identity, or None. A login must be right even on this machine."""
+        """Return the client's identity, or None. A login must be right even on this machine.
+
+        Raises TooManyAttemptsError while too many passwords wait to be checked.
+        """
         if attempt.username is None:
             is_free = attempt.is_local and attempt.password is None
             return self._local if is_free and not _is_node(attempt) else None
@@ -116,7 +119,10 @@ class AccountGate:
             person = await self._check.run(
                 attempt.address, name, lambda: self._file.authenticate(name, password)
             )
-        except TooManyAttemptsError:
+        except TooManyAttemptsError as e:
+            if e.is_queue_full:
+                # Many devices return at once: a right password must not be called wrong.
+                raise
             return None
         return None if person is None else identity_of(name, person.role, attempt.client_id)
 

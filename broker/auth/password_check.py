@@ -20,11 +20,15 @@ T = TypeVar("T")
 
 
 class TooManyAttemptsError(UnavailableError):
-    """No password is checked now; the next try may be made in `wait_s` seconds."""
+    """No password is checked now; the next try may be made in `wait_s` seconds.
 
-    def __init__(self, wait_s: float) -> None:
+    `is_queue_full`: others are being checked, whatever this client has tried before.
+    """
+
+    def __init__(self, wait_s: float, *, is_queue_full: bool = False) -> None:
         super().__init__(f"too many attempts: try again in {wait_s:.0f} s")
         self.wait_s = wait_s
+        self.is_queue_full = is_queue_full
 
 
 class PasswordCheck:
@@ -47,7 +51,7 @@ class PasswordCheck:
         Raises TooManyAttemptsError, with `check` not called.
         """
         if self._is_full(address, account):
-            raise TooManyAttemptsError(_QUEUE_WAIT_S)
+            raise TooManyAttemptsError(_QUEUE_WAIT_S, is_queue_full=True)
         # Counted before the check, so that many at once are no more than one after the other.
         wait_s = self._limiter.take(address, account, self._monotonic_s())
         if wait_s > 0:

@@ -15,7 +15,7 @@ from broker.auth.open_topics import Scope
 from broker.auth.password_check import PasswordCheck
 from bus.client.login import doctor_client_id
 from bus.config.broker_table import LocalAccess
-from bus.errors import MisconfiguredError
+from bus.errors import MisconfiguredError, UnavailableError
 
 PASSWORD = "correct horse"
 FAR = "10.0.0.9"
@@ -189,6 +189,25 @@ def test_a_file_that_breaks_under_a_running_gate_changes_nothing(
     assert caplog.records[0].message.startswith("the accounts stay")
     assert len(caplog.records) == 1
     assert identify(gate, attempt("pi4", token)) is not None
+
+
+def test_devices_that_return_all_at_once_are_told_to_come_again(gate: AccountGate) -> None:
+    async def connect_all(addresses: list[str]) -> list[str]:
+        tries = [gate.authenticate(attempt("ann", PASSWORD, address=one)) for one in addresses]
+        answers = await asyncio.gather(*tries, return_exceptions=True)
+        expected = Identity("ann", Role.OPERATOR)
+        assert all(one == expected or isinstance(one, UnavailableError) for one in answers)
+        return [one for one, answer in zip(addresses, answers, strict=True) if answer != expected]
+
+    async def run() -> list[int]:
+        waiting = [f"10.0.2.{n}" for n in range(18)]
+        counts = []
+        while waiting:
+            counts.append(len(waiting))
+            waiting = await connect_all(waiting)
+        return counts
+
+    assert asyncio.run(run()) == [18, 2]
 
 
 @pytest.fixture
