@@ -36,7 +36,7 @@ _TABLES = """
 CREATE TABLE retained (
     topic TEXT PRIMARY KEY, payload BLOB NOT NULL,
     qos INTEGER NOT NULL CHECK (qos BETWEEN 0 AND 2), stored_ms INTEGER NOT NULL,
-    properties BLOB NOT NULL DEFAULT x''
+    properties BLOB NOT NULL DEFAULT x'', owner TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE TABLE sessions (
     session TEXT PRIMARY KEY, client_id TEXT NOT NULL, left_ms INTEGER, expiry_s INTEGER
@@ -57,6 +57,7 @@ CREATE TABLE messages (
 # Version 3: MQTT 5. A column that is added comes last, also in the tables of a new file.
 _MQTT_5 = """
 ALTER TABLE retained ADD COLUMN properties BLOB NOT NULL DEFAULT x'';
+ALTER TABLE retained ADD COLUMN owner TEXT NOT NULL DEFAULT '';
 ALTER TABLE sessions ADD COLUMN expiry_s INTEGER;
 ALTER TABLE subscriptions ADD COLUMN no_local INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE subscriptions ADD COLUMN retain_as_published INTEGER NOT NULL DEFAULT 0;
@@ -78,9 +79,9 @@ SCHEMA = Schema(
 )
 # Not INSERT OR REPLACE, which moves the row and writes its index again.
 _PUT = {
-    "retained": "INSERT INTO retained VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+    "retained": "INSERT INTO retained VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
     "payload = excluded.payload, qos = excluded.qos, stored_ms = excluded.stored_ms, "
-    "properties = excluded.properties",
+    "properties = excluded.properties, owner = excluded.owner",
     "sessions": "INSERT INTO sessions VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
     "client_id = excluded.client_id, left_ms = excluded.left_ms, expiry_s = excluded.expiry_s",
     "subscriptions": "INSERT OR REPLACE INTO subscriptions VALUES (?, ?, ?, ?, ?, ?)",
@@ -179,9 +180,9 @@ class StoreFile:
 def _contents(database: sqlite3.Connection) -> Contents:
     found = Contents()
     found.retained += [
-        Retained(topic, payload, qos, stored_ms, "", decode_properties(properties))
-        for topic, payload, qos, stored_ms, properties in database.execute(
-            "SELECT topic, payload, qos, stored_ms, properties FROM retained"
+        Retained(topic, payload, qos, stored_ms, owner, decode_properties(properties))
+        for topic, payload, qos, stored_ms, properties, owner in database.execute(
+            "SELECT topic, payload, qos, stored_ms, properties, owner FROM retained"
         )
     ]
     for session, client_id, left_ms, expiry_s in database.execute(

@@ -22,7 +22,7 @@ from broker.embedded.store.records import Contents, StoredMessage, StoredSession
 from broker.embedded.store.write_throttle import INTERVAL_S, write_throttle
 from broker.embedded.store.writer import Durable, StoreWriter
 from broker.embedded.topics.grant import Grant
-from broker.embedded.topics.retained import Retained
+from broker.embedded.topics.retained import Retained, owner_of
 from broker.retained_source import RetainedSource
 from bus.clock import DAY_MS
 from bus.config.broker_table import BrokerConfig
@@ -396,7 +396,9 @@ def _durable() -> Durable:
 
 def _retained_row(message: Retained, payload: bytes) -> Row:
     properties = encode_properties(message.properties) if payload else b""
-    return message.topic, payload, message.qos, message.stored_ms, properties
+    # Of a node's own topics it is in the topic.
+    owner = "" if message.owner == owner_of(message.topic) else message.owner
+    return message.topic, payload, message.qos, message.stored_ms, properties, owner
 
 
 def _row(key: str, message: StoredMessage) -> Row:

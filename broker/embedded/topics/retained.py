@@ -19,8 +19,8 @@ _BYTES_PER_MB = 1024 * 1024
 class Retained(msgspec.Struct, frozen=True, gc=False):
     """A retained message. `stored_ms`: Unix epoch; a message expiry interval begins then.
 
-    `owner` is the user that published it. After a restart that is the name in its topic, which for
-    a node's own topics is the same; empty where there is none: it counts for nobody's quota.
+    `owner` is the user that published it; empty, it counts for nobody's quota. The store has it
+    where it is not the name in the topic, as it is in a node's own.
     """
 
     topic: str
@@ -151,7 +151,7 @@ class RetainedMessages:
                 break
             room.append(message)
         for message in reversed(room):
-            owned = msgspec.structs.replace(message, owner=_owner_of(message.topic))
+            owned = msgspec.structs.replace(message, owner=message.owner or owner_of(message.topic))
             self._put(owned, owned.size_bytes)
         return [message.topic for message in newest_first[len(room) :]]
 
@@ -235,7 +235,7 @@ class RetainedMessages:
             del self._usage[owner]
 
 
-def _owner_of(topic: str) -> str:
+def owner_of(topic: str) -> str:
     """Return the name in a topic `harvester/<name>/...`, empty for any other topic."""
     levels = topic.split("/", 2)
     return levels[1] if len(levels) == 3 and levels[0] == ROOT else ""

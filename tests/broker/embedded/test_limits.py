@@ -4,6 +4,7 @@ import asyncio
 import resource
 import socket
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from broker.embedded.net.listener import Listener
 from broker.embedded.net.round import Round
 from broker.embedded.packets.writer3 import PINGRESP
 from bus.file_limit import room_for
+from tests.broker.embedded.gates import OwnTopics
 from tests.broker.embedded.raw import PINGREQ, PUBACK, RawClient, packet, publish, subscribe, uint16
 from tests.broker.embedded.running import Running, running
 from tests.broker.embedded.switch import STOCK, ours_only
@@ -202,3 +204,17 @@ def test_the_switch_runs_what_it_says() -> None:
             client = broker.client("zombie")
             client.send(publish("", b"x"))
             assert client.is_closed()
+
+
+@ours_only
+def test_retained_messages_count_for_their_user_after_a_restart_too(tmp_path: Path) -> None:
+    kept = []
+    for number in range(4):
+        with (
+            running(OwnTopics(), store_dir=tmp_path, retained_messages_per_user=2) as broker,
+            broker.client("plug") as plug,
+        ):
+            plug.publish(f"plug/{number}", b"x", retain=True)
+            plug.subscribe(("plug/#", 1))
+            kept.append(len(plug.take_rest(1)))
+    assert kept == [1, 2, 2, 2]
