@@ -69,12 +69,11 @@ class HistoryQuota:
             return reason
         node = wanted.node
         self._sensors.setdefault(node, {})[wanted.sensor] = now_ms
-        for counts, number in (
-            (self._streams, int(wanted.is_new_stream)),
-            (self._field_sets, int(wanted.is_new_field_set)),
-            (self._bytes, wanted.data_bytes + ROW_BYTES),
-        ):
-            counts[node] = counts.get(node, 0) + number
+        if wanted.is_new_stream:
+            self._streams[node] = self._streams.get(node, 0) + 1
+        if wanted.is_new_field_set:
+            self._field_sets[node] = self._field_sets.get(node, 0) + 1
+        self._bytes[node] = self._bytes.get(node, 0) + wanted.data_bytes + ROW_BYTES
         return None
 
     def uses(self) -> list[QuotaUse]:
