@@ -1,12 +1,15 @@
-"""Bounded queue of messages between the bus and the history's thread, fair between nodes."""
+"""Bounded queue of messages between the bus and the history's thread, fair between nodes.
+
+What is new goes before backlogs: after an outage these are minutes of work.
+"""
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
 from broker.fair_limit import FairLimit
-from bus.contract.messages import Message
+from bus.contract.messages import Backlog, Message
 
 # Where publishers cannot be made to wait: many seconds of traffic of a full system.
 MAX_BYTES = 64_000_000
@@ -19,11 +22,47 @@ SHARE_BYTES = 4_000
 # much, and not for each message: what is less can wait for the next commit, and each wake-up costs
 # more than the decoded message that it is for.
 _TAKE_BYTES = 60_000
+# At most so much of it is new while backlogs wait, so that they always go on.
+_NEW_BYTES = 45_000
 # What a queued payload costs beside its own bytes, roughly: a tuple, two strings, a bytes header.
 _OVERHEAD_BYTES = 200
 
 # Topic, payload, and the message that it spells where that is decoded already.
 Payload = tuple[str, bytes, Message | None]
+
+
+class _Turns:
+    """Payloads by node, in the order of the nodes' turns."""
+
+    def __init__(self) -> None:
+        self._queues: dict[str, deque[Payload]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._queues)
+
+    def put(self, node: str, payload: Payload) -> None:
+        queue = self._queues.get(node)
+        if queue is None:
+            queue = self._queues[node] = deque()
+        queue.append(payload)
+
+    def take(self, most_bytes: int) -> Iterator[tuple[str, Payload]]:
+        """Yield one payload of each node in turn, until so many bytes are taken."""
+        size = 0
+        while self._queues and size < most_bytes:
+            node = next(iter(self._queues))
+            queue = self._queues.pop(node)
+            payload = queue.popleft()
+            if queue:
+                self._queues[node] = queue
+            size += _size(payload)
+            yield node, payload
+
+    def take_all(self) -> list[Payload]:
+        """Take everything; turns only matter where something is left."""
+        taken = [payload for queue in self._queues.values() for payload in queue]
+        self._queues.clear()
+        return taken
 
 
 class Inbox:
@@ -46,8 +85,7 @@ class Inbox:
         self._max_bytes = max_bytes
         self._full_bytes = full_bytes
         self._lock = threading.Lock()
-        # By node, in the order of their turns.
-        self._queues: dict[str, deque[Payload]] = {}
+        self._new, self._backlogs = _Turns(), _Turns()
         self._shares = FairLimit(full_bytes)
         self._ready = threading.Event()
 
@@ -81,7 +119,7 @@ class Inbox:
     def take(self, timeout_s: float) -> list[Payload]:
         """Wait up to `timeout_s` for enough payloads or for `wake`; return some of what is queued.
 
-        Payloads of a node keep their order.
+        Those of a node keep their order, but for its backlogs.
         """
         self._ready.wait(max(0.0, timeout_s))
         with self._lock:
@@ -104,33 +142,21 @@ class Inbox:
             return
         node = node_of(payload[0])
         self._shares.add(node, size)
-        queue = self._queues.get(node)
-        if queue is None:
-            queue = self._queues[node] = deque()
-        queue.append(payload)
+        (self._backlogs if isinstance(payload[2], Backlog) else self._new).put(node, payload)
 
     def _take_in_turns(self) -> list[Payload]:
         if self._shares.total < _TAKE_BYTES:
-            return self._take_all()
-        taken: list[Payload] = []
-        size = 0
-        while self._queues and size < _TAKE_BYTES:
-            node = next(iter(self._queues))
-            queue = self._queues.pop(node)
-            payload = queue.popleft()
-            if queue:
-                self._queues[node] = queue
-            taken.append(payload)
-            size_bytes = _size(payload)
-            size += size_bytes
-            self._shares.remove(node, size_bytes)
-        return taken
+            self._shares.clear()
+            return self._new.take_all() + self._backlogs.take_all()
+        taken = self._take_some(self._new, _NEW_BYTES if self._backlogs else _TAKE_BYTES)
+        left = _TAKE_BYTES - sum(map(_size, taken))
+        return taken + self._take_some(self._backlogs, left)
 
-    def _take_all(self) -> list[Payload]:
-        """Take everything; turns only matter where something is left."""
-        taken = [payload for queue in self._queues.values() for payload in queue]
-        self._queues.clear()
-        self._shares.clear()
+    def _take_some(self, turns: _Turns, most_bytes: int) -> list[Payload]:
+        taken = []
+        for node, payload in turns.take(most_bytes):
+            self._shares.remove(node, _size(payload))
+            taken.append(payload)
         return taken
 
 

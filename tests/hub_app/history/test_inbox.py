@@ -2,6 +2,7 @@
 
 import threading
 
+from bus.contract.messages import Backlog
 from hub_app.history.inbox import Inbox
 
 
@@ -57,6 +58,24 @@ def test_each_node_has_its_turn() -> None:
     taken = [payload[:4] for _, payload, _ in inbox.take(0.0)]
     assert taken == [b"0\0\0\0", b"mine", b"1\0\0\0"]
     assert [payload[:1] for _, payload, _ in inbox.take(0.0)] == [b"2"]
+    assert inbox.has_room
+
+
+def test_what_is_new_goes_before_backlogs_which_go_on_nevertheless() -> None:
+    inbox = Inbox()
+    backlog = Backlog([])
+    for n in range(40):
+        inbox.put(f"harvester/node-{n}/backlog", bytes(20_000), backlog)
+    for n in range(40):
+        inbox.put(f"harvester/node-{n}/readings/x", bytes(2_000))
+    first = [topic for topic, _, _ in inbox.take(0.0)]
+    assert sum(topic.endswith("/readings/x") for topic in first) == 21
+    assert sum(topic.endswith("/backlog") for topic in first) == 1
+    taken = [topic for topic, _, _ in inbox.take(0.0)]
+    assert sum(topic.endswith("/readings/x") for topic in taken) == 19
+    while some := inbox.take(0.0):
+        taken += [topic for topic, _, _ in some]
+    assert sum(topic.endswith("/backlog") for topic in [*first, *taken]) == 40
     assert inbox.has_room
 
 
