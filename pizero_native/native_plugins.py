@@ -19,7 +19,7 @@ from pizero_native import fields
 AIR, HEALTH = PLUGINS = ("bme680", "pizero-monitor")
 # What a command may do to a plugin without a plugin host.
 _ACTION = "set"
-_OTHER_ACTIONS = ("reload", "enable", "disable")
+_OTHER_ACTIONS = ("reload", "enable", "disable", "record")
 # The words of a command, as `about` has them.
 WORDS = [word for word in commands.WORDS["plugins"] if word not in _OTHER_ACTIONS]
 # Settings of outputs that the service does not have.

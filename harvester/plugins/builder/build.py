@@ -57,6 +57,8 @@ def _build(source: PluginSource, wit: Path, compiler: Path) -> Built:
 
 def _componentize(source: PluginSource, wit: Path, compiler: Path) -> None:
     source_check.check(source, contract.read(wit.read_text()))
+    # It may write the lock, which is one of the inputs.
+    found = vendored.of(source)
     inputs = digest_of_inputs(source, wit)
     partial = source.wasm.with_suffix(".wasm.partial")
     world = source.manifest.world
@@ -67,7 +69,7 @@ def _componentize(source: PluginSource, wit: Path, compiler: Path) -> None:
         guest = scratch / "guest"
         packages = scratch / "packages"
         packages.mkdir()
-        vendored.extract(vendored.of(source), packages)
+        vendored.extract(found, packages)
         border.write(guest, least.read_text(), source)
         options = ["--quiet", "-d", str(least), "-w", world]
         command = [

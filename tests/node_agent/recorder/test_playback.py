@@ -124,6 +124,16 @@ def test_a_fault_is_played_byte_for_byte(machine: Machine) -> None:
     assert "app.py" in last.traceback
 
 
+def test_a_fault_of_code_that_was_kept_is_played_byte_for_byte(
+    machine: Machine, tmp_path: Path
+) -> None:
+    marked = READS + f"# {tmp_path}"
+    assert not machine.record(made(marked), chip(["0010"]), 1).plugin.had_code
+    recorded = machine.record(made(marked), chip(["dead"]), 1)
+    assert recorded.plugin.had_code
+    assert all(step.is_same for step in machine.play(recorded, made(marked)))
+
+
 def test_an_err_of_a_chip_is_played_byte_for_byte(machine: Machine) -> None:
     refused = Err("no answer at i2c-1 0x23")
     recorded = machine.record(made(READS), chip(["0010", refused]), 2)
