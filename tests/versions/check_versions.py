@@ -108,7 +108,7 @@ def test_a_node_is_online_with_its_readings_stored(site: Site, name: str) -> Non
 def test_every_message_is_understood(site: Site) -> None:
     wait_until(lambda: node_of(site, "pi4").get("about"))
     # Topics that the other version does not have.
-    newer = {"harvester/pi4/update", "harvester/pizero/update"}
+    newer = {"harvester/pi4/update", "harvester/pizero/update", "harvester/pi4/costs"}
     assert set(site.get("/health").get("undecodable") or {}) <= newer
 
 

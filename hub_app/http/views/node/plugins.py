@@ -2,9 +2,10 @@
 
 from bus.contract.description import About
 from bus.contract.messages import PluginState
-from bus.contract.topics import TopicKind
+from bus.contract.topics import Topic, TopicKind
 from bus.contract.value_text import ABSENT
 from hub_app.http.views.moments import moment
+from hub_app.http.views.node import delivered
 from hub_app.http.views.template import Html, attributes, fill, join
 from hub_app.live.change import Change
 from hub_app.live.state import State
@@ -39,7 +40,9 @@ def plugins(state: State, node: str, about: About, *, operates: bool) -> Html:
         key=lambda entry: entry.name,
     )
     commands = about.actuators.get("plugins", []) if operates else []
-    return join([_row(entry, commands) for entry in entries])
+    return join(
+        [part for each in entries for part in (_row(each, commands), _delivered(state, each))]
+    )
 
 
 def _row(entry: Change, commands: list[str]) -> Html:
@@ -56,6 +59,12 @@ def _row(entry: Change, commands: list[str]) -> Html:
         buttons=_buttons(entry, commands),
         error=_error(entry.name, plugin),
     )
+
+
+def _delivered(state: State, entry: Change) -> Html:
+    told = state.value(Topic(entry.node, TopicKind.DELIVERY, entry.name))
+    said = delivered.sentence(told)
+    return fill(_ONE_LINE, tone="quiet", error=said) if said else Html("")
 
 
 def _error(name: str, plugin: PluginState) -> Html:

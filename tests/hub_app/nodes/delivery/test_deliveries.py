@@ -72,6 +72,8 @@ def test_a_bad_version_is_seen_by_the_canary_alone_and_for_less_than_its_probati
         assert row["polls"] == 9
         canary = nodes[7].deliveries.of_plugin[ROOM]
         assert canary.path().read_bytes() == GOOD
+        page = hub.http.get("/node/pi07").text
+        assert "went back from version 3.0 after 9 polls: ValueError: the tenth" in page
 
 
 def test_a_node_that_was_away_gets_what_is_wanted_from_a_restarted_hub(
