@@ -7,12 +7,14 @@ from collections.abc import Container, Iterator
 
 import msgspec
 
-from bus.contract.bounds import Name
+from bus.contract.bounds import LARGEST_INTEGER, Name
 from hub_app.nodes.delivery import rollout
 from hub_app.nodes.delivery.rollout import ABSENT, NodeNow, NodeRollout, Nodes, Rollout, Target
 
 # Versions of a node to go back to, the newest first.
 _MAX_FORMER = 5
+# A number that a node tells and that another one may follow still.
+_MAX_TOLD = LARGEST_INTEGER // 2
 
 
 class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -83,15 +85,18 @@ def _ordered(
     if obstacle := rollout.obstacle(running.plugin, node):
         failed = NodeRollout(progress="failed", phase="refused", reason=obstacle)
         return found, rollout.with_node(running, name, failed)
-    release = max(found.last_release + 1, now_ms)
+    last = max(found.last_release + 1, now_ms)
+    told = node.told.get(running.plugin)
+    # A hub whose file was lost, or whose clock was ahead, is behind a node: that is of this node
+    # alone, as any node may say anything.
+    release = max(last, told.release + 1) if told and told.release < _MAX_TOLD else last
     plugins = found.wanted.get(name, {})
     made = _wanted(running, plugins.get(running.plugin), release)
     found = msgspec.structs.replace(
         found,
-        last_release=release,
+        last_release=last,
         wanted={**found.wanted, name: {**plugins, running.plugin: made}},
     )
-    told = node.told.get(running.plugin)
     sent = NodeRollout(
         progress="sent", release=release, refused_ms=told.refused_ms if told is not None else 0
     )

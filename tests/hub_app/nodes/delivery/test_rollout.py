@@ -53,9 +53,11 @@ class Site:
         return self.hear(name, msgspec.structs.replace(state, **more))
 
     def hear(self, name: str, state: DeliveryState) -> Rollout:
-        node = msgspec.structs.replace(self.nodes[name], told={"room": state})
-        self.nodes[name] = node
+        self.hear_of(name, state)
         return self.step()
+
+    def hear_of(self, name: str, state: DeliveryState) -> None:
+        self.nodes[name] = msgspec.structs.replace(self.nodes[name], told={"room": state})
 
     def target(self, name: str) -> Target:
         return self.found.wanted[name]["room"].target
@@ -160,6 +162,15 @@ def test_releases_only_grow_also_when_the_clock_goes_back(site: Site) -> None:
         site.now_ms -= 100_000
     assert releases == sorted(set(releases))
     assert releases[0] >= 2000
+
+
+def test_a_node_that_is_ahead_gets_a_release_after_its_own(site: Site) -> None:
+    for name, release in (("pi4", 10**15), ("pi5", 2**53)):
+        site.hear_of(name, DeliveryState(release, "", "kept"))
+    site.deploy(FIRST, *NAMES)
+    releases = {name: site.found.wanted[name]["room"].release for name in NAMES}
+    assert releases["pi4"] == 10**15 + 1
+    assert max(releases["attic"], releases["pi5"]) < 10**15
 
 
 def test_a_rollback_brings_back_what_was_kept_before_then_the_nodes_own_file(site: Site) -> None:
