@@ -75,6 +75,7 @@ class Run(msgspec.Struct):
     ended: Progress | None = None
     rss_mb: float = 0.0
     idle_mb: float = 0.0
+    is_killed: bool = False
 
 
 @contextlib.contextmanager
@@ -238,6 +239,7 @@ def _note(run: Run, target: Target, steady_s: float, options: argparse.Namespace
         run.ended, run.cpu_s, run.rss_mb = run.lines[-1], run.cpu_s + target.cpu_s, target.rss_mb
     if options.kill and now_s >= steady_s + options.seconds / 2:
         options.kill = False
+        run.is_killed = True
         if target.kill is not None:
             target.kill()
 
@@ -252,7 +254,7 @@ def report(run: Run, target: Target, nodes: int) -> float:
     steady = [line for line in run.lines if began.at_s < line.at_s <= ended.at_s]
     stored = ended.stored - began.stored
     # What a killed process has used is not known any more.
-    cost_us = run.cpu_s / max(stored, 1) * 1e6 if run.cpu_s > 0 else math.nan
+    cost_us = math.nan if run.is_killed else run.cpu_s / max(stored, 1) * 1e6
     passed_s = ended.at_s - began.at_s
     print(
         f"{target.name}: {nodes} nodes, {stored / passed_s:.0f} readings a second: "
