@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from broker.embedded.packets.fields import Body, packet_id_error, publish_qos
+from broker.embedded.packets.fields import UINT16, Body, packet_id_error, publish_qos
 from broker.embedded.packets.model import (
     NO_PROPERTIES,
     Acknowledgement,
@@ -47,7 +47,7 @@ class Reader5:
     """
 
     def __init__(self, topic_aliases: int) -> None:
-        self._topics = Reader3()
+        self._reader3 = Reader3()
         self._most_aliases = topic_aliases
         self._aliases: dict[int, str] = {}
 
@@ -67,7 +67,7 @@ class Reader5:
         packet_id = data[end] << 8 | data[end + 1] if at > end else 0
         if at > end and not packet_id:
             raise packet_id_error()
-        topic = self._topics.topic(data[2:end])
+        topic = self._reader3.topic(data[2:end])
         qos = first_byte >> 1 & 3
         return Publish(topic, data[at + 1 :], qos, bool(first_byte & 1), packet_id)
 
@@ -76,7 +76,7 @@ class Reader5:
         packet_id = body.packet_id() if qos else 0
         properties = read_properties(body, Owner.PUBLISH)
         if properties is NO_PROPERTIES:
-            topic = self._topics.topic(encoded)
+            topic = self._reader3.topic(encoded)
         else:
             topic = self._topic(encoded, properties.topic_alias)
             properties = _of_message(properties)
@@ -84,11 +84,10 @@ class Reader5:
 
     def acknowledgement(self, kind: int, data: bytes) -> Acknowledgement:
         """Decode a PUBACK, PUBREC, PUBREL or PUBCOMP; without a reason it is success."""
+        if len(data) == UINT16.size:
+            return self._reader3.acknowledgement(kind, data)
         body = Body(data)
-        packet_id = body.packet_id()
-        if body.is_at_end:
-            return Acknowledgement(packet_id)
-        reason = body.byte()
+        packet_id, reason = body.packet_id(), body.byte()
         if reason not in _REASONS[kind]:
             raise ViolationError(f"the reason code {reason:#x}", ReasonCode.PROTOCOL_ERROR)
         _read_rest(body, Owner.ANSWER)
@@ -132,11 +131,11 @@ class Reader5:
 
     def _topic(self, encoded: bytes, alias: int | None) -> str:
         if alias is None:
-            return self._topics.topic(encoded)
+            return self._reader3.topic(encoded)
         if not 0 < alias <= self._most_aliases:
             raise ViolationError(f"the topic alias {alias}", ReasonCode.TOPIC_ALIAS_INVALID)
         if encoded:
-            topic = self._aliases[alias] = self._topics.topic(encoded)
+            topic = self._aliases[alias] = self._reader3.topic(encoded)
             return topic
         known = self._aliases.get(alias)
         if known is None:
