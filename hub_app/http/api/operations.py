@@ -359,6 +359,16 @@ DELIVERIES = (
     ),
     Operation(
         method="POST",
+        path="/api/deliveries/promote",
+        endpoint=deliveries.promote,
+        summary="Deploy the version of a plugin that is in the shadow at nodes",
+        group="commands",
+        answers=json(deliveries.Versions),
+        body=Body(deliveries.Where, {"plugin": "dht22", "nodes": [_NODE]}),
+        errors=(400, 413, 503),
+    ),
+    Operation(
+        method="POST",
         path="/api/deliveries/rollback",
         endpoint=deliveries.roll_back,
         summary="Bring the version before of a plugin back to nodes",

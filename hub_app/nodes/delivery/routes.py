@@ -17,7 +17,7 @@ from bus.contract.plugin_file.bundle import Bundle
 from bus.contract.plugin_file.order import DEFAULT_PROBATION, Probation
 from bus.errors import MisconfiguredError
 from hub_app.http.responses import Json, read_json
-from hub_app.nodes.delivery import report, rollout
+from hub_app.nodes.delivery import report, rollout, wanted
 from hub_app.nodes.delivery.deliverer import Deliverer
 from hub_app.nodes.delivery.delivery_files import check_bundle
 from hub_app.nodes.delivery.report import PluginVersion, RolloutReport
@@ -28,6 +28,7 @@ _DEPLOY_USAGE = (
     '"all": true; "canary": "pi4" and "polls": 30 where wanted'
 )
 _BACK_USAGE = '{"plugin": "dht22"} with "nodes": ["pi4"], "area": "Cellar" or "all": true'
+_PROMOTE_USAGE = '{"plugin": "dht22", "nodes": ["pi4"]}'
 _BUNDLE = bundle.encode(
     Bundle("sensor-plugin", [], ["sensor-logic"], PluginDescription(title="Room"), {})
 )
@@ -93,6 +94,18 @@ async def roll_back(request: Request) -> Response:
     deliverer = _deliverer(request)
     try:
         await deliverer.start(_rollout(body, action="rollback"))
+    except MisconfiguredError as e:
+        raise HTTPException(400, str(e)) from e
+    return Json(_versions(deliverer))
+
+
+async def promote(request: Request) -> Response:
+    """Deploy the version that is in the shadow of the running one at the named nodes."""
+    body = await read_json(request, Where, _PROMOTE_USAGE)
+    deliverer = _deliverer(request)
+    try:
+        target = wanted.shadow_at(deliverer.found, body.plugin, body.nodes)
+        await deliverer.start(_rollout(body, target=target))
     except MisconfiguredError as e:
         raise HTTPException(400, str(e)) from e
     return Json(_versions(deliverer))

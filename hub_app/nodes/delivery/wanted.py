@@ -3,11 +3,12 @@
 A release number only grows, also after a restore of an older backup: it is at least the time.
 """
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 
 import msgspec
 
 from bus.contract.bounds import LARGEST_INTEGER, Name
+from bus.errors import MisconfiguredError
 from hub_app.nodes.delivery import rollout
 from hub_app.nodes.delivery.rollout import ABSENT, NodeNow, NodeRollout, Nodes, Rollout, Target
 
@@ -57,6 +58,21 @@ def step(found: Deliveries, nodes: Nodes, now_ms: int) -> Deliveries:
         if not running.is_over:
             found = _step(found, running, nodes, now_ms)
     return found
+
+
+def shadow_at(found: Deliveries, plugin: str, nodes: Sequence[str]) -> Target:
+    """Return the version in the shadow at these nodes, as one that is to run.
+
+    Raises MisconfiguredError where it is not the same one at all of them.
+    """
+    none = Wanted(release=0)
+    targets = {found.wanted.get(name, {}).get(plugin, none).target for name in nodes}
+    if len(targets) != 1 or not all(target.is_shadow for target in targets):
+        raise MisconfiguredError(
+            f"found no version of {plugin} in the shadow at {', '.join(nodes) or 'no node'}, "
+            "expected the same one at each"
+        )
+    return msgspec.structs.replace(targets.pop(), is_shadow=False)
 
 
 def without_nodes(found: Deliveries, gone: Container[str]) -> Deliveries:

@@ -141,12 +141,18 @@ async function setFan(mode) {
   if (fault) setText(document.getElementById("output-answer"), `fan: ${fault}`);
 }
 
+async function endShadow({ shadowOf, path }) {
+  const fault = await send("POST", path, { plugin: shadowOf, nodes: [node] });
+  setText(document.getElementById("plugin-answer"), fault ? `${shadowOf}: ${fault}` : "");
+}
+
 document.addEventListener("click", ({ target }) => {
   const button = target.closest("button");
   if (!button) return;
   const { dataset } = button;
   if (dataset.node) command(button);
   if (dataset.fan) setFan(dataset.fan);
+  if (dataset.shadowOf) endShadow(dataset);
   if (dataset.nameOf) askForName(button);
   if (dataset.settingsOf) askForSettings(plugins.get(dataset.settingsOf));
   if (dataset.remove) askToRemove(dataset.remove);

@@ -6,7 +6,7 @@ from bus.contract.messages import Costs, ShadowReport
 from bus.contract.topics import Topic, TopicKind
 from bus.contract.value_text import ABSENT
 from hub_app.http.views.moments import moment
-from hub_app.http.views.template import Html, fill, join
+from hub_app.http.views.template import Html, attributes, fill, join
 from hub_app.live.change import Change
 from hub_app.live.state import State
 
@@ -16,9 +16,13 @@ of the running version $running_p50 ms.</p>
 $error<div class="table"><table><thead><tr><th scope="col">value</th><th scope="col">running</th>\
 <th scope="col">shadow</th><th scope="col">difference</th></tr></thead><tbody>
 $values</tbody></table></div>
-$effects$unanswered"""
+$effects$unanswered$buttons"""
 _VALUE = """<tr><th scope="row">$name</th><td data-label="running">$running</td>\
 <td data-label="shadow">$shadow</td><td data-label="difference">$difference</td></tr>
+"""
+_BUTTONS = """<div class="buttons">\
+<button type="button" class="small"$promote>Promote</button> \
+<button type="button" class="small"$drop>Drop</button></div>
 """
 _ERROR = '<p class="plugin-error" data-tone="bad">$error</p>\n'
 _CALLS = """<details id="$id"><summary>$summary</summary><pre tabindex="0" \
@@ -26,14 +30,15 @@ aria-label="$summary">$lines</pre></details>
 """
 
 
-def shadows(state: State, node: str) -> Html:
+def shadows(state: State, node: str, *, operates: bool) -> Html:
     """Return each shadow run of a node, nothing where there is none."""
     costs: Costs | None = state.value(Topic(node, TopicKind.COSTS))
     entries = [entry for entry in state.of_node(node) if entry.kind is TopicKind.SHADOW]
-    return join([_shadow(entry, costs) for entry in sorted(entries, key=lambda e: e.name)])
+    entries.sort(key=lambda entry: entry.name)
+    return join([_shadow(entry, costs, operates=operates) for entry in entries])
 
 
-def _shadow(entry: Change, costs: Costs | None) -> Html:
+def _shadow(entry: Change, costs: Costs | None, *, operates: bool) -> Html:
     told: ShadowReport = entry.value
     running = costs.plugins.get(entry.name) if costs is not None else None
     return fill(
@@ -56,6 +61,23 @@ def _shadow(entry: Change, costs: Costs | None) -> Html:
             f"{told.unanswered} calls without an answer",
             told.newest_unanswered,
         ),
+        buttons=_buttons(entry) if operates else "",
+    )
+
+
+def _buttons(entry: Change) -> Html:
+    def button(action: str, path: str) -> Html:
+        return attributes(
+            data_shadow_of=entry.name,
+            data_path=path,
+            id=f"{action}-{entry.name}",
+            aria_label=f"{action.capitalize()} the shadow of {entry.name} at {entry.node}",
+        )
+
+    return fill(
+        _BUTTONS,
+        promote=button("promote", "/api/deliveries/promote"),
+        drop=button("drop", "/api/deliveries/rollback"),
     )
 
 

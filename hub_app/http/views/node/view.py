@@ -60,7 +60,7 @@ async def node(request: Request) -> Response:
         sensors=sensors.sensors(hub, name, root),
         plugins=plugins.plugins(hub.state, name, about, operates=operates),
         costs=costs.costs(hub, name, about, root, operates=operates),
-        shadows=shadows.shadows(hub.state, name),
+        shadows=shadows.shadows(hub.state, name, operates=operates),
         outputs=outputs.outputs(hub.state, name, about, root, operates=operates),
         lines=log_items(page.logs, root),
     )

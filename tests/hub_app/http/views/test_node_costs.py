@@ -32,17 +32,20 @@ def test_a_shadow_is_shown_beside_the_running_version() -> None:
     state = State()
     state.apply(Topic("pi4", TopicKind.COSTS), Costs({"room": PluginCost(9, 0, 0, 1.2, 2)}), NOW_MS)
     state.apply(Topic("pi4", TopicKind.SHADOW, "room"), REPORT, NOW_MS)
-    shown = str(shadows.shadows(state, "pi4"))
+    shown = str(shadows.shadows(state, "pi4", operates=True))
     text = " ".join(re.sub(r"<[^>]+>", " ", shown).split())
     assert "120 polls, of which 3 differed and 1 failed" in text
     assert "Median 0.9 ms, of the running version 1.2 ms" in text
     assert "room temperature 21.5 21.25 -0.25" in text
     assert "ValueError: &lt;b&gt;" in shown
+    assert 'id="promote-room"' in shown
+    assert 'id="drop-room"' in shown
+    assert "<button" not in str(shadows.shadows(state, "pi4", operates=False))
     assert "120 effects not carried out led_controller.set_led(1, 0, 255, 0)" in text
 
 
 def test_a_node_without_a_shadow_shows_none() -> None:
-    assert str(shadows.shadows(State(), "pi4")) == ""
+    assert str(shadows.shadows(State(), "pi4", operates=True)) == ""
 
 
 @pytest.fixture
@@ -73,3 +76,10 @@ def test_the_view_of_a_node_has_costs_and_offers_records(hub: HubProcess, node: 
 
 def test_a_record_that_nobody_sent_is_not_there(hub: HubProcess, node: str) -> None:
     assert hub.http.get(f"/api/nodes/{node}/plugins/none/record").status_code == 404
+
+
+def test_what_is_not_in_the_shadow_is_not_promoted(hub: HubProcess, node: str) -> None:
+    wish = {"plugin": "dht22", "nodes": [node]}
+    answer = hub.http.post("/api/deliveries/promote", json=wish)
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith(f"found no version of dht22 in the shadow at {node}")

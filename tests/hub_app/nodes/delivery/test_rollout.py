@@ -231,3 +231,13 @@ def test_a_shadow_that_is_promoted_leaves_what_ran_before_to_go_back_to(site: Si
     site.tell("pi4", "kept")
     site.roll_back("pi4")
     assert site.target("pi4").sha256 == FIRST.sha256
+
+
+def test_only_a_version_in_the_shadow_is_promoted(site: Site) -> None:
+    site.deploy(FIRST, "pi4", "pi5")
+    site.tell("pi4", "kept")
+    site.deploy(msgspec.structs.replace(SECOND, is_shadow=True), "pi4")
+    assert wanted.shadow_at(site.found, "room", ["pi4"]) == SECOND
+    for nodes in (["pi5"], ["pi4", "pi5"], ["nobody"], []):
+        with pytest.raises(MisconfiguredError, match="found no version of room in the shadow"):
+            wanted.shadow_at(site.found, "room", nodes)
