@@ -17,6 +17,7 @@ _RESERVED = 0x70
 _MASKED = 0x80
 _LENGTH_16 = 126
 _LENGTH_64 = 127
+_MORE_LENGTH_BYTES = {_LENGTH_16: 2, _LENGTH_64: 8}
 _MASK_BYTES = 4
 
 
@@ -29,6 +30,9 @@ class Opcode(enum.IntEnum):
     CLOSE = 8
     PING = 9
     PONG = 10
+
+
+_OPCODES = {int(opcode): opcode for opcode in Opcode}
 
 
 class CloseCode(enum.IntEnum):
@@ -103,7 +107,7 @@ class FrameDecoder:
         if opcode >= Opcode.CLOSE and (length > MAX_CONTROL_BYTES or not first & _FINAL):
             text = "a control frame that is fragmented or too long (section 5.5)"
             raise FrameError(CloseCode.PROTOCOL_ERROR, text)
-        more = {_LENGTH_16: 2, _LENGTH_64: 8}.get(length, 0)
+        more = _MORE_LENGTH_BYTES.get(length, 0)
         if len(data) - end < more + _MASK_BYTES:
             return at
         if more:
@@ -119,10 +123,10 @@ class FrameDecoder:
         return end + _MASK_BYTES
 
     def _checked_opcode(self, first: int) -> Opcode:
-        if first & _RESERVED or first & 0x0F not in set(Opcode):
+        opcode = _OPCODES.get(first & 0x0F)
+        if first & _RESERVED or opcode is None:
             text = f"a frame that begins with {first:#04x} (section 5.2)"
             raise FrameError(CloseCode.PROTOCOL_ERROR, text)
-        opcode = Opcode(first & 0x0F)
         if opcode is Opcode.TEXT:
             raise FrameError(CloseCode.UNSUPPORTED_DATA, "a text frame (MQTT-6.0.0-1)")
         is_data = opcode < Opcode.CLOSE
