@@ -71,10 +71,13 @@ async def in_slices(families: list[Families]) -> bytes:
     slices: list[bytes] = []
     for some in families:
         for family in some:
-            made = lines(family) if family is not None else iter(())
-            while part := "".join(itertools.islice(made, _LINES_PER_SLICE)):
-                slices.append(part.encode())
-                await asyncio.sleep(0)
+            if family is not None:
+                made = lines(family)
+                while part := "".join(itertools.islice(made, _LINES_PER_SLICE)):
+                    slices.append(part.encode())
+                    await asyncio.sleep(0)
+                # Those of all families, freed at once, would hold the loop.
+                family.samples.clear()
             await asyncio.sleep(0)
     return b"".join(slices)
 
