@@ -299,7 +299,7 @@ class PluginRunner:
         logger.error("plugin %s failed: %s; next try in %.0f s", self.name, error, wait_s)
         if traceback:
             plugin_logger(self.name).error("%s", traceback)
-        if failed is not None and self._delivery.failed(failed.path, _of(traceback, error)):
+        if failed is not None and self._delivery.failed(failed.path, _reason_of(traceback, error)):
             self._start_again_at_once()
 
     def _start_again_at_once(self) -> None:
@@ -347,7 +347,7 @@ class PluginRunner:
             self._error = f"{_RELOAD_FAILED}: {error}"[:_MAX_ERROR_CHARS]
             self._last_failure = _newest(candidate.traceback or self._error)
             logger.error("plugin %s: %s; the old one runs on", self.name, self._error)
-            self._note_trial(_of(candidate.traceback, error))
+            self._note_trial(_reason_of(candidate.traceback, error))
         elif candidate.has_polled.is_set():
             self._replace_running(candidate)
 
@@ -376,7 +376,7 @@ class PluginRunner:
             self._file.mark_loaded()
 
 
-def _of(traceback: str, error: str) -> str:
+def _reason_of(traceback: str, error: str) -> str:
     """Return the end of a traceback, where there is one, with the error that it led to."""
     return _newest(traceback)[-_MAX_ERROR_CHARS:] if traceback else error
 
