@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 # A guest is cut off at its deadline; one that is busy this much longer hangs in the host.
 _GRACE_S = 1.0
+_NO_RECORDER = "it sees no polls: plugins.record_kb is 0, so that there is no flight recorder"
 _RELOAD_FAILED = "reload failed"
 _MAX_ERROR_CHARS = 2000
 
@@ -222,7 +223,8 @@ class PluginRunner:
             self._shadow = None
         if path is not None and self._shadow is None:
             logger.info("plugin %s: %s runs in its shadow", self.name, path.name)
-            self._shadow = Shadow(self.name, self._parts.runtime, path, self._parts.admit)
+            parts, obstacle = self._parts, "" if self._parts.flight is not None else _NO_RECORDER
+            self._shadow = Shadow(self.name, parts.runtime, path, parts.admit, obstacle)
             self._shadow.start()
         if self._running is not None:
             self._running.shadow = self._shadow

@@ -42,9 +42,17 @@ class Shadow:
     """A shadow run in a thread of its own. The cycle's thread starts, reads and stops it."""
 
     def __init__(
-        self, name: str, runtime: Runtime, path: Path, admit: Callable[[Path, str], str]
+        self,
+        name: str,
+        runtime: Runtime,
+        path: Path,
+        admit: Callable[[Path, str], str],
+        obstacle: str = "",
     ) -> None:
-        """`admit` refuses what was loaded from the path, by its sha256."""
+        """`admit` refuses what was loaded from the path, by its sha256.
+
+        `obstacle` says why no poll will come.
+        """
         self.path = path
         self._name = name
         self._runtime = runtime
@@ -53,7 +61,8 @@ class Shadow:
         self._steps: queue.Queue[tuple[Step, Steps | None] | None] = queue.Queue(1)
         self._order = threading.Lock()
         self._since_ms = now_ms()
-        self._sha256 = self._version = self._error = ""
+        self._sha256 = self._version = ""
+        self._error = obstacle
         self._differing = self._effects = self._unanswered = 0
         self._effect_lines: list[str] = []
         self._unanswered_lines: list[str] = []
