@@ -84,6 +84,9 @@ class LoopQueue:
         self._shares = FairLimit(full)
         self._ready = asyncio.Event()
 
+    def __len__(self) -> int:
+        return len(self._queue)
+
     @property
     def has_room(self) -> bool:
         """Whether nodes that wait may go on."""
@@ -236,5 +239,6 @@ async def ingest(
                 # Nothing that comes over the bus may end this task.
                 log.exception(topic[:200], "the hub failed at a message on %s", topic[:200])
         flush()
-        # A long queue keeps nothing else on the loop waiting.
-        await asyncio.sleep(0)
+        if queue:
+            # A long queue keeps nothing else on the loop waiting.
+            await asyncio.sleep(0)
