@@ -60,6 +60,7 @@ def _known_sensors(
         connection = credentials.of_node(config, environment)
         client = BusClient(
             connection.address,
+            others=connection.addresses[1:],
             client_id=doctor_client_id(node),
             login=connection.login,
             filters=[topic_filter(TopicKind.SENSOR, node)],
