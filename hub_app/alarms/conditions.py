@@ -187,12 +187,14 @@ class Conditions:
         """Judge a heartbeat: the outbox of the node and its clock. `only_bad`: see `of_reading`."""
         heartbeat: Heartbeat = entry.value
         node = entry.node
-        offset_s = abs(self._state.presence(node).clock_offset_ms) / 1000
-        rows = "more than {limit:g} readings wait for the hub"
-        clock = "its clock is wrong by more than {limit:g} s"
+        offset_s = round(abs(self._state.presence(node).clock_offset_ms) / 1000, 1)
+        rows, is_harmless = heartbeat.outbox_rows, self._book.is_harmless
+        if only_bad and is_harmless("outbox", rows) and is_harmless("clock", offset_s):
+            # As nearly every heartbeat is.
+            return
         limited: tuple[tuple[RuleKind, float, str], ...] = (
-            ("outbox", heartbeat.outbox_rows, rows),
-            ("clock", round(offset_s, 1), clock),
+            ("outbox", rows, "more than {limit:g} readings wait for the hub"),
+            ("clock", offset_s, "its clock is wrong by more than {limit:g} s"),
         )
         for kind, value, words in limited:
             yield from self._of_limit(kind, node, value, words, now_ms, only_bad=only_bad)

@@ -5,6 +5,7 @@ Of several with one name, hub.toml's rule holds, then the page's. Pure.
 
 import fnmatch
 import hashlib
+import math
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -101,6 +102,7 @@ class RuleBook:
             if all((rule.node, rule.sensor, rule.area) == ("*", "*", "*") for rule in rules)
         }
         self._found: dict[tuple[RuleKind, str, str, str], tuple[Rule, ...]] = {}
+        self._harmless = {kind: min(map(_harmless, rules)) for kind, rules in self._of_kind.items()}
 
     def is_fixed(self, name: str) -> bool:
         """Whether hub.toml has a rule of that name, which the page cannot change."""
@@ -109,6 +111,10 @@ class RuleBook:
     def get(self, name: str) -> Rule | None:
         """Return a rule that is in force."""
         return self._in_force.get(name)
+
+    def is_harmless(self, kind: RuleKind, value: float) -> bool:
+        """Whether a value is bad for no rule of a kind, whatever it is of."""
+        return value <= self._harmless.get(kind, math.inf)
 
     def matching(
         self, kind: RuleKind, node: str, subject: str = "", area: str = ""
@@ -126,6 +132,11 @@ class RuleBook:
                 rule for rule in rules if rule.covers(node, subject) and matches(rule.area, area)
             )
         return found
+
+
+def _harmless(rule: Rule) -> float:
+    """Return the greatest value that is bad for no subject of a rule."""
+    return -math.inf if rule.below is not None else rule.limit(None) or 0.0
 
 
 @lru_cache(maxsize=1000)

@@ -110,3 +110,13 @@ def test_no_two_alarms_have_one_name(pairs: list[tuple[str, str]]) -> None:
         for rule, sensor in pairs
     ]
     assert len(set(names)) == len(names)
+
+
+def test_a_value_is_harmless_up_to_the_least_limit_of_its_kind() -> None:
+    one = config("outbox-full", kind="outbox", above=1000, clear=900, field=None)
+    other = config("outbox-of-cellar", kind="outbox", node="cellar", above=100, field=None)
+    book = RuleBook([one, other])
+    assert book.is_harmless("outbox", 100)
+    assert not book.is_harmless("outbox", 101)
+    below = config("warm", kind="outbox", above=None, below=5, field=None)
+    assert not RuleBook([below]).is_harmless("outbox", 100)
