@@ -9,9 +9,11 @@ import msgspec
 import pytest
 
 from broker.auth import accounts
+from broker.auth.gate import Role
 from bus.client.client import BusClient
 from bus.contract.messages import encode
 from bus.contract.topics import Topic, TopicKind
+from tests.broker.auth.hub import connected
 from tests.default_descriptions import description_of
 from tests.hub_app.homeassistant.forward.home import HomeBroker, HomeClient
 from tests.hub_app.homeassistant.samples import about
@@ -19,6 +21,7 @@ from tests.hub_app.samples import reading
 from tests.hub_app.whole_hub import NOW_MS, Hub, status
 from tests.support import HOST, Service, wait_until
 
+PASSWORD = "correct horse"
 SENSOR = "dht22-gpio4"
 TEMPERATURE = f"homeassistant/sensor/harvester_pi4_{SENSOR}_temperature/config"
 DEVICE = f"homeassistant/device/harvester_pi4_{SENSOR}/config"
@@ -83,6 +86,30 @@ def test_discovery_that_is_switched_off_is_gone_after_the_restart(hub: Hub) -> N
         found.wait_for(last)
         wait_until(lambda: found.retained.keys() == {last})
         check_log(service)
+
+
+def test_discovery_of_other_devices_stays_and_reaches_no_state(hub: Hub) -> None:
+    hub.state.mkdir()
+    file = hub.state / "accounts.json"
+    accounts.set_password(file, "zigbee2mqtt", Role.DEVICE, PASSWORD, topics=["#"])
+    token = accounts.enroll(file, "pi4")
+    roots = {"broker__open_roots": '["homeassistant", "zigbee2mqtt"]'}
+    other = "homeassistant/sensor/0x1/config"
+    with (
+        hub.running(**roots, homeassistant__discovery="true"),
+        connected(hub.mqtt_port, "zigbee2mqtt", PASSWORD.encode()) as device,
+        hub.node("pi4", token) as client,
+        discovery(hub.mqtt_port) as found,
+    ):
+        for topic in (TEMPERATURE, other, "zigbee2mqtt/pi9/status"):
+            device.publish(topic, b"{}", retain=True)
+        introduce(client)
+        wait_until(lambda: TEMPERATURE in found.retained)
+        assert found.retained[TEMPERATURE] != b"{}"
+        assert found.retained[other] == b"{}"
+        assert hub.nodes() == {"pi4"}
+    with hub.running(**roots), discovery(hub.mqtt_port) as found:
+        wait_until(lambda: found.retained == {other: b"{}"})
 
 
 def test_a_broker_elsewhere_that_lost_everything_has_it_again(hub: Hub, tmp_path: Path) -> None:
