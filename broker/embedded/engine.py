@@ -251,7 +251,8 @@ class BrokerEngine:
 
     def _attach(self, connection: Connection, accepted: AcceptedConnect) -> Handler | None:
         """Give a client its session and send the CONNACK (MQTT-3.2.0-1), in one step."""
-        connection.allow_packets(self._settings.packet_kb * 1024)
+        is_3_1 = accepted.connect.version == VERSION_3_1
+        connection.allow_packets(self._settings.packet_kb * 1024, is_3_1=is_3_1)
         opened = self._sessions.open(accepted, self._take_over)
         if opened is None:
             text = f"{accepted.connect!r}: no room for its session"
@@ -263,8 +264,7 @@ class BrokerEngine:
         self._counters.clients_maximum = max(self._counters.clients_maximum, len(self._handlers))
         properties = connack_properties(accepted, self._settings, session.expiry_s)
         # The byte is reserved in MQTT 3.1.
-        says_present = was_present and accepted.connect.version > VERSION_3_1
-        connack = Connack(ConnackCode.ACCEPTED, says_present, properties)
+        connack = Connack(ConnackCode.ACCEPTED, was_present and not is_3_1, properties)
         connection.send(handler.codec.writer.connack(connack))
         if accepted.refused_will is not None:
             self.router.refuse_publish(session.key, accepted.refused_will)

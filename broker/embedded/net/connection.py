@@ -91,9 +91,9 @@ class Connection(asyncio.BufferedProtocol):
             self._error = error
             self._ended.set_result(None)
 
-    def allow_packets(self, max_packet_bytes: int) -> None:
+    def allow_packets(self, max_packet_bytes: int, *, is_3_1: bool = False) -> None:
         """Change the size limit, which is lower before the login."""
-        self._framer.allow(max_packet_bytes)
+        self._framer.allow(max_packet_bytes, is_3_1=is_3_1)
 
     def pause(self) -> None:
         """Handle no packets, and soon read nothing any more, until `resume`."""

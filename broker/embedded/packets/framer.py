@@ -26,6 +26,9 @@ _FIRST_BYTES = frozenset(
     [kind << 4 | flags for kind, flags in _FLAGS.items()]
     + [PacketType.PUBLISH << 4 | flags for flags in range(16)]
 )
+# In MQTT 3.1, these are sent again with DUP.
+_REPEATED = (PacketType.PUBREL, PacketType.SUBSCRIBE, PacketType.UNSUBSCRIBE)
+_FIRST_BYTES_3_1 = _FIRST_BYTES | {kind << 4 | 0x0A for kind in _REPEATED}
 
 
 class Framer:
@@ -33,15 +36,18 @@ class Framer:
 
     def __init__(self, max_packet_bytes: int) -> None:
         self._max_packet_bytes = max_packet_bytes
+        self._first_bytes = _FIRST_BYTES
         self._data = b""
         self._at = 0
         # The start of a packet whose other bytes are to come, and its size if that is known.
         self._start = bytearray()
         self._size = 0
 
-    def allow(self, max_packet_bytes: int) -> None:
-        """Change the limit for the packets to come."""
+    def allow(self, max_packet_bytes: int, *, is_3_1: bool = False) -> None:
+        """Change the limit for the packets to come, and take those of MQTT 3.1 with DUP."""
         self._max_packet_bytes = max_packet_bytes
+        if is_3_1:
+            self._first_bytes = _FIRST_BYTES_3_1
 
     def feed(self, data: bytes) -> None:
         if self._start:
@@ -61,7 +67,7 @@ class Framer:
         if at >= len(data):
             return None
         first_byte = data[at]
-        if first_byte not in _FIRST_BYTES:
+        if first_byte not in self._first_bytes:
             raise _first_byte_error(first_byte)
         length, start = self._length(data, at + 1)
         end = start + length

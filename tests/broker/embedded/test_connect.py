@@ -6,7 +6,7 @@ import pytest
 
 from broker.auth.gate import Attempt, Identity, Role
 from tests.broker.embedded.gates import OwnTopics, Passwords
-from tests.broker.embedded.raw import connect, packet
+from tests.broker.embedded.raw import PUBCOMP, SUBACK, binary, connect, packet, uint16
 from tests.broker.embedded.running import open_sockets, running
 from tests.broker.embedded.switch import ours_only
 from tests.support import OpenGate
@@ -237,6 +237,24 @@ def test_a_client_of_mqtt_3_1_is_served_and_has_to_name_itself() -> None:
         client.subscribe(("t", 2))
         client.publish("t", b"x", qos=2)
         assert [(message.payload, message.qos) for message in client.take(1)] == [(b"x", 2)]
+
+
+@ours_only
+def test_a_client_of_mqtt_3_1_repeats_packets_with_dup() -> None:
+    with running() as broker:
+        client = broker.client("old", level=3, name=b"MQIsdp", clean=False)
+        client.send(packet(0x8A, uint16(1) + binary(b"t") + b"\1"))
+        client.expect(SUBACK)
+        client.send(packet(0x6A, uint16(7)))
+        assert client.expect(PUBCOMP) == uint16(7)
+        client.disconnect()
+        again = broker.client("old", level=3, name=b"MQIsdp", clean=False)
+        assert not again.session_present
+        broker.client("mouth").publish("t", b"x")
+        assert [message.payload for message in again.take(1)] == [b"x"]
+        new = broker.client("new")
+        new.send(packet(0x6A, uint16(7)))
+        assert new.is_closed()
 
 
 def test_a_client_without_an_id_must_want_a_clean_session() -> None:
