@@ -21,7 +21,7 @@ from broker.embedded.packets.model import (
 )
 from broker.embedded.router import Router
 from broker.embedded.sender import Sender
-from broker.embedded.session import ClientSession
+from broker.embedded.session import ClientSession, Unreleased
 from broker.embedded.sessions import Sessions
 from broker.embedded.store.store import Store
 from broker.embedded.store.writer import Durable
@@ -219,9 +219,11 @@ class Handler:
     def _pass_on_once(self, message: Publish) -> None:
         """Pass on a message of QoS 2, unless it was received before and not released."""
         unreleased = self.session.unreleased
-        waits = unreleased.get(message.packet_id)
-        if waits is not None:
-            self._acknowledge(waits, PacketType.PUBREC, message.packet_id)
+        content = hash((message.topic, message.payload))
+        known = unreleased.get(message.packet_id)
+        # A client that has lost its state uses the id for another message.
+        if known is not None and known.content in (None, content):
+            self._acknowledge(known.waits, PacketType.PUBREC, message.packet_id)
             return
         if len(unreleased) >= _MAX_UNRELEASED:
             raise ViolationError(
@@ -238,7 +240,7 @@ class Handler:
         waits = [*passed.durable, *passed.room]
         if kept is not None:
             waits.append(kept)
-        unreleased[message.packet_id] = waits
+        unreleased[message.packet_id] = Unreleased(waits, content)
         self._acknowledge(waits, PacketType.PUBREC, message.packet_id)
         if passed.room:
             self._hold(passed.room)

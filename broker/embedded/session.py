@@ -25,6 +25,16 @@ class Publisher(msgspec.Struct, frozen=True):
     will_of: str = ""
 
 
+class Unreleased(msgspec.Struct, frozen=True, gc=False):
+    """A message of QoS 2 that was received and not released, and what its PUBREC waits for.
+
+    `content` is a hash of topic and payload; None where it is not known, after a restart.
+    """
+
+    waits: Sequence["asyncio.Future[bool]"] = ()
+    content: int | None = None
+
+
 class Link(Protocol):
     """The connection of a session, as far as outgoing messages go."""
 
@@ -74,9 +84,8 @@ class ClientSession:
         self.link: Link | None = None
         # Unix epoch of the end of the last connection; None while the client is connected.
         self.left_ms: int | None = None
-        # Packet ids of QoS 2 that were received and not released (method B of section 4.3.3), with
-        # what their PUBREC waits for.
-        self.unreleased: dict[int, Sequence[asyncio.Future[bool]]] = {}
+        # By packet id, of QoS 2 (method B of section 4.3.3).
+        self.unreleased: dict[int, Unreleased] = {}
         # Grows with each message sent and each acknowledgement: whether the client takes anything.
         self.progress = 0
         # While nothing of this client is read, its acknowledgements are not either.

@@ -8,7 +8,7 @@ from broker.embedded.counters import Counters, Refusal
 from broker.embedded.packets.codec import VERSION_5
 from broker.embedded.packets.model import Connect
 from broker.embedded.router import Router
-from broker.embedded.session import ClientSession
+from broker.embedded.session import ClientSession, Unreleased
 from broker.embedded.store.queue_records import new_delivery, restore
 from broker.embedded.store.records import StoredSession
 from broker.embedded.store.store import Store
@@ -67,7 +67,7 @@ class Sessions:
             session = self._new(key, kept.client_id, identity, is_kept=True)
             session.left_ms = kept.left_ms
             session.expiry_s = kept.expiry_s
-            session.unreleased = dict.fromkeys(kept.unreleased, ())
+            session.unreleased = dict.fromkeys(kept.unreleased, Unreleased())
             for dropped in restore(session.delivery, kept.messages):
                 self._store.drop_message(key, dropped.message_id)
             for text, grant in kept.subscriptions.items():

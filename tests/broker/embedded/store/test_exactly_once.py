@@ -46,6 +46,26 @@ def test_what_was_not_received_comes_again_and_what_was_is_only_released() -> No
         assert third.take_rest() == []
 
 
+def test_a_client_that_lost_its_state_may_use_a_packet_id_again() -> None:
+    with running() as broker:
+        sub = broker.client("sub")
+        sub.subscribe(("t", 2))
+        device = broker.client("device", clean=False)
+        device.send(publish("t", b"old", 2, packet_id=1))
+        assert device.expect(PUBREC) == uint16(1)
+        device.reset()
+        device = broker.client("device", clean=False)
+        # Sent again, also without DUP, it is the same message.
+        for dup in (True, False):
+            device.send(publish("t", b"old", 2, packet_id=1, dup=dup))
+            assert device.expect(PUBREC) == uint16(1)
+        device.send(publish("t", b"new", 2, packet_id=1))
+        assert device.expect(PUBREC) == uint16(1)
+        device.send(packet(PUBREL << 4 | 2, uint16(1)))
+        assert device.expect(PUBCOMP) == uint16(1)
+        assert [m.payload for m in sub.take_rest(2)] == [b"old", b"new"]
+
+
 @pytest.mark.parametrize("wrong", [PUBACK, PUBCOMP])
 def test_a_wrong_answer_ends_the_connection_and_not_the_message(wrong: int) -> None:
     with running() as broker:
