@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -11,10 +11,11 @@ import pytest
 
 from bus.contract.messages import Costs, PluginRecord
 from bus.contract.topics import Topic, TopicKind
+from harvester.cli import main
 from harvester.plugins.project import CACHE
 from node_agent.recorder import record_file
 from tests import built_components
-from tests.support import HOST, PROJECT, Listener, Service, embedded_broker, free_port
+from tests.support import HOST, PROJECT, Listener, Said, Service, embedded_broker, free_port
 
 TIMEOUT_S = 120
 APP = """import random
@@ -99,8 +100,12 @@ class Recorded(msgspec.Struct, frozen=True):
     elsewhere: Path
 
 
+def has_cost_of_polls(said: Said) -> bool:
+    return isinstance(said.message, Costs) and said.message.plugins["light"].polls >= 4
+
+
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     node, elsewhere = tmp_path_factory.mktemp("node"), tmp_path_factory.mktemp("elsewhere")
     plugin_in(node)
     built_components.packed(node / "plugins")
@@ -112,7 +117,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
     with embedded_broker(port), Listener(port) as listener, service:
         topic = Topic("pi4", TopicKind.RECORD, "light")
         fault = listener.wait_topic(str(topic)).message
-        costs = listener.wait_topic("harvester/pi4/costs").message
+        costs = listener.wait_for(has_cost_of_polls).message
         heard = len(listener.said)
         command = b'{"plugin": "light", "action": "record"}'
         listener.publish(Topic("pi4", TopicKind.COMMAND, "plugins"), command)
@@ -141,6 +146,32 @@ def replay(recorded: Recorded, *options: str) -> "subprocess.CompletedProcess[st
     )
 
 
+class Done(msgspec.Struct, frozen=True):
+    """Outcome of a command."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Here = Callable[..., Done]
+
+
+@pytest.fixture
+def replay_here(recorded: Recorded, capsys: pytest.CaptureFixture[str]) -> Here:
+    """Return a function that replays in this process."""
+
+    def run(file: Path, *options: str) -> Done:
+        code = 0
+        try:
+            main(["--project", str(recorded.elsewhere), "plugins", "replay", str(file), *options])
+        except SystemExit as e:
+            code = int(e.code or 0)
+        return Done(code, *capsys.readouterr())
+
+    return run
+
+
 def test_a_fault_of_a_chip_is_recorded_with_its_digest(recorded: Recorded) -> None:
     record = record_file.decode(recorded.fault.content, "record")
     assert recorded.fault.reason == record.reason == "fault"
@@ -165,9 +196,11 @@ def test_the_record_replays_byte_for_byte_in_another_process(recorded: Recorded)
     assert '    File "/0/app.py", line 24, in poll' in lines
 
 
-def test_a_changed_plugin_is_told_where_it_differs(recorded: Recorded, tmp_path: Path) -> None:
+def test_a_changed_plugin_is_told_where_it_differs(
+    recorded: Recorded, replay_here: Here, tmp_path: Path
+) -> None:
     changed = plugin_in(tmp_path, APP.replace("raise RuntimeError(", "raise Err("))
-    done = replay(recorded, "--against", str(changed))
+    done = replay_here(recorded.file, "--against", str(changed))
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     assert "poll 4 differs: - recorded, + played" in lines
@@ -179,10 +212,12 @@ def test_a_changed_plugin_is_told_where_it_differs(recorded: Recorded, tmp_path:
     assert lines[-1] == "differs in 1 of 5 steps"
 
 
-def test_a_record_becomes_a_pytest_case(recorded: Recorded, tmp_path: Path) -> None:
+def test_a_record_becomes_a_pytest_case(
+    recorded: Recorded, replay_here: Here, tmp_path: Path
+) -> None:
     folder = plugin_in(tmp_path)
     case = folder / "test_loose_wire.py"
-    done = replay(recorded, "--as-test", str(case), "--against", str(folder))
+    done = replay_here(recorded.file, "--as-test", str(case), "--against", str(folder))
     assert done.returncode == 0, done.stderr
     assert (folder / "loose_wire.record").read_bytes() == recorded.fault.content
     assert "RuntimeError: no answer at i2c-1 0x23: the wire is loose" in case.read_text()
@@ -203,10 +238,10 @@ def test_a_record_by_command_has_the_polls_so_far(recorded: Recorded) -> None:
     assert recorded.command.sha256 == recorded.fault.sha256
 
 
-def test_what_is_no_record_is_refused(recorded: Recorded, tmp_path: Path) -> None:
+def test_what_is_no_record_is_refused(replay_here: Here, tmp_path: Path) -> None:
     other = tmp_path / "other.record"
     other.write_bytes(b"nothing")
-    done = replay(msgspec.structs.replace(recorded, file=other))
+    done = replay_here(other)
     assert done.returncode == 1
     assert done.stderr.startswith(f"{other}: found no record, expected a record of a plugin")
 

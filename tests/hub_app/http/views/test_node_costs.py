@@ -1,9 +1,11 @@
 """Costs, records and shadow runs on the view of a node."""
 
+import os
 import re
 
 import pytest
 
+from bus.contract.bounds import MAX_RECORD_BYTES
 from bus.contract.description import About
 from bus.contract.messages import Costs, PluginCost, PluginRecord, ShadowReport
 from bus.contract.topics import Topic, TopicKind
@@ -13,6 +15,7 @@ from tests.hub_app.conftest import HubProcess
 from tests.hub_app.connected_node import until
 from tests.hub_app.samples import NOW_MS, status
 
+LARGEST = os.urandom(MAX_RECORD_BYTES)
 REPORT = ShadowReport(
     sha256="ab" * 32,
     version="1.3.0",
@@ -56,7 +59,7 @@ def node(hub: HubProcess) -> str:
     hub.publish(Topic(name, TopicKind.ABOUT), about)
     cost = PluginCost(20, 1, 240, 1.5, 4.0, 15.5)
     hub.publish(Topic(name, TopicKind.COSTS), Costs({"dht22": cost}))
-    record = PluginRecord("fault", "ab", NOW_MS, 3, 0, b"a record", "no answer")
+    record = PluginRecord("fault", "ab", NOW_MS, 3, 0, LARGEST, "no answer")
     hub.publish(Topic(name, TopicKind.RECORD, "dht22"), record)
     until(hub, f"/node/{name}", "/record")
     return name
@@ -70,7 +73,7 @@ def test_the_view_of_a_node_has_costs_and_offers_records(hub: HubProcess, node: 
     path = f"/api/nodes/{node}/plugins/dht22/record"
     assert f'href="{path}"' in page
     answer = hub.http.get(path)
-    assert answer.content == b"a record"
+    assert answer.content == LARGEST
     assert answer.headers["content-disposition"] == f'attachment; filename="{node}-dht22.record"'
 
 
