@@ -1,0 +1,1 @@
+"""Cost model of hubs and fleets, its measurement, and its predictions."""

@@ -1,0 +1,130 @@
+"""Cost model: measures the coefficients, checks them against runs, and predicts any size.
+
+    python -m bench.scale measure --nodes 100 300 700     measures, checks, writes coefficients.json
+    python -m bench.scale predict --nodes 700 --readings-per-s 1050
+    python -m bench.scale predict --nodes 500 --readings-per-s 750 --sites 200
+    python -m bench.scale run --nodes 700                 a run, beside what the model predicts
+    python -m bench.scale table                           the tables of docs/scale.md
+
+`measure` fits the first two sizes and compares the others with that, then fits all of them.
+"""
+
+import argparse
+import platform
+from pathlib import Path
+
+import msgspec
+
+from bench.scale import model
+from bench.scale.measure import measure_database, measure_hub, measure_runs
+from bench.scale.model import Coefficients, Hub, Load, Prediction, Run
+from bench.scale.table import tables
+
+_FILE = Path(__file__).with_name("coefficients.json")
+_MB, _GB = 1e6, 1e9
+_CYCLE_S = 2.0
+# The model is good where it is no further from the measured cost.
+_MOST_OFF = 0.20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("measure", "run"):
+        command = commands.add_parser(name)
+        command.add_argument("--nodes", type=int, nargs="+", default=[100, 300, 700])
+        command.add_argument("--interval", type=float, default=_CYCLE_S)
+        command.add_argument("--seconds", type=float, default=40.0)
+    command = commands.add_parser("predict")
+    command.add_argument("--nodes", type=int, required=True, help="of each site")
+    command.add_argument("--readings-per-s", type=float, help="of each site; default: 1.5 a node")
+    command.add_argument("--heartbeats-per-s", type=float, help="default: one in 2 s a node")
+    command.add_argument("--sites", type=int, default=1)
+    command.add_argument("--history-days", type=float, default=30.0)
+    command.add_argument("--fleet-days", type=float, default=400.0)
+    commands.add_parser("table")
+    options = parser.parse_args()
+    choices = {"measure": measure, "predict": predict, "run": run, "table": table}
+    choices[options.command](options)
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Measure all coefficients, check them, and write them."""
+    runs, quiet = measure_runs(options)
+    database = measure_database()
+    check(model.fit_hub(runs[:2], quiet), runs[2:])
+    machine = f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}"
+    known = Coefficients(machine, model.fit_hub(runs, quiet), database, [*runs, quiet])
+    _FILE.write_bytes(msgspec.json.format(msgspec.json.encode(known), indent=2) + b"\n")
+    print(known.hub, known.database, sep="\n")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure a size and compare it with the model."""
+    runs = [measure_hub(nodes, options.interval, options.seconds) for nodes in options.nodes]
+    check(known().hub, runs)
+
+
+def table(_options: argparse.Namespace) -> None:
+    """Print the tables of docs/scale.md."""
+    for line in tables(known()):
+        print(line)
+
+
+def known() -> Coefficients:
+    return msgspec.json.decode(_FILE.read_bytes(), type=Coefficients)
+
+
+def check(hub: Hub, runs: list[Run]) -> None:
+    """Print measured costs beside what the model says of them."""
+    for found in runs:
+        load = Load(found.nodes, found.readings_per_s, found.heartbeats_per_s)
+        said = model.predict_hub(hub, load)
+        print(f"{found.nodes} nodes, {found.readings_per_s:.0f} readings a second:")
+        for name, measured, predicted in (
+            ("cores", found.cpu, said.cpu),
+            ("MB of memory", found.rss_mb, said.mb),
+            ("kB/s to the hub", found.up_bytes_per_s / 1000, said.up_bytes_per_s / 1000),
+            ("kB/s from the hub", found.down_bytes_per_s / 1000, said.down_bytes_per_s / 1000),
+        ):
+            off = predicted / measured - 1
+            mark = "" if abs(off) <= _MOST_OFF else "  MORE THAN 20 %"
+            print(f"    {name}: {measured:.3g}, predicted {predicted:.3g} ({off:+.0%}){mark}")
+
+
+def predict(options: argparse.Namespace) -> None:
+    rate = options.readings_per_s or options.nodes * model.SENSORS_PER_NODE / _CYCLE_S
+    beats = options.heartbeats_per_s or options.nodes / _CYCLE_S
+    load = Load(options.nodes, rate, beats, options.sites)
+    known_here = known()
+    print(f"on {known_here.machine}, a core of the machine that was measured")
+    for line in lines(model.predict(known_here, load), load, options):
+        print(line)
+
+
+def lines(said: Prediction, load: Load, options: argparse.Namespace) -> list[str]:
+    """Return a prediction as text."""
+    history_gb = said.history_bytes_per_day * options.history_days / _GB
+    readings_gb = said.database_bytes_per_day * options.fleet_days / _GB
+    means_gb = said.means_bytes_per_day * 365 / _GB
+    up, down = said.hub.up_bytes_per_s / 1000, said.hub.down_bytes_per_s / 1000
+    to_fleet = said.forward_bytes_per_s / 1000
+    a_day, fleet_a_day = said.history_bytes_per_day / _GB, said.database_bytes_per_day / _GB
+    days, fleet_days = options.history_days, options.fleet_days
+    return [
+        f"each of {load.sites} hubs, {load.nodes} nodes, {load.readings_per_s:.0f} readings/s:",
+        f"    CPU {said.hub.cpu:.2f} cores, forwarding {said.forward_cpu:.3f} cores",
+        f"    memory {said.hub.mb:.0f} MB",
+        f"    network: nodes {up:.0f} kB/s up, {down:.0f} kB/s down; fleet {to_fleet:.0f} kB/s up",
+        f"    disk {a_day:.2f} GB a day, {history_gb:.1f} GB in {days:g} days of single readings",
+        f"database of the fleet, {said.database_readings_per_s:.0f} readings/s:",
+        f"    CPU {said.database_cpu:.2f} cores",
+        f"    network {said.forward_bytes_per_s * load.sites / _MB:.1f} MB/s",
+        f"    write-ahead log {said.wal_bytes_per_s / _MB:.1f} MB/s",
+        f"    disk {fleet_a_day:.1f} GB a day, {readings_gb:.0f} GB in {fleet_days:g} days",
+        f"    disk of means {means_gb:.0f} GB a year",
+    ]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Tables of the cost model as Markdown, for docs/scale.md. Pure."""
+
+from collections.abc import Iterator
+
+from bench.scale.model import Coefficients, Load, Run, fit_hub, predict, predict_hub
+
+# Nodes of a site and sites.
+_FLEETS = ((500, 1), (1000, 1), (500, 200), (500, 20_000))
+_CYCLE_S = 2.0
+_READINGS_PER_CYCLE = 3
+
+
+def tables(known: Coefficients) -> Iterator[str]:
+    """Yield the lines of all tables."""
+    yield from _coefficients(known)
+    yield ""
+    yield from checks(known.runs[:-1], known.runs[-1])
+    yield ""
+    yield from _fleets(known)
+
+
+def _coefficients(known: Coefficients) -> Iterator[str]:
+    hub, database = known.hub, known.database
+    yield "| cost | a reading | a node | a heartbeat | without load |"
+    yield "|------|-----------|--------|-------------|--------------|"
+    yield (
+        f"| CPU of the hub | {hub.reading_us:.0f} us | | {hub.heartbeat_us:.0f} us |"
+        f" {hub.base_cpu:.3f} cores |"
+    )
+    yield f"| memory of the hub | | {hub.node_kb:.0f} KB | | {hub.base_mb:.0f} MB |"
+    yield (
+        f"| bytes from and to the node | {hub.reading_up_bytes:.0f} up,"
+        f" {hub.reading_down_bytes:.0f} down | | {hub.heartbeat_bytes:.0f} up | |"
+    )
+    yield f"| disk of the hub's history | {database.history_bytes:.0f} B | | | |"
+    yield f"| CPU of the hub for forwarding | {database.forward_us:.1f} us | | | |"
+    yield f"| bytes from the hub to PostgreSQL | {database.forward_bytes:.0f} | | | |"
+    yield (
+        f"| CPU of PostgreSQL | {database.store_us:.1f} us, and {database.mean_us:.1f} us a mean"
+        " | | | |"
+    )
+    yield f"| write-ahead log of PostgreSQL | {database.wal_bytes:.0f} B | | | |"
+    yield (
+        f"| disk of PostgreSQL | {database.stored_bytes:.0f} B, and {database.mean_bytes:.0f} B a"
+        " mean | | | |"
+    )
+
+
+def checks(runs: list[Run], quiet: Run) -> Iterator[str]:
+    """Yield what the first two runs say of each, beside what was measured."""
+    hub = fit_hub(runs[:2], quiet)
+    yield "| nodes, readings a second | cores | MB | kB/s up | kB/s down |"
+    yield "|--------------------------|-------|----|---------|-----------|"
+    for run in runs:
+        said = predict_hub(hub, Load(run.nodes, run.readings_per_s, run.heartbeats_per_s))
+        cells = " | ".join(
+            _both(measured, predicted)
+            for measured, predicted in (
+                (run.cpu, said.cpu),
+                (run.rss_mb, said.mb),
+                (run.up_bytes_per_s / 1000, said.up_bytes_per_s / 1000),
+                (run.down_bytes_per_s / 1000, said.down_bytes_per_s / 1000),
+            )
+        )
+        yield f"| {run.nodes}, {run.readings_per_s:.0f} | {cells} |"
+
+
+def _both(measured: float, predicted: float) -> str:
+    return f"{measured:.3g} / {predicted:.3g} ({predicted / measured - 1:+.0%})"
+
+
+def _fleets(known: Coefficients) -> Iterator[str]:
+    columns = (
+        "nodes on sites",
+        "hub: cores, MB, GB/day",
+        "database: readings/s, cores, MB/s, TB/d",
+    )
+    yield f"| {' | '.join(columns)} |"
+    yield "|---|---|---|"
+    for nodes, sites in _FLEETS:
+        beats = nodes / _CYCLE_S
+        said = predict(known, Load(nodes, _READINGS_PER_CYCLE * beats, beats, sites))
+        cores = said.hub.cpu + said.forward_cpu
+        yield (
+            f"| {nodes * sites:,} on {sites:,} | {cores:.2f}, {said.hub.mb:.0f},"
+            f" {said.history_bytes_per_day / 1e9:.1f} | {said.database_readings_per_s:,.0f},"
+            f" {said.database_cpu:.2f}, {said.forward_bytes_per_s * sites / 1e6:.1f},"
+            f" {said.database_bytes_per_day / 1e12:.3g} + {said.means_bytes_per_day / 1e12:.3g} |"
+        )
