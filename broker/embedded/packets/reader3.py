@@ -10,7 +10,7 @@ from broker.embedded.packets.model import (
     Unsubscribe,
     ViolationError,
 )
-from broker.embedded.topics.names import is_text, valid_topic
+from broker.embedded.topics.names import valid_topic, well_formed
 
 # Topics that a connection keeps decoded, and their greatest length in bytes.
 _MAX_TOPICS = 128
@@ -100,6 +100,9 @@ class Reader3:
 
 
 def check_filter(text: str) -> None:
-    """Raise ViolationError where a topic filter is empty or has control characters."""
-    if not text or not is_text(text):
-        raise ViolationError("a topic filter that is empty or no text (MQTT-4.7.3-1)")
+    """Raise ViolationError where a topic filter is empty, too long or has control characters.
+
+    Wildcards at a wrong place are refused in the SUBACK.
+    """
+    if not well_formed(text):
+        raise ViolationError("a topic filter that is empty, too long or no text (MQTT-4.7.3-1)")

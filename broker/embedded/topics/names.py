@@ -12,12 +12,12 @@ _CONTROL = re.compile("[\0-\x1f\x7f-\x9f]")
 
 def valid_topic(text: str) -> bool:
     """Whether `text` is a topic name: no wildcard."""
-    return "+" not in text and "#" not in text and _well_formed(text)
+    return "+" not in text and "#" not in text and well_formed(text)
 
 
 def valid_filter(text: str) -> bool:
     """Whether `text` is a topic filter: each wildcard is a whole level, and `#` is the last."""
-    if not _well_formed(text):
+    if not well_formed(text):
         return False
     levels = text.split("/")
     return all(
@@ -33,7 +33,8 @@ def is_text(text: str) -> bool:
     return _CONTROL.search(text) is None
 
 
-def _well_formed(text: str) -> bool:
+def well_formed(text: str) -> bool:
+    """Whether `text` is a topic or filter as far as its length and characters go."""
     # MQTT-4.7.3-1: not empty; 4.7.3-2 and 1.5.3-2: no NUL.
     if not text or not is_text(text) or text.count("/") >= MAX_LEVELS:
         return False
