@@ -1,10 +1,11 @@
 """Session registry: the sessions of connected clients and those kept for absent ones."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from broker.auth.gate import Identity, Role, User, identity_of, session_key
 from broker.embedded.connect import AcceptedConnect
 from broker.embedded.counters import Counters, Refusal
+from broker.embedded.delivery import Entry
 from broker.embedded.packets.codec import VERSION_5
 from broker.embedded.packets.model import Connect
 from broker.embedded.router import Router
@@ -114,6 +115,7 @@ class Sessions:
             session.is_kept, session.expiry_s = not connect.clean_session, None
         if not session.is_kept:
             # A session that was kept ends with this connection.
+            session.left_ms = None
             self._store.drop_session(session.key)
 
     def set_expiry(self, session: ClientSession, expiry_s: int) -> None:
@@ -150,16 +152,22 @@ class Sessions:
         """
         now = now_ms()
         for session in self._by_key.values():
-            for entry in session.delivery.expire(now):
-                self._counters.publish_dropped += 1
-                self._store.drop_message(session.key, entry.message_id)
-            session.release_publishers()
+            gone = session.delivery.expire(now)
+            if gone:
+                self._drop(session, gone)
         self.wills.publish_due(now_s)
         for key in self._store.expire(now):
             self._counters.clients_expired += 1
             expired = self._by_key.get(key)
             if expired is not None:
                 self.remove(expired)
+
+    def _drop(self, session: ClientSession, entries: Sequence[Entry]) -> None:
+        """Drop messages that have expired, and let go on whoever waits for their room."""
+        self._counters.publish_dropped += len(entries)
+        for entry in entries:
+            self._store.drop_message(session.key, entry.message_id)
+        session.release_publishers()
 
     def _new(self, key: str, client_id: str, identity: Identity, *, is_kept: bool) -> ClientSession:
         delivery = new_delivery(self._settings)

@@ -13,6 +13,7 @@ from tests.broker.embedded.version5.raw5 import (
     IF_NEW,
     NEVER,
     NO_LOCAL,
+    NONE,
     client5,
     subscribe5,
 )
@@ -38,6 +39,17 @@ def _check_no_local(broker: Running) -> None:
     one.publish5("t", b"own")
     client5(broker, "other").publish5("t", b"other")
     assert [message.payload for message in one.rest5()] == [b"other"]
+
+
+def test_no_local_leaves_out_the_own_will() -> None:
+    with running() as broker:
+        will = ("t", b"gone", 1, False, NONE)
+        one, ear = client5(broker, "one", will=will, session_expiry_s=60), client5(broker, "ear")
+        one.subscribe5(("t", 1 | NO_LOCAL))
+        ear.subscribe5(("t", 1))
+        one.reset()
+        assert [message.payload for message in ear.take5(1)] == [b"gone"]
+        assert client5(broker, "one", clean=False, session_expiry_s=60).rest5() == []
 
 
 def test_a_filter_without_no_local_brings_the_own_messages_too() -> None:
