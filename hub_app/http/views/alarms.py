@@ -80,7 +80,7 @@ async def alarms(request: Request) -> Response:
         has_no_older=attributes(hidden=not has_more),
         fault=fault,
         rules=rule_rows(hub.alarms.book, operates=operates),
-        form=rule_form(request) if operates else "",
+        form=await rule_form(request) if operates else "",
     )
     return view_response(request, "alarms", "Alarms", main)
 

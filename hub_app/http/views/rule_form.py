@@ -11,7 +11,7 @@ from bus.contract.messages import Severity
 from bus.contract.topics import TopicKind
 from hub_app.alarms.rules import Rule
 from hub_app.http.responses import hub_of
-from hub_app.http.views.template import Html, attributes, fill, fill_file, join
+from hub_app.http.views.template import Html, attributes, fill, fill_file, join, join_many
 from hub_app.live.state import State
 
 # The keys of a rule that the form has, in its order.
@@ -53,7 +53,7 @@ def text_of(value: object) -> str:
     return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def rule_form(request: Request) -> Html:
+async def rule_form(request: Request) -> Html:
     """Return the form; a rule of hub.toml fills it in as a copy without its name."""
     hub, params = hub_of(request), request.query_params
     rules = {rule.name: rule for rule in hub.alarms.book.every}
@@ -75,7 +75,7 @@ def rule_form(request: Request) -> Html:
         ),
         is_new=attributes(hidden=not is_change),
         **{key: values.get(key, "") for key in KEYS if key not in ("kind", "severity")},
-        **_lists(hub.state),
+        **await _lists(hub.state),
     )
 
 
@@ -98,7 +98,7 @@ def _options(choices: Iterable[tuple[str, str]], chosen: str) -> Html:
     )
 
 
-def _lists(state: State) -> dict[str, Html]:
+async def _lists(state: State) -> dict[str, Html]:
     """Return the names that the inputs offer."""
     readings = state.of_kind(TopicKind.READING)
     fields = {field for entry in readings for field in entry.value.data}
@@ -108,14 +108,14 @@ def _lists(state: State) -> dict[str, Html]:
         for entry in state.of_kind(kind)
     }
     return {
-        "fields": _suggestions(fields),
-        "nodes": _suggestions(state.nodes),
-        "sensors": _suggestions(entry.name for entry in readings),
-        "areas": _suggestions(areas),
+        "fields": await _suggestions(fields),
+        "nodes": await _suggestions(state.nodes),
+        "sensors": await _suggestions(entry.name for entry in readings),
+        "areas": await _suggestions(areas),
     }
 
 
-def _suggestions(names: Iterable[str]) -> Html:
-    return join(
-        [fill('<option value="$name"></option>', name=name) for name in sorted({*names}) if name]
+async def _suggestions(names: Iterable[str]) -> Html:
+    return await join_many(
+        fill('<option value="$name"></option>', name=name) for name in sorted({*names}) if name
     )

@@ -18,7 +18,7 @@ from bus.errors import UnavailableError
 from hub_app.http.responses import hub_of, url_of
 from hub_app.http.views.field_rows import field_rows
 from hub_app.http.views.shell import may_command, view_response
-from hub_app.http.views.template import Html, attributes, fill, fill_file, join
+from hub_app.http.views.template import Html, attributes, fill, fill_file, join, join_many
 from hub_app.hub import Hub
 from hub_app.live.state import State
 from hub_app.live.views import ReadingView
@@ -38,7 +38,7 @@ async def sensor(request: Request) -> Response:
     node, name = request.path_params["node"], request.path_params["sensor"]
     known = await _known_sensors(hub)
     if (node, name) not in known:
-        return _unknown(request, node, name, known)
+        return await _unknown(request, node, name, known)
     described = hub.state.description(node, name) or _UNNAMED
     operates = may_command(request)
     title = described.title or name
@@ -56,7 +56,7 @@ async def sensor(request: Request) -> Response:
         age=_age(hub, node, name),
         presence=_presence(hub.state, node),
         digest=_digest(hub.state, node, name),
-        options=_options(hub.state, known, (node, name)),
+        options=await _options(hub.state, known, (node, name)),
         operates=attributes(data_operates=operates),
         buttons=_buttons(hub.state, node, name, described) if operates else "",
         alarm_hint=_ALARM_HINT if operates else "",
@@ -86,26 +86,28 @@ async def _known_sensors(hub: Hub) -> list[tuple[str, str]]:
     return sorted(live | named)
 
 
-def _unknown(request: Request, node: str, name: str, known: list[tuple[str, str]]) -> Response:
+async def _unknown(
+    request: Request, node: str, name: str, known: list[tuple[str, str]]
+) -> Response:
     state = hub_of(request).state
-    links = [
+    links = (
         fill(_LINK, href=url_of(request, sensor_path(*each)), name=_named(state, *each))
         for each in known
-    ]
-    main = fill_file("sensor/unknown.html", sensor_id=f"{node}:{name}", links=join(links))
+    )
+    main = fill_file(
+        "sensor/unknown.html", sensor_id=f"{node}:{name}", links=await join_many(links)
+    )
     response = view_response(request, "", "No such sensor", main)
     response.status_code = HTTPStatus.NOT_FOUND
     return response
 
 
-def _options(state: State, known: list[tuple[str, str]], own: tuple[str, str]) -> Html:
+async def _options(state: State, known: list[tuple[str, str]], own: tuple[str, str]) -> Html:
     """Return the other sensors, with which this one may be compared."""
-    return join(
-        [
-            fill(_OPTION, sensor=global_sensor_id(*each), name=_named(state, *each))
-            for each in known
-            if each != own
-        ]
+    return await join_many(
+        fill(_OPTION, sensor=global_sensor_id(*each), name=_named(state, *each))
+        for each in known
+        if each != own
     )
 
 

@@ -1,5 +1,7 @@
 """Report of deliveries: versions wanted and running at nodes, and progress of rollouts. Pure."""
 
+from collections.abc import Iterator
+
 import msgspec
 
 from bus.contract.messages import DeliveryState, PluginState
@@ -72,14 +74,12 @@ def rollout(found: Rollout) -> RolloutReport:
     )
 
 
-def plugins(found: Deliveries, state: State) -> list[PluginVersion]:
-    """Return every plugin of every node that is known or that something is wanted at."""
+def plugins(found: Deliveries, state: State) -> Iterator[PluginVersion]:
+    """Yield every plugin of every node that is known or that something is wanted at."""
     pairs = {(entry.node, entry.name) for entry in state.of_kind(TopicKind.PLUGIN)}
     pairs |= {(node, name) for node, names in found.wanted.items() for name in names}
-    return [
-        _version(node, name, found.wanted.get(node, {}).get(name), state)
-        for node, name in sorted(pairs, key=lambda pair: (pair[1], pair[0]))
-    ]
+    for node, name in sorted(pairs, key=lambda pair: (pair[1], pair[0])):
+        yield _version(node, name, found.wanted.get(node, {}).get(name), state)
 
 
 def _version(node: str, plugin: str, wanted: Wanted | None, state: State) -> PluginVersion:

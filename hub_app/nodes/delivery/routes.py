@@ -119,7 +119,7 @@ def _rollout(where: Where, **more: object) -> Rollout:
 def _versions(deliverer: Deliverer) -> Versions:
     found = deliverer.found
     return Versions(
-        report.plugins(found, deliverer.state),
+        list(report.plugins(found, deliverer.state)),
         [report.rollout(one) for one in found.rollouts.values()],
         deliverer.fault,
     )

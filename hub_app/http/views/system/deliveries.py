@@ -3,7 +3,7 @@
 import msgspec
 
 from bus.contract.value_text import ABSENT
-from hub_app.http.views.template import Html, attributes, fill, fill_file, join
+from hub_app.http.views.template import Html, attributes, fill, fill_file, join, join_many
 from hub_app.nodes.delivery import report
 from hub_app.nodes.delivery.deliverer import Deliverer
 from hub_app.nodes.delivery.report import PluginVersion
@@ -36,12 +36,13 @@ _BUILD_CHARS = 12
 _OWN_FILE = "the node's own file"
 
 
-def panel(deliverer: Deliverer | None, *, operates: bool) -> Html:
+async def panel(deliverer: Deliverer | None, *, operates: bool) -> Html:
     """Return the panel's content; with the right to command, its buttons."""
     if deliverer is None:
         return Html("")
     found = deliverer.found
-    rows = report.plugins(found, deliverer.state)
+    plugins = report.plugins(found, deliverer.state)
+    rows = await join_many(_row(row, operates=operates) for row in plugins)
     if not rows:
         return fill(_NONE)
     sentences = [_progress(one) for one in found.rollouts.values()]
@@ -49,17 +50,18 @@ def panel(deliverer: Deliverer | None, *, operates: bool) -> Html:
         sentences.append(fill(_SENTENCE, tone="fault", text=deliverer.fault))
     return fill(
         _TABLE,
-        rows=join([_row(row, operates=operates) for row in rows]),
+        rows=rows,
         sentences=join(sentences),
     )
 
 
-def form(deliverer: Deliverer | None, *, operates: bool) -> Html:
+async def form(deliverer: Deliverer | None, *, operates: bool) -> Html:
     """Return the form that deploys a bundle, for those who may."""
     if deliverer is None or not operates:
         return Html("")
     nodes = sorted(deliverer.state.nodes)
-    return fill_file("system/deploy.html", nodes=join([fill(_NODE, node=node) for node in nodes]))
+    options = await join_many(fill(_NODE, node=node) for node in nodes)
+    return fill_file("system/deploy.html", nodes=options)
 
 
 def _row(row: PluginVersion, *, operates: bool) -> Html:

@@ -4,7 +4,7 @@ import msgspec
 
 from bus.install.compatibility import mismatch
 from bus.install.version import VERSION
-from hub_app.http.views.template import Html, attributes, fill, join
+from hub_app.http.views.template import Html, attributes, fill, join, join_many
 from hub_app.hub import Hub
 from hub_app.nodes.update.round import NodeUpdate, Round
 from hub_app.nodes.update.updater import NodeUpdater
@@ -21,7 +21,7 @@ _BUTTON = '<button type="button" class="button"$attributes>$label</button>\n'
 _NONE = "<p>no nodes but the hub's own</p>\n"
 
 
-def panel(hub: Hub, updater: NodeUpdater | None, *, operates: bool) -> Html:
+async def panel(hub: Hub, updater: NodeUpdater | None, *, operates: bool) -> Html:
     """Return the panel's content; with the right to command, its buttons."""
     if updater is None:
         return Html("")
@@ -32,13 +32,13 @@ def panel(hub: Hub, updater: NodeUpdater | None, *, operates: bool) -> Html:
     versions = {name: _version(hub, name) for name in nodes}
     told = [mismatch(name, version, VERSION) for name, version in versions.items()]
     told.append(f"The round of updates stopped. {found.stopped}" if found.stopped else "")
-    rows = [
+    rows = await join_many(
         fill(_ROW, node=name, version=version, state=_state(found.nodes.get(name)))
         for name, version in versions.items()
-    ]
+    )
     sentences = [fill(_FAULT, text=text) for text in told if text]
     buttons = _buttons(nodes, found) if operates else Html("")
-    return fill(_TABLE, rows=join(rows), sentences=join(sentences), buttons=buttons)
+    return fill(_TABLE, rows=rows, sentences=join(sentences), buttons=buttons)
 
 
 def _version(hub: Hub, name: str) -> str:

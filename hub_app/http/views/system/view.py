@@ -66,10 +66,10 @@ async def system(request: Request) -> Response:
         "system/system.html",
         faults=join([fill(_FAULT, text=text) for text in found.faults]),
         hub=_facts(_hub_facts(found)),
-        updates=updates.panel(hub_of(request), request.app.state.updater, operates=operates),
+        updates=await updates.panel(hub_of(request), request.app.state.updater, operates=operates),
         has_no_updater=attributes(hidden=request.app.state.updater is None),
-        deliveries=deliveries.panel(request.app.state.deliverer, operates=operates),
-        deploy=deliveries.form(request.app.state.deliverer, operates=operates),
+        deliveries=await deliveries.panel(request.app.state.deliverer, operates=operates),
+        deploy=await deliveries.form(request.app.state.deliverer, operates=operates),
         has_no_deliverer=attributes(hidden=request.app.state.deliverer is None),
         certificates=_facts(
             _certificate_facts(
