@@ -214,3 +214,33 @@ def test_a_bundle_that_the_hub_has_lost_is_told(hub: Hub, tmp_path: Path) -> Non
         path.unlink()
     with hub.running(), pi4.online():
         wait_until(lambda: "deploy it again" in hub.http.get("/api/deliveries").json()["fault"])
+
+
+def test_a_shadow_is_sent_promoted_and_dropped(
+    running: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "room.bundle"
+    file.write_bytes(GOOD)
+    options = ["--to", "pi6", "--config", str(running.config)]
+    pi6 = Node(running, "pi6", tmp_path)
+    where = {"plugin": ROOM, "nodes": ["pi6"]}
+
+    def delivered() -> bytes | None:
+        path = pi6.deliveries.of_plugin[ROOM].shadowed()
+        return None if path is None else path.read_bytes()
+
+    with pi6.online(), cycling([pi6]):
+        known(running, "pi6")
+        cli.main(["plugins", "deploy", str(file), "--shadow", *options])
+        assert "pi6: shadow" in capsys.readouterr().out
+        assert (delivered(), pi6.ran) == (GOOD, [])
+        assert running.http.post("/api/deliveries/promote", json=where).is_success
+        wait_until(lambda: phase(running, "pi6") == "kept" and rollout(running)["is_over"])
+        assert (delivered(), pi6.ran) == (None, [GOOD])
+        file.write_bytes(BAD)
+        cli.main(["plugins", "deploy", str(file), "--shadow", *options])
+        assert delivered() == BAD
+        cli.main(["plugins", "rollback", ROOM, *options])
+        wait_until(lambda: phase(running, "pi6") == "kept")
+        assert delivered() is None
+        assert pi6.deliveries.of_plugin[ROOM].path().read_bytes() == GOOD
