@@ -157,7 +157,7 @@ class PluginRunner:
     def stop(self, timeout_s: float = 0.0) -> None:
         """End every thread after its poll; wait up to `timeout_s` for each."""
         if timeout_s and self._shadow is not None:
-            self._shadow.stop()
+            self._shadow.stop(timeout_s)
             self._shadow = None
         for thread in (self._candidate, self._running):
             if thread is not None:

@@ -5,6 +5,7 @@ where neither has the call, as by a host that has nothing. Nothing it does has a
 waits for nothing.
 """
 
+import contextlib
 import logging
 import queue
 import threading
@@ -35,7 +36,6 @@ _MAX_LINES = 10
 _MAX_LINE_CHARS = 200
 # A fresh instance after a failure, as a plugin's own would wait at most.
 _AGAIN_S = 60.0
-_JOIN_S = 2.0
 
 
 class Shadow:
@@ -73,14 +73,15 @@ class Shadow:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
-        """End after the present poll."""
+    def stop(self, timeout_s: float = 0.0) -> None:
+        """End after the present poll; wait up to `timeout_s` for that."""
         with self._order:
-            # A step that waits makes place.
-            if self._steps.full():
+            # A step that waits makes place, unless the thread takes it just now.
+            with contextlib.suppress(queue.Empty):
                 self._steps.get_nowait()
             self._steps.put_nowait(None)
-        self._thread.join(_JOIN_S)
+        if timeout_s:
+            self._thread.join(timeout_s)
 
     def offer(self, step: Step, earlier: Callable[[], Steps]) -> None:
         """Take a poll of the running version, in its thread; one that comes too soon is left out.

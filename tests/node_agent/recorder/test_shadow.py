@@ -18,7 +18,7 @@ from node_agent.sandbox.runtime import Runtime
 from node_agent.sandbox.wasi.sources import LiveSources
 from tests.built_components import packed
 from tests.node_agent.recorder.test_playback import GPIO, made
-from tests.support import PATIENT_S, PROJECT, wait_until
+from tests.support import PATIENT_S, PROJECT, WAIT_S, wait_until
 
 LIMITS = Limits(PATIENT_S, load_deadline_s=PATIENT_S)
 IMPORTS = ("i2c", "gpio-provider", "led-controller")
@@ -83,7 +83,7 @@ def running(runtime: Runtime, folder: Path, shadow_body: str) -> Iterator[Pair]:
             try:
                 yield Pair(instance, recorder, shadow)
             finally:
-                shadow.stop()
+                shadow.stop(WAIT_S)
 
 
 def test_a_shadow_gets_the_answers_of_the_running_version(runtime: Runtime, tmp_path: Path) -> None:
