@@ -103,6 +103,9 @@ def _ordered(
         return found, rollout.with_node(running, name, failed)
     last = max(found.last_release + 1, now_ms)
     told = node.told.get(running.plugin)
+    if told is not None and told.phase == rollout.KEPT:
+        # The rollout before may have been replaced as soon as the node kept its version.
+        found = _kept(found, name, running.plugin, told.release)
     # A hub whose file was lost, or whose clock was ahead, is behind a node: that is of this node
     # alone, as any node may say anything.
     release = max(last, told.release + 1) if told and told.release < _MAX_TOLD else last

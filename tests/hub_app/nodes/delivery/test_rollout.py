@@ -196,6 +196,16 @@ def test_a_version_that_was_not_kept_is_none_to_go_back_to(site: Site) -> None:
     assert site.target("pi4") == FIRST
 
 
+def test_what_a_node_has_just_kept_is_there_to_go_back_to(site: Site) -> None:
+    site.deploy(FIRST, "pi4")
+    release = site.found.wanted["pi4"]["room"].release
+    # The hub has heard it, and looks at it together with the next rollout.
+    site.hear_of("pi4", DeliveryState(release, "", "kept", ""))
+    site.deploy(SECOND, "pi4")
+    site.roll_back("pi4")
+    assert site.target("pi4") == FIRST
+
+
 def test_another_rollout_takes_the_place_of_one_that_waits(site: Site) -> None:
     site.deploy(FIRST, *NAMES, canary="pi4")
     site.deploy(SECOND, *NAMES)
