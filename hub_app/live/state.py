@@ -191,7 +191,7 @@ class State:
             if entry.kind is TopicKind.READING:
                 topic = Topic(node, entry.kind, entry.name)
                 self._sensors.pop(topic, None)
-                self._due.forget(node)
+        self._due.forget(node)
         self.removed_nodes += 1
         self._described.pop(node, None)
         for known in (self._presences, self._pictures, self._logs):

@@ -255,6 +255,15 @@ def test_an_emptied_status_removes_its_node() -> None:
     assert hub.apply(*reading(node="pi5"), NOW_MS)
 
 
+def test_a_removed_node_keeps_no_other_one_from_being_lost() -> None:
+    hub = State()
+    for node in ("gone", "pi4"):
+        hub.apply(Topic(node, TopicKind.STATUS), status(), NOW_MS)
+    hub.remove(Topic("gone", TopicKind.STATUS))
+    (change,) = hub.sweep(NOW_MS + 3 * INTERVAL_MS + 1)
+    assert (change.node, change.value.presence) == ("pi4", "lost")
+
+
 def test_a_node_that_is_silent_for_long_leaves_its_places() -> None:
     hub = State(LimitsConfig(silent_days=1.0))
     hub.apply(*reading(), NOW_MS)
