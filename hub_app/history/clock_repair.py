@@ -3,8 +3,8 @@
 Such a reading carries the monotonic time of its machine's boot. As soon as a reading of the same
 boot arrives with the clock set, the earlier ones get their right timestamps.
 
-A step of the repair reads a bounded number of readings, whatever their numbers are, and the nodes
-take turns.
+A step of the repair looks at a bounded number of nodes and reads a bounded number of readings,
+whatever their numbers are. The nodes take turns.
 """
 
 import sqlite3
@@ -18,6 +18,8 @@ from bus.outbox.file import JUMP_MS
 from hub_app.history.schema import REDATED, UNSET
 
 _REPAIRED_AT_ONCE = 2000
+# After a power cut the clocks of all nodes of a site are set at about the same time.
+_NODES_AT_ONCE = 50
 _MAX_BOOTS = 100
 
 # Notes that a sensor has a reading at a time: sensor, timestamp_ms, stream, seq.
@@ -87,16 +89,18 @@ class ClockRepair:
         """Whether there are readings to repair whose clock is known by now."""
         return any(node.due is not None for node in self._nodes.values())
 
-    def repair(self, extend_span: ExtendSpan) -> int:
-        """Repair some readings of the node whose turn it is; return how many."""
-        for number in list(self._nodes):
-            node = self._nodes.pop(number)
+    def repair(self, extend_span: ExtendSpan) -> None:
+        """Repair some readings of the nodes whose turn it is."""
+        left = _REPAIRED_AT_ONCE
+        due = [number for number, node in self._nodes.items() if node.due is not None]
+        for number in due[:_NODES_AT_ONCE]:
+            if left <= 0:
+                return
             # The last in the next round.
-            self._nodes[number] = node
+            self._nodes[number] = node = self._nodes.pop(number)
             key = node.due
             if key is not None:
-                return self._shift(number, key, extend_span)
-        return 0
+                left -= self._shift(number, key, left, extend_span)
 
     def _node(self, number: int) -> _Node:
         if number not in self._nodes:
@@ -151,22 +155,21 @@ class ClockRepair:
             "DELETE FROM unset WHERE node = ? AND boot_id = ? AND stream = ?", (number, *key)
         )
 
-    def _shift(self, number: int, key: _Key, extend_span: ExtendSpan) -> int:
+    def _shift(self, number: int, key: _Key, most: int, extend_span: ExtendSpan) -> int:
+        """Repair at most so many readings of a stream; return how many were read."""
         boot_id, stream = key
         unset = self._nodes[number].unset[key]
         delta_ms = self._nodes[number].offsets_ms[boot_id] - unset.offset_ms
         found = self._db.execute(
             "SELECT seq, sensor, timestamp_ms, flags FROM reading"
             " WHERE stream = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?",
-            (stream, unset.first, unset.last, _REPAIRED_AT_ONCE),
+            (stream, unset.first, unset.last, most),
         ).fetchall()
-        repaired = 0
         for seq, sensor, timestamp_ms, flags in found:
             if flags & UNSET:
-                repaired += 1
                 for at_ms in self._redate((stream, seq), timestamp_ms, flags, delta_ms):
                     extend_span(sensor, at_ms, stream, seq)
-        if len(found) < _REPAIRED_AT_ONCE:
+        if len(found) < most:
             self._forget(number, key)
         else:
             unset.first = found[-1][0] + 1
@@ -174,7 +177,7 @@ class ClockRepair:
                 "UPDATE unset SET first = ? WHERE node = ? AND boot_id = ? AND stream = ?",
                 (unset.first, number, *key),
             )
-        return repaired
+        return len(found)
 
     def _redate(
         self, reading: tuple[int, int], timestamp_ms: int, flags: int, delta_ms: int

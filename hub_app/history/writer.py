@@ -97,11 +97,12 @@ class Writer:
             for record in alarms:
                 records.write(self._db, self._names.node(record.alarm.node), record)
             heartbeats.write(self._db, self._names, means)
-            is_due = now_ms - self._moved_ms >= _MOVE_EVERY_MS
-            if is_due or self._clock.is_due:
+            is_repair_due = self._clock.is_due
+            if is_repair_due or now_ms - self._moved_ms >= _MOVE_EVERY_MS:
                 self._move()
                 self._moved_ms = now_ms
-            self._clock.repair(self._extend_span)
+            if is_repair_due:
+                self._clock.repair(self._extend_span)
         return msgspec.structs.replace(outcome, added=len(rows))
 
     def quota_uses(self) -> list[QuotaUse]:

@@ -87,6 +87,18 @@ def test_nodes_take_turns_in_the_repair(
     assert db.execute("SELECT count(*) FROM readings WHERE redated").fetchone() == (1001,)
 
 
+def test_one_commit_repairs_the_readings_of_many_nodes(db: sqlite3.Connection) -> None:
+    writer = Writer(db)
+    names = [f"node-{number}" for number in range(40)]
+    wrong = [
+        reading(1, START - DAY, node=name, boot_id="b", monotonic_ms=1000, clock="unset")
+        for name in names
+    ]
+    right = [reading(2, START + 500, node=name, boot_id="b", monotonic_ms=1500) for name in names]
+    writer.store([Arrival(one, False) for one in (*wrong, *right)], [], START)
+    assert times(db) == [*((START, 1) for _ in names), *((START + 500, 0) for _ in names)]
+
+
 def test_an_offset_never_leads_beyond_the_calendar(db: sqlite3.Connection) -> None:
     unset = reading(1, 0, boot_id="b", monotonic_ms=7 * 10**12, clock="unset")
     right = reading(2, LATEST_MS, boot_id="b", monotonic_ms=0)
