@@ -10,6 +10,7 @@
 """
 
 import argparse
+import math
 import platform
 from pathlib import Path
 
@@ -36,16 +37,30 @@ def main() -> None:
         command.add_argument("--interval", type=float, default=_CYCLE_S)
         command.add_argument("--seconds", type=float, default=40.0)
     command = commands.add_parser("predict")
-    command.add_argument("--nodes", type=int, required=True, help="of each site")
-    command.add_argument("--readings-per-s", type=float, help="of each site; default: 1.5 a node")
-    command.add_argument("--heartbeats-per-s", type=float, help="default: one in 2 s a node")
-    command.add_argument("--sites", type=int, default=1)
-    command.add_argument("--history-days", type=float, default=30.0)
-    command.add_argument("--fleet-days", type=float, default=400.0)
+    command.add_argument("--nodes", type=_count, required=True, help="of each site")
+    command.add_argument("--readings-per-s", type=_rate, help="of each site; default: 1.5 a node")
+    command.add_argument("--heartbeats-per-s", type=_rate, help="default: one in 2 s a node")
+    command.add_argument("--sites", type=_count, default=1)
+    command.add_argument("--history-days", type=_rate, default=30.0)
+    command.add_argument("--fleet-days", type=_rate, default=400.0)
     commands.add_parser("table")
     options = parser.parse_args()
     choices = {"measure": measure, "predict": predict, "run": run, "table": table}
     choices[options.command](options)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"found {text}, expected a whole number from 0")
+    return number
+
+
+def _rate(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"found {text}, expected a number from 0")
+    return number
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -93,8 +108,11 @@ def check(hub: Hub, runs: list[Run]) -> None:
 
 
 def predict(options: argparse.Namespace) -> None:
-    rate = options.readings_per_s or options.nodes * model.SENSORS_PER_NODE / _CYCLE_S
-    beats = options.heartbeats_per_s or options.nodes / _CYCLE_S
+    rate, beats = options.readings_per_s, options.heartbeats_per_s
+    if rate is None:
+        rate = options.nodes * model.SENSORS_PER_NODE / _CYCLE_S
+    if beats is None:
+        beats = options.nodes / _CYCLE_S
     load = Load(options.nodes, rate, beats, options.sites)
     known_here = known()
     print(f"on {known_here.machine}, a core of the machine that was measured")
@@ -111,9 +129,10 @@ def lines(said: Prediction, load: Load, options: argparse.Namespace) -> list[str
     to_fleet = said.forward_bytes_per_s / 1000
     a_day, fleet_a_day = said.history_bytes_per_day / _GB, said.database_bytes_per_day / _GB
     days, fleet_days = options.history_days, options.fleet_days
+    too_many = " (more than a hub has: one core)" if said.hub.cpu + said.forward_cpu > 1 else ""
     return [
         f"each of {load.sites} hubs, {load.nodes} nodes, {load.readings_per_s:.0f} readings/s:",
-        f"    CPU {said.hub.cpu:.2f} cores, forwarding {said.forward_cpu:.3f} cores",
+        f"    CPU {said.hub.cpu:.2f} cores, forwarding {said.forward_cpu:.3f} cores{too_many}",
         f"    memory {said.hub.mb:.0f} MB",
         f"    network: nodes {up:.0f} kB/s up, {down:.0f} kB/s down; fleet {to_fleet:.0f} kB/s up",
         f"    disk {a_day:.2f} GB a day, {history_gb:.1f} GB in {days:g} days of single readings",
