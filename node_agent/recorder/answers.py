@@ -50,6 +50,8 @@ class Answers:
     waits = False
 
     def __init__(self) -> None:
+        # Of the present step: all of its events, and those that the guest has not asked for yet.
+        self._step: list[Event] = []
         self._events: list[Event] = []
         self._step_ms = 0
         self._earlier: dict[bytes, Any] = {}
@@ -63,7 +65,8 @@ class Answers:
 
     def step(self, events: list[Event], began_ms: int) -> None:
         """Answer from the events of the next step."""
-        self.remember(self._events)
+        self.remember(self._step)
+        self._step = events
         self._events = list(events)
         self._step_ms = began_ms
         self.is_in_order = True
@@ -72,8 +75,11 @@ class Answers:
     def remember(self, events: list[Event]) -> None:
         """Use the answers of an earlier step where a later one has none."""
         for event in events:
-            if isinstance(event, Call) and len(self._earlier) < _MAX_REMEMBERED:
-                self._earlier[_key(event)] = event.answer
+            if not isinstance(event, Call):
+                continue
+            key = _key(event)
+            if key in self._earlier or len(self._earlier) < _MAX_REMEMBERED:
+                self._earlier[key] = event.answer
 
     @property
     def is_used_up(self) -> bool:
@@ -116,7 +122,8 @@ class Answers:
         event = self._take(lambda event: isinstance(event, Call) and _key(event) == key)
         if isinstance(event, Call):
             return to_answer(event.answer)
-        if key in self._earlier:
+        # A time of an earlier step is none of this one's.
+        if key in self._earlier and (interface, function) != _TIME:
             self.from_earlier.append(wanted)
             return to_answer(self._earlier[key])
         self.unanswered.append(wanted)

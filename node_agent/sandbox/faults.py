@@ -15,6 +15,7 @@ _NO_MEMORY = re.compile(r"MemoryError|memory allocation of \d+ bytes failed")
 _TRACEBACK = re.compile(
     r"(?:  \+ Exception Group )?Traceback \(most recent call last\)|Fatal Python error"
 )
+_TRACEBACK_HEAD = "Traceback (most recent call last):"
 # What a traceback of an exception group has at the beginning of its lines, and before its parts.
 _GROUP_MARGIN = re.compile(r"  [|+] ")
 _GROUP_PARTS = re.compile(r"  \+-\+-")
@@ -87,6 +88,8 @@ def _raised(traceback: Sequence[str]) -> str:
     lines = _without_margin(traceback)
     last = _last_frame(lines)
     after = lines if last is None else lines[last + 1 :]
+    # Without a frame of the plugin, the exception stands right below the traceback's first line.
+    after = [line for line in after if not line.endswith(_TRACEBACK_HEAD)]
     # What belongs to a frame is indented; the exception's own text may have several lines.
     said = next((line for line in after if not line.startswith(" ")), lines[-1])
     advice = next((text for start, text in _ADVICE.items() if said.startswith(start)), "")

@@ -172,6 +172,17 @@ def test_a_call_that_was_not_recorded_has_no_answer(machine: Machine) -> None:
     assert step.played.outcome == Returned("i2c.transfer: the record has no answer to this call")
 
 
+def test_a_call_of_an_earlier_poll_is_answered_as_it_was_newest_there(machine: Machine) -> None:
+    """The time is that of the poll itself."""
+    said = 'f"{i2c.transfer(0x23, "", 2)} {gpio_provider.get_timestamp_ms()}"'
+    asks = f"from componentize_py_types import Err\nraise Err({said})"
+    fails = f'if self.polls == 3:\n    raise ValueError("loose")\n{asks}'
+    recorded = machine.record(made(fails), chip(["0010", "0011"]), 3)
+    *_, second, third = machine.play(recorded, made(asks))
+    assert second.played.outcome == Returned("0011 7")
+    assert third.played.outcome == Returned(f"0011 {third.recorded.began_ms}")
+
+
 def test_a_full_ring_keeps_the_first_and_the_newest_polls(machine: Machine) -> None:
     answers = itertools.cycle(["0010", "0011"])
     recorded = machine.record(made(READS), chip(answers), 150, kb=12)  # type: ignore[arg-type]

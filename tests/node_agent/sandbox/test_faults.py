@@ -29,6 +29,11 @@ GROUP = """  + Exception Group Traceback (most recent call last):
             "wasm trap: unreachable",
             "ValueError: first (pkg/chip.py:31)",
         ),
+        (
+            "Traceback (most recent call last):\nSyntaxError: found null bytes",
+            "wasm trap: unreachable",
+            "SyntaxError: found null bytes",
+        ),
         (GROUP, "wasm trap: unreachable", "ExceptionGroup: several (1 sub-exception) (app.py:7)"),
         (
             TRACEBACK.format(raised="SystemExit(3)", said="SystemExit: 3"),
