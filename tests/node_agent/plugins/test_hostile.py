@@ -12,9 +12,9 @@ import pytest
 
 from bus.errors import HarvesterError
 from node_agent.actuators.led_buffer import LedBuffer
-from node_agent.plugins.hung_threads import MAX_LEFT_BEHIND
 from node_agent.plugins.readings import samples
 from node_agent.plugins.store import PluginStore
+from node_agent.plugins.supervisor.hung_threads import MAX_LEFT_BEHIND
 from node_agent.plugins.wit_imports import NodeParts, host_imports
 from node_agent.sandbox.instance import PluginInstance
 from node_agent.sandbox.limits import Limits

@@ -1,6 +1,6 @@
 from typing import cast
 
-from node_agent.plugins.hung_threads import MAX_LEFT_BEHIND, HungThreads
+from node_agent.plugins.supervisor.hung_threads import MAX_LEFT_BEHIND, HungThreads
 from node_agent.plugins.thread import Phase, PluginThread
 
 

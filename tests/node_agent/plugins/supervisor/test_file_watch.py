@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from node_agent.plugins.file_watch import FileWatch
+from node_agent.plugins.supervisor.file_watch import FileWatch
 
 
 def test_a_file_counts_as_new_once_it_is_the_same_at_two_looks(tmp_path: Path) -> None:

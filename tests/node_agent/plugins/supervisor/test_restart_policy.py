@@ -1,4 +1,4 @@
-from node_agent.plugins.restart_policy import RestartPolicy
+from node_agent.plugins.supervisor.restart_policy import RestartPolicy
 
 
 def failures(policy: RestartPolicy, count: int) -> list[float]:

@@ -1,0 +1,1 @@
+"""Parts of a plugin's supervisor: restarts, the candidate, the shadow run, the published state."""
