@@ -198,10 +198,11 @@ class Fanout:
         return client
 
     def leave(self, client: Client) -> None:
+        """Remove a browser. Twice is fine, also where another one has its place by then."""
         self._clients.discard(client)
         client.view.clients.discard(client)
-        if not client.view.clients:
-            self._views.pop(client.shows, None)
+        if not client.view.clients and self._views.get(client.shows) is client.view:
+            del self._views[client.shows]
 
     def send(self, changes: Iterable[Change], now_ms: int) -> None:
         """Offer each change to every browser that shows it."""

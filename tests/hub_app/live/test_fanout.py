@@ -240,3 +240,14 @@ def test_line_breaks_in_a_value_stay_inside_one_event() -> None:
     fan.send([change("l", log("one\n\nevent: x\rtwo"), TopicKind.LOG)], NOW_MS)
     ((_, value),) = taken(client)
     assert msgspec.convert(value, Log).message == "one\n\nevent: x\rtwo"
+
+
+def test_a_browser_that_leaves_twice_takes_nothing_from_the_one_in_its_place() -> None:
+    fan = Fanout()
+    first = fan.join()
+    fan.leave(first)
+    second = fan.join()
+    # As a stream does that was closed for another one, when its task ends.
+    fan.leave(first)
+    fan.send([change("a", 1)], NOW_MS)
+    assert taken(second) == [(1, 1)]
