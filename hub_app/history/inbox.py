@@ -149,7 +149,8 @@ class Inbox:
             self._shares.clear()
             return self._new.take_all() + self._backlogs.take_all()
         taken = self._take_some(self._new, _NEW_BYTES if self._backlogs else _TAKE_BYTES)
-        left = _TAKE_BYTES - sum(map(_size, taken))
+        # At least one backlog, however large the last of the new payloads is.
+        left = max(1, _TAKE_BYTES - sum(map(_size, taken)))
         return taken + self._take_some(self._backlogs, left)
 
     def _take_some(self, turns: _Turns, most_bytes: int) -> list[Payload]:

@@ -95,3 +95,11 @@ def test_a_full_inbox_has_no_room_for_the_one_that_filled_it() -> None:
     assert len(inbox.take(0.0)) == 6
     assert inbox.has_room
     assert rooms == [True]
+
+
+def test_a_backlog_goes_on_beside_large_new_payloads() -> None:
+    inbox = Inbox()
+    inbox.put("harvester/pi4/backlog", b"old", Backlog([]))
+    for _ in range(3):
+        inbox.put("harvester/pi5/readings/x", bytes(70_000))
+    assert [payload[:3] for _, payload, _ in inbox.take(0.0)] == [bytes(3), b"old"]
