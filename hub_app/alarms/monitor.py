@@ -12,6 +12,7 @@ import msgspec
 
 from bus.contract.messages import Heartbeat
 from bus.contract.topics import Topic, TopicKind
+from bus.limited_log import LimitedLog
 from hub_app.alarms.alarm_file import AlarmFile, Saved
 from hub_app.alarms.conditions import Conditions, MachineFacts
 from hub_app.alarms.engine import Active, Engine, Key, Observation, Transition
@@ -90,6 +91,7 @@ class AlarmMonitor:
         # Judgements of nodes since the start.
         self.judged = 0
         self._reconciled_ms = 0
+        self._log = LimitedLog(logger)
         self.file.snapshot = self._snapshot
 
     def start(self) -> None:
@@ -137,6 +139,9 @@ class AlarmMonitor:
                 is_quiet = self._engine.is_quiet(change.node)
                 seen = self._conditions.of_heartbeat(change, now_ms, only_bad=is_quiet)
                 self._take(seen, now_ms)
+                if not self._engine.is_quiet(change.node):
+                    # Of a slow node, the next heartbeat may be too late.
+                    self._due.bring_forward(change.node, now_ms + _OFTEN_MS)
             elif change.kind in _KINDS_OF_NODE:
                 self._judge_soon(change.node, now_ms)
 
@@ -172,8 +177,14 @@ class AlarmMonitor:
         for node in due:
             has_changed = node in self._changed
             self._changed.discard(node)
-            if self._state.has_node(node):
+            if not self._state.has_node(node):
+                continue
+            try:
                 self._judge(node, now_ms, has_changed=has_changed)
+            except Exception:  # noqa: BLE001 - one node may not end the judging of the others
+                # The others are due no more: they are judged nonetheless, and this one again.
+                self._log.exception(node, "the alarms failed at node %s", node)
+                self._judge_soon(node, now_ms + _OFTEN_MS)
         return len(due) == NODES_AT_ONCE
 
     def _judge(self, node: str, now_ms: int, *, has_changed: bool) -> None:
@@ -189,9 +200,10 @@ class AlarmMonitor:
             # A sensor that is silent already has no rule that says so.
             self._due.set(node, max(silent_ms + 1, now_ms + _OFTEN_MS))
 
-    def _judge_soon(self, node: str, now_ms: int) -> None:
+    def _judge_soon(self, node: str, at_ms: int) -> None:
+        self._known_nodes.add(node)
         self._changed.add(node)
-        self._due.set(node, now_ms)
+        self._due.set(node, at_ms)
 
     def _judge_all(self, now_ms: int) -> None:
         for node in self._state.nodes:
@@ -253,6 +265,8 @@ class AlarmMonitor:
         """End what no rule covers any more, and what is of a node that was there and is gone."""
         nodes = set(self._state.nodes)
         gone, self._known_nodes = self._known_nodes - nodes, nodes
+        for node in gone:
+            self._conditions.forget(node)
 
         def is_gone(node: str, subject: str, field: str, rule: Rule | None) -> bool:
             if node in gone or rule is None or not rule.covers(node, subject):

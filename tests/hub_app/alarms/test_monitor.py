@@ -1,5 +1,6 @@
 """Alarm monitor: topics, records and notices of what its rules find in the live state."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from bus.contract.topics import Topic, TopicKind
 from bus.files import json_file
 from hub_app.alarms.addresses import Address
 from hub_app.alarms.alarm_file import FILE_NAME, AlarmFile
+from hub_app.alarms.conditions import Conditions
+from hub_app.alarms.engine import Observation
 from hub_app.alarms.monitor import NODES_AT_ONCE, AlarmMonitor, AlarmSetup
 from hub_app.alarms.notices import Notice
 from hub_app.alarms.notifier import Notifier
@@ -20,7 +23,7 @@ from hub_app.alarms.records import Record
 from hub_app.alarms.rules import RuleBook
 from hub_app.live.state import State
 from tests.hub_app.alarms.samples import NOW_MS, config
-from tests.hub_app.samples import reading, status
+from tests.hub_app.samples import heartbeat, reading, status
 
 RULE = config(above=30, clear=28)
 KEY = ("pi4", "too-warm--dht22-gpio4")
@@ -260,3 +263,61 @@ def test_a_new_rule_is_asked_of_every_node() -> None:
     hub.book.set_page_rules([RULE])
     hub.monitor.sweep(NOW_MS + 2000)
     assert hub.monitor.judged == judged + 1
+
+
+def test_an_alarm_of_a_node_that_came_later_ends_when_the_node_is_gone() -> None:
+    hub = Hub(RULE)
+    hub.monitor.sweep(NOW_MS)
+    # Without a description, which would let the monitor look at all nodes.
+    changes = hub.state.apply(Topic("pi5", TopicKind.STATUS), status(), NOW_MS)
+    topic, message = reading(NOW_MS, 1, node="pi5", temperature=31.0)
+    changes += hub.state.apply(topic, message, NOW_MS)
+    hub.monitor.on_changes(changes, NOW_MS)
+    hub.monitor.sweep(NOW_MS + 1)
+    assert [alarm.node for alarm in hub.monitor.active] == ["pi5"]
+    hub.monitor.on_changes(hub.state.remove(Topic("pi5", TopicKind.STATUS)), NOW_MS + 2)
+    hub.monitor.sweep(NOW_MS + 3)
+    assert hub.monitor.active == []
+
+
+def test_a_clock_that_stays_wrong_is_told_between_two_rare_heartbeats() -> None:
+    hub = Hub()
+    status_topic, heartbeat_topic = (
+        Topic("pi4", kind) for kind in (TopicKind.STATUS, TopicKind.HEARTBEAT)
+    )
+    every_ms = 3_600_000
+    slow = msgspec.structs.replace(status(), interval_s=every_ms / 1000)
+    changes = hub.state.apply(status_topic, slow, NOW_MS)
+    hub.monitor.on_changes(changes, NOW_MS)
+    hub.read(20.0)
+    hub.monitor.sweep(NOW_MS)
+    at_ms = NOW_MS + every_ms
+    changes = hub.state.apply(heartbeat_topic, heartbeat(at_ms - 100_000), at_ms)
+    hub.monitor.on_changes(changes, at_ms)
+    for now_ms in range(at_ms, at_ms + 70_000, 1000):
+        hub.monitor.sweep(now_ms)
+    assert [alarm.rule for alarm in hub.monitor.active] == ["clock-wrong"]
+
+
+def test_a_node_that_cannot_be_judged_takes_no_other_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hub = Hub(AlarmConfig(name="gone", kind="lost"))
+    for node in ("pi1", "pi2", "pi3"):
+        changes = hub.state.apply(Topic(node, TopicKind.STATUS), status(state="offline"), NOW_MS)
+        hub.monitor.on_changes(changes, NOW_MS)
+    of_node = Conditions.of_node
+
+    def failing(conditions: Conditions, node: str, now_ms: int) -> Iterator[Observation]:
+        if node == "pi2":
+            raise KeyError(node)
+        return of_node(conditions, node, now_ms)
+
+    monkeypatch.setattr(Conditions, "of_node", failing)
+    hub.monitor.sweep(NOW_MS)
+    found = {alarm.node for alarm in hub.monitor.active if alarm.rule == "gone"}
+    assert {"pi1", "pi3"} <= found
+    # It is tried again.
+    monkeypatch.undo()
+    hub.monitor.sweep(NOW_MS + 3000)
+    assert "pi2" in {alarm.node for alarm in hub.monitor.active if alarm.rule == "gone"}
