@@ -79,16 +79,14 @@ def encode(bundle: Bundle) -> bytes:
 def text_of(content: bytes, name: object) -> str:
     """Return a bundle's JSON. `name` is of its file. Raises BadBundleError."""
     if len(content) > MAX_FILE_BYTES:
-        raise BadBundleError(f"{name}: found over {MAX_FILE_BYTES} bytes, {_EXPECTED} of fewer")
+        raise BadBundleError(f"{name}: found over {MAX_FILE_BYTES} bytes, expected fewer")
     if not content.startswith(_HEAD):
         raise BadBundleError(f"{name}: {_other_format(content)}")
     unpacking = zlib.decompressobj()
     try:
         text = unpacking.decompress(content[len(_HEAD) :], MAX_TEXT_BYTES + 1)
         if len(text) > MAX_TEXT_BYTES:
-            raise BadBundleError(
-                f"{name}: unpacks to over {MAX_TEXT_BYTES} bytes, {_EXPECTED} of fewer"
-            )
+            raise BadBundleError(f"{name}: unpacks to over {MAX_TEXT_BYTES} bytes, expected fewer")
         if not unpacking.eof or unpacking.unused_data:
             raise BadBundleError(f"{name}: the bundle is cut off or has more behind its end")
         return text.decode()
@@ -101,7 +99,7 @@ def parse(text: str, name: object) -> Bundle:
     try:
         bundle = msgspec.json.decode(text, type=Bundle)
     except (msgspec.DecodeError, RecursionError) as e:
-        raise BadBundleError(f"{name}: {_mistake(text) or e}") from e
+        raise BadBundleError(f"{name}: {_mistake(text) or f'the JSON is damaged: {e}'}") from e
     if line := first_contradiction(bundle.description):
         raise BadBundleError(f"{name}: {line}")
     return bundle
