@@ -58,6 +58,10 @@ class WebSocket(asyncio.BufferedProtocol, asyncio.Transport):
         except TimeoutError as e:
             self.abort()
             raise HandshakeError("no request in time") from e
+        except BaseException:
+            # Nobody waits for its end any more: an eviction, or the end of the broker.
+            self.abort()
+            raise
         if error is not None:
             self._close_soon()
             raise error

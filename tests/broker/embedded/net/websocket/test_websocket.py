@@ -212,6 +212,19 @@ def test_who_does_not_go_on_to_the_connect_is_closed_in_time(opening: bytes) -> 
         broker.wait_until(lambda: broker.sessions() == 0)
 
 
+def test_a_handshake_that_makes_room_for_another_client_is_closed() -> None:
+    limits = {"logins_per_address": 1, "connect_timeout_s": 60.0}
+    with running(websocket=WebSocketPolicy(), **limits) as broker:
+        # This machine may have four that have not logged in; they are accepted in their order.
+        silent = [RawClient(broker.websocket_port) for _ in range(3)]
+        for client in (*silent, raw(broker)):
+            broker.close_later(client)
+        broker.advance(2)
+        with opened(broker) as other:
+            connected(other)
+            assert silent[0].is_closed()
+
+
 def test_mqtt_without_websocket_is_closed_at_once(broker: Running) -> None:
     with RawClient(broker.websocket_port) as client:
         client.send(connect("tcp"))
