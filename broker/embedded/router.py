@@ -169,8 +169,11 @@ class Router:
 
     def subscribe(
         self, session: ClientSession, request: Subscribe
-    ) -> tuple[list[int], Iterator[Publish]]:
-        """Return a reason code for each filter, and the matching retained messages."""
+    ) -> tuple[list[int], Iterator[Publish | None]]:
+        """Return a reason code for each filter, and the matching retained messages.
+
+        None among them: others have their turn before the next.
+        """
         return self._requests.subscribe(session, request)
 
     def unsubscribe(self, session: ClientSession, filters: Sequence[str]) -> list[int]:

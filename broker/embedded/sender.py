@@ -1,5 +1,6 @@
 """Outgoing messages of one connection: from the session's queue to the socket."""
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 
@@ -35,6 +36,9 @@ class Sender:
         self._counters = counters
         self._on_overflow = on_overflow
         self._is_closed = False
+        self._loop = asyncio.get_running_loop()
+        # The search for retained messages goes on in the next round of the loop.
+        self._is_searching = False
         # Packets of QoS 2, with the row that each of them waits for.
         self._unwritten: deque[tuple[Durable | None, bytes]] = deque()
 
@@ -59,10 +63,21 @@ class Sender:
             sending = self._session.next()
             if sending is None:
                 self._session.release_publishers()
+                self._search_on()
                 return
             self._send(sending)
         self._session.release_publishers()
         self._connection.when_drained(self.send_due)
+
+    def _search_on(self) -> None:
+        """Send on after the others' turn, where that is what it waits for."""
+        if self._session.is_searching and not self._is_searching:
+            self._is_searching = True
+            self._loop.call_soon(self._send_found)
+
+    def _send_found(self) -> None:
+        self._is_searching = False
+        self.send_due()
 
     def reserve(self, entry: Entry) -> int | None:
         """Return the packet id under which a message may be written at once, 0 at QoS 0.

@@ -91,7 +91,7 @@ class ClientSession:
         # While nothing of this client is read, its acknowledgements are not either.
         self.is_unread = False
         self._room: asyncio.Future[bool] | None = None
-        self._retained: deque[Iterator[Publish]] = deque()
+        self._retained: deque[Iterator[Publish | None]] = deque()
 
     def has_expired(self, now_ms: int) -> bool:
         """Whether the client was absent for longer than its session expiry interval."""
@@ -143,26 +143,38 @@ class ClientSession:
         """The number of subscriptions whose retained messages are still to be sent."""
         return len(self._retained)
 
-    def send_retained(self, messages: Iterator[Publish]) -> None:
-        """Send these before what is queued, as fast as the client takes them."""
+    @property
+    def is_searching(self) -> bool:
+        """Whether `next` has to be called again to find what is to be sent."""
+        return bool(self._retained) and self.delivery.has_window
+
+    def send_retained(self, messages: Iterator[Publish | None]) -> None:
+        """Send these before what is queued, as fast as the client takes them.
+
+        None among them: others have their turn before the next.
+        """
         self._retained.append(messages)
 
     def next(self) -> Sending | None:
-        """Return what to write next; None where there is nothing or the window is full."""
+        """Return what to write next.
+
+        None: there is nothing, the window is full, or others have their turn: see `is_searching`.
+        """
         if self.delivery.is_resending or not self._retained:
             return self.delivery.next()
         if not self.delivery.has_window:
             return None
         message = self._next_retained()
         if message is None:
-            return self.delivery.next()
+            return None if self._retained else self.delivery.next()
         entry = Entry(message)
         return self.delivery.send(entry) if message.qos else Sending(entry, 0)
 
     def _next_retained(self) -> Publish | None:
+        """Return the next message; None: there is none, or not before others had their turn."""
         while self._retained:
-            message = next(self._retained[0], None)
-            if message is not None:
-                return message
-            self._retained.popleft()
+            try:
+                return next(self._retained[0])
+            except StopIteration:
+                self._retained.popleft()
         return None

@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from broker.auth.gate import Gate, Role
 from broker.embedded.counters import Counters, Refusal
@@ -26,6 +26,10 @@ _REFUSED = {
     Refusal.SUBSCRIBE: ReasonCode.NOT_AUTHORIZED,
 }
 _MAX_NOTED_FILTERS = 100
+# Retained messages that are looked at before other clients have their turn. A filter that matches
+# none takes as long as some.
+_SLICE = 100
+_FILTER_COST = 10
 
 logger = logging.getLogger(__name__)
 
@@ -56,18 +60,22 @@ class SubscriptionRequests:
 
     def subscribe(
         self, session: ClientSession, request: Subscribe
-    ) -> tuple[list[int], Iterator[Publish]]:
-        """Return a reason code for each filter, and the matching retained messages."""
+    ) -> tuple[list[int], Iterator[Publish | None]]:
+        """Return a reason code for each filter, and the matching retained messages.
+
+        None among them: others have their turn before the next. A filter that the request has
+        several times brings them once.
+        """
         codes: list[int] = []
-        found: list[Iterator[Publish]] = []
+        found: dict[str, Iterator[Publish | None]] = {}
         for wanted in request.filters:
             is_new = not self._subscriptions.has(wanted.text, session)
             grant = Grant.of(wanted, request.subscription_id)
             codes.append(self._grant(session, wanted.text, grant))
             is_wanted = wanted.retain_handling == 0 or (wanted.retain_handling == 1 and is_new)
             if codes[-1] <= _MAX_QOS and is_wanted and not wanted.text.startswith(SHARED):
-                found.append(self._retained_for(session, wanted.text, grant))
-        return codes, itertools.chain.from_iterable(found)
+                found[wanted.text] = self._retained_for(session, wanted.text, grant)
+        return codes, _in_slices(found.values())
 
     def unsubscribe(self, session: ClientSession, filters: Sequence[str]) -> list[int]:
         """Return a reason code for each filter."""
@@ -122,15 +130,37 @@ class SubscriptionRequests:
             return Refusal.SUBSCRIBE
         return None
 
-    def _retained_for(self, session: ClientSession, text: str, grant: Grant) -> Iterator[Publish]:
+    def _retained_for(
+        self, session: ClientSession, text: str, grant: Grant
+    ) -> Iterator[Publish | None]:
+        """Yield what each matching message brings; None: nothing."""
         for kept in itertools.chain.from_iterable(each.match(text) for each in self._retained):
             properties = aged(kept.properties, now_ms() - kept.stored_ms)
-            if properties is not None and self._gate.may_receive(session.identity, kept.topic):
-                yield Publish(
-                    kept.topic,
-                    kept.payload,
-                    min(grant.qos, kept.qos),
-                    retain=True,
-                    packet_id=0,
-                    properties=with_ids(properties, grant.ids),
-                )
+            if properties is None or not self._gate.may_receive(session.identity, kept.topic):
+                yield None
+                continue
+            yield Publish(
+                kept.topic,
+                kept.payload,
+                min(grant.qos, kept.qos),
+                retain=True,
+                packet_id=0,
+                properties=with_ids(properties, grant.ids),
+            )
+
+
+def _in_slices(found: Iterable[Iterator[Publish | None]]) -> Iterator[Publish | None]:
+    """Yield the messages, and None where others have their turn."""
+    looked_at = 0
+    for messages in found:
+        looked_at += _FILTER_COST
+        for message in messages:
+            looked_at += 1
+            if message is not None:
+                yield message
+            if looked_at >= _SLICE:
+                looked_at = 0
+                yield None
+        if looked_at >= _SLICE:
+            looked_at = 0
+            yield None
