@@ -1,5 +1,6 @@
 """The hub's core on the event loop: state, browsers and commands, fed with decoded messages."""
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 
@@ -12,6 +13,7 @@ from bus.config.limits_table import LimitsConfig
 from bus.config.web_table import Card
 from bus.contract.messages import Log, Message, PluginRecord, Reading
 from bus.contract.topics import Topic
+from bus.limited_log import LimitedLog
 from hub_app.alarms.monitor import AlarmMonitor, AlarmSetup
 from hub_app.bus_link.ingest import Decoder
 from hub_app.fleet.forward.status import FleetStatus
@@ -32,6 +34,8 @@ from hub_app.live.traffic import Traffic
 from hub_app.nodes.records.store import RecordStore
 from hub_app.process.supervisor import Supervisor
 from hub_app.quota.refusals import Reason, Refusals
+
+logger = logging.getLogger(__name__)
 
 # Log lines of each node in the rendered page; its event stream brings more.
 _PAGE_LOG_LINES = 50
@@ -119,6 +123,7 @@ class Hub:
         self.fleet_status: Callable[[], FleetStatus | None] = lambda: None
         self.started_s = time.monotonic()
         self.traffic = Traffic()
+        self._log = LimitedLog(logger)
         self._cards = cards
         self._dashboard = dashboard
 
@@ -191,8 +196,12 @@ class Hub:
             self.traffic.add(snapshot, now_ms)
 
     def _tell(self, changes: Sequence[Change], now_ms: int) -> None:
+        """Tell all listeners; one that fails keeps nothing from the others, nor from the alarms."""
         for take in self.listeners:
-            take(changes, now_ms)
+            try:
+                take(changes, now_ms)
+            except Exception:  # noqa: BLE001 - the changes of a sweep are of many nodes, and come once
+                self._log.exception(repr(take), "%r failed at changes of the live state", take)
 
     @property
     def faults(self) -> list[str]:

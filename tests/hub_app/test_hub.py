@@ -1,6 +1,7 @@
 """The hub's core: what goes to the page, removal, and the clock."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,7 @@ import pytest
 from bus.contract.messages import encode
 from bus.contract.topics import Topic, TopicKind
 from hub_app.hub import Hub
+from hub_app.live.change import Change
 from tests.hub_app.samples import reading, status
 from tests.hub_app.test_any_message import Core
 
@@ -69,3 +71,16 @@ class _FailsOnce:
 
 def _check_fault(hub: Hub) -> None:
     assert "history failed and is started again: ValueError('bad')" in hub.faults
+
+
+def test_a_listener_that_fails_keeps_no_change_from_the_others_and_the_alarms(hub: Hub) -> None:
+    def fail(changes: Sequence[Change], now_ms: int) -> None:
+        raise RuntimeError(changes, now_ms)
+
+    told: list[Change] = []
+    hub.listeners[:] = [fail, lambda changes, _now_ms: told.extend(changes)]
+    for node in ("pi1", "pi2"):
+        hub.on_message(Topic(node, TopicKind.STATUS), status(state="offline"))
+    hub.sweep()
+    assert {change.node for change in told} == {"pi1", "pi2"}
+    assert hub.alarms.judged == 2
