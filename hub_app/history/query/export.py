@@ -27,6 +27,10 @@ _EXTENT_OF_SPANS = (
 )
 _EXTENT_OF_UNMOVED = "SELECT min(timestamp_ms), max(timestamp_ms) FROM unmoved WHERE sensor = ?"
 _FIELD_OF_MEANS = "FROM mean WHERE sensor = ?1 AND field = (SELECT id FROM field WHERE name = ?2)"
+_NEXT_MEAN = (
+    "SELECT min(bucket_ms) FROM mean WHERE sensor = ?1 AND bucket_ms >= ?2"
+    " AND field = (SELECT id FROM field WHERE name = ?3)"
+)
 _EXTENT_OF_MEANS = (
     f"SELECT (SELECT min(bucket_ms) {_FIELD_OF_MEANS}), (SELECT max(bucket_ms) {_FIELD_OF_MEANS})"
 )
@@ -133,7 +137,24 @@ def _windows_of(
             db.execute("COMMIT")
         yield BUCKET_MS, means
         yield 0, readings
-        at_ms = until_ms
+        at_ms = until_ms if means or readings else _next_stored(db, sensor, until_ms, end_ms)
+
+
+def _next_stored(db: sqlite3.Connection, sensor: SensorFields, at_ms: int, end_ms: int) -> int:
+    """Return the time from which on something is stored; `end_ms` where nothing is.
+
+    A sensor that was away, or whose clock was wrong, has gaps of months.
+    """
+    start_ms = bucket_of(at_ms)
+    queries = [
+        ("SELECT min(bucket_ms) FROM span WHERE sensor = ? AND bucket_ms >= ?", ()),
+        ("SELECT min(timestamp_ms) FROM unmoved WHERE sensor = ? AND timestamp_ms >= ?", ()),
+        *((_NEXT_MEAN, (field,)) for field in sensor.fields),
+    ]
+    found = [
+        db.execute(query, (sensor.sensor, start_ms, *more)).fetchone()[0] for query, more in queries
+    ]
+    return max(at_ms, min((bucket_of(ms) for ms in found if ms is not None), default=end_ms))
 
 
 def _end_of_window(at_ms: int, length_ms: int) -> int:

@@ -73,6 +73,17 @@ def test_two_ranges_after_each_other_have_nothing_twice(db: sqlite3.Connection) 
         assert times(parts) == times(exported(db))
 
 
+def test_a_gap_of_months_is_passed_over_in_one_step(db: sqlite3.Connection) -> None:
+    store(db, day=0, first=0)
+    store(db, day=300, first=10)
+    statements: list[str] = []
+    db.set_trace_callback(statements.append)
+    found = exported(db, to_ms=START + 301 * DAY)
+    db.set_trace_callback(None)
+    assert times(found) == [START + day * DAY + n * 2000 for day in (0, 300) for n in range(10)]
+    assert statements.count("BEGIN") < 10
+
+
 def test_sensors_and_fields_are_chosen(db: sqlite3.Connection) -> None:
     fill(db, 0, 3)
     other = Arrival(reading(3, START, sensor_id="attic", data={"p": 1.5}), False)
