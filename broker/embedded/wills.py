@@ -4,7 +4,7 @@ import math
 
 import msgspec
 
-from broker.deadlines import Deadlines
+from broker.due_times import DueTimes
 from broker.embedded.packets.model import NO_PROPERTIES, Publish, Will
 from broker.embedded.router import Router
 from broker.embedded.session import ClientSession, Publisher
@@ -16,7 +16,7 @@ class Wills:
     def __init__(self, router: Router) -> None:
         self._router = router
         self._waiting: dict[str, tuple[Will, Publisher]] = {}
-        self._deadlines_s: Deadlines[str] = Deadlines()
+        self._due_s = DueTimes()
 
     def end(self, session: ClientSession, will: Will, now_s: float) -> None:
         """Publish the will of a connection that has ended, or delay it as it says.
@@ -29,22 +29,22 @@ class Wills:
             self._publish(will, publisher)
             return
         self._waiting[session.key] = (will, publisher)
-        self._deadlines_s.set(session.key, math.ceil(now_s) + delay_s)
+        self._due_s.set(session.key, math.ceil(now_s) + delay_s)
 
     def cancel(self, key: str) -> None:
         """Forget the will of a session that is resumed (MQTT-3.1.3-9)."""
         self._waiting.pop(key, None)
-        self._deadlines_s.remove(key)
+        self._due_s.forget(key)
 
     def publish(self, key: str) -> None:
         """Publish the will of a session that has ended, if one waits."""
         found = self._waiting.pop(key, None)
         if found is not None:
-            self._deadlines_s.remove(key)
+            self._due_s.forget(key)
             self._publish(*found)
 
     def publish_due(self, now_s: float) -> None:
-        for key in self._deadlines_s.pop_due(math.floor(now_s)):
+        for key in self._due_s.take(math.floor(now_s)):
             self.publish(key)
 
     def publish_all(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from broker.due_times import DueTimes
 from bus.contract.messages import Heartbeat
 from bus.contract.topics import Topic, TopicKind
 from bus.limited_log import LimitedLog
@@ -22,7 +23,6 @@ from hub_app.alarms.records import Record
 from hub_app.alarms.rules import Rule, RuleBook, matches
 from hub_app.alarms.topics import AlarmTopics, Publish
 from hub_app.live.change import Change
-from hub_app.live.due_times import DueTimes
 from hub_app.live.state import State
 from hub_app.live.views import ReadingView
 

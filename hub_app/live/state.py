@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from broker.due_times import DueTimes
 from bus.clock import DAY_MS
 from bus.config.limits_table import LimitsConfig
 from bus.contract.description import About, SensorDescription
@@ -18,7 +19,6 @@ from bus.contract.topics import Topic, TopicKind, global_sensor_id
 from bus.errors import BadTopicError
 from hub_app.live import attention
 from hub_app.live.change import Change
-from hub_app.live.due_times import DueTimes
 from hub_app.live.log_lines import LOG_LINES_PER_NODE, LogLines
 from hub_app.live.presence import MISSED_CYCLES, NodePresence
 from hub_app.live.views import ReadingView, description_view, view_of

@@ -6,7 +6,7 @@ from typing import Self
 
 import msgspec
 
-from broker.deadlines import Deadlines
+from broker.due_times import DueTimes
 from broker.embedded.packets.model import NO_PROPERTIES, Properties
 from broker.embedded.topics.levels import Node, insert, remove
 from bus.clock import DAY_MS
@@ -104,7 +104,7 @@ class RetainedMessages:
         # The longest unchanged first. The value of each node is set.
         self._by_age: dict[str, Node[Retained]] = {}
         # Of the messages with an expiry interval.
-        self._deadlines_ms: Deadlines[str] = Deadlines()
+        self._expire_at_ms = DueTimes()
 
     @classmethod
     def bounded_by(cls, settings: BrokerConfig) -> Self:
@@ -179,7 +179,7 @@ class RetainedMessages:
 
     def expire(self, now_ms: int) -> list[str]:
         """Delete messages above the age limit, or expired; return their topics."""
-        old = self._deadlines_ms.pop_due(now_ms)
+        old = self._expire_at_ms.take(now_ms)
         for topic, node in self._by_age.items():
             if node.value is not None and now_ms - node.value.stored_ms <= self._max_age_ms:
                 break
@@ -210,16 +210,16 @@ class RetainedMessages:
         self._by_age[message.topic] = node
         expiry_s = message.properties.message_expiry_s
         if expiry_s is not None:
-            self._deadlines_ms.set(message.topic, message.stored_ms + expiry_s * 1000)
-        elif self._deadlines_ms:
-            self._deadlines_ms.remove(message.topic)
+            self._expire_at_ms.set(message.topic, message.stored_ms + expiry_s * 1000)
+        elif self._expire_at_ms:
+            self._expire_at_ms.forget(message.topic)
 
     def _delete(self, topic: str) -> bool:
         node = self._by_age.pop(topic, None)
         if node is None or node.value is None:
             return False
         self._count(node.value.owner, -1, -node.value.size_bytes)
-        self._deadlines_ms.remove(topic)
+        self._expire_at_ms.forget(topic)
         remove(self._root, topic)
         return True
 

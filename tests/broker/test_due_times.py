@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub_app.live.due_times import DueTimes
+from broker.due_times import DueTimes
 
 
 def test_keys_are_taken_once_when_they_are_due() -> None:
@@ -48,16 +48,31 @@ def test_a_key_whose_time_changes_all_the_time_takes_no_more_room() -> None:
     assert times.take(1_099_999) == ["a"]
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 20), st.booleans())))
-def test_it_does_as_a_plain_table(steps: list[tuple[str, int, bool]]) -> None:
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["set", "forget", "take"]), st.sampled_from("abc"), st.integers(0, 20)
+    ),
+    max_size=30,
+)
+
+
+@given(STEPS)
+def test_it_does_as_a_plain_table_and_the_earliest_come_first(
+    steps: list[tuple[str, str, int]],
+) -> None:
     times = DueTimes()
     table: dict[str, int] = {}
-    for key, at_ms, is_set in steps:
-        if is_set:
+    for action, key, at_ms in steps:
+        if action == "set":
             times.set(key, at_ms)
             table[key] = at_ms
+        elif action == "forget":
+            times.forget(key)
+            table.pop(key, None)
         else:
-            due = {name for name, due_ms in table.items() if due_ms <= at_ms}
-            assert set(times.take(at_ms)) == due
+            due = {name: due_ms for name, due_ms in table.items() if due_ms <= at_ms}
+            found = times.take(at_ms)
+            assert sorted(found) == sorted(due)
+            assert [due[name] for name in found] == sorted(due.values())
             table = {name: due_ms for name, due_ms in table.items() if name not in due}
         assert len(times) == len(table)
