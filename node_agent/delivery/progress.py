@@ -21,8 +21,6 @@ SHADOW = "shadow"
 # A version that takes the node down with it is not tried for ever.
 MAX_STARTS = 3
 _MAX_REASON_CHARS = 2000
-# Polls that may fail or return nothing, for each good one that a version needs.
-_PATIENCE = 2
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -101,7 +99,8 @@ def polled(found: Progress, good: int, bad: int, fault: str, now_ms: int) -> Pro
         kept = msgspec.structs.replace(found, good=found.current, polls=good, starts=0)
         is_wanted = found.wanted == found.current
         return _changed(kept, KEPT, now_ms) if is_wanted and found.phase != KEPT else kept
-    if good + bad >= _PATIENCE * needed:
+    # More bad ones than it needs good ones: less than half can be good.
+    if bad > needed:
         return failed(found, f"only {good} of {good + bad} polls were good: {fault}", now_ms)
     return msgspec.structs.replace(found, polls=good)
 
