@@ -23,6 +23,8 @@ _DEFAULT_SCOPE = Scope()
 _MAX_CACHED_NAMES = 4096
 # Decisions that are cached: the rules never change, and each message asks for several.
 _MAX_CACHED_DECISIONS = 16_384
+# No topic that may be used is longer. That of a refused message may have 65,535 bytes.
+_MAX_CHARS = 1_024
 
 _NAME = NAME_PATTERN.removeprefix("^").removesuffix(r"\Z")
 _PUBLISHABLE = re.compile(rf"{ROOT}(/{_NAME})+\Z")
@@ -93,13 +95,17 @@ class _Levels(msgspec.Struct, frozen=True):
     open: tuple[Levels, ...]
 
 
-@lru_cache(_MAX_CACHED_DECISIONS)
 def may_publish(identity: Identity, topic: str, scope: Scope = _DEFAULT_SCOPE) -> bool:
     """Whether `identity` may publish to `topic`, a last will included.
 
     Whatever the role, each level below the root must be a name as `bus.contract.topics` defines
     it, or below the prefix as Home Assistant does. Open topics have a limit of their own.
     """
+    return len(topic) <= _MAX_CHARS and _may_publish(identity, topic, scope)
+
+
+@lru_cache(_MAX_CACHED_DECISIONS)
+def _may_publish(identity: Identity, topic: str, scope: Scope) -> bool:
     levels = _levels(identity, scope)
     asked = topic.split("/")
     if _any_covers(levels.open, asked):

@@ -40,7 +40,7 @@ class Scope(msgspec.Struct, frozen=True):
 
 def check_pattern(text: str) -> None:
     """Raise ValueError where `text` is no topic filter of an account."""
-    if not _PATTERN.match(text) or len(text) > _MAX_CHARS:
+    if not _PATTERN.match(text) or not is_spelled_well(text):
         raise ValueError(
             f"found the topics {text!r}, expected a topic filter of at most {_MAX_CHARS} "
             f"characters such as 'zigbee2mqtt/#', in which {NAME} stands for the account's name "

@@ -46,7 +46,21 @@ def test_a_device_named_like_a_root_has_the_root() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "/a", "a/#/b", "a#", "a+/b", "$SYS/#", "a/b+", "a\0", "##", "a" * 257]
+    "text",
+    [
+        "",
+        "/a",
+        "a/#/b",
+        "a#",
+        "a+/b",
+        "$SYS/#",
+        "a/b+",
+        "a\0",
+        "##",
+        "a" * 257,
+        "a\nuser b",
+        "a/\t",
+    ],
 )
 def test_a_pattern_that_is_no_topic_filter_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected a topic filter"):
@@ -87,6 +101,13 @@ def test_nobody_but_the_hub_publishes_its_discovery_or_a_topic_that_cannot_be_lo
     assert acl.may_publish(ha, "homeassistant/status", scope)
     assert acl.may_receive(device, "homeassistant/status", scope)
     assert not acl.may_publish(device, "homeassistant/status", scope)
+
+
+def test_decisions_on_topics_that_are_too_long_are_not_remembered() -> None:
+    device = Identity("plug", Role.DEVICE, "plug")
+    remembered = acl._may_publish.cache_info().currsize
+    assert not any(acl.may_publish(device, "t" * 60_000 + str(n)) for n in range(10))
+    assert acl._may_publish.cache_info().currsize == remembered
 
 
 def test_other_peoples_devices_share_the_hubs_broker(tmp_path: Path) -> None:
