@@ -93,7 +93,7 @@ class AccountGate:
         if identity.name in (LOCAL_USER, HUB_USER):
             return self._scope
         person = self._file.accounts.people.get(identity.name)
-        if person is None:
+        if person is None or person.role is not identity.role:
             return None
         if not person.topics:
             return self._scope

@@ -306,3 +306,13 @@ def test_the_prefix_of_home_assistant_is_the_configured_one(path: Path) -> None:
     assert gate.may_subscribe(who, "ha/discovery/#")
     assert not gate.may_publish(who, "homeassistant/status")
     assert not gate.may_subscribe(who, "homeassistant/#")
+
+
+def test_the_rights_of_a_role_end_where_the_account_has_another(gate: AccountGate) -> None:
+    command = "harvester/pi4/fan/cmd"
+    assert gate.may_publish(Identity("ann", Role.OPERATOR), command)
+    # As in a session of the store that is older than the account.
+    former = Identity("vic", Role.OPERATOR)
+    assert not gate.may_publish(former, command)
+    assert not gate.may_subscribe(former, "harvester/#")
+    assert not gate.may_receive(former, "harvester/pi4/status")
