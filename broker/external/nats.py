@@ -1,5 +1,6 @@
 """Configuration of a NATS server with MQTT: the accounts and the table of roles as one file."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -21,6 +22,9 @@ _MAX_ACK_PENDING = 8_000
 _AUTH_TIMEOUT_S = 30
 # The server delivers messages of QoS 1 by subjects of its own.
 _DELIVERIES = "$MQTT.sub.>"
+# Levels of a topic that are tokens of a subject as they are. In a subject, `*` and `>` would stand
+# for the topics of other accounts.
+_LEVELS = re.compile(r"[^/.*>\s]+(/[^/.*>\s]+)*\Z")
 _DEFAULT_SCOPE = Scope()
 
 _HEAD = """\
@@ -43,7 +47,8 @@ def conf(  # noqa: PLR0913 - all that the file depends on
 ) -> str:
     """Return the content of the file. `tls_folder` empty means no TLS on `port`.
 
-    Raises MisconfiguredError where an account has no hash that NATS can check.
+    Raises MisconfiguredError where an account has no hash that NATS can check, or topics that NATS
+    has no subjects for.
     """
     lines = [_HEAD, "mqtt {", f"  host: {_quoted(settings.listen)}", f"  port: {port}"]
     lines.append(f"  max_ack_pending: {_MAX_ACK_PENDING}")
@@ -53,6 +58,7 @@ def conf(  # noqa: PLR0913 - all that the file depends on
         lines.append(f"  tls {{ {', '.join(texts)} }}")
     lines += ["}", "", "authorization {", f"  timeout: {_AUTH_TIMEOUT_S}", "  users: ["]
     for identity, password, patterns in _users(accounts, workers):
+        _check_patterns(identity.name, patterns)
         lines += _user(identity, password, msgspec.structs.replace(scope, patterns=patterns))
     return "\n".join([*lines, "  ]", "}", ""])
 
@@ -75,6 +81,16 @@ def _users(accounts: Accounts, workers: int) -> list[tuple[Identity, str, tuple[
             "`harvester passwd` again for them"
         )
     return users
+
+
+def _check_patterns(name: str, patterns: Iterable[str]) -> None:
+    for pattern in patterns:
+        if not _LEVELS.match(pattern):
+            raise MisconfiguredError(
+                f"the account {name}: found the topics {pattern!r}, expected levels that are not "
+                "empty, without spaces, '.', '*' and '>': NATS has other meanings for them; run "
+                "`harvester passwd` again with other topics"
+            )
 
 
 def _user(identity: Identity, password: str, scope: Scope) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from broker.auth import accounts
-from broker.auth.accounts import Accounts, Machine
+from broker.auth.accounts import Accounts, Machine, Person
 from broker.auth.acl import rights_of
 from broker.auth.gate import Role
 from broker.external import nats
@@ -146,3 +146,10 @@ def test_an_account_without_a_bcrypt_hash_is_named() -> None:
 def test_with_tls_the_listener_has_the_hubs_certificate() -> None:
     text = nats.conf(Accounts(), BrokerConfig(), port=8883, tls_folder="/etc/nats")
     assert 'tls { cert_file: "/etc/nats/hub.pem", key_file: "/etc/nats/hub.key" }' in text
+
+
+@pytest.mark.parametrize("pattern", ["tele/*/x", "tele/>", "tele/a.b", "tele//x", "tele/a b"])
+def test_topics_that_mean_something_else_to_nats_are_refused(pattern: str) -> None:
+    person = Person(Role.DEVICE, "-", "-", 1, "$2b$", (pattern,))
+    with pytest.raises(MisconfiguredError, match="the account plug: found the topics"):
+        nats.conf(Accounts(people={"plug": person}), BrokerConfig(), port=1)
