@@ -103,6 +103,8 @@ class BrokerEngine:
         for topic in self.router.retained.load(contents.retained):
             self._store.put_retained(topic, None)
         self._sessions.load(contents.sessions)
+        # The hub's link takes what is retained without asking for its age.
+        self.router.expire()
 
     def listen(self) -> dict[str, Acceptor]:
         """Begin to accept connections; return the acceptors, which the caller closes."""

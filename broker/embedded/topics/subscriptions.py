@@ -130,7 +130,8 @@ class Subscriptions:
         with_options = tuple(pair for pair in sessions if not pair[1].is_plain)
         groups = self._shared.match(topic)
         found = Receivers(plain, with_options, groups) if sessions or groups else _NOBODY
-        cost = 1 + len(sessions) + len(found.groups)
+        ids = sum(len(grant.ids) for _, grant in with_options)
+        cost = 1 + len(sessions) + len(found.groups) + ids
         if len(topic) <= _MAX_CHARS and cost <= self._max_entries:
             if self._entries + cost > self._max_entries:
                 self._forget()

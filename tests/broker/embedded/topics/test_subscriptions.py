@@ -1,11 +1,18 @@
 """Cached routes: they follow each change of subscriptions and of accounts."""
 
+from typing import cast
+
 import pytest
 
+from broker.auth.gate import Identity, Role
 from broker.embedded import router
+from broker.embedded.session import ClientSession
+from broker.embedded.topics.grant import Grant
+from broker.embedded.topics.subscriptions import Subscriptions
 from tests.broker.embedded.gates import OwnTopics
 from tests.broker.embedded.running import running
 from tests.broker.embedded.switch import ours_only
+from tests.support import OpenGate
 
 pytestmark = ours_only
 
@@ -67,3 +74,24 @@ def test_more_topics_than_are_remembered_reach_their_receivers(
             publisher.publish(topic, b"x")
         for ear in ears:
             assert [message.topic for message in ear.take(12)] == topics
+
+
+class Member:
+    """A session, as far as routes go."""
+
+    identity = Identity("a", Role.HUB)
+
+
+def test_a_route_with_more_subscription_identifiers_than_are_remembered_is_found_anew() -> None:
+    def routes(filters: list[str]) -> Subscriptions:
+        found = Subscriptions(OpenGate(), max_entries=5)
+        session = cast(ClientSession, Member())
+        for number, text in enumerate(filters, 1):
+            found.add(text, session, Grant(1, ids=(number,)))
+        return found
+
+    few = routes(["a/b", "+/b"])
+    assert few.receivers("a/b") is few.receivers("a/b")
+    many = routes(["a/b", "+/b", "a/+", "+/+"])
+    assert sorted(many.receivers("a/b").with_options[0][1].ids) == [1, 2, 3, 4]
+    assert many.receivers("a/b") is not many.receivers("a/b")
