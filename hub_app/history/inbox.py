@@ -19,8 +19,8 @@ FULL_BYTES = 1_000_000
 # would wait for each other.
 SHARE_BYTES = 4_000
 # Taken at a time, so that a batch is committed as soon as it is full. The thread is woken for so
-# much, and not for each message: what is less can wait for the next commit, and each wake-up costs
-# more than the decoded message that it is for.
+# much, and not for each message: what is less can wait for a moment, and each wake-up costs more
+# than the decoded message that it is for.
 _TAKE_BYTES = 60_000
 # At most so much of it is new while backlogs wait, so that they always go on.
 _NEW_BYTES = 45_000

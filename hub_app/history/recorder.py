@@ -27,6 +27,9 @@ from hub_app.quota.refusals import Refusals
 logger = logging.getLogger(__name__)
 
 _JOIN_S = 5.0
+# Messages are taken that late at most, however rare commits are: the time of an event is when its
+# message is taken.
+_LONGEST_WAIT_S = 0.5
 
 
 class HistoryStatistics(msgspec.Struct, frozen=True):
@@ -128,7 +131,7 @@ class Recorder:
         commit_at_s = time.monotonic() + self._commit_s
         while not self._stopping.is_set():
             self._round_s = time.monotonic()
-            self._receive(commit_at_s - time.monotonic())
+            self._receive(min(_LONGEST_WAIT_S, commit_at_s - time.monotonic()))
             if self._builder.is_full or time.monotonic() >= commit_at_s:
                 self._commit()
                 commit_at_s = time.monotonic() + self._commit_s

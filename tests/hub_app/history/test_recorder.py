@@ -11,14 +11,16 @@ import msgspec
 import pytest
 
 from bus.config.history_table import HistoryConfig
-from bus.contract.messages import Backlog, Heartbeat, Reading, Stored, encode
+from bus.contract.messages import Backlog, Heartbeat, Reading, Status, Stored, encode
 from bus.contract.topics import Topic, TopicKind
 from hub_app.history.acknowledge import Answer
 from hub_app.history.inbox import Inbox
 from hub_app.history.recorder import Recorder
 from hub_app.history.writer import Outcome, Writer
 from tests.hub_app.history.samples import DAY, START, reading, rows
-from tests.support import WAIT_S
+from tests.support import WAIT_S, wait_until
+
+STATUS = Status("online", "spoke", "1", "b", START)
 
 
 class Bus:
@@ -265,3 +267,23 @@ def test_what_explains_gaps_is_kept(tmp_path: Path) -> None:
         ("dropped", "7"),
         ("hub", "stopped"),
     ]
+
+
+def test_an_event_is_dated_when_it_arrives_however_rare_commits_are(tmp_path: Path) -> None:
+    path, clock_ms, inbox = tmp_path / "history.db", [START], Inbox()
+    settings = HistoryConfig(commit_s=60)
+    history = Recorder(
+        "revpi", path, settings, inbox=inbox, publish=len, now_ms=lambda: clock_ms[0]
+    )
+    history.start()
+    try:
+        inbox.put(str(Topic("pi4", TopicKind.STATUS)), encode(STATUS))
+        events = history._builder._batch.events
+        # Long before the commit.
+        wait_until(lambda: "pi4" in {event.node for event in events}, WAIT_S / 2)
+        clock_ms[0] += 50_000
+    finally:
+        history.stop()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        found = db.execute("SELECT at_ms FROM event WHERE kind = 'presence' AND detail = 'online'")
+        assert found.fetchall() == [(START,)]
