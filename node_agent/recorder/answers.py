@@ -17,8 +17,10 @@ from node_agent.plugins.readings import NOT_MEASURED_U32, NOT_MEASURED_U64
 from node_agent.recorder.events import Call, Event, Monotonic, Random, Wall, to_answer, to_plain
 from node_agent.sandbox.instance import Err, HostFunction
 
-# Distinct calls whose newest answers are remembered.
-_MAX_REMEMBERED = 2000
+# Distinct calls whose newest answers are remembered, and their bytes. The first ones stay: a plugin
+# sets itself up with them.
+MAX_REMEMBERED = 2000
+MAX_REMEMBERED_BYTES = 1 << 20
 # The clock's step where the record has no further value.
 _TICK_NS = 1_000_000
 # Functions without an answer: the guest may go on.
@@ -54,7 +56,9 @@ class Answers:
         self._step: list[Event] = []
         self._events: list[Event] = []
         self._step_ms = 0
-        self._earlier: dict[bytes, Any] = {}
+        # Encoded answers by encoded calls, and the bytes of both.
+        self._earlier: dict[bytes, bytes] = {}
+        self.remembered_bytes = 0
         self._monotonic_ns = self._wall_ns = 0
         self._random = 0
         # Of the present step: whether the guest still asks in the recorded order; the calls that
@@ -75,11 +79,16 @@ class Answers:
     def remember(self, events: list[Event]) -> None:
         """Use the answers of an earlier step where a later one has none."""
         for event in events:
-            if not isinstance(event, Call):
-                continue
-            key = _key(event)
-            if key in self._earlier or len(self._earlier) < _MAX_REMEMBERED:
-                self._earlier[key] = event.answer
+            if isinstance(event, Call):
+                self._remember(_key(event), msgspec.msgpack.encode(event.answer))
+
+    def _remember(self, key: bytes, answer: bytes) -> None:
+        before = self._earlier.get(key)
+        size = len(answer) + (len(key) if before is None else -len(before))
+        is_full = before is None and len(self._earlier) >= MAX_REMEMBERED
+        if not is_full and self.remembered_bytes + size <= MAX_REMEMBERED_BYTES:
+            self._earlier[key] = answer
+            self.remembered_bytes += size
 
     @property
     def is_used_up(self) -> bool:
@@ -125,7 +134,7 @@ class Answers:
         # A time of an earlier step is none of this one's.
         if key in self._earlier and (interface, function) != _TIME:
             self.from_earlier.append(wanted)
-            return to_answer(self._earlier[key])
+            return to_answer(msgspec.msgpack.decode(self._earlier[key]))
         self.unanswered.append(wanted)
         return self._without_record(interface, function)
 
