@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 _FOLDER = "bundles"
 _JOIN_S = 5.0
 # Messages that wait to be verified, some 200 KB each; the broker has them still.
-_MAX_WAITING = 64
+MAX_WAITING = 64
 
 Publish = Callable[[TopicKind, Message, str], bool]
 
@@ -48,7 +48,9 @@ class Deliveries:
         self._publish = publish
         self._published: dict[str, DeliveryState] = {}
         # Work for the thread; None ends it.
-        self._work: queue.Queue[Callable[[], object] | None] = queue.Queue(_MAX_WAITING)
+        self._work: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        # Of messages alone: what the cycle wants saved never waits for room.
+        self._room = threading.BoundedSemaphore(MAX_WAITING)
         self._thread = threading.Thread(target=self._run, name="deliveries", daemon=True)
         self._fault = Fault("delivered bundles: saving")
         node, folder = config.cluster.node_id, state_dir / _FOLDER
@@ -94,10 +96,12 @@ class Deliveries:
         """Take a message; an empty one says nothing."""
         if not payload:
             return
-        try:
-            self._work.put_nowait(lambda: self._take(topic, payload))
-        except queue.Full:
-            logger.warning("%s: too many bundles at once; this one is taken later", topic)
+        if self._room.acquire(blocking=False):
+            self._work.put(lambda: self._take_next(topic, payload))
+        else:
+            logger.warning(
+                "%s: too many bundles at once; this one is left out until a reconnect", topic
+            )
 
     def publish_changed(self) -> None:
         """Publish the states that are others than the last time."""
@@ -133,6 +137,10 @@ class Deliveries:
             except Exception:
                 logger.exception("a delivered bundle was not taken: the host failed")
 
+    def _take_next(self, topic: Topic, payload: bytes) -> None:
+        self._room.release()
+        self._take(topic, payload)
+
     def _take(self, topic: Topic, payload: bytes) -> None:
         delivery = self.of_plugin.get(topic.name)
         if delivery is None:
@@ -166,16 +174,13 @@ class Deliveries:
                 "before; to go back, the hub signs a newer order"
             )
         order.check_content(said, message.bundle)
-        version = Version(
-            *(said.release, said.sha256, said.version, said.probation),
-            *(message.order, message.signature, said.shadow),
-        )
+        version = progress.version_of(said, message)
         if not version.is_own_file:
             self._kept[topic.name].write(version, message.bundle)
         return version
 
     def _save_later(self, name: str, found: Progress) -> None:
-        """Save a progress in the thread. The cycle's thread calls this, and never waits long."""
+        """Save a progress in the thread. The cycle's thread calls this, and waits for nothing."""
         self._work.put(lambda: self._save(self._kept[name], found, self._newest[name].sha256))
 
     def _save(self, kept: KeptBundles, found: Progress, newest: str = "") -> None:

@@ -76,7 +76,8 @@ class KeptBundles:
             )
         if error := self._problem(found.current, key):
             found = progress.failed(found, error, now_ms)
-        if found.phase == progress.TRIAL and (error := self._problem(found.wanted, key)):
+        is_to_load = found.phase in (progress.TRIAL, progress.SHADOW)
+        if is_to_load and (error := self._problem(found.wanted, key)):
             found = progress.tried(found, error, now_ms)
         return found
 
@@ -90,8 +91,8 @@ class KeptBundles:
                 content = self.path(version).read_bytes()
             message = SignedBundle(version.order, version.signature)
             said = order.verify(message, key, self._topic)
-            if said.sha256 != version.sha256:
-                return f"found an order for {said.sha256[:12]}, expected {version.sha256[:12]}"
+            if progress.version_of(said, message) != version:
+                return f"{self._progress_file}: found a version other than its order's, as signed"
             if with_file:
                 order.check_content(said, content)
         except (BadDataError, OSError) as e:

@@ -93,6 +93,10 @@ class PluginDelivery:
         found = self._progress
         return self._path_of(found.wanted) if found.phase == progress.SHADOW else None
 
+    def shadow_polled(self, polls: int) -> None:
+        """Note how often the version in the shadow has polled since it was loaded."""
+        self._change(progress.shadow_polled(self._progress, polls))
+
     def tried(self, error: str = "") -> None:
         """Note the end of the trial: the version polled, or failed with `error`."""
         self._change(progress.tried(self._progress, error, now_ms()))
@@ -118,7 +122,5 @@ class PluginDelivery:
     def _change(self, changed: Progress) -> None:
         before, self._progress = self._progress, changed
         # The number of polls alone is worth no write: they begin anew after a restart.
-        if (changed.phase, changed.current, changed.good, changed.wanted) != (
-            *(before.phase, before.current, before.good, before.wanted),
-        ):
+        if changed != msgspec.structs.replace(before, polls=changed.polls):
             self._save(changed)

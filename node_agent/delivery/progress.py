@@ -9,7 +9,8 @@ from typing import Annotated
 import msgspec
 
 from bus.contract.bounds import ErrorText, Sha256
-from bus.contract.messages import DeliveryState
+from bus.contract.messages import DeliveryState, SignedBundle
+from bus.contract.plugin_file.order import BundleOrder
 
 TRIAL = "trial"
 PROBATION = "probation"
@@ -43,6 +44,14 @@ class Version(msgspec.Struct, frozen=True):
 
 
 OWN_FILE = Version()
+
+
+def version_of(said: BundleOrder, message: SignedBundle) -> Version:
+    """Return the version in an order that was verified."""
+    return Version(
+        *(said.release, said.sha256, said.version, said.probation),
+        *(message.order, message.signature, said.shadow),
+    )
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -82,11 +91,14 @@ def take(found: Progress, wanted: Version, now_ms: int) -> Progress:
 
 
 def tried(found: Progress, error: str, now_ms: int) -> Progress:
-    """Return the progress after a trial; `error` is empty where the version has polled."""
+    """Return the progress after a trial; `error` is empty where the version has polled.
+
+    A shadow ends with an error, too, where it cannot run on this node.
+    """
+    if error and found.phase in (TRIAL, SHADOW):
+        return _changed(found, FAILED, now_ms, error)
     if found.phase != TRIAL:
         return found
-    if error:
-        return _changed(found, FAILED, now_ms, error)
     return _changed(found, PROBATION, now_ms, current=found.wanted, polls=0, starts=0)
 
 
@@ -113,9 +125,19 @@ def failed(found: Progress, error: str, now_ms: int) -> Progress:
     return _changed(back, ROLLED_BACK, now_ms, error) if found.wanted == found.current else back
 
 
+def shadow_polled(found: Progress, polls: int) -> Progress:
+    """Return the progress after so many polls of a shadow: starts count until it has proven itself.
+
+    Those of a version on probation count on.
+    """
+    if found.phase != SHADOW or found.is_on_probation or polls < found.wanted.probation:
+        return found
+    return msgspec.structs.replace(found, starts=0)
+
+
 def started(found: Progress, now_ms: int) -> Progress:
-    """Return the progress at a start of the node, which begins trial and probation anew."""
-    if found.phase != TRIAL and not found.is_on_probation:
+    """Return the progress at a start of the node, which begins trial, probation and shadow anew."""
+    if found.phase not in (TRIAL, SHADOW) and not found.is_on_probation:
         return found
     again = msgspec.structs.replace(found, polls=0, starts=found.starts + 1)
     if again.starts <= MAX_STARTS:

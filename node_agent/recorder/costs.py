@@ -19,6 +19,11 @@ class CostMeter:
         self._times_ms: deque[float] = deque(maxlen=_NEWEST)
         self._memory_bytes = 0
 
+    @property
+    def polls(self) -> int:
+        """The number of polls that are over."""
+        return self._polls
+
     def polled(self, took_s: float, host_calls: int, *, failed: bool) -> None:
         """Count a poll that is over."""
         with self._order:

@@ -35,6 +35,8 @@ class ShadowRun:
             obstacle = "" if parts.flight is not None else _NO_RECORDER
             self._shadow = Shadow(name, parts.runtime, path, parts.admit, obstacle)
             self._shadow.start()
+        if self._shadow is not None:
+            self._delivery.shadow_polled(self._shadow.costs.polls)
         if running is not None:
             running.shadow = self._shadow
 

@@ -10,6 +10,7 @@ from node_agent.delivery.progress import (
     OWN_FILE,
     PROBATION,
     ROLLED_BACK,
+    SHADOW,
     TRIAL,
     Progress,
     Version,
@@ -115,3 +116,24 @@ def test_the_bundles_that_are_needed_are_those_that_may_run() -> None:
     assert progress.take(kept(), SECOND, 4).files == {FIRST.sha256, SECOND.sha256}
     assert kept().files == {FIRST.sha256}
     assert Progress().files == set()
+
+
+SHADOWED = msgspec.structs.replace(SECOND, is_shadow=True)
+
+
+def test_a_shadow_that_takes_the_node_down_is_not_started_for_ever() -> None:
+    found = progress.take(kept(), SHADOWED, 7)
+    for _ in range(progress.MAX_STARTS):
+        found = progress.started(found, 8)
+        assert found.phase == SHADOW
+    found = progress.started(found, 9)
+    assert (found.phase, found.current, found.good) == (FAILED, FIRST, FIRST)
+    assert found.reason == "the node was started 4 times before it was kept"
+
+
+def test_a_shadow_that_polls_outlives_any_number_of_starts() -> None:
+    found = progress.take(kept(), SHADOWED, 7)
+    for _ in range(10):
+        found = progress.shadow_polled(progress.started(found, 8), SHADOWED.probation)
+        assert (found.phase, found.starts) == (SHADOW, 0)
+    assert progress.shadow_polled(progress.started(found, 8), 1).starts == 1

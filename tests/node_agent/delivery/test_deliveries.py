@@ -1,0 +1,68 @@
+"""Deliveries of a node without a broker: its queue of work, and what it reads back."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bus.config.settings import Config
+from bus.contract.messages import encode
+from bus.contract.topics import Topic, TopicKind
+from node_agent.delivery import progress
+from node_agent.delivery.deliveries import MAX_WAITING, Deliveries
+from node_agent.delivery.kept_bundles import KeptBundles
+from node_agent.delivery.progress import OWN_FILE, Progress, Version
+from tests.signed_bundles import KEY, make_order, room, signed
+from tests.support import WAIT_S
+
+TOPIC = Topic("pi4", TopicKind.BUNDLE, "room")
+
+
+def deliveries(folder: Path) -> Deliveries:
+    config = msgspec.convert(
+        {
+            "cluster": {"node_id": "pi4", "role": "spoke"},
+            "plugins": {"directory": str(folder), "enabled": ["room"]},
+        },
+        Config,
+    )
+    return Deliveries(config, folder, KEY, lambda *_: True)
+
+
+def ends(function: Callable[[], object]) -> bool:
+    thread = threading.Thread(target=function, daemon=True)
+    thread.start()
+    thread.join(WAIT_S)
+    return not thread.is_alive()
+
+
+def test_the_cycle_does_not_wait_for_bundles_that_wait(tmp_path: Path) -> None:
+    found = deliveries(tmp_path)
+    for _ in range(MAX_WAITING + 1):
+        found.submit(TOPIC, b"{}")
+    found.of_plugin["room"].accept(Version(1, "a" * 64, "1.0", 5))
+    assert ends(found.of_plugin["room"].begin_cycle)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"is_shadow": False}, {"release": 9}, {"probation": 1}, {"version": "2.0"}]
+)
+def test_a_version_on_the_disk_is_the_signed_one(
+    tmp_path: Path, changed: dict[str, object]
+) -> None:
+    content = room("1.0")
+    message = signed(content, 1, shadow=True, probation=5)
+    found = deliveries(tmp_path)
+    with found:
+        found.submit(TOPIC, encode(message))
+    found.of_plugin["room"].begin_cycle()
+    path = found.of_plugin["room"].shadowed()
+    assert path is not None
+    kept = KeptBundles(path.parent, TOPIC)
+    version = progress.version_of(make_order(content, 1, shadow=True, probation=5), message)
+    altered = msgspec.structs.replace(version, **changed)
+    kept.save(Progress(wanted=version, current=altered, good=altered, phase=progress.SHADOW))
+    started = kept.load(KEY, 2)
+    assert (started.wanted, started.current, started.good) == (version, OWN_FILE, OWN_FILE)
