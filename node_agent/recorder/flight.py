@@ -68,20 +68,25 @@ class FlightRecorder:
             shadow.offer(self._instance.last_step, self._recorder.steps)
 
     def keep(self, reason: RecordReason, fault: str) -> None:
-        """Keep what was recorded, unless the plugin never started or has just kept another."""
+        """Keep what was recorded, unless the plugin never started or has just kept another.
+
+        It is copied at once, and encoded by another thread.
+        """
         loaded, parts = self._loaded, self._parts
         if loaded is None or not parts.kept.is_due(parts.plugin, reason):
             return
-        parts.kept.keep(
-            Record(
+        made_ms, plugin, unpack = now_ms(), _described(parts.plugin, loaded), self._recorder.copy()
+        parts.kept.keep_later(
+            parts.plugin,
+            lambda: Record(
                 parts.node,
-                _described(parts.plugin, loaded),
+                plugin,
                 reason,
                 fault,
-                now_ms(),
+                made_ms,
                 self._limits,
-                self._recorder.steps(),
-            )
+                unpack(),
+            ),
         )
 
 

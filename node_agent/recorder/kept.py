@@ -31,6 +31,9 @@ class KeptRecords:
         self._kept: dict[str, tuple[float, PluginRecord]] = {}
         self._kept_s: dict[tuple[str, RecordReason], float] = {}
         self._waiting: set[str] = set()
+        # Records that are still to be made, by a thread that ends with them.
+        self._to_make: dict[str, Callable[[], Record]] = {}
+        self._maker: threading.Thread | None = None
 
     def is_due(self, plugin: str, reason: RecordReason) -> bool:
         """Return whether a record is kept now; if so, no other of this reason for a while."""
@@ -41,6 +44,21 @@ class KeptRecords:
                 return False
             self._kept_s[plugin, reason] = now_s
             return True
+
+    def keep_later(self, plugin: str, make: Callable[[], Record]) -> None:
+        """Make and keep a record in another thread: to compress it takes longer than a poll may."""
+        with self._order:
+            self._to_make[plugin] = make
+            if self._maker is None:
+                self._maker = threading.Thread(target=self._make, name="records", daemon=True)
+                self._maker.start()
+
+    def wait(self) -> None:
+        """Wait for the records that are being made."""
+        with self._order:
+            maker = self._maker
+        if maker is not None:
+            maker.join()
 
     def keep(self, record: Record) -> None:
         """Keep a record in place of the plugin's last one."""
@@ -85,3 +103,18 @@ class KeptRecords:
                 # Another one may have been kept meanwhile.
                 if self._kept[name][1] is message:
                     self._waiting.discard(name)
+
+    def _make(self) -> None:
+        while (taken := self._next()) is not None:
+            plugin, make = taken
+            try:
+                self.keep(make())
+            except Exception:
+                logger.exception("plugin %s: its record was not made: the host failed", plugin)
+
+    def _next(self) -> tuple[str, Callable[[], Record]] | None:
+        with self._order:
+            if self._to_make:
+                return self._to_make.popitem()
+            self._maker = None
+            return None

@@ -8,6 +8,7 @@ import threading
 import time
 import zlib
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -105,11 +106,15 @@ class Recorder:
 
     def steps(self) -> Steps:
         """Return the steps that are kept, the running one included."""
+        return self.copy()()
+
+    def copy(self) -> Callable[[], Steps]:
+        """Return what unpacks the steps that are kept now, which takes a while."""
         with self._order:
             running = [self._step(None)] if self._running else []
             packed, newest = [*self._first, *self._newest], len(self._newest) + len(running)
             missing = self._missing
-        return Steps([*map(_unpacked, packed), *running], missing, newest)
+        return lambda: Steps([*map(_unpacked, packed), *running], missing, newest)
 
     @property
     def kept_bytes(self) -> int:

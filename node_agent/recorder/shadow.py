@@ -51,15 +51,19 @@ class Shadow:
     ) -> None:
         """`admit` refuses what was loaded from the path, by its sha256.
 
-        `obstacle` says why no poll will come.
+        `obstacle` says why no poll will come. A failed instance is followed by another after
+        `again_s`.
         """
         self.path = path
         self._name = name
         self._runtime = runtime
         self._admit = admit
+        self.again_s = _AGAIN_S
         # The crossing from the running version's thread; None ends this one.
         self._steps: queue.Queue[tuple[Step, Steps | None] | None] = queue.Queue(1)
         self._order = threading.Lock()
+        # Whether the instance has seen no step yet.
+        self._needs_earlier = True
         self._since_ms = now_ms()
         self._sha256 = self._version = ""
         self._error = obstacle
@@ -86,12 +90,16 @@ class Shadow:
     def offer(self, step: Step, earlier: Callable[[], Steps]) -> None:
         """Take a poll of the running version, in its thread; one that comes too soon is left out.
 
-        `earlier` returns the steps before it, which the first one needs.
+        `earlier` returns the steps before it, which the first one of an instance needs.
         """
+        if self._steps.full():
+            return
+        # Unpacking takes a while, for which the cycle's thread must not wait.
+        before = earlier() if self._needs_earlier else None
         with self._order:
             if not self._steps.full():
-                is_first = not self.costs.cost().polls
-                self._steps.put_nowait((step, earlier() if is_first else None))
+                self._needs_earlier = self._needs_earlier and before is None
+                self._steps.put_nowait((step, before))
 
     def report(self) -> ShadowReport:
         """Return what to tell."""
@@ -126,8 +134,9 @@ class Shadow:
             except Exception as e:
                 logger.exception("plugin %s: the host failed in a shadow run", self._name)
                 self._failed(f"the host failed: {e!r}")
-            if self._wait_for_end(_AGAIN_S):
+            if self._wait_for_end(self.again_s):
                 return
+            self._needs_earlier = True
 
     def _play(self) -> bool:
         """Run one instance; return whether it is over. Raises PluginError where it failed."""
@@ -136,8 +145,7 @@ class Shadow:
                 raise PluginError(refused)
             with self._order:
                 self._sha256, self._version = loaded.sha256, loaded.description().version
-            answers = Answers()
-            effects = _Effects()
+            answers, effects = Answers(), _Effects()
             limits = self._runtime.limits_of(self._name)
             with _started(loaded, answers, effects, limits) as instance:
                 interface, function = entry(loaded)
@@ -146,8 +154,10 @@ class Shadow:
                     for before in earlier.kept if earlier is not None else []:
                         answers.remember(events_of(before))
                     answers.step(events_of(step), step.began_ms)
-                    self._poll(instance, (interface, function), step)
-                    self._note_calls(answers, effects)
+                    try:
+                        self._poll(instance, (interface, function), step)
+                    finally:
+                        self._note_calls(answers, effects)
         return True
 
     def _poll(self, instance: PluginInstance, function: tuple[str, str], step: Step) -> None:

@@ -1,9 +1,13 @@
+import threading
+from functools import partial
+
 from bus.contract.messages import PluginRecord
 from node_agent.recorder.events import Step
 from node_agent.recorder.kept import KeptRecords
 from node_agent.recorder.record_file import Plugin, Record, decode
 from node_agent.recorder.recorder import Steps
 from node_agent.sandbox.limits import Limits
+from tests.support import WAIT_S
 
 STEP = Step(1, 0, None, b"\xdd\0\0\0\0", None)
 
@@ -63,3 +67,37 @@ def test_a_sensor_that_comes_and_goes_makes_one_record_in_ten_minutes() -> None:
     assert hub.kept.is_due("light", "fault")
     assert hub.kept.is_due("light", "command")
     assert hub.kept.is_due("light", "command")
+
+
+def test_a_record_is_made_in_a_thread_of_its_own_and_only_the_newest_waits() -> None:
+    hub, began, may_end = Hub(), threading.Event(), threading.Event()
+
+    def slow() -> Record:
+        began.set()
+        may_end.wait(WAIT_S)
+        return record("first")
+
+    hub.kept.keep_later("light", slow)
+    assert began.wait(WAIT_S)
+    for fault in ("second", "third"):
+        hub.kept.keep_later("light", partial(record, fault))
+    hub.kept.send_waiting()
+    assert hub.came == []
+    may_end.set()
+    hub.kept.wait()
+    hub.kept.send_waiting()
+    assert [message.fault for message in hub.came] == ["third"]
+
+
+def test_a_record_that_cannot_be_made_keeps_no_other_from_the_hub() -> None:
+    hub = Hub()
+
+    def damaged() -> Record:
+        raise ValueError("damaged")
+
+    hub.kept.keep_later("light", damaged)
+    hub.kept.wait()
+    hub.kept.keep_later("light", record)
+    hub.kept.wait()
+    hub.kept.send_waiting()
+    assert len(hub.came) == 1

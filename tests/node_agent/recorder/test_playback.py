@@ -88,6 +88,7 @@ class Machine:
                 except PluginError as e:
                     fault = str(e)
             flight.keep("fault" if fault else "command", fault)
+        records.wait()
         records.send_waiting()
         return record_file.decode(kept[0], "record")
 

@@ -20,6 +20,7 @@ from tests.built_components import packed
 from tests.node_agent.recorder.test_playback import GPIO, made
 from tests.support import PATIENT_S, PROJECT, WAIT_S, wait_until
 
+AGAIN_S = 0.1
 LIMITS = Limits(PATIENT_S, load_deadline_s=PATIENT_S)
 IMPORTS = ("i2c", "gpio-provider", "led-controller")
 # It reads its calibration once.
@@ -56,6 +57,20 @@ class Pair:
             wait_until(lambda: self._shadow.report().polls > polls)
         return self._shadow.report()
 
+    def report(self) -> ShadowReport:
+        return self._shadow.report()
+
+    def poll_until(self, polls: int) -> ShadowReport:
+        """Poll the running version until the shadow has seen so many polls."""
+
+        def is_enough() -> bool:
+            self._running.call("sensor-logic", "poll")
+            self._shadow.offer(self._running.last_step, self._recorder.steps)
+            return self._shadow.report().polls >= polls
+
+        wait_until(is_enough)
+        return self._shadow.report()
+
 
 @contextmanager
 def running(runtime: Runtime, folder: Path, shadow_body: str) -> Iterator[Pair]:
@@ -72,6 +87,7 @@ def running(runtime: Runtime, folder: Path, shadow_body: str) -> Iterator[Pair]:
     }
     recorder = Recorder(1 << 18)
     shadow = Shadow("light", runtime, folder / "shadow.bundle", lambda _path, _sha256: "")
+    shadow.again_s = AGAIN_S
     with runtime.load(folder / "running.bundle") as loaded:
         instance = RecordedInstance(
             *(loaded, imports, LIMITS, lambda _line: None),
@@ -103,6 +119,27 @@ def test_a_shadow_that_comes_later_gets_the_answers_of_the_first_poll(
         found = pair.poll()
     assert found.values == {"light lux": (30.0, 30.0)}
     assert (found.differing, found.unanswered) == (0, 0)
+
+
+def test_a_shadow_that_failed_gets_the_answers_of_the_first_poll_again(
+    runtime: Runtime, tmp_path: Path
+) -> None:
+    failing = f"if self.polls == 2: raise ValueError('the second')\n{RUNNING.strip()}"
+    with running(runtime, tmp_path, failing) as pair:
+        pair.poll(seen=False)
+        found = pair.poll_until(3)
+    assert found.failures
+    assert found.unanswered == 0
+
+
+def test_calls_without_an_answer_are_told_also_of_a_poll_that_fails(
+    runtime: Runtime, tmp_path: Path
+) -> None:
+    other = 'i2c.transfer(0x23, "ff", 1)\nraise ValueError("no chip")'
+    with running(runtime, tmp_path, other) as pair:
+        pair.poll()
+        wait_until(lambda: pair.report().unanswered)
+    assert pair.report().newest_unanswered == ["i2c.transfer(35, 'ff', 1)"]
 
 
 def test_effects_are_told_and_other_calls_have_no_answer(runtime: Runtime, tmp_path: Path) -> None:
