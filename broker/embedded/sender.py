@@ -159,6 +159,7 @@ class Sender:
 
     def _discard(self, entry: Entry, packet_id: int) -> None:
         """Drop a message that has expired or that is too large for the client."""
+        self._counters.publish_dropped += 1
         self._session.delivery.discard(packet_id)
         self._store.drop_message(self._session.key, entry.message_id)
 

@@ -248,6 +248,9 @@ def test_a_packet_that_is_too_large_for_a_client_is_not_sent() -> None:
         ]
         assert [message.properties.topic_alias for message in found] == [1, 1, 1]
         assert ear.rest5() == []
+        snapshot = broker.call(broker.broker.snapshot)  # type: ignore[arg-type]
+        assert snapshot is not None
+        assert snapshot.publish.dropped == 3
 
 
 def test_a_client_that_takes_no_connack_is_refused() -> None:
