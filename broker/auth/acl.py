@@ -23,7 +23,8 @@ _DEFAULT_SCOPE = Scope()
 _MAX_CACHED_NAMES = 4096
 # Decisions that are cached: the rules never change, and each message asks for several.
 _MAX_CACHED_DECISIONS = 16_384
-# No topic that may be used is longer. That of a refused message may have 65,535 bytes.
+# No topic that may be used is longer, nor a filter that matches one. What a client sends may have
+# 65,535 bytes.
 _MAX_CHARS = 1_024
 
 _NAME = NAME_PATTERN.removeprefix("^").removesuffix(r"\Z")
@@ -125,6 +126,8 @@ def may_subscribe(identity: Identity, topic_filter: str, scope: Scope = _DEFAULT
 
     The filter may match more than that: `may_receive` is asked about each message.
     """
+    if len(topic_filter) > _MAX_CHARS:
+        return False
     if not _is_filter(topic_filter) or _is_hidden(identity, topic_filter, scope):
         return False
     wanted = topic_filter.split("/")

@@ -26,6 +26,8 @@ _REFUSED = {
     Refusal.SUBSCRIBE: ReasonCode.NOT_AUTHORIZED,
 }
 _MAX_NOTED_FILTERS = 100
+# Characters in the name of a shared subscription's group: it is kept with the filter.
+_MAX_GROUP_CHARS = 256
 # Retained messages that are looked at before other clients have their turn. A filter that matches
 # none takes as long as some.
 _SLICE = 100
@@ -118,7 +120,7 @@ class SubscriptionRequests:
         topic_filter = text
         if text.startswith(SHARED):
             shared = split_shared(text)
-            if shared is None:
+            if shared is None or len(shared[0]) > _MAX_GROUP_CHARS:
                 return Refusal.TOPIC
             topic_filter = shared[1]
         if not valid_filter(topic_filter):

@@ -110,6 +110,12 @@ def test_decisions_on_topics_that_are_too_long_are_not_remembered() -> None:
     assert acl._may_publish.cache_info().currsize == remembered
 
 
+def test_a_filter_that_is_longer_than_every_topic_is_refused() -> None:
+    viewer = Identity("vic", Role.VIEWER)
+    assert acl.may_subscribe(viewer, f"harvester/{'a' * 1_000}/#")
+    assert not acl.may_subscribe(viewer, f"harvester/{'a' * 1_020}/#")
+
+
 def test_other_peoples_devices_share_the_hubs_broker(tmp_path: Path) -> None:
     path = tmp_path / "accounts.json"
     for name, role, topics in (

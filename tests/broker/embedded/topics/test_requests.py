@@ -59,3 +59,10 @@ def test_others_have_their_turn_while_retained_messages_are_looked_for() -> None
         assert most <= MANY // 4
         boss.publish("all/t", b"x")
         assert ear.receive().topic == "all/t"
+
+
+def test_the_name_of_a_group_has_a_limit() -> None:
+    with running() as broker:
+        client = broker.client("a")
+        name = "g" * 256
+        assert client.subscribe((f"$share/{name}/t", 1), (f"$share/{name}g/t", 1)) == [1, 0x80]
