@@ -65,6 +65,14 @@ class PluginParts(msgspec.Struct, frozen=True):
     costs: CostMeter = msgspec.field(default_factory=CostMeter)
     flight: FlightParts | None = None
 
+    def refusal(self, path: Path, loaded: LoadedPlugin) -> str:
+        """Return the sentence that refuses what was loaded from a file, or nothing."""
+        return (
+            self.admit(path, loaded.sha256)
+            or self.refuse(list(loaded.imports))
+            or self.settings.refusal(loaded.description().settings)
+        )
+
 
 class PluginThread:
     """Runs one component, from `start` until `phase` is ENDED.
@@ -232,12 +240,7 @@ class PluginThread:
         said = self._said = loaded.description()
         self._output.described = said.fields
         settings = self._parts.settings
-        refused = (
-            self._parts.admit(self._wasm, loaded.sha256)
-            or self._parts.refuse(list(loaded.imports))
-            or settings.refusal(said.settings)
-        )
-        if refused:
+        if refused := self._parts.refusal(self._wasm, loaded):
             raise ComponentError(refused)
         if self._output.is_published:
             settings.adopt(said.settings, said.fields)

@@ -46,10 +46,10 @@ class Shadow:
         name: str,
         runtime: Runtime,
         path: Path,
-        admit: Callable[[Path, str], str],
+        refusal: Callable[[Path, LoadedPlugin], str],
         obstacle: str = "",
     ) -> None:
-        """`admit` refuses what was loaded from the path, by its sha256.
+        """`refusal` returns the sentence that refuses what was loaded from the path, or nothing.
 
         `obstacle` says why no poll will come. A failed instance is followed by another after
         `again_s`.
@@ -57,7 +57,7 @@ class Shadow:
         self.path = path
         self._name = name
         self._runtime = runtime
-        self._admit = admit
+        self._refusal = refusal
         self.again_s = _AGAIN_S
         # The crossing from the running version's thread; None ends this one.
         self._steps: queue.Queue[tuple[Step, Steps | None] | None] = queue.Queue(1)
@@ -141,7 +141,7 @@ class Shadow:
     def _play(self) -> bool:
         """Run one instance; return whether it is over. Raises PluginError where it failed."""
         with self._runtime.load(self.path) as loaded:
-            if refused := self._admit(self.path, loaded.sha256):
+            if refused := self._refusal(self.path, loaded):
                 raise PluginError(refused)
             with self._order:
                 self._sha256, self._version = loaded.sha256, loaded.description().version

@@ -33,7 +33,7 @@ class ShadowRun:
             name, parts = self._parts.name, self._parts
             logger.info("plugin %s: %s runs in its shadow", name, path.name)
             obstacle = "" if parts.flight is not None else _NO_RECORDER
-            self._shadow = Shadow(name, parts.runtime, path, parts.admit, obstacle)
+            self._shadow = Shadow(name, parts.runtime, path, parts.refusal, obstacle)
             self._shadow.start()
         if self._shadow is not None:
             self._delivery.shadow_polled(self._shadow.costs.polls)

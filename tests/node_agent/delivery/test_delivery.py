@@ -321,6 +321,18 @@ def test_a_shadow_polls_beside_the_running_version_until_it_is_promoted(node: No
         ears.wait_for(lambda said: said.topic == SHADOW and not said.payload, after=heard)
 
 
+def test_what_the_node_does_not_grant_is_refused_in_the_shadow_too(node: Node) -> None:
+    with node.running() as ears:
+        runs(ears, 1.0)
+        deliver(ears, signed(room("2.0", imports=("gpio-provider", "i2c")), 2, shadow=True))
+        found = ears.wait_for(
+            lambda said: isinstance(said.message, ShadowReport) and bool(said.message.error)
+        ).message
+        assert isinstance(found, ShadowReport)
+        assert "[plugins.grants.room]" in found.error
+        assert found.polls == 0
+
+
 def test_a_shadow_that_fails_is_told_and_dropped_by_a_rollback(node: Node) -> None:
     with node.running() as ears:
         runs(ears, 1.0)

@@ -86,7 +86,7 @@ def running(runtime: Runtime, folder: Path, shadow_body: str) -> Iterator[Pair]:
         ),
     }
     recorder = Recorder(1 << 18)
-    shadow = Shadow("light", runtime, folder / "shadow.bundle", lambda _path, _sha256: "")
+    shadow = Shadow("light", runtime, folder / "shadow.bundle", lambda _path, _loaded: "")
     shadow.again_s = AGAIN_S
     with runtime.load(folder / "running.bundle") as loaded:
         instance = RecordedInstance(
