@@ -111,11 +111,11 @@ class Deliverer:
         for plugin, rollout in stepped.rollouts.items():
             if rollout.stopped and not before.rollouts[plugin].stopped:
                 logger.error("the rollout of %s stops: %s", plugin, rollout.stopped)
-        # Somebody may have begun another rollout meanwhile: then this is done again.
+        # Somebody may have begun another rollout meanwhile: then this is done again. The next run
+        # reads the file once more, as a command may change it as soon as it was saved.
         self._found = await asyncio.to_thread(
             self.files.change, lambda found: stepped if found == before else found
         )
-        self._stamp = stamp_of(self.files.path)
         await asyncio.to_thread(self.files.remove_unneeded, self._found.digests())
 
     def _nodes_of(self, running: list[Rollout]) -> dict[str, NodeNow]:
