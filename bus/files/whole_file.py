@@ -4,6 +4,9 @@ import contextlib
 import os
 from pathlib import Path
 
+# Ends the name of a file that is being written, which a killed process leaves.
+PARTIAL = ".partial"
+
 
 def replace(
     path: Path,
@@ -20,7 +23,7 @@ def replace(
     it from the disk instead of sharing the huge pages that writing it left in memory. Raises
     OSError, with the old file in place.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
     try:
         partial.unlink(missing_ok=True)
         _write(partial, content, mode, owner, drop_page_cache=drop_page_cache)

@@ -46,9 +46,12 @@ class KeptBundles:
         json_file.save(self._progress_file, found)
 
     def remove_unneeded(self, found: Progress, *, also_needed: str = "") -> None:
-        """Remove the bundles that no version needs any more."""
+        """Remove the bundles that no version needs any more, and what a killed node left of one."""
         needed = {digest[:_DIGEST_CHARS] for digest in (*found.files, also_needed)}
         prefix = f"{self._topic.name}-"
+        for path in self._folder.glob(f".{prefix}*{SUFFIX}.*{whole_file.PARTIAL}"):
+            with contextlib.suppress(OSError):
+                path.unlink()
         for path in self._folder.glob(f"{prefix}*{SUFFIX}"):
             digest = path.stem.removeprefix(prefix)
             # Another plugin's name may begin with this one's.

@@ -15,7 +15,7 @@ from node_agent.delivery.deliveries import MAX_WAITING, Deliveries
 from node_agent.delivery.kept_bundles import KeptBundles
 from node_agent.delivery.progress import OWN_FILE, Progress, Version
 from tests.signed_bundles import KEY, make_order, room, signed
-from tests.support import WAIT_S
+from tests.support import WAIT_S, wait_until
 
 TOPIC = Topic("pi4", TopicKind.BUNDLE, "room")
 
@@ -66,3 +66,18 @@ def test_a_version_on_the_disk_is_the_signed_one(
     kept.save(Progress(wanted=version, current=altered, good=altered, phase=progress.SHADOW))
     started = kept.load(KEY, 2)
     assert (started.wanted, started.current, started.good) == (version, OWN_FILE, OWN_FILE)
+
+
+def test_what_a_killed_node_was_writing_is_removed_with_the_next_order(tmp_path: Path) -> None:
+    content = room("1.0")
+    first, second = (signed(content, release, probation=5) for release in (1, 2))
+    with deliveries(tmp_path) as found:
+        found.submit(TOPIC, encode(first))
+    path = next(tmp_path.rglob("room-*.bundle"))
+    half = path.with_name(f".{path.name}.1.partial")
+    half.write_bytes(content[:9])
+    with deliveries(tmp_path) as found:
+        found.submit(TOPIC, encode(second))
+        wait_until(lambda: found.of_plugin["room"].begin_cycle() or found.of_plugin["room"].state)
+    assert path.exists()
+    assert not half.exists()
