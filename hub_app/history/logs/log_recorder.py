@@ -154,7 +154,7 @@ class LogRecorder:
 
     def _commit(self, file: LogFile) -> None:
         with self._lock:
-            forgotten, self._forgotten = self._forgotten, set()
+            forgotten = self._forgotten.copy()
             flushed, self._flushed = self._flushed, []
             lines = list(self._queue)
         for node in forgotten:
@@ -165,6 +165,7 @@ class LogRecorder:
         with self._lock:
             # Those that made room for newer ones meanwhile are gone from the queue already.
             stored = set(map(id, lines))
+            self._forgotten -= forgotten
             self._queue = deque(
                 line
                 for line in self._queue

@@ -1,6 +1,7 @@
 """Recorder of log lines: restart, a file that fails, bounds of the queue."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from hub_app.history.logs import log_recorder
 from hub_app.history.logs.log_file import FILE_NAME, LogFile, LogQuery, read
 from hub_app.history.logs.log_recorder import LogRecorder
 from tests.hub_app.samples import NOW_MS, log
-from tests.support import wait_until
+from tests.support import WAIT_S, wait_until
 
 
 def put(recorder: LogRecorder, message: str, node: str = "pi4") -> None:
@@ -96,3 +97,27 @@ def test_a_removed_nodes_lines_are_deleted(tmp_path: Path) -> None:
         wait_until(lambda: len(messages(path)) == 2)
         recorder.forget("pi4")
         wait_until(lambda: messages(path) == ["two"])
+
+
+def test_a_removed_nodes_lines_are_deleted_although_that_failed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / FILE_NAME
+    with running(path) as recorder:
+        put(recorder, "old")
+    forget = LogFile.forget
+    has_failed = threading.Event()
+
+    def failing(file: LogFile, node: str) -> None:
+        if not has_failed.is_set():
+            has_failed.set()
+            raise sqlite3.OperationalError("database or disk is full")
+        forget(file, node)
+
+    monkeypatch.setattr(LogFile, "forget", failing)
+    monkeypatch.setattr(log_recorder, "_REOPEN_S", 0.01)
+    with running(path) as recorder:
+        recorder.forget("pi4")
+        assert has_failed.wait(WAIT_S)
+        put(recorder, "other", "pi5")
+    assert messages(path) == ["other"]
