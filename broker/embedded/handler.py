@@ -299,9 +299,10 @@ class Handler:
 
     def _on_subscribe(self, packet: Packet) -> None:
         request = self._reader.subscribe(packet.body)
-        codes, retained = self._router.subscribe(self.session, request)
-        self.connection.send(self._writer.suback(request.packet_id, codes))
-        self.session.send_retained(retained)
+        subscribed = self._router.subscribe(self.session, request)
+        # The client of a kept session does not subscribe again after a kill of the broker.
+        self._answer(subscribed.durable, self._writer.suback(request.packet_id, subscribed.codes))
+        self.session.send_retained(subscribed.retained)
         self._sender.send_due()
         # A client that subscribes again and again, and takes nothing.
         if self.session.pending_subscriptions > _MAX_WAITING:
@@ -309,8 +310,8 @@ class Handler:
 
     def _on_unsubscribe(self, packet: Packet) -> None:
         request = self._reader.unsubscribe(packet.body)
-        codes = self._router.unsubscribe(self.session, request.filters)
-        self.connection.send(self._writer.unsuback(request.packet_id, codes))
+        removed = self._router.unsubscribe(self.session, request.filters)
+        self._answer(removed.durable, self._writer.unsuback(request.packet_id, removed.codes))
 
     def _on_pingreq(self, packet: Packet) -> None:
         if packet.body:
@@ -340,13 +341,15 @@ class Handler:
     def _acknowledge(
         self, durable: Sequence[Durable], kind: PacketType, packet_id: int, reason: int = 0
     ) -> None:
-        """Acknowledge once everything is on the disk, in the order of arrival (MQTT-4.6.0-2)."""
-        acknowledgement = self._writer.acknowledgement(kind, packet_id, reason)
+        self._answer(durable, self._writer.acknowledgement(kind, packet_id, reason))
+
+    def _answer(self, durable: Sequence[Durable], answer: bytes) -> None:
+        """Answer once everything is on the disk, in the order of arrival (MQTT-4.6.0-2)."""
         waited_for = [future for future in durable if not future.done()]
         if not waited_for and not self._acknowledgements:
-            self.connection.send(acknowledgement)
+            self.connection.send(answer)
             return
-        self._acknowledgements.append((waited_for, acknowledgement))
+        self._acknowledgements.append((waited_for, answer))
         for future in waited_for:
             future.add_done_callback(self._send_acknowledgements)
 

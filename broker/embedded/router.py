@@ -6,7 +6,7 @@ It asks the gate about each message, and hands what must survive a restart to th
 import asyncio
 import functools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -26,7 +26,7 @@ from broker.embedded.store.queue_records import stored
 from broker.embedded.store.store import Store
 from broker.embedded.store.writer import Durable
 from broker.embedded.topics.grant import Grant
-from broker.embedded.topics.requests import SubscriptionRequests
+from broker.embedded.topics.requests import Subscribed, SubscriptionRequests, Unsubscribed
 from broker.embedded.topics.retained import Outcome, Retained, RetainedMessages
 from broker.embedded.topics.subscriptions import MAX_ENTRIES, Receivers, Subscriptions
 from broker.tap import Tap
@@ -167,17 +167,10 @@ class Router:
                 self._sys_messages.set(Retained(topic, payload, 0, 0))
                 self.publish(Publish(topic, payload, 0, retain=False, packet_id=0))
 
-    def subscribe(
-        self, session: ClientSession, request: Subscribe
-    ) -> tuple[list[int], Iterator[Publish | None]]:
-        """Return a reason code for each filter, and the matching retained messages.
-
-        None among them: others have their turn before the next.
-        """
+    def subscribe(self, session: ClientSession, request: Subscribe) -> Subscribed:
         return self._requests.subscribe(session, request)
 
-    def unsubscribe(self, session: ClientSession, filters: Sequence[str]) -> list[int]:
-        """Return a reason code for each filter."""
+    def unsubscribe(self, session: ClientSession, filters: Sequence[str]) -> Unsubscribed:
         return self._requests.unsubscribe(session, filters)
 
     def acknowledged(self, session: ClientSession, packet_id: int) -> bool:

@@ -218,24 +218,27 @@ class Store:
         for packet_id in tuple(kept.unreleased):
             self.drop_unreleased(key, packet_id)
         del self._sessions[key]
-        self._put("sessions", (key,), None)
+        self._put("sessions", (key,), None, is_urgent=True)
 
-    def put_subscription(self, key: str, topic_filter: str, grant: Grant) -> None:
-        """Keep a subscription, if its session is kept."""
+    def put_subscription(self, key: str, topic_filter: str, grant: Grant) -> Durable | None:
+        """Keep a subscription; None where its session is not kept."""
         kept = self._sessions.get(key)
         if kept is None:
-            return
+            return None
         is_new = topic_filter not in kept.filters
         kept.filters.add(topic_filter)
         options = int(grant.no_local), int(grant.retain_as_published)
         row = (key, topic_filter, grant.qos, *options, grant.ids[0] if grant.ids else 0)
-        self._put("subscriptions", (key, topic_filter), row, is_new=is_new)
+        row_key = (key, topic_filter)
+        return self._put("subscriptions", row_key, row, is_new=is_new, is_urgent=True)
 
-    def drop_subscription(self, key: str, topic_filter: str) -> None:
+    def drop_subscription(self, key: str, topic_filter: str) -> Durable | None:
+        """Remove a subscription; None where nothing is kept of it."""
         kept = self._sessions.get(key)
-        if kept is not None and topic_filter in kept.filters:
-            kept.filters.discard(topic_filter)
-            self._put("subscriptions", (key, topic_filter), None)
+        if kept is None or topic_filter not in kept.filters:
+            return None
+        kept.filters.discard(topic_filter)
+        return self._put("subscriptions", (key, topic_filter), None, is_urgent=True)
 
     def put_message(
         self,

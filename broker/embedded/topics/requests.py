@@ -4,11 +4,14 @@ import itertools
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 
+import msgspec
+
 from broker.auth.gate import Gate, Role
 from broker.embedded.counters import Counters, Refusal
 from broker.embedded.packets.model import Publish, ReasonCode, Subscribe, aged, with_ids
 from broker.embedded.session import ClientSession
 from broker.embedded.store.store import Store
+from broker.embedded.store.writer import Durable
 from broker.embedded.topics.grant import Grant
 from broker.embedded.topics.names import valid_filter
 from broker.embedded.topics.retained import RetainedMessages
@@ -36,6 +39,28 @@ _FILTER_COST = 10
 logger = logging.getLogger(__name__)
 
 
+class Subscribed(msgspec.Struct, frozen=True):
+    """Answer to a SUBSCRIBE: a reason code for each filter, and the matching retained messages.
+
+    None among the messages: others have their turn before the next. `durable`: the writes of what
+    is granted to a kept session.
+    """
+
+    codes: list[int]
+    retained: Iterator[Publish | None]
+    durable: list[Durable]
+
+
+class Unsubscribed(msgspec.Struct, frozen=True):
+    """Answer to an UNSUBSCRIBE: a reason code for each filter.
+
+    `durable`: the writes for a kept session.
+    """
+
+    codes: list[int]
+    durable: list[Durable]
+
+
 class SubscriptionRequests:
     """Answers clients' requests. A session has at most `most` subscriptions."""
 
@@ -60,44 +85,45 @@ class SubscriptionRequests:
         # Refused subscriptions of integrations that were logged.
         self._noted_filters: set[str] = set()
 
-    def subscribe(
-        self, session: ClientSession, request: Subscribe
-    ) -> tuple[list[int], Iterator[Publish | None]]:
-        """Return a reason code for each filter, and the matching retained messages.
-
-        None among them: others have their turn before the next. A filter that the request has
-        several times brings them once.
-        """
+    def subscribe(self, session: ClientSession, request: Subscribe) -> Subscribed:
+        """Grant filters; one that the request has several times brings its messages once."""
         codes: list[int] = []
         found: dict[str, Iterator[Publish | None]] = {}
+        durable: list[Durable] = []
         for wanted in request.filters:
             is_new = not self._subscriptions.has(wanted.text, session)
             grant = Grant.of(wanted, request.subscription_id)
-            codes.append(self._grant(session, wanted.text, grant))
+            code, written = self._grant(session, wanted.text, grant)
+            codes.append(code)
+            if written is not None:
+                durable.append(written)
             is_wanted = wanted.retain_handling == 0 or (wanted.retain_handling == 1 and is_new)
-            if codes[-1] <= _MAX_QOS and is_wanted and not wanted.text.startswith(SHARED):
+            if code <= _MAX_QOS and is_wanted and not wanted.text.startswith(SHARED):
                 found[wanted.text] = self._retained_for(session, wanted.text, grant)
-        return codes, _in_slices(found.values())
+        return Subscribed(codes, _in_slices(found.values()), durable)
 
-    def unsubscribe(self, session: ClientSession, filters: Sequence[str]) -> list[int]:
-        """Return a reason code for each filter."""
-        codes = []
+    def unsubscribe(self, session: ClientSession, filters: Sequence[str]) -> Unsubscribed:
+        codes: list[int] = []
+        durable: list[Durable] = []
         for text in filters:
             existed = self._subscriptions.has(text, session)
-            codes.append(ReasonCode.SUCCESS if existed else ReasonCode.NO_SUBSCRIPTION_EXISTED)
+            code = ReasonCode.SUCCESS if existed else ReasonCode.NO_SUBSCRIPTION_EXISTED
+            codes.append(int(code))
             self._subscriptions.remove(text, session)
-            self._store.drop_subscription(session.key, text)
-        return [int(code) for code in codes]
+            written = self._store.drop_subscription(session.key, text)
+            if written is not None:
+                durable.append(written)
+        return Unsubscribed(codes, durable)
 
-    def _grant(self, session: ClientSession, text: str, grant: Grant) -> int:
+    def _grant(self, session: ClientSession, text: str, grant: Grant) -> tuple[int, Durable | None]:
+        """Return the reason code, and the write of what is granted to a kept session."""
         cause = self._refusal(session, text)
         if cause is not None:
             self._counters.refuse(cause)
             self._log_refused_subscription(session, text, cause)
-            return _REFUSED[cause]
+            return _REFUSED[cause], None
         self._subscriptions.add(text, session, grant)
-        self._store.put_subscription(session.key, text, grant)
-        return grant.qos
+        return grant.qos, self._store.put_subscription(session.key, text, grant)
 
     def _log_refused_subscription(self, session: ClientSession, text: str, cause: Refusal) -> None:
         """Warn; but of an integration, note each filter once.

@@ -1,5 +1,6 @@
 """Restart of the broker after a kill or a stop, with its store on a real disk."""
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -53,6 +54,14 @@ def client(port: int, name: str, *, clean: bool = False) -> RawClient:
     made = RawClient(port)
     assert made.connect(name, clean=clean) == 0
     return made
+
+
+@contextmanager
+def client_of_killed(port: int, folder: Path) -> Iterator[RawClient]:
+    """Give a client, and kill the broker at once after its last step, before it disconnects."""
+    with contextlib.ExitStack() as stack, killed(port, folder):
+        kept = stack.enter_context(client(port, "kept"))
+        yield kept
 
 
 @ours_only
@@ -111,6 +120,23 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
         with client(port, "late", clean=True) as late:
             late.subscribe(("kept/#", 1))
             assert {m.payload for m in late.take_rest(19)} == {b"%d" % n for n in range(1, 20)}
+
+
+@ours_only
+def test_an_acknowledged_subscription_and_its_removal_survive_a_kill(tmp_path: Path) -> None:
+    port = free_port()
+    with client_of_killed(port, tmp_path) as kept:
+        kept.subscribe(("a", 1), ("b", 1))
+    with client_of_killed(port, tmp_path) as kept:
+        assert kept.session_present
+        kept.unsubscribe("b")
+    with killed(port, tmp_path):
+        with client(port, "pub", clean=True) as pub:
+            pub.publish("b", b"b")
+            pub.publish("a", b"a")
+        with client(port, "kept") as kept:
+            assert kept.session_present
+            assert [m.payload for m in kept.take_rest(1)] == [b"a"]
 
 
 @ours_only

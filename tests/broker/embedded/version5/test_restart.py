@@ -148,6 +148,8 @@ def test_a_session_that_lasts_as_long_as_its_connection_leaves_nothing(tmp_path:
             assert again.connack.session_present
             with _client(port, "mouth") as mouth:
                 mouth.publish5("t", b"x", 2)
+                # On the disk with its acknowledgement, and so is all that came before it.
+                mouth.publish5("other", b"y", 1, retain=True)
             assert again.next5().payload == b"x"
             again.send(packet(0x50, uint16(1)))
             again.answer(PUBREL)
