@@ -35,7 +35,8 @@ class Sessions:
         self._counters = counters
         self.wills = Wills(router)
         self._by_key: dict[str, ClientSession] = {}
-        self._of_user: dict[User, set[ClientSession]] = {}
+        # Ordered, so that of several that were left within a millisecond the oldest goes first.
+        self._of_user: dict[User, dict[ClientSession, None]] = {}
 
     def __iter__(self) -> Iterator[ClientSession]:
         return iter(tuple(self._by_key.values()))
@@ -139,7 +140,7 @@ class Sessions:
         if self._by_key.pop(session.key, None) is not None:
             self.wills.publish(session.key)
             theirs = self._of_user[session.identity.user]
-            theirs.discard(session)
+            theirs.pop(session, None)
             if not theirs:
                 del self._of_user[session.identity.user]
         self._router.subscriptions.remove_session(session)
@@ -180,7 +181,7 @@ class Sessions:
             is_kept=is_kept,
         )
         self._by_key[key] = session
-        self._of_user.setdefault(identity.user, set()).add(session)
+        self._of_user.setdefault(identity.user, {})[session] = None
         return session
 
     def _put_in_store(self, session: ClientSession, left_ms: int | None) -> bool:
