@@ -135,8 +135,8 @@ class Properties(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
         return size + _NUMBER_BYTES * len(self.subscription_ids)
 
 
-# What a pair of texts, which may be empty, and a number take in memory, about.
-_PAIR_BYTES = 64
+# What a pair of texts, beside their letters, and a number take in memory, about.
+_PAIR_BYTES = 160
 _NUMBER_BYTES = 8
 
 NO_PROPERTIES = Properties()

@@ -1,6 +1,7 @@
 """Reader and writer of MQTT 5: each reads what the other writes, and any bytes without a crash."""
 
 import functools
+import sys
 
 import pytest
 from hypothesis import given
@@ -21,7 +22,12 @@ from broker.embedded.packets.model import (
     ReasonCode,
     ViolationError,
 )
-from broker.embedded.packets.properties import Owner, read_properties, write_properties
+from broker.embedded.packets.properties import (
+    MAX_USER_PROPERTIES,
+    Owner,
+    read_properties,
+    write_properties,
+)
 from broker.embedded.packets.reader5 import Reader5
 from broker.embedded.packets.writer5 import Writer5
 
@@ -171,3 +177,21 @@ def test_an_alias_that_was_not_set_or_is_too_large_is_a_violation() -> None:
         with pytest.raises(ViolationError) as caught:
             reader.publish(0x30, b"\0\0\3\x23\0" + bytes((alias,)))
         assert caught.value.reason is reason
+
+
+def test_a_message_has_a_limited_number_of_user_properties() -> None:
+    pairs = (("a", ""),) * MAX_USER_PROPERTIES
+    body = write_properties(Properties(user=pairs))
+    assert read_properties(Body(body), Owner.PUBLISH).user == pairs
+    more = write_properties(Properties(user=(*pairs, ("b", ""))))
+    with pytest.raises(ViolationError, match="more than 1000 user properties") as found:
+        read_properties(Body(more), Owner.PUBLISH)
+    assert found.value.reason == ReasonCode.QUOTA_EXCEEDED
+
+
+def test_user_properties_count_for_what_they_take_in_memory() -> None:
+    pairs = tuple((f"name {number}", f"value {number}") for number in range(100))
+    taken = sys.getsizeof(pairs) + sum(
+        sys.getsizeof(pair) + sum(map(sys.getsizeof, pair)) for pair in pairs
+    )
+    assert 0.9 * taken < Properties(user=pairs).size_bytes < 1.1 * taken

@@ -174,7 +174,7 @@ def test_a_receiver_may_refuse_a_message_of_qos_2() -> None:
 
 
 def test_user_properties_count_in_the_quota_of_retained_messages() -> None:
-    with running(retained_kb_per_user=40, retained_mb=1) as broker:
+    with running(retained_kb_per_user=60, retained_mb=1) as broker:
         mouth = client5(broker, "mouth")
         pairs = tuple((str(n), "x" * 100) for n in range(200))
         for topic in ("a", "b"):
