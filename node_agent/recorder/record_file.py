@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from bus.contract.bounds import MAX_RECORD_BYTES
+from bus.contract.bounds import MAX_RECORD_BYTES, Milliseconds, Name
 from bus.contract.messages import RecordReason
 from bus.errors import BadDataError
 from node_agent.recorder.recorder import Steps
@@ -35,7 +35,8 @@ class Plugin(msgspec.Struct, frozen=True):
     places objects elsewhere in memory.
     """
 
-    name: str
+    # Of files and code that a replay writes, as is the node's: a record may come from anybody.
+    name: Name
     sha256: str
     version: str = ""
     runtime: str = ""
@@ -46,11 +47,11 @@ class Plugin(msgspec.Struct, frozen=True):
 class Record(msgspec.Struct, frozen=True):
     """The steps of one instance, and what it ran with."""
 
-    node: str
+    node: Name
     plugin: Plugin
     reason: RecordReason
     fault: str
-    made_ms: int
+    made_ms: Milliseconds
     limits: Limits
     steps: Steps
 
@@ -78,9 +79,15 @@ def decode(content: bytes, name: object) -> Record:
         packed = unpacking.decompress(content[len(_HEAD) :], _MAX_UNPACKED_BYTES)
         if not unpacking.eof:
             raise BadRecordError(f"{name}: the record is cut off or too large")
-        return msgspec.msgpack.decode(packed, type=Record)
+        found = msgspec.msgpack.decode(packed, type=Record)
     except (zlib.error, msgspec.DecodeError) as e:
         raise BadRecordError(f"{name}: the record is damaged: {e}") from e
+    steps = found.steps
+    if not (steps.missing > 0) <= steps.newest <= len(steps.kept):
+        raise BadRecordError(
+            f"{name}: found {steps.newest} newest steps of {len(steps.kept)} in the record"
+        )
+    return found
 
 
 def read(path: Path) -> Record:

@@ -56,3 +56,23 @@ def test_a_poll_that_is_too_large_leaves_no_record() -> None:
 def test_what_is_no_record_is_refused(content: bytes) -> None:
     with pytest.raises(BadRecordError, match="x: "):
         record_file.decode(content, "x")
+
+
+@pytest.mark.parametrize(
+    ("changed", "key"),
+    [
+        ({"node": '"""\nimport os\n"""'}, "$.node"),
+        ({"plugin": Plugin("/home/me/plugins/light/light", "ab")}, "$.plugin.name"),
+        ({"plugin": Plugin("../light", "ab")}, "$.plugin.name"),
+        ({"made_ms": 1 << 60}, "$.made_ms"),
+        ({"steps": Steps([], 0, 1)}, "steps"),
+        ({"steps": Steps([], 3, 0)}, "steps"),
+    ],
+)
+def test_a_record_names_no_file_and_writes_no_code(changed: dict[str, object], key: str) -> None:
+    made = msgspec.structs.replace(record(5, 100), **changed)
+    _, content = record_file.encode(made)
+    with pytest.raises(BadRecordError) as refused:
+        record_file.decode(content, "x.record")
+    assert str(refused.value).startswith("x.record: ")
+    assert key in str(refused.value)
