@@ -69,7 +69,11 @@ def _modules(wheel: Path, package: Package) -> Iterator[tuple[str, str]]:
                 if not entry.filename.endswith(".py") or parts[0].endswith(_METADATA):
                     continue
                 size += entry.file_size
-                if ".." in parts or size > MAX_TEXT_BYTES:
+                if not {"", ".", ".."}.isdisjoint(parts):
+                    raise BuildError(
+                        f"{package.file}: found {entry.filename!r}, expected one within the wheel"
+                    )
+                if size > MAX_TEXT_BYTES:
                     raise BuildError(f"{package.file}: found more than a bundle can have")
                 if parts[0] not in _TESTS:
                     yield entry.filename, archive.read(entry).decode("utf-8-sig")

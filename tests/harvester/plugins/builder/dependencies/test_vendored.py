@@ -159,6 +159,15 @@ def test_a_package_with_compiled_parts_is_refused(source: PluginSource, index: I
         vendored.of(depends(source.directory, "fast"))
 
 
+@pytest.mark.parametrize("place", ["/elsewhere/evil.py", "far/../../evil.py", "far//evil.py"])
+def test_a_package_writes_no_file_outside_its_folder(
+    source: PluginSource, index: Index, place: str
+) -> None:
+    index.add("far", "1.0", {place: "x = 1"})
+    with pytest.raises(BuildError, match=r"far-1\.0-py3-none-any\.whl: found .*evil\.py"):
+        vendored.of(depends(source.directory, "far"))
+
+
 @pytest.mark.parametrize("requirement", ["--index-url=http://x", "../wheel", "x @ file:///etc", ""])
 def test_a_requirement_is_a_name_and_its_versions(source: PluginSource, requirement: str) -> None:
     with pytest.raises(MisconfiguredError, match=r"plugin\.toml:3: dependencies\.packages"):
