@@ -168,15 +168,16 @@ class PluginInstance:
             table_elements=_TABLE_ELEMENTS,
             instances=_INSTANCES,
         )
+        wasi_sources.begin(store, self._wasi, self._sources)
+        return store
+
+    def _wasi(self) -> WasiConfig:
         wasi = WasiConfig()
         wasi.argv = ["plugin"]
         wasi.stdout_custom, out_released = sink(self._output.write)
         wasi.stderr_custom, err_released = sink(self._errors.write)
         self._released = (out_released, err_released)
-        store.set_wasi(wasi)
-        if self._sources is not None:
-            self._sources.begin()
-        return store
+        return wasi
 
     def _link(self, loaded: LoadedPlugin, imports: Imports) -> Instance:
         self._linker.add_wasip2()

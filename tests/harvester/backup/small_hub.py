@@ -69,7 +69,7 @@ class SmallHub:
         store.load()
         store.write(
             {
-                ("retained", ("a/b",)): ("a/b", b"kept", 1, NOW_MS, b""),
+                ("retained", ("a/b",)): ("a/b", b"kept", 1, NOW_MS, b"", ""),
                 ("sessions", ("pi4",)): ("pi4", "pi4", NOW_MS, None),
                 ("messages", (1,)): (1, "pi4", FAN, b"on", 1, 0, None, NOW_MS, 0, b""),
             }
