@@ -220,17 +220,25 @@ class FleetNode(asyncio.Protocol):
         """Read every sensor, beat, and send what is due; then wait for the next cycle."""
         if self.is_producing:
             self._loop.call_later(self._interval_s, self.cycle)
-            now_s = time.monotonic()
-            for _ in SENSORS:
-                self._outbox[self._seq] = now_s
-                self._live.append(self._seq)
-                self._seq += 1
-            self._totals.created += len(SENSORS)
+            self._create(len(SENSORS))
         elif self._outbox:
             self._loop.call_later(self._interval_s, self.cycle)
         if not self._is_ready:
             return
         self._send_due()
+        self._beat()
+
+    def _create(self, count: int) -> None:
+        """Put readings of the next sensors into the outbox."""
+        now_s = time.monotonic()
+        for _ in range(count):
+            self._outbox[self._seq] = now_s
+            self._live.append(self._seq)
+            self._seq += 1
+        self._totals.created += count
+
+    def _beat(self) -> None:
+        """Send a heartbeat, and now and then a log line."""
         self._cycles += 1
         beat = Heartbeat(self._cycles, 1.0, 40.0, 12.0, len(self._outbox), 0, now_ms())
         self._publish(f"harvester/{self.name}/heartbeat", encode(beat), 0)

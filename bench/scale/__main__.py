@@ -3,10 +3,13 @@
     python -m bench.scale measure --nodes 100 300 700     measures, checks, writes coefficients.json
     python -m bench.scale predict --nodes 700 --readings-per-s 1050
     python -m bench.scale predict --nodes 500 --readings-per-s 750 --sites 200
+    python -m bench.scale predict --nodes 700 --readings-per-s 1050 --together 3
     python -m bench.scale run --nodes 700                 a run, beside what the model predicts
+    python -m bench.scale run --nodes 700 --apart 1.7 8   each sensor at times of its own
     python -m bench.scale table                           the tables of docs/scale.md
 
-`measure` fits the first two sizes and compares the others with that, then fits all of them.
+`measure` runs each size with sensors that send together and apart. It fits the first two sizes,
+compares the others with that, then fits all of them.
 """
 
 import argparse
@@ -19,7 +22,7 @@ import msgspec
 from bench.scale import model
 from bench.scale.measure import measure_database, measure_hub, measure_runs
 from bench.scale.model import Coefficients, Hub, Load, Prediction, Run
-from bench.scale.table import tables
+from bench.scale.table import FITTED, tables
 
 _FILE = Path(__file__).with_name("coefficients.json")
 _MB, _GB = 1e6, 1e9
@@ -36,10 +39,22 @@ def main() -> None:
         command.add_argument("--nodes", type=int, nargs="+", default=[100, 300, 700])
         command.add_argument("--interval", type=float, default=_CYCLE_S)
         command.add_argument("--seconds", type=float, default=40.0)
+        if name == "measure":
+            text = "keep the coefficients of the fleet's database"
+            command.add_argument("--keep-database", action="store_true", help=text)
+        else:
+            text = "each sensor sends alone, in an interval between these seconds"
+            command.add_argument("--apart", type=float, nargs=2, help=text)
     command = commands.add_parser("predict")
     command.add_argument("--nodes", type=_count, required=True, help="of each site")
     command.add_argument("--readings-per-s", type=_rate, help="of each site; default: 1.5 a node")
     command.add_argument("--heartbeats-per-s", type=_rate, help="default: one in 2 s a node")
+    command.add_argument(
+        "--together",
+        type=_together,
+        default=1.0,
+        help="readings that a node sends at once; default: 1",
+    )
     command.add_argument("--sites", type=_count, default=1)
     command.add_argument("--history-days", type=_rate, default=30.0)
     command.add_argument("--fleet-days", type=_rate, default=400.0)
@@ -63,20 +78,35 @@ def _rate(text: str) -> float:
     return number
 
 
+def _together(text: str) -> float:
+    number = float(text)
+    if not 1 <= number <= model.SENSORS_PER_NODE:
+        expected = f"a number from 1 to {model.SENSORS_PER_NODE}, as was measured"
+        raise argparse.ArgumentTypeError(f"found {text}, expected {expected}")
+    return number
+
+
 def measure(options: argparse.Namespace) -> None:
     """Measure all coefficients, check them, and write them."""
-    runs, quiet = measure_runs(options)
-    database = measure_database()
-    check(model.fit_hub(runs[:2], quiet), runs[2:])
+    runs, rare, quiet = measure_runs(options)
+    database = known().database if options.keep_database else measure_database()
+    check(model.fit_hub([*runs[:FITTED], rare], quiet), runs[FITTED:])
     machine = f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}"
-    known = Coefficients(machine, model.fit_hub(runs, quiet), database, [*runs, quiet])
-    _FILE.write_bytes(msgspec.json.format(msgspec.json.encode(known), indent=2) + b"\n")
-    print(known.hub, known.database, sep="\n")
+    found = Coefficients(
+        machine, model.fit_hub([*runs, rare], quiet), database, [*runs, rare, quiet]
+    )
+    _FILE.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+    print(found.hub, found.database, sep="\n")
 
 
 def run(options: argparse.Namespace) -> None:
     """Measure a size and compare it with the model."""
-    runs = [measure_hub(nodes, options.interval, options.seconds) for nodes in options.nodes]
+    apart_s = tuple(options.apart) if options.apart else None
+    runs = [
+        measure_hub(nodes, options.interval, options.seconds, apart_s=apart_s)
+        for nodes in options.nodes
+    ]
+    print(*runs, sep="\n")
     check(known().hub, runs)
 
 
@@ -93,9 +123,12 @@ def known() -> Coefficients:
 def check(hub: Hub, runs: list[Run]) -> None:
     """Print measured costs beside what the model says of them."""
     for found in runs:
-        load = Load(found.nodes, found.readings_per_s, found.heartbeats_per_s)
+        load = model.load_of(found)
         said = model.predict_hub(hub, load)
-        print(f"{found.nodes} nodes, {found.readings_per_s:.0f} readings a second:")
+        print(
+            f"{found.nodes} nodes, {found.readings_per_s:.0f} readings a second,"
+            f" {load.together:.0f} together:"
+        )
         for name, measured, predicted in (
             ("cores", found.cpu, said.cpu),
             ("MB of memory", found.rss_mb, said.mb),
@@ -113,7 +146,7 @@ def predict(options: argparse.Namespace) -> None:
         rate = options.nodes * model.SENSORS_PER_NODE / _CYCLE_S
     if beats is None:
         beats = options.nodes / _CYCLE_S
-    load = Load(options.nodes, rate, beats, options.sites)
+    load = Load(options.nodes, rate, beats, options.sites, options.together)
     known_here = known()
     print(f"on {known_here.machine}, a core of the machine that was measured")
     for line in lines(model.predict(known_here, load), load, options):

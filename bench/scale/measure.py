@@ -16,10 +16,9 @@ import msgspec
 import psycopg
 
 from bench.fleet.__main__ import Target, hub
-from bench.fleet.load import Plan
 from bench.fleet.node import SENSORS
 from bench.fleet_database import BATCH, compute, fill, server_cpu_s
-from bench.scale.load import Sample
+from bench.scale.load import CountedPlan, Sample
 from bench.scale.model import Database, Run
 from bus.config.history_table import FleetConfig
 from bus.contract.messages import Reading
@@ -37,19 +36,32 @@ _CONNECTS_PER_S = 100
 # <linux/tcp.h>: tcpi_bytes_acked of struct tcp_info, the bytes that the other end has.
 _BYTES_ACKED_AT = 120
 _NODES = 20
+# Times the interval.
+_RARE = 4
 
 
-def measure_hub(nodes: int, interval_s: float, seconds: float, *, quiet: bool = False) -> Run:
-    """Return what a hub of its own takes under a steady load."""
+def measure_hub(
+    nodes: int,
+    interval_s: float,
+    seconds: float,
+    *,
+    quiet: bool = False,
+    apart_s: tuple[float, float] | None = None,
+) -> Run:
+    """Return what a hub of its own takes under a steady load of nodes of one kind."""
     names = [f"node-{number:04}" for number in range(nodes)]
     with hub(names, stalls=False) as (target, tokens):
         connect_s = nodes / _CONNECTS_PER_S
-        plan = Plan(target.port, tokens, interval_s, connect_s, _SETTLE_S + seconds)
-        return _loaded(target, plan, quiet=quiet)
+        plan = CountedPlan(
+            *(target.port, tokens, interval_s, connect_s, _SETTLE_S + seconds),
+            quiet=quiet,
+            apart_s=apart_s,
+        )
+        return _loaded(target, plan)
 
 
-def _loaded(target: Target, plan: Plan, *, quiet: bool) -> Run:
-    command = [sys.executable, "-m", "bench.scale.load", *(["quiet"] if quiet else [])]
+def _loaded(target: Target, plan: CountedPlan) -> Run:
+    command = [sys.executable, "-m", "bench.scale.load"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as load:
         assert load.stdin is not None
         assert load.stdout is not None
@@ -61,7 +73,7 @@ def _loaded(target: Target, plan: Plan, *, quiet: bool) -> Run:
             load.kill()
 
 
-def _steady(target: Target, plan: Plan, samples: Iterator[Sample]) -> Run:
+def _steady(target: Target, plan: CountedPlan, samples: Iterator[Sample]) -> Run:
     """Return the costs between the moment at which all is steady and the last second."""
     first = next(samples)
     begin_s = first.at_s + plan.connect_s + _SETTLE_S - 1
@@ -75,6 +87,7 @@ def _steady(target: Target, plan: Plan, samples: Iterator[Sample]) -> Run:
     return Run(
         nodes=nodes,
         readings_per_s=(end.created - begin.created) / passed_s,
+        arrivals_per_s=(0 if plan.quiet else end.arrivals - begin.arrivals) / passed_s,
         heartbeats_per_s=nodes / plan.interval_s,
         cpu=cpu_s / passed_s,
         rss_mb=target.rss_mb,
@@ -220,12 +233,23 @@ def _settled_cpu_s(server: PostgresServer) -> float:
     return server_cpu_s(server)
 
 
-def measure_runs(options: argparse.Namespace) -> tuple[list[Run], Run]:
-    """Return runs of every size, and one of nodes that send heartbeats alone."""
-    runs = []
-    for nodes in options.nodes:
-        runs.append(measure_hub(nodes, options.interval, options.seconds))
-        print(runs[-1], flush=True)
-    quiet = measure_hub(max(options.nodes), options.interval, options.seconds, quiet=True)
-    print(quiet, flush=True)
-    return runs, quiet
+def measure_runs(options: argparse.Namespace) -> tuple[list[Run], Run, Run]:
+    """Return two runs of every size, one of rare readings, and one of heartbeats alone.
+
+    The sensors of a node send together in the first of the two, and apart in the second. Of rare
+    readings, nearly each has a `stored` message of its own.
+    """
+    interval_s, most = options.interval, max(options.nodes)
+    runs = [
+        _shown(measure_hub(nodes, interval_s, options.seconds, apart_s=apart_s))
+        for nodes in options.nodes
+        for apart_s in (None, (interval_s, interval_s))
+    ]
+    rare_s = _RARE * interval_s
+    rare = _shown(measure_hub(most, rare_s, options.seconds, apart_s=(rare_s, rare_s)))
+    return runs, rare, _shown(measure_hub(most, interval_s, options.seconds, quiet=True))
+
+
+def _shown(run: Run) -> Run:
+    print(run, flush=True)
+    return run

@@ -3,6 +3,7 @@
 Times are CPU time, which depends little on what else a machine does, and much on its processor.
 """
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -13,6 +14,8 @@ _MICRO = 1e-6
 SENSORS_PER_NODE = 3
 FIELDS_PER_SENSOR = 14 / 3
 _MEAN_S = 300
+# The hub's history commits so often by default, and then answers each node that had readings.
+_COMMIT_S = 2.0
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -20,6 +23,8 @@ class Run(msgspec.Struct, frozen=True):
 
     nodes: int
     readings_per_s: float
+    # Readings that a node sends at once are one arrival.
+    arrivals_per_s: float
     heartbeats_per_s: float
     cpu: float
     rss_mb: float
@@ -34,6 +39,7 @@ class Hub(msgspec.Struct, frozen=True):
     base_cpu: float
     heartbeat_us: float
     reading_us: float
+    arrival_us: float
     # Memory.
     base_mb: float
     node_kb: float
@@ -41,6 +47,7 @@ class Hub(msgspec.Struct, frozen=True):
     heartbeat_bytes: float
     reading_up_bytes: float
     reading_down_bytes: float
+    answer_down_bytes: float
 
 
 class Database(msgspec.Struct, frozen=True):
@@ -68,12 +75,16 @@ class Coefficients(msgspec.Struct, frozen=True):
 
 
 class Load(msgspec.Struct, frozen=True):
-    """A load of one site, as often as there are `sites`."""
+    """A load of one site, as often as there are `sites`.
+
+    `together` is the number of readings that a node sends at once. Runs tell of 1 to 3.
+    """
 
     nodes: int
     readings_per_s: float
     heartbeats_per_s: float
     sites: int = 1
+    together: float = 1.0
 
 
 class HubCost(msgspec.Struct, frozen=True):
@@ -99,43 +110,71 @@ class Prediction(msgspec.Struct, frozen=True):
     means_bytes_per_day: float
 
 
-def fit_hub(runs: Sequence[Run], quiet: Run) -> Hub:
-    """Return the coefficients of a hub from runs of two sizes or more, and one of heartbeats only.
+def load_of(run: Run) -> Load:
+    """Return the load under which a run was measured."""
+    together = run.readings_per_s / run.arrivals_per_s if run.arrivals_per_s else 1.0
+    return Load(run.nodes, run.readings_per_s, run.heartbeats_per_s, together=together)
 
-    Two unknowns of each cost: what there is without a load, and what a reading or node adds.
+
+def fit_hub(runs: Sequence[Run], quiet: Run) -> Hub:
+    """Return the coefficients of a hub from runs of two sizes and of both kinds of nodes or more.
+
+    `quiet` is a run of heartbeats alone.
     """
     heartbeat_bytes = quiet.up_bytes_per_s / quiet.heartbeats_per_s
-    rates = [run.readings_per_s for run in runs]
-    # Of the quiet run, the part without a load is that of the others.
-    heartbeat_us = 0.0
-    for _ in range(50):
-        left = [run.cpu - heartbeat_us * _MICRO * run.heartbeats_per_s for run in runs]
-        base, slope = _line(rates, left)
-        heartbeat_us = max(0.0, quiet.cpu - max(base, 0.0)) / quiet.heartbeats_per_s / _MICRO
-    if base < 0:
-        base, slope = 0.0, sum(left) / sum(rates)
+    base, reading, arrival, heartbeat = _fit_cpu([*runs, quiet])
     base_mb, node_mb = _line([run.nodes for run in runs], [run.rss_mb for run in runs])
     up = sum(run.up_bytes_per_s - heartbeat_bytes * run.heartbeats_per_s for run in runs)
-    down = sum(run.down_bytes_per_s for run in runs)
+    reading_down, answer_down = least_squares(
+        [(run.readings_per_s, answers_per_s(load_of(run))) for run in runs],
+        [run.down_bytes_per_s for run in runs],
+    )
     return Hub(
         base_cpu=base,
-        heartbeat_us=heartbeat_us,
-        reading_us=slope / _MICRO,
+        heartbeat_us=heartbeat / _MICRO,
+        reading_us=reading / _MICRO,
+        arrival_us=arrival / _MICRO,
         base_mb=base_mb,
         node_kb=node_mb * 1024,
         heartbeat_bytes=heartbeat_bytes,
-        reading_up_bytes=up / sum(rates),
-        reading_down_bytes=down / sum(rates),
+        reading_up_bytes=up / sum(run.readings_per_s for run in runs),
+        reading_down_bytes=reading_down,
+        answer_down_bytes=answer_down,
     )
+
+
+def _fit_cpu(runs: Sequence[Run]) -> list[float]:
+    """Return the CPU time without load, of a reading, of an arrival and of a heartbeat."""
+    loads = [load_of(run) for run in runs]
+    rates = [(1.0, *_rates(load)) for load in loads]
+    return non_negative_least_squares(rates, [run.cpu for run in runs])
+
+
+def _rates(load: Load) -> tuple[float, float, float]:
+    """Return readings, their arrivals, and heartbeats a second."""
+    return load.readings_per_s, load.readings_per_s / load.together, load.heartbeats_per_s
+
+
+def answers_per_s(load: Load) -> float:
+    """Return `stored` messages a second: one for each commit and node that has readings in it."""
+    if not load.nodes or not load.readings_per_s:
+        return 0.0
+    sources = SENSORS_PER_NODE / min(load.together, SENSORS_PER_NODE)
+    interval_s = sources * load.nodes * load.together / load.readings_per_s
+    without = math.pow(1 - min(1.0, _COMMIT_S / interval_s), sources)
+    return load.nodes * (1 - without) / _COMMIT_S
 
 
 def predict_hub(hub: Hub, load: Load) -> HubCost:
     rate, beats = load.readings_per_s, load.heartbeats_per_s
+    costs_us = (hub.reading_us, hub.arrival_us, hub.heartbeat_us)
+    used_us = sum(us * count for us, count in zip(costs_us, _rates(load), strict=True))
+    answered = hub.answer_down_bytes * answers_per_s(load)
     return HubCost(
-        cpu=hub.base_cpu + _MICRO * (hub.reading_us * rate + hub.heartbeat_us * beats),
+        cpu=hub.base_cpu + _MICRO * used_us,
         mb=hub.base_mb + hub.node_kb * load.nodes / 1024,
         up_bytes_per_s=hub.reading_up_bytes * rate + hub.heartbeat_bytes * beats,
-        down_bytes_per_s=hub.reading_down_bytes * rate,
+        down_bytes_per_s=hub.reading_down_bytes * rate + answered,
     )
 
 
@@ -166,3 +205,36 @@ def _line(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float]:
     spread = sum((x - mean_x) ** 2 for x in xs)
     slope = sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)) / spread
     return mean_y - slope * mean_x, slope
+
+
+def least_squares(rows: Sequence[Sequence[float]], values: Sequence[float]) -> list[float]:
+    """Return the factors of the columns with the least sum of squares of relative errors."""
+    scaled = [[x / y for x in row] for row, y in zip(rows, values, strict=True)]
+    size = len(rows[0])
+    # The normal equations, with their right side as the last column.
+    table = [
+        [sum(row[i] * row[j] for row in scaled) for j in range(size)] + [sum(r[i] for r in scaled)]
+        for i in range(size)
+    ]
+    for i in range(size):
+        pivot = table[i][i]
+        table[i] = [x / pivot for x in table[i]]
+        for j in range(size):
+            if j != i:
+                factor = table[j][i]
+                table[j] = [x - factor * y for x, y in zip(table[j], table[i], strict=True)]
+    return [row[-1] for row in table]
+
+
+def non_negative_least_squares(
+    rows: Sequence[Sequence[float]], values: Sequence[float]
+) -> list[float]:
+    """Return the least squares with the columns that have no negative factor, and 0 for others."""
+    kept = list(range(len(rows[0])))
+    while True:
+        found = least_squares([[row[i] for i in kept] for row in rows], values)
+        worst = min(range(len(kept)), key=found.__getitem__)
+        if found[worst] >= 0:
+            factors = dict(zip(kept, found, strict=True))
+            return [factors.get(i, 0.0) for i in range(len(rows[0]))]
+        del kept[worst]

@@ -2,57 +2,62 @@
 
 from collections.abc import Iterator
 
-from bench.scale.model import Coefficients, Load, Run, fit_hub, predict, predict_hub
+from bench.scale.model import Coefficients, Load, Run, fit_hub, load_of, predict, predict_hub
 
 # Nodes of a site and sites.
 _FLEETS = ((500, 1), (1000, 1), (500, 200), (500, 20_000))
 _CYCLE_S = 2.0
 _READINGS_PER_CYCLE = 3
+# Runs of the first two sizes, with sensors that send together and apart.
+FITTED = 4
 
 
 def tables(known: Coefficients) -> Iterator[str]:
     """Yield the lines of all tables."""
     yield from _coefficients(known)
     yield ""
-    yield from checks(known.runs[:-1], known.runs[-1])
+    yield from checks(*known.runs)
     yield ""
     yield from _fleets(known)
 
 
 def _coefficients(known: Coefficients) -> Iterator[str]:
     hub, database = known.hub, known.database
-    yield "| cost | a reading | a node | a heartbeat | without load |"
-    yield "|------|-----------|--------|-------------|--------------|"
+    yield "| cost | a reading | an arrival | `stored` | a node | a heartbeat | without load |"
+    yield "|------|-----------|------------|-----------|--------|-------------|--------------|"
     yield (
-        f"| CPU of the hub | {hub.reading_us:.0f} us | | {hub.heartbeat_us:.0f} us |"
-        f" {hub.base_cpu:.3f} cores |"
+        f"| CPU of the hub | {hub.reading_us:.0f} us | {hub.arrival_us:.0f} us |"
+        f" | | {hub.heartbeat_us:.0f} us | {hub.base_cpu:.3f} cores |"
     )
-    yield f"| memory of the hub | | {hub.node_kb:.0f} KB | | {hub.base_mb:.0f} MB |"
+    yield f"| memory of the hub | | | | {hub.node_kb:.0f} KB | | {hub.base_mb:.0f} MB |"
     yield (
         f"| bytes from and to the node | {hub.reading_up_bytes:.0f} up,"
-        f" {hub.reading_down_bytes:.0f} down | | {hub.heartbeat_bytes:.0f} up | |"
+        f" {hub.reading_down_bytes:.0f} down | | {hub.answer_down_bytes:.0f} down | |"
+        f" {hub.heartbeat_bytes:.0f} up | |"
     )
-    yield f"| disk of the hub's history | {database.history_bytes:.0f} B | | | |"
-    yield f"| CPU of the hub for forwarding | {database.forward_us:.1f} us | | | |"
-    yield f"| bytes from the hub to PostgreSQL | {database.forward_bytes:.0f} | | | |"
+    yield f"| disk of the hub's history | {database.history_bytes:.0f} B | | | | | |"
+    yield f"| CPU of the hub for forwarding | {database.forward_us:.1f} us | | | | | |"
+    yield f"| bytes from the hub to PostgreSQL | {database.forward_bytes:.0f} | | | | | |"
     yield (
         f"| CPU of PostgreSQL | {database.store_us:.1f} us, and {database.mean_us:.1f} us a mean"
-        " | | | |"
+        " | | | | | |"
     )
-    yield f"| write-ahead log of PostgreSQL | {database.wal_bytes:.0f} B | | | |"
+    yield f"| write-ahead log of PostgreSQL | {database.wal_bytes:.0f} B | | | | | |"
     yield (
         f"| disk of PostgreSQL | {database.stored_bytes:.0f} B, and {database.mean_bytes:.0f} B a"
-        " mean | | | |"
+        " mean | | | | | |"
     )
 
 
-def checks(runs: list[Run], quiet: Run) -> Iterator[str]:
-    """Yield what the first two runs say of each, beside what was measured."""
-    hub = fit_hub(runs[:2], quiet)
-    yield "| nodes, readings a second | cores | MB | kB/s up | kB/s down |"
-    yield "|--------------------------|-------|----|---------|-----------|"
-    for run in runs:
-        said = predict_hub(hub, Load(run.nodes, run.readings_per_s, run.heartbeats_per_s))
+def checks(*known: Run) -> Iterator[str]:
+    """Yield what the first two sizes and the last two runs say of each, beside the measured."""
+    *runs, rare, quiet = known
+    hub = fit_hub([*runs[:FITTED], rare], quiet)
+    yield "| nodes, readings a second, together | cores | MB | kB/s up | kB/s down |"
+    yield "|------------------------------------|-------|----|---------|-----------|"
+    for run in (*runs, rare):
+        load = load_of(run)
+        said = predict_hub(hub, load)
         cells = " | ".join(
             _both(measured, predicted)
             for measured, predicted in (
@@ -62,7 +67,7 @@ def checks(runs: list[Run], quiet: Run) -> Iterator[str]:
                 (run.down_bytes_per_s / 1000, said.down_bytes_per_s / 1000),
             )
         )
-        yield f"| {run.nodes}, {run.readings_per_s:.0f} | {cells} |"
+        yield f"| {run.nodes}, {run.readings_per_s:.0f}, {load.together:.0f} | {cells} |"
 
 
 def _both(measured: float, predicted: float) -> str:
@@ -72,17 +77,19 @@ def _both(measured: float, predicted: float) -> str:
 def _fleets(known: Coefficients) -> Iterator[str]:
     columns = (
         "nodes on sites",
-        "hub: cores, MB, GB/day",
+        "hub: cores together, apart, MB, GB/day",
         "database: readings/s, cores, MB/s, TB/d",
     )
     yield f"| {' | '.join(columns)} |"
     yield "|---|---|---|"
     for nodes, sites in _FLEETS:
         beats = nodes / _CYCLE_S
-        said = predict(known, Load(nodes, _READINGS_PER_CYCLE * beats, beats, sites))
+        rate = _READINGS_PER_CYCLE * beats
+        said = predict(known, Load(nodes, rate, beats, sites, _READINGS_PER_CYCLE))
         cores = said.hub.cpu + said.forward_cpu
+        apart = predict_hub(known.hub, Load(nodes, rate, beats)).cpu + said.forward_cpu
         yield (
-            f"| {nodes * sites:,} on {sites:,} | {cores:.2f}, {said.hub.mb:.0f},"
+            f"| {nodes * sites:,} on {sites:,} | {cores:.2f}, {apart:.2f}, {said.hub.mb:.0f},"
             f" {said.history_bytes_per_day / 1e9:.1f} | {said.database_readings_per_s:,.0f},"
             f" {said.database_cpu:.2f}, {said.forward_bytes_per_s * sites / 1e6:.1f},"
             f" {said.database_bytes_per_day / 1e12:.3g} + {said.means_bytes_per_day / 1e12:.3g} |"
