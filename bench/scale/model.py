@@ -1,6 +1,6 @@
 """Cost model of a hub, a site and a fleet: what a reading, a node and a site cost. Pure.
 
-Times are CPU time, which depends little on what else a machine does, and much on its processor.
+Times are CPU time, which depends on the processor, and by some 20 % on what else a machine does.
 """
 
 import math
