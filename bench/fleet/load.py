@@ -10,7 +10,8 @@ import gc
 import random
 import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -34,6 +35,9 @@ class Plan(msgspec.Struct, frozen=True):
     connect_s: float
     seconds: float
     waiting: int = 0
+
+
+AnyPlan = TypeVar("AnyPlan", bound=Plan)
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -140,16 +144,17 @@ class Load:
         sys.stdout.flush()
 
 
-async def main() -> None:
-    plan = msgspec.json.decode(sys.stdin.read(), type=Plan)
+async def serve(kind: type[AnyPlan], load: Callable[[AnyPlan], Load]) -> None:
+    """Run the nodes of the plan that comes on the standard input."""
+    plan = msgspec.json.decode(sys.stdin.read(), type=kind)
     file_limit.raise_by(len(plan.tokens) + 100)
-    load = Load(plan)
+    made = load(plan)
     # Nothing of this is ever garbage.
     gc.freeze()
     gc.disable()
-    await load.run()
+    await made.run()
 
 
 if __name__ == "__main__":
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
-        asyncio.run(main())
+        asyncio.run(serve(Plan, Load))

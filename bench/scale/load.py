@@ -5,16 +5,14 @@ Reads a `CountedPlan` from its input, prints a `Sample` a second.
 
 import asyncio
 import contextlib
-import gc
 import random
 import sys
 import time
 
 import msgspec
 
-from bench.fleet.load import Load, Plan
+from bench.fleet.load import Load, Plan, serve
 from bench.fleet.node import SENSORS, FleetNode
-from bus import file_limit
 
 # Part of an interval by which a sensor that sends alone is early or late.
 _JITTER = 0.1
@@ -134,16 +132,6 @@ class CountedLoad(Load):
         sys.stdout.flush()
 
 
-async def main() -> None:
-    plan = msgspec.json.decode(sys.stdin.read(), type=CountedPlan)
-    file_limit.raise_by(len(plan.tokens) + 100)
-    load = CountedLoad(plan)
-    # Nothing of this is ever garbage.
-    gc.freeze()
-    gc.disable()
-    await load.run()
-
-
 if __name__ == "__main__":
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
-        asyncio.run(main())
+        asyncio.run(serve(CountedPlan, CountedLoad))
