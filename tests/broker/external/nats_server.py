@@ -2,13 +2,13 @@
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Self
 
 import httpx
 import pytest
 
+from tests.killable import KillableServer
 from tests.support import HOST, free_port, wait_until
 
 
@@ -20,11 +20,10 @@ def nats_program() -> str:
     return found
 
 
-class NatsServer:
+class NatsServer(KillableServer):
     """A server in `folder`, which can be killed and started again."""
 
     def __init__(self, folder: Path, name: str, mqtt_port: int, lines: str) -> None:
-        self.port = mqtt_port
         self._monitor_port = free_port()
         config = folder / f"{name}.conf"
         config.write_text(
@@ -32,13 +31,8 @@ class NatsServer:
             f'http: "{HOST}:{self._monitor_port}"\n'
             f'jetstream {{ store_dir: "{folder / name}", max_mem: 64M, max_file: 256M }}\n{lines}\n'
         )
-        self._command = [nats_program(), "-c", str(config)]
-        self._log = folder / f"{name}.log"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+        command = [nats_program(), "-c", str(config)]
+        super().__init__(command, mqtt_port, folder / f"{name}.log")
 
     def wait_until_healthy(self) -> None:
         """Wait until its streams are up to date, and have leaders."""
@@ -50,20 +44,6 @@ class NatsServer:
                 return False
 
         wait_until(is_healthy)
-
-    def kill(self) -> None:
-        """Kill it, as a power cut does."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.kill()
 
 
 class NatsCluster:

@@ -2,7 +2,6 @@
 
 import contextlib
 import sqlite3
-import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from bus.config.settings import Config
 from hub_app.bus_link.worker import Worker
 from hub_app.history.query import known_names
 from hub_app.history.schema import open_for_reading
+from tests.killable import KillableServer
 from tests.support import (
     HOST,
     Service,
@@ -34,33 +34,12 @@ _PATIENCE_S = 180.0
 Row = tuple[str, str, int]
 
 
-class Server:
-    """A broker as a process that can be killed and started again."""
-
-    def __init__(self, command: Sequence[str], port: int) -> None:
-        self.command = command
-        self.port = port
-        self._process: subprocess.Popen[bytes] | None = None
+class Server(KillableServer):
+    """A broker, which listens once it is started."""
 
     def start(self) -> None:
-        self._process = subprocess.Popen(
-            self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        super().start()
         wait_until_listening(self.port)
-
-    def kill(self) -> None:
-        """Kill it, as a power cut does."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.kill()
 
 
 class Workers:

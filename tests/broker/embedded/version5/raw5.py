@@ -14,6 +14,7 @@ from tests.broker.embedded.raw import (
     PUBREC,
     PUBREL,
     SUBACK,
+    Message,
     RawClient,
     binary,
     packet,
@@ -34,13 +35,7 @@ class Connected(msgspec.Struct, frozen=True):
     properties: Properties
 
 
-class Message5(msgspec.Struct, frozen=True):
-    topic: str
-    payload: bytes
-    qos: int
-    retain: bool
-    dup: bool
-    packet_id: int
+class Message5(Message, frozen=True):
     properties: Properties
 
 
