@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import contextlib
+from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
@@ -81,21 +83,17 @@ async def deploy(request: Request) -> Response:
         version = said.description.version
         return Target(digest, version, said.world, body.polls, is_shadow=body.shadow)
 
-    try:
+    with _mistakes_told():
         made = _rollout(body, target=await asyncio.to_thread(target), canary=body.canary)
         await deliverer.start(made)
-    except MisconfiguredError as e:
-        raise HTTPException(400, str(e)) from e
     return Json(_versions(deliverer))
 
 
 async def roll_back(request: Request) -> Response:
     body = await read_json(request, Where, _BACK_USAGE)
     deliverer = _deliverer(request)
-    try:
+    with _mistakes_told():
         await deliverer.start(_rollout(body, action="rollback"))
-    except MisconfiguredError as e:
-        raise HTTPException(400, str(e)) from e
     return Json(_versions(deliverer))
 
 
@@ -103,12 +101,19 @@ async def promote(request: Request) -> Response:
     """Deploy the version that is in the shadow of the running one at the named nodes."""
     body = await read_json(request, Where, _PROMOTE_USAGE)
     deliverer = _deliverer(request)
-    try:
+    with _mistakes_told():
         target = wanted.shadow_at(deliverer.found, body.plugin, body.nodes)
         await deliverer.start(_rollout(body, target=target))
+    return Json(_versions(deliverer))
+
+
+@contextlib.contextmanager
+def _mistakes_told() -> Iterator[None]:
+    """Answer a request for what cannot be with status 400 and the reason."""
+    try:
+        yield
     except MisconfiguredError as e:
         raise HTTPException(400, str(e)) from e
-    return Json(_versions(deliverer))
 
 
 def _rollout(where: Where, **more: object) -> Rollout:
