@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bus.client.node import NodeBus
 from bus.config import directories
-from bus.config.settings import Config, pin_users
+from bus.config.settings import Config, i2c_users, pin_users
 from bus.contract.description import Fields
 from bus.contract.messages import Fan, Result
 from bus.contract.topics import Topic, TopicKind, topic_filter
@@ -97,6 +97,7 @@ class Agent:
             tuple(config.sensors.dht22_pins),
             tuple(config.hardware.ssd1306_addresses),
             pin_users(config),
+            i2c_users(config),
             self._view,
         )
         self._descriptions = NodeDescriptions(

@@ -10,6 +10,7 @@ FIRST_PIN, LAST_PIN = 2, 27
 SPI0_MOSI_PIN = 10
 Pin = Annotated[int, msgspec.Meta(ge=FIRST_PIN, le=LAST_PIN)]
 # 7-bit I2C addresses outside the reserved ranges (UM10204 section 3.1.12).
+FIRST_I2C_ADDRESS, LAST_I2C_ADDRESS = 0x08, 0x77
 I2cAddress = Annotated[
     str,
     msgspec.Meta(

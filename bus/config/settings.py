@@ -359,6 +359,15 @@ def pin_users(config: Config) -> dict[int, str]:
     return taken
 
 
+def i2c_users(config: Config) -> dict[int, str]:
+    """Return the key of the configuration that grants each I2C address."""
+    return {
+        int(address, 16): f"plugins.grants.{plugin}.i2c"
+        for plugin in config.plugins.enabled
+        for address in config.plugins.grants.get(plugin, Grant()).i2c
+    }
+
+
 def enabled_outputs(config: Config) -> list[Output]:
     """Return the pins that enabled plugins may drive."""
     plugins = config.plugins

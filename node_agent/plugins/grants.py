@@ -1,7 +1,8 @@
 """Grants of plugins: the interfaces that they cover, and refusals. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from bus.config.key_types import FIRST_I2C_ADDRESS, LAST_I2C_ADDRESS
 from bus.config.settings import Config, Grant
 
 # The grants of which an interface needs one, and the line that gives it. All other interfaces need
@@ -67,6 +68,21 @@ def missing(plugin: str, interfaces: list[str], grant: Grant) -> str:
 def refusal(plugin: str, line: str) -> str:
     """Return the sentence for a call that no grant covers, with the line that would cover it."""
     return f"not granted: add {line} to [plugins.grants.{plugin}]"
+
+
+def i2c_refusal(plugin: str, address: int, users: Mapping[int, str]) -> str:
+    """Return the sentence for a transfer with an address that is not the plugin's.
+
+    `users` has the key of the configuration that grants each address: no other one may.
+    """
+    if not FIRST_I2C_ADDRESS <= address <= LAST_I2C_ADDRESS:
+        return (
+            f"i2c.transfer: addr: found 0x{address:02x}, expected a 7-bit address from "
+            f"0x{FIRST_I2C_ADDRESS:02x} to 0x{LAST_I2C_ADDRESS:02x}"
+        )
+    if address in users:
+        return f"not granted: i2c 0x{address:02x} belongs to {users[address]}"
+    return refusal(plugin, f'i2c = ["0x{address:02x}"]')
 
 
 def unread_sensors(config: Config) -> list[str]:

@@ -58,6 +58,8 @@ class NodeParts(msgspec.Struct, frozen=True):
     display_addresses: tuple[str, ...] = ()
     # The configuration's key of each pin that is in use.
     pin_users: Mapping[int, str] = {}
+    # That of each I2C address that is granted.
+    i2c_users: Mapping[int, str] = {}
     # The newest readings of all nodes.
     view: BusView = msgspec.field(default_factory=BusView)
 
@@ -222,7 +224,7 @@ class _Host:
 
     def i2c_transfer(self, address: int, write_hex: str, read_len: int) -> Any:
         if address not in self._i2c:
-            return self._refused(f'i2c = ["0x{address:02x}"]')
+            return Err(grants.i2c_refusal(self._plugin, address, self._parts.i2c_users))
         if max(len(write_hex) // 2, read_len) > _MAX_TRANSFER_BYTES:
             return Err(f"i2c transfer: expected at most {_MAX_TRANSFER_BYTES} bytes each way")
         try:

@@ -15,6 +15,7 @@ from bus.contract.bounds import Name, Word
 from bus.contract.description import PluginDescription
 from bus.contract.description_check import first_contradiction
 from bus.contract.mistake import first_mistake
+from bus.contract.plugin_file import worlds
 from bus.errors import BadDataError
 
 SUFFIX = ".bundle"
@@ -100,7 +101,7 @@ def parse(text: str, name: object) -> Bundle:
         bundle = msgspec.json.decode(text, type=Bundle)
     except (msgspec.DecodeError, RecursionError) as e:
         raise BadBundleError(f"{name}: {_mistake(text) or f'the JSON is damaged: {e}'}") from e
-    if line := first_contradiction(bundle.description):
+    if line := worlds.refusal(bundle.world) or first_contradiction(bundle.description):
         raise BadBundleError(f"{name}: {line}")
     return bundle
 

@@ -18,6 +18,7 @@ from harvester.plugins.builder.pack import pack
 from harvester.plugins.project import chosen, contract_file
 from hub_app.nodes.delivery import rollout
 from hub_app.nodes.delivery.delivery_files import DeliveryFiles, check_bundle
+from hub_app.nodes.delivery.reason import sentences
 from hub_app.nodes.delivery.rollout import NodeRollout, Rollout, Target
 from hub_app.nodes.removal import removals
 
@@ -130,4 +131,4 @@ def _show(found: Rollout, shown: dict[str, str]) -> dict[str, str]:
 
 def _words(node: NodeRollout) -> str:
     phase = node.phase or node.progress
-    return f"{phase}: {rollout.last_line(node.reason)}" if node.reason else phase
+    return f"{phase}: {sentences(node.reason)}" if node.reason else phase

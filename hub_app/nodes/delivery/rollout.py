@@ -13,6 +13,7 @@ from bus.contract.bounds import Name, OptionalName, Word
 from bus.contract.messages import DeliveryState
 from bus.contract.plugin_file.order import DEFAULT_PROBATION, Probation
 from bus.errors import MisconfiguredError
+from hub_app.nodes.delivery.reason import sentences
 
 KEPT = "kept"
 # It polls beside the version that runs, until another order comes.
@@ -141,7 +142,7 @@ def follow(found: Rollout, nodes: Nodes) -> Rollout:
             found = with_node(found, name, changed)
     canary = found.nodes.get(found.canary)
     if canary is not None and canary.progress == "failed" and not found.stopped:
-        return stop(found, f"{found.canary}: {last_line(canary.reason)}")
+        return stop(found, f"{found.canary}: {sentences(canary.reason)}")
     return found
 
 
@@ -161,12 +162,6 @@ def stop(found: Rollout, reason: str) -> Rollout:
 
 def with_node(found: Rollout, name: str, node: NodeRollout) -> Rollout:
     return msgspec.structs.replace(found, nodes={**found.nodes, name: node})
-
-
-def last_line(text: str) -> str:
-    """Return the line of a traceback that says what went wrong."""
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else "it was not kept"
 
 
 def _followed(node: NodeRollout, told: DeliveryState | None, *, is_online: bool) -> NodeRollout:

@@ -17,6 +17,7 @@ export const showKind = {
     showFields(place, value);
     const settings = place.querySelector("[data-settings-of]");
     if (settings) settings.hidden = !Object.keys(value.described ?? {}).length;
+    showSwitch(place, value.state === "disabled");
     return true;
   },
   leds(place, { value: { pixels } }) {
@@ -48,6 +49,18 @@ export const showKind = {
 
 // Shows an event in every place of its topic.
 export const showIn = (places, event) => places.length > 0 && places.map((place) => showKind[event.kind](place, event)).every(Boolean);
+
+// Shows the one of both buttons that has an effect; the focus goes with it.
+function showSwitch(place, isDisabled) {
+  const enable = place.querySelector("[data-action=enable]");
+  const disable = place.querySelector("[data-action=disable]");
+  if (!enable || !disable || enable.hidden !== isDisabled) return;
+  const [shown, hidden] = isDisabled ? [enable, disable] : [disable, enable];
+  const hadFocus = document.activeElement === hidden;
+  shown.hidden = false;
+  if (hadFocus) shown.focus();
+  hidden.hidden = true;
+}
 
 function showState(place, on, text) {
   const state = place.querySelector(".state");

@@ -73,11 +73,13 @@ HEARTBEAT_FIELDS = {
 PLUGIN_FIELDS = {
     # Only a command disables a plugin, and it stays so until another one enables it.
     "state": Field("state", texts=(("disabled", "disabled by command"),)),
-    "sha256": Field("version", first=8),
+    "version": Field("version"),
     "loaded_ms": Field("loaded", is_moment=True),
     "restarts": Field("restarts", decimals=0),
     "error": Field("last error"),
 }
+# Shown behind the version that the author gave, if any.
+BUILD = Field("build", first=8)
 
 
 def described(descriptions: dict[str, dict[str, Any]]) -> dict[str, Field]:

@@ -1,12 +1,12 @@
 """Table of all plugins: the state of each, and buttons for its commands."""
 
 from dashboard import fields
-from dashboard.fields import PLUGIN_FIELDS
+from dashboard.fields import BUILD, PLUGIN_FIELDS, Field
 from dashboard.markup import Html, element, join
 from dashboard.model import Entry, Model
 
 # Buttons of a plugin: action of the command, label of the button. A node that says which actions it
-# takes has no button for the others.
+# takes has no button for the others, and what has no effect in the plugin's state is hidden.
 ACTIONS = (("reload", "Reload"), ("enable", "Enable"), ("disable", "Disable"))
 
 
@@ -48,11 +48,37 @@ def _row(model: Model, entry: Entry) -> Html:
         "tr",
         element("td", entry.node, role="cell", class_="of-node-name", data_label="node"),
         element("th", entry.name, role="rowheader", scope="row"),
-        join([_cell(name, entry) for name in PLUGIN_FIELDS]),
+        join(
+            [_version(entry) if name == "version" else _cell(name, entry) for name in PLUGIN_FIELDS]
+        ),
         _buttons(model, entry) if model.may_command else "",
         role="row",
         data_topic=entry.topic,
         data_plugin=entry.value["state"],
+    )
+
+
+def _version(entry: Entry) -> Html:
+    """Return a cell with the author's version and the beginning of the digest."""
+    return element(
+        "td",
+        _part("version", PLUGIN_FIELDS["version"], entry.value.get("version", "")),
+        " ",
+        _part("sha256", BUILD, entry.value["sha256"]),
+        role="cell",
+        class_="version",
+        data_label=PLUGIN_FIELDS["version"].label,
+    )
+
+
+def _part(name: str, field: Field, value: str) -> Html:
+    return element(
+        "span",
+        element("span", fields.write(field, value), class_="value"),
+        class_=name,
+        title=value if field.first else None,
+        data_field=name,
+        **fields.hints(field),
     )
 
 
@@ -63,7 +89,6 @@ def _cell(name: str, entry: Entry) -> Html:
         element("span", fields.write(field, value), class_="value"),
         role="cell",
         class_=name,
-        title=value if field.first else None,
         data_field=name,
         data_label=field.label,
         **fields.hints(field),
@@ -96,4 +121,5 @@ def _button(entry: Entry, action: str, label: str) -> Html:
         data_node=entry.node,
         data_commands=entry.name,
         data_action=action,
+        hidden=action == ("disable" if entry.value["state"] == "disabled" else "enable"),
     )

@@ -1,5 +1,5 @@
 from bus.config.grant_table import Output
-from bus.config.settings import Config, Grant, PluginsConfig, SensorsConfig
+from bus.config.settings import Config, Grant, PluginsConfig, SensorsConfig, i2c_users
 from node_agent.plugins import grants
 
 
@@ -55,3 +55,18 @@ def test_a_configured_sensor_that_no_plugin_may_read_is_named() -> None:
     dht22, bme680 = grants.unread_sensors(config)
     assert dht22.startswith("sensors.dht22_pins: 22 is not read: add it to gpio in ")
     assert bme680.startswith("sensors.bme680_addresses: 0x76 is not read: add it to i2c in ")
+
+
+def test_the_refusal_of_an_i2c_address_advises_only_what_the_configuration_takes() -> None:
+    config = Config(
+        plugins=PluginsConfig(enabled=["oled", "light"], grants={"oled": Grant(i2c=["0x3c"])})
+    )
+
+    def refusal(address: int) -> str:
+        return grants.i2c_refusal("light", address, i2c_users(config))
+
+    assert refusal(0x23) == 'not granted: add i2c = ["0x23"] to [plugins.grants.light]'
+    assert refusal(0x3C) == "not granted: i2c 0x3c belongs to plugins.grants.oled.i2c"
+    for address in (0x00, 0x07, 0x78, 0xFF):
+        found = f"addr: found 0x{address:02x}, expected a 7-bit address from 0x08 to 0x77"
+        assert found in refusal(address)

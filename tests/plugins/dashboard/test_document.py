@@ -17,6 +17,7 @@ from bus.contract.messages import (
     Log,
     Message,
     Oled,
+    PluginPhase,
     PluginState,
     Reading,
     Result,
@@ -302,6 +303,27 @@ def test_a_plugin_has_buttons_for_the_commands_that_its_node_takes() -> None:
     # A node that says nothing takes all of them.
     buttons = page(plugin).having(data_commands="ping")
     assert [button["data-action"] for button in buttons] == ["reload", "enable", "disable"]
+
+
+@pytest.mark.parametrize(
+    ("state", "hidden"), [("running", "enable"), ("failed", "enable"), ("disabled", "disable")]
+)
+def test_a_plugin_has_no_button_for_what_has_no_effect(state: PluginPhase, hidden: str) -> None:
+    buttons = page((Topic("pi4", TopicKind.PLUGIN, "ping"), PluginState(state, "", 0, 0))).having(
+        data_commands="ping"
+    )
+    assert [button["data-action"] for button in buttons if "hidden" in button] == [hidden]
+
+
+@pytest.mark.parametrize("version", ["1.2.0", ""])
+def test_a_plugin_has_its_authors_version_and_the_start_of_its_digest(version: str) -> None:
+    plugin = PluginState("running", "0123456789ab" + "0" * 52, NOW_MS, 0, version=version)
+    shown = page((Topic("pi4", TopicKind.PLUGIN, "oled"), plugin))
+    assert f"{version} 01234567" in shown.text
+    assert "0123456789ab" not in shown.text
+    assert shown.having(data_field="version")
+    (build,) = shown.having(data_field="sha256")
+    assert build["title"] == plugin.sha256
 
 
 def test_every_node_and_sensor_has_a_button_that_removes_it() -> None:

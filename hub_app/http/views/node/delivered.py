@@ -1,7 +1,7 @@
 """Sentence on the version of a plugin that the hub has sent to a node. Pure."""
 
 from bus.contract.messages import DeliveryState
-from hub_app.nodes.delivery.rollout import last_line
+from hub_app.nodes.delivery.reason import sentences
 
 _PHASES = {
     "trial": "version {version} from the hub is on trial",
@@ -21,6 +21,6 @@ def sentence(told: DeliveryState | None) -> str:
         version=told.version or "without a name",
         polls=told.polls,
         probation=told.probation,
-        reason=last_line(told.reason),
+        reason=sentences(told.reason),
         refused=told.refused,
     )

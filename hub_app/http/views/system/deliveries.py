@@ -6,8 +6,9 @@ from bus.contract.value_text import ABSENT
 from hub_app.http.views.template import Html, attributes, fill, fill_file, join, join_many
 from hub_app.nodes.delivery import report
 from hub_app.nodes.delivery.deliverer import Deliverer
+from hub_app.nodes.delivery.reason import sentences
 from hub_app.nodes.delivery.report import PluginVersion
-from hub_app.nodes.delivery.rollout import Rollout, last_line
+from hub_app.nodes.delivery.rollout import Rollout
 
 _TABLE = (
     '<div class="table"><table>\n<thead><tr><th scope="col">plugin</th><th scope="col">node</th>'
@@ -101,7 +102,7 @@ def _reason(row: PluginVersion) -> Html:
     text = row.reason or (f"A message was refused: {row.refused}" if row.refused else "")
     if not text:
         return Html("")
-    return fill(_REASON, plugin=row.plugin, node=row.node, last=last_line(text), text=text)
+    return fill(_REASON, plugin=row.plugin, node=row.node, last=sentences(text), text=text)
 
 
 def _button(row: PluginVersion) -> Html:

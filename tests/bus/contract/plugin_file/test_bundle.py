@@ -85,6 +85,11 @@ def test_a_source_that_is_too_large_is_not_packed() -> None:
         ("modules", {"../app": ["0/app.py", ""]}, "modules"),
         ("imports", ["I2C"], "imports[0]"),
         ("exports", 1, "exports"),
+        (
+            "world",
+            "sensors-plugin",
+            "world: found 'sensors-plugin', expected one of dht22-plugin, ",
+        ),
     ],
 )
 def test_a_bad_value_is_refused_with_its_key(key: str, value: object, found: str) -> None:
