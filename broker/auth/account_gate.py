@@ -117,7 +117,10 @@ class AccountGate:
     ) -> Identity | None:
         try:
             person = await self._check.run(
-                attempt.address, name, lambda: self._file.authenticate(name, password)
+                attempt.address,
+                name,
+                lambda: self._file.authenticate(name, password),
+                lambda: self._file.recall(name, password),
             )
         except TooManyAttemptsError as e:
             if e.is_queue_full:

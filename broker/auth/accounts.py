@@ -14,6 +14,8 @@ import msgspec
 
 from broker.auth import open_topics, passwords, tokens
 from broker.auth.gate import Role
+from broker.auth.password_check import Result
+from broker.auth.password_results import PasswordResults
 from bus.clock import DAY_MS, now_ms
 from bus.contract.topics import NAME_RULE, is_name
 from bus.errors import MisconfiguredError
@@ -130,6 +132,7 @@ class AccountsFile:
         self.accounts = load(path)
         # Grows with each change.
         self.generation = 0
+        self._results = PasswordResults()
 
     def refresh(self) -> set[str]:
         """Read the file again if it has changed; return the names that were removed or replaced.
@@ -157,8 +160,15 @@ class AccountsFile:
         account = self.accounts.people.get(name)
         expected = account.argon2 if account else None
         is_right = await asyncio.to_thread(passwords.verify, password, expected)
+        self._results.put(name, password, expected, is_right=is_right)
         # The account may have been revoked while the password was being checked.
         return account if is_right and self.accounts.people.get(name) == account else None
+
+    def recall(self, name: str, password: bytes) -> Result[Person] | None:
+        """Return the result of `authenticate` with the same password; None: there is none."""
+        account = self.accounts.people.get(name)
+        is_right = self._results.get(name, password, account.argon2 if account else None)
+        return None if is_right is None else Result(account if is_right else None)
 
 
 def enroll(path: Path, node: str, *, with_nats: bool = False) -> str:

@@ -45,13 +45,18 @@ class LoginLimiter:
         network, digest = network_of(address), _digest(account)
         if self.is_known(address, account):
             return self._by_known.take((digest, network), now_s)
-        wait_s = max(
-            self._by_address.wait_s(network, now_s), self._by_account.wait_s(digest, now_s)
-        )
+        wait_s = self.wait_s(address, account, now_s)
         if not wait_s:
             self._by_address.take(network, now_s)
             self._by_account.take(digest, now_s)
         return wait_s
+
+    def wait_s(self, address: str, account: str, now_s: float) -> float:
+        """Return what `take` would, without counting a try."""
+        network, digest = network_of(address), _digest(account)
+        if self.is_known(address, account):
+            return self._by_known.wait_s((digest, network), now_s)
+        return max(self._by_address.wait_s(network, now_s), self._by_account.wait_s(digest, now_s))
 
     def succeeded(self, address: str, account: str) -> None:
         """Uncount a try whose password was right, and remember the address."""

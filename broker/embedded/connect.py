@@ -2,6 +2,8 @@
 
 import asyncio
 import secrets
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import msgspec
 
@@ -77,17 +79,19 @@ class AcceptedConnect(msgspec.Struct, frozen=True):
     refused_will: str | None = None
 
 
-async def accept_connect(
+async def accept_connect(  # noqa: PLR0913 - what one CONNECT needs
     connection: Connection,
     gate: Gate,
     *,
     is_local: bool,
     deadline_s: float,
     max_keep_alive_s: int,
+    authenticating: Callable[[], AbstractContextManager[None]],
 ) -> AcceptedConnect | None:
     """Read the CONNECT and ask the gate; None where the peer closed without sending anything.
 
-    Raises ConnectRefusedError, ViolationError where the first packet is no CONNECT.
+    The gate is asked within `authenticating`, for it may take its time. Raises ConnectRefusedError,
+    ViolationError where the first packet is no CONNECT.
     """
     requested = await _read(connection, deadline_s)
     if requested is None:
@@ -95,16 +99,17 @@ async def accept_connect(
     try:
         connect = _with_keep_alive(_with_client_id(requested), max_keep_alive_s)
         _check(connect)
-        return await _accept(connection, gate, connect, requested, is_local=is_local)
+        attempt = _attempt(connection, connect, is_local=is_local)
+        with authenticating():
+            identity = await _authenticate(gate, attempt)
+        return _accepted(gate, identity, connect, requested)
     except ConnectRefusedError as e:
         e.writer = codec_for(requested).writer
         raise
 
 
-async def _accept(
-    connection: Connection, gate: Gate, connect: Connect, requested: Connect, *, is_local: bool
-) -> AcceptedConnect:
-    attempt = Attempt(
+def _attempt(connection: Connection, connect: Connect, *, is_local: bool) -> Attempt:
+    return Attempt(
         client_id=connect.client_id,
         username=connect.username,
         password=connect.password,
@@ -113,7 +118,11 @@ async def _accept(
         certificate_name=connection.certificate_name,
         will_topic=connect.will.topic if connect.will else None,
     )
-    identity = await _authenticate(gate, attempt)
+
+
+def _accepted(
+    gate: Gate, identity: Identity, connect: Connect, requested: Connect
+) -> AcceptedConnect:
     will = connect.will
     if will is None or (not will.topic.startswith("$") and gate.may_publish(identity, will.topic)):
         return AcceptedConnect(connect, identity, requested)

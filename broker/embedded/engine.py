@@ -5,6 +5,7 @@ hands only here: in `_attach` and `end`. It imports nothing of amqtt: see `amqtt
 """
 
 import asyncio
+import functools
 import logging
 import socket
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from broker.embedded.counters import Refusal
 from broker.embedded.handler import Handler
 from broker.embedded.net.accepted import accepted
 from broker.embedded.net.acceptor import Acceptor
-from broker.embedded.net.admission import MAX_QUEUED, Admission, Place
+from broker.embedded.net.admission import MAX_AUTHENTICATING, MAX_QUEUED, Admission, Place
 from broker.embedded.net.connection import Connection
 from broker.embedded.net.listener import Listener
 from broker.embedded.net.loopback import is_loopback
@@ -57,7 +58,7 @@ Bound = tuple[Listener, socket.socket]
 
 def _connections(settings: BrokerConfig) -> int:
     """Return the number of clients for which there are descriptors beside those who log in."""
-    others = settings.logins + MAX_QUEUED
+    others = settings.logins + MAX_QUEUED + MAX_AUTHENTICATING
     room = room_for(settings.connections + others)
     # Where descriptors are few, most of them are for clients.
     return min(settings.connections, max(1, room // 2, room - others))
@@ -236,6 +237,7 @@ class BrokerEngine:
                 is_local=is_local,
                 deadline_s=deadline_s,
                 max_keep_alive_s=self._settings.max_keep_alive_s,
+                authenticating=functools.partial(self._admission.authenticating, place),
             )
             if accepted is None:
                 return None

@@ -2,12 +2,14 @@
 
 A connection that has not logged in has a place of its own kind, few an address. When these are
 taken, the oldest makes room for a new one after `_PATIENCE_S`: whoever opens connections without
-logging in keeps nobody out, at the same address either.
+logging in keeps nobody out, at the same address either. A connection whose CONNECT waits for its
+authentication has left that place to others.
 """
 
 import asyncio
+import contextlib
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from broker.embedded.counters import Refusal
 
@@ -20,6 +22,9 @@ _LOGINS_OF_THIS_MACHINE = 4
 # Accepted connections that wait for a place, when many programs of this machine or many nodes
 # connect at once. Each costs a descriptor and nothing else.
 MAX_QUEUED = 1_024
+_MAX_QUEUED_PER_ADDRESS = 256
+# Connections whose CONNECT is being authenticated: the gate has a limit of its own.
+MAX_AUTHENTICATING = 512
 # A healthy client logs in within that time.
 _PATIENCE_S = 1.0
 
@@ -53,8 +58,10 @@ class Admission:
         self._waiting: dict[str, deque[Place]] = {}
         # Those of the network alone, the oldest first.
         self._from_network: dict[Place, None] = {}
-        # Called, the first one alone, when a place has become free.
-        self._queue: deque[asyncio.Event] = deque()
+        self._authenticating = 0
+        # Those that wait for a place, by address; the first of the first one that may have it is
+        # called when a place has become free.
+        self._queue: dict[str, deque[asyncio.Event]] = {}
 
     @property
     def connected(self) -> int:
@@ -67,14 +74,16 @@ class Admission:
 
     def admit(self, address: str, now_s: float) -> Place | Refusal:
         """Give a new connection a place, or return the reason where it is refused."""
+        # Not before those that wait.
+        return Refusal.LOGINS if address in self._queue else self._admit(address, now_s)
+
+    def _admit(self, address: str, now_s: float) -> Place | Refusal:
         refusal = self._refusal(address)
         if refusal is not None:
             return refusal
-        is_local = address in _THIS_MACHINE
-        most = self._logins_per_address * (_LOGINS_OF_THIS_MACHINE if is_local else 1)
-        theirs = self._waiting.get(address, deque())
-        if len(theirs) >= most and not self._evict(theirs[0], now_s):
+        if not self._has_room(address) and not self._evict(self._waiting[address][0], now_s):
             return Refusal.LOGINS
+        is_local = address in _THIS_MACHINE
         is_full = not is_local and len(self._from_network) >= self._logins
         if is_full and not self._evict(next(iter(self._from_network)), now_s):
             return Refusal.LOGINS
@@ -84,30 +93,54 @@ class Admission:
             self._from_network[place] = None
         return place
 
+    def _has_room(self, address: str) -> bool:
+        """Whether an address has a login place left."""
+        share = _LOGINS_OF_THIS_MACHINE if address in _THIS_MACHINE else 1
+        return len(self._waiting.get(address, ())) < self._logins_per_address * share
+
     def may_queue(self, address: str) -> bool:
         """Whether a connection that was refused for want of a login place may wait for one."""
-        theirs = self._waiting.get(address, ())
-        is_greedy = address not in _THIS_MACHINE and len(theirs) >= self._logins_per_address
-        return not is_greedy and len(self._queue) < MAX_QUEUED
+        own = len(self._queue.get(address, ()))
+        return own < _MAX_QUEUED_PER_ADDRESS and sum(map(len, self._queue.values())) < MAX_QUEUED
 
     async def wait_for_place(self, address: str, deadline_s: float) -> Place | Refusal:
         """Return a place once there is one, the reason where there is none in time."""
         loop = asyncio.get_running_loop()
-        while True:
-            place = self.admit(address, loop.time())
-            if place is not Refusal.LOGINS or loop.time() >= deadline_s:
-                return place
-            turn = asyncio.Event()
-            self._queue.append(turn)
-            try:
+        place = self.admit(address, loop.time())
+        if place is not Refusal.LOGINS:
+            return place
+        turn = asyncio.Event()
+        self._queue.setdefault(address, deque()).append(turn)
+        try:
+            while place is Refusal.LOGINS and loop.time() < deadline_s:
+                turn.clear()
                 # Places whose connections have had their time become free without a word.
-                async with asyncio.timeout(_PATIENCE_S):
-                    await turn.wait()
-            except TimeoutError:
-                continue
-            finally:
-                if turn in self._queue:
-                    self._queue.remove(turn)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_PATIENCE_S):
+                        await turn.wait()
+                place = self._admit(address, loop.time())
+            return place
+        finally:
+            self._leave_queue(address, turn)
+
+    def _leave_queue(self, address: str, turn: asyncio.Event) -> None:
+        line = self._queue[address]
+        line.remove(turn)
+        if not line:
+            del self._queue[address]
+
+    @contextlib.contextmanager
+    def authenticating(self, place: Place) -> Iterator[None]:
+        """Leave the place of a connection to others while its CONNECT is being authenticated."""
+        if self._authenticating >= MAX_AUTHENTICATING:
+            yield
+            return
+        self._stop_waiting(place)
+        self._authenticating += 1
+        try:
+            yield
+        finally:
+            self._authenticating -= 1
 
     def log_in(self, place: Place) -> Refusal | None:
         """Give a client that has logged in a place of that kind; return why not."""
@@ -144,12 +177,21 @@ class Admission:
         return True
 
     def _stop_waiting(self, place: Place) -> None:
-        if self._queue:
-            self._queue.popleft().set()
-        self._from_network.pop(place, None)
+        """Free a login place, if the connection has one still."""
         theirs = self._waiting.get(place.address)
         if theirs is None or place not in theirs:
             return
         theirs.remove(place)
         if not theirs:
             del self._waiting[place.address]
+        self._from_network.pop(place, None)
+        self._call_next()
+
+    def _call_next(self) -> None:
+        """Let a connection try again: the next of an address that has room, each in turn."""
+        for address, line in self._queue.items():
+            turn = next((turn for turn in line if not turn.is_set()), None)
+            if turn is not None and self._has_room(address):
+                turn.set()
+                self._queue[address] = self._queue.pop(address)
+                return

@@ -13,7 +13,6 @@ from broker.auth.password_check import PasswordCheck, TooManyAttemptsError
 
 PASSWORD = "correct horse"
 FAR = "10.0.0.9"
-ADDRESSES = [f"10.0.1.{n}" for n in range(200)]
 
 
 class Checks:
@@ -54,22 +53,62 @@ async def outcomes(check: PasswordCheck, checks: Checks, tries: list[tuple[str, 
 
 def test_a_full_queue_refuses_at_once_and_no_address_fills_it() -> None:
     async def run() -> list[list[str]]:
-        check = PasswordCheck(clock)
+        many = [(f"10.1.{n // 250}.{n % 250}", f"name {n}") for n in range(325)]
         return [
-            await outcomes(check, Checks(), [(FAR, "ann")] * 12),
-            await outcomes(check, Checks(), [(address, "ann") for address in ADDRESSES[:20]]),
+            await outcomes(PasswordCheck(clock), Checks(), [(FAR, "ann")] * 260),
+            await outcomes(PasswordCheck(clock), Checks(), many),
         ]
 
     from_one, from_many = asyncio.run(run())
-    assert (from_one.count("right"), from_one.count("refused")) == (4, 8)
-    assert (from_many.count("right"), from_many.count("refused")) == (16, 4)
+    assert (from_one.count("right"), from_one.count("refused")) == (256, 4)
+    assert (from_many.count("right"), from_many.count("refused")) == (320, 5)
+
+
+def test_many_accounts_that_return_from_one_address_are_all_let_in() -> None:
+    async def run() -> list[str]:
+        return await outcomes(
+            PasswordCheck(clock), Checks(), [(FAR, f"device {n}") for n in range(200)]
+        )
+
+    assert asyncio.run(run()) == ["right"] * 200
+
+
+def test_addresses_have_their_checks_in_turn_and_known_ones_first() -> None:
+    async def run() -> list[str]:
+        check = PasswordCheck(clock)
+        assert await outcomes(check, Checks(), [("known", "kim")]) == ["right"]
+        order: list[str] = []
+
+        async def note(address: str) -> bool:
+            order.append(address)
+            await asyncio.sleep(0)
+            return True
+
+        tries = [("a", "ann"), ("a", "bob"), ("a", "cid"), ("b", "dan"), ("known", "kim")]
+        await asyncio.gather(*(check.run(*each, lambda a=each[0]: note(a)) for each in tries))
+        return order
+
+    assert asyncio.run(run()) == ["a", "known", "a", "b", "a"]
+
+
+def test_a_wrong_password_of_many_at_once_ends_the_others_turns_without_a_check() -> None:
+    async def run() -> tuple[list[str], int]:
+        checks = Checks(is_right=False)
+        answers = await outcomes(
+            PasswordCheck(clock), checks, [(FAR, f"name {n}") for n in range(100)]
+        )
+        return answers, checks.began
+
+    answers, began = asyncio.run(run())
+    assert answers == ["wrong"] * BURST + ["refused"] * (100 - BURST)
+    assert began == BURST
 
 
 def test_a_queue_full_of_strangers_has_a_place_for_a_known_address() -> None:
     async def run() -> list[str]:
         check = PasswordCheck(clock)
         assert await outcomes(check, Checks(), [(FAR, "ann")]) == ["right"]
-        strangers = [(address, f"name {address}") for address in ADDRESSES[:20]]
+        strangers = [(f"10.1.{n // 250}.{n % 250}", f"name {n}") for n in range(324)]
         return await outcomes(check, Checks(), [*strangers, (FAR, "bob"), (FAR, "ann")])
 
     answers = asyncio.run(run())
@@ -109,7 +148,7 @@ def test_a_check_that_is_cancelled_gives_its_place_back() -> None:
     async def run() -> list[str]:
         check = PasswordCheck(clock)
         stuck = Checks()
-        tasks = [asyncio.ensure_future(check.run(FAR, "ann", stuck.check)) for _ in range(4)]
+        tasks = [asyncio.ensure_future(check.run(FAR, "ann", stuck.check)) for _ in range(256)]
         await asyncio.sleep(0)
         for task in tasks:
             task.cancel()

@@ -1,7 +1,10 @@
 """Admission control: places in all and for each address, before and after the login."""
 
+import asyncio
+
 from broker.embedded.counters import Refusal
 from broker.embedded.net.admission import Admission, Place
+from tests.support import WAIT_S
 
 
 def admission(**limits: int) -> Admission:
@@ -62,3 +65,87 @@ def test_the_machine_itself_has_places_of_its_own() -> None:
     for _ in range(2):
         assert places.log_in(admit(places, "127.0.0.1")) is None
     assert places.admit("::1", 0.0) is Refusal.CONNECTIONS
+
+
+def test_a_connection_that_is_being_authenticated_leaves_its_login_place_and_is_not_replaced() -> (
+    None
+):
+    places = admission(logins=1, logins_per_address=1)
+    first = admit(places, "a")
+    with places.authenticating(first):
+        second = admit(places, "a", 5.0)
+        assert isinstance(second, Place)
+        assert places.log_in(first) is None
+    assert (places.connected, places.waiting) == (1, 1)
+    places.release(second)
+    places.release(first)
+    assert (places.connected, places.waiting) == (0, 0)
+
+
+def test_clients_of_one_address_wait_in_line_for_its_places() -> None:
+    async def run() -> list[int]:
+        places = admission(logins=9, logins_per_address=1)
+        held, order = admit(places, "a", now_s()), []
+
+        async def come(number: int) -> None:
+            assert places.may_queue("a")
+            place = await places.wait_for_place("a", now_s() + WAIT_S)
+            assert isinstance(place, Place)
+            order.append(number)
+            await asyncio.sleep(0)
+            places.release(place)
+
+        coming = [asyncio.create_task(come(number)) for number in range(20)]
+        await asyncio.sleep(0)
+        assert places.admit("a", now_s()) is Refusal.LOGINS
+        assert isinstance(places.admit("b", now_s()), Place)
+        places.release(held)
+        await asyncio.gather(*coming)
+        return order
+
+    assert asyncio.run(run()) == list(range(20))
+
+
+def test_a_place_goes_to_an_address_that_may_have_it_not_to_a_greedy_one() -> None:
+    async def run() -> list[str]:
+        places = admission(logins=2, logins_per_address=1)
+        held = [admit(places, address, now_s()) for address in ("a", "b")]
+        order: list[str] = []
+
+        async def come(address: str) -> None:
+            assert isinstance(await places.wait_for_place(address, now_s() + WAIT_S), Place)
+            order.append(address)
+
+        coming = [asyncio.create_task(come(address)) for address in ("a", "a", "c")]
+        await asyncio.sleep(0)
+        # The place of b is one that a may not have.
+        places.release(held[1])
+        await coming[2]
+        for task in coming[:2]:
+            task.cancel()
+        await asyncio.gather(*coming, return_exceptions=True)
+        return order
+
+    assert asyncio.run(run())[0] == "c"
+
+
+def test_an_address_has_a_limited_number_that_waits() -> None:
+    async def run() -> int:
+        places = admission(logins=1, logins_per_address=1)
+        admit(places, "a", now_s())
+        waiting = []
+        while places.may_queue("a"):
+            waiting.append(asyncio.create_task(places.wait_for_place("a", now_s() + WAIT_S)))
+            await asyncio.sleep(0)
+        assert places.may_queue("b")
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert places.may_queue("a")
+        return len(waiting)
+
+    assert asyncio.run(run()) == 256
+
+
+def now_s() -> float:
+    return asyncio.get_running_loop().time()
