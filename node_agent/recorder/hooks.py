@@ -35,8 +35,8 @@ class RecordedSources:
         self._recorder = recorder
         self.waits = sources.waits
 
-    def begin(self) -> None:
-        self._sources.begin()
+    def elapsed_ns(self) -> int:
+        return self._sources.elapsed_ns()
 
     def monotonic_ns(self) -> int:
         ns = self._sources.monotonic_ns()

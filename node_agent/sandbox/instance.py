@@ -28,9 +28,10 @@ from node_agent.sandbox.errors import (
 from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.memory import heap, linear
 from node_agent.sandbox.values.result_size import BoundedType
-from node_agent.sandbox.wasi import sources as wasi_sources
+from node_agent.sandbox.wasi import linking as wasi_linking
 from node_agent.sandbox.wasi.output import LineBuffer, sink
-from node_agent.sandbox.wasi.sources import WasiSources
+from node_agent.sandbox.wasi.sources import LiveSources, WasiSources
+from node_agent.sandbox.wasi.waits import ASLEEP, Waits
 
 logger = logging.getLogger(__name__)
 
@@ -73,11 +74,12 @@ class PluginInstance:
     ) -> None:
         """Start the guest; a bundle is loaded, too.
 
-        Its time and randomness are of `sources`, by default wasmtime's own. Raises ComponentError
+        Its time and randomness are of `sources`, by default the machine's. Raises ComponentError
         where an import is missing from `imports`, PluginError where a bundle fails.
         """
         self._limits = limits
-        self._sources = sources
+        self._sources = sources or LiveSources()
+        self._waits = Waits(self._sources)
         self._full_names = loaded.full_names
         self._on_line = on_line
         # Of the running call: its standard error, from where a traceback begins.
@@ -168,7 +170,7 @@ class PluginInstance:
             table_elements=_TABLE_ELEMENTS,
             instances=_INSTANCES,
         )
-        wasi_sources.begin(store, self._wasi, self._sources)
+        store.set_wasi(self._wasi())
         return store
 
     def _wasi(self) -> WasiConfig:
@@ -180,9 +182,7 @@ class PluginInstance:
         return wasi
 
     def _link(self, loaded: LoadedPlugin, imports: Imports) -> Instance:
-        self._linker.add_wasip2()
-        if self._sources is not None:
-            wasi_sources.link(self._linker, loaded.wasi, self._sources)
+        wasi_linking.link(self._linker, loaded.wasi, self._sources, self._waits)
         with self._linker.root() as root:
             for interface in loaded.imports:
                 functions = _offered(imports, interface, loaded.imports[interface])
@@ -225,6 +225,7 @@ class PluginInstance:
 
     def _arm(self, deadline_s: float) -> None:
         self._host_calls = 0
+        self._waits.arm(deadline_s)
         # The running tick is already part spent, so one more gives at least the deadline.
         self._store.set_epoch_deadline(math.ceil(deadline_s / TICK_S) + 1)
 
@@ -250,8 +251,9 @@ class PluginInstance:
         cause = _cause(error)
         if self._host_calls > self._limits.host_calls:
             return PluginError(f"made more than {self._limits.host_calls} host calls in one poll")
-        if cause == "wasm trap: interrupt":
-            return PluginTimeoutError(f"took longer than its deadline of {deadline_s:g} s")
+        if cause in ("wasm trap: interrupt", ASLEEP):
+            asleep = ", asleep" if cause == ASLEEP else ""
+            return PluginTimeoutError(f"took longer than its deadline of {deadline_s:g} s{asleep}")
         return PluginError(faults.sentence(self._traceback, cause, self._limits.memory_mb))
 
 

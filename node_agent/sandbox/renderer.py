@@ -23,7 +23,7 @@ class Renderer:
         self, file: Path, cache_dir: Path, *, deadline_s: float = 5.0, memory_mb: int = 64
     ) -> None:
         """Load the plugin, compiling first where needed. Blocks; raises PluginError."""
-        limits = Limits(deadline_s, memory_mb, result_bytes=_PAGE_BYTES)
+        limits = Limits(deadline_s, memory_mb=memory_mb, result_bytes=_PAGE_BYTES)
         self._runtime = Runtime(cache_dir, limits)
         self._instance: PluginInstance | None = None
         self._runtime.__enter__()

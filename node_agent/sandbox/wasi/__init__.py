@@ -1,1 +1,1 @@
-"""WASI of a guest: its output, and the sources of time and randomness."""
+"""WASI of a guest: its output, its sources of time and randomness, and its waits."""

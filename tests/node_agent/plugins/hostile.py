@@ -19,10 +19,16 @@ class Neighbours:
     """Two runners of one runtime; the healthy one must return a reading in every cycle."""
 
     def __init__(
-        self, runtime: Runtime, file: Path, directory: Path, grant: Grant = EVERYTHING
+        self,
+        runtime: Runtime,
+        file: Path,
+        directory: Path,
+        grant: Grant = EVERYTHING,
+        *,
+        hostile_runtime: Runtime | None = None,
     ) -> None:
         self.healthy = Bench(runtime, file, directory / "healthy", name="healthy")
-        self.hostile = Bench(runtime, file, directory / "hostile", grant)
+        self.hostile = Bench(hostile_runtime or runtime, file, directory / "hostile", grant)
         self._pause = threading.Event()
 
     def __enter__(self) -> Self:

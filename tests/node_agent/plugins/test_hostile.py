@@ -4,7 +4,6 @@ import queue
 import resource
 import statistics
 import threading
-from contextlib import nullcontext
 from pathlib import Path
 
 import msgspec
@@ -19,13 +18,13 @@ from node_agent.plugins.wit_imports import NodeParts, host_imports
 from node_agent.sandbox.instance import PluginInstance
 from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.runtime import Runtime
+from tests.built_components import CACHE
 from tests.node_agent.plugins.hostile import Neighbours
 from tests.node_agent.sandbox.test_instance import EVERYTHING, FakeHardware
 from tests.support import PATIENT_S, WAIT_S
 
 MEMORY = "needed more memory than its limit of 32 MB"
 SLOW = f"took longer than its deadline of {PATIENT_S:g} s"
-HUNG = "hung in a host call for "
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -44,7 +43,6 @@ ENDING = {
     "several": Fault("ExceptionGroup: several (2 sub-exceptions) (app.py:", "in several"),
     "unended_line": Fault("ValueError: after half a line (app.py:", "in unended_line"),
     "nest": Fault("ran out of stack: calls or data are nested too deep"),
-    "sleep": Fault(HUNG),
     "huge_string": Fault(MEMORY, "in huge_string"),
     "large_string": Fault("returned more than 65536 bytes"),
     "many_readings": Fault("returned 20000 readings; expected 64 at most"),
@@ -79,12 +77,10 @@ def test_a_fault_is_one_sentence_and_costs_no_other_plugin_a_cycle(
     hostile = neighbours.hostile
     with neighbours:
         hostile.mode(mode)
-        if fault.says in (SLOW, HUNG):
-            neighbours.beat_until(lambda: hostile.store.mode_read == mode)
         if fault.says == SLOW:
+            neighbours.beat_until(lambda: hostile.store.mode_read == mode)
             hostile.expire()
-        with hostile.impatient() if fault.says == HUNG else nullcontext():
-            neighbours.beat_until(lambda: hostile.state().state == "failed")
+        neighbours.beat_until(lambda: hostile.state().state == "failed")
         error = hostile.state().error
         assert error.startswith(fault.says)
         assert "\n" not in error
@@ -96,6 +92,24 @@ def test_a_fault_is_one_sentence_and_costs_no_other_plugin_a_cycle(
         assert hostile.samples[0].data == {"polls": 1.0}
         neighbours.beat_until(lambda: hostile.state().error == "")
     assert hostile.state().restarts == 1
+
+
+def test_a_sleep_ends_at_the_deadline_and_leaves_no_thread_behind(
+    runtime: Runtime, mischief_bundle: Path, tmp_path: Path
+) -> None:
+    limits = Limits(2.0, load_deadline_s=PATIENT_S)
+    slept = "took longer than its deadline of 2 s, asleep"
+    with Runtime(CACHE, limits) as impatient:
+        neighbours = Neighbours(runtime, mischief_bundle, tmp_path, hostile_runtime=impatient)
+        hostile = neighbours.hostile
+        with neighbours:
+            for _ in range(MAX_LEFT_BEHIND + 1):
+                hostile.mode("sleep")
+                neighbours.beat_until(lambda: hostile.state().error == slept)
+                assert hostile.runner.left_behind == 0
+                hostile.mode("count")
+                hostile.ahead_s += 1000.0
+                neighbours.beat_until(lambda: hostile.state().error == "")
 
 
 @pytest.mark.parametrize("mode", LASTING)

@@ -1,4 +1,4 @@
-"""An agent with a plugin that sleeps in the host still ends when it is told to."""
+"""An agent with a plugin that sleeps still ends when it is told to."""
 
 from pathlib import Path
 
@@ -31,12 +31,14 @@ count = 2
 """
 
 
-def hangs(said: Said) -> bool:
+def slept(said: Said) -> bool:
     message = said.message
-    return isinstance(message, PluginState) and "hung in a host call" in message.error
+    return isinstance(message, PluginState) and message.error.startswith(
+        "took longer than its deadline of 2 s, asleep"
+    )
 
 
-def test_it_ends_quickly_and_cleanly_while_a_plugin_hangs(
+def test_it_ends_quickly_and_cleanly_while_a_plugin_sleeps(
     tmp_path: Path, mischief_bundle: Path
 ) -> None:
     state = tmp_path / "state"
@@ -58,7 +60,6 @@ def test_it_ends_quickly_and_cleanly_while_a_plugin_hangs(
         Listener(port) as ears,
         Service("node_agent.cli", arguments, tmp_path / "agent.log") as service,
     ):
-        ears.wait_for(hangs)
-        # The guest sleeps for an hour.
+        ears.wait_for(slept)
         assert service.stop() == 0, service.output()
     assert "Traceback" not in service.output()

@@ -172,15 +172,25 @@ def test_the_back_off_grows_while_a_plugin_keeps_failing(
     assert waits == [1.0, 2.0, 4.0]
 
 
-def test_a_guest_that_sleeps_in_the_host_is_left_behind(bench: Bench) -> None:
-    bench.mode("sleep")
-    bench.beat_until(lambda: bench.store.mode_read == "sleep")
-    with bench.impatient():
-        bench.beat_until(lambda: bench.state().state == "failed")
+def test_a_guest_that_hangs_in_the_host_is_left_behind(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answered, get = threading.Event(), threading.Event(), bench.store.get
+
+    def hang(key: str) -> str | None:
+        asked.set()
+        answered.wait(WAIT_S)
+        return get(key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.store, "get", hang)
+        bench.beat_until(asked.is_set)
+        with bench.impatient():
+            bench.beat_until(lambda: bench.state().state == "failed")
     assert "hung in a host call" in bench.state().error
-    bench.mode("count")
     bench.ahead_s += 1.0
     bench.beat_until(bench.is_running)
+    answered.set()
 
 
 def test_what_a_poll_returns_that_is_under_way_at_the_stop_still_counts(

@@ -7,9 +7,6 @@ from typing import Any
 
 import pytest
 
-from bus.contract.description import PluginDescription
-from bus.contract.plugin_file import bundle
-from bus.contract.plugin_file.bundle import Bundle, Module
 from node_agent.recorder import record_file
 from node_agent.recorder.events import Call, Failed, Monotonic, Random, Returned, Wall
 from node_agent.recorder.flight import FlightParts
@@ -21,6 +18,7 @@ from node_agent.sandbox.instance import Err
 from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.runtime import Runtime
 from tests.built_components import packed
+from tests.node_agent import source_bundle
 from tests.support import PATIENT_S, PROJECT
 
 LIMITS = Limits(PATIENT_S, load_deadline_s=PATIENT_S)
@@ -54,15 +52,7 @@ def runtime_is_built() -> None:
 
 def made(body: str, imports: tuple[str, ...] = ("i2c", "gpio-provider")) -> bytes:
     text = HEAD + "".join(f"        {line}\n" for line in body.splitlines())
-    return bundle.encode(
-        Bundle(
-            world="sensor-plugin",
-            imports=list(imports),
-            exports=["sensor-logic"],
-            description=PluginDescription(),
-            modules={"app": Module("0/app.py", text)},
-        )
-    )
+    return source_bundle.encoded(text, imports)
 
 
 class Machine:
