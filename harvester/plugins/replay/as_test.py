@@ -18,30 +18,29 @@ HERE = Path(__file__).parent
 
 
 def test_{name}() -> None:
-    # As it was recorded. Write what it should be, and change the plugin until it is.
-    assert last_outcome(HERE / "{record}", {plugin}) == {expected}
+    {advice}
+    assert last_outcome(HERE / "{record}"{plugin}) == {expected}
 '''
+_CHANGE = "# As it was recorded. Write what it should be, and change the plugin until it is."
+_AS_RECORDED = "# Of the recorded bundle. A second argument, a plugin's folder, runs that instead."
 
 
-def write(record: Record, source: Path, target: Path, plugin: Path) -> list[Path]:
+def write(record: Record, source: Path, target: Path, plugin: Path | None) -> list[Path]:
     """Write the case to `target` and the record beside it; return both. Raises MisconfiguredError.
 
-    `plugin` is the folder or file that the case runs.
+    `plugin` is the folder or file that the case runs, None for the bundle in the record.
     """
     if target.suffix != ".py" or not target.name.startswith("test_"):
         raise MisconfiguredError(f"--as-test: found {target.name!r}, expected test_NAME.py")
     copy = target.with_name(f"{target.stem.removeprefix('test_')}{SUFFIX}")
-    folder = target.parent.resolve()
-    place = plugin.resolve()
-    inside = place.is_relative_to(folder)
-    named = "HERE" if place == folder else f'HERE / "{place.relative_to(folder)}"' if inside else ""
     expected = pprint.pformat(spelled(record.steps.kept[-1].outcome), width=80)
     text = _CASE.format(
         node=record.node,
         reason=record.reason,
         name=target.stem.removeprefix("test_").replace("-", "_"),
         record=copy.name,
-        plugin=named or f'Path("{place}")',
+        advice=_CHANGE if plugin is not None else _AS_RECORDED,
+        plugin=f", {_named(plugin, target.parent)}" if plugin is not None else "",
         expected=expected.replace("\n", "\n    "),
     )
     try:
@@ -52,3 +51,13 @@ def write(record: Record, source: Path, target: Path, plugin: Path) -> list[Path
     except OSError as e:
         raise MisconfiguredError(f"{e.filename}: {e.strerror}") from e
     return [target, copy]
+
+
+def _named(plugin: Path, folder: Path) -> str:
+    """Return the expression of the plugin's place in a case that lies in `folder`."""
+    place, here = plugin.resolve(), folder.resolve()
+    if place == here:
+        return "HERE"
+    if place.is_relative_to(here):
+        return f'HERE / "{place.relative_to(here)}"'
+    return f'Path("{place}")'

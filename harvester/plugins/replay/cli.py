@@ -36,7 +36,8 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         "--as-test",
         type=Path,
         metavar="test_NAME.py",
-        help="write a pytest case of the record, for the plugin of --against or of the project",
+        help="write a pytest case of the record, for the plugin of --against or of the project; "
+        "where neither is there, for the bundle in the record",
     )
     played.set_defaults(run=_replay)
 
@@ -44,7 +45,13 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 def _replay(options: argparse.Namespace) -> None:
     if options.as_test is not None:
         record = replaying.read(options.file)
-        plugin = options.against or _folder_of(record, options.project)
+        plugin = options.against or _plugin_of(record, options.project) or options.plugin
+        if plugin is None and record.plugin.bundle is None:
+            raise MisconfiguredError(
+                f"{from_here(options.file)}: has no bundle of {record.plugin.name}, and "
+                f"{options.project} no such plugin; expected the plugin by --against FOLDER, or "
+                "the recorded file by --plugin FILE"
+            )
         for file in as_test.write(record, options.file, options.as_test, plugin):
             print(f"wrote {from_here(file)}")
         return
@@ -61,13 +68,10 @@ def _replay(options: argparse.Namespace) -> None:
         sys.exit(EXIT_FAILED)
 
 
-def _folder_of(record: Record, project: Path) -> Path:
-    found = [each for each in runnable(project) if each.name == record.plugin.name]
-    if not found:
-        raise MisconfiguredError(
-            f"{record.plugin.name}: the project has no such plugin; expected --against FOLDER"
-        )
-    return found[0].directory
+def _plugin_of(record: Record, project: Path) -> Path | None:
+    """Return the folder of the project's plugin of that name, None where there is none."""
+    found = (each for each in runnable(project) if each.name == record.plugin.name)
+    return next((each.directory for each in found), None)
 
 
 def _tell(playing: Playing, *, shows_last: bool) -> bool:

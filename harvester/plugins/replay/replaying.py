@@ -73,12 +73,15 @@ def opened(
         yield Playing(record, loaded)
 
 
-def last_outcome(path: Path, plugin: Path, project: Path | None = None) -> dict[str, Any]:
+def last_outcome(
+    path: Path, plugin: Path | None = None, project: Path | None = None
+) -> dict[str, Any]:
     """Play a record with the plugin in a folder or file; return what its last poll came to.
 
-    `{"returned": ...}`, with records as objects and an err as a text; or `{"fault": ...}`.
+    Without one, the bundle in the record runs. `{"returned": ...}`, with records as objects and an
+    err as a text; or `{"fault": ...}`.
     """
-    with opened(path, project or plugin.parent, against=plugin) as playing:
+    with opened(path, project or (plugin or path).parent, against=plugin) as playing:
         return spelled(last(playing.steps(lambda _line: None)).played.outcome)
 
 

@@ -4,6 +4,7 @@ Calls come from the event loop; a thread of its own writes.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,8 +20,9 @@ logger = logging.getLogger(__name__)
 
 FOLDER_NAME = "records"
 _SUFFIX = ".json"
-# At most 200 KB each; the oldest go first.
-MOST_RECORDS = 256
+# At most 200 KB each. The oldest of a node go first, in all those of the node with most.
+MOST_OF_NODE = 64
+MOST_RECORDS = 1024
 
 Key = tuple[str, str]
 
@@ -55,8 +57,11 @@ class RecordStore:
         self._views.pop((node, plugin), None)
         self._views[node, plugin] = record_view(message)
         self._writer.submit(self._write, self._file(node, plugin), msgspec.json.encode(message))
-        while len(self._views) > MOST_RECORDS:
-            self._remove(next(iter(self._views)))
+        if len(self.of_node(node)) > MOST_OF_NODE:
+            self._remove_oldest(node)
+        if len(self._views) > MOST_RECORDS:
+            ((most, _),) = Counter(of for of, _ in self._views).most_common(1)
+            self._remove_oldest(most)
 
     def of_node(self, node: str) -> Mapping[str, RecordView]:
         """Return the records of a node, by plugin."""
@@ -74,6 +79,9 @@ class RecordStore:
         # Behind what is still to be written.
         message = self._writer.submit(_read, self._file(node, plugin)).result()
         return None if message is None else message.content
+
+    def _remove_oldest(self, node: str) -> None:
+        self._remove(next(key for key in self._views if key[0] == node))
 
     def _remove(self, key: Key) -> None:
         del self._views[key]

@@ -221,9 +221,38 @@ def test_a_record_becomes_a_pytest_case(
     assert done.returncode == 0, done.stderr
     assert (folder / "loose_wire.record").read_bytes() == recorded.fault.content
     assert "RuntimeError: no answer at i2c-1 0x23: the wire is loose" in case.read_text()
+    assert_passes(case)
+
+
+def test_without_the_plugins_folder_a_case_plays_the_bundle_in_the_record(
+    recorded: Recorded, replay_here: Here
+) -> None:
+    case = recorded.elsewhere / "test_loose_wire.py"
+    done = replay_here(recorded.file, "--as-test", str(case))
+    assert done.returncode == 0, done.stderr
+    assert_passes(case)
+
+
+def test_without_any_plugin_a_case_says_what_to_give(
+    recorded: Recorded, replay_here: Here, tmp_path: Path
+) -> None:
+    whole = record_file.decode(recorded.fault.content, "record")
+    plugin = msgspec.structs.replace(whole.plugin, bundle=None)
+    _, content = record_file.encode(msgspec.structs.replace(whole, plugin=plugin))
+    file = tmp_path / "bare.record"
+    file.write_bytes(content)
+    done = replay_here(file, "--as-test", str(tmp_path / "test_bare.py"))
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"{file}: has no bundle of light, and {recorded.elsewhere} no such plugin; expected the "
+        "plugin by --against FOLDER, or the recorded file by --plugin FILE\n"
+    )
+
+
+def assert_passes(case: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", case.name],
-        cwd=folder,
+        cwd=case.parent,
         env={"PYTHONPATH": str(PROJECT), "PATH": ""},
         capture_output=True,
         text=True,

@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from bus.contract.messages import PluginRecord
 from hub_app.nodes.records import store
 from hub_app.nodes.records.store import RecordStore
@@ -35,13 +37,32 @@ def test_a_record_goes_with_its_node(tmp_path: Path) -> None:
     assert kept.of_node("pi4") == {}
 
 
-def test_the_oldest_records_make_place(tmp_path: Path) -> None:
+def test_the_oldest_records_of_a_node_make_place_for_its_newest(tmp_path: Path) -> None:
     kept = RecordStore(tmp_path)
-    for number in range(store.MOST_RECORDS + 2):
+    kept.put("pi5", "dht22", RECORD)
+    for number in range(store.MOST_OF_NODE + 2):
         kept.put("pi4", f"p{number}", RECORD)
     kept.close()
-    assert len(kept.of_node("pi4")) == len(list(tmp_path.iterdir())) == store.MOST_RECORDS
-    assert kept.content("pi4", "p1") is None
+    assert len(kept.of_node("pi4")) == store.MOST_OF_NODE
+    assert not {"p0", "p1"} & kept.of_node("pi4").keys()
+    assert len(list(tmp_path.iterdir())) == store.MOST_OF_NODE + 1
+    assert kept.of_node("pi5").keys() == {"dht22"}
+
+
+def test_of_too_many_records_the_node_with_most_gives_up_its_oldest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MOST_RECORDS", 4)
+    kept = RecordStore(tmp_path)
+    for node, plugin in (("pi5", "a"), ("pi4", "a"), ("pi4", "b"), ("pi6", "a"), ("pi7", "a")):
+        kept.put(node, plugin, RECORD)
+    kept.close()
+    assert {node: list(kept.of_node(node)) for node in ("pi4", "pi5", "pi6", "pi7")} == {
+        "pi4": ["b"],
+        "pi5": ["a"],
+        "pi6": ["a"],
+        "pi7": ["a"],
+    }
 
 
 def test_a_damaged_file_is_passed_over(tmp_path: Path) -> None:
