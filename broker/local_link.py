@@ -105,15 +105,14 @@ class LocalLink:
         """Return what a publisher to `topic` has to wait for; None: nothing."""
         return self._room_for(topic) if topic.startswith(_PREFIX) else None
 
-    def put(self, topic: str, payload: bytes) -> None:
+    def put(self, topic: str, payload: bytes) -> bool:
         """Take a message from the router; those of other people's devices are passed over."""
-        if topic.startswith(self._prefixes) and self._may_hear(topic):
-            if not self._incoming:
-                self._loop.call_later(_BATCH_S, self._pass_on)
-            self._incoming.append((topic, payload))
-
-    def hears(self, topic: str) -> bool:
-        return self._may_hear(topic)
+        if not (topic.startswith(self._prefixes) and self._may_hear(topic)):
+            return False
+        if not self._incoming:
+            self._loop.call_later(_BATCH_S, self._pass_on)
+        self._incoming.append((topic, payload))
+        return True
 
     def _is_for_hub(self, topic: str) -> bool:
         is_for_hub = topic.startswith(_PREFIX) or discovery.concerns_hub(

@@ -7,11 +7,8 @@ from typing import Protocol
 class Tap(Protocol):
     """Called by the router, in the event loop."""
 
-    def put(self, topic: str, payload: bytes) -> None:
-        """Take a message; never waits and never fails."""
-
-    def hears(self, topic: str) -> bool:
-        """Whether it takes messages of `topic`."""
+    def put(self, topic: str, payload: bytes) -> bool:
+        """Take a message; return whether it is of interest. Never waits and never fails."""
 
     def room_for(self, topic: str) -> "asyncio.Future[bool] | None":
         """Return what a publisher to `topic` has to wait for before it goes on; None: nothing."""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from msgspec import inspect
 
 from bus.contract.messages import MESSAGE_TYPES, Backlog, Message, Oled, Reading, Stored
+from bus.contract.reading import CheckedReading
 from bus.contract.topics import ACTUATORS, CHANNELS, NAME_PATTERN, Topic, TopicKind, is_name
 
 # Long enough for every bound below it to be met, short enough for a fast test.
@@ -54,6 +55,9 @@ def messages(message_type: type[Message]) -> st.SearchStrategy[Message]:
     if message_type is Backlog:
         of_node = messages(Reading).map(lambda one: msgspec.structs.replace(one, node="pi4"))
         return st.builds(Backlog, st.lists(of_node, min_size=1, max_size=_LONGEST_LIST))
+    if message_type is Reading:
+        checked: st.SearchStrategy[CheckedReading] = _values(inspect.type_info(CheckedReading))
+        return checked.map(lambda one: Reading(*msgspec.structs.astuple(one)))
     made: st.SearchStrategy[Message] = _values(inspect.type_info(message_type))
     return made.map(_ascending) if message_type is Stored else made
 

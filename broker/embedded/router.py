@@ -28,7 +28,7 @@ from broker.embedded.store.writer import Durable
 from broker.embedded.topics.grant import Grant
 from broker.embedded.topics.requests import Subscribed, SubscriptionRequests, Unsubscribed
 from broker.embedded.topics.retained import Outcome, Retained, RetainedMessages
-from broker.embedded.topics.subscriptions import MAX_ENTRIES, Receivers, Subscriptions
+from broker.embedded.topics.subscriptions import MAX_ENTRIES, NOBODY, Receivers, Subscriptions
 from broker.tap import Tap
 from bus.clock import now_ms
 from bus.config.broker_table import BrokerConfig
@@ -44,7 +44,7 @@ TOPICS_OF_CLIENT = 32
 _BROKER = Publisher("", "")
 
 
-class Passed(msgspec.Struct, frozen=True, gc=False):
+class Passed(msgspec.Struct, gc=False):
     """What a message's publisher waits for.
 
     `durable`: the writes before its acknowledgement. `room`: the queues that it has filled, before
@@ -113,7 +113,7 @@ class Router:
     def publish(self, message: Publish, publisher: Publisher = _BROKER) -> Passed:
         """Pass a message on to all subscribers, and retain it where its flag says so."""
         receivers = self.subscriptions.receivers(message.topic)
-        passed = Passed(reason=self._reason(receivers, message.topic))
+        passed = Passed()
         if message.retain:
             self._retain(message, publisher, passed.durable)
         copies: list[Publish | None] = [None] * (_MAX_QOS + 1)
@@ -125,18 +125,20 @@ class Router:
             self._deliver(session, Entry(copy, publisher=publisher.key), passed)
         if receivers.with_options or receivers.groups:
             self._deliver_as_granted(receivers, message, publisher, passed)
-        for tap in self._taps:
-            tap.put(message.topic, message.payload)
-            if publisher.key:
-                passed.wait_for(tap.room_for(message.topic))
+        is_heard = self._put_in_taps(message, publisher, passed)
+        if not is_heard and receivers is NOBODY:
+            passed.reason = ReasonCode.NO_MATCHING_SUBSCRIBERS
         return passed
 
-    def _reason(self, receivers: Receivers, topic: str) -> ReasonCode:
-        if receivers.sessions or receivers.with_options or receivers.groups:
-            return ReasonCode.SUCCESS
-        if any(tap.hears(topic) for tap in self._taps):
-            return ReasonCode.SUCCESS
-        return ReasonCode.NO_MATCHING_SUBSCRIBERS
+    def _put_in_taps(self, message: Publish, publisher: Publisher, passed: Passed) -> bool:
+        """Hand a message to the taps; return whether one of them takes it."""
+        is_heard = False
+        for tap in self._taps:
+            if tap.put(message.topic, message.payload):
+                is_heard = True
+            if publisher.key:
+                passed.wait_for(tap.room_for(message.topic))
+        return is_heard
 
     def _deliver_as_granted(
         self, receivers: Receivers, message: Publish, publisher: Publisher, passed: Passed

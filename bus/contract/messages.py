@@ -56,7 +56,7 @@ from bus.contract.description import (
     SettingValues,
 )
 from bus.contract.mistake import first_mistake
-from bus.contract.reading import ClockState, Reading, ReadingDecoder
+from bus.contract.reading import CheckedReading, ClockState, Reading, ReadingDecoder
 from bus.contract.topics import Topic, TopicKind
 from bus.errors import BadPayloadError
 
@@ -109,8 +109,9 @@ class Backlog(msgspec.Struct, frozen=True):
     readings: Annotated[list[Reading], msgspec.Meta(min_length=1, max_length=MAX_BACKLOG)]
 
 
-_BACKLOG = Annotated[list[Reading], msgspec.Meta(min_length=1, max_length=MAX_BACKLOG)]
-_READINGS = msgspec.json.Decoder(_BACKLOG)
+_BACKLOG = Annotated[list[CheckedReading], msgspec.Meta(min_length=1, max_length=MAX_BACKLOG)]
+_CHECKED_READINGS = msgspec.json.Decoder(_BACKLOG)
+_READINGS = msgspec.json.Decoder(list[Reading])
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -390,6 +391,11 @@ MESSAGE_TYPES: dict[TopicKind, type[Message]] = {
 _DECODERS: dict[TopicKind, msgspec.json.Decoder[Any] | ReadingDecoder] = {
     kind: msgspec.json.Decoder(message_type) for kind, message_type in MESSAGE_TYPES.items()
 } | {TopicKind.READING: ReadingDecoder()}
+# Where the type of the messages has no patterns of strings.
+_PATTERNS: dict[TopicKind, Any] = {
+    TopicKind.READING: CheckedReading,
+    TopicKind.BACKLOG: _BACKLOG,
+}
 _ENCODER = msgspec.json.Encoder()
 _DATA = msgspec.json.Decoder(Data)
 # The rest is for the other fields of a reading.
@@ -411,9 +417,7 @@ def decode(topic: Topic, payload: bytes) -> Message:
     check_size(topic, payload)
     try:
         message: Message = (
-            Backlog(_READINGS.decode(payload))
-            if topic.kind is TopicKind.BACKLOG
-            else decoder.decode(payload)
+            _decode_backlog(payload) if topic.kind is TopicKind.BACKLOG else decoder.decode(payload)
         )
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         raise BadPayloadError(f"{topic}: {_mistake(topic, payload)}") from e
@@ -421,6 +425,11 @@ def decode(topic: Topic, payload: bytes) -> Message:
     if check is not None:
         check(topic, message)
     return message
+
+
+def _decode_backlog(payload: bytes) -> Backlog:
+    _CHECKED_READINGS.decode(payload)
+    return Backlog(_READINGS.decode(payload))
 
 
 def check_data(data: dict[str, Value]) -> None:
@@ -443,7 +452,7 @@ def check_size(topic: Topic, payload: bytes) -> None:
 
 def _mistake(topic: Topic, payload: bytes) -> str:
     """Return what is wrong with a payload: where, what was found and what is expected."""
-    hint = _BACKLOG if topic.kind is TopicKind.BACKLOG else MESSAGE_TYPES[topic.kind]
+    hint = _PATTERNS.get(topic.kind) or MESSAGE_TYPES[topic.kind]
     try:
         found = first_mistake(msgspec.json.decode(payload), hint)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -28,23 +28,9 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
 
     `monotonic_ms` counts since the boot of the machine that `boot_id` names, so a reading can be
     dated again; `boot_id` is empty where the time is not of the machine's clock. `plugin` is the
-    plugin that returned the reading, empty where a node has no plugin for it.
+    plugin that returned the reading, empty where a node has no plugin for it. `CheckedReading` has
+    the patterns of the strings.
     """
-
-    node: Name
-    sensor_id: Name
-    timestamp_ms: Milliseconds
-    stream: RandomId
-    seq: Count
-    data: Data
-    plugin: Word = ""
-    boot_id: OptionalId = ""
-    monotonic_ms: Milliseconds = 0
-    clock: ClockState = "set"
-
-
-class _UnmatchedReading(msgspec.Struct, frozen=True, gc=False):
-    """A reading whose strings were not matched with their patterns yet."""
 
     node: str
     sensor_id: str
@@ -58,6 +44,17 @@ class _UnmatchedReading(msgspec.Struct, frozen=True, gc=False):
     clock: ClockState = "set"
 
 
+class CheckedReading(Reading, frozen=True, gc=False):
+    """A reading whose strings are matched with their patterns as it is decoded."""
+
+    node: Name
+    sensor_id: Name
+    stream: RandomId
+    data: Data
+    plugin: Word = ""
+    boot_id: OptionalId = ""
+
+
 class ReadingDecoder:
     """Decoder of readings. It matches each stream, boot, plugin and set of fields once.
 
@@ -65,38 +62,27 @@ class ReadingDecoder:
     """
 
     def __init__(self) -> None:
-        self._strict = msgspec.json.Decoder(Reading)
-        self._unmatched = msgspec.json.Decoder(_UnmatchedReading)
+        self._checked = msgspec.json.Decoder(CheckedReading)
+        self._unchecked = msgspec.json.Decoder(Reading)
         self._names: set[tuple[str, str]] = set()
         self._sources: set[tuple[str, str, str]] = set()
         self._fields: set[tuple[str, ...]] = set()
 
     def decode(self, payload: bytes) -> Reading:
         """Return the reading that a payload spells. Raises msgspec.DecodeError."""
-        found = self._unmatched.decode(payload)
+        found = self._unchecked.decode(payload)
         names = (found.node, found.sensor_id)
         source = (found.stream, found.plugin, found.boot_id)
         fields = tuple(found.data)
         if names in self._names and source in self._sources and fields in self._fields:
-            return Reading(
-                found.node,
-                found.sensor_id,
-                found.timestamp_ms,
-                found.stream,
-                found.seq,
-                found.data,
-                found.plugin,
-                found.boot_id,
-                found.monotonic_ms,
-                found.clock,
-            )
-        reading = self._strict.decode(payload)
+            return found
+        self._checked.decode(payload)
         if max(len(self._names), len(self._sources), len(self._fields)) >= _MAX_REMEMBERED:
             self._forget()
         self._names.add(names)
         self._sources.add(source)
         self._fields.add(fields)
-        return reading
+        return found
 
     def _forget(self) -> None:
         self._names.clear()

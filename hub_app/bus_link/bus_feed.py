@@ -71,9 +71,11 @@ class Intake:
 
     def room_for(self, topic: str) -> asyncio.Future[bool] | None:
         """Return what a publisher to `topic` has to wait for before it goes on; None: nothing."""
+        # Asked for each message: mostly there is room for all.
+        if not (self._queue.is_counting or self._inbox.is_counting) or self._is_closed:
+            return None
         node = node_of(topic)
-        is_above = self._queue.is_above_share(node) or self._inbox.is_above_share(node)
-        if self._is_closed or not is_above:
+        if not (self._queue.is_above_share(node) or self._inbox.is_above_share(node)):
             return None
         room = self._room
         if room is None:
@@ -93,7 +95,7 @@ class Intake:
             self._loop.call_soon_threadsafe(self._release_if_room)
 
     def _release_if_room(self) -> None:
-        if self._queue.has_room and self._inbox.has_room:
+        if not (self._queue.is_counting or self._inbox.is_counting):
             self._release()
 
     def _release(self) -> None:

@@ -68,7 +68,8 @@ def _ignore_payloads(_payloads: Sequence[Payload]) -> None:
 class LoopQueue:
     """Queue of (topic, payload) on the event loop.
 
-    `on_room` is called when nodes need not wait any more.
+    `on_room` is called when nodes need not wait any more. The nodes' shares are counted only from
+    when it is full until they need not wait: that costs more than the rest of queueing.
     """
 
     @classmethod
@@ -81,7 +82,8 @@ class LoopQueue:
         self._most = most
         self.on_room: Callable[[], None] = lambda: None
         self._queue: deque[tuple[str, bytes]] = deque()
-        self._shares = FairLimit(full)
+        self._full = full
+        self._shares: FairLimit | None = None
         self._ready = asyncio.Event()
 
     def __len__(self) -> int:
@@ -90,11 +92,16 @@ class LoopQueue:
     @property
     def has_room(self) -> bool:
         """Whether nodes that wait may go on."""
-        return self._shares.has_room
+        return len(self._queue) <= self._full // 2
+
+    @property
+    def is_counting(self) -> bool:
+        """Whether nodes may have to wait."""
+        return self._shares is not None
 
     def is_above_share(self, node: str) -> bool:
         """Whether the queue is full and `node` has more than its share in it."""
-        return self._shares.is_above_share(node)
+        return self._shares is not None and self._shares.is_above_share(node)
 
     def put(self, topic: str, payload: bytes) -> None:
         """Add a message; never waits."""
@@ -107,7 +114,12 @@ class LoopQueue:
                 self._pop()
                 self.dropped += 1
             self._queue.append(message)
-            self._shares.add(node_of(message[0]), 1)
+            if self._shares is not None:
+                self._shares.add(node_of(message[0]), 1)
+        if self._shares is None and len(self._queue) >= self._full:
+            self._shares = FairLimit(self._full)
+            for topic, _ in self._queue:
+                self._shares.add(node_of(topic), 1)
         self._ready.set()
 
     async def take(self) -> list[tuple[str, bytes]]:
@@ -116,13 +128,15 @@ class LoopQueue:
         taken = [self._pop() for _ in range(min(_SLICE, len(self._queue)))]
         if not self._queue:
             self._ready.clear()
-        if self._shares.has_room:
+        if self._shares is not None and self.has_room:
+            self._shares = None
             self.on_room()
         return taken
 
     def _pop(self) -> tuple[str, bytes]:
         message = self._queue.popleft()
-        self._shares.remove(node_of(message[0]), 1)
+        if self._shares is not None:
+            self._shares.remove(node_of(message[0]), 1)
         return message
 
 

@@ -58,6 +58,12 @@ class _Turns:
             size += _size(payload)
             yield node, payload
 
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        """Yield each node with the size of each of its payloads."""
+        for node, queue in self._queues.items():
+            for payload in queue:
+                yield node, _size(payload)
+
     def take_all(self) -> list[Payload]:
         """Take everything; turns only matter where something is left."""
         taken = [payload for queue in self._queues.values() for payload in queue]
@@ -70,7 +76,7 @@ class Inbox:
 
     A payload that does not fit is counted in `overrun` and dropped. It is never acknowledged, so
     its node sends it again. `on_room` is called on the history's thread when nodes need not wait
-    any more.
+    any more. The nodes' shares are counted only from when it is full until they need not wait.
     """
 
     @classmethod
@@ -86,22 +92,24 @@ class Inbox:
         self._full_bytes = full_bytes
         self._lock = threading.Lock()
         self._new, self._backlogs = _Turns(), _Turns()
-        self._shares = FairLimit(full_bytes)
+        self._size = 0
+        self._shares: FairLimit | None = None
         self._ready = threading.Event()
 
     @property
     def has_room(self) -> bool:
         """Whether nodes that wait may go on."""
-        with self._lock:
-            return self._shares.has_room
+        return self._size <= self._full_bytes // 2
+
+    @property
+    def is_counting(self) -> bool:
+        """Whether nodes may have to wait."""
+        return self._shares is not None
 
     def is_above_share(self, node: str) -> bool:
         """Whether the inbox is full and `node` has more than its share in it."""
-        # Asked for each message, so without the lock where there is room.
-        if self._shares.total < self._full_bytes:
-            return False
         with self._lock:
-            return self._shares.is_above_share(node)
+            return self._shares is not None and self._shares.is_above_share(node)
 
     def put(self, topic: str, payload: bytes, message: Message | None = None) -> None:
         """Add a message; never waits."""
@@ -112,7 +120,9 @@ class Inbox:
         with self._lock:
             for payload in payloads:
                 self._put(payload)
-            is_enough = self._shares.total >= _TAKE_BYTES
+            is_enough = self._size >= _TAKE_BYTES
+            if self._shares is None and self._size >= self._full_bytes:
+                self._count_shares()
         if is_enough and not self._ready.is_set():
             self._ready.set()
 
@@ -124,10 +134,12 @@ class Inbox:
         self._ready.wait(max(0.0, timeout_s))
         with self._lock:
             taken = self._take_in_turns()
-            if self._shares.total < _TAKE_BYTES:
+            if self._size < _TAKE_BYTES:
                 self._ready.clear()
-            has_room = self._shares.has_room
-        if has_room:
+            may_go_on = self._shares is not None and self.has_room
+            if may_go_on:
+                self._shares = None
+        if may_go_on:
             self.on_room()
         return taken
 
@@ -137,16 +149,26 @@ class Inbox:
 
     def _put(self, payload: Payload) -> None:
         size = _size(payload)
-        if self._shares.total + size > self._max_bytes:
+        if self._size + size > self._max_bytes:
             self.overrun += 1
             return
         node = node_of(payload[0])
-        self._shares.add(node, size)
+        self._size += size
+        if self._shares is not None:
+            self._shares.add(node, size)
         (self._backlogs if isinstance(payload[2], Backlog) else self._new).put(node, payload)
 
+    def _count_shares(self) -> None:
+        self._shares = FairLimit(self._full_bytes)
+        for turns in (self._new, self._backlogs):
+            for node, size in turns.sizes():
+                self._shares.add(node, size)
+
     def _take_in_turns(self) -> list[Payload]:
-        if self._shares.total < _TAKE_BYTES:
-            self._shares.clear()
+        if self._size < _TAKE_BYTES:
+            self._size = 0
+            if self._shares is not None:
+                self._shares.clear()
             return self._new.take_all() + self._backlogs.take_all()
         taken = self._take_some(self._new, _NEW_BYTES if self._backlogs else _TAKE_BYTES)
         # At least one backlog, however large the last of the new payloads is.
@@ -156,7 +178,10 @@ class Inbox:
     def _take_some(self, turns: _Turns, most_bytes: int) -> list[Payload]:
         taken = []
         for node, payload in turns.take(most_bytes):
-            self._shares.remove(node, _size(payload))
+            size = _size(payload)
+            self._size -= size
+            if self._shares is not None:
+                self._shares.remove(node, size)
             taken.append(payload)
         return taken
 

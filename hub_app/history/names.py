@@ -3,8 +3,13 @@
 import sqlite3
 from typing import Any
 
+import msgspec
+
+from bus.contract.messages import Reading
+
 # Entries of a cache, beyond which it begins anew; they can be read again.
 _MAX_CACHED = 20_000
+_MAX_SOURCES = 100_000
 
 
 def id_of(db: sqlite3.Connection, table: str, **key: str | int) -> int:
@@ -16,6 +21,15 @@ def id_of(db: sqlite3.Connection, table: str, **key: str | int) -> int:
     wanted = " AND ".join(f"{column} = ?" for column in key)
     (number,) = db.execute(f"SELECT id FROM {table} WHERE {wanted}", values).fetchone()  # noqa: S608
     return int(number)
+
+
+class Source(msgspec.Struct, frozen=True, gc=False):
+    """Ids of what a reading is from, and of its set of fields."""
+
+    node: int
+    stream: int
+    sensor: int
+    shape: int
 
 
 class Names:
@@ -40,6 +54,32 @@ class Names:
         self._sensor_shapes: set[tuple[int, int]] = set(
             self._db.execute("SELECT sensor, shape FROM sensor_shape")
         )
+        # By node, stream, sensor, plugin and fields: nearly every reading is from one of these.
+        self._sources: dict[tuple[str, str, str, str, str], Source] = {}
+
+    def known_source(self, reading: Reading, fields: str) -> Source | None:
+        """Return the ids of a reading, None where one of its names may be new."""
+        return self._sources.get(
+            (reading.node, reading.stream, reading.sensor_id, reading.plugin, fields)
+        )
+
+    def source(self, reading: Reading, fields: str) -> Source:
+        """Return the ids of a reading; insert the names that are new."""
+        node, sensor = reading.node, reading.sensor_id
+        if self._sensors.get((node, sensor), (0, reading.plugin))[1] != reading.plugin:
+            # Each of the two plugins has to be noted again when it returns.
+            self._sources.clear()
+        found = Source(
+            self.node(node),
+            self.stream(node, reading.stream),
+            self.sensor(node, sensor, reading.plugin),
+            self.shape(fields),
+        )
+        self.note_shape(found.sensor, found.shape)
+        if len(self._sources) >= _MAX_SOURCES:
+            self._sources.clear()
+        self._sources[node, reading.stream, sensor, reading.plugin, fields] = found
+        return found
 
     def has_stream(self, node: str, name: str) -> bool:
         """Whether a stream has an id already."""

@@ -17,7 +17,7 @@ from hub_app.alarms import records
 from hub_app.alarms.records import Record
 from hub_app.history.clock_repair import ClockRepair
 from hub_app.history.events import Event
-from hub_app.history.names import Names
+from hub_app.history.names import Names, Source
 from hub_app.history.retention import heartbeats
 from hub_app.history.retention.heartbeats import HeartbeatMeans
 from hub_app.history.schema import BUCKET_MS, LATE, bucket_of, pack
@@ -116,41 +116,50 @@ class Writer:
         self._names.reload()
         self._quota.load(self._db)
 
-    def _refusal(self, reading: Reading, fields: str, data: bytes) -> Reason | None:
+    def _refusal(
+        self, reading: Reading, fields: str, data: bytes, *, is_known: bool
+    ) -> Reason | None:
         """Take the places of a new reading; return the quota that it exceeds."""
         node, sensor = reading.node, reading.sensor_id
         wanted = Wanted(
             node,
             sensor,
-            is_new_stream=not self._names.has_stream(node, reading.stream),
-            is_new_field_set=not self._names.has_shape(node, sensor, fields),
+            is_new_stream=not is_known and not self._names.has_stream(node, reading.stream),
+            is_new_field_set=not is_known and not self._names.has_shape(node, sensor, fields),
             data_bytes=len(data),
         )
         return self._quota.take(wanted, self._clock.now_ms)
 
     def _accept(self, arrival: Arrival, outcome: Outcome) -> _Row | None:
         """Note the outcome of a reading; return its row where it is new and there is room."""
-        reading = arrival.reading
-        if self._is_repeated(reading):
+        reading, names = arrival.reading, self._names
+        fields, data = pack(reading.data)
+        source = names.known_source(reading, fields)
+        if self._is_repeated(reading, source):
             outcome.kept.append(reading)
             return None
-        fields, data = pack(reading.data)
-        reason = self._refusal(reading, fields, data)
+        reason = self._refusal(reading, fields, data, is_known=source is not None)
         if reason is not None:
             outcome.refused.append((reading, reason))
             return None
         outcome.kept.append(reading)
-        names, seq = self._names, reading.seq
-        stream = names.stream(reading.node, reading.stream)
-        sensor = names.sensor(reading.node, reading.sensor_id, reading.plugin)
-        timestamp_ms, flags = self._clock.corrected(names.node(reading.node), stream, reading)
-        shape = names.shape(fields)
-        names.note_shape(sensor, shape)
+        if source is None:
+            source = names.source(reading, fields)
+        stream, seq = source.stream, reading.seq
+        timestamp_ms, flags = self._clock.corrected(source.node, stream, reading)
         if arrival.is_late:
             flags |= LATE
-        self._newest.setdefault(stream, set()).add(seq)
-        self._last[stream] = max(seq, self._last.get(stream, -1))
-        return stream, seq, sensor, timestamp_ms, flags, shape, data
+        self._note(stream, seq)
+        return stream, seq, source.sensor, timestamp_ms, flags, source.shape, data
+
+    def _note(self, stream: int, seq: int) -> None:
+        """Remember a reading that is in the file."""
+        newest = self._newest.get(stream)
+        if newest is None:
+            newest = self._newest[stream] = set()
+        newest.add(seq)
+        if seq > self._last.get(stream, -1):
+            self._last[stream] = seq
 
     def _insert(self, rows: Sequence[_Row]) -> None:
         for start in range(0, len(rows), _MOST_UNMOVED):
@@ -169,11 +178,11 @@ class Writer:
             self._slots += len(part)
             self._arrival += len(part)
 
-    def _is_repeated(self, reading: Reading) -> bool:
+    def _is_repeated(self, reading: Reading, source: Source | None) -> bool:
         """Whether a reading is in the file already."""
-        if not self._names.has_stream(reading.node, reading.stream):
+        if source is None and not self._names.has_stream(reading.node, reading.stream):
             return False
-        stream = self._names.stream(reading.node, reading.stream)
+        stream = source.stream if source else self._names.stream(reading.node, reading.stream)
         if not self._is_stored(stream, reading.seq):
             return False
         # It may be the first whose clock was set.

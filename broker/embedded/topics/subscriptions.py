@@ -30,7 +30,7 @@ class Receivers(msgspec.Struct, frozen=True):
 
 
 # As for nearly all topics, which the hub takes from its tap.
-_NOBODY = Receivers((), (), ())
+NOBODY = Receivers((), (), ())
 
 
 class Subscriptions:
@@ -129,7 +129,7 @@ class Subscriptions:
         plain = tuple((session, grant.qos) for session, grant in sessions if grant.is_plain)
         with_options = tuple(pair for pair in sessions if not pair[1].is_plain)
         groups = self._shared.match(topic)
-        found = Receivers(plain, with_options, groups) if sessions or groups else _NOBODY
+        found = Receivers(plain, with_options, groups) if sessions or groups else NOBODY
         ids = sum(len(grant.ids) for _, grant in with_options)
         cost = 1 + len(sessions) + len(found.groups) + ids
         if len(topic) <= _MAX_CHARS and cost <= self._max_entries:

@@ -56,6 +56,8 @@ class Remover:
 
     def hides(self, topic: str) -> bool:
         """Whether a topic is one of a removed node. Any thread may call."""
+        if not self.gone:
+            return False
         _, _, rest = topic.partition("/")
         return rest.partition("/")[0] in self.gone
 

@@ -9,7 +9,8 @@ from msgspec import inspect
 
 from bus.contract.bounds import MAX_PAYLOAD_BYTES, OPTIONAL_NAME_PATTERN
 from bus.contract.description import Band, FieldDescription, SettingDescription
-from bus.contract.messages import MESSAGE_TYPES, PluginCost
+from bus.contract.messages import MESSAGE_TYPES, PluginCost, Reading
+from bus.contract.reading import CheckedReading
 from bus.contract.topics import NAME_PATTERN
 
 _HEADER = "| message | field | what is accepted |\n|---------|-------|------------------|"
@@ -34,16 +35,16 @@ def _rows() -> Iterator[str]:
         name = message_type.__name__
         yield f"| {name} | (whole payload) | at most {MAX_PAYLOAD_BYTES[kind]} bytes |"
         # A backlog is the bare list.
-        yield from _fields_of(message_type)
+        yield from _fields_of(CheckedReading if message_type is Reading else message_type, name)
     for part in (FieldDescription, Band, SettingDescription, PluginCost):
-        yield from _fields_of(part)
+        yield from _fields_of(part, part.__name__)
 
 
-def _fields_of(struct: type) -> Iterator[str]:
+def _fields_of(struct: type, name: str) -> Iterator[str]:
     described = inspect.type_info(struct)
     if isinstance(described, inspect.StructType):
         for field in described.fields:
-            yield f"| {struct.__name__} | `{field.encode_name}` | {_accepted(field.type)} |"
+            yield f"| {name} | `{field.encode_name}` | {_accepted(field.type)} |"
 
 
 def _accepted(described: inspect.Type) -> str:
