@@ -131,7 +131,7 @@ class Hub:
         """Take a message; return whether its node, and its sensor, have a place here."""
         now_ms = self.now_ms()
         changes = self.state.apply(topic, message, now_ms)
-        self._tell(changes, now_ms)
+        self.tell(changes, now_ms)
         self.alarms.on_changes(changes, now_ms)
         for change in changes:
             if isinstance(change.value, Log):
@@ -146,7 +146,7 @@ class Hub:
     def on_removed(self, topic: Topic) -> None:
         """Remove a topic whose retained message was emptied."""
         now_ms = self.now_ms()
-        self._tell(self.state.remove(topic), now_ms)
+        self.tell(self.state.remove(topic), now_ms)
         self.alarms.on_removed(topic, now_ms)
 
     def remove_node(self, node: str) -> None:
@@ -154,7 +154,7 @@ class Hub:
         now_ms = self.now_ms()
         self.decoder.forget(node)
         self.records.remove_node(node)
-        self._tell(self.state.remove_node(node), now_ms)
+        self.tell(self.state.remove_node(node), now_ms)
         self.alarms.remove_node(node, now_ms)
 
     def remove_reading(self, topic: Topic, until_ms: int) -> bool:
@@ -170,7 +170,7 @@ class Hub:
         delta_ms = self.now_ms.follow()
         now_ms = self.now_ms()
         if delta_ms:
-            self._tell(self.state.shift(delta_ms, now_ms), now_ms)
+            self.tell(self.state.shift(delta_ms, now_ms), now_ms)
         self._sweep_nodes(now_ms)
         self.alarms.sweep(now_ms, delta_ms)
         self.duplicate_node_ids.keep_only(set(self.state.nodes))
@@ -187,7 +187,7 @@ class Hub:
 
     def _sweep_nodes(self, now_ms: int) -> None:
         changes = self.state.sweep(now_ms)
-        self._tell(changes, now_ms)
+        self.tell(changes, now_ms)
         self.alarms.on_changes(changes, now_ms)
 
     def _note_traffic(self, now_ms: int) -> None:
@@ -195,7 +195,7 @@ class Hub:
         if snapshot is not None:
             self.traffic.add(snapshot, now_ms)
 
-    def _tell(self, changes: Sequence[Change], now_ms: int) -> None:
+    def tell(self, changes: Sequence[Change], now_ms: int) -> None:
         """Tell all listeners; one that fails keeps nothing from the others, nor from the alarms."""
         for take in self.listeners:
             try:

@@ -209,9 +209,9 @@ class Event(msgspec.Struct, frozen=True):
 class Alarm(msgspec.Struct, frozen=True):
     """An alarm that is active, published by the hub; an empty payload when it is over.
 
-    `rule` is the rule that it is of, `sensor` the sensor or plugin that it is about and `field` the
-    value, each empty where there is none. `value` is the newest one, `limit` the rule's. No
-    notification is sent until `muted_until_ms`.
+    `rule` is the rule that it is of and `kind` that rule's kind, `sensor` the sensor or plugin that
+    it is about and `field` the value, each empty where there is none. `value` is the newest one,
+    `limit` the rule's. No notification is sent until `muted_until_ms`.
     """
 
     severity: Severity
@@ -224,6 +224,7 @@ class Alarm(msgspec.Struct, frozen=True):
     sensor: OptionalName = ""
     field: OptionalField = ""
     muted_until_ms: Milliseconds = 0
+    kind: OptionalName = ""
 
 
 class UpdateState(msgspec.Struct, frozen=True):

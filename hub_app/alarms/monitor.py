@@ -73,7 +73,7 @@ class AlarmMonitor:
         self.rules_path = setup.rules_path
         self.facts = MachineFacts()
         self._state = state
-        self._topics = AlarmTopics(state, publish)
+        self._topics = AlarmTopics(state, publish, self.book)
         self._record = record
         self._notifier = setup.notifier
         self._policy = setup.make_policy(told={_key(text): one for text, one in saved.told.items()})

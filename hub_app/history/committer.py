@@ -21,12 +21,12 @@ from hub_app.alarms.records import Record
 from hub_app.history.acknowledge import Answers, answers_of
 from hub_app.history.batch import Batch
 from hub_app.history.events import MAX_DETAIL_CHARS, REFUSED, Event
+from hub_app.history.pending import Pending
 from hub_app.history.removal import HistoryJob
-from hub_app.history.retention.heartbeats import HeartbeatMeans
 from hub_app.history.retention.housekeeping import Housekeeping
 from hub_app.history.retention.old_readings import OldReadings
 from hub_app.history.schema import open_history
-from hub_app.history.writer import Writer
+from hub_app.history.writer import Arrival, Outcome, Writer
 from hub_app.quota.live import QuotaUse
 from hub_app.quota.rate import RateQuota
 from hub_app.quota.refusals import Reason, Refusals
@@ -34,10 +34,6 @@ from hub_app.quota.refusals import Reason, Refusals
 logger = logging.getLogger(__name__)
 
 _REOPEN_S = 2.0
-_MAX_EVENTS = 1000
-# That wait for a file that cannot be used.
-_MAX_ALARMS = 2000
-_MAX_HEARTBEATS = 2000
 _REFUSED_EVENTS_PER_MINUTE = 1
 # Between two searches for names that nothing refers to.
 _FORGET_S = 3600.0
@@ -86,12 +82,10 @@ class Committer:
         # None from a fault until the file can be opened again.
         self._file: HistoryFile | None = None
         self._reopen_at_s = 0.0
-        self._events: list[Event] = []
+        self._pending = Pending(limits.nodes)
         self._newest_ms = 0
         self.jobs: queue.SimpleQueue[HistoryJob] = queue.SimpleQueue()
         self.alarms: queue.SimpleQueue[Record] = queue.SimpleQueue()
-        self._alarms: list[Record] = []
-        self._heartbeats: list[HeartbeatMeans] = []
 
     def open(self) -> None:
         """Open the file. Raises MisconfiguredError where another program has it open."""
@@ -110,10 +104,9 @@ class Committer:
 
     def commit(self, batch: Batch) -> Answers:
         """Store a batch; return what to answer to the nodes, which is nothing after a fault."""
-        self._events = [*self._events, *batch.events][-_MAX_EVENTS:]
-        self._heartbeats = [*self._heartbeats, *batch.heartbeats][-_MAX_HEARTBEATS:]
+        self._pending.add(batch.events, heartbeats=batch.heartbeats)
         while not self.alarms.empty():
-            self._alarms = [*self._alarms, self.alarms.get()][-_MAX_ALARMS:]
+            self._pending.add(alarms=[self.alarms.get()])
         for reading in batch.refused:
             self._note_refused(reading.node, Reason.MALFORMED, reading.reason)
         if self._file is None:
@@ -149,14 +142,12 @@ class Committer:
         self._file = None
 
     def _store(self, writer: Writer, batch: Batch) -> Answers:
-        waiting = (batch.arrivals, batch.refused, self._events, self._alarms, self._heartbeats)
-        if not any(waiting):
+        while self._pending.is_suspect:
+            self._store_part(writer, [])
+        # A repair of timestamps goes on while nothing comes.
+        if not (batch.arrivals or batch.refused or self._pending or writer.is_repair_due):
             return {}
-        outcome = writer.store(
-            batch.arrivals, self._events, self._now_ms(), self._alarms, self._heartbeats
-        )
-        # Only what is stored is forgotten: of these there is no second message.
-        self._events, self._alarms, self._heartbeats = [], [], []
+        outcome = self._store_part(writer, batch.arrivals)
         self.commits += 1
         self.stored += outcome.added
         self.repeated += len(outcome.kept) - outcome.added
@@ -170,14 +161,26 @@ class Committer:
         # The malformed ones, too: their nodes would send them for ever.
         return answers_of(outcome.kept, batch.refused)
 
+    def _store_part(self, writer: Writer, arrivals: list[Arrival]) -> Outcome:
+        part = self._pending.part()
+        try:
+            outcome = writer.store(
+                arrivals, part.events, self._now_ms(), part.alarms, part.heartbeats
+            )
+        except Exception as e:
+            if not _is_of_file(e):
+                self._pending.on_failed(part)
+            raise
+        self._pending.on_stored(part)
+        return outcome
+
     def _note_refused(self, node: str, reason: Reason, detail: str) -> None:
         self.refused += 1
         self._refusals.count(node, reason, detail)
         now_ms = self._now_ms()
-        if self._refused_events.admits(node, now_ms) and len(self._events) < _MAX_EVENTS:
-            self._events.append(
-                Event(node, now_ms, REFUSED, "", f"{reason}: {detail}"[:MAX_DETAIL_CHARS])
-            )
+        if self._refused_events.admits(node, now_ms):
+            text = f"{reason}: {detail}"[:MAX_DETAIL_CHARS]
+            self._pending.add([Event(node, now_ms, REFUSED, "", text)])
 
     def _reopen(self) -> None:
         if time.monotonic() < self._reopen_at_s:
@@ -201,8 +204,6 @@ class Committer:
             self._on_fault(e)
         except Exception as e:
             logger.exception("the history failed")
-            # It may fail at one of these again.
-            self._events = []
             self._close_until_later()
             self.fault.failed(f"{self._path}: {e!r}; readings wait at their nodes")
 
@@ -213,3 +214,9 @@ class Committer:
     def _close_until_later(self) -> None:
         self.close()
         self._reopen_at_s = time.monotonic() + _REOPEN_S
+
+
+def _is_of_file(error: Exception) -> bool:
+    """Whether a failed commit is the fault of the file, not of something in the commit."""
+    is_of_values = isinstance(error, sqlite3.IntegrityError | sqlite3.DataError)
+    return isinstance(error, DamagedError | sqlite3.Error) and not is_of_values

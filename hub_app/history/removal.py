@@ -100,6 +100,6 @@ def _delete_of_sensor(db: sqlite3.Connection, sensor: int) -> None:
     ).rowcount
     if deleted:
         return
-    for table in ("newest", "sensor_shape"):
+    for table in ("newest", "sensor_shape", "arrived"):
         db.execute(f"DELETE FROM {table} WHERE sensor = ?", (sensor,))  # noqa: S608 - constants
     db.execute("DELETE FROM sensor WHERE id = ?", (sensor,))

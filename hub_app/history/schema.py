@@ -13,7 +13,7 @@ import msgspec
 from bus.contract.messages import Value
 from bus.files.database import Schema, open_database
 from hub_app.alarms import records
-from hub_app.history.query.sql_views import VIEWS
+from hub_app.history.query.sql_views import DROP_VIEWS, VIEWS
 
 # The resolution after downsampling. A bucket is named by its first millisecond.
 BUCKET_MS = 300_000
@@ -105,8 +105,15 @@ CREATE VIEW readings AS
 _INDEXES = """
 CREATE INDEX IF NOT EXISTS event_id ON event (id);
 """
+# When a reading of each sensor last arrived, by the hub's clock.
+_ARRIVED = "CREATE TABLE arrived (sensor INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL);"
+# Older files do not tell: their sensors count as heard when the file is migrated.
+_FILL_ARRIVED = """
+INSERT INTO arrived SELECT id, CAST(strftime('%s', 'now') AS INTEGER) * 1000 FROM sensor;
+"""
 SCHEMA = Schema(
-    _TABLES + records.TABLE + _INDEXES + VIEWS, migrations=(records.TABLE, _INDEXES, VIEWS)
+    _TABLES + records.TABLE + _INDEXES + VIEWS + _ARRIVED,
+    migrations=(records.TABLE, _INDEXES, VIEWS, DROP_VIEWS + VIEWS + _ARRIVED + _FILL_ARRIVED),
 )
 VERSION = SCHEMA.version
 

@@ -92,6 +92,7 @@ class Writer:
         with transaction(self._db):
             rows = [row for one in arrivals if (row := self._accept(one, outcome)) is not None]
             self._insert(rows)
+            self._quota.write_arrivals(self._db)
             for event in events:
                 self._insert_event(event)
             for record in alarms:
@@ -104,6 +105,11 @@ class Writer:
             if is_repair_due:
                 self._clock.repair(self._extend_span)
         return msgspec.structs.replace(outcome, added=len(rows))
+
+    @property
+    def is_repair_due(self) -> bool:
+        """Whether timestamps are to be repaired, which each `store` goes on with."""
+        return self._clock.is_due
 
     def quota_uses(self) -> list[QuotaUse]:
         """Return the use of the nodes' quotas. Any thread may call."""
@@ -256,7 +262,10 @@ def delete_unused(db: sqlite3.Connection) -> None:
         " AND NOT EXISTS (SELECT 1 FROM mean WHERE mean.sensor = sensor.id)"
         " AND id NOT IN (SELECT sensor FROM newest)"
     )
-    db.execute("DELETE FROM sensor_shape WHERE sensor NOT IN (SELECT id FROM sensor)")
+    for table in ("sensor_shape", "arrived"):
+        db.execute(
+            f"DELETE FROM {table} WHERE sensor NOT IN (SELECT id FROM sensor)"  # noqa: S608 - constants
+        )
     unused = db.execute(
         "SELECT id FROM stream WHERE id NOT IN (SELECT stream FROM newest)"
         " AND id NOT IN (SELECT stream FROM unset)"

@@ -181,6 +181,9 @@ class State:
         if entry is None:
             return []
         self._drop(entry)
+        if topic.node not in self._presences and topic.node not in self._of_node:
+            # Of a node that was never heard, only the hub's own alarms took a place.
+            self._quota.free_node(topic.node)
         return [msgspec.structs.replace(entry, value=None)]
 
     def remove_node(self, node: str) -> list[Change]:

@@ -15,6 +15,9 @@ from hub_app.quota.refusals import Reason
 _BYTES_PER_MB = 1_000_000
 # What a reading costs in the file beside its values, roughly: keys, times and its span.
 ROW_BYTES = 60
+# The arrival of a sensor is noted anew after such a part of the time until it counts as silent, as
+# each note is a row in the file.
+_NOTED_PARTS = 24
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -33,8 +36,9 @@ class HistoryQuota:
     def __init__(self, db: sqlite3.Connection, limits: LimitsConfig) -> None:
         self._limits = limits
         self._silent_ms = round(limits.silent_days * DAY_MS)
-        # Node -> sensor -> when its newest reading arrived, or was taken where that is not known.
+        # Node -> sensor -> when a reading of it last arrived, to a small part of that time.
         self._sensors: dict[str, dict[str, int]] = {}
+        self._unwritten: list[tuple[int, str, str]] = []
         self._streams: dict[str, int] = {}
         self._field_sets: dict[str, int] = {}
         self._day = 0
@@ -43,15 +47,13 @@ class HistoryQuota:
 
     def load(self, db: sqlite3.Connection) -> None:
         """Count what is in the file. What is hidden there, to be deleted, takes no place."""
-        known, self._sensors = self._sensors, {}
-        for node, sensor, bucket_ms in db.execute(
-            "SELECT node.name, sensor.name, coalesce("
-            "(SELECT max(bucket_ms) FROM span WHERE span.sensor = sensor.id),"
-            " (SELECT max(timestamp_ms) FROM unmoved WHERE unmoved.sensor = sensor.id), 0)"
+        self._sensors = {}
+        for node, sensor, arrived_ms in db.execute(
+            "SELECT node.name, sensor.name, coalesce(arrived.at_ms, 0)"
             " FROM sensor JOIN node ON node.id = sensor.node"
+            " LEFT JOIN arrived ON arrived.sensor = sensor.id"
             " WHERE substr(sensor.name, 1, 1) NOT IN ('-', '_') AND substr(node.name, 1, 1) != '-'"
         ):
-            arrived_ms = known.get(node, {}).get(sensor, bucket_ms)
             self._sensors.setdefault(node, {})[sensor] = arrived_ms
         self._streams = _counts(
             db, "SELECT node.name, count(*) FROM stream JOIN node ON node.id = node GROUP BY 1"
@@ -68,13 +70,26 @@ class HistoryQuota:
         if reason is not None:
             return reason
         node = wanted.node
-        self._sensors.setdefault(node, {})[wanted.sensor] = now_ms
+        self._note_arrival(node, wanted.sensor, now_ms)
         if wanted.is_new_stream:
             self._streams[node] = self._streams.get(node, 0) + 1
         if wanted.is_new_field_set:
             self._field_sets[node] = self._field_sets.get(node, 0) + 1
         self._bytes[node] = self._bytes.get(node, 0) + wanted.data_bytes + ROW_BYTES
         return None
+
+    def write_arrivals(self, db: sqlite3.Connection) -> None:
+        """Write when sensors last arrived. Within the transaction that has stored their readings.
+
+        The times of readings say nothing of that: the clock of a node may be years behind.
+        """
+        if self._unwritten:
+            db.executemany(
+                "INSERT OR REPLACE INTO arrived SELECT sensor.id, ? FROM sensor"
+                " JOIN node ON node.id = sensor.node WHERE node.name = ? AND sensor.name = ?",
+                self._unwritten,
+            )
+            self._unwritten = []
 
     def uses(self) -> list[QuotaUse]:
         """Return the use of every quota but that of sensors. Any thread may call."""
@@ -90,6 +105,12 @@ class HistoryQuota:
             # Copied at once: the history's thread goes on.
             for node, count in counts.copy().items()
         ]
+
+    def _note_arrival(self, node: str, sensor: str, now_ms: int) -> None:
+        sensors = self._sensors.setdefault(node, {})
+        if abs(now_ms - sensors.get(sensor, 0)) > self._silent_ms // _NOTED_PARTS:
+            sensors[sensor] = now_ms
+            self._unwritten.append((now_ms, node, sensor))
 
     def _exceeded(self, wanted: Wanted, now_ms: int) -> Reason | None:
         node, limits = wanted.node, self._limits

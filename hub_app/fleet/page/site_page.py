@@ -170,8 +170,7 @@ class SitePage:
         for topic, value in news.entries:
             changes += state.mirror(topic, value)
         self.hub.alarms.found = news.alarms
-        for listener in self.hub.listeners:
-            listener(changes, at_ms)
+        self.hub.tell(changes, at_ms)
 
 
 def _news(db: Connection, number: int, since: object) -> SiteNews:

@@ -49,21 +49,32 @@ _VALUE = f"""CASE
     WHEN t = 'D9' THEN CAST(substr(data, (p + 5) / 2, {_unsigned("p + 2", 2)}) AS TEXT)
     WHEN t = 'DA' THEN CAST(substr(data, (p + 7) / 2, {_unsigned("p + 2", 4)}) AS TEXT) END"""
 
-VIEWS = f"""
-CREATE VIEW IF NOT EXISTS reading_values AS
+# A value as JSON, in which true and false are words.
+_JSON = f"CASE t WHEN 'C2' THEN 'false' WHEN 'C3' THEN 'true' ELSE json_quote({_VALUE}) END"
+
+
+def _each(expression: str) -> str:
+    """Return the query of all values of all readings, `value` being an expression of each."""
+    return f"""
     SELECT node.name AS node, sensor.name AS sensor, field.value AS field,
         strftime('%Y-%m-%dT%H:%M:%fZ', timestamp_ms / 1000.0, 'unixepoch') AS time, timestamp_ms,
         (WITH RECURSIVE item (n, p) AS (
             SELECT 0, CASE substr(h, 1, 2) WHEN 'DC' THEN 7 ELSE 3 END
             UNION ALL SELECT n + 1, p + {_SIZE} FROM item WHERE n < field.key
-        ) SELECT {_VALUE} FROM (SELECT p, substr(h, p, 2) AS t FROM item WHERE n = field.key)
+        ) SELECT {expression} FROM (SELECT p, substr(h, p, 2) AS t FROM item WHERE n = field.key)
         ) AS value
     FROM (SELECT *, hex(data) AS h FROM every_reading) AS kept
     JOIN stream ON stream.id = kept.stream JOIN node ON node.id = stream.node
     JOIN sensor ON sensor.id = kept.sensor JOIN shape ON shape.id = kept.shape
     JOIN json_each(shape.fields) AS field
-    WHERE substr(node.name, 1, 1) != '-' AND substr(sensor.name, 1, 1) != '-';
+    WHERE substr(node.name, 1, 1) != '-' AND substr(sensor.name, 1, 1) != '-'"""  # noqa: S608 - constants
+
+
+# A column of SQL has numbers for true and false, as SQLite has no others.
+VIEWS = f"""
+CREATE VIEW IF NOT EXISTS reading_values AS {_each(_VALUE)};
 CREATE VIEW IF NOT EXISTS readings_wide AS
-    SELECT node, sensor, time, timestamp_ms, json_group_object(field, value) AS data
-    FROM reading_values GROUP BY node, sensor, timestamp_ms;
+    SELECT node, sensor, time, timestamp_ms, json_group_object(field, json(value)) AS data
+    FROM ({_each(_JSON)}) GROUP BY node, sensor, timestamp_ms;
 """  # noqa: S608 - constants
+DROP_VIEWS = "DROP VIEW IF EXISTS readings_wide; DROP VIEW IF EXISTS reading_values;"

@@ -4,6 +4,8 @@ import { setText } from "../live/elements.js";
 
 const KINDS = ["alarm", "status", "plugin"];
 const SEVERITIES = ["info", "warning", "critical"];
+// The kind of rule whose alarm names a fault.
+const RULE_KINDS = { status: "lost", plugin: "plugin" };
 
 const latest = new Map(); // topic -> newest event of these kinds
 let title = document.title.replace(/^\(\d+\) /, "");
@@ -34,10 +36,11 @@ function order(a, b) {
 // Returns what needs attention, the most urgent first. A fault that has an alarm is named by the alarm alone.
 export function attentionItems() {
   const events = [...latest.values()];
-  const alarms = events.filter(({ kind }) => kind === "alarm").map(alarmItem);
-  const named = new Set(alarms.map(({ node, name }) => `${node} ${name}`));
-  const faults = events.map(faultItem).filter((item) => item && !named.has(`${item.node} ${item.name}`));
-  return [...alarms, ...faults].sort(order);
+  const alarms = events.filter(({ kind }) => kind === "alarm");
+  const named = new Set(alarms.map(({ node, value }) => `${value.kind} ${node} ${value.sensor}`));
+  const isNamed = ({ kind, node, name }) => named.has(`${RULE_KINDS[kind]} ${node} ${name}`);
+  const faults = events.filter((event) => !isNamed(event)).map(faultItem).filter(Boolean);
+  return [...alarms.map(alarmItem), ...faults].sort(order);
 }
 
 const openItems = () => attentionItems().filter(({ acknowledged }) => !acknowledged);

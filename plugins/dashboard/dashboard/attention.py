@@ -20,10 +20,9 @@ class Item(NamedTuple):
 
 def items(model: Model) -> list[Item]:
     """Return all lines. A fault that has an alarm is named by the alarm alone."""
-    alarms = [_alarm(entry) for entry in model.of_kind("alarm")]
-    named = {(item.node, item.name) for item in alarms}
-    faults = [item for item in _faults(model) if (item.node, item.name) not in named]
-    return sorted([*alarms, *faults], key=_order)
+    alarms = list(model.of_kind("alarm"))
+    named = {(entry.value["kind"], entry.node, entry.value["sensor"]) for entry in alarms}
+    return sorted([*map(_alarm, alarms), *_faults(model, named)], key=_order)
 
 
 def open_count(found: list[Item]) -> int:
@@ -70,16 +69,17 @@ def _alarm(entry: Entry) -> Item:
     )
 
 
-def _faults(model: Model) -> list[Item]:
+def _faults(model: Model, named: set[tuple[str, str, str]]) -> list[Item]:
+    """Return the faults without an alarm: `named` are kind of rule, node and subject of those."""
     absent = [
         Item("critical", entry.node, "", f"node {entry.value['presence']}", entry.value["heard_ms"])
         for entry in model.of_kind("status")
-        if entry.value["presence"] != "online"
+        if entry.value["presence"] != "online" and ("lost", entry.node, "") not in named
     ]
     failed = [
         Item("warning", entry.node, entry.name, f"plugin {entry.name} failed")
         for entry in model.of_kind("plugin")
-        if entry.value["state"] == "failed"
+        if entry.value["state"] == "failed" and ("plugin", entry.node, entry.name) not in named
     ]
     return [*absent, *failed]
 

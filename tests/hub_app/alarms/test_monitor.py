@@ -101,6 +101,7 @@ def test_an_alarm_is_retained_recorded_and_told_and_so_is_its_end() -> None:
     hub.monitor.sweep(NOW_MS)
     assert hub.alarm is not None
     assert (hub.alarm.value, hub.alarm.limit, hub.alarm.sensor) == (31.0, 30, "dht22-gpio4")
+    assert (hub.alarm.rule, hub.alarm.kind) == ("too-warm", "field")
     hub.read(28.0, NOW_MS + 1000)
     assert hub.alarm is None
     assert [record.end_ms for record in hub.records] == [None, NOW_MS + 1000]

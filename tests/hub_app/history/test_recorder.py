@@ -14,6 +14,7 @@ from bus.config.history_table import HistoryConfig
 from bus.contract.messages import Backlog, Heartbeat, Reading, Status, Stored, encode
 from bus.contract.topics import Topic, TopicKind
 from hub_app.history.acknowledge import Answer
+from hub_app.history.events import Event
 from hub_app.history.inbox import Inbox
 from hub_app.history.recorder import Recorder
 from hub_app.history.writer import Outcome, Writer
@@ -251,6 +252,44 @@ def test_a_failure_of_the_program_is_a_fault_and_the_next_commit_mends_it(
         bus.wait_for_seq(1)
         assert not history.statistics.fault
     assert "Traceback" in caplog.text
+
+
+def test_an_event_that_no_database_holds_is_dropped_and_all_others_are_stored(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub_app.history.committer._REOPEN_S", 0.0)
+    path, bus = tmp_path / "history.db", Bus()
+    with running(path, bus, commit_s=0.01) as history:
+        for name in ("one", "\ud800", "two"):
+            history._committer._pending.add([Event(name, START, "plugin")])
+        offer(history, reading(1))
+        wait_until(lambda: not history._committer._pending, WAIT_S)
+        offer(history, reading(2))
+        bus.wait_for_seq(2)
+    assert "not stored, as the history fails at it" in caplog.text
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        found = db.execute(
+            "SELECT node.name FROM event JOIN node ON node.id = node WHERE kind = 'plugin'"
+        )
+        assert sorted(found.fetchall()) == [("one",), ("two",)]
+
+
+def test_timestamps_are_repaired_while_nothing_else_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub_app.history.clock_repair._REPAIRED_AT_ONCE", 10)
+    path = tmp_path / "history.db"
+    unset = [
+        reading(n, START - DAY + n, boot_id="b", monotonic_ms=1000 + n, clock="unset")
+        for n in range(100)
+    ]
+    right = reading(100, START + 500, boot_id="b", monotonic_ms=1500)
+    with running(path, Bus()) as history:
+        offer(history, *unset, right, backlog=True)
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            wrong = "SELECT count(*) FROM readings WHERE timestamp_ms < ?"
+            wait_until(lambda: history.statistics.stored == 101, WAIT_S)
+            wait_until(lambda: db.execute(wrong, (START,)).fetchone() == (0,), WAIT_S)
 
 
 def test_what_explains_gaps_is_kept(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Needs for attention, counted."""
 
+from bus.config.alarms_table import RuleKind
 from bus.contract.messages import Alarm, PluginState
 from bus.contract.topics import TopicKind
 from hub_app.live.attention import open_count
@@ -7,8 +8,12 @@ from hub_app.live.change import Change
 from hub_app.live.presence import StatusView
 
 
-def alarm(node: str, sensor: str, *, acknowledged: bool = False) -> Change:
-    value = Alarm("warning", "Too warm", 0, 31.0, 30.0, acknowledged, "warm", sensor, "temperature")
+def alarm(
+    node: str, sensor: str, *, kind: RuleKind = "field", acknowledged: bool = False
+) -> Change:
+    value = Alarm(
+        "warning", "Too warm", 0, acknowledged=acknowledged, rule="warm", sensor=sensor, kind=kind
+    )
     return Change(f"{node}/alarms/warm", TopicKind.ALARM, node, "warm", value)
 
 
@@ -31,7 +36,11 @@ def test_an_acknowledged_alarm_is_not_counted() -> None:
 
 
 def test_a_fault_that_has_an_alarm_is_counted_once() -> None:
-    assert open_count([alarm("pi4", ""), LOST]) == 1
-    assert (
-        open_count([alarm("pi5", "oled", acknowledged=True), plugin("pi5", "oled", "failed")]) == 0
-    )
+    assert open_count([alarm("pi4", "", kind="lost"), LOST]) == 1
+    acknowledged = alarm("pi5", "oled", kind="plugin", acknowledged=True)
+    assert open_count([acknowledged, plugin("pi5", "oled", "failed")]) == 0
+
+
+def test_an_alarm_hides_no_other_fault_of_its_node() -> None:
+    assert open_count([alarm("pi4", "", kind="outbox"), LOST]) == 2
+    assert open_count([alarm("pi5", "oled", kind="stale"), plugin("pi5", "oled", "failed")]) == 2

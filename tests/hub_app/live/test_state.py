@@ -4,7 +4,7 @@ import msgspec
 
 from bus.config.limits_table import LimitsConfig
 from bus.contract.description import About
-from bus.contract.messages import Buzzer, Event, Leds, Oled, PluginState, Result, encode
+from bus.contract.messages import Alarm, Buzzer, Event, Leds, Oled, PluginState, Result, encode
 from bus.contract.topics import Topic, TopicKind
 from hub_app.history.retention import heartbeats
 from hub_app.http.api.commands import default_buzzer_node
@@ -23,6 +23,7 @@ OLED = Topic("pi4", TopicKind.OLED)
 SENSOR = Topic("pi4", TopicKind.SENSOR, "dht22-gpio4")
 ABOUT = Topic("pi4", TopicKind.ABOUT)
 BUTTON = Topic("pi4", TopicKind.EVENT, "button")
+ALARM = Alarm("warning", "Too warm", NOW_MS)
 
 
 def about(title: str = "", area: str = "") -> About:
@@ -191,6 +192,21 @@ def test_nodes_beyond_the_bound_are_refused_and_counted() -> None:
         hub.apply(Topic(f"n{i}", TopicKind.STATUS), status(), NOW_MS)
     assert (len(hub.nodes), hub.refused) == (3, 2)
     assert refusals.of("n4") == {"nodes": 1}
+
+
+def test_an_alarm_that_is_over_leaves_the_place_of_a_node_that_was_never_heard() -> None:
+    hub = State(LimitsConfig(nodes=1))
+    gone = Topic("gone", TopicKind.ALARM, "hot")
+    assert hub.apply(gone, ALARM, NOW_MS)
+    hub.remove(gone)
+    hub.apply(Topic("pi4", TopicKind.STATUS), status(), NOW_MS)
+    assert hub.nodes == ["pi4"]
+    # One that is here keeps its place.
+    alarm = Topic("pi4", TopicKind.ALARM, "hot")
+    hub.apply(alarm, ALARM, NOW_MS)
+    hub.remove(alarm)
+    hub.apply(Topic("pi5", TopicKind.STATUS), status(), NOW_MS)
+    assert hub.nodes == ["pi4"]
 
 
 def test_a_nodes_sensors_beyond_its_quota_are_refused_and_known_ones_still_taken() -> None:

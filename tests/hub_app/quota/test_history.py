@@ -1,11 +1,13 @@
 """Quotas of the history: what one node takes never takes another's place."""
 
+import contextlib
 import sqlite3
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from bus.clock import now_ms
 from bus.config.limits_table import LimitsConfig
 from bus.contract.messages import Reading
 from hub_app.history.removal import hide_sensor
@@ -51,6 +53,30 @@ def test_the_places_of_silent_sensors_are_free_again(db: sqlite3.Connection) -> 
     # Another writer counts what is in the file.
     again = Writer(db, limits)
     assert reasons(store(again, reading(3, sensor_id="more"), now_ms=START + DAY)) == ["sensors"]
+
+
+def test_a_node_whose_clock_is_years_behind_is_not_silent_after_a_restart(
+    db: sqlite3.Connection,
+) -> None:
+    limits = LimitsConfig(nodes=1, silent_days=1.0)
+    # Taken in 1970, as a machine without a clock says.
+    for seq in range(3):
+        store(Writer(db, limits), reading(seq, stamp=seq), now_ms=START + seq * DAY)
+    again = Writer(db, limits)
+    other = reading(1, node="pi5")
+    assert reasons(store(again, other, now_ms=START + 3 * DAY)) == ["nodes"]
+    assert store(Writer(db, limits), other, now_ms=START + 3 * DAY + 1).added == 1
+
+
+def test_sensors_of_an_older_file_count_as_heard_when_it_is_migrated(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    with contextlib.closing(open_history(path)) as older:
+        store(Writer(older), reading(1, stamp=1))
+        older.execute("DROP TABLE arrived")
+        older.execute("PRAGMA user_version = 4")
+    with contextlib.closing(open_history(path)) as db:
+        writer = Writer(db, LimitsConfig(nodes=1))
+        assert reasons(store(writer, reading(1, node="pi5"), now_ms=now_ms())) == ["nodes"]
 
 
 def test_streams_and_sets_of_fields_are_bounded(db: sqlite3.Connection) -> None:

@@ -86,7 +86,7 @@ def test_alarms_lost_nodes_and_failed_plugins_come_first_by_severity() -> None:
 
 
 def test_a_fault_that_has_an_alarm_is_named_once_and_not_counted_when_acknowledged() -> None:
-    alarm = Alarm("critical", "pi4: the node is offline", NOW_MS, acknowledged=True)
+    alarm = Alarm("critical", "pi4: the node is offline", NOW_MS, acknowledged=True, kind="lost")
     shown = many(
         (Topic("pi4", TopicKind.STATUS), status("offline")),
         (Topic("pi4", TopicKind.ALARM, "node-lost"), alarm),
@@ -96,6 +96,14 @@ def test_a_fault_that_has_an_alarm_is_named_once_and_not_counted_when_acknowledg
     assert "pi4the node is offline" in shown.text
     (counter,) = shown.having(id="attention-count")
     assert "hidden" in counter
+
+
+def test_an_alarm_hides_no_other_fault_of_its_node() -> None:
+    shown = many(
+        (Topic("pi4", TopicKind.STATUS), status("offline")),
+        (Topic("pi4", TopicKind.ALARM, "waiting"), Alarm("info", "many", NOW_MS, kind="outbox")),
+    )
+    assert len(attributes_of(shown, "li")) == 2
 
 
 def test_numbers_in_names_are_in_their_order() -> None:

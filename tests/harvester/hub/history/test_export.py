@@ -46,7 +46,20 @@ def test_a_sqlite_file_has_values_and_a_view_with_a_column_for_each_field(state:
 def test_a_parquet_file_has_the_same_values(state: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     export(state, str(state / "out.parquet"), "--format", "parquet")
-    assert parquet.read_table(state / "out.parquet").num_rows == 200
+    rows = parquet.read_table(state / "out.parquet").to_pylist()
+    assert len(rows) == 200
+    assert {row["value"] for row in rows if row["field"] == "up"} == {1.0}
+
+
+@pytest.mark.parametrize(
+    ("form", "true"), [("csv", ",1.0,"), ("json", ":1.0,"), ("influx", "=1.0 ")]
+)
+def test_true_is_1_in_every_format(
+    state: Path, capfdbinary: pytest.CaptureFixture[bytes], form: str, true: str
+) -> None:
+    export(state, "-", "--format", form, "--field", "up")
+    lines = capfdbinary.readouterr().out.decode().splitlines()
+    assert sum(true in line for line in lines) == 100
 
 
 @pytest.mark.parametrize(
