@@ -14,6 +14,8 @@ SERVICE_DIRECTORY = Path("/var/lib/harvester-hub")
 AGENT_SERVICE_DIRECTORY = Path("/var/lib/harvester-agent")
 BACKUP_SERVICE_DIRECTORY = Path("/var/lib/harvester-backup")
 ACCOUNTS_NAME = "accounts.json"
+# The state directory of a worker, below that of all of them.
+WORKER_PREFIX = "worker-"
 # The pair of keys by which the hub signs bundles.
 BUNDLE_KEY_NAME = "bundle-key.pem"
 BUNDLE_PUBLIC_NAME = "bundle-key.pub"
@@ -62,7 +64,7 @@ def of(
     else:
         state = state_dir(config, environment)
     worker = config.broker.worker
-    own = state if worker is None else state / f"worker-{worker.index}"
+    own = state if worker is None else state / f"{WORKER_PREFIX}{worker.index}"
     return HubFiles(own, Path(config.broker.tls_dir or state / "tls"), state)
 
 

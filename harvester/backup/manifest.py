@@ -26,6 +26,8 @@ VERSIONS = {
     BROKER: broker_store.VERSION,
 }
 
+# The folder of a worker, which has the files of a hub with all nodes.
+_WORKER = re.compile(r"(?<=\Astate/)worker-[1-9][0-9]*/")
 _ROOTS = ("state", "tls", "agent", "config", "files")
 _MAX_NAME = 500
 _MODES = stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO
@@ -106,7 +108,7 @@ def _check(manifest: Manifest) -> None:
         if mode & ~_MODES:
             raise BadArchiveError(f"found mode {mode:o}, expected at most 777")
     for part in manifest.parts:
-        known = VERSIONS.get(part.name)
+        known = VERSIONS.get(name_at_hub(part.name))
         if known is not None and not 1 <= (part.version or 0) <= known:
             raise BadArchiveError(
                 f"{part.name}: found version {part.version}, expected 1 to {known}: a newer "
@@ -124,6 +126,11 @@ def _check_nesting(manifest: Manifest) -> None:
         for parent in PurePosixPath(name).parents:
             if str(parent) in files:
                 raise BadArchiveError(f"found {shown(name)} within a file")
+
+
+def name_at_hub(name: str) -> str:
+    """Return the name of a part; of a worker's, the name that it has where a hub has all nodes."""
+    return _WORKER.sub("", name)
 
 
 def check_name(name: str) -> None:

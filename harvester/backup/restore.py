@@ -20,7 +20,7 @@ from bus.files.private_file import make_directory
 from harvester.backup import places
 from harvester.backup.archive_file import ArchiveFile
 from harvester.backup.errors import BackupFailedError
-from harvester.backup.manifest import HISTORY, Manifest
+from harvester.backup.manifest import HISTORY, Manifest, name_at_hub
 from harvester.backup.places import CONFIG, Places
 from harvester.backup.restored_history import note_restore
 from harvester.backup.staging import Staging
@@ -103,7 +103,10 @@ def _replace(
     node, made_ms = config.cluster.node_id, archive.manifest.made_ms
     done = False
     try:
-        staging.unpack(lambda path: note_restore(path, node, made_ms, now_ms()), HISTORY)
+        staging.unpack(
+            lambda path: note_restore(path, node, made_ms, now_ms()),
+            lambda name: name_at_hub(name) == HISTORY,
+        )
         asides = staging.replace()
         done = True
     finally:

@@ -35,8 +35,8 @@ class Staging:
             (one for one in manifest.folders if places.of_part(one.name)), key=lambda one: one.name
         )
 
-    def unpack(self, edit: Callable[[Path], None], edited: str) -> None:
-        """Unpack and bring to the disk; `edit` may change the file of the part `edited`.
+    def unpack(self, edit: Callable[[Path], None], edited: Callable[[str], bool]) -> None:
+        """Unpack and bring to the disk; `edit` may change the file of each part that is `edited`.
 
         Raises BackupFailedError or BadArchiveError, with nothing replaced.
         """
@@ -48,7 +48,7 @@ class Staging:
             for part in self.parts:
                 progress.show(f"unpacking {part.name}", 0.0, part.bytes)
                 self._unpack(part)
-                if part.name == edited:
+                if edited(part.name):
                     edit(self._staged(part.name))
                 self._give(self._staged(part.name), part.owner, part.mode)
                 progress.finish_part(part.bytes)

@@ -13,6 +13,7 @@ from bus.config.settings import Config
 from harvester.hub import enroll_cli
 from harvester.hub.options import define_hub_command, hub_config
 from hub_app.history.query import known_names
+from hub_app.nodes import workers
 from hub_app.nodes.removal import removals
 
 
@@ -46,20 +47,23 @@ def define(parser: argparse.ArgumentParser) -> None:
 
 def _remove(options: argparse.Namespace) -> None:
     config, files = _files(options)
-    path = files.state_dir / removals.FILE_NAME
+    paths = _removals_files(config, files)
     if options.sensor:
-        removals.remove_sensor(path, options.node, options.sensor, history=options.history)
-        print(f"{options.node}:{options.sensor}: removed")
+        removals.remove_sensor(paths, options.node, options.sensor, history=options.history)
+        print(f"{options.node}:{options.sensor}: removed{_at_workers(paths, files)}")
         return
     removals.remove_node(
-        path,
+        paths,
         files.accounts,
         options.node,
         history=options.history,
         own_node=config.cluster.node_id,
     )
     kept = "history deleted" if options.history else "its history is kept"
-    print(f"{options.node}: removed, {kept}; `harvester enroll {options.node}` lets it in again")
+    print(
+        f"{options.node}: removed{_at_workers(paths, files)}, {kept}; `harvester enroll "
+        f"{options.node}` lets it in again"
+    )
 
 
 def _rename(options: argparse.Namespace) -> None:
@@ -67,7 +71,7 @@ def _rename(options: argparse.Namespace) -> None:
     url = enroll_cli.url_for_nodes(options, config, files)
     output = options.output or Path(f"credentials-{options.new}.toml")
     token = removals.rename_node(
-        files.state_dir / removals.FILE_NAME,
+        _removals_files(config, files),
         files.accounts,
         options.node,
         options.new,
@@ -90,12 +94,13 @@ def _rename(options: argparse.Namespace) -> None:
 
 
 def _list(options: argparse.Namespace) -> None:
-    _, files = _files(options)
-    rows = dict.fromkeys(
-        known_names.nodes(files.state_dir / known_names.FILE_NAME), "no login, only history"
-    )
-    for name, removed in removals.load(files.state_dir / removals.FILE_NAME).nodes.items():
-        rows[name] = f"removed {_day(removed.removed_ms)}"
+    config, files = _files(options)
+    rows: dict[str, str] = {}
+    for folder in workers.state_dirs(config, files):
+        for name in known_names.nodes(folder / known_names.FILE_NAME):
+            rows.setdefault(name, "no login, only history")
+        for name, removed in removals.load(folder / removals.FILE_NAME).nodes.items():
+            rows[name] = f"removed {_day(removed.removed_ms)}"
     for name, machine in accounts.load(files.accounts).nodes.items():
         rows[name] = f"enrolled {_day(machine.since_ms)}"
     width = max(map(len, rows), default=0)
@@ -108,6 +113,17 @@ def _list(options: argparse.Namespace) -> None:
 def _files(options: argparse.Namespace) -> tuple[Config, HubFiles]:
     config = hub_config(options)
     return config, hub_files.of(config, os.environ)
+
+
+def _removals_files(config: Config, files: HubFiles) -> list[Path]:
+    """Return the removals file of each worker on this machine: any may have stored the node."""
+    return [folder / removals.FILE_NAME for folder in workers.state_dirs(config, files)]
+
+
+def _at_workers(paths: list[Path], files: HubFiles) -> str:
+    """Name the workers to which a removal was given, as there may be more on other machines."""
+    names = ", ".join(path.parent.name for path in paths if path.parent != files.login_dir)
+    return f" at {names} of this machine" if names else ""
 
 
 def _day(at_ms: int) -> str:

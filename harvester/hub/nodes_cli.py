@@ -9,6 +9,7 @@ from bus.clock import now_ms
 from bus.config import hub_files
 from bus.errors import MisconfiguredError, UnavailableError
 from harvester.hub.options import define_hub_command, hub_config
+from hub_app.nodes import workers
 from hub_app.nodes.removal import removals
 from hub_app.nodes.update import round as rounds
 from hub_app.nodes.update import round_file
@@ -38,6 +39,7 @@ def _update(options: argparse.Namespace) -> None:
     config = hub_config(options)
     files = hub_files.of(config, os.environ)
     enrolled = set(accounts.load(files.accounts).nodes) - {config.cluster.node_id}
+    workers.check_named(config, files)
     removed = removals.load(files.state_dir / removals.FILE_NAME).nodes
     known = sorted(enrolled - removed.keys())
     for name in (*options.node, *([options.canary] if options.canary else [])):

@@ -16,7 +16,7 @@ from bus.config.limits_table import LimitsConfig
 from hub_app.alarms.records import Record
 from hub_app.history.acknowledge import Acknowledger, Publish
 from hub_app.history.batch import BatchBuilder
-from hub_app.history.committer import Committer
+from hub_app.history.commit.committer import Committer
 from hub_app.history.events import HUB, Event
 from hub_app.history.inbox import Inbox, Payload
 from hub_app.history.removal import HistoryJob

@@ -106,10 +106,12 @@ _INDEXES = """
 CREATE INDEX IF NOT EXISTS event_id ON event (id);
 """
 # When a reading of each sensor last arrived, by the hub's clock.
-_ARRIVED = "CREATE TABLE arrived (sensor INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL);"
+_ARRIVED = (
+    "CREATE TABLE IF NOT EXISTS arrived (sensor INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL);"
+)
 # Older files do not tell: their sensors count as heard when the file is migrated.
 _FILL_ARRIVED = """
-INSERT INTO arrived SELECT id, CAST(strftime('%s', 'now') AS INTEGER) * 1000 FROM sensor;
+INSERT OR IGNORE INTO arrived SELECT id, CAST(strftime('%s', 'now') AS INTEGER) * 1000 FROM sensor;
 """
 SCHEMA = Schema(
     _TABLES + records.TABLE + _INDEXES + VIEWS + _ARRIVED,

@@ -16,6 +16,7 @@ from bus.errors import MisconfiguredError, UnavailableError
 from harvester.hub.options import hub_config
 from harvester.plugins.builder.pack import pack
 from harvester.plugins.project import chosen, contract_file
+from hub_app.nodes import workers
 from hub_app.nodes.delivery import rollout
 from hub_app.nodes.delivery.delivery_files import DeliveryFiles, check_bundle
 from hub_app.nodes.delivery.reason import sentences
@@ -49,11 +50,16 @@ def roll_back(options: argparse.Namespace) -> None:
 
 
 def print_key(options: argparse.Namespace) -> None:
-    print(f'bundle_key = "{bundle_key.ensure(_files(options).login_dir)}"')
+    files = hub_files.of(hub_config(options), os.environ)
+    print(f'bundle_key = "{bundle_key.ensure(files.login_dir)}"')
 
 
 def _files(options: argparse.Namespace) -> HubFiles:
-    return hub_files.of(hub_config(options), os.environ)
+    """Return the files of the hub whose nodes are meant. Raises MisconfiguredError."""
+    config = hub_config(options)
+    files = hub_files.of(config, os.environ)
+    workers.check_named(config, files)
+    return files
 
 
 def _bundle(options: argparse.Namespace) -> tuple[str, bytes]:

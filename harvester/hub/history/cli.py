@@ -21,6 +21,7 @@ from hub_app.history.schema import open_for_reading
 from hub_app.http.formats.export_formats import FORMATS, export_chunks
 from hub_app.http.formats.export_rows import ExportWriter, SensorWords
 from hub_app.http.formats.query_params import moment_ms
+from hub_app.nodes import workers
 
 _SQLITE = "sqlite"
 _STANDARD_OUTPUT = "-"
@@ -50,7 +51,10 @@ def define(parser: argparse.ArgumentParser) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    path = hub_files.of(hub_config(options), os.environ).state_dir / known_names.FILE_NAME
+    config = hub_config(options)
+    files = hub_files.of(config, os.environ)
+    workers.check_named(config, files)
+    path = files.state_dir / known_names.FILE_NAME
     to_ms = clock.now_ms() if options.to_ms is None else options.to_ms
     if options.from_ms >= to_ms:
         raise MisconfiguredError("--from: found a time that is not before that of --to")

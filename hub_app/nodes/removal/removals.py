@@ -5,7 +5,7 @@ removed stays removed, also where the broker's store is restored or the hub was 
 on the list until it is enrolled again.
 """
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 
 import msgspec
@@ -53,7 +53,7 @@ def change(path: Path, function: Callable[[Removals], Removals]) -> None:
 
 
 def remove_node(  # noqa: PLR0913 - two files, and the words of a command
-    path: Path,
+    paths: Sequence[Path],
     accounts_path: Path,
     node: str,
     *,
@@ -61,25 +61,26 @@ def remove_node(  # noqa: PLR0913 - two files, and the words of a command
     own_node: str,
     seen: Container[str] = (),
 ) -> None:
-    """Revoke a node's login and note its removal.
+    """Revoke a node's login and note its removal at each of the hub's workers.
 
     Raises MisconfiguredError where there is no such node: no login, no history, and not `seen`.
     """
     _check_name(node)
     if node == own_node:
         raise MisconfiguredError(f"found {node}, this hub's own node; expected another one")
-    if node not in seen and node not in load(path).nodes:
-        _check_known(path, accounts_path, node)
+    if node not in seen and not any(node in load(path).nodes for path in paths):
+        _check_known(paths, accounts_path, node)
     _revoke(accounts_path, node)
     removed = Removed(now_ms(), history)
-    change(
-        path,
-        lambda found: msgspec.structs.replace(found, nodes={**found.nodes, node: removed}),
-    )
+    for path in paths:
+        change(
+            path,
+            lambda found: msgspec.structs.replace(found, nodes={**found.nodes, node: removed}),
+        )
 
 
 def remove_sensor(
-    path: Path, node: str, sensor: str, *, history: bool, seen: Container[str] = ()
+    paths: Sequence[Path], node: str, sensor: str, *, history: bool, seen: Container[str] = ()
 ) -> None:
     """Note the removal of a sensor. One that gives readings afterwards is there again.
 
@@ -88,7 +89,7 @@ def remove_sensor(
     _check_name(node)
     _check_name(sensor)
     name = f"{node}:{sensor}"
-    if name not in seen and name not in known_names.sensors(_history(path)):
+    if name not in seen and not any(name in known_names.sensors(_history(p)) for p in paths):
         raise MisconfiguredError(f"found no sensor {name}")
     removed = Removed(now_ms(), history)
 
@@ -97,10 +98,13 @@ def remove_sensor(
         newest = sorted(sensors.items(), key=lambda item: item[1].removed_ms)[-_MAX_SENSORS:]
         return msgspec.structs.replace(found, sensors=dict(newest))
 
-    change(path, add)
+    for path in paths:
+        change(path, add)
 
 
-def rename_node(path: Path, accounts_path: Path, old: str, new: str, *, own_node: str) -> str:
+def rename_node(
+    paths: Sequence[Path], accounts_path: Path, old: str, new: str, *, own_node: str
+) -> str:
     """Give a node's history to a new name; return the token of the new login.
 
     The old name is removed. Raises MisconfiguredError where a name cannot be used.
@@ -113,28 +117,30 @@ def rename_node(path: Path, accounts_path: Path, old: str, new: str, *, own_node
         )
     if new in accounts.load(accounts_path).nodes:
         raise MisconfiguredError(f"found a login of {new}; expected a name that is free")
-    if new in known_names.nodes(_history(path)):
+    if any(new in known_names.nodes(_history(path)) for path in paths):
         raise MisconfiguredError(
             f"found a history of {new}; expected a name that is free, as it is after"
             f" `harvester node remove {new} --history`"
         )
-    _check_known(path, accounts_path, old)
+    _check_known(paths, accounts_path, old)
     token = accounts.enroll(accounts_path, new)
     _revoke(accounts_path, old)
     removed = Removed(now_ms())
-    change(
-        path,
-        lambda found: msgspec.structs.replace(
-            found,
-            nodes={**{k: v for k, v in found.nodes.items() if k != new}, old: removed},
-            renames={**found.renames, old: new},
-        ),
-    )
+    for path in paths:
+        change(
+            path,
+            lambda found: msgspec.structs.replace(
+                found,
+                nodes={**{k: v for k, v in found.nodes.items() if k != new}, old: removed},
+                renames={**found.renames, old: new},
+            ),
+        )
     return token
 
 
-def _check_known(path: Path, accounts_path: Path, node: str) -> None:
-    known = {*accounts.load(accounts_path).nodes, *known_names.nodes(_history(path))}
+def _check_known(paths: Sequence[Path], accounts_path: Path, node: str) -> None:
+    stored = {name for path in paths for name in known_names.nodes(_history(path))}
+    known = stored.union(accounts.load(accounts_path).nodes)
     if node not in known:
         expected = ", ".join(sorted(known)) or "none yet"
         raise MisconfiguredError(f"found no node {node}; expected one of {expected}")

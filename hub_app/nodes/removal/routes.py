@@ -70,7 +70,7 @@ async def remove_node(request: Request) -> Response:
     seen = hub.state.nodes
     await _write(
         lambda: removals.remove_node(
-            remover.path,
+            [remover.path],
             remover.accounts_path,
             node,
             history=body.history,
@@ -91,7 +91,9 @@ async def remove_sensor(request: Request) -> Response:
         global_sensor_id(entry.node, entry.name) for entry in hub.state.of_kind(TopicKind.READING)
     }
     await _write(
-        lambda: removals.remove_sensor(remover.path, node, sensor, history=body.history, seen=seen)
+        lambda: removals.remove_sensor(
+            [remover.path], node, sensor, history=body.history, seen=seen
+        )
     )
     remover.run(hub)
     return Json(SensorRemoved(name, body.history))
@@ -106,7 +108,7 @@ async def rename_node(request: Request) -> Response:
 
     def rename() -> None:
         token = removals.rename_node(
-            remover.path, remover.accounts_path, node, body.to, own_node=remover.own_node
+            [remover.path], remover.accounts_path, node, body.to, own_node=remover.own_node
         )
         key = bundle_key.ensure(remover.accounts_path.parent)
         credentials.save(file, Credentials(username=body.to, token=token, bundle_key=key))

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import sqlite3
 import stat
@@ -125,6 +126,17 @@ def test_the_history_tells_from_when_to_when_readings_were_lost(
     hub.run("restore", str(file))
     db = sqlite3.connect(hub.state / "history.db")
     with contextlib.closing(db):
+        ((kind, detail),) = db.execute("SELECT kind, detail FROM event").fetchall()
+    assert (kind, int(detail)) == (RESTORED, manifest_of(file).made_ms)
+
+
+def test_the_history_of_each_worker_tells_so_too(hub: SmallHub, tmp_path: Path) -> None:
+    file, worker = tmp_path / "hub.zip", hub.state / "worker-2"
+    worker.mkdir()
+    shutil.copyfile(hub.state / "history.db", worker / "history.db")
+    hub.run("backup", str(file))
+    hub.run("restore", str(file))
+    with contextlib.closing(sqlite3.connect(worker / "history.db")) as db:
         ((kind, detail),) = db.execute("SELECT kind, detail FROM event").fetchall()
     assert (kind, int(detail)) == (RESTORED, manifest_of(file).made_ms)
 

@@ -187,7 +187,7 @@ def test_a_damaged_history_is_set_aside_and_a_new_one_begins(
 def test_without_room_nothing_is_answered_and_it_goes_on_when_there_is(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub_app.history.committer._REOPEN_S", 0.05)
+    monkeypatch.setattr("hub_app.history.commit.committer._REOPEN_S", 0.05)
     path, bus = tmp_path / "history.db", Bus()
     with running(path, bus) as history:
         file = history._committer._file
@@ -210,7 +210,7 @@ def test_without_room_nothing_is_answered_and_it_goes_on_when_there_is(
 def test_the_events_of_a_failed_commit_are_stored_with_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub_app.history.committer._REOPEN_S", 0.05)
+    monkeypatch.setattr("hub_app.history.commit.committer._REOPEN_S", 0.05)
     failures = iter([sqlite3.OperationalError("disk I/O error")])
     store, path, bus = Writer.store, tmp_path / "history.db", Bus()
 
@@ -233,7 +233,7 @@ def test_the_events_of_a_failed_commit_are_stored_with_the_next(
 def test_a_failure_of_the_program_is_a_fault_and_the_next_commit_mends_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub_app.history.committer._REOPEN_S", 0.05)
+    monkeypatch.setattr("hub_app.history.commit.committer._REOPEN_S", 0.05)
     failures = iter([ZeroDivisionError("a mistake")])
     store = Writer.store
 
@@ -257,7 +257,7 @@ def test_a_failure_of_the_program_is_a_fault_and_the_next_commit_mends_it(
 def test_an_event_that_no_database_holds_is_dropped_and_all_others_are_stored(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub_app.history.committer._REOPEN_S", 0.0)
+    monkeypatch.setattr("hub_app.history.commit.committer._REOPEN_S", 0.0)
     path, bus = tmp_path / "history.db", Bus()
     with running(path, bus, commit_s=0.01) as history:
         for name in ("one", "\ud800", "two"):

@@ -2,8 +2,8 @@
 
 import pytest
 
+from hub_app.history.commit.pending import Part, Pending
 from hub_app.history.events import Event
-from hub_app.history.pending import Part, Pending
 from hub_app.history.retention.heartbeats import HeartbeatMeans
 
 NODES = 5000

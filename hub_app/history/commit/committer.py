@@ -20,8 +20,8 @@ from bus.files.database import DamagedError, set_aside
 from hub_app.alarms.records import Record
 from hub_app.history.acknowledge import Answers, answers_of
 from hub_app.history.batch import Batch
+from hub_app.history.commit.pending import Pending
 from hub_app.history.events import MAX_DETAIL_CHARS, REFUSED, Event
-from hub_app.history.pending import Pending
 from hub_app.history.removal import HistoryJob
 from hub_app.history.retention.housekeeping import Housekeeping
 from hub_app.history.retention.old_readings import OldReadings

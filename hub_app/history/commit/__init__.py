@@ -1,0 +1,1 @@
+"""Commits to the history file: what waits for one, and recovery from its faults."""
