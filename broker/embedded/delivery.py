@@ -226,6 +226,10 @@ class Delivery:
         if now_ms < self._next_expiry_ms:
             return []
         expired = self._remove_waiting(lambda entry: entry.expiry_ms > now_ms)
+        for entry in expired:
+            if entry.message.qos:
+                # As of those that expire when it is their turn, the packet id is used up.
+                self._packet_id = self._free_packet_id()
         waiting = itertools.chain(*self._waiting)
         self._next_expiry_ms = min((entry.expiry_ms for entry in waiting), default=math.inf)
         return expired

@@ -11,13 +11,13 @@ import socket
 from collections.abc import Sequence
 
 from broker.auth.gate import Gate
-from broker.embedded.connect import (
+from broker.embedded.connect.accept import (
     MAX_CONNECT_BYTES,
     AcceptedConnect,
-    ConnectRefusedError,
     accept_connect,
     connack_properties,
 )
+from broker.embedded.connect.checks import ConnectRefusedError
 from broker.embedded.counters import Refusal
 from broker.embedded.handler import Handler
 from broker.embedded.net.accepted import accepted
@@ -236,7 +236,7 @@ class BrokerEngine:
                 self._gate,
                 is_local=is_local,
                 deadline_s=deadline_s,
-                max_keep_alive_s=self._settings.max_keep_alive_s,
+                settings=self._settings,
                 authenticating=functools.partial(self._admission.authenticating, place),
             )
             if accepted is None:
@@ -301,6 +301,7 @@ class BrokerEngine:
             store=self._store,
             counters=self._counters,
             on_silent=self._end_silent,
+            may_retain=accepted.may_retain,
         )
         return handler
 

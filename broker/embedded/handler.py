@@ -70,6 +70,7 @@ class Handler:
         store: Store,
         counters: Counters,
         on_silent: Callable[["Handler"], None],
+        may_retain: bool = True,
     ) -> None:
         self.session = session
         self.connection = connection
@@ -95,6 +96,7 @@ class Handler:
         self._none_held = asyncio.Event()
         self._reader, self._writer = codec.reader, codec.writer
         self._is_version5 = codec.version >= VERSION_5
+        self._may_retain = may_retain
         # Of an earlier connection; they do not count for the receive maximum of this one.
         self._old_unreleased = frozenset(session.unreleased)
 
@@ -204,6 +206,10 @@ class Handler:
     def _on_publish(self, packet: Packet) -> None:
         message = self._reader.publish(packet.first_byte, packet.body)
         self._counters.publish_received += 1
+        if message.retain and not self._may_retain:
+            raise ViolationError(
+                "a retained message (broker.retain_by)", ReasonCode.RETAIN_NOT_SUPPORTED
+            )
         if message.qos and self._is_version5:
             self._check_receive_maximum(message)
         if message.qos == 2:
@@ -230,6 +236,15 @@ class Handler:
                 f"more than {_MAX_UNRELEASED} messages of QoS 2 not released",
                 ReasonCode.RECEIVE_MAXIMUM_EXCEEDED,
             )
+        # Where the client itself receives it, it comes after the PUBREC.
+        self._sender.hold()
+        try:
+            self._pass_on_new(message, content)
+        finally:
+            self._sender.go_on()
+
+    def _pass_on_new(self, message: Publish, content: int) -> None:
+        """Pass on a message of QoS 2 that was not received before."""
         with self._store.together():
             passed = self._router.publish_for(self.session, message)
             if self._is_version5 and passed.reason >= ReasonCode.UNSPECIFIED:
@@ -240,7 +255,7 @@ class Handler:
         waits = [*passed.durable, *passed.room]
         if kept is not None:
             waits.append(kept)
-        unreleased[message.packet_id] = Unreleased(waits, content)
+        self.session.unreleased[message.packet_id] = Unreleased(waits, content)
         self._acknowledge(waits, PacketType.PUBREC, message.packet_id)
         if passed.room:
             self._hold(passed.room)
@@ -315,7 +330,7 @@ class Handler:
 
     def _on_pingreq(self, packet: Packet) -> None:
         if packet.body:
-            raise ViolationError("a PINGREQ with a body")
+            raise ViolationError("a PINGREQ with a body", None)
         self.connection.send(self._writer.pingresp())
 
     def _on_disconnect(self, packet: Packet) -> None:

@@ -29,6 +29,7 @@ from broker.embedded.topics.grant import Grant
 from broker.embedded.topics.requests import Subscribed, SubscriptionRequests, Unsubscribed
 from broker.embedded.topics.retained import Outcome, Retained, RetainedMessages
 from broker.embedded.topics.subscriptions import MAX_ENTRIES, NOBODY, Receivers, Subscriptions
+from broker.embedded.topics.sys_topics import is_free_topic
 from broker.tap import Tap
 from bus.clock import now_ms
 from bus.config.broker_table import BrokerConfig
@@ -86,6 +87,7 @@ class Router:
         # Sessions for which publishers wait: their progress, and since when it is unchanged.
         self._full: dict[ClientSession, tuple[int, float]] = {}
         self._stalled_s = settings.stalled_s
+        self._most_payload_bytes = settings.most_payload_bytes
 
     def publish_for(self, session: ClientSession, message: Publish) -> Passed:
         """Pass on a client's message; return what its publisher waits for.
@@ -93,9 +95,12 @@ class Router:
         A message that it may not publish is dropped and acknowledged, with a reason in MQTT 5. MQTT
         3.1.1 has no refusal but closing the connection (MQTT-3.3.5-2), and a node that is wrong
         about one topic is still useful for all others. Topics that begin with `$` are the broker's
-        own; a Mosquitto bridge publishes its state to one at each connection.
+        own, the states of Mosquitto's bridges aside.
         """
-        if message.topic[0] == "$" or not session.may_publish(message.topic):
+        if len(message.payload) > self._most_payload_bytes:
+            return self._refuse_size(session.key, message)
+        topic = message.topic
+        if (topic[0] == "$" and not is_free_topic(topic)) or not session.may_publish(topic):
             self.refuse_publish(session.key, message.topic)
             return Passed(reason=ReasonCode.NOT_AUTHORIZED)
         return self.publish(message, session.publisher)
@@ -103,6 +108,16 @@ class Router:
     def publish_decisions(self, identity: Identity) -> TopicDecisions:
         """Return a cache of the topics to which a client may publish."""
         return TopicDecisions(self._gate, functools.partial(self._gate.may_publish, identity))
+
+    def _refuse_size(self, key: str, message: Publish) -> Passed:
+        self._counters.refuse(Refusal.PACKET_SIZE)
+        self._counters.publish_dropped += 1
+        self._log.warning(
+            "payload size",
+            "%r published %d bytes to %.200r, more than broker.payload_bytes",
+            *(key, len(message.payload), message.topic),
+        )
+        return Passed(reason=ReasonCode.PACKET_TOO_LARGE)
 
     def refuse_publish(self, key: str, topic: str) -> None:
         """Count and log a message or a will that its client may not publish."""

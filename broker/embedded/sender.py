@@ -36,6 +36,7 @@ class Sender:
         self._counters = counters
         self._on_overflow = on_overflow
         self._is_closed = False
+        self._is_held = False
         self._loop = asyncio.get_running_loop()
         # The search for retained messages goes on in the next round of the loop.
         self._is_searching = False
@@ -52,9 +53,18 @@ class Sender:
         self._is_closed = True
         self._unwritten.clear()
 
+    def hold(self) -> None:
+        """Queue what comes until `go_on`."""
+        self._is_held = True
+
+    def go_on(self) -> None:
+        """Send again, first what was queued meanwhile."""
+        self._is_held = False
+        self.send_due()
+
     def send_due(self) -> None:
         """Write what is due, as much as the client takes right now."""
-        if self._is_closed:
+        if self._is_closed or self._is_held:
             return
         if not self._session.has_waiting:
             self._session.release_publishers()
@@ -84,7 +94,9 @@ class Sender:
 
         None: it has to be queued.
         """
-        if self._is_closed or self._session.has_waiting or self._connection.is_congested:
+        if self._is_closed or self._is_held:
+            return None
+        if self._session.has_waiting or self._connection.is_congested:
             return None
         if not entry.message.qos:
             return 0

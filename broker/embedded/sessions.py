@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from broker.auth.gate import Identity, Role, User, identity_of, session_key
-from broker.embedded.connect import AcceptedConnect
+from broker.embedded.connect.accept import AcceptedConnect
 from broker.embedded.counters import Counters, Refusal
 from broker.embedded.delivery import Entry
 from broker.embedded.packets.codec import VERSION_5
@@ -85,6 +85,9 @@ class Sessions:
         connect, identity = accepted.connect, accepted.identity
         key = session_key(identity, connect.client_id)
         last = self._by_key.get(key)
+        if last is not None and not last.is_connected and not last.has_expired(now_ms()):
+            # Also where this client starts anew (MQTT 5, MQTT-3.1.2-8).
+            self.wills.cancel(key)
         if last is not None and last.is_connected:
             take_over(last)
             # A clean session ended with its connection.

@@ -71,6 +71,7 @@ def conf(
         "# Made by `harvester broker acl`. Include it from mosquitto.conf.",
         "per_listener_settings true",
         f"max_packet_size {settings.packet_kb * 1024}",
+        f"message_size_limit {settings.payload_bytes}",
         f"max_inflight_messages {settings.in_flight}",
         f"max_queued_messages {settings.queued_messages}",
         "",

@@ -104,7 +104,14 @@ class BrokerConfig(Table, frozen=True):
     # Origins of web pages that may connect, beside those that were loaded from this host.
     websocket_origins: list[PageOrigin] = []
 
+    # Clients without a client identifier are given one. False: they are refused.
+    empty_client_ids: bool = True
+    # Whose messages are retained: with "nodes", those of nodes and hubs alone.
+    retain_by: Literal["all", "nodes"] = "all"
+
     packet_kb: Annotated[int, msgspec.Meta(ge=4, le=65_536)] = 256
+    # The largest payload of a message or a last will. 0: what `packet_kb` leaves.
+    payload_bytes: Annotated[int, msgspec.Meta(ge=0, le=67_108_864)] = 0
     in_flight: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 20
     queued_messages: Count = 1_000
     # What waits for all clients that are away, together.
@@ -132,6 +139,11 @@ class BrokerConfig(Table, frozen=True):
     session_days: Annotated[float, msgspec.Meta(gt=0, le=3650)] = 7.0
     log_lines_per_minute: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 6
     sys_interval_s: Seconds = 10.0
+
+    @property
+    def most_payload_bytes(self) -> int:
+        """The largest payload of a message or a last will."""
+        return self.payload_bytes or self.packet_kb * 1024
 
     @property
     def worker(self) -> Share | None:

@@ -35,10 +35,10 @@ def parse_connect(data: bytes) -> Connect:
     properties = read_properties(body, Owner.CONNECT) if level == 5 else NO_PROPERTIES
     if properties.authentication_data and properties.authentication_method is None:
         raise ViolationError("authentication data without a method", ReasonCode.PROTOCOL_ERROR)
-    client_id = body.text()
+    client_id = _text(body, ReasonCode.CLIENT_ID_NOT_VALID)
     will = _parse_will(body, flags, level) if flags & 0x04 else None
-    username = body.text() if flags & 0x80 else None
-    password = body.binary() if flags & 0x40 else None
+    username = _text(body, None) if flags & 0x80 else None
+    password = _password(body) if flags & 0x40 else None
     body.end()
     return Connect(
         client_id=client_id,
@@ -51,6 +51,23 @@ def parse_connect(data: bytes) -> Connect:
         is_bridge=is_bridge,
         properties=properties,
     )
+
+
+def _text(body: Body, reason: ReasonCode | None) -> str:
+    """Return a string of the payload; `reason` is what the client of a wrong one is told."""
+    try:
+        text = body.text()
+    except ViolationError as e:
+        raise ViolationError(str(e), reason) from e
+    return text
+
+
+def _password(body: Body) -> bytes:
+    try:
+        return body.binary()
+    except ViolationError as e:
+        # As of a wrong one, a stranger hears nothing of it.
+        raise ViolationError(str(e), None) from e
 
 
 def is_version5(data: bytes) -> bool:
@@ -72,5 +89,5 @@ def _check_flags(flags: int, level: int) -> None:
 def _parse_will(body: Body, flags: int, level: int) -> Will:
     properties = read_properties(body, Owner.WILL) if level == 5 else NO_PROPERTIES
     check_response_topic(properties)
-    topic, payload = body.text(), body.binary()
+    topic, payload = _text(body, None), body.binary()
     return Will(topic, payload, flags >> 3 & 3, bool(flags & 0x20), properties)

@@ -48,10 +48,11 @@ class Body:
                 return found
         raise ViolationError("a length of more than four bytes")
 
-    def packet_id(self) -> int:
+    def packet_id(self, reason: ReasonCode = ReasonCode.PROTOCOL_ERROR) -> int:
+        """Return a packet identifier; `reason` is what the client of one of 0 is told."""
         found = self.uint16()
         if not found:
-            raise packet_id_error()
+            raise packet_id_error(reason)
         return found
 
     def binary(self) -> bytes:
@@ -68,9 +69,9 @@ class Body:
             raise ViolationError("a packet with more than its fields")
 
 
-def packet_id_error() -> ViolationError:
+def packet_id_error(reason: ReasonCode = ReasonCode.PROTOCOL_ERROR) -> ViolationError:
     """Return the error of a packet identifier of 0."""
-    return ViolationError("packet identifier 0 (MQTT-2.3.1-1)", ReasonCode.PROTOCOL_ERROR)
+    return ViolationError("packet identifier 0 (MQTT-2.3.1-1)", reason)
 
 
 def publish_qos(first_byte: int) -> int:

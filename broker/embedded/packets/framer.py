@@ -26,6 +26,8 @@ _FIRST_BYTES = frozenset(
     [kind << 4 | flags for kind, flags in _FLAGS.items()]
     + [PacketType.PUBLISH << 4 | flags for flags in range(16)]
 )
+# Answers of a broker, whose flags are checked before a client is told that it may not send them.
+_ANSWERS = (PacketType.SUBACK, PacketType.UNSUBACK, PacketType.PINGRESP)
 # In MQTT 3.1, these are sent again with DUP.
 _REPEATED = (PacketType.PUBREL, PacketType.SUBSCRIBE, PacketType.UNSUBSCRIBE)
 _FIRST_BYTES_3_1 = _FIRST_BYTES | {kind << 4 | 0x0A for kind in _REPEATED}
@@ -68,6 +70,8 @@ class Framer:
             return None
         first_byte = data[at]
         if first_byte not in self._first_bytes:
+            # Raises where the length is none, either.
+            self._length(data, at + 1)
             raise _first_byte_error(first_byte)
         length, start = self._length(data, at + 1)
         end = start + length
@@ -96,7 +100,8 @@ class Framer:
             if byte < 0x80:
                 return length, place + 1
         if len(data) - at >= _MAX_LENGTH_BYTES:
-            raise ViolationError("a length of more than four bytes")
+            # Whatever follows is no packet of MQTT, so neither is an answer.
+            raise ViolationError("a length of more than four bytes", None)
         return 0, 0
 
     def _keep_start(self, size: int) -> None:
@@ -108,7 +113,7 @@ class Framer:
 
 def _first_byte_error(first_byte: int) -> ViolationError:
     kind, flags = first_byte >> 4, first_byte & 0x0F
-    if kind not in set(_FLAGS):
+    if kind not in set(_FLAGS) and not (flags and kind in _ANSWERS):
         text = f"packet type {kind}, which a client may not send"
         return ViolationError(text, ReasonCode.PROTOCOL_ERROR)
     return ViolationError(f"flags {flags:#x} of a {PacketType(kind).name} (MQTT-2.2.2-2)")

@@ -38,15 +38,16 @@ class ReasonCode(enum.IntEnum):
     PACKET_TOO_LARGE = 0x95
     QUOTA_EXCEEDED = 0x97
     ADMINISTRATIVE_ACTION = 0x98
+    RETAIN_NOT_SUPPORTED = 0x9A
 
 
 class ViolationError(BadDataError):
     """A violation of the protocol, which ends the client's connection.
 
-    `reason` is what a client of MQTT 5 is told.
+    `reason` is what a client of MQTT 5 is told; None: nothing.
     """
 
-    def __init__(self, text: str, reason: ReasonCode = ReasonCode.MALFORMED_PACKET) -> None:
+    def __init__(self, text: str, reason: ReasonCode | None = ReasonCode.MALFORMED_PACKET) -> None:
         super().__init__(text)
         self.reason = reason
 

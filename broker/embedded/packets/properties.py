@@ -118,7 +118,7 @@ def read_properties(body: Body, owner: Owner) -> Properties:
                 raise ViolationError(text, ReasonCode.QUOTA_EXCEEDED)
             user.append((inner.text(), inner.text()))
             continue
-        value = _read_value(inner, kind)
+        value = _read_value(inner, kind, owner)
         if owner not in kind.owners:
             raise ViolationError(
                 f"the property {kind.name} in a packet of type {owner.name}", _foreign(owner)
@@ -163,10 +163,11 @@ def _foreign(owner: Owner) -> ReasonCode:
     return ReasonCode.MALFORMED_PACKET if is_request else ReasonCode.PROTOCOL_ERROR
 
 
-def _read_value(body: Body, kind: _Kind) -> PropertyValue:
+def _read_value(body: Body, kind: _Kind, owner: Owner) -> PropertyValue:
     value = _READ[kind.type](body)
     if isinstance(value, int) and (value > kind.most or not (value or kind.may_be_0)):
-        reason = ReasonCode.MALFORMED_PACKET if kind.is_length else ReasonCode.PROTOCOL_ERROR
+        is_malformed = kind.is_length and owner is Owner.SUBSCRIBE
+        reason = ReasonCode.MALFORMED_PACKET if is_malformed else ReasonCode.PROTOCOL_ERROR
         raise ViolationError(f"the property {kind.name} of {value}", reason)
     return value
 

@@ -95,7 +95,7 @@ class Reader5:
 
     def subscribe(self, data: bytes) -> Subscribe:
         body = Body(data)
-        packet_id = body.packet_id()
+        packet_id = body.packet_id(ReasonCode.MALFORMED_PACKET)
         ids = read_properties(body, Owner.SUBSCRIBE).subscription_ids
         if len(ids) > 1:
             raise ViolationError("two subscription identifiers", ReasonCode.PROTOCOL_ERROR)
@@ -108,7 +108,7 @@ class Reader5:
 
     def unsubscribe(self, data: bytes) -> Unsubscribe:
         body = Body(data)
-        packet_id = body.packet_id()
+        packet_id = body.packet_id(ReasonCode.MALFORMED_PACKET)
         read_properties(body, Owner.UNSUBSCRIBE)
         filters = []
         while not body.is_at_end:
@@ -125,7 +125,8 @@ class Reader5:
             return Disconnect()
         reason = body.byte()
         if reason not in _REASONS_OF_DISCONNECT:
-            raise ViolationError(f"the reason code {reason:#x}", ReasonCode.PROTOCOL_ERROR)
+            # The client reads nothing any more.
+            raise ViolationError(f"the reason code {reason:#x}", None)
         properties = _read_rest(body, Owner.DISCONNECT)
         return Disconnect(reason, properties.session_expiry_s)
 

@@ -7,7 +7,11 @@ MAX_BYTES = 65_535
 # The specification sets no limit, but each level costs a node of a tree: 65,535 slashes would be
 # some 13 MB. Mosquitto has the same limit (TOPIC_HIERARCHY_LIMIT, 200 slashes).
 MAX_LEVELS = 201
-_CONTROL = re.compile("[\0-\x1f\x7f-\x9f]")
+# Of the last two code points of each plane.
+_LAST_OF_PLANES = "".join(
+    chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF)
+)
+_NO_TEXT = re.compile(f"[\0-\x1f\x7f-\x9f\ufdd0-\ufdef{_LAST_OF_PLANES}]")
 
 
 def valid_topic(text: str) -> bool:
@@ -29,8 +33,11 @@ def valid_filter(text: str) -> bool:
 
 
 def is_text(text: str) -> bool:
-    """Whether `text` has no control characters (section 1.5.3; Mosquitto refuses them, too)."""
-    return _CONTROL.search(text) is None
+    """Whether `text` has no control characters and no non-characters of Unicode.
+
+    Section 1.5.3 allows to refuse them; Mosquitto does so, too.
+    """
+    return _NO_TEXT.search(text) is None
 
 
 def well_formed(text: str) -> bool:

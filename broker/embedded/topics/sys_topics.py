@@ -3,6 +3,7 @@
 They read like those of Mosquitto (mosquitto(8), "Broker status"); `limits` and `refused` are ours.
 """
 
+import re
 from collections.abc import Iterator
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from broker.embedded.statistics import AVERAGES_MIN, BrokerSnapshot
 
 PREFIX = "$SYS/broker/"
+_BRIDGE_STATE = re.compile(r"\$SYS/broker/connection/[^/]+/state\Z")
 # The topic below `$SYS/broker/`, and the attribute of the snapshot.
 _TOPICS = {
     "clients/connected": "clients.connected",
@@ -56,3 +58,11 @@ def _texts(snapshot: BrokerSnapshot) -> Iterator[tuple[str, str]]:
     for group, figures in (("limits", snapshot.limits), ("refused", snapshot.refused)):
         for name, figure in figures.items():
             yield f"{group}/{name}", f"{figure:g}" if isinstance(figure, float) else str(figure)
+
+
+def is_free_topic(topic: str) -> bool:
+    """Whether a topic is not the broker's own, as all are that begin with `$`.
+
+    Mosquitto, as a bridge, publishes to one of these that it is connected.
+    """
+    return topic[0] != "$" or _BRIDGE_STATE.match(topic) is not None

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.embedded.delivery import Delivery, Entry
-from broker.embedded.packets.model import Publish
+from broker.embedded.packets.model import Properties, Publish
 
 
 def entry(n: int, qos: int = 1) -> Entry:
@@ -65,3 +65,16 @@ def test_whatever_happens_each_message_is_kept_until_it_is_acknowledged_in_order
         assert len(out) == delivery.in_flight <= 3
         assert len(done) + len(out) + delivery.waiting == put
     assert firsts == [b"%d" % n for n in range(len(firsts))]
+
+
+def test_an_expired_message_uses_up_its_packet_id() -> None:
+    delivery = Delivery(in_flight=1, messages=3, size_bytes=1_000)
+    short = Properties(message_expiry_s=1)
+    expiring = Entry(Publish("t", b"1", 1, retain=False, packet_id=0, properties=short))
+    expiring.queued_ms = 1_000
+    delivery.put(expiring)
+    delivery.put(entry(2))
+    assert names(delivery.expire(2_001)) == [b"1"]
+    sending = delivery.next()
+    assert sending is not None
+    assert sending.packet_id == 2

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 from broker.auth.gate import Identity, Role
-from broker.embedded.connect import AcceptedConnect
+from broker.embedded.connect.accept import AcceptedConnect
 from broker.embedded.counters import Counters
 from broker.embedded.packets.model import Connect
 from broker.embedded.router import Router

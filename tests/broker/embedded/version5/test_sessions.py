@@ -126,13 +126,26 @@ def test_who_is_back_in_time_has_no_will() -> None:
         again.leave()
 
 
+def test_who_starts_anew_in_time_has_no_will_either() -> None:
+    with running() as broker:
+        ear = client5(broker, "ear")
+        ear.subscribe5(("will", 1))
+        _with_will(broker, "late", delay_s=30).reset()
+        broker.wait_until(lambda: _connected(broker) == 1)
+        again = client5(broker, "late", clean=True)
+        broker.advance(60)
+        broker.advance(2)
+        assert ear.rest5() == []
+        again.leave()
+
+
 def test_a_will_comes_at_once_when_the_session_ends() -> None:
     with running() as broker:
         ear = client5(broker, "ear")
         ear.subscribe5(("will", 1))
-        _with_will(broker, "c", delay_s=600).reset()
-        broker.wait_until(lambda: _connected(broker) == 1)
+        taken_over = _with_will(broker, "c", delay_s=600)
         client5(broker, "c", clean=True).leave()
+        assert taken_over.goodbye() == 0x8E
         assert [message.payload for message in ear.take5(1)] == [b"gone"]
         _with_will(broker, "c", delay_s=600, expiry_s=0).reset()
         assert [message.payload for message in ear.take5(1)] == [b"gone"]

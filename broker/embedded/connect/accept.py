@@ -1,21 +1,19 @@
 """CONNECT: reading a client's first packet and authenticating it. No state changes before that."""
 
 import asyncio
-import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import msgspec
 
 from broker.auth.gate import Attempt, Gate, Identity
+from broker.embedded.connect.checks import ConnectRefusedError, decided, may_retain
 from broker.embedded.counters import Refusal
 from broker.embedded.net.connection import Connection
 from broker.embedded.packets.codec import (
     CLIENT_ALIASES,
     RECEIVE_MAXIMUM,
-    VERSION_3_1,
     VERSION_5,
-    Writer,
     codec_for,
 )
 from broker.embedded.packets.connect import is_version5, parse_connect
@@ -29,41 +27,13 @@ from broker.embedded.packets.model import (
     UnsupportedVersionError,
     ViolationError,
 )
-from broker.embedded.packets.writer3 import Writer3
 from broker.embedded.packets.writer5 import Writer5
-from broker.embedded.topics.names import is_text, valid_topic
+from broker.embedded.topics.sys_topics import is_free_topic
 from bus.config.broker_table import BrokerConfig
-from bus.errors import BadDataError, UnavailableError
+from bus.errors import UnavailableError
 
 # Limit of the first packet, which a stranger sends: most of it is for a last will.
 MAX_CONNECT_BYTES = 16 * 1024
-# MQTT-3.1.3-5 asks for at least 23 bytes. The key of a session is stored and logged.
-_MAX_CLIENT_ID_BYTES = 256
-# A CONNACK with what the client has to know, its client identifier aside.
-_LEAST_PACKET_BYTES = 16
-# The greatest keep alive of all: no other one is prescribed.
-_ANY_S = 65_535
-
-
-class ConnectRefusedError(BadDataError):
-    """A CONNECT that is refused; without a CONNACK code, the connection is closed alone.
-
-    `reason` is what a client of MQTT 5 is told in place of what the code says.
-    """
-
-    def __init__(
-        self,
-        code: ConnackCode | None,
-        cause: Refusal,
-        text: str,
-        reason: ReasonCode | None = None,
-    ) -> None:
-        super().__init__(text)
-        self.code = code
-        self.cause = cause
-        self.reason = reason
-        # Of the client's version of MQTT.
-        self.writer: Writer = Writer3()
 
 
 class AcceptedConnect(msgspec.Struct, frozen=True):
@@ -77,6 +47,7 @@ class AcceptedConnect(msgspec.Struct, frozen=True):
     identity: Identity
     requested: Connect
     refused_will: str | None = None
+    may_retain: bool = True
 
 
 async def accept_connect(  # noqa: PLR0913 - what one CONNECT needs
@@ -85,7 +56,7 @@ async def accept_connect(  # noqa: PLR0913 - what one CONNECT needs
     *,
     is_local: bool,
     deadline_s: float,
-    max_keep_alive_s: int,
+    settings: BrokerConfig,
     authenticating: Callable[[], AbstractContextManager[None]],
 ) -> AcceptedConnect | None:
     """Read the CONNECT and ask the gate; None where the peer closed without sending anything.
@@ -97,12 +68,14 @@ async def accept_connect(  # noqa: PLR0913 - what one CONNECT needs
     if requested is None:
         return None
     try:
-        connect = _with_keep_alive(_with_client_id(requested), max_keep_alive_s)
-        _check(connect)
+        connect = decided(requested, settings)
         attempt = _attempt(connection, connect, is_local=is_local)
         with authenticating():
             identity = await _authenticate(gate, attempt)
-        return _accepted(gate, identity, connect, requested)
+        accepted = AcceptedConnect(
+            connect, identity, requested, may_retain=may_retain(identity, settings)
+        )
+        return _with_allowed_will(gate, accepted)
     except ConnectRefusedError as e:
         e.writer = codec_for(requested).writer
         raise
@@ -120,14 +93,22 @@ def _attempt(connection: Connection, connect: Connect, *, is_local: bool) -> Att
     )
 
 
-def _accepted(
-    gate: Gate, identity: Identity, connect: Connect, requested: Connect
-) -> AcceptedConnect:
-    will = connect.will
-    if will is None or (not will.topic.startswith("$") and gate.may_publish(identity, will.topic)):
-        return AcceptedConnect(connect, identity, requested)
-    without_will = msgspec.structs.replace(connect, will=None)
-    return AcceptedConnect(without_will, identity, requested, refused_will=will.topic)
+def _with_allowed_will(gate: Gate, accepted: AcceptedConnect) -> AcceptedConnect:
+    """Return the CONNECT, without a will that the client may not publish."""
+    will = accepted.connect.will
+    if will is None:
+        return accepted
+    if will.retain and not accepted.may_retain:
+        raise ConnectRefusedError(
+            ConnackCode.NOT_AUTHORIZED,
+            Refusal.RETAINED,
+            "a retained will (broker.retain_by)",
+            ReasonCode.RETAIN_NOT_SUPPORTED,
+        )
+    if is_free_topic(will.topic) and gate.may_publish(accepted.identity, will.topic):
+        return accepted
+    without_will = msgspec.structs.replace(accepted.connect, will=None)
+    return msgspec.structs.replace(accepted, connect=without_will, refused_will=will.topic)
 
 
 def connack_properties(
@@ -147,6 +128,7 @@ def connack_properties(
         receive_maximum=RECEIVE_MAXIMUM,
         topic_alias_maximum=CLIENT_ALIASES,
         maximum_packet_bytes=settings.packet_kb * 1024,
+        retain_available=None if accepted.may_retain else 0,
         wildcard_available=1,
         subscription_ids_available=1,
         shared_available=1,
@@ -173,56 +155,13 @@ async def _read(connection: Connection, deadline_s: float) -> Connect | None:
             refusal.writer = Writer5()
         raise refusal from e
     except ViolationError as e:
-        if not is_version5(packet.body):
+        if e.reason is None or not is_version5(packet.body):
             raise
         refusal = ConnectRefusedError(
             ConnackCode.UNAVAILABLE, Refusal.MALFORMED, str(e), reason=e.reason
         )
         refusal.writer = Writer5()
         raise refusal from e
-
-
-def _with_client_id(connect: Connect) -> Connect:
-    """Return the CONNECT, with a client identifier where it had none (MQTT-3.1.3-6 to -8)."""
-    if len(connect.client_id.encode()) > _MAX_CLIENT_ID_BYTES or not is_text(connect.client_id):
-        text = f"a client identifier of more than {_MAX_CLIENT_ID_BYTES} bytes, or no text"
-        raise ConnectRefusedError(ConnackCode.IDENTIFIER, Refusal.MALFORMED, text)
-    if connect.client_id:
-        return connect
-    if connect.version == VERSION_3_1:
-        text = "MQTT 3.1 without a client identifier"
-        raise ConnectRefusedError(ConnackCode.IDENTIFIER, Refusal.MALFORMED, text)
-    if not connect.clean_session and connect.version < VERSION_5:
-        text = "clean session 0 without a client identifier"
-        raise ConnectRefusedError(ConnackCode.IDENTIFIER, Refusal.MALFORMED, text)
-    return msgspec.structs.replace(connect, client_id=f"auto-{secrets.token_hex(8)}")
-
-
-def _with_keep_alive(connect: Connect, most_s: int) -> Connect:
-    """Return the CONNECT with the server keep alive of MQTT 5."""
-    if connect.version < VERSION_5 or 0 < connect.keep_alive_s <= most_s or most_s == _ANY_S:
-        return connect
-    return msgspec.structs.replace(connect, keep_alive_s=most_s)
-
-
-def _check(connect: Connect) -> None:
-    will = connect.will
-    if will is not None and not valid_topic(will.topic):
-        text = "a will for an invalid topic (MQTT-3.3.2-2, MQTT-4.7.3-1)"
-        if connect.version < VERSION_5:
-            raise ViolationError(text)
-        raise ConnectRefusedError(
-            ConnackCode.UNAVAILABLE, Refusal.TOPIC, text, ReasonCode.TOPIC_NAME_INVALID
-        )
-    most_bytes = connect.properties.maximum_packet_bytes
-    least_bytes = _LEAST_PACKET_BYTES + len(connect.client_id)
-    if most_bytes is not None and most_bytes < least_bytes:
-        raise ConnectRefusedError(
-            None, Refusal.PACKET_SIZE, f"a maximum packet size of {most_bytes} bytes"
-        )
-    if connect.properties.authentication_method is not None:
-        text = f"enhanced authentication {connect.properties.authentication_method!r}"
-        raise ConnectRefusedError(ConnackCode.METHOD, Refusal.LOGIN, text)
 
 
 async def _authenticate(gate: Gate, attempt: Attempt) -> Identity:

@@ -1,0 +1,1 @@
+"""CONNECT: reading, checks and authentication."""
