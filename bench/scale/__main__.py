@@ -4,6 +4,7 @@
     python -m bench.scale predict --nodes 700 --readings-per-s 1050
     python -m bench.scale predict --nodes 500 --readings-per-s 750 --sites 200
     python -m bench.scale predict --nodes 700 --readings-per-s 1050 --together 3
+    python -m bench.scale predict --nodes 700 --here      CPU times of this machine
     python -m bench.scale run --nodes 700                 a run, beside what the model predicts
     python -m bench.scale run --nodes 700 --apart 1.7 8   each sensor at times of its own
     python -m bench.scale table                           the tables of docs/scale.md
@@ -15,6 +16,7 @@ compares the others with that, then fits all of them.
 import argparse
 import math
 import platform
+import time
 from pathlib import Path
 
 import msgspec
@@ -22,11 +24,13 @@ import msgspec
 from bench.scale import model
 from bench.scale.measure import measure_database, measure_hub, measure_runs
 from bench.scale.model import Coefficients, Hub, Load, Prediction, Run
+from bench.scale.probe import Probing
 from bench.scale.table import FITTED, tables
 
 _FILE = Path(__file__).with_name("coefficients.json")
 _MB, _GB = 1e6, 1e9
 _CYCLE_S = 2.0
+_PROBE_S = 6.0
 # The model is good where it is no further from the measured cost.
 _MOST_OFF = 0.20
 
@@ -58,6 +62,8 @@ def main() -> None:
     command.add_argument("--sites", type=_count, default=1)
     command.add_argument("--history-days", type=_rate, default=30.0)
     command.add_argument("--fleet-days", type=_rate, default=400.0)
+    text = "the CPU times of this machine as it is now, by the probe of some seconds"
+    command.add_argument("--here", action="store_true", help=text)
     commands.add_parser("table")
     options = parser.parse_args()
     choices = {"measure": measure, "predict": predict, "run": run, "table": table}
@@ -90,11 +96,11 @@ def measure(options: argparse.Namespace) -> None:
     """Measure all coefficients, check them, and write them."""
     runs, rare, quiet = measure_runs(options)
     database = known().database if options.keep_database else measure_database()
-    check(model.fit_hub([*runs[:FITTED], rare], quiet), runs[FITTED:])
+    probe_us = runs[0].probe_us
+    check(model.fit_hub([*runs[:FITTED], rare], quiet, probe_us), probe_us, runs[FITTED:])
     machine = f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}"
-    found = Coefficients(
-        machine, model.fit_hub([*runs, rare], quiet), database, [*runs, rare, quiet]
-    )
+    fitted = model.fit_hub([*runs, rare], quiet, probe_us)
+    found = Coefficients(machine, probe_us, fitted, database, [*runs, rare, quiet])
     _FILE.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
     print(found.hub, found.database, sep="\n")
 
@@ -107,7 +113,7 @@ def run(options: argparse.Namespace) -> None:
         for nodes in options.nodes
     ]
     print(*runs, sep="\n")
-    check(known().hub, runs)
+    check(known().hub, known().probe_us, runs)
 
 
 def table(_options: argparse.Namespace) -> None:
@@ -120,17 +126,18 @@ def known() -> Coefficients:
     return msgspec.json.decode(_FILE.read_bytes(), type=Coefficients)
 
 
-def check(hub: Hub, runs: list[Run]) -> None:
+def check(hub: Hub, probe_us: float, runs: list[Run]) -> None:
     """Print measured costs beside what the model says of them."""
     for found in runs:
         load = model.load_of(found)
         said = model.predict_hub(hub, load)
+        cpu = said.cpu * found.probe_us / probe_us
         print(
             f"{found.nodes} nodes, {found.readings_per_s:.0f} readings a second,"
             f" {load.together:.0f} together:"
         )
         for name, measured, predicted in (
-            ("cores", found.cpu, said.cpu),
+            ("cores", found.cpu, cpu),
             ("MB of memory", found.rss_mb, said.mb),
             ("kB/s to the hub", found.up_bytes_per_s / 1000, said.up_bytes_per_s / 1000),
             ("kB/s from the hub", found.down_bytes_per_s / 1000, said.down_bytes_per_s / 1000),
@@ -148,9 +155,23 @@ def predict(options: argparse.Namespace) -> None:
         beats = options.nodes / _CYCLE_S
     load = Load(options.nodes, rate, beats, options.sites, options.together)
     known_here = known()
-    print(f"on {known_here.machine}, a core of the machine that was measured")
-    for line in lines(model.predict(known_here, load), load, options):
+    said = model.predict(known_here, load)
+    if options.here:
+        factor = here_us() / known_here.probe_us
+        print(f"on this machine, which takes {factor:.2f} of the time of the one that was measured")
+        said = model.slower(said, factor)
+    else:
+        print(f"on {known_here.machine}, a core of the machine that was measured")
+    for line in lines(said, load, options):
         print(line)
+
+
+def here_us() -> float:
+    """Return the time that a piece of the probe's work takes on this machine now."""
+    probing = Probing()
+    probing.start()
+    time.sleep(_PROBE_S)
+    return probing.stop()
 
 
 def lines(said: Prediction, load: Load, options: argparse.Namespace) -> list[str]:

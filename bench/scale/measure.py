@@ -20,6 +20,7 @@ from bench.fleet.node import SENSORS
 from bench.fleet_database import BATCH, compute, fill, server_cpu_s
 from bench.scale.load import CountedPlan, Sample
 from bench.scale.model import Database, Run
+from bench.scale.probe import Probing
 from bus.config.history_table import FleetConfig
 from bus.contract.messages import Reading
 from hub_app.fleet.connection import connect
@@ -79,9 +80,12 @@ def _steady(target: Target, plan: CountedPlan, samples: Iterator[Sample]) -> Run
     begin_s = first.at_s + plan.connect_s + _SETTLE_S - 1
     end_s = first.at_s + plan.connect_s + plan.seconds - 2
     begin = next(sample for sample in samples if sample.at_s >= begin_s)
+    probing = Probing()
+    probing.start()
     cpu_s = -target.cpu_s
     end = next(sample for sample in samples if sample.at_s >= end_s)
     cpu_s += target.cpu_s
+    probe_us = probing.stop()
     passed_s = end.at_s - begin.at_s
     nodes = len(plan.tokens)
     return Run(
@@ -93,6 +97,7 @@ def _steady(target: Target, plan: CountedPlan, samples: Iterator[Sample]) -> Run
         rss_mb=target.rss_mb,
         up_bytes_per_s=(end.sent_bytes - begin.sent_bytes) / passed_s,
         down_bytes_per_s=(end.received_bytes - begin.received_bytes) / passed_s,
+        probe_us=probe_us,
     )
 
 

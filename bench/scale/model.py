@@ -1,6 +1,7 @@
 """Cost model of a hub, a site and a fleet: what a reading, a node and a site cost. Pure.
 
-Times are CPU time, which depends on the processor, and by some 20 % on what else a machine does.
+Times are CPU time, which depends on the processor and on what else a machine does. Each run has the
+time that a fixed piece of work took beside it (see `probe`), and all are put in relation to one.
 """
 
 import math
@@ -30,6 +31,8 @@ class Run(msgspec.Struct, frozen=True):
     rss_mb: float
     up_bytes_per_s: float
     down_bytes_per_s: float
+    # A piece of the probe's work meanwhile.
+    probe_us: float
 
 
 class Hub(msgspec.Struct, frozen=True):
@@ -69,6 +72,8 @@ class Coefficients(msgspec.Struct, frozen=True):
     """All of the model, and the runs that they are from."""
 
     machine: str
+    # The piece of the probe's work on which the CPU times are based.
+    probe_us: float
     hub: Hub
     database: Database
     runs: list[Run] = []
@@ -116,11 +121,19 @@ def load_of(run: Run) -> Load:
     return Load(run.nodes, run.readings_per_s, run.heartbeats_per_s, together=together)
 
 
-def fit_hub(runs: Sequence[Run], quiet: Run) -> Hub:
+def based_on(probe_us: float, run: Run) -> Run:
+    """Return a run as it would be where a piece of the probe's work takes `probe_us`."""
+    cpu = run.cpu * probe_us / run.probe_us
+    return msgspec.structs.replace(run, cpu=cpu, probe_us=probe_us)
+
+
+def fit_hub(measured: Sequence[Run], measured_quiet: Run, probe_us: float) -> Hub:
     """Return the coefficients of a hub from runs of two sizes and of both kinds of nodes or more.
 
-    `quiet` is a run of heartbeats alone.
+    `measured_quiet` is a run of heartbeats alone. CPU times are based on `probe_us`.
     """
+    quiet = based_on(probe_us, measured_quiet)
+    runs = [based_on(probe_us, run) for run in measured]
     heartbeat_bytes = quiet.up_bytes_per_s / quiet.heartbeats_per_s
     base, reading, arrival, heartbeat = _fit_cpu([*runs, quiet])
     base_mb, node_mb = _line([run.nodes for run in runs], [run.rss_mb for run in runs])
@@ -196,6 +209,16 @@ def predict(known: Coefficients, load: Load) -> Prediction:
         wal_bytes_per_s=database.wal_bytes * all_rate,
         database_bytes_per_day=database.stored_bytes * all_rate * _DAY_S,
         means_bytes_per_day=database.mean_bytes * means_per_s * _DAY_S,
+    )
+
+
+def slower(said: Prediction, factor: float) -> Prediction:
+    """Return a prediction for a machine that takes `factor` of the time for the same work."""
+    return msgspec.structs.replace(
+        said,
+        hub=msgspec.structs.replace(said.hub, cpu=said.hub.cpu * factor),
+        forward_cpu=said.forward_cpu * factor,
+        database_cpu=said.database_cpu * factor,
     )
 
 

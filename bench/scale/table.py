@@ -16,7 +16,7 @@ def tables(known: Coefficients) -> Iterator[str]:
     """Yield the lines of all tables."""
     yield from _coefficients(known)
     yield ""
-    yield from checks(*known.runs)
+    yield from checks(known.probe_us, *known.runs)
     yield ""
     yield from _fleets(known)
 
@@ -49,10 +49,10 @@ def _coefficients(known: Coefficients) -> Iterator[str]:
     )
 
 
-def checks(*known: Run) -> Iterator[str]:
+def checks(probe_us: float, *known: Run) -> Iterator[str]:
     """Yield what the first two sizes and the last two runs say of each, beside the measured."""
     *runs, rare, quiet = known
-    hub = fit_hub([*runs[:FITTED], rare], quiet)
+    hub = fit_hub([*runs[:FITTED], rare], quiet, probe_us)
     yield "| nodes, readings a second, together | cores | MB | kB/s up | kB/s down |"
     yield "|------------------------------------|-------|----|---------|-----------|"
     for run in (*runs, rare):
@@ -61,7 +61,7 @@ def checks(*known: Run) -> Iterator[str]:
         cells = " | ".join(
             _both(measured, predicted)
             for measured, predicted in (
-                (run.cpu, said.cpu),
+                (run.cpu, said.cpu * run.probe_us / probe_us),
                 (run.rss_mb, said.mb),
                 (run.up_bytes_per_s / 1000, said.up_bytes_per_s / 1000),
                 (run.down_bytes_per_s / 1000, said.down_bytes_per_s / 1000),
