@@ -58,7 +58,10 @@ class BusLink(Protocol):
         """Publish a message as its channel says; None where the bus did not take it."""
 
     def publish_many(self, messages: Sequence[tuple[Topic, Message]]) -> int:
-        """Publish messages in their order; return how many of them the bus took."""
+        """Publish answers to nodes in their order; return how many of them the bus took.
+
+        One that is lost is asked for again.
+        """
 
     def publish_payload(self, topic: Topic, payload: bytes) -> int | None:
         """Publish bytes as the topic's channel says; None where the bus did not take them."""

@@ -18,10 +18,12 @@ SCHEMA = "harvester"
 
 T = TypeVar("T")
 
+# The first line has what a server or a database may prefer otherwise.
 # Compiling a statement takes longer than running it here, by far.
 # A network that vanished is noticed at both ends: the server then releases the session's locks.
 _OPTIONS = (
-    f"-c search_path={SCHEMA} -c timezone=UTC -c jit=off -c statement_timeout=%(statement_ms)d"
+    f"-c search_path={SCHEMA} -c timezone=UTC -c datestyle=ISO -c extra_float_digits=1 -c jit=off"
+    " -c standard_conforming_strings=on -c statement_timeout=%(statement_ms)d"
     " -c tcp_keepalives_idle=%(idle_s)d -c tcp_keepalives_interval=%(interval_s)d"
     " -c tcp_keepalives_count=3 -c tcp_user_timeout=%(lost_ms)d"
     " -c idle_in_transaction_session_timeout=60000 -c idle_session_timeout=%(idle_session_ms)d"
@@ -113,6 +115,8 @@ def _parameters(times: Timeouts) -> dict[str, Any]:
     }
     return {
         "options": options,
+        # Whatever the server, the database or the environment prefers.
+        "client_encoding": "UTF8",
         "connect_timeout": max(2, round(times.connect_s)),
         "keepalives_idle": idle_s,
         "keepalives_interval": interval_s,

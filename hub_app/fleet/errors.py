@@ -15,5 +15,17 @@ class SiteInUseError(FleetUnavailableError):
     """Another hub forwards under the name of this site."""
 
 
+class SiteNameError(FleetUnavailableError):
+    """The readings of this hub are stored under the name of another site."""
+
+
+class EncodingError(FleetUnavailableError):
+    """The database cannot store every text."""
+
+
+class ReplacedTablesError(FleetUnavailableError):
+    """The tables are others than those that were there at the connection: restored from a dump."""
+
+
 class NoDriverError(MisconfiguredError):
     """The package psycopg is not installed."""

@@ -5,7 +5,7 @@ from importlib import resources
 from bus.clock import DAY_MS
 from bus.config.history_table import FleetConfig
 from hub_app.fleet.connection import SCHEMA, Connection
-from hub_app.fleet.errors import NewerSchemaError
+from hub_app.fleet.errors import EncodingError, NewerSchemaError
 
 # Any number that no other program uses for a lock.
 _LOCK = 1213223504
@@ -22,9 +22,10 @@ def migrate(db: Connection) -> int:
     """Apply the migrations that are missing, all or none; return how many.
 
     Several programs may call at the same time. Raises NewerSchemaError where a newer version of
-    this program has made the tables.
+    this program has made the tables, EncodingError where the database cannot hold all texts.
     """
     known = scripts()
+    _check_encoding(db)
     with db.transaction():
         db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         done = _version(db)
@@ -56,6 +57,16 @@ def make_partitions(db: Connection, times_ms: list[int]) -> None:
 def week_of(at_ms: int) -> int:
     """Return the number of the partition of readings that holds a time."""
     return at_ms // (7 * DAY_MS)
+
+
+def _check_encoding(db: Connection) -> None:
+    """Raise EncodingError where some text cannot be stored. SQL_ASCII stores every byte."""
+    found = db.execute("SHOW server_encoding").fetchone()
+    if found and found[0] not in {"UTF8", "SQL_ASCII"}:
+        raise EncodingError(
+            f"found a database with the encoding {found[0]}, expected UTF8: "
+            "createdb --encoding UTF8 --template template0"
+        )
 
 
 def _version(db: Connection) -> int:

@@ -113,9 +113,17 @@ _ARRIVED = (
 _FILL_ARRIVED = """
 INSERT OR IGNORE INTO arrived SELECT id, CAST(strftime('%s', 'now') AS INTEGER) * 1000 FROM sensor;
 """
+# Names this history for ever, also in its backups.
+_IDENTITY = """
+CREATE TABLE IF NOT EXISTS identity (id INTEGER PRIMARY KEY CHECK (id = 1), name TEXT NOT NULL);
+INSERT OR IGNORE INTO identity VALUES (1, lower(hex(randomblob(16))));
+"""
 SCHEMA = Schema(
-    _TABLES + records.TABLE + _INDEXES + VIEWS + _ARRIVED,
-    migrations=(records.TABLE, _INDEXES, VIEWS, DROP_VIEWS + VIEWS + _ARRIVED + _FILL_ARRIVED),
+    _TABLES + records.TABLE + _INDEXES + VIEWS + _ARRIVED + _IDENTITY,
+    migrations=(
+        *(records.TABLE, _INDEXES, VIEWS),
+        *(DROP_VIEWS + VIEWS + _ARRIVED + _FILL_ARRIVED, _IDENTITY),
+    ),
 )
 VERSION = SCHEMA.version
 

@@ -1,6 +1,7 @@
 """The fleet's database as the forwarder of one site uses it. It knows no thread."""
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 import psycopg
@@ -8,14 +9,13 @@ import psycopg
 from bus.config.history_table import FleetConfig
 from bus.install.version import VERSION
 from hub_app.fleet.connection import Timeouts, connect, errors_translated
-from hub_app.fleet.errors import SiteInUseError
+from hub_app.fleet.errors import ReplacedTablesError
+from hub_app.fleet.forward import own_site
 from hub_app.fleet.forward.history_source import AlarmRow, EventRow, SensorName, StreamKey
 from hub_app.fleet.forward.names import Names
 from hub_app.fleet.forward.reading_rows import NUMBER_COLUMNS, Values, storable
 from hub_app.fleet.migrations import make_partitions, migrate, week_of
 
-# A lock of the session, with the number of the site.
-_LOCK = 1213223506
 _IDLE_S = 300.0
 _MEANS_AT_ONCE = 2000
 _COLUMNS = ", ".join(f"v{i}" for i in range(1, NUMBER_COLUMNS + 1))
@@ -52,7 +52,10 @@ class FleetDatabase:
     `names` knows what is stored. After an error the connection is to be closed and made anew.
     """
 
-    def __init__(self, settings: FleetConfig, timeouts: Timeouts | None = None) -> None:
+    def __init__(
+        self, settings: FleetConfig, timeouts: Timeouts | None = None, *, history: str = ""
+    ) -> None:
+        """`history` identifies the history that is forwarded; a site goes with it to a new name."""
         self.settings = settings
         # A session of this site that nobody uses any more keeps its lock no longer than so.
         idle_s = _IDLE_S + 2 * settings.interval_s
@@ -62,8 +65,8 @@ class FleetDatabase:
         try:
             with errors_translated(self._db):
                 migrate(self._db)
-                self.names = Names(self._db, settings.site)
-                self._own_site(settings.site)
+                self._tables = self._read_tables()
+                self.names = Names(self._db, own_site.take(self._db, settings.site, history))
                 self._db.execute("SELECT open_forwarding()")
                 self.marks = self._read_marks()
                 self._make_partitions([])
@@ -74,6 +77,15 @@ class FleetDatabase:
     def close(self) -> None:
         self._db.close()
 
+    def check_tables(self) -> None:
+        """Raise ReplacedTablesError where a dump was restored: what is known here is wrong then."""
+        with errors_translated(self._db):
+            if self._read_tables() != self._tables:
+                raise ReplacedTablesError(
+                    "the tables of the fleet were replaced, as by a restored dump: "
+                    "comparing them with the history"
+                )
+
     def learn_streams(self, keys: Iterable[StreamKey], nodes: Iterable[str]) -> None:
         with errors_translated(self._db):
             self.names.add_streams(keys, known_nodes=nodes)
@@ -82,7 +94,7 @@ class FleetDatabase:
         """Store readings, each once, in one transaction; return how many are new."""
         with errors_translated(self._db):
             self._prepare(rows)
-            with self._db.transaction():
+            with self._transaction():
                 self._copy(rows)
                 added = self._call("store_readings")
                 self._note_seen()
@@ -97,7 +109,7 @@ class FleetDatabase:
         """Give readings that are stored with a wrong time their right one; return how many."""
         with errors_translated(self._db):
             self._prepare(rows)
-            with self._db.transaction():
+            with self._transaction():
                 self._copy(rows)
                 return self._call("redate_readings")
 
@@ -116,7 +128,7 @@ class FleetDatabase:
         """Store events and how far they are forwarded, in one transaction."""
         with errors_translated(self._db):
             self.names.add_nodes(event.node for event in events)
-            with self._db.transaction(), self._db.cursor() as cursor:
+            with self._transaction(), self._db.cursor() as cursor:
                 cursor.executemany(
                     "INSERT INTO event VALUES (%s, from_ms(%s), %s, %s, %s, %s)"
                     " ON CONFLICT DO NOTHING",
@@ -134,7 +146,7 @@ class FleetDatabase:
         """Store alarms and what has changed of them, and how far they are forwarded."""
         with errors_translated(self._db):
             self.names.add_nodes(alarm.node for alarm in alarms)
-            with self._db.transaction(), self._db.cursor() as cursor:
+            with self._transaction(), self._db.cursor() as cursor:
                 cursor.executemany(_ALARM, [self._alarm_columns(alarm) for alarm in alarms])
                 self._write_mark("alarm_mark", mark)
 
@@ -159,7 +171,7 @@ class FleetDatabase:
 
     def store_entries(self, entries: dict[str, str | None]) -> None:
         """Store the newest values of topics as JSON, None where a topic is gone."""
-        with errors_translated(self._db), self._db.transaction():
+        with errors_translated(self._db), self._transaction():
             self._db.execute(
                 "INSERT INTO entry SELECT %s, topic, value, clock_timestamp()"
                 " FROM unnest(%s::text[], %s::text[]) AS e (topic, value)"
@@ -181,7 +193,7 @@ class FleetDatabase:
         """Store titles, areas and the descriptions of sensors as JSON."""
         with errors_translated(self._db):
             self.names.add_sensors(each[0] for each in sensors)
-            with self._db.transaction(), self._db.cursor() as cursor:
+            with self._transaction(), self._db.cursor() as cursor:
                 cursor.executemany(
                     "SELECT describe_sensor(%s, %s, %s, %s)",
                     [
@@ -194,7 +206,7 @@ class FleetDatabase:
         """Store name, title and area of nodes."""
         with errors_translated(self._db):
             self.names.add_nodes(node for node, _, _ in nodes)
-            with self._db.transaction(), self._db.cursor() as cursor:
+            with self._transaction(), self._db.cursor() as cursor:
                 cursor.executemany(
                     "UPDATE node SET title = %s, area = %s WHERE id = %s",
                     [(storable(t), storable(a), self.names.nodes[node]) for node, t, a in nodes],
@@ -240,15 +252,18 @@ class FleetDatabase:
             finally:
                 self._db.execute("RESET lock_timeout")
 
-    def _own_site(self, site: str) -> None:
-        found = self._db.execute(
-            "SELECT pg_try_advisory_lock(%s, %s)", (_LOCK, self.names.site)
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Commit only what belongs to the tables that were there at the connection."""
+        with self._db.transaction():
+            yield
+            self.check_tables()
+
+    def _read_tables(self) -> tuple[object, ...] | None:
+        return self._db.execute(
+            "SELECT pg_relation_filenode(to_regclass('site')),"
+            " pg_relation_filenode(to_regclass('stored_range'))"
         ).fetchone()
-        if not found or not found[0]:
-            raise SiteInUseError(
-                f"fleet.site: found {site!r}, under which another hub forwards, or did until its "
-                "connection was lost; expected a name of its own for each hub"
-            )
 
     def _prepare(self, rows: Sequence[Forwarded]) -> None:
         self.names.add_sensors({row.sensor for row in rows})

@@ -22,7 +22,7 @@ from bus.config.history_table import FleetConfig
 from bus.fault import Fault
 from hub_app.alarms.rules import Rule
 from hub_app.fleet.connection import Timeouts
-from hub_app.fleet.errors import FleetUnavailableError
+from hub_app.fleet.errors import FleetUnavailableError, ReplacedTablesError
 from hub_app.fleet.forward.database import FleetDatabase
 from hub_app.fleet.forward.entries import ChangedEntries, EntryFeed
 from hub_app.fleet.forward.history_source import HistorySource, StreamKey
@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 # Readings in one transaction.
 _BATCH = 3000
 _JOIN_S = 10.0
+# Whose lines are not repeated in the log during one fault.
+_MOST_REASONS = 20
 
 
 class ForwarderTimes(msgspec.Struct, frozen=True):
@@ -84,6 +86,8 @@ class FleetForwarder:
         self._fault = Fault("fleet", logger=logger, level=logging.WARNING)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fleet", daemon=True)
+        # Those that the present fault had.
+        self._reasons: set[str] = set()
         self._is_connected = False
         self._since_ms = now_ms()
         self._forwarded = 0
@@ -128,23 +132,26 @@ class FleetForwarder:
         while not self._stopping.is_set():
             try:
                 with (
-                    contextlib.closing(
-                        FleetDatabase(self._settings, self._times.network)
-                    ) as database,
                     contextlib.closing(HistorySource(self._path)) as source,
+                    contextlib.closing(self._open_database(source)) as database,
                 ):
-                    self._set_connected(True)
-                    backoff.reset()
-                    self._forward(database, source)
+                    self._forward(database, source, backoff)
             except _ReplacedError as e:
                 logger.info("%s", e)
+            except ReplacedTablesError as e:
+                logger.warning("fleet: %s", e)
             except (FleetUnavailableError, sqlite3.Error) as e:
-                self._fault.failed(str(e))
-                self._set_connected(False)
+                self._note_failed(str(e))
                 self._count_in_outage()
                 self._stopping.wait(backoff.next_s())
+            except Exception as e:
+                self._note_failed(repr(e))
+                raise
 
-    def _forward(self, database: FleetDatabase, source: HistorySource) -> None:
+    def _open_database(self, source: HistorySource) -> FleetDatabase:
+        return FleetDatabase(self._settings, self._times.network, history=source.identity())
+
+    def _forward(self, database: FleetDatabase, source: HistorySource, backoff: Backoff) -> None:
         inode = self._path.stat().st_ino
         readings = ReadingFeed(source, database)
         records = RecordFeed(source, database)
@@ -162,10 +169,12 @@ class FleetForwarder:
             _Periodic(times.count_s, lambda: self._count(source)),
         )
         while not self._stopping.is_set():
+            database.check_tables()
             has_more = self._forward_readings(readings, database)
             for task in tasks:
                 has_more = task.run_if_due() or has_more
-            self._fault.worked()
+            self._note_worked()
+            backoff.reset()
             if self._path.stat().st_ino != inode:
                 raise _ReplacedError(f"{self._path} was replaced")
             if not has_more:
@@ -206,6 +215,22 @@ class FleetForwarder:
     def _set_topics(self, topics: list[str]) -> None:
         """Take the topics of the live state, whose entries have been put. On the event loop."""
         self._topics = topics
+
+    def _note_failed(self, reason: str) -> None:
+        """Note a failure; log it where it begins, and each other reason that it has until its end.
+
+        The first is often that a connection was lost, and a later one why there is no new one.
+        """
+        if not self._fault.failed(reason) and reason not in self._reasons:
+            logger.warning("fleet: %s", reason)
+        if len(self._reasons) < _MOST_REASONS:
+            self._reasons.add(reason)
+        self._set_connected(False)
+
+    def _note_worked(self) -> None:
+        self._fault.worked()
+        self._reasons.clear()
+        self._set_connected(True)
 
     def _set_connected(self, is_connected: bool) -> None:  # noqa: FBT001 - the state itself
         if is_connected != self._is_connected:

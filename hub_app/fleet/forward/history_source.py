@@ -82,6 +82,11 @@ class HistorySource:
         if self._db.in_transaction:
             self._db.execute("COMMIT")
 
+    def identity(self) -> str:
+        """Return the lasting name of this history, which its backups and copies share."""
+        (identity,) = self._db.execute("SELECT name FROM identity").fetchone()
+        return str(identity)
+
     def streams(self) -> dict[int, StreamKey]:
         """Return the streams by their ids in the file, without those that are being removed."""
         found = self._db.execute(

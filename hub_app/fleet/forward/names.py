@@ -17,9 +17,9 @@ _STREAMS_AT_ONCE = 1000
 class Names:
     """Cache of the ids of one site."""
 
-    def __init__(self, db: Connection, site: str) -> None:
+    def __init__(self, db: Connection, site: int) -> None:
         self._db = db
-        self.site = self._site(site)
+        self.site = site
         self.nodes: dict[str, int] = {}
         self.streams: dict[StreamKey, int] = {}
         # The numbers of each stream that are stored.
@@ -74,10 +74,6 @@ class Names:
     def add_shapes(self, shapes: Iterable[Shape]) -> None:
         for shape in set(shapes) - self.shapes.keys():
             self.shapes[shape] = self._shape(shape)
-
-    def _site(self, name: str) -> int:
-        self._db.execute("INSERT INTO site (name) VALUES (%s) ON CONFLICT DO NOTHING", (name,))
-        return _number(self._db.execute("SELECT id FROM site WHERE name = %s", (name,)))
 
     def _add_streams(self, new: list[StreamKey], present: set[str]) -> None:
         if present:
@@ -147,8 +143,8 @@ class Names:
             )
             number = _number(
                 self._db.execute(
-                    "SELECT id FROM shape WHERE numbers = %s::text[] AND booleans = %s::text[]"
-                    " AND texts = %s::text[]",
+                    "SELECT id FROM shape WHERE shape_key(numbers, booleans, texts)"
+                    " = shape_key(%s::text[], %s::text[], %s::text[])",
                     key,
                 )
             )

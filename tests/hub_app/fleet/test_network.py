@@ -151,6 +151,28 @@ def test_a_password_that_others_can_read_is_not_used(
         wait_for(server.url(database), 1)
 
 
+def test_a_password_that_is_changed_later_is_named_and_read_again(
+    server: PostgresServer, database: str, tmp_path: Path, password_file: Path
+) -> None:
+    url = f"postgresql://harvester@{HOST}:{server.port}/{database}"
+    with site_at(url, tmp_path, password_file) as site, site.forwarding() as forwarder:
+        site.store([reading(1)])
+        wait_for(server.url(database), 1)
+        with psycopg.connect(server.url(database), autocommit=True) as db:
+            db.execute("ALTER USER harvester PASSWORD 'other horse'")
+            try:
+                db.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+                site.store([reading(2)])
+                wait_until(lambda: "password authentication failed" in forwarder.status.fault)
+                password_file.write_text("other horse")
+                wait_for(server.url(database), 2)
+            finally:
+                db.execute(f"ALTER USER harvester PASSWORD '{PASSWORD}'".encode())
+
+
 def test_a_missing_password_file_is_named(server: PostgresServer, database: str) -> None:
     url = f"postgresql://harvester@{HOST}:{server.port}/{database}"
     said = refusal(FleetConfig(url=url, site="berlin", password_file="/no/such/file"))
