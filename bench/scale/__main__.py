@@ -9,8 +9,8 @@
     python -m bench.scale run --nodes 700 --apart 1.7 8   each sensor at times of its own
     python -m bench.scale table                           the tables of docs/scale.md
 
-`measure` runs each size with sensors that send together and apart. It fits the first two sizes,
-compares the others with that, then fits all of them.
+`measure` runs each size with sensors that send together, apart, and rarely, and without sensors. It
+fits the first two sizes, compares the others with that, then fits all of them.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from bench.scale import model
 from bench.scale.measure import measure_database, measure_hub, measure_runs
 from bench.scale.model import Coefficients, Hub, Load, Prediction, Run
 from bench.scale.probe import Probing
-from bench.scale.table import FITTED, tables
+from bench.scale.table import tables
 
 _FILE = Path(__file__).with_name("coefficients.json")
 _MB, _GB = 1e6, 1e9
@@ -94,13 +94,13 @@ def _together(text: str) -> float:
 
 def measure(options: argparse.Namespace) -> None:
     """Measure all coefficients, check them, and write them."""
-    runs, rare, quiet = measure_runs(options)
+    runs = measure_runs(options)
     database = known().database if options.keep_database else measure_database()
     probe_us = runs[0].probe_us
-    check(model.fit_hub([*runs[:FITTED], rare], quiet, probe_us), probe_us, runs[FITTED:])
+    fitted, others = model.split(runs)
+    check(model.fit_hub(fitted, probe_us), probe_us, others)
     machine = f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}"
-    fitted = model.fit_hub([*runs, rare], quiet, probe_us)
-    found = Coefficients(machine, probe_us, fitted, database, [*runs, rare, quiet])
+    found = Coefficients(machine, probe_us, model.fit_hub(runs, probe_us), database, runs)
     _FILE.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
     print(found.hub, found.database, sep="\n")
 
@@ -142,7 +142,7 @@ def check(hub: Hub, probe_us: float, runs: list[Run]) -> None:
             ("kB/s to the hub", found.up_bytes_per_s / 1000, said.up_bytes_per_s / 1000),
             ("kB/s from the hub", found.down_bytes_per_s / 1000, said.down_bytes_per_s / 1000),
         ):
-            off = predicted / measured - 1
+            off = predicted / measured - 1 if measured else 0.0
             mark = "" if abs(off) <= _MOST_OFF else "  MORE THAN 20 %"
             print(f"    {name}: {measured:.3g}, predicted {predicted:.3g} ({off:+.0%}){mark}")
 

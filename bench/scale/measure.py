@@ -238,21 +238,23 @@ def _settled_cpu_s(server: PostgresServer) -> float:
     return server_cpu_s(server)
 
 
-def measure_runs(options: argparse.Namespace) -> tuple[list[Run], Run, Run]:
-    """Return two runs of every size, one of rare readings, and one of heartbeats alone.
+def measure_runs(options: argparse.Namespace) -> list[Run]:
+    """Return runs of every size: of nodes whose sensors send together, and apart, and more rarely.
 
-    The sensors of a node send together in the first of the two, and apart in the second. Of rare
-    readings, nearly each has a `stored` message of its own.
+    The last of each size has heartbeats alone.
     """
-    interval_s, most = options.interval, max(options.nodes)
-    runs = [
-        _shown(measure_hub(nodes, interval_s, options.seconds, apart_s=apart_s))
-        for nodes in options.nodes
-        for apart_s in (None, (interval_s, interval_s))
-    ]
+    interval_s = options.interval
     rare_s = _RARE * interval_s
-    rare = _shown(measure_hub(most, rare_s, options.seconds, apart_s=(rare_s, rare_s)))
-    return runs, rare, _shown(measure_hub(most, interval_s, options.seconds, quiet=True))
+    return [
+        _shown(measure_hub(nodes, between_s, options.seconds, quiet=quiet, apart_s=apart_s))
+        for nodes in options.nodes
+        for between_s, apart_s, quiet in (
+            (interval_s, None, False),
+            (interval_s, (interval_s, interval_s), False),
+            (rare_s, (rare_s, rare_s), False),
+            (interval_s, None, True),
+        )
+    ]
 
 
 def _shown(run: Run) -> Run:

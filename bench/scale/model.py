@@ -17,6 +17,8 @@ FIELDS_PER_SENSOR = 14 / 3
 _MEAN_S = 300
 # The hub's history commits so often by default, and then answers each node that had readings.
 _COMMIT_S = 2.0
+# What comes within so long goes from the broker to the live state together.
+_BATCH_S = 0.01
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -40,9 +42,11 @@ class Hub(msgspec.Struct, frozen=True):
 
     # CPU time in cores without a load, and in microseconds.
     base_cpu: float
-    heartbeat_us: float
-    reading_us: float
+    batch_us: float
     arrival_us: float
+    reading_us: float
+    heartbeat_us: float
+    answer_us: float
     # Memory.
     base_mb: float
     node_kb: float
@@ -121,51 +125,65 @@ def load_of(run: Run) -> Load:
     return Load(run.nodes, run.readings_per_s, run.heartbeats_per_s, together=together)
 
 
+def split(runs: Sequence[Run]) -> tuple[list[Run], list[Run]]:
+    """Return the runs of the first two sizes, and the others."""
+    sizes = sorted({run.nodes for run in runs})[:2]
+    return [r for r in runs if r.nodes in sizes], [r for r in runs if r.nodes not in sizes]
+
+
 def based_on(probe_us: float, run: Run) -> Run:
     """Return a run as it would be where a piece of the probe's work takes `probe_us`."""
     cpu = run.cpu * probe_us / run.probe_us
     return msgspec.structs.replace(run, cpu=cpu, probe_us=probe_us)
 
 
-def fit_hub(measured: Sequence[Run], measured_quiet: Run, probe_us: float) -> Hub:
-    """Return the coefficients of a hub from runs of two sizes and of both kinds of nodes or more.
+def fit_hub(measured: Sequence[Run], probe_us: float) -> Hub:
+    """Return the coefficients of a hub from runs of two sizes or more, and of all kinds of nodes.
 
-    `measured_quiet` is a run of heartbeats alone. CPU times are based on `probe_us`.
+    CPU times are based on `probe_us`.
     """
-    quiet = based_on(probe_us, measured_quiet)
     runs = [based_on(probe_us, run) for run in measured]
-    heartbeat_bytes = quiet.up_bytes_per_s / quiet.heartbeats_per_s
-    base, reading, arrival, heartbeat = _fit_cpu([*runs, quiet])
+    loads = [load_of(run) for run in runs]
+    base, batch, arrival, reading, heartbeat, answer = non_negative_least_squares(
+        [(1.0, *_rates(load)) for load in loads], [run.cpu for run in runs]
+    )
     base_mb, node_mb = _line([run.nodes for run in runs], [run.rss_mb for run in runs])
-    up = sum(run.up_bytes_per_s - heartbeat_bytes * run.heartbeats_per_s for run in runs)
+    heartbeat_bytes, reading_up = least_squares(
+        [(run.heartbeats_per_s, run.readings_per_s) for run in runs],
+        [run.up_bytes_per_s for run in runs],
+    )
+    sending = [run for run in runs if run.readings_per_s]
     reading_down, answer_down = least_squares(
-        [(run.readings_per_s, answers_per_s(load_of(run))) for run in runs],
-        [run.down_bytes_per_s for run in runs],
+        [(run.readings_per_s, answers_per_s(load_of(run))) for run in sending],
+        [run.down_bytes_per_s for run in sending],
     )
     return Hub(
         base_cpu=base,
-        heartbeat_us=heartbeat / _MICRO,
-        reading_us=reading / _MICRO,
+        batch_us=batch / _MICRO,
         arrival_us=arrival / _MICRO,
+        reading_us=reading / _MICRO,
+        heartbeat_us=heartbeat / _MICRO,
+        answer_us=answer / _MICRO,
         base_mb=base_mb,
         node_kb=node_mb * 1024,
         heartbeat_bytes=heartbeat_bytes,
-        reading_up_bytes=up / sum(run.readings_per_s for run in runs),
+        reading_up_bytes=reading_up,
         reading_down_bytes=reading_down,
         answer_down_bytes=answer_down,
     )
 
 
-def _fit_cpu(runs: Sequence[Run]) -> list[float]:
-    """Return the CPU time without load, of a reading, of an arrival and of a heartbeat."""
-    loads = [load_of(run) for run in runs]
-    rates = [(1.0, *_rates(load)) for load in loads]
-    return non_negative_least_squares(rates, [run.cpu for run in runs])
+def _rates(load: Load) -> tuple[float, float, float, float, float]:
+    """Return batches, arrivals, readings, heartbeats and answers a second.
 
-
-def _rates(load: Load) -> tuple[float, float, float]:
-    """Return readings, their arrivals, and heartbeats a second."""
-    return load.readings_per_s, load.readings_per_s / load.together, load.heartbeats_per_s
+    The heartbeat of a node that sends all its readings at once comes with them.
+    """
+    readings, beats = load.readings_per_s, load.heartbeats_per_s
+    alone = (SENSORS_PER_NODE - load.together) / (SENSORS_PER_NODE - 1) if readings else 1.0
+    arrivals = readings / load.together + alone * beats
+    # A batch ends so long after its first arrival.
+    batches = arrivals / (1 + _BATCH_S * arrivals)
+    return batches, arrivals, readings, beats, answers_per_s(load)
 
 
 def answers_per_s(load: Load) -> float:
@@ -180,7 +198,7 @@ def answers_per_s(load: Load) -> float:
 
 def predict_hub(hub: Hub, load: Load) -> HubCost:
     rate, beats = load.readings_per_s, load.heartbeats_per_s
-    costs_us = (hub.reading_us, hub.arrival_us, hub.heartbeat_us)
+    costs_us = (hub.batch_us, hub.arrival_us, hub.reading_us, hub.heartbeat_us, hub.answer_us)
     used_us = sum(us * count for us, count in zip(costs_us, _rates(load), strict=True))
     answered = hub.answer_down_bytes * answers_per_s(load)
     return HubCost(

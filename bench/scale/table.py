@@ -1,61 +1,65 @@
 """Tables of the cost model as Markdown, for docs/scale.md. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from bench.scale.model import Coefficients, Load, Run, fit_hub, load_of, predict, predict_hub
+from bench.scale.model import Coefficients, Load, Run, fit_hub, load_of, predict, predict_hub, split
 
 # Nodes of a site and sites.
 _FLEETS = ((500, 1), (1000, 1), (500, 200), (500, 20_000))
 _CYCLE_S = 2.0
 _READINGS_PER_CYCLE = 3
-# Runs of the first two sizes, with sensors that send together and apart.
-FITTED = 4
 
 
 def tables(known: Coefficients) -> Iterator[str]:
     """Yield the lines of all tables."""
     yield from _coefficients(known)
     yield ""
-    yield from checks(known.probe_us, *known.runs)
+    yield from checks(known.probe_us, known.runs)
     yield ""
     yield from _fleets(known)
 
 
 def _coefficients(known: Coefficients) -> Iterator[str]:
     hub, database = known.hub, known.database
-    yield "| cost | a reading | an arrival | `stored` | a node | a heartbeat | without load |"
-    yield "|------|-----------|------------|-----------|--------|-------------|--------------|"
+    yield "| CPU of the hub | a reading | an arrival | a batch | `stored` | a heartbeat | no load |"
+    yield "|----------------|-----------|------------|---------|----------|-------------|---------|"
     yield (
-        f"| CPU of the hub | {hub.reading_us:.0f} us | {hub.arrival_us:.0f} us |"
-        f" | | {hub.heartbeat_us:.0f} us | {hub.base_cpu:.3f} cores |"
+        f"| | {hub.reading_us:.0f} us | {hub.arrival_us:.0f} us | {hub.batch_us:.0f} us"
+        f" | {hub.answer_us:.0f} us | {hub.heartbeat_us:.0f} us | {hub.base_cpu:.3f} cores |"
     )
-    yield f"| memory of the hub | | | | {hub.node_kb:.0f} KB | | {hub.base_mb:.0f} MB |"
+    yield ""
+    yield "| cost | |"
+    yield "|------|-|"
+    yield f"| memory of the hub | {hub.base_mb:.0f} MB, and {hub.node_kb:.0f} KB a node |"
     yield (
-        f"| bytes from and to the node | {hub.reading_up_bytes:.0f} up,"
-        f" {hub.reading_down_bytes:.0f} down | | {hub.answer_down_bytes:.0f} down | |"
-        f" {hub.heartbeat_bytes:.0f} up | |"
+        f"| bytes from the nodes | {hub.reading_up_bytes:.0f} a reading,"
+        f" {hub.heartbeat_bytes:.0f} a heartbeat |"
     )
-    yield f"| disk of the hub's history | {database.history_bytes:.0f} B | | | | | |"
-    yield f"| CPU of the hub for forwarding | {database.forward_us:.1f} us | | | | | |"
-    yield f"| bytes from the hub to PostgreSQL | {database.forward_bytes:.0f} | | | | | |"
     yield (
-        f"| CPU of PostgreSQL | {database.store_us:.1f} us, and {database.mean_us:.1f} us a mean"
-        " | | | | | |"
+        f"| bytes to the nodes | {hub.reading_down_bytes:.1f} a reading,"
+        f" {hub.answer_down_bytes:.0f} a `stored` |"
     )
-    yield f"| write-ahead log of PostgreSQL | {database.wal_bytes:.0f} B | | | | | |"
+    yield f"| disk of the hub's history | {database.history_bytes:.0f} B a reading |"
+    yield f"| CPU of the hub for forwarding | {database.forward_us:.1f} us a reading |"
+    yield f"| bytes from the hub to PostgreSQL | {database.forward_bytes:.0f} a reading |"
     yield (
-        f"| disk of PostgreSQL | {database.stored_bytes:.0f} B, and {database.mean_bytes:.0f} B a"
-        " mean | | | | | |"
+        f"| CPU of PostgreSQL | {database.store_us:.1f} us a reading,"
+        f" {database.mean_us:.1f} us a mean |"
+    )
+    yield f"| write-ahead log of PostgreSQL | {database.wal_bytes:.0f} B a reading |"
+    yield (
+        f"| disk of PostgreSQL | {database.stored_bytes:.0f} B a reading,"
+        f" {database.mean_bytes:.0f} B a mean |"
     )
 
 
-def checks(probe_us: float, *known: Run) -> Iterator[str]:
-    """Yield what the first two sizes and the last two runs say of each, beside the measured."""
-    *runs, rare, quiet = known
-    hub = fit_hub([*runs[:FITTED], rare], quiet, probe_us)
+def checks(probe_us: float, runs: Sequence[Run]) -> Iterator[str]:
+    """Yield what the first two sizes say of each run, beside what was measured."""
+    fitted, others = split(runs)
+    hub = fit_hub(fitted, probe_us)
     yield "| nodes, readings a second, together | cores | MB | kB/s up | kB/s down |"
     yield "|------------------------------------|-------|----|---------|-----------|"
-    for run in (*runs, rare):
+    for run in (*fitted, *others):
         load = load_of(run)
         said = predict_hub(hub, load)
         cells = " | ".join(
@@ -71,7 +75,8 @@ def checks(probe_us: float, *known: Run) -> Iterator[str]:
 
 
 def _both(measured: float, predicted: float) -> str:
-    return f"{measured:.3g} / {predicted:.3g} ({predicted / measured - 1:+.0%})"
+    off = f" ({predicted / measured - 1:+.0%})" if measured else ""
+    return f"{measured:.3g} / {predicted:.3g}{off}"
 
 
 def _fleets(known: Coefficients) -> Iterator[str]:
