@@ -17,6 +17,7 @@ from bench.raw_mqtt import frame, publish, subscribe
 from bus.clock import now_ms
 from bus.contract.messages import Heartbeat, Log, Message, PluginState, Status, Stored, encode
 from bus.contract.topics import Topic, TopicKind
+from bus.outbox.answer_time import AnswerTime
 from tests.broker.embedded.raw import connect
 from tests.default_descriptions import description_of
 from tests.default_readings import AIR, HEALTH, ROOM
@@ -60,7 +61,7 @@ class FleetNode(asyncio.Protocol):
         *("name", "_token", "_totals", "_interval_s", "_transport", "_buffer", "_packet_ids"),
         *("_in_flight", "_outbox", "_live", "_batches", "_cursor", "_seq", "_cycles", "_loop"),
         *("_lines", "_birth", "_connect", "_is_ready", "_backoff_s", "_open", "_is_describing"),
-        *("is_producing", "_old", "stream", "_began_s"),
+        *("is_producing", "_old", "stream", "_began_s", "_answers"),
     )
 
     filter_qos = 1
@@ -94,6 +95,7 @@ class FleetNode(asyncio.Protocol):
         # Sent, and the `seq` of what is not stored of it.
         self._batches: list[tuple[float, set[int]]] = []
         self._cursor = -1
+        self._answers = AnswerTime(LIVE_S)
         self._cycles = 0
         self._seq = 0
         self._prepare(token)
@@ -147,6 +149,7 @@ class FleetNode(asyncio.Protocol):
         self._in_flight = 0
         self._batches = []
         self._cursor = -1
+        self._answers.restart()
         self._write(self._connect)
 
     def connection_lost(self, _error: Exception | None) -> None:
@@ -253,6 +256,7 @@ class FleetNode(asyncio.Protocol):
             if now_s - self._outbox.get(seq, 0.0) < LIVE_S:
                 topic, payload = self._line(seq, now_s)
                 self._publish(topic, payload.encode(), 1, retain=True)
+                self._answers.sent(seq, now_s)
         self._send_backlog(now_s)
 
     def _send_backlog(self, now_s: float) -> None:
@@ -273,8 +277,9 @@ class FleetNode(asyncio.Protocol):
     def _overdue(self, now_s: float) -> list[int]:
         """Return the oldest readings behind the cursor that are no longer live."""
         seqs: list[int] = []
+        wait_s = self._answers.wait_s
         for seq, created_s in self._outbox.items():
-            if now_s - created_s < LIVE_S or len(seqs) == _BATCH_ROWS:
+            if now_s - created_s < wait_s or len(seqs) == _BATCH_ROWS:
                 break
             if seq > self._cursor:
                 seqs.append(seq)
@@ -288,6 +293,7 @@ class FleetNode(asyncio.Protocol):
 
     def _on_stored(self, stored: Stored) -> None:
         now_s, totals = time.monotonic(), self._totals
+        self._answers.stored(stored.ranges, now_s)
         for ranges, is_refused in ((stored.ranges, False), (stored.refused, True)):
             for first, last in ranges:
                 for seq in range(first, last + 1):

@@ -14,7 +14,8 @@ class OutboxConfig(Table, frozen=True):
     part is full by rows or bytes, the oldest readings go, and are counted.
     """
 
-    # Younger readings go out on their own topic, older ones as backlog.
+    # Younger readings go out on their own topic, older ones as backlog. While the hub takes longer
+    # to answer, what it was sent waits longer, too.
     live_s: Seconds = 6.0
     disk_after_s: Seconds = 60.0
     disk_every_s: Seconds = 60.0

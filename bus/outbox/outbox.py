@@ -100,9 +100,12 @@ class Outbox:
                     return reading
         return None
 
-    def backlog(self, after: Key | None) -> list[Reading]:
-        """Return the oldest readings behind `after` that are no longer live, up to one message."""
-        in_ram, horizon_ms = self._ram.streams, self._horizon_ms(self._settings.live_s)
+    def backlog(self, after: Key | None, wait_s: float) -> list[Reading]:
+        """Return the oldest readings behind `after` that are older than `wait_s`.
+
+        They are as many as fit in one message.
+        """
+        in_ram, horizon_ms = self._ram.streams, self._horizon_ms(wait_s)
         found = self._disk.page(after, {*in_ram, self.stream}, MAX_BACKLOG)
         if len(found) < MAX_BACKLOG:
             behind = after if after is not None and after[0] in in_ram else None

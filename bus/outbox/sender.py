@@ -13,6 +13,7 @@ import msgspec
 from bus.config.outbox_table import OutboxConfig
 from bus.contract.messages import Backlog, Reading
 from bus.fault import Fault
+from bus.outbox.answer_time import AnswerTime
 from bus.outbox.inbox import SenderInbox
 from bus.outbox.outbox import Outbox
 from bus.outbox.window import Window
@@ -44,6 +45,7 @@ class Sender:
         self._inbox = inbox
         self._link = link
         self._window = Window(settings.backlog_rows_per_s, settings.resend_s)
+        self._answers = AnswerTime(settings.live_s)
         self._stopping = threading.Event()
         # Readings that the hub has stored since the start.
         self.stored = 0
@@ -75,9 +77,12 @@ class Sender:
             if stored.refused:
                 self._outbox.refused(stored.stream, stored.refused)
             self._window.stored(stored.stream, [*stored.ranges, *stored.refused])
+            if stored.stream == self._outbox.stream:
+                self._answers.stored(stored.ranges, time.monotonic())
         self._outbox.tend()
         if not self._link.is_connected():
             self._window.restart()
+            self._answers.restart()
             return
         self._send_live()
         self._send_backlog(time.monotonic())
@@ -88,13 +93,14 @@ class Sender:
             # A reading that was not sent follows as backlog.
             if reading is None or not self._link.publish_reading(reading):
                 return
+            self._answers.sent(reading.seq, time.monotonic())
 
     def _send_backlog(self, now_s: float) -> None:
         if self._window.expire(now_s):
             self._outbox.forget_stored()
         if not self._window.has_room(now_s) or self._link.in_flight() >= MAX_IN_FLIGHT:
             return
-        readings = self._outbox.backlog(self._window.cursor)
+        readings = self._outbox.backlog(self._window.cursor, self._answers.wait_s)
         if readings and self._link.publish_backlog(Backlog(readings)):
             self._window.sent(readings, now_s)
         elif not readings and self._window.is_idle:

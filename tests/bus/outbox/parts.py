@@ -52,7 +52,7 @@ class Box:
         elapsed_s, self.clock.elapsed_s = self.clock.elapsed_s, self.clock.elapsed_s + 1000
         found: list[Reading] = []
         after = None
-        while batch := self.box.backlog(after):
+        while batch := self.box.backlog(after, self.settings.live_s):
             found += batch
             after = (batch[-1].stream, batch[-1].seq)
         self.clock.elapsed_s = elapsed_s

@@ -71,7 +71,7 @@ def test_an_old_reading_never_goes_out_on_its_own_topic(box: Box) -> None:
     live = box.box.take_live()
     assert live is not None
     assert live.data == {"n": 2}
-    assert [r.data for r in box.box.backlog(None)] == [{"n": 1}]
+    assert [r.data for r in box.box.backlog(None, box.settings.live_s)] == [{"n": 1}]
 
 
 def test_with_the_hub_in_reach_nothing_is_written_to_disk(box: Box) -> None:
@@ -289,11 +289,11 @@ def test_the_tier_in_ram_is_bounded_by_itself(tmp_path: Path) -> None:
 def test_a_batch_fits_into_a_message(box: Box) -> None:
     box.box.add([Sample("room", START_MS, {"n": n}) for n in range(MAX_BACKLOG + 10)])
     box.clock.elapsed_s += 10
-    assert len(box.box.backlog(None)) == MAX_BACKLOG
+    assert len(box.box.backlog(None, box.settings.live_s)) == MAX_BACKLOG
     box.box.add([Sample("room", START_MS, {"text": "x" * 10_000}) for _ in range(100)])
     box.clock.elapsed_s += 10
     last = (box.box.stream, MAX_BACKLOG + 9)
-    batch = box.box.backlog(last)
+    batch = box.box.backlog(last, box.settings.live_s)
     assert 10 < len(batch) < 100
     assert len(encode(Backlog(batch))) < 200_000
 
