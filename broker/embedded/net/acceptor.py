@@ -18,6 +18,8 @@ _BACKLOG = 1_024
 # No free file descriptor: wait until there is one.
 _NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _RETRY_S = 0.2
+# Rounds of the loop within which a connection whose peer has closed frees its place.
+_ROUNDS = 10
 
 Serve = Callable[[Listener, socket.socket, Place], Awaitable[None]]
 
@@ -67,6 +69,8 @@ class Acceptor:
         self._log = log
         self._queue_s = queue_s
         self._tasks: set[asyncio.Task[None]] = set()
+        # Those above a limit that are tried again in the next round.
+        self._retried: set[socket.socket] = set()
         self._accepting = asyncio.get_running_loop().create_task(self._accept_all())
 
     @property
@@ -78,6 +82,8 @@ class Acceptor:
         self._accepting.cancel()
         await asyncio.wait([self._accepting])
         self._bound.close()
+        for sock in self._retried:
+            sock.close()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -105,8 +111,29 @@ class Acceptor:
             self._start(self._serve_and_release(sock, place), place)
         elif place is Refusal.LOGINS and self._admission.may_queue(address):
             self._start(self._serve_later(sock, address))
-        else:
+        elif place is Refusal.LOGINS:
             self._refuse(sock, address, place)
+        else:
+            self._retry(sock, address, _ROUNDS)
+
+    def _retry(self, sock: socket.socket, address: str, rounds: int) -> None:
+        """Serve a connection above a limit if it has a place within some rounds.
+
+        Others, or the last connection of the same client, may have ended in this round.
+        """
+        self._retried.discard(sock)
+        if not self.is_accepting:
+            sock.close()
+            return
+        loop = asyncio.get_running_loop()
+        place = self._admission.admit(address, loop.time())
+        if isinstance(place, Place):
+            self._start(self._serve_and_release(sock, place), place)
+        elif not rounds:
+            self._refuse(sock, address, place)
+        else:
+            self._retried.add(sock)
+            loop.call_soon(self._retry, sock, address, rounds - 1)
 
     def _start(self, serving: Coroutine[None, None, None], place: Place | None = None) -> None:
         task = asyncio.get_running_loop().create_task(serving)

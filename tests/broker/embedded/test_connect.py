@@ -6,7 +6,7 @@ import pytest
 
 from broker.auth.gate import Attempt, Identity, Role
 from tests.broker.embedded.gates import OwnTopics, Passwords
-from tests.broker.embedded.raw import PUBCOMP, SUBACK, binary, connect, packet, uint16
+from tests.broker.embedded.raw import PUBCOMP, SUBACK, RawClient, binary, connect, packet, uint16
 from tests.broker.embedded.running import open_sockets, running
 from tests.broker.embedded.switch import ours_only
 from tests.support import OpenGate
@@ -179,6 +179,20 @@ def test_one_connection_too_many_is_turned_away_at_once_and_the_next_place_is_fr
         with broker.client("late") as late:
             late.ping()
         assert all(not other.is_closed(0.05) for other in others)
+
+
+@ours_only
+def test_who_closes_and_connects_again_finds_its_place_free() -> None:
+    with running(connections=1) as broker:
+        client = broker.client("c")
+
+        def come_again() -> RawClient:
+            # The broker sees the end after the new connection, in one round of its loop.
+            again = broker.raw()
+            client.sock.close()
+            return again
+
+        assert broker.call(come_again).connect("c") == 0
 
 
 @ours_only
