@@ -22,6 +22,7 @@ from pizero_native.native_plugins import NativePlugin, NativePlugins
 _NAMES, _PLUGINS, _UPDATE = "names", "plugins", "update"
 # The plugin of a ping.
 _NO_PLUGIN = ""
+_NO_FILES = "the light service does the work of its plugins itself"
 
 
 class Publisher:
@@ -53,7 +54,8 @@ class Publisher:
                 _NO_PLUGIN: as_described,
                 **{name: plugin.settings.resolved for name, plugin in plugins.items()},
             },
-            no_bundles="the light service does the work of its plugins itself",
+            no_bundles=_NO_FILES,
+            no_components=_NO_FILES,
         )
         self.update = MachineUpdate(self.bus, runtime_dir(config, os.environ))
         executors = {

@@ -21,6 +21,7 @@ from bus.client.client import BusClient
 from bus.client.credentials import Connection
 from bus.client.event_queue import EventQueue
 from bus.client.link import wire_message
+from bus.client.login import Login
 from bus.client.node_log import NodeLog
 from bus.clock import Clock, now_ms
 from bus.config import directories
@@ -205,6 +206,16 @@ class NodeBus:
     def bundle_key(self) -> bytes:
         """The public key of the hub's signatures of bundles, empty without one."""
         return self._connection.bundle_key
+
+    @property
+    def broker_host(self) -> str:
+        """The host of the broker that is connected, or tried."""
+        return self._client.address[0]
+
+    @property
+    def login(self) -> Login | None:
+        """The login at the broker, None where there are no credentials."""
+        return self._connection.login
 
     @property
     def local_address(self) -> str:

@@ -25,6 +25,8 @@ MAX_RANGES = 1000
 MAX_LEDS = 256
 # In base64 with its order, it fits into a packet of the embedded broker.
 MAX_BUNDLE_BYTES = 150_000
+# Of a component, which is a file and no message; those of Python have 18 MB.
+MAX_COMPONENT_BYTES = 64_000_000
 MAX_PLUGINS = 64
 # Of a record of a plugin, whose message has it as base64: a packet of the broker holds 256 KB.
 MAX_RECORD_BYTES = 144 * 1024

@@ -131,7 +131,8 @@ class About(msgspec.Struct, frozen=True):
     """Description of a node: its names, its machine, and the commands of its actuators.
 
     `versions` has the version of each program and library by name. `bundle_key` is the hub's key
-    for bundles that the node trusts; without one, `no_bundles` says why it takes none.
+    for bundles that the node trusts; without one, `no_bundles` says why it takes none. So do
+    `component_key` and `no_components` for components.
     """
 
     title: Word
@@ -146,3 +147,5 @@ class About(msgspec.Struct, frozen=True):
     ]
     bundle_key: Sha256 = ""
     no_bundles: Line = ""
+    component_key: Sha256 = ""
+    no_components: Line = ""

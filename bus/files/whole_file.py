@@ -35,6 +35,17 @@ def replace(
     sync_folder(path.parent)
 
 
+def move(partial: Path, path: Path) -> None:
+    """Give a file that was written piece by piece its name, durably. Raises OSError."""
+    descriptor = os.open(partial, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    partial.replace(path)
+    sync_folder(path.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Bring the names in a folder to the disk: without it, a rename may be undone by a power cut.
 

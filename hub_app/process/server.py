@@ -16,7 +16,6 @@ from bus.client.client import BusClient
 from bus.client.credentials import Connection
 from bus.config import hub_files
 from bus.config.directories import Environment
-from bus.config.hub_files import HubFiles
 from bus.config.plugin_files import plugin_file
 from bus.config.settings import Config
 from bus.install import extras
@@ -35,7 +34,7 @@ from hub_app.hub import BrokerStatus, Hub
 from hub_app.live.dashboard import Dashboard, EndCompiler, OpenRenderer, PageUnavailableError
 from hub_app.login import setup as login_setup
 from hub_app.nodes.delivery.deliverer import Deliverer
-from hub_app.nodes.join.listener import JoinListener
+from hub_app.nodes.join.listener import JoinListener, NodeNeeds
 from hub_app.nodes.join.service import JoinService
 from hub_app.nodes.records import store as record_store
 from hub_app.nodes.records.store import RecordStore
@@ -146,10 +145,21 @@ async def _run(
         await stack.enter_async_context(page_tasks.running(supervisor, log_in, tls))
         joins = JoinService(config, files, hub)
         updater = NodeUpdater(files, hub, config.cluster.node_id)
-        await stack.enter_async_context(_joins(hub, joins, updater, config, files))
-        deliverer = Deliverer(files, hub, lambda node: node in remover.gone)
-        running = hub.supervisor.running({"deliveries": lambda: _deliver(deliverer)})
-        await stack.enter_async_context(running)
+        deliverer = Deliverer(
+            *(files, hub, lambda node: node in remover.gone),
+            # Nodes know the hub's address only where it is their broker's.
+            port=config.web.join_port if config.embeds_broker else 0,
+        )
+        listener = JoinListener(config, joins, files, _needs(updater, deliverer))
+        await stack.enter_async_context(
+            hub.supervisor.running(
+                {
+                    "join": listener.run,
+                    "updates": lambda: _update_nodes(updater),
+                    "deliveries": lambda: _deliver(deliverer),
+                }
+            )
+        )
         server = WebServer(
             *(hub, log_in, config.web, own_names(socket.gethostname())),
             remover=remover,
@@ -160,13 +170,13 @@ async def _run(
             deliverer=deliverer,
         )
         # Readings are stored while this waits: they need no page.
-        listener = await listen_when_available(config.web.listen, config.web.port, key="web.port")
-        stack.callback(listener.close)
+        page = await listen_when_available(config.web.listen, config.web.port, key="web.port")
+        stack.callback(page.close)
         stopper.server = server
-        scheme, port = "https" if tls else "http", listener.getsockname()[1]
+        scheme, port = "https" if tls else "http", page.getsockname()[1]
         logger.info("page on %s://%s:%d/", scheme, config.web.listen, port)
         watchdog.watch(hub)
-        await server.serve(sockets=[listener])
+        await server.serve(sockets=[page])
 
 
 def _check_web_address(config: Config) -> None:
@@ -215,15 +225,9 @@ async def _background_tasks(hub: Hub, queue: LoopQueue, remover: Remover) -> Asy
                 task.cancel()
 
 
-@contextlib.asynccontextmanager
-async def _joins(
-    hub: Hub, joins: JoinService, updater: NodeUpdater, config: Config, files: HubFiles
-) -> AsyncIterator[None]:
-    """Let new machines join and nodes update until the context ends."""
-    listener = JoinListener(config, joins, files, lambda: updater.is_serving)
-    starts = {"join": listener.run, "updates": lambda: _update_nodes(updater)}
-    async with hub.supervisor.running(starts):
-        yield
+def _needs(updater: NodeUpdater, deliverer: Deliverer) -> NodeNeeds:
+    """Return what nodes come to the join listener for."""
+    return NodeNeeds(lambda: updater.is_serving, lambda: deliverer.is_serving, deliverer.component)
 
 
 async def _update_nodes(updater: NodeUpdater) -> None:

@@ -1,6 +1,7 @@
-"""Deliveries of a node: takes signed bundles from the bus, verifies and keeps them.
+"""Deliveries of a node: takes signed orders and bundles from the bus, verifies and keeps them.
 
-A thread of its own verifies and waits for the disk, so that neither the bus nor the cycle does.
+A thread of its own verifies and waits for the disk, so that neither the bus nor the cycle does;
+another one fetches components.
 """
 
 import logging
@@ -22,7 +23,9 @@ from bus.errors import BadDataError
 from bus.fault import Fault
 from bus.install.hint import install_extra
 from node_agent.delivery import progress
-from node_agent.delivery.kept_bundles import KeptBundles
+from node_agent.delivery.component_fetcher import ComponentFetcher, Order
+from node_agent.delivery.component_source import HubAddress
+from node_agent.delivery.kept_bundles import KeptBundles, remove_former
 from node_agent.delivery.plugin_delivery import PluginDelivery
 from node_agent.delivery.progress import Progress, Version
 
@@ -42,8 +45,17 @@ class Deliveries:
     Any thread may call `submit`; the rest is for the cycle's.
     """
 
-    def __init__(self, config: Config, state_dir: Path, key: bytes, publish: Publish) -> None:
+    def __init__(
+        self,
+        config: Config,
+        state_dir: Path,
+        key: bytes,
+        publish: Publish,
+        hub: Callable[[], HubAddress | None] = lambda: None,
+    ) -> None:
+        """`hub` is where components are fetched."""
         self._config = config
+        self._fetcher = ComponentFetcher(hub)
         self._key = key
         self._publish = publish
         self._published: dict[str, DeliveryState] = {}
@@ -54,8 +66,9 @@ class Deliveries:
         self._thread = threading.Thread(target=self._run, name="deliveries", daemon=True)
         self._fault = Fault("delivered bundles: saving")
         node, folder = config.cluster.node_id, state_dir / _FOLDER
+        remove_former(folder, config.plugins.enabled)
         self._kept = {
-            name: KeptBundles(folder, Topic(node, TopicKind.BUNDLE, name))
+            name: KeptBundles(folder, Topic(node, TopicKind.BUNDLE, name), self.refusal)
             for name in config.plugins.enabled
         }
         found = {name: self._start(kept) for name, kept in self._kept.items()}
@@ -73,17 +86,27 @@ class Deliveries:
 
     def __enter__(self) -> Self:
         self._thread.start()
+        self._fetcher.start()
+        for name, version in self._newest.items():
+            if self.of_plugin[name].is_fetching(version):
+                self._work.put(partial(self._fetch_again, name, version))
         return self
 
     def __exit__(self, *_: object) -> None:
         self._work.put(None)
         self._thread.join(_JOIN_S)
+        self._fetcher.stop(_JOIN_S)
+
+    def refusal(self, form: str) -> str:
+        """Return why this node takes no files of a form, or nothing."""
+        allowed = self._config.plugins.form
+        if allowed not in ("auto", form):
+            return f'plugins.form = "{allowed}" allows no {form}s'
+        return self.obstacle
 
     @property
     def obstacle(self) -> str:
-        """Why this node takes no bundles, or nothing."""
-        if self._config.plugins.form == "component":
-            return 'plugins.form = "component" allows no bundles'
+        """Why this node takes nothing of the hub, or nothing."""
         if find_spec("cryptography") is None:
             return f"a library is missing; run: {install_extra('agent')}"
         if not self._key:
@@ -126,6 +149,7 @@ class Deliveries:
         if found != loaded:
             # Before anything runs: what takes the node down is counted.
             self._save(kept, found)
+        kept.remove_unneeded(found)
         return found
 
     # The thread runs these.
@@ -155,12 +179,42 @@ class Deliveries:
         if version is not None:
             logger.info("plugin %s: got version %s", topic.name, version.version or "without name")
             self._newest[topic.name] = version
-            delivery.accept(version)
+            self._accept(topic.name, version)
+
+    def _accept(self, name: str, version: Version) -> None:
+        is_here = version.form != "component" or self._kept[name].has(version)
+        self.of_plugin[name].accept(version, is_here=is_here)
+        if is_here:
+            self._fetcher.want(name, None)
+        else:
+            self._fetch(name, version)
+
+    def _fetch_again(self, name: str, version: Version) -> None:
+        """Go on with a fetch after a start of the node."""
+        if self._newest[name] != version:
+            return
+        if self._kept[name].has(version):
+            self.of_plugin[name].fetched(version)
+        else:
+            self._fetch(name, version)
+
+    def _fetch(self, name: str, version: Version) -> None:
+        delivery, kept = self.of_plugin[name], self._kept[name]
+        self._fetcher.want(
+            name,
+            Order(
+                said=order.read(version.order),
+                target=kept.path(version),
+                partial=kept.fetched_path(version),
+                told=delivery.fetching,
+                ended=partial(delivery.fetched, version),
+            ),
+        )
 
     def _verified(self, topic: Topic, payload: bytes) -> Version | None:
         """Return the version of a message, whose bundle is kept; None where it came before."""
         if self.obstacle:
-            raise BadDataError(f"this node takes no bundles: {self.obstacle}")
+            raise BadDataError(f"this node takes no files of the hub: {self.obstacle}")
         message = decode(topic, payload)
         if not isinstance(message, SignedBundle):
             raise BadDataError(f"{topic}: expected a signed bundle")
@@ -173,9 +227,11 @@ class Deliveries:
                 f"found release {said.release}, expected one after {newest.release}, which came "
                 "before; to go back, the hub signs a newer order"
             )
+        if said.sha256 and (refusal := self.refusal(said.form)):
+            raise BadDataError(f"this node takes no {said.form}s: {refusal}")
         order.check_content(said, message.bundle)
         version = progress.version_of(said, message)
-        if not version.is_own_file:
+        if message.bundle:
             self._kept[topic.name].write(version, message.bundle)
         return version
 

@@ -2,7 +2,9 @@
 
 import queue
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -15,6 +17,12 @@ from node_agent.delivery.progress import Progress, Version
 Save = Callable[[Progress], object]
 
 
+class Change(Protocol):
+    """A step of the progress."""
+
+    def __call__(self, found: Progress, /, *, now_ms: int) -> Progress: ...
+
+
 _HELD = "the plugin is disabled by a command; it is tried once that is enabled"
 
 
@@ -23,9 +31,10 @@ def _save_nothing(_progress: Progress) -> None:
 
 
 class PluginDelivery:
-    """The orders of one plugin, in the cycle's thread; any thread may call `accept` and `refuse`.
+    """The orders of one plugin, in the cycle's thread.
 
-    `own_file` locates the node's own file, `file_of` the bundle of a delivered version.
+    Any thread may call `accept`, `refuse`, `fetching` and `fetched`. `own_file` locates the node's
+    own file, `file_of` that of a delivered version.
     """
 
     def __init__(
@@ -39,14 +48,27 @@ class PluginDelivery:
         self._file_of = file_of
         self._progress = found or Progress()
         self._save = save
-        # The crossing from the thread that verifies.
-        self._accepted: queue.SimpleQueue[Version] = queue.SimpleQueue()
+        # The crossing from the threads that verify and fetch.
+        self._changes: queue.SimpleQueue[Change] = queue.SimpleQueue()
+        self._fetching = ""
         self._refused = ("", 0)
         self._is_held = False
 
-    def accept(self, version: Version) -> None:
-        """Take an order whose bundle was verified and is on the disk."""
-        self._accepted.put(version)
+    def accept(self, version: Version, *, is_here: bool = True) -> None:
+        """Take an order that was verified, and whose file is on the disk or to be fetched."""
+        self._changes.put(partial(progress.take, wanted=version, is_here=is_here))
+
+    def is_fetching(self, version: Version) -> bool:
+        """Whether a version is to be fetched, after a start of the node."""
+        return self._progress.phase == progress.FETCHING and self._progress.wanted == version
+
+    def fetching(self, words: str) -> None:
+        """Tell how far the fetch of a component is, or why it has to wait."""
+        self._fetching = words
+
+    def fetched(self, version: Version, error: str = "") -> None:
+        """Note the end of a fetch: the file is on the disk, or not to be had."""
+        self._changes.put(partial(progress.fetched, wanted=version, error=error))
 
     def refuse(self, reason: str) -> None:
         """Tell of a message that was no order for this node."""
@@ -59,6 +81,8 @@ class PluginDelivery:
         if not self._progress.wanted.release and not refused:
             return None
         state = progress.state_of(self._progress, refused, refused_ms)
+        if state.phase == progress.FETCHING:
+            return msgspec.structs.replace(state, reason=self._fetching)
         if self._is_held and state.phase == progress.TRIAL:
             return msgspec.structs.replace(state, reason=_HELD)
         return state
@@ -80,8 +104,8 @@ class PluginDelivery:
     def begin_cycle(self, *, is_enabled: bool = True) -> None:
         """Take the orders that have come; a disabled plugin tries none of them."""
         self._is_held = not is_enabled
-        while not self._accepted.empty():
-            self._change(progress.take(self._progress, self._accepted.get(), now_ms()))
+        while not self._changes.empty():
+            self._change(self._changes.get()(self._progress, now_ms=now_ms()))
 
     def offered(self) -> Path | None:
         """Return the file to try beside the running one, None where there is none."""

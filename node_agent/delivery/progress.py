@@ -1,4 +1,4 @@
-"""Progress of a plugin's last order: trial, probation, kept or taken back. Pure.
+"""Progress of a plugin's last order: fetched, on trial, probation, kept or taken back. Pure.
 
 `current` is what runs, `good` what has proven itself: while they differ, `current` is on probation,
 and its failure brings `good` back.
@@ -10,8 +10,9 @@ import msgspec
 
 from bus.contract.bounds import ErrorText, Sha256
 from bus.contract.messages import DeliveryState, SignedBundle
-from bus.contract.plugin_file.order import BundleOrder
+from bus.contract.plugin_file.order import BundleOrder, Form
 
+FETCHING = "fetching"
 TRIAL = "trial"
 PROBATION = "probation"
 KEPT = "kept"
@@ -37,6 +38,7 @@ class Version(msgspec.Struct, frozen=True):
     order: str = ""
     signature: Annotated[bytes, msgspec.Meta(max_length=64)] = b""
     is_shadow: bool = False
+    form: Form = "bundle"
 
     @property
     def is_own_file(self) -> bool:
@@ -50,7 +52,7 @@ def version_of(said: BundleOrder, message: SignedBundle) -> Version:
     """Return the version in an order that was verified."""
     return Version(
         *(said.release, said.sha256, said.version, said.probation),
-        *(message.order, message.signature, said.shadow),
+        *(message.order, message.signature, said.shadow, said.form),
     )
 
 
@@ -72,14 +74,19 @@ class Progress(msgspec.Struct, frozen=True):
 
     @property
     def files(self) -> set[str]:
-        """The digests of the bundles that are still needed."""
+        """The digests of the files that are still needed."""
         needed = {self.current.sha256, self.good.sha256}
-        is_wanted = self.phase in (TRIAL, SHADOW)
+        is_wanted = self.phase in (FETCHING, TRIAL, SHADOW)
         return (needed | {self.wanted.sha256} if is_wanted else needed) - {""}
 
 
-def take(found: Progress, wanted: Version, now_ms: int) -> Progress:
-    """Return the progress with a newer order; the version that runs already needs no trial."""
+def take(found: Progress, wanted: Version, now_ms: int, *, is_here: bool = True) -> Progress:
+    """Return the progress with a newer order; the version that runs already needs no trial.
+
+    A component that is not there yet is fetched first.
+    """
+    if not is_here:
+        return _changed(found, FETCHING, now_ms, wanted=wanted, starts=0)
     if wanted.is_shadow:
         return _changed(found, SHADOW, now_ms, wanted=wanted, starts=0)
     taken = _changed(found, TRIAL, now_ms, wanted=wanted, starts=0)
@@ -88,6 +95,15 @@ def take(found: Progress, wanted: Version, now_ms: int) -> Progress:
     if found.is_on_probation:
         return msgspec.structs.replace(taken, current=wanted, phase=PROBATION, polls=found.polls)
     return msgspec.structs.replace(taken, current=wanted, good=wanted, phase=KEPT)
+
+
+def fetched(found: Progress, wanted: Version, error: str, now_ms: int) -> Progress:
+    """Return the progress after a fetch; `error` is empty where the file is there now."""
+    if found.phase != FETCHING or found.wanted != wanted:
+        return found
+    if error:
+        return _changed(found, FAILED, now_ms, error)
+    return take(found, wanted, now_ms)
 
 
 def tried(found: Progress, error: str, now_ms: int) -> Progress:

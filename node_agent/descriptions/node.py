@@ -42,10 +42,11 @@ class NodeDescriptions:
 
     `actuators` are those that the node has, each with the words or keys of its commands; `plugins`
     are the enabled ones, each with what puts the values of its settings into the limits of bands.
-    `no_bundles` says why it takes none from the hub whose `bundle_key` it has.
+    `no_bundles` says why it takes none from the hub whose `bundle_key` it has, `no_components` why
+    it takes no components.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts that a node tells of; two have defaults
+    def __init__(  # noqa: PLR0913 - the parts that a node tells of; three have defaults
         self,
         config: Config,
         bus: Bus,
@@ -55,9 +56,11 @@ class NodeDescriptions:
         plugins: Mapping[str, Resolve],
         bundle_key: bytes = b"",
         no_bundles: str = "",
+        no_components: str = "",
     ) -> None:
         self._bus = bus
-        self._bundle_key, self._no_bundles = bundle_key, no_bundles
+        self._bundle_key = bundle_key
+        self._no_bundles, self._no_components = no_bundles, no_components
         self._interval_s = config.polling.interval_seconds
         self._actuators = dict(actuators)
         self._versions = {"harvester": VERSION, "python": platform.python_version()}
@@ -114,6 +117,8 @@ class NodeDescriptions:
             actuators=self._actuators,
             bundle_key="" if self._no_bundles else self._bundle_key.hex(),
             no_bundles=self._no_bundles[:MAX_TEXT_CHARS],
+            component_key="" if self._no_components else self._bundle_key.hex(),
+            no_components=self._no_components[:MAX_TEXT_CHARS],
         )
 
     def _clear_plugin(self, plugin: str) -> bool:

@@ -11,6 +11,7 @@ from bus.config.settings import Config, Grant
 from bus.contract.description import Fields
 from bus.contract.topics import TopicKind
 from bus.outbox.outbox import Sample
+from node_agent.delivery.component_source import HubAddress
 from node_agent.delivery.deliveries import Deliveries
 from node_agent.descriptions.plugin_settings import PluginSettings
 from node_agent.host_functions.effects import EffectParts
@@ -60,7 +61,9 @@ class NodePlugins:
             )
             for name in enabled
         }
-        self.deliveries = Deliveries(config, state_dir, bus.bundle_key, bus.publish)
+        self.deliveries = Deliveries(
+            config, state_dir, bus.bundle_key, bus.publish, partial(_hub_of, bus)
+        )
         self.records = KeptRecords(lambda name, record: bus.publish(TopicKind.RECORD, record, name))
 
     @property
@@ -128,3 +131,8 @@ class NodePlugins:
 
     def _grant(self, plugin: str) -> Grant:
         return self._config.plugins.grants.get(plugin, Grant())
+
+
+def _hub_of(bus: NodeBus) -> HubAddress | None:
+    """Return the hub at the address of its broker, None without a login there."""
+    return None if bus.login is None else HubAddress(bus.broker_host, bus.login)

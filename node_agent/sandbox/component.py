@@ -18,12 +18,13 @@ from wasmtime.component import (
 from bus.contract.description import PluginDescription
 from bus.contract.plugin_file import component_section
 from bus.contract.plugin_file.component_section import BadDescriptionError
+from bus.contract.plugin_file.worlds import CONTRACT_VERSION
 from node_agent.sandbox.errors import ComponentError, StaleError
 
 logger = logging.getLogger(__name__)
 
 PACKAGE = "harvester:plugin"
-PACKAGE_VERSION = "1.1.0"
+PACKAGE_VERSION = CONTRACT_VERSION
 # Versions of one major number only add to each other, so a component of any of them fits.
 _SAME_MAJOR = re.compile(r"1\.\d+\.\d+")
 _WASI = "wasi:"

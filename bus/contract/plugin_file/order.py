@@ -1,17 +1,27 @@
-"""Bundle order: the statement, signed by the hub, that a node is to run a bundle.
+"""Bundle order: the statement, signed by the hub, that a node is to run a version of a plugin.
 
-It names the node, the plugin, the bundle's digest and a release number that only grows, so that a
-signed bundle serves for nothing else and an older one cannot be played again.
+It names the node, the plugin, the file's digest and a release number that only grows, so that a
+signed file serves for nothing else and an older one cannot be played again. A bundle comes with its
+order; a component is a file that the node fetches from the hub.
 """
 
 import hashlib
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import msgspec
 
-from bus.contract.bounds import Count, Milliseconds, Name, OptionalName, Sha256, Word
+from bus.contract.bounds import (
+    MAX_COMPONENT_BYTES,
+    Count,
+    Milliseconds,
+    Name,
+    OptionalName,
+    Sha256,
+    Word,
+)
 from bus.contract.messages import MAX_BUNDLE_BYTES, SignedBundle
-from bus.contract.plugin_file import ed25519
+from bus.contract.plugin_file import component_file, ed25519, worlds
 from bus.contract.plugin_file.bundle import BadBundleError, Bundle, parse, text_of
 from bus.contract.topics import Topic
 from bus.errors import BadDataError
@@ -22,6 +32,8 @@ DEFAULT_PROBATION = 30
 MAX_PROBATION = 10_000
 
 Probation = Annotated[int, msgspec.Meta(ge=1, le=MAX_PROBATION)]
+Form = Literal["bundle", "component"]
+ComponentBytes = Annotated[int, msgspec.Meta(ge=0, le=MAX_COMPONENT_BYTES)]
 
 
 class BadOrderError(BadDataError):
@@ -32,7 +44,8 @@ class BundleOrder(msgspec.Struct, frozen=True, kw_only=True):
     """What the hub signs. Without `sha256`, the node is to run its own file of the plugin.
 
     `version` is the author's; `probation` is the number of good polls until the bundle is kept. A
-    `shadow` only polls beside the version that runs.
+    `shadow` only polls beside the version that runs. Of a component, there are its size, the
+    version of the `contract` that it was built for, and the hub's `port` that has it.
     """
 
     node: Name
@@ -44,6 +57,10 @@ class BundleOrder(msgspec.Struct, frozen=True, kw_only=True):
     probation: Probation = DEFAULT_PROBATION
     issued_ms: Milliseconds = 0
     shadow: bool = False
+    form: Form = "bundle"
+    size_bytes: ComponentBytes = 0
+    contract: Word = ""
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
 
 
 def encode(order: BundleOrder) -> str:
@@ -55,16 +72,21 @@ def signed_bytes(text: str) -> bytes:
     return _CONTEXT + text.encode()
 
 
+def read(text: str) -> BundleOrder:
+    """Return what an order says, whose signature is not verified here. Raises BadOrderError."""
+    try:
+        return msgspec.json.decode(text, type=BundleOrder)
+    except (msgspec.DecodeError, RecursionError) as e:
+        raise BadOrderError(f"found an order that cannot be read: {e}") from e
+
+
 def verify(message: SignedBundle, key: bytes, topic: Topic) -> BundleOrder:
     """Return the order of a message on `topic` that the hub has signed. Raises BadOrderError."""
     if not message.signature:
         raise BadOrderError("found no signature, expected the hub's")
     if not ed25519.verify(key, signed_bytes(message.order), message.signature):
         raise BadOrderError("found a signature that is not of this hub's key and this order")
-    try:
-        order = msgspec.json.decode(message.order, type=BundleOrder)
-    except (msgspec.DecodeError, RecursionError) as e:
-        raise BadOrderError(f"found an order that cannot be read: {e}") from e
+    order = read(message.order)
     if (order.node, order.plugin) != (topic.node, topic.name):
         raise BadOrderError(
             f"found an order for {order.plugin} of {order.node}, expected one for {topic.name} "
@@ -78,6 +100,9 @@ def check_content(order: BundleOrder, content: bytes) -> Bundle | None:
 
     Raises BadOrderError where it is not the signed one, BadBundleError where it is no bundle.
     """
+    if order.form == "component":
+        _check_component_order(order, content)
+        return None
     if not order.sha256 and not content:
         return None
     found = hashlib.sha256(content).hexdigest()
@@ -94,3 +119,23 @@ def check_content(order: BundleOrder, content: bytes) -> Bundle | None:
     if said.world != order.world:
         raise BadOrderError(f"found a bundle for {said.world}, expected {order.world}, as signed")
     return said
+
+
+def check_component(order: BundleOrder, path: Path) -> None:
+    """Raise BadOrderError where the file at `path` is not the signed component, or OSError."""
+    size_bytes, found = path.stat().st_size, component_file.digest_of(path)
+    if (size_bytes, found) != (order.size_bytes, order.sha256):
+        raise BadOrderError(
+            f"found a component of {size_bytes} bytes with sha256 {found[:12]}, expected "
+            f"{order.size_bytes} bytes with {order.sha256[:12]}, which is signed"
+        )
+
+
+def _check_component_order(order: BundleOrder, content: bytes) -> None:
+    """Raise BadOrderError where an order of a component names none that may be fetched."""
+    if content:
+        raise BadOrderError(f"found {len(content)} bytes with the order of a component")
+    if not order.sha256 or not order.size_bytes or not order.port:
+        raise BadOrderError("found the order of a component without its sha256, size or port")
+    if sentence := worlds.refusal(order.world) or worlds.version_refusal(order.contract):
+        raise BadOrderError(f"{sentence}; update this node")

@@ -1,5 +1,9 @@
-"""Names of the contract's worlds, as `wit/plugin.wit` has them."""
+"""Names of the contract's worlds, as `wit/plugin.wit` has them, and the contract's version."""
 
+import re
+
+CONTRACT_VERSION = "1.1.0"
+_VERSION = re.compile(r"(\d{1,6})\.\d{1,6}\.\d{1,6}")
 WORLDS = (
     "dht22-plugin",
     "bme680-plugin",
@@ -18,3 +22,14 @@ def refusal(world: str) -> str:
     if world in WORLDS:
         return ""
     return f"world: found {world!r}, expected one of {', '.join(WORLDS)}"
+
+
+def version_refusal(version: str) -> str:
+    """Return the sentence that refuses what was built for a version of the contract, or nothing.
+
+    Versions of one major number only add to each other.
+    """
+    found, own = _VERSION.fullmatch(version), _VERSION.fullmatch(CONTRACT_VERSION)
+    if found is not None and own is not None and found[1] == own[1]:
+        return ""
+    return f"contract: found version {version!r}, expected one like {CONTRACT_VERSION}"

@@ -12,12 +12,27 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     deploy = verbs.add_parser("deploy", help="send a plugin to nodes over the bus, signed")
     define_hub_command(
         deploy,
-        "Pack a plugin, or take a bundle, sign it and send it to nodes. Each tries it, keeps it "
-        "after a number of good polls, or goes back by itself. A node that is away gets it when "
-        "it comes. The hub must be running.",
+        "Pack a plugin, or take its bundle or component, sign it and send it to nodes. Each tries "
+        "it, keeps it after a number of good polls, or goes back by itself. A node that is away "
+        "gets it when it comes. The hub must be running.",
         lambda options: _commands("deploy").deploy(options),
     )
-    deploy.add_argument("plugin", metavar="NAME|NAME.bundle", help="a plugin, or a packed one")
+    deploy.add_argument(
+        "plugin",
+        metavar="NAME|NAME.bundle|NAME.wasm",
+        help="a plugin, or a bundle or component of it",
+    )
+    deploy.add_argument(
+        "--component",
+        action="store_true",
+        help="the plugin's component, as `build` made it, which nodes fetch from the hub",
+    )
+    deploy.add_argument(
+        "--world",
+        default="",
+        metavar="WORLD",
+        help="the world of NAME.wasm, where no plugin.toml is beside it",
+    )
     _add_nodes(deploy)
     deploy.add_argument(
         "--canary", default="", metavar="NODE", help="this one first, the rest if it kept it"

@@ -3,7 +3,6 @@
 import argparse
 import os
 import time
-from pathlib import Path
 
 import msgspec
 
@@ -11,16 +10,15 @@ from broker.auth import accounts, bundle_key
 from bus.clock import now_ms
 from bus.config import hub_files
 from bus.config.hub_files import HubFiles
-from bus.contract.plugin_file.bundle import SUFFIX
+from bus.config.settings import Config
 from bus.errors import MisconfiguredError, UnavailableError
+from harvester.hub.delivery import deployed
 from harvester.hub.options import hub_config
-from harvester.plugins.builder.pack import pack
-from harvester.plugins.project import chosen, contract_file
 from hub_app.nodes import workers
 from hub_app.nodes.delivery import rollout
-from hub_app.nodes.delivery.delivery_files import DeliveryFiles, check_bundle
+from hub_app.nodes.delivery.delivery_files import DeliveryFiles
 from hub_app.nodes.delivery.reason import sentences
-from hub_app.nodes.delivery.rollout import NodeRollout, Rollout, Target
+from hub_app.nodes.delivery.rollout import NodeRollout, Rollout
 from hub_app.nodes.removal import removals
 
 _POLL_S = 0.5
@@ -29,21 +27,21 @@ _PATIENCE_S = 15.0
 
 
 def deploy(options: argparse.Namespace) -> None:
-    name, content = _bundle(options)
-    said = check_bundle(content, options.plugin)
-    files = _files(options)
-    version, world = said.description.version, said.world
-    target = Target("", version, world, options.polls, is_shadow=options.shadow)
-    made = _made(options, files, Rollout(plugin=name, canary=options.canary, target=target))
+    config = hub_config(options)
+    files = _files(config)
+    found = deployed.find(options, prefers_component=config.plugins.form == "component")
+    made = _made(
+        options, files, Rollout(plugin=found.name, canary=options.canary, target=found.target)
+    )
     deliveries = DeliveryFiles(files.state_dir)
-    target = msgspec.structs.replace(target, sha256=deliveries.keep_bundle(content))
-    size, version = len(content) / 1e3, target.version or target.sha256[:12]
-    print(f"deploys {name} {version}, {size:.1f} KB, to {_where(made)}", flush=True)
+    target = found.keep(deliveries)
+    size, version = _size(len(found.content)), target.version or target.sha256[:12]
+    print(f"deploys {found.name} {version}, {size}, to {_where(made)}", flush=True)
     _run(deliveries, msgspec.structs.replace(made, target=target), waits=not options.no_wait)
 
 
 def roll_back(options: argparse.Namespace) -> None:
-    files = _files(options)
+    files = _files(hub_config(options))
     made = _made(options, files, Rollout(plugin=options.plugin, action="rollback"))
     print(f"rolls {options.plugin} back at {_where(made)}", flush=True)
     _run(DeliveryFiles(files.state_dir), made, waits=not options.no_wait)
@@ -54,24 +52,15 @@ def print_key(options: argparse.Namespace) -> None:
     print(f'bundle_key = "{bundle_key.ensure(files.login_dir)}"')
 
 
-def _files(options: argparse.Namespace) -> HubFiles:
+def _files(config: Config) -> HubFiles:
     """Return the files of the hub whose nodes are meant. Raises MisconfiguredError."""
-    config = hub_config(options)
     files = hub_files.of(config, os.environ)
     workers.check_named(config, files)
     return files
 
 
-def _bundle(options: argparse.Namespace) -> tuple[str, bytes]:
-    """Return the name of a plugin and its bundle, packed or read."""
-    if options.plugin.endswith(SUFFIX):
-        path = Path(options.plugin)
-        try:
-            return path.stem, path.read_bytes()
-        except OSError as e:
-            raise MisconfiguredError(f"{path}: {e.strerror}; expected a bundle") from e
-    (source,) = chosen(options.project, [options.plugin])
-    return source.name, pack(source, contract_file(options.project))
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:.1f} KB"
 
 
 def _made(options: argparse.Namespace, files: HubFiles, made: Rollout) -> Rollout:

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
+from pathlib import Path
 
 from broker.auth import bundle_key
 from bus.clock import now_ms
@@ -16,11 +17,11 @@ from bus.errors import HarvesterError, MisconfiguredError
 from bus.fault import Fault
 from bus.files.file_stamp import FileStamp, stamp_of
 from hub_app.hub import Hub
-from hub_app.live.change import Change
 from hub_app.live.state import State
 from hub_app.nodes.delivery import wanted as deliveries
 from hub_app.nodes.delivery.delivery_files import DeliveryFiles
-from hub_app.nodes.delivery.rollout import NodeNow, Rollout
+from hub_app.nodes.delivery.node_now import node_now
+from hub_app.nodes.delivery.rollout import FETCHING, NodeNow, Rollout, Target
 from hub_app.nodes.delivery.wanted import Deliveries, Wanted
 
 logger = logging.getLogger(__name__)
@@ -35,8 +36,15 @@ class Deliverer:
     """The deliveries of one hub, on the event loop; files are read and written in threads."""
 
     def __init__(
-        self, files: HubFiles, hub: Hub, is_gone: Callable[[str], bool] = lambda _node: False
+        self,
+        files: HubFiles,
+        hub: Hub,
+        is_gone: Callable[[str], bool] = lambda _node: False,
+        *,
+        port: int = 0,
     ) -> None:
+        """`port` is the one at which nodes fetch components; 0: they cannot."""
+        self._port = port
         self.files = DeliveryFiles(files.state_dir)
         # Workers of one broker sign with one key.
         self._key_dir = files.login_dir
@@ -51,6 +59,7 @@ class Deliverer:
         # The releases that nodes have told of: nothing is to be sent.
         self._told: dict[tuple[str, str], int] = {}
         self._fault = Fault("deliveries of plugins")
+        self._is_serving = False
         self._running = asyncio.Lock()
 
     @property
@@ -66,6 +75,17 @@ class Deliverer:
     def fault(self) -> str:
         return self._fault.reason
 
+    @property
+    def is_serving(self) -> bool:
+        """Whether a node may fetch a component now."""
+        return self._is_serving
+
+    def component(self, node: str, digest: str) -> Path | None:
+        """Return the path of a component that is wanted at a node, None for another."""
+        if not deliveries.component_at(self._found, node, digest):
+            return None
+        return self.files.component(digest)
+
     async def run(self) -> None:
         """Do what is due, once a second; a command does not wait for that."""
         async with self._running:
@@ -73,6 +93,8 @@ class Deliverer:
                 await self._refresh()
                 if self._found != Deliveries():
                     await self._step()
+                    # Before a node is told, so that the port is open when it comes.
+                    self._is_serving = any(self._fetching())
                     await self._publish_due()
             except HarvesterError as e:
                 self._fault.failed(str(e))
@@ -125,7 +147,11 @@ class Deliverer:
         """
         looks = any(not one.nodes for one in running)
         names = self._hub.state.nodes if looks else {name for one in running for name in one.nodes}
-        return {name: self._node(name) for name in names if self._hub.state.has_node(name)}
+        return {
+            name: node_now(self._hub.state, name, self._key, has_port=bool(self._port))
+            for name in names
+            if self._hub.state.has_node(name)
+        }
 
     async def _publish_due(self) -> None:
         """Publish what nodes have not told of yet: once, and again when they have come back."""
@@ -147,6 +173,16 @@ class Deliverer:
                 problem = e
         if problem is not None:
             raise problem
+
+    def _fetching(self) -> Iterator[str]:
+        """Yield the nodes that are there and have a component to fetch."""
+        for node, plugins in self._found.wanted.items():
+            for plugin, wanted in plugins.items():
+                if wanted.target.form == "component" and self._here_since(node):
+                    told = self._hub.state.value(Topic(node, TopicKind.DELIVERY, plugin))
+                    behind = told is None or told.release < wanted.release
+                    if behind or told.phase == FETCHING:
+                        yield node
 
     def _may_be_due(self, node: str, plugin: str, release: int) -> bool:
         key = (node, plugin)
@@ -177,7 +213,7 @@ class Deliverer:
 
             self._sign = bundle_signer.load(self._key_dir).sign
         target = wanted.target
-        content = self.files.bundle(target.sha256) if target.sha256 else b""
+        content = self._content(target)
         text = order.encode(
             BundleOrder(
                 node=topic.node,
@@ -190,36 +226,23 @@ class Deliverer:
                 # The release is at least the time; the same order is signed again later.
                 issued_ms=wanted.release,
                 shadow=target.is_shadow,
+                form=target.form,
+                size_bytes=target.size_bytes,
+                contract=target.contract,
+                port=self._port if target.form == "component" else 0,
             )
         )
         return SignedBundle(text, self._sign(order.signed_bytes(text)), content)
+
+    def _content(self, target: Target) -> bytes:
+        """Return what is sent with the order: a bundle; a component is fetched."""
+        if target.form == "component":
+            self.files.check_component(target.sha256, target.size_bytes)
+            return b""
+        return self.files.bundle(target.sha256) if target.sha256 else b""
 
     def _here_since(self, node: str) -> int:
         if not self._hub.state.has_node(node):
             return 0
         status = self._hub.state.presence(node).view.status
         return status.since_ms if status is not None and status.state == "online" else 0
-
-    def _node(self, name: str) -> NodeNow:
-        entries = self._hub.state.of_node(name)
-        about = self._hub.state.about(name)
-        return NodeNow(
-            is_online=self._hub.state.presence(name).view.presence == "online",
-            area="" if about is None else about.area,
-            plugins=_names(entries, TopicKind.PLUGIN),
-            told={entry.name: entry.value for entry in entries if entry.kind is TopicKind.DELIVERY},
-            obstacle="" if about is None else self._obstacle(about.bundle_key, about.no_bundles),
-        )
-
-    def _obstacle(self, key: str, told: str) -> str:
-        if key == self._key:
-            return ""
-        if key:
-            return (
-                "it trusts another hub's key: give it this one's, as `harvester plugins key` says"
-            )
-        return f"it takes no bundles: {told or 'its program is too old'}"
-
-
-def _names(entries: list[Change], kind: TopicKind) -> frozenset[str]:
-    return frozenset(entry.name for entry in entries if entry.kind is kind)

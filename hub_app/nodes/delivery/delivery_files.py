@@ -1,4 +1,4 @@
-"""Files of deliveries: what is wanted, and the bundles by their digests.
+"""Files of deliveries: what is wanted, and the bundles and components by their digests.
 
 Commands write them, the running hub follows them.
 """
@@ -10,7 +10,8 @@ from collections.abc import Callable, Container
 from pathlib import Path
 
 from bus.contract.bounds import MAX_BUNDLE_BYTES
-from bus.contract.plugin_file import bundle
+from bus.contract.description import PluginDescription
+from bus.contract.plugin_file import bundle, component_file
 from bus.contract.plugin_file.bundle import SUFFIX, Bundle
 from bus.errors import BadDataError, MisconfiguredError
 from bus.files import private_file, private_json
@@ -30,7 +31,7 @@ class DeliveryFiles:
     def __init__(self, state_dir: Path) -> None:
         self.state_dir = state_dir
         self.path = state_dir / _FILE_NAME
-        self._bundles = state_dir / _FOLDER
+        self._folder = state_dir / _FOLDER
 
     def load(self) -> Deliveries:
         """Return what is wanted; nothing where no file is. Raises MisconfiguredError."""
@@ -62,16 +63,45 @@ class DeliveryFiles:
             )
         return content
 
+    def keep_component(self, content: bytes) -> str:
+        """Keep a component; return its digest. Raises MisconfiguredError."""
+        digest = hashlib.sha256(content).hexdigest()
+        private_file.write(self.component(digest), content)
+        return digest
+
+    def component(self, digest: str) -> Path:
+        """Return the path of a component, which may not be there."""
+        return self._folder / f"{digest}{component_file.SUFFIX}"
+
+    def check_component(self, digest: str, size_bytes: int) -> None:
+        """Raise MisconfiguredError where a component is not there, whole."""
+        path = self.component(digest)
+        if not path.is_file() or path.stat().st_size != size_bytes:
+            raise MisconfiguredError(
+                f"{path}: found no component of {size_bytes} bytes; deploy it again"
+            )
+
     def remove_unneeded(self, needed: Container[str]) -> None:
-        """Remove the bundles that nobody may get any more."""
-        for path in self._bundles.glob(f"*{SUFFIX}"):
-            with contextlib.suppress(OSError):
-                is_old = time.time() - path.stat().st_mtime > _UNNAMED_S
-                if is_old and path.stem not in needed:
-                    path.unlink()
+        """Remove the files that nobody may get any more."""
+        for suffix in (SUFFIX, component_file.SUFFIX):
+            for path in self._folder.glob(f"*{suffix}"):
+                with contextlib.suppress(OSError):
+                    is_old = time.time() - path.stat().st_mtime > _UNNAMED_S
+                    if is_old and path.stem not in needed:
+                        path.unlink()
 
     def _bundle(self, digest: str) -> Path:
-        return self._bundles / f"{digest}{SUFFIX}"
+        return self._folder / f"{digest}{SUFFIX}"
+
+
+def check_component(path: Path) -> PluginDescription:
+    """Return what the author of a component says. Raises MisconfiguredError with a sentence."""
+    try:
+        return component_file.read_description(path)
+    except BadDataError as e:
+        raise MisconfiguredError(str(e)) from e
+    except OSError as e:
+        raise MisconfiguredError(f"{path}: {e.strerror}; expected a component") from e
 
 
 def check_bundle(content: bytes, name: object) -> Bundle:
@@ -79,7 +109,7 @@ def check_bundle(content: bytes, name: object) -> Bundle:
     if len(content) > MAX_BUNDLE_BYTES:
         raise MisconfiguredError(
             f"{name}: found {len(content)} bytes, expected {MAX_BUNDLE_BYTES} at most, as a bundle "
-            "is one message; install a larger one as a file at the nodes"
+            "is one message; `--component` sends the plugin as a component"
         )
     try:
         return bundle.parse(bundle.text_of(content, name), name)

@@ -11,13 +11,15 @@ import msgspec
 
 from bus.contract.bounds import Name, OptionalName, Word
 from bus.contract.messages import DeliveryState
-from bus.contract.plugin_file.order import DEFAULT_PROBATION, Probation
+from bus.contract.plugin_file.order import DEFAULT_PROBATION, ComponentBytes, Form, Probation
 from bus.errors import MisconfiguredError
 from hub_app.nodes.delivery.reason import sentences
 
 KEPT = "kept"
 # It polls beside the version that runs, until another order comes.
 SHADOW = "shadow"
+# It fetches a component.
+FETCHING = "fetching"
 NOT_KEPT = frozenset({"failed", "rolled-back"})
 AWAY = "away"
 
@@ -25,17 +27,22 @@ Action = Literal["deploy", "rollback"]
 Outcome = Literal["waiting", "sent", "done", "failed"]
 
 
-class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A version for a node, by the digest of its bundle; without one, the node's own file.
+class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A version for a node, by the digest of its file; without one, the node's own file.
 
-    A shadow only polls beside the version that runs.
+    A shadow only polls beside the version that runs. `size_bytes` and `contract`, the version of
+    the contract that it was built for, are of a component.
     """
 
+    # An earlier version of the hub reads what has no component: defaults are left out.
     sha256: str = ""
     version: Word = ""
     world: OptionalName = ""
     probation: Probation = DEFAULT_PROBATION
     is_shadow: bool = False
+    form: Form = "bundle"
+    size_bytes: ComponentBytes = 0
+    contract: Word = ""
 
 
 class NodeRollout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -82,13 +89,14 @@ class Rollout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class NodeNow(msgspec.Struct, frozen=True, kw_only=True):
-    """A node as the hub knows it. `obstacle` says why it takes no bundles of this hub."""
+    """A node as the hub knows it, with the reasons for which it takes no files of this hub."""
 
     is_online: bool = False
     area: str = ""
     plugins: frozenset[str] = frozenset()
     told: Mapping[str, DeliveryState] = {}
-    obstacle: str = ""
+    no_bundles: str = ""
+    no_components: str = ""
 
 
 ABSENT = NodeNow()
@@ -125,12 +133,16 @@ def resolve(found: Rollout, nodes: Nodes) -> Rollout:
     return msgspec.structs.replace(found, nodes={name: NodeRollout() for name in ordered})
 
 
-def obstacle(plugin: str, node: NodeNow) -> str:
+def obstacle(plugin: str, target: Target, node: NodeNow) -> str:
     """Return why a node cannot get a version of a plugin, or nothing."""
+    found = node.no_components if target.form == "component" else node.no_bundles
+    if not target.sha256 and not node.no_components:
+        # Its own file needs no more than the key.
+        found = ""
     # A node that has told of no plugin yet may be new.
-    if not node.obstacle and node.plugins and plugin not in node.plugins:
+    if not found and node.plugins and plugin not in node.plugins:
         return f"it has no {plugin!r} in plugins.enabled"
-    return node.obstacle
+    return found
 
 
 def follow(found: Rollout, nodes: Nodes) -> Rollout:

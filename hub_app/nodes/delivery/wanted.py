@@ -35,7 +35,7 @@ class Deliveries(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rollouts: dict[Name, Rollout] = {}
 
     def digests(self) -> set[str]:
-        """The bundles that may be sent still."""
+        """The files that may be sent still."""
         return {target.sha256 for target in self._targets()} - {""}
 
     def _targets(self) -> Iterator[Target]:
@@ -58,6 +58,14 @@ def step(found: Deliveries, nodes: Nodes, now_ms: int) -> Deliveries:
         if not running.is_over:
             found = _step(found, running, nodes, now_ms)
     return found
+
+
+def component_at(found: Deliveries, node: str, digest: str) -> bool:
+    """Whether a component is wanted at a node, which may then fetch it."""
+    return any(
+        one.target.form == "component" and one.target.sha256 == digest
+        for one in found.wanted.get(node, {}).values()
+    )
 
 
 def shadow_at(found: Deliveries, plugin: str, nodes: Sequence[str]) -> Target:
@@ -98,9 +106,6 @@ def _ordered(
     found: Deliveries, running: Rollout, name: str, node: NodeNow, now_ms: int
 ) -> tuple[Deliveries, Rollout]:
     """Return both with the order of one node."""
-    if obstacle := rollout.obstacle(running.plugin, node):
-        failed = NodeRollout(progress="failed", phase="refused", reason=obstacle)
-        return found, rollout.with_node(running, name, failed)
     last = max(found.last_release + 1, now_ms)
     told = node.told.get(running.plugin)
     if told is not None and told.phase == rollout.KEPT:
@@ -111,6 +116,9 @@ def _ordered(
     release = max(last, told.release + 1) if told and told.release < _MAX_TOLD else last
     plugins = found.wanted.get(name, {})
     made = _wanted(running, plugins.get(running.plugin), release)
+    if obstacle := rollout.obstacle(running.plugin, made.target, node):
+        failed = NodeRollout(progress="failed", phase="refused", reason=obstacle)
+        return found, rollout.with_node(running, name, failed)
     found = msgspec.structs.replace(
         found,
         last_release=last,

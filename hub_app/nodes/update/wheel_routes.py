@@ -1,10 +1,7 @@
 """Routes of the join listener for nodes that update: the hub's wheels, for accounts of nodes."""
 
 import asyncio
-import base64
-import binascii
 import hashlib
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -13,43 +10,27 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broker.auth import accounts, tokens
-from broker.token_bucket import TokenBuckets
 from bus.errors import HarvesterError
 from bus.install.version import VERSION
 from bus.install.wheel_list import WHEELS_PATH, WheelEntry, WheelList
-from bus.peer_address import network_of
 from hub_app.http.api.operation import Answer, Operation, json
 from hub_app.http.responses import Json
 from hub_app.nodes.join.routes import EXTRAS, MACHINE, asking_machine, wheel_response
 from hub_app.nodes.join.wheels import Wheels
+from hub_app.nodes.node_logins import NodeLogins
 
 T = TypeVar("T")
 
-_CHALLENGE = {"WWW-Authenticate": 'Basic realm="node"'}
-# Wrong logins from one address before it is refused, and the time until it may try one more.
-_WRONG_LOGINS, _WRONG_LOGIN_S, _MAX_ADDRESSES = 10, 10.0, 10_000
-
 
 class WheelService:
-    """Wheels for the nodes with an account in `accounts_path`. Its methods block: use a thread."""
+    """Wheels for nodes. Its methods block: use a thread."""
 
-    def __init__(self, accounts_path: Path, wheels: Wheels) -> None:
-        self._accounts_path, self._wheels = accounts_path, wheels
-        self._wrong: TokenBuckets[str] = TokenBuckets(
-            burst=_WRONG_LOGINS, refill_s=_WRONG_LOGIN_S, keys=_MAX_ADDRESSES
-        )
+    def __init__(self, logins: NodeLogins, wheels: Wheels) -> None:
+        self._logins, self._wheels = logins, wheels
 
     def check(self, address: str, header: str) -> None:
         """Raise HTTPException where the header is not the login of a node."""
-        network, now_s = network_of(address), time.monotonic()
-        if self._wrong.wait_s(network, now_s):
-            raise HTTPException(429, "too many wrong logins; try again later")
-        name, token = _login(header)
-        account = accounts.load(self._accounts_path).nodes.get(name)
-        if not tokens.verify(token, account.token_sha256 if account else None):
-            self._wrong.take(network, now_s)
-            raise HTTPException(401, "found no login of a node", _CHALLENGE)
+        self._logins.check(address, header)
 
     def list(self, machine: str, extras: list[str]) -> WheelList:
         """Return the wheels for a machine. Raises UnavailableError."""
@@ -91,17 +72,6 @@ async def _in_thread(call: Callable[[], T]) -> T:
         return await asyncio.to_thread(call)
     except HarvesterError as e:
         raise HTTPException(503, str(e)) from e
-
-
-def _login(header: str) -> tuple[str, bytes]:
-    scheme, _, encoded = header.partition(" ")
-    if scheme.lower() != "basic":
-        return "", b""
-    try:
-        name, _, token = base64.b64decode(encoded, validate=True).partition(b":")
-    except (binascii.Error, ValueError):
-        return "", b""
-    return name.decode(errors="replace"), token
 
 
 OPERATIONS = (

@@ -4,12 +4,13 @@ from bus.contract.messages import DeliveryState
 from hub_app.nodes.delivery.reason import sentences
 
 _PHASES = {
+    "fetching": "version {version} from the hub is being fetched: {reason}",
     "trial": "version {version} from the hub is on trial",
     "probation": "version {version} from the hub is on probation: {polls} of {probation} polls",
     "failed": "version {version} from the hub did not run: {reason}",
     "rolled-back": "went back from version {version} after {polls} polls: {reason}",
 }
-_REFUSED = "a bundle was refused: {refused}"
+_REFUSED = "an order was refused: {refused}"
 
 
 def sentence(told: DeliveryState | None) -> str:

@@ -8,7 +8,7 @@ from hub_app.nodes.delivery import report
 from hub_app.nodes.delivery.deliverer import Deliverer
 from hub_app.nodes.delivery.reason import sentences
 from hub_app.nodes.delivery.report import PluginVersion
-from hub_app.nodes.delivery.rollout import Rollout
+from hub_app.nodes.delivery.rollout import FETCHING, Rollout
 
 _TABLE = (
     '<div class="table"><table>\n<thead><tr><th scope="col">plugin</th><th scope="col">node</th>'
@@ -95,10 +95,14 @@ def _state(row: PluginVersion) -> str:
         return f"on probation, {row.polls} of {row.probation} polls"
     if row.phase == "rolled-back":
         return f"went back after {row.polls} of {row.probation} polls"
+    if row.phase == FETCHING:
+        return f"being fetched: {row.reason}"
     return row.phase or ABSENT
 
 
 def _reason(row: PluginVersion) -> Html:
+    if row.phase == FETCHING:
+        return Html("")
     text = row.reason or (f"A message was refused: {row.refused}" if row.refused else "")
     if not text:
         return Html("")

@@ -15,6 +15,7 @@ from bus.config.settings import Config
 from bus.contract.description import About
 from bus.contract.messages import PluginState
 from bus.contract.topics import Topic, TopicKind, parse, topic_filter
+from node_agent.delivery.component_source import HubAddress
 from node_agent.delivery.deliveries import Deliveries
 from tests.hub_app.whole_hub import Hub, status
 from tests.signed_bundles import room
@@ -34,11 +35,12 @@ class Node:
         self.ran: list[bytes] = []
         self.polls = 0
         token = accounts.enroll(hub.state / "accounts.json", name)
+        self._login = Login(username=name, token=token)
         self.key = bytes.fromhex(bundle_key.ensure(hub.state))
         self._client = BusClient(
             (HOST, hub.mqtt_port),
             client_id=name,
-            login=Login(username=name, token=token),
+            login=self._login,
             filters=[topic_filter(TopicKind.BUNDLE, name)],
             on_message=lambda topic, payload: self.deliveries.submit(parse(topic), payload),
         )
@@ -64,6 +66,7 @@ class Node:
             lambda kind, message, name: (
                 publish.publish(Topic(self.name, kind, name), message) is not None
             ),
+            lambda: HubAddress(HOST, self._login),
         )
 
     @contextlib.contextmanager
@@ -81,7 +84,8 @@ class Node:
             self._client.stop()
 
     def _introduce(self) -> None:
-        about = About("", self._area, "", "", "", "", {}, {}, self.key.hex())
+        key = self.key.hex()
+        about = About("", self._area, "", "", "", "", {}, {}, key, component_key=key)
         self._client.publish(Topic(self.name, TopicKind.STATUS), status("online"))
         self._client.publish(Topic(self.name, TopicKind.ABOUT), about)
         state = PluginState("running", "", 0, 0, version="1.0")

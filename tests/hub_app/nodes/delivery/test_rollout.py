@@ -97,7 +97,7 @@ def test_a_canary_that_refuses_or_takes_no_bundles_stops_the_rollout(site: Site)
     site.deploy(FIRST, *NAMES, canary="pi4")
     site.hear("pi4", DeliveryState(0, "", "", refused="found a signature", refused_ms=7))
     assert site.rollout.stopped == "pi4: found a signature"
-    site.nodes["pi5"] = msgspec.structs.replace(site.nodes["pi5"], obstacle="it takes no bundles")
+    site.nodes["pi5"] = msgspec.structs.replace(site.nodes["pi5"], no_bundles="it takes no bundles")
     site.deploy(FIRST, *NAMES, canary="pi5")
     assert site.rollout.stopped == "pi5: it takes no bundles"
     assert list(site.found.wanted) == ["pi4"]
