@@ -28,6 +28,11 @@ wheel: $(VENV)/installed
 test: test-needs
 	@$(BIN)/python $(PYTEST) --durations 40 $(ARGS)
 
+# Every test, and ten times the examples where a test tries many.
+.PHONY: test-thorough
+test-thorough: export HARVESTER_THOROUGHNESS := 10
+test-thorough: test
+
 # No component is built and no browser is started.
 test-fast: $(VENV)/installed
 	@$(BIN)/python $(PYTEST) -m 'not slow' $(ARGS)

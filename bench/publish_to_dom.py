@@ -24,7 +24,8 @@ from selenium.webdriver.support.wait import WebDriverWait
 from bus.client.client import BusClient
 from bus.contract.messages import Reading, decode
 from bus.contract.topics import Topic, TopicKind, parse
-from tests.hub_app.conftest import BROWSER_FLAGS, HubProcess, running_hub
+from tests.chromium import BROWSER_FLAGS
+from tests.hub_app.conftest import HubProcess, running_hub
 from tests.support import HOST, WAIT_S, program
 
 READINGS = 500

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +12,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from selenium import webdriver
+from selenium.webdriver import Chrome
 
 from broker.auth import enrolment
 from bus.client.credentials import CREDENTIALS_NAME
 from bus.config.hub_files import ACCOUNTS_NAME
 from tests.built_components import CACHE, packed
+from tests.chromium import chromium
 from tests.support import (
     HOST,
     PATIENT_S,
@@ -28,7 +28,6 @@ from tests.support import (
     Service,
     free_port,
     mosquitto_for_hub,
-    program,
     settings,
     wait_until_listening,
 )
@@ -221,20 +220,6 @@ def listener(system: System) -> Iterator[Listener]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[webdriver.Chrome]:
-    profile = tempfile.mkdtemp()
-    options = webdriver.ChromeOptions()
-    options.binary_location = program("chromium")
-    for argument in (
-        *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-        *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-        *(f"--user-data-dir={profile}", "--window-size=1280,1000"),
-    ):
-        options.add_argument(argument)
-    service = webdriver.ChromeService(program("chromedriver"))
-    driver = webdriver.Chrome(options=options, service=service)
-    try:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    with chromium(tmp_path_factory.mktemp("browser"), "--window-size=1280,1000") as driver:
         yield driver
-    finally:
-        driver.quit()
-        shutil.rmtree(profile, ignore_errors=True)

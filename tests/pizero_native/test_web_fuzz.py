@@ -12,6 +12,7 @@ from bus.config.web_table import WebConfig
 from pizero_native.recent_log import RecentLog
 from pizero_native.web import Web
 from tests.support import HOST, WAIT_S, free_port, wait_until_listening
+from tests.thoroughness import examples
 
 parts = st.binary(max_size=60).map(lambda data: bytes(b for b in data if b > 32))
 requests = st.builds(
@@ -47,7 +48,7 @@ def answer(port: int, request: bytes) -> bytes:
 
 
 @given(requests | st.binary(max_size=400))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 def test_no_request_is_answered_with_a_fault_of_the_node(port: int, request: bytes) -> None:
     found = answer(port, request)
     assert b" 500 " not in found[:20]

@@ -21,7 +21,7 @@ from selenium.webdriver.chrome.service import Service as Driver
 from selenium.webdriver.support.wait import WebDriverWait
 
 from bus.clock import now_ms
-from tests.hub_app.conftest import BROWSER_FLAGS
+from tests.chromium import BROWSER_FLAGS
 from tests.screenshots import past
 from tests.support import HOST, PROJECT, Service, free_port, program
 

@@ -28,8 +28,9 @@ from tests.broker.embedded.malformed import malformed
 from tests.broker.embedded.raw import connect, publish, subscribe
 from tests.broker.embedded.version5.raw5 import connect5, subscribe5
 from tests.support import HOST, WAIT_S, OpenGate, free_port
+from tests.thoroughness import examples
 
-PACKETS = 10_000
+PACKETS = examples(2_500)
 AT_A_TIME = 8
 FLOOD = 40_000
 FLOOD_PAYLOAD = b"x" * 1_000

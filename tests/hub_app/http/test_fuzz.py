@@ -15,6 +15,7 @@ from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.connected_node import until
 from tests.hub_app.samples import log, reading
 from tests.support import HOST, WAIT_S
+from tests.thoroughness import examples
 
 SECRET = "a secret that nobody guesses"
 PATHS = [
@@ -164,7 +165,7 @@ def requests(draw: st.DrawFn) -> bytes:
 
 
 @given(requests())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_no_request_is_answered_with_a_fault_of_the_hub(target: HubProcess, request: bytes) -> None:
     token = target.http.cookies.get("harvester_session", "").encode()
     answer = exchange(target, request.replace(b"%(token)s", token), 0.2)
@@ -173,7 +174,7 @@ def test_no_request_is_answered_with_a_fault_of_the_hub(target: HubProcess, requ
 
 
 @given(st.binary(max_size=300) | st.binary(max_size=100).map(lambda data: b"GET /" + data))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_what_is_no_request_is_refused(target: HubProcess, data: bytes) -> None:
     answer = exchange(target, data + b"\r\n\r\n", 0.05)
     assert not answer.startswith(b"HTTP/1.1 500")

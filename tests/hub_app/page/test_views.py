@@ -140,6 +140,8 @@ def test_a_paused_log_stays_until_it_continues(hub: HubProcess, view: View) -> N
     until(hub, "/api/logs?node=v3", "before")
     view.open(hub, "/log?node=v3")
     view.until(f"{LINES}.join() === 'before'")
+    # The newest lines are fetched: what arrives before is shown with them.
+    view.until("document.getElementById('log-status').textContent === '1 lines'")
     view.click("#pause")
     say(hub, "v3", "meanwhile")
     view.until("document.getElementById('log-status').textContent === '1 lines, paused; 1 new'")

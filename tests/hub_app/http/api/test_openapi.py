@@ -1,6 +1,5 @@
 """The OpenAPI document tells what the hub answers; schemathesis asks it in every documented way."""
 
-import os
 import re
 from collections.abc import Iterator
 from typing import Any, cast
@@ -47,6 +46,7 @@ from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.connected_node import until
 from tests.hub_app.samples import log, reading, status
 from tests.support import WAIT_S, wait_until
+from tests.thoroughness import examples
 
 NODE, SENSOR = "pi4", "dht22-gpio4"
 BEGAN_MS = now_ms() - 60_000
@@ -60,8 +60,8 @@ UNASKED = (
     "/api/deliveries/promote",
 )
 ASKED = [each for each in OPERATIONS if each.path not in UNASKED]
-# Of each operation; more by hand: HARVESTER_EXAMPLES=500.
-EXAMPLES = int(os.environ.get("HARVESTER_EXAMPLES", "10"))
+# Of each operation.
+EXAMPLES = examples(10)
 INTERFACE = ("/api/", "/events", "/health", "/metrics")
 _SENSOR = {"sensor": f"{NODE}:{SENSOR}"}
 IN_PATHS = {"node": NODE, "plugin": "dht22", "name": "too-warm", "alarm": f"warm--{SENSOR}"}
