@@ -125,7 +125,7 @@ class PluginRunner:
             self._check_running(now_s)
             self._check_candidate()
             self._start_if_due(now_s)
-            self._candidate.try_offer()
+            self._candidate.try_offer(self._running)
             if self._running is not None:
                 self._candidate.try_changed_file()
             for thread in self._threads():
@@ -261,7 +261,7 @@ class PluginRunner:
         self._restarts.retry_now()
 
     def _check_candidate(self) -> None:
-        """Let a candidate that polled once take over; drop one that failed."""
+        """Let a candidate that polled as it should take over; drop one that failed."""
         self._candidate.drop_outdated()
         candidate = self._candidate.thread
         if candidate is None:
@@ -269,12 +269,14 @@ class PluginRunner:
         # Before the error, which is there as soon as it has ended.
         has_ended = candidate.phase is Phase.ENDED
         error = self._hung.leave_behind(candidate) if self._hangs(candidate) else candidate.error
+        if not error and not has_ended and (error := self._candidate.failure(self._running)):
+            candidate.abandon()
         if error or has_ended:
             self._error = f"{_RELOAD_FAILED}: {error}"[:_MAX_ERROR_CHARS]
             self._published.note_failure(candidate.traceback or self._error)
             logger.error("plugin %s: %s; the old one runs on", self.name, self._error)
             self._candidate.end_trial(_reason_of(candidate.traceback, error))
-        elif candidate.has_polled.is_set():
+        elif self._candidate.has_passed:
             self._replace_running(candidate)
 
     def _replace_running(self, candidate: PluginThread) -> None:

@@ -10,6 +10,10 @@ from node_agent.plugins.thread import PluginThread
 
 logger = logging.getLogger(__name__)
 
+# A sensor may need some polls to warm up, and a read that collides with the running version's
+# may fail.
+TRIAL_POLLS = 5
+
 
 class Candidate:
     """The thread on trial, of a changed file or of the hub's order. One thread at a time."""
@@ -29,6 +33,8 @@ class Candidate:
         self._thread: PluginThread | None = None
         # Whether the candidate is of the hub's order.
         self._is_offer = False
+        # What ran when the trial began, and its good polls until then.
+        self._beside: tuple[PluginThread | None, int] = (None, 0)
 
     @property
     def thread(self) -> PluginThread | None:
@@ -44,14 +50,37 @@ class Candidate:
             logger.info("plugin %s: %s; loading %s on trial", self._name, reason, path.name)
             self._thread = self._start(path)
 
-    def try_offer(self) -> None:
-        """Load a version that the hub delivered."""
+    def try_offer(self, running: PluginThread | None) -> None:
+        """Load a version that the hub delivered, beside the one that runs."""
         path = self._delivery.offered()
         if path is None or self._thread is not None:
             return
         logger.info("plugin %s: loading %s on trial", self._name, path.name)
         self._thread = self._start(path)
         self._is_offer = True
+        self._beside = running, running.good_polls if running is not None else 0
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether it may take over: an order's version after a good poll, a file's after any."""
+        thread = self._thread
+        if thread is None or not thread.has_polled.is_set():
+            return False
+        return thread.good_polls > 0 or not self._is_offer
+
+    def failure(self, running: PluginThread | None) -> str:
+        """Return why the polls of an order's version are no reason to let it run, or nothing."""
+        thread = self._thread
+        if thread is None or not self._is_offer or thread.good_polls:
+            return ""
+        if thread.bad_polls < TRIAL_POLLS:
+            return ""
+        others = "nor the running version's"
+        if running is None:
+            others = "and no other version runs"
+        elif running.good_polls > (self._beside[1] if running is self._beside[0] else 0):
+            others = "while the running version's were"
+        return f"none of its {thread.bad_polls} polls was good, {others}: {thread.fault}"
 
     def drop_outdated(self) -> None:
         """Stop the trial of an order after which a newer one has come."""

@@ -280,6 +280,40 @@ def test_a_node_without_a_file_of_its_own_runs_what_is_delivered(
         runs(ears, 2.0)
 
 
+def test_a_version_without_a_good_poll_where_the_old_one_has_some_never_runs(node: Node) -> None:
+    with node.running() as ears:
+        runs(ears, 1.0)
+        deliver(ears, signed(room("2.0", "return []"), 2))
+        found = state_with(ears, release=2, phase="failed")
+        assert found.reason == (
+            "none of its 5 polls was good, while the running version's were: returned no reading"
+        )
+        assert found.running == 0
+        runs(ears, 1.0, after=len(ears.said))
+        assert not any(
+            said.message.data == {"version": 2.0}
+            for said in ears.said
+            if isinstance(said.message, Reading)
+        )
+
+
+def test_a_sensor_that_needs_some_polls_to_warm_up_passes_its_trial(node: Node) -> None:
+    with node.running() as ears:
+        runs(ears, 1.0)
+        deliver(ears, signed(room("2.0", "if polls < 4: return []"), 2))
+        state_with(ears, release=2, phase="kept")
+        runs(ears, 2.0)
+
+
+def test_a_trial_tells_that_the_sensor_was_absent_before(node: Node, tmp_path: Path) -> None:
+    own = tmp_path / "plugins" / "room" / "room.bundle"
+    own.write_bytes(room("1.0", "return []"))
+    with node.running() as ears:
+        deliver(ears, signed(room("2.0", "return []"), 2))
+        found = state_with(ears, release=2, phase="failed")
+        assert "polls was good, nor the running version's: returned no reading" in found.reason
+
+
 def test_a_bundle_that_was_changed_on_the_disk_does_not_run(node: Node, tmp_path: Path) -> None:
     with node.running() as ears:
         runs(ears, 1.0)
