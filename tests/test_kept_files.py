@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from broker.embedded.store.file import VERSION as BROKER_VERSION
 from broker.embedded.store.file import StoreFile
 from broker.embedded.store.store import FILE_NAME
+from broker.embedded.store.tables import VERSION as BROKER_VERSION
 from bus.errors import MisconfiguredError
 from bus.outbox.file import OutboxFile
 from hub_app.history.logs.log_file import LogFile

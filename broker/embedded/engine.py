@@ -92,7 +92,7 @@ class BrokerEngine:
             logins_per_address=settings.logins_per_address,
         )
         self.router = Router(settings, gate, store, self._counters, self._log)
-        self._sessions = Sessions(settings, store, self.router, self._counters)
+        self._sessions = Sessions(settings, gate, store, self.router, self._counters)
         self._handlers: dict[ClientSession, Handler] = {}
         self._acceptors: list[Acceptor] = []
         self._round = Round()
@@ -103,7 +103,7 @@ class BrokerEngine:
         """Restore what was on the disk; call it before `listen`."""
         for topic in self.router.retained.load(contents.retained):
             self._store.put_retained(topic, None)
-        self._sessions.load(contents.sessions)
+        self._sessions.load(contents, self._loop.time())
         # The hub's link takes what is retained without asking for its age.
         self.router.expire()
 
@@ -315,8 +315,7 @@ class BrokerEngine:
         handler.close(reason, text)
         del self._handlers[handler.session]
         self._sessions.disconnected(handler.session)
-        if handler.will is not None:
-            self._sessions.wills.end(handler.session, handler.will, self._loop.time())
+        self._sessions.wills.end(handler.session, handler.will, self._loop.time())
 
     def _end_connection_of(self, session: ClientSession, reason: ReasonCode) -> None:
         handler = self._handlers.get(session)

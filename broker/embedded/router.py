@@ -24,6 +24,7 @@ from broker.embedded.packets.model import (
 from broker.embedded.session import ClientSession, Publisher
 from broker.embedded.store.queue_records import stored
 from broker.embedded.store.store import Store
+from broker.embedded.store.writer import INTERVAL_S as COMMIT_INTERVAL_S
 from broker.embedded.store.writer import Durable
 from broker.embedded.topics.grant import Grant
 from broker.embedded.topics.requests import Subscribed, SubscriptionRequests, Unsubscribed
@@ -206,6 +207,7 @@ class Router:
         if entry is None:
             return False
         session.progress += 1
+        session.acknowledged_s = time.monotonic()
         self._store.drop_message(session.key, entry.message_id)
         return True
 
@@ -314,7 +316,10 @@ class Router:
     ) -> Durable | None:
         """Store a message; None without room: it is passed on to a connected client only."""
         # A client that takes its messages at once has acknowledged this one before it is written.
-        is_prompt = session.is_connected and not session.delivery.waiting
+        is_prompt = session.is_connected and (
+            not session.delivery.waiting
+            or time.monotonic() - session.acknowledged_s < COMMIT_INTERVAL_S
+        )
         durable = self._store.put_message(
             session.key,
             stored(entry, packet_id),

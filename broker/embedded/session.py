@@ -1,6 +1,7 @@
 """Session of one client, connected or not: subscriptions aside, all that MQTT calls its state."""
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -8,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from broker.auth.decisions import TopicDecisions
-from broker.auth.gate import Identity
+from broker.auth.gate import Identity, Role, identity_of
 from broker.embedded.delivery import Delivery, Entry, Sending
 from broker.embedded.packets.model import Publish
 
@@ -88,6 +89,8 @@ class ClientSession:
         self.unreleased: dict[int, Unreleased] = {}
         # Grows with each message sent and each acknowledgement: whether the client takes anything.
         self.progress = 0
+        # Monotonic time of its last acknowledgement.
+        self.acknowledged_s = -math.inf
         # While nothing of this client is read, its acknowledgements are not either.
         self.is_unread = False
         self._room: asyncio.Future[bool] | None = None
@@ -178,3 +181,9 @@ class ClientSession:
             except StopIteration:
                 self._retained.popleft()
         return None
+
+
+def identity_of_key(key: str, client_id: str) -> Identity | None:
+    """Return the owner of a session: the inverse of `broker.auth.gate.session_key`."""
+    role, _, name = key.removesuffix(f":{client_id}").partition(":")
+    return identity_of(name, Role(role), client_id) if role in set(Role) else None

@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from broker.auth.gate import Identity, Role, User, identity_of, session_key
+from broker.auth.gate import Gate, Identity, User, session_key
 from broker.embedded.connect.accept import AcceptedConnect
 from broker.embedded.counters import Counters, Refusal
 from broker.embedded.delivery import Entry
 from broker.embedded.packets.codec import VERSION_5
 from broker.embedded.packets.model import Connect
 from broker.embedded.router import Router
-from broker.embedded.session import ClientSession, Unreleased
+from broker.embedded.session import ClientSession, Unreleased, identity_of_key
 from broker.embedded.store.queue_records import new_delivery, restore
-from broker.embedded.store.records import StoredSession
+from broker.embedded.store.records import Contents
 from broker.embedded.store.store import Store
 from broker.embedded.wills import Wills
 from bus.clock import now_ms
@@ -27,13 +27,18 @@ class Sessions:
     """Opens, keeps and removes sessions, each of one user: see `broker.auth.gate.session_key`."""
 
     def __init__(
-        self, settings: BrokerConfig, store: Store, router: Router, counters: Counters
+        self,
+        settings: BrokerConfig,
+        gate: Gate,
+        store: Store,
+        router: Router,
+        counters: Counters,
     ) -> None:
         self._settings = settings
         self._store = store
         self._router = router
         self._counters = counters
-        self.wills = Wills(router)
+        self.wills = Wills(router, gate, store, settings.will_grace_s)
         self._by_key: dict[str, ClientSession] = {}
         # Ordered, so that of several that were left within a millisecond the oldest goes first.
         self._of_user: dict[User, dict[ClientSession, None]] = {}
@@ -59,10 +64,11 @@ class Sessions:
                 queued_bytes += delivery.waiting_bytes
         return in_flight, queued, queued_bytes
 
-    def load(self, stored: dict[str, StoredSession]) -> None:
-        """Restore the sessions of the store."""
-        for key, kept in stored.items():
-            identity = _identity(key, kept.client_id)
+    def load(self, contents: Contents, now_s: float) -> None:
+        """Restore the sessions and wills of the store. `now_s` is the time of the event loop."""
+        self.wills.load(contents.wills, now_s)
+        for key, kept in contents.sessions.items():
+            identity = identity_of_key(key, kept.client_id)
             if identity is None:
                 self._store.drop_session(key)
                 continue
@@ -95,7 +101,6 @@ class Sessions:
         if last is not None and (connect.clean_session or last.has_expired(now_ms())):
             self.remove(last)
             last = None
-        self.wills.cancel(key)
         if last is None:
             session = self._new(key, connect.client_id, identity, is_kept=True)
         else:
@@ -105,6 +110,7 @@ class Sessions:
         if session.is_kept and not self._put_in_store(session, None):
             self.remove(session)
             return None
+        self.wills.connected(session, connect.will)
         return session, last is not None
 
     def _begin(self, session: ClientSession, connect: Connect) -> None:
@@ -201,9 +207,3 @@ class Sessions:
         self._counters.refuse(Refusal.SESSIONS)
         self.remove(min(absent, key=lambda other: other.left_ms or 0))
         return self._store.put_session(session.key, client_id, left_ms, expiry_s)
-
-
-def _identity(key: str, client_id: str) -> Identity | None:
-    """Return the owner of a session: the inverse of `broker.auth.gate.session_key`."""
-    role, _, name = key.removesuffix(f":{client_id}").partition(":")
-    return identity_of(name, Role(role), client_id) if role in set(Role) else None

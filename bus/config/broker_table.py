@@ -137,6 +137,8 @@ class BrokerConfig(Table, frozen=True):
     retained_days: Annotated[float, msgspec.Meta(gt=0, le=3650)] = 365.0
     sessions: Count = 1_000
     session_days: Annotated[float, msgspec.Meta(gt=0, le=3650)] = 7.0
+    # After a kill of the broker, for clients to come back before their wills are published.
+    will_grace_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 60.0
     log_lines_per_minute: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 6
     sys_interval_s: Seconds = 10.0
 

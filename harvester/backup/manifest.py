@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 import msgspec
 
-from broker.embedded.store import file as broker_store
+from broker.embedded.store import tables as broker_store
 from bus.contract.mistake import shown
 from harvester.backup.errors import BadArchiveError
 from hub_app.history import schema as history

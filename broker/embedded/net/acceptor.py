@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import functools
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
@@ -157,7 +158,9 @@ class Acceptor:
         """Serve a connection once it has a place."""
         deadline_s = asyncio.get_running_loop().time() + self._queue_s
         try:
-            place = await self._admission.wait_for_place(address, deadline_s)
+            place = await self._admission.wait_for_place(
+                address, deadline_s, functools.partial(_has_sent, sock)
+            )
         except BaseException:
             sock.close()
             raise
@@ -171,3 +174,11 @@ class Acceptor:
             await self._serve(self._listener, sock, place)
         finally:
             self._admission.release(place)
+
+
+def _has_sent(sock: socket.socket) -> bool:
+    """Whether the peer has sent something, which stays in the socket."""
+    try:
+        return bool(sock.recv(1, socket.MSG_PEEK))
+    except OSError:
+        return False

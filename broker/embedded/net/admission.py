@@ -40,6 +40,29 @@ class Place:
         self.evict: Callable[[], object] = lambda: None
 
 
+class _Turn:
+    """Turn of a connection that waits for a place. `has_sent` says whether its peer has sent."""
+
+    def __init__(self, has_sent: Callable[[], bool]) -> None:
+        self.has_sent = has_sent
+        self._called = asyncio.Event()
+
+    @property
+    def is_called(self) -> bool:
+        return self._called.is_set()
+
+    def call(self) -> None:
+        self._called.set()
+
+    async def wait(self) -> None:
+        """Wait for the call, for so long at most."""
+        self._called.clear()
+        # Places whose connections have had their time become free without a word.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._called.wait()
+
+
 class Admission:
     """Counts connections from the moment they are accepted, before a byte is read.
 
@@ -59,9 +82,8 @@ class Admission:
         # Those of the network alone, the oldest first.
         self._from_network: dict[Place, None] = {}
         self._authenticating = 0
-        # Those that wait for a place, by address; the first of the first one that may have it is
-        # called when a place has become free.
-        self._queue: dict[str, deque[asyncio.Event]] = {}
+        # Those that wait for a place, by address.
+        self._queue: dict[str, deque[_Turn]] = {}
 
     @property
     def connected(self) -> int:
@@ -77,21 +99,26 @@ class Admission:
         # Not before those that wait.
         return Refusal.LOGINS if address in self._queue else self._admit(address, now_s)
 
-    def _admit(self, address: str, now_s: float) -> Place | Refusal:
+    def _admit(self, address: str, now_s: float, *, may_evict: bool = True) -> Place | Refusal:
         refusal = self._refusal(address)
         if refusal is not None:
             return refusal
-        if not self._has_room(address) and not self._evict(self._waiting[address][0], now_s):
-            return Refusal.LOGINS
-        is_local = address in _THIS_MACHINE
-        is_full = not is_local and len(self._from_network) >= self._logins
-        if is_full and not self._evict(next(iter(self._from_network)), now_s):
+        if not self._make_room(address, now_s, may_evict=may_evict):
             return Refusal.LOGINS
         place = Place(address, now_s)
         self._waiting.setdefault(address, deque()).append(place)
-        if not is_local:
+        if address not in _THIS_MACHINE:
             self._from_network[place] = None
         return place
+
+    def _make_room(self, address: str, now_s: float, *, may_evict: bool) -> bool:
+        """Say whether there is a login place, after eviction of the oldest where that may be."""
+        has_room = self._has_room(address)
+        if not has_room and not (may_evict and self._evict(self._waiting[address][0], now_s)):
+            return False
+        if address in _THIS_MACHINE or len(self._from_network) < self._logins:
+            return True
+        return may_evict and self._evict(next(iter(self._from_network)), now_s)
 
     def _has_room(self, address: str) -> bool:
         """Whether an address has a login place left."""
@@ -103,27 +130,29 @@ class Admission:
         own = len(self._queue.get(address, ()))
         return own < _MAX_QUEUED_PER_ADDRESS and sum(map(len, self._queue.values())) < MAX_QUEUED
 
-    async def wait_for_place(self, address: str, deadline_s: float) -> Place | Refusal:
-        """Return a place once there is one, the reason where there is none in time."""
+    async def wait_for_place(
+        self, address: str, deadline_s: float, has_sent: Callable[[], bool]
+    ) -> Place | Refusal:
+        """Return a place once there is one, the reason where there is none in time.
+
+        Those whose peers have sent something, as `has_sent` says, go first, and only they replace
+        others: a healthy client begins at once.
+        """
         loop = asyncio.get_running_loop()
         place = self.admit(address, loop.time())
         if place is not Refusal.LOGINS:
             return place
-        turn = asyncio.Event()
+        turn = _Turn(has_sent)
         self._queue.setdefault(address, deque()).append(turn)
         try:
             while place is Refusal.LOGINS and loop.time() < deadline_s:
-                turn.clear()
-                # Places whose connections have had their time become free without a word.
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_PATIENCE_S):
-                        await turn.wait()
-                place = self._admit(address, loop.time())
+                await turn.wait()
+                place = self._admit(address, loop.time(), may_evict=has_sent())
             return place
         finally:
             self._leave_queue(address, turn)
 
-    def _leave_queue(self, address: str, turn: asyncio.Event) -> None:
+    def _leave_queue(self, address: str, turn: _Turn) -> None:
         line = self._queue[address]
         line.remove(turn)
         if not line:
@@ -190,8 +219,8 @@ class Admission:
     def _call_next(self) -> None:
         """Let a connection try again: the next of an address that has room, each in turn."""
         for address, line in self._queue.items():
-            turn = next((turn for turn in line if not turn.is_set()), None)
-            if turn is not None and self._has_room(address):
-                turn.set()
+            waiting = [turn for turn in line if not turn.is_called]
+            if waiting and self._has_room(address):
+                next((turn for turn in waiting if turn.has_sent()), waiting[0]).call()
                 self._queue[address] = self._queue.pop(address)
                 return

@@ -1,22 +1,23 @@
-"""The SQLite file behind the store: its tables, reading it whole, writing batches of rows.
+"""The SQLite file behind the store: reading it whole, writing batches of rows.
 
 It knows no event loop and no bounds. One thread at a time.
 """
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from broker.embedded.packets.model import ViolationError
-from broker.embedded.packets.properties import decode_properties
-from broker.embedded.store.records import Contents, StoredMessage, StoredSession
+from broker.embedded.packets.fields import Body
+from broker.embedded.packets.model import ViolationError, Will
+from broker.embedded.packets.properties import Owner, decode_properties, read_properties
+from broker.embedded.store.records import Contents, StoredMessage, StoredSession, StoredWill
+from broker.embedded.store.tables import DROP, PUT, SCHEMA
 from broker.embedded.topics.grant import Grant
 from broker.embedded.topics.retained import Retained
 from bus.errors import UnavailableError
 from bus.files.database import (
     DamagedError,
-    Schema,
     is_full,
     lock,
     open_database,
@@ -32,70 +33,6 @@ Row = tuple[SqlValue, ...]
 RowKey = tuple[str, Row]
 Batch = Mapping[RowKey, Row | None]
 
-_TABLES = """
-CREATE TABLE retained (
-    topic TEXT PRIMARY KEY, payload BLOB NOT NULL,
-    qos INTEGER NOT NULL CHECK (qos BETWEEN 0 AND 2), stored_ms INTEGER NOT NULL,
-    properties BLOB NOT NULL DEFAULT x'', owner TEXT NOT NULL DEFAULT ''
-) STRICT;
-CREATE TABLE sessions (
-    session TEXT PRIMARY KEY, client_id TEXT NOT NULL, left_ms INTEGER, expiry_s INTEGER
-) STRICT;
-CREATE TABLE subscriptions (
-    session TEXT NOT NULL, filter TEXT NOT NULL,
-    qos INTEGER NOT NULL CHECK (qos BETWEEN 0 AND 2), no_local INTEGER NOT NULL DEFAULT 0,
-    retain_as_published INTEGER NOT NULL DEFAULT 0, identifier INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (session, filter)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE messages (
-    message_id INTEGER PRIMARY KEY, session TEXT NOT NULL, topic TEXT NOT NULL,
-    payload BLOB NOT NULL, qos INTEGER NOT NULL CHECK (qos BETWEEN 0 AND 2),
-    retain INTEGER NOT NULL, packet_id INTEGER, queued_ms INTEGER NOT NULL,
-    released INTEGER NOT NULL DEFAULT 0, properties BLOB NOT NULL DEFAULT x''
-) STRICT;
-"""
-# Version 3: MQTT 5. A column that is added comes last, also in the tables of a new file.
-_MQTT_5 = """
-ALTER TABLE retained ADD COLUMN properties BLOB NOT NULL DEFAULT x'';
-ALTER TABLE retained ADD COLUMN owner TEXT NOT NULL DEFAULT '';
-ALTER TABLE sessions ADD COLUMN expiry_s INTEGER;
-ALTER TABLE subscriptions ADD COLUMN no_local INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE subscriptions ADD COLUMN retain_as_published INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE subscriptions ADD COLUMN identifier INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE messages ADD COLUMN properties BLOB NOT NULL DEFAULT x'';
-"""
-# Packet ids of incoming messages of QoS 2 that were passed on and not released.
-_UNRELEASED = """
-CREATE TABLE unreleased (
-    session TEXT NOT NULL, packet_id INTEGER NOT NULL, PRIMARY KEY (session, packet_id)
-) STRICT, WITHOUT ROWID;
-"""
-SCHEMA = Schema(
-    _TABLES + _UNRELEASED,
-    migrations=(
-        "ALTER TABLE messages ADD COLUMN released INTEGER NOT NULL DEFAULT 0;" + _UNRELEASED,
-        _MQTT_5,
-    ),
-)
-# Not INSERT OR REPLACE, which moves the row and writes its index again.
-_PUT = {
-    "retained": "INSERT INTO retained VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
-    "payload = excluded.payload, qos = excluded.qos, stored_ms = excluded.stored_ms, "
-    "properties = excluded.properties, owner = excluded.owner",
-    "sessions": "INSERT INTO sessions VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
-    "client_id = excluded.client_id, left_ms = excluded.left_ms, expiry_s = excluded.expiry_s",
-    "subscriptions": "INSERT OR REPLACE INTO subscriptions VALUES (?, ?, ?, ?, ?, ?)",
-    "messages": "INSERT OR REPLACE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    "unreleased": "INSERT OR REPLACE INTO unreleased VALUES (?, ?)",
-}
-_DROP = {
-    "retained": "DELETE FROM retained WHERE topic = ?",
-    "sessions": "DELETE FROM sessions WHERE session = ?",
-    "subscriptions": "DELETE FROM subscriptions WHERE session = ? AND filter = ?",
-    "messages": "DELETE FROM messages WHERE message_id = ?",
-    "unreleased": "DELETE FROM unreleased WHERE session = ? AND packet_id = ?",
-}
-VERSION = SCHEMA.version
 _WAL_LIMIT_BYTES = 4 * 1024 * 1024
 
 
@@ -159,7 +96,7 @@ class StoreFile:
     def _open_empty(self) -> sqlite3.Connection:
         # It could not be loaded before, so its rows are not what the broker holds now.
         database = self._open()
-        for table in _PUT:
+        for table in PUT:
             database.execute(f"DELETE FROM {table}")  # noqa: S608 - a name of our own
         return database
 
@@ -206,7 +143,20 @@ def _contents(database: sqlite3.Connection) -> Contents:
         if session in found.sessions:
             message = _message(decode_properties(properties), *row)
             found.sessions[session].messages.append(message)
+    found.wills.update(_wills(database))
     return found
+
+
+def _wills(database: sqlite3.Connection) -> Iterator[tuple[str, StoredWill]]:
+    for session, client_id, properties, due_ms, *row in database.execute(
+        "SELECT session, client_id, properties, due_ms, topic, payload, qos, retain FROM wills"
+    ):
+        yield session, StoredWill(client_id, _will(properties, *row), due_ms)
+
+
+def _will(*row: Any) -> Will:
+    properties, topic, payload, qos, retain = row
+    return Will(topic, payload, qos, bool(retain), read_properties(Body(properties), Owner.WILL))
 
 
 def _message(*row: Any) -> StoredMessage:
@@ -226,8 +176,8 @@ def _message(*row: Any) -> StoredMessage:
 
 def _apply(database: sqlite3.Connection, batch: Batch) -> None:
     # The rows of a batch are independent of each other, so each table takes one call.
-    for table, put in _PUT.items():
+    for table, put in PUT.items():
         rows = [row for key, row in batch.items() if key[0] == table and row is not None]
         gone = [key[1] for key, row in batch.items() if key[0] == table and row is None]
         database.executemany(put, rows)
-        database.executemany(_DROP[table], gone)
+        database.executemany(DROP[table], gone)

@@ -1,8 +1,8 @@
-"""Records of the store: queued messages, sessions, and the contents of the file."""
+"""Records of the store: queued messages, sessions, last wills, and the contents of the file."""
 
 import msgspec
 
-from broker.embedded.packets.model import NO_PROPERTIES, Properties
+from broker.embedded.packets.model import NO_PROPERTIES, Properties, Will
 from broker.embedded.topics.grant import Grant
 from broker.embedded.topics.retained import Retained
 
@@ -45,8 +45,20 @@ class StoredSession(msgspec.Struct):
     unreleased: set[int] = set()
 
 
+class StoredWill(msgspec.Struct, frozen=True):
+    """The last will of a session, kept or not. `due_ms` (Unix epoch): it waits for its delay.
+
+    None: its client is connected.
+    """
+
+    client_id: str
+    will: Will
+    due_ms: int | None = None
+
+
 class Contents(msgspec.Struct):
-    """All records of the file; sessions by their key."""
+    """All records of the file; sessions and wills by the key of the session."""
 
     retained: list[Retained] = []
     sessions: dict[str, StoredSession] = {}
+    wills: dict[str, StoredWill] = {}

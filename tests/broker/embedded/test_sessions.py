@@ -44,8 +44,9 @@ def make_sessions(**keys: int) -> CountingSessions:
     settings = BrokerConfig(**keys)
     store, counters = Store(None, settings), Counters()
     log = LimitedLog(logging.getLogger(__name__), 10, time.monotonic)
-    router = Router(settings, OpenGate(), store, counters, log)
-    return CountingSessions(settings, store, router, counters)
+    gate = OpenGate()
+    router = Router(settings, gate, store, counters, log)
+    return CountingSessions(settings, gate, store, router, counters)
 
 
 def test_opening_and_removing_a_session_looks_at_no_other_user() -> None:

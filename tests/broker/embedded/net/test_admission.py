@@ -89,7 +89,7 @@ def test_clients_of_one_address_wait_in_line_for_its_places() -> None:
 
         async def come(number: int) -> None:
             assert places.may_queue("a")
-            place = await places.wait_for_place("a", now_s() + WAIT_S)
+            place = await places.wait_for_place("a", now_s() + WAIT_S, yes)
             assert isinstance(place, Place)
             order.append(number)
             await asyncio.sleep(0)
@@ -113,7 +113,7 @@ def test_a_place_goes_to_an_address_that_may_have_it_not_to_a_greedy_one() -> No
         order: list[str] = []
 
         async def come(address: str) -> None:
-            assert isinstance(await places.wait_for_place(address, now_s() + WAIT_S), Place)
+            assert isinstance(await places.wait_for_place(address, now_s() + WAIT_S, yes), Place)
             order.append(address)
 
         coming = [asyncio.create_task(come(address)) for address in ("a", "a", "c")]
@@ -135,7 +135,7 @@ def test_an_address_has_a_limited_number_that_waits() -> None:
         admit(places, "a", now_s())
         waiting = []
         while places.may_queue("a"):
-            waiting.append(asyncio.create_task(places.wait_for_place("a", now_s() + WAIT_S)))
+            waiting.append(asyncio.create_task(places.wait_for_place("a", now_s() + WAIT_S, yes)))
             await asyncio.sleep(0)
         assert places.may_queue("b")
         for task in waiting:
@@ -145,6 +145,31 @@ def test_an_address_has_a_limited_number_that_waits() -> None:
         return len(waiting)
 
     assert asyncio.run(run()) == 256
+
+
+def test_who_has_sent_something_goes_before_silent_connections() -> None:
+    async def run() -> list[str]:
+        places = admission(logins=9, logins_per_address=1)
+        held = admit(places, "a", now_s())
+        order: list[str] = []
+
+        async def come(name: str) -> None:
+            place = await places.wait_for_place("a", now_s() + WAIT_S, lambda: name == "client")
+            assert isinstance(place, Place)
+            order.append(name)
+            places.release(place)
+
+        coming = [asyncio.create_task(come(name)) for name in ("silent", "silent", "client")]
+        await asyncio.sleep(0)
+        places.release(held)
+        await asyncio.gather(*coming)
+        return order
+
+    assert asyncio.run(run()) == ["client", "silent", "silent"]
+
+
+def yes() -> bool:
+    return True
 
 
 def now_s() -> float:

@@ -11,9 +11,10 @@ import pytest
 
 from broker.embedded.store.file import StoreFile
 from tests.broker.embedded.exactly_once import Publisher, Subscriber, serve
+from tests.broker.embedded.killed import killed
 from tests.broker.embedded.raw import PUBACK, PUBCOMP, PUBREC, PUBREL, packet, publish, uint16
 from tests.broker.embedded.running import running
-from tests.broker.embedded.store.test_restart import client, killed
+from tests.broker.embedded.store.test_restart import client
 from tests.broker.embedded.switch import ours_only
 from tests.support import free_port
 

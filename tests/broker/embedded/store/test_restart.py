@@ -1,8 +1,6 @@
 """Restart of the broker after a kill or a stop, with its store on a real disk."""
 
 import contextlib
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,38 +14,11 @@ from broker.embedded.store import write_throttle
 from broker.embedded.store.file import Batch, Row, RowKey, StoreFile
 from bus.errors import MisconfiguredError
 from bus.listen import AddressUnavailableError
+from tests.broker.embedded.killed import killed
 from tests.broker.embedded.raw import PUBACK, RawClient, publish, uint16
 from tests.broker.embedded.running import running
 from tests.broker.embedded.switch import ours_only
-from tests.support import HOST, PROJECT, WAIT_S, free_port, wait_until_listening
-
-SERVE = """
-import asyncio, sys
-from pathlib import Path
-from bus.config.broker_table import BrokerConfig
-from broker.server import EmbeddedBroker
-from tests.support import HOST, OpenGate
-
-async def serve():
-    settings = BrokerConfig(listen=HOST, port=int(sys.argv[1]))
-    await EmbeddedBroker(settings, OpenGate(), store_dir=Path(sys.argv[2])).start()
-    await asyncio.Event().wait()
-
-asyncio.run(serve())
-"""
-
-
-@contextmanager
-def killed(port: int, folder: Path) -> Iterator[None]:
-    """Run a broker in a process of its own, and kill it where it stands."""
-    arguments = [sys.executable, "-c", SERVE, str(port), str(folder)]
-    with subprocess.Popen(arguments, cwd=PROJECT) as process:
-        try:
-            wait_until_listening(port)
-            yield
-        finally:
-            process.kill()
-            process.wait(WAIT_S)
+from tests.support import HOST, free_port
 
 
 def client(port: int, name: str, *, clean: bool = False) -> RawClient:
@@ -68,7 +39,7 @@ def client_of_killed(port: int, folder: Path) -> Iterator[RawClient]:
 def test_a_running_broker_writes_the_changes_that_it_delayed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("broker.embedded.store.store.INTERVAL_S", 0.0)
+    monkeypatch.setattr("broker.embedded.store.retained_rows.INTERVAL_S", 0.0)
     written: dict[RowKey, Row | None] = {}
     write = StoreFile.write
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.broker.embedded.exactly_once import Publisher, Subscriber, serve
+from tests.broker.embedded.killed import killed
 from tests.broker.embedded.raw import PUBLISH, PUBREL, SUBACK, RawClient, packet, uint16
-from tests.broker.embedded.store.test_restart import killed
 from tests.broker.embedded.switch import ours_only
 from tests.broker.embedded.version5.raw5 import AS_PUBLISHED, NO_LOCAL, Raw5, connect5
 from tests.support import WAIT_S, free_port
