@@ -6,7 +6,8 @@ two connections never see a half-made change of each other.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from typing import TypeVar
 
 from broker.embedded.counters import Counters
 from broker.embedded.net.connection import Connection
@@ -25,6 +26,7 @@ from broker.embedded.session import ClientSession, Unreleased
 from broker.embedded.sessions import Sessions
 from broker.embedded.store.store import Store
 from broker.embedded.store.writer import Durable
+from broker.embedded.topics.requests import Subscribed, Unsubscribed
 
 # MQTT-3.1.2-24.
 _KEEP_ALIVE_FACTOR = 1.5
@@ -49,6 +51,8 @@ _OVERTAKING = frozenset(
 _MAX_WAITING = 1_000
 # Messages of QoS 2 that a client has not released.
 _MAX_UNRELEASED = 4_096
+
+T = TypeVar("T")
 
 
 class Handler:
@@ -314,19 +318,57 @@ class Handler:
 
     def _on_subscribe(self, packet: Packet) -> None:
         request = self._reader.subscribe(packet.body)
-        subscribed = self._router.subscribe(self.session, request)
-        # The client of a kept session does not subscribe again after a kill of the broker.
-        self._answer(subscribed.durable, self._writer.suback(request.packet_id, subscribed.codes))
-        self.session.send_retained(subscribed.retained)
-        self._sender.send_due()
-        # A client that subscribes again and again, and takes nothing.
-        if self.session.pending_subscriptions > _MAX_WAITING:
-            self._sender.overflow()
+
+        def answer(subscribed: Subscribed) -> None:
+            # The client of a kept session does not subscribe again after a kill of the broker.
+            suback = self._writer.suback(request.packet_id, subscribed.codes)
+            self._answer(subscribed.durable, suback)
+            self.session.send_retained(subscribed.retained)
+            self._sender.send_due()
+            # A client that subscribes again and again, and takes nothing.
+            if self.session.pending_subscriptions > _MAX_WAITING:
+                self._sender.overflow()
+
+        self._begin(self._router.subscribe(self.session, request), answer)
 
     def _on_unsubscribe(self, packet: Packet) -> None:
         request = self._reader.unsubscribe(packet.body)
-        removed = self._router.unsubscribe(self.session, request.filters)
-        self._answer(removed.durable, self._writer.unsuback(request.packet_id, removed.codes))
+
+        def answer(removed: Unsubscribed) -> None:
+            unsuback = self._writer.unsuback(request.packet_id, removed.codes)
+            self._answer(removed.durable, unsuback)
+
+        self._begin(self._router.unsubscribe(self.session, request.filters), answer)
+
+    def _begin(self, slices: Generator[None, None, T], done: Callable[[T], None]) -> None:
+        """Begin a long work, and call `done` with its result; the packets behind it wait."""
+        try:
+            next(slices)
+        except StopIteration as e:
+            done(e.value)
+            return
+        end: asyncio.Future[bool] = self._loop.create_future()
+        self._hold([end])
+        self._loop.call_soon(self._work_on, slices, done, end)
+
+    def _work_on(
+        self,
+        slices: Generator[None, None, T],
+        done: Callable[[T], None],
+        end: "asyncio.Future[bool]",
+    ) -> None:
+        """Do the next slice; the other clients have their turn before the one after it."""
+        if self.has_ended:
+            return
+        try:
+            next(slices)
+        except StopIteration as e:
+            done(e.value)
+            end.set_result(True)
+        except Exception as e:  # noqa: BLE001 - the owner of the connection decides
+            self.connection.finish(e)
+        else:
+            self._loop.call_soon(self._work_on, slices, done, end)
 
     def _on_pingreq(self, packet: Packet) -> None:
         if packet.body:

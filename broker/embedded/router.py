@@ -6,7 +6,7 @@ It asks the gate about each message, and hands what must survive a restart to th
 import asyncio
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 import msgspec
 
@@ -185,10 +185,16 @@ class Router:
                 self._sys_messages.set(Retained(topic, payload, 0, 0))
                 self.publish(Publish(topic, payload, 0, retain=False, packet_id=0))
 
-    def subscribe(self, session: ClientSession, request: Subscribe) -> Subscribed:
+    def subscribe(
+        self, session: ClientSession, request: Subscribe
+    ) -> Generator[None, None, Subscribed]:
+        """Subscribe in slices: see `SubscriptionRequests`."""
         return self._requests.subscribe(session, request)
 
-    def unsubscribe(self, session: ClientSession, filters: Sequence[str]) -> Unsubscribed:
+    def unsubscribe(
+        self, session: ClientSession, filters: Sequence[str]
+    ) -> Generator[None, None, Unsubscribed]:
+        """Unsubscribe in slices."""
         return self._requests.unsubscribe(session, filters)
 
     def acknowledged(self, session: ClientSession, packet_id: int) -> bool:

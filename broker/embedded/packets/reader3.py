@@ -1,6 +1,13 @@
 """Reader of MQTT 3.1.1: decodes the packets that clients send; strict."""
 
-from broker.embedded.packets.fields import UINT16, Body, decode_text, packet_id_error, publish_qos
+from broker.embedded.packets.fields import (
+    UINT16,
+    Body,
+    check_count,
+    decode_text,
+    packet_id_error,
+    publish_qos,
+)
 from broker.embedded.packets.model import (
     Acknowledgement,
     Disconnect,
@@ -64,6 +71,7 @@ class Reader3:
                 raise ViolationError(f"a SUBSCRIBE with QoS byte {qos:#x} (MQTT-3-8.3-4)")
             check_filter(text)
             filters.append(Filter(text, qos, self._is_bridge, self._is_bridge))
+            check_count(filters)
         if not filters:
             raise ViolationError("a SUBSCRIBE without a filter (MQTT-3.8.3-3)")
         return Subscribe(packet_id, filters)
@@ -75,6 +83,7 @@ class Reader3:
         while not body.is_at_end:
             filters.append(body.text())
             check_filter(filters[-1])
+            check_count(filters)
         if not filters:
             raise ViolationError("an UNSUBSCRIBE without a filter (MQTT-3.10.3-2)")
         return Unsubscribe(packet_id, filters)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from broker.embedded.packets.fields import UINT16, Body, packet_id_error, publish_qos
+from broker.embedded.packets.fields import UINT16, Body, check_count, packet_id_error, publish_qos
 from broker.embedded.packets.model import (
     NO_PROPERTIES,
     Acknowledgement,
@@ -102,6 +102,7 @@ class Reader5:
         filters = []
         while not body.is_at_end:
             filters.append(_filter(body.text(), body.byte()))
+            check_count(filters)
         if not filters:
             raise ViolationError("a SUBSCRIBE without a filter (MQTT-3.8.3-2)")
         return Subscribe(packet_id, filters, ids[0] if ids else 0)
@@ -114,6 +115,7 @@ class Reader5:
         while not body.is_at_end:
             filters.append(body.text())
             _check_filter(filters[-1])
+            check_count(filters)
         if not filters:
             raise ViolationError("an UNSUBSCRIBE without a filter (MQTT-3.10.3-2)")
         return Unsubscribe(packet_id, filters)

@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -35,6 +35,8 @@ _MAX_GROUP_CHARS = 256
 # none takes as long as some.
 _SLICE = 100
 _FILTER_COST = 10
+# Filters that are granted or removed before other clients have their turn.
+_FILTERS_AT_ONCE = 100
 
 logger = logging.getLogger(__name__)
 
@@ -85,12 +87,14 @@ class SubscriptionRequests:
         # Refused subscriptions of integrations that were logged.
         self._noted_filters: set[str] = set()
 
-    def subscribe(self, session: ClientSession, request: Subscribe) -> Subscribed:
-        """Grant filters; one that the request has several times brings its messages once."""
+    def subscribe(
+        self, session: ClientSession, request: Subscribe
+    ) -> Generator[None, None, Subscribed]:
+        """Grant filters in slices; one that is there several times brings its messages once."""
         codes: list[int] = []
         found: dict[str, Iterator[Publish | None]] = {}
         durable: list[Durable] = []
-        for wanted in request.filters:
+        for number, wanted in enumerate(request.filters, 1):
             is_new = not self._subscriptions.has(wanted.text, session)
             grant = Grant.of(wanted, request.subscription_id)
             code, written = self._grant(session, wanted.text, grant)
@@ -100,12 +104,17 @@ class SubscriptionRequests:
             is_wanted = wanted.retain_handling == 0 or (wanted.retain_handling == 1 and is_new)
             if code <= _MAX_QOS and is_wanted and not wanted.text.startswith(SHARED):
                 found[wanted.text] = self._retained_for(session, wanted.text, grant)
+            if number % _FILTERS_AT_ONCE == 0:
+                yield
         return Subscribed(codes, _in_slices(found.values()), durable)
 
-    def unsubscribe(self, session: ClientSession, filters: Sequence[str]) -> Unsubscribed:
+    def unsubscribe(
+        self, session: ClientSession, filters: Sequence[str]
+    ) -> Generator[None, None, Unsubscribed]:
+        """Remove subscriptions in slices."""
         codes: list[int] = []
         durable: list[Durable] = []
-        for text in filters:
+        for number, text in enumerate(filters, 1):
             existed = self._subscriptions.has(text, session)
             code = ReasonCode.SUCCESS if existed else ReasonCode.NO_SUBSCRIPTION_EXISTED
             codes.append(int(code))
@@ -113,6 +122,8 @@ class SubscriptionRequests:
             written = self._store.drop_subscription(session.key, text)
             if written is not None:
                 durable.append(written)
+            if number % _FILTERS_AT_ONCE == 0:
+                yield
         return Unsubscribed(codes, durable)
 
     def _grant(self, session: ClientSession, text: str, grant: Grant) -> tuple[int, Durable | None]:

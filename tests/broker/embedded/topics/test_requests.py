@@ -3,9 +3,13 @@
 import itertools
 
 from broker.auth.gate import Identity
+from broker.embedded.packets.fields import MAX_FILTERS
+from broker.embedded.packets.model import ReasonCode
 from tests.broker.embedded.gates import OwnTopics
+from tests.broker.embedded.raw import PUBACK, SUBACK, publish, subscribe, unsubscribe
 from tests.broker.embedded.running import running
 from tests.broker.embedded.switch import ours_only
+from tests.broker.embedded.version5.raw5 import client5, subscribe5
 
 pytestmark = ours_only
 
@@ -66,3 +70,61 @@ def test_the_name_of_a_group_has_a_limit() -> None:
         client = broker.client("a")
         name = "g" * 256
         assert client.subscribe((f"$share/{name}/t", 1), (f"$share/{name}g/t", 1)) == [1, 0x80]
+
+
+class Granted(OwnTopics):
+    """Counts the filters that one client asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def may_subscribe(self, identity: Identity, topic_filter: str) -> bool:
+        self.asked += identity.name == "boss"
+        return super().may_subscribe(identity, topic_filter)
+
+
+def test_others_have_their_turn_while_many_filters_are_granted() -> None:
+    gate = Granted()
+    with running(gate, subscriptions_per_client=MAX_FILTERS) as broker:
+        boss = broker.client("boss")
+        filters = [(f"{number}", 1) for number in range(MAX_FILTERS)]
+        turns: list[int] = []
+
+        def look() -> None:
+            turns.append(gate.asked)
+            if turns[-1] < MAX_FILTERS:
+                broker.loop.call_soon(look)
+
+        broker.call(lambda: broker.loop.call_soon(look))
+        # What is behind it waits for it.
+        boss.send(subscribe(*filters) + publish(f"{MAX_FILTERS - 1}", b"x", 1))
+        assert len(boss.expect(SUBACK)) == 2 + MAX_FILTERS
+        boss.expect(PUBACK)
+        assert boss.take(1)[0].payload == b"x"
+        broker.wait_until(lambda: turns[-1] == MAX_FILTERS)
+        assert max(after - first for first, after in itertools.pairwise(turns)) <= MAX_FILTERS // 10
+        boss.unsubscribe(*(text for text, _ in filters))
+        assert broker.filters() == 0
+
+
+def test_a_client_that_leaves_while_its_filters_are_granted_leaves_none() -> None:
+    with running(subscriptions_per_client=MAX_FILTERS) as broker:
+        for _ in range(5):
+            client = broker.client("c")
+            client.send(subscribe(*((f"{number}", 1) for number in range(MAX_FILTERS))))
+            client.reset()
+        broker.wait_until(lambda: broker.sessions() == 0)
+        assert broker.filters() == 0
+
+
+def test_a_packet_with_too_many_filters_ends_the_connection() -> None:
+    filters = [("t", 1)] * (MAX_FILTERS + 1)
+    with running() as broker:
+        for body in (subscribe(*filters), unsubscribe(*(text for text, _ in filters))):
+            client = broker.client("c")
+            client.send(body)
+            assert client.is_closed()
+        ear = client5(broker, "five")
+        ear.send(subscribe5(*filters))
+        assert ear.goodbye() == ReasonCode.QUOTA_EXCEEDED
