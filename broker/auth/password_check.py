@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from broker.auth.login_limiter import LoginLimiter
-from broker.auth.turns import Turns
+from broker.turns import Turns
 from bus.errors import UnavailableError
 
 # At 0.05 s each, and four times that on a Pi. After a restart of the hub, all devices behind one
