@@ -19,7 +19,7 @@ from broker.embedded.connect.accept import (
 )
 from broker.embedded.connect.checks import ConnectRefusedError
 from broker.embedded.counters import Refusal
-from broker.embedded.handler import Handler
+from broker.embedded.incoming.handler import Handler
 from broker.embedded.net.accepted import accepted
 from broker.embedded.net.acceptor import Acceptor
 from broker.embedded.net.admission import MAX_AUTHENTICATING, MAX_QUEUED, Admission, Place

@@ -16,7 +16,7 @@ from typing import Any, Self
 import pytest
 
 from broker.auth.gate import Attempt, Identity, Role
-from broker.embedded.handler import Handler
+from broker.embedded.incoming.handler import Handler
 from broker.embedded.net.connection import Connection
 from broker.embedded.packets.model import Properties
 from broker.embedded.sender import Sender

@@ -5,11 +5,13 @@ two connections never see a half-made change of each other.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from typing import TypeVar
+import functools
+from collections.abc import Callable, Sequence
 
 from broker.embedded.counters import Counters
+from broker.embedded.incoming.answers import Answers
+from broker.embedded.incoming.held import HeldPackets
+from broker.embedded.incoming.keep_alive import KeepAlive
 from broker.embedded.net.connection import Connection
 from broker.embedded.packets.codec import RECEIVE_MAXIMUM, VERSION_5, Codec
 from broker.embedded.packets.model import (
@@ -28,31 +30,10 @@ from broker.embedded.store.store import Store
 from broker.embedded.store.writer import Durable
 from broker.embedded.topics.requests import Subscribed, Unsubscribed
 
-# MQTT-3.1.2-24.
-_KEEP_ALIVE_FACTOR = 1.5
-# Time to read what has come, before a client counts as silent.
-_OVERDUE_S = 0.1
-# Packets that wait while a publisher is held back, in bytes: above it, nothing is read any more.
-_MAX_HELD_BYTES = 64 * 1024
-# What each costs beside its body.
-_PACKET_BYTES = 100
-# These do not wait behind a PUBLISH that does: what this client acknowledges makes room for others.
-_OVERTAKING = frozenset(
-    {
-        PacketType.PUBACK,
-        PacketType.PUBREC,
-        PacketType.PUBREL,
-        PacketType.PUBCOMP,
-        PacketType.PINGREQ,
-        PacketType.DISCONNECT,
-    }
-)
-# Acknowledgements that wait for the disk, and subscriptions that wait for their retained messages.
+# Subscriptions that wait for their retained messages.
 _MAX_WAITING = 1_000
 # Messages of QoS 2 that a client has not released.
 _MAX_UNRELEASED = 4_096
-
-T = TypeVar("T")
 
 
 class Handler:
@@ -86,18 +67,12 @@ class Handler:
         self._sessions = sessions
         self._store = store
         self._counters = counters
-        self._on_silent = on_silent
         self._loop = asyncio.get_running_loop()
-        self._max_silence_s = _KEEP_ALIVE_FACTOR * connect.keep_alive_s
-        self._is_overdue = False
-        self._keep_alive_timer: asyncio.TimerHandle | None = None
-        self._acknowledgements: deque[tuple[Sequence[Durable], bytes]] = deque()
-        # The queues that this client has filled, and what it sent after that.
-        self._room: list[Durable] = []
-        self._held: deque[Packet] = deque()
-        self._held_bytes = 0
-        self._violation: ViolationError | None = None
-        self._none_held = asyncio.Event()
+        self._keep_alive = KeepAlive(
+            connection, session, connect.keep_alive_s, functools.partial(on_silent, self)
+        )
+        self._answers = Answers(connection, session)
+        self._held = HeldPackets(connection, session, self._answers, self._handle)
         self._reader, self._writer = codec.reader, codec.writer
         self._is_version5 = codec.version >= VERSION_5
         self._may_retain = may_retain
@@ -106,75 +81,13 @@ class Handler:
 
     async def run(self) -> None:
         """Serve the client until the connection ends. Raises ViolationError."""
-        self.connection.read_s = self._loop.time()
-        self._check_keep_alive()
+        self._keep_alive.start()
         self._sender.start()
-        await self.connection.serve(self._handle_or_hold)
-        if self._is_held and not self.has_ended:
-            # What it sent before its end counts.
-            self._stop_reading()
-            self._none_held.clear()
-            await self._none_held.wait()
-        if self._violation is not None:
-            raise self._violation
+        await self.connection.serve(self._held.take)
+        await self._held.wait_until_handled()
 
-    def _handle_or_hold(self, packet: Packet) -> None:
-        """Handle a packet; one that follows a held PUBLISH waits behind it."""
-        if (self._room or self._held) and packet.kind not in _OVERTAKING:
-            self._held.append(packet)
-            self._held_bytes += _PACKET_BYTES + len(packet.body)
-            if self._held_bytes > _MAX_HELD_BYTES:
-                self._stop_reading()
-            return
+    def _handle(self, packet: Packet) -> None:
         _PACKET_HANDLERS[packet.kind](self, packet)
-        if len(self._acknowledgements) > _MAX_WAITING:
-            self.connection.pause()
-
-    @property
-    def _is_held(self) -> bool:
-        return bool(self._room or self._held)
-
-    def _hold(self, room: Sequence[asyncio.Future[bool]]) -> None:
-        """Handle no PUBLISH until there is room in the queues that this client has filled."""
-        self._room = [future for future in room if not future.done()]
-        for future in self._room:
-            future.add_done_callback(self._resume)
-
-    def _resume(self, _room: Durable) -> None:
-        """Handle the packets that waited, up to one that has to wait again."""
-        if self.has_ended or not all(future.done() for future in self._room):
-            return
-        self._room = []
-        try:
-            while self._held and not self._room:
-                packet = self._held.popleft()
-                self._held_bytes -= _PACKET_BYTES + len(packet.body)
-                _PACKET_HANDLERS[packet.kind](self, packet)
-        except ViolationError as e:
-            self._violation = e
-            self._held.clear()
-            self.connection.finish(e)
-        if not self._is_held:
-            self._none_held.set()
-            self._read_on()
-
-    def _stop_reading(self) -> None:
-        """Read nothing while packets are held; what comes meanwhile stays in the client's socket.
-
-        Nobody waits for this client then, since its acknowledgements are not read: two clients that
-        fill each other's queues do not wait for each other.
-        """
-        self.connection.pause()
-        self.session.is_unread = True
-        self.session.release_publishers()
-
-    def _read_on(self) -> None:
-        """Read again what was left in the client's socket, if nothing else is waited for."""
-        if self.session.is_unread:
-            self.session.is_unread = False
-            self.connection.read_s = self._loop.time()
-        if len(self._acknowledgements) <= _MAX_WAITING:
-            self.connection.resume()
 
     def close(self, reason: ReasonCode | None = None, text: str = "") -> None:
         """Close the connection. The session and the will are the engine's part."""
@@ -182,30 +95,11 @@ class Handler:
         goodbye = None if reason is None else self._writer.disconnect(reason, text)
         if goodbye is not None:
             self.connection.send(goodbye)
-        if self._keep_alive_timer is not None:
-            self._keep_alive_timer.cancel()
+        self._keep_alive.cancel()
         self._sender.close()
-        self._acknowledgements.clear()
-        self._held.clear()
-        self._none_held.set()
-        self.session.is_unread = False
+        self._answers.clear()
+        self._held.close()
         self.connection.close()
-
-    def _check_keep_alive(self) -> None:
-        """Check after 1.5 times the keep alive whether a packet has come; 0 means never."""
-        if not self._max_silence_s:
-            return
-        if self.session.is_unread:
-            self.connection.read_s = self._loop.time()
-        now_s, due_s = self._loop.time(), self.connection.read_s + self._max_silence_s
-        if now_s >= due_s and self._is_overdue:
-            self._on_silent(self)
-            return
-        self._is_overdue = now_s >= due_s
-        if self._is_overdue:
-            # What came while the loop was busy has not been read yet.
-            due_s = now_s + _OVERDUE_S
-        self._keep_alive_timer = self._loop.call_at(due_s, self._check_keep_alive)
 
     def _on_publish(self, packet: Packet) -> None:
         message = self._reader.publish(packet.first_byte, packet.body)
@@ -224,7 +118,7 @@ class Handler:
             waits = [*passed.durable, *passed.room]
             self._acknowledge(waits, PacketType.PUBACK, message.packet_id, passed.reason)
         if passed.room:
-            self._hold(passed.room)
+            self._held.hold(passed.room)
 
     def _pass_on_once(self, message: Publish) -> None:
         """Pass on a message of QoS 2, unless it was received before and not released."""
@@ -262,16 +156,18 @@ class Handler:
         self.session.unreleased[message.packet_id] = Unreleased(waits, content)
         self._acknowledge(waits, PacketType.PUBREC, message.packet_id)
         if passed.room:
-            self._hold(passed.room)
+            self._held.hold(passed.room)
 
     def _check_receive_maximum(self, message: Publish) -> None:
         """Raise ViolationError where the client sent more than the CONNACK allows."""
-        unreleased, waiting = self.session.unreleased, self._acknowledgements
-        if len(unreleased) + len(waiting) < RECEIVE_MAXIMUM or message.packet_id in unreleased:
+        unreleased = self.session.unreleased
+        if (
+            len(unreleased) + len(self._answers) < RECEIVE_MAXIMUM
+            or message.packet_id in unreleased
+        ):
             return
         new = sum(packet_id not in self._old_unreleased for packet_id in unreleased)
-        unacknowledged = sum(each[0] >> 4 == PacketType.PUBACK for _, each in waiting)
-        if new + unacknowledged >= RECEIVE_MAXIMUM:
+        if new + self._answers.pubacks >= RECEIVE_MAXIMUM:
             raise ViolationError(
                 f"more than {RECEIVE_MAXIMUM} messages not acknowledged",
                 ReasonCode.RECEIVE_MAXIMUM_EXCEEDED,
@@ -322,53 +218,23 @@ class Handler:
         def answer(subscribed: Subscribed) -> None:
             # The client of a kept session does not subscribe again after a kill of the broker.
             suback = self._writer.suback(request.packet_id, subscribed.codes)
-            self._answer(subscribed.durable, suback)
+            self._answers.send(subscribed.durable, suback)
             self.session.send_retained(subscribed.retained)
             self._sender.send_due()
             # A client that subscribes again and again, and takes nothing.
             if self.session.pending_subscriptions > _MAX_WAITING:
                 self._sender.overflow()
 
-        self._begin(self._router.subscribe(self.session, request), answer)
+        self._held.work(self._router.subscribe(self.session, request), answer)
 
     def _on_unsubscribe(self, packet: Packet) -> None:
         request = self._reader.unsubscribe(packet.body)
 
         def answer(removed: Unsubscribed) -> None:
             unsuback = self._writer.unsuback(request.packet_id, removed.codes)
-            self._answer(removed.durable, unsuback)
+            self._answers.send(removed.durable, unsuback)
 
-        self._begin(self._router.unsubscribe(self.session, request.filters), answer)
-
-    def _begin(self, slices: Generator[None, None, T], done: Callable[[T], None]) -> None:
-        """Begin a long work, and call `done` with its result; the packets behind it wait."""
-        try:
-            next(slices)
-        except StopIteration as e:
-            done(e.value)
-            return
-        end: asyncio.Future[bool] = self._loop.create_future()
-        self._hold([end])
-        self._loop.call_soon(self._work_on, slices, done, end)
-
-    def _work_on(
-        self,
-        slices: Generator[None, None, T],
-        done: Callable[[T], None],
-        end: "asyncio.Future[bool]",
-    ) -> None:
-        """Do the next slice; the other clients have their turn before the one after it."""
-        if self.has_ended:
-            return
-        try:
-            next(slices)
-        except StopIteration as e:
-            done(e.value)
-            end.set_result(True)
-        except Exception as e:  # noqa: BLE001 - the owner of the connection decides
-            self.connection.finish(e)
-        else:
-            self._loop.call_soon(self._work_on, slices, done, end)
+        self._held.work(self._router.unsubscribe(self.session, request.filters), answer)
 
     def _on_pingreq(self, packet: Packet) -> None:
         if packet.body:
@@ -398,25 +264,7 @@ class Handler:
     def _acknowledge(
         self, durable: Sequence[Durable], kind: PacketType, packet_id: int, reason: int = 0
     ) -> None:
-        self._answer(durable, self._writer.acknowledgement(kind, packet_id, reason))
-
-    def _answer(self, durable: Sequence[Durable], answer: bytes) -> None:
-        """Answer once everything is on the disk, in the order of arrival (MQTT-4.6.0-2)."""
-        waited_for = [future for future in durable if not future.done()]
-        if not waited_for and not self._acknowledgements:
-            self.connection.send(answer)
-            return
-        self._acknowledgements.append((waited_for, answer))
-        for future in waited_for:
-            future.add_done_callback(self._send_acknowledgements)
-
-    def _send_acknowledgements(self, _durable: Durable) -> None:
-        waiting = self._acknowledgements
-        was_full = len(waiting) > _MAX_WAITING
-        while waiting and all(future.done() for future in waiting[0][0]):
-            self.connection.send(waiting.popleft()[1])
-        if was_full and len(waiting) <= _MAX_WAITING and not self.session.is_unread:
-            self.connection.resume()
+        self._answers.send(durable, self._writer.acknowledgement(kind, packet_id, reason))
 
 
 def _wrong_answer(packet: Packet) -> ViolationError:

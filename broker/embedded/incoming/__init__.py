@@ -1,0 +1,1 @@
+"""Incoming packets of one connection, and their answers."""

@@ -1,0 +1,55 @@
+"""Answers to the packets of one connection, in order, once what they promise is on the disk."""
+
+from collections import deque
+from collections.abc import Sequence
+
+from broker.embedded.net.connection import Connection
+from broker.embedded.packets.model import PacketType
+from broker.embedded.session import ClientSession
+from broker.embedded.store.writer import Durable
+
+# Above so many, nothing is read from the client.
+_MAX_WAITING = 1_000
+
+
+class Answers:
+    """Answers that wait for the disk. Reading pauses while they are too many."""
+
+    def __init__(self, connection: Connection, session: ClientSession) -> None:
+        self._connection = connection
+        self._session = session
+        self._waiting: deque[tuple[Sequence[Durable], bytes]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def are_too_many(self) -> bool:
+        return len(self._waiting) > _MAX_WAITING
+
+    @property
+    def pubacks(self) -> int:
+        """The number of PUBACK among them."""
+        return sum(answer[0] >> 4 == PacketType.PUBACK for _, answer in self._waiting)
+
+    def send(self, durable: Sequence[Durable], answer: bytes) -> None:
+        """Answer once everything is on the disk, in the order of arrival (MQTT-4.6.0-2)."""
+        waited_for = [future for future in durable if not future.done()]
+        if not waited_for and not self._waiting:
+            self._connection.send(answer)
+            return
+        self._waiting.append((waited_for, answer))
+        for future in waited_for:
+            future.add_done_callback(self._send_ready)
+
+    def clear(self) -> None:
+        """Send nothing more."""
+        self._waiting.clear()
+
+    def _send_ready(self, _durable: Durable) -> None:
+        waiting = self._waiting
+        were_too_many = self.are_too_many
+        while waiting and all(future.done() for future in waiting[0][0]):
+            self._connection.send(waiting.popleft()[1])
+        if were_too_many and not self.are_too_many and not self._session.is_unread:
+            self._connection.resume()
