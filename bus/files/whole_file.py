@@ -2,10 +2,13 @@
 
 import contextlib
 import os
+import time
 from pathlib import Path
 
 # Ends the name of a file that is being written, which a killed process leaves.
 PARTIAL = ".partial"
+# No write takes so long; another process may have the number of the one that was killed.
+_ABANDONED_S = 3600.0
 
 
 def replace(
@@ -44,6 +47,23 @@ def move(partial: Path, path: Path) -> None:
         os.close(descriptor)
     partial.replace(path)
     sync_folder(path.parent)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove the files that killed processes were writing in a folder and in those in it."""
+    for pattern in (f".*{PARTIAL}", f"*/.*{PARTIAL}"):
+        for path in folder.glob(pattern):
+            with contextlib.suppress(OSError):
+                if _is_abandoned(path):
+                    path.unlink()
+
+
+def _is_abandoned(partial: Path) -> bool:
+    process = partial.name.removesuffix(PARTIAL).rpartition(".")[2]
+    if not process.isdecimal():
+        return False
+    is_old = time.time() - partial.stat().st_mtime > _ABANDONED_S
+    return is_old or not Path("/proc", process).exists()
 
 
 def sync_folder(folder: Path) -> None:

@@ -12,7 +12,7 @@ from bus.config.directories import Environment
 from bus.config.hub_files import HubFiles
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError, UnavailableError
-from bus.files import private_file, staged_moves
+from bus.files import private_file, staged_moves, whole_file
 from bus.files.database import lock
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,14 @@ async def own_state(config: Config, environment: Environment) -> AsyncIterator[N
             logger.warning("a restore of %s that was interrupted is finished", files.state_dir)
         if any(not Path(one.place).is_relative_to(files.state_dir) for one in done):
             raise RestoredError("the restore replaced the configuration; start the hub again")
+        # Of a hub or a command that was killed.
+        await asyncio.to_thread(_remove_abandoned, files)
         yield
+
+
+def _remove_abandoned(files: HubFiles) -> None:
+    for folder in {files.state_dir, files.login_dir}:
+        whole_file.remove_abandoned(folder)
 
 
 def _lock_of_workers(files: HubFiles) -> IO[bytes]:

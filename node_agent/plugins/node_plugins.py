@@ -10,6 +10,7 @@ from bus.config.plugin_files import plugin_file
 from bus.config.settings import Config, Grant
 from bus.contract.description import Fields
 from bus.contract.topics import TopicKind
+from bus.files import whole_file
 from bus.outbox.outbox import Sample
 from node_agent.delivery.component_source import HubAddress
 from node_agent.delivery.deliveries import Deliveries
@@ -42,6 +43,8 @@ class NodePlugins:
 
     def __init__(self, config: Config, state_dir: Path, bus: NodeBus) -> None:
         enabled = config.plugins.enabled
+        # Of an agent that was killed.
+        whole_file.remove_abandoned(state_dir)
         self._config = config
         self._bus = bus
         self.disabled = DisabledPlugins(state_dir / "disabled-plugins.json")

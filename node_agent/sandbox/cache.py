@@ -55,6 +55,7 @@ def prepare_directory(directory: Path) -> None:
     except OSError as e:
         raise CacheError(f"storage.cache_dir: {directory}: {e.strerror}") from e
     _check_trusted(directory)
+    whole_file.remove_abandoned(directory)
 
 
 def compiled(

@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,3 +75,24 @@ def test_file_and_folder_are_on_the_disk_when_it_returns(
 def test_a_folder_that_is_missing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         whole_file.replace(tmp_path / "missing" / "state.json", b"new")
+
+
+def test_what_killed_processes_were_writing_is_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "plugin-bundles"
+    folder.mkdir()
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    killed = [place / f".state.json.{ended.pid}.partial" for place in (tmp_path, folder)]
+    kept = [
+        tmp_path / f".state.json.{os.getpid()}.partial",
+        tmp_path / "state.json",
+        folder / ".other.partial",
+    ]
+    for path in (*killed, *kept):
+        path.touch()
+    whole_file.remove_abandoned(tmp_path)
+    assert [path for path in (*killed, *kept) if path.exists()] == kept
+    # The number of a process that was killed long ago may be another one's now.
+    os.utime(kept[0], (0, 0))
+    whole_file.remove_abandoned(tmp_path)
+    assert not kept[0].exists()

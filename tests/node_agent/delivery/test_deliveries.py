@@ -81,3 +81,32 @@ def test_what_a_killed_node_was_writing_is_removed_with_the_next_order(tmp_path:
         wait_until(lambda: found.of_plugin["room"].begin_cycle() or found.of_plugin["room"].state)
     assert path.exists()
     assert not half.exists()
+
+
+def test_files_of_plugins_that_are_no_more_enabled_are_removed_at_the_start(tmp_path: Path) -> None:
+    with deliveries(tmp_path) as found:
+        found.submit(TOPIC, encode(signed(room("1.0"), 1)))
+        wait_until(lambda: found.of_plugin["room"].begin_cycle() or found.of_plugin["room"].state)
+    (kept,) = tmp_path.rglob("room-*.bundle")
+    digest = "0123456789abcdef"
+    former = [
+        kept.with_name(name)
+        for name in (
+            f"light-{digest}.bundle",
+            f"light-{digest}.wasm",
+            f"light-{digest}.wasm.fetched",
+            f".light-{digest}.bundle.1.partial",
+            "light.json",
+            "light.damaged",
+            # Of an enabled plugin, and of no use any more.
+            f"room-{digest}.bundle",
+            f"room-{digest}.wasm.fetched",
+            ".room.json.1.partial",
+            # Its name begins with that of an enabled one.
+            f"room-two-{digest}.bundle",
+        )
+    ]
+    for path in former:
+        path.touch()
+    deliveries(tmp_path)
+    assert sorted(path.name for path in kept.parent.iterdir()) == sorted([kept.name, "room.json"])

@@ -1,13 +1,16 @@
 """Wheels of pure Python: found and fetched by pip, kept in a cache by their digest.
 
-The cache is the user's, so that a plugin with a lock is packed without a network.
+The cache is the user's, so that a plugin with a lock is packed without a network. It keeps what was
+used in the last half year, 200 MB at most.
 """
 
+import contextlib
 import hashlib
 import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +23,8 @@ _GUEST_PYTHON = "3.14"
 _PURE = ("--only-binary=:all:", "--platform=any", "--implementation=py", "--abi=none")
 _TIMEOUT_S = 300
 _PURE_TAG = "-none-any.whl"
+_KEPT_S = 183 * 24 * 3600.0
+_MOST_BYTES = 200_000_000
 
 
 def resolve(requirements: Sequence[str], what: Path) -> list[Package]:
@@ -40,6 +45,9 @@ def wheel_of(package: Package, what: Path) -> Path:
     """
     kept = _cached(package)
     if kept.is_file() and _digest(kept) == package.sha256:
+        with contextlib.suppress(OSError):
+            # It is in use.
+            os.utime(kept)
         return kept
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
@@ -103,7 +111,21 @@ def _keep(file: Path) -> Package:
         whole_file.replace(kept, file.read_bytes())
     except OSError as e:
         raise BuildError(f"{kept}: {e.strerror}") from e
+    _trim(kept)
     return package
+
+
+def _trim(newest: Path) -> None:
+    """Remove the wheels that were not used for long, and the longest unused beyond the size."""
+    whole_file.remove_abandoned(cache_dir())
+    with contextlib.suppress(OSError):
+        found = [(path.stat(), path) for path in cache_dir().glob("*/*.whl") if path != newest]
+        room = _MOST_BYTES - newest.stat().st_size
+        for status, path in sorted(found, key=lambda each: each[0].st_mtime, reverse=True):
+            room -= status.st_size
+            if room < 0 or time.time() - status.st_mtime > _KEPT_S:
+                path.unlink(missing_ok=True)
+                path.parent.rmdir()
 
 
 def _cached(package: Package) -> Path:

@@ -1,5 +1,6 @@
 """Packages of a plugin: found by pip in a folder of wheels, locked, packed and run."""
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -147,6 +148,29 @@ def test_another_wheel_than_the_locked_one_is_refused(source: PluginSource, inde
     index.add("units", "2.1", {"units.py": "ONE = 666\n"})
     with pytest.raises(BuildError, match=r"units 2\.1: found another wheel than the locked"):
         pack(source, WIT)
+
+
+def cached() -> set[str]:
+    return {path.name.partition("-")[0] for path in wheels.cache_dir().rglob("*.whl")}
+
+
+def test_the_cache_keeps_what_is_used_and_is_bounded(
+    source: PluginSource, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack(source, WIT)
+    assert cached() == {"nmea", "units"}
+    for path in wheels.cache_dir().rglob("*.whl"):
+        os.utime(path, (0, 0))
+    (used,) = wheels.cache_dir().rglob("units-*.whl")
+    os.utime(used)
+    index.add("more", "1.0", {"more.py": ""})
+    vendored.of(depends(source.directory, "units", "more"))
+    assert cached() == {"more", "units"}
+    monkeypatch.setattr(wheels, "_MOST_BYTES", 0)
+    index.add("last", "1.0", {"last.py": ""})
+    vendored.of(depends(source.directory, "last"))
+    assert cached() == {"last"}
+    assert len(list(wheels.cache_dir().iterdir())) == 1
 
 
 def test_a_package_with_compiled_parts_is_refused(source: PluginSource, index: Index) -> None:
