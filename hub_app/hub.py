@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
@@ -167,12 +167,19 @@ class Hub:
 
     def sweep(self) -> None:
         """Mark the nodes that have fallen silent; follow the machine's clock where it was set."""
+        for _ in self.sweep_steps():
+            pass
+
+    def sweep_steps(self) -> Iterator[None]:
+        """Sweep in short steps, between which the loop does everything else."""
         delta_ms = self.now_ms.follow()
         now_ms = self.now_ms()
         if delta_ms:
             self.tell(self.state.shift(delta_ms, now_ms), now_ms)
         self._sweep_nodes(now_ms)
-        self.alarms.sweep(now_ms, delta_ms)
+        yield
+        yield from self.alarms.sweep_steps(now_ms, delta_ms)
+        yield
         self.duplicate_node_ids.keep_only(set(self.state.nodes))
         self.refusals.sweep()
         if self.traffic.is_due(now_ms):

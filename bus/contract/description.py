@@ -78,7 +78,7 @@ class FieldDescription(msgspec.Struct, frozen=True, omit_defaults=True, gc=False
 Fields = Annotated[dict[FieldName, FieldDescription], msgspec.Meta(max_length=MAX_FIELDS)]
 
 
-class SettingDescription(msgspec.Struct, frozen=True, omit_defaults=True):
+class SettingDescription(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Meaning of one setting of a plugin. `choices` are the values of a setting of type choice.
 
     A setting whose `scope` is `sensor` may have another value for each sensor of the plugin. One
@@ -117,7 +117,7 @@ class PluginDescription(msgspec.Struct, frozen=True, omit_defaults=True):
     settings: Settings = {}
 
 
-class SensorDescription(msgspec.Struct, frozen=True):
+class SensorDescription(msgspec.Struct, frozen=True, gc=False):
     """Description of a sensor as it stands: the author's words, the node's names."""
 
     plugin: Word
@@ -127,7 +127,7 @@ class SensorDescription(msgspec.Struct, frozen=True):
     fields: Fields
 
 
-class About(msgspec.Struct, frozen=True):
+class About(msgspec.Struct, frozen=True, gc=False):
     """Description of a node: its names, its machine, and the commands of its actuators.
 
     `versions` has the version of each program and library by name. `bundle_key` is the hub's key

@@ -134,7 +134,7 @@ class Log(msgspec.Struct, frozen=True, gc=False):
     message: LogText
 
 
-class PluginState(msgspec.Struct, frozen=True):
+class PluginState(msgspec.Struct, frozen=True, gc=False):
     """State of a plugin, and since when; `error` is empty unless it failed.
 
     `settings` has the value of each setting that holds, `described` what the author says of them.
@@ -156,20 +156,20 @@ class PluginState(msgspec.Struct, frozen=True):
     last_failure: LogText = ""
 
 
-class Leds(msgspec.Struct, frozen=True):
+class Leds(msgspec.Struct, frozen=True, gc=False):
     """The strip as it was last written to the hardware."""
 
     pixels: Annotated[list[HexColor], msgspec.Meta(max_length=MAX_LEDS)]
 
 
-class Buzzer(msgspec.Struct, frozen=True):
+class Buzzer(msgspec.Struct, frozen=True, gc=False):
     """State of the buzzer; `pattern` is empty while it is silent."""
 
     sounding: bool
     pattern: Word
 
 
-class Fan(msgspec.Struct, frozen=True):
+class Fan(msgspec.Struct, frozen=True, gc=False):
     """The fan relay, and whether a plugin (`auto`) or a person decides."""
 
     on: bool
@@ -189,7 +189,7 @@ class Oled(msgspec.Struct, frozen=True):
     frame: bytes
 
 
-class Result(msgspec.Struct, frozen=True):
+class Result(msgspec.Struct, frozen=True, gc=False):
     """The answer to one command; `id` is the command's own, null where it had none."""
 
     id: CommandId | None
@@ -206,7 +206,7 @@ class Event(msgspec.Struct, frozen=True):
     timestamp_ms: Milliseconds
 
 
-class Alarm(msgspec.Struct, frozen=True):
+class Alarm(msgspec.Struct, frozen=True, gc=False):
     """An alarm that is active, published by the hub; an empty payload when it is over.
 
     `rule` is the rule that it is of and `kind` that rule's kind, `sensor` the sensor or plugin that
@@ -227,7 +227,7 @@ class Alarm(msgspec.Struct, frozen=True):
     kind: OptionalName = ""
 
 
-class UpdateState(msgspec.Struct, frozen=True):
+class UpdateState(msgspec.Struct, frozen=True, gc=False):
     """Update of a node's machine: what is under way, or what became of the last one.
 
     `phase` is a word and no enumeration, so that a newer node may add one. `version` is the one
@@ -253,7 +253,7 @@ class SignedBundle(msgspec.Struct, frozen=True):
     bundle: Annotated[bytes, msgspec.Meta(max_length=MAX_BUNDLE_BYTES)] = b""
 
 
-class DeliveryState(msgspec.Struct, frozen=True):
+class DeliveryState(msgspec.Struct, frozen=True, gc=False):
     """What became of the order that a node took last, and what runs. 0 is the node's own file.
 
     `phase` is a word and no enumeration, so that a newer node may add one. `polls` of `probation`
@@ -275,7 +275,7 @@ class DeliveryState(msgspec.Struct, frozen=True):
     refused_ms: Milliseconds = 0
 
 
-class PluginCost(msgspec.Struct, frozen=True):
+class PluginCost(msgspec.Struct, frozen=True, gc=False):
     """Cost of one plugin since the node's program started.
 
     `failures` are the polls that failed or gave no reading for a reason. The times are of its last
@@ -290,7 +290,7 @@ class PluginCost(msgspec.Struct, frozen=True):
     memory_mb: Megabytes | None = None
 
 
-class Costs(msgspec.Struct, frozen=True):
+class Costs(msgspec.Struct, frozen=True, gc=False):
     """Cost of each plugin of the node."""
 
     plugins: Annotated[dict[Name, PluginCost], msgspec.Meta(max_length=MAX_PLUGINS)]

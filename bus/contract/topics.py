@@ -107,7 +107,7 @@ def _around_name(channel: Channel) -> tuple[str, str]:
 _AROUND_NAME = {kind: _around_name(channel) for kind, channel in CHANNELS.items()}
 
 
-class Topic(msgspec.Struct, frozen=True, order=True):
+class Topic(msgspec.Struct, frozen=True, order=True, gc=False):
     """One topic. `name` is the sensor, plugin, actuator or alarm where the kind has one.
 
     Raises BadTopicError when built with a node or name that no topic can hold.

@@ -48,7 +48,7 @@ def judge(rule: Rule, value: float, limit: float) -> Verdict:
     return "bad" if value > limit else "between" if value > clear else "good"
 
 
-class Place(msgspec.Struct, frozen=True):
+class Place(msgspec.Struct, frozen=True, gc=False):
     """What people call a sensor or node, and where it is; `area` is None while nobody said."""
 
     title: str

@@ -22,7 +22,7 @@ _REFRESH_MS = 10_000
 Key = tuple[str, str]
 
 
-class Observation(msgspec.Struct, frozen=True):
+class Observation(msgspec.Struct, frozen=True, gc=False):
     """A condition of `rule` at one node, and one sensor or plugin where it is about one.
 
     It was so at `at_ms`, and is taken for true until `fresh_until_ms`. `text` says what is wrong.
@@ -40,7 +40,7 @@ class Observation(msgspec.Struct, frozen=True):
     text: str = ""
 
 
-class Active(msgspec.Struct, frozen=True):
+class Active(msgspec.Struct, frozen=True, gc=False):
     """An alarm that is active; `worst` is the value farthest beyond the limit so far."""
 
     node: str

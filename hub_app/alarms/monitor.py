@@ -5,7 +5,7 @@ All of it runs on the event loop. `sweep` is called every second.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -35,7 +35,7 @@ _MAX_ENDED = 50
 _MAX_MUTED = 1000
 # Nodes that are judged in one step of the event loop, and alarms that begin in one sweep.
 NODES_AT_ONCE = 100
-_BEGIN_AT_ONCE = 200
+_BEGIN_AT_ONCE = 100
 # A node of which an alarm is pending or active is judged so often.
 _OFTEN_MS = 3000
 # The node itself, or its plugins, or what they are called.
@@ -150,6 +150,11 @@ class AlarmMonitor:
 
         Where many nodes are due, `judge_due` is called for the rest.
         """
+        for _ in self.sweep_steps(now_ms, delta_ms):
+            pass
+
+    def sweep_steps(self, now_ms: int, delta_ms: int) -> Iterator[None]:
+        """Sweep in short steps, between which the loop does everything else."""
         if delta_ms:
             self._engine.shift(delta_ms)
             self._judge_all(now_ms)
@@ -160,11 +165,14 @@ class AlarmMonitor:
                 self._judge_all(now_ms)
             self._covered = covered
             self._remove_uncovered(now_ms)
+        yield
         self._take(self._conditions.of_machine(self.facts, now_ms), now_ms)
         self.judge_due(now_ms)
+        yield
         # It looks at all that is pending, so not at each of the steps above.
         for transition in self._engine.tick(now_ms, _BEGIN_AT_ONCE):
             self._apply(transition)
+        yield
         self._notify(now_ms)
         if abs(now_ms - self._reconciled_ms) >= _RECONCILE_MS:
             self._reconciled_ms = now_ms

@@ -6,7 +6,7 @@ A reading is acknowledged to its node after the commit that stored it, never bef
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -93,7 +93,7 @@ class Recorder:
         """Take messages to store; never waits. Any thread may call."""
         self._inbox.put_many(payloads)
 
-    def quota_uses(self) -> list[QuotaUse]:
+    def quota_uses(self) -> Iterator[QuotaUse]:
         """Return the use of the nodes' quotas of the history. Any thread may call."""
         return self._committer.quota_uses()
 

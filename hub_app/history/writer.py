@@ -6,7 +6,7 @@ each page of it, and each span, is written once for many readings.
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -111,7 +111,7 @@ class Writer:
         """Whether timestamps are to be repaired, which each `store` goes on with."""
         return self._clock.is_due
 
-    def quota_uses(self) -> list[QuotaUse]:
+    def quota_uses(self) -> Iterator[QuotaUse]:
         """Return the use of the nodes' quotas. Any thread may call."""
         return self._quota.uses()
 

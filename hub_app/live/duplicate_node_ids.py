@@ -5,7 +5,6 @@ other out of the broker in turns, so their streams alternate.
 """
 
 import logging
-from collections import deque
 from collections.abc import Container
 
 import msgspec
@@ -18,12 +17,12 @@ _MIN_RETURNS = 4
 _MAX_STREAMS = 8
 
 
-class _NodeStreams(msgspec.Struct):
+class _NodeStreams(msgspec.Struct, gc=False):
     """The streams of one node id, with the newest `seq` of each, and the recent returns."""
 
     current: str = ""
     newest_seq: dict[str, int] = {}
-    returns_ms: deque[int] = msgspec.field(default_factory=lambda: deque(maxlen=_MIN_RETURNS))
+    returns_ms: tuple[int, ...] = ()
     is_duplicate: bool = False
 
 
@@ -45,7 +44,7 @@ class DuplicateNodeIds:
             streams.newest_seq[stream] = seq
             return
         if streams.current and stream != streams.current and stream in streams.newest_seq:
-            streams.returns_ms.append(now_ms)
+            streams.returns_ms = (*streams.returns_ms[1 - _MIN_RETURNS :], now_ms)
         streams.current = stream
         streams.newest_seq[stream] = seq
         while len(streams.newest_seq) > _MAX_STREAMS:

@@ -32,6 +32,12 @@ class NodePresence:
     `now_ms` is when the hub first heard of the node.
     """
 
+    # There are two for each node.
+    __slots__ = (
+        *("_alive_since_will", "_first_ms", "clock_offset_ms", "heard_ms"),
+        *("interval_ms", "presence", "refused", "status"),
+    )
+
     def __init__(self, now_ms: int = 0) -> None:
         self._first_ms = now_ms
         self.refused: dict[str, int] = {}

@@ -4,9 +4,9 @@
 a browser that got a snapshot and then every change has the same state as the hub.
 """
 
-from collections import deque
 from collections.abc import Container, Iterator
 from typing import Any
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -21,7 +21,7 @@ from hub_app.live import attention
 from hub_app.live.change import Change
 from hub_app.live.log_lines import LOG_LINES_PER_NODE, LogLines
 from hub_app.live.presence import MISSED_CYCLES, NodePresence
-from hub_app.live.views import ReadingView, description_view, view_of
+from hub_app.live.views import DescriptionView, ReadingView, description_view, view_of
 from hub_app.quota.live import LiveQuota, QuotaUse
 from hub_app.quota.refusals import Reason, Refusals
 
@@ -55,7 +55,7 @@ class _Sensor:
         self.text = str(topic)
         self.sensor_id = global_sensor_id(topic.node, topic.name)
         self.reading = reading
-        self.gaps_ms: deque[int] = deque(maxlen=_GAPS)
+        self.gaps_ms: tuple[int, ...] = ()
         # Its interval by its description, and the number of the descriptions that it is from.
         self.interval_ms = 0
         self.described_by = -1
@@ -70,7 +70,7 @@ class _Sensor:
     def advance(self, reading: Reading) -> None:
         gap_ms = reading.timestamp_ms - self.reading.timestamp_ms
         if reading.stream == self.reading.stream and gap_ms > 0:
-            self.gaps_ms.append(gap_ms)
+            self.gaps_ms = (*self.gaps_ms[1 - _GAPS :], gap_ms)
         self.reading = reading
 
 
@@ -108,6 +108,8 @@ class State:
         self._of_kind: dict[TopicKind, dict[str, None]] = {}
         # The topics in `_entries` that need attention.
         self._needing_attention: dict[str, None] = {}
+        # By digest.
+        self._views: WeakValueDictionary[str, DescriptionView] = WeakValueDictionary()
         self._sensors: dict[Topic, _Sensor] = {}
         self._pictures: dict[str, Oled] = {}
         self._logs: dict[str, LogLines] = {}
@@ -346,7 +348,7 @@ class State:
     def _keep_description(
         self, topic: Topic, description: SensorDescription | About
     ) -> list[Change]:
-        view = description_view(description)
+        view = self._shared(description_view(description))
         before = self._entries.get(str(topic))
         if before is not None:
             if before.value == view:
@@ -354,6 +356,11 @@ class State:
             self.shape += 1
         self._note_description(topic.node)
         return [self._keep(topic, view)]
+
+    def _shared(self, view: DescriptionView) -> DescriptionView:
+        """Return the equal view of another topic, if there is one: a fleet has few different."""
+        known = self._views.setdefault(view.digest, view)
+        return known if known == view else view
 
     def _pass_on(self, topic: Topic, message: Log | Event) -> Change:
         """Return a message that replaces none before it; the newest log lines are kept."""

@@ -31,7 +31,7 @@ class OledView(msgspec.Struct, frozen=True):
     digest: str
 
 
-class DescriptionView(msgspec.Struct, frozen=True):
+class DescriptionView(msgspec.Struct, frozen=True, weakref=True):
     """A description as the page shows it; the page is rendered again when `digest` changes."""
 
     digest: str

@@ -256,7 +256,8 @@ async def _sweep(hub: Hub) -> None:
     while True:
         if time.monotonic() >= next_s:
             next_s = time.monotonic() + _SWEEP_S
-            hub.sweep()
+            for _ in hub.sweep_steps():
+                await asyncio.sleep(0)
         has_more = hub.sweep_more()
         await asyncio.sleep(_NEXT_NODES_S if has_more else max(0.0, next_s - time.monotonic()))
 

@@ -4,6 +4,7 @@ Places are taken within the transaction of the writer, which is thrown away wher
 """
 
 import sqlite3
+from collections.abc import Iterator
 
 import msgspec
 
@@ -91,20 +92,18 @@ class HistoryQuota:
             )
             self._unwritten = []
 
-    def uses(self) -> list[QuotaUse]:
-        """Return the use of every quota but that of sensors. Any thread may call."""
+    def uses(self) -> Iterator[QuotaUse]:
+        """Yield the use of every quota but that of sensors. Any thread may call."""
         limits = self._limits
         used = (
             (Reason.STREAMS, self._streams, 1, limits.streams),
             (Reason.FIELD_SETS, self._field_sets, 1, limits.field_sets),
             (Reason.HISTORY_MB, self._bytes, _BYTES_PER_MB, limits.history_mb_per_day),
         )
-        return [
-            QuotaUse(node, reason, count / unit, limit)
-            for reason, counts, unit, limit in used
+        for reason, counts, unit, limit in used:
             # Copied at once: the history's thread goes on.
-            for node, count in counts.copy().items()
-        ]
+            for node, count in counts.copy().items():
+                yield QuotaUse(node, reason, count / unit, limit)
 
     def _note_arrival(self, node: str, sensor: str, now_ms: int) -> None:
         sensors = self._sensors.setdefault(node, {})

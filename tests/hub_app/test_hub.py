@@ -1,6 +1,7 @@
 """The hub's core: what goes to the page, removal, and the clock."""
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from bus.contract.messages import encode
 from bus.contract.topics import Topic, TopicKind
+from hub_app.alarms import monitor
 from hub_app.hub import Hub
 from hub_app.live.change import Change
 from tests.hub_app.samples import reading, status
@@ -71,6 +73,17 @@ class _FailsOnce:
 
 def _check_fault(hub: Hub) -> None:
     assert "history failed and is started again: ValueError('bad')" in hub.faults
+
+
+def test_a_sweep_of_many_nodes_has_short_steps(hub: Hub) -> None:
+    names = [f"n{n}" for n in range(1000)]
+    for node in names:
+        hub.on_message(Topic(node, TopicKind.STATUS), status(state="offline"))
+    judged = [hub.alarms.judged for _ in hub.sweep_steps()]
+    steps = [after - before for before, after in itertools.pairwise((0, *judged))]
+    assert 0 < max(steps) <= monitor.NODES_AT_ONCE
+    # Nothing else has to wait for the whole of it.
+    assert len(steps) > 3
 
 
 def test_a_listener_that_fails_keeps_no_change_from_the_others_and_the_alarms(hub: Hub) -> None:

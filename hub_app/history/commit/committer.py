@@ -97,10 +97,10 @@ class Committer:
         except sqlite3.Error as e:
             self._on_fault(e)
 
-    def quota_uses(self) -> list[QuotaUse]:
+    def quota_uses(self) -> Iterator[QuotaUse]:
         """Return the use of the nodes' quotas, none without a file. Any thread may call."""
         file = self._file
-        return file.writer.quota_uses() if file is not None else []
+        return file.writer.quota_uses() if file is not None else iter(())
 
     def commit(self, batch: Batch) -> Answers:
         """Store a batch; return what to answer to the nodes, which is nothing after a fault."""

@@ -21,7 +21,7 @@ FIELDS = ("cycle_ms", "outbox_rows", "rss_mb")
 _EVERY_MS = 60_000
 
 
-class HeartbeatMeans(msgspec.Struct, frozen=True):
+class HeartbeatMeans(msgspec.Struct, frozen=True, gc=False):
     """Count, sum, minimum and maximum of each of `FIELDS`, of one node in a part of a bucket."""
 
     node: str

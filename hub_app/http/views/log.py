@@ -15,7 +15,7 @@ from hub_app.http.api.logs import LogPage, log_page
 from hub_app.http.responses import hub_of, url_of
 from hub_app.http.views.log_lines import log_items
 from hub_app.http.views.shell import view_response
-from hub_app.http.views.template import Html, attributes, fill, fill_file, join
+from hub_app.http.views.template import Html, attributes, fill, fill_file, join, join_many
 
 PATH = "/log"
 _LINES = 200
@@ -43,7 +43,7 @@ async def log(request: Request) -> Response:
         "log/log.html",
         root=url_of(request, ""),
         path=url_of(request, PATH),
-        nodes=_node_options(request),
+        nodes=await _node_options(request),
         levels=join(
             [_option(level, _LEVEL_LABELS[level], params.get("level")) for level in LEVELS]
         ),
@@ -60,10 +60,11 @@ async def log(request: Request) -> Response:
     return response
 
 
-def _node_options(request: Request) -> Html:
+async def _node_options(request: Request) -> Html:
     chosen = request.query_params.get("node", "")
     nodes = sorted({*hub_of(request).state.nodes, *filter(None, (chosen,))})
-    return join([_option("", "all", chosen), *(_option(node, node, chosen) for node in nodes)])
+    others = await join_many(_option(node, node, chosen) for node in nodes)
+    return join([_option("", "all", chosen), others])
 
 
 def _option(value: str, label: str, chosen: str | None) -> Html:

@@ -11,6 +11,7 @@ from bus.contract.messages import Severity
 from bus.contract.topics import TopicKind
 from hub_app.alarms.rules import Rule
 from hub_app.http.responses import hub_of
+from hub_app.http.slices import sliced
 from hub_app.http.views.template import Html, attributes, fill, fill_file, join, join_many
 from hub_app.live.state import State
 
@@ -100,17 +101,17 @@ def _options(choices: Iterable[tuple[str, str]], chosen: str) -> Html:
 
 async def _lists(state: State) -> dict[str, Html]:
     """Return the names that the inputs offer."""
-    readings = state.of_kind(TopicKind.READING)
-    fields = {field for entry in readings for field in entry.value.data}
-    areas = {
-        entry.value.description.area
-        for kind in (TopicKind.SENSOR, TopicKind.ABOUT)
-        for entry in state.of_kind(kind)
-    }
+    fields: set[str] = set()
+    sensors: set[str] = set()
+    async for entry in sliced(state.of_kind(TopicKind.READING)):
+        fields.update(entry.value.data)
+        sensors.add(entry.name)
+    described = state.of_kinds((TopicKind.SENSOR, TopicKind.ABOUT))
+    areas = {entry.value.description.area async for entry in sliced(described)}
     return {
         "fields": await _suggestions(fields),
         "nodes": await _suggestions(state.nodes),
-        "sensors": await _suggestions(entry.name for entry in readings),
+        "sensors": await _suggestions(sensors),
         "areas": await _suggestions(areas),
     }
 

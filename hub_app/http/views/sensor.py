@@ -20,6 +20,7 @@ from hub_app.http.views.field_rows import field_rows
 from hub_app.http.views.shell import may_command, view_response
 from hub_app.http.views.template import Html, attributes, fill, fill_file, join, join_many
 from hub_app.hub import Hub
+from hub_app.live.change import Change
 from hub_app.live.state import State
 from hub_app.live.views import ReadingView
 
@@ -73,17 +74,16 @@ def sensor_path(node: str, name: str) -> str:
 async def _known_sensors(hub: Hub) -> list[tuple[str, str]]:
     """Return (node, sensor) of all that are live or in the history, in order."""
 
-    def read() -> set[str]:
+    def read(live: list[Change]) -> list[tuple[str, str]]:
         try:
             with hub.open_history() as history:
-                return history.sensors()
+                stored = history.sensors()
         except (sqlite3.Error, UnavailableError):
-            return set()
+            stored = set()
+        names = {(node, name) for node, _, name in (each.partition(":") for each in stored)}
+        return sorted(names.union((entry.node, entry.name) for entry in live))
 
-    stored = await asyncio.to_thread(read)
-    live = {(entry.node, entry.name) for entry in hub.state.of_kind(TopicKind.READING)}
-    named = {(node, name) for node, _, name in (each.partition(":") for each in stored)}
-    return sorted(live | named)
+    return await asyncio.to_thread(read, hub.state.of_kind(TopicKind.READING))
 
 
 async def _unknown(

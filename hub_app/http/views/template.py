@@ -1,16 +1,12 @@
 """HTML templates: files of the page and short texts, in which every value is escaped."""
 
-import asyncio
 import html
-import itertools
 from collections.abc import Iterable
 from functools import cache, lru_cache
 from string import Template
 
 from hub_app.http.responses import PAGE_DIR
-
-# Some 5 ms on a Raspberry Pi.
-_PARTS_PER_SLICE = 200
+from hub_app.http.slices import sliced
 
 
 class Html(str):
@@ -42,12 +38,7 @@ def join(parts: list[Html]) -> Html:
 
 async def join_many(parts: Iterable[Html]) -> Html:
     """Join thousands of parts; other tasks run after each slice of them."""
-    found: list[Html] = []
-    rest = iter(parts)
-    while some := list(itertools.islice(rest, _PARTS_PER_SLICE)):
-        found += some
-        await asyncio.sleep(0)
-    return join(found)
+    return join([part async for part in sliced(parts)])
 
 
 def attributes(**values: str | float | bool | None) -> Html:

@@ -76,10 +76,16 @@ def rollout(found: Rollout) -> RolloutReport:
 
 def plugins(found: Deliveries, state: State) -> Iterator[PluginVersion]:
     """Yield every plugin of every node that is known or that something is wanted at."""
-    pairs = {(entry.node, entry.name) for entry in state.of_kind(TopicKind.PLUGIN)}
-    pairs |= {(node, name) for node, names in found.wanted.items() for name in names}
-    for node, name in sorted(pairs, key=lambda pair: (pair[1], pair[0])):
-        yield _version(node, name, found.wanted.get(node, {}).get(name), state)
+    by_plugin: dict[str, set[str]] = {}
+    for entry in state.of_kind(TopicKind.PLUGIN):
+        by_plugin.setdefault(entry.name, set()).add(entry.node)
+    for node, names in found.wanted.items():
+        for name in names:
+            by_plugin.setdefault(name, set()).add(node)
+    # Sorted in their turn: of a fleet, they are many.
+    for name, nodes in sorted(by_plugin.items()):
+        for node in sorted(nodes):
+            yield _version(node, name, found.wanted.get(node, {}).get(name), state)
 
 
 def _version(node: str, plugin: str, wanted: Wanted | None, state: State) -> PluginVersion:

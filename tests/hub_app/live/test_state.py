@@ -3,7 +3,7 @@
 import msgspec
 
 from bus.config.limits_table import LimitsConfig
-from bus.contract.description import About
+from bus.contract.description import About, SensorDescription
 from bus.contract.messages import Alarm, Buzzer, Event, Leds, Oled, PluginState, Result, encode
 from bus.contract.topics import Topic, TopicKind
 from hub_app.history.retention import heartbeats
@@ -28,6 +28,10 @@ ALARM = Alarm("warning", "Too warm", NOW_MS)
 
 def about(title: str = "", area: str = "") -> About:
     return About(title, area, "", "", "", "", {}, {})
+
+
+def about_sensor(title: str) -> SensorDescription:
+    return SensorDescription("air", title, "", 2.0, {})
 
 
 def presence(hub: State, node: str = "pi4") -> str:
@@ -192,6 +196,16 @@ def test_nodes_beyond_the_bound_are_refused_and_counted() -> None:
         hub.apply(Topic(f"n{i}", TopicKind.STATUS), status(), NOW_MS)
     assert (len(hub.nodes), hub.refused) == (3, 2)
     assert refusals.of("n4") == {"nodes": 1}
+
+
+def test_sensors_of_a_kind_share_one_description() -> None:
+    hub = State()
+    for node in ("pi4", "pi5"):
+        hub.apply(Topic(node, TopicKind.SENSOR, "air"), description_of("dht22"), NOW_MS)
+    hub.apply(Topic("pi5", TopicKind.SENSOR, "attic"), about_sensor("attic"), NOW_MS)
+    first, second, other = (entry.value for entry in hub.of_kind(TopicKind.SENSOR))
+    assert first is second
+    assert other.description.title == "attic"
 
 
 def test_an_alarm_that_is_over_leaves_the_place_of_a_node_that_was_never_heard() -> None:

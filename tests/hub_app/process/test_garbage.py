@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import weakref
+from collections.abc import Iterator
 
 import pytest
 
@@ -29,28 +30,62 @@ def test_full_collections_do_not_come_by_themselves() -> None:
     assert gc.get_threshold() == before
 
 
+@pytest.fixture
+def rare() -> Iterator[None]:
+    with garbage.rare_full_collections():
+        yield
+
+
+def old_ring() -> tuple[Ring, asyncio.Event]:
+    """Return a cycle that no collection of young objects finds, and what is set when it is gone."""
+    ring, gone = Ring(), asyncio.Event()
+    weakref.finalize(ring, gone.set)
+    gc.collect(0)
+    gc.collect(1)
+    return ring, gone
+
+
+@pytest.mark.usefixtures("rare")
 def test_old_cycles_are_collected_regularly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(garbage, "EVERY_S", 0.01)
+    frozen, freeze = asyncio.Event(), gc.freeze
+    monkeypatch.setattr(gc, "freeze", lambda: (freeze(), frozen.set()))
 
     async def run() -> None:
-        ring = Ring()
-        gone = asyncio.Event()
-        weakref.finalize(ring, gone.set)
-        with garbage.rare_full_collections():
-            # Old by now.
-            gc.collect()
-            del ring
-            task = asyncio.create_task(garbage.collect_regularly())
-            await asyncio.wait_for(gone.wait(), 60)
-            task.cancel()
+        task = asyncio.create_task(garbage.collect_regularly())
+        # The first run freezes all that pytest has loaded.
+        await asyncio.wait_for(frozen.wait(), 60)
+        ring, gone = old_ring()
+        del ring
+        await asyncio.wait_for(gone.wait(), 60)
+        task.cancel()
 
     asyncio.run(run())
 
 
-def test_full_collections_that_find_little_become_seldom_up_to_one_a_day() -> None:
-    waits_s = [garbage.EVERY_S]
-    for _ in range(12):
-        waits_s.append(garbage.next_wait_s(waits_s[-1], 0))
-    assert waits_s[1] == 2 * garbage.EVERY_S
-    assert waits_s[-1] == garbage.SELDOM_S
-    assert garbage.next_wait_s(waits_s[-1], garbage.WORTH) == garbage.EVERY_S
+@pytest.mark.usefixtures("rare")
+def test_a_collection_passes_over_what_is_frozen() -> None:
+    freezer = garbage.Freezer()
+    freezer.run()
+    known = gc.get_freeze_count()
+    kept = [[n] for n in range(100_000)]
+    freezer.run()
+    assert gc.get_freeze_count() > known + len(kept)
+    # Old objects that a full collection would look at.
+    assert len(gc.get_objects(2)) < 10_000
+
+
+@pytest.mark.usefixtures("rare")
+def test_a_cycle_that_died_frozen_is_found_once_there_is_much_more() -> None:
+    freezer = garbage.Freezer(grown=1.5)
+    freezer.run()
+    ring, gone = old_ring()
+    freezer.run()
+    del ring
+    freezer.run()
+    assert not gone.is_set()
+    kept = [[n] for n in range(gc.get_freeze_count())]
+    freezer.run()
+    freezer.run()
+    assert gone.is_set()
+    assert kept

@@ -3,6 +3,8 @@
 import msgspec
 
 from bus.contract.value_text import ABSENT
+from hub_app.http.slices import sliced
+from hub_app.http.views.system.notable import bounded
 from hub_app.http.views.template import Html, attributes, fill, fill_file, join, join_many
 from hub_app.nodes.delivery import report
 from hub_app.nodes.delivery.deliverer import Deliverer
@@ -42,11 +44,12 @@ async def panel(deliverer: Deliverer | None, *, operates: bool) -> Html:
     if deliverer is None:
         return Html("")
     found = deliverer.found
-    plugins = report.plugins(found, deliverer.state)
-    rows = await join_many(_row(row, operates=operates) for row in plugins)
-    if not rows:
+    plugins = [one async for one in sliced(report.plugins(found, deliverer.state))]
+    if not plugins:
         return fill(_NONE)
-    sentences = [_progress(one) for one in found.rollouts.values()]
+    shown, left_out = bounded(plugins, _is_notable)
+    rows = await join_many(_row(row, operates=operates) for row in shown)
+    sentences = [left_out, *map(_progress, found.rollouts.values())]
     if deliverer.fault:
         sentences.append(fill(_SENTENCE, tone="fault", text=deliverer.fault))
     return fill(
@@ -78,6 +81,10 @@ def _row(row: PluginVersion, *, operates: bool) -> Html:
         button=_button(row) if operates and row.can_go_back else "",
         reason=_reason(row),
     )
+
+
+def _is_notable(row: PluginVersion) -> bool:
+    return bool(row.wanted_release or row.refused or row.state == "failed")
 
 
 def _wanted(row: PluginVersion) -> str:

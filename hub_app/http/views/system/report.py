@@ -1,7 +1,6 @@
 """Report of broker and hub: versions, figures, sizes of files, quotas near their limit."""
 
 import asyncio
-import itertools
 import platform
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from bus.install.version import VERSION, commit
 from hub_app.history.logs.log_recorder import LogStatistics
 from hub_app.history.recorder import HistoryStatistics
 from hub_app.homeassistant.forward.status import ForwarderStatus
+from hub_app.http.slices import sliced
 from hub_app.hub import Hub
 from hub_app.live.traffic import TrafficPoint
 from hub_app.process.supervisor import TaskStatus
@@ -27,8 +27,6 @@ _LIBRARIES = ("amqtt", "paho-mqtt", "starlette", "uvicorn", "sse-starlette", "wa
 _DAY_S = 86_400.0
 # As the broker counts the megabytes of its limits.
 _BYTES_PER_MB = 1024 * 1024
-# Some 2 ms on a Raspberry Pi.
-_USES_PER_SLICE = 1_000
 # A shorter time says nothing of a day.
 _LEAST_S = 60.0
 
@@ -116,12 +114,7 @@ class SystemReporter:
 
     async def _high_uses(self) -> list[QuotaUse]:
         """Return the uses that are near their limits; other tasks run after each slice of all."""
-        found: list[QuotaUse] = []
-        uses = self._quota_uses()
-        while some := list(itertools.islice(uses, _USES_PER_SLICE)):
-            found += near(some)
-            await asyncio.sleep(0)
-        return found
+        return [use async for use in sliced(self._quota_uses()) if is_near(use)]
 
     def _quota_uses(self) -> Iterator[QuotaUse]:
         hub = self._hub
@@ -146,8 +139,11 @@ class SystemReporter:
 
 def near(uses: list[QuotaUse]) -> list[QuotaUse]:
     """Return the quotas that are nearly used up, the fullest first."""
-    found = [use for use in uses if use.used >= _NEAR * use.limit]
-    return sorted(found, key=lambda use: -use.used / use.limit)
+    return sorted(filter(is_near, uses), key=lambda use: -use.used / use.limit)
+
+
+def is_near(use: QuotaUse) -> bool:
+    return use.used >= _NEAR * use.limit
 
 
 def broker_uses(broker: BrokerSnapshot) -> Iterator[QuotaUse]:

@@ -1,9 +1,13 @@
 """Panel of the updates of nodes: their versions, how far the last round is, and its buttons."""
 
+import itertools
+
 import msgspec
 
 from bus.install.compatibility import mismatch
 from bus.install.version import VERSION
+from hub_app.http.slices import sliced
+from hub_app.http.views.system.notable import bounded
 from hub_app.http.views.template import Html, attributes, fill, join, join_many
 from hub_app.hub import Hub
 from hub_app.nodes.update.round import NodeUpdate, Round
@@ -18,6 +22,7 @@ _TABLE = (
 _ROW = '<tr><th scope="row">$node</th><td>$version</td><td>$state</td></tr>\n'
 _FAULT = '<p class="fault">$text</p>\n'
 _BUTTON = '<button type="button" class="button"$attributes>$label</button>\n'
+_MOST_SENTENCES = 20
 _NONE = "<p>no nodes but the hub's own</p>\n"
 
 
@@ -29,20 +34,30 @@ async def panel(hub: Hub, updater: NodeUpdater | None, *, operates: bool) -> Htm
     if not nodes:
         return fill(_NONE)
     found = updater.round
-    versions = {name: _version(hub, name) for name in nodes}
-    told = [mismatch(name, version, VERSION) for name, version in versions.items()]
-    told.append(f"The round of updates stopped. {found.stopped}" if found.stopped else "")
+    versions = [(name, _version(hub, name)) async for name in sliced(nodes)]
+    told = [text async for text in sliced(itertools.starmap(_mismatch, versions)) if text]
+    told[_MOST_SENTENCES:] = [f"and {len(told) - _MOST_SENTENCES} more"] * (
+        len(told) > _MOST_SENTENCES
+    )
+    if found.stopped:
+        told.append(f"The round of updates stopped. {found.stopped}")
+    shown, left_out = bounded(versions, lambda row: row[0] in found.nodes or row[1] != VERSION)
     rows = await join_many(
         fill(_ROW, node=name, version=version, state=_state(found.nodes.get(name)))
-        for name, version in versions.items()
+        for name, version in shown
     )
-    sentences = [fill(_FAULT, text=text) for text in told if text]
+    sentences = [left_out, *(fill(_FAULT, text=text) for text in told)]
     buttons = _buttons(nodes, found) if operates else Html("")
     return fill(_TABLE, rows=rows, sentences=join(sentences), buttons=buttons)
 
 
+def _mismatch(name: str, version: str) -> str:
+    return mismatch(name, version, VERSION)
+
+
 def _version(hub: Hub, name: str) -> str:
-    status = hub.state.presence(name).view.status
+    # It may have been removed since the list was made.
+    status = hub.state.presence(name).status if hub.state.has_node(name) else None
     return status.version if status else ""
 
 
