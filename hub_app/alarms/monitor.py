@@ -176,7 +176,9 @@ class AlarmMonitor:
         self._notify(now_ms)
         if abs(now_ms - self._reconciled_ms) >= _RECONCILE_MS:
             self._reconciled_ms = now_ms
-            self._topics.reconcile(self._engine.active, self._muted)
+            yield
+            yield from self._topics.reconcile(self._engine.get, self.keys, self._muted)
+            yield
             self._forget(now_ms)
 
     def judge_due(self, now_ms: int) -> bool:

@@ -1,6 +1,6 @@
 """Retained topics of alarms: published at each change, and again where one is missing."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -10,6 +10,8 @@ from hub_app.alarms.engine import Active, Key
 from hub_app.alarms.rules import RuleBook
 from hub_app.live.state import State
 
+# Alarms that are compared in one step: a millisecond or two.
+_AT_ONCE = 100
 # Publishes on a topic; returns None where there is no connection.
 Publish = Callable[[Topic, bytes], int | None]
 
@@ -31,18 +33,32 @@ class AlarmTopics:
     def clear(self, key: Key) -> None:
         self._publish(_topic(key), b"")
 
-    def reconcile(self, active: Iterable[Active], muted: Mapping[Key, int]) -> None:
-        """Publish or clear what is not as it should be, after a restart of hub or broker."""
-        wanted = {str(_topic(alarm.key)): alarm for alarm in active}
-        found = {entry.topic: entry for entry in self._state.of_kind(TopicKind.ALARM)}
-        for text, entry in found.items():
-            if text not in wanted:
-                self.clear((entry.node, entry.name))
-        for text, alarm in wanted.items():
-            muted_until_ms = muted.get(alarm.key, 0)
-            message = _without_value(self._message(alarm, muted_until_ms))
-            if text not in found or _without_value(found[text].value) != message:
-                self.publish(alarm, muted_until_ms)
+    def reconcile(
+        self, get: Callable[[Key], Active | None], keys: Iterable[Key], muted: Mapping[Key, int]
+    ) -> Iterator[None]:
+        """Publish or clear what is not as it should be, after a restart of hub or broker.
+
+        It is done in short steps. `get` returns an alarm that is active at that moment, of `keys`.
+        """
+        wanted = set(keys)
+        for number, entry in enumerate(self._state.of_kind(TopicKind.ALARM), 1):
+            key = (entry.node, entry.name)
+            if key not in wanted and get(key) is None:
+                self.clear(key)
+            if number % _AT_ONCE == 0:
+                yield
+        for number, key in enumerate(wanted, 1):
+            alarm = get(key)
+            if alarm is not None:
+                self._reconcile(alarm, muted.get(key, 0))
+            if number % _AT_ONCE == 0:
+                yield
+
+    def _reconcile(self, alarm: Active, muted_until_ms: int) -> None:
+        found: Alarm | None = self._state.value(_topic(alarm.key))
+        message = self._message(alarm, muted_until_ms)
+        if found is None or _without_value(found) != _without_value(message):
+            self.publish(alarm, muted_until_ms)
 
     def _message(self, alarm: Active, muted_until_ms: int) -> Alarm:
         rule = self._book.get(alarm.rule)

@@ -1,9 +1,10 @@
 """Rendering of the page by the dashboard plugin, one page at a time, on its own thread."""
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -15,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 # A page up to this old is used again: the snapshot of its event stream brings it up to date.
 _REUSE_S = 0.5
+# A compiled plugin is opened sooner; the compiler takes up to a minute on a Raspberry Pi.
+_PATIENCE_S = 10.0
 
 # Inode, size and modification time: one of them differs in another build of the plugin.
 Stamp = tuple[int, int, int]
@@ -22,6 +25,10 @@ Stamp = tuple[int, int, int]
 
 class PageUnavailableError(UnavailableError):
     """The plugin is missing or failed; the message says why."""
+
+
+class PageNotReadyError(PageUnavailableError):
+    """The plugin is being compiled, which its first opening waits for."""
 
 
 class Renderer(Protocol):
@@ -64,7 +71,7 @@ class Dashboard:
         `json_text` returns the plugin's input; it is called on the thread. Raises
         PageUnavailableError.
         """
-        async with self._lock:
+        async with self._turn():
             if self._page is not None:
                 page_shape, rendered_s, html = self._page
                 if page_shape == shape and time.monotonic() - rendered_s < _REUSE_S:
@@ -73,6 +80,20 @@ class Dashboard:
             html = await loop.run_in_executor(self._thread, lambda: self._render(json_text()))
             self._page = (shape, time.monotonic(), html)
             return html
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Wait for the page before. Raises PageNotReadyError where that waits for the compiler."""
+        try:
+            await asyncio.wait_for(self._lock.acquire(), None if self._renderer else _PATIENCE_S)
+        except TimeoutError as e:
+            raise PageNotReadyError(
+                "the dashboard plugin is being compiled, which takes up to a minute after an update"
+            ) from e
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     async def close(self) -> None:
         """Close the plugin on the thread that opened it. Twice is fine."""

@@ -22,12 +22,14 @@ from hub_app.http.views.moments import moment
 from hub_app.http.views.rule_form import rule_form
 from hub_app.http.views.rule_table import rule_rows
 from hub_app.http.views.shell import may_command, view_response
-from hub_app.http.views.template import Html, attributes, fill, fill_file, join
+from hub_app.http.views.template import Html, attributes, fill, fill_file, join, join_many
 from hub_app.hub import Hub
 
 PATH = "/alarms"
 _PAST_MS = 30 * DAY_MS
 _PAST_LINES = 20
+# More than anybody reads.
+_ACTIVE_LINES = 500
 # Minutes and label of each time for which an alarm is muted.
 _MUTES = ((60, "1 hour"), (480, "8 hours"), (1440, "1 day"), (10080, "1 week"))
 
@@ -67,12 +69,17 @@ async def alarms(request: Request) -> Response:
         past = await past_alarms(hub, query)
     except HTTPException as e:
         fault = e.detail
+    active = _urgent_first(hub)
     shown = past[:_PAST_LINES]
     has_more = len(past) > len(shown)
     main = fill_file(
         "alarms/alarms.html",
-        count=len(hub.alarms.active),
-        active=join([_active(hub, it, root, operates=operates) for it in _urgent_first(hub)]),
+        count=len(active),
+        active=await join_many(
+            _active(hub, it, root, operates=operates) for it in active[:_ACTIVE_LINES]
+        ),
+        more=f"and {len(active) - _ACTIVE_LINES} more, which are less urgent",
+        has_no_more=attributes(hidden=len(active) <= _ACTIVE_LINES),
         past=join([_past(hub, it, root) for it in shown]),
         has_past=attributes(hidden=bool(shown or fault)),
         has_no_past=attributes(hidden=not shown),

@@ -1,12 +1,13 @@
 """`GET /`: the page as the dashboard plugin renders it."""
 
-import html
-
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from hub_app.http.responses import PAGE_DIR, hub_of, url_of
-from hub_app.live.dashboard import PageUnavailableError
+from hub_app.http.responses import hub_of, url_of
+from hub_app.http.views.template import Html, fill_file
+from hub_app.live.dashboard import PageNotReadyError, PageUnavailableError
+
+_REFRESH = Html('<meta http-equiv="refresh" content="3">\n')
 
 
 async def overview(request: Request) -> Response:
@@ -15,6 +16,14 @@ async def overview(request: Request) -> Response:
     try:
         return HTMLResponse(await hub_of(request).page(role, url_of(request, "")))
     except PageUnavailableError as e:
-        text = (PAGE_DIR / "frame" / "unrendered.html").read_text(encoding="utf-8")
-        text = text.replace("{root}", url_of(request, ""))
-        return HTMLResponse(text.replace("{fault}", html.escape(str(e))), 503)
+        is_coming = isinstance(e, PageNotReadyError)
+        return HTMLResponse(
+            fill_file(
+                "frame/unrendered.html",
+                root=url_of(request, ""),
+                refresh=_REFRESH if is_coming else "",
+                heading="The page comes in a moment" if is_coming else "The page cannot be drawn",
+                fault=str(e),
+            ),
+            503,
+        )

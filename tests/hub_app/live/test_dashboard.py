@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bus.errors import UnavailableError
-from hub_app.live.dashboard import Dashboard, PageUnavailableError
+from hub_app.live.dashboard import Dashboard, PageNotReadyError, PageUnavailableError
 from tests.support import WAIT_S
 
 
@@ -131,3 +131,30 @@ def test_a_missing_plugin_is_named(tmp_path: Path) -> None:
         await dashboard.close()
 
     asyncio.run(run())
+
+
+def test_a_page_does_not_wait_long_for_the_compiler(
+    wasm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub_app.live.dashboard._PATIENCE_S", 0.01)
+    compiles, is_compiled = threading.Event(), threading.Event()
+
+    @contextlib.contextmanager
+    def open_slowly(_wasm: Path) -> Iterator[Plugin]:
+        compiles.set()
+        assert is_compiled.wait(WAIT_S)
+        yield Plugin("one")
+
+    async def run() -> str:
+        dashboard = Dashboard(lambda: wasm, open_slowly)
+        first = asyncio.create_task(dashboard.render(1, lambda: "a"))
+        await asyncio.to_thread(compiles.wait, WAIT_S)
+        with pytest.raises(PageNotReadyError, match="is being compiled"):
+            await dashboard.render(2, lambda: "b")
+        is_compiled.set()
+        assert await first == "one:a"
+        page = await dashboard.render(2, lambda: "b")
+        await dashboard.close()
+        return page
+
+    assert asyncio.run(run()) == "one:b"

@@ -37,7 +37,7 @@ def rare() -> Iterator[None]:
 
 
 def old_ring() -> tuple[Ring, asyncio.Event]:
-    """Return a cycle that no collection of young objects finds, and what is set when it is gone."""
+    """Return a cycle that survived the young collections, and what is set when it is gone."""
     ring, gone = Ring(), asyncio.Event()
     weakref.finalize(ring, gone.set)
     gc.collect(0)
@@ -46,17 +46,15 @@ def old_ring() -> tuple[Ring, asyncio.Event]:
 
 
 @pytest.mark.usefixtures("rare")
-def test_old_cycles_are_collected_regularly(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cycles_that_are_not_young_any_more_are_collected_regularly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(garbage, "EVERY_S", 0.01)
-    frozen, freeze = asyncio.Event(), gc.freeze
-    monkeypatch.setattr(gc, "freeze", lambda: (freeze(), frozen.set()))
 
     async def run() -> None:
-        task = asyncio.create_task(garbage.collect_regularly())
-        # The first run freezes all that pytest has loaded.
-        await asyncio.wait_for(frozen.wait(), 60)
         ring, gone = old_ring()
         del ring
+        task = asyncio.create_task(garbage.collect_regularly())
         await asyncio.wait_for(gone.wait(), 60)
         task.cancel()
 
@@ -64,28 +62,40 @@ def test_old_cycles_are_collected_regularly(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.usefixtures("rare")
-def test_a_collection_passes_over_what_is_frozen() -> None:
-    freezer = garbage.Freezer()
-    freezer.run()
-    known = gc.get_freeze_count()
+def test_a_collection_passes_over_what_was_there_before() -> None:
     kept = [[n] for n in range(100_000)]
-    freezer.run()
-    assert gc.get_freeze_count() > known + len(kept)
-    # Old objects that a full collection would look at.
+    garbage.freeze_survivors()
+    assert gc.get_freeze_count() > len(kept)
     assert len(gc.get_objects(2)) < 10_000
 
 
 @pytest.mark.usefixtures("rare")
 def test_a_cycle_that_died_frozen_is_found_once_there_is_much_more() -> None:
-    freezer = garbage.Freezer(grown=1.5)
-    freezer.run()
     ring, gone = old_ring()
-    freezer.run()
+    garbage.freeze_survivors()
     del ring
-    freezer.run()
+    most = gc.get_freeze_count() + 10_000
+    assert not garbage.collect_frozen(most)
     assert not gone.is_set()
-    kept = [[n] for n in range(gc.get_freeze_count())]
-    freezer.run()
-    freezer.run()
+    kept = [[n] for n in range(20_000)]
+    garbage.freeze_survivors()
+    assert garbage.collect_frozen(most)
     assert gone.is_set()
     assert kept
+
+
+@pytest.mark.usefixtures("rare")
+def test_frozen_objects_are_counted_regularly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(garbage, "EVERY_S", 0.01)
+    monkeypatch.setattr(garbage, "COUNT_EVERY_S", 0.0)
+    monkeypatch.setattr(garbage, "GROWN", 0)
+
+    async def run() -> None:
+        ring, gone = old_ring()
+        garbage.freeze_survivors()
+        del ring
+        task = asyncio.create_task(garbage.collect_regularly())
+        await asyncio.wait_for(gone.wait(), 60)
+        task.cancel()
+
+    asyncio.run(run())
