@@ -21,8 +21,12 @@ class WheelEntry(msgspec.Struct, frozen=True):
 
 
 class WheelList(msgspec.Struct, frozen=True):
-    """HARVESTER's own wheel, which the hub runs, first; then libraries. `version` is the hub's."""
+    """HARVESTER's own wheel, which the hub runs, first; then libraries. `version` is the hub's.
+
+    `bundle_key` is the public key of its signatures of bundles, in hexadecimal.
+    """
 
     version: Annotated[str, msgspec.Meta(max_length=80, pattern=r"^[A-Za-z0-9.+!_-]+\Z")]
     wheels: Annotated[list[WheelEntry], msgspec.Meta(min_length=1, max_length=MOST_WHEELS)]
+    bundle_key: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?\Z")] = ""
     ok: bool = True

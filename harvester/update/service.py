@@ -30,7 +30,7 @@ from bus.listen import is_listening
 from harvester.install import distributions
 from harvester.install.distributions import PROGRAM
 from harvester.install.system import System
-from harvester.update import build, extras, prepare, trust
+from harvester.update import build, bundle_key, extras, prepare, trust
 from harvester.update.build import Wanted
 from harvester.update.environments import Environments
 from harvester.update.hub_wheels import HubWheels
@@ -82,7 +82,11 @@ def look(system: System, runner: Runner, last: UpdateRecord) -> UpdateRecord:
         names = extras.installed(metadata.distribution(PROGRAM))
         found = hub.list(names)
         begun = msgspec.structs.replace(begun, target=found.version)
+        has_new_key = bundle_key.take(system, found.bundle_key)
         if is_in_use(runner.environments, found):
+            if has_new_key:
+                # The agent reads its login at its start. An update restarts it anyway.
+                runner.services.restart(runner.services.names)
             return runner.save(msgspec.structs.replace(begun, phase=UP_TO_DATE))
         identity = _identity(found)
         own = hub.fetch(found, system.path(_WHEELS))

@@ -111,7 +111,8 @@ class Deliveries:
             return f"a library is missing; run: {install_extra('agent')}"
         if not self._key:
             return (
-                "its credentials have no bundle_key; `harvester plugins key` prints it on the hub"
+                "its credentials have no bundle_key; `harvester nodes update` of the hub brings it "
+                "over TLS, and `harvester plugins key` prints it there"
             )
         return ""
 

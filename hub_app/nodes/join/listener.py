@@ -123,7 +123,7 @@ class JoinListener:
         self._service = service
         self._tls_dir = files.tls_dir
         logins = NodeLogins(files.accounts)
-        self._wheels = WheelService(logins, service.wheels)
+        self._wheels = WheelService(logins, service.wheels, files.login_dir)
         self._components = ComponentService(logins, needs.find_component)
         self._needs = needs
         self._fault = Fault("join listener")

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from broker.auth import bundle_key
 from bus.errors import HarvesterError
 from bus.install.version import VERSION
 from bus.install.wheel_list import WHEELS_PATH, WheelEntry, WheelList
@@ -25,16 +26,24 @@ T = TypeVar("T")
 class WheelService:
     """Wheels for nodes. Its methods block: use a thread."""
 
-    def __init__(self, logins: NodeLogins, wheels: Wheels) -> None:
-        self._logins, self._wheels = logins, wheels
+    def __init__(self, logins: NodeLogins, wheels: Wheels, login_dir: Path) -> None:
+        """`login_dir` has the key of bundles."""
+        self._logins, self._wheels, self._login_dir = logins, wheels, login_dir
 
     def check(self, address: str, header: str) -> None:
         """Raise HTTPException where the header is not the login of a node."""
         self._logins.check(address, header)
 
     def list(self, machine: str, extras: list[str]) -> WheelList:
-        """Return the wheels for a machine. Raises UnavailableError."""
-        return WheelList(VERSION, [self._entry(n) for n in self._wheels.names(machine, extras)])
+        """Return the wheels for a machine, and the hub's key.
+
+        Raises UnavailableError, MisconfiguredError.
+        """
+        return WheelList(
+            VERSION,
+            [self._entry(name) for name in self._wheels.names(machine, extras)],
+            bundle_key.ensure(self._login_dir),
+        )
 
     def path(self, name: str) -> Path | None:
         return self._wheels.path(name)

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from bus.install.update_record import UP_TO_DATE, UpdateRecord
 from bus.install.wheel_list import WheelEntry, WheelList
 from harvester.install.environment import LINK
+from harvester.update import service, trust
 from harvester.update.environments import Environments
 from harvester.update.service import is_in_use
 from tests.harvester.update.simulated_machine import SimulatedMachine
@@ -63,3 +66,25 @@ def test_another_source_of_the_same_version_is_not_up_to_date(
 
 def test_an_environment_without_the_program_is_not_up_to_date(machine: SimulatedMachine) -> None:
     assert not is_in_use(Environments(machine.system), FOUND)
+
+
+def test_a_machine_that_is_up_to_date_gets_the_hubs_key_and_starts_its_services_anew(
+    machine: SimulatedMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class HubWheels:
+        def __init__(self, *_: object) -> None: ...
+
+        def list(self, _extras: list[str]) -> WheelList:
+            return msgspec.structs.replace(FOUND, bundle_key="ab" * 32)
+
+    login = b'username = "pi4"\ntoken = "t"\nurl = "mqtts://h:8883"\nca_certificate = "PEM"\n'
+    for name, content in ((trust.CREDENTIALS, login), (trust.FILE, trust.content_of(login) or b"")):
+        path = machine.system.path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    monkeypatch.setattr(service, "HubWheels", HubWheels)
+    Environments(machine.system).use(f"0.1.0-{DIGEST[:12]}")
+    for restarts in (1, 1):
+        record = service.look(machine.system, machine.runner(), UpdateRecord())
+        assert (record.phase, machine.restarts) == (UP_TO_DATE, restarts)
+    assert b"abab" in machine.system.path(trust.CREDENTIALS).read_bytes()

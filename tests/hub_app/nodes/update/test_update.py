@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from broker.auth import accounts, certificates
+from broker.auth import accounts, bundle_key, certificates
 from broker.auth.server_tls import CA_NAME
 from bus.client.client import BusClient
 from bus.client.credentials import Credentials
@@ -121,6 +121,7 @@ def test_nodes_are_asked_in_turn_and_fetch_the_wheels_meanwhile(site: Site, tmp_
         wait_until(lambda: pi4.asked == 1)
         found = site.wheels("pi4").list([])
         assert (found.version, found.wheels[0].name) == (VERSION, WHEEL)
+        assert found.bundle_key == bundle_key.ensure(site.hub.state)
         assert site.wheels("pi4").fetch(found, tmp_path / "wheels").read_bytes() == CONTENT
         with pytest.raises(UnavailableError, match="/dev/full: cannot be written: No space left"):
             site.wheels("pi4")._fetch(found.wheels[0], Path("/dev/full"))
