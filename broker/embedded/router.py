@@ -40,6 +40,8 @@ _MAX_QOS = 2
 # The `$SYS` topics: about sixty short ones.
 _MAX_SYS_TOPICS = 1_000
 _MAX_SYS_BYTES = 1024 * 1024
+# Queued messages that a client takes within the time of a commit, in windows.
+_PROMPT_WINDOWS = 8
 # Of a client that publishes all the time: a node with many sensors.
 TOPICS_OF_CLIENT = 32
 
@@ -321,15 +323,10 @@ class Router:
         self, session: ClientSession, entry: Entry, packet_id: int | None
     ) -> Durable | None:
         """Store a message; None without room: it is passed on to a connected client only."""
-        # A client that takes its messages at once has acknowledged this one before it is written.
-        is_prompt = session.is_connected and (
-            not session.delivery.waiting
-            or time.monotonic() - session.acknowledged_s < COMMIT_INTERVAL_S
-        )
         durable = self._store.put_message(
             session.key,
             stored(entry, packet_id),
-            is_urgent=not is_prompt or entry.message.qos == 2,
+            is_urgent=entry.message.qos == 2 or not _is_prompt(session),
             may_exceed=session.is_connected,
         )
         if durable is None:
@@ -355,6 +352,17 @@ class Router:
             self._log.warning("queue full", "%r is offline and its queue is full", session.key)
         elif any(entry.message.qos for entry in entries):
             session.link.overflow()
+
+
+def _is_prompt(session: ClientSession) -> bool:
+    """Whether a client has probably acknowledged a message before that would be written."""
+    if not session.is_connected:
+        return False
+    delivery = session.delivery
+    if not delivery.waiting:
+        return True
+    is_taking = time.monotonic() - session.acknowledged_s < COMMIT_INTERVAL_S
+    return is_taking and delivery.waiting <= _PROMPT_WINDOWS * delivery.window
 
 
 def _copy(message: Publish, qos: int) -> Publish:

@@ -39,17 +39,22 @@ class Answers:
             self._connection.send(answer)
             return
         self._waiting.append((waited_for, answer))
-        for future in waited_for:
-            future.add_done_callback(self._send_ready)
+        if len(self._waiting) == 1:
+            self._send_ready()
 
     def clear(self) -> None:
         """Send nothing more."""
         self._waiting.clear()
 
-    def _send_ready(self, _durable: Durable) -> None:
+    def _send_ready(self, _durable: Durable | None = None) -> None:
+        """Send those that wait for nothing any more; go on with the first of the others."""
         waiting = self._waiting
         were_too_many = self.are_too_many
-        while waiting and all(future.done() for future in waiting[0][0]):
+        while waiting:
+            awaited = next((future for future in waiting[0][0] if not future.done()), None)
+            if awaited is not None:
+                awaited.add_done_callback(self._send_ready)
+                break
             self._connection.send(waiting.popleft()[1])
         if were_too_many and not self.are_too_many and not self._session.is_unread:
             self._connection.resume()

@@ -26,7 +26,8 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def size_bytes(self) -> int:
-        return len(self.topic.encode()) + len(self.payload) + self.properties.size_bytes
+        size = len(self.topic.encode()) + len(self.payload)
+        return size if self.properties is NO_PROPERTIES else size + self.properties.size_bytes
 
 
 class StoredSession(msgspec.Struct):

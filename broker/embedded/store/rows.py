@@ -61,6 +61,11 @@ class Rows:
             return self._writer.put((table, key), row, is_new=is_new, is_urgent=is_urgent)
         return durable()
 
+    def drop(self, table: str, key: Row) -> None:
+        """Delete a row for which nobody waits any more."""
+        if self._writer is not None:
+            self._writer.drop((table, key))
+
 
 def durable() -> Durable:
     """Return the future of a row that is on the disk."""

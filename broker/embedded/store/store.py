@@ -207,7 +207,7 @@ class Store:
         """Remove a message that was acknowledged or given up."""
         kept = self._sessions.get(key)
         if kept is not None and self._index.drop_message(kept, message_id):
-            self._rows.put("messages", (message_id,), None)
+            self._rows.drop("messages", (message_id,))
 
     def together(self) -> contextlib.AbstractContextManager[object]:
         """Write all that is put within the block in one commit."""

@@ -98,18 +98,30 @@ class StoreWriter:
                 return durable
             if is_new and key not in self._pending.rows and key not in self._writing.rows:
                 self._pending.unwritten.add(key)
-            was_due = self._is_due
-            self._pending.rows[key] = row
-            self._is_urgent |= is_urgent
-            # The thread is woken for the first row of a commit, and for the one that ends its wait.
-            if self._is_idle or (self._is_due and not was_due):
-                self.lock.notify()
-                self._is_idle = False
+            self._add(key, row, is_urgent=is_urgent)
             if self._failing_since_s is None:
                 self._pending.waiting.setdefault(key, []).append(durable)
                 return durable
         durable.set_result(False)
         return durable
+
+    def drop(self, key: RowKey) -> None:
+        """Delete a row for which nobody waits any more."""
+        with self.lock:
+            if key in self._pending.unwritten:
+                _set_results(self._pending.withdraw(key), result=True)
+            else:
+                self._add(key, None, is_urgent=False)
+
+    def _add(self, key: RowKey, row: Row | None, *, is_urgent: bool) -> None:
+        rows = self._pending.rows
+        rows[key] = row
+        is_due = (is_urgent and not self._is_urgent) or len(rows) == MAX_ROWS
+        self._is_urgent |= is_urgent
+        # The thread is woken for the first row of a commit, and for the one that ends its wait.
+        if self._is_idle or is_due:
+            self.lock.notify()
+            self._is_idle = False
 
     async def flush(self) -> bool:
         """Wait until every row is on the disk; return False where the disk refused one."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from broker.embedded.packets.model import PacketType
+from broker.embedded.store.file import Batch, StoreFile
 from tests.broker.embedded.raw import PUBACK, RawClient, packet, publish, uint16
 from tests.broker.embedded.running import Running, running
 from tests.broker.embedded.switch import ours_only
@@ -142,6 +143,31 @@ def test_a_held_publisher_that_says_good_bye_leaves_nothing_behind() -> None:
         broker.wait_until(lambda: broker.sessions() == 1)
         deaf.ping()
         assert deaf.messages == []
+
+
+def test_messages_queued_for_a_client_that_takes_them_are_never_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("store.writer.INTERVAL_S", "router.COMMIT_INTERVAL_S"):
+        monkeypatch.setattr(f"broker.embedded.{module}", 3_600.0)
+    tables: set[str] = set()
+    write = StoreFile.write
+
+    def recorded(file: StoreFile, batch: Batch) -> None:
+        tables.update(table for table, _ in batch)
+        write(file, batch)
+
+    monkeypatch.setattr(StoreFile, "write", recorded)
+    with running(store_dir=tmp_path, in_flight=5) as broker:
+        taker, publisher = broker.client("taker", clean=False), broker.client("publisher")
+        taker.subscribe(("t", 1))
+        for count in (1, 40):
+            publisher.send(_burst("t", range(count)))
+            assert [m.payload for m in taker.take(count)] == [b"%d" % n for n in range(count)]
+            for _ in range(count):
+                publisher.expect(PUBACK)
+    assert "subscriptions" in tables
+    assert "messages" not in tables
 
 
 def test_an_away_session_s_message_is_written_at_once(
