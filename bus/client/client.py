@@ -29,6 +29,10 @@ logger = logging.getLogger(__name__)
 
 _FLUSH_S = 2.0
 _JOIN_S = 7.0
+# So many connections in a row that each end sooner: two clients with one identifier end each
+# other's, and each comes back within the longest pause.
+_SHORT_ONES = 3
+_SHORT_S = 40.0
 
 
 def _ignore(*_: object) -> None:
@@ -90,6 +94,9 @@ class BusClient:
         self._relogin = relogin
         self._backoff = reconnect_backoff(random.uniform)
         self._stopping = threading.Event()
+        # When the present connection began, and how many short ones were before it.
+        self._began_s = 0.0
+        self._short_ones = 0
         # The last problem, and the last that was logged of each address. The client's thread and
         # paho's write them, but never both at a time: paho's runs while the client's only watches.
         self._problem = ""
@@ -168,13 +175,26 @@ class BusClient:
     def problem(self) -> str:
         """The reason for which messages do not arrive, empty while they do."""
         refused = ", ".join(self._connection.refused_filters)
-        return self._problem or (refused and f"the broker refuses the subscription to {refused}")
+        refusal = refused and f"the broker refuses the subscription to {refused}"
+        return self._problem or refusal or self._takeover
+
+    @property
+    def _takeover(self) -> str:
+        """Connections that end again and again, as a sentence; empty where one lasts."""
+        is_short = time.monotonic() - self._began_s < _SHORT_S
+        if self._short_ones < _SHORT_ONES or not is_short:
+            return ""
+        host, port = self.address
+        return (
+            f"the broker at {host}:{port} ends each connection after seconds: expected no other "
+            f"client with the identifier {self._config.client_id}"
+        )
 
     # The client's own thread runs these.
 
     def _stay_connected(self) -> None:
         while not self._stopping.is_set():
-            began_s = time.monotonic()
+            began_s = self._began_s = time.monotonic()
             was_connected = False
             try:
                 was_connected = self._connect_once()
@@ -182,8 +202,15 @@ class BusClient:
                 logger.exception("the bus client failed")
             lasted_s = time.monotonic() - began_s if was_connected else 0.0
             self._addresses.advance()
+            if was_connected:
+                self._count_short(lasted_s)
             if not self._stopping.is_set():
                 self._stopping.wait(self._backoff.next_s(lasted_s))
+
+    def _count_short(self, lasted_s: float) -> None:
+        self._short_ones = self._short_ones + 1 if lasted_s < _SHORT_S else 0
+        if self._short_ones == _SHORT_ONES:
+            logger.error("%s", self._takeover)
 
     def _connect_once(self) -> bool:
         """Connect and stay until the link ends; return whether it was ever complete."""

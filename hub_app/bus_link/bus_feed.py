@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -11,7 +12,6 @@ from broker.auth.accounts import HUB_USER
 from broker.auth.gate import Identity, Role
 from broker.server import EmbeddedBroker
 from bus.client.client import BusClient
-from bus.client.connection import OnMessage
 from bus.client.credentials import Connection
 from bus.client.link import BusLink, MessageBatches, OnMessages, RawMessage
 from bus.clock import now_ms
@@ -23,6 +23,7 @@ from bus.contract.topics import EVERY_DEPTH, EVERYTHING, ROOT
 from hub_app.bus_link import worker
 from hub_app.bus_link.ingest import LoopQueue
 from hub_app.bus_link.worker import Worker
+from hub_app.bus_link.worker_client import WorkerClient
 from hub_app.history.inbox import Inbox, node_of
 from hub_app.history.query import known_names
 from hub_app.history.recorder import Recorder
@@ -175,30 +176,21 @@ def _client(config: Config, connection: Connection, intake: Intake) -> BusClient
     batches = MessageBatches(loop, intake.on_messages)
     own = worker.of(config)
     every = (EVERYTHING,) if own is None else EVERY_DEPTH
-    return BusClient(
-        connection.address,
-        others=connection.addresses[1:],
-        client_id=_client_id(config, connection, own),
-        login=connection.login,
-        keepalive_s=config.broker.keepalive_s,
-        filters=(*every, *discovery.filters(config.homeassistant.prefix)),
-        filter_qos=config.broker.subscribe_qos,
-        on_message=batches.put if own is None else _of_share(own, batches.put),
-        on_connect=lambda: _call_on(loop, intake),
-        max_queued=_MAX_QUEUED,
-        # What comes while a worker is away waits for it: no other has its nodes.
-        keep_session=own is not None,
-    )
-
-
-def _of_share(own: Worker, take: OnMessage) -> OnMessage:
-    """Pass on what is of the worker's nodes, and all of other systems. On the client's thread."""
-
-    def on_message(topic: str, payload: bytes) -> None:
-        if not topic.startswith(_ROOT) or own.holds_topic(topic):
-            take(topic, payload)
-
-    return on_message
+    keys: dict[str, Any] = {
+        "others": connection.addresses[1:],
+        "client_id": _client_id(config, connection, own),
+        "login": connection.login,
+        "keepalive_s": config.broker.keepalive_s,
+        "filters": (*every, *discovery.filters(config.homeassistant.prefix)),
+        "filter_qos": config.broker.subscribe_qos,
+        "on_message": batches.put,
+        "on_connect": lambda: _call_on(loop, intake),
+        "max_queued": _MAX_QUEUED,
+    }
+    if own is None:
+        return BusClient(connection.address, **keys)
+    # What comes while a worker is away waits for it: no other has its nodes.
+    return WorkerClient(connection.address, worker=own, keep_session=True, **keys)
 
 
 def _call_on(loop: asyncio.AbstractEventLoop, intake: Intake) -> None:

@@ -31,6 +31,11 @@ class Worker:
         return _name(self._hub, self._own.index)
 
     @property
+    def share(self) -> str:
+        """Index and number of workers, as `broker.share` has them."""
+        return f"{self._own.index}/{self._own.count}"
+
+    @property
     def user(self) -> str:
         """The account with the broker, which may also be the client identifier."""
         return worker_user(self._own.index)

@@ -49,6 +49,19 @@ def test_a_callback_that_raises_does_not_end_the_client(
     assert "ZeroDivisionError" in caplog.text
 
 
+def test_clients_that_end_each_others_connections_say_so(
+    port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    twins = [BusClient((HOST, port), client_id="twin") for _ in range(2)]
+    for twin in twins:
+        twin.start()
+    said = "expected no other client with the identifier twin"
+    wait_until(lambda: any(said in twin.problem for twin in twins))
+    wait_until(lambda: said in caplog.text)
+    for twin in twins:
+        twin.stop()
+
+
 def test_a_client_that_loses_an_address_goes_on_at_the_next(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
