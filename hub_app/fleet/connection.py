@@ -137,6 +137,7 @@ def read_password(settings: FleetConfig) -> str:
 
 
 def sentence(error: Exception) -> str:
-    """Return the error on one line."""
-    lines = [line.strip() for line in str(error).splitlines()]
+    """Return the error on one line, without the statement that it was in."""
+    text, _, _ = str(error).partition("\nCONTEXT:")
+    lines = [line.strip() for line in text.splitlines()]
     return " ".join(line for line in lines if line)[:300] or type(error).__name__

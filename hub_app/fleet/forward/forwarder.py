@@ -7,6 +7,7 @@ works as it does without a fleet.
 import contextlib
 import logging
 import random
+import re
 import sqlite3
 import threading
 import time
@@ -37,8 +38,10 @@ logger = logging.getLogger(__name__)
 # Readings in one transaction.
 _BATCH = 3000
 _JOIN_S = 10.0
-# Whose lines are not repeated in the log during one fault.
+# Different reasons of one fault that are logged, each once.
 _MOST_REASONS = 20
+# Files, connections and numbers in a reason, which differ each time.
+_VARYING = re.compile(r'"[^"]*"|[0-9]+')
 
 
 class ForwarderTimes(msgspec.Struct, frozen=True):
@@ -221,10 +224,11 @@ class FleetForwarder:
 
         The first is often that a connection was lost, and a later one why there is no new one.
         """
-        if not self._fault.failed(reason) and reason not in self._reasons:
-            logger.warning("fleet: %s", reason)
-        if len(self._reasons) < _MOST_REASONS:
-            self._reasons.add(reason)
+        begins, kind = self._fault.failed(reason), _VARYING.sub("", reason)
+        if kind not in self._reasons and len(self._reasons) < _MOST_REASONS:
+            self._reasons.add(kind)
+            if not begins:
+                logger.warning("fleet: %s", reason)
         self._set_connected(False)
 
     def _note_worked(self) -> None:

@@ -16,13 +16,14 @@ from bus.config.web_table import WebConfig
 from hub_app.fleet.errors import FleetUnavailableError
 from hub_app.fleet.page import hub_page, views
 from hub_app.fleet.page.fleet import Fleet
-from hub_app.fleet.page.site_page import FLEET_PATH, HUB_PATH, SITE_LINKS, SitePage
+from hub_app.fleet.page.refusals import refuse_all
+from hub_app.fleet.page.site_page import FLEET_PATH, HUB_PATH, SitePage, site_links
 from hub_app.http import login, status
 from hub_app.http.api import export
 from hub_app.http.api.operation import routes as operation_routes
 from hub_app.http.api.operations import ALARMS, HISTORY, LIVE
 from hub_app.http.middleware import EXCEPTION_HANDLERS, middleware
-from hub_app.http.responses import PAGE_DIR, refuse
+from hub_app.http.responses import PAGE_DIR
 from hub_app.http.session_gate import LOG_OUT_PATH
 from hub_app.http.sse import Abort
 from hub_app.http.views import alarms, log, overview, sensor
@@ -32,6 +33,11 @@ from hub_app.login.login import LogIn
 from hub_app.login.sessions import Visitor
 from hub_app.serving.client_limit import StreamPlaces
 
+_HANDLERS: dict[Any, Any] = {
+    **EXCEPTION_HANDLERS,
+    HTTPException: refuse_all,
+    FleetUnavailableError: refuse_all,
+}
 _LINKS = (("/", "Sites"), ("/alarms", "Alarms"))
 # What a page reads; commands and rules are for the site's own hub, exports for SQL.
 _OPERATIONS = tuple(
@@ -65,17 +71,12 @@ def create_app(
             Mount("/static", StaticFiles(directory=PAGE_DIR)),
         ],
         middleware=middleware(settings, names, log_in),
-        exception_handlers={**EXCEPTION_HANDLERS, FleetUnavailableError: _refuse_all},
+        exception_handlers=_HANDLERS,
     )
     _set_state(app, fleet.hub, abort, log_in, root_path)
     app.state.fleet = fleet
     app.state.links = _LINKS
     return app
-
-
-async def _refuse_all(request: Request, exc: Exception) -> Response:
-    """Return the response while the database does not answer."""
-    return await refuse(request, HTTPException(503, f"the fleet database is unavailable: {exc}"))
 
 
 class _Sites:
@@ -124,10 +125,10 @@ class _Sites:
                 *operation_routes(_OPERATIONS),
                 Mount("/static", StaticFiles(directory=PAGE_DIR)),
             ],
-            exception_handlers=EXCEPTION_HANDLERS,
+            exception_handlers=_HANDLERS,
         )
         _set_state(app, page.hub, *self._parts, f"{self._root_path}/site/{page.hub.name}")
-        app.state.links = SITE_LINKS
+        app.state.links = site_links(page.hub.name)
         app.state.streams = self._streams
         return app
 

@@ -32,13 +32,20 @@ from hub_app.live.state import Snapshot
 # The overview, which the dashboard plugin renders, and the other views of a site link to them.
 FLEET_PATH = "/fleet"
 HUB_PATH = "/hub"
-SITE_LINKS = (
-    *(("/", "Overview"), ("/alarms", "Alarms"), ("/log", "Log")),
-    *((HUB_PATH, "Hub"), (FLEET_PATH, "All sites")),
-)
+# Of the name of a site in the header, which has room for so much on a phone.
+_MOST_CHARS = 24
 # The state of a site at which nobody looks is forgotten after this time.
 _IDLE_S = 600.0
 _RULES = msgspec.json.Decoder(list[Rule])
+
+
+def site_links(site: str) -> tuple[tuple[str, str], ...]:
+    """Return path and label of the links in the header of a site, whose overview has its name."""
+    name = site if len(site) <= _MOST_CHARS else f"{site[: _MOST_CHARS - 1]}…"
+    return (
+        *((FLEET_PATH, "All sites"), ("/", name), ("/alarms", "Alarms"), ("/log", "Log")),
+        (HUB_PATH, "Hub"),
+    )
 
 
 class NoLink:
@@ -122,7 +129,7 @@ class MirrorHub(Hub):
     def _page(self, snapshot: Snapshot, role: Role | None, root_path: str) -> PageInput:
         """Return the input of a page to look at: commands go to the site's own hub."""
         page = super()._page(snapshot, role, root_path)
-        return msgspec.structs.replace(page, is_read_only=True, links=SITE_LINKS)
+        return msgspec.structs.replace(page, is_read_only=True, links=site_links(self.name))
 
 
 class SiteNews(msgspec.Struct, frozen=True):

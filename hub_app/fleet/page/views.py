@@ -74,6 +74,7 @@ async def alarms(request: Request) -> Response:
     active = await fleet_of(request).read(sites.alarms)
     main = fill_file(
         "fleet/alarms.html",
+        root=url_of(request, ""),
         count=len(active),
         alarms=join([_alarm(request, each) for each in active]),
     )

@@ -324,3 +324,31 @@ def test_an_open_list_follows_the_database(
     wait_until(lambda: "of all sites: 0" in shown())
     assert "too warm here" not in shown()
     assert complaints(browser) == []
+
+
+def test_browsers_get_a_page_where_others_get_json(page: httpx.Client) -> None:
+    accept = {"Accept": "text/html,*/*"}
+    shown = page.get("/site/nosuch/", headers=accept)
+    assert (shown.status_code, shown.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "found &#x27;nosuch&#x27;, which forwards to no fleet here" in shown.text
+    assert page.get("/site/nosuch/").json()["ok"] is False
+    assert page.get("/site/nosuch/api/state", headers=accept).json()["ok"] is False
+
+
+def test_an_open_list_says_that_the_database_is_away(
+    tmp_path: Path, postgres: PostgresServer, browser: Chrome
+) -> None:
+    with serving(tmp_path, postgres.new_database()) as page:
+        browser.get(str(page.base_url))
+
+        def fault() -> str:
+            return str(browser.execute_script("return document.getElementById('fault').innerText"))
+
+        assert not fault()
+        postgres.kill()
+        wait_until(lambda: "fleet database is unavailable" in fault())
+        shown = page.get("/", headers={"Accept": "text/html"})
+        assert shown.status_code == 503
+        assert "the fleet database is unavailable" in shown.text
+        postgres.start()
+        wait_until(lambda: not fault())
