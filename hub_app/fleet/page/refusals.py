@@ -29,7 +29,5 @@ async def refuse_all(request: Request, exc: Exception) -> Response:
 
 
 def _wants_page(request: Request) -> bool:
-    path = request.url.path.removeprefix(url_of(request, ""))
-    return request.method == "GET" and (
-        "text/html" in request.headers.get("accept", "") and not path.startswith("/api/")
-    )
+    is_browser = "text/html" in request.headers.get("accept", "")
+    return request.method == "GET" and is_browser and "/api/" not in request.url.path
