@@ -24,7 +24,6 @@ from broker.embedded.packets.model import (
 from broker.embedded.session import ClientSession, Publisher
 from broker.embedded.store.queue_records import stored
 from broker.embedded.store.store import Store
-from broker.embedded.store.writer import INTERVAL_S as COMMIT_INTERVAL_S
 from broker.embedded.store.writer import Durable
 from broker.embedded.topics.grant import Grant
 from broker.embedded.topics.requests import Subscribed, SubscriptionRequests, Unsubscribed
@@ -40,6 +39,8 @@ _MAX_QOS = 2
 # The `$SYS` topics: about sixty short ones.
 _MAX_SYS_TOPICS = 1_000
 _MAX_SYS_BYTES = 1024 * 1024
+# A client that has acknowledged something within that time takes its messages.
+TAKING_S = 1.0
 # Queued messages that a client takes within the time of a commit, in windows.
 _PROMPT_WINDOWS = 8
 # Of a client that publishes all the time: a node with many sensors.
@@ -361,7 +362,7 @@ def _is_prompt(session: ClientSession) -> bool:
     delivery = session.delivery
     if not delivery.waiting:
         return True
-    is_taking = time.monotonic() - session.acknowledged_s < COMMIT_INTERVAL_S
+    is_taking = time.monotonic() - session.acknowledged_s < TAKING_S
     return is_taking and delivery.waiting <= _PROMPT_WINDOWS * delivery.window
 
 

@@ -9,8 +9,8 @@ import itertools
 import logging
 from pathlib import Path
 
-from broker.embedded.packets.properties import encode_properties
-from broker.embedded.store.file import Row, StoreFile
+from broker.embedded.store.file import StoreFile
+from broker.embedded.store.message_row import row_of
 from broker.embedded.store.records import Contents, StoredMessage, StoredWill
 from broker.embedded.store.retained_rows import RetainedRows
 from broker.embedded.store.rows import Rows
@@ -200,7 +200,7 @@ class Store:
         is_new = self._index.put_message(kept, message_id, size, may_exceed=may_exceed)
         if is_new is None:
             return None
-        row = _row(key, message)
+        row = row_of(key, message)
         return self._rows.put("messages", (message_id,), row, is_new=is_new, is_urgent=is_urgent)
 
     def drop_message(self, key: str, message_id: int) -> None:
@@ -243,18 +243,3 @@ class Store:
         """Wait until every row is on the disk; return False where the disk refused one."""
         self._retained.put_delayed()
         return await self._rows.flush()
-
-
-def _row(key: str, message: StoredMessage) -> Row:
-    return (
-        message.message_id,
-        key,
-        message.topic,
-        message.payload,
-        message.qos,
-        int(message.retain),
-        message.packet_id,
-        message.queued_ms,
-        int(message.released),
-        encode_properties(message.properties),
-    )
