@@ -28,6 +28,7 @@ from broker.embedded.net.listener import Listener
 from broker.embedded.net.loopback import is_loopback
 from broker.embedded.net.round import Round
 from broker.embedded.net.websocket.handshake import HandshakeError
+from broker.embedded.outgoing.sender import Sender
 from broker.embedded.packets.codec import VERSION_3_1, codec_for
 from broker.embedded.packets.model import (
     Connack,
@@ -38,7 +39,6 @@ from broker.embedded.packets.model import (
     ViolationError,
 )
 from broker.embedded.router import Router
-from broker.embedded.sender import Sender
 from broker.embedded.session import ClientSession
 from broker.embedded.sessions import Sessions
 from broker.embedded.statistics import BrokerSnapshot, Gauges, Statistics
@@ -352,7 +352,7 @@ class BrokerEngine:
 
     def _tick(self, now_s: float) -> None:
         self._ticked_s = now_s
-        self.router.close_stalled()
+        self.router.deliverer.close_stalled()
         self._sessions.expire(now_s)
         self.router.expire()
         self._store.write_delayed(now_s)

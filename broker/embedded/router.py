@@ -3,26 +3,21 @@
 It asks the gate about each message, and hands what must survive a restart to the store.
 """
 
-import asyncio
 import functools
-import time
 from collections.abc import Generator, Sequence
-
-import msgspec
 
 from broker.auth.decisions import TopicDecisions
 from broker.auth.gate import Gate, Identity
 from broker.embedded.counters import Counters, Refusal
-from broker.embedded.delivery import Entry
+from broker.embedded.outgoing.deliverer import Deliverer, Passed
+from broker.embedded.outgoing.delivery import Entry
 from broker.embedded.packets.model import (
-    NO_PROPERTIES,
     Publish,
     ReasonCode,
     Subscribe,
     with_ids,
 )
 from broker.embedded.session import ClientSession, Publisher
-from broker.embedded.store.queue_records import stored
 from broker.embedded.store.store import Store
 from broker.embedded.store.writer import Durable
 from broker.embedded.topics.grant import Grant
@@ -39,30 +34,10 @@ _MAX_QOS = 2
 # The `$SYS` topics: about sixty short ones.
 _MAX_SYS_TOPICS = 1_000
 _MAX_SYS_BYTES = 1024 * 1024
-# A client that has acknowledged something within that time takes its messages.
-TAKING_S = 1.0
-# Queued messages that a client takes within the time of a commit, in windows.
-_PROMPT_WINDOWS = 8
 # Of a client that publishes all the time: a node with many sensors.
 TOPICS_OF_CLIENT = 32
 
 _BROKER = Publisher("", "")
-
-
-class Passed(msgspec.Struct, gc=False):
-    """What a message's publisher waits for.
-
-    `durable`: the writes before its acknowledgement. `room`: the queues that it has filled, before
-    the acknowledgement and before its next message. `reason` is what a client of MQTT 5 is told.
-    """
-
-    durable: list[Durable] = []
-    room: list[asyncio.Future[bool]] = []
-    reason: ReasonCode = ReasonCode.SUCCESS
-
-    def wait_for(self, room: asyncio.Future[bool] | None) -> None:
-        if room is not None:
-            self.room.append(room)
 
 
 class Router:
@@ -88,9 +63,7 @@ class Router:
         self._store = store
         self._log = log
         self._taps: list[Tap] = []
-        # Sessions for which publishers wait: their progress, and since when it is unchanged.
-        self._full: dict[ClientSession, tuple[int, float]] = {}
-        self._stalled_s = settings.stalled_s
+        self.deliverer = Deliverer(store, counters, log, stalled_s=settings.stalled_s)
         self._most_payload_bytes = settings.most_payload_bytes
 
     def publish_for(self, session: ClientSession, message: Publish) -> Passed:
@@ -141,7 +114,7 @@ class Router:
             copy = copies[qos]
             if copy is None:
                 copy = copies[qos] = _copy(message, qos)
-            self._deliver(session, Entry(copy, publisher=publisher.key), passed)
+            self.deliverer.deliver(session, Entry(copy, publisher=publisher.key), passed)
         if receivers.with_options or receivers.groups:
             self._deliver_as_granted(receivers, message, publisher, passed)
         is_heard = self._put_in_taps(message, publisher, passed)
@@ -166,13 +139,13 @@ class Router:
         for session, grant in receivers.with_options:
             if not grant.no_local or session.key not in (publisher.key, publisher.will_of):
                 copy = _granted(message, grant)
-                self._deliver(session, Entry(copy, publisher=publisher.key), passed)
+                self.deliverer.deliver(session, Entry(copy, publisher=publisher.key), passed)
         for group in receivers.groups:
             picked = self.subscriptions.pick(group, message.topic)
             if picked is not None:
                 copy = _granted(message, picked[1])
                 entry = Entry(copy, publisher=publisher.key, group=group.text)
-                self._deliver(picked[0], entry, passed)
+                self.deliverer.deliver(picked[0], entry, passed)
 
     def add_tap(self, tap: Tap) -> None:
         self._taps.append(tap)
@@ -199,26 +172,6 @@ class Router:
     ) -> Generator[None, None, Unsubscribed]:
         """Unsubscribe in slices."""
         return self._requests.unsubscribe(session, filters)
-
-    def acknowledged(self, session: ClientSession, packet_id: int) -> bool:
-        """Remove a message of QoS 1 that was acknowledged; say whether there is one."""
-        return self._delivered(session, session.delivery.acknowledge(packet_id))
-
-    def completed(self, session: ClientSession, packet_id: int) -> bool:
-        """Remove a message of QoS 2 whose handshake has ended; say whether there is one."""
-        return self._delivered(session, session.delivery.complete(packet_id))
-
-    def refused(self, session: ClientSession, packet_id: int) -> None:
-        """Remove a message that its receiver does not take: a PUBREC with an error of MQTT 5."""
-        self._delivered(session, session.delivery.discard(packet_id))
-
-    def _delivered(self, session: ClientSession, entry: Entry | None) -> bool:
-        if entry is None:
-            return False
-        session.progress += 1
-        session.acknowledged_s = time.monotonic()
-        self._store.drop_message(session.key, entry.message_id)
-        return True
 
     def clear_retained(self, topic_filter: str, until_ms: int) -> int:
         """Publish an empty retained message in place of each that matches."""
@@ -282,88 +235,8 @@ class Router:
                 copy = entry.aged(now_ms())
                 if picked is not None and copy is not None:
                     copy = _granted(copy, picked[1])
-                    self._deliver(picked[0], Entry(copy, group=entry.group), Passed())
+                    self.deliverer.deliver(picked[0], Entry(copy, group=entry.group), Passed())
                 self._store.drop_message(session.key, entry.message_id)
-
-    def _deliver(self, session: ClientSession, entry: Entry, passed: Passed) -> None:
-        """Pass a message on to a session; QoS 0 is for connected clients only."""
-        link = session.link
-        qos = entry.message.qos
-        if link is None and not qos:
-            return
-        is_stored = session.is_kept and qos
-        if is_stored:
-            entry.message_id, entry.queued_ms = self._store.new_message_id(), now_ms()
-        elif entry.message.properties is not NO_PROPERTIES:
-            entry.queued_ms = now_ms()
-        packet_id = None if link is None else link.reserve(entry)
-        durable = self._put_in_store(session, entry, packet_id) if is_stored else None
-        if durable is not None:
-            passed.durable.append(durable)
-        elif is_stored and link is None:
-            self._drop(session, [entry])
-            return
-        if link is not None and packet_id is not None:
-            link.write(entry, packet_id, durable)
-            return
-        self._queue(session, entry, passed)
-
-    def _queue(self, session: ClientSession, entry: Entry, passed: Passed) -> None:
-        dropped = session.delivery.put(entry, may_exceed=session.is_connected)
-        if dropped:
-            self._drop(session, dropped)
-        if session.link is not None:
-            session.link.send_due()
-        if entry.message.qos and entry.publisher:
-            room = session.room_for(entry.publisher)
-            if room is not None:
-                self._full.setdefault(session, (session.progress, time.monotonic()))
-                passed.room.append(room)
-
-    def _put_in_store(
-        self, session: ClientSession, entry: Entry, packet_id: int | None
-    ) -> Durable | None:
-        """Store a message; None without room: it is passed on to a connected client only."""
-        durable = self._store.put_message(
-            session.key,
-            stored(entry, packet_id),
-            is_urgent=entry.message.qos == 2 or not _is_prompt(session),
-            may_exceed=session.is_connected,
-        )
-        if durable is None:
-            entry.message_id = 0
-        return durable
-
-    def close_stalled(self) -> None:
-        """Cut off the clients that hold publishers back and have taken nothing for `stalled_s`."""
-        for session, (progress, since_s) in tuple(self._full.items()):
-            if session.link is None or not session.holds_publishers:
-                del self._full[session]
-            elif session.progress != progress:
-                self._full[session] = (session.progress, time.monotonic())
-            elif time.monotonic() - since_s >= self._stalled_s:
-                del self._full[session]
-                session.link.overflow()
-
-    def _drop(self, session: ClientSession, entries: Sequence[Entry]) -> None:
-        self._counters.publish_dropped += len(entries)
-        for entry in entries:
-            self._store.drop_message(session.key, entry.message_id)
-        if session.link is None:
-            self._log.warning("queue full", "%r is offline and its queue is full", session.key)
-        elif any(entry.message.qos for entry in entries):
-            session.link.overflow()
-
-
-def _is_prompt(session: ClientSession) -> bool:
-    """Whether a client has probably acknowledged a message before that would be written."""
-    if not session.is_connected:
-        return False
-    delivery = session.delivery
-    if not delivery.waiting:
-        return True
-    is_taking = time.monotonic() - session.acknowledged_s < TAKING_S
-    return is_taking and delivery.waiting <= _PROMPT_WINDOWS * delivery.window
 
 
 def _copy(message: Publish, qos: int) -> Publish:

@@ -10,7 +10,7 @@ import msgspec
 
 from broker.auth.decisions import TopicDecisions
 from broker.auth.gate import Identity, Role, identity_of
-from broker.embedded.delivery import Delivery, Entry, Sending
+from broker.embedded.outgoing.delivery import Delivery, Entry, Sending
 from broker.embedded.packets.model import Publish
 
 

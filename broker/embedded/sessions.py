@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from broker.auth.gate import Gate, Identity, User, session_key
 from broker.embedded.connect.accept import AcceptedConnect
 from broker.embedded.counters import Counters, Refusal
-from broker.embedded.delivery import Entry
+from broker.embedded.outgoing.delivery import Entry
 from broker.embedded.packets.codec import VERSION_5
 from broker.embedded.packets.model import Connect
 from broker.embedded.router import Router

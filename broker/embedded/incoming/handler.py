@@ -13,6 +13,7 @@ from broker.embedded.incoming.answers import Answers
 from broker.embedded.incoming.held import HeldPackets
 from broker.embedded.incoming.keep_alive import KeepAlive
 from broker.embedded.net.connection import Connection
+from broker.embedded.outgoing.sender import Sender
 from broker.embedded.packets.codec import RECEIVE_MAXIMUM, VERSION_5, Codec
 from broker.embedded.packets.model import (
     Connect,
@@ -23,7 +24,6 @@ from broker.embedded.packets.model import (
     ViolationError,
 )
 from broker.embedded.router import Router
-from broker.embedded.sender import Sender
 from broker.embedded.session import ClientSession, Unreleased
 from broker.embedded.sessions import Sessions
 from broker.embedded.store.store import Store
@@ -184,7 +184,7 @@ class Handler:
 
     def _on_puback(self, packet: Packet) -> None:
         packet_id = self._reader.acknowledgement(packet.kind, packet.body).packet_id
-        if not self._router.acknowledged(self.session, packet_id):
+        if not self._router.deliverer.acknowledged(self.session, packet_id):
             self._check_unknown(packet, packet_id)
         self._sender.send_due()
 
@@ -195,12 +195,12 @@ class Handler:
         if answer.reason < ReasonCode.UNSPECIFIED:
             self._sender.release(answer.packet_id)
             return
-        self._router.refused(self.session, answer.packet_id)
+        self._router.deliverer.refused(self.session, answer.packet_id)
         self._sender.send_due()
 
     def _on_pubcomp(self, packet: Packet) -> None:
         packet_id = self._reader.acknowledgement(packet.kind, packet.body).packet_id
-        if not self._router.completed(self.session, packet_id):
+        if not self._router.deliverer.completed(self.session, packet_id):
             self._check_unknown(packet, packet_id)
         self._sender.send_due()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from broker.embedded.delivery import Delivery, Entry
+from broker.embedded.outgoing.delivery import Delivery, Entry
 from broker.embedded.packets.model import Publish
 from broker.embedded.store.records import StoredMessage
 from bus.config.broker_table import BrokerConfig

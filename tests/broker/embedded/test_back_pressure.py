@@ -148,7 +148,7 @@ def test_a_held_publisher_that_says_good_bye_leaves_nothing_behind() -> None:
 def test_messages_queued_for_a_client_that_takes_them_are_never_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("store.writer.INTERVAL_S", "router.TAKING_S"):
+    for module in ("store.writer.INTERVAL_S", "outgoing.deliverer.TAKING_S"):
         monkeypatch.setattr(f"broker.embedded.{module}", 3_600.0)
     tables: set[str] = set()
     write = StoreFile.write

@@ -18,8 +18,8 @@ import pytest
 from broker.auth.gate import Attempt, Identity, Role
 from broker.embedded.incoming.handler import Handler
 from broker.embedded.net.connection import Connection
+from broker.embedded.outgoing.sender import Sender
 from broker.embedded.packets.model import Properties
-from broker.embedded.sender import Sender
 from broker.embedded.session import ClientSession
 from broker.embedded.statistics import BrokerSnapshot
 from broker.server import EmbeddedBroker

@@ -4,10 +4,10 @@ import asyncio
 
 from broker.auth.gate import Identity, Role
 from broker.embedded.counters import Counters
-from broker.embedded.delivery import Entry
+from broker.embedded.outgoing.delivery import Entry
+from broker.embedded.outgoing.sender import Sender
 from broker.embedded.packets.model import Publish
 from broker.embedded.packets.writer3 import Writer3
-from broker.embedded.sender import Sender
 from broker.embedded.session import ClientSession
 from broker.embedded.store.queue_records import new_delivery
 from broker.embedded.store.store import Store

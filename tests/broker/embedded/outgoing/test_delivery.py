@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.embedded.delivery import Delivery, Entry
+from broker.embedded.outgoing.delivery import Delivery, Entry
 from broker.embedded.packets.model import Properties, Publish
 
 

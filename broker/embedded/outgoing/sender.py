@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Callable
 
 from broker.embedded.counters import Counters
-from broker.embedded.delivery import Entry, Sending
 from broker.embedded.net.connection import Connection
+from broker.embedded.outgoing.delivery import Entry, Sending
 from broker.embedded.packets.codec import Writer
 from broker.embedded.packets.model import NO_PROPERTIES, PacketType, ReasonCode
 from broker.embedded.session import ClientSession
