@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -27,12 +28,15 @@ from bus.contract.messages import Message, decode
 from bus.contract.topics import EVERYTHING, Topic, parse
 from bus.errors import BadDataError
 from harvester.hub.open_broker import OpenGate
+from tests.nursery import Forked, Nursery
 
 HOST = "127.0.0.1"
 # The patience of a test with an event, and of a sandbox with a guest: a loaded machine is slow.
 WAIT_S = 60.0
 PATIENT_S = 30.0
 PROJECT = Path(__file__).parent.parent
+# Started by most tests of the hub.
+_FORKED = ("tests.hub_app.hub_process",)
 _PORT_LOCKS = Path(tempfile.gettempdir()) / f"harvester-ports-{os.getuid()}"
 
 
@@ -219,18 +223,28 @@ def wait_until_listening(port: int) -> None:
     raise AssertionError(f"nothing listens on port {port} after {WAIT_S} s")
 
 
+@cache
+def _nursery(module: str) -> Nursery:
+    return Nursery(module)
+
+
 class Service:
     """A program of ours as a process of its own, its output kept for when a test fails."""
 
     def __init__(self, module: str, arguments: Sequence[str], log: Path) -> None:
         self.log = log
         self._file = log.open("w")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
-            stdout=self._file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        self.process: subprocess.Popen[bytes] | Forked
+        nursery = _nursery(module) if module in _FORKED else None
+        if nursery is not None and nursery.suits():
+            self.process = nursery.fork(arguments, log)
+        else:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                stdout=self._file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def __enter__(self) -> Self:
         return self
