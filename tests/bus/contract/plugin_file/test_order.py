@@ -2,6 +2,7 @@
 
 import hashlib
 import zlib
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -102,3 +103,41 @@ def test_a_bundle_that_unpacks_to_too_much_is_refused_before_it_is_unpacked() ->
 def test_a_signed_bundle_that_is_no_bundle_is_refused() -> None:
     said = made(b"hello")
     assert "no bundle" in refusal(signed(said, b"hello"))
+
+
+COMPONENT = b"\0asm\x0d\0\x01\0"
+
+
+def component(**fields: object) -> BundleOrder:
+    found = made(COMPONENT, form="component", size_bytes=8, contract="1.1.0", port=8443)
+    return msgspec.structs.replace(found, **fields)
+
+
+def test_a_component_is_compared_with_its_signed_size_and_digest(tmp_path: Path) -> None:
+    file = tmp_path / "dht22.wasm"
+    file.write_bytes(COMPONENT)
+    assert order.check_content(component(), b"") is None
+    order.check_component(component(), file)
+    for content in (COMPONENT[:-1], COMPONENT + b"x", COMPONENT[:-1] + b"x"):
+        file.write_bytes(content)
+        with pytest.raises(BadDataError, match="which is signed"):
+            order.check_component(component(), file)
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"world": "sensors"}, "world: found 'sensors', expected one of .*; update this node"),
+        ({"contract": "2.0.0"}, "contract: found version '2.0.0', .*; update this node"),
+        ({"port": 0}, "without its sha256, size or port"),
+        ({"size_bytes": 0}, "without its sha256, size or port"),
+        ({"sha256": ""}, "without its sha256, size or port"),
+    ],
+)
+def test_the_order_of_a_component_that_cannot_be_fetched_is_refused(
+    fields: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(BadDataError, match=sentence):
+        order.check_content(component(**fields), b"")
+    with pytest.raises(BadDataError, match="found 8 bytes with the order of a component"):
+        order.check_content(component(), COMPONENT)
