@@ -22,6 +22,7 @@ class Refusal(enum.StrEnum):
     SUBSCRIPTIONS = "subscriptions"
     QUEUE = "queue"
     RETAINED = "retained"
+    QOS = "qos"
     SESSIONS = "sessions"
 
 

@@ -302,6 +302,7 @@ class BrokerEngine:
             counters=self._counters,
             on_silent=self._end_silent,
             may_retain=accepted.may_retain,
+            max_qos=self._settings.max_qos,
         )
         return handler
 

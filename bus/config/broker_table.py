@@ -108,6 +108,8 @@ class BrokerConfig(Table, frozen=True):
     empty_client_ids: bool = True
     # Whose messages are retained: with "nodes", those of nodes and hubs alone.
     retain_by: Literal["all", "nodes"] = "all"
+    # The highest QoS at which clients publish. Messages of QoS 2 take the disk twice the work.
+    max_qos: Literal[1, 2] = 2
 
     packet_kb: Annotated[int, msgspec.Meta(ge=4, le=65_536)] = 256
     # The largest payload of a message or a last will. 0: what `packet_kb` leaves.

@@ -128,6 +128,7 @@ def connack_properties(
         receive_maximum=RECEIVE_MAXIMUM,
         topic_alias_maximum=CLIENT_ALIASES,
         maximum_packet_bytes=settings.packet_kb * 1024,
+        maximum_qos=1 if settings.max_qos == 1 else None,
         retain_available=None if accepted.may_retain else 0,
         wildcard_available=1,
         subscription_ids_available=1,

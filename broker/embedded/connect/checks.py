@@ -108,6 +108,11 @@ def _check_will(will: Will, version: int, settings: BrokerConfig) -> None:
         raise ConnectRefusedError(
             ConnackCode.UNAVAILABLE, Refusal.TOPIC, text, ReasonCode.TOPIC_NAME_INVALID
         )
+    if will.qos > settings.max_qos:
+        text = f"a will at QoS {will.qos} (broker.max_qos)"
+        raise ConnectRefusedError(
+            ConnackCode.NOT_AUTHORIZED, Refusal.QOS, text, ReasonCode.QOS_NOT_SUPPORTED
+        )
     if len(will.payload) > settings.most_payload_bytes:
         text = f"a will of {len(will.payload)} bytes (broker.payload_bytes)"
         raise ConnectRefusedError(

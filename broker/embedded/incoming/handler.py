@@ -56,6 +56,7 @@ class Handler:
         counters: Counters,
         on_silent: Callable[["Handler"], None],
         may_retain: bool = True,
+        max_qos: int = 2,
     ) -> None:
         self.session = session
         self.connection = connection
@@ -76,6 +77,7 @@ class Handler:
         self._reader, self._writer = codec.reader, codec.writer
         self._is_version5 = codec.version >= VERSION_5
         self._may_retain = may_retain
+        self._max_qos = max_qos
         # Of an earlier connection; they do not count for the receive maximum of this one.
         self._old_unreleased = frozenset(session.unreleased)
 
@@ -104,6 +106,10 @@ class Handler:
     def _on_publish(self, packet: Packet) -> None:
         message = self._reader.publish(packet.first_byte, packet.body)
         self._counters.publish_received += 1
+        if message.qos > self._max_qos:
+            raise ViolationError(
+                f"a message at QoS {message.qos} (broker.max_qos)", ReasonCode.QOS_NOT_SUPPORTED
+            )
         if message.retain and not self._may_retain:
             raise ViolationError(
                 "a retained message (broker.retain_by)", ReasonCode.RETAIN_NOT_SUPPORTED

@@ -39,6 +39,7 @@ class ReasonCode(enum.IntEnum):
     QUOTA_EXCEEDED = 0x97
     ADMINISTRATIVE_ACTION = 0x98
     RETAIN_NOT_SUPPORTED = 0x9A
+    QOS_NOT_SUPPORTED = 0x9B
 
 
 class ViolationError(BadDataError):

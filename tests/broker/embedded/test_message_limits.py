@@ -75,6 +75,23 @@ def test_retained_messages_may_be_for_nodes_alone() -> None:
         assert ear.rest5() == []
 
 
+def test_messages_of_qos_2_may_be_refused() -> None:
+    with running(max_qos=1) as broker:
+        new, old = client5(broker, "new"), broker.client("old")
+        assert new.connack.properties.maximum_qos == 1
+        assert new.subscribe5(("t", 2)) == [2]
+        old.publish("t", b"1", 1)
+        assert [message.qos for message in new.take5(1)] == [1]
+        old.send(publish("t", b"2", 2))
+        assert old.is_closed()
+        new.send(publish5("t", b"3", 2))
+        assert new.goodbye() == 0x9B
+        assert broker.raw().connect("willing", will=("t", b"", 2, False)) == NOT_AUTHORIZED
+        refused = Raw5(broker.port)
+        broker.close_later(refused)
+        assert refused.ask("r", will=("t", b"", 2, False, Properties())).reason == 0x9B
+
+
 def test_a_client_hears_the_pubrec_before_its_own_message() -> None:
     with running() as broker:
         client = broker.client("c")
