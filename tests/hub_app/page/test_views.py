@@ -218,6 +218,20 @@ def test_a_node_is_followed_and_its_plugin_reloaded(hub: HubProcess, view: View)
     view.until_text("the roof leaks")
 
 
+def test_the_panels_of_the_system_page_keep_their_distance(hub: HubProcess, view: View) -> None:
+    view.open(hub, "/system")
+    gaps = view.driver.execute_script("""
+      const boxes = [...document.querySelectorAll("main .panel:not([hidden])")]
+        .map((panel) => panel.getBoundingClientRect());
+      return boxes.flatMap((above) => boxes
+        .filter((below) => below.top >= above.bottom
+          && below.left < above.right && above.left < below.right)
+        .map((below) => below.top - above.bottom));
+    """)
+    # A panel's title stands on its upper edge.
+    assert min(gaps) > 18
+
+
 def test_the_figures_of_the_hub_are_shown_and_polled(hub: HubProcess, view: View) -> None:
     view.open(hub, "/system")
     # The stream of this page is one of the browsers, as the next copy of the page tells.

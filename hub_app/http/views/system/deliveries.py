@@ -22,8 +22,8 @@ _TABLE = (
 _ROW = (
     '<tr><th scope="row">$plugin</th><td data-label="at">$node</td>'
     '<td data-label="runs" title="$sha256">$runs</td>'
-    '<td data-label="wanted" title="$wanted_sha256">$wanted</td><td>$state</td>'
-    "<td>$button</td></tr>\n$reason"
+    '<td data-label="wanted" title="$wanted_sha256">$wanted</td>'
+    '<td data-label="delivery">$state</td><td>$button</td></tr>\n$reason'
 )
 _REASON = (
     '<tr class="error-row"><td colspan="6"><details id="delivery-$plugin-$node">'

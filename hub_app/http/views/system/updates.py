@@ -4,6 +4,7 @@ import itertools
 
 import msgspec
 
+from bus.contract.value_text import ABSENT
 from bus.install.compatibility import mismatch
 from bus.install.version import VERSION
 from hub_app.http.slices import sliced
@@ -63,7 +64,7 @@ def _version(hub: Hub, name: str) -> str:
 
 def _state(node: NodeUpdate | None) -> str:
     if node is None:
-        return ""
+        return ABSENT
     if node.progress == "waiting":
         return "waits for its turn"
     return f"{node.phase or 'asked'}: {node.reason}" if node.reason else node.phase or "asked"
