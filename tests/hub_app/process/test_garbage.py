@@ -52,9 +52,11 @@ def test_cycles_that_are_not_young_any_more_are_collected_regularly(
     monkeypatch.setattr(garbage, "EVERY_S", 0.01)
 
     async def run() -> None:
+        task = asyncio.create_task(garbage.collect_regularly())
+        # It has begun.
+        await asyncio.sleep(0)
         ring, gone = old_ring()
         del ring
-        task = asyncio.create_task(garbage.collect_regularly())
         await asyncio.wait_for(gone.wait(), 60)
         task.cancel()
 
@@ -63,22 +65,24 @@ def test_cycles_that_are_not_young_any_more_are_collected_regularly(
 
 @pytest.mark.usefixtures("rare")
 def test_a_collection_passes_over_what_was_there_before() -> None:
+    freezer = garbage.Freezer()
     kept = [[n] for n in range(100_000)]
-    garbage.freeze_survivors()
+    freezer.run()
     assert gc.get_freeze_count() > len(kept)
     assert len(gc.get_objects(2)) < 10_000
 
 
 @pytest.mark.usefixtures("rare")
 def test_a_cycle_that_died_frozen_is_found_once_there_is_much_more() -> None:
+    freezer = garbage.Freezer()
     ring, gone = old_ring()
-    garbage.freeze_survivors()
+    gc.freeze()
     del ring
     most = gc.get_freeze_count() + 10_000
     assert not garbage.collect_frozen(most)
     assert not gone.is_set()
     kept = [[n] for n in range(20_000)]
-    garbage.freeze_survivors()
+    freezer.run()
     assert garbage.collect_frozen(most)
     assert gone.is_set()
     assert kept
@@ -92,7 +96,7 @@ def test_frozen_objects_are_counted_regularly(monkeypatch: pytest.MonkeyPatch) -
 
     async def run() -> None:
         ring, gone = old_ring()
-        garbage.freeze_survivors()
+        gc.freeze()
         del ring
         task = asyncio.create_task(garbage.collect_regularly())
         await asyncio.wait_for(gone.wait(), 60)
