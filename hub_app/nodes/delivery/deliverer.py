@@ -9,7 +9,7 @@ from pathlib import Path
 from broker.auth import bundle_key
 from bus.clock import now_ms
 from bus.config.hub_files import HubFiles
-from bus.contract.messages import SignedBundle, encode
+from bus.contract.messages import DeliveryState, SignedBundle, encode
 from bus.contract.plugin_file import order
 from bus.contract.plugin_file.order import BundleOrder
 from bus.contract.topics import Topic, TopicKind
@@ -180,8 +180,7 @@ class Deliverer:
             for plugin, wanted in plugins.items():
                 if wanted.target.form == "component" and self._here_since(node):
                     told = self._hub.state.value(Topic(node, TopicKind.DELIVERY, plugin))
-                    behind = told is None or told.release < wanted.release
-                    if behind or told.phase == FETCHING:
+                    if _fetches(told, wanted.release):
                         yield node
 
     def _may_be_due(self, node: str, plugin: str, release: int) -> bool:
@@ -246,3 +245,13 @@ class Deliverer:
             return 0
         status = self._hub.state.presence(node).view.status
         return status.since_ms if status is not None and status.state == "online" else 0
+
+
+def _fetches(told: DeliveryState | None, release: int) -> bool:
+    """Whether a node, by what it told, has or will have something of an order to fetch."""
+    if told is None:
+        return True
+    if told.release < release:
+        # A release is at least the time of its order.
+        return told.refused_ms < release
+    return told.phase == FETCHING
