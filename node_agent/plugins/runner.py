@@ -22,10 +22,10 @@ from bus.contract.messages import (
 from bus.limited_log import LimitedLog
 from node_agent.delivery.plugin_delivery import PluginDelivery
 from node_agent.plugins.supervisor.candidate import Candidate
+from node_agent.plugins.supervisor.darkening import Darkening
 from node_agent.plugins.supervisor.file_watch import FileWatch
-from node_agent.plugins.supervisor.hung_threads import HungThreads
-from node_agent.plugins.supervisor.published_state import PublishedState, newest
-from node_agent.plugins.supervisor.restart_policy import RestartPolicy
+from node_agent.plugins.supervisor.published_state import PublishedState
+from node_agent.plugins.supervisor.recovery import MAX_ERROR_CHARS, Recovery, reason_of
 from node_agent.plugins.supervisor.set_settings import set_settings
 from node_agent.plugins.supervisor.shadow_run import ShadowRun
 from node_agent.plugins.thread import Phase, PluginParts, PluginThread
@@ -34,8 +34,6 @@ logger = logging.getLogger(__name__)
 
 # A guest is cut off at its deadline; one that is busy this much longer hangs in the host.
 _GRACE_S = 1.0
-_RELOAD_FAILED = "reload failed"
-_MAX_ERROR_CHARS = 2000
 
 # `set` changes settings and is no part of a plugin's life.
 Action = Literal["reload", "enable", "disable", "record"]
@@ -60,20 +58,16 @@ class PluginRunner:
         self._delivery = delivery or PluginDelivery(locate)
         # Of either form, so that another file may take its place.
         self._file = FileWatch(self._delivery.path)
-        self._restarts = RestartPolicy()
-        self._hung = HungThreads()
         # The crossing from the actuators' thread to the cycle's.
         self._commands: queue.SimpleQueue[Action] = queue.SimpleQueue()
         self._is_enabled = is_enabled
-        self._is_commanded = False
-        # Threads of a disabled plugin, which may still light its outputs; None when those are dark.
-        self._darkened: list[PluginThread] | None = None if is_enabled else []
+        self._darkening = Darkening(parts.darken, is_pending=not is_enabled)
         self._running: PluginThread | None = None
         self._shadow_run = ShadowRun(parts, self._delivery)
         start_trial = partial(self._start_thread, is_published=False)
         self._candidate = Candidate(parts.name, self._file, self._delivery, start_trial)
-        self._error = ""
         self._published = PublishedState(parts.settings, publish)
+        self._recovery = Recovery(parts.name, self._published)
 
     @property
     def name(self) -> str:
@@ -82,12 +76,12 @@ class PluginRunner:
     @property
     def left_behind(self) -> int:
         """The number of threads that hang in a host call and cannot be stopped."""
-        return len(self._hung)
+        return len(self._recovery.hung)
 
     @property
     def is_darkening(self) -> bool:
         """Whether a poll of the disabled plugin may still switch on its outputs."""
-        return not self._is_enabled and self._darkened is not None
+        return not self._is_enabled and self._darkening.is_pending
 
     @property
     def phase(self) -> PluginPhase:
@@ -115,7 +109,7 @@ class PluginRunner:
 
     def run_cycle(self, now_s: float) -> None:
         """Execute commands, start and replace the plugin as needed, then request one poll."""
-        self._hung.remove_ended()
+        self._recovery.hung.remove_ended()
         self._log.sweep(now_s)
         while not self._commands.empty():
             self._execute(self._commands.get())
@@ -131,7 +125,7 @@ class PluginRunner:
             for thread in self._threads():
                 thread.request_poll()
         else:
-            self._darken()
+            self._darkening.run_cycle()
         self.publish_state()
 
     def wait_idle(self, timeout_s: float) -> bool:
@@ -160,15 +154,13 @@ class PluginRunner:
         if action == "disable":
             self._is_enabled = False
             self.stop()
-            self._darkened = self._threads()
-            for thread in self._darkened:
-                thread.release_outputs()
+            self._darkening.begin(self._threads())
             self._running = None
             self._candidate.forget()
             self._parts.save_state()
             return
-        self._is_enabled = self._is_commanded = True
-        self._restarts.retry_now()
+        self._is_enabled = True
+        self._recovery.command_start()
         if action == "reload":
             self._file.forget_loaded()
 
@@ -176,33 +168,24 @@ class PluginRunner:
         """Return what to tell of the version that runs in the shadow, None where none does."""
         return self._shadow_run.report()
 
-    def _darken(self) -> None:
-        """Switch off the outputs, again after the end of the poll that was under way."""
-        if self._darkened is None:
-            return
-        still_running = [t for t in self._darkened if t.phase is not Phase.ENDED]
-        self._parts.darken()
-        self._darkened = still_running or None
-
     def _state(self) -> PluginState:
-        restarts, thread = self._restarts.restarts, self._running
+        restarts, thread = self._recovery.restarts.restarts, self._running
         if self._is_enabled and thread is not None and thread.phase is Phase.RUNNING:
-            error = self._error or thread.fault or self._parts.settings.problem
-            error = error[:_MAX_ERROR_CHARS]
+            error = self._recovery.error or thread.fault or self._parts.settings.problem
+            error = error[:MAX_ERROR_CHARS]
             self._published.version = thread.version
             return PluginState("running", thread.sha256, thread.loaded_ms, restarts, error)
         phase: PluginPhase = "failed" if thread is None else "loading"
-        return PluginState(phase if self._is_enabled else "disabled", "", 0, restarts, self._error)
+        shown = phase if self._is_enabled else "disabled"
+        return PluginState(shown, "", 0, restarts, self._recovery.error)
 
     def _start_if_due(self, now_s: float) -> None:
         """Start the plugin where its back-off is over or its file is a new one."""
         if self._running is not None:
             return
-        is_held_back = self._hung.is_full and not self._is_commanded
-        is_due = self._restarts.is_due(now_s) and not is_held_back
-        if self._file.has_new_version() or is_due:
+        if self._file.has_new_version() or self._recovery.is_start_due(now_s):
             self._file.mark_loaded()
-            self._restarts.started()
+            self._recovery.restarts.started()
             self._running = self._start_thread(self._file.path)
 
     def _threads(self) -> list[PluginThread]:
@@ -221,44 +204,30 @@ class PluginRunner:
         if thread is None:
             return
         if thread.phase is Phase.RUNNING:
-            self._restarts.running(now_s)
-        reload_failed = self._error.startswith(_RELOAD_FAILED)
+            self._recovery.restarts.running(now_s)
         polls = (thread.good_polls, thread.bad_polls, thread.fault)
         if reason := self._delivery.polled(thread.path, *polls):
             thread.abandon()
             thread.keep_record("fault", reason)
             self._fail(now_s, reason, "")
-            self._start_again_at_once()
+            self._recovery.start_former()
         elif self._hangs(thread):
-            error = self._hung.leave_behind(thread)
+            error = self._recovery.hung.leave_behind(thread)
             thread.keep_record("fault", error)
             self._fail(now_s, error, "")
         elif thread.phase is Phase.ENDED:
             self._fail(now_s, thread.error, thread.traceback)
-        elif thread.has_polled.is_set() and self._candidate.thread is None and not reload_failed:
-            self._error = ""
+        elif thread.has_polled.is_set() and self._candidate.thread is None:
+            self._recovery.polled()
 
     def _hangs(self, thread: PluginThread) -> bool:
         return thread.overdue_s() > _GRACE_S
 
     def _fail(self, now_s: float, error: str, traceback: str) -> None:
         failed, self._running = self._running, None
-        self._is_commanded = False
-        wait_s = self._restarts.failed(now_s)
-        if self._hung.is_full:
-            error = f"{error}: it is not started again before one ends or its file changes"
-        self._error = error[:_MAX_ERROR_CHARS]
-        self._published.note_failure(traceback or error)
-        logger.error("plugin %s failed: %s; next try in %.0f s", self.name, error, wait_s)
-        if traceback:
-            plugin_logger(self.name).error("%s", traceback)
-        if failed is not None and self._delivery.failed(failed.path, _reason_of(traceback, error)):
-            self._start_again_at_once()
-
-    def _start_again_at_once(self) -> None:
-        """Start the version that ran before, in this cycle: the one on probation has failed."""
-        logger.error("plugin %s: the version before runs again", self.name)
-        self._restarts.retry_now()
+        self._recovery.failed(now_s, error, traceback)
+        if failed is not None and self._delivery.failed(failed.path, reason_of(traceback, error)):
+            self._recovery.start_former()
 
     def _check_candidate(self) -> None:
         """Let a candidate that polled as it should take over; drop one that failed."""
@@ -268,14 +237,14 @@ class PluginRunner:
             return
         # Before the error, which is there as soon as it has ended.
         has_ended = candidate.phase is Phase.ENDED
-        error = self._hung.leave_behind(candidate) if self._hangs(candidate) else candidate.error
+        error = candidate.error
+        if self._hangs(candidate):
+            error = self._recovery.hung.leave_behind(candidate)
         if not error and not has_ended and (error := self._candidate.failure(self._running)):
             candidate.abandon()
         if error or has_ended:
-            self._error = f"{_RELOAD_FAILED}: {error}"[:_MAX_ERROR_CHARS]
-            self._published.note_failure(candidate.traceback or self._error)
-            logger.error("plugin %s: %s; the old one runs on", self.name, self._error)
-            self._candidate.end_trial(_reason_of(candidate.traceback, error))
+            self._recovery.reload_failed(error, candidate.traceback)
+            self._candidate.end_trial(reason_of(candidate.traceback, error))
         elif self._candidate.has_passed:
             self._replace_running(candidate)
 
@@ -286,15 +255,9 @@ class PluginRunner:
         if replaced is not None:
             replaced.retire()
         candidate.publish()
-        self._restarts.started()
-        self._error = ""
+        self._recovery.replaced()
         if replaced is not None:
             replaced.stop()
         is_same = replaced is not None and replaced.sha256 == candidate.sha256
         version = "the same version" if is_same else "a new version"
         logger.info("plugin %s: reloaded %s, %s", self.name, version, candidate.sha256[:12])
-
-
-def _reason_of(traceback: str, error: str) -> str:
-    """Return the end of a traceback, where there is one, with the error that it led to."""
-    return newest(traceback)[-_MAX_ERROR_CHARS:] if traceback else error

@@ -11,7 +11,8 @@ from bus.contract.messages import ShadowReport
 from node_agent.recorder.events import Failed, Returned
 from node_agent.recorder.instance import RecordedInstance
 from node_agent.recorder.recorder import Recorder
-from node_agent.recorder.shadow import Shadow, values_of
+from node_agent.recorder.shadow import Shadow
+from node_agent.recorder.shadow_results import values_of
 from node_agent.sandbox.instance import Err
 from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.runtime import Runtime
