@@ -1,6 +1,7 @@
 """Owners of sensor ids: each id of a node belongs to the plugin that published it first.
 
-A reading under another plugin's id would be taken as that plugin's, so it is refused. Of plugins
+A reading under another plugin's id would be taken as that plugin's, so it is refused. An id that is
+called like an enabled plugin is kept for that one. Of plugins
 that start together, the first in `plugins.enabled` gets an id: the others' readings under new ids
 wait until those before them have polled once.
 """
@@ -113,6 +114,8 @@ class SensorOwners:
         owner = self._owners.get(sensor_id)
         if owner == plugin:
             return ""
+        if owner is None and sensor_id in self._order and sensor_id != plugin:
+            owner = sensor_id
         if owner is not None:
             return (
                 f"sensor id {sensor_id} belongs to plugin {owner}: "

@@ -68,6 +68,8 @@ class Step(msgspec.Struct, frozen=True, array_like=True):
     """One load (`number` 0) or poll, with its encoded `events`.
 
     `outcome` is None where the step had not ended. `is_cut`: it had more events than are kept.
+    `state` is that of the guest at the step's begin, where it was taken; `no_state` says why it
+    could not be.
     """
 
     number: int
@@ -76,6 +78,8 @@ class Step(msgspec.Struct, frozen=True, array_like=True):
     events: bytes
     outcome: Outcome | None
     is_cut: bool = False
+    state: str | None = None
+    no_state: str = ""
 
 
 _EVENTS = msgspec.msgpack.Decoder(list[Event])

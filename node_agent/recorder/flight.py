@@ -6,7 +6,7 @@ import msgspec
 
 from bus.clock import now_ms
 from bus.contract.messages import RecordReason
-from node_agent.recorder.instance import RecordedInstance
+from node_agent.recorder.instance import RecordedInstance, States
 from node_agent.recorder.kept import KeptRecords
 from node_agent.recorder.record_file import Plugin, Record
 from node_agent.recorder.recorder import Recorder
@@ -28,6 +28,7 @@ class FlightParts(msgspec.Struct, frozen=True):
     plugin: str
     limit_bytes: int
     kept: KeptRecords
+    states: States = msgspec.field(default_factory=States)
 
     def open(self) -> "FlightRecorder":
         """Return the recorder of one instance."""
@@ -58,7 +59,13 @@ class FlightRecorder:
         """Start the instance, recorded. Raises as PluginInstance does."""
         self._loaded, self._limits = loaded, limits
         self._instance = RecordedInstance(
-            loaded, imports, limits, on_line, sources=LiveSources(), recorder=self._recorder
+            loaded,
+            imports,
+            limits,
+            on_line,
+            sources=LiveSources(),
+            recorder=self._recorder,
+            states=self._parts.states,
         )
         return self._instance
 

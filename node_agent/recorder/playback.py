@@ -31,6 +31,8 @@ class PlayedStep(msgspec.Struct, frozen=True):
     played: Step
     # Whether the steps between this one and the one before are not in the record.
     follows_gap: bool = False
+    # Why the recorded state could not be brought back after them.
+    not_restored: str = ""
 
     @property
     def recorded_events(self) -> list[Event]:
@@ -113,6 +115,8 @@ def _play_polls(
     for at, step in enumerate(steps.kept):
         if step.number == 0:
             continue
+        follows_gap = steps.missing > 0 and at == first_newest
+        not_restored = _bring_state(instance, step, follows_gap=follows_gap)
         answers.step(_events(step), step.began_ms)
         arguments = [step.argument] if step.argument is not None else []
         has_failed = False
@@ -120,10 +124,19 @@ def _play_polls(
             instance.call(*function, *arguments)
         except PluginError:
             has_failed = True
-        follows_gap = steps.missing > 0 and at == first_newest
-        yield PlayedStep(step, instance.last_step, follows_gap)
+        yield PlayedStep(step, instance.last_step, follows_gap, not_restored)
         if has_failed:
             return
+
+
+def _bring_state(instance: RecordedInstance, step: Step, *, follows_gap: bool) -> str:
+    """Bring the recorded state back where polls are missing; return why that was not possible."""
+    if follows_gap and step.state is not None:
+        return instance.restore(step.state)
+    if step.state is not None or step.no_state:
+        # To take it moves objects in memory, whose addresses a plugin may print.
+        instance.state()
+    return ""
 
 
 def _prepare_code(loaded: LoadedBundle, record: Record, limits: Limits) -> None:

@@ -107,8 +107,11 @@ def _smaller(record: Record) -> Record | None:
     if steps.newest > 1:
         dropped = max(1, (steps.newest - 1) // _DROPPED_SHARE)
         first = count - steps.newest
-        kept = [*steps.kept[:first], *steps.kept[first + dropped :]]
-        fewer = Steps(kept, steps.missing + dropped, steps.newest - dropped)
+        left = range(first + dropped, count)
+        # A replay can go on where the plugin's state was taken.
+        begin = next((at for at in left if steps.kept[at].state is not None), first + dropped)
+        kept = [*steps.kept[:first], *steps.kept[begin:]]
+        fewer = Steps(kept, steps.missing + begin - first, count - begin)
         return msgspec.structs.replace(record, steps=fewer)
     if plugin.bundle is not None:
         without = msgspec.structs.replace(plugin, bundle=None)

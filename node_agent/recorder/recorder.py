@@ -9,6 +9,7 @@ import time
 import zlib
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -19,6 +20,9 @@ from node_agent.recorder.events import Call, Event, Outcome, Step, to_plain
 # Of the ring, for the first steps; and for one step, which may make 10,000 calls.
 _FIRST_SHARE = 0.25
 _STEP_SHARE = 0.5
+# A state is taken each time when the polls since the last one have this share. What is dropped ends
+# at one.
+_STATE_SHARE = 0.125
 # MessagePack's array with a count of 32 bits.
 _ARRAY = b"\xdd"
 _COUNT_BYTES = 4
@@ -50,8 +54,9 @@ class Recorder:
         self._order = threading.Lock()
         self._first: list[bytes] = []
         self._first_bytes = 0
-        self._newest: deque[bytes] = deque()
-        self._newest_bytes = 0
+        # Each with whether it begins with a state.
+        self._newest: deque[tuple[bytes, bool]] = deque()
+        self._newest_bytes = self._since_state_bytes = 0
         self._missing = 0
         self._number = 0
         # Of the running step.
@@ -62,11 +67,21 @@ class Recorder:
         self._body = bytearray()
         self._count = 0
         self._is_cut = False
+        self._state: str | None = None
+        self._no_state = ""
 
     # The plugin's thread calls these.
 
-    def begin(self, argument: str | None = None) -> None:
-        """Begin a step: the load, or a poll with its argument."""
+    @property
+    def wants_state(self) -> bool:
+        """Whether the next step shall begin with the guest's state."""
+        return self._since_state_bytes > self._limit_bytes * _STATE_SHARE
+
+    def begin(
+        self, argument: str | None = None, *, state: str | None = None, no_state: str = ""
+    ) -> None:
+        """Begin a step: the load, or a poll with its argument and the state that was taken."""
+        self._state, self._no_state = state, no_state
         self._argument, self._began_ms = argument, now_ms()
         self._began_ns = time.perf_counter_ns()
         self._body, self._count, self._is_cut = bytearray(), 0, False
@@ -112,7 +127,8 @@ class Recorder:
         """Return what unpacks the steps that are kept now, which takes a while."""
         with self._order:
             running = [self._step(None)] if self._running else []
-            packed, newest = [*self._first, *self._newest], len(self._newest) + len(running)
+            packed = [*self._first, *(step for step, _ in self._newest)]
+            newest = len(self._newest) + len(running)
             missing = self._missing
         return lambda: Steps([*map(_unpacked, packed), *running], missing, newest)
 
@@ -130,6 +146,8 @@ class Recorder:
             _ARRAY + count + bytes(self._body),
             outcome,
             self._is_cut,
+            self._state,
+            self._no_state,
         )
 
     def _keep(self, step: bytes) -> None:
@@ -138,11 +156,23 @@ class Recorder:
             self._first.append(step)
             self._first_bytes += size
             return
-        self._newest.append(step)
+        has_state = self._state is not None
+        self._newest.append((step, has_state))
         self._newest_bytes += size
+        # The state's own bytes bring the next one no closer.
+        was_taken = has_state or self._no_state
+        self._since_state_bytes = 0 if was_taken else self._since_state_bytes + size
         while self._first_bytes + self._newest_bytes > self._limit_bytes and len(self._newest) > 1:
-            self._newest_bytes -= len(self._newest.popleft()) + _OBJECT_BYTES
+            self._drop_to_state()
+
+    def _drop_to_state(self) -> None:
+        """Drop the oldest step, and those after it up to one that begins with a state."""
+        has_states = any(has_state for _, has_state in islice(self._newest, 1, None))
+        while True:
+            self._newest_bytes -= len(self._newest.popleft()[0]) + _OBJECT_BYTES
             self._missing += 1
+            if not has_states or self._newest[0][1]:
+                return
 
 
 def _unpacked(packed: bytes) -> Step:

@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from bus.contract.messages import ShadowReport
@@ -125,13 +126,17 @@ class Shadow:
                     for before in earlier.kept if earlier is not None else []:
                         answers.remember(events_of(before))
                     answers.step(events_of(step), step.began_ms)
-                    try:
-                        self._poll(instance, (interface, function), step)
-                    finally:
-                        self._results.note_calls(answers.unanswered, effects)
+                    note = partial(self._results.note_calls, answers.unanswered, effects)
+                    self._poll(instance, (interface, function), step, note)
         return True
 
-    def _poll(self, instance: PluginInstance, function: tuple[str, str], step: Step) -> None:
+    def _poll(
+        self,
+        instance: PluginInstance,
+        function: tuple[str, str],
+        step: Step,
+        note_calls: Callable[[], None],
+    ) -> None:
         arguments = [step.argument] if step.argument is not None else []
         began_s, failed = time.monotonic(), None
         outcome: Outcome
@@ -141,8 +146,10 @@ class Shadow:
             outcome, failed = Failed(str(e), e.traceback), e
         took_s = time.monotonic() - began_s
         is_bad = failed is not None or "err" in values_of(outcome)
-        self.costs.polled(took_s, instance.host_calls, failed=is_bad)
         self._results.compare(step.outcome, outcome)
+        note_calls()
+        # Last, so that a report that counts this poll has the rest of it, too.
+        self.costs.polled(took_s, instance.host_calls, failed=is_bad)
         if failed is not None:
             raise failed
 

@@ -4,6 +4,7 @@ import ctypes
 import enum
 import platform
 import threading
+import time
 from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any, Self
@@ -105,5 +106,9 @@ class Ticker:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stopping.wait(TICK_S):
+        due_s = time.monotonic() + TICK_S
+        while not self._stopping.wait(max(0.0, due_s - time.monotonic())):
             self._engine.increment_epoch()
+            # A tick that was a little late is no reason for the next one to be. Where all of the
+            # process had no processor, its guests had none, and get the time that they missed.
+            due_s = max(due_s + TICK_S, time.monotonic())

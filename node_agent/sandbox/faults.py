@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 
 # Beginning of the toolchain's report: Python raised, or had no memory left to report it.
 _REPORT = re.compile(r"thread '.*' .*panicked at |object address +: |note: run with `RUST_")
+# What Python prints of an exception in place of its text, where memory does not suffice for that.
+_DUMP = re.compile(r"object address +: .*")
 _NO_MEMORY = re.compile(r"MemoryError|memory allocation of \d+ bytes failed")
 # With what Python begins to say that it failed.
 _TRACEBACK = re.compile(
@@ -28,6 +30,11 @@ _CAUSES = {
     "Exited with": "called sys.exit",
     "too much data is being copied": "passed more data to the host in one call than may be copied",
     "wasm trap: call stack exhausted": "ran out of stack: calls or data are nested too deep",
+}
+# Of a guest that wrote nothing before it ended.
+_SILENT_CAUSES = {
+    "wasm trap: out of bounds memory access": "used memory outside of its own",
+    "wasm trap: wasm `unreachable` instruction executed": "aborted without a traceback",
 }
 # What only an author can know how to mend, by how Python's sentence begins.
 _ADVICE = {
@@ -68,7 +75,7 @@ def sentence(lines: Iterable[str], cause: str, memory_mb: int) -> str:
         if cause.startswith(theirs):
             return f"{ours}{_place(written)}"
     own = own_lines(written)
-    return _raised(own) if own else cause
+    return _raised(own) if own else _SILENT_CAUSES.get(cause, cause)
 
 
 def refused_start(cause: str, memory_mb: int) -> str:
@@ -92,6 +99,7 @@ def _raised(traceback: Sequence[str]) -> str:
     after = [line for line in after if not line.endswith(_TRACEBACK_HEAD)]
     # What belongs to a frame is indented; the exception's own text may have several lines.
     said = next((line for line in after if not line.startswith(" ")), lines[-1])
+    said = _DUMP.sub("its text is too large to print", said)
     advice = next((text for start, text in _ADVICE.items() if said.startswith(start)), "")
     return f"{said}{_place(lines)}{'; ' if advice else ''}{advice}"
 

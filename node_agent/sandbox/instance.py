@@ -6,6 +6,7 @@ After a fault an instance cannot be called again: close it and start a new one.
 import contextlib
 import logging
 import math
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
@@ -50,6 +51,8 @@ _TABLES_BYTES = _TABLES * _TABLE_ELEMENTS * 16
 # Timeout of waiting for wasmtime's writer, which normally finishes within milliseconds.
 _RELEASE_S = 1.0
 
+# Before each cause, where there are several.
+_NUMBER = re.compile(r"^\d+: ")
 HostFunction = Callable[..., Any]
 Imports = Mapping[str, Mapping[str, HostFunction]]
 
@@ -260,7 +263,7 @@ class PluginInstance:
 def _cause(error: Exception) -> str:
     """Return the innermost cause in wasmtime's message, which it prints last."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    return _NUMBER.sub("", lines[-1], count=1) if lines else type(error).__name__
 
 
 def _release(error: Exception) -> None:

@@ -23,15 +23,19 @@ _RUNTIME_SOURCE = """import harvester_bundle
 import harvester_stdlib
 from componentize_py_types import Err
 from harvester_checks import mistake
-from harvester_guest import Checks, Contract, install_runtime
+from harvester_guest import Checks, Contract, States, install_runtime
 from harvester_names import refused
+from harvester_state import BundleState, reason_of
 from wit_world.imports import plugin_source
 
 harvester_stdlib.load()
 # The toolchain finds the classes of all exports here.
 globals().update(
     install_runtime(
-        Contract({}), Checks(mistake, refused, Err), lambda: harvester_bundle.load(plugin_source)
+        Contract({}),
+        Checks(mistake, refused, Err),
+        lambda: harvester_bundle.load(plugin_source),
+        States(BundleState, reason_of),
     )
 )
 """

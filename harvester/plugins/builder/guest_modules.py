@@ -6,7 +6,7 @@ from importlib import resources
 from harvester.plugins.builder import guest
 
 _MODULES = ("harvester_guest", "harvester_checks", "harvester_names")
-_OF_RUNTIME = (*_MODULES, "harvester_bundle", "harvester_stdlib")
+_OF_RUNTIME = (*_MODULES, "harvester_bundle", "harvester_state", "harvester_stdlib")
 
 
 def texts() -> dict[str, str]:

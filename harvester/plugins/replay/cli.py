@@ -77,18 +77,23 @@ def _plugin_of(record: Record, project: Path) -> Path | None:
 def _tell(playing: Playing, *, shows_last: bool) -> bool:
     """Play and print; return whether all steps are the same."""
     steps = calls = 0
+    not_restored = ""
     differing: list[PlayedStep] = []
     newest: deque[PlayedStep] = deque(maxlen=1)
     for step in playing.steps(lambda line: print(f"  print    {line}")):
         steps += 1
         calls += len(step.played_events)
         newest.append(step)
+        not_restored = not_restored or step.not_restored
         if not step.is_same:
             differing.append(step)
     if shows_last and newest:
         print(report.name_of(newest[0].recorded))
         print(*report.step_lines(newest[0].played, newest[0].recorded_events), sep="\n")
     _tell_differences(differing, playing.record)
+    if shows_last and newest:
+        for line in report.not_again(playing.record, newest[0], not_restored):
+            print(line)
     if steps < len(playing.record.steps.kept):
         later = len(playing.record.steps.kept) - steps
         print(f"the plugin failed before the last {later} of the recorded polls")

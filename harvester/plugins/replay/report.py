@@ -40,11 +40,26 @@ def head(record: Record) -> Iterator[str]:
 def gap(record: Record) -> str:
     """Return the sentence about polls that are not in the record."""
     steps = record.steps
-    first = steps.kept[len(steps.kept) - steps.newest]
-    return (
-        f"polls {first.number - steps.missing} to {first.number - 1} are not in the record: what "
-        "the plugin remembered of them is missing"
-    )
+    newest = steps.kept[len(steps.kept) - steps.newest :]
+    first = newest[0]
+    missing = f"polls {first.number - steps.missing} to {first.number - 1} are not in the record"
+    if first.state is not None:
+        return f"{missing}: poll {first.number} begins with the state that was kept of the plugin"
+    reason = next((step.no_state for step in newest if step.no_state), "none was kept so far")
+    return f"{missing}, and what the plugin remembered of them is missing: {reason}"
+
+
+def not_again(record: Record, last: PlayedStep, not_restored: str) -> Iterator[str]:
+    """Yield why the fault of the record may not have come again, where it has not."""
+    recorded, played = last.recorded.outcome, last.played.outcome
+    if not isinstance(recorded, Failed) or recorded == played:
+        return
+    came = "another one came" if isinstance(played, Failed) else "none came"
+    yield f"the recorded fault did not come again in {name_of(last.recorded)}: {came}"
+    if record.steps.missing:
+        yield f"  {gap(record)}"
+    if not_restored:
+        yield f"  its state could not be brought back: {not_restored}"
 
 
 def name_of(step: Step) -> str:

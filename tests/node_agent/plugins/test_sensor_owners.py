@@ -95,3 +95,14 @@ def test_a_plugin_that_invents_ids_is_refused_at_its_bound() -> None:
     assert admission.samples == ids[:MAX_IDS_PER_PLUGIN]
     assert len(admission.problems) == 2
     assert owners.admit("bme680", [sample("air")]).problems == []
+
+
+def test_an_id_that_is_called_like_an_enabled_plugin_is_kept_for_it() -> None:
+    owners = SensorOwners(BOTH)
+    first, second = BOTH
+    (refused,) = owners.admit(first, [sample(second)]).problems
+    assert refused == (
+        f"sensor id {second} belongs to plugin {second}: "
+        f"readings of plugin {first} under it are refused"
+    )
+    assert owners.admit(second, [sample(second)]).problems == []

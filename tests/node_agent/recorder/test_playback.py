@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from harvester.plugins.replay import report
 from node_agent.recorder import record_file
 from node_agent.recorder.events import Call, Failed, Monotonic, Random, Returned, Wall
 from node_agent.recorder.flight import FlightParts
@@ -50,8 +51,10 @@ def runtime_is_built() -> None:
     packed(PROJECT / "tests" / "components")
 
 
-def made(body: str, imports: tuple[str, ...] = ("i2c", "gpio-provider")) -> bytes:
-    text = HEAD + "".join(f"        {line}\n" for line in body.splitlines())
+def made(
+    body: str, imports: tuple[str, ...] = ("i2c", "gpio-provider"), *, head: str = HEAD
+) -> bytes:
+    text = head + "".join(f"        {line}\n" for line in body.splitlines())
     return source_bundle.encoded(text, imports)
 
 
@@ -185,8 +188,89 @@ def test_a_full_ring_keeps_the_first_and_the_newest_polls(machine: Machine) -> N
     first = len(numbers) - recorded.steps.newest
     assert all(step.is_same for step in played[:first])
     assert [step.follows_gap for step in played].index(True) == first
-    # The plugin has counted fewer polls than were made.
-    assert not played[first].is_same
+    # What the plugin has counted was kept.
+    assert recorded.steps.kept[first].state is not None
+    assert all(step.is_same for step in played)
+
+
+REMEMBERS = """
+i2c.transfer(0x23, "10", 0)
+TOTALS[self.polls % 3] = self.polls
+SensorLogic.highest = max(SensorLogic.highest, self.polls)
+self.newest.append(random.random())
+if self.polls == 400:
+    raise ValueError(f"{TOTALS} {self.highest} {sum(self.newest)} {self.gauge.mean():.3f}")
+self.gauge.add(self.polls)
+return [Reading("light", gpio_provider.get_timestamp_ms(), [("lux", random.random())])]
+"""
+MEMORY = """from collections import deque
+import struct
+
+WORD = struct.Struct(">H")
+TOTALS = {}
+
+class Gauge:
+    def __init__(self): self.values = deque(maxlen=5)
+    def add(self, value): self.values.append(value)
+    def mean(self): return sum(self.values) / len(self.values)
+"""
+SETS_UP = "self.polls = 0\n        self.newest = deque(maxlen=9)\n        self.gauge = Gauge()"
+
+
+def remembering(more: str = "") -> bytes:
+    """Return a plugin that remembers every poll, and fails in the 400th."""
+    text = MEMORY + HEAD.replace("self.polls = 0", SETS_UP + more).replace(
+        "    def __init__", "    highest = 0\n    word = WORD\n\n    def __init__"
+    )
+    return made(REMEMBERS, head=text)
+
+
+def test_a_fault_of_a_long_run_is_played_from_the_state_that_was_kept(machine: Machine) -> None:
+    recorded = machine.record(remembering(), chip([]), 401, kb=24)
+    assert recorded.fault.startswith("ValueError: {1: 400, 2: 398, 0: 399} 400 ")
+    assert recorded.steps.missing > 100
+    played = machine.play(recorded, remembering())
+    assert [step.recorded.number for step in played if not step.is_same] == []
+    assert played[-1].recorded.number == 400
+    assert "begins with the state that was kept" in report.gap(recorded)
+    assert list(report.not_again(recorded, played[-1], "")) == []
+
+
+def test_a_state_that_cannot_be_kept_is_said_with_its_reason(machine: Machine) -> None:
+    lasting = remembering("\n        self.rows = (n for n in range(9))")
+    recorded = machine.record(lasting, chip([]), 401, kb=24)
+    played = machine.play(recorded, lasting)
+    assert not played[-1].is_same
+    first, second = report.not_again(recorded, played[-1], "")
+    assert first == "the recorded fault did not come again in poll 400: none came"
+    assert "what the plugin remembered of them is missing: TypeError: cannot pickle" in second
+    assert "'rows'" in second
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    ["self.deep = nested(100_000)", "self.large = bytes(1_000_000)", "self.evil = Evil()"],
+)
+def test_a_state_that_is_deep_large_or_hostile_costs_the_plugin_nothing(
+    machine: Machine, attribute: str
+) -> None:
+    hostile = """
+def nested(count):
+    found = []
+    for _ in range(count):
+        found = [found]
+    return found
+
+class Evil:
+    def __reduce__(self):
+        gpio_provider.get_timestamp_ms()
+"""
+    text = HEAD.replace("class Sensor", f"{hostile}\nclass Sensor")
+    text = text.replace("self.polls = 0", f"self.polls = 0\n        {attribute}")
+    recorded = machine.record(made(READS, head=text), chip(["0010"] * 150), 150, kb=12)
+    assert recorded.fault == ""
+    assert recorded.steps.kept[-1].number == 150
+    assert any(step.no_state for step in recorded.steps.kept)
 
 
 def test_a_poll_that_met_its_deadline_is_the_same_up_to_there(machine: Machine) -> None:

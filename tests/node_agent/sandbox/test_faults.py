@@ -47,6 +47,11 @@ GROUP = """  + Exception Group Traceback (most recent call last):
             "ran out of stack: calls or data are nested too deep",
         ),
         ("", "wasm trap: unreachable", "wasm trap: unreachable"),
+        (
+            "",
+            "wasm trap: wasm `unreachable` instruction executed",
+            "aborted without a traceback",
+        ),
         ("MemoryError", "wasm trap: unreachable", "needed more memory than its limit of 32 MB"),
     ],
 )

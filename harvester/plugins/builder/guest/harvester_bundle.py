@@ -24,8 +24,11 @@ class Source(Protocol):
     def keep_code(self, code: str) -> None: ...
 
 
-def load(source: Source) -> tuple[ModuleType, list[str]]:
-    """Import the bundle's main module; return it, and the interfaces that the bundle exports."""
+def load(source: Source) -> tuple[ModuleType, list[str], list[str]]:
+    """Import the bundle's main module.
+
+    Return it, the interfaces that the bundle exports, and the names of its modules.
+    """
     bundle = json.loads(source.bundle())
     kept = _decoded(source.code() or "")
     finder = BundleFinder(bundle["modules"], dict(kept))
@@ -38,7 +41,7 @@ def load(source: Source) -> tuple[ModuleType, list[str]]:
     app = __import__(MAIN)
     if not kept:
         source.keep_code(base64.b64encode(marshal.dumps(finder.code)).decode())
-    return app, bundle["exports"]
+    return app, bundle["exports"], list(bundle["modules"])
 
 
 def _decoded(kept: str) -> dict[str, CodeType]:

@@ -73,6 +73,13 @@ class Checks(NamedTuple):
     err: type[Exception]
 
 
+class States(NamedTuple):
+    """The module `harvester_state`, which only the runtime component has."""
+
+    make: Callable[[dict[str, Any], list[str]], Any]
+    reason_of: Callable[[BaseException], str]
+
+
 def install(contract: Contract, checks: Checks) -> dict[str, type]:
     """Load the plugin with its host calls checked; return its classes, checked, by name."""
     border = _Border(checks, contract)
@@ -83,28 +90,50 @@ def install(contract: Contract, checks: Checks) -> dict[str, type]:
 
 
 def install_runtime(
-    contract: Contract, checks: Checks, load: Callable[[], tuple[ModuleType, list[str]]]
+    contract: Contract,
+    checks: Checks,
+    load: Callable[[], tuple[ModuleType, list[str], list[str]]],
+    states: States,
 ) -> dict[str, type]:
     """Return the classes of the runtime component by name.
 
     One for each export of the contract, which a bundle's class stands behind, and `BundleLoader`,
-    which calls `load` for the bundle's main module and the interfaces that it exports.
+    which calls `load` for the bundle's main module, the interfaces that it exports, and the names
+    of its modules. Its state is kept by `states`.
     """
     border = _Border(checks, contract)
     plugins: dict[str, Any] = {}
+    kept: list[Any] = []
 
     def load_bundle(_self: object) -> None:
         border.is_loading = True
         try:
-            app, interfaces = load()
+            app, interfaces, modules = load()
             exports = {name: contract.exports[name.replace("-", "_")] for name in interfaces}
             _check_classes(app, exports)
             classes = border.checked_exports(app, exports)
             plugins.update({name: make() for name, make in classes.items()})
+            kept.append(states.make(plugins, modules))
         except SystemExit as error:
             _report(SystemExit, error, error.__traceback__)
             raise
         border.is_loading = False
+
+    def state(_self: object) -> tuple[str, str]:
+        return without_host(lambda: (kept[0].kept(), ""))
+
+    def restore(_self: object, content: str) -> str:
+        return without_host(lambda: (kept[0].restore(content) or "", ""))[1]
+
+    def without_host(call: Callable[[], tuple[str, str]]) -> tuple[str, str]:
+        """Run an author's `__reduce__` and the like, which must not have effects."""
+        border.is_loading = True
+        try:
+            return call()
+        except BaseException as error:  # noqa: BLE001 - a replay does without
+            return "", states.reason_of(error)
+        finally:
+            border.is_loading = False
 
     def method(name: str, function: str) -> Callable[..., Any]:
         return lambda _self, *arguments: getattr(plugins[name], function)(*arguments)
@@ -113,7 +142,8 @@ def install_runtime(
         name: type(name, (), {function: method(name, function) for function in functions})
         for name, _, functions in contract.exports.values()
     }
-    return {**classes, "BundleLoader": type("BundleLoader", (), {"load": load_bundle})}
+    loader = {"load": load_bundle, "state": state, "restore": restore}
+    return {**classes, "BundleLoader": type("BundleLoader", (), loader)}
 
 
 def _check_classes(app: ModuleType, exports: Exports) -> None:

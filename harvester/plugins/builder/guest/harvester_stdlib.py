@@ -22,7 +22,18 @@ _PACKAGE = "__init__"
 _IMPORTED = (
     *("abc", "base64", "binascii", "bisect", "codecs", "collections", "collections.abc"),
     *("contextlib", "copy", "dataclasses", "datetime", "enum", "functools", "inspect", "io"),
-    *("itertools", "json", "linecache", "math", "operator", "os", "random", "re", "statistics"),
+    *(
+        "itertools",
+        "json",
+        "linecache",
+        "math",
+        "operator",
+        "os",
+        "pickle",
+        "random",
+        "re",
+        "statistics",
+    ),
     *("string", "struct", "textwrap", "time", "traceback", "types", "typing", "warnings"),
 )
 _CODECS = ("ascii", "latin_1", "utf_8")
