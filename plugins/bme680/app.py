@@ -6,7 +6,6 @@ worst of the sensors that share it.
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 
@@ -109,20 +108,17 @@ class AirQualityLogic(exports.AirQualityLogic):
     def _sensor(self, address: int, *, alone: bool) -> AirSensor:
         sensor_id = f"bme680-0x{address:02x}"
         baseline = _Baseline(BASELINE_KEY if alone else f"{BASELINE_KEY}-0x{address:02x}")
-        log = print if alone else _prefixed(sensor_id)
-        return AirSensor(sensor_id, self._transfer_with(address), baseline, log)
+        log = print if alone else partial(_print_prefixed, sensor_id)
+        return AirSensor(sensor_id, partial(self._transfer, address), baseline, log)
 
-    def _transfer_with(self, address: int) -> Callable[[bytes, int], bytes]:
-        def transfer(write: bytes, read_len: int) -> bytes:
-            try:
-                self._deadline.check(time.monotonic())
-                return bytes.fromhex(i2c.transfer(address, write.hex(), read_len))
-            except DeadlineExceededError as e:
-                raise BusError(str(e)) from e
-            except Err as e:
-                raise BusError(str(e.value)) from e
-
-        return transfer
+    def _transfer(self, address: int, write: bytes, read_len: int) -> bytes:
+        try:
+            self._deadline.check(time.monotonic())
+            return bytes.fromhex(i2c.transfer(address, write.hex(), read_len))
+        except DeadlineExceededError as e:
+            raise BusError(str(e)) from e
+        except Err as e:
+            raise BusError(str(e.value)) from e
 
     def _sample_all(self, now_ms: int) -> dict[AirSensor, Sample | None]:
         """Sample every sensor; another one begins each time, so that a slow one delays in turn."""
@@ -169,8 +165,8 @@ def _report(sensor: AirSensor, sample: Sample) -> None:
         buzzer_controller.buzz(ALARM_MS)
 
 
-def _prefixed(sensor_id: str) -> Callable[[str], None]:
-    return lambda line: print(line if sensor_id in line else f"{sensor_id}: {line}")
+def _print_prefixed(sensor_id: str, line: str) -> None:
+    print(line if sensor_id in line else f"{sensor_id}: {line}")
 
 
 def _reading(sensor_id: str, sample: Sample, now_ms: int) -> AirQualityReading:

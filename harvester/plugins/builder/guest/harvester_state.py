@@ -34,14 +34,10 @@ _VALUES = (
 _CONSTANTS = (FunctionType, BuiltinFunctionType, type, struct.Struct, re.Pattern)
 
 
-class TooLargeError(Exception):
-    """The state has more bytes, or takes longer, than a record may."""
-
-
 class _Bounded(io.BytesIO):
     def write(self, content: Any) -> int:
         if self.tell() + len(content) > _MAX_BYTES:
-            raise TooLargeError(f"it has more than {_MAX_BYTES} bytes")
+            raise ValueError(f"the state has more than {_MAX_BYTES} bytes")
         return super().write(content)
 
 
@@ -57,7 +53,7 @@ class _Pickler(pickle._Pickler):  # noqa: SLF001
     def persistent_id(self, value: object) -> tuple[str, str] | None:
         self._count += 1
         if self._count % _CHECKED_EVERY == 0 and time.monotonic() > self._until_s:
-            raise TooLargeError(f"it takes longer than {_LONGEST_S:g} s")
+            raise ValueError(f"the state takes longer than {_LONGEST_S:g} s")
         if isinstance(value, ModuleType):
             return (value.__name__, "")
         return self._constants.get(id(value))
