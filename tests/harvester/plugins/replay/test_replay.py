@@ -19,7 +19,9 @@ from tests.support import HOST, PROJECT, Listener, Said, Service, embedded_broke
 
 TIMEOUT_S = 120
 APP = """import random
+import socket
 import time
+import uuid
 
 from componentize_py_types import Err
 from wit_world import exports
@@ -41,7 +43,11 @@ class SensorLogic(exports.SensorLogic):
             lux = int(i2c.transfer(ADDRESS, "", 2), 16)
         except Err as e:
             led_controller.set_led(4, 255, 0, 255)
-            raise RuntimeError(f"{e.value}, {self.polls} polls, {random.random()}") from e
+            try:
+                socket.create_connection(("localhost", 80))
+            except OSError as no_network:
+                seen = f"{random.random()} {time.time_ns()} {uuid.uuid4()} {no_network!r}"
+            raise RuntimeError(f"{e.value}, {self.polls} polls, {seen}") from e
         return [Reading("light", gpio_provider.get_timestamp_ms(), [("lux", lux + self.polls)])]
 """
 CHIP = """class Bh1750:
@@ -184,6 +190,7 @@ def test_a_fault_of_a_chip_is_recorded_with_its_digest(recorded: Recorded) -> No
 
 
 def test_the_record_replays_byte_for_byte_in_another_process(recorded: Recorded) -> None:
+    """The fault has randomness, the time and a refused connection in its text."""
     done = replay(recorded)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
@@ -193,7 +200,7 @@ def test_the_record_replays_byte_for_byte_in_another_process(recorded: Recorded)
     assert "i2c.transfer(0x23, '', 2) -> err 'no answer at i2c-1 0x23: the" in calls[1]
     assert "led_controller.set_led(4, 255, 0, 255)" in calls[2]
     assert f"  fault    {recorded.fault.fault}" in lines
-    assert '    File "/0/app.py", line 24, in poll' in lines
+    assert '    File "/0/app.py", line 30, in poll' in lines
 
 
 def test_a_changed_plugin_is_told_where_it_differs(
