@@ -57,6 +57,7 @@ class BusClient:
         keepalive_s: int = 15,
         filters: Sequence[str] = (),
         filter_qos: int = 1,
+        sure_filters: Sequence[str] = (),
         on_message: OnMessage = _ignore,
         on_connect: Callable[[], None] = _ignore,
         on_disconnect: Callable[[str], None] = _ignore,
@@ -68,6 +69,9 @@ class BusClient:
     ) -> None:
         """`max_queued` limits the messages of QoS 1 that the broker has not acknowledged.
 
+        `sure_filters` are those of `filters` that have QoS 1 where `filter_qos` is 0.
+
+
         With `keep_session` the broker keeps subscriptions and messages while the client is away.
         """
         self._addresses = AddressRotation((address, *others))
@@ -77,6 +81,7 @@ class BusClient:
             keepalive_s=keepalive_s,
             filters=filters,
             filter_qos=filter_qos,
+            sure_filters=frozenset(sure_filters),
             will=_wire_will(will),
             max_queued=max_queued,
             keep_session=keep_session,

@@ -56,11 +56,18 @@ class ConnectionConfig(msgspec.Struct, frozen=True, kw_only=True):
     keepalive_s: int
     filters: Sequence[str] = ()
     filter_qos: int = 1
+    # Those of the filters that have QoS 1 in any case.
+    sure_filters: frozenset[str] = frozenset()
     will: WireMessage | None = None
     # Messages of QoS 1 that the broker has not acknowledged.
     max_queued: int = MAX_QUEUED
     # The broker keeps subscriptions, and messages of QoS 1, while this client is away.
     keep_session: bool = False
+
+    def with_qos(self, filters: Sequence[str]) -> list[tuple[str, int]]:
+        """Return filters with the QoS to ask for."""
+        sure = self.sure_filters
+        return [(text, 1 if text in sure else self.filter_qos) for text in filters]
 
 
 class Events(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,7 +186,7 @@ class Connection:
             # In case that no answer comes.
             self._ask_at_s = now_s + RESUBSCRIBE_LAST_S
             self._asked = list(self._refused)
-            self._paho.subscribe([(text, self._config.filter_qos) for text in self._asked])
+            self._paho.subscribe(self._config.with_qos(self._asked))
 
     def end(self) -> None:
         """Let `watch` return. Any thread may call."""
@@ -256,7 +263,7 @@ class Connection:
             _call(self._events.on_refused, str(reason))
         elif self._config.filters:
             # Connected means that messages arrive, too: `_on_subscribe` completes it.
-            client.subscribe([(text, self._config.filter_qos) for text in self._config.filters])
+            client.subscribe(self._config.with_qos(self._config.filters))
         else:
             self._complete()
 

@@ -72,7 +72,8 @@ class BrokerConfig(Table, frozen=True):
     # there.
     retain_readings: bool = True
     # QoS of this client's subscriptions. On NATS, each of QoS 1 is a consumer, which takes the
-    # cluster as much work as the messages themselves.
+    # cluster as much work as the messages themselves. With 0, a worker still has QoS 1 for events
+    # and records, which nobody sends again.
     subscribe_qos: Literal[0, 1] = 1
 
     # A node's login, as `harvester enroll` wrote it. Empty: credentials.toml beside this file; on

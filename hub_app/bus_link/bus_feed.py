@@ -19,7 +19,7 @@ from bus.config import hub_files
 from bus.config.directories import Environment
 from bus.config.settings import Config
 from bus.contract import discovery
-from bus.contract.topics import EVERY_DEPTH, EVERYTHING, ROOT
+from bus.contract.topics import EVERYTHING, ROOT
 from hub_app.bus_link import worker
 from hub_app.bus_link.ingest import LoopQueue
 from hub_app.bus_link.worker import Worker
@@ -175,14 +175,15 @@ def _client(config: Config, connection: Connection, intake: Intake) -> BusClient
     loop = asyncio.get_running_loop()
     batches = MessageBatches(loop, intake.on_messages)
     own = worker.of(config)
-    every = (EVERYTHING,) if own is None else EVERY_DEPTH
+    qos = config.broker.subscribe_qos
+    every = (EVERYTHING,) if own is None else worker.filters(qos)
     keys: dict[str, Any] = {
         "others": connection.addresses[1:],
         "client_id": _client_id(config, connection, own),
         "login": connection.login,
         "keepalive_s": config.broker.keepalive_s,
         "filters": (*every, *discovery.filters(config.homeassistant.prefix)),
-        "filter_qos": config.broker.subscribe_qos,
+        "filter_qos": qos,
         "on_message": batches.put,
         "on_connect": lambda: _call_on(loop, intake),
         "max_queued": _MAX_QUEUED,
@@ -190,7 +191,8 @@ def _client(config: Config, connection: Connection, intake: Intake) -> BusClient
     if own is None:
         return BusClient(connection.address, **keys)
     # What comes while a worker is away waits for it: no other has its nodes.
-    return WorkerClient(connection.address, worker=own, keep_session=True, **keys)
+    keys |= {"keep_session": True, "sure_filters": worker.SURE_FILTERS}
+    return WorkerClient(connection.address, worker=own, **keys)
 
 
 def _call_on(loop: asyncio.AbstractEventLoop, intake: Intake) -> None:

@@ -11,8 +11,18 @@ import msgspec
 from broker.auth.accounts import worker_user
 from bus.config.broker_table import Share
 from bus.config.settings import Config
+from bus.contract.topics import ACTUATORS, CHANNELS, EVERY_DEPTH, TopicKind, topic_filter
 from hub_app.history.inbox import node_of
 
+# A node sends readings again that nobody has stored, and a broker whatever is retained, but it has
+# done with its events and records once the broker has them.
+SURE_FILTERS = (topic_filter(TopicKind.EVENT), topic_filter(TopicKind.RECORD))
+# Every kind of topic but commands. No two filters match one topic, since a broker may then deliver
+# a message twice: the results of commands for plugins match the filter of plugins.
+_EACH_KIND = (
+    *(topic_filter(kind) for kind in CHANNELS if kind not in {TopicKind.COMMAND, TopicKind.RESULT}),
+    *(topic_filter(TopicKind.RESULT, name=name) for name in ACTUATORS if name != "plugins"),
+)
 # Node names come from the network.
 _MAX_CACHED_NODES = 65_536
 
@@ -69,6 +79,11 @@ def of(config: Config) -> Worker | None:
     """Return the worker that the configuration asks for; None for a hub with all nodes."""
     own = config.broker.worker
     return None if own is None else Worker(config.cluster.node_id, own)
+
+
+def filters(qos: int) -> tuple[str, ...]:
+    """Return the filters of a worker; with QoS 0, `SURE_FILTERS` are among them."""
+    return EVERY_DEPTH if qos else _EACH_KIND
 
 
 def with_own_site(config: Config) -> Config:

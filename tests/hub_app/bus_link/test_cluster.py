@@ -85,7 +85,8 @@ def test_on_a_cluster_of_nats_kills_of_worker_and_server_lose_nothing(tmp_path: 
     with NatsCluster(tmp_path) as cluster:
         url = ",".join(f"mqtt://{HOST}:{server.port}" for server in cluster.servers)
         nodes = Nodes(tmp_path, url, "broker.retain_readings=false", "broker.subscribe_qos=0")
-        with Workers(tmp_path, url) as workers, nodes.running():
+        spared = settings(broker__subscribe_qos=0)
+        with Workers(tmp_path, url, *spared) as workers, nodes.running():
             nodes.wait_for_more(5)
             wait_until_stored(workers, nodes, 1)
             wait_until_stored(workers, nodes, 2)

@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import pytest
+from paho.mqtt.client import topic_matches_sub
 
 from bus.client import credentials
 from bus.client.credentials import Credentials
 from bus.config import config_file
 from bus.config.broker_table import Share
 from bus.config.settings import Config
+from bus.contract.topics import ACTUATORS, CHANNELS, Topic, TopicKind
 from bus.errors import MisconfiguredError
 from hub_app.bus_link import embedding, worker
 from hub_app.bus_link.worker import Worker
@@ -95,3 +97,14 @@ def test_a_share_that_cannot_be_is_refused(keys: tuple[str, ...], said: str) -> 
     with pytest.raises(MisconfiguredError) as refused:
         config(*keys)
     assert said in str(refused.value)
+
+
+def test_with_qos_0_each_topic_but_commands_matches_one_filter() -> None:
+    for kind in TopicKind:
+        names = {TopicKind.RESULT: ACTUATORS}.get(kind, ("room",))
+        for name in names if "*" in CHANNELS[kind].levels else ("",):
+            topic = str(Topic("pi4", kind, name))
+            found = [each for each in worker.filters(0) if topic_matches_sub(each, topic)]
+            assert len(found) == (kind is not TopicKind.COMMAND), topic
+            is_sure = bool({*found} & {*worker.SURE_FILTERS})
+            assert is_sure == (kind in {TopicKind.EVENT, TopicKind.RECORD})
