@@ -59,4 +59,11 @@ class LineBuffer:
     def _emit_line(self, line: bytes) -> None:
         text = line.decode(errors="replace").rstrip()
         if text:
-            self._emit(text)
+            self._emit(text if text.isprintable() else "".join(map(_shown, text)))
+
+
+def _shown(character: str) -> str:
+    """Spell what would move the cursor or hide a part of the line where a person reads the log."""
+    if character.isprintable() or character == "\t":
+        return character
+    return ascii(character)[1:-1]
