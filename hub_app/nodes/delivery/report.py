@@ -1,11 +1,10 @@
-"""Report of deliveries: versions wanted and running at nodes, and progress of rollouts. Pure."""
-
-from collections.abc import Iterator
+"""Report of deliveries: versions wanted and running at nodes, and progress of rollouts."""
 
 import msgspec
 
 from bus.contract.messages import DeliveryState, PluginState
 from bus.contract.topics import Topic, TopicKind
+from hub_app.http.slices import sliced
 from hub_app.live.state import State
 from hub_app.nodes.delivery.rollout import Rollout
 from hub_app.nodes.delivery.wanted import Deliveries, Wanted
@@ -74,18 +73,22 @@ def rollout(found: Rollout) -> RolloutReport:
     )
 
 
-def plugins(found: Deliveries, state: State) -> Iterator[PluginVersion]:
-    """Yield every plugin of every node that is known or that something is wanted at."""
-    by_plugin: dict[str, set[str]] = {}
-    for entry in state.of_kind(TopicKind.PLUGIN):
-        by_plugin.setdefault(entry.name, set()).add(entry.node)
-    for node, names in found.wanted.items():
+async def plugins(found: Deliveries, state: State) -> list[PluginVersion]:
+    """Return every plugin of every node that is known or that something is wanted at.
+
+    Of a fleet, they are made in slices.
+    """
+    nodes: dict[str, set[str]] = {}
+    async for entry in sliced(state.of_kind(TopicKind.PLUGIN)):
+        nodes.setdefault(entry.name, set()).add(entry.node)
+    async for node, names in sliced(found.wanted.items()):
         for name in names:
-            by_plugin.setdefault(name, set()).add(node)
-    # Sorted in their turn: of a fleet, they are many.
-    for name, nodes in sorted(by_plugin.items()):
-        for node in sorted(nodes):
-            yield _version(node, name, found.wanted.get(node, {}).get(name), state)
+            nodes.setdefault(name, set()).add(node)
+    pairs = ((node, name) for name in sorted(nodes) for node in sorted(nodes[name]))
+    return [
+        _version(node, name, found.wanted.get(node, {}).get(name), state)
+        async for node, name in sliced(pairs)
+    ]
 
 
 def _version(node: str, plugin: str, wanted: Wanted | None, state: State) -> PluginVersion:

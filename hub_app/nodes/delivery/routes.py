@@ -70,7 +70,7 @@ class Versions(msgspec.Struct, frozen=True):
 
 
 async def versions(request: Request) -> Response:
-    return Json(_versions(_deliverer(request)))
+    return Json(await _versions(_deliverer(request)))
 
 
 async def deploy(request: Request) -> Response:
@@ -86,7 +86,7 @@ async def deploy(request: Request) -> Response:
     with _mistakes_told():
         made = _rollout(body, target=await asyncio.to_thread(target), canary=body.canary)
         await deliverer.start(made)
-    return Json(_versions(deliverer))
+    return Json(await _versions(deliverer))
 
 
 async def roll_back(request: Request) -> Response:
@@ -94,7 +94,7 @@ async def roll_back(request: Request) -> Response:
     deliverer = _deliverer(request)
     with _mistakes_told():
         await deliverer.start(_rollout(body, action="rollback"))
-    return Json(_versions(deliverer))
+    return Json(await _versions(deliverer))
 
 
 async def promote(request: Request) -> Response:
@@ -104,7 +104,7 @@ async def promote(request: Request) -> Response:
     with _mistakes_told():
         target = wanted.shadow_at(deliverer.found, body.plugin, body.nodes)
         await deliverer.start(_rollout(body, target=target))
-    return Json(_versions(deliverer))
+    return Json(await _versions(deliverer))
 
 
 @contextlib.contextmanager
@@ -121,10 +121,10 @@ def _rollout(where: Where, **more: object) -> Rollout:
     return rollout.for_nodes(msgspec.structs.replace(made, **more), where.nodes)
 
 
-def _versions(deliverer: Deliverer) -> Versions:
+async def _versions(deliverer: Deliverer) -> Versions:
     found = deliverer.found
     return Versions(
-        list(report.plugins(found, deliverer.state)),
+        await report.plugins(found, deliverer.state),
         [report.rollout(one) for one in found.rollouts.values()],
         deliverer.fault,
     )

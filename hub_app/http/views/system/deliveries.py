@@ -3,7 +3,6 @@
 import msgspec
 
 from bus.contract.value_text import ABSENT
-from hub_app.http.slices import sliced
 from hub_app.http.views.system.notable import bounded
 from hub_app.http.views.template import Html, attributes, fill, fill_file, join, join_many
 from hub_app.nodes.delivery import report
@@ -44,7 +43,7 @@ async def panel(deliverer: Deliverer | None, *, operates: bool) -> Html:
     if deliverer is None:
         return Html("")
     found = deliverer.found
-    plugins = [one async for one in sliced(report.plugins(found, deliverer.state))]
+    plugins = await report.plugins(found, deliverer.state)
     if not plugins:
         return fill(_NONE)
     shown, left_out = bounded(plugins, _is_notable)
