@@ -34,8 +34,8 @@ _RECONCILE_MS = 5000
 _MAX_ENDED = 50
 _MAX_MUTED = 1000
 # Nodes that are judged in one step of the event loop, and alarms that begin in one sweep.
-NODES_AT_ONCE = 100
-_BEGIN_AT_ONCE = 100
+NODES_AT_ONCE = 50
+_BEGIN_AT_ONCE = 50
 # A node of which an alarm is pending or active is judged so often.
 _OFTEN_MS = 3000
 # The node itself, or its plugins, or what they are called.

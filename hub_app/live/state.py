@@ -27,8 +27,8 @@ from hub_app.quota.refusals import Reason, Refusals
 
 _KB = 1024
 
-# Nodes that one sweep looks at: some 5 ms.
-NODES_AT_ONCE = 250
+# Nodes that one step of a sweep looks at: some 5 ms, with all that hear of it.
+NODES_AT_ONCE = 100
 
 # The interval of a sensor is the shortest of its last few gaps, so one outage does not count.
 _GAPS = 3
