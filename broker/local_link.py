@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 # Publications in one round of the event loop.
 _SLICE = 100
+# Messages that are passed on in one.
+_TAKEN = 500
 _STOP_S = 2.0
 # Time for which the first message of a batch waits for others.
 _BATCH_S = 0.01
@@ -121,7 +123,10 @@ class LocalLink:
         return is_for_hub and self._gate.may_receive(self._identity, topic)
 
     def _pass_on(self) -> None:
-        batch, self._incoming = self._incoming, []
+        batch = self._incoming[:_TAKEN]
+        del self._incoming[:_TAKEN]
+        if self._incoming:
+            self._loop.call_soon(self._pass_on)
         self._on_messages(batch)
 
     def publish(self, topic: Topic, message: Message) -> int | None:

@@ -20,6 +20,8 @@ class Hub:
     def __init__(self, broker: Running) -> None:
         self._changed = threading.Condition()
         self._received: list[RawMessage] = []
+        # The sizes of the batches.
+        self.batches: list[int] = []
         self._broker = broker
         self.room: asyncio.Future[bool] | None = None
         self.link: LocalLink = broker.call(self._open)
@@ -36,6 +38,7 @@ class Hub:
     def _on_messages(self, messages: Sequence[RawMessage]) -> None:
         with self._changed:
             self._received += messages
+            self.batches.append(len(messages))
             self._changed.notify_all()
 
     def wait_for(self, count: int) -> list[RawMessage]:
@@ -63,6 +66,20 @@ def test_the_hub_hears_retained_and_live_messages_in_order() -> None:
         heard = hub.wait_for(501)
         assert heard[0] == ("harvester/pi4/status", b"kept")
         assert [payload for _, payload in heard[1:]] == [b"%d" % n for n in range(500)]
+        hub.link.stop()
+
+
+def test_many_messages_are_passed_on_in_batches_in_order() -> None:
+    with running() as broker:
+        hub = Hub(broker)
+
+        def put_many() -> None:
+            for n in range(5000):
+                hub.link.put("harvester/pi4/readings/x", b"%d" % n)
+
+        broker.call(put_many)
+        assert [payload for _, payload in hub.wait_for(5000)] == [b"%d" % n for n in range(5000)]
+        assert max(hub.batches) == 500
         hub.link.stop()
 
 

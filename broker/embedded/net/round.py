@@ -6,6 +6,8 @@ from typing import Protocol
 
 # Bytes read at a time.
 READ_BYTES = 16 * 1024
+# Connections that are written to in one step.
+_WRITES = 100
 
 
 class Writing(Protocol):
@@ -59,6 +61,10 @@ class Round:
         self._flush()
 
     def _flush(self) -> None:
-        writing, self._writing = self._writing, []
+        writing = self._writing[:_WRITES]
+        del self._writing[:_WRITES]
+        if self._writing:
+            # Thousands of nodes get their answers at once.
+            self._schedule()
         for connection in writing:
             connection.flush()

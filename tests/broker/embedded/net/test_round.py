@@ -51,3 +51,18 @@ def test_what_is_written_outside_of_a_read_is_written_soon() -> None:
         await connection.flushed.wait()
 
     asyncio.run(run())
+
+
+def test_other_work_has_its_turn_between_the_writes_to_many_connections() -> None:
+    async def run() -> None:
+        loop_round, connections = Round(), [Connection() for _ in range(1000)]
+        for connection in connections:
+            loop_round.add(connection)
+        turns = 0
+        while not connections[-1].flushed.is_set():
+            await asyncio.sleep(0)
+            turns += 1
+        assert turns >= 10
+        assert [connection.flushes for connection in connections] == [1] * 1000
+
+    asyncio.run(run())
