@@ -44,7 +44,7 @@ function moment(ms) {
 }
 
 function text(value, hints) {
-  if (hints.first) return value.slice(0, Number(hints.first)) || ABSENT;
+  if (hints.first) return value.slice(0, Number(hints.first));
   const texts = hints.texts ? parsed(hints.texts) : {};
   return Object.prototype.hasOwnProperty.call(texts, value) ? texts[value] : value;
 }

@@ -126,7 +126,7 @@ def write(field: Field, value: Scalar | None) -> str:
         return ABSENT
     if isinstance(value, str):
         value = dict(field.texts).get(value, value)
-        return value if field.first is None else value[: field.first] or ABSENT
+        return value if field.first is None else value[: field.first]
     if field.words and value in range(len(field.words)):
         return field.words[int(value)]
     if isinstance(value, bool):

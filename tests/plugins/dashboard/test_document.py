@@ -326,6 +326,13 @@ def test_a_plugin_has_its_authors_version_and_the_start_of_its_digest(version: s
     assert build["title"] == plugin.sha256
 
 
+def test_a_plugin_of_a_native_service_has_its_version_alone() -> None:
+    plugin = PluginState("running", "", NOW_MS, 0, version="1.1.0")
+    shown = page((Topic("pizero", TopicKind.PLUGIN, "bme680"), plugin))
+    assert "1.1.0" in shown.text
+    assert "1.1.0 —" not in shown.text
+
+
 def test_every_node_and_sensor_has_a_button_that_removes_it() -> None:
     reading = Reading("pi4", "air", NOW_MS, "s", 1, {"temperature": 20.0})
     shown = page((Topic("pi4", TopicKind.READING, "air"), reading))
