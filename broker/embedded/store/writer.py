@@ -161,8 +161,10 @@ class StoreWriter:
     def _take(self) -> bool:
         """Wait for rows and take them, perhaps none; False to stop."""
         with self.lock:
-            self._is_idle = True
-            self.lock.wait_for(lambda: self._pending.rows or self._stopping)
+            while not (self._pending.rows or self._stopping):
+                # Again after a row that was withdrawn before the thread woke.
+                self._is_idle = True
+                self.lock.wait()
             self._is_idle = False
             if self._failing_since_s is None:
                 self.lock.wait_for(lambda: self._is_due, INTERVAL_S)

@@ -30,6 +30,7 @@ from broker.embedded.topics.retained import Retained
 from broker.retained_source import RetainedSource
 from bus.config.broker_table import BrokerConfig
 from bus.errors import MisconfiguredError, UnavailableError
+from tests.support import WAIT_S
 
 MS_PER_DAY = 86_400_000
 
@@ -181,6 +182,24 @@ def test_rows_that_are_all_deleted_before_their_commit_do_not_end_the_writer(
 
     asyncio.run(fill())
     assert loaded(tmp_path).sessions["s"].messages == [message(50)]
+
+
+def test_a_row_after_one_that_was_deleted_at_once_is_written(tmp_path: Path) -> None:
+    async def fill() -> None:
+        async with running(tmp_path) as (store, _):
+            store.put_session("s", "c", None)
+            await store.flush()
+            for number in range(1, 20):
+                # The writer's thread is woken and finds nothing.
+                store.put_message("s", message(number))
+                store.drop_message("s", number)
+                await asyncio.sleep(0.02)
+                kept = store.put_message("s", message(50 + number))
+                assert kept is not None
+                assert await asyncio.wait_for(kept, WAIT_S)
+
+    asyncio.run(fill())
+    assert len(loaded(tmp_path).sessions["s"].messages) == 19
 
 
 def test_ids_go_on_growing_after_a_restart(tmp_path: Path) -> None:
