@@ -60,6 +60,23 @@ def test_a_published_reading_changes_the_page_without_reload(hub: HubProcess, pa
     page.until_field(str(topic), "temperature", "21.3")
 
 
+@pytest.mark.parametrize(
+    ("motion", "shown"), [("no-preference", ["blink", "10"]), ("reduce", ["none", "1"])]
+)
+def test_the_cursor_behind_the_title_blinks_for_some_seconds(
+    page: Page, motion: str, shown: list[str]
+) -> None:
+    features = [{"name": "prefers-reduced-motion", "value": motion}]
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    found = page.driver.execute_script(
+        "const style = getComputedStyle(document.querySelector('h1'), '::after');"
+        "return [style.animationName, style.animationIterationCount];"
+    )
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    # An animation without end repaints every open page for as long as it is open.
+    assert found == shown
+
+
 def test_a_field_that_appears_later_gets_its_place(hub: HubProcess, page: Page) -> None:
     describe(hub, "w2", "air")
     topic, first = reading(node="w2", seq=1, sensor="air", temperature=20.0)
