@@ -71,7 +71,6 @@ class BusClient:
 
         `sure_filters` are those of `filters` that have QoS 1 where `filter_qos` is 0.
 
-
         With `keep_session` the broker keeps subscriptions and messages while the client is away.
         """
         self._addresses = AddressRotation((address, *others))
@@ -207,10 +206,11 @@ class BusClient:
                 logger.exception("the bus client failed")
             lasted_s = time.monotonic() - began_s if was_connected else 0.0
             self._addresses.advance()
+            if self._stopping.is_set():
+                return
             if was_connected:
                 self._count_short(lasted_s)
-            if not self._stopping.is_set():
-                self._stopping.wait(self._backoff.next_s(lasted_s))
+            self._stopping.wait(self._backoff.next_s(lasted_s))
 
     def _count_short(self, lasted_s: float) -> None:
         self._short_ones = self._short_ones + 1 if lasted_s < _SHORT_S else 0
