@@ -19,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 
+_PROJECT = Path(__file__).parent.parent
 _MOST_BYTES = 1 << 20
 # What an interpreter or a loader reads once, at its start.
 _READ_AT_START = ("COVERAGE_", "LD_", "PYTHON")
@@ -47,6 +48,8 @@ class Forked:
         self.pid = pid
         self.returncode: int | None = None
         self._handle = os.pidfd_open(pid)
+        # The nursery can tell an exit code only once.
+        self._asking = threading.Lock()
 
     def poll(self) -> int | None:
         return self.returncode if self.returncode is not None else self._look(0)
@@ -71,8 +74,10 @@ class Forked:
         poller = select.poll()
         poller.register(self._handle, select.POLLIN)
         if poller.poll(None if timeout_s is None else timeout_s * 1000):
-            self.returncode = self._nursery.ask(End(self.pid))
-            os.close(self._handle)
+            with self._asking:
+                if self.returncode is None:
+                    self.returncode = self._nursery.ask(End(self.pid))
+                    os.close(self._handle)
         return self.returncode
 
 
@@ -89,6 +94,8 @@ class Nursery:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.nursery", module, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
+                # A test may be in another folder.
+                cwd=_PROJECT,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
@@ -106,7 +113,9 @@ class Nursery:
     def ask(self, request: Birth | End) -> int:
         with self._lock:
             self._link.send(msgspec.json.encode(request))
-            return int(self._link.recv(100))
+            answer = self._link.recv(100)
+        assert answer, "the nursery has ended; what it printed says why"
+        return int(answer)
 
 
 def _read_at_start() -> dict[str, str]:
@@ -142,6 +151,9 @@ def _become(birth: Birth) -> None:
 
 def _main(module: str, descriptor: int) -> None:
     program = importlib.import_module(module)
+    if len(threads := list(Path("/proc/self/task").iterdir())) > 1:
+        # A lock that one of them holds would stay held in what is forked.
+        raise RuntimeError(f"importing {module} starts threads: found {len(threads)}, expected 1")
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=descriptor) as link:
