@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from bus.contract.topics import Topic, TopicKind
 from bus.errors import HarvesterError, MisconfiguredError
 from bus.fault import Fault
 from bus.files.file_stamp import FileStamp, stamp_of
+from hub_app.http.slices import sliced
 from hub_app.hub import Hub
 from hub_app.live.state import State
 from hub_app.nodes.delivery import wanted as deliveries
@@ -94,7 +95,7 @@ class Deliverer:
                 if self._found != Deliveries():
                     await self._step()
                     # Before a node is told, so that the port is open when it comes.
-                    self._is_serving = any(self._fetching())
+                    self._is_serving = await self._has_fetching()
                     await self._publish_due()
             except HarvesterError as e:
                 self._fault.failed(str(e))
@@ -174,14 +175,21 @@ class Deliverer:
         if problem is not None:
             raise problem
 
-    def _fetching(self) -> Iterator[str]:
-        """Yield the nodes that are there and have a component to fetch."""
-        for node, plugins in self._found.wanted.items():
-            for plugin, wanted in plugins.items():
-                if wanted.target.form == "component" and self._here_since(node):
-                    told = self._hub.state.value(Topic(node, TopicKind.DELIVERY, plugin))
-                    if _fetches(told, wanted.release):
-                        yield node
+    async def _has_fetching(self) -> bool:
+        """Return whether a node that is there has a component to fetch; looks in slices."""
+        components = (
+            (node, plugin, wanted.release)
+            for node, plugins in self._found.wanted.items()
+            for plugin, wanted in plugins.items()
+            if wanted.target.form == "component"
+        )
+        return any([self._is_fetching(*each) async for each in sliced(components)])
+
+    def _is_fetching(self, node: str, plugin: str, release: int) -> bool:
+        if not self._here_since(node):
+            return False
+        told = self._hub.state.value(Topic(node, TopicKind.DELIVERY, plugin))
+        return _fetches(told, release)
 
     def _may_be_due(self, node: str, plugin: str, release: int) -> bool:
         key = (node, plugin)

@@ -24,12 +24,14 @@ def node_now(state: State, name: str, key: str, *, has_port: bool) -> NodeNow:
         area="" if about is None else about.area,
         plugins=_names(entries, TopicKind.PLUGIN),
         told={entry.name: entry.value for entry in entries if entry.kind is TopicKind.DELIVERY},
-        no_bundles="" if about is None else _no_bundles(about, key),
+        no_bundles=_no_bundles(about, key),
         no_components=_no_components(about, key) if has_port else _NO_PORT,
     )
 
 
-def _no_bundles(about: About, key: str) -> str:
+def _no_bundles(about: About | None, key: str) -> str:
+    if about is None:
+        return ""
     return _obstacle("bundles", about.bundle_key, about.no_bundles, key)
 
 

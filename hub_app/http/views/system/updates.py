@@ -37,9 +37,8 @@ async def panel(hub: Hub, updater: NodeUpdater | None, *, operates: bool) -> Htm
     found = updater.round
     versions = [(name, _version(hub, name)) async for name in sliced(nodes)]
     told = [text async for text in sliced(itertools.starmap(_mismatch, versions)) if text]
-    told[_MOST_SENTENCES:] = [f"and {len(told) - _MOST_SENTENCES} more"] * (
-        len(told) > _MOST_SENTENCES
-    )
+    if len(told) > _MOST_SENTENCES:
+        told = [*told[:_MOST_SENTENCES], f"and {len(told) - _MOST_SENTENCES} more"]
     if found.stopped:
         told.append(f"The round of updates stopped. {found.stopped}")
     shown, left_out = bounded(versions, lambda row: row[0] in found.nodes or row[1] != VERSION)
