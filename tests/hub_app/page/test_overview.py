@@ -282,6 +282,14 @@ def test_tiles_fit_every_screen_and_are_short_on_a_phone(
         else:
             tall = "document.querySelector('.group').getBoundingClientRect().height"
             page.until(f"44 <= {tall} && {tall} < 100")
+            # The head of a node is within its card.
+            page.until(
+                "[...document.querySelectorAll('.group > header')].every(head => {"
+                "  const own = head.getBoundingClientRect();"
+                "  const card = head.parentElement.getBoundingClientRect();"
+                "  return card.left <= own.left && own.right <= card.right && card.top <= own.top;"
+                "})"
+            )
     finally:
         page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
