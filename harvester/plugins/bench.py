@@ -31,7 +31,7 @@ from node_agent.plugins.bus_view import BusView
 from node_agent.plugins.readings import Sample, samples
 from node_agent.plugins.store import PluginStore
 from node_agent.plugins.wit_imports import NodeParts, host_imports
-from node_agent.sandbox.bundles.loaded import UPDATE, LoadedPlugin, entry
+from node_agent.sandbox.bundles.loaded import UPDATE, LoadedPlugin, entry, may_be_empty
 from node_agent.sandbox.errors import ComponentError
 from node_agent.sandbox.instance import PluginInstance
 from node_agent.sandbox.limits import Limits, limits_of
@@ -203,6 +203,11 @@ class Guest:
     @property
     def brings_readings(self) -> bool:
         return self._function != UPDATE
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether a poll without a reading means that nothing is new."""
+        return may_be_empty(self._interface)
 
     def poll(self) -> Outcome:
         """Call it as an agent does once a cycle. Raises PluginError."""

@@ -182,7 +182,7 @@ class _Trial:
         self._guest = guest
         self._source = source
         self._screen = screen
-        self._readings = 0
+        self._readings = self._errs = 0
         # Names of values in the order in which they came.
         self._came: dict[str, None] = {}
         self._mistakes = 0
@@ -211,8 +211,15 @@ class _Trial:
         self._screen.say("took", f"{outcome.took_s * 1000:.1f} ms")
         self._readings += len(outcome.samples)
         self._came |= dict.fromkeys(name for sample in outcome.samples for name in sample.data)
+        self._errs += outcome.is_own_err
         self._mistakes += 0 if outcome.is_own_err else len(outcome.problems)
         self._slowest_s = max(self._slowest_s, outcome.took_s)
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether there must be a reading: not where a plugin without values told no err."""
+        has_values = self._source.manifest.fields or not self._guest.may_be_empty
+        return self._guest.brings_readings and bool(has_values or self._errs)
 
     def _sum_up(self, polls: int) -> bool:
         """Print the totals; return whether there were readings, if any are due, and no mistakes."""
@@ -221,8 +228,7 @@ class _Trial:
             f"polls {polls}, readings {self._readings}, slowest {self._slowest_s * 1000:.1f} ms "
             f"of {deadline_s * 1000:.0f} ms"
         )
-        barren = self._guest.brings_readings and not self._readings
-        if barren:
+        if self._is_due and not self._readings:
             if chips := own_chips(self._source):
                 print(f"simulated.py has {chips}")
             print(f"{self._source.name} failed: no reading")

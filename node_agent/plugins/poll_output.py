@@ -50,6 +50,9 @@ class PollOutput:
         # What the component's author says of its values.
         self.described: Fields = {}
         self.is_published = is_published
+        # Whether a poll without a reading means that nothing is new.
+        self.may_be_empty = False
+        self.is_empty = False
         # The plugin's own last words where it returned no reading.
         self.fault = ""
         # What was wrong with the last poll, an err that the plugin returned included.
@@ -69,12 +72,14 @@ class PollOutput:
             problems += admission.problems
             self._on_samples(admission.samples, self.described)
         problem = self.problem = "; ".join(problems[:_MAX_PROBLEMS])
+        self.is_empty = self.may_be_empty and not (returned_some or problem)
         if problem:
             self._problem.failed(problem)
-        elif returned_some:
+        elif returned_some or self.may_be_empty:
             self._problem.worked()
-        # A plugin that returned nothing has logged the reason itself, once since its last reading.
-        has_reason = returned_some or problem
+        # Where a poll cannot return an err, a plugin that returned nothing has logged the reason
+        # itself, once since its last reading.
+        has_reason = returned_some or problem or self.may_be_empty
         self.fault = problem if has_reason else self._last_line or "returned no reading"
         if returned_some:
             self._last_line = ""

@@ -240,12 +240,15 @@ class PluginRunner:
         error = candidate.error
         if self._hangs(candidate):
             error = self._recovery.hung.leave_behind(candidate)
-        if not error and not has_ended and (error := self._candidate.failure(self._running)):
-            candidate.abandon()
+        has_passed = False
+        if not error and not has_ended:
+            has_passed, error = self._candidate.judge(self._running)
+            if error:
+                candidate.abandon()
         if error or has_ended:
             self._recovery.reload_failed(error, candidate.traceback)
             self._candidate.end_trial(reason_of(candidate.traceback, error))
-        elif self._candidate.has_passed:
+        elif has_passed:
             self._replace_running(candidate)
 
     def _replace_running(self, candidate: PluginThread) -> None:

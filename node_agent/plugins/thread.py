@@ -26,7 +26,7 @@ from node_agent.plugins.sensor_owners import SensorOwners
 from node_agent.recorder.costs import CostMeter
 from node_agent.recorder.flight import FlightParts
 from node_agent.recorder.shadow import Shadow
-from node_agent.sandbox.bundles.loaded import UPDATE, LoadedPlugin, entry
+from node_agent.sandbox.bundles.loaded import UPDATE, LoadedPlugin, entry, may_be_empty
 from node_agent.sandbox.errors import ComponentError, PluginError
 from node_agent.sandbox.instance import Imports, PluginInstance
 from node_agent.sandbox.limits import Limits
@@ -108,6 +108,8 @@ class PluginThread:
         self.loaded_ms = 0
         # Polls that returned what they should, and the others.
         self.good_polls = self.bad_polls = 0
+        # Good polls without a reading: nothing was new.
+        self.empty_polls = 0
         # Takes each poll, where another version runs in its shadow.
         self.shadow: Shadow | None = None
         # The address of the guest's memory.
@@ -155,6 +157,11 @@ class PluginThread:
     def fault(self) -> str:
         """The problem of the last poll, in the plugin's own last words; empty without one."""
         return self._output.fault
+
+    @property
+    def full_polls(self) -> int:
+        """The number of good polls with a reading, or of a display."""
+        return self.good_polls - self.empty_polls
 
     @property
     def version(self) -> str:
@@ -250,6 +257,7 @@ class PluginThread:
 
     def _serve(self, loaded: LoadedPlugin, instance: PluginInstance) -> None:
         interface, function = entry(loaded)
+        self._output.may_be_empty = may_be_empty(interface)
         self.loaded_ms = now_ms()
         self._memory = instance.memory
         self.phase = Phase.RUNNING
@@ -279,5 +287,6 @@ class PluginThread:
         if self.fault:
             self.bad_polls += 1
         else:
+            self.empty_polls += self._output.is_empty
             self.good_polls += 1
         self.has_polled.set()

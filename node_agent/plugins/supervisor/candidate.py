@@ -33,7 +33,7 @@ class Candidate:
         self._thread: PluginThread | None = None
         # Whether the candidate is of the hub's order.
         self._is_offer = False
-        # What ran when the trial began, and its good polls until then.
+        # What ran when the trial began, and its full polls until then.
         self._beside: tuple[PluginThread | None, int] = (None, 0)
 
     @property
@@ -58,29 +58,36 @@ class Candidate:
         logger.info("plugin %s: loading %s on trial", self._name, path.name)
         self._thread = self._start(path)
         self._is_offer = True
-        self._beside = running, running.good_polls if running is not None else 0
+        self._beside = running, running.full_polls if running is not None else 0
 
-    @property
-    def has_passed(self) -> bool:
-        """Whether it may take over: an order's version after a good poll, a file's after any."""
+    def judge(self, running: PluginThread | None) -> tuple[bool, str]:
+        """Return whether the candidate may take over now, or else why it never may, or nothing.
+
+        A file takes over after any poll. An order's version does after a poll with a reading; one
+        that has nothing new to tell in all of them, where the running one has neither.
+        """
         thread = self._thread
         if thread is None or not thread.has_polled.is_set():
-            return False
-        return thread.good_polls > 0 or not self._is_offer
+            return False, ""
+        if not self._is_offer or thread.full_polls > 0:
+            return True, ""
+        if thread.good_polls + thread.bad_polls < TRIAL_POLLS:
+            return False, ""
+        other = self._full_polls_beside(running)
+        if thread.empty_polls and not other:
+            return True, ""
+        others = "and no other version runs"
+        if running is not None:
+            others = "while the running version's were" if other else "nor the running version's"
+        reason = thread.fault or "returned no reading"
+        return False, f"none of its {TRIAL_POLLS} polls was good, {others}: {reason}"
 
-    def failure(self, running: PluginThread | None) -> str:
-        """Return why the polls of an order's version are no reason to let it run, or nothing."""
-        thread = self._thread
-        if thread is None or not self._is_offer or thread.good_polls:
-            return ""
-        if thread.bad_polls < TRIAL_POLLS:
-            return ""
-        others = "nor the running version's"
+    def _full_polls_beside(self, running: PluginThread | None) -> int:
+        """Return how many polls of the running version had readings during the trial."""
         if running is None:
-            others = "and no other version runs"
-        elif running.good_polls > (self._beside[1] if running is self._beside[0] else 0):
-            others = "while the running version's were"
-        return f"none of its {thread.bad_polls} polls was good, {others}: {thread.fault}"
+            return 0
+        thread, before = self._beside
+        return running.full_polls - (before if running is thread else 0)
 
     def drop_outdated(self) -> None:
         """Stop the trial of an order after which a newer one has come."""

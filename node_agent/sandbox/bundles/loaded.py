@@ -9,6 +9,13 @@ LoadedPlugin = LoadedComponent | LoadedBundle
 # The exported functions that an agent calls, once a cycle.
 POLL = "poll"
 UPDATE = "update"
+# Interfaces whose poll returns a WIT result: what fails is an err, so an empty list is no failure.
+_WITH_ERR = frozenset({"sensor-logic"})
+
+
+def may_be_empty(interface: str) -> bool:
+    """Whether a poll without a reading means that nothing is new."""
+    return interface in _WITH_ERR
 
 
 def entry(loaded: LoadedPlugin) -> tuple[str, str]:

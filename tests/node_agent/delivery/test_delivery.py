@@ -307,11 +307,22 @@ def test_a_sensor_that_needs_some_polls_to_warm_up_passes_its_trial(node: Node) 
 
 def test_a_trial_tells_that_the_sensor_was_absent_before(node: Node, tmp_path: Path) -> None:
     own = tmp_path / "plugins" / "room" / "room.bundle"
+    absent = "from componentize_py_types import Err; raise Err('no answer')"
+    own.write_bytes(room("1.0", absent))
+    with node.running() as ears:
+        deliver(ears, signed(room("2.0", absent), 2))
+        found = state_with(ears, release=2, phase="failed")
+        assert "polls was good, nor the running version's: no answer" in found.reason
+
+
+def test_a_version_with_nothing_new_to_tell_is_kept_where_the_old_one_has_neither(
+    node: Node, tmp_path: Path
+) -> None:
+    own = tmp_path / "plugins" / "room" / "room.bundle"
     own.write_bytes(room("1.0", "return []"))
     with node.running() as ears:
         deliver(ears, signed(room("2.0", "return []"), 2))
-        found = state_with(ears, release=2, phase="failed")
-        assert "polls was good, nor the running version's: returned no reading" in found.reason
+        state_with(ears, release=2, phase="kept")
 
 
 def test_a_bundle_that_was_changed_on_the_disk_does_not_run(node: Node, tmp_path: Path) -> None:

@@ -51,6 +51,18 @@ def test_a_poll_without_a_reading_has_the_last_line_as_its_fault() -> None:
     assert made.fault == "no answer from the sensor"
 
 
+def test_a_poll_that_could_tell_an_err_may_be_empty() -> None:
+    made = output([])
+    made.may_be_empty = True
+    made.log_line("the bell rang")
+    made.accept([])
+    assert made.is_empty
+    assert made.fault == ""
+    made.accept("the chip does not answer")
+    assert not made.is_empty
+    assert made.fault == "the chip does not answer"
+
+
 def test_a_line_from_before_the_last_reading_is_not_the_fault() -> None:
     made = output([])
     made.log_line("a warning")
