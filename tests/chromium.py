@@ -20,8 +20,7 @@ BROWSER_FLAGS = (
     "--no-first-run",
     "--window-size=1280,900",
 )
-# Without these, each page that is opened starts a process, and a blinking cursor is painted for as
-# long as a test waits.
+# Without these, each page that is opened starts a process, and animations are painted.
 _PROCESS_FEATURES = (
     "BackForwardCache",
     "ProactivelySwapBrowsingInstance",

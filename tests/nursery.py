@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,6 +49,8 @@ class Forked:
         self.pid = pid
         self.returncode: int | None = None
         self._handle = os.pidfd_open(pid)
+        # Not before: another thread may be waiting for it.
+        weakref.finalize(self, os.close, self._handle)
         # The nursery can tell an exit code only once.
         self._asking = threading.Lock()
 
@@ -77,7 +80,6 @@ class Forked:
             with self._asking:
                 if self.returncode is None:
                     self.returncode = self._nursery.ask(End(self.pid))
-                    os.close(self._handle)
         return self.returncode
 
 
