@@ -23,7 +23,7 @@ import msgspec
 
 from bench.scale import model
 from bench.scale.measure import measure_database, measure_hub, measure_runs
-from bench.scale.model import Coefficients, Hub, Load, Prediction, Run
+from bench.scale.model import Coefficients, Database, Hub, Load, Prediction, Run
 from bench.scale.probe import Probing
 from bench.scale.table import tables
 
@@ -95,7 +95,7 @@ def _together(text: str) -> float:
 def measure(options: argparse.Namespace) -> None:
     """Measure all coefficients, check them, and write them."""
     runs = measure_runs(options)
-    database = known().database if options.keep_database else measure_database()
+    database = known_database() if options.keep_database else measure_database()
     probe_us = runs[0].probe_us
     fitted, others = model.split(runs)
     check(model.fit_hub(fitted, probe_us), probe_us, others)
@@ -124,6 +124,15 @@ def table(_options: argparse.Namespace) -> None:
 
 def known() -> Coefficients:
     return msgspec.json.decode(_FILE.read_bytes(), type=Coefficients)
+
+
+class _OfDatabase(msgspec.Struct):
+    database: Database
+
+
+def known_database() -> Database:
+    """Return the coefficients of the database, also from a file of an older model of the hub."""
+    return msgspec.json.decode(_FILE.read_bytes(), type=_OfDatabase).database
 
 
 def check(hub: Hub, probe_us: float, runs: list[Run]) -> None:
