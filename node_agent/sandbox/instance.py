@@ -53,6 +53,8 @@ _RELEASE_S = 1.0
 
 # Before each cause, where there are several.
 _NUMBER = re.compile(r"^\d+: ")
+# Cause of the end of a bundle that went around the guest's own check.
+_NO_HOST = "called the host while it was loaded, or while its state was taken"
 HostFunction = Callable[..., Any]
 Imports = Mapping[str, Mapping[str, HostFunction]]
 
@@ -88,6 +90,8 @@ class PluginInstance:
         # Of the running call: its standard error, from where a traceback begins.
         self._traceback: deque[str] = deque(maxlen=_TRACEBACK_LINES)
         self._host_calls = 0
+        # While a bundle is loaded, and while its state is taken, there is no host.
+        self._has_host = True
         self._output = LineBuffer(on_line)
         self._errors = LineBuffer(self._take_error_line)
         self._found: dict[tuple[str, str], Func] = {}
@@ -123,6 +127,7 @@ class PluginInstance:
     def _call(self, interface: str, function: str, *arguments: object, deadline_s: float) -> Any:
         found = self._find(interface, function)
         self._traceback.clear()
+        self._has_host = interface != bundle.LOADER
         self._arm(deadline_s)
         try:
             value = found(self._store, *arguments)
@@ -205,6 +210,8 @@ class PluginInstance:
         """Wrap a host function so that the guest is cut off where it calls too often."""
 
         def called(*arguments: Any) -> Any:
+            if not self._has_host:
+                raise GuestStopError(_NO_HOST)
             self._host_calls += 1
             if self._host_calls > self._limits.host_calls:
                 # It must return to the guest, which then meets its deadline at once.

@@ -273,6 +273,44 @@ class Evil:
     assert any(step.no_state for step in recorded.steps.kept)
 
 
+HOOKS = """
+counted = []
+
+class Evil:
+    def __reduce__(self):
+        counted.append(1)
+        return (int, ())
+
+class Endless:
+    def __getstate__(self):
+        while True:
+            pass
+
+class Many(list):
+    def __iter__(self):
+        counted.append(1)
+        return super().__iter__()
+"""
+
+
+@pytest.mark.parametrize("value", ["Evil()", "Endless()", "Many([1])"])
+def test_no_code_of_the_author_runs_while_the_state_is_taken(machine: Machine, value: str) -> None:
+    text = HEAD.replace("class Sensor", f"{HOOKS}\nclass Sensor")
+    text = text.replace("self.polls = 0", f"self.polls = 0\n        self.value = {value}")
+    counting = f"if counted: raise ValueError('it ran')\n{READS}"
+    recorded = machine.record(made(counting, head=text), chip(["0010"] * 150), 150, kb=12)
+    assert recorded.fault == ""
+    assert any("would have to run" in step.no_state for step in recorded.steps.kept)
+
+
+def test_a_call_around_the_guests_check_ends_the_guest_before_it_reaches_the_host(
+    machine: Machine,
+) -> None:
+    text = HEAD.replace("\nclass", "\ngpio_provider.get_timestamp_ms.__wrapped__()\nclass")
+    with pytest.raises(PluginError, match="called the host while it was loaded"):
+        machine.record(made(READS, head=text), chip([]), 1)
+
+
 def test_a_poll_that_met_its_deadline_is_the_same_up_to_there(machine: Machine) -> None:
     endless = 'i2c.transfer(0x23, "", 2)\nwhile True:\n    pass'
     slow = Limits(0.5, load_deadline_s=PATIENT_S)

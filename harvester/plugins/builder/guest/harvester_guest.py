@@ -120,13 +120,13 @@ def install_runtime(
         border.is_loading = False
 
     def state(_self: object) -> tuple[str, str]:
-        return without_host(lambda: (kept[0].kept(), ""))
+        return without_host(lambda: (_without_authors_code(kept[0].kept), ""))
 
     def restore(_self: object, content: str) -> str:
         return without_host(lambda: (kept[0].restore(content) or "", ""))[1]
 
     def without_host(call: Callable[[], tuple[str, str]]) -> tuple[str, str]:
-        """Run an author's `__reduce__` and the like, which must not have effects."""
+        """Run what must not have effects."""
         border.is_loading = True
         try:
             return call()
@@ -318,6 +318,28 @@ def _code_of(function: Any) -> CodeType | None:
 def _on_return(code: CodeType, offset: int, _value: Any) -> None:
     line = next((at for start, end, at in code.co_lines() if start <= offset < end), None)
     _returned_at[code] = _Place(code.co_filename, line or code.co_firstlineno, code.co_name)
+
+
+def _without_authors_code(call: Callable[[], str]) -> str:
+    """Call, and raise RuntimeError before a function of the author would run within.
+
+    A `__reduce__`, `__getstate__` or `__iter__` may change the plugin's values, and last for ever.
+    """
+    events = _MONITORING.events
+    for event in (events.PY_START, events.PY_RESUME):
+        _MONITORING.register_callback(_TOOL, event, _on_start)
+    _MONITORING.set_events(_TOOL, events.PY_START | events.PY_RESUME)
+    try:
+        return call()
+    finally:
+        _MONITORING.set_events(_TOOL, 0)
+
+
+def _on_start(code: CodeType, _offset: int) -> Any:
+    if not _is_authors(code.co_filename):
+        return _MONITORING.DISABLE
+    name = getattr(code, "co_qualname", code.co_name)
+    raise RuntimeError(f"{name}() would have to run, which might have effects")
 
 
 def _report(
