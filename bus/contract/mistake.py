@@ -83,9 +83,11 @@ def _number(kind: msgspec.inspect.IntType | msgspec.inspect.FloatType) -> str:
     if kind.multiple_of is not None:
         noun += f" that is a multiple of {kind.multiple_of:g},"
     if kind.ge is not None and kind.le is not None:
-        return f"{noun} from {kind.ge:g} to {kind.le:g}"
+        return f"{noun} from {kind.ge:.15g} to {kind.le:.15g}"
     bounds = {"at least": kind.ge, "above": kind.gt, "at most": kind.le, "below": kind.lt}
-    said = " and ".join(f"{word} {limit:g}" for word, limit in bounds.items() if limit is not None)
+    said = " and ".join(
+        f"{word} {limit:.15g}" for word, limit in bounds.items() if limit is not None
+    )
     return f"{noun} {said}".strip()
 
 

@@ -40,10 +40,10 @@ def expected(setting: SettingDescription) -> str:
         return f"one of {', '.join(setting.choices)}"
     noun = _EXPECTED[setting.type]
     if setting.min is not None and setting.max is not None:
-        return f"{noun} from {setting.min:g} to {setting.max:g}"
+        return f"{noun} from {setting.min:.15g} to {setting.max:.15g}"
     if setting.min is not None:
-        return f"{noun} of at least {setting.min:g}"
-    return noun if setting.max is None else f"{noun} of at most {setting.max:g}"
+        return f"{noun} of at least {setting.min:.15g}"
+    return noun if setting.max is None else f"{noun} of at most {setting.max:.15g}"
 
 
 def first_mistake(

@@ -62,6 +62,10 @@ def test_the_shipped_nodes_have_the_addresses_of_the_design() -> None:
         ("leds = 3", "leds: found 3, expected a table"),
         ("buzzer = 3", "buzzer: found 3, expected a table"),
         ("[leds]\ncount = 257", "leds.count: found 257, expected an integer from 0 to 256"),
+        (
+            "[outbox]\nmax_rows = 99",
+            "outbox.max_rows: found 99, expected an integer from 100 to 100000000",
+        ),
         ('[leds]\ncount = "9"', "leds.count: found '9', expected an integer from 0 to 256"),
         ("[leds]\ncount = true", "leds.count: found true, expected an integer from 0 to 256"),
         ("[leds]\ncount = 1e2", "leds.count: found 100.0, expected an integer from 0 to 256"),
