@@ -69,6 +69,9 @@ _WORDS: dict[type, str] = {
     msgspec.inspect.StructType: "a table",
 }
 
+# Limits that are written in all their digits; greater ones are as good as none.
+_EXACT_BELOW = 1e12
+
 
 def _length(kind: msgspec.inspect.Type) -> str:
     least, most = getattr(kind, "min_length", None), getattr(kind, "max_length", None)
@@ -83,12 +86,17 @@ def _number(kind: msgspec.inspect.IntType | msgspec.inspect.FloatType) -> str:
     if kind.multiple_of is not None:
         noun += f" that is a multiple of {kind.multiple_of:g},"
     if kind.ge is not None and kind.le is not None:
-        return f"{noun} from {kind.ge:.15g} to {kind.le:.15g}"
+        return f"{noun} from {limit_text(kind.ge)} to {limit_text(kind.le)}"
     bounds = {"at least": kind.ge, "above": kind.gt, "at most": kind.le, "below": kind.lt}
     said = " and ".join(
-        f"{word} {limit:.15g}" for word, limit in bounds.items() if limit is not None
+        f"{word} {limit_text(limit)}" for word, limit in bounds.items() if limit is not None
     )
     return f"{noun} {said}".strip()
+
+
+def limit_text(limit: float) -> str:
+    """Return the text of a limit, with all its digits below `_EXACT_BELOW`."""
+    return f"{limit:.12g}" if abs(limit) < _EXACT_BELOW else f"{limit:g}"
 
 
 def _refusal(value: Any, hint: Any) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 
 from bus.contract.description import SettingDescription, SettingValue
-from bus.contract.mistake import shown
+from bus.contract.mistake import limit_text, shown
 
 _EXPECTED = {
     "number": "a number",
@@ -40,10 +40,10 @@ def expected(setting: SettingDescription) -> str:
         return f"one of {', '.join(setting.choices)}"
     noun = _EXPECTED[setting.type]
     if setting.min is not None and setting.max is not None:
-        return f"{noun} from {setting.min:.15g} to {setting.max:.15g}"
+        return f"{noun} from {limit_text(setting.min)} to {limit_text(setting.max)}"
     if setting.min is not None:
-        return f"{noun} of at least {setting.min:.15g}"
-    return noun if setting.max is None else f"{noun} of at most {setting.max:.15g}"
+        return f"{noun} of at least {limit_text(setting.min)}"
+    return noun if setting.max is None else f"{noun} of at most {limit_text(setting.max)}"
 
 
 def first_mistake(
