@@ -236,6 +236,25 @@ def test_a_fault_of_a_long_run_is_played_from_the_state_that_was_kept(machine: M
     assert list(report.not_again(recorded, played[-1], "")) == []
 
 
+def test_a_changed_plugin_that_is_played_from_a_state_has_its_own_constants_and_attributes(
+    machine: Machine,
+) -> None:
+    limited = MEMORY + "\nLIMIT = 400\ncount = 0\n"
+    body = "global count\ncount += 1\nif count == LIMIT: raise ValueError(count)\n" + READS
+    head = limited + HEAD.replace("self.polls = 0", SETS_UP)
+    recorded = machine.record(made(body, head=head), chip(["0010"] * 400), 401, kb=24)
+    assert recorded.fault.startswith("ValueError: 400")
+    assert recorded.steps.missing > 100
+    changed = head.replace("LIMIT = 400", "LIMIT = 410").replace(
+        "self.polls = 0", "self.polls = self.new = 0"
+    )
+    changed = changed.replace("self.values = deque", "self.new = 1; self.values = deque")
+    uses = body.replace("count += 1", "count += 1\nself.new += self.gauge.new")
+    played = machine.play(recorded, made(uses, head=changed))
+    assert played[-1].recorded.number == 400
+    assert isinstance(played[-1].played.outcome, Returned)
+
+
 def test_a_state_that_cannot_be_kept_is_said_with_its_reason(machine: Machine) -> None:
     lasting = remembering("\n        self.rows = (n for n in range(9))")
     recorded = machine.record(lasting, chip([]), 401, kb=24)

@@ -30,6 +30,7 @@ _VALUES = (
     *(type(None), bool, int, float, complex, str, bytes, bytearray),
     *(list, dict, set, tuple, deque),
 )
+_SCALARS = (type(None), bool, int, float, complex, str, bytes)
 # Of a module: what a replay has from the load.
 _CONSTANTS = (FunctionType, BuiltinFunctionType, type, struct.Struct, re.Pattern)
 
@@ -74,13 +75,19 @@ class BundleState:
         self._plugins = plugins
         self._modules = list(modules)
         self._random = random.getstate()
+        self._loaded_values = {
+            place: value for place, value in self._found()[1].items() if isinstance(value, _SCALARS)
+        }
 
     def kept(self) -> str:
         """Return the state. Raises whatever a value raises that cannot be kept."""
-        constants: dict[int, tuple[str, str]] = {}
-        values: dict[tuple[str, str, str], Any] = {}
-        for module in self._loaded():
-            self._add(module, constants, values)
+        constants, found = self._found()
+        # A changed plugin that is played has other constants.
+        values = {
+            place: value
+            for place, value in found.items()
+            if place not in self._loaded_values or self._loaded_values[place] is not value
+        }
         now = random.getstate()
         state = (
             {name: wrapped.plugin for name, wrapped in self._plugins.items()},
@@ -95,12 +102,20 @@ class BundleState:
         """Bring back what `kept` returned."""
         plugins, values, generator = _Unpickler(io.BytesIO(base64.b64decode(content))).load()
         for name, plugin in plugins.items():
+            _add_new_attributes(plugin, self._plugins[name].plugin, set())
             self._plugins[name].plugin = plugin
         for (module, owner, name), value in values.items():
             found = sys.modules[module]
             setattr(getattr(found, owner) if owner else found, name, value)
         if generator is not None:
             random.setstate(generator)
+
+    def _found(self) -> tuple[dict[int, tuple[str, str]], dict[tuple[str, str, str], Any]]:
+        constants: dict[int, tuple[str, str]] = {}
+        values: dict[tuple[str, str, str], Any] = {}
+        for module in self._loaded():
+            self._add(module, constants, values)
+        return constants, values
 
     def _loaded(self) -> list[ModuleType]:
         return [sys.modules[name] for name in self._modules if name in sys.modules]
@@ -121,6 +136,18 @@ class BundleState:
                 constants[id(value)] = (module.__name__, name)
             elif not isinstance(value, ModuleType):
                 values[module.__name__, "", name] = value
+
+
+def _add_new_attributes(kept: object, fresh: object, seen: set[int]) -> None:
+    """Give an object that was kept what a changed plugin's `__init__` sets and it lacks."""
+    if type(kept) is not type(fresh) or id(kept) in seen:
+        return
+    seen.add(id(kept))
+    for name, value in getattr(fresh, "__dict__", {}).items():
+        if name in vars(kept):
+            _add_new_attributes(vars(kept)[name], value, seen)
+        else:
+            vars(kept)[name] = value
 
 
 def _is_author_class(value: object, module: ModuleType) -> bool:
