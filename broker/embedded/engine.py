@@ -20,6 +20,7 @@ from broker.embedded.connect.accept import (
 from broker.embedded.connect.checks import ConnectRefusedError
 from broker.embedded.counters import Refusal
 from broker.embedded.incoming.handler import Handler
+from broker.embedded.incoming.works import Works
 from broker.embedded.net.accepted import accepted
 from broker.embedded.net.acceptor import Acceptor
 from broker.embedded.net.admission import MAX_AUTHENTICATING, MAX_QUEUED, Admission, Place
@@ -96,6 +97,7 @@ class BrokerEngine:
         self._handlers: dict[ClientSession, Handler] = {}
         self._acceptors: list[Acceptor] = []
         self._round = Round()
+        self._works = Works()
         self._next_sys_s = 0.0
         self._ticked_s = self._loop.time()
 
@@ -300,6 +302,7 @@ class BrokerEngine:
             sessions=self._sessions,
             store=self._store,
             counters=self._counters,
+            works=self._works,
             on_silent=self._end_silent,
             may_retain=accepted.may_retain,
             max_qos=self._settings.max_qos,

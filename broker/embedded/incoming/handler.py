@@ -6,12 +6,13 @@ two connections never see a half-made change of each other.
 
 import asyncio
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 from broker.embedded.counters import Counters
 from broker.embedded.incoming.answers import Answers
 from broker.embedded.incoming.held import HeldPackets
 from broker.embedded.incoming.keep_alive import KeepAlive
+from broker.embedded.incoming.works import Works
 from broker.embedded.net.connection import Connection
 from broker.embedded.outgoing.sender import Sender
 from broker.embedded.packets.codec import RECEIVE_MAXIMUM, VERSION_5, Codec
@@ -32,6 +33,8 @@ from broker.embedded.topics.requests import Subscribed, Unsubscribed
 
 # Subscriptions that wait for their retained messages.
 _MAX_WAITING = 1_000
+# A SUBSCRIBE of so many bytes is not decoded before other clients have had their turn.
+_LARGE_BYTES = 4_096
 # Messages of QoS 2 that a client has not released.
 _MAX_UNRELEASED = 4_096
 
@@ -54,6 +57,7 @@ class Handler:
         sessions: Sessions,
         store: Store,
         counters: Counters,
+        works: Works,
         on_silent: Callable[["Handler"], None],
         may_retain: bool = True,
         max_qos: int = 2,
@@ -73,7 +77,7 @@ class Handler:
             connection, session, connect.keep_alive_s, functools.partial(on_silent, self)
         )
         self._answers = Answers(connection, session)
-        self._held = HeldPackets(connection, session, self._answers, self._handle)
+        self._held = HeldPackets(connection, session, self._answers, self._handle, works)
         self._reader, self._writer = codec.reader, codec.writer
         self._is_version5 = codec.version >= VERSION_5
         self._may_retain = may_retain
@@ -219,11 +223,10 @@ class Handler:
             raise _wrong_answer(packet)
 
     def _on_subscribe(self, packet: Packet) -> None:
-        request = self._reader.subscribe(packet.body)
-
-        def answer(subscribed: Subscribed) -> None:
+        def answer(result: tuple[int, Subscribed]) -> None:
+            packet_id, subscribed = result
             # The client of a kept session does not subscribe again after a kill of the broker.
-            suback = self._writer.suback(request.packet_id, subscribed.codes)
+            suback = self._writer.suback(packet_id, subscribed.codes)
             self._answers.send(subscribed.durable, suback)
             self.session.send_retained(subscribed.retained)
             self._sender.send_due()
@@ -231,7 +234,14 @@ class Handler:
             if self.session.pending_subscriptions > _MAX_WAITING:
                 self._sender.overflow()
 
-        self._held.work(self._router.subscribe(self.session, request), answer)
+        self._held.work(self._subscribe(packet), answer)
+
+    def _subscribe(self, packet: Packet) -> Generator[None, None, tuple[int, Subscribed]]:
+        if len(packet.body) > _LARGE_BYTES:
+            yield
+        request = self._reader.subscribe(packet.body)
+        subscribed = yield from self._router.subscribe(self.session, request)
+        return request.packet_id, subscribed
 
     def _on_unsubscribe(self, packet: Packet) -> None:
         request = self._reader.unsubscribe(packet.body)

@@ -1,11 +1,13 @@
 """Back-pressure on one publisher: its packets wait behind a PUBLISH that filled a queue."""
 
 import asyncio
+import functools
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from typing import TypeVar
 
 from broker.embedded.incoming.answers import Answers
+from broker.embedded.incoming.works import Works
 from broker.embedded.net.connection import Connection
 from broker.embedded.packets.model import Packet, PacketType, ViolationError
 from broker.embedded.session import ClientSession
@@ -41,11 +43,13 @@ class HeldPackets:
         session: ClientSession,
         answers: Answers,
         handle: Callable[[Packet], None],
+        works: Works,
     ) -> None:
         self._connection = connection
         self._session = session
         self._answers = answers
         self._handle = handle
+        self._works = works
         self._loop = asyncio.get_running_loop()
         self._room: list[asyncio.Future[bool]] = []
         self._held: deque[Packet] = deque()
@@ -81,7 +85,7 @@ class HeldPackets:
             return
         end: asyncio.Future[bool] = self._loop.create_future()
         self.hold([end])
-        self._loop.call_soon(self._work_on, slices, done, end)
+        self._works.add(functools.partial(self._work_on, slices, done, end))
 
     def _work_on(
         self,
@@ -97,10 +101,13 @@ class HeldPackets:
         except StopIteration as e:
             done(e.value)
             end.set_result(True)
+        except ViolationError as e:
+            self._violate(e)
+            self._none_held.set()
         except Exception as e:  # noqa: BLE001 - the owner of the connection decides
             self._connection.finish(e)
         else:
-            self._loop.call_soon(self._work_on, slices, done, end)
+            self._works.add(functools.partial(self._work_on, slices, done, end))
 
     async def wait_until_handled(self) -> None:
         """Return when no packet waits: what a client sent before its end counts.
@@ -136,12 +143,16 @@ class HeldPackets:
                 self._held_bytes -= _PACKET_BYTES + len(packet.body)
                 self._handle(packet)
         except ViolationError as e:
-            self._violation = e
-            self._held.clear()
-            self._connection.finish(e)
+            self._violate(e)
         if not self._are_held:
             self._none_held.set()
             self._read_on()
+
+    def _violate(self, error: ViolationError) -> None:
+        self._violation = error
+        self._room = []
+        self._held.clear()
+        self._connection.finish(error)
 
     def _stop_reading(self) -> None:
         """Read nothing while packets are held; what comes meanwhile stays in the client's socket.
