@@ -7,7 +7,7 @@ import socket
 from bus.client.backoff import Backoff
 from bus.errors import MisconfiguredError, UnavailableError
 from bus.fault import Fault
-from bus.host import is_host
+from bus.peer_address import is_host
 
 _BACKLOG = 128
 # Short at first, for a program that is just being restarted.

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from bus import struct_types
 from bus.client.node import NodeBus
 from bus.config import directories
 from bus.config.settings import Config, i2c_users, pin_users
@@ -134,6 +135,7 @@ class Agent:
 
     def run(self) -> None:
         """Run cycles at a fixed rate until stopped, then leave everything in its safe state."""
+        struct_types.prepare()
         interval_s = self._config.polling.interval_seconds
         for sentence in grants.unread_sensors(self._config):
             logger.warning("%s", sentence)

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from bus import struct_types
 from bus.config.directories import state_dir
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
@@ -44,6 +45,7 @@ def run(config: Config, stop_within: StopWithin) -> None:
 
     Raises MisconfiguredError where a person has to change the configuration or the machine.
     """
+    struct_types.prepare()
     with RecentLog() as logs:
         with _log_misconfiguration():
             publisher = _open_publisher(config)

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from bus import struct_types
 from tests import leftovers
 
 # Wall time depends on what else the machine does: an example may take as long as a test may.
@@ -92,6 +93,8 @@ def pytest_collection() -> Generator[None, object, object]:
     try:
         return (yield)
     finally:
+        # Brokers, hubs and agents of tests run in threads of this process.
+        struct_types.prepare()
         gc.collect()
         gc.freeze()
         gc.enable()

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import msgspec
 
+from bus import struct_types
+
 _PROJECT = Path(__file__).parent.parent
 _MOST_BYTES = 1 << 20
 # What an interpreter or a loader reads once, at its start.
@@ -156,6 +158,7 @@ def _main(module: str, descriptor: int) -> None:
     if len(threads := list(Path("/proc/self/task").iterdir())) > 1:
         # A lock that one of them holds would stay held in what is forked.
         raise RuntimeError(f"importing {module} starts threads: found {len(threads)}, expected 1")
+    struct_types.prepare()
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=descriptor) as link:

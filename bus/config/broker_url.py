@@ -10,7 +10,7 @@ import msgspec
 
 from bus.config.broker_table import DEFAULT_MQTT_PORT, DEFAULT_MQTTS_PORT
 from bus.errors import MisconfiguredError
-from bus.host import is_host
+from bus.peer_address import is_host
 
 # Scheme, host, digits of a port. In mqtt://USER:PASSWORD without a host, the password is no number
 # at least.

@@ -30,7 +30,7 @@ from bus.contract.bounds import Name, Word
 from bus.contract.given_settings import GivenSettings, SettingTable
 from bus.contract.topics import RESERVED_NAMES
 from bus.errors import MisconfiguredError
-from bus.host import is_host, share_an_address
+from bus.peer_address import is_host, share_an_address
 
 __all__ = ["Grant"]
 

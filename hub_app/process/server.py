@@ -12,6 +12,7 @@ import msgspec
 
 from broker.auth.password_check import PasswordCheck
 from broker.server import EmbeddedBroker
+from bus import struct_types
 from bus.client.client import BusClient
 from bus.client.credentials import Connection
 from bus.config import hub_files
@@ -70,6 +71,7 @@ async def run(
     An address or a port that cannot be had is waited for. Raises MisconfiguredError where one is
     none, a file with secrets cannot be used or another hub uses the state; RestoredError.
     """
+    struct_types.prepare()
     stopper = Stopper()
     dashboard = Dashboard(
         partial(plugin_file, config.plugins, "dashboard"), open_renderer, end_compiler

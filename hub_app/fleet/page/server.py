@@ -8,6 +8,7 @@ from functools import partial
 
 from broker.auth.password_check import PasswordCheck
 from broker.auth.server_tls import ServerTls
+from bus import struct_types
 from bus.config import hub_files
 from bus.config.directories import Environment
 from bus.config.plugin_files import plugin_file
@@ -52,6 +53,7 @@ async def run(
     end_compiler: EndCompiler = lambda: None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP. Several may serve the same database."""
+    struct_types.prepare()
     stopper = Stopper()
     dashboard = Dashboard(
         partial(plugin_file, config.plugins, "dashboard"), open_renderer, end_compiler
