@@ -21,11 +21,11 @@ from bus.errors import BadDataError
 
 # MQTT-3.1.3-5 asks for at least 23 bytes. The key of a session is stored and logged.
 _MAX_CLIENT_ID_BYTES = 256
-# A CONNACK with what the client has to know, its client identifier aside.
+# A CONNACK with what the client has to know.
 _LEAST_PACKET_BYTES = 16
 _ASSIGNED_PREFIX = "auto-"
-# With a UUID after it.
-_ASSIGNED_BYTES = 41
+# Property of the CONNACK: the prefix with a UUID after it.
+_ASSIGNED_BYTES = 44
 # A hub needs what these retain.
 _ALWAYS_RETAINED = frozenset({Role.NODE, Role.HUB})
 # The greatest keep alive of all: no other one is prescribed.
@@ -129,7 +129,7 @@ def _check(connect: Connect) -> None:
     if not is_text(connect.username or ""):
         raise ViolationError("a user name with control characters", None)
     most_bytes = connect.properties.maximum_packet_bytes
-    least_bytes = _LEAST_PACKET_BYTES + (len(connect.client_id) or _ASSIGNED_BYTES)
+    least_bytes = _LEAST_PACKET_BYTES + (0 if connect.client_id else _ASSIGNED_BYTES)
     if most_bytes is not None and most_bytes < least_bytes:
         raise ConnectRefusedError(
             None, Refusal.PACKET_SIZE, f"a maximum packet size of {most_bytes} bytes"

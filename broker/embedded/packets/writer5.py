@@ -71,6 +71,7 @@ class Writer5:
             session_expiry_s=properties.session_expiry_s,
             assigned_client_id=properties.assigned_client_id,
             server_keep_alive_s=properties.server_keep_alive_s,
+            receive_maximum=properties.receive_maximum,
         )
         return self._fitting(_packet(PacketType.CONNACK, fixed + write_properties(needed)))
 

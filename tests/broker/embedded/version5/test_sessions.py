@@ -8,7 +8,7 @@ import pytest
 from broker.embedded.packets.codec import RECEIVE_MAXIMUM
 from broker.embedded.packets.model import Properties
 from tests.broker.embedded.gates import OwnTopics, Passwords
-from tests.broker.embedded.raw import PUBACK, PUBREL, packet, publish, uint16
+from tests.broker.embedded.raw import PUBACK, PUBCOMP, PUBREL, packet, publish, uint16
 from tests.broker.embedded.running import Running, running
 from tests.broker.embedded.switch import ours_only
 from tests.broker.embedded.version5.conftest import WallClock
@@ -264,6 +264,25 @@ def test_a_packet_that_is_too_large_for_a_client_is_not_sent() -> None:
         snapshot = broker.call(broker.broker.snapshot)  # type: ignore[arg-type]
         assert snapshot is not None
         assert snapshot.publish.dropped == 3
+
+
+@pytest.mark.parametrize("client_id", ["c", "c" * 100, ""])
+def test_a_client_that_takes_small_packets_alone_hears_what_it_has_to_know(client_id: str) -> None:
+    most_bytes = 16 + (0 if client_id else 44)
+    options = {"session_expiry_s": 0xFFFFFFFF, "maximum_packet_bytes": most_bytes}
+    with running(max_keep_alive_s=60) as broker:
+        found = client5(broker, client_id, **options).connack.properties
+        assert (found.receive_maximum, found.server_keep_alive_s) == (RECEIVE_MAXIMUM, 60)
+        assert found.session_expiry_s
+        assert bool(found.assigned_client_id) == (not client_id)
+
+
+def test_a_pubrel_for_an_unknown_packet_id_ends_its_handshake() -> None:
+    with running() as broker:
+        mouth = client5(broker, "mouth")
+        mouth.send(packet(PUBREL << 4 | 2, uint16(7)))
+        # Without a code, which is success.
+        assert mouth.answer(PUBCOMP) == uint16(7)
 
 
 def test_a_client_that_takes_no_connack_is_refused() -> None:
