@@ -9,7 +9,7 @@ import os
 import socket
 import struct
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +18,9 @@ import pytest
 from broker.auth.gate import Attempt, Identity, Role
 from broker.embedded.incoming.handler import Handler
 from broker.embedded.net.connection import Connection
+from broker.embedded.net.listener import Listener
+from broker.embedded.net.websocket.frames import Opcode
+from broker.embedded.net.websocket.handshake import WebSocketPolicy
 from broker.embedded.outgoing.sender import Sender
 from broker.embedded.packets.model import Properties
 from broker.embedded.session import ClientSession
@@ -25,12 +28,16 @@ from broker.embedded.statistics import BrokerSnapshot
 from broker.server import EmbeddedBroker
 from bus.config.broker_table import BrokerConfig
 from tests.broker.embedded.malformed import malformed
+from tests.broker.embedded.net.websocket.test_frames import masked
+from tests.broker.embedded.net.websocket.test_handshake import request
 from tests.broker.embedded.raw import connect, publish, subscribe
-from tests.broker.embedded.version5.raw5 import connect5, subscribe5
+from tests.broker.embedded.version5.raw5 import connect5, publish5, subscribe5
 from tests.support import HOST, WAIT_S, OpenGate, free_port
 from tests.thoroughness import examples
 
 PACKETS = examples(2_500)
+# Of the series; another one shows other packets.
+SEED = int(os.environ.get("HARVESTER_FUZZ_SEED", "0"))
 AT_A_TIME = 8
 FLOOD = 40_000
 FLOOD_PAYLOAD = b"x" * 1_000
@@ -45,8 +52,12 @@ class FuzzGate(OpenGate):
         return Identity("fuzz", Role.HUB) if attempt.username == "let me in" else None
 
 
-def arriving(client_id: str) -> bytes:
-    return connect(client_id, username="let me in")
+def arriving(client_id: str, **options: Any) -> bytes:
+    return connect(client_id, username="let me in", **options)
+
+
+def arriving3_1(client_id: str) -> bytes:
+    return arriving(client_id, level=3, name=b"MQIsdp")
 
 
 def arriving5(client_id: str) -> bytes:
@@ -54,7 +65,11 @@ def arriving5(client_id: str) -> bytes:
     return connect5(client_id, username="let me in", will=will, topic_alias_maximum=5)
 
 
-# By version of MQTT.
+# Subscribed at QoS 2, with a message that is in flight in both directions.
+IN_FLIGHT = subscribe(("fuzz/topic", 2)) + publish("fuzz/topic", b"payload", 2, packet_id=8)
+IN_FLIGHT_5 = subscribe5(("fuzz/topic", 2)) + publish5("fuzz/topic", b"payload", 2, packet_id=8)
+
+# By version of MQTT: 3 is 3.1, and 4 is 3.1.1.
 STAGES = {
     (4, "before CONNECT"): b"",
     (4, "after CONNECT"): arriving("fuzz-%d"),
@@ -64,6 +79,12 @@ STAGES = {
     (5, "after CONNECT"): arriving5("fuzz-%d"),
     (5, "after SUBSCRIBE"): arriving5("fuzz-%d")
     + subscribe5(("fuzz/topic", 0x0E), ("$SYS/broker/uptime", 0), identifier=7),
+    (3, "in flight"): arriving3_1("fuzz-%d") + IN_FLIGHT,
+    (4, "in flight"): arriving("fuzz-%d") + IN_FLIGHT,
+    (5, "in flight"): arriving5("fuzz-%d") + IN_FLIGHT_5,
+    (3, "in a WebSocket"): arriving3_1("fuzz-%d"),
+    (4, "in a WebSocket"): arriving("fuzz-%d") + IN_FLIGHT,
+    (5, "in a WebSocket"): arriving5("fuzz-%d") + IN_FLIGHT_5,
 }
 
 
@@ -145,11 +166,13 @@ def holdings() -> Counter[str]:
 
 
 @contextlib.asynccontextmanager
-async def serving(settings: BrokerConfig, directory: Path | None) -> AsyncIterator[EmbeddedBroker]:
+async def serving(
+    settings: BrokerConfig, directory: Path | None, listeners: Sequence[Listener] | None = None
+) -> AsyncIterator[EmbeddedBroker]:
     """Run a broker; fail where a callback of the loop or a task raised."""
     raised: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, what: raised.append(what))
-    broker = EmbeddedBroker(settings, FuzzGate(), store_dir=directory)
+    broker = EmbeddedBroker(settings, FuzzGate(), store_dir=directory, listeners=listeners)
     await broker.start()
     try:
         yield broker
@@ -180,11 +203,23 @@ async def attack(port: int, data: bytes, *, reset: bool) -> None:
                 pass
 
 
-async def attack_all(port: int, start: bytes, packets: Iterator[tuple[int, bytes]]) -> None:
+async def attack_all(
+    port: int, start: bytes, packets: Iterator[tuple[int, bytes]], *, in_frames: bool
+) -> None:
     for number, data in packets:
         # The length of the client id is part of the packet.
-        begin = start.replace(b"fuzz-%d", b"fz%05d" % number)
-        await attack(port, begin + data, reset=number % 5 == 0)
+        stream = start.replace(b"fuzz-%d", b"fz%05d" % number) + data
+        if in_frames:
+            stream = request() + framed(stream, number)
+        await attack(port, stream, reset=number % 5 == 0)
+
+
+def framed(stream: bytes, number: int) -> bytes:
+    """Return the stream in two frames, whose border is anywhere; one in ten has a broken frame."""
+    border = number % (len(stream) + 1)
+    frames = masked(Opcode.BINARY, stream[:border]), masked(Opcode.BINARY, stream[border:])
+    first, second = frames if number % 10 else (frames[0], stream[border:])
+    return first + masked(Opcode.PING, b"") + second
 
 
 class Lines(logging.Handler):
@@ -213,17 +248,29 @@ def counted_lines() -> Iterator[Counter[str]]:
 
 @pytest.mark.parametrize(("version", "stage"), STAGES)
 def test_malformed_packets_leave_nothing_behind(version: int, stage: str, tmp_path: Path) -> None:
-    port = free_port()
-    settings = BrokerConfig(
-        listen=HOST, port=port, connections=CONNECTIONS, connections_per_address=CONNECTIONS
-    )
+    port, websocket_port = free_port(), free_port()
+    settings = BrokerConfig(connections=CONNECTIONS, connections_per_address=CONNECTIONS)
+    listeners = [
+        Listener(HOST, port),
+        Listener(HOST, websocket_port, websocket=WebSocketPolicy()),
+    ]
+    in_frames = stage == "in a WebSocket"
+    attacked = websocket_port if in_frames else port
 
     async def fuzz() -> None:
-        async with serving(settings, tmp_path) as broker, Bystander(port) as bystander:
+        async with (
+            serving(settings, tmp_path, listeners) as broker,
+            Bystander(port) as bystander,
+        ):
             before = holdings()
-            packets = itertools.islice(enumerate(malformed(len(stage), version)), PACKETS)
+            packets = itertools.islice(enumerate(malformed(SEED + len(stage), version)), PACKETS)
             start = STAGES[version, stage]
-            await asyncio.gather(*(attack_all(port, start, packets) for _ in range(AT_A_TIME)))
+            await asyncio.gather(
+                *(
+                    attack_all(attacked, start, packets, in_frames=in_frames)
+                    for _ in range(AT_A_TIME)
+                )
+            )
             await until(lambda: holdings() == before)
             # Every place is free again.
             await asyncio.gather(*(attack(port, b"", reset=False) for _ in range(CONNECTIONS - 2)))

@@ -45,6 +45,8 @@ class WebSocket(asyncio.BufferedProtocol, asyncio.Transport):
         self._decoder = FrameDecoder()
         # A close frame was sent: nothing but the peer's own is expected any more.
         self._has_sent_close = False
+        # The peer sends nothing any more, no close frame either.
+        self._is_at_end = False
         self._is_lost = asyncio.Event()
         self._is_write_paused = False
         # The answer to the newest ping while the peer takes nothing (section 5.5.3).
@@ -95,6 +97,9 @@ class WebSocket(asyncio.BufferedProtocol, asyncio.Transport):
         if not self._handshake.done():
             self._end_handshake(HandshakeError("the other side closed the connection"))
             return False
+        self._is_at_end = True
+        if self._has_sent_close:
+            self._close_soon()
         return self._connection.eof_received()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -125,6 +130,8 @@ class WebSocket(asyncio.BufferedProtocol, asyncio.Transport):
             self._send_close(CloseCode.NORMAL)
             # It may have stopped in front of the peer's.
             self._socket.resume_reading()
+        if self._is_at_end:
+            self._close_soon()
 
     def abort(self) -> None:
         self._has_sent_close = True
