@@ -4,9 +4,9 @@ The broker and the page share one limiter, so whoever guesses has no second set 
 """
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Hashable
 
+from broker.known_addresses import KnownAddresses
 from broker.token_bucket import TokenBuckets
 from bus.peer_address import network_of
 
@@ -17,8 +17,6 @@ SECONDS_PER_TRY = 10.0
 ACCOUNT_BURST = 20
 # Each of the buckets' tables. Beyond that, the entry that was used longest ago is forgotten.
 MAX_ENTRIES = 10_000
-# Addresses remembered for each account.
-MAX_KNOWN_ADDRESSES = 32
 _DIGEST_BYTES = 16
 
 
@@ -30,15 +28,15 @@ class LoginLimiter:
     Tries from unknown addresses count for the address and for the account.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, known: KnownAddresses | None = None) -> None:
         self._by_address = _buckets(BURST)
         self._by_account = _buckets(ACCOUNT_BURST)
         self._by_known = _buckets(BURST)
-        self._known: OrderedDict[bytes, OrderedDict[str, None]] = OrderedDict()
+        self._known = known or KnownAddresses()
 
     def is_known(self, address: str, account: str) -> bool:
         """Whether `account` logged in from `address` before."""
-        return network_of(address) in self._known.get(_digest(account), ())
+        return self._known.has(_digest(account).hex(), network_of(address))
 
     def take(self, address: str, account: str, now_s: float) -> float:
         """Count one try. Return 0, or the seconds to wait where none is left."""
@@ -67,17 +65,7 @@ class LoginLimiter:
             # Not filled: whoever has one account would get new tries at the others with it.
             self._by_address.give_back(network)
             self._by_account.give_back(digest)
-        self._remember(digest, network)
-
-    def _remember(self, digest: bytes, network: str) -> None:
-        networks = self._known.setdefault(digest, OrderedDict())
-        networks[network] = None
-        networks.move_to_end(network)
-        if len(networks) > MAX_KNOWN_ADDRESSES:
-            networks.popitem(last=False)
-        self._known.move_to_end(digest)
-        if len(self._known) > MAX_ENTRIES:
-            self._known.popitem(last=False)
+        self._known.add(digest.hex(), network)
 
 
 def _buckets(burst: int) -> TokenBuckets[Hashable]:

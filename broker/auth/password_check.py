@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from broker.auth.login_limiter import LoginLimiter
+from broker.known_addresses import KnownAddresses
 from broker.turns import Turns
 from bus.errors import UnavailableError
 
@@ -49,12 +50,14 @@ class PasswordCheck:
 
     Addresses have their checks in turn, so that many clients of one delay no other address; those
     from which the account logged in before go first. Where the hub embeds its broker, both use one
-    instance.
+    instance. `known`: those addresses; without it they are forgotten with the process.
     """
 
-    def __init__(self, monotonic_s: Callable[[], float]) -> None:
+    def __init__(
+        self, monotonic_s: Callable[[], float], known: KnownAddresses | None = None
+    ) -> None:
         self._monotonic_s = monotonic_s
-        self._limiter = LoginLimiter()
+        self._limiter = LoginLimiter(known)
         self._turns = Turns()
         self._waiting: Counter[str] = Counter()
 

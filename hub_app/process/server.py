@@ -10,7 +10,9 @@ from functools import partial
 
 import msgspec
 
+from broker import known_addresses
 from broker.auth.password_check import PasswordCheck
+from broker.known_addresses import KnownAddresses
 from broker.server import EmbeddedBroker
 from bus import struct_types
 from bus.client.client import BusClient
@@ -84,10 +86,11 @@ async def run(
 async def _run(
     config: Config, dashboard: Dashboard, environment: Environment, stopper: Stopper
 ) -> None:
-    # One for the page and the broker, so that they share a rate limit.
-    check = PasswordCheck(time.monotonic)
     supervisor = Supervisor()
     files = hub_files.of(config, environment)
+    known = KnownAddresses(files.state_dir / known_addresses.FILE_NAME)
+    # One for the page and the broker, so that they share a rate limit.
+    check = PasswordCheck(time.monotonic, known)
     log_in = login_setup.create(config.web, files, check)
     _check_web_address(config)
     tls = web_tls.load(config.web, files.tls_dir)
@@ -157,6 +160,7 @@ async def _run(
             hub.supervisor.running(
                 {
                     "join": listener.run,
+                    "known addresses": known.run,
                     "updates": lambda: _update_nodes(updater),
                     "deliveries": lambda: _deliver(deliverer),
                 }
