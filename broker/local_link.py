@@ -103,6 +103,11 @@ class LocalLink:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._router.remove_tap, self)
 
+    def flush(self) -> None:
+        """Pass on what has come. Called on the loop."""
+        while self._incoming:
+            self._pass_on()
+
     def room_for(self, topic: str) -> "asyncio.Future[bool] | None":
         """Return what a publisher to `topic` has to wait for; None: nothing."""
         return self._room_for(topic) if topic.startswith(_PREFIX) else None
@@ -127,7 +132,8 @@ class LocalLink:
         del self._incoming[:_TAKEN]
         if self._incoming:
             self._loop.call_soon(self._pass_on)
-        self._on_messages(batch)
+        if batch:
+            self._on_messages(batch)
 
     def publish(self, topic: Topic, message: Message) -> int | None:
         """Publish a message as its channel says. For any thread."""

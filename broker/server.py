@@ -30,10 +30,15 @@ logger = logging.getLogger(__name__)
 _STOP_S = 2.0
 
 
-class _Running(msgspec.Struct, frozen=True):
+class _Running(msgspec.Struct):
     engine: BrokerEngine
     amqtt: AmqttBroker
     store: Store
+    # Closes the bound sockets, until the engine serves them.
+    sockets: contextlib.ExitStack
+    # Listeners whose addresses could not be had at once.
+    later: list[Listener]
+    is_listening: bool = False
 
 
 class EmbeddedBroker:
@@ -63,7 +68,12 @@ class EmbeddedBroker:
         self._waiting: dict[str, asyncio.Task[None]] = {}
 
     async def start(self) -> None:
-        """Listen, with the contents of the store.
+        """Open and listen. Raises MisconfiguredError as `open` does."""
+        await self.open()
+        await self.listen()
+
+    async def open(self) -> None:
+        """Bind the addresses and load the store; clients that connect wait for `listen`.
 
         Waits until the first listener's address can be had; the other listeners join when theirs
         can. Raises MisconfiguredError where an address is none, where the store may not be used,
@@ -84,19 +94,37 @@ class EmbeddedBroker:
                 except AddressUnavailableError:
                     later.append(listener)
             contents = await asyncio.to_thread(store.load, now_ms())
-            # From here on the acceptors close them.
-            stack.pop_all()
+            sockets = stack.pop_all()
         store.start()
         engine = BrokerEngine(self._settings, self._gate, store, bound)
         engine.load(contents)
         amqtt = AmqttBroker(engine.listen, engine.run_clock)
-        self._running = _Running(engine, amqtt, store)
-        await amqtt.start()
-        for listener, _ in bound:
-            _log_listening(listener)
-        for listener in later:
-            task = asyncio.create_task(self._listen_later(self._running, listener))
-            self._waiting[str(listener)] = task
+        self._running = _Running(engine, amqtt, store, sockets, later)
+
+    async def listen(self) -> None:
+        """Begin to serve clients. Call it once whoever must hear all of them has its link."""
+        running = self._running
+        if running is None or running.is_listening:
+            return
+        running.is_listening = True
+        # From here on the acceptors close them.
+        running.sockets.pop_all()
+        await running.amqtt.start()
+        for listener in self._listeners:
+            if listener in running.later:
+                task = asyncio.create_task(self._listen_later(running, listener))
+                self._waiting[str(listener)] = task
+            else:
+                _log_listening(listener)
+
+    async def stop_receiving(self) -> None:
+        """Accept no more clients and handle nothing more that comes of one.
+
+        So nothing more is acknowledged; what is published still reaches the clients, until `stop`.
+        """
+        if self._running is not None:
+            await self._stop_waiting()
+            await self._running.engine.stop_receiving()
 
     async def stop(self) -> None:
         """Close every connection and write what is kept. Stopping twice is fine."""
@@ -104,9 +132,11 @@ class EmbeddedBroker:
             return
         running, self._running = self._running, None
         await self._stop_waiting()
+        running.sockets.close()
         try:
-            running.engine.end_all()
-            await asyncio.wait_for(running.amqtt.shutdown(), _STOP_S)
+            if running.is_listening:
+                running.engine.end_all()
+                await asyncio.wait_for(running.amqtt.shutdown(), _STOP_S)
         except TimeoutError:
             logger.warning("the broker did not stop within %.0f s", _STOP_S)
         finally:

@@ -99,6 +99,7 @@ class BrokerEngine:
         self._round = Round()
         self._works = Works()
         self._next_sys_s = 0.0
+        self._has_stopped_receiving = False
         self._ticked_s = self._loop.time()
 
     def load(self, contents: Contents) -> None:
@@ -130,7 +131,8 @@ class BrokerEngine:
     def is_alive(self, patience_s: float) -> bool:
         """Whether every listener accepts and the periodic work began within `patience_s`."""
         is_ticking = self._loop.time() - self._ticked_s < patience_s
-        return is_ticking and all(acceptor.is_accepting for acceptor in self._acceptors)
+        are_accepting = all(acceptor.is_accepting for acceptor in self._acceptors)
+        return is_ticking and (are_accepting or self._has_stopped_receiving)
 
     @property
     def snapshot(self) -> BrokerSnapshot:
@@ -164,6 +166,14 @@ class BrokerEngine:
         Subscribers hear of it as of a client's empty retained message.
         """
         return self.router.clear_retained(topic_filter, until_ms)
+
+    async def stop_receiving(self) -> None:
+        """Accept nobody and handle no packet any more; connections stay open for what is sent."""
+        self._has_stopped_receiving = True
+        for handler in self._handlers.values():
+            handler.stop_receiving()
+        for acceptor in self._acceptors:
+            await acceptor.stop_accepting()
 
     def end_all(self) -> None:
         """End every connection and publish the wills."""
@@ -241,7 +251,7 @@ class BrokerEngine:
                 settings=self._settings,
                 authenticating=functools.partial(self._admission.authenticating, place),
             )
-            if accepted is None:
+            if accepted is None or self._has_stopped_receiving:
                 return None
             self._log_in(place, accepted)
         except ConnectRefusedError as e:

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import logging
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -10,6 +12,7 @@ import msgspec
 
 from broker.auth.accounts import HUB_USER
 from broker.auth.gate import Identity, Role
+from broker.local_link import LocalLink
 from broker.server import EmbeddedBroker
 from bus.client.client import BusClient
 from bus.client.credentials import Connection
@@ -30,9 +33,15 @@ from hub_app.history.recorder import Recorder
 from hub_app.process.supervisor import Supervisor
 from hub_app.quota.refusals import Refusals
 
+logger = logging.getLogger(__name__)
+
 # Answers to nodes that an outside broker has not acknowledged.
 _MAX_QUEUED = 20_000
 _ROOT = f"{ROOT}/"
+# The time in which what has come by the hub's end is taken from the queue, 20,000 messages at most,
+# and the pause between two looks at it.
+_DRAIN_S = 5.0
+_DRAIN_PAUSE_S = 0.01
 
 
 class Intake:
@@ -168,6 +177,34 @@ async def running(feed: BusFeed) -> AsyncIterator[None]:
         # The history first: its last commit is acknowledged while there is still a connection.
         await asyncio.to_thread(feed.history.stop)
         await asyncio.to_thread(feed.link.stop)
+
+
+@contextlib.asynccontextmanager
+async def receiving(feed: BusFeed, broker: EmbeddedBroker | None) -> AsyncIterator[None]:
+    """Let the embedded broker serve its clients, while the feed runs and its queue is ingested.
+
+    So whatever the broker acknowledges is heard by the hub: what came before the end is in the
+    history's inbox afterwards, and nothing comes later.
+    """
+    if broker is not None:
+        await broker.listen()
+    try:
+        yield
+    finally:
+        if broker is not None:
+            await broker.stop_receiving()
+        await _drain(feed)
+
+
+async def _drain(feed: BusFeed) -> None:
+    """Wait until all that has come is ingested."""
+    if isinstance(feed.link, LocalLink):
+        feed.link.flush()
+    end_s = time.monotonic() + _DRAIN_S
+    while feed.queue and time.monotonic() < end_s:  # noqa: ASYNC110 - an event would cost each put
+        await asyncio.sleep(_DRAIN_PAUSE_S)
+    if feed.queue:
+        logger.warning("%d messages were not taken before the end of the hub", len(feed.queue))
 
 
 def _client(config: Config, connection: Connection, intake: Intake) -> BusClient:

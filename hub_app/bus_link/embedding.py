@@ -45,10 +45,11 @@ async def embedded_broker(
     check: PasswordCheck,
     supervisor: Supervisor,
 ) -> AsyncIterator[tuple[EmbeddedBroker, Connection]]:
-    """Run the broker; yield it and the connection data of the hub's own client, valid for this run.
+    """Open the broker, which serves nobody until its `listen` is called.
 
-    `check` is shared with the page: one rate limit for both. Raises
-    MisconfiguredError where a port, a file or a folder cannot be used.
+    Yields it with the connection data of the hub's own client, valid for this run. `check` is
+    shared with the page: one rate limit for both. Raises MisconfiguredError where a port, a file
+    or a folder cannot be used.
     """
     files = hub_files.of(config, environment)
     own_credentials = credentials.path_for(config, environment)
@@ -71,7 +72,7 @@ async def embedded_broker(
         listeners=_listeners(config, tls),
     )
     gate.on_revoked = broker.disconnect
-    await broker.start()
+    await broker.open()
     refreshing = asyncio.create_task(
         supervisor.run("accounts and certificate", lambda: _refresh_files(gate, tls))
     )

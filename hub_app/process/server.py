@@ -135,10 +135,7 @@ async def _run(
             records=records,
         )
         forwarder = forward_setup.create(config, hub, files)
-        await asyncio.to_thread(logs.start)
-        await asyncio.to_thread(records.load)
-        stack.push_async_callback(asyncio.to_thread, records.close)
-        stack.push_async_callback(asyncio.to_thread, logs.stop)
+        await stack.enter_async_context(_writing(logs, records))
         await stack.enter_async_context(discovery_setup.running(config, hub, feed, forwarder))
         await stack.enter_async_context(bus_feed.running(feed))
         await stack.enter_async_context(forward_setup.running(forwarder))
@@ -147,6 +144,7 @@ async def _run(
             fleet = extras.load("hub_app.fleet.forward.setup", "fleet.url", "fleet")
             await stack.enter_async_context(fleet.running(fleet.create(config, hub)))
         await stack.enter_async_context(_background_tasks(hub, feed.queue, remover))
+        await stack.enter_async_context(bus_feed.receiving(feed, embedded))
         await stack.enter_async_context(page_tasks.running(supervisor, log_in, tls))
         joins = JoinService(config, files, hub)
         updater = NodeUpdater(files, hub, config.cluster.node_id)
@@ -209,6 +207,18 @@ async def _broker(
             broker.clear_retained,
         )
         yield connection, status, broker
+
+
+@contextlib.asynccontextmanager
+async def _writing(logs: LogRecorder, records: RecordStore) -> AsyncIterator[None]:
+    """Open the log and the plugins' records; at the end, write what they have taken."""
+    await asyncio.to_thread(logs.start)
+    await asyncio.to_thread(records.load)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(logs.stop)
+        await asyncio.to_thread(records.close)
 
 
 @contextlib.asynccontextmanager

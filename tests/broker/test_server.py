@@ -1,15 +1,19 @@
-"""The embedded broker's listeners: one that cannot be had yet joins the others later."""
+"""The embedded broker's listeners, from their opening to their end."""
 
 import asyncio
 import socket
 
 import pytest
 
+from broker.auth.gate import Identity, Role
 from broker.embedded.net.listener import Listener
 from broker.server import EmbeddedBroker
+from bus.client.link import WireMessage
 from bus.config.broker_table import BrokerConfig
 from bus.errors import MisconfiguredError
 from harvester.hub.open_broker import OpenGate
+from tests.broker.embedded.raw import publish
+from tests.broker.embedded.running import running
 from tests.support import HOST, WAIT_S, free_port
 
 PATIENCE_S = 10.0
@@ -69,3 +73,44 @@ def test_a_second_address_that_is_none_is_not_waited_for() -> None:
             await EmbeddedBroker(BrokerConfig(), OpenGate(), listeners=wrong).start()
 
     asyncio.run(serve())
+
+
+def test_a_broker_that_was_only_opened_gives_its_address_back() -> None:
+    port = free_port()
+
+    async def serve() -> None:
+        broker = EmbeddedBroker(BrokerConfig(), OpenGate(), listeners=[Listener(HOST, port)])
+        await broker.open()
+        assert await connects(port)
+        await broker.stop()
+        assert not await connects(port)
+
+    asyncio.run(serve())
+
+
+def test_a_broker_that_receives_no_more_still_delivers_and_ends_nobody() -> None:
+    with running() as it:
+        late = it.client("late", will=("harvester/pi4/x", b"will", 0, False))
+        ears = it.client("ears")
+        ears.subscribe(("harvester/pi4/x", 0))
+        broker = it.broker
+        assert isinstance(broker, EmbeddedBroker)
+        it.run(broker.stop_receiving())
+        late.send(publish("harvester/pi4/x", b"late", 1) + publish("harvester/pi4/x", b"late", 2))
+        late.sock.shutdown(socket.SHUT_WR)
+        assert not it.run(connects(it.port))
+        hub = it.call(
+            lambda: broker.link(
+                Identity("hub", Role.HUB), on_messages=lambda _: None, room_for=lambda _: None
+            )
+        )
+        it.call(hub.start)
+        hub.publish_wire(WireMessage("harvester/pi4/x", b"from the hub"))
+        assert ears.receive().payload == b"from the hub"
+        assert it.call(lambda: broker.is_alive(PATIENCE_S))
+        hub.stop()
+        it.run(broker.stop())
+        # Nothing of what came late, neither an answer nor a message.
+        assert ears.receive().payload == b"will"
+        assert ears.read() is None
+        assert late.read() is None

@@ -12,12 +12,17 @@ from bus import journal_log
 from bus.config import command_line
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
+from hub_app.bus_link import bus_feed
+from hub_app.history.recorder import Recorder
 from hub_app.live import commander
 from hub_app.process import server
 from tests.plugins.dashboard.modules import render
+from tests.support import wait_until
 
 # Variable of the environment: the seconds that the hub waits for a node's answer.
 RESULT_TIMEOUT = "TEST_RESULT_TIMEOUT_S"
+# Variable of the environment: a file for which the start of the history waits.
+SLOW_START = "TEST_SLOW_START"
 
 
 class PlainRenderer:
@@ -41,7 +46,17 @@ def program(config: Config) -> Callable[..., Coroutine[Any, Any, None]]:
     return fleet_server.run
 
 
+class SlowRecorder(Recorder):
+    """Recorder that opens the history once a test lets it."""
+
+    def start(self) -> None:
+        wait_until(Path(os.environ[SLOW_START]).exists)
+        super().start()
+
+
 def main() -> None:
+    if SLOW_START in os.environ:
+        bus_feed.Recorder = SlowRecorder  # type: ignore[misc]
     # A node of a test may starve for seconds before it answers.
     commander.RESULT_TIMEOUT_S = float(os.environ.get(RESULT_TIMEOUT, "30"))
     config = command_line.load(command_line.parser("hub", "").parse_args(), "hub")

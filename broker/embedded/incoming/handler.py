@@ -95,6 +95,12 @@ class Handler:
     def _handle(self, packet: Packet) -> None:
         _PACKET_HANDLERS[packet.kind](self, packet)
 
+    def stop_receiving(self) -> None:
+        """Handle no packet any more, and end the connection for no silence of the client."""
+        self._keep_alive.cancel()
+        self._held.close()
+        self.connection.stop_receiving()
+
     def close(self, reason: ReasonCode | None = None, text: str = "") -> None:
         """Close the connection. The session and the will are the engine's part."""
         self.has_ended = True

@@ -78,13 +78,17 @@ class Acceptor:
     def is_accepting(self) -> bool:
         return not self._accepting.done()
 
-    async def close(self) -> None:
-        """Stop listening and end every connection."""
+    async def stop_accepting(self) -> None:
+        """Stop listening; connections go on. Twice is fine."""
         self._accepting.cancel()
         await asyncio.wait([self._accepting])
         self._bound.close()
         for sock in self._retried:
             sock.close()
+
+    async def close(self) -> None:
+        """Stop listening and end every connection."""
+        await self.stop_accepting()
         for task in self._tasks:
             task.cancel()
         if self._tasks:

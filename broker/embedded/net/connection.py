@@ -91,6 +91,10 @@ class Connection(asyncio.BufferedProtocol):
             self._error = error
             self._ended.set_result(None)
 
+    def stop_receiving(self) -> None:
+        """Handle no more packets, without an end of `serve`: what is sent is still written."""
+        self._on_packet = None
+
     def allow_packets(self, max_packet_bytes: int, *, is_3_1: bool = False) -> None:
         """Change the size limit, which is lower before the login."""
         self._framer.allow(max_packet_bytes, is_3_1=is_3_1)

@@ -82,9 +82,10 @@ def hub_bus(state: Path, **keys: object) -> Iterator[HubBus]:
 
     async def serve() -> None:
         async with embedded_broker(config, {}, PasswordCheck(time.monotonic), Supervisor()) as (
-            _,
+            broker,
             connection,
         ):
+            await broker.listen()
             assert connection.login is not None
             made.append(connection.login)
             ready.set()
