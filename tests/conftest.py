@@ -13,7 +13,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from bus import struct_types
-from tests import leftovers
+from tests import failures, leftovers
 
 # Wall time depends on what else the machine does: an example may take as long as a test may.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -98,6 +98,19 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.collect()
         gc.freeze()
         gc.enable()
+
+
+def pytest_runtest_logstart() -> None:
+    failures.begin()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the processes that a failed test uses, with the ends of their logs."""
+    made = yield
+    if made.failed and (processes := "\n".join(failures.report())):
+        made.sections.append(("Processes", processes))
+    return made
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

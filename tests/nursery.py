@@ -1,7 +1,7 @@
 """Nursery: a process that has imported a program, and forks it for each test that starts it.
 
-Importing the hub takes half a second of processor time, forking it next to none. What is forked is
-a process of its own, with a session, an environment and an output of its own.
+Importing the hub takes half a second of processor time, an agent a quarter, forking next to none.
+What is forked is a process of its own, with a session, an environment and an output of its own.
 """
 
 import gc
@@ -165,7 +165,7 @@ def _main(module: str, descriptor: int) -> None:
         birth = _serve(link)
     if birth is not None:
         _become(birth)
-        program.main()
+        sys.exit(program.main())
 
 
 if __name__ == "__main__":

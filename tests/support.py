@@ -28,6 +28,7 @@ from bus.contract.messages import Message, decode
 from bus.contract.topics import EVERYTHING, Topic, parse
 from bus.errors import BadDataError
 from harvester.hub.open_broker import OpenGate
+from tests import failures
 from tests.nursery import Forked, Nursery
 
 HOST = "127.0.0.1"
@@ -35,8 +36,15 @@ HOST = "127.0.0.1"
 WAIT_S = 60.0
 PATIENT_S = 30.0
 PROJECT = Path(__file__).parent.parent
-# Started by most tests of the hub.
-_FORKED = ("tests.hub_app.hub_process",)
+# Started by many tests.
+_FORKED = frozenset(
+    (
+        "node_agent.cli",
+        "pizero_native.cli",
+        "tests.end_to_end.triggered_agent",
+        "tests.hub_app.hub_process",
+    )
+)
 _PORT_LOCKS = Path(tempfile.gettempdir()) / f"harvester-ports-{os.getuid()}"
 
 
@@ -131,20 +139,33 @@ class Listener:
         assert self._client.publish_payload(topic, payload) is not None
 
     def wait_for(
-        self, wanted: Callable[[Said], bool], timeout_s: float = WAIT_S, *, after: int = 0
+        self,
+        wanted: Callable[[Said], bool],
+        timeout_s: float = WAIT_S,
+        *,
+        after: int = 0,
+        node: str = "",
     ) -> Said:
-        """Return the first wanted message, past or to come, but for the `after` first."""
+        """Return the first wanted message, past or to come, but for the `after` first.
+
+        Where none comes, the failure tells what was heard, of `node` in more detail.
+        """
 
         def found() -> Said | None:
             return next((said for said in self.said[after:] if wanted(said)), None)
 
         with self._changed:
             heard = self._changed.wait_for(found, timeout_s)
-        assert heard is not None, f"not heard; heard {self.said[-20:]}"
+        if heard is None:
+            summary = failures.summary([(said.topic, said.payload) for said in self.said], node)
+            raise AssertionError(f"not heard within {timeout_s:g} s; {summary}")
         return heard
 
     def wait_topic(self, text: str, timeout_s: float = WAIT_S, *, after: int = 0) -> Said:
-        return self.wait_for(lambda said: str(said.topic) == text, timeout_s, after=after)
+        node = parse(text).node
+        return self.wait_for(
+            lambda said: str(said.topic) == text, timeout_s, after=after, node=node
+        )
 
     def _hear(self, text: str, payload: bytes) -> None:
         topic = parse(text)
@@ -245,11 +266,13 @@ class Service:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        failures.watch(self, module, self.process, log)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        failures.forget(self, has_failed=kind is not None)
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait(WAIT_S)

@@ -17,6 +17,7 @@ from selenium.webdriver import Chrome
 from broker.auth import enrolment
 from bus.client.credentials import CREDENTIALS_NAME
 from bus.config.hub_files import ACCOUNTS_NAME
+from tests import failures
 from tests.built_components import CACHE, packed
 from tests.chromium import chromium
 from tests.support import (
@@ -107,6 +108,7 @@ class System:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        failures.watch(self, "harvester up", self.process, log)
 
     @property
     def page(self) -> str:
@@ -203,7 +205,7 @@ def door(system: System) -> Iterator[Service]:
     )
     config.write_text(text)
     arguments = ["--role", "spoke", "--config", str(config)]
-    with Service("node_agent", arguments, folder / "door.log") as running:
+    with Service("node_agent.cli", arguments, folder / "door.log") as running:
         yield running
         assert running.stop() == 0, running.output()
 

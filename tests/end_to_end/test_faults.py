@@ -1,6 +1,7 @@
 """Simulated faults of every device of the Pi 4 in real agents, as listed in docs/faults.md.
 
-Each fault of a device has a node of its own, and all nodes run at once.
+Each fault of a device has a node of its own, and all nodes run at once. The faults begin when every
+device has worked.
 """
 
 import itertools
@@ -11,15 +12,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bus.contract.messages import Leds, Log, PluginState, Reading
+from bus.contract.messages import Leds, Log, Oled, PluginState, Reading
 from node_agent.sandbox.instance import Limits
 from node_agent.sandbox.runtime import Runtime
 from tests.built_components import CACHE, packed
+from tests.end_to_end.triggered_agent import JUMP_S, TRIGGER
 from tests.support import (
     HOST,
     PATIENT_S,
     PROJECT,
-    WAIT_S,
     Listener,
     Said,
     Service,
@@ -28,20 +29,21 @@ from tests.support import (
     settings,
 )
 
-# Late enough for several agents to start at once on two cores.
-FROM_S, UNTIL_S = 12, 24
+START_S = 120.0
+FROM_S, UNTIL_S = JUMP_S, JUMP_S + 12
 MAGENTA = "#ff00ff"
 PLUGINS = {"dht22-gpio4": "dht22", "bme680-0x77": "bme680", "ssd1306-0x3c": "oled"}
 LEDS = {"dht22-gpio4": 1, "bme680-0x77": 2}
 # Also the word of a plugin that this machine gave no processor in the midst of a poll.
 TOO_SLOW = "the bus is too slow"
 # The room gets warmer all the time, so that a constant value is an error.
-SCENARIO = """
+KEYFRAMES = f"[[0, 16.0], [300, 76.0], [{JUMP_S}, 16.0], [{JUMP_S + 60}, 28.0]]"
+SCENARIO = f"""
 [room]
-temperature_c = {keyframes = [[0, 16.0], [60, 28.0]]}
+temperature_c = {{keyframes = {KEYFRAMES}}}
 
 [air]
-temperature_c = {keyframes = [[0, 16.0], [60, 28.0]]}
+temperature_c = {{keyframes = {KEYFRAMES}}}
 """
 
 # A BME680 that never says that its gas is valid or its heater stable (gas_r_lsb is 0).
@@ -129,12 +131,12 @@ def agent(node: str, playing: str, port: int, directory: Path) -> Service:
             storage__cache_dir=CACHE,
         ),
     ]
-    return Service("node_agent.cli", arguments, directory / f"{node}.log")
+    return Service("tests.end_to_end.triggered_agent", arguments, directory / f"{node}.log")
 
 
 @pytest.fixture(scope="module")
 def listener(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
-    """Start all nodes; yield a listener on their bus."""
+    """Start all nodes, then their faults; yield a listener on their bus."""
     bundles = packed(PROJECT / "plugins")
     with Runtime(CACHE, Limits()) as runtime:
         for plugin in PLUGINS.values():
@@ -143,10 +145,27 @@ def listener(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
     with ExitStack() as stack:
         stack.enter_context(embedded_broker(port))
         listener = stack.enter_context(Listener(port))
-        for node, cases in nodes().items():
-            stack.enter_context(agent(node, scenario_of(cases), port, directory))
-        stack.enter_context(agent("no-gas", NO_GAS, port, directory))
+        scenarios = {node: scenario_of(cases) for node, cases in nodes().items()}
+        scenarios["no-gas"] = NO_GAS
+        agents = [
+            stack.enter_context(agent(node, playing, port, directory))
+            for node, playing in scenarios.items()
+        ]
+        for node in scenarios:
+            wait_until_all_devices_work(listener, node)
+        for running in agents:
+            running.process.send_signal(TRIGGER)
         yield listener
+
+
+def wait_until_all_devices_work(listener: Listener, node: str) -> None:
+    for sensor in LEDS:
+        listener.wait_topic(f"harvester/{node}/readings/{sensor}", START_S)
+    listener.wait_for(
+        lambda said: said.topic.node == node and isinstance(said.message, Oled) and said.message.on,
+        START_S,
+        node=node,
+    )
 
 
 def line(said: Said, case: Case, begins_with: str) -> bool:
@@ -162,7 +181,7 @@ def line(said: Said, case: Case, begins_with: str) -> bool:
 
 def wait_line(listener: Listener, case: Case, begins_with: str) -> tuple[int, str]:
     """Wait for the log line; return its index in `listener.said`, and its text."""
-    said = listener.wait_for(lambda said: line(said, case, begins_with), WAIT_S)
+    said = listener.wait_for(lambda said: line(said, case, begins_with), node=node_of(case))
     assert isinstance(said.message, Log)
     return listener.said.index(said), said.message.message
 
@@ -218,7 +237,7 @@ def test_a_fault_stops_the_reading_and_its_end_brings_it_back(
     begin, _ = wait_line(listener, case, "fault")
     end, _ = wait_line(listener, case, "fault over")
     assert [said for said in listener.said[begin:end] if reading(said, case)] == []
-    listener.wait_for(lambda said: reading(said, case) is not None, WAIT_S, after=end)
+    listener.wait_for(lambda said: reading(said, case) is not None, after=end, node=node_of(case))
 
 
 @pytest.mark.parametrize("case", [case for case in NOTICED if case.device in LEDS], ids=str)
@@ -228,7 +247,9 @@ def test_a_fault_turns_the_led_magenta_until_it_ends(listener: Listener, case: C
     during = [light(said, case) for said in listener.said[begin:end] if light(said, case)]
     assert MAGENTA in during
     assert set(during[during.index(MAGENTA) :]) == {MAGENTA}
-    listener.wait_for(lambda said: light(said, case) not in ("", MAGENTA), WAIT_S, after=end)
+    listener.wait_for(
+        lambda said: light(said, case) not in ("", MAGENTA), after=end, node=node_of(case)
+    )
 
 
 @pytest.mark.parametrize("case", NOTICED, ids=str)
@@ -251,8 +272,8 @@ def test_a_fault_is_named_in_the_plugins_state_until_it_ends(
     assert begun in named
     listener.wait_for(
         lambda said: (found := state(said, case)) is not None and found.error == "",
-        WAIT_S,
         after=end,
+        node=node_of(case),
     )
 
 
@@ -266,7 +287,7 @@ def test_values_that_stand_still_are_believed(listener: Listener, case: Case) ->
         # 8 s are some 16 cycles; a working DHT22 repeats a value for 5 of them.
         return any(length >= 11 for length in runs[:-1])
 
-    listener.wait_for(stood_still_and_went_on, WAIT_S)
+    listener.wait_for(stood_still_and_went_on, node=node_of(case))
     assert [said for said in listener.said if line(said, case, "fault")] == []
     assert MAGENTA not in {light(said, case) for said in listener.said}
 
@@ -288,15 +309,15 @@ def test_without_valid_gas_there_is_no_gas_reading_and_a_fault_that_says_so(
     def is_fault(said: Said) -> bool:
         return of_node(said, Log) and b"fault: bme680-0x77 gas: not valid" in said.payload
 
-    listener.wait_for(is_fault, WAIT_S)
+    listener.wait_for(is_fault, node="no-gas")
     listener.wait_for(
         lambda s: (
             isinstance(s.message, Leds) and of_node(s, Leds) and s.message.pixels[2] == MAGENTA
         ),
-        WAIT_S,
+        node="no-gas",
     )
     said = listener.wait_for(
-        lambda s: of_node(s, Reading) and s.topic.name == "bme680-0x77", WAIT_S
+        lambda s: of_node(s, Reading) and s.topic.name == "bme680-0x77", node="no-gas"
     )
     assert isinstance(said.message, Reading)
     assert "gas_resistance" not in said.message.data
