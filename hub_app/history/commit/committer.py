@@ -9,7 +9,7 @@ import logging
 import queue
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from bus.config.history_table import HistoryConfig
@@ -17,10 +17,13 @@ from bus.config.limits_table import LimitsConfig
 from bus.errors import MisconfiguredError
 from bus.fault import Fault
 from bus.files.database import DamagedError, set_aside
+from bus.limited_log import LimitedLog
 from hub_app.alarms.records import Record
 from hub_app.history.acknowledge import Answers, answers_of
 from hub_app.history.batch import Batch
+from hub_app.history.commit.isolation import Failed, store_apart
 from hub_app.history.commit.pending import Pending
+from hub_app.history.decode import ReadingKey, RefusedReading
 from hub_app.history.events import MAX_DETAIL_CHARS, REFUSED, Event
 from hub_app.history.removal import HistoryJob
 from hub_app.history.retention.housekeeping import Housekeeping
@@ -43,13 +46,18 @@ class HistoryFile:
     """An open history file with its writer and its housekeeping."""
 
     def __init__(self, path: Path, settings: HistoryConfig, limits: LimitsConfig) -> None:
+        self._limits = limits
         self.db = open_history(path)
         try:
-            self.writer = Writer(self.db, limits)
+            self.renew()
             self.housekeeping = Housekeeping(self.db, settings)
         except BaseException:
             self.db.close()
             raise
+
+    def renew(self) -> None:
+        """Make a new writer, in place of one that failed."""
+        self.writer = Writer(self.db, self._limits)
 
     def close(self) -> None:
         self.db.close()
@@ -83,6 +91,7 @@ class Committer:
         self._file: HistoryFile | None = None
         self._reopen_at_s = 0.0
         self._pending = Pending(limits.nodes)
+        self._log = LimitedLog(logger)
         self._newest_ms = 0
         self.jobs: queue.SimpleQueue[HistoryJob] = queue.SimpleQueue()
         self.alarms: queue.SimpleQueue[Record] = queue.SimpleQueue()
@@ -113,7 +122,7 @@ class Committer:
             self._reopen()
         with self._faults_handled():
             if self._file is not None:
-                return self._store(self._file.writer, batch)
+                return self._store(self._file, batch)
         return {}
 
     def housekeep(self) -> None:
@@ -141,13 +150,12 @@ class Committer:
             self._file.close()
         self._file = None
 
-    def _store(self, writer: Writer, batch: Batch) -> Answers:
-        while self._pending.is_suspect:
-            self._store_part(writer, [])
+    def _store(self, file: HistoryFile, batch: Batch) -> Answers:
+        self._store_suspects(file)
         # A repair of timestamps goes on while nothing comes.
-        if not (batch.arrivals or batch.refused or self._pending or writer.is_repair_due):
+        if not (batch.arrivals or batch.refused or self._pending or file.writer.is_repair_due):
             return {}
-        outcome = self._store_part(writer, batch.arrivals)
+        outcome, failed = self._store_arrivals(file, batch.arrivals)
         self.commits += 1
         self.stored += outcome.added
         self.repeated += len(outcome.kept) - outcome.added
@@ -159,12 +167,48 @@ class Committer:
             self._note_refused(reading.node, reason, f"the reading of {reading.sensor_id}")
         self.fault.worked()
         # The malformed ones, too: their nodes would send them for ever.
-        return answers_of(outcome.kept, batch.refused)
+        return answers_of(outcome.kept, [*batch.refused, *self._refused(failed)])
 
-    def _store_part(self, writer: Writer, arrivals: list[Arrival]) -> Outcome:
+    def _store_suspects(self, file: HistoryFile) -> None:
+        while self._pending.is_suspect:
+            self._store_part(file, [])
+
+    def _store_arrivals(
+        self, file: HistoryFile, arrivals: Sequence[Arrival]
+    ) -> tuple[Outcome, Failed]:
+        """Store a batch; where the writer fails at it, each reading at which it does not."""
+        try:
+            return self._store_part(file, arrivals), []
+        except Exception as e:
+            if not arrivals or _is_of_file(e):
+                raise
+            logger.exception("the history failed at one of %d readings", len(arrivals))
+        file.renew()
+        self._store_suspects(file)
+
+        def store(part: Sequence[Arrival]) -> Outcome:
+            try:
+                return self._store_part(file, part)
+            except Exception as e:
+                if not _is_of_file(e):
+                    file.renew()
+                raise
+
+        return store_apart(arrivals, store, _is_of_file)
+
+    def _refused(self, failed: Failed) -> Iterator[RefusedReading]:
+        """Refuse readings at which the writer fails: it would do so whenever they come again."""
+        for reading, cause in failed:
+            node, sensor = reading.node, reading.sensor_id
+            reason = f"the history fails at the reading of {sensor}: {cause}"
+            self._log.warning(f"{node} {sensor}", "%s: %s", node, reason)
+            self._note_refused(node, Reason.MALFORMED, reason)
+            yield RefusedReading(node, ReadingKey(reading.stream, reading.seq), reason)
+
+    def _store_part(self, file: HistoryFile, arrivals: Sequence[Arrival]) -> Outcome:
         part = self._pending.part()
         try:
-            outcome = writer.store(
+            outcome = file.writer.store(
                 arrivals, part.events, self._now_ms(), part.alarms, part.heartbeats
             )
         except Exception as e:
@@ -217,6 +261,6 @@ class Committer:
 
 
 def _is_of_file(error: Exception) -> bool:
-    """Whether a failed commit is the fault of the file, not of something in the commit."""
+    """Whether a failed commit is the fault of the file or the machine, not of what is in it."""
     is_of_values = isinstance(error, sqlite3.IntegrityError | sqlite3.DataError)
-    return isinstance(error, DamagedError | sqlite3.Error) and not is_of_values
+    return isinstance(error, DamagedError | sqlite3.Error | MemoryError) and not is_of_values

@@ -274,6 +274,27 @@ def test_an_event_that_no_database_holds_is_dropped_and_all_others_are_stored(
         assert sorted(found.fetchall()) == [("one",), ("two",)]
 
 
+def test_a_reading_that_no_database_holds_is_refused_and_all_others_are_stored(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, bus = tmp_path / "history.db", Bus()
+    bad = msgspec.structs.replace(reading(0), sensor_id="attic", seq=1 << 63)
+    with running(path, bus, commit_s=60) as history:
+        for one in (reading(1), bad, reading(2)):
+            topic = Topic("pi4", TopicKind.READING, one.sensor_id)
+            history.inbox.put(str(topic), encode(one), one)
+    assert rows(path) == [("s", 1), ("s", 2)]
+    assert [(stored.ranges, stored.refused) for _, stored in bus.published] == [
+        ([(1, 2)], [(1 << 63, 1 << 63)])
+    ]
+    assert (history.statistics.stored, history.statistics.refused) == (2, 1)
+    assert not history.statistics.fault
+    assert "pi4: the history fails at the reading of attic: OverflowError(" in caplog.text
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        kinds = {kind for (kind,) in db.execute("SELECT kind FROM event")}
+    assert kinds == {"hub"}
+
+
 def test_timestamps_are_repaired_while_nothing_else_comes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
