@@ -271,7 +271,7 @@ class Service:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
         failures.forget(self, has_failed=kind is not None)
         if self.process.poll() is None:
             self.process.kill()
