@@ -41,8 +41,9 @@ _FORKED = frozenset(
     (
         "node_agent.cli",
         "pizero_native.cli",
-        "tests.end_to_end.triggered_agent",
         "tests.hub_app.hub_process",
+        "tests.triggered.agent",
+        "tests.triggered.pizero",
     )
 )
 _PORT_LOCKS = Path(tempfile.gettempdir()) / f"harvester-ports-{os.getuid()}"

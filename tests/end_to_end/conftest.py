@@ -54,6 +54,7 @@ cache_dir = "{cache}"
 directory = "{plugins}"
 enabled = ["doorbell"]
 poll_deadline_s = {patient_s}
+load_deadline_s = {patient_s}
 [plugins.grants.doorbell]
 inputs = [17]
 outputs = [{{ pin = 22, safe = "low" }}]
@@ -78,7 +79,7 @@ def patient_project(folder: Path) -> Path:
     shutil.copytree(PROJECT / "config", project / "config")
     for shared in ("plugins", "wit", ".harvester"):
         (project / shared).symlink_to(PROJECT / shared)
-    patient = f"poll_deadline_s = {PATIENT_S}"
+    patient = f"poll_deadline_s = {PATIENT_S}\nload_deadline_s = {PATIENT_S}"
     hub, spoke = (project / "config" / f"{role}.toml" for role in ("hub", "spoke"))
     hub.write_text(hub.read_text().replace("[plugins]\n", f"[plugins]\n{patient}\n"))
     spoke.write_text(spoke.read_text().replace(DEADLINE, patient))

@@ -16,7 +16,6 @@ from bus.contract.messages import Leds, Log, Oled, PluginState, Reading
 from node_agent.sandbox.instance import Limits
 from node_agent.sandbox.runtime import Runtime
 from tests.built_components import CACHE, packed
-from tests.end_to_end.triggered_agent import JUMP_S, TRIGGER
 from tests.support import (
     HOST,
     PATIENT_S,
@@ -28,6 +27,7 @@ from tests.support import (
     free_port,
     settings,
 )
+from tests.triggered.clock import JUMP_S, TRIGGER
 
 START_S = 120.0
 FROM_S, UNTIL_S = JUMP_S, JUMP_S + 12
@@ -125,13 +125,14 @@ def agent(node: str, playing: str, port: int, directory: Path) -> Service:
             broker__url=f"mqtt://{HOST}:{port}",
             polling__interval_seconds=0.5,
             plugins__poll_deadline_s=PATIENT_S,
+            plugins__load_deadline_s=PATIENT_S,
             plugins__enabled=msgspec.json.encode([*PLUGINS.values()]).decode(),
             hardware__scenario=scenario,
             storage__state_dir=directory / node,
             storage__cache_dir=CACHE,
         ),
     ]
-    return Service("tests.end_to_end.triggered_agent", arguments, directory / f"{node}.log")
+    return Service("tests.triggered.agent", arguments, directory / f"{node}.log")
 
 
 @pytest.fixture(scope="module")

@@ -46,6 +46,7 @@ def running(tmp_path: Path, playing: str) -> Iterator[tuple[Service, Listener, P
             broker__url=f"mqtt://{HOST}:{port}",
             polling__interval_seconds=0.5,
             plugins__poll_deadline_s=PATIENT_S,
+            plugins__load_deadline_s=PATIENT_S,
             plugins__enabled='["dht22"]',
             plugins__form="bundle",
             hardware__scenario=scenario,

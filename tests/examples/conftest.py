@@ -6,6 +6,7 @@ import pytest
 
 from tests.built_components import CACHE, packed
 from tests.support import HOST, PROJECT, Listener, Service, embedded_broker, free_port
+from tests.triggered.clock import JUMP_S, TRIGGER
 
 EXAMPLES = PROJECT / "examples"
 CONFIG = """
@@ -22,6 +23,7 @@ interval_seconds = 0.3
 directory = "{examples}"
 enabled = ["sht31", "gps", "mcp3008"]
 poll_deadline_s = 30
+load_deadline_s = 30
 
 [plugins.grants.sht31]
 i2c = ["0x44"]
@@ -40,20 +42,20 @@ scenario = "{scenario}"
 state_dir = "{state}"
 cache_dir = "{cache}"
 """
-SCENARIO = """
+SCENARIO = f"""
 [chips.sht31]
 temperature_c = 23.4
 humidity_pct = 56.7
 
 [chips.mcp3008]
-input_0_v = { keyframes = [[0, 1.1], [3, 1.1], [3.01, 3.0], [6, 3.0]], loop = true }
+input_0_v = {{ keyframes = [[0, 1.1], [3, 1.1], [3.01, 3.0], [6, 3.0]], loop = true }}
 input_1_v = 2.2
 
 [[faults]]
 kind = "bit-errors"
 device = "sht31"
-from_s = 8
-until_s = 14
+from_s = {JUMP_S}
+until_s = {2 * JUMP_S}
 rate = 1
 """
 
@@ -64,10 +66,20 @@ def packed_examples() -> list[str]:
     return list(packed(EXAMPLES))
 
 
+class Shed(Listener):
+    """Ears on a node that has one of each; the SHT31 has its fault after the first `trigger`."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self.agent: Service
+
+    def trigger(self) -> None:
+        """Let the fault begin, and the next time end."""
+        self.agent.process.send_signal(TRIGGER)
+
+
 @pytest.fixture(scope="module")
-def shed(
-    packed_examples: list[str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Listener]:
+def shed(packed_examples: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shed]:
     """Return ears on a node that has one of each."""
     directory = tmp_path_factory.mktemp("shed")
     port = free_port()
@@ -86,7 +98,7 @@ def shed(
     arguments = ["--role", "spoke", "--config", str(config)]
     with (
         embedded_broker(port),
-        Listener(port) as ears,
-        Service("node_agent.cli", arguments, directory / "agent.log"),
+        Shed(port) as ears,
+        Service("tests.triggered.agent", arguments, directory / "agent.log") as ears.agent,
     ):
         yield ears

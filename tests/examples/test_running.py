@@ -6,6 +6,7 @@ import pytest
 
 from bus.contract.messages import Log, PluginState, Reading
 from bus.contract.topics import TopicKind
+from tests.examples.conftest import Shed
 from tests.support import PROJECT, Listener, Said
 
 WAIT_S = 60.0
@@ -58,11 +59,14 @@ def test_the_gps_is_heard_on_the_bus(shed: Listener) -> None:
     }
 
 
-def test_a_checksum_that_fails_is_a_fault_and_no_number(shed: Listener) -> None:
+def test_a_checksum_that_fails_is_a_fault_and_no_number(shed: Shed) -> None:
     def is_fault(said: Said) -> bool:
         return isinstance(said.message, Log) and "checksum" in said.message.message
 
+    reading(shed, "sht31-0x44")
+    shed.trigger()
     shed.wait_for(is_fault, WAIT_S)
+    shed.trigger()
     after = len(shed.said)
     assert reading(shed, "sht31-0x44", after=after).data["humidity"] == pytest.approx(56.7, abs=0.1)
     heard = [s.message for s in shed.said if s.topic.kind is TopicKind.READING]

@@ -12,7 +12,13 @@ class PiZero(Service):
     """`pizero-native`, on simulated hardware and at a quick pace unless told otherwise."""
 
     def __init__(
-        self, directory: Path, broker_port: int, *, simulate: bool = True, **keys: object
+        self,
+        directory: Path,
+        broker_port: int,
+        *,
+        simulate: bool = True,
+        program: str = "pizero_native.cli",
+        **keys: object,
     ) -> None:
         self.web = f"http://{HOST}:{(web_port := free_port())}"
         keys = {
@@ -27,7 +33,7 @@ class PiZero(Service):
         }
         simulation = ["--simulate"] if simulate else []
         super().__init__(
-            "pizero_native.cli",
+            program,
             ["--config", "config/pizero.toml", *simulation, *settings(**keys)],
             directory / "service.log",
         )

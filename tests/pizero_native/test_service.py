@@ -14,6 +14,7 @@ from bus.contract.messages import Heartbeat, Log, PluginState, Reading, Result, 
 from bus.contract.topics import Topic, TopicKind
 from tests.pizero_native.conftest import PiZero
 from tests.support import WAIT_S, Listener, Said, embedded_broker, free_port
+from tests.triggered.clock import JUMP_S, TRIGGER
 
 BME680 = "harvester/pizero/readings/bme680-0x76"
 
@@ -233,18 +234,24 @@ def test_a_signal_to_stop_ends_it_cleanly(
 def test_a_fault_is_said_when_it_begins_and_when_it_ends(tmp_path: Path) -> None:
     scenario = tmp_path / "scenario.toml"
     scenario.write_text(
-        '[[faults]]\nkind = "unplugged"\ndevice = "bme680-0x76"\nfrom_s = 0.8\nuntil_s = 2.5\n'
+        '[[faults]]\nkind = "unplugged"\ndevice = "bme680-0x76"\n'
+        f"from_s = {JUMP_S}\nuntil_s = {2 * JUMP_S}\n"
     )
     port = free_port()
     with (
         embedded_broker(port),
         Listener(port) as listener,
-        PiZero(tmp_path, port, hardware__scenario=scenario) as service,
+        PiZero(
+            tmp_path, port, program="tests.triggered.pizero", hardware__scenario=scenario
+        ) as service,
     ):
+        listener.wait_topic(BME680)
+        service.process.send_signal(TRIGGER)
         listener.wait_for(logs("bme680-0x76: fault: "))
         health = httpx.get(f"{service.web}/health").json()
         assert health["status"] == "degraded"
         assert list(health["faults"]) == ["bme680-0x76"]
+        service.process.send_signal(TRIGGER)
         listener.wait_for(logs("bme680-0x76: works again after "))
         told = [said for said in listener.said if logs("bme680-0x76")(said)]
         assert len(told) == 2

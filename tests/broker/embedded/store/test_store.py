@@ -474,7 +474,7 @@ def failed_once_more(store: Store) -> Callable[[], bool]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WAIT_S):
         while not condition():  # noqa: ASYNC110 - the writer thread tells nobody of its failures
             await asyncio.sleep(0.005)
 

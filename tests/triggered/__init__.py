@@ -1,0 +1,1 @@
+"""Programs on simulated hardware whose scenario waits for a signal of the test."""
