@@ -5,7 +5,7 @@ What happens is told line by line to a `Say`. It knows neither a bus nor an agen
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
@@ -42,6 +42,7 @@ Say = Callable[[str, str], None]
 
 _FIRST_I2C_ADDRESS, _LAST_I2C_ADDRESS = 0x08, 0x77
 _BME680_ADDRESSES = {0x76, 0x77}
+_DAY_S = 86_400
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -223,12 +224,24 @@ class Guest:
                 found = samples(returned, self._name, problems.append)
             except BadDataError as e:
                 problems.append(str(e))
+            problems += _in_seconds(found)
         return Outcome(found, problems, isinstance(returned, str), took_s)
 
     def close(self) -> None:
         # Its outputs get their safe levels when the hardware is closed, which may have happened.
         self._effects.retire()
         self._instance.close()
+
+
+def _in_seconds(found: Sequence[Sample]) -> Iterator[str]:
+    """Yield a sentence on each reading whose time is the present one in seconds."""
+    now_s = time.time()
+    for sample in found:
+        if abs(sample.timestamp_ms - now_s) < _DAY_S:
+            yield (
+                f"{sample.sensor_id}: timestamp-ms: found {sample.timestamp_ms}, which is the time "
+                "in seconds, expected milliseconds"
+            )
 
 
 def everything(config: Config, *, has_own_chips: bool = False) -> Grant:

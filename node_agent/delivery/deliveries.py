@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 _FOLDER = "bundles"
 _JOIN_S = 5.0
+_NOT_SAVED = "{}: {}: the bundle could not be saved; mend that at the node, then deploy it again"
 # Messages that wait to be verified, some 200 KB each; the broker has them still.
 MAX_WAITING = 64
 
@@ -66,6 +67,7 @@ class Deliveries:
         self._thread = threading.Thread(target=self._run, name="deliveries", daemon=True)
         self._fault = Fault("delivered bundles: saving")
         node, folder = config.cluster.node_id, state_dir / _FOLDER
+        self._folder = folder
         remove_former(folder, config.plugins.enabled)
         self._kept = {
             name: KeptBundles(folder, Topic(node, TopicKind.BUNDLE, name), self.refusal)
@@ -167,20 +169,25 @@ class Deliveries:
         self._take(topic, payload)
 
     def _take(self, topic: Topic, payload: bytes) -> None:
-        delivery = self.of_plugin.get(topic.name)
-        if delivery is None:
+        if topic.name not in self.of_plugin:
             logger.warning("%s: plugins.enabled of this node has no %r", topic, topic.name)
             return
         try:
             version = self._verified(topic, payload)
-        except (BadDataError, OSError) as e:
-            logger.error("%s: refused: %s", topic, e)  # noqa: TRY400 - the sentence says it all
-            delivery.refuse(str(e))
+        except BadDataError as e:
+            self._refuse(topic, str(e))
+            return
+        except OSError as e:
+            self._refuse(topic, _NOT_SAVED.format(self._folder, e.strerror))
             return
         if version is not None:
             logger.info("plugin %s: got version %s", topic.name, version.version or "without name")
             self._newest[topic.name] = version
             self._accept(topic.name, version)
+
+    def _refuse(self, topic: Topic, reason: str) -> None:
+        logger.error("%s: refused: %s", topic, reason)
+        self.of_plugin[topic.name].refuse(reason)
 
     def _accept(self, name: str, version: Version) -> None:
         is_here = version.form != "component" or self._kept[name].has(version)

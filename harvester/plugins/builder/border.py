@@ -26,9 +26,10 @@ from harvester_checks import mistake
 from harvester_guest import Checks, Contract, States, install_runtime
 from harvester_names import refused
 from harvester_state import BundleState, reason_of
+from harvester_waits import mend
 from wit_world.imports import plugin_source
 
-harvester_stdlib.load()
+harvester_stdlib.load(mend)
 # The toolchain finds the classes of all exports here.
 globals().update(
     install_runtime(

@@ -5,7 +5,13 @@ from importlib import resources
 
 from harvester.plugins.builder import guest
 
-_MODULES = ("harvester_guest", "harvester_checks", "harvester_names")
+_MODULES = (
+    "harvester_guest",
+    "harvester_checks",
+    "harvester_names",
+    "harvester_places",
+    "harvester_waits",
+)
 _OF_RUNTIME = (*_MODULES, "harvester_bundle", "harvester_state", "harvester_stdlib")
 
 

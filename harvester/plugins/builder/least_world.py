@@ -11,7 +11,9 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from harvester.errors import BuildError
+from harvester.plugins.builder import source_text
 from harvester.plugins.builder.imports import import_scan
+from harvester.plugins.builder.source_text import Span
 
 NAME = "least"
 _IMPORTS = "wit_world.imports"
@@ -19,6 +21,12 @@ _EVERYTHING = "*"
 # Plugins are built side by side, and Python 3.11 counts the depth of all threads' trees together
 # (CPython issue 106905).
 _parsing = threading.Lock()
+# What Python says of source that no version of it parses.
+_TOO_MANY = "too many "
+
+
+class NotParsedError(BuildError):
+    """Source that this Python does not parse; a newer one may."""
 
 
 def contract(wit: str, world: str, sources: Iterable[Path]) -> str:
@@ -54,14 +62,30 @@ def interfaces_in(texts: Iterable[str]) -> set[str]:
 
 
 def parse(source: Path) -> ast.Module:
-    """Return a module's syntax tree. Raises BuildError, with the line, where it is no Python."""
+    """Return a module's syntax tree. Raises BuildError, with the place, where it is no Python."""
+    return parse_text(source, source_text.read(source))
+
+
+def parse_text(source: Path, text: str) -> ast.Module:
+    """Return the same of a module's text.
+
+    Raises NotParsedError where it is no Python of this version, BuildError of what none can run.
+    """
     try:
         with _parsing:
-            return ast.parse(source.read_bytes(), str(source))
+            return ast.parse(text, str(source))
     except SyntaxError as e:
-        raise BuildError(f"{source}:{e.lineno or 1}: {e.msg}") from e
-    except ValueError as e:
-        raise BuildError(f"{source}:1: {e}") from e
+        kind = BuildError if e.msg.startswith(_TOO_MANY) else NotParsedError
+        raise kind(source_text.mistake(_span(source, text, e), e.msg, text)) from e
+    except (RecursionError, MemoryError) as e:
+        raise BuildError(f"{source}:1: an expression in it is nested too deep") from e
+
+
+def _span(source: Path, text: str, error: SyntaxError) -> Span:
+    """Return the place of an error, whose columns count letters from 1."""
+    line = error.lineno or 1
+    letters = [*text.split("\n"), ""][line - 1]
+    return Span(source, line, len(letters[: max((error.offset or 1) - 1, 0)].encode()))
 
 
 def _interfaces(node: ast.AST) -> Iterable[str]:

@@ -3,8 +3,6 @@
 Nothing is compiled, so that it takes milliseconds, and the same source makes the same bytes.
 """
 
-import io
-import tokenize
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,7 +10,7 @@ from bus.contract.plugin_file import bundle
 from bus.contract.plugin_file.bundle import BadBundleError, Bundle, Module
 from bus.files import whole_file
 from harvester.errors import BuildError
-from harvester.plugins.builder import contract, least_world, source_check
+from harvester.plugins.builder import contract, least_world, source_check, source_text
 from harvester.plugins.builder.dependencies import vendored
 from harvester.plugins.builder.dependencies.vendored import Vendored
 from harvester.plugins.source import PluginSource, python_files
@@ -98,7 +96,10 @@ def _module(place: int, folder: Path, file: Path) -> Iterator[tuple[str, Module]
     parts = relative.parent.parts if is_package else relative.with_suffix("").parts
     if not parts or not all(part.isidentifier() for part in parts):
         return
-    yield ".".join(parts), Module(f"{place}/{relative.as_posix()}", _text(file), is_package)
+    yield (
+        ".".join(parts),
+        Module(f"{place}/{relative.as_posix()}", source_text.read(file), is_package),
+    )
     for depth in range(1, len(parts)):
         above = Path(*parts[:depth], f"{_PACKAGE}.py")
         if not (folder / above).is_file():
@@ -106,13 +107,3 @@ def _module(place: int, folder: Path, file: Path) -> Iterator[tuple[str, Module]
                 ".".join(parts[:depth]),
                 Module(f"{place}/{above.as_posix()}", "", is_package=True),
             )
-
-
-def _text(file: Path) -> str:
-    """Return a module's text, by the encoding that it names. Raises BuildError."""
-    content = file.read_bytes()
-    try:
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
-        return content.decode(encoding)
-    except (SyntaxError, UnicodeDecodeError) as e:
-        raise BuildError(f"{file}:1: {e}") from e

@@ -8,14 +8,19 @@ from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
+from harvester.plugins.builder import source_text
+from harvester.plugins.builder.source_text import Span
+
 _INTERFACE = "settings"
 _IMPORTS = "wit_world.imports"
 # The functions, and where in their arguments the key is.
 _KEY_PLACES = {"get": 0, "get_for": 1}
 
 
-def unknown_keys(file: Path, tree: ast.Module, known: Collection[str]) -> Iterator[str]:
-    """Yield a line for each call that names a key, as a text, that is not known."""
+def unknown_keys(
+    file: Path, tree: ast.Module, known: Collection[str]
+) -> Iterator[tuple[Span, str]]:
+    """Yield place and sentence of each call that names a key, as a text, that is not known."""
     if not any(_imports_settings(node) for node in tree.body):
         return
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
@@ -25,8 +30,11 @@ def unknown_keys(file: Path, tree: ast.Module, known: Collection[str]) -> Iterat
             near = get_close_matches(key, known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             yield (
-                f"{file}:{call.lineno}: {ast.unparse(call.func)}: found {key!r}, which plugin.toml "
-                f"does not describe, expected {expected}{hint}"
+                source_text.span(file, call),
+                (
+                    f"{ast.unparse(call.func)}: found {key!r}, which plugin.toml does not "
+                    f"describe, expected {expected}{hint}"
+                ),
             )
 
 

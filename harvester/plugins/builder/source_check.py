@@ -5,18 +5,21 @@ cannot be told from the source alone is left to the build.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from harvester.errors import BuildError
-from harvester.plugins.builder import setting_keys
+from harvester.plugins.builder import setting_keys, source_text
 from harvester.plugins.builder.contract import Contract, World, class_name, module_name
-from harvester.plugins.builder.least_world import parse
+from harvester.plugins.builder.least_world import NotParsedError, parse_text
+from harvester.plugins.builder.source_text import Span, mistake
 from harvester.plugins.source import PluginSource, python_files
 
 APP = "app.py"
 _IMPORTS = "wit_world.imports"
 _EXPORTS = "wit_world.exports"
+
+Mistake = tuple[Span, str]
 
 
 def check(source: PluginSource, contract: Contract, *, leaves_syntax: bool = False) -> None:
@@ -37,7 +40,8 @@ def check(source: PluginSource, contract: Contract, *, leaves_syntax: bool = Fal
         raise BuildError(f"{app}: not found; expected a module with class {_wanted(world)}")
     # A shared folder may hold what only plugins of other worlds use.
     files = [file for file in python_files(source) if file.is_relative_to(source.directory)]
-    own = dict(_trees(files, leaves_syntax=leaves_syntax))
+    texts = {file: source_text.read(file) for file in files}
+    own = dict(_trees(texts, leaves_syntax=leaves_syntax))
     found = [problem for file, tree in own.items() for problem in _imports(file, tree, world)]
     if app in own:
         found += _exports(app, own[app], world, contract)
@@ -45,14 +49,14 @@ def check(source: PluginSource, contract: Contract, *, leaves_syntax: bool = Fal
     for file, tree in own.items():
         found += setting_keys.unknown_keys(file, tree, settings)
     if found:
-        raise BuildError("\n".join(found))
+        raise BuildError("\n".join(mistake(at, said, texts[at.file]) for at, said in found))
 
 
-def _trees(files: list[Path], *, leaves_syntax: bool) -> Iterator[tuple[Path, ast.Module]]:
-    for file in files:
+def _trees(texts: Mapping[Path, str], *, leaves_syntax: bool) -> Iterator[tuple[Path, ast.Module]]:
+    for file, text in texts.items():
         try:
-            yield file, parse(file)
-        except BuildError:
+            yield file, parse_text(file, text)
+        except NotParsedError:
             if not leaves_syntax:
                 raise
 
@@ -61,7 +65,7 @@ def _wanted(world: World) -> str:
     return " and ".join(class_name(interface) for interface in world.exports)
 
 
-def _imports(file: Path, tree: ast.Module, world: World) -> Iterator[str]:
+def _imports(file: Path, tree: ast.Module, world: World) -> Iterator[Mistake]:
     """Yield the imports of interfaces that the world does not have."""
     offered = {_IMPORTS: world.imports, _EXPORTS: world.exports}
     for node in ast.walk(tree):
@@ -74,8 +78,11 @@ def _imports(file: Path, tree: ast.Module, world: World) -> Iterator[str]:
                 names |= {class_name(interface) for interface in interfaces}
             for name in wanted - names - {"*"}:
                 yield (
-                    f"{file}:{node.lineno}: the plugin's world has no {package}.{name}; "
-                    f"expected one of {', '.join(sorted(names)) or 'none'}"
+                    source_text.span(file, node),
+                    (
+                        f"the plugin's world has no {package}.{name}; "
+                        f"expected one of {', '.join(sorted(names)) or 'none'}"
+                    ),
                 )
 
 
@@ -87,7 +94,7 @@ def _wanted_modules(node: ast.ImportFrom, package: str) -> set[str]:
     return set()
 
 
-def _exports(app: Path, tree: ast.Module, world: World, contract: Contract) -> Iterator[str]:
+def _exports(app: Path, tree: ast.Module, world: World, contract: Contract) -> Iterator[Mistake]:
     """Yield the classes that the world asks for and `app` lacks, and the methods they lack."""
     if any(_is_star(node) for node in tree.body):
         return
@@ -99,17 +106,18 @@ def _exports(app: Path, tree: ast.Module, world: World, contract: Contract) -> I
         elif name not in _bound(tree):
             others = [f"{cls.name} on line {cls.lineno}" for cls in classes.values()]
             found = f"found {', '.join(others)}" if others else "found no class"
-            line = min((cls.lineno for cls in classes.values()), default=1)
-            yield f"{app}:{line}: {found}, expected class {name}, which exports {interface}"
+            first = next(iter(classes.values()), None)
+            at = Span(app, 1, None) if first is None else source_text.span(app, first)
+            yield at, f"{found}, expected class {name}, which exports {interface}"
 
 
-def _methods(app: Path, cls: ast.ClassDef, functions: list[str]) -> Iterator[str]:
+def _methods(app: Path, cls: ast.ClassDef, functions: list[str]) -> Iterator[Mistake]:
     # What another base brings is not seen here.
     if any(not ast.unparse(base).endswith(f"exports.{cls.name}") for base in cls.bases):
         return
     for function in map(module_name, functions):
         if function not in _bound(cls):
-            yield f"{app}:{cls.lineno}: class {cls.name} has no {function}()"
+            yield source_text.span(app, cls), f"class {cls.name} has no {function}()"
 
 
 def _bound(scope: ast.Module | ast.ClassDef) -> set[str]:

@@ -128,7 +128,9 @@ class Deliverer:
         if not running and not gone:
             return
         nodes = self._nodes_of(running)
-        stepped = deliveries.step(deliveries.without_nodes(before, gone), nodes, now_ms())
+        missing = await asyncio.to_thread(self.files.missing, before.digests())
+        left = deliveries.without_nodes(before, gone)
+        stepped = deliveries.step(left, nodes, now_ms(), missing)
         if stepped == before:
             return
         for plugin, rollout in stepped.rollouts.items():

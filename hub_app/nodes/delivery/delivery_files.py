@@ -6,7 +6,7 @@ Commands write them, the running hub follows them.
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 
 from bus.contract.bounds import MAX_BUNDLE_BYTES
@@ -80,6 +80,14 @@ class DeliveryFiles:
             raise MisconfiguredError(
                 f"{path}: found no component of {size_bytes} bytes; deploy it again"
             )
+
+    def missing(self, digests: Iterable[str]) -> set[str]:
+        """Return the digests of which there is neither a bundle nor a component."""
+        return {
+            digest
+            for digest in digests
+            if not (self._bundle(digest).is_file() or self.component(digest).is_file())
+        }
 
     def remove_unneeded(self, needed: Container[str]) -> None:
         """Remove the files that nobody may get any more."""

@@ -83,7 +83,10 @@ class Rollout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     @property
     def is_waiting_for_absent(self) -> bool:
-        """Whether only nodes that are away are missing."""
+        """Whether only nodes that are away are missing, or the canary, for which all wait."""
+        canary = self.nodes.get(self.canary)
+        if canary is not None and not canary.is_over:
+            return canary.phase == AWAY
         missing = [node for node in self.nodes.values() if not node.is_over]
         return bool(missing) and all(node.phase == AWAY for node in missing)
 

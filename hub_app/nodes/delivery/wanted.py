@@ -52,11 +52,14 @@ def start(found: Deliveries, made: Rollout) -> Deliveries:
     return msgspec.structs.replace(found, rollouts={**found.rollouts, made.plugin: made})
 
 
-def step(found: Deliveries, nodes: Nodes, now_ms: int) -> Deliveries:
-    """Return the deliveries after what nodes have told, with what is due ordered."""
+def step(found: Deliveries, nodes: Nodes, now_ms: int, gone: Container[str] = ()) -> Deliveries:
+    """Return the deliveries after what nodes have told, with what is due ordered.
+
+    `gone` are the digests of files that the hub has no more.
+    """
     for running in list(found.rollouts.values()):
         if not running.is_over:
-            found = _step(found, running, nodes, now_ms)
+            found = _step(found, running, nodes, now_ms, gone)
     return found
 
 
@@ -91,15 +94,49 @@ def without_nodes(found: Deliveries, gone: Container[str]) -> Deliveries:
     return msgspec.structs.replace(found, wanted=left)
 
 
-def _step(found: Deliveries, running: Rollout, nodes: Nodes, now_ms: int) -> Deliveries:
+def _step(
+    found: Deliveries, running: Rollout, nodes: Nodes, now_ms: int, gone: Container[str]
+) -> Deliveries:
     followed = rollout.follow(rollout.resolve(running, nodes), nodes)
     for name, node in followed.nodes.items():
         if node.progress == "done" and node != running.nodes.get(name):
             found = _kept(found, name, followed.plugin, node.release)
     for name in rollout.due(followed):
-        found, followed = _ordered(found, followed, name, nodes.get(name, ABSENT), now_ms)
+        if target := _gone_for(found, followed, name, gone):
+            found, followed = _without(found, followed, name, target)
+        else:
+            now = nodes.get(name, ABSENT)
+            found, followed = _ordered(found, followed, name, now, now_ms)
     # A canary that cannot get it stops the rollout at once.
     return start(found, rollout.follow(followed, nodes))
+
+
+def _gone_for(
+    found: Deliveries, running: Rollout, name: str, gone: Container[str]
+) -> Target | None:
+    """Return the version that a node would be ordered to run, where its file is gone."""
+    before = found.wanted.get(name, {}).get(running.plugin)
+    target = _wanted(running, before, 0).target
+    return target if target.sha256 and target.sha256 in gone else None
+
+
+def _without(
+    found: Deliveries, running: Rollout, name: str, target: Target
+) -> tuple[Deliveries, Rollout]:
+    """Return both after a node could not get a version, which is none to go back to any more."""
+    version = target.version or target.sha256[:12]
+    reason = f"the file of version {version} is gone from the hub; deploy it again"
+    if running.action == "rollback":
+        reason += ", or roll back once more, to the one before it"
+    plugins = found.wanted.get(name, {})
+    if running.plugin in plugins:
+        one = plugins[running.plugin]
+        left = [former for former in one.former if former.sha256 != target.sha256]
+        one = msgspec.structs.replace(one, former=left)
+        wanted = {**found.wanted, name: {**plugins, running.plugin: one}}
+        found = msgspec.structs.replace(found, wanted=wanted)
+    failed = NodeRollout(progress="failed", phase="refused", reason=reason)
+    return found, rollout.with_node(running, name, failed)
 
 
 def _ordered(

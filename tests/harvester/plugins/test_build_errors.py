@@ -107,10 +107,18 @@ def test_a_plugin_without_mistakes_passes(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_mistake_in_the_source_is_a_line_with_its_place(
+def test_a_mistake_in_the_source_is_a_line_with_its_place_and_a_caret_below(
     tmp_path: Path, app: str, said: str
 ) -> None:
-    assert problem(tmp_path, app) == said
+    sentence, *shown = problem(tmp_path, app).split("\n")
+    assert sentence == said
+    if "found no class" in said:
+        assert shown == []
+        return
+    line, caret = shown
+    assert line.strip() in app
+    assert caret.strip("^ ") == ""
+    assert "^" in caret
 
 
 def asking(call: str) -> str:
@@ -145,11 +153,16 @@ def test_a_setting_that_is_not_described_is_named_with_its_line(
     source = PluginSource(tmp_path, manifest.read(tmp_path / "plugin.toml"))
     with pytest.raises(BuildError) as raised:
         source_check.check(source, CONTRACT)
-    assert str(raised.value).replace(f"{tmp_path}/", "") == said
+    assert str(raised.value).replace(f"{tmp_path}/", "").split("\n") == [
+        said,
+        f"    return {call}",
+        f"           {'^' * len(call)}",
+    ]
 
 
 def test_a_setting_of_a_plugin_that_describes_none_is_named(tmp_path: Path) -> None:
-    assert problem(tmp_path, asking('settings.get("led")')).endswith(
+    sentence = problem(tmp_path, asking('settings.get("led")')).split("\n")[0]
+    assert sentence.endswith(
         "found 'led', which plugin.toml does not describe, expected none: it has no [settings.KEY]"
     )
 
@@ -170,7 +183,8 @@ def test_a_key_that_is_computed_or_of_something_else_is_left_alone(
 
 def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:
     app = "from wit_world.imports import i2cc\nfrom wit_world import exports\n"
-    assert len(problem(tmp_path, app).splitlines()) == 2
+    told = problem(tmp_path, app).splitlines()
+    assert sum(line.startswith("app.py:") for line in told) == 2
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,25 @@ def test_a_version_on_the_disk_is_the_signed_one(
     assert (started.wanted, started.current, started.good) == (version, OWN_FILE, OWN_FILE)
 
 
+def test_a_bundle_that_cannot_be_saved_is_told_and_the_same_order_is_taken_later(
+    tmp_path: Path,
+) -> None:
+    message, in_the_way = encode(signed(room("1.0"), 1)), tmp_path / "bundles"
+    with deliveries(tmp_path) as found:
+        delivery = found.of_plugin["room"]
+        in_the_way.touch()
+        found.submit(TOPIC, message)
+        wait_until(lambda: delivery.state)
+        assert delivery.state is not None
+        assert delivery.state.refused == (
+            f"{in_the_way}: File exists: the bundle could not be saved; mend that at the node, "
+            "then deploy it again"
+        )
+        in_the_way.unlink()
+        found.submit(TOPIC, message)
+        wait_until(lambda: delivery.begin_cycle() or delivery.offered())
+
+
 def test_what_a_killed_node_was_writing_is_removed_with_the_next_order(tmp_path: Path) -> None:
     content = room("1.0")
     first, second = (signed(content, release, probation=5) for release in (1, 2))

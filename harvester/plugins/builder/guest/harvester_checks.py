@@ -5,7 +5,7 @@ object with `__float__`. Pure; it runs in the guest's Python.
 """
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
 Kind = tuple[Any, ...]
@@ -49,7 +49,9 @@ def _number(value: Any, _kind: Kind) -> str:
     if not isinstance(value, str | bytes | bytearray):
         try:
             float(value)
-        except (TypeError, ValueError, OverflowError):
+        except OverflowError:
+            return _found(value, "a number up to 1.8e308")
+        except (TypeError, ValueError):
             return _found(value, "a number")
         return ""
     return _found(value, "a number")
@@ -73,6 +75,11 @@ def _text(value: Any, _kind: Kind) -> str:
 def _list(value: Any, kind: Kind) -> str:
     if kind[1] == ("u8",):
         return "" if isinstance(value, bytes) else _found(value, "bytes")
+    if isinstance(value, Generator):
+        return "found a generator, as the function has `yield`, expected a list"
+    if isinstance(value, Coroutine):
+        value.close()
+        return "found a coroutine, as the function is `async`, expected a list"
     if not isinstance(value, list):
         return _found(value, "a list")
     for index, item in enumerate(value):

@@ -11,18 +11,19 @@ guest's Python; `builder.border` generates the entry module.
 import codecs
 import functools
 import importlib
-import re
 import sys
 from collections.abc import Callable, Iterator
-from types import CodeType, FrameType, ModuleType, TracebackType
-from typing import Any, NamedTuple
+from types import CodeType, ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-# A plugin's folders are /0, /1 and so on. This module's own folder is one more, and in the runtime
-# component it has the number of one of a bundle's.
-_OWN_FILES = __file__.rpartition("/")[0] + "/harvester_"
-_IMPORT_SYSTEM = "<frozen importlib"
-_AUTHORS_FILE = re.compile(r"/\d+/")
-_MADE_AT = "_harvester_made_at"
+if TYPE_CHECKING:
+    from harvester.plugins.builder.guest import harvester_places as places
+    from harvester.plugins.builder.guest import harvester_waits as waits
+else:
+    # As it is called in the component.
+    import harvester_places as places
+    import harvester_waits as waits
+
 Kind = tuple[Any, ...]
 _ANY: Kind = ("any",)
 Mistake = Callable[[Any, Kind], str]
@@ -32,23 +33,8 @@ _TOO_EARLY = (
     "while it is loaded, when there is no host; call it in the function that the host calls, not "
     "in the module or in __init__"
 )
-# Of a traceback, the innermost ones: with lines and carets, what a host keeps of it.
-_MAX_FRAMES = 12
 # Bound of the different readings that are told to be refused.
 _MAX_TOLD = 20
-# The guest's Python is newer than the one that the types here are checked for.
-_MONITORING: Any = getattr(sys, "monitoring", None)
-_TOOL = 3
-
-
-class _Place(NamedTuple):
-    file: str
-    line: int
-    function: str
-
-
-# By a function's code: where it last returned.
-_returned_at: dict[CodeType | None, _Place] = {}
 
 
 class Contract(NamedTuple):
@@ -86,6 +72,8 @@ def install(contract: Contract, checks: Checks) -> dict[str, type]:
     app = importlib.import_module("app")
     _load_lazy_imports(contract.lazy_imports)
     _load_codecs(contract.codecs)
+    for module in list(sys.modules.values()):
+        waits.mend(module)
     return border.checked_exports(app, contract.exports)
 
 
@@ -115,7 +103,7 @@ def install_runtime(
             plugins.update({name: make() for name, make in classes.items()})
             kept.append(states.make(plugins, modules))
         except SystemExit as error:
-            _report(SystemExit, error, error.__traceback__)
+            places.report(SystemExit, error, error.__traceback__)
             raise
         border.is_loading = False
 
@@ -153,12 +141,12 @@ def _check_classes(app: ModuleType, exports: Exports) -> None:
         found = getattr(app, name, None)
         if not callable(found):
             error = TypeError(f"found no class {name}, expected one, which exports {interface}")
-            _raise_at(error, _Place(file, 1, "<module>"))
+            places.raise_at(error, places.Place(file, 1, "<module>"))
         missing = set(getattr(found, "__abstractmethods__", ()))
-        missing |= {function for function in functions if not hasattr(found, function)}
+        missing |= {one for one in functions if not callable(getattr(found, one, None))}
         for function in sorted(missing):
-            place = _Place(file, getattr(found, "__firstlineno__", 1), name)
-            _raise_at(TypeError(f"class {name} has no {function}()"), place)
+            place = places.Place(file, getattr(found, "__firstlineno__", 1), name)
+            places.raise_at(TypeError(f"class {name} has no {function}()"), place)
 
 
 class _Border:
@@ -169,14 +157,12 @@ class _Border:
         self._told: set[str] = set()
         # While a bundle is loaded, as while a component is built, there is no host.
         self.is_loading = False
-        sys.excepthook = _report
-        _MONITORING.use_tool_id(_TOOL, "harvester")
-        _MONITORING.register_callback(_TOOL, _MONITORING.events.PY_RETURN, _on_return)
+        places.install()
         self._check_host_calls(contract.imports)
         for interface, (_, records, _) in contract.exports.items():
             for record in records:
                 module = importlib.import_module(f"wit_world.exports.{interface}")
-                _note_places(getattr(module, record))
+                places.note_places(getattr(module, record))
 
     def _check_host_calls(self, imports: dict[str, dict[str, dict[str, Kind]]]) -> None:
         for interface, functions in imports.items():
@@ -217,9 +203,9 @@ class _Border:
         result_of = self._checked_result
 
         def initialize(self: Any) -> None:
-            self.plugin = make()
+            self.plugin = _called(make, (), _initializer(make))
             for function in functions:
-                _note_returns(getattr(self.plugin, function, None))
+                places.note_returns(getattr(self.plugin, function, None))
 
         def method(function: str, kind: Kind) -> Callable[..., Any]:
             def called(self: Any, *arguments: Any) -> Any:
@@ -235,7 +221,7 @@ class _Border:
     ) -> Any:
         ok, err = kind[1:] if kind[0] == "result" else (kind, _ANY)
         try:
-            value = function(*arguments)
+            value = _called(function, arguments, function)
         except self._err as error:
             wrong = self._mistake(getattr(error, "value", None), err)
             if wrong:
@@ -243,13 +229,13 @@ class _Border:
             raise
         except SystemExit as error:
             # It ends the guest without a word; the host looks for the place in this traceback.
-            _report(SystemExit, error, error.__traceback__)
+            places.report(SystemExit, error, error.__traceback__)
             raise
         wrong = self._mistake(value, ok)
         if wrong:
             name = getattr(function, "__name__", "a function")
-            place = self._made_at(value, ok) or _returned_at.get(_code_of(function))
-            _raise_at(TypeError(f"{name}(): {wrong}"), place)
+            place = self._made_at(value, ok) or places.returned_at(function)
+            places.raise_at(TypeError(f"{name}(): {wrong}"), place)
         self._tell_refused(value)
         return value
 
@@ -258,66 +244,16 @@ class _Border:
         for record, reason in self._checks.refused(value, self._sensor_id_pattern):
             if reason not in self._told and len(self._told) < _MAX_TOLD:
                 self._told.add(reason)
-                place = getattr(record, _MADE_AT, None)
+                place = places.made_at(record)
                 where = f" ({place.file.split('/', 2)[-1]}:{place.line})" if place else ""
                 print(f"{reason}{where}", file=sys.stderr)
 
-    def _made_at(self, value: Any, kind: Kind) -> _Place | None:
+    def _made_at(self, value: Any, kind: Kind) -> places.Place | None:
         """Return where the first wrong record was made."""
         items = value if isinstance(value, list) else [value]
         item_kind = kind[1] if kind[0] == "list" else kind
         wrong = next((item for item in items if self._mistake(item, item_kind)), None)
-        return getattr(wrong, _MADE_AT, None)
-
-
-def _raise_at(error: Exception, place: _Place | None) -> None:
-    """Raise `error` with a traceback that points to `place`."""
-    if place is None:
-        raise error
-    code = compile("\n" * (place.line - 1) + "raise error", place.file, "exec")
-    exec(code.replace(co_name=place.function), {"error": error})  # noqa: S102 - text of this module
-
-
-def _note_places(record: type) -> None:
-    """Let each record of this class know where it was made."""
-    initialize: Callable[..., None] = record.__init__  # type: ignore[misc]
-
-    @functools.wraps(initialize)
-    def noting(self: Any, *arguments: Any, **named: Any) -> None:
-        place = _authors_place(sys._getframe(1))  # noqa: SLF001 - there is no other way
-        if place is not None:
-            self.__dict__[_MADE_AT] = place
-        initialize(self, *arguments, **named)
-
-    record.__init__ = noting  # type: ignore[misc]
-
-
-def _authors_place(frame: FrameType | None) -> _Place | None:
-    while frame is not None and not _is_authors(frame.f_code.co_filename):
-        frame = frame.f_back
-    if frame is None:
-        return None
-    return _Place(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
-
-
-def _is_authors(file: str) -> bool:
-    return _AUTHORS_FILE.match(file) is not None and not file.startswith(_OWN_FILES)
-
-
-def _note_returns(function: Any) -> None:
-    code = _code_of(function)
-    if code is not None:
-        _MONITORING.set_local_events(_TOOL, code, _MONITORING.events.PY_RETURN)
-
-
-def _code_of(function: Any) -> CodeType | None:
-    code = getattr(function, "__code__", None)
-    return code if isinstance(code, CodeType) else None
-
-
-def _on_return(code: CodeType, offset: int, _value: Any) -> None:
-    line = next((at for start, end, at in code.co_lines() if start <= offset < end), None)
-    _returned_at[code] = _Place(code.co_filename, line or code.co_firstlineno, code.co_name)
+        return places.made_at(wrong)
 
 
 def _without_authors_code(call: Callable[[], str]) -> str:
@@ -325,54 +261,38 @@ def _without_authors_code(call: Callable[[], str]) -> str:
 
     A `__reduce__`, `__getstate__` or `__iter__` may change the plugin's values, and last for ever.
     """
-    events = _MONITORING.events
+    events = places.MONITORING.events
     for event in (events.PY_START, events.PY_RESUME):
-        _MONITORING.register_callback(_TOOL, event, _on_start)
-    _MONITORING.set_events(_TOOL, events.PY_START | events.PY_RESUME)
+        places.MONITORING.register_callback(places.TOOL, event, _on_start)
+    places.MONITORING.set_events(places.TOOL, events.PY_START | events.PY_RESUME)
     try:
         return call()
     finally:
-        _MONITORING.set_events(_TOOL, 0)
+        places.MONITORING.set_events(places.TOOL, 0)
 
 
 def _on_start(code: CodeType, _offset: int) -> Any:
-    if not _is_authors(code.co_filename):
-        return _MONITORING.DISABLE
+    if not places.is_authors(code.co_filename):
+        return places.MONITORING.DISABLE
     name = getattr(code, "co_qualname", code.co_name)
     raise RuntimeError(f"{name}() would have to run, which might have effects")
 
 
-def _report(
-    kind: type[BaseException], error: BaseException, _traceback: TracebackType | None
-) -> None:
-    """Print an exception with the author's frames alone, from the beginning of a line."""
-    seen: BaseException | None = error
-    printed_first = error
-    while seen is not None:
-        # `Err` is frozen: it refuses to have its attribute set.
-        seen.with_traceback(_authors_frames(seen.__traceback__))
-        printed_first = seen
-        seen = seen.__cause__ or seen.__context__
-    if sys.stderr is not None:
-        sys.stderr.write("\n")
-        if printed_first.__traceback__ is None:
-            # A module that cannot be compiled has no frame, and by this line a host knows it.
-            sys.stderr.write("Traceback (most recent call last):\n")
-    sys.__excepthook__(kind, error, error.__traceback__)
+def _called(call: Callable[..., Any], arguments: tuple[Any, ...], at: Any) -> Any:
+    """Call the author's code; where it does not begin, as its parameters are wrong, tell `at`."""
+    try:
+        return call(*arguments)
+    except TypeError as error:
+        if places.authors_frames(error.__traceback__) is not None:
+            raise
+        wrong = error.with_traceback(None)
+    places.raise_at(wrong, places.defined_at(at))
+    return None
 
 
-def _authors_frames(traceback: TracebackType | None) -> TracebackType | None:
-    """Return a traceback without the frames of this module and of the import system."""
-    frames = []
-    while traceback is not None:
-        file = traceback.tb_frame.f_code.co_filename
-        if not file.startswith((_OWN_FILES, _IMPORT_SYSTEM)):
-            frames.append(traceback)
-        traceback = traceback.tb_next
-    kept: TracebackType | None = None
-    for frame in reversed(frames[-_MAX_FRAMES:]):
-        kept = TracebackType(kept, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
-    return kept
+def _initializer(make: Any) -> Any:
+    """Return the function that makes an instance; `make` may be a class or a function."""
+    return make.__init__ if isinstance(make, type) else make  # type: ignore[misc]
 
 
 def _load_lazy_imports(lazy: list[tuple[str, tuple[str, ...], str, int, bool]]) -> None:
@@ -385,7 +305,7 @@ def _load_lazy_imports(lazy: list[tuple[str, tuple[str, ...], str, int, bool]]) 
             __import__(module, fromlist=names)
         except ImportError as error:
             if not may_fail:
-                _raise_at(error.with_traceback(None), _Place(file, line, "import"))
+                places.raise_at(error.with_traceback(None), places.Place(file, line, "import"))
 
 
 def _load_codecs(names: list[str]) -> None:

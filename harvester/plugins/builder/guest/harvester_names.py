@@ -1,9 +1,10 @@
-"""Names in readings that a node refuses, though any text is right by the contract. Pure.
+"""Names and values in readings that a node refuses, though right by the contract. Pure.
 
 The node refuses such a reading by itself, and keeps the plugin; only here the line is known that
 made it. It runs in the guest's Python.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -24,8 +25,10 @@ def refused(value: Any, sensor_id_pattern: str) -> Iterator[tuple[Any, str]]:
         elif sensor_id in seen:
             yield record, f"{head}: found a second reading, expected one a poll"
         seen.add(sensor_id)
-        for wrong in _twins(getattr(record, "values", [])):
-            yield record, f"{head}: values: {wrong}"
+        values = getattr(record, "values", None)
+        if values is not None:
+            for wrong in (*_twins(values), *_not_finite(values)):
+                yield record, f"{head}: values: {wrong}"
 
 
 def _twins(values: list[tuple[str, float]]) -> Iterator[str]:
@@ -37,3 +40,16 @@ def _twins(values: list[tuple[str, float]]) -> Iterator[str]:
             first = given_names[name][:_SHOWN_CHARS]
             yield f"found {first!r} and {given[:_SHOWN_CHARS]!r}, expected one value called {name}"
         given_names.setdefault(name, given)
+
+
+def _not_finite(values: list[tuple[str, float]]) -> Iterator[str]:
+    """Yield the values that are left out of a reading, and that it has no other; NaN is right.
+
+    Numbers of other types are not asked: that would run their author's code once more.
+    """
+    floats = [(name, value) for name, value in values if isinstance(value, float)]
+    for name, value in floats:
+        if math.isinf(value):
+            yield f"{name[:_SHOWN_CHARS]!r}: found {value}, expected a finite number"
+    if len(floats) == len(values) and not any(math.isfinite(value) for _, value in floats):
+        yield "found no finite value, expected one at least"

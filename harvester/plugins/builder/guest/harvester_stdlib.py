@@ -12,7 +12,7 @@ import marshal
 import os
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
 
 _FOLDER = "/python"
@@ -64,11 +64,16 @@ def pack() -> None:
             output.write(content)
 
 
-def load() -> None:
-    """Import the one part of the library, and make the other, which `pack` wrote, importable."""
+def load(mend: Callable[[ModuleType], None]) -> None:
+    """Import the one part of the library, and make the other, which `pack` wrote, importable.
+
+    What is imported later is passed to `mend`.
+    """
     with open(_PACKED, "rb") as packed, open(_INDEX, "rb") as index:
-        finder = _Finder(marshal.load(index), packed.read())  # noqa: S302 - written by `pack`
+        finder = _Finder(marshal.load(index), packed.read(), mend)  # noqa: S302 - written by `pack`
     _import()
+    for module in list(sys.modules.values()):
+        mend(module)
     # Before the finder that looks for files.
     sys.meta_path.insert(-1, finder)
 
@@ -83,8 +88,13 @@ def _import() -> None:
 class _Finder:
     """Finder and loader of modules that are kept as code."""
 
-    def __init__(self, index: dict[str, tuple[str, bool, int, int]], packed: bytes) -> None:
-        self._index = index
+    def __init__(
+        self,
+        index: dict[str, tuple[str, bool, int, int]],
+        packed: bytes,
+        mend: Callable[[ModuleType], None],
+    ) -> None:
+        self._index, self._mend = index, mend
         self._packed = packed
 
     def find_spec(
@@ -108,6 +118,7 @@ class _Finder:
         packed = memoryview(self._packed)[at : at + length]
         code = marshal.loads(zlib.decompress(packed))  # noqa: S302 - written by `pack`
         exec(code, module.__dict__)  # noqa: S102 - the standard library's
+        self._mend(module)
 
 
 def _rest() -> Iterator[tuple[str, str, bool, bytes]]:

@@ -1,3 +1,4 @@
+import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -45,3 +46,11 @@ def test_two_values_and_two_readings_of_one_name_are_refused_at_the_second() -> 
         "sensor 'a': values: found 'a-b' and 'a_b', expected one value called a_b",
         "sensor 'a': found a second reading, expected one a poll",
     ]
+
+
+def test_a_reading_without_a_measured_value_and_an_infinite_value_are_told() -> None:
+    assert reasons([reading("a")]) == [
+        "sensor 'a': values: found no finite value, expected one at least"
+    ]
+    partly = SimpleNamespace(sensor_id="a", values=[("t", 1.0), ("u", math.nan), ("v", math.inf)])
+    assert reasons(partly) == ["sensor 'a': values: 'v': found inf, expected a finite number"]

@@ -25,6 +25,7 @@ class Site:
             for name in names
         }
         self.now_ms = 1000
+        self.gone: set[str] = set()
 
     def deploy(self, target: Target, *names: str, **more: object) -> Rollout:
         made = Rollout(plugin="room", target=target, started_ms=self.now_ms)
@@ -37,7 +38,7 @@ class Site:
 
     def step(self) -> Rollout:
         self.now_ms += 1000
-        self.found = wanted.step(self.found, self.nodes, self.now_ms)
+        self.found = wanted.step(self.found, self.nodes, self.now_ms, self.gone)
         return self.rollout
 
     @property
@@ -136,6 +137,16 @@ def test_a_node_that_is_away_is_named_and_gets_it_when_it_comes(site: Site) -> N
     assert site.tell("attic", "kept").is_over
 
 
+def test_a_canary_that_is_away_is_waited_for_by_the_hub_alone(site: Site) -> None:
+    site.nodes["attic"] = msgspec.structs.replace(site.nodes["attic"], is_online=False)
+    site.deploy(FIRST, "pi4", canary="attic")
+    found = site.step()
+    assert (found.is_over, found.is_waiting_for_absent) == (False, True)
+    assert found.nodes["pi4"].progress == "waiting"
+    site.nodes["attic"] = msgspec.structs.replace(site.nodes["attic"], is_online=True)
+    assert not site.step().is_waiting_for_absent
+
+
 def test_nodes_of_an_area_or_all_are_those_that_run_the_plugin(site: Site) -> None:
     site.nodes["pi5"] = NodeNow(area="cellar")
     site.nodes["pi4"] = msgspec.structs.replace(site.nodes["pi4"], area="cellar")
@@ -182,6 +193,26 @@ def test_a_rollback_brings_back_what_was_kept_before_then_the_nodes_own_file(sit
     site.tell("pi4", "kept")
     site.roll_back("pi4")
     assert site.target("pi4").sha256 == ""
+
+
+def test_a_version_whose_file_is_gone_is_told_and_left_out_of_the_way_back(site: Site) -> None:
+    third = Target("3" * 64, "3.0", "sensor-plugin")
+    for target in (FIRST, SECOND, third):
+        site.deploy(target, "pi4")
+        site.tell("pi4", "kept")
+    site.gone = {SECOND.sha256}
+    node = site.roll_back("pi4").nodes["pi4"]
+    assert (node.progress, node.phase) == ("failed", "refused")
+    assert node.reason == (
+        "the file of version 2.0 is gone from the hub; deploy it again, or roll back once more, to "
+        "the one before it"
+    )
+    assert site.target("pi4") == third
+    site.roll_back("pi4")
+    assert site.target("pi4") == FIRST
+    site.tell("pi4", "kept")
+    found = site.deploy(SECOND, "pi4", "attic", canary="attic")
+    assert found.stopped == ("attic: the file of version 2.0 is gone from the hub; deploy it again")
 
 
 def test_a_version_that_was_not_kept_is_none_to_go_back_to(site: Site) -> None:

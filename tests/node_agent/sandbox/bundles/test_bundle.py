@@ -179,6 +179,74 @@ def test_a_mistake_of_syntax_is_shown_with_file_line_and_caret(make: Make) -> No
     ]
 
 
+def test_a_line_that_should_be_indented_has_a_caret(make: Make) -> None:
+    head = f"class X:\n    def f(self):\nx = 1\n{HEAD}"
+    assert failure(make(head=head)).traceback.splitlines()[-4:-1] == [
+        '  File "/0/app.py", line 3',
+        "    x = 1",
+        "    ^^^^^",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (
+            'return [Reading("x", 1, [("é", None)])]',
+            [
+                '    return [Reading("x", 1, [("é", None)])]',
+                "            ~~~~~~~^^^^^^^^^^^^^^^^^^^^^^^",
+            ],
+        ),
+        (
+            "found = told(x=1)\nreturn {found[0].sensor_id: 1}",
+            ["    return {found[0].sensor_id: 1}", "           ^^^^^^^^^^^^^^^^^^^^^^^"],
+        ),
+        ("pass", ["    pass", "    ^^^^"]),
+        ("yield 1", ["    def poll(self):", "    ^^^^^^^^^^^^^^^"]),
+        ("raise KeyError(1)", ["    raise KeyError(1)", "    ^^^^^^^^^^^^^^^^^"]),
+    ],
+)
+def test_what_poll_returns_wrong_is_shown_with_its_line_and_a_caret(
+    make: Make, body: str, shown: list[str]
+) -> None:
+    lines = failure(make(body)).traceback.splitlines()
+    assert lines[1].startswith('  File "/0/app.py", line ')
+    assert lines[2:4] == shown
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        (
+            HEAD.replace("poll(self)", "poll(self, more)"),
+            (
+                "TypeError: SensorLogic.poll() missing 1 required positional argument: 'more' "
+                "(app.py:11)"
+            ),
+        ),
+        (
+            HEAD.replace("    def poll", "    def __init__(self, more): ...\n    def poll"),
+            (
+                "TypeError: SensorLogic.__init__() missing 1 required positional argument: 'more' "
+                "(app.py:11)"
+            ),
+        ),
+        (
+            HEAD.replace("def poll", "async def poll"),
+            (
+                "TypeError: poll(): found a coroutine, as the function is `async`, expected a list "
+                "(app.py:11)"
+            ),
+        ),
+    ],
+)
+def test_a_function_that_cannot_be_called_is_named_with_its_line(
+    make: Make, head: str, said: str
+) -> None:
+    assert str(failure(make(head=head))) == said
+
+
 def test_a_fault_is_shown_with_the_authors_lines(make: Make) -> None:
     error = failure(make("value = {}\nreturn value['missing']"))
     assert str(error) == "KeyError: 'missing' (app.py:13)"

@@ -21,7 +21,9 @@ SLEEPER = PROJECT / "tests" / "components" / "by-hand" / "sleeper.wat"
 DEADLINE_S = 0.2
 NAP_S = 0.05
 SOURCE = f"""
+import queue
 import select
+import threading
 import time
 
 from wit_world import exports
@@ -35,6 +37,13 @@ def took(wait) -> float:
     return time.monotonic() - began_s
 
 
+def got(waiting) -> None:
+    try:
+        waiting.get(timeout={NAP_S})
+    except queue.Empty:
+        pass
+
+
 class SensorLogic(exports.SensorLogic):
     def poll(self) -> list[Reading]:
         for _ in range(5000):
@@ -42,6 +51,10 @@ class SensorLogic(exports.SensorLogic):
         waits = {{
             "slept": lambda: time.sleep({NAP_S}),
             "selected": lambda: select.select([], [], [], {NAP_S}),
+            "event": lambda: threading.Event().wait({NAP_S}),
+            "semaphore": lambda: threading.Semaphore(0).acquire(timeout={NAP_S}),
+            "queue": lambda: got(queue.Queue()),
+            "simple": lambda: got(queue.SimpleQueue()),
         }}
         values = [(name, took(wait)) for name, wait in waits.items()]
         return [Reading("waits", gpio_provider.get_timestamp_ms(), values)]
@@ -76,10 +89,17 @@ def test_a_wait_through_wasi_itself_ends_at_the_deadline(
 def test_a_wait_is_as_long_as_python_asks_for(runtime: Runtime, tmp_path: Path) -> None:
     found = polled(runtime, tmp_path, SOURCE, Limits(PATIENT_S))
     (sample,) = samples(found, "waits")
-    assert {name: took_s >= NAP_S for name, took_s in sample.data.items()} == {
-        "slept": True,
-        "selected": True,
-    }
+    assert sample.data.keys() == {"slept", "selected", "event", "semaphore", "queue", "simple"}
+    assert [name for name, took_s in sample.data.items() if took_s < NAP_S] == []
+
+
+@pytest.mark.parametrize("wait", ["threading.Event().wait()", "queue.Queue().get()"])
+def test_a_wait_for_what_nobody_can_send_ends_at_the_deadline(
+    runtime: Runtime, tmp_path: Path, wait: str
+) -> None:
+    source = SOURCE.replace("        for _", f"        {wait}\n        for _")
+    with pytest.raises(PluginTimeoutError, match=r"^took longer than its deadline of 1 s, asleep$"):
+        polled(runtime, tmp_path, source, Limits(1.0, load_deadline_s=PATIENT_S))
 
 
 def test_a_bundle_that_sleeps_while_it_is_loaded_ends_at_its_deadline(
