@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -26,7 +27,9 @@ def replace(
     it from the disk instead of sharing the huge pages that writing it left in memory. Raises
     OSError, with the old file in place.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
+    # Threads of one process may replace a file at the same time.
+    writer = f"{threading.get_native_id()}.{os.getpid()}"
+    partial = path.with_name(f".{path.name}.{writer}{PARTIAL}")
     try:
         partial.unlink(missing_ok=True)
         _write(partial, content, mode, owner, drop_page_cache=drop_page_cache)

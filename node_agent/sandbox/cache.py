@@ -143,13 +143,13 @@ def _path(directory: Path, target: Target, digest: str) -> Path:
 
 def _ready(directory: Path, target: Target, digest: str) -> Path | None:
     path = _path(directory, target, digest)
-    if not path.exists():
-        return None
-    _check_trusted(path)
-    if not seal.holds(path, digest, target.machine):
-        return None
-    _mark_used(path)
-    return path
+    # Another process that shares the directory may discard the file meanwhile.
+    with contextlib.suppress(FileNotFoundError):
+        _check_trusted(path)
+        if seal.holds(path, digest, target.machine):
+            _mark_used(path)
+            return path
+    return None
 
 
 def _make(wasm: Path, directory: Path, target: Target, digest: str) -> Path:

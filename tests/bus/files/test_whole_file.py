@@ -4,6 +4,8 @@ import os
 import stat
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -35,9 +37,26 @@ def test_a_new_file_is_closed_to_everyone_else(tmp_path: Path) -> None:
 
 def test_what_an_interrupted_write_left_behind_is_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
-    path.with_name(f".state.json.{os.getpid()}.partial").write_bytes(b"half")
+    writer = f"{threading.get_native_id()}.{os.getpid()}"
+    partial = path.with_name(f".state.json.{writer}.partial")
+    partial.write_bytes(b"half")
     whole_file.replace(path, b"new")
     assert path.read_bytes() == b"new"
+    assert not partial.exists()
+
+
+def test_threads_that_replace_a_file_at_once_leave_one_of_their_contents(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    contents = [letter * 1_000_000 for letter in (b"a", b"b", b"c", b"d")]
+
+    def replace(content: bytes) -> None:
+        for _ in range(10):
+            whole_file.replace(path, content)
+            assert path.read_bytes() in contents
+
+    with ThreadPoolExecutor(len(contents)) as pool:
+        list(pool.map(replace, contents))
+    assert list(tmp_path.iterdir()) == [path]
     assert list(tmp_path.iterdir()) == [path]
 
 
