@@ -18,7 +18,7 @@ _MEAN_S = 300
 # The hub's history commits so often by default, and then answers each node that had readings.
 _COMMIT_S = 2.0
 # What comes within so long goes from the broker to the live state together.
-_BATCH_S = 0.01
+_BATCH_S = 0.05
 
 
 class Run(msgspec.Struct, frozen=True):

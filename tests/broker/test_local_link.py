@@ -4,6 +4,9 @@ import asyncio
 import threading
 from collections.abc import Sequence
 
+import pytest
+
+from broker import local_link
 from broker.auth.gate import Identity, Role
 from broker.local_link import LocalLink
 from bus.client.link import RawMessage
@@ -80,6 +83,16 @@ def test_many_messages_are_passed_on_in_batches_in_order() -> None:
         broker.call(put_many)
         assert [payload for _, payload in hub.wait_for(5000)] == [b"%d" % n for n in range(5000)]
         assert max(hub.batches) == 500
+        hub.link.stop()
+
+
+def test_a_message_after_a_pause_is_passed_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Whoever comes after the first one would wait for an hour.
+    monkeypatch.setattr(local_link, "_BATCH_S", 3600.0)
+    with running() as broker:
+        hub = Hub(broker)
+        broker.call(lambda: hub.link.put("harvester/pi4/readings/x", b"1"))
+        assert hub.wait_for(1) == [("harvester/pi4/readings/x", b"1")]
         hub.link.stop()
 
 
