@@ -92,18 +92,35 @@ class _Batch:
 
 
 class _View:
-    """The browsers that show the same changes. An event is queued once for all of them."""
+    """The browsers that show the same changes. An event is queued once for all of them.
+
+    What has come is released to all at one time, so that the loop wakes once for them.
+    """
 
     def __init__(self, shows: EventFilter) -> None:
         self.shows = shows
         self.clients: set[Client] = set()
+        # Clients that wait for events.
+        self.waiting = 0
+        self.gather_s = GATHER_S
+        self._released_s = -GATHER_MOST_S
+        self._timer: asyncio.TimerHandle | None = None
         self._open = _Batch()
 
     def add(self, change: Change, event: bytes) -> None:
-        if not self._open:
-            for client in self.clients:
-                client.wake()
         self._open.add(change, event)
+        if self.waiting and self._timer is None:
+            self._release_at(self._released_s + self.gather_s)
+
+    def on_wait(self, *, has_batches: bool) -> None:
+        """Release what has come, now or when the last release is long enough ago."""
+        if self._timer is not None or not (has_batches or self._open):
+            return
+        due_s = self._released_s + self.gather_s
+        if due_s <= asyncio.get_running_loop().time():
+            self._release()
+        else:
+            self._release_at(due_s)
 
     def seal(self) -> None:
         """Hand what has come to all browsers, and begin a new batch."""
@@ -111,6 +128,17 @@ class _View:
             for client in self.clients:
                 client.put(self._open)
             self._open = _Batch()
+
+    def _release_at(self, due_s: float) -> None:
+        self._timer = asyncio.get_running_loop().call_at(due_s, self._release)
+
+    def _release(self) -> None:
+        self._timer = None
+        self._released_s = asyncio.get_running_loop().time()
+        self.gather_s = min(GATHER_MOST_S, GATHER_S * len(self._open))
+        self.seal()
+        for client in self.clients:
+            client.wake()
 
 
 class Client:
@@ -120,8 +148,6 @@ class Client:
         self.view = view
         self._batches: list[_Batch] = []
         self._wake = asyncio.Event()
-        self._taken_s = -GATHER_MOST_S
-        self._gather_s = GATHER_S
         self.closed = False
 
     @property
@@ -129,7 +155,8 @@ class Client:
         return self.view.shows
 
     def wake(self) -> None:
-        self._wake.set()
+        if self._batches:
+            self._wake.set()
 
     def put(self, batch: _Batch) -> None:
         """Queue a batch; those of a slow browser are merged, so that they stay bounded."""
@@ -146,18 +173,17 @@ class Client:
 
         The first event after a pause does not wait, those that follow are gathered for a moment.
         """
-        loop = asyncio.get_running_loop()
-        await self._wake.wait()
-        rest_s = self._taken_s + self._gather_s - loop.time()
-        if rest_s > 0 and not self.closed:
-            await asyncio.sleep(rest_s)
-        self._taken_s = loop.time()
+        if not self._wake.is_set():
+            self.view.on_wait(has_batches=bool(self._batches))
+            self.view.waiting += 1
+            try:
+                await self._wake.wait()
+            finally:
+                self.view.waiting -= 1
         self._wake.clear()
         if self.closed:
             return b""
-        self.view.seal()
         batches, self._batches = self._batches, []
-        self._gather_s = min(GATHER_MOST_S, GATHER_S * sum(map(len, batches)))
         return b"".join(batch.chunk() for batch in batches)
 
 

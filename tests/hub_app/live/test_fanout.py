@@ -67,20 +67,27 @@ def test_an_event_is_queued_once_for_all_browsers_of_a_view(
 
 
 def test_browsers_of_a_view_get_every_event_at_their_own_pace() -> None:
-    fan = Fanout()
-    fast, slow = fan.join(), fan.join()
-    got: list[object] = []
-    for i in range(100):
-        fan.send([change("a", i), change(f"b{i % 3}", i)], NOW_MS)
-        got += [value for _, value in taken(fast)]
-    assert got == [i for i in range(100) for _ in range(2)]
-    # Older events of a topic are left out where many wait, and the newest is last.
-    events_of_slow = taken(slow)
-    assert events_of_slow == sorted(events_of_slow)
-    assert {value for _, value in events_of_slow} >= {97, 98, 99}
-    assert len(events_of_slow) < 60
-    fan.send([change("a", 100)], NOW_MS)
-    assert [taken(client) for client in (fast, slow)] == [[(201, 100)]] * 2
+    async def take(client: Client) -> list[tuple[int, object]]:
+        chunk = await asyncio.wait_for(client.take(), WAIT_S)
+        return [(number, data["value"]) for number, _, data in events(chunk)]
+
+    async def run() -> None:
+        fan = Fanout()
+        fast, slow = fan.join(), fan.join()
+        got: list[object] = []
+        for i in range(100):
+            fan.send([change("a", i), change(f"b{i % 3}", i)], NOW_MS)
+            got += [value for _, value in await take(fast)]
+        assert got == [i for i in range(100) for _ in range(2)]
+        # Older events of a topic are left out where many wait, and the newest is last.
+        events_of_slow = await take(slow)
+        assert events_of_slow == sorted(events_of_slow)
+        assert {value for _, value in events_of_slow} >= {97, 98, 99}
+        assert len(events_of_slow) < 60
+        fan.send([change("a", 100)], NOW_MS)
+        assert [await take(client) for client in (fast, slow)] == [[(201, 100)]] * 2
+
+    asyncio.run(run())
 
 
 def test_a_browser_that_joins_gets_nothing_from_before() -> None:
@@ -138,6 +145,33 @@ def test_events_that_follow_each_other_closely_are_sent_together() -> None:
     assert [value for chunk in chunks for value in chunk] == list(range(100))
     assert chunks[0] == [0]
     assert len(chunks) < 100
+
+
+def test_all_browsers_of_a_view_get_what_was_gathered_at_one_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    released = []
+    release = fanout._View._release
+
+    def counting(view: fanout._View) -> None:
+        released.append(view)
+        release(view)
+
+    monkeypatch.setattr(fanout._View, "_release", counting)
+
+    async def run() -> list[list[bytes]]:
+        fan = Fanout()
+        clients = [fan.join() for _ in range(10)]
+        chunks = []
+        for value in range(2):
+            waiting = [asyncio.ensure_future(client.take()) for client in clients]
+            await asyncio.sleep(0)
+            fan.send([change("a", value), change("b", value)], NOW_MS)
+            chunks.append(await asyncio.gather(*waiting))
+        return chunks
+
+    first, second = asyncio.run(asyncio.wait_for(run(), WAIT_S))
+    assert [len(set(first)), len(set(second)), len(released)] == [1, 1, 2]
 
 
 def test_a_slow_browser_gets_the_newest_value_of_each_topic() -> None:
@@ -203,7 +237,7 @@ def test_many_events_are_gathered_for_longer_than_few() -> None:
         client = fan.join()
         fan.send([change(f"{n}", n) for n in range(count)], NOW_MS)
         await client.take()
-        return client._gather_s
+        return client.view.gather_s
 
     assert asyncio.run(gathered(1)) == fanout.GATHER_S
     assert asyncio.run(gathered(3)) == 3 * fanout.GATHER_S
