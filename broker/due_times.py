@@ -10,14 +10,14 @@ class DueTimes:
     """The time at which each key is due next, in any unit."""
 
     def __init__(self) -> None:
-        self._due: dict[str, int] = {}
+        self._due: dict[str, float] = {}
         # With entries that were replaced since, which are dropped when they come up.
-        self._heap: list[tuple[int, str]] = []
+        self._heap: list[tuple[float, str]] = []
 
     def __len__(self) -> int:
         return len(self._due)
 
-    def set(self, key: str, due: int) -> None:
+    def set(self, key: str, due: float) -> None:
         """Let a key be due at a time, whatever it was before."""
         if self._due.get(key) != due:
             self._due[key] = due
@@ -25,7 +25,7 @@ class DueTimes:
             if len(self._heap) > 2 * len(self._due) + _SPARE:
                 self._drop_replaced()
 
-    def bring_forward(self, key: str, due: int) -> None:
+    def bring_forward(self, key: str, due: float) -> None:
         """Let a key be due at a time, unless it is due sooner."""
         known = self._due.get(key)
         if known is None or due < known:

@@ -5,6 +5,7 @@ is no queue to overflow: a publisher of which more has come than the hub can tak
 """
 
 import asyncio
+import functools
 import itertools
 import logging
 import threading
@@ -69,7 +70,9 @@ class LocalLink:
         self._on_messages = on_messages
         self._incoming: list[RawMessage] = []
         self._passed_s = -_BATCH_S
-        self._may_hear = TopicDecisions(gate, self._is_for_hub, max_topics=max_decisions)
+        self._hear_decisions = TopicDecisions(gate, self._is_for_hub, max_topics=max_decisions)
+        may_publish = functools.partial(gate.may_publish, identity)
+        self._publish_decisions = TopicDecisions(gate, may_publish, max_topics=max_decisions)
         self._lock = threading.Lock()
         self._outgoing: deque[Publish] = deque()
         self._is_empty = threading.Event()
@@ -116,7 +119,7 @@ class LocalLink:
 
     def put(self, topic: str, payload: bytes) -> bool:
         """Take a message from the router; those of other people's devices are passed over."""
-        if not (topic.startswith(self._prefixes) and self._may_hear(topic)):
+        if not (topic.startswith(self._prefixes) and self._hear_decisions.allows(topic)):
             return False
         if not self._incoming:
             self._loop.call_at(self._passed_s + _BATCH_S, self._pass_on)
@@ -193,7 +196,7 @@ class LocalLink:
 
     def _publish_one(self, message: Publish) -> None:
         try:
-            if self._gate.may_publish(self._identity, message.topic):
+            if self._publish_decisions.allows(message.topic):
                 self._router.publish(message, self._publisher_of(message))
             else:
                 self._router.refuse_publish(self._identity.name, message.topic)

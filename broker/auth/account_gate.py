@@ -45,6 +45,8 @@ class AccountGate:
         self._local = None if role is None else Identity(LOCAL_USER, role)
         self._check = check
         self._file = AccountsFile(path)
+        # Not a property: it is compared three times a message.
+        self.generation = self._file.generation
         self.on_revoked: Callable[[str], object] = lambda _name: None
 
     async def authenticate(self, attempt: Attempt) -> Identity | None:
@@ -64,10 +66,6 @@ class AccountGate:
             return self._check_token(attempt.username, attempt.client_id, password)
         return await self._check_password(attempt, attempt.username, password)
 
-    @property
-    def generation(self) -> int:
-        return self._file.generation
-
     def may_publish(self, identity: Identity, topic: str) -> bool:
         scope = self._scope_of(identity)
         return scope is not None and acl.may_publish(identity, topic, scope)
@@ -82,7 +80,9 @@ class AccountGate:
 
     def refresh(self) -> None:
         """Read the file again if it has changed, and report every account that was revoked."""
-        for name in sorted(self._file.refresh()):
+        revoked = self._file.refresh()
+        self.generation = self._file.generation
+        for name in sorted(revoked):
             logger.info("the account of %s was revoked or replaced", name)
             self.on_revoked(name)
 

@@ -21,7 +21,8 @@ class TopicDecisions:
         self._generation = gate.generation
         self._answers: dict[str, bool] = {}
 
-    def __call__(self, topic: str) -> bool:
+    def allows(self, topic: str) -> bool:
+        """Return the answer for a topic."""
         generation = self._gate.generation
         if generation != self._generation:
             self._answers.clear()

@@ -53,6 +53,8 @@ from bus.limited_log import LimitedLog
 logger = logging.getLogger(__name__)
 
 _TICK_S = 1.0
+# Retained messages that are looked at in one tick.
+_MOST_EXPIRED = 1_000
 
 Bound = tuple[Listener, socket.socket]
 
@@ -368,7 +370,7 @@ class BrokerEngine:
         self._ticked_s = now_s
         self.router.deliverer.close_stalled()
         self._sessions.expire(now_s)
-        self.router.expire()
+        self.router.expire(_MOST_EXPIRED)
         self._store.write_delayed(now_s)
         self._log.sweep()
         if now_s >= self._next_sys_s:

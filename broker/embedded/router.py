@@ -77,7 +77,9 @@ class Router:
         if len(message.payload) > self._most_payload_bytes:
             return self._refuse_size(session.key, message)
         topic = message.topic
-        if (topic[0] == "$" and not is_free_topic(topic)) or not session.may_publish(topic):
+        if (topic[0] == "$" and not is_free_topic(topic)) or not session.publish_decisions.allows(
+            topic
+        ):
             self.refuse_publish(session.key, message.topic)
             return Passed(reason=ReasonCode.NOT_AUTHORIZED)
         return self.publish(message, session.publisher)
@@ -108,6 +110,17 @@ class Router:
         passed = Passed()
         if message.retain:
             self._retain(message, publisher, passed.durable)
+        # For nearly all messages.
+        if receivers is not NOBODY:
+            self._deliver(receivers, message, publisher, passed)
+        is_heard = self._put_in_taps(message, publisher, passed)
+        if not is_heard and receivers is NOBODY:
+            passed.reason = ReasonCode.NO_MATCHING_SUBSCRIBERS
+        return passed
+
+    def _deliver(
+        self, receivers: Receivers, message: Publish, publisher: Publisher, passed: Passed
+    ) -> None:
         copies: list[Publish | None] = [None] * (_MAX_QOS + 1)
         for session, granted in receivers.sessions:
             qos = min(granted, message.qos)
@@ -117,10 +130,6 @@ class Router:
             self.deliverer.deliver(session, Entry(copy, publisher=publisher.key), passed)
         if receivers.with_options or receivers.groups:
             self._deliver_as_granted(receivers, message, publisher, passed)
-        is_heard = self._put_in_taps(message, publisher, passed)
-        if not is_heard and receivers is NOBODY:
-            passed.reason = ReasonCode.NO_MATCHING_SUBSCRIBERS
-        return passed
 
     def _put_in_taps(self, message: Publish, publisher: Publisher, passed: Passed) -> bool:
         """Hand a message to the taps; return whether one of them takes it."""
@@ -180,9 +189,12 @@ class Router:
             self.publish(Publish(kept.topic, b"", kept.qos, retain=True, packet_id=0))
         return len(found)
 
-    def expire(self) -> None:
-        """Delete retained messages that were not changed for `retained_days`."""
-        for topic in self.retained.expire(now_ms()):
+    def expire(self, most: int | None = None) -> None:
+        """Delete retained messages that have expired or were not changed for `retained_days`.
+
+        With `most`, at most so many topics are looked at.
+        """
+        for topic in self.retained.expire(now_ms(), most):
             self._store.put_retained(topic, None)
 
     def drop_forbidden(self, session: ClientSession) -> None:

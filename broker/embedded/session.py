@@ -69,7 +69,7 @@ class ClientSession:
         client_id: str,
         identity: Identity,
         delivery: Delivery,
-        may_publish: TopicDecisions,
+        publish_decisions: TopicDecisions,
         *,
         is_kept: bool,
     ) -> None:
@@ -77,7 +77,7 @@ class ClientSession:
         self.client_id = client_id
         self.identity = identity
         self.delivery = delivery
-        self.may_publish = may_publish
+        self.publish_decisions = publish_decisions
         self.publisher = Publisher(key, identity.name)
         self.is_kept = is_kept
         self.expiry_s: int | None = None

@@ -34,13 +34,14 @@ class Answers:
 
     def send(self, durable: Sequence[Durable], answer: bytes) -> None:
         """Answer once everything is on the disk, in the order of arrival (MQTT-4.6.0-2)."""
-        waited_for = [future for future in durable if not future.done()]
-        if not waited_for and not self._waiting:
+        if not (durable or self._waiting):
             self._connection.send(answer)
             return
-        self._waiting.append((waited_for, answer))
+        self._waiting.append((durable, answer))
         if len(self._waiting) == 1:
             self._send_ready()
+        elif self.are_too_many:
+            self._connection.pause()
 
     def clear(self) -> None:
         """Send nothing more."""

@@ -131,8 +131,10 @@ class Handler:
             return
         passed = self._router.publish_for(self.session, message)
         if message.qos:
-            waits = [*passed.durable, *passed.room]
-            self._acknowledge(waits, PacketType.PUBACK, message.packet_id, passed.reason)
+            answer = self._writer.acknowledgement(
+                PacketType.PUBACK, message.packet_id, passed.reason
+            )
+            self._answers.send(passed.waits(), answer)
         if passed.room:
             self._held.hold(passed.room)
 
@@ -166,7 +168,7 @@ class Handler:
                 self._acknowledge([], PacketType.PUBREC, message.packet_id, passed.reason)
                 return
             kept = self._store.put_unreleased(self.session.key, message.packet_id)
-        waits = [*passed.durable, *passed.room]
+        waits = passed.waits()
         if kept is not None:
             waits.append(kept)
         self.session.unreleased[message.packet_id] = Unreleased(waits, content)
@@ -294,7 +296,7 @@ def _wrong_answer(packet: Packet) -> ViolationError:
     return ViolationError(f"a {name} that does not answer what was sent", ReasonCode.PROTOCOL_ERROR)
 
 
-_PACKET_HANDLERS: dict[int, Callable[[Handler, Packet], None]] = {
+_HANDLER_OF_TYPE: dict[int, Callable[[Handler, Packet], None]] = {
     PacketType.CONNECT: Handler._on_connect,  # noqa: SLF001 - a table of this class's own methods
     PacketType.PUBLISH: Handler._on_publish,  # noqa: SLF001
     PacketType.PUBACK: Handler._on_puback,  # noqa: SLF001
@@ -306,3 +308,5 @@ _PACKET_HANDLERS: dict[int, Callable[[Handler, Packet], None]] = {
     PacketType.PINGREQ: Handler._on_pingreq,  # noqa: SLF001
     PacketType.DISCONNECT: Handler._on_disconnect,  # noqa: SLF001
 }
+# Plain integers are found faster.
+_PACKET_HANDLERS = {int(kind): handle for kind, handle in _HANDLER_OF_TYPE.items()}

@@ -67,8 +67,6 @@ class HeldPackets:
                 self._stop_reading()
             return
         self._handle(packet)
-        if self._answers.are_too_many:
-            self._connection.pause()
 
     def hold(self, room: Sequence["asyncio.Future[bool]"]) -> None:
         """Handle no PUBLISH until there is room in the queues that this client has filled."""

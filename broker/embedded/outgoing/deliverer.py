@@ -33,6 +33,10 @@ class Passed(msgspec.Struct, gc=False):
     room: list[asyncio.Future[bool]] = []
     reason: ReasonCode = ReasonCode.SUCCESS
 
+    def waits(self) -> list[asyncio.Future[bool]]:
+        """Return all that the acknowledgement waits for."""
+        return self.durable + self.room
+
     def wait_for(self, room: asyncio.Future[bool] | None) -> None:
         if room is not None:
             self.room.append(room)

@@ -87,7 +87,7 @@ class Delivery:
         self._to_resend: deque[int] = deque()
         self._packet_id = 0
         # Not later than the first of the waiting messages expires.
-        self._next_expiry_ms = math.inf
+        self.next_expiry_ms = math.inf
 
     @property
     def waiting(self) -> int:
@@ -133,7 +133,7 @@ class Delivery:
         self._positions += 1
         entry.position = self._positions
         if entry.message.properties is not NO_PROPERTIES:
-            self._next_expiry_ms = min(self._next_expiry_ms, entry.expiry_ms)
+            self.next_expiry_ms = min(self.next_expiry_ms, entry.expiry_ms)
         self._waiting[min(entry.message.qos, 1)].append(entry)
         self._bytes += entry.size_bytes
         if entry.message.qos:
@@ -223,15 +223,13 @@ class Delivery:
 
     def expire(self, now_ms: int) -> list[Entry]:
         """Remove and return the waiting messages that have expired."""
-        if now_ms < self._next_expiry_ms:
-            return []
         expired = self._remove_waiting(lambda entry: entry.expiry_ms > now_ms)
         for entry in expired:
             if entry.message.qos:
                 # As of those that expire when it is their turn, the packet id is used up.
                 self._packet_id = self._free_packet_id()
         waiting = itertools.chain(*self._waiting)
-        self._next_expiry_ms = min((entry.expiry_ms for entry in waiting), default=math.inf)
+        self.next_expiry_ms = min((entry.expiry_ms for entry in waiting), default=math.inf)
         return expired
 
     def take_shared(self, wanted: Callable[[Entry], bool]) -> list[Entry]:

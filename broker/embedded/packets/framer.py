@@ -22,7 +22,7 @@ _FLAGS = {
     PacketType.PINGREQ: 0,
     PacketType.DISCONNECT: 0,
 }
-_FIRST_BYTES = frozenset(
+_ALLOWED = frozenset(
     [kind << 4 | flags for kind, flags in _FLAGS.items()]
     + [PacketType.PUBLISH << 4 | flags for flags in range(16)]
 )
@@ -30,7 +30,10 @@ _FIRST_BYTES = frozenset(
 _ANSWERS = (PacketType.SUBACK, PacketType.UNSUBACK, PacketType.PINGRESP)
 # In MQTT 3.1, these are sent again with DUP.
 _REPEATED = (PacketType.PUBREL, PacketType.SUBSCRIBE, PacketType.UNSUBSCRIBE)
-_FIRST_BYTES_3_1 = _FIRST_BYTES | {kind << 4 | 0x0A for kind in _REPEATED}
+_ALLOWED_3_1 = _ALLOWED | {kind << 4 | 0x0A for kind in _REPEATED}
+# By first byte.
+_IS_ALLOWED = tuple(byte in _ALLOWED for byte in range(256))
+_IS_ALLOWED_3_1 = tuple(byte in _ALLOWED_3_1 for byte in range(256))
 
 
 class Framer:
@@ -38,7 +41,7 @@ class Framer:
 
     def __init__(self, max_packet_bytes: int) -> None:
         self._max_packet_bytes = max_packet_bytes
-        self._first_bytes = _FIRST_BYTES
+        self._is_allowed = _IS_ALLOWED
         self._data = b""
         self._at = 0
         # The start of a packet whose other bytes are to come, and its size if that is known.
@@ -49,7 +52,7 @@ class Framer:
         """Change the limit for the packets to come, and take those of MQTT 3.1 with DUP."""
         self._max_packet_bytes = max_packet_bytes
         if is_3_1:
-            self._first_bytes = _FIRST_BYTES_3_1
+            self._is_allowed = _IS_ALLOWED_3_1
 
     def feed(self, data: bytes) -> None:
         if self._start:
@@ -69,7 +72,7 @@ class Framer:
         if at >= len(data):
             return None
         first_byte = data[at]
-        if first_byte not in self._first_bytes:
+        if not self._is_allowed[first_byte]:
             # Raises where the length is none, either.
             self._length(data, at + 1)
             raise _first_byte_error(first_byte)
@@ -88,18 +91,18 @@ class Framer:
 
     def _length(self, data: bytes, at: int) -> tuple[int, int]:
         """Return the remaining length and the body's offset; 0, 0 where bytes are missing."""
-        length = 0
-        for place in range(at, min(at + _MAX_LENGTH_BYTES, len(data))):
-            byte = data[place]
-            length |= (byte & 0x7F) << 7 * (place - at)
+        length = shift = 0
+        for byte in data[at : at + _MAX_LENGTH_BYTES]:
+            length |= (byte & 0x7F) << shift
+            shift += 7
             if length > self._max_packet_bytes:
                 raise TooLargeError(
                     f"a packet of {length} bytes, at most {self._max_packet_bytes}",
                     ReasonCode.PACKET_TOO_LARGE,
                 )
             if byte < 0x80:
-                return length, place + 1
-        if len(data) - at >= _MAX_LENGTH_BYTES:
+                return length, at + shift // 7
+        if shift == 7 * _MAX_LENGTH_BYTES:
             # Whatever follows is no packet of MQTT, so neither is an answer.
             raise ViolationError("a length of more than four bytes", None)
         return 0, 0

@@ -21,7 +21,7 @@ class Writer3:
 
     def acknowledgement(self, kind: PacketType, packet_id: int, _reason: int = 0) -> bytes:
         """Return a PUBACK, PUBREC, PUBREL or PUBCOMP."""
-        return bytes((first_byte(kind), 2, packet_id >> 8, packet_id & 0xFF))
+        return ACKNOWLEDGEMENT[kind] + UINT16.pack(packet_id)
 
     def suback(self, packet_id: int, codes: Sequence[int]) -> bytes:
         """Return a SUBACK with a return code for each filter."""
@@ -49,9 +49,14 @@ class Writer3:
         return b"".join((first, length, topic, UINT16.pack(packet_id), message.payload))
 
 
+_ACKNOWLEDGEMENTS = (PacketType.PUBACK, PacketType.PUBREC, PacketType.PUBREL, PacketType.PUBCOMP)
 PINGRESP = bytes((PacketType.PINGRESP << 4, 0))
 
 
 def first_byte(kind: PacketType) -> int:
     """Return the first byte of a packet other than PUBLISH: PUBREL has a flag (MQTT-3.6.1-1)."""
     return kind << 4 | (2 if kind is PacketType.PUBREL else 0)
+
+
+# The first byte and the length by type.
+ACKNOWLEDGEMENT = {kind: bytes((first_byte(kind), 2)) for kind in _ACKNOWLEDGEMENTS}

@@ -14,7 +14,7 @@ from broker.embedded.packets.model import (
     ReasonCode,
 )
 from broker.embedded.packets.properties import Owner, write_properties
-from broker.embedded.packets.writer3 import PINGRESP, encoded_topic, first_byte
+from broker.embedded.packets.writer3 import ACKNOWLEDGEMENT, PINGRESP, encoded_topic, first_byte
 
 _REASONS = {
     ConnackCode.ACCEPTED: ReasonCode.SUCCESS,
@@ -82,7 +82,7 @@ class Writer5:
     def acknowledgement(self, kind: PacketType, packet_id: int, reason: int = 0) -> bytes:
         """Return a PUBACK, PUBREC, PUBREL or PUBCOMP; success needs no reason."""
         if not reason:
-            return bytes((first_byte(kind), 2, packet_id >> 8, packet_id & 0xFF))
+            return ACKNOWLEDGEMENT[kind] + UINT16.pack(packet_id)
         fixed = UINT16.pack(packet_id) + bytes((reason,))
         text = self._reason_string([reason]) if self._tells_all else b""
         return self._fitting(_packet(kind, fixed + text)) or _packet(kind, fixed)

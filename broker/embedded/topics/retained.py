@@ -101,9 +101,9 @@ class RetainedMessages:
         self._usage: dict[str, Usage] = {}
         self._all = Usage()
         self._root: Node[Retained] = Node()
-        # The longest unchanged first. The value of each node is set.
-        self._by_age: dict[str, Node[Retained]] = {}
-        # Of the messages with an expiry interval.
+        # By topic; the value of each node is set.
+        self._nodes: dict[str, Node[Retained]] = {}
+        # Not later than the message of the topic expires: a change in between costs nothing.
         self._expire_at_ms = DueTimes()
 
     @classmethod
@@ -116,7 +116,7 @@ class RetainedMessages:
         )
 
     def __len__(self) -> int:
-        return len(self._by_age)
+        return len(self._nodes)
 
     @property
     def size_bytes(self) -> int:
@@ -124,16 +124,33 @@ class RetainedMessages:
         return self._all.size_bytes
 
     def get(self, topic: str) -> Retained | None:
-        node = self._by_age.get(topic)
+        node = self._nodes.get(topic)
         return None if node is None else node.value
 
     def set(self, message: Retained) -> Outcome:
         """Keep a message in place of the topic's last; an empty one deletes (MQTT-3.3.1-10)."""
         if not message.payload:
             return Outcome.DELETED if self._delete(message.topic) else Outcome.NOTHING
-        last, size = self.get(message.topic), message.size_bytes
+        node = self._nodes.get(message.topic)
+        last = None if node is None else node.value
+        if node is None or last is None or last.owner != message.owner:
+            return self._set_owned(message, last)
+        growth = _growth(message, last)
+        if growth > 0 and not self._has_room(message.owner, 0, growth, 0, growth):
+            self._delete(message.topic)
+            return Outcome.REFUSED
+        self._usage[message.owner].size_bytes += growth
+        self._all.size_bytes += growth
+        node.value = message
+        if message.properties is not NO_PROPERTIES:
+            self._expire_at_ms.bring_forward(message.topic, self._due_ms(message))
+        return Outcome.STORED
+
+    def _set_owned(self, message: Retained, last: Retained | None) -> Outcome:
+        """Keep the first message of a topic, or the first one of another owner."""
+        size = message.size_bytes
         last_size = 0 if last is None else last.size_bytes
-        if not self._has_room(message, size, last, last_size):
+        if not self._has_room(message.owner, 1, size, int(last is None), size - last_size):
             self._delete(message.topic)
             return Outcome.REFUSED
         if last is not None:
@@ -177,45 +194,52 @@ class RetainedMessages:
             elif (child := node.children.get(levels[depth])) is not None:
                 ahead.append((child, depth + 1))
 
-    def expire(self, now_ms: int) -> list[str]:
-        """Delete messages above the age limit, or expired; return their topics."""
-        old = self._expire_at_ms.take(now_ms)
-        for topic, node in self._by_age.items():
-            if node.value is not None and now_ms - node.value.stored_ms <= self._max_age_ms:
-                break
-            old.append(topic)
-        return [topic for topic in old if self._delete(topic)]
+    def expire(self, now_ms: int, most: int | None = None) -> list[str]:
+        """Delete messages above the age limit, or expired; return their topics.
+
+        With `most`, at most so many topics are looked at.
+        """
+        deleted = []
+        for topic in self._expire_at_ms.take(now_ms, most):
+            message = self.get(topic)
+            if message is None:
+                continue
+            due_ms = self._due_ms(message)
+            if due_ms > now_ms:
+                # It was changed since.
+                self._expire_at_ms.set(topic, due_ms)
+            elif self._delete(topic):
+                deleted.append(topic)
+        return deleted
 
     def _has_room(
-        self, message: Retained, size: int, last: Retained | None, last_size: int
+        self, owner: str, messages: int, size: int, all_messages: int, all_size: int
     ) -> bool:
-        usage = self._usage.get(message.owner) or Usage()
-        quota = self._quota if message.owner else _NO_QUOTA
-        messages, all_messages, all_size = 1, 1, size
-        if last is not None:
-            all_messages, all_size = 0, size - last_size
-            if last.owner == message.owner:
-                messages, size = all_messages, all_size
-        if not usage.is_within(quota, messages, size):
+        """Whether an owner has room for so many messages and bytes more, and all together have."""
+        usage = self._usage.get(owner) or Usage()
+        if not usage.is_within(self._quota if owner else _NO_QUOTA, messages, size):
             return False
         return self._all.is_within(self._limit, all_messages, all_size) or (
-            bool(message.owner) and usage.is_within(_RESERVED, messages, size)
+            bool(owner) and usage.is_within(_RESERVED, messages, size)
         )
 
     def _put(self, message: Retained, size: int) -> None:
         """Put a message in the place of the topic's last, which is not counted any more."""
-        node = self._by_age.pop(message.topic, None) or insert(self._root, message.topic)
+        node = self._nodes.get(message.topic) or insert(self._root, message.topic)
         self._count(message.owner, 1, size)
         node.value = message
-        self._by_age[message.topic] = node
+        self._nodes[message.topic] = node
+        self._expire_at_ms.bring_forward(message.topic, self._due_ms(message))
+
+    def _due_ms(self, message: Retained) -> float:
+        """Return when a message is deleted, if its topic is not changed before."""
+        # Only what is older than the limit is.
+        due_ms = message.stored_ms + self._max_age_ms + 1
         expiry_s = message.properties.message_expiry_s
-        if expiry_s is not None:
-            self._expire_at_ms.set(message.topic, message.stored_ms + expiry_s * 1000)
-        elif self._expire_at_ms:
-            self._expire_at_ms.forget(message.topic)
+        return due_ms if expiry_s is None else min(due_ms, message.stored_ms + expiry_s * 1000)
 
     def _delete(self, topic: str) -> bool:
-        node = self._by_age.pop(topic, None)
+        node = self._nodes.pop(topic, None)
         if node is None or node.value is None:
             return False
         self._count(node.value.owner, -1, -node.value.size_bytes)
@@ -233,6 +257,13 @@ class RetainedMessages:
         self._all.size_bytes += size_bytes
         if not usage.messages:
             del self._usage[owner]
+
+
+def _growth(message: Retained, last: Retained) -> int:
+    """Return the bytes by which a message is larger than the last one of its topic."""
+    if message.properties is last.properties:
+        return len(message.payload) - len(last.payload)
+    return message.size_bytes - last.size_bytes
 
 
 def owner_of(topic: str) -> str:

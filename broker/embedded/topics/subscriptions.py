@@ -48,6 +48,7 @@ class Subscriptions:
         self._known: dict[str, Receivers] = {}
         self._entries = 0
         self._versions = self._current_versions
+        self._generation = gate.generation
 
     def __len__(self) -> int:
         """Return the number of subscriptions of all sessions."""
@@ -59,15 +60,18 @@ class Subscriptions:
             self._shared.add(text, session, grant)
         else:
             self._tree.add(text, session, grant)
+        self._forget_if_changed()
 
     def remove(self, text: str, session: ClientSession) -> None:
         """Unsubscribe; what was not subscribed to is fine."""
         self._shared.remove(text, session)
         self._tree.remove(text, session)
+        self._forget_if_changed()
 
     def remove_session(self, session: ClientSession) -> None:
         self._shared.remove_client(session)
         self._tree.remove_client(session)
+        self._forget_if_changed()
 
     def count(self, session: ClientSession) -> int:
         """Return the number of a session's subscriptions."""
@@ -77,10 +81,10 @@ class Subscriptions:
         return text in self._tree.filters(session) or text in self._shared.filters(session)
 
     def receivers(self, topic: str) -> Receivers:
-        versions = self._current_versions
-        if versions != self._versions:
+        generation = self._gate.generation
+        if generation != self._generation:
+            self._generation = generation
             self._forget()
-            self._versions = versions
         found = self._known.get(topic)
         return self._find(topic) if found is None else found
 
@@ -117,8 +121,14 @@ class Subscriptions:
         )
 
     @property
-    def _current_versions(self) -> tuple[int, int, int]:
-        return self._tree.version, self._shared.version, self._gate.generation
+    def _current_versions(self) -> tuple[int, int]:
+        return self._tree.version, self._shared.version
+
+    def _forget_if_changed(self) -> None:
+        versions = self._current_versions
+        if versions != self._versions:
+            self._versions = versions
+            self._forget()
 
     def _find(self, topic: str) -> Receivers:
         sessions = tuple(

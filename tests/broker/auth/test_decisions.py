@@ -29,20 +29,20 @@ def of_node(gate: Gate) -> TopicDecisions:
 
 def test_the_gate_is_asked_once_a_topic() -> None:
     gate = CountingGate()
-    may_publish = of_node(gate)
+    decisions = of_node(gate)
     for _ in range(3):
-        assert may_publish("allowed")
-        assert not may_publish("forbidden")
+        assert decisions.allows("allowed")
+        assert not decisions.allows("forbidden")
     assert gate.asked == ["allowed", "forbidden"]
 
 
 def test_many_and_long_topics_are_not_kept() -> None:
     gate = CountingGate()
-    may_publish = of_node(gate)
+    decisions = of_node(gate)
     for _ in range(2):
         for number in range(1_000):
-            assert may_publish(f"t/{number}")
-        assert may_publish("t" * 1_000)
+            assert decisions.allows(f"t/{number}")
+        assert decisions.allows("t" * 1_000)
     assert len(gate.asked) == 2_002
 
 
@@ -50,11 +50,11 @@ def test_a_cached_answer_ends_with_the_account(tmp_path: Path) -> None:
     path = tmp_path / "accounts.json"
     accounts.enroll(path, "pi4")
     gate = AccountGate(path, PasswordCheck(time.monotonic), hub_token=None, allow_local=False)
-    may_publish = of_node(gate)
-    assert may_publish("harvester/pi4/status")
+    decisions = of_node(gate)
+    assert decisions.allows("harvester/pi4/status")
     accounts.revoke(path, "pi4")
     gate.refresh()
-    assert not may_publish("harvester/pi4/status")
+    assert not decisions.allows("harvester/pi4/status")
     accounts.enroll(path, "pi4")
     gate.refresh()
-    assert may_publish("harvester/pi4/status")
+    assert decisions.allows("harvester/pi4/status")
