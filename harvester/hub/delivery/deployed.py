@@ -9,8 +9,8 @@ from bus.contract.bounds import MAX_COMPONENT_BYTES
 from bus.contract.plugin_file import bundle, component_file, worlds
 from bus.errors import MisconfiguredError
 from harvester.plugins import manifest
+from harvester.plugins.builder.checks.source_check import APP
 from harvester.plugins.builder.pack import pack
-from harvester.plugins.builder.source_check import APP
 from harvester.plugins.project import chosen, contract_file
 from harvester.plugins.source import PluginSource, is_current
 from hub_app.nodes.delivery.delivery_files import DeliveryFiles, check_bundle, check_component

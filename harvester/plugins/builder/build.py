@@ -13,7 +13,8 @@ import msgspec
 from bus.contract.description import PluginDescription
 from bus.contract.plugin_file import component_section
 from harvester.errors import BuildError
-from harvester.plugins.builder import border, contract, least_world, source_check, toolchain
+from harvester.plugins.builder import border, contract, least_world, toolchain
+from harvester.plugins.builder.checks import source_check
 from harvester.plugins.builder.dependencies import vendored
 from harvester.plugins.builder.errors import explain
 from harvester.plugins.source import PluginSource, digest_of_inputs, is_current, python_files

@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from harvester.errors import BuildError
-from harvester.plugins.builder import source_text
+from harvester.plugins.builder.checks import source_text
+from harvester.plugins.builder.checks.source_text import Span
 from harvester.plugins.builder.imports import import_scan
-from harvester.plugins.builder.source_text import Span
 
 NAME = "least"
 _IMPORTS = "wit_world.imports"

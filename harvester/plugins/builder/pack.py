@@ -10,7 +10,8 @@ from bus.contract.plugin_file import bundle
 from bus.contract.plugin_file.bundle import BadBundleError, Bundle, Module
 from bus.files import whole_file
 from harvester.errors import BuildError
-from harvester.plugins.builder import contract, least_world, source_check, source_text
+from harvester.plugins.builder import contract, least_world
+from harvester.plugins.builder.checks import source_check, source_text
 from harvester.plugins.builder.dependencies import vendored
 from harvester.plugins.builder.dependencies.vendored import Vendored
 from harvester.plugins.source import PluginSource, python_files

@@ -10,8 +10,9 @@ import pytest
 from harvester.cli import main
 from harvester.errors import BuildError
 from harvester.plugins import manifest
-from harvester.plugins.builder import contract, source_check
+from harvester.plugins.builder import contract
 from harvester.plugins.builder import errors as build_errors
+from harvester.plugins.builder.checks import source_check
 from harvester.plugins.manifest import Manifest
 from harvester.plugins.source import PluginSource
 from tests.support import PROJECT

@@ -20,7 +20,8 @@ from bus.errors import MisconfiguredError
 from harvester.errors import BuildError
 from harvester.plugins import manifest
 from harvester.plugins import source as plugin_source
-from harvester.plugins.builder import contract, source_check
+from harvester.plugins.builder import contract
+from harvester.plugins.builder.checks import source_check
 from node_agent.hal.simulated import scenario_file
 from tests.built_components import CACHE, packed
 from tests.harvester.plugins import guide_text

@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-if TYPE_CHECKING:
+if TYPE_CHECKING or __package__:
     from harvester.plugins.builder.guest import harvester_places as places
     from harvester.plugins.builder.guest import harvester_waits as waits
 else:
-    # As it is called in the component.
+    # In a component, modules are in no package.
     import harvester_places as places
     import harvester_waits as waits
 

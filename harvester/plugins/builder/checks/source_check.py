@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from harvester.errors import BuildError
-from harvester.plugins.builder import setting_keys, source_text
+from harvester.plugins.builder.checks import setting_keys, source_text
+from harvester.plugins.builder.checks.source_text import Span, mistake
 from harvester.plugins.builder.contract import Contract, World, class_name, module_name
 from harvester.plugins.builder.least_world import NotParsedError, parse_text
-from harvester.plugins.builder.source_text import Span, mistake
 from harvester.plugins.source import PluginSource, python_files
 
 APP = "app.py"

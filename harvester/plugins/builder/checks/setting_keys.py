@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from harvester.plugins.builder import source_text
-from harvester.plugins.builder.source_text import Span
+from harvester.plugins.builder.checks import source_text
+from harvester.plugins.builder.checks.source_text import Span
 
 _INTERFACE = "settings"
 _IMPORTS = "wit_world.imports"

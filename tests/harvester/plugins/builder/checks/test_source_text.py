@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 
 from harvester.errors import BuildError
-from harvester.plugins.builder import least_world, source_text
-from harvester.plugins.builder.source_text import Span
+from harvester.plugins.builder import least_world
+from harvester.plugins.builder.checks import source_text
+from harvester.plugins.builder.checks.source_text import Span
 
 
 def problem(directory: Path, content: bytes) -> str:
