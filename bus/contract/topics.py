@@ -178,6 +178,17 @@ def is_bundle(text: str) -> bool:
         return False
 
 
+def is_record(text: str) -> bool:
+    """Return whether `text` is the topic of a plugin's record."""
+    # Asked for each message that comes, so that most are not parsed.
+    if _AROUND_NAME[TopicKind.RECORD][0] not in text:
+        return False
+    try:
+        return parse(text).kind is TopicKind.RECORD
+    except BadTopicError:
+        return False
+
+
 def topic_filter(kind: TopicKind, node: str = "+", name: str = "+") -> str:
     """Return the subscription filter for one kind of topic, of every node and name by default."""
     levels = (name if level == "*" else level for level in CHANNELS[kind].levels)

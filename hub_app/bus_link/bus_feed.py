@@ -5,7 +5,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -22,9 +22,10 @@ from bus.config import hub_files
 from bus.config.directories import Environment
 from bus.config.settings import Config
 from bus.contract import discovery
-from bus.contract.topics import EVERYTHING, ROOT
+from bus.contract.topics import EVERYTHING, ROOT, is_record
 from hub_app.bus_link import worker
 from hub_app.bus_link.ingest import LoopQueue
+from hub_app.bus_link.record_barrier import RecordBarrier
 from hub_app.bus_link.worker import Worker
 from hub_app.bus_link.worker_client import WorkerClient
 from hub_app.history.inbox import Inbox, node_of
@@ -59,6 +60,8 @@ class Intake:
         # Take what is on the topics of other systems, and a new connection to an outside broker.
         self.on_others: OnMessages = lambda _messages: None
         self.on_connect: Callable[[], None] = lambda: None
+        # Makes publishers of plugins' records wait, where the broker is embedded.
+        self.barrier: RecordBarrier | None = None
         self._hides = hides
         self._queue = queue
         self._inbox = inbox
@@ -81,6 +84,8 @@ class Intake:
 
     def room_for(self, topic: str) -> asyncio.Future[bool] | None:
         """Return what a publisher to `topic` has to wait for before it goes on; None: nothing."""
+        if self.barrier is not None and is_record(topic):
+            return self.barrier.future()
         # Asked for each message: mostly there is room for all.
         if not (self._queue.is_counting or self._inbox.is_counting) or self._is_closed:
             return None
@@ -123,6 +128,10 @@ class BusFeed(msgspec.Struct, frozen=True):
     intake: Intake
 
 
+async def _written_at_once() -> None:
+    return
+
+
 def create_feed(  # noqa: PLR0913 - all that the hub's feed works with
     config: Config,
     connection: Connection,
@@ -132,10 +141,12 @@ def create_feed(  # noqa: PLR0913 - all that the hub's feed works with
     refusals: Refusals,
     supervisor: Supervisor,
     hides: Callable[[str], bool] = lambda _topic: False,
+    records_written: Callable[[], Awaitable[object]] = _written_at_once,
 ) -> BusFeed:
     """Return the parts, not yet started. Called on the event loop.
 
-    Without an embedded `broker`, the hub is a client at `connection`.
+    Without an embedded `broker`, the hub is a client at `connection`. `records_written` waits until
+    the plugins' records that were taken are in their files.
     """
     queue = LoopQueue.for_nodes(config.limits.nodes)
     inbox = Inbox.for_nodes(config.limits.nodes)
@@ -148,6 +159,7 @@ def create_feed(  # noqa: PLR0913 - all that the hub's feed works with
             room_for=intake.room_for,
             prefix=config.homeassistant.prefix,
         )
+        intake.barrier = RecordBarrier(queue, link.flush, records_written)
     else:
         link = _client(config, connection, intake)
 

@@ -79,6 +79,8 @@ class LoopQueue:
 
     def __init__(self, most: int = MAX_QUEUED, full: int = FULL) -> None:
         self.dropped = 0
+        # Messages that are not in the queue any more.
+        self.taken = 0
         self._most = most
         self.on_room: Callable[[], None] = lambda: None
         self._queue: deque[tuple[str, bytes]] = deque()
@@ -113,6 +115,7 @@ class LoopQueue:
             if len(self._queue) >= self._most:
                 self._pop()
                 self.dropped += 1
+                self.taken += 1
             self._queue.append(message)
             if self._shares is not None:
                 self._shares.add(node_of(message[0]), 1)
@@ -126,6 +129,7 @@ class LoopQueue:
         """Wait for a message; return those that are queued, oldest first and not too many."""
         await self._ready.wait()
         taken = [self._pop() for _ in range(min(_SLICE, len(self._queue)))]
+        self.taken += len(taken)
         if not self._queue:
             self._ready.clear()
         if self._shares is not None and self.has_room:

@@ -26,8 +26,9 @@ from bus.listen import AddressUnavailableError, listen, listen_when_available
 from bus.service_manager import ServiceManager
 from hub_app.alarms import setup as alarm_setup
 from hub_app.bus_link import bus_feed, worker
+from hub_app.bus_link.bus_feed import BusFeed
 from hub_app.bus_link.embedding import embedded_broker, outside_broker
-from hub_app.bus_link.ingest import LoopQueue, ingest
+from hub_app.bus_link.ingest import ingest
 from hub_app.history.logs import log_file
 from hub_app.history.logs.log_recorder import LogRecorder
 from hub_app.homeassistant import setup as discovery_setup
@@ -117,6 +118,7 @@ async def _run(
             refusals=refusals,
             supervisor=supervisor,
             hides=remover.hides,
+            records_written=records.written,
         )
         if isinstance(feed.link, BusClient):
             client = feed.link
@@ -143,7 +145,7 @@ async def _run(
         if config.fleet.url:
             fleet = extras.load("hub_app.fleet.forward.setup", "fleet.url", "fleet")
             await stack.enter_async_context(fleet.running(fleet.create(config, hub)))
-        await stack.enter_async_context(_background_tasks(hub, feed.queue, remover))
+        await stack.enter_async_context(_background_tasks(hub, feed, remover))
         await stack.enter_async_context(bus_feed.receiving(feed, embedded))
         await stack.enter_async_context(page_tasks.running(supervisor, log_in, tls))
         joins = JoinService(config, files, hub)
@@ -222,15 +224,17 @@ async def _writing(logs: LogRecorder, records: RecordStore) -> AsyncIterator[Non
 
 
 @contextlib.asynccontextmanager
-async def _background_tasks(hub: Hub, queue: LoopQueue, remover: Remover) -> AsyncIterator[None]:
+async def _background_tasks(hub: Hub, feed: BusFeed, remover: Remover) -> AsyncIterator[None]:
     """Run the tasks that keep the hub's state; cancel them at the end."""
     starts: dict[str, Callable[[], Awaitable[None]]] = {
-        "ingest": lambda: ingest(queue, hub.handle, hub.decoder.flush),
+        "ingest": lambda: ingest(feed.queue, hub.handle, hub.decoder.flush),
         "sweep": lambda: _sweep(hub),
         "alarms": lambda: _judge_nodes(hub),
         "garbage": garbage.collect_regularly,
         "removals": lambda: every_second(lambda: remover.run(hub)),
     }
+    if feed.intake.barrier is not None:
+        starts["records"] = feed.intake.barrier.run
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(hub.supervisor.run(*item)) for item in starts.items()]
         tasks.append(group.create_task(_render_first_page(hub)))

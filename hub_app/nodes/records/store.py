@@ -3,6 +3,7 @@
 Calls come from the event loop; a thread of its own writes.
 """
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping
@@ -50,6 +51,10 @@ class RecordStore:
         """Wait for the writer."""
         self._writer.shutdown()
 
+    async def written(self) -> None:
+        """Wait until all records that were put are in their files."""
+        await asyncio.wrap_future(self._writer.submit(_do_nothing))
+
     def put(self, node: str, plugin: str, message: PluginRecord) -> None:
         """Keep a record in place of the last one."""
         if self._directory is None:
@@ -96,6 +101,10 @@ class RecordStore:
             whole_file.replace(file, content)
         except OSError as e:
             logger.warning("%s: %s; the record of a plugin is not kept", file, e.strerror)
+
+
+def _do_nothing() -> None:
+    return
 
 
 def _read(file: Path) -> PluginRecord | None:

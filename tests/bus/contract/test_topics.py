@@ -9,6 +9,7 @@ from bus.contract.topics import (
     Topic,
     TopicKind,
     is_name,
+    is_record,
     parse,
     topic_filter,
 )
@@ -102,3 +103,17 @@ def test_every_kind_has_a_channel_and_a_filter() -> None:
 
 def test_reserved_names_are_no_names() -> None:
     assert not any(map(is_name, RESERVED_NAMES))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("harvester/pi4/records/dht22", True),
+        ("harvester/records/readings/dht22", False),
+        ("harvester/pi4/records/cmd", False),
+        ("zigbee2mqtt/pi4/records/dht22", False),
+        ("harvester/pi4/records", False),
+    ],
+)
+def test_records_of_plugins_are_told_from_other_topics(text: str, is_one: bool) -> None:
+    assert is_record(text) is is_one
