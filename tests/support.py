@@ -152,8 +152,15 @@ class Listener:
         Where none comes, the failure tells what was heard, of `node` in more detail.
         """
 
+        seen = after
+
         def found() -> Said | None:
-            return next((said for said in self.said[after:] if wanted(said)), None)
+            nonlocal seen
+            while seen < len(self.said):
+                seen += 1
+                if wanted(self.said[seen - 1]):
+                    return self.said[seen - 1]
+            return None
 
         with self._changed:
             heard = self._changed.wait_for(found, timeout_s)
