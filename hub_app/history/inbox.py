@@ -18,12 +18,13 @@ FULL_BYTES = 1_000_000
 # The least share of a node: a few cycles of readings. With smaller ones, all nodes of a large fleet
 # would wait for each other.
 SHARE_BYTES = 4_000
-# Taken at a time, so that a batch is committed as soon as it is full. The thread is woken for so
-# much, and not for each message: what is less can wait for a moment, and each wake-up costs more
-# than the decoded message that it is for.
-_TAKE_BYTES = 60_000
+# The thread is woken for so much, and not for each message: what is less can wait for a moment, and
+# each wake-up costs more than the decoded message that it is for.
+_WAKE_BYTES = 60_000
+# Taken at a time, so that a batch is committed as soon as it is full.
+_TAKE_BYTES = 240_000
 # At most so much of it is new while backlogs wait, so that they always go on.
-_NEW_BYTES = 45_000
+_NEW_BYTES = 180_000
 # What a queued payload costs beside its own bytes, roughly: a tuple, two strings, a bytes header.
 _OVERHEAD_BYTES = 200
 
@@ -64,12 +65,6 @@ class _Turns:
             for payload in queue:
                 yield node, _size(payload)
 
-    def take_all(self) -> list[Payload]:
-        """Take everything; turns only matter where something is left."""
-        taken = [payload for queue in self._queues.values() for payload in queue]
-        self._queues.clear()
-        return taken
-
 
 class Inbox:
     """Queue of payloads, bounded by size; each node has its turn.
@@ -77,6 +72,8 @@ class Inbox:
     A payload that does not fit is counted in `overrun` and dropped. It is never acknowledged, so
     its node sends it again. `on_room` is called on the history's thread when nodes need not wait
     any more. The nodes' shares are counted only from when it is full until they need not wait.
+
+    Mostly all of it is taken at once. Only what is more is sorted by nodes, for their turns.
     """
 
     @classmethod
@@ -91,6 +88,7 @@ class Inbox:
         self._max_bytes = max_bytes
         self._full_bytes = full_bytes
         self._lock = threading.Lock()
+        self._unsorted: list[Payload] = []
         self._new, self._backlogs = _Turns(), _Turns()
         self._size = 0
         self._shares: FairLimit | None = None
@@ -117,12 +115,17 @@ class Inbox:
 
     def put_many(self, payloads: Sequence[Payload]) -> None:
         """Add messages; never waits."""
+        size = sum(map(_size, payloads))
         with self._lock:
-            for payload in payloads:
-                self._put(payload)
-            is_enough = self._size >= _TAKE_BYTES
-            if self._shares is None and self._size >= self._full_bytes:
+            if self._size + size > self._max_bytes:
+                payloads, size = self._fitting(payloads)
+            self._size += size
+            self._unsorted += payloads
+            if self._shares is not None:
+                self._sort()
+            elif self._size >= self._full_bytes:
                 self._count_shares()
+            is_enough = self._size >= _WAKE_BYTES
         if is_enough and not self._ready.is_set():
             self._ready.set()
 
@@ -133,8 +136,8 @@ class Inbox:
         """
         self._ready.wait(max(0.0, timeout_s))
         with self._lock:
-            taken = self._take_in_turns()
-            if self._size < _TAKE_BYTES:
+            taken = self._take()
+            if self._size < _WAKE_BYTES:
                 self._ready.clear()
             may_go_on = self._shares is not None and self.has_room
             if may_go_on:
@@ -147,30 +150,48 @@ class Inbox:
         """End a `take` that waits."""
         self._ready.set()
 
-    def _put(self, payload: Payload) -> None:
-        size = _size(payload)
-        if self._size + size > self._max_bytes:
-            self.overrun += 1
-            return
-        node = node_of(payload[0])
-        self._size += size
-        if self._shares is not None:
-            self._shares.add(node, size)
-        (self._backlogs if isinstance(payload[2], Backlog) else self._new).put(node, payload)
+    def _fitting(self, payloads: Sequence[Payload]) -> tuple[list[Payload], int]:
+        """Return the payloads for which there is room, and their size; count the others."""
+        fitting, total = [], 0
+        for payload in payloads:
+            size = _size(payload)
+            if self._size + total + size > self._max_bytes:
+                self.overrun += 1
+            else:
+                fitting.append(payload)
+                total += size
+        return fitting, total
+
+    def _sort(self) -> None:
+        """Sort what has come by nodes, and count their shares while they matter."""
+        payloads, self._unsorted = self._unsorted, []
+        for payload in payloads:
+            node = node_of(payload[0])
+            if self._shares is not None:
+                self._shares.add(node, _size(payload))
+            (self._backlogs if isinstance(payload[2], Backlog) else self._new).put(node, payload)
 
     def _count_shares(self) -> None:
         self._shares = FairLimit(self._full_bytes)
         for turns in (self._new, self._backlogs):
             for node, size in turns.sizes():
                 self._shares.add(node, size)
+        self._sort()
 
-    def _take_in_turns(self) -> list[Payload]:
-        if self._size < _TAKE_BYTES:
-            self._size = 0
-            if self._shares is not None:
-                self._shares.clear()
-            return self._new.take_all() + self._backlogs.take_all()
-        taken = self._take_some(self._new, _NEW_BYTES if self._backlogs else _TAKE_BYTES)
+    def _take(self) -> list[Payload]:
+        fits = self._size <= _TAKE_BYTES
+        if not fits or self._new or self._backlogs:
+            return self._take_in_turns(_TAKE_BYTES if fits else _NEW_BYTES)
+        self._size = 0
+        taken, self._unsorted = self._unsorted, []
+        backlogs = [payload for payload in taken if isinstance(payload[2], Backlog)]
+        if backlogs:
+            taken = [payload for payload in taken if not isinstance(payload[2], Backlog)]
+        return taken + backlogs
+
+    def _take_in_turns(self, most_new_bytes: int) -> list[Payload]:
+        self._sort()
+        taken = self._take_some(self._new, most_new_bytes if self._backlogs else _TAKE_BYTES)
         # At least one backlog, however large the last of the new payloads is.
         left = max(1, _TAKE_BYTES - sum(map(_size, taken)))
         return taken + self._take_some(self._backlogs, left)
