@@ -7,6 +7,7 @@ each page of it, and each span, is written once for many readings.
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 import msgspec
 
@@ -26,9 +27,27 @@ from hub_app.quota.live import QuotaUse
 from hub_app.quota.refusals import Reason
 
 # Readings move from the table `newest` to `reading` this often, or when it has so many. Queries
-# read all of it, in some 2 ms.
+# read all of it, in some 2 ms. Of a large fleet it has more, so that not each reading costs a page
+# and a span by itself.
 _MOVE_EVERY_MS = 300_000
 _MOST_UNMOVED = 16_384
+_UNMOVED_OF_NODE = 12
+# Rows of one statement: each step of a statement gives the lock of Python's threads away and waits
+# for it.
+_ROWS = 100
+_INSERT = "INSERT OR REPLACE INTO newest VALUES "
+_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_ROWS = _INSERT + ", ".join([_ROW] * _ROWS)
+_INTO_SPAN = "INSERT INTO span (sensor, bucket_ms, stream, first, last)"
+_MERGE_SPAN = (
+    "ON CONFLICT DO UPDATE SET first = min(first, excluded.first),"
+    " last = max(last, excluded.last), folded = 0"
+)
+_EXTEND_SPAN = f"{_INTO_SPAN} VALUES (?, ?, ?, ?, ?) {_MERGE_SPAN}"
+_MOVE_SPANS = (
+    f"{_INTO_SPAN} SELECT sensor, timestamp_ms - timestamp_ms % ?, stream, min(seq), max(seq)"  # noqa: S608 - constants
+    f" FROM unmoved WHERE true GROUP BY 1, 2, 3 {_MERGE_SPAN}"
+)
 # Streams whose highest number is remembered.
 _MOST_STREAMS = 100_000
 
@@ -63,10 +82,11 @@ class Writer:
         self._clock = ClockRepair(db, limits.boots)
         # The numbers of the readings that are still in `newest` only, by stream.
         self._newest: dict[int, set[int]] = {}
+        self._most_unmoved = max(_MOST_UNMOVED, _UNMOVED_OF_NODE * limits.nodes)
         for stream, seq in db.execute("SELECT stream, seq FROM unmoved"):
             self._newest.setdefault(stream, set()).add(seq)
         # Rows of `newest` in use. An earlier program may have left some in any slots.
-        self._slots = _MOST_UNMOVED if self._newest else 0
+        self._slots = self._most_unmoved if self._newest else 0
         # The highest number of each stream.
         self._last: dict[int, int] = {}
         (self._arrival,) = db.execute(
@@ -123,18 +143,20 @@ class Writer:
         self._quota.load(self._db)
 
     def _refusal(
-        self, reading: Reading, fields: str, data: bytes, *, is_known: bool
+        self, reading: Reading, source: Source | None, fields: str, data: bytes
     ) -> Reason | None:
         """Take the places of a new reading; return the quota that it exceeds."""
-        node, sensor = reading.node, reading.sensor_id
+        node, sensor, now_ms = reading.node, reading.sensor_id, self._clock.now_ms
+        if source is not None:
+            return self._quota.take_again(node, sensor, len(data), now_ms)
         wanted = Wanted(
             node,
             sensor,
-            is_new_stream=not is_known and not self._names.has_stream(node, reading.stream),
-            is_new_field_set=not is_known and not self._names.has_shape(node, sensor, fields),
+            is_new_stream=not self._names.has_stream(node, reading.stream),
+            is_new_field_set=not self._names.has_shape(node, sensor, fields),
             data_bytes=len(data),
         )
-        return self._quota.take(wanted, self._clock.now_ms)
+        return self._quota.take(wanted, now_ms)
 
     def _accept(self, arrival: Arrival, outcome: Outcome) -> _Row | None:
         """Note the outcome of a reading; return its row where it is new and there is room."""
@@ -144,7 +166,7 @@ class Writer:
         if self._is_repeated(reading, source):
             outcome.kept.append(reading)
             return None
-        reason = self._refusal(reading, fields, data, is_known=source is not None)
+        reason = self._refusal(reading, source, fields, data)
         if reason is not None:
             outcome.refused.append((reading, reason))
             return None
@@ -168,21 +190,24 @@ class Writer:
             self._last[stream] = seq
 
     def _insert(self, rows: Sequence[_Row]) -> None:
-        for start in range(0, len(rows), _MOST_UNMOVED):
-            part = rows[start : start + _MOST_UNMOVED]
-            if self._slots + len(part) > _MOST_UNMOVED:
+        for start in range(0, len(rows), self._most_unmoved):
+            part = rows[start : start + self._most_unmoved]
+            if self._slots + len(part) > self._most_unmoved:
                 self._move()
                 for stream, seq, *_ in part:
                     self._newest.setdefault(stream, set()).add(seq)
-            self._db.executemany(
-                "INSERT OR REPLACE INTO newest VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    (self._slots + place, self._arrival + place + 1, *row)
-                    for place, row in enumerate(part)
-                ),
-            )
-            self._slots += len(part)
-            self._arrival += len(part)
+            self._insert_part(part)
+
+    def _insert_part(self, part: Sequence[_Row]) -> None:
+        slot, arrival = self._slots, self._arrival + 1
+        rows = [(slot + place, arrival + place, *row) for place, row in enumerate(part)]
+        rest = len(rows) - len(rows) % _ROWS
+        for start in range(0, rest, _ROWS):
+            values = list(chain.from_iterable(rows[start : start + _ROWS]))
+            self._db.execute(_INSERT_ROWS, values)
+        self._db.executemany(_INSERT + _ROW, rows[rest:])
+        self._slots += len(part)
+        self._arrival += len(part)
 
     def _is_repeated(self, reading: Reading, source: Source | None) -> bool:
         """Whether a reading is in the file already."""
@@ -219,12 +244,7 @@ class Writer:
 
     def _move(self) -> None:
         """Move the readings in `newest` to `reading`, and note their spans."""
-        spans = self._db.execute(
-            "SELECT sensor, timestamp_ms - timestamp_ms % ?, stream, min(seq), max(seq)"
-            " FROM unmoved GROUP BY 1, 2, 3",
-            (BUCKET_MS,),
-        )
-        self._write_spans(spans.fetchall())
+        self._db.execute(_MOVE_SPANS, (BUCKET_MS,))
         self._db.execute(
             "INSERT INTO reading SELECT stream, seq, sensor, timestamp_ms, flags, shape, data"
             " FROM unmoved ORDER BY stream, seq"
@@ -234,14 +254,9 @@ class Writer:
         self._slots = 0
 
     def _extend_span(self, sensor: int, timestamp_ms: int, stream: int, seq: int) -> None:
-        self._write_spans([(sensor, bucket_of(timestamp_ms), stream, seq, seq)])
-
-    def _write_spans(self, spans: Iterable[tuple[int, ...]]) -> None:
-        self._db.executemany(
-            "INSERT INTO span (sensor, bucket_ms, stream, first, last) VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET first = min(first, excluded.first),"
-            " last = max(last, excluded.last), folded = 0",
-            spans,
+        self._db.execute(
+            _EXTEND_SPAN,
+            (sensor, bucket_of(timestamp_ms), stream, seq, seq),
         )
 
     def _insert_event(self, event: Event) -> None:

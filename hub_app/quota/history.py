@@ -37,6 +37,8 @@ class HistoryQuota:
     def __init__(self, db: sqlite3.Connection, limits: LimitsConfig) -> None:
         self._limits = limits
         self._silent_ms = round(limits.silent_days * DAY_MS)
+        self._noted_ms = self._silent_ms // _NOTED_PARTS
+        self._most_bytes = limits.history_mb_per_day * _BYTES_PER_MB
         # Node -> sensor -> when a reading of it last arrived, to a small part of that time.
         self._sensors: dict[str, dict[str, int]] = {}
         self._unwritten: list[tuple[int, str, str]] = []
@@ -79,6 +81,20 @@ class HistoryQuota:
         self._bytes[node] = self._bytes.get(node, 0) + wanted.data_bytes + ROW_BYTES
         return None
 
+    def take_again(self, node: str, sensor: str, data_bytes: int, now_ms: int) -> Reason | None:
+        """Take the place of a reading whose stream and fields have theirs. See `take`."""
+        arrived_ms = self._sensors.get(node, {}).get(sensor)
+        if arrived_ms is None or now_ms // DAY_MS != self._day:
+            wanted = Wanted(node, sensor, False, False, data_bytes)
+            return self.take(wanted, now_ms)
+        grown = self._bytes.get(node, 0) + data_bytes + ROW_BYTES
+        if grown > self._most_bytes:
+            return Reason.HISTORY_MB
+        self._bytes[node] = grown
+        if abs(now_ms - arrived_ms) > self._noted_ms:
+            self._note_arrival(node, sensor, now_ms)
+        return None
+
     def write_arrivals(self, db: sqlite3.Connection) -> None:
         """Write when sensors last arrived. Within the transaction that has stored their readings.
 
@@ -107,7 +123,7 @@ class HistoryQuota:
 
     def _note_arrival(self, node: str, sensor: str, now_ms: int) -> None:
         sensors = self._sensors.setdefault(node, {})
-        if abs(now_ms - sensors.get(sensor, 0)) > self._silent_ms // _NOTED_PARTS:
+        if abs(now_ms - sensors.get(sensor, 0)) > self._noted_ms:
             sensors[sensor] = now_ms
             self._unwritten.append((now_ms, node, sensor))
 
@@ -124,7 +140,7 @@ class HistoryQuota:
             self._day = now_ms // DAY_MS
             self._bytes.clear()
         grown = self._bytes.get(node, 0) + wanted.data_bytes + ROW_BYTES
-        return Reason.HISTORY_MB if grown > limits.history_mb_per_day * _BYTES_PER_MB else None
+        return Reason.HISTORY_MB if grown > self._most_bytes else None
 
     def _exceeded_by_sensor(self, node: str, sensor: str, now_ms: int) -> Reason | None:
         if node not in self._sensors and len(self._sensors) >= self._limits.nodes:
