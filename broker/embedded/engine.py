@@ -214,26 +214,27 @@ class BrokerEngine:
             self._counters.refuse(Refusal.MALFORMED)
             self._log.warning(
                 *(f"{e.what} handshake", "%s handshake with %s failed: %s"),
-                *(e.what, connection.address, e),
+                *(e.what, connection.address, str(e)),
             )
 
     async def _serve_accepted(
         self, connection: Connection, listener: Listener, place: Place, deadline_s: float
     ) -> None:
         handler: Handler | None = None
-        violation: ViolationError | None = None
+        # Not the error itself, whose traceback holds this frame.
+        violation: tuple[ReasonCode | None, str] | None = None
         try:
             handler = await self._accept(connection, listener, place, deadline_s)
             if handler is not None:
                 await handler.run()
         except ViolationError as e:
-            violation = e
+            violation = e.reason, str(e)
             self._log_violation(handler.session.key if handler else connection.address, e)
         except Exception:  # noqa: BLE001 - a fault of ours must cost nobody else a connection
             self._log.exception("fault", "connection from %s ended by a fault", connection.address)
         finally:
             if handler is not None and violation is not None:
-                self._end(handler, violation.reason, str(violation))
+                self._end(handler, *violation)
             elif handler is not None:
                 self._end(handler)
             elif not connection.is_closing:
@@ -347,7 +348,7 @@ class BrokerEngine:
 
     def _refuse(self, connection: Connection, refusal: ConnectRefusedError) -> None:
         self._counters.refuse(refusal.cause)
-        self._log.warning(f"refused: {refusal.cause}", "refused a connection: %s", refusal)
+        self._log.warning(f"refused: {refusal.cause}", "refused a connection: %s", str(refusal))
         if refusal.code is None:
             connection.abort()
             return
@@ -364,7 +365,7 @@ class BrokerEngine:
     def _log_violation(self, peer: str, error: ViolationError) -> None:
         is_large = isinstance(error, TooLargeError)
         self._counters.refuse(Refusal.PACKET_SIZE if is_large else Refusal.MALFORMED)
-        self._log.warning("violation", "disconnected %r: %s", peer, error)
+        self._log.warning("violation", "disconnected %r: %s", peer, str(error))
 
     def _tick(self, now_s: float) -> None:
         self._ticked_s = now_s

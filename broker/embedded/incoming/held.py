@@ -125,6 +125,9 @@ class HeldPackets:
         self._held.clear()
         self._none_held.set()
         self._session.is_unread = False
+        # Both hold the owner of these packets.
+        self._handle = _ignore
+        self._violation = None
 
     @property
     def _are_held(self) -> bool:
@@ -169,3 +172,7 @@ class HeldPackets:
             self._connection.read_s = self._loop.time()
         if not self._answers.are_too_many:
             self._connection.resume()
+
+
+def _ignore(_packet: Packet) -> None:
+    pass

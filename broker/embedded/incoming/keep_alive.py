@@ -37,6 +37,8 @@ class KeepAlive:
     def cancel(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        # It holds the owner of this timer.
+        self._on_silent = _ignore
 
     def _check(self) -> None:
         if not self._max_silence_s:
@@ -53,3 +55,7 @@ class KeepAlive:
             # What came while the loop was busy has not been read yet.
             due_s = now_s + _OVERDUE_S
         self._timer = self._loop.call_at(due_s, self._check)
+
+
+def _ignore() -> None:
+    pass

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import cast
 
 from broker.embedded.counters import Counters
+from broker.embedded.net.closed_transport import ClosedTransport
 from broker.embedded.net.round import Round
 from broker.embedded.packets.framer import Framer
 from broker.embedded.packets.model import Packet
@@ -81,8 +82,14 @@ class Connection(asyncio.BufferedProtocol):
             await self._ended
         finally:
             self._on_packet = None
-        if self._error is not None:
-            raise self._error
+        error, self._error = self._error, None
+        if error is None:
+            return
+        try:
+            raise error
+        finally:
+            # Its traceback holds this frame.
+            del error
 
     def finish(self, error: Exception | None = None) -> None:
         """Handle no more packets. Finishing twice is fine."""
@@ -137,6 +144,7 @@ class Connection(asyncio.BufferedProtocol):
         self._batch_bytes = 0
         self._is_write_paused = False
         self._on_drained = None
+        self._transport = ClosedTransport(self._transport)
         self._process_soon()
 
     def _process(self) -> None:

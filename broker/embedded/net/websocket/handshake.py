@@ -5,7 +5,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import msgspec
-from websockets.datastructures import Headers, MultipleValuesError
+from websockets.datastructures import Headers
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
@@ -63,6 +63,7 @@ def answer(request: bytes, peer: str, policy: WebSocketPolicy) -> Answer:
     protocol.receive_data(request)
     events = protocol.events_received()
     if not events or not isinstance(events[0], Request):
+        _forget_frames(protocol.handshake_exc)
         raise HandshakeError(f"no HTTP request: {protocol.handshake_exc}")
     headers = events[0].headers
     if _is_foreign(headers, policy):
@@ -71,22 +72,28 @@ def answer(request: bytes, peer: str, policy: WebSocketPolicy) -> Answer:
                 HTTPStatus.FORBIDDEN, "broker.websocket_origins does not name the page's origin.\n"
             )
         )
-        error = f"the page's origin {headers['Origin']!r} is not in broker.websocket_origins"
+        origins = headers.get_all("Origin")
+        error = f"the page's origin {origins} is not in broker.websocket_origins"
     else:
         protocol.send_response(protocol.accept(events[0]))
         error = str(protocol.handshake_exc or "")
+    _forget_frames(protocol.handshake_exc)
     address = policy.proxies.client_of(peer, headers.get_all("X-Forwarded-For"))
     return Answer(b"".join(protocol.data_to_send()), address, error)
 
 
+def _forget_frames(error: BaseException | None) -> None:
+    """Remove the tracebacks of an error that its frames hold: they hold the connection, too."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
+
+
 def _is_foreign(headers: Headers, policy: WebSocketPolicy) -> bool:
     """Whether the request is from a web page that may not connect. Programs send no Origin."""
-    try:
-        origin, host = headers.get("Origin"), headers.get("Host", "")
-    except MultipleValuesError:
-        # `ServerProtocol.accept` refuses it.
-        return False
-    return origin is not None and not policy.allows(origin, host)
+    origins = headers.get_all("Origin")
+    hosts = headers.get_all("Host") or [""]
+    return not all(policy.allows(origin, host) for origin in origins for host in hosts)
 
 
 def _host_name(address: str) -> str | None:

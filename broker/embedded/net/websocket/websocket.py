@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any, cast
 
+from broker.embedded.net.closed_transport import ClosedTransport
 from broker.embedded.net.connection import Connection
 from broker.embedded.net.round import Round
 from broker.embedded.net.websocket.frames import (
@@ -66,7 +67,8 @@ class WebSocket(asyncio.BufferedProtocol, asyncio.Transport):
             raise
         if error is not None:
             self._close_soon()
-            raise error
+            # Another one: the traceback of this one would hold this object.
+            raise HandshakeError(str(error))
 
     async def wait_closed(self) -> None:
         """Wait until the socket is closed; close it at once where that is cancelled."""
@@ -105,6 +107,7 @@ class WebSocket(asyncio.BufferedProtocol, asyncio.Transport):
     def connection_lost(self, error: Exception | None) -> None:
         self._end_handshake(HandshakeError("the other side closed the connection"))
         self._connection.connection_lost(error)
+        self._socket = ClosedTransport(self._socket)
         self._is_lost.set()
 
     def pause_writing(self) -> None:

@@ -103,8 +103,16 @@ def test_a_page_from_elsewhere_may_not_connect(
     assert status(asked, WebSocketPolicy(origins)) == code
 
 
-def test_two_origins_are_refused() -> None:
-    assert status(request("Origin: http://hub", "Origin: http://evil.example")) == 400
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("Origin: http://hub", "Origin: http://evil.example"),
+        ("Origin: http://evil.example", "Host: evil.example"),
+        ("Origin: http://evil.example", "Host: hub:9001"),
+    ],
+)
+def test_a_page_has_one_origin_and_one_host(lines: tuple[str, ...]) -> None:
+    assert status(request(*lines)) == 403
 
 
 def test_a_trusted_proxy_tells_the_address_of_its_client() -> None:
