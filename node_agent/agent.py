@@ -108,8 +108,8 @@ class Agent:
             actuators=actuator_words(config),
             plugins={name: of.resolved for name, of in self._plugins.settings.items()},
             bundle_key=self._bus.bundle_key,
-            no_bundles=self._deliveries.refusal("bundle"),
-            no_components=self._deliveries.refusal("component"),
+            no_bundles=self._deliveries.refusal_of_new("bundle"),
+            no_components=self._deliveries.refusal_of_new("component"),
         )
         self._update = MachineUpdate(self._bus, directories.runtime_dir(config, os.environ))
         self._saver = StateSaver(

@@ -24,7 +24,7 @@ from bus.config.key_types import (
 )
 from bus.config.limits_table import LimitsConfig
 from bus.config.outbox_table import OutboxConfig
-from bus.config.web_table import WebConfig, check_tls, check_trusted_proxies
+from bus.config.web_table import WebConfig, check_join_name, check_tls, check_trusted_proxies
 from bus.contract import given_settings
 from bus.contract.bounds import Name, Word
 from bus.contract.given_settings import GivenSettings, SettingTable
@@ -283,6 +283,7 @@ def check_addresses(config: Config) -> None:
 
 def _check_web(config: Config) -> None:
     check_trusted_proxies(config.web)
+    check_join_name(config.web)
     check_tls(config.web, config.cluster.role)
 
 

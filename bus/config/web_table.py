@@ -8,6 +8,7 @@ import msgspec
 from bus.config.key_types import Port, Table
 from bus.contract.bounds import Name
 from bus.errors import MisconfiguredError
+from bus.peer_address import is_host
 
 # Labels of letters, digits and hyphens, as RFC 1123 section 2.1 has host names.
 HostName = Annotated[
@@ -58,6 +59,9 @@ class WebConfig(Table, frozen=True):
     # Where new machines join, over TLS, while a join code is valid; empty: as [broker].
     join_listen: str = ""
     join_port: Port = 8443
+    # Where nodes of another broker find that port, a name or an address; empty: the first name of
+    # the certificate, or this machine's address.
+    join_name: str = ""
     # The path below which a reverse proxy has the page; empty where the page has a name of its own.
     root_path: RootPath = ""
     # Addresses and networks of reverse proxies, whose X-Forwarded headers are believed.
@@ -65,6 +69,14 @@ class WebConfig(Table, frozen=True):
 
     def __repr__(self) -> str:
         return f"Web({self.listen!r}, {self.port!r})"
+
+
+def check_join_name(web: WebConfig) -> None:
+    """Raise MisconfiguredError where it is no host."""
+    if web.join_name and not is_host(web.join_name):
+        raise MisconfiguredError(
+            f"web.join_name: found {web.join_name[:70]!r}, expected a host name or an address"
+        )
 
 
 def check_tls(web: WebConfig, role: str) -> None:

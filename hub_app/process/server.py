@@ -37,6 +37,7 @@ from hub_app.http.guard import own_names
 from hub_app.hub import BrokerStatus, Hub
 from hub_app.live.dashboard import Dashboard, EndCompiler, OpenRenderer, PageUnavailableError
 from hub_app.login import setup as login_setup
+from hub_app.nodes.delivery import component_host
 from hub_app.nodes.delivery.deliverer import Deliverer
 from hub_app.nodes.join.listener import JoinListener, NodeNeeds
 from hub_app.nodes.join.service import JoinService
@@ -151,9 +152,7 @@ async def _run(
         joins = JoinService(config, files, hub)
         updater = NodeUpdater(files, hub, config.cluster.node_id)
         deliverer = Deliverer(
-            *(files, hub, lambda node: node in remover.gone),
-            # Nodes know the hub's address only where it is their broker's.
-            port=config.web.join_port if config.embeds_broker else 0,
+            *(files, hub, lambda node: node in remover.gone, component_host.of(config, files))
         )
         listener = JoinListener(config, joins, files, _needs(updater, deliverer))
         await stack.enter_async_context(

@@ -150,7 +150,7 @@ class ComponentFetcher:
                 told = there // _TOLD_EVERY_BYTES
                 wanted.told(_of_size(there, said))
 
-        self._source.fetch(said.port, said.sha256, said.size_bytes, wanted.partial, note)
+        self._source.fetch(said, wanted.partial, note)
         order.check_component(said, wanted.partial)
         whole_file.move(wanted.partial, wanted.target)
 

@@ -16,6 +16,7 @@ import msgspec
 
 from bus.client.login import Login, tls_context
 from bus.contract.plugin_file.component_file import COMPONENTS_PATH
+from bus.contract.plugin_file.order import BundleOrder
 from bus.errors import BadDataError, UnavailableError
 
 _TIMEOUT_S = 30.0
@@ -50,18 +51,20 @@ class ComponentSource:
     ) -> None:
         self._hub, self._is_stopping = hub, is_stopping
 
-    def fetch(self, port: int, sha256: str, size_bytes: int, target: Path, note: Note) -> None:
+    def fetch(self, said: BundleOrder, target: Path, note: Note) -> None:
         """Bring what is missing of a component to `target`, of which some may be there.
 
-        At most one byte more than its size is written. `note` is told the number of bytes that are
-        there. Raises UnavailableError, ComponentGoneError, OSError of the disk.
+        An order without a host is of the hub at the broker's address. At most one byte more than
+        its size is written. `note` is told the number of bytes that are there. Raises
+        UnavailableError, ComponentGoneError, OSError of the disk.
         """
         with target.open("ab") as file:
             there = file.tell()
+            size_bytes = said.size_bytes
             if there >= size_bytes:
                 return
             end_s = time.monotonic() + _ATTEMPT_S
-            with self._answer(port, sha256, there) as answer:
+            with self._answer(said, there) as answer:
                 if answer.status != http.client.PARTIAL_CONTENT:
                     file.truncate(there := 0)
                 for chunk in self._chunks(answer, size_bytes + 1 - there, end_s):
@@ -88,16 +91,18 @@ class ComponentSource:
                 raise UnavailableError(f"the transfer was not over after {_ATTEMPT_S:.0f} s")
 
     @contextmanager
-    def _answer(self, port: int, sha256: str, there: int) -> Iterator[http.client.HTTPResponse]:
-        hub = self._hub()
+    def _answer(self, said: BundleOrder, there: int) -> Iterator[http.client.HTTPResponse]:
+        hub, port = self._hub(), said.port
         if hub is None:
             raise UnavailableError("this node has no login, with which it could ask the hub")
+        if said.host:
+            hub = msgspec.structs.replace(hub, host=said.host)
         headers = {"Authorization": _basic(hub.login)}
         if there:
             headers["Range"] = f"bytes={there}-"
         with closing(_connection(hub, port)) as connection:
             try:
-                connection.request("GET", f"{COMPONENTS_PATH}/{sha256}", headers=headers)
+                connection.request("GET", f"{COMPONENTS_PATH}/{said.sha256}", headers=headers)
                 answer = connection.getresponse()
             except ssl.SSLCertVerificationError as e:
                 raise UnavailableError(

@@ -28,6 +28,7 @@ from node_agent.delivery.component_source import HubAddress
 from node_agent.delivery.kept_bundles import KeptBundles, remove_former
 from node_agent.delivery.plugin_delivery import PluginDelivery
 from node_agent.delivery.progress import Progress, Version
+from node_agent.sandbox import choice
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +106,14 @@ class Deliveries:
         if allowed not in ("auto", form):
             return f'plugins.form = "{allowed}" allows no {form}s'
         return self.obstacle
+
+    def refusal_of_new(self, form: str) -> str:
+        """Return why this node is to be sent no files of a form, or nothing.
+
+        A component that it has may be compiled already.
+        """
+        found = self.refusal(form)
+        return found or (choice.compiler_obstacle() if form == "component" else "")
 
     @property
     def obstacle(self) -> str:
@@ -235,7 +244,7 @@ class Deliveries:
                 f"found release {said.release}, expected one after {newest.release}, which came "
                 "before; to go back, the hub signs a newer order"
             )
-        if said.sha256 and (refusal := self.refusal(said.form)):
+        if said.sha256 and (refusal := self.refusal_of_new(said.form)):
             raise BadDataError(f"this node takes no {said.form}s: {refusal}")
         order.check_content(said, message.bundle)
         version = progress.version_of(said, message)

@@ -51,12 +51,29 @@ def _compiled_or(bytecode: Path, wasm: Path, directory: Path, digest: str) -> tu
         return bytecode, Target.PULLEY
 
 
+def compiler_obstacle(meminfo: Path = _MEMINFO) -> str:
+    """Return why this machine can never compile a component, with what to do, or nothing."""
+    sizes = _sizes_mb(meminfo)
+    total_mb = sizes.get("MemTotal", _COMPILER_MB) + sizes.get("SwapTotal", 0)
+    if total_mb >= _COMPILER_MB:
+        return ""
+    return (
+        f"it has {total_mb} MB of memory, and to compile one takes {_COMPILER_MB} MB; send the "
+        "plugin as a bundle, or install the component with its bytecode of `harvester plugins "
+        "compile` at the node"
+    )
+
+
 def free_memory_mb(meminfo: Path = _MEMINFO) -> int | None:
     """Return the kernel's estimate of available memory, None where there is none."""
+    return _sizes_mb(meminfo).get("MemAvailable")
+
+
+def _sizes_mb(meminfo: Path) -> dict[str, int]:
+    """Return the sizes that the kernel tells in kilobytes, by name; none where it does not."""
     try:
         lines = meminfo.read_text().splitlines()
     except OSError:
-        return None
-    found = (line.split()[1] for line in lines if line.startswith("MemAvailable:"))
-    kilobytes = next(found, None)
-    return None if kilobytes is None else int(kilobytes) // 1024
+        return {}
+    parts = (line.split() for line in lines if line.endswith(" kB"))
+    return {name.removesuffix(":"): int(size) // 1024 for name, size, _ in parts}

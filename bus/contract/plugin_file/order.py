@@ -25,11 +25,14 @@ from bus.contract.plugin_file import component_file, ed25519, worlds
 from bus.contract.plugin_file.bundle import BadBundleError, Bundle, parse, text_of
 from bus.contract.topics import Topic
 from bus.errors import BadDataError
+from bus.peer_address import is_host
 
 # So that a signature of the same key for anything else is none of an order.
 _CONTEXT = b"harvester bundle order 1\n"
 DEFAULT_PROBATION = 30
 MAX_PROBATION = 10_000
+# RFC 1035 section 2.3.4.
+MAX_HOST_CHARS = 253
 
 Probation = Annotated[int, msgspec.Meta(ge=1, le=MAX_PROBATION)]
 Form = Literal["bundle", "component"]
@@ -45,7 +48,8 @@ class BundleOrder(msgspec.Struct, frozen=True, kw_only=True):
 
     `version` is the author's; `probation` is the number of good polls until the bundle is kept. A
     `shadow` only polls beside the version that runs. Of a component, there are its size, the
-    version of the `contract` that it was built for, and the hub's `port` that has it.
+    version of the `contract` that it was built for, and the hub's `port` that has it; and its
+    `host` where that is none of the node's broker.
     """
 
     node: Name
@@ -61,6 +65,7 @@ class BundleOrder(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: ComponentBytes = 0
     contract: Word = ""
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+    host: Annotated[str, msgspec.Meta(max_length=MAX_HOST_CHARS)] = ""
 
 
 def encode(order: BundleOrder) -> str:
@@ -135,6 +140,8 @@ def _check_component_order(order: BundleOrder, content: bytes) -> None:
     """Raise BadOrderError where an order of a component names none that may be fetched."""
     if content:
         raise BadOrderError(f"found {len(content)} bytes with the order of a component")
+    if order.host and not is_host(order.host):
+        raise BadOrderError(f"found {order.host!r}, expected a host that has the component")
     if not order.sha256 or not order.size_bytes or not order.port:
         raise BadOrderError("found the order of a component without its sha256, size or port")
     if sentence := worlds.refusal(order.world) or worlds.version_refusal(order.contract):

@@ -20,6 +20,7 @@ from hub_app.http.slices import sliced
 from hub_app.hub import Hub
 from hub_app.live.state import State
 from hub_app.nodes.delivery import wanted as deliveries
+from hub_app.nodes.delivery.component_host import ComponentHost
 from hub_app.nodes.delivery.delivery_files import DeliveryFiles
 from hub_app.nodes.delivery.node_now import node_now
 from hub_app.nodes.delivery.rollout import FETCHING, NodeNow, Rollout, Target
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 # Nodes that are looked at in one run, which get bundles of some 200 KB each at most.
 _MOST_AT_ONCE = 100
+
+_NO_HOST = ComponentHost()
 
 Sign = Callable[[bytes], bytes]
 
@@ -41,11 +44,10 @@ class Deliverer:
         files: HubFiles,
         hub: Hub,
         is_gone: Callable[[str], bool] = lambda _node: False,
-        *,
-        port: int = 0,
+        components: ComponentHost = _NO_HOST,
     ) -> None:
-        """`port` is the one at which nodes fetch components; 0: they cannot."""
-        self._port = port
+        """`components` is where nodes fetch them."""
+        self._components = components
         self.files = DeliveryFiles(files.state_dir)
         # Workers of one broker sign with one key.
         self._key_dir = files.login_dir
@@ -151,7 +153,7 @@ class Deliverer:
         looks = any(not one.nodes for one in running)
         names = self._hub.state.nodes if looks else {name for one in running for name in one.nodes}
         return {
-            name: node_now(self._hub.state, name, self._key, has_port=bool(self._port))
+            name: node_now(self._hub.state, name, self._key, self._components.obstacle)
             for name in names
             if self._hub.state.has_node(name)
         }
@@ -223,6 +225,7 @@ class Deliverer:
             self._sign = bundle_signer.load(self._key_dir).sign
         target = wanted.target
         content = self._content(target)
+        is_component = target.form == "component"
         text = order.encode(
             BundleOrder(
                 node=topic.node,
@@ -238,7 +241,8 @@ class Deliverer:
                 form=target.form,
                 size_bytes=target.size_bytes,
                 contract=target.contract,
-                port=self._port if target.form == "component" else 0,
+                port=self._components.port if is_component else 0,
+                host=self._components.host() if is_component else "",
             )
         )
         return SignedBundle(text, self._sign(order.signed_bytes(text)), content)

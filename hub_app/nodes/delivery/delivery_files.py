@@ -23,6 +23,9 @@ _FILE_NAME = "plugin-deliveries.json"
 _FOLDER = "plugin-bundles"
 # A bundle may be there before the rollout that names it.
 _UNNAMED_S = 3600.0
+COMPONENT_ADVICE = "on the hub, `harvester plugins deploy NAME.wasm` sends a component"
+# The beginning of every WebAssembly file.
+_WASM = b"\0asm"
 
 
 class DeliveryFiles:
@@ -114,6 +117,10 @@ def check_component(path: Path) -> PluginDescription:
 
 def check_bundle(content: bytes, name: object) -> Bundle:
     """Return the bundle in a file called `name`. Raises MisconfiguredError with a sentence."""
+    if content.startswith(_WASM):
+        raise MisconfiguredError(
+            f"{name}: found a component, expected a bundle; {COMPONENT_ADVICE}"
+        )
     if len(content) > MAX_BUNDLE_BYTES:
         raise MisconfiguredError(
             f"{name}: found {len(content)} bytes, expected {MAX_BUNDLE_BYTES} at most, as a bundle "

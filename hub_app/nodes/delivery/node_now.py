@@ -6,16 +6,11 @@ from hub_app.live.change import Change
 from hub_app.live.state import State
 from hub_app.nodes.delivery.rollout import NodeNow
 
-_NO_PORT = (
-    "its broker is another one than the hub's (broker.url), and nodes fetch components at their "
-    "broker's address; install the component as a file at the node"
-)
 
-
-def node_now(state: State, name: str, key: str, *, has_port: bool) -> NodeNow:
+def node_now(state: State, name: str, key: str, no_components: str = "") -> NodeNow:
     """Return a node of this hub, whose public key is `key`.
 
-    Without a port, nodes cannot fetch components.
+    `no_components` says why no node can fetch components.
     """
     entries = state.of_node(name)
     about = state.about(name)
@@ -25,7 +20,7 @@ def node_now(state: State, name: str, key: str, *, has_port: bool) -> NodeNow:
         plugins=_names(entries, TopicKind.PLUGIN),
         told={entry.name: entry.value for entry in entries if entry.kind is TopicKind.DELIVERY},
         no_bundles=_no_bundles(about, key),
-        no_components=_no_components(about, key) if has_port else _NO_PORT,
+        no_components=no_components or _no_components(about, key),
     )
 
 

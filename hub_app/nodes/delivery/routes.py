@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
@@ -21,7 +22,7 @@ from bus.errors import MisconfiguredError
 from hub_app.http.responses import Json, read_json
 from hub_app.nodes.delivery import report, rollout, wanted
 from hub_app.nodes.delivery.deliverer import Deliverer
-from hub_app.nodes.delivery.delivery_files import check_bundle
+from hub_app.nodes.delivery.delivery_files import COMPONENT_ADVICE, check_bundle
 from hub_app.nodes.delivery.report import PluginVersion, RolloutReport
 from hub_app.nodes.delivery.rollout import Rollout, Target
 
@@ -74,7 +75,12 @@ async def versions(request: Request) -> Response:
 
 
 async def deploy(request: Request) -> Response:
-    body = await read_json(request, DeployBody, _DEPLOY_USAGE, most_bytes=_MAX_BODY_BYTES)
+    try:
+        body = await read_json(request, DeployBody, _DEPLOY_USAGE, most_bytes=_MAX_BODY_BYTES)
+    except HTTPException as e:
+        if e.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            raise HTTPException(e.status_code, f"{e.detail}; {COMPONENT_ADVICE}") from e
+        raise
     deliverer = _deliverer(request)
 
     def target() -> Target:

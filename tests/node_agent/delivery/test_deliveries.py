@@ -14,6 +14,7 @@ from node_agent.delivery import progress
 from node_agent.delivery.deliveries import MAX_WAITING, Deliveries
 from node_agent.delivery.kept_bundles import KeptBundles
 from node_agent.delivery.progress import OWN_FILE, Progress, Version
+from node_agent.sandbox import choice
 from tests.signed_bundles import KEY, make_order, room, signed
 from tests.support import WAIT_S, wait_until
 
@@ -85,6 +86,16 @@ def test_a_bundle_that_cannot_be_saved_is_told_and_the_same_order_is_taken_later
         in_the_way.unlink()
         found.submit(TOPIC, message)
         wait_until(lambda: delivery.begin_cycle() or delivery.offered())
+
+
+def test_a_node_that_cannot_compile_takes_bundles_and_no_new_components(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choice, "compiler_obstacle", lambda: "send the plugin as a bundle")
+    found = deliveries(tmp_path)
+    assert found.refusal_of_new("bundle") == ""
+    assert found.refusal_of_new("component") == "send the plugin as a bundle"
+    assert found.refusal("component") == ""
 
 
 def test_what_a_killed_node_was_writing_is_removed_with_the_next_order(tmp_path: Path) -> None:

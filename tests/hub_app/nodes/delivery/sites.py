@@ -32,6 +32,7 @@ class Node:
 
     def __init__(self, hub: Hub, name: str, folder: Path, area: str = "") -> None:
         self.name, self._area = name, area
+        self.broker_host = HOST
         self.ran: list[bytes] = []
         self.polls = 0
         token = accounts.enroll(hub.state / "accounts.json", name)
@@ -66,7 +67,7 @@ class Node:
             lambda kind, message, name: (
                 publish.publish(Topic(self.name, kind, name), message) is not None
             ),
-            lambda: HubAddress(HOST, self._login),
+            lambda: HubAddress(self.broker_host, self._login),
         )
 
     @contextlib.contextmanager

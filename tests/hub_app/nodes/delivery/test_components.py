@@ -20,7 +20,17 @@ from node_agent.delivery.plugin_delivery import PluginDelivery
 from tests.hub_app.nodes.delivery.sites import ROOM, Node, cycling, rollout, versions
 from tests.hub_app.whole_hub import Hub
 from tests.signed_bundles import component
-from tests.support import HOST, PATIENT_S, Listener, Said, Service, free_port, settings, wait_until
+from tests.support import (
+    HOST,
+    PATIENT_S,
+    Listener,
+    Said,
+    Service,
+    free_port,
+    mosquitto,
+    settings,
+    wait_until,
+)
 
 CONFIG = f"""
 [plugins]
@@ -245,3 +255,27 @@ def test_a_hub_that_is_killed_during_a_transfer_ends_it_after_its_restart(
             assert pi4.ran == [content]
             assert versions(hub)["pi4"]["phase"] == "kept"
     assert not any(text.startswith("0.0 of") for text in words)
+
+
+@pytest.mark.parametrize("join_name", ["", "localhost"])
+def test_a_node_of_another_broker_fetches_a_component_at_the_hub_that_the_order_names(
+    tmp_path: Path, join_name: str
+) -> None:
+    hub = Hub(tmp_path)
+    keys = {
+        "broker__url": f"mqtt://{HOST}:{hub.mqtt_port}",
+        "web__join_listen": HOST,
+        "web__join_port": free_port(),
+        "web__join_name": join_name,
+    }
+    (tmp_path / "mosquitto").mkdir()
+    with hub.http, mosquitto(hub.mqtt_port, tmp_path / "mosquitto"), hub.running(**keys):
+        pi4 = Node(hub, "pi4", tmp_path)
+        pi4.broker_host = "broker.invalid"
+        with pi4.online(), cycling([pi4]):
+            wait_until(lambda: "pi4" in versions(hub))
+            file = tmp_path / f"{ROOM}.wasm"
+            file.write_bytes(component("2"))
+            where = ["--world", "sensor-plugin", "--to", "pi4", "--polls", "3"]
+            cli.main(["plugins", "deploy", str(file), *where, "--config", str(hub.config)])
+            assert pi4.ran == [file.read_bytes()]

@@ -138,10 +138,10 @@ def test_the_command_line_deploys_a_bundle_and_rolls_it_back(
 def test_the_page_deploys_says_why_a_version_went_back_and_rolls_back(
     running: Hub, tmp_path: Path, browser: Chrome
 ) -> None:
-    file = tmp_path / f"{ROOM}.bundle"
     pi3 = Node(running, "pi3", tmp_path)
 
-    def deploy_on_page(content: bytes) -> None:
+    def deploy_on_page(content: bytes, suffix: str = "bundle") -> None:
+        file = tmp_path / f"{ROOM}.{suffix}"
         file.write_bytes(content)
         browser.get(f"http://{HOST}:{running.web_port}/system")
         browser.find_element(By.CSS_SELECTOR, "#deploy summary").click()
@@ -160,6 +160,9 @@ def test_the_page_deploys_says_why_a_version_went_back_and_rolls_back(
 
     with pi3.online(), cycling([pi3]):
         known(running, "pi3")
+        deploy_on_page(b"\0asm", "wasm")
+        fault = browser.find_element(By.ID, "deploy-fault").text
+        assert "On the hub, run: sudo harvester plugins deploy room.wasm --to pi3" in fault
         deploy_on_page(GOOD)
         wait_until(lambda: phase(running, "pi3") == "kept")
         deploy_on_page(BAD)
@@ -186,6 +189,10 @@ def test_nobody_but_the_hub_publishes_a_bundle(running: Hub, tmp_path: Path) -> 
     ("content", "sentence"),
     [
         (b"hello", "found no bundle"),
+        (
+            b"\0asm\x0d\0\x01\0",
+            "on the hub, `harvester plugins deploy NAME.wasm` sends a component",
+        ),
         (b"harvester bundle 1\n" + bytes(MAX_BUNDLE_BYTES), "found 150019 bytes"),
     ],
 )
@@ -200,6 +207,7 @@ def test_what_is_no_bundle_or_too_large_is_not_deployed(
     body["bundle"] = base64.b64encode(bytes(10_000_000)).decode()
     answer = running.http.post("/api/deliveries", json=body)
     assert answer.status_code == 413
+    assert "harvester plugins deploy NAME.wasm" in answer.json()["error"]
 
 
 def test_a_bundle_that_the_hub_has_lost_is_told(hub: Hub, tmp_path: Path) -> None:
