@@ -4,7 +4,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST := -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
+PYTEST := -m pytest --numprocesses 4 --dist loadscope --no-loadscope-reorder
 
 .PHONY: run build wheel test test-fast coverage chaos check bench lock clean
 

@@ -35,7 +35,7 @@ from tests.broker.embedded.version5.raw5 import connect5, publish5, subscribe5
 from tests.support import HOST, WAIT_S, OpenGate, free_port
 from tests.thoroughness import examples
 
-PACKETS = examples(2_500)
+PACKETS = examples(1_000)
 # Of the series; another one shows other packets.
 SEED = int(os.environ.get("HARVESTER_FUZZ_SEED", "0"))
 AT_A_TIME = 8
@@ -283,7 +283,7 @@ def test_malformed_packets_leave_nothing_behind(version: int, stage: str, tmp_pa
     with counted_lines() as lines:
         asyncio.run(fuzz())
     assert set(lines) <= {"INFO", "WARNING"}
-    assert lines.total() < 100 * (PACKETS // 2_500)
+    assert lines.total() < 100 * max(1, PACKETS // 2_500)
 
 
 def figures(broker: EmbeddedBroker) -> BrokerSnapshot:
