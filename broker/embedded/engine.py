@@ -49,6 +49,7 @@ from broker.embedded.topics.sys_topics import sys_topics
 from bus.config.broker_table import BrokerConfig
 from bus.file_limit import room_for
 from bus.limited_log import LimitedLog
+from bus.ticks import next_tick
 
 logger = logging.getLogger(__name__)
 
@@ -190,7 +191,7 @@ class BrokerEngine:
                 self._tick(self._loop.time())
             except Exception:  # noqa: BLE001 - the next tick must come
                 self._log.exception("clock", "the periodic work of the broker failed")
-            await asyncio.sleep(_TICK_S)
+            await next_tick(_TICK_S)
 
     async def _serve(self, listener: Listener, sock: socket.socket, place: Place) -> None:
         """Serve one connection until it ends. No failure reaches any other connection."""

@@ -26,6 +26,7 @@ from bus.config.settings import Config
 from bus.errors import MisconfiguredError
 from bus.files import private_file
 from bus.peer_address import TrustedProxies
+from bus.ticks import next_tick
 from hub_app.bus_link import worker
 from hub_app.history.query import known_names
 from hub_app.history.query.latest import LatestReadings
@@ -135,7 +136,7 @@ def _websocket_listeners(config: Config, tls: ServerTls | None) -> list[Listener
 async def _refresh_files(gate: AccountGate, tls: ServerTls | None) -> None:
     """Load changed accounts and a renewed certificate, until cancelled."""
     while True:
-        await asyncio.sleep(_REFRESH_S)
+        await next_tick(_REFRESH_S)
         gate.refresh()
         if tls is not None:
             try:

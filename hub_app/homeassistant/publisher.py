@@ -4,7 +4,6 @@ All of it runs on the event loop. `step` is called every tenth of a second and d
 time, so that no reading waits for it, however many nodes there are.
 """
 
-import asyncio
 import logging
 import math
 import random
@@ -18,6 +17,7 @@ from bus.contract import discovery, topics
 from bus.contract.description import About
 from bus.contract.topics import TopicKind
 from bus.errors import BadTopicError
+from bus.ticks import next_tick
 from hub_app.alarms.rules import RuleBook
 from hub_app.homeassistant import pictures
 from hub_app.homeassistant.catalog import Catalog
@@ -122,7 +122,7 @@ class Publisher:
     async def run(self, now_ms: Callable[[], int]) -> None:
         """Publish until cancelled."""
         while True:
-            await asyncio.sleep(STEP_S)
+            await next_tick(STEP_S)
             self.step(now_ms())
 
     def step(self, now_ms: int) -> None:

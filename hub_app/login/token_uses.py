@@ -10,6 +10,7 @@ from pathlib import Path
 from bus.clock import now_ms
 from bus.files import json_file
 from bus.files.json_file import SavedOnChange
+from bus.ticks import next_tick
 
 FILE_NAME = "token_uses.json"
 _LOOK_S = 1.0
@@ -40,7 +41,7 @@ class TokenUses:
     async def run(self) -> None:
         """Write the file where it is due, until cancelled."""
         while True:
-            await asyncio.sleep(_LOOK_S)
+            await next_tick(_LOOK_S)
             await asyncio.to_thread(self.save)
 
     def save(self, *, all_uses: bool = False) -> None:

@@ -8,11 +8,12 @@ that die frozen are found once there are several times as many frozen objects as
 everything is looked at, once.
 """
 
-import asyncio
 import contextlib
 import gc
 import time
 from collections.abc import Iterator
+
+from bus.ticks import next_tick
 
 EVERY_S = 1.0
 # Between two counts of the frozen objects, of which 300,000 take some milliseconds.
@@ -46,7 +47,7 @@ async def collect_regularly() -> None:
     most = GROWN * gc.get_freeze_count()
     counted_s = time.monotonic()
     while True:
-        await asyncio.sleep(EVERY_S)
+        await next_tick(EVERY_S)
         freezer.run()
         if time.monotonic() - counted_s >= COUNT_EVERY_S:
             counted_s = time.monotonic()

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from broker.auth.server_tls import ServerTls
+from bus.ticks import next_tick
 from hub_app.login.login import LogIn
 from hub_app.process.supervisor import Supervisor
 from hub_app.serving import tls as web_tls
@@ -34,5 +35,5 @@ async def running(
 async def every_second(act: Callable[[], None]) -> None:
     """Call `act` every second, until cancelled."""
     while True:
-        await asyncio.sleep(_EVERY_S)
+        await next_tick(_EVERY_S)
         act()

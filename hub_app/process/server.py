@@ -24,6 +24,7 @@ from bus.config.settings import Config
 from bus.install import extras
 from bus.listen import AddressUnavailableError, listen, listen_when_available
 from bus.service_manager import ServiceManager
+from bus.ticks import next_tick
 from hub_app.alarms import setup as alarm_setup
 from hub_app.bus_link import bus_feed, worker
 from hub_app.bus_link.bus_feed import BusFeed
@@ -251,14 +252,14 @@ def _needs(updater: NodeUpdater, deliverer: Deliverer) -> NodeNeeds:
 
 async def _update_nodes(updater: NodeUpdater) -> None:
     while True:
-        await asyncio.sleep(_SWEEP_S)
+        await next_tick(_SWEEP_S)
         await updater.run()
 
 
 async def _deliver(deliverer: Deliverer) -> None:
     while True:
         await deliverer.run()
-        await asyncio.sleep(_SWEEP_S)
+        await next_tick(_SWEEP_S)
 
 
 async def _render_first_page(hub: Hub) -> None:
@@ -274,7 +275,8 @@ async def _sweep(hub: Hub) -> None:
     next_s = 0.0
     while True:
         if time.monotonic() >= next_s:
-            next_s = time.monotonic() + _SWEEP_S
+            # At the ticks of the other tasks.
+            next_s = (time.monotonic() // _SWEEP_S + 1) * _SWEEP_S
             for _ in hub.sweep_steps():
                 await asyncio.sleep(0)
         has_more = hub.sweep_more()
@@ -285,4 +287,4 @@ async def _judge_nodes(hub: Hub) -> None:
     """Judge the nodes that are due in short steps, between which the loop does everything else."""
     while True:
         has_more = hub.alarms.judge_due(hub.now_ms())
-        await asyncio.sleep(_NEXT_NODES_S if has_more else _JUDGE_S)
+        await (asyncio.sleep(_NEXT_NODES_S) if has_more else next_tick(_JUDGE_S))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -11,12 +12,15 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from bus.limited_log import LimitedLog
+from bus.ticks import next_tick
 from hub_app.serving.places import Places
 from hub_app.serving.protocol import BoundedProtocol
 from hub_app.serving.tls_acceptor import TlsAcceptor
 
 # For everything that is not an event stream to end, for example a command that waits for a result.
 _SHUTDOWN_S = 3
+# As uvicorn has it.
+_TICK_S = 0.1
 
 
 class BoundedServer(uvicorn.Server):
@@ -61,6 +65,13 @@ class BoundedServer(uvicorn.Server):
         """Do uvicorn's periodic work, ten times a second, and ours."""
         self._limited_log.sweep()
         return await super().on_tick(counter)
+
+    async def main_loop(self) -> None:
+        """Do the periodic work until `stop`, at the ticks of the other tasks."""
+        for counter in itertools.count():
+            if await self.on_tick(counter):
+                return
+            await next_tick(_TICK_S)
 
     def stop(self) -> None:
         """Make `serve` return soon."""

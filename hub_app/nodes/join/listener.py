@@ -27,6 +27,7 @@ from bus.errors import HarvesterError, MisconfiguredError, UnavailableError
 from bus.fault import Fault
 from bus.limited_log import LimitedLog
 from bus.listen import listen
+from bus.ticks import next_tick
 from hub_app.http.api.operation import routes
 from hub_app.http.responses import Json, Refusal, ignore_disconnect, refuse
 from hub_app.nodes.delivery import component_routes
@@ -137,7 +138,7 @@ class JoinListener:
                 self._fault.worked()
             except HarvesterError as e:
                 self._fault.failed(f"no machine can join, update or fetch: {e}")
-            await asyncio.sleep(_POLL_S)
+            await next_tick(_POLL_S)
 
     async def _is_wanted(self) -> bool:
         if self._needs.is_updating() or self._needs.is_delivering():
