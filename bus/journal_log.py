@@ -1,5 +1,6 @@
 """Logging to standard error, with the priorities of sd-daemon(3) where that is the journal."""
 
+import faulthandler
 import logging
 import os
 import sys
@@ -8,6 +9,8 @@ from typing import TextIO
 
 LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
 _STREAM_KEY = "JOURNAL_STREAM"
+# The descriptor of standard error, whatever object writes there.
+_STDERR = 2
 # From syslog(3): critical, error, warning, informational, debug.
 _PRIORITIES = (
     (logging.CRITICAL, 2),
@@ -36,11 +39,15 @@ def priority(level: int) -> int:
 
 
 def set_up(level: int | str, stream: TextIO, environment: Mapping[str, str]) -> None:
-    """Let the root logger write to `stream`, which is standard error."""
+    """Let the root logger write to `stream`, which is standard error.
+
+    A crash of the interpreter or of a library writes there at which line each thread was.
+    """
     handler = logging.StreamHandler(stream)
     make = JournalFormatter if is_journal(stream, environment) else logging.Formatter
     handler.setFormatter(make(LOG_FORMAT))
     logging.basicConfig(level=level, handlers=[handler])
+    faulthandler.enable(_STDERR)
 
 
 def print_error(text: str) -> None:

@@ -1,6 +1,7 @@
 """Priorities in front of log lines, where standard error is the journal."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -65,3 +66,14 @@ def test_a_level_of_ones_own_has_the_priority_of_the_next_lower_one(
     level: int, expected: int
 ) -> None:
     assert priority(level) == expected
+
+
+def test_a_crash_says_where_each_thread_was() -> None:
+    program = f"{PROGRAM}\nimport faulthandler\nfaulthandler._sigsegv()\n"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == -signal.SIGSEGV
+    told = done.stderr.partition("not started\n")[2]
+    assert told.startswith("Fatal Python error: Segmentation fault")
+    assert 'File "<string>", line ' in told
