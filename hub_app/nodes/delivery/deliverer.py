@@ -193,7 +193,8 @@ class Deliverer:
         if not self._here_since(node):
             return False
         told = self._hub.state.value(Topic(node, TopicKind.DELIVERY, plugin))
-        return _fetches(told, release)
+        has_refused = deliveries.has_refused(self._found, node, plugin, release)
+        return _fetches(told, release, has_refused=has_refused)
 
     def _may_be_due(self, node: str, plugin: str, release: int) -> bool:
         key = (node, plugin)
@@ -261,11 +262,9 @@ class Deliverer:
         return status.since_ms if status is not None and status.state == "online" else 0
 
 
-def _fetches(told: DeliveryState | None, release: int) -> bool:
+def _fetches(told: DeliveryState | None, release: int, *, has_refused: bool) -> bool:
     """Whether a node, by what it told, has or will have something of an order to fetch."""
-    if told is None:
-        return True
-    if told.release < release:
-        # A release is at least the time of its order.
-        return told.refused_ms < release
-    return told.phase == FETCHING
+    if told is not None and told.release >= release:
+        return told.phase == FETCHING
+    # A release is at least the time of its order, unless the node's clock is behind.
+    return not has_refused and (told is None or told.refused_ms < release)

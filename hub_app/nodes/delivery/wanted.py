@@ -71,6 +71,13 @@ def component_at(found: Deliveries, node: str, digest: str) -> bool:
     )
 
 
+def has_refused(found: Deliveries, node: str, plugin: str, release: int) -> bool:
+    """Whether a node refused an order, which it has not taken. Its clock may say anything."""
+    running = found.rollouts.get(plugin)
+    now = None if running is None else running.nodes.get(node)
+    return now is not None and now.release == release and now.progress == "failed"
+
+
 def shadow_at(found: Deliveries, plugin: str, nodes: Sequence[str]) -> Target:
     """Return the version in the shadow at these nodes, as one that is to run.
 

@@ -118,6 +118,16 @@ def test_a_refusal_of_before_is_no_outcome(site: Site) -> None:
     assert site.step().nodes["pi4"].progress == "sent"
 
 
+def test_an_order_that_a_node_with_another_clock_refused_is_known_as_such(site: Site) -> None:
+    site.deploy(FIRST, "pi4")
+    release = site.found.wanted["pi4"]["room"].release
+    assert not wanted.has_refused(site.found, "pi4", "room", release)
+    site.hear("pi4", DeliveryState(0, "", "", refused="no room", refused_ms=5))
+    assert wanted.has_refused(site.found, "pi4", "room", release)
+    assert not wanted.has_refused(site.found, "pi4", "room", release + 1)
+    assert not wanted.has_refused(site.found, "pi5", "room", release)
+
+
 def test_without_a_canary_all_get_it_and_one_that_fails_stops_nobody(site: Site) -> None:
     site.deploy(FIRST, *NAMES)
     site.tell("pi4", "rolled-back", "ValueError")
