@@ -12,6 +12,8 @@ _MAX_CHARS = 256
 class TopicDecisions:
     """Answers of `ask` by topic, until the gate's generation changes."""
 
+    __slots__ = ("_answers", "_ask", "_gate", "_generation", "_max_topics")
+
     def __init__(
         self, gate: Gate, ask: Callable[[str], bool], *, max_topics: int = _MAX_TOPICS
     ) -> None:

@@ -10,7 +10,7 @@ from broker.auth.decisions import TopicDecisions
 from broker.auth.gate import Gate, Identity
 from broker.embedded.counters import Counters, Refusal
 from broker.embedded.outgoing.deliverer import Deliverer, Passed
-from broker.embedded.outgoing.delivery import Entry
+from broker.embedded.outgoing.entry import Entry
 from broker.embedded.packets.model import (
     Publish,
     ReasonCode,
@@ -31,6 +31,8 @@ from bus.config.broker_table import BrokerConfig
 from bus.limited_log import LimitedLog
 
 _MAX_QOS = 2
+# The members of an enumeration cost a look-up each time.
+_STORED = Outcome.STORED
 # The `$SYS` topics: about sixty short ones.
 _MAX_SYS_TOPICS = 1_000
 _MAX_SYS_BYTES = 1024 * 1024
@@ -215,9 +217,10 @@ class Router:
             properties=message.properties,
         )
         outcome = self.retained.set(kept)
-        if outcome is Outcome.NOTHING:
+        is_stored = outcome is _STORED
+        if not is_stored and outcome is Outcome.NOTHING:
             return
-        if outcome is Outcome.REFUSED:
+        if not is_stored and outcome is Outcome.REFUSED:
             self._counters.refuse(Refusal.RETAINED)
             self._log.warning(
                 "retained store full",
@@ -225,7 +228,6 @@ class Router:
                 message.topic,
                 publisher.user,
             )
-        is_stored = outcome is Outcome.STORED
         written = self._store.put_retained(message.topic, kept if is_stored else None)
         if written is not None:
             durable.append(written)

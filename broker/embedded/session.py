@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -10,7 +9,8 @@ import msgspec
 
 from broker.auth.decisions import TopicDecisions
 from broker.auth.gate import Identity, Role, identity_of
-from broker.embedded.outgoing.delivery import Delivery, Entry, Sending
+from broker.embedded.outgoing.delivery import Delivery
+from broker.embedded.outgoing.entry import Entry, Sending
 from broker.embedded.packets.model import Publish
 
 
@@ -63,6 +63,12 @@ class ClientSession:
     Of MQTT 5, `expiry_s` is the session expiry interval; None: as long as the broker keeps it.
     """
 
+    __slots__ = (
+        *("key", "client_id", "identity", "delivery", "publish_decisions", "publisher", "is_kept"),
+        *("expiry_s", "link", "left_ms", "unreleased", "progress", "acknowledged_s", "is_unread"),
+        *("_room", "_retained"),
+    )
+
     def __init__(  # noqa: PLR0913 - the parts of a session
         self,
         key: str,
@@ -94,7 +100,7 @@ class ClientSession:
         # While nothing of this client is read, its acknowledgements are not either.
         self.is_unread = False
         self._room: asyncio.Future[bool] | None = None
-        self._retained: deque[Iterator[Publish | None]] = deque()
+        self._retained: list[Iterator[Publish | None]] = []
 
     def has_expired(self, now_ms: int) -> bool:
         """Whether the client was absent for longer than its session expiry interval."""
@@ -179,7 +185,7 @@ class ClientSession:
             try:
                 return next(self._retained[0])
             except StopIteration:
-                self._retained.popleft()
+                self._retained.pop(0)
         return None
 
 

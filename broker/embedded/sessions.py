@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from broker.auth.gate import Gate, Identity, User, session_key
 from broker.embedded.connect.accept import AcceptedConnect
 from broker.embedded.counters import Counters, Refusal
-from broker.embedded.outgoing.delivery import Entry
+from broker.embedded.outgoing.entry import Entry
 from broker.embedded.packets.codec import VERSION_5
 from broker.embedded.packets.model import Connect
 from broker.embedded.router import Router
@@ -163,7 +163,7 @@ class Sessions:
         now = now_ms()
         for session in self._by_key.values():
             # Of thousands of sessions, few have any.
-            if session.delivery.next_expiry_ms <= now:
+            if session.delivery.queue.next_expiry_ms <= now:
                 self._drop(session, session.delivery.expire(now))
         self.wills.publish_due(now_s)
         for key in self._store.expire(now):

@@ -31,6 +31,8 @@ from broker.embedded.store.store import Store
 from broker.embedded.store.writer import Durable
 from broker.embedded.topics.requests import Subscribed, Unsubscribed
 
+# The members of an enumeration cost a look-up each time.
+_PUBACK = PacketType.PUBACK
 # Subscriptions that wait for their retained messages.
 _MAX_WAITING = 1_000
 # A SUBSCRIBE of so many bytes is not decoded before other clients have had their turn.
@@ -44,6 +46,12 @@ class Handler:
 
     `on_silent` is called once where the keep alive is exceeded; it ends the connection.
     """
+
+    __slots__ = (
+        *("session", "connection", "will", "codec", "has_ended", "_router", "_sender", "_sessions"),
+        *("_store", "_counters", "_loop", "_keep_alive", "_answers", "_held", "_reader", "_writer"),
+        *("_is_version5", "_may_retain", "_max_qos", "_old_unreleased"),
+    )
 
     def __init__(  # noqa: PLR0913 - one connection brings all of them together
         self,
@@ -131,9 +139,7 @@ class Handler:
             return
         passed = self._router.publish_for(self.session, message)
         if message.qos:
-            answer = self._writer.acknowledgement(
-                PacketType.PUBACK, message.packet_id, passed.reason
-            )
+            answer = self._writer.acknowledgement(_PUBACK, message.packet_id, passed.reason)
             self._answers.send(passed.waits(), answer)
         if passed.room:
             self._held.hold(passed.room)

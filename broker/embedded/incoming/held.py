@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from typing import TypeVar
 
@@ -37,6 +36,11 @@ class HeldPackets:
     `handle` is called for each packet whose turn it is.
     """
 
+    __slots__ = (
+        *("_connection", "_session", "_answers", "_handle", "_works", "_loop", "_room", "_held"),
+        *("_held_bytes", "_is_holding", "_violation", "_is_closed", "_none_held"),
+    )
+
     def __init__(
         self,
         connection: Connection,
@@ -52,15 +56,19 @@ class HeldPackets:
         self._works = works
         self._loop = asyncio.get_running_loop()
         self._room: list[asyncio.Future[bool]] = []
-        self._held: deque[Packet] = deque()
+        # A list needs a tenth of a deque's memory, and is short.
+        self._held: list[Packet] = []
         self._held_bytes = 0
+        # Whether there is anything in these two.
+        self._is_holding = False
         self._violation: ViolationError | None = None
         self._is_closed = False
-        self._none_held = asyncio.Event()
+        # Of whoever waits until nothing is held.
+        self._none_held: asyncio.Future[None] | None = None
 
     def take(self, packet: Packet) -> None:
         """Handle a packet; one that follows a held PUBLISH waits behind it."""
-        if (self._room or self._held) and packet.kind not in _OVERTAKING:
+        if self._is_holding and packet.kind not in _OVERTAKING:
             self._held.append(packet)
             self._held_bytes += _PACKET_BYTES + len(packet.body)
             if self._held_bytes > _MAX_HELD_BYTES:
@@ -71,6 +79,7 @@ class HeldPackets:
     def hold(self, room: Sequence["asyncio.Future[bool]"]) -> None:
         """Handle no PUBLISH until there is room in the queues that this client has filled."""
         self._room = [future for future in room if not future.done()]
+        self._is_holding = bool(self._room or self._held)
         for future in self._room:
             future.add_done_callback(self._resume)
 
@@ -101,7 +110,7 @@ class HeldPackets:
             end.set_result(True)
         except ViolationError as e:
             self._violate(e)
-            self._none_held.set()
+            self._wake()
         except Exception as e:  # noqa: BLE001 - the owner of the connection decides
             self._connection.finish(e)
         else:
@@ -112,10 +121,10 @@ class HeldPackets:
 
         Raises ViolationError where one of them was malformed.
         """
-        if self._are_held and not self._is_closed:
+        if self._is_holding and not self._is_closed:
             self._stop_reading()
-            self._none_held.clear()
-            await self._none_held.wait()
+            self._none_held = self._loop.create_future()
+            await self._none_held
         if self._violation is not None:
             raise self._violation
 
@@ -123,15 +132,16 @@ class HeldPackets:
         """Handle nothing more."""
         self._is_closed = True
         self._held.clear()
-        self._none_held.set()
+        self._wake()
         self._session.is_unread = False
         # Both hold the owner of these packets.
         self._handle = _ignore
         self._violation = None
 
-    @property
-    def _are_held(self) -> bool:
-        return bool(self._room or self._held)
+    def _wake(self) -> None:
+        """Let go on whoever waits until nothing is held."""
+        if self._none_held is not None and not self._none_held.done():
+            self._none_held.set_result(None)
 
     def _resume(self, _room: "asyncio.Future[bool]") -> None:
         """Handle the packets that waited, up to one that has to wait again."""
@@ -140,19 +150,21 @@ class HeldPackets:
         self._room = []
         try:
             while self._held and not self._room:
-                packet = self._held.popleft()
+                packet = self._held.pop(0)
                 self._held_bytes -= _PACKET_BYTES + len(packet.body)
                 self._handle(packet)
         except ViolationError as e:
             self._violate(e)
-        if not self._are_held:
-            self._none_held.set()
+        self._is_holding = bool(self._room or self._held)
+        if not self._is_holding:
+            self._wake()
             self._read_on()
 
     def _violate(self, error: ViolationError) -> None:
         self._violation = error
         self._room = []
         self._held.clear()
+        self._is_holding = False
         self._connection.finish(error)
 
     def _stop_reading(self) -> None:

@@ -29,6 +29,12 @@ OnPacket = Callable[[Packet], None]
 class Connection(asyncio.BufferedProtocol):
     """Accepted connection. `address` is that of the peer, without its port."""
 
+    __slots__ = (
+        *("address", "read_s", "_counters", "_loop", "_transport", "_framer", "_round"),
+        *("_on_packet", "_is_paused", "_is_yielding", "_is_reading", "_is_at_end", "_error"),
+        *("_ended", "_batch", "_batch_bytes", "_is_write_paused", "_on_drained"),
+    )
+
     def __init__(
         self, *, address: str, max_packet_bytes: int, counters: Counters, loop_round: Round
     ) -> None:
@@ -163,7 +169,9 @@ class Connection(asyncio.BufferedProtocol):
         framer, counters = self._framer, self._counters
         now_s = self._loop.time()
         end_s = now_s + _SLICE_S
-        while self._on_packet is not None and not self._is_paused and not self.is_congested:
+        while self._on_packet is not None and not (
+            self._is_paused or self._is_write_paused or self._batch_bytes > _MAX_BUFFERED_BYTES
+        ):
             packet = framer.next()
             if packet is None:
                 return True

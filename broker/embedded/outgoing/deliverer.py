@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from broker.embedded.counters import Counters
-from broker.embedded.outgoing.delivery import Entry
+from broker.embedded.outgoing.entry import Entry
 from broker.embedded.packets.model import NO_PROPERTIES, ReasonCode
 from broker.embedded.session import ClientSession
 from broker.embedded.store.queue_records import stored
@@ -141,7 +141,8 @@ class Deliverer:
             return False
         session.progress += 1
         session.acknowledged_s = time.monotonic()
-        self._store.drop_message(session.key, entry.message_id)
+        if entry.message_id:
+            self._store.drop_message(session.key, entry.message_id)
         return True
 
 

@@ -1,12 +1,11 @@
 """Outgoing messages of one connection: from the session's queue to the socket."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 
 from broker.embedded.counters import Counters
 from broker.embedded.net.connection import Connection
-from broker.embedded.outgoing.delivery import Entry, Sending
+from broker.embedded.outgoing.entry import Entry, Sending
 from broker.embedded.packets.codec import Writer
 from broker.embedded.packets.model import NO_PROPERTIES, PacketType, ReasonCode
 from broker.embedded.session import ClientSession
@@ -18,6 +17,11 @@ from bus.clock import now_ms
 
 class Sender:
     """The link of a connected session. `on_overflow` is called once, before the connection ends."""
+
+    __slots__ = (
+        *("_session", "_connection", "_writer", "_store", "_counters", "_on_overflow"),
+        *("_is_closed", "_is_held", "_loop", "_is_searching", "_unwritten"),
+    )
 
     def __init__(  # noqa: PLR0913 - one connection brings all of them together
         self,
@@ -41,7 +45,7 @@ class Sender:
         # The search for retained messages goes on in the next round of the loop.
         self._is_searching = False
         # Packets of QoS 2, with the row that each of them waits for.
-        self._unwritten: deque[tuple[Durable | None, bytes]] = deque()
+        self._unwritten: list[tuple[Durable | None, bytes]] = []
 
     def start(self) -> None:
         """Send what was in flight when the last connection ended, then what is queued."""
@@ -101,7 +105,7 @@ class Sender:
         if not entry.message.qos:
             return 0
         delivery = self._session.delivery
-        return delivery.send(entry).packet_id if delivery.has_window else None
+        return delivery.put_in_flight(entry) if delivery.has_window else None
 
     def write(self, entry: Entry, packet_id: int, durable: Durable | None = None) -> None:
         """Write a message under its reserved packet id; one of QoS 2 once its row is `durable`."""
@@ -195,4 +199,4 @@ class Sender:
     def _send_written(self, _durable: Durable) -> None:
         waiting = self._unwritten
         while waiting and (waiting[0][0] is None or waiting[0][0].done()):
-            self._connection.send(waiting.popleft()[1])
+            self._connection.send(waiting.pop(0)[1])

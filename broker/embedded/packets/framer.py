@@ -39,6 +39,8 @@ _IS_ALLOWED_3_1 = tuple(byte in _ALLOWED_3_1 for byte in range(256))
 class Framer:
     """Holds what has come of packets that were not taken yet."""
 
+    __slots__ = ("_at", "_data", "_is_allowed", "_max_packet_bytes", "_size", "_start")
+
     def __init__(self, max_packet_bytes: int) -> None:
         self._max_packet_bytes = max_packet_bytes
         self._is_allowed = _IS_ALLOWED

@@ -31,6 +31,8 @@ class Reader3:
     do not come back to it, and those it takes stay retained.
     """
 
+    __slots__ = ("_is_bridge", "_topics")
+
     def __init__(self, *, is_bridge: bool = False) -> None:
         self._is_bridge = is_bridge
         self._topics: dict[bytes, str] = {}

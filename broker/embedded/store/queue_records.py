@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from broker.embedded.outgoing.delivery import Delivery, Entry
+from broker.embedded.outgoing.delivery import Delivery
+from broker.embedded.outgoing.entry import Entry
 from broker.embedded.packets.model import Publish
 from broker.embedded.store.records import StoredMessage
 from bus.config.broker_table import BrokerConfig

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from broker.embedded.outgoing.delivery import BURST_MESSAGES
+from broker.embedded.outgoing.waiting import BURST_MESSAGES
 from broker.embedded.store.records import StoredSession
 from bus.clock import DAY_MS
 from bus.config.broker_table import BrokerConfig

@@ -51,6 +51,10 @@ class Outcome(enum.Enum):
     REFUSED = enum.auto()
 
 
+# The members of an enumeration cost a look-up each time.
+_STORED = Outcome.STORED
+
+
 class Quota(msgspec.Struct, frozen=True):
     """Limits of one user's messages, of topics and payloads together for `size_bytes`."""
 
@@ -66,6 +70,8 @@ _RESERVED = Quota(64, 32 * 1024)
 
 class Usage:
     """Amounts of one user."""
+
+    __slots__ = ("messages", "size_bytes")
 
     def __init__(self) -> None:
         self.messages = 0
@@ -144,7 +150,7 @@ class RetainedMessages:
         node.value = message
         if message.properties is not NO_PROPERTIES:
             self._expire_at_ms.bring_forward(message.topic, self._due_ms(message))
-        return Outcome.STORED
+        return _STORED
 
     def _set_owned(self, message: Retained, last: Retained | None) -> Outcome:
         """Keep the first message of a topic, or the first one of another owner."""

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.embedded.outgoing.delivery import Delivery, Entry
+from broker.embedded.outgoing.delivery import Delivery
+from broker.embedded.outgoing.entry import Entry
 from broker.embedded.packets.model import Properties, Publish
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 from broker.auth.gate import Identity, Role
 from broker.embedded.counters import Counters
-from broker.embedded.outgoing.delivery import Entry
+from broker.embedded.outgoing.entry import Entry
 from broker.embedded.outgoing.sender import Sender
 from broker.embedded.packets.model import Publish
 from broker.embedded.packets.writer3 import Writer3
