@@ -207,7 +207,7 @@ class EmbeddedBroker:
 
         Call it in the event loop.
         """
-        return 0 if self._running is None else self._running.engine.disconnect(name)
+        return 0 if self._running is None else self._running.engine.clients.disconnect(name)
 
 
 def _log_listening(listener: Listener) -> None:

@@ -1,7 +1,7 @@
-"""Broker engine: connections from accept to end, take-over, wills, and what is due by the clock.
+"""Broker engine: connections from accept to end, figures, and what is due by the clock.
 
-Everything between two `await`s is one step that no other client sees half done. A session changes
-hands only here: in `_attach` and `end`. It imports nothing of amqtt: see `amqtt_seam`.
+Everything between two `await`s is one step that no other client sees half done. It imports nothing
+of amqtt: see `amqtt_seam`.
 """
 
 import asyncio
@@ -11,16 +11,15 @@ import socket
 from collections.abc import Sequence
 
 from broker.auth.gate import Gate
+from broker.embedded.clients import Clients, no_room
 from broker.embedded.connect.accept import (
     MAX_CONNECT_BYTES,
     AcceptedConnect,
     accept_connect,
-    connack_properties,
 )
 from broker.embedded.connect.checks import ConnectRefusedError
 from broker.embedded.counters import Refusal
 from broker.embedded.incoming.handler import Handler
-from broker.embedded.incoming.works import Works
 from broker.embedded.net.accepted import accepted
 from broker.embedded.net.acceptor import Acceptor
 from broker.embedded.net.admission import MAX_AUTHENTICATING, MAX_QUEUED, Admission, Place
@@ -29,18 +28,14 @@ from broker.embedded.net.listener import Listener
 from broker.embedded.net.loopback import is_loopback
 from broker.embedded.net.round import Round
 from broker.embedded.net.websocket.handshake import HandshakeError
-from broker.embedded.outgoing.sender import Sender
-from broker.embedded.packets.codec import VERSION_3_1, codec_for
 from broker.embedded.packets.model import (
     Connack,
-    ConnackCode,
     Properties,
     ReasonCode,
     TooLargeError,
     ViolationError,
 )
 from broker.embedded.router import Router
-from broker.embedded.session import ClientSession
 from broker.embedded.sessions import Sessions
 from broker.embedded.statistics import BrokerSnapshot, Gauges, Statistics
 from broker.embedded.store.records import Contents
@@ -68,13 +63,6 @@ def _connections(settings: BrokerConfig) -> int:
     return min(settings.connections, max(1, room // 2, room - others))
 
 
-def _refusal(accepted: AcceptedConnect, cause: Refusal, text: str) -> ConnectRefusedError:
-    """Return the refusal of a client for which there is no room."""
-    refusal = ConnectRefusedError(ConnackCode.UNAVAILABLE, cause, text, ReasonCode.QUOTA_EXCEEDED)
-    refusal.writer = codec_for(accepted.connect).writer
-    return refusal
-
-
 class BrokerEngine:
     """Serves the bound sockets from `listen` on, in the running loop."""
 
@@ -97,10 +85,16 @@ class BrokerEngine:
         )
         self.router = Router(settings, gate, store, self._counters, self._log)
         self._sessions = Sessions(settings, gate, store, self.router, self._counters)
-        self._handlers: dict[ClientSession, Handler] = {}
+        self.clients = Clients(
+            settings,
+            router=self.router,
+            sessions=self._sessions,
+            store=store,
+            counters=self._counters,
+            log=self._log,
+        )
         self._acceptors: list[Acceptor] = []
         self._round = Round()
-        self._works = Works()
         self._next_sys_s = 0.0
         self._has_stopped_receiving = False
         self._ticked_s = self._loop.time()
@@ -142,8 +136,8 @@ class BrokerEngine:
         """All figures of the broker at this moment."""
         in_flight, queued, queued_bytes = self._sessions.amounts()
         gauges = Gauges(
-            connected=len(self._handlers),
-            disconnected=len(self._sessions) - len(self._handlers),
+            connected=len(self.clients),
+            disconnected=len(self._sessions) - len(self.clients),
             subscriptions=len(self.router.subscriptions),
             in_flight=in_flight,
             queued_messages=queued,
@@ -155,14 +149,6 @@ class BrokerEngine:
         )
         return self._statistics.snapshot(gauges, self._loop.time())
 
-    def disconnect(self, name: str) -> int:
-        """End every connection of the user `name` and remove its sessions; return how many."""
-        theirs = [session for session in self._sessions if session.identity.name == name]
-        for session in theirs:
-            self._end_connection_of(session, ReasonCode.NOT_AUTHORIZED)
-            self._sessions.remove(session)
-        return len(theirs)
-
     def clear_retained(self, topic_filter: str, until_ms: int) -> int:
         """Delete the matching retained messages that were stored until a time; return how many.
 
@@ -173,15 +159,13 @@ class BrokerEngine:
     async def stop_receiving(self) -> None:
         """Accept nobody and handle no packet any more; connections stay open for what is sent."""
         self._has_stopped_receiving = True
-        for handler in self._handlers.values():
-            handler.stop_receiving()
+        self.clients.stop_receiving()
         for acceptor in self._acceptors:
             await acceptor.stop_accepting()
 
     def end_all(self) -> None:
         """End every connection and publish the wills."""
-        for session in self._sessions:
-            self._end_connection_of(session, ReasonCode.SERVER_SHUTTING_DOWN)
+        self.clients.end_all()
         self._sessions.wills.publish_all()
 
     async def run_clock(self) -> None:
@@ -235,9 +219,9 @@ class BrokerEngine:
             self._log.exception("fault", "connection from %s ended by a fault", connection.address)
         finally:
             if handler is not None and violation is not None:
-                self._end(handler, *violation)
+                self.clients.end(handler, *violation)
             elif handler is not None:
-                self._end(handler)
+                self.clients.end(handler)
             elif not connection.is_closing:
                 connection.abort()
 
@@ -258,94 +242,16 @@ class BrokerEngine:
             if accepted is None or self._has_stopped_receiving:
                 return None
             self._log_in(place, accepted)
+            return self.clients.attach(connection, accepted)
         except ConnectRefusedError as e:
             self._refuse(connection, e)
             return None
-        return self._attach(connection, accepted)
 
     def _log_in(self, place: Place, accepted: AcceptedConnect) -> None:
         refusal = self._admission.log_in(place)
         if refusal is not None:
             text = f"{accepted.connect!r}: too many connections (broker.{refusal})"
-            raise _refusal(accepted, refusal, text)
-
-    def _attach(self, connection: Connection, accepted: AcceptedConnect) -> Handler | None:
-        """Give a client its session and send the CONNACK (MQTT-3.2.0-1), in one step."""
-        is_3_1 = accepted.connect.version == VERSION_3_1
-        connection.allow_packets(self._settings.packet_kb * 1024, is_3_1=is_3_1)
-        opened = self._sessions.open(accepted, self._take_over)
-        if opened is None:
-            text = f"{accepted.connect!r}: no room for its session"
-            self._refuse(connection, _refusal(accepted, Refusal.SESSIONS, text))
-            return None
-        session, was_present = opened
-        handler = self._new_handler(connection, session, accepted)
-        self._counters.connections += 1
-        self._counters.clients_maximum = max(self._counters.clients_maximum, len(self._handlers))
-        properties = connack_properties(accepted, self._settings, session.expiry_s)
-        # The byte is reserved in MQTT 3.1.
-        connack = Connack(ConnackCode.ACCEPTED, was_present and not is_3_1, properties)
-        connection.send(handler.codec.writer.connack(connack))
-        if accepted.refused_will is not None:
-            self.router.refuse_publish(session.key, accepted.refused_will)
-        return handler
-
-    def _new_handler(
-        self, connection: Connection, session: ClientSession, accepted: AcceptedConnect
-    ) -> Handler:
-        def on_overflow() -> None:
-            self._log_cut(Refusal.QUEUE, session, "takes less than comes for it")
-
-        codec = codec_for(accepted.connect)
-        sender = Sender(
-            session,
-            connection,
-            codec.writer,
-            store=self._store,
-            counters=self._counters,
-            on_overflow=on_overflow,
-        )
-        session.link = sender
-        handler = self._handlers[session] = Handler(
-            connection,
-            session,
-            accepted.connect,
-            codec,
-            router=self.router,
-            sender=sender,
-            sessions=self._sessions,
-            store=self._store,
-            counters=self._counters,
-            works=self._works,
-            on_silent=self._end_silent,
-            may_retain=accepted.may_retain,
-            max_qos=self._settings.max_qos,
-        )
-        return handler
-
-    def _end(self, handler: Handler, reason: ReasonCode | None = None, text: str = "") -> None:
-        """End a connection; publish its will unless a DISCONNECT came. Ending twice is fine.
-
-        A client of MQTT 5 is told the reason, if there is one.
-        """
-        if handler.has_ended:
-            return
-        handler.close(reason, text)
-        del self._handlers[handler.session]
-        self._sessions.disconnected(handler.session)
-        self._sessions.wills.end(handler.session, handler.will, self._loop.time())
-
-    def _end_connection_of(self, session: ClientSession, reason: ReasonCode) -> None:
-        handler = self._handlers.get(session)
-        if handler is not None:
-            self._end(handler, reason)
-
-    def _take_over(self, session: ClientSession) -> None:
-        self._end_connection_of(session, ReasonCode.SESSION_TAKEN_OVER)
-
-    def _end_silent(self, handler: Handler) -> None:
-        self._log_cut(Refusal.KEEP_ALIVE, handler.session, "is silent: keep alive exceeded")
-        self._end(handler, ReasonCode.KEEP_ALIVE_TIMEOUT)
+            raise no_room(accepted, refusal, text)
 
     def _refuse(self, connection: Connection, refusal: ConnectRefusedError) -> None:
         self._counters.refuse(refusal.cause)
@@ -358,10 +264,6 @@ class BrokerEngine:
         )
         connection.send(refusal.writer.connack(connack))
         connection.close()
-
-    def _log_cut(self, cause: Refusal, session: ClientSession, text: str) -> None:
-        self._counters.refuse(cause)
-        self._log.warning(cause, "disconnected %r: it %s", session.key, text)
 
     def _log_violation(self, peer: str, error: ViolationError) -> None:
         is_large = isinstance(error, TooLargeError)
