@@ -211,18 +211,18 @@ def test_the_events_of_a_failed_commit_are_stored_with_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hub_app.history.commit.committer._REOPEN_S", 0.05)
-    failures = iter([sqlite3.OperationalError("disk I/O error")])
+    is_seen = threading.Event()
     store, path, bus = Writer.store, tmp_path / "history.db", Bus()
 
     def failing(writer: Writer, *batch: Any) -> Outcome:
-        for failure in failures:
-            raise failure
+        if not is_seen.is_set():
+            raise sqlite3.OperationalError("disk I/O error")
         return store(writer, *batch)
 
     monkeypatch.setattr(Writer, "store", failing)
     with running(path, bus) as history:
-        while not history.statistics.fault:
-            threading.Event().wait(0.01)
+        wait_until(lambda: history.statistics.fault)
+        is_seen.set()
         offer(history, reading(1))
         bus.wait_for_seq(1)
     with contextlib.closing(sqlite3.connect(path)) as db:
@@ -234,20 +234,19 @@ def test_a_failure_of_the_program_is_a_fault_and_the_next_commit_mends_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hub_app.history.commit.committer._REOPEN_S", 0.05)
-    failures = iter([ZeroDivisionError("a mistake")])
+    is_seen = threading.Event()
     store = Writer.store
 
     def failing(writer: Writer, *batch: Any) -> Outcome:
-        for failure in failures:
-            raise failure
+        if not is_seen.is_set():
+            raise ZeroDivisionError("a mistake")
         return store(writer, *batch)
 
     monkeypatch.setattr(Writer, "store", failing)
     bus = Bus()
     with running(tmp_path / "history.db", bus) as history:
-        while not history.statistics.fault:
-            threading.Event().wait(0.01)
-        assert "a mistake" in history.statistics.fault
+        wait_until(lambda: "a mistake" in history.statistics.fault)
+        is_seen.set()
         offer(history, reading(1))
         bus.wait_for_seq(1)
         assert not history.statistics.fault
