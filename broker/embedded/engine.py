@@ -41,6 +41,7 @@ from broker.embedded.statistics import BrokerSnapshot, Gauges, Statistics
 from broker.embedded.store.records import Contents
 from broker.embedded.store.store import Store
 from broker.embedded.topics.sys_topics import sys_topics
+from broker.turns import Turns
 from bus.config.broker_table import BrokerConfig
 from bus.file_limit import room_for
 from bus.limited_log import LimitedLog
@@ -95,6 +96,7 @@ class BrokerEngine:
         )
         self._acceptors: list[Acceptor] = []
         self._round = Round()
+        self._handshakes = Turns()
         self._next_sys_s = 0.0
         self._has_stopped_receiving = False
         self._ticked_s = self._loop.time()
@@ -192,6 +194,7 @@ class BrokerEngine:
                 connection,
                 listener,
                 self._round,
+                handshakes=self._handshakes,
                 deadline_s=deadline_s,
             ):
                 await self._serve_accepted(connection, listener, place, deadline_s)

@@ -11,6 +11,7 @@ from broker.embedded.net.listener import Listener
 from broker.embedded.net.round import Round
 from broker.embedded.net.websocket.handshake import HandshakeError
 from broker.embedded.net.websocket.websocket import WebSocket
+from broker.turns import Turns
 
 # TCP keep alive: a peer without power is noticed in a minute, even without an MQTT keep alive.
 _PROBE_AFTER_S = 30
@@ -19,18 +20,22 @@ _PROBES = 3
 
 
 @contextlib.asynccontextmanager
-async def accepted(
+async def accepted(  # noqa: PLR0913 - a connection and all that its handshakes need
     sock: socket.socket,
     connection: Connection,
     listener: Listener,
     loop_round: Round,
     *,
+    handshakes: Turns,
     deadline_s: float,
 ) -> AsyncIterator[None]:
     """Give an accepted socket to `connection` after the handshakes of TLS and WebSocket.
 
+    Those of TLS begin one after the other, with a turn of `handshakes` for each address.
     Raises HandshakeError where they fail or do not end by `deadline_s`.
     """
+    if listener.tls is not None:
+        await _wait_for_hello(sock, connection.address, handshakes, deadline_s)
     if listener.websocket is None:
         await _serve_socket(sock, connection, listener.tls, deadline_s)
         yield
@@ -70,9 +75,6 @@ async def _connect_socket(
     loop = asyncio.get_running_loop()
     _set_options(sock)
     async with asyncio.timeout_at(deadline_s if tls else None):
-        if tls is not None:
-            # TLS takes some 600 KB from its first moment: not for a peer that sends nothing.
-            await _readable(sock)
         await loop.connect_accepted_socket(
             lambda: protocol,
             sock,
@@ -81,18 +83,34 @@ async def _connect_socket(
         )
 
 
+async def _wait_for_hello(
+    sock: socket.socket, address: str, handshakes: Turns, deadline_s: float
+) -> None:
+    """Wait until TLS may begin; close the socket where that is given up. Raises HandshakeError."""
+    try:
+        async with asyncio.timeout_at(deadline_s):
+            # TLS takes some 600 KB from its first moment: not for a peer that sends nothing.
+            await _readable(sock)
+            # A first message takes 1 ms: hundreds in one round of the loop would delay the others.
+            async with handshakes.turn(address):
+                await asyncio.sleep(0)
+    except TimeoutError as e:
+        sock.close()
+        raise HandshakeError("no TLS in time", "TLS") from e
+    except BaseException:
+        sock.close()
+        raise
+
+
 async def _readable(sock: socket.socket) -> None:
-    """Wait until the peer has sent something or closed; close the socket where that is given up."""
+    """Wait until the peer has sent something or closed."""
     loop = asyncio.get_running_loop()
     is_readable = asyncio.Event()
     loop.add_reader(sock.fileno(), is_readable.set)
     try:
         await is_readable.wait()
-    except BaseException:
+    finally:
         loop.remove_reader(sock.fileno())
-        sock.close()
-        raise
-    loop.remove_reader(sock.fileno())
 
 
 def _set_options(sock: socket.socket) -> None:
