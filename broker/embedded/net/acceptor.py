@@ -72,6 +72,8 @@ class Acceptor:
         self._tasks: set[asyncio.Task[None]] = set()
         # Those above a limit that are tried again in the next round.
         self._retried: set[socket.socket] = set()
+        # Those whose task has not begun: one that is cancelled then runs nothing.
+        self._unserved: set[socket.socket] = set()
         self._accepting = asyncio.get_running_loop().create_task(self._accept_all())
 
     @property
@@ -113,9 +115,9 @@ class Acceptor:
         self._counters.sockets += 1
         place = self._admission.admit(address, asyncio.get_running_loop().time())
         if isinstance(place, Place):
-            self._start(self._serve_and_release(sock, place), place)
+            self._start(sock, self._serve_and_release(sock, place), place)
         elif place is Refusal.LOGINS and self._admission.may_queue(address):
-            self._start(self._serve_later(sock, address))
+            self._start(sock, self._serve_later(sock, address))
         elif place is Refusal.LOGINS:
             self._refuse(sock, address, place)
         else:
@@ -133,19 +135,33 @@ class Acceptor:
         loop = asyncio.get_running_loop()
         place = self._admission.admit(address, loop.time())
         if isinstance(place, Place):
-            self._start(self._serve_and_release(sock, place), place)
+            self._start(sock, self._serve_and_release(sock, place), place)
         elif not rounds:
             self._refuse(sock, address, place)
         else:
             self._retried.add(sock)
             loop.call_soon(self._retry, sock, address, rounds - 1)
 
-    def _start(self, serving: Coroutine[None, None, None], place: Place | None = None) -> None:
+    def _start(
+        self,
+        sock: socket.socket,
+        serving: Coroutine[None, None, None],
+        place: Place | None = None,
+    ) -> None:
         task = asyncio.get_running_loop().create_task(serving)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._unserved.add(sock)
+        task.add_done_callback(functools.partial(self._ended, sock, place))
         if place is not None:
             place.evict = lambda: self._evict(task)
+
+    def _ended(self, sock: socket.socket, place: Place | None, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if sock in self._unserved:
+            self._unserved.discard(sock)
+            sock.close()
+            if place is not None:
+                self._admission.release(place)
 
     def _refuse(self, sock: socket.socket, address: str, refusal: Refusal) -> None:
         sock.close()
@@ -160,6 +176,7 @@ class Acceptor:
 
     async def _serve_later(self, sock: socket.socket, address: str) -> None:
         """Serve a connection once it has a place."""
+        self._unserved.discard(sock)
         deadline_s = asyncio.get_running_loop().time() + self._queue_s
         try:
             place = await self._admission.wait_for_place(
@@ -169,11 +186,12 @@ class Acceptor:
             sock.close()
             raise
         if isinstance(place, Place):
-            self._start(self._serve_and_release(sock, place), place)
+            self._start(sock, self._serve_and_release(sock, place), place)
         else:
             self._refuse(sock, address, place)
 
     async def _serve_and_release(self, sock: socket.socket, place: Place) -> None:
+        self._unserved.discard(sock)
         try:
             await self._serve(self._listener, sock, place)
         finally:

@@ -46,6 +46,13 @@ class Client:
         self.sock.settimeout(WAIT_S)
         self.raw = socket.socket(fileno=os.dup(self.sock.fileno()))
         self._has_frames = kind.startswith("WebSocket")
+        try:
+            self._open(kind)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, kind: str) -> None:
         if kind.endswith("TLS"):
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname = False
