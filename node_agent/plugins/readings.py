@@ -16,11 +16,11 @@ __all__ = ["Sample", "samples"]
 _SENSOR_ID = "sensor-id"
 _TIMESTAMP = "timestamp-ms"
 _VALUES = "values"
-_MAX_FIELDS = 64
+MAX_FIELDS = 64
 _MAX_TEXT_CHARS = 256
-_MAX_NAME_CHARS = 64
+MAX_NAME_CHARS = 64
 # The end of the year 9999, the latest that calendars of most programs reach.
-_LATEST_MS = 253_402_300_799_999
+LATEST_MS = 253_402_300_799_999
 _LARGEST_F32 = 3.4e38
 # What the contract's integers have in place of NaN: all bits set.
 NOT_MEASURED_U32 = 0xFFFF_FFFF
@@ -58,7 +58,7 @@ def _sample(fields: dict[str, Any], plugin: str, note: Note) -> Sample:
         raise BadDataError(f"sensor id {str(sensor_id)[:80]!r}: expected a-z, 0-9 and dashes")
     if not isinstance(timestamp_ms, int):
         raise BadDataError(f"{sensor_id}: found no {_TIMESTAMP}, expected Unix milliseconds")
-    if not 0 <= timestamp_ms <= _LATEST_MS:
+    if not 0 <= timestamp_ms <= LATEST_MS:
         raise BadDataError(
             f"{sensor_id}: {_TIMESTAMP}: found {timestamp_ms}, expected Unix milliseconds"
         )
@@ -68,8 +68,8 @@ def _sample(fields: dict[str, Any], plugin: str, note: Note) -> Sample:
         raise BadDataError(f"{sensor_id}: {e}") from e
     if not data:
         raise BadDataError(f"{sensor_id}: found no finite value, expected one at least")
-    if len(data) > _MAX_FIELDS:
-        raise BadDataError(f"{sensor_id}: found {len(data)} values, expected {_MAX_FIELDS} at most")
+    if len(data) > MAX_FIELDS:
+        raise BadDataError(f"{sensor_id}: found {len(data)} values, expected {MAX_FIELDS} at most")
     return Sample(sensor_id, timestamp_ms, data)
 
 
@@ -99,9 +99,9 @@ def _values(fields: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _bus_name(name: str) -> str:
     """Return the name of a value on the bus. Raises BadDataError where it cannot be one."""
-    if not name or len(name) > _MAX_NAME_CHARS or not name.isprintable():
+    if not name or len(name) > MAX_NAME_CHARS or not name.isprintable():
         raise BadDataError(
-            f"found a value named {name[:80]!r}, expected 1 to {_MAX_NAME_CHARS} printable letters"
+            f"found a value named {name[:80]!r}, expected 1 to {MAX_NAME_CHARS} printable letters"
         )
     return name.replace("-", "_")
 

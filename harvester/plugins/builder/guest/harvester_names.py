@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 _SHOWN_CHARS = 60
+# The node's own bounds, in `node_agent.plugins.readings`.
+MAX_FIELDS, MAX_NAME_CHARS = 64, 64
+LATEST_MS = 253_402_300_799_999
 
 
 def refused(value: Any, sensor_id_pattern: str) -> Iterator[tuple[Any, str]]:
@@ -25,10 +28,23 @@ def refused(value: Any, sensor_id_pattern: str) -> Iterator[tuple[Any, str]]:
         elif sensor_id in seen:
             yield record, f"{head}: found a second reading, expected one a poll"
         seen.add(sensor_id)
+        timestamp_ms = getattr(record, "timestamp_ms", 0)
+        if isinstance(timestamp_ms, int) and timestamp_ms > LATEST_MS:
+            yield record, f"{head}: timestamp_ms: found {timestamp_ms}, expected Unix milliseconds"
         values = getattr(record, "values", None)
         if values is not None:
-            for wrong in (*_twins(values), *_not_finite(values)):
+            for wrong in (*_bounds(values), *_twins(values), *_not_finite(values)):
                 yield record, f"{head}: values: {wrong}"
+
+
+def _bounds(values: list[tuple[str, float]]) -> Iterator[str]:
+    """Yield what is too much or too long."""
+    if len(values) > MAX_FIELDS:
+        yield f"found {len(values)}, expected {MAX_FIELDS} at most"
+    for name, _ in values:
+        if not name or len(name) > MAX_NAME_CHARS or not name.isprintable():
+            shown = name[:_SHOWN_CHARS]
+            yield f"found the name {shown!r}, expected 1 to {MAX_NAME_CHARS} printable letters"
 
 
 def _twins(values: list[tuple[str, float]]) -> Iterator[str]:

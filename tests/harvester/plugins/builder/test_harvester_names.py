@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from bus.contract.topics import NAME_PATTERN
+from harvester.plugins.builder.guest import harvester_names
 from harvester.plugins.builder.guest.harvester_names import refused
+from node_agent.plugins import readings
 
 
 def reading(sensor_id: str, *names: str) -> SimpleNamespace:
@@ -54,3 +56,32 @@ def test_a_reading_without_a_measured_value_and_an_infinite_value_are_told() -> 
     ]
     partly = SimpleNamespace(sensor_id="a", values=[("t", 1.0), ("u", math.nan), ("v", math.inf)])
     assert reasons(partly) == ["sensor 'a': values: 'v': found inf, expected a finite number"]
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        (
+            SimpleNamespace(sensor_id="a", timestamp_ms=10**15, values=[("t", 1.0)]),
+            "timestamp_ms: found 1000000000000000, expected Unix milliseconds",
+        ),
+        (reading("a", *(f"v{n}" for n in range(65))), "values: found 65, expected 64 at most"),
+        (
+            reading("a", "x" * 65),
+            f"values: found the name '{'x' * 60}', expected 1 to 64 printable letters",
+        ),
+        (reading("a", ""), "values: found the name '', expected 1 to 64 printable letters"),
+        (
+            reading("a", "a\nb"),
+            "values: found the name 'a\\nb', expected 1 to 64 printable letters",
+        ),
+    ],
+)
+def test_what_is_beyond_the_nodes_bounds_is_told(record: SimpleNamespace, reason: str) -> None:
+    assert reasons([record]) == [f"sensor 'a': {reason}"]
+
+
+def test_the_bounds_are_those_of_the_node() -> None:
+    assert harvester_names.MAX_FIELDS == readings.MAX_FIELDS
+    assert harvester_names.MAX_NAME_CHARS == readings.MAX_NAME_CHARS
+    assert harvester_names.LATEST_MS == readings.LATEST_MS
