@@ -11,7 +11,7 @@ from broker.embedded.statistics import BrokerSnapshot
 from bus.client.link import BusLink
 from bus.config.limits_table import LimitsConfig
 from bus.config.web_table import Card
-from bus.contract.messages import Log, Message, PluginRecord, Reading
+from bus.contract.messages import Log, Message, PluginRecord, Reading, Result
 from bus.contract.topics import Topic
 from bus.limited_log import LimitedLog
 from hub_app.alarms.monitor import AlarmMonitor, AlarmSetup
@@ -133,14 +133,17 @@ class Hub:
         changes = self.state.apply(topic, message, now_ms)
         self.tell(changes, now_ms)
         self.alarms.on_changes(changes, now_ms)
-        for change in changes:
-            if isinstance(change.value, Log):
-                self.logs.put(change.node, change.value, now_ms)
-        if isinstance(message, PluginRecord) and self.state.refusal is None:
-            self.records.put(topic.node, topic.name, message)
         if isinstance(message, Reading):
             self.duplicate_node_ids.on_reading(topic.node, message.stream, message.seq, now_ms)
-        self.commander.on_message(message)
+        elif isinstance(message, Log):
+            for change in changes:
+                if isinstance(change.value, Log):
+                    self.logs.put(change.node, change.value, now_ms)
+        elif isinstance(message, PluginRecord):
+            if self.state.refusal is None:
+                self.records.put(topic.node, topic.name, message)
+        elif isinstance(message, Result):
+            self.commander.on_result(message)
         return self.state.refusal not in _WITHOUT_PLACE
 
     def on_removed(self, topic: Topic) -> None:

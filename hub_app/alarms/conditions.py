@@ -83,6 +83,11 @@ class Conditions:
         """Forget what is known of a node that is gone."""
         self._places.pop(node, None)
 
+    def is_in_order(self, entry: Change) -> bool:
+        """Whether a reading is bad for no rule. False: `of_reading` takes a closer look."""
+        place = self.place(entry.node, entry.name)
+        return not self._book.has_any("field") and is_within(entry.value.data, place.ranges)
+
     def of_reading(self, entry: Change, *, only_bad: bool = False) -> Iterator[Observation]:
         """Judge a reading: its values, and whether the sensor measures anything possible.
 

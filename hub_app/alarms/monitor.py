@@ -133,7 +133,8 @@ class AlarmMonitor:
             value = change.value
             if isinstance(value, ReadingView):
                 is_quiet = self._engine.is_quiet(change.node)
-                self._take(self._conditions.of_reading(change, only_bad=is_quiet), now_ms)
+                if not (is_quiet and self._conditions.is_in_order(change)):
+                    self._take(self._conditions.of_reading(change, only_bad=is_quiet), now_ms)
                 self._due.bring_forward(change.node, value.at_ms + value.stale_after_ms + 1)
             elif isinstance(value, Heartbeat):
                 is_quiet = self._engine.is_quiet(change.node)

@@ -112,6 +112,10 @@ class RuleBook:
         """Return a rule that is in force."""
         return self._in_force.get(name)
 
+    def has_any(self, kind: RuleKind) -> bool:
+        """Whether there is a rule of a kind in force."""
+        return kind in self._of_kind
+
     def is_harmless(self, kind: RuleKind, value: float) -> bool:
         """Whether a value is bad for no rule of a kind, whatever it is of."""
         return value <= self._harmless.get(kind, math.inf)

@@ -12,7 +12,7 @@ from bus.errors import BadDataError
 from bus.limited_log import LimitedLog
 from hub_app.history.decode import RefusedReading, decode_readings
 from hub_app.history.events import Event, EventDetector
-from hub_app.history.inbox import Payload
+from hub_app.history.inbox import Payload, node_of
 from hub_app.history.retention.heartbeats import HeartbeatDownsampler, HeartbeatMeans
 from hub_app.history.writer import Arrival
 from hub_app.quota.rate import RateQuota
@@ -65,6 +65,8 @@ class BatchBuilder:
             try:
                 if type(message) is Reading:
                     self._batch.arrivals.append(Arrival(message, is_late=False))
+                elif type(message) is Heartbeat:
+                    self._add_heartbeat(node_of(text), message, now_ms)
                 else:
                     self._add(parse(text), payload, message, now_ms)
             except BadDataError:
@@ -96,8 +98,13 @@ class BatchBuilder:
         elif topic.kind in _EVENT_KINDS:
             message = message or decode(topic, payload)
             if isinstance(message, Heartbeat):
-                self._heartbeats.add(topic.node, message, now_ms)
-            self._add_events(self._detector.on_message(topic, message, now_ms), now_ms)
+                self._add_heartbeat(topic.node, message, now_ms)
+            else:
+                self._add_events(self._detector.on_message(topic, message, now_ms), now_ms)
+
+    def _add_heartbeat(self, node: str, heartbeat: Heartbeat, now_ms: int) -> None:
+        self._heartbeats.add(node, heartbeat, now_ms)
+        self._add_events(self._detector.on_heartbeat(node, heartbeat, now_ms), now_ms)
 
     def _add_events(self, events: Iterable[Event], now_ms: int) -> None:
         for event in events:

@@ -68,19 +68,25 @@ class EventDetector:
 
     def on_message(self, topic: Topic, message: Message, now_ms: int) -> list[Event]:
         """Return the changes that `message` brings for its node."""
+        if isinstance(message, Heartbeat):
+            return self.on_heartbeat(topic.node, message, now_ms)
         node = self._node(topic.node, now_ms)
         if node is None:
             return []
-        node.presence.on_message(message, now_ms)
-        node.presence.update(now_ms)
-        events = _presence_events(topic.node, node, now_ms)
+        events = _heard_events(topic.node, node, message, now_ms)
         if isinstance(message, PluginState) and self._has_room(topic, node):
             events += _plugin_events(topic, message, node, now_ms)
-        elif isinstance(message, Heartbeat):
-            # Heartbeats are not retained, so they prove that the node is on.
-            node.beat_ms = now_ms
-            events += _drop_events(topic.node, node, message.dropped, now_ms)
         return events
+
+    def on_heartbeat(self, name: str, heartbeat: Heartbeat, now_ms: int) -> list[Event]:
+        """Return the changes that a heartbeat of a node brings."""
+        node = self._node(name, now_ms)
+        if node is None:
+            return []
+        events = _heard_events(name, node, heartbeat, now_ms)
+        # Heartbeats are not retained, so they prove that the node is on.
+        node.beat_ms = now_ms
+        return events + _drop_events(name, node, heartbeat.dropped, now_ms)
 
     def sweep(self, now_ms: int) -> list[Event]:
         """Return an event for each node that fell silent since the last call."""
@@ -108,6 +114,12 @@ class EventDetector:
 
     def _has_room(self, plugin: Topic, node: _Node) -> bool:
         return plugin in node.plugins or len(node.plugins) < self._limits.plugins
+
+
+def _heard_events(name: str, node: _Node, message: Message, now_ms: int) -> list[Event]:
+    node.presence.on_message(message, now_ms)
+    node.presence.update(now_ms)
+    return _presence_events(name, node, now_ms)
 
 
 def _presence_events(name: str, node: _Node, now_ms: int) -> list[Event]:

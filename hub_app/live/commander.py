@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from bus.contract.messages import Message, Result
+from bus.contract.messages import Result
 from bus.contract.topics import Topic, TopicKind
 from bus.errors import BadCommandError, UnavailableError
 
@@ -53,9 +53,8 @@ class Commander:
             raise BadCommandError(result.error)
         return result
 
-    def on_message(self, message: Message) -> None:
+    def on_result(self, result: Result) -> None:
         """Complete the command that a result belongs to."""
-        if isinstance(message, Result) and message.id is not None:
-            waiting = self._waiting.get(message.id)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(message)
+        waiting = self._waiting.get(result.id or "")
+        if waiting is not None and not waiting.done():
+            waiting.set_result(result)

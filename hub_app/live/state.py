@@ -295,12 +295,12 @@ class State:
     def _store(
         self, topic: Topic, message: Message, presence: NodePresence, now_ms: int
     ) -> list[Change]:
+        if isinstance(message, Reading):
+            return self._keep_reading(topic, message, presence, now_ms)
         if topic.kind in _KINDS_WITHOUT_ENTRY:
             return []
         if isinstance(message, Log | Event):
             return [self._pass_on(topic, message)]
-        if isinstance(message, Reading):
-            return self._keep_reading(topic, message, presence, now_ms)
         if isinstance(message, Oled):
             self._pictures[topic.node] = message
         if isinstance(message, Oled | PluginRecord):
