@@ -109,6 +109,7 @@ class Compiled(LoadedComponent):
         self.engine = engine  # type: ignore[assignment]
         self.component = Component.from_file(self.engine, wasm)
         self.sha256, self.imports, self.exports, self.wasi = "", {}, {}, []
+        self.full_names = {}
         self._read_interfaces(wasm)
 
 
