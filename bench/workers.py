@@ -26,7 +26,7 @@ from bench import plain_workers
 from bench.fleet.load import percentile
 from bench.fleet.node import FleetNode, Totals
 from bench.virtual_nodes import thread_cpu_s
-from bus import file_limit
+from bus.files import file_limit
 from tests.broker.external.nats_server import NatsCluster, NatsServer
 from tests.hub_app.bus_link.cluster import Server, Workers
 from tests.support import HOST, free_port, program, settings, wait_until_listening

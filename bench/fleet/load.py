@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from bench.fleet.node import FleetNode, Totals
-from bus import file_limit
+from bus.files import file_limit
 from tests.support import HOST
 
 PATIENCE_S = 60.0

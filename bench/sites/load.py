@@ -15,7 +15,7 @@ import msgspec
 from bench.fleet.load import Load, Plan
 from bench.fleet.node import FleetNode
 from bench.sites.node import SiteNode
-from bus import file_limit
+from bus.files import file_limit
 
 _DAY_MS = 86_400_000
 # By decades, months, days, and ahead: each is in another partition of the database.

@@ -43,7 +43,7 @@ from broker.embedded.store.store import Store
 from broker.embedded.topics.sys_topics import sys_topics
 from broker.turns import Turns
 from bus.config.broker_table import BrokerConfig
-from bus.file_limit import room_for
+from bus.files.file_limit import room_for
 from bus.limited_log import LimitedLog
 from bus.ticks import next_tick
 

@@ -1,1 +1,1 @@
-"""Files: SQLite databases, files of secrets, replacement of a whole file."""
+"""Files: SQLite databases, files of secrets, replacement of a whole file, limit of open files."""

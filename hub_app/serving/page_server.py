@@ -7,8 +7,8 @@ from collections.abc import Callable
 from starlette.types import ASGIApp
 
 from broker.auth.server_tls import ServerTls
-from bus import file_limit
 from bus.config.web_table import WebConfig
+from bus.files import file_limit
 from bus.limited_log import LimitedLog
 from bus.peer_address import TrustedProxies
 from hub_app.serving.bounded_server import BoundedServer

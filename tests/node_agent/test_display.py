@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bus.config.settings import Config
+from bus.config.settings import Config, StorageConfig
 from bus.contract.description import FieldDescription, SensorDescription, SettingValue
 from bus.contract.messages import Oled, Reading, encode
 from bus.contract.topics import Topic, TopicKind
@@ -40,6 +40,8 @@ def config_of(
             "plugins": {
                 "directory": str(PROJECT / "plugins"),
                 "enabled": ["oled"],
+                # A component that somebody has built here would have to be compiled.
+                "form": "bundle",
                 "grants": {"oled": {"i2c": [f"0x{ADDRESS:02x}"]}},
                 "settings": {"oled": settings or {}},
             },
@@ -50,7 +52,8 @@ def config_of(
 
 @contextmanager
 def running(config: Config, board: SimulatedBoard, runtime: Runtime, state: Path) -> Iterator[None]:
-    agent = Agent(config, board, runtime, state)
+    storage = StorageConfig(state_dir=str(state))
+    agent = Agent(msgspec.structs.replace(config, storage=storage), board, runtime, state)
     thread = threading.Thread(target=agent.run)
     thread.start()
     try:

@@ -14,7 +14,7 @@ from broker.embedded.net.connection import Connection
 from broker.embedded.net.listener import Listener
 from broker.embedded.net.round import Round
 from broker.embedded.packets.writer3 import PINGRESP
-from bus.file_limit import room_for
+from bus.files.file_limit import room_for
 from tests.broker.embedded.gates import OwnTopics
 from tests.broker.embedded.raw import PINGREQ, PUBACK, RawClient, packet, publish, subscribe, uint16
 from tests.broker.embedded.running import Running, running

@@ -7,7 +7,7 @@ import pytest
 
 PROBE = """
 import resource, sys
-from bus import file_limit
+from bus.files import file_limit
 
 soft, hard, wanted = (int(text) for text in sys.argv[1:])
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
