@@ -4,12 +4,12 @@ New names are committed before the rows that need them, so an id that is known h
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 from hub_app.fleet.connection import Connection
 from hub_app.fleet.forward.history_source import SensorName, StreamKey
 from hub_app.fleet.forward.ranges import SeqRanges
 from hub_app.fleet.forward.reading_rows import Shape
+from hub_app.fleet.forward.shapes import ids_of
 
 _STREAMS_AT_ONCE = 1000
 
@@ -72,8 +72,9 @@ class Names:
             self.sensors[each] = numbers[self.nodes[each.node], each.sensor]
 
     def add_shapes(self, shapes: Iterable[Shape]) -> None:
-        for shape in set(shapes) - self.shapes.keys():
-            self.shapes[shape] = self._shape(shape)
+        new = set(shapes) - self.shapes.keys()
+        if new:
+            self.shapes.update(ids_of(self._db, new))
 
     def _add_streams(self, new: list[StreamKey], present: set[str]) -> None:
         if present:
@@ -127,38 +128,3 @@ class Names:
             (owners, names),
         )
         return {(own, name): number for own, name, number in found}
-
-    def _shape(self, shape: Shape) -> int:
-        key = (list(shape.numbers), list(shape.booleans), list(shape.texts))
-        names = sorted({*shape.numbers, *shape.texts})
-        with self._db.transaction():
-            self._db.execute(
-                "INSERT INTO field (name) SELECT unnest(%s::text[]) ON CONFLICT DO NOTHING",
-                (names,),
-            )
-            self._db.execute(
-                "INSERT INTO shape (numbers, booleans, texts) VALUES (%s, %s, %s)"
-                " ON CONFLICT DO NOTHING",
-                key,
-            )
-            number = _number(
-                self._db.execute(
-                    "SELECT id FROM shape WHERE shape_key(numbers, booleans, texts)"
-                    " = shape_key(%s::text[], %s::text[], %s::text[])",
-                    key,
-                )
-            )
-            for is_text, fields in ((False, key[0]), (True, key[2])):
-                self._db.execute(
-                    "INSERT INTO shape_field (shape, place, is_text, field)"
-                    " SELECT %s, place, %s, field.id"
-                    " FROM unnest(%s::text[]) WITH ORDINALITY AS f (name, place)"
-                    " JOIN field ON field.name = f.name ON CONFLICT DO NOTHING",
-                    (number, is_text, fields),
-                )
-        return number
-
-
-def _number(cursor: Any) -> int:
-    (number,) = cursor.fetchone()
-    return int(number)

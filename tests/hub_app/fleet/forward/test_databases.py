@@ -146,6 +146,39 @@ def test_every_value_that_a_node_may_send_is_stored(site: Site, url: str) -> Non
     assert {BIG, -BIG, 5e-324, 0, 1} <= {value for (value,) in rows}
 
 
+def test_two_sites_add_thousands_of_shapes_side_by_side(
+    site: Site, tmp_path: Path, url: str
+) -> None:
+    """Each field of a sensor is a number, a boolean or a text from one reading to the next."""
+    drawn = [
+        [(float(n), n % 2 == 0, f"w{n}")[n // 3**i % 3] for i in range(7)] for n in range(3**7)
+    ]
+    orders = {"berlin": drawn, "paris": drawn[::-1]}
+    with contextlib.closing(Site(tmp_path / "paris", url, "paris")) as other:
+        for each, order in zip((site, other), orders.values(), strict=True):
+            names = [f"f{i}" for i in range(7)]
+            each.store(
+                [
+                    reading(n, data=dict(zip(names, values, strict=True)))
+                    for n, values in enumerate(order)
+                ]
+            )
+        with site.forwarding(), other.forwarding():
+            wait_for(url, 2 * len(drawn))
+    assert query(url, "SELECT count(*) FROM shape") == [(len(drawn),)]
+    given = {
+        (place, START + n * 2000, f"f{i}", value if isinstance(value, str) else float(value))
+        for place, order in orders.items()
+        for n, values in enumerate(order)
+        for i, value in enumerate(values)
+    }
+    columns = "site, to_ms(at), field, value"
+    numbers = query(url, f"SELECT {columns} FROM reading")
+    texts = query(url, f"SELECT {columns} FROM reading_text")
+    assert len(numbers) + len(texts) == len(given)
+    assert {*numbers, *texts} == given
+
+
 def test_an_error_that_nobody_expected_is_shown(
     site: Site, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
