@@ -39,8 +39,9 @@ def _disk_percent(folder: Path) -> float | None:
         usage = shutil.disk_usage(folder)
     except OSError:
         return None
-    # As `df` has it: the part that is reserved for root counts as used.
-    return 100.0 * (1.0 - usage.free / usage.total) if usage.total else None
+    # As `df` has it: what is reserved for root counts neither as used nor as free.
+    usable = usage.used + usage.free
+    return 100.0 * usage.used / usable if usable else None
 
 
 def _valid_days(certificate: Path, now: dt.datetime) -> float | None:

@@ -1,7 +1,10 @@
 """Measurement of the hub's machine."""
 
 import datetime as dt
+import subprocess
 from pathlib import Path
+
+import pytest
 
 from bus.files import backup_record
 from bus.files.backup_record import BackupRecord
@@ -34,3 +37,11 @@ def test_a_damaged_record_is_none(tmp_path: Path) -> None:
     backup_record.save(tmp_path, BackupRecord(last_ms=1))
     (tmp_path / backup_record.RECORD_NAME).write_bytes(b"{")
     assert measure(tmp_path, tmp_path / "tls", NOW).backup == BackupRecord()
+
+
+def test_the_disk_is_as_full_as_df_says(tmp_path: Path) -> None:
+    found = measure(tmp_path, tmp_path / "tls", NOW).disk_percent
+    df = ["df", "--output=pcent", str(tmp_path)]
+    said = subprocess.run(df, capture_output=True, text=True, check=True, timeout=10).stdout
+    # It rounds up, and other programs write meanwhile.
+    assert found == pytest.approx(int(said.split()[-1].rstrip("%")) - 0.5, abs=1.5)
