@@ -158,7 +158,9 @@ class Sender:
         durable = None
         if packet_id and (is_exact or not sending.dup):
             # A stored message goes out again under the same packet id, also after a restart.
-            durable = self._put(entry, packet_id)
+            durable = (
+                self._put(entry, packet_id) if entry.message_id else self._keep(entry, packet_id)
+            )
         self._session.progress += 1
         if entry.is_released:
             self._send_once(durable, self._writer.acknowledgement(PacketType.PUBREL, packet_id))
@@ -178,6 +180,17 @@ class Sender:
         self._counters.publish_dropped += 1
         self._session.delivery.discard(packet_id)
         self._store.drop_message(self._session.key, entry.message_id)
+
+    def _keep(self, entry: Entry, packet_id: int) -> Durable | None:
+        """Store a retained message, which was in no queue, where the session is kept."""
+        if not self._session.is_kept:
+            return None
+        entry.message_id = self._store.new_message_id()
+        entry.queued_ms = entry.queued_ms or now_ms()
+        durable = self._put(entry, packet_id)
+        if durable is None:
+            entry.message_id = 0
+        return durable
 
     def _put(self, entry: Entry, packet_id: int) -> Durable | None:
         if not entry.message_id:

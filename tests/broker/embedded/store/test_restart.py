@@ -62,6 +62,26 @@ def test_a_running_broker_writes_the_changes_that_it_delayed(
 
 
 @ours_only
+@pytest.mark.parametrize("qos", [1, 2])
+def test_a_retained_message_on_its_way_survives_a_kill(qos: int, tmp_path: Path) -> None:
+    port = free_port()
+    with client_of_killed(port, tmp_path) as kept:
+        with client(port, "pub", clean=True) as pub:
+            pub.publish("t", b"retained", qos, retain=True)
+        kept.subscribe(("t", qos))
+        first = kept.receive()
+        # What was put after the message is on the disk, so this is, too.
+        with client(port, "pub", clean=True) as pub:
+            pub.publish("other", b"x", 2, retain=True)
+    with killed(port, tmp_path), client(port, "kept") as kept, client(port, "pub") as pub:
+        again = kept.receive()
+        assert (again.payload, again.dup, again.retain) == (b"retained", True, True)
+        assert again.packet_id == first.packet_id
+        pub.publish("t", b"next", qos)
+        assert kept.receive().packet_id != first.packet_id
+
+
+@ours_only
 def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
     port = free_port()
     with killed(port, tmp_path):
