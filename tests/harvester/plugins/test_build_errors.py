@@ -173,6 +173,10 @@ def test_a_setting_of_a_plugin_that_describes_none_is_named(tmp_path: Path) -> N
     [
         asking("settings.get(str(self))"),
         asking("self.settings.get('led')"),
+        asking("(lambda settings: settings.get('led'))({})"),
+        asking("[settings.get('led') for settings in [{}]]"),
+        asking("[]") + "\n\ndef read(settings):\n    return settings.get('led')\n",
+        asking("[]") + "\n\ndef read():\n    settings = {}\n    return settings.get('led')\n",
         f"{HEAD}settings = {{}}\n{CLASS.replace('[]', 'settings.get(str())')}",
     ],
 )
@@ -188,6 +192,31 @@ def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:
     assert sum(line.startswith("app.py:") for line in told) == 2
 
 
+def test_a_setting_is_named_beside_a_function_with_a_parameter_of_that_name(tmp_path: Path) -> None:
+    app = asking("settings.get('led')") + "\n\ndef read(settings):\n    return settings.get('x')\n"
+    (sentence,) = (line for line in problem(tmp_path, app).split("\n") if line.startswith("app.py"))
+    assert sentence.startswith("app.py:7: settings.get: found 'led'")
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        (
+            "try:\n    from wit_world.imports import bluetooth\n"
+            "except ImportError:\n    bluetooth = None\n"
+        ),
+        (
+            "from contextlib import suppress\nwith suppress(ImportError):\n"
+            "    from wit_world.imports import bluetooth\n"
+        ),
+    ],
+)
+def test_an_interface_of_another_contract_may_be_imported_where_its_absence_is_caught(
+    tmp_path: Path, app: str
+) -> None:
+    source_check.check(plugin(tmp_path, app + HEAD + CLASS), CONTRACT)
+
+
 @pytest.mark.parametrize(
     "app",
     [
@@ -196,6 +225,14 @@ def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:
         "from implementation import Other as SensorLogic\n",
         "import implementation\nSensorLogic = implementation.Other\n",
         "from implementation import Base\nclass SensorLogic(Base):\n    pass\n",
+        "import exports\nclass SensorLogic(exports.SensorLogic):\n    pass\n",
+        "import mine.exports\nclass SensorLogic(mine.exports.SensorLogic):\n    pass\n",
+        "from implementation import polled\n@polled\nclass SensorLogic:\n    pass\n",
+        "from implementation import Meta\nclass SensorLogic(metaclass=Meta):\n    pass\n",
+        "class SensorLogic:\n    pass\nSensorLogic.poll = lambda self: []\n",
+        "class SensorLogic:\n    pass\nsetattr(SensorLogic, 'poll', lambda self: [])\n",
+        "class SensorLogic:\n    def __init__(self):\n        self.poll = list\n",
+        "class SensorLogic:\n    def __getattr__(self, name):\n        return list\n",
     ],
 )
 def test_what_may_come_from_elsewhere_is_left_to_the_build(tmp_path: Path, app: str) -> None:

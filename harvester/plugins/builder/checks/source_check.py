@@ -5,13 +5,14 @@ cannot be told from the source alone is left to the build.
 """
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from harvester.errors import BuildError
 from harvester.plugins.builder.checks import setting_keys, source_text
 from harvester.plugins.builder.checks.source_text import Span, mistake
 from harvester.plugins.builder.contract import Contract, World, class_name, module_name
+from harvester.plugins.builder.imports.walk import walk
 from harvester.plugins.builder.least_world import NotParsedError, parse_text
 from harvester.plugins.source import PluginSource, python_files
 
@@ -66,10 +67,10 @@ def _wanted(world: World) -> str:
 
 
 def _imports(file: Path, tree: ast.Module, world: World) -> Iterator[Mistake]:
-    """Yield the imports of interfaces that the world does not have."""
+    """Yield the imports of interfaces that the world does not have, unless they may fail."""
     offered = {_IMPORTS: world.imports, _EXPORTS: world.exports}
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.ImportFrom):
+    for node, _, may_fail in walk(tree):
+        if may_fail or not isinstance(node, ast.ImportFrom):
             continue
         for package, interfaces in offered.items():
             names = {module_name(interface) for interface in interfaces}
@@ -102,7 +103,8 @@ def _exports(app: Path, tree: ast.Module, world: World, contract: Contract) -> I
     for interface in world.exports:
         name = class_name(interface)
         if name in classes:
-            yield from _methods(app, classes[name], contract.functions.get(interface, []))
+            functions = map(module_name, contract.functions.get(interface, []))
+            yield from _methods(app, tree, classes[name], functions)
         elif name not in _bound(tree):
             others = [f"{cls.name} on line {cls.lineno}" for cls in classes.values()]
             found = f"found {', '.join(others)}" if others else "found no class"
@@ -111,13 +113,41 @@ def _exports(app: Path, tree: ast.Module, world: World, contract: Contract) -> I
             yield at, f"{found}, expected class {name}, which exports {interface}"
 
 
-def _methods(app: Path, cls: ast.ClassDef, functions: list[str]) -> Iterator[Mistake]:
-    # What another base brings is not seen here.
-    if any(not ast.unparse(base).endswith(f"exports.{cls.name}") for base in cls.bases):
+def _methods(
+    app: Path, tree: ast.Module, cls: ast.ClassDef, functions: Iterable[str]
+) -> Iterator[Mistake]:
+    # What a decorator, a metaclass or another base brings is not seen here.
+    if cls.decorator_list or cls.keywords or not all(_is_export(tree, base) for base in cls.bases):
         return
-    for function in map(module_name, functions):
-        if function not in _bound(cls):
+    bound = _bound(cls) | _set_later(tree)
+    if "__getattr__" in bound:
+        return
+    for function in functions:
+        if function not in bound:
             yield source_text.span(app, cls), f"class {cls.name} has no {function}()"
+
+
+def _is_export(tree: ast.Module, base: ast.expr) -> bool:
+    """Return whether a base is a class of the contract's, which has no functions of its own."""
+    package, _, name = ast.unparse(base).rpartition(".")
+    if package == _EXPORTS or name == "object":
+        return True
+    imported = (node for node in tree.body if isinstance(node, ast.ImportFrom))
+    return package == "exports" and any(
+        node.module == "wit_world" and any(alias.name == package for alias in node.names)
+        for node in imported
+    )
+
+
+def _set_later(tree: ast.Module) -> set[str]:
+    """Return the attributes that a module sets by their name, as by `SensorLogic.poll = poll`."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            names.add(node.attr)
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "setattr":
+            names.update(str(one.value) for one in node.args if isinstance(one, ast.Constant))
+    return names
 
 
 def _bound(scope: ast.Module | ast.ClassDef) -> set[str]:

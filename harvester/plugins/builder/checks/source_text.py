@@ -11,6 +11,7 @@ from harvester.errors import BuildError
 
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _MAX_LINE_CHARS = 200
+_ASCII = [bytes([code]) for code in range(128)]
 _SAVE_IT = "save the file as UTF-8"
 
 
@@ -94,9 +95,20 @@ def _encoding(file: Path, content: bytes) -> str:
             # What follows tells the byte.
             return "utf-8"
         raise BuildError(f"{file}:1: {e.msg}; {_SAVE_IT}") from e
-    if "\n".encode(encoding) != b"\n" and encoding != "utf-8-sig":
+    if not _has_ascii(encoding):
         raise BuildError(f"{file}:1: found the encoding {encoding}, expected UTF-8; {_SAVE_IT}")
     return encoding
+
+
+def _has_ascii(encoding: str) -> bool:
+    """Return whether an encoding is one of text that has ASCII's characters where ASCII has them.
+
+    Some are none of text, or read backslashes as characters.
+    """
+    try:
+        return all(byte.decode(encoding) == byte.decode("ascii") for byte in _ASCII)
+    except (UnicodeError, LookupError):
+        return False
 
 
 def _is_utf8(content: bytes) -> bool:

@@ -8,11 +8,12 @@ of the standard library make on their own, and codecs that are named in strings.
 import ast
 import codecs
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
+from harvester.plugins.builder.imports.walk import walk
 from harvester.plugins.builder.least_world import parse
 from harvester.plugins.source import PluginSource
 
@@ -26,7 +27,6 @@ _IMPLIED = {
     "ZoneInfo": "importlib.resources",
 }
 _CODEC_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ .-]{1,23}")
-_IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _CALLS = frozenset({"__import__", "import_module"})
 _WORLD = "wit_world"
 
@@ -51,7 +51,7 @@ def find(source: PluginSource) -> tuple[list[LazyImport], list[str]]:
     names: set[str] = set()
     for place, file, tree in _reached(source):
         relative = file.relative_to(source.python_paths[place])
-        found += _Finder(place, relative).find(tree)
+        found += _lazy(tree, place, relative)
         names.update(_codecs(tree))
     return found, sorted(names)
 
@@ -108,63 +108,24 @@ def _modules(node: ast.AST, package: list[str]) -> Iterator[tuple[str, tuple[str
             yield first.value, ()
 
 
-class _Finder(ast.NodeVisitor):
-    """Collects the imports inside functions of one module."""
-
-    def __init__(self, place: int, relative: Path) -> None:
-        self._place = place
-        self._file = str(relative)
-        self._package = _package(relative)
-        self._depth = 0
-        self._guards = 0
-        self._found: list[LazyImport] = []
-
-    def find(self, tree: ast.Module) -> list[LazyImport]:
-        self.visit(tree)
-        return self._found
-
-    def generic_visit(self, node: ast.AST) -> None:
-        self._note_implied(node)
+def _lazy(tree: ast.Module, place: int, relative: Path) -> Iterator[LazyImport]:
+    """Yield the imports inside functions of one module."""
+    for node, is_in_function, may_fail in walk(tree):
+        line = getattr(node, "lineno", 1)
+        implied = _implied(node)
+        if implied:
+            yield LazyImport(implied, (), place, str(relative), line, may_fail=True)
         # A call imports when it runs, and a name that is built is no import at all.
-        if self._depth or isinstance(node, ast.Call):
-            for module, names in _modules(node, self._package):
-                self._add(module, names, node, may_fail=self._guards > 0)
-        inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        self._depth += inside
-        super().generic_visit(node)
-        self._depth -= inside
-
-    def visit_Try(self, node: ast.Try) -> None:
-        guarded = any(_catches_import_errors(handler.type) for handler in node.handlers)
-        self._guards += guarded
-        for statement in node.body:
-            self.visit(statement)
-        self._guards -= guarded
-        for rest in (*node.handlers, *node.orelse, *node.finalbody):
-            self.visit(rest)
-
-    def visit_With(self, node: ast.With) -> None:
-        guarded = any("suppress" in ast.unparse(item.context_expr) for item in node.items)
-        self._guards += guarded
-        self.generic_visit(node)
-        self._guards -= guarded
-
-    def _note_implied(self, node: ast.AST) -> None:
-        name = getattr(node, "attr", None) or getattr(node, "id", None)
-        if isinstance(name, str) and name in _IMPLIED:
-            self._add(_IMPLIED[name], (), node, may_fail=True)
-
-    def _add(self, module: str, names: tuple[str, ...], node: ast.AST, *, may_fail: bool) -> None:
-        if module.partition(".")[0] != _WORLD:
-            line = getattr(node, "lineno", 1)
-            self._found.append(LazyImport(module, names, self._place, self._file, line, may_fail))
+        if is_in_function or isinstance(node, ast.Call):
+            for module, names in _modules(node, _package(relative)):
+                if module.partition(".")[0] != _WORLD:
+                    yield LazyImport(module, names, place, str(relative), line, may_fail)
 
 
-def _catches_import_errors(kind: ast.expr | None) -> bool:
-    if kind is None:
-        return True
-    kinds: Iterable[ast.expr] = kind.elts if isinstance(kind, ast.Tuple) else (kind,)
-    return any(ast.unparse(one).rpartition(".")[2] in _IMPORT_ERRORS for one in kinds)
+def _implied(node: ast.AST) -> str:
+    """Return what a function of the standard library, named here, imports; mostly nothing."""
+    name = getattr(node, "attr", None) or getattr(node, "id", None)
+    return _IMPLIED.get(name, "") if isinstance(name, str) else ""
 
 
 def _codecs(tree: ast.AST) -> Iterator[str]:

@@ -45,6 +45,14 @@ def problem(directory: Path, content: bytes) -> str:
             "app.py:1: found the encoding utf-16, expected UTF-8; save the file as UTF-8",
         ),
         (
+            b"# coding: rot13\nx = 1\n",
+            "app.py:1: found the encoding rot13, expected UTF-8; save the file as UTF-8",
+        ),
+        (
+            b"# coding: unicode_escape\nx = 1\n",
+            "app.py:1: found the encoding unicode_escape, expected UTF-8; save the file as UTF-8",
+        ),
+        (
             b"# coding: nonsense\nx = 1\n",
             "app.py:1: unknown encoding: nonsense; save the file as UTF-8",
         ),
@@ -57,7 +65,17 @@ def problem(directory: Path, content: bytes) -> str:
             "app.py:1: an expression in it is nested too deep",
         ),
     ],
-    ids=["NUL", "byte", "UTF-16", "named UTF-16", "unknown", "quotation mark", "nested"],
+    ids=[
+        "NUL",
+        "byte",
+        "UTF-16",
+        "named UTF-16",
+        "no text",
+        "escapes",
+        "unknown",
+        "quotation mark",
+        "nested",
+    ],
 )
 def test_what_is_no_source_is_told_with_its_place(
     tmp_path: Path, content: bytes, said: str

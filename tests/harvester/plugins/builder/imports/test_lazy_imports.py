@@ -79,3 +79,8 @@ def test_the_place_of_an_import_is_kept(tmp_path: Path) -> None:
 def test_codecs_that_strings_name_are_found(tmp_path: Path) -> None:
     text = "def f(x):\n    return x.decode('cp1252') + 'latin-1' + 'no codec' + 'Mac-Roman'\n"
     assert lazy_imports.find(plugin(tmp_path, app=text))[1] == ["Mac-Roman", "cp1252", "latin-1"]
+
+
+def test_an_expression_of_many_terms_is_read(tmp_path: Path) -> None:
+    many = " + ".join(["1"] * 900)
+    assert found(tmp_path, app=f"X = {many}\ndef f():\n    import ssl\n") == [("ssl", False)]
