@@ -53,6 +53,15 @@ def _decoded(kept: str) -> dict[str, CodeType]:
     return code if isinstance(code, dict) else {}
 
 
+def _compiled(source: str, file: str) -> CodeType:
+    try:
+        return compile(source, file, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        # Of a mistake that is found after parsing, Python reads the line in the file.
+        error.text = error.text or [*source.split("\n"), ""][(error.lineno or 1) - 1]
+        raise
+
+
 class BundleFinder:
     """Finder and loader of the bundle's modules; `code` is what was compiled, by module."""
 
@@ -83,7 +92,7 @@ class BundleFinder:
         code = self.code.get(name)
         if code is None:
             file, source, *_ = self._modules[name]
-            code = self.code[name] = compile(source, f"/{file}", "exec", dont_inherit=True)
+            code = self.code[name] = _compiled(source, f"/{file}")
         exec(code, module.__dict__)  # noqa: S102 - the plugin itself
 
     def get_source(self, name: str) -> str:

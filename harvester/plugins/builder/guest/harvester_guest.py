@@ -73,7 +73,9 @@ def install(contract: Contract, checks: Checks) -> dict[str, type]:
     _load_lazy_imports(contract.lazy_imports)
     _load_codecs(contract.codecs)
     for module in list(sys.modules.values()):
-        waits.mend(module)
+        # A plugin may have a module of the same name.
+        if not places.is_authors(getattr(module, "__file__", None) or ""):
+            waits.mend(module)
     return border.checked_exports(app, contract.exports)
 
 
@@ -101,6 +103,7 @@ def install_runtime(
             _check_classes(app, exports)
             classes = border.checked_exports(app, exports)
             plugins.update({name: make() for name, make in classes.items()})
+            _check_functions(app, plugins, exports)
             kept.append(states.make(plugins, modules))
         except SystemExit as error:
             places.report(SystemExit, error, error.__traceback__)
@@ -135,18 +138,28 @@ def install_runtime(
 
 
 def _check_classes(app: ModuleType, exports: Exports) -> None:
-    """Raise TypeError where `app` lacks a class, or a class lacks a function."""
-    file = str(app.__file__)
-    for interface, (name, _, functions) in exports.items():
+    """Raise TypeError where `app` lacks a class, or one that is abstract lacks a function."""
+    for interface, (name, _, _) in exports.items():
         found = getattr(app, name, None)
         if not callable(found):
             error = TypeError(f"found no class {name}, expected one, which exports {interface}")
-            places.raise_at(error, places.Place(file, 1, "<module>"))
-        missing = set(getattr(found, "__abstractmethods__", ()))
-        missing |= {one for one in functions if not callable(getattr(found, one, None))}
-        for function in sorted(missing):
-            place = places.Place(file, getattr(found, "__firstlineno__", 1), name)
-            places.raise_at(TypeError(f"class {name} has no {function}()"), place)
+            places.raise_at(error, places.Place(str(app.__file__), 1, "<module>"))
+        for function in sorted(getattr(found, "__abstractmethods__", ())):
+            _raise_missing(app, name, function)
+
+
+def _check_functions(app: ModuleType, plugins: dict[str, Any], exports: Exports) -> None:
+    """Raise TypeError where a plugin lacks a function, which its class need not have had."""
+    for name, _, functions in exports.values():
+        for function in functions:
+            if not callable(getattr(plugins[name].plugin, function, None)):
+                _raise_missing(app, name, function)
+
+
+def _raise_missing(app: ModuleType, name: str, function: str) -> None:
+    line = getattr(getattr(app, name), "__firstlineno__", 1)
+    place = places.Place(str(app.__file__), line, name)
+    places.raise_at(TypeError(f"class {name} has no {function}()"), place)
 
 
 class _Border:
@@ -158,6 +171,7 @@ class _Border:
         # While a bundle is loaded, as while a component is built, there is no host.
         self.is_loading = False
         places.install()
+        waits.install()
         self._check_host_calls(contract.imports)
         for interface, (_, records, _) in contract.exports.items():
             for record in records:

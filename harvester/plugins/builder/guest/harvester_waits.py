@@ -5,6 +5,7 @@ timeout passes, as `time.sleep` does, which the host ends at the deadline. It ru
 Python.
 """
 
+import sys
 import time
 from types import ModuleType
 from typing import Any
@@ -13,14 +14,18 @@ from typing import Any
 _FOREVER_S = 1e6
 
 
+def install() -> None:
+    """Let queues wait by conditions, before the module `queue` is imported.
+
+    Its part in C, which it does without, waits for a lock.
+    """
+    sys.modules["_queue"] = None  # type: ignore[assignment]
+
+
 def mend(module: ModuleType) -> None:
-    """Let the conditions of `threading`, and the queues of `queue`, wait; others stay."""
-    name = getattr(module, "__name__", "")
-    if name == "threading":
+    """Let the conditions of the standard library's `threading` wait; other modules stay."""
+    if getattr(module, "__name__", "") == "threading":
         module.Condition.wait = _wait
-    elif name == "queue":
-        # The one in C waits for a lock of its own.
-        module.SimpleQueue = module._PySimpleQueue  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def _wait(condition: Any, timeout: float | None = None) -> bool:

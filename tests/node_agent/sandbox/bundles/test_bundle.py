@@ -179,6 +179,19 @@ def test_a_mistake_of_syntax_is_shown_with_file_line_and_caret(make: Make) -> No
     ]
 
 
+def test_a_mistake_that_is_found_after_parsing_is_shown_with_its_line_and_a_caret(
+    make: Make,
+) -> None:
+    error = failure(make(head=f"def f():\n    pass\n    break\n{HEAD}"))
+    assert str(error) == "SyntaxError: 'break' outside loop (app.py:3)"
+    assert error.traceback.splitlines()[-4:] == [
+        '  File "/0/app.py", line 3',
+        "    break",
+        "    ^^^^^",
+        "SyntaxError: 'break' outside loop",
+    ]
+
+
 def test_a_line_that_should_be_indented_has_a_caret(make: Make) -> None:
     head = f"class X:\n    def f(self):\nx = 1\n{HEAD}"
     assert failure(make(head=head)).traceback.splitlines()[-4:-1] == [
@@ -273,6 +286,23 @@ def test_a_class_or_function_that_is_missing_is_named_with_its_place(
     make: Make, head: str, said: str
 ) -> None:
     assert str(failure(make(head=head))).startswith(said)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        HEAD.replace("class SensorLogic(exports.", "class Sensor(exports.").replace(
+            "\n\ndef told", "\n\ndef SensorLogic():\n    return Sensor()\n\n\ndef told"
+        ),
+        HEAD.replace(
+            "(exports.SensorLogic):\n    def poll(self)",
+            (":\n    def __init__(self):\n        self.poll = self.read\n    def read(self)"),
+        ),
+    ],
+    ids=["function that makes it", "attribute of the instance"],
+)
+def test_a_plugin_may_get_its_function_when_it_is_made(make: Make, head: str) -> None:
+    assert poll(make(head=head)) == {"one": 1.0}
 
 
 def test_the_host_is_not_called_while_a_bundle_is_loaded(make: Make) -> None:
