@@ -98,7 +98,8 @@ def room_for(nodes: int) -> dict[str, object]:
     """Return the settings of a hub with room for so many nodes of one address."""
     room = max(2048, 2 * nodes)
     return {
-        "limits__nodes": max(2000, nodes),
+        # An alarm of the hub itself takes the place of a node.
+        "limits__nodes": max(2000, nodes + 1),
         "broker__connections": room,
         "broker__connections_per_address": room,
         "broker__retained_messages": 16 * room,
