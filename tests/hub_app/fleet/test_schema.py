@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from bus.clock import DAY_MS
@@ -15,6 +16,7 @@ from hub_app.fleet.forward.reading_rows import ReadingRows
 from hub_app.fleet.migrations import make_partitions
 from hub_app.history.schema import pack
 from tests.hub_app.fleet.site import Site, query, stored
+from tests.support import WAIT_S, wait_until
 
 NOW_MS = time.time_ns() // 1_000_000
 HOUR_MS = 3_600_000
@@ -64,6 +66,76 @@ def test_readings_older_than_all_partitions_change_means_only(
     database.compute_means()
     assert [seq for _, _, seq in stored(url)] == [2]
     assert hours(url)[0] == (2, 25.0, 10.0, 40.0)
+
+
+def test_no_partition_is_dropped_before_its_readings_are_in_the_means(
+    database: FleetDatabase, url: str
+) -> None:
+    old_ms = (NOW_MS - 500 * DAY_MS) // HOUR_MS * HOUR_MS
+    newer_ms = old_ms + 14 * DAY_MS
+    database.store([row(1, old_ms, 10.0), row(2, newer_ms, 20.0), row(3, NOW_MS + HOUR_MS)])
+    database.maintain()
+    assert [seq for _, _, seq in stored(url)] == [3]
+    assert hours(url) == [(1, 10.0, 10.0, 10.0), (1, 20.0, 20.0, 20.0)]
+
+
+def test_a_partition_waits_for_the_means_of_a_site_that_has_many_to_compute(
+    database: FleetDatabase, url: str
+) -> None:
+    week_ms = (NOW_MS - 500 * DAY_MS) // (7 * DAY_MS) * 7 * DAY_MS
+    count = 10_500
+    rows = [
+        Forwarded(KEY, seq, SensorName("pi4", f"air{seq % 6}", "air"), at_ms, 0, values)
+        for values in [ReadingRows().values(*pack({"t": 1.0}))]
+        for seq in range(count)
+        for at_ms in [week_ms + seq // 6 * 300_000]
+    ]
+    database.store([*rows, row(count, week_ms + 7 * DAY_MS)])
+    database.maintain()
+    assert len(stored(url)) == count + 1
+    assert query(url, "SELECT count(*) FROM mean_5min") == [(10_000,)]
+    database.maintain()
+    assert stored(url) == []
+    assert query(url, "SELECT count(*), sum(count) FROM mean_5min") == [(count + 1, count + 1)]
+
+
+def test_a_reading_whose_right_time_has_expired_leaves_a_trace_in_the_means(
+    database: FleetDatabase, url: str
+) -> None:
+    old_ms = (NOW_MS - 500 * DAY_MS) // HOUR_MS * HOUR_MS
+    database.store([row(1, old_ms, 10.0)])
+    database.maintain()
+    database.store([row(2, 5000, 30.0, flags=2), row(3, 7000, 50.0, flags=2)])
+    repaired = [row(2, old_ms + 2000, 30.0, flags=1), row(3, NOW_MS - HOUR_MS, 50.0, flags=1)]
+    assert database.redate(repaired) == 2
+    assert database.redate(repaired) == 0
+    database.compute_means()
+    assert [seq for _, _, seq in stored(url)] == [3]
+    assert hours(url) == [(2, 20.0, 10.0, 30.0), (1, 50.0, 50.0, 50.0)]
+
+
+def test_a_reading_that_is_stored_while_its_partition_is_dropped_is_in_the_means(
+    database: FleetDatabase, url: str
+) -> None:
+    """The transaction that drops it waits for the one that stores, and the other way round."""
+    old_ms = (NOW_MS - 500 * DAY_MS) // HOUR_MS * HOUR_MS
+    database.store([row(1, old_ms, 10.0)])
+    with psycopg.connect(url, options="-c search_path=harvester") as dropping:
+        assert dropping.execute("SELECT drop_expired()").fetchone() == (1,)
+        with ThreadPoolExecutor(1) as pool:
+            storing = pool.submit(database.store, [row(2, old_ms + 1000, 30.0)])
+            wait_until(
+                lambda: query(
+                    url,
+                    "SELECT FROM pg_stat_activity WHERE datname = current_database()"
+                    " AND wait_event_type = 'Lock'",
+                )
+            )
+            dropping.commit()
+            assert storing.result(WAIT_S) == 1
+    database.compute_means()
+    assert stored(url) == []
+    assert hours(url) == [(2, 20.0, 10.0, 30.0)]
 
 
 def test_times_outside_all_partitions_are_stored_and_move_to_their_own(
