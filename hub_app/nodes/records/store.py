@@ -14,6 +14,7 @@ import msgspec
 
 from bus.contract.messages import PluginRecord
 from bus.contract.topics import is_name
+from bus.fault import Fault
 from bus.files import private_file, whole_file
 from hub_app.live.views import RecordView, record_view
 
@@ -35,6 +36,7 @@ class RecordStore:
         self._directory = directory
         self._views: dict[Key, RecordView] = {}
         self._writer = ThreadPoolExecutor(1, "records")
+        self._fault = Fault("records of plugins", logger=logger)
 
     def load(self) -> None:
         """Read what there is, before any other call. Blocks."""
@@ -100,7 +102,9 @@ class RecordStore:
             private_file.make_directory(file.parent)
             whole_file.replace(file, content)
         except OSError as e:
-            logger.warning("%s: %s; the record of a plugin is not kept", file, e.strerror)
+            self._fault.failed(f"{file}: {e.strerror}; what nodes send meanwhile is not kept")
+        else:
+            self._fault.worked()
 
 
 def _do_nothing() -> None:

@@ -71,3 +71,21 @@ def test_a_damaged_file_is_passed_over(tmp_path: Path) -> None:
     kept.load()
     assert kept.of_node("pi4") == {}
     kept.close()
+
+
+def test_a_folder_that_cannot_be_written_is_told_once_until_it_can(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "records"
+    folder.touch()
+    kept = RecordStore(folder)
+    for plugin in ("a", "b", "c"):
+        kept.put("pi4", plugin, RECORD)
+    assert kept.content("pi4", "c") is None
+    assert len(caplog.messages) == 1
+    assert "records/pi4.a.json: File exists; what nodes send meanwhile is not kept" in caplog.text
+    folder.unlink()
+    kept.put("pi4", "a", RECORD)
+    assert kept.content("pi4", "a") == b"content"
+    assert "works again" in caplog.messages[-1]
+    kept.close()
