@@ -238,11 +238,13 @@ class Router:
         A message of QoS 2 that was sent already stays (MQTT 5, 4.8.2-5). It is called when the
         session has no connection any more, and still its subscriptions.
         """
-        entries = session.delivery.take_shared(
-            lambda entry: (
-                self.subscriptions.has_connected_member(entry.group, session) or not session.is_kept
+
+        def is_given_away(entry: Entry) -> bool:
+            return not session.is_kept or self.subscriptions.has_connected_receiver(
+                entry.group, entry.message.topic, session
             )
-        )
+
+        entries = session.delivery.take_shared(is_given_away)
         for entry in entries:
             picked = self.subscriptions.other_member(entry.group, entry.message.topic, session)
             with self._store.together():

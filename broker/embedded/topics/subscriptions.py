@@ -113,11 +113,13 @@ class Subscriptions:
         group = self._shared.group(text)
         return None if group is None else self.pick(group, topic, but=session)
 
-    def has_connected_member(self, text: str, session: ClientSession) -> bool:
-        """Whether the group `text` has a connected member beside `session`."""
+    def has_connected_receiver(self, text: str, topic: str, session: ClientSession) -> bool:
+        """Whether the group `text` has a connected member for a message beside `session`."""
         group = self._shared.group(text)
         return group is not None and any(
-            member.is_connected for member in group.members if member is not session
+            member.is_connected and self._gate.may_receive(member.identity, topic)
+            for member in group.members
+            if member is not session
         )
 
     @property

@@ -128,3 +128,15 @@ def test_a_group_gives_no_right_and_no_retained_message() -> None:
         taken = Counter(message.topic for message in allowed.take_rest(4))
         assert taken == {"a/x": 4}
         assert stranger.take_rest() == []
+
+
+def test_what_no_other_member_may_receive_waits_for_its_kept_member(tmp_path: Path) -> None:
+    with running(OwnTopics(), store_dir=tmp_path) as broker:
+        allowed, stranger = broker.client("a", clean=False), broker.client("b")
+        for member in (allowed, stranger):
+            assert member.subscribe(("$share/g/+/#", 1)) == [1]
+        broker.client("boss").publish("a/x", b"for a")
+        allowed.receive()
+        allowed.disconnect()
+        with broker.client("a", clean=False) as again:
+            assert [message.payload for message in again.take(1)] == [b"for a"]
