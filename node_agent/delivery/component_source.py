@@ -20,6 +20,12 @@ from bus.contract.plugin_file.order import BundleOrder
 from bus.errors import BadDataError, UnavailableError
 
 _TIMEOUT_S = 30.0
+# The reason of OpenSSL where a server speaks plain HTTP.
+_NOT_TLS = "WRONG_VERSION_NUMBER"
+_WITHOUT_TLS = (
+    "the hub answers without TLS, which this node's login uses; run `harvester tls init` on the "
+    "hub and restart it, or send a bundle"
+)
 # A node on a slow link needs many minutes for 18 MB; what came stays for the next attempt.
 _ATTEMPT_S = 1800.0
 _CHUNK = 1 << 16
@@ -108,6 +114,10 @@ class ComponentSource:
                 raise UnavailableError(
                     f"{hub.host}:{port} is not the hub of this node's login: {e.verify_message}"
                 ) from e
+            except ssl.SSLError as e:
+                if e.reason != _NOT_TLS:
+                    raise UnavailableError(f"{hub.host}:{port}: no answer of the hub: {e}") from e
+                raise UnavailableError(f"{hub.host}:{port}: {_WITHOUT_TLS}") from e
             except (OSError, http.client.HTTPException) as e:
                 raise UnavailableError(f"{hub.host}:{port}: no answer of the hub: {e}") from e
             _check(answer, there)

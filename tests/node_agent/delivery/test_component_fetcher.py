@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from bus.client.login import Login
 from bus.contract.plugin_file.order import BundleOrder
+from bus.errors import UnavailableError
 from node_agent.delivery import component_fetcher
 from node_agent.delivery.component_fetcher import ComponentFetcher, Order
+from node_agent.delivery.component_source import ComponentSource, HubAddress
 from tests.node_agent.delivery.fake_hub import FakeHub, basic, path_of
 from tests.signed_bundles import component, make_order
 from tests.support import WAIT_S, free_port, wait_until
@@ -118,6 +121,15 @@ def test_a_hub_that_is_away_or_busy_is_asked_again(tmp_path: Path) -> None:
             assert "the hub refused: not now; next try in" in wanted.told[-1]
             hub.status = 200
             assert wanted.end() == ""
+
+
+def test_a_hub_without_tls_is_told_by_a_node_whose_login_uses_it(tmp_path: Path) -> None:
+    with FakeHub(CONTENT).serving() as hub:
+        login = Login(username="pi4", token="t" * 32, tls=True)
+        source = ComponentSource(lambda: HubAddress("localhost", login), lambda: False)
+        said = Fetch(tmp_path, hub.port).said
+        with pytest.raises(UnavailableError, match="answers without TLS, which this node"):
+            source.fetch(said, tmp_path / "part", lambda _there: None)
 
 
 def test_a_fetch_ends_after_a_day_of_failures(
