@@ -260,7 +260,7 @@ class Deliveries:
         try:
             kept.save(found)
         except OSError as e:
-            self._fault.failed(str(e))
+            self._fault.failed(f"{self._folder}: {e.strerror}")
             return
         self._fault.worked()
         kept.remove_unneeded(found, also_needed=newest)

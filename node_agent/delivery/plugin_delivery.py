@@ -55,7 +55,11 @@ class PluginDelivery:
         self._is_held = False
 
     def accept(self, version: Version, *, is_here: bool = True) -> None:
-        """Take an order that was verified, and whose file is on the disk or to be fetched."""
+        """Take an order that was verified, and whose file is on the disk or to be fetched.
+
+        What was refused before it is not told any more.
+        """
+        self._refused = ("", 0)
         self._changes.put(partial(progress.take, wanted=version, is_here=is_here))
 
     def is_fetching(self, version: Version) -> bool:

@@ -86,6 +86,7 @@ def test_a_bundle_that_cannot_be_saved_is_told_and_the_same_order_is_taken_later
         in_the_way.unlink()
         found.submit(TOPIC, message)
         wait_until(lambda: delivery.begin_cycle() or delivery.offered())
+        assert (delivery.state.phase, delivery.state.refused) == ("trial", "")
 
 
 def test_a_node_that_cannot_compile_takes_bundles_and_no_new_components(
