@@ -26,13 +26,15 @@ BEGIN
 END $$;
 
 -- Drops the partitions whose times have expired; returns how many. A partition of readings waits until
--- all of them are in the means, of which some are computed here: their hub may be gone.
+-- all of them are in the means, of which some are computed here: their hub may be gone. Those whose times
+-- are still to be repaired are kept: the clock of their node was wrong.
 CREATE OR REPLACE FUNCTION drop_expired() RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
     child record;
     a_site integer;
     most bigint := 10000;
     is_pending boolean := false;
+    undated stored_reading[];
     dropped integer := 0;
 BEGIN
     PERFORM pg_advisory_xact_lock(1213223505, 0);
@@ -54,8 +56,13 @@ BEGIN
             CONTINUE WHEN is_pending;
             UPDATE setting SET value = greatest(value, to_ms(child.until_at))
                 WHERE name = 'readings_kept_from_ms';
+            EXECUTE format('SELECT array_agg(r::stored_reading) FROM %I AS r WHERE flags & 2 <> 0', child.name)
+                INTO undated;
         END IF;
         EXECUTE format('DROP TABLE %I', child.name);
+        IF child.parent = 'stored_reading' THEN
+            INSERT INTO stored_reading SELECT * FROM unnest(undated);
+        END IF;
         dropped := dropped + 1;
     END LOOP;
     RETURN dropped;

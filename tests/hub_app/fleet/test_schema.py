@@ -99,6 +99,19 @@ def test_a_partition_waits_for_the_means_of_a_site_that_has_many_to_compute(
     assert query(url, "SELECT count(*), sum(count) FROM mean_5min") == [(count + 1, count + 1)]
 
 
+def test_a_reading_with_the_time_of_a_wrong_clock_outlives_the_partition_of_that_time(
+    database: FleetDatabase, url: str
+) -> None:
+    wrong_ms = NOW_MS - 500 * DAY_MS
+    database.store([row(1, wrong_ms, 10.0, flags=2), row(2, wrong_ms, 20.0), row(3, 5000, flags=2)])
+    database.maintain()
+    assert query(url, "SELECT seq FROM stored_reading_other ORDER BY 1") == [(1,), (3,)]
+    right_ms = NOW_MS - HOUR_MS
+    assert database.redate([row(1, right_ms, 10.0, flags=1), row(3, right_ms + 1, flags=1)]) == 2
+    rows = query(url, "SELECT seq, to_ms(at), v1, flags FROM stored_reading ORDER BY seq")
+    assert rows == [(1, right_ms, 10.0, 1), (3, right_ms + 1, 1.0, 1)]
+
+
 def test_a_reading_whose_right_time_has_expired_leaves_a_trace_in_the_means(
     database: FleetDatabase, url: str
 ) -> None:
