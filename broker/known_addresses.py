@@ -27,6 +27,8 @@ class KnownAddresses:
 
     def __init__(self, path: Path | None = None) -> None:
         self._file = SavedOnChange(path)
+        # Grows with each new address.
+        self._changes = 0
         found = (
             None if path is None else json_file.load(path, dict[str, list[str]], "none is known")
         )
@@ -39,6 +41,7 @@ class KnownAddresses:
     def add(self, account: str, network: str) -> None:
         """Note a log-in."""
         if not self.has(account, network):
+            self._changes += 1
             self._file.changed()
         networks = self._networks.setdefault(account, OrderedDict())
         networks[network] = None
@@ -60,8 +63,12 @@ class KnownAddresses:
 
     async def save(self) -> None:
         """Write new addresses."""
+        changes = self._changes
         snapshot = {account: list(networks) for account, networks in self._networks.items()}
         await asyncio.to_thread(self._file.save, lambda: snapshot)
+        if self._changes != changes:
+            # What came meanwhile may not be in the file, which `save` has marked as up to date.
+            self._file.changed()
 
 
 def _bounded(found: Mapping[str, list[str]]) -> OrderedDict[str, OrderedDict[str, None]]:

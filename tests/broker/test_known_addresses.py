@@ -1,6 +1,8 @@
 """Known addresses of accounts: bounds, and the file that outlives the hub."""
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,29 @@ def test_what_is_new_is_written_when_the_hub_ends(tmp_path: Path) -> None:
 
     asyncio.run(run())
     assert KnownAddresses(path).has("kim", HOME)
+
+
+def test_what_is_new_while_the_file_waits_for_its_thread_is_written_the_next_time(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / known_addresses.FILE_NAME
+
+    async def run() -> None:
+        busy = threading.Event()
+        with ThreadPoolExecutor(1) as executor:
+            asyncio.get_running_loop().set_default_executor(executor)
+            executor.submit(busy.wait)
+            known = KnownAddresses(path)
+            known.add("kim", HOME)
+            saving = asyncio.create_task(known.save())
+            await asyncio.sleep(0)
+            known.add("kim", ELSEWHERE)
+            busy.set()
+            await saving
+            await known.save()
+
+    asyncio.run(run())
+    assert KnownAddresses(path).has("kim", ELSEWHERE)
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"kim": 3}', '{"kim": ["10.'])
