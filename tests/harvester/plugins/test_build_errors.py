@@ -31,7 +31,8 @@ WRONG = {
     "name": HEAD + "LIMIT = undefined_thing\n" + CLASS,
     "module": HEAD + "import driver\n" + CLASS,
     "early": HEAD + "NOW_MS = gpio_provider.get_timestamp_ms()\n" + CLASS,
-    "later": HEAD + CLASS + "\ndef later():\n    import ssl\n",
+    # Its own module `queue` is found, or the build would fail at the first line.
+    "later": "from queue import OWN\n" + HEAD + CLASS + "\ndef later():\n    import ssl\n",
 }
 OLD = b"the component of an earlier build"
 
@@ -256,6 +257,7 @@ def failed_build(tmp_path_factory: pytest.TempPathFactory) -> FailedBuild:
         plugin(directory, app)
         (directory / f"{name}.wasm").write_bytes(OLD)
     (root / "plugins" / "module" / "driver.py").write_text("SIZE = 1\nimport numpy\n")
+    (root / "plugins" / "later" / "queue.py").write_text("OWN = 1\n")
     errors = io.StringIO()
     with contextlib.redirect_stderr(errors), pytest.raises(SystemExit) as exited:
         main(["--project", str(root), "plugins", "build"])

@@ -60,6 +60,9 @@ def _compiled(source: str, file: str) -> CodeType:
         # Of a mistake that is found after parsing, Python reads the line in the file.
         error.text = error.text or [*source.split("\n"), ""][(error.lineno or 1) - 1]
         raise
+    except RecursionError:
+        wrong = "its statements are nested too deep, by hundreds of elif for example"
+        raise SyntaxError(wrong, (file, 1, 1, source.partition("\n")[0])) from None
 
 
 class BundleFinder:

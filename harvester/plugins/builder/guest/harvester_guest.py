@@ -11,6 +11,7 @@ guest's Python; `builder.border` generates the entry module.
 import codecs
 import functools
 import importlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from types import CodeType, ModuleType
@@ -69,6 +70,7 @@ class States(NamedTuple):
 def install(contract: Contract, checks: Checks) -> dict[str, type]:
     """Load the plugin with its host calls checked; return its classes, checked, by name."""
     border = _Border(checks, contract)
+    _put_own_modules_first()
     app = importlib.import_module("app")
     _load_lazy_imports(contract.lazy_imports)
     _load_codecs(contract.codecs)
@@ -307,6 +309,22 @@ def _called(call: Callable[..., Any], arguments: tuple[Any, ...], at: Any) -> An
 def _initializer(make: Any) -> Any:
     """Return the function that makes an instance; `make` may be a class or a function."""
     return make.__init__ if isinstance(make, type) else make  # type: ignore[misc]
+
+
+def _put_own_modules_first() -> None:
+    """Let a plugin's module go before one of the standard library, as in a bundle."""
+    sys.path.sort(key=lambda folder: not places.is_authors(f"{folder}/"))
+    folders = [folder for folder in sys.path if places.is_authors(f"{folder}/")]
+    ours = tuple(f"{folder}/" for folder in folders)
+    for name, module in list(sys.modules.items()):
+        is_hiding = not (getattr(module, "__file__", None) or "").startswith(ours)
+        has_own = any(_has_module(folder, name) for folder in folders)
+        if is_hiding and has_own and name not in sys.builtin_module_names:
+            del sys.modules[name]
+
+
+def _has_module(folder: str, name: str) -> bool:
+    return any(os.path.exists(f"{folder}/{name}{end}") for end in (".py", "/__init__.py"))
 
 
 def _load_lazy_imports(lazy: list[tuple[str, tuple[str, ...], str, int, bool]]) -> None:

@@ -15,11 +15,14 @@ _FOREVER_S = 1e6
 
 
 def install() -> None:
-    """Let queues wait by conditions, before the module `queue` is imported.
+    """Let the queues of `queue` wait by conditions. Call it before a plugin is loaded.
 
-    Its part in C, which it does without, waits for a lock.
+    The part of `queue` in C, which it does without, waits for a lock.
     """
     sys.modules["_queue"] = None  # type: ignore[assignment]
+    imported: Any = sys.modules.get("queue")
+    if imported is not None:
+        imported.SimpleQueue = imported._PySimpleQueue  # noqa: SLF001
 
 
 def mend(module: ModuleType) -> None:

@@ -103,8 +103,12 @@ def _modules(node: ast.AST, package: list[str]) -> Iterator[tuple[str, tuple[str
         if module:
             yield module, tuple(alias.name for alias in node.names if alias.name != "*")
     elif isinstance(node, ast.Call) and node.args:
-        name, first = ast.unparse(node.func).rpartition(".")[2], node.args[0]
-        if name in _CALLS and isinstance(first, ast.Constant) and isinstance(first.value, str):
+        first = node.args[0]
+        if (
+            _name(node.func) in _CALLS
+            and isinstance(first, ast.Constant)
+            and isinstance(first.value, str)
+        ):
             yield first.value, ()
 
 
@@ -124,8 +128,14 @@ def _lazy(tree: ast.Module, place: int, relative: Path) -> Iterator[LazyImport]:
 
 def _implied(node: ast.AST) -> str:
     """Return what a function of the standard library, named here, imports; mostly nothing."""
-    name = getattr(node, "attr", None) or getattr(node, "id", None)
-    return _IMPLIED.get(name, "") if isinstance(name, str) else ""
+    return _IMPLIED.get(_name(node), "")
+
+
+def _name(node: ast.AST) -> str:
+    """Return the name that is looked up by a node, the last of several; mostly nothing."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _codecs(tree: ast.AST) -> Iterator[str]:

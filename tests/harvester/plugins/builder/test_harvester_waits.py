@@ -5,10 +5,13 @@ import sys
 import threading
 from types import ModuleType
 
+import pytest
+
 from harvester.plugins.builder.guest import harvester_waits
 
 WITHOUT_C = """
 import runpy
+{before}
 runpy.run_path({file!r})["install"]()
 from queue import SimpleQueue
 import queue
@@ -32,6 +35,7 @@ def test_the_conditions_of_threading_wait_by_the_guests_sleep() -> None:
         assert not condition.wait(0.001)
 
 
-def test_queues_wait_by_conditions_however_early_a_plugin_takes_them() -> None:
-    program = WITHOUT_C.format(file=harvester_waits.__file__)
+@pytest.mark.parametrize("before", ["", "import queue"], ids=["fresh", "imported before"])
+def test_queues_wait_by_conditions_however_early_a_plugin_takes_them(before: str) -> None:
+    program = WITHOUT_C.format(file=harvester_waits.__file__, before=before)
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -192,6 +192,21 @@ def test_a_mistake_that_is_found_after_parsing_is_shown_with_its_line_and_a_care
     ]
 
 
+def test_statements_that_are_nested_too_deep_are_told_with_their_file(make: Make) -> None:
+    chain = "".join(f"elif x == {number}:\n    y = {number}\n" for number in range(500))
+    error = failure(
+        make(
+            "return driver.x",
+            head=f"import driver\n{HEAD}",
+            driver=f"x = 1\nif x:\n    y = 0\n{chain}",
+        )
+    )
+    assert str(error) == (
+        "SyntaxError: its statements are nested too deep, by hundreds of elif for example "
+        "(driver.py:1)"
+    )
+
+
 def test_a_line_that_should_be_indented_has_a_caret(make: Make) -> None:
     head = f"class X:\n    def f(self):\nx = 1\n{HEAD}"
     assert failure(make(head=head)).traceback.splitlines()[-4:-1] == [
