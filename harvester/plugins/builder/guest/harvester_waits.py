@@ -5,7 +5,7 @@ timeout passes, as `time.sleep` does, which the host ends at the deadline. It ru
 Python.
 """
 
-import sys
+import queue
 import time
 from types import ModuleType
 from typing import Any
@@ -19,10 +19,7 @@ def install() -> None:
 
     The part of `queue` in C, which it does without, waits for a lock.
     """
-    sys.modules["_queue"] = None  # type: ignore[assignment]
-    imported: Any = sys.modules.get("queue")
-    if imported is not None:
-        imported.SimpleQueue = imported._PySimpleQueue  # noqa: SLF001
+    queue.SimpleQueue = queue._PySimpleQueue  # type: ignore[attr-defined, misc]  # noqa: SLF001
 
 
 def mend(module: ModuleType) -> None:
