@@ -15,7 +15,7 @@ from bus import journal_log
 from bus.config import command_line
 from bus.config.settings import Config
 from bus.errors import MisconfiguredError
-from hub_app.alarms import machine
+from hub_app.alarms import machine, monitor
 from hub_app.bus_link import bus_feed
 from hub_app.history.recorder import Recorder
 from hub_app.live import commander
@@ -27,6 +27,10 @@ from tests.support import wait_until
 RESULT_TIMEOUT = "TEST_RESULT_TIMEOUT_S"
 # Variable of the environment: a file for which the start of the history waits.
 SLOW_START = "TEST_SLOW_START"
+# Variable of the environment: alarms that a test publishes stay. The hub clears those that it has
+# not raised.
+KEEPS_ALARMS = "TEST_KEEPS_ALARMS"
+_NEVER_MS = 1 << 60
 
 
 class PlainRenderer:
@@ -66,6 +70,8 @@ class SlowRecorder(Recorder):
 def main() -> None:
     if SLOW_START in os.environ:
         bus_feed.Recorder = SlowRecorder  # type: ignore[misc]
+    if KEEPS_ALARMS in os.environ:
+        monitor._RECONCILE_MS = _NEVER_MS
     # A node of a test may starve for seconds before it answers.
     machine._disk_percent = half_full
     commander.RESULT_TIMEOUT_S = float(os.environ.get(RESULT_TIMEOUT, "30"))

@@ -21,6 +21,7 @@ from hub_app.history.writer import Arrival, Writer
 from tests.default_descriptions import description_of
 from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.connected_node import until
+from tests.hub_app.hub_process import KEEPS_ALARMS
 from tests.hub_app.page.browser import Page, browser_of_2020, complaints
 from tests.hub_app.samples import NOW_MS, heartbeat, log, reading, status
 
@@ -72,6 +73,12 @@ def write_day(state_dir: Path) -> None:
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
     directory = tmp_path_factory.mktemp("overview")
     write_day(directory / "state")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(KEEPS_ALARMS, "yes")
+        yield from hub_of_boards(directory)
+
+
+def hub_of_boards(directory: Path) -> Iterator[HubProcess]:
     with running_hub(directory) as running:
         for number in range(NODES):
             node = f"n{number}"
