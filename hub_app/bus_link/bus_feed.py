@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import secrets
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
@@ -39,10 +38,8 @@ logger = logging.getLogger(__name__)
 # Answers to nodes that an outside broker has not acknowledged.
 _MAX_QUEUED = 20_000
 _ROOT = f"{ROOT}/"
-# The time in which what has come by the hub's end is taken from the queue, 20,000 messages at most,
-# and the pause between two looks at it.
+# The time in which what has come by the hub's end is taken from the queue.
 _DRAIN_S = 5.0
-_DRAIN_PAUSE_S = 0.01
 
 
 class Intake:
@@ -212,9 +209,8 @@ async def _drain(feed: BusFeed) -> None:
     """Wait until all that has come is ingested."""
     if isinstance(feed.link, LocalLink):
         feed.link.flush()
-    end_s = time.monotonic() + _DRAIN_S
-    while feed.queue and time.monotonic() < end_s:  # noqa: ASYNC110 - an event would cost each put
-        await asyncio.sleep(_DRAIN_PAUSE_S)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(feed.queue.wait_until_taken(), _DRAIN_S)
     if feed.queue:
         logger.warning("%d messages were not taken before the end of the hub", len(feed.queue))
 

@@ -31,6 +31,8 @@ FULL = 2_000
 SHARE = 4
 # Messages in one round of the event loop.
 _SLICE = 100
+# Between two looks at whether they are taken.
+_PAUSE_S = 0.01
 MAX_BAD_TOPICS = 500
 # Of one node, whatever it publishes: each line is one of the journal on the disk.
 LOG_LINES_PER_MINUTE = 20
@@ -136,6 +138,12 @@ class LoopQueue:
             self._shares = None
             self.on_room()
         return taken
+
+    async def wait_until_taken(self) -> None:
+        """Wait until all that is queued now is taken."""
+        last = self.taken + len(self._queue)
+        while self.taken < last:  # noqa: ASYNC110 - an event would cost each message
+            await asyncio.sleep(_PAUSE_S)
 
     def _pop(self) -> tuple[str, bytes]:
         message = self._queue.popleft()

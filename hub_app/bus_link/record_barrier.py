@@ -5,8 +5,6 @@ from collections.abc import Awaitable, Callable
 
 from hub_app.bus_link.ingest import LoopQueue
 
-_PAUSE_S = 0.01
-
 
 class RecordBarrier:
     """Future for each record, set once the record is written. On the event loop.
@@ -52,9 +50,7 @@ class RecordBarrier:
     async def _pass(self) -> None:
         """Wait until what was published so far is written."""
         self._flush()
-        last = self._queue.taken + len(self._queue)
-        while self._queue.taken < last:  # noqa: ASYNC110 - an event would cost each message
-            await asyncio.sleep(_PAUSE_S)
+        await self._queue.wait_until_taken()
         await self._written()
 
 
