@@ -210,7 +210,7 @@ class Connection:
         self._paho.loop_stop()
         self._connected.clear()
         self._release_callbacks()
-        self._close_wakeup_sockets()
+        close_wakeup_sockets(self._paho)
 
     def _make_paho(self, login: Login | None) -> paho.Client:
         made = paho.Client(
@@ -242,12 +242,6 @@ class Connection:
         client = self._paho
         client.on_connect = client.on_subscribe = client.on_disconnect = None
         client.on_message = client.on_publish = client.on_unsubscribe = None
-
-    def _close_wakeup_sockets(self) -> None:
-        """Close the pair that wakes paho's thread; paho leaves that to the garbage collector."""
-        for end in (self._paho._sockpairR, self._paho._sockpairW):  # noqa: SLF001 - no method for it
-            if end is not None:
-                end.close()
 
     # paho's network thread runs these.
 
@@ -348,6 +342,13 @@ class Connection:
     ) -> None:
         self.in_flight.acknowledged(time.monotonic())
         _call(self._events.on_acknowledged, mid)
+
+
+def close_wakeup_sockets(client: paho.Client) -> None:
+    """Close the pair that wakes paho's thread; paho leaves that to the garbage collector."""
+    for end in (client._sockpairR, client._sockpairW):  # noqa: SLF001 - no method for it
+        if end is not None:
+            end.close()
 
 
 def _refusals(filters: Sequence[str], codes: Sequence[ReasonCode]) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties as PahoProperties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from bus.client.connection import close_wakeup_sockets
 from tests.broker.embedded.raw import SUBACK
 from tests.broker.embedded.running import Running, running
 from tests.broker.embedded.switch import ours_only
@@ -103,6 +104,7 @@ class Paho:
     def close(self) -> None:
         self.client.disconnect()
         self.client.loop_stop()
+        close_wakeup_sockets(self.client)
 
 
 def test_paho_receives_what_paho_publishes(broker: Running) -> None:

@@ -19,6 +19,7 @@ __all__ = ["make_guest"]
 # These are closed where they were opened.
 _CLOSED_BY_OWNER = (Component, Engine, Linker, Store)
 _POLLS = 200
+_ROUNDS = 5
 _CHILD_S = 120
 
 
@@ -77,11 +78,15 @@ def test_a_poll_leaks_no_memory(make_guest: MakeGuest) -> None:
             guest.poll("count")
         gc.collect()
 
+    def growth_bytes() -> int:
+        before = in_use_bytes()
+        poll()
+        return in_use_bytes() - before
+
     poll()
-    before = in_use_bytes()
-    poll()
-    # A block of any size that every poll leaks takes 16 bytes and more.
-    assert in_use_bytes() - before < _POLLS * 16
+    # A block of any size that every poll leaks takes 16 bytes and more, in each round; what other
+    # threads of the process allocate for themselves comes in some of them.
+    assert min(growth_bytes() for _ in range(_ROUNDS)) < _POLLS * 16
 
 
 def test_collections_on_every_thread_while_plugins_fail_end_no_process(

@@ -22,6 +22,7 @@ from broker.auth import certificates, server_tls
 from broker.auth.gate import Attempt, Identity, Role
 from broker.embedded.net.websocket.frames import Opcode
 from broker.embedded.net.websocket.handshake import WebSocketPolicy
+from bus.client.connection import close_wakeup_sockets
 from bus.peer_address import TrustedProxies
 from tests.broker.embedded.gates import Passwords
 from tests.broker.embedded.net.websocket.test_frames import masked
@@ -329,5 +330,6 @@ def test_paho_connects_with_its_default_settings(
         client.disconnect()
         assert has_ended.wait(WAIT_S)
         client.loop_stop()
+        close_wakeup_sockets(client)
         broker.wait_until(lambda: broker.sessions() == 0)
     assert found == [b"x" * 100_000]
