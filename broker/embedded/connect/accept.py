@@ -1,6 +1,5 @@
 """CONNECT: reading a client's first packet and authenticating it. No state changes before that."""
 
-import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -10,6 +9,7 @@ from broker.auth.gate import Attempt, Gate, Identity
 from broker.embedded.connect.checks import ConnectRefusedError, decided, may_retain
 from broker.embedded.counters import Refusal
 from broker.embedded.net.connection import Connection
+from broker.embedded.net.deadline import PeerDeadline
 from broker.embedded.packets.codec import (
     CLIENT_ALIASES,
     RECEIVE_MAXIMUM,
@@ -138,7 +138,7 @@ def connack_properties(
 
 async def _read(connection: Connection, deadline_s: float) -> Connect | None:
     try:
-        async with asyncio.timeout_at(deadline_s):
+        async with PeerDeadline(deadline_s):
             packet = await connection.first_packet()
     except TimeoutError as e:
         text = f"no CONNECT from {connection.address} in time"

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator
 
 from broker.embedded.net.connection import Connection
+from broker.embedded.net.deadline import PeerDeadline
 from broker.embedded.net.listener import Listener
 from broker.embedded.net.round import Round
 from broker.embedded.net.websocket.handshake import HandshakeError
@@ -17,6 +18,8 @@ from broker.turns import Turns
 _PROBE_AFTER_S = 30
 _PROBE_EVERY_S = 10
 _PROBES = 3
+# Longer than any `broker.connect_timeout_s`.
+_HANDSHAKE_S = 120.0
 
 
 @contextlib.asynccontextmanager
@@ -74,12 +77,13 @@ async def _connect_socket(
     """Start `protocol`, after a TLS handshake if `tls` is given. Raises OSError."""
     loop = asyncio.get_running_loop()
     _set_options(sock)
-    async with asyncio.timeout_at(deadline_s if tls else None):
+    if tls is None:
+        await loop.connect_accepted_socket(lambda: protocol, sock)
+        return
+    async with PeerDeadline(deadline_s):
+        # asyncio's own limit comes after that one.
         await loop.connect_accepted_socket(
-            lambda: protocol,
-            sock,
-            ssl=tls,
-            ssl_handshake_timeout=max(0.001, deadline_s - loop.time()) if tls else None,
+            lambda: protocol, sock, ssl=tls, ssl_handshake_timeout=_HANDSHAKE_S
         )
 
 
@@ -88,7 +92,7 @@ async def _wait_for_hello(
 ) -> None:
     """Wait until TLS may begin; close the socket where that is given up. Raises HandshakeError."""
     try:
-        async with asyncio.timeout_at(deadline_s):
+        async with PeerDeadline(deadline_s):
             # TLS takes some 600 KB from its first moment: not for a peer that sends nothing.
             await _readable(sock)
             # A first message takes 1 ms: hundreds in one round of the loop would delay the others.

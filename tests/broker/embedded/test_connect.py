@@ -1,13 +1,24 @@
 """CONNECT: accepted and refused clients; a refused one changes nothing and leaves nothing."""
 
 import asyncio
+import threading
 
 import pytest
 
 from broker.auth.gate import Attempt, Identity, Role
+from broker.embedded.statistics import BrokerSnapshot
 from tests.broker.embedded.gates import OwnTopics, Passwords
-from tests.broker.embedded.raw import PUBCOMP, SUBACK, RawClient, binary, connect, packet, uint16
-from tests.broker.embedded.running import open_sockets, running
+from tests.broker.embedded.raw import (
+    CONNACK,
+    PUBCOMP,
+    SUBACK,
+    RawClient,
+    binary,
+    connect,
+    packet,
+    uint16,
+)
+from tests.broker.embedded.running import Running, open_sockets, running
 from tests.broker.embedded.switch import ours_only
 from tests.support import OpenGate
 
@@ -167,6 +178,54 @@ def test_one_that_says_half_a_connect_is_closed_too() -> None:
     with running(connect_timeout_s=0.3) as broker, broker.raw() as half:
         half.send(connect("half")[:9])
         assert half.is_closed()
+
+
+@ours_only
+def test_a_connect_that_came_before_the_deadline_counts_although_the_loop_is_late() -> None:
+    whole = connect("patient")
+    with running(connect_timeout_s=60) as broker, broker.raw() as client:
+        client.send(whole[:9])
+        broker.wait_until(lambda: _snapshot(broker).bytes.received == 9)
+
+        def send_and_be_late() -> None:
+            client.send(whole[9:])
+            # The loop finds the packet and the expired timer in the same round.
+            broker.advance_within(61)
+
+        broker.call(send_and_be_late)
+        assert client.expect(CONNACK) == b"\0\0"
+        assert not any(_snapshot(broker).refused.values())
+
+
+@ours_only
+def test_rounds_that_take_longer_than_the_deadline_refuse_nobody_who_has_sent_a_connect() -> None:
+    are_served = threading.Event()
+    with running(connect_timeout_s=5) as broker:
+
+        def be_late() -> None:
+            if not are_served.is_set():
+                broker.advance_within(6)
+                broker.loop.call_soon(be_late)
+
+        def begin() -> list[RawClient]:
+            clients = [broker.raw() for _ in range(20)]
+            for n, client in enumerate(clients):
+                client.send(connect(f"c{n}"))
+            be_late()
+            return clients
+
+        try:
+            answers = [client.expect(CONNACK) for client in broker.call(begin)]
+        finally:
+            are_served.set()
+        assert answers == [b"\0\0"] * 20
+        assert not any(_snapshot(broker).refused.values())
+
+
+def _snapshot(broker: Running) -> BrokerSnapshot:
+    snapshot = broker.call(broker.broker.snapshot)  # type: ignore[arg-type]
+    assert isinstance(snapshot, BrokerSnapshot)
+    return snapshot
 
 
 def test_one_connection_too_many_is_turned_away_at_once_and_the_next_place_is_free() -> None:

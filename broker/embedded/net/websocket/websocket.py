@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from broker.embedded.net.closed_transport import ClosedTransport
 from broker.embedded.net.connection import Connection
+from broker.embedded.net.deadline import PeerDeadline
 from broker.embedded.net.round import Round
 from broker.embedded.net.websocket.frames import (
     CloseCode,
@@ -56,7 +57,7 @@ class WebSocket(asyncio.BufferedProtocol, asyncio.Transport):
     async def open(self, deadline_s: float) -> None:
         """Wait for the end of the handshake. Raises HandshakeError; the socket is closing then."""
         try:
-            async with asyncio.timeout_at(deadline_s):
+            async with PeerDeadline(deadline_s):
                 error = await self._handshake
         except TimeoutError as e:
             self.abort()
