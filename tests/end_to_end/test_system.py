@@ -29,7 +29,7 @@ SENSORS = (
 def deploy(system: System, node: str, plugin: str) -> None:
     bundle = base64.b64encode((PROJECT / "plugins" / plugin / f"{plugin}.bundle").read_bytes())
     body = {"plugin": plugin, "bundle": bundle.decode(), "nodes": [node], "polls": 2}
-    answer = httpx.post(f"{system.page}api/deliveries", json=body, trust_env=False)
+    answer = httpx.post(f"{system.page}api/deliveries", json=body, timeout=WAIT_S, trust_env=False)
     assert answer.status_code == 200, answer.text
 
 
@@ -62,9 +62,9 @@ def test_every_topic_of_topics_md_is_heard(
         listener.wait_for(lambda said, kind=kind: said.topic.kind is kind, START_S)
     rule = {"name": "all-rooms", "sensor": "dht22-*", "field": "temperature", "above": -40}
     rules = f"{system.page}api/alarms/rules"
-    assert httpx.post(rules, json=rule, trust_env=False).status_code == 200
+    assert httpx.post(rules, json=rule, timeout=WAIT_S, trust_env=False).status_code == 200
     listener.wait_for(lambda said: said.topic.kind is TopicKind.ALARM)
-    assert httpx.delete(f"{rules}/all-rooms", trust_env=False).status_code == 200
+    assert httpx.delete(f"{rules}/all-rooms", timeout=WAIT_S, trust_env=False).status_code == 200
     patterns = re.findall(r"^### `harvester/<node>/(.*)`$", topics_md(), re.MULTILINE)
     assert len(patterns) >= len(CHANNELS)
     for pattern in set(patterns) - {"backlog", "update"}:

@@ -154,12 +154,13 @@ def test_an_agent_whose_cycle_hangs_is_not_alive(manager: Manager, tmp_path: Pat
             *(f"storage.{name}_dir={tmp_path / name}" for name in ("state", "cache", "runtime")),
         ],
     )
-    hangs, goes_on = threading.Event(), threading.Event()
+    hangs, has_hung, goes_on = threading.Event(), threading.Event(), threading.Event()
     hardware = open_hardware(config)
     show = hardware.show_pixels
 
     def show_pixels(pixels: Any) -> None:
         if hangs.is_set():
+            has_hung.set()
             goes_on.wait(WAIT_S)
         show(pixels)
 
@@ -172,8 +173,8 @@ def test_an_agent_whose_cycle_hangs_is_not_alive(manager: Manager, tmp_path: Pat
         try:
             manager.wait_for(FED)
             hangs.set()
-            # One more cycle may have begun before.
-            assert manager.is_silent() or manager.is_silent()
+            assert has_hung.wait(WAIT_S)
+            assert manager.is_silent()
             goes_on.set()
             manager.wait_for(FED)
         finally:

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 from selenium.webdriver import Chrome
 
 from bus.contract.messages import Message, encode
 from bus.contract.topics import Topic
 from tests.chromium import chromium
+from tests.http_client import http_client
 from tests.support import (
     HOST,
     WAIT_S,
@@ -47,14 +47,7 @@ class HubProcess:
         self.bus_address = (HOST, mqtt_port)
         self.url = f"{'https' if trust else 'http'}://{HOST}:{web_port}"
         self.bus = bus
-        self.http = httpx.Client(
-            base_url=self.url,
-            timeout=WAIT_S,
-            trust_env=False,
-            verify=trust or True,
-            # The hub closes an idle connection after 5 s, perhaps just when a request is sent.
-            limits=httpx.Limits(keepalive_expiry=1.0),
-        )
+        self.http = http_client(self.url, trust=trust)
 
     def wait_until_connected(self) -> None:
         waiting = threading.Event()

@@ -15,6 +15,7 @@ from bus.client.login import Login
 from bus.config import hub_files
 from bus.config.settings import ClusterConfig, Config, StorageConfig
 from bus.contract.topics import Topic, TopicKind
+from tests.http_client import get
 from tests.hub_app.connected_node import eventually
 from tests.support import HOST, WAIT_S, Service, free_port, settings, wait_until_listening
 
@@ -101,7 +102,7 @@ class Place:
             client.stop()
 
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(self.url + path, timeout=WAIT_S, trust_env=False)
+        return get(self.url + path)
 
     def check(self, service: Service) -> None:
         eventually(lambda: self.get("/health").json()["bus_connected"], "the hub lost its broker")

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import msgspec
 
 from bus.client.client import BusClient
@@ -14,9 +13,9 @@ from bus.client.login import Login
 from bus.contract.messages import Status
 from bus.contract.topics import Topic, TopicKind
 from harvester import cli
+from tests.http_client import http_client
 from tests.support import (
     HOST,
-    WAIT_S,
     Listener,
     Service,
     free_port,
@@ -35,9 +34,7 @@ class Hub:
         self.directory = directory
         self.state = directory / "state"
         self.web_port, self.mqtt_port = free_port(), free_port()
-        self.http = httpx.Client(
-            base_url=f"http://{HOST}:{self.web_port}", timeout=WAIT_S, trust_env=False
-        )
+        self.http = http_client(f"http://{HOST}:{self.web_port}")
         (directory / "dashboard").mkdir()
         (directory / "dashboard" / "dashboard.wasm").touch()
         self.config = directory / "hub.toml"

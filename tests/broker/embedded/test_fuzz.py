@@ -271,7 +271,8 @@ def test_malformed_packets_leave_nothing_behind(version: int, stage: str, tmp_pa
                     for _ in range(AT_A_TIME)
                 )
             )
-            await until(lambda: holdings() == before)
+            # What earlier tests left may have been freed meanwhile.
+            await until(lambda: holdings() <= before)
             # Every place is free again.
             await asyncio.gather(*(attack(port, b"", reset=False) for _ in range(CONNECTIONS - 2)))
             snapshot = figures(broker)

@@ -8,6 +8,7 @@ from typing import Self
 import httpx
 import pytest
 
+from tests.http_client import get
 from tests.killable import KillableServer
 from tests.support import HOST, free_port, wait_until
 
@@ -39,7 +40,7 @@ class NatsServer(KillableServer):
 
         def is_healthy() -> bool:
             try:
-                return httpx.get(f"http://{HOST}:{self._monitor_port}/healthz").is_success
+                return get(f"http://{HOST}:{self._monitor_port}/healthz").is_success
             except httpx.TransportError:
                 return False
 

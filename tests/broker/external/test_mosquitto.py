@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-import httpx
 import msgspec
 import pytest
 
@@ -26,6 +25,7 @@ from tests.broker.auth import oracle
 from tests.broker.auth.cases import NODE, OTHER, PEOPLE, SCOPE, Case, case_of
 from tests.broker.auth.hub import connected, hub_config
 from tests.broker.embedded.raw import RawClient, publish
+from tests.http_client import http_client
 from tests.support import (
     HOST,
     WAIT_S,
@@ -276,8 +276,7 @@ def test_the_hub_and_its_node_work_with_it(mosquitto: Mosquitto, tmp_path: Path)
         wait_until_listening(web_port)
         bus.publish_reading("air", 1_795_373_155_454, {"temperature": 21.5})
         ears.wait_topic("harvester/revpi/readings/air")
-        client = httpx.Client(base_url=f"http://{HOST}:{web_port}", timeout=WAIT_S, trust_env=False)
-        with client:
+        with http_client(f"http://{HOST}:{web_port}") as client:
             waiting = threading.Event()
             while "revpi:air" not in client.get("/api/readings").text:
                 waiting.wait(0.05)

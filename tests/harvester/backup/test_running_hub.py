@@ -14,6 +14,7 @@ from bus.clock import now_ms
 from bus.config import config_file
 from harvester import cli
 from hub_app.history.schema import open_for_reading
+from tests import http_client
 from tests.support import (
     HOST,
     WAIT_S,
@@ -162,7 +163,7 @@ def shown_backup_bytes(port: int) -> int:
     address = f"http://{HOST}:{port}"
 
     def get(path: str) -> httpx.Response:
-        return httpx.get(f"{address}{path}", timeout=WAIT_S, trust_env=False)
+        return http_client.get(f"{address}{path}")
 
     wait_until(lambda: get("/api/system").json()["backup"]["last_ms"])
     size = get("/api/system").json()["backup"]["last_bytes"]

@@ -24,6 +24,7 @@ from hub_app.alarms.records import Record
 from hub_app.live.change import Change
 from hub_app.live.presence import StatusView
 from hub_app.live.views import ReadingView, description_view
+from tests.http_client import http_client
 from tests.hub_app.fleet.postgres import PostgresServer
 from tests.hub_app.fleet.site import START, Site, query, reading, wait_for
 from tests.hub_app.page.browser import complaints
@@ -84,8 +85,7 @@ def serving(folder: Path, url: str) -> Iterator[httpx.Client]:
     port = free_port()
     with fleet_process(folder, url, port) as service:
         wait_until_listening(port)
-        base = f"http://{HOST}:{port}"
-        with httpx.Client(base_url=base, timeout=WAIT_S, trust_env=False) as client:
+        with http_client(f"http://{HOST}:{port}") as client:
             wait_until(lambda: client.get("/health").status_code == 200)
             yield client
         assert service.stop() == 0, service.output()

@@ -17,10 +17,10 @@ from bus.files import private_file
 from hub_app.login.login import LogIn, WrongPasswordError
 from hub_app.login.people import OnePassword, PasswordFile, read_password
 from hub_app.login.sessions import Visitor
+from tests.http_client import http_client
 from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.connected_node import eventually
 from tests.hub_app.samples import reading
-from tests.support import WAIT_S
 
 SHARED = "correct horse battery"
 KIMS, LEES = "kims secret", "lees \u00e4 secret & more"
@@ -53,7 +53,7 @@ def accounts_file(directory: Path) -> Path:
 
 
 def visit(hub: HubProcess) -> httpx.Client:
-    return httpx.Client(base_url=hub.url, timeout=WAIT_S, trust_env=False)
+    return http_client(hub.url)
 
 
 def enter(client: httpx.Client, name: str, password: str) -> httpx.Response:

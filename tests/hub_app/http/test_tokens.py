@@ -14,10 +14,10 @@ from hub_app.login import token_uses
 from hub_app.login.api_tokens import ApiTokens
 from hub_app.login.sessions import Visitor
 from hub_app.login.token_uses import TokenUses
+from tests.http_client import http_client
 from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.connected_node import eventually
 from tests.hub_app.samples import reading
-from tests.support import WAIT_S
 
 PASSWORD = "kims own secret"
 READ_ROUTES = [
@@ -42,10 +42,7 @@ def file_of(directory: Path) -> Path:
 def program(guarded: HubProcess, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
     """A client with an address of its own, as a proxy on this machine tells it."""
     address = f"10.1.0.{sum(request.node.name.encode()) % 250 + 1}"
-    headers = {"X-Forwarded-For": address}
-    with httpx.Client(
-        base_url=guarded.url, timeout=WAIT_S, trust_env=False, headers=headers
-    ) as client:
+    with http_client(guarded.url, headers={"X-Forwarded-For": address}) as client:
         yield client
 
 

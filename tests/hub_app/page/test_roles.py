@@ -17,12 +17,12 @@ from bus.contract.description import About
 from bus.contract.messages import Backlog, PluginState, Reading
 from bus.contract.topics import Topic, TopicKind
 from tests.default_descriptions import description_of
+from tests.http_client import http_client
 from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.connected_node import until
 from tests.hub_app.page.browser import complaints
 from tests.hub_app.page.gestures import touch
 from tests.hub_app.page.sensor_page import CHART, SensorPage, phone
-from tests.support import WAIT_S
 
 PASSWORD = "kims own secret"
 NODE, SENSOR = "attic", "dht22-gpio4"
@@ -80,7 +80,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
 
 @pytest.fixture
 def viewer(hub: HubProcess) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=hub.url, timeout=WAIT_S, trust_env=False) as client:
+    with http_client(hub.url) as client:
         client.post("/login", data={"name": "kim", "password": PASSWORD})
         yield client
 

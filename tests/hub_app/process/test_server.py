@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.http_client import get
 from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.samples import reading
 from tests.support import HOST, WAIT_S, Listener, Service, free_port, settings, wait_until_listening
@@ -164,7 +165,7 @@ def test_without_a_bus_health_and_commands_say_so(tmp_path: Path) -> None:
         "tests.hub_app.hub_process", ["--config", str(config), *arguments], tmp_path / "log"
     ) as service:
         wait_until_listening(port)
-        answer = httpx.get(f"http://{HOST}:{port}/health", trust_env=False)
+        answer = get(f"http://{HOST}:{port}/health")
         assert (answer.status_code, answer.json()["bus_connected"]) == (503, False)
         assert answer.json()["status"] == "degraded"
         assert service.stop() == 0
@@ -189,7 +190,7 @@ def test_limits_and_counters_of_the_embedded_broker_are_published(tmp_path: Path
         wait_until_listening(ports["web__port"])
         url = f"http://{HOST}:{ports['web__port']}/api/broker"
         with Listener(ports["broker__port"], "$SYS/broker/limits/in_flight"):
-            body = httpx.get(url, trust_env=False).json()
+            body = get(url).json()
         assert body["embedded"] is True
         assert (body["host"], body["port"]) == ("127.0.0.1", ports["broker__port"])
         assert body["limits"]["in_flight"] == 7
@@ -264,7 +265,7 @@ def wait_until_connected(port: int) -> dict[str, Any]:
     waiting = threading.Event()
     for _ in range(int(WAIT_S / 0.02)):
         with contextlib.suppress(httpx.TransportError):
-            told: dict[str, Any] = httpx.get(f"http://{HOST}:{port}/health", trust_env=False).json()
+            told: dict[str, Any] = get(f"http://{HOST}:{port}/health").json()
             if told["bus_connected"]:
                 return told
         waiting.wait(0.02)

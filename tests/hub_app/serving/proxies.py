@@ -12,6 +12,7 @@ import httpx
 import msgspec
 
 from broker.auth import certificates
+from tests.http_client import IDLE
 from tests.support import HOST, PROJECT, WAIT_S, free_port, program, wait_until_listening
 
 OWN_NAME, SHARED_NAME = "harvester.example", "intranet.example"
@@ -33,7 +34,7 @@ class Proxy(msgspec.Struct):
         root = "" if tls else PREFIX
         return httpx.Client(
             base_url=f"{scheme}://{name}:{port}{root}",
-            transport=_Here(verify=self.trust, local_address=address),
+            transport=_Here(verify=self.trust, local_address=address, limits=IDLE),
             timeout=WAIT_S,
             trust_env=False,
         )

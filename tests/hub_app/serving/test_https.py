@@ -18,6 +18,7 @@ from bus.config.web_table import WebConfig
 from bus.errors import MisconfiguredError
 from hub_app.serving import tls as web_tls
 from hub_app.serving.places import MAX_PER_ADDRESS
+from tests.http_client import http_client
 from tests.hub_app.conftest import HubProcess, running_hub
 from tests.hub_app.connected_node import buzzer_node, eventually
 from tests.hub_app.page.browser import Page, complaints
@@ -63,10 +64,8 @@ def log_in(http: httpx.Client) -> httpx.Response:
 
 
 def client(hub: HubProcess, address: str, *, is_plain: bool = False) -> httpx.Client:
-    context = trust(hub.directory)
-    transport = httpx.HTTPTransport(local_address=address, verify=context)
     url = hub.url.replace("https:", "http:") if is_plain else hub.url
-    return httpx.Client(base_url=url, transport=transport, timeout=WAIT_S, trust_env=False)
+    return http_client(url, address=address, trust=trust(hub.directory))
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from bus.limited_log import LimitedLog
 from hub_app.serving.client_limit import MAX_STREAMS_PER_ADDRESS, ClientLimit
 from hub_app.serving.places import MAX_PER_ADDRESS, Places
 from hub_app.serving.protocol import BoundedProtocol
+from tests.http_client import http_client
 from tests.hub_app.conftest import HubProcess
 from tests.support import HOST, WAIT_S
 
@@ -40,8 +41,7 @@ def connections(hub: HubProcess, address: str, count: int) -> Iterator[list[sock
 
 
 def client(hub: HubProcess, address: str) -> httpx.Client:
-    transport = httpx.HTTPTransport(local_address=address)
-    return httpx.Client(base_url=hub.url, transport=transport, timeout=WAIT_S, trust_env=False)
+    return http_client(hub.url, address=address)
 
 
 def read_all(connection: socket.socket) -> bytes:

@@ -332,11 +332,12 @@ def test_a_call_around_the_guests_check_ends_the_guest_before_it_reaches_the_hos
 
 def test_a_poll_that_met_its_deadline_is_the_same_up_to_there(machine: Machine) -> None:
     endless = 'i2c.transfer(0x23, "", 2)\nwhile True:\n    pass'
-    slow = Limits(0.5, load_deadline_s=PATIENT_S)
-    machine_limits = slow
+    # A guest whose thread starves must come to its loop before.
+    deadline_s = 2.0
+    limits = Limits(deadline_s, load_deadline_s=PATIENT_S)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tests.node_agent.recorder.test_playback.LIMITS", machine_limits)
-        patch.setattr("node_agent.recorder.playback._DEADLINE_S", 0.5)
+        patch.setattr("tests.node_agent.recorder.test_playback.LIMITS", limits)
+        patch.setattr("node_agent.recorder.playback._DEADLINE_S", deadline_s)
         recorded = machine.record(made(endless), chip(["0010"]), 1)
         assert "deadline" in recorded.fault
         assert machine.play(recorded, made(endless))[-1].is_same

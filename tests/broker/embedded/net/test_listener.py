@@ -5,6 +5,7 @@ import datetime as dt
 import gc
 import socket
 import ssl
+import time
 from asyncio.sslproto import SSLProtocol
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def test_a_handshake_that_does_not_come_or_is_none_costs_nobody_else(
     secure = Listener(HOST, free_port(), server)
 
     async def visit() -> None:
-        settings = BrokerConfig(connect_timeout_s=0.3, connections=5)
+        settings = BrokerConfig(connections=5)
         broker = EmbeddedBroker(settings, Passwords(), listeners=[secure])
         await broker.start()
         idle = [socket.create_connection((HOST, secure.port)) for _ in range(4)]
@@ -77,6 +78,8 @@ def test_a_handshake_that_does_not_come_or_is_none_costs_nobody_else(
         reader, writer = await asyncio.open_connection(HOST, secure.port, ssl=client)
         writer.write(HELLO)
         assert await reader.readexactly(4) == CONNECTED
+        loop, ahead_s = asyncio.get_running_loop(), settings.connect_timeout_s
+        loop.time = lambda: time.monotonic() + ahead_s  # type: ignore[method-assign]
         for sock in idle:
             sock.settimeout(WAIT_S)
             assert await asyncio.to_thread(_is_closed, sock)

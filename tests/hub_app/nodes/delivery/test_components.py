@@ -17,6 +17,7 @@ from bus.contract.plugin_file.component_file import COMPONENTS_PATH
 from harvester import cli
 from hub_app.nodes.delivery.delivery_files import DeliveryFiles
 from node_agent.delivery.plugin_delivery import PluginDelivery
+from tests.http_client import get
 from tests.hub_app.nodes.delivery.sites import ROOM, Node, cycling, rollout, versions
 from tests.hub_app.whole_hub import Hub
 from tests.signed_bundles import component
@@ -162,7 +163,7 @@ def is_open(site: Site) -> bool:
 def answer(url: str, name: str, token: str) -> int:
     """Return the status of an answer, 0 where the port is closed."""
     try:
-        return httpx.get(url, auth=(name, token), trust_env=False).status_code
+        return get(url, auth=(name, token)).status_code
     except httpx.TransportError:
         return 0
 

@@ -14,8 +14,9 @@ from broker.auth import certificates, tokens
 from broker.auth.server_tls import CA_NAME
 from hub_app.nodes.join import codes
 from hub_app.nodes.join.wheels import FOLDER
+from tests.http_client import http_client
 from tests.hub_app.whole_hub import Hub
-from tests.support import HOST, WAIT_S, free_port, wait_until_listening
+from tests.support import HOST, free_port, wait_until_listening
 
 WHEEL = "harvester_edge-0.0.0-py3-none-any.whl"
 ARM = "msgspec-0.20.0-cp311-cp311-manylinux_2_28_aarch64.whl"
@@ -47,10 +48,7 @@ class Site:
 
     @contextlib.contextmanager
     def client(self, address: str = HOST) -> Iterator[httpx.Client]:
-        transport = httpx.HTTPTransport(local_address=address, verify=self.trust)
-        with httpx.Client(
-            base_url=self.url, transport=transport, timeout=WAIT_S, trust_env=False
-        ) as made:
+        with http_client(self.url, address=address, trust=self.trust) as made:
             yield made
 
     def state(self, node: str) -> str:

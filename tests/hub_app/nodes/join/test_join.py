@@ -4,7 +4,6 @@ import secrets
 import threading
 from http import HTTPStatus
 
-import httpx
 import pytest
 
 from broker.auth import accounts, tokens
@@ -13,6 +12,7 @@ from bus.contract.topics import Topic, TopicKind
 from hub_app.nodes.join import codes
 from hub_app.nodes.join.codes import NodeWish
 from hub_app.nodes.join.service import WRONG_CODES
+from tests.http_client import get
 from tests.hub_app.nodes.join.site import ARM, WHEEL, Site, body
 from tests.hub_app.whole_hub import status
 from tests.support import HOST, WAIT_S, wait_until
@@ -187,7 +187,7 @@ def test_a_token_itself_is_refused(site: Site) -> None:
 
 def test_plain_http_gets_no_script(site: Site) -> None:
     code = site.code("plain")
-    answer = httpx.get(f"http://{HOST}:{site.join_port}/join/{code}", trust_env=False)
+    answer = get(f"http://{HOST}:{site.join_port}/join/{code}")
     assert answer.status_code == HTTPStatus.FORBIDDEN
     assert "#!/bin/sh" not in answer.text
 
