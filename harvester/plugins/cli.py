@@ -74,9 +74,9 @@ def _pack(options: argparse.Namespace) -> None:
 
 def _lock(options: argparse.Namespace) -> None:
     for source in chosen(options.project, options.names):
-        if source.manifest.dependencies.packages:
-            packages = vendored.renew(source).package
-            print(f"{source.name}: {', '.join(f'{one.name} {one.version}' for one in packages)}")
+        packages = vendored.renew(source).package if source.manifest.dependencies.packages else []
+        words = ", ".join(f"{one.name} {one.version}" for one in packages)
+        print(f"{source.name}: {words or 'its plugin.toml names no packages'}")
 
 
 def _build(options: argparse.Namespace) -> None:

@@ -25,7 +25,15 @@ NAME = "plugin.toml"
 
 # `pynmea2>=1.19`: no option of pip, no path and no address.
 Requirement = Annotated[
-    str, msgspec.Meta(max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._\[\],<>=!~*+ -]*\Z")
+    str,
+    msgspec.Meta(
+        max_length=200,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._\[\],<>=!~*+ -]*\Z",
+        extra_json_schema={
+            "description": "a name with versions, such as 'pynmea2>=1.19', without markers, "
+            "options, paths and addresses"
+        },
+    ),
 ]
 _EXPECTED = 'world = "...-plugin"'
 _AT_LINE = re.compile(r" \(at line (\d+), column \d+\)")

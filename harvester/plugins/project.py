@@ -10,7 +10,7 @@ from pathlib import Path
 from bus.errors import MisconfiguredError
 from bus.install import assets
 from harvester.plugins import manifest
-from harvester.plugins.source import PluginSource, discover
+from harvester.plugins.source import PluginSource, discover, folders, read
 
 # Below the project; `harvester up` keeps its compiled components there, too.
 CACHE = Path(".harvester") / "cache"
@@ -33,15 +33,15 @@ def chosen(project: Path, names: Sequence[str]) -> list[PluginSource]:
 
     Raises MisconfiguredError for an unknown name.
     """
-    own, shipped = discover(project / "plugins"), _shipped()
-    default = own or shipped
     if not names:
-        return default
-    known = {source.name: source for source in (*shipped, *own)}
-    unknown = [name for name in names if name not in known]
+        return discover(project / "plugins") or _shipped()
+    own = {folder.name: folder for folder in folders(project / "plugins")}
+    shipped = {folder.name: folder for folder in folders(_shipped_folder())}
+    unknown = [name for name in names if name not in own and name not in shipped]
     if unknown:
-        raise MisconfiguredError(_unknown(project, unknown, [source.name for source in default]))
-    return [known[name] for name in names]
+        raise MisconfiguredError(_unknown(project, unknown, own or shipped))
+    # A mistake in another plugin's manifest is no obstacle.
+    return [read(own.get(name) or shipped[name]) for name in names]
 
 
 def _unknown(project: Path, unknown: Sequence[str], known: Collection[str]) -> str:
@@ -61,7 +61,11 @@ def runnable(project: Path) -> list[PluginSource]:
 
 
 def _shipped() -> list[PluginSource]:
-    return discover(assets.root() / "plugins")
+    return discover(_shipped_folder())
+
+
+def _shipped_folder() -> Path:
+    return assets.root() / "plugins"
 
 
 def from_here(text: object) -> str:

@@ -58,7 +58,12 @@ class PluginSource(msgspec.Struct, frozen=True):
 
 def discover(plugins: Path) -> list[PluginSource]:
     """Return the plugins below `plugins`, by name. Raises MisconfiguredError on a bad manifest."""
-    return [read(path.parent) for path in sorted(plugins.glob(f"*/{manifest.NAME}"))]
+    return [read(folder) for folder in folders(plugins)]
+
+
+def folders(plugins: Path) -> list[Path]:
+    """Return the folders of the plugins below `plugins`, by name."""
+    return [path.parent for path in sorted(plugins.glob(f"*/{manifest.NAME}"))]
 
 
 def read(directory: Path) -> PluginSource:

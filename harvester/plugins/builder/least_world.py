@@ -14,6 +14,7 @@ from harvester.errors import BuildError
 from harvester.plugins.builder.checks import source_text
 from harvester.plugins.builder.checks.source_text import Span
 from harvester.plugins.builder.imports import import_scan
+from harvester.plugins.builder.imports.walk import walk
 
 NAME = "least"
 _IMPORTS = "wit_world.imports"
@@ -47,8 +48,8 @@ def used_interfaces(sources: Iterable[Path]) -> set[str]:
     """Return the interfaces that Python sources import, in WIT's spelling; `*` where it is open."""
     names: set[str] = set()
     for source in sources:
-        for node in ast.walk(parse(source)):
-            names.update(_interfaces(node))
+        for visited in walk(parse(source)):
+            names.update(_interfaces(visited.node))
     return {name.replace("_", "-") for name in names}
 
 

@@ -3,7 +3,7 @@
 Nothing is compiled, so that it takes milliseconds, and the same source makes the same bytes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from bus.contract.plugin_file import bundle
@@ -83,28 +83,40 @@ def _modules(source: PluginSource) -> Iterator[tuple[str, Module]]:
 def _packaged(found: Vendored, place: int) -> Iterator[tuple[str, Module]]:
     """Yield the modules of packages, in a folder after those of the plugin's Python path."""
     for path, text in found.modules.items():
-        relative = Path(path)
-        is_package = relative.stem == _PACKAGE
-        parts = relative.parent.parts if is_package else relative.with_suffix("").parts
-        if parts and all(part.isidentifier() for part in parts):
+        parts, is_package = _parts(Path(path))
+        if parts:
             yield ".".join(parts), Module(f"{place}/{path}", text, is_package)
+            yield from _packages_above(place, parts, found.modules.__contains__)
 
 
 def _module(place: int, folder: Path, file: Path) -> Iterator[tuple[str, Module]]:
     """Yield the module in a file, and the packages without a file of their own that it is in."""
     relative = file.relative_to(folder)
-    is_package = relative.stem == _PACKAGE
-    parts = relative.parent.parts if is_package else relative.with_suffix("").parts
-    if not parts or not all(part.isidentifier() for part in parts):
+    parts, is_package = _parts(relative)
+    if not parts:
         return
     yield (
         ".".join(parts),
         Module(f"{place}/{relative.as_posix()}", source_text.read(file), is_package),
     )
+    yield from _packages_above(place, parts, lambda path: (folder / path).is_file())
+
+
+def _parts(file: Path) -> tuple[tuple[str, ...], bool]:
+    """Return the parts of a module's name, none where it has none, and whether it is a package."""
+    is_package = file.stem == _PACKAGE
+    parts = file.parent.parts if is_package else file.with_suffix("").parts
+    return (parts if all(part.isidentifier() for part in parts) else ()), is_package
+
+
+def _packages_above(
+    place: int, parts: tuple[str, ...], has: Callable[[str], bool]
+) -> Iterator[tuple[str, Module]]:
+    """Yield the packages that a module is in and that have no file of their own."""
     for depth in range(1, len(parts)):
-        above = Path(*parts[:depth], f"{_PACKAGE}.py")
-        if not (folder / above).is_file():
+        above = Path(*parts[:depth], f"{_PACKAGE}.py").as_posix()
+        if not has(above):
             yield (
                 ".".join(parts[:depth]),
-                Module(f"{place}/{above.as_posix()}", "", is_package=True),
+                Module(f"{place}/{above}", "", is_package=True),
             )

@@ -13,7 +13,7 @@ from bus.errors import MisconfiguredError
 from harvester.cli import main
 from harvester.plugins import source as plugin_source
 from harvester.plugins.builder import toolchain
-from harvester.plugins.project import contract_file
+from harvester.plugins.project import chosen, contract_file
 from tests.support import PROJECT
 
 SOURCE = """
@@ -121,6 +121,15 @@ def test_a_bad_manifest_is_named(tmp_path: Path, manifest: str) -> None:
     (plugin / "plugin.toml").write_text(manifest)
     with pytest.raises(MisconfiguredError, match=str(plugin / "plugin.toml")):
         plugin_source.discover(tmp_path)
+
+
+def test_a_bad_manifest_is_no_obstacle_to_another_plugin(project: Path) -> None:
+    other = project / "plugins" / "half-written"
+    other.mkdir()
+    (other / "plugin.toml").write_text("world =")
+    assert [source.name for source in chosen(project, ["tiny"])] == ["tiny"]
+    with pytest.raises(MisconfiguredError, match="half-written"):
+        chosen(project, [])
 
 
 def test_all_shipped_plugins_are_found() -> None:

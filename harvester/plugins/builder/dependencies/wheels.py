@@ -23,6 +23,7 @@ _GUEST_PYTHON = "3.14"
 _PURE = ("--only-binary=:all:", "--platform=any", "--implementation=py", "--abi=none")
 _TIMEOUT_S = 300
 _PURE_TAG = "-none-any.whl"
+_SHOWN_CHARS = 300
 _KEPT_S = 183 * 24 * 3600.0
 _MOST_BYTES = 200_000_000
 
@@ -96,7 +97,9 @@ def _why(said: str, requirements: Sequence[str]) -> str:
             f"found no wheel of pure Python (py3-none-any) for {name!r}; a plugin's packages have "
             "no compiled parts and are on the index that pip uses"
         )
-    return f"{', '.join(requirements)}: {errors[0] if errors else 'pip failed without a word'}"
+    why = errors[0] if errors else "pip failed without a word"
+    shown = why if len(why) <= _SHOWN_CHARS else f"{why[:_SHOWN_CHARS]}..."
+    return f"{', '.join(requirements)}: {shown}"
 
 
 def _keep(file: Path) -> Package:

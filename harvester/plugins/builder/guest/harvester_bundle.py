@@ -8,7 +8,9 @@ import base64
 import importlib.machinery
 import json
 import marshal
+import re
 import sys
+from collections.abc import Iterator
 from types import CodeType, ModuleType
 from typing import Any, Protocol
 
@@ -31,7 +33,7 @@ def load(source: Source) -> tuple[ModuleType, list[str], list[str]]:
     """
     bundle = json.loads(source.bundle())
     kept = _decoded(source.code() or "")
-    finder = BundleFinder(bundle["modules"], dict(kept))
+    finder = BundleFinder(bundle["modules"], dict(kept), bundle.get("packages", []))
     sys.meta_path.insert(0, finder)
     # A plugin's own module goes before one of the standard library.
     for name in bundle["modules"]:
@@ -65,11 +67,21 @@ def _compiled(source: str, file: str) -> CodeType:
         raise SyntaxError(wrong, (file, 1, 1, source.partition("\n")[0])) from None
 
 
-class BundleFinder:
-    """Finder and loader of the bundle's modules; `code` is what was compiled, by module."""
+def _normal(name: str) -> str:
+    """Return a package's name as it is compared."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
-    def __init__(self, modules: dict[str, list[Any]], code: dict[str, CodeType]) -> None:
-        self._modules = modules
+
+class BundleFinder:
+    """Finder and loader of the bundle's modules; `code` is what was compiled, by module.
+
+    `packages` are distributions among them, such as `pynmea2 1.19.0`.
+    """
+
+    def __init__(
+        self, modules: dict[str, list[Any]], code: dict[str, CodeType], packages: list[str]
+    ) -> None:
+        self._modules, self._packages = modules, packages
         self.code = code
 
     def find_spec(
@@ -97,6 +109,30 @@ class BundleFinder:
             file, source, *_ = self._modules[name]
             code = self.code[name] = _compiled(source, f"/{file}")
         exec(code, module.__dict__)  # noqa: S102 - the plugin itself
+
+    def get_resource_reader(self, name: str) -> None:
+        raise FileNotFoundError(f"a bundle has the modules of {name}, and no data files")
+
+    def find_distributions(self, context: Any) -> Iterator[Any]:
+        """Yield the packages that `importlib.metadata` looks for: their names and versions."""
+        from importlib.metadata import Distribution  # noqa: PLC0415 - costs memory
+
+        class Packaged(Distribution):
+            """Package of a bundle, of which nothing but the metadata is known."""
+
+            def __init__(self, said: str) -> None:
+                self._said = said
+
+            def read_text(self, filename: str) -> str | None:
+                return self._said if filename == "METADATA" else None
+
+            def locate_file(self, path: Any) -> Any:
+                raise FileNotFoundError(f"a bundle has no file {path}")
+
+        for package in self._packages:
+            name, _, version = package.partition(" ")
+            if context.name is None or _normal(name) == _normal(context.name):
+                yield Packaged(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
 
     def get_source(self, name: str) -> str:
         """Return the author's text, of which `traceback` prints the lines."""

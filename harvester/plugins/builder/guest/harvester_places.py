@@ -11,6 +11,7 @@ import linecache
 import re
 import sys
 import traceback
+import weakref
 from collections.abc import Callable
 from types import CodeType, FrameType, TracebackType
 from typing import Any, NamedTuple
@@ -20,7 +21,6 @@ from typing import Any, NamedTuple
 _OWN_FILES = __file__.rpartition("/")[0] + "/harvester_"
 _IMPORT_SYSTEM = "<frozen importlib"
 _AUTHORS_FILE = re.compile(r"/\d+/")
-_MADE_AT = "_harvester_made_at"
 # Of a traceback, the innermost ones: with lines and carets, what a host keeps of it.
 _MAX_FRAMES = 12
 # The guest's Python is newer than the one that the types here are checked for.
@@ -45,6 +45,13 @@ class Place(NamedTuple):
     end_column: int | None = None
 
 
+class _Made(NamedTuple):
+    record: "weakref.ref[Any]"
+    place: Place
+
+
+# By the record's id.
+_made_at: dict[int, _Made] = {}
 # By a function's code: where it last returned.
 _returned_at: dict[CodeType | None, Place] = {}
 
@@ -109,7 +116,7 @@ def note_places(record: type) -> None:
     def noting(self: Any, *arguments: Any, **named: Any) -> None:
         place = _authors_place(sys._getframe(1))  # noqa: SLF001 - there is no other way
         if place is not None:
-            self.__dict__[_MADE_AT] = place
+            _note_made(self, place)
         initialize(self, *arguments, **named)
 
     record.__init__ = noting  # type: ignore[misc]
@@ -140,7 +147,14 @@ def returned_at(function: Any) -> Place | None:
 
 def made_at(record: Any) -> Place | None:
     """Return where a record was made."""
-    return getattr(record, _MADE_AT, None)
+    made = _made_at.get(id(record))
+    return made.place if made is not None and made.record() is record else None
+
+
+def _note_made(record: object, place: Place) -> None:
+    """Remember where a record was made as long as it lives, and leave no mark in it."""
+    key = id(record)
+    _made_at[key] = _Made(weakref.ref(record, lambda _: _made_at.pop(key, None)), place)
 
 
 def _code_of(function: Any) -> CodeType | None:

@@ -39,10 +39,10 @@ _IMPORTED = (
 _CODECS = ("ascii", "latin_1", "utf_8")
 # For people at a terminal, for building Python, or of no use without files, processes and network.
 _LEFT_OUT = frozenset(
-    {"_pyrepl", "antigravity", "bdb", "cProfile", "cmd", "code", "codeop", "compileall", "ctypes"}
+    {"antigravity", "cProfile", "compileall", "ctypes"}
     | {"curses", "dbm", "doctest", "ensurepip", "ftplib", "idlelib", "imaplib", "lib2to3"}
-    | {"mailbox", "modulefinder", "multiprocessing", "pdb", "pickletools", "poplib", "profile"}
-    | {"pstats", "pty", "pyclbr", "pydoc", "pydoc_data", "rlcompleter", "smtplib", "socketserver"}
+    | {"mailbox", "modulefinder", "multiprocessing", "pickletools", "poplib", "profile"}
+    | {"pstats", "pty", "pyclbr", "pydoc", "pydoc_data", "smtplib", "socketserver"}
     | {"sqlite3", "tabnanny", "this", "tkinter", "trace", "tty", "turtle", "turtledemo", "venv"}
     | {"webbrowser", "wsgiref", "xmlrpc", "zipapp"}
 )
@@ -118,7 +118,14 @@ class _Finder:
         packed = memoryview(self._packed)[at : at + length]
         code = marshal.loads(zlib.decompress(packed))  # noqa: S302 - written by `pack`
         exec(code, module.__dict__)  # noqa: S102 - the standard library's
+        if module.__name__ == "pdb":
+            # Packages import it, and `breakpoint` calls this.
+            module.set_trace = _set_trace  # type: ignore[attr-defined]
         self._mend(module)
+
+
+def _set_trace(*_: object, **__: object) -> None:
+    raise RuntimeError("a debugger needs a terminal, which a plugin has not; print instead")
 
 
 def _rest() -> Iterator[tuple[str, str, bool, bytes]]:

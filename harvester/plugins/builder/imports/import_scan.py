@@ -20,6 +20,12 @@ _TEXT_OR_COMMENT = re.compile(
 _BEGIN = r"(?:^|(?<=[;:]))[ \t]*"
 _FROM = re.compile(rf"{_BEGIN}from\s+([.\w]+)\s+import\s*(\([^)]*\)|[^\n;]+)", re.MULTILINE)
 _IMPORT = re.compile(rf"{_BEGIN}import\s+([^\n;]+)", re.MULTILINE)
+# The body of `if TYPE_CHECKING:`, which never runs, on the line or indented below it.
+_FOR_TYPES = re.compile(
+    r"^(?P<indent>[ \t]*)(?:el)?if[ \t(]+(?:typing\.)?TYPE_CHECKING\b[ \t)]*:"
+    r"[^\n]*(?:\n(?:(?P=indent)[ \t][^\n]*|[ \t]*(?=\n)))*",
+    re.MULTILINE,
+)
 
 
 class Import(msgspec.Struct, frozen=True):
@@ -33,6 +39,7 @@ def imports(source: str) -> Iterator[Import]:
     """Yield what the import statements of `source` name."""
     plain = _TEXT_OR_COMMENT.sub(lambda found: "" if found["comment"] else '""', source)
     plain = plain.replace("\r\n", "\n").replace("\\\n", " ")
+    plain = _FOR_TYPES.sub("", plain)
     for module, names in _FROM.findall(plain):
         yield Import(module, tuple(_names(names)))
     for modules in _IMPORT.findall(plain):

@@ -1,13 +1,14 @@
-"""Walk over a syntax tree that knows which nodes run later, and in which an import may fail.
+"""Walk over what runs of a syntax tree: it knows which nodes run later, and where imports may fail.
 
 It is no visitor of `ast`: that calls itself at each depth, and a sum of 500 terms is as deep.
 """
 
 import ast
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 _IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+_FOR_TYPES = "TYPE_CHECKING"
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
@@ -32,8 +33,15 @@ def _below(visited: Visited) -> Iterator[Visited]:
     node, is_in_function, may_fail = visited
     is_in_function = is_in_function or isinstance(node, _FUNCTIONS)
     guarded = _guarded(node)
-    for child in ast.iter_child_nodes(node):
+    children = node.orelse if _is_for_types(node) else ast.iter_child_nodes(node)
+    for child in children:
         yield Visited(child, is_in_function, may_fail or child in guarded)
+
+
+def _is_for_types(node: ast.AST) -> TypeGuard[ast.If]:
+    """Whether the body of a statement is for type checkers alone, and never runs."""
+    test = node.test if isinstance(node, ast.If) else None
+    return _FOR_TYPES in (getattr(test, "id", ""), getattr(test, "attr", ""))
 
 
 def _guarded(node: ast.AST) -> set[ast.stmt]:

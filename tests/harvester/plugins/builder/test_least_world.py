@@ -22,6 +22,9 @@ WIT = (PROJECT / "wit" / "plugin.wit").read_text()
         ("import json", set()),
         ("from wit_world import imports", {"*"}),
         ("import wit_world", {"*"}),
+        ("if TYPE_CHECKING:\n    from wit_world.imports import spi", set()),
+        ("if typing.TYPE_CHECKING:\n    import wit_world\nelse:\n    import json", set()),
+        ("if x:\n    pass\nelif TYPE_CHECKING:\n    import wit_world.imports.uart", set()),
     ],
 )
 def test_what_a_source_uses_is_read_from_its_imports(

@@ -99,6 +99,21 @@ def test_a_module_of_its_own_goes_before_one_of_the_standard_library(make: Make)
     assert poll(own) == {"own": 7.0, "mean": 2.0}
 
 
+def test_a_reading_has_the_attributes_of_the_contract_alone(make: Make) -> None:
+    app = 'made = Reading("told", 1, [])\n'
+    app += (
+        'return told(is_plain=vars(made) == {"sensor_id": "told", "timestamp_ms": 1, "values": []})'
+    )
+    assert poll(make(app)) == {"is_plain": 1.0}
+
+
+@pytest.mark.parametrize("call", ["breakpoint()", "import pdb; pdb.set_trace()"])
+def test_a_debugger_which_packages_import_says_that_it_has_no_terminal(
+    make: Make, call: str
+) -> None:
+    assert "a debugger needs a terminal" in str(failure(make(f"{call}\nreturn told(one=1)")))
+
+
 def test_the_rest_of_the_standard_library_and_codecs_are_found_when_they_are_asked_for(
     make: Make,
 ) -> None:

@@ -101,6 +101,51 @@ def test_a_plugin_runs_with_its_packages_and_theirs(source: PluginSource, tmp_pa
     assert vars(reading)["values"] == [("sum", 42.0)]
 
 
+NAMESPACE_APP = """import sys
+from importlib import metadata, resources
+
+from far.near import ONE
+from wit_world import exports
+from wit_world.exports.sensor_logic import Reading
+
+
+class SensorLogic(exports.SensorLogic):
+    def poll(self) -> list[Reading]:
+        try:
+            metadata.version("absent")
+        except metadata.PackageNotFoundError:
+            print(metadata.version("Far-Away"), metadata.metadata("far_away")["Name"])
+        try:
+            resources.files("far.near").joinpath("table.csv").read_text()
+        except FileNotFoundError as error:
+            print(error)
+        return [Reading("gps", 1, [("one", ONE)])]
+"""
+
+
+def test_a_package_in_a_namespace_is_found_with_its_version_and_without_data_files(
+    source: PluginSource, index: Index, tmp_path: Path
+) -> None:
+    built_components.packed(PROJECT / "tests" / "components")
+    files = {"far/near/__init__.py": "ONE = 1\n", "far/near/table.csv": "1,2\n"}
+    index.add("far_away", "3.1", files)
+    (source.directory / "app.py").write_text(NAMESPACE_APP)
+    file = tmp_path / "gps.bundle"
+    file.write_bytes(pack(depends(source.directory, "far-away"), WIT))
+    limits, printed = Limits(PATIENT_S, load_deadline_s=PATIENT_S), list[str]()
+    with (
+        Runtime(CACHE, limits) as runtime,
+        runtime.load(file) as loaded,
+        PluginInstance(loaded, {}, limits, printed.append) as instance,
+    ):
+        (reading,) = instance.call("sensor-logic", "poll")
+    assert vars(reading)["values"] == [("one", 1.0)]
+    assert printed == [
+        "3.1 far_away",
+        "a bundle has the modules of far.near, and no data files",
+    ]
+
+
 def test_the_lock_has_exact_versions_and_digests(source: PluginSource) -> None:
     pack(source, WIT)
     lock = lock_file.read(source.directory)
@@ -192,9 +237,18 @@ def test_a_package_writes_no_file_outside_its_folder(
         vendored.of(depends(source.directory, "far"))
 
 
-@pytest.mark.parametrize("requirement", ["--index-url=http://x", "../wheel", "x @ file:///etc", ""])
+REQUIREMENTS = [
+    *("--index-url=http://x", "../wheel", "x @ file:///etc", ""),
+    "construct; python_version > '3.9'",
+]
+
+
+@pytest.mark.parametrize("requirement", REQUIREMENTS)
 def test_a_requirement_is_a_name_and_its_versions(source: PluginSource, requirement: str) -> None:
-    with pytest.raises(MisconfiguredError, match=r"plugin\.toml:3: dependencies\.packages"):
+    with pytest.raises(
+        MisconfiguredError,
+        match=r"plugin\.toml:3: dependencies\.packages.* expected a name with versions, such as",
+    ):
         depends(source.directory, requirement)
 
 
