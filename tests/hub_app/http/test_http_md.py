@@ -21,7 +21,7 @@ from broker.auth.gate import Role
 from bus.client.client import BusClient
 from bus.clock import now_ms
 from bus.config.hub_files import ACCOUNTS_NAME
-from bus.contract.messages import Backlog, Result, Stored
+from bus.contract.messages import Backlog, Reading, Result, Stored
 from bus.contract.topics import Topic, TopicKind, parse, topic_filter
 from hub_app.http.api.openapi import document
 from hub_app.http.api.operations import OPERATIONS
@@ -185,9 +185,13 @@ def test_influxdb_gets_the_hour_before(
     url, bodies = influx
     shell(hub, tmp_path, SHELL[3], INFLUX=url, INFLUX_TOKEN="secret")
     lines = bodies[-1].decode().splitlines()
-    series = "harvester,node=pi4,sensor=dht22-gpio4 temperature=21.5"
+    series = "harvester,node=pi4,sensor=dht22-gpio4 temperature"
+    live = [said.message for said in hub.bus.said if isinstance(said.message, Reading)]
+    # Where an hour has begun since, those are of the hour before, too.
+    known = [(it.timestamp_ms, it.data["temperature"]) for it in live]
+    known += [(at_ms, 21.5) for at_ms in TIMES]
     assert lines
-    assert set(lines) <= {f"{series} {at_ms}000000" for at_ms in TIMES}
+    assert set(lines) <= {f"{series}={value} {at_ms}000000" for at_ms, value in known}
 
 
 def test_the_node_red_flow_is_wired_and_its_requests_work(hub: HubProcess) -> None:

@@ -277,8 +277,9 @@ def test_a_plugin_can_be_disabled_and_enabled(bench: Bench) -> None:
 
 def test_reload_starts_the_same_file_afresh(bench: Bench) -> None:
     bench.beat_until(lambda: len(bench.samples) >= 3)
+    before = len(bench.samples)
     bench.runner.command("reload")
-    bench.beat_until(lambda: bench.samples[-1].data["polls"] == 2.0)
+    bench.beat_until(lambda: any(it.data["polls"] == 2.0 for it in bench.samples[before:]))
     assert math.isclose(bench.state().restarts, 0)
 
 
