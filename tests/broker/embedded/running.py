@@ -148,6 +148,7 @@ def _serve(it: Running) -> None:
     for task in rest:
         task.cancel()
     it.loop.run_until_complete(asyncio.gather(*rest, return_exceptions=True))
+    it.loop.run_until_complete(it.loop.shutdown_default_executor())
     it.loop.close()
 
 

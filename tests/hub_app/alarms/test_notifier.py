@@ -9,7 +9,7 @@ import msgspec
 from hub_app.alarms.addresses import Address, NotSentError
 from hub_app.alarms.notices import Notice
 from hub_app.alarms.notifier import MAX_QUEUED, Notifier
-from tests.support import wait_until
+from tests.support import WAIT_S, wait_until
 
 NOTICE = Notice("title", "body", "warning", ("pi4", "too-warm"), 1)
 
@@ -91,7 +91,7 @@ def test_a_service_that_does_not_answer_keeps_nobody_waiting() -> None:
     notifier = Notifier([Address("hanging", hang)])
     notifier.start()
     notifier.put(NOTICE)
-    assert entered.wait(20)
+    assert entered.wait(WAIT_S)
     notifier.put(NOTICE)
     notifier.stop()
     assert notifier.statuses[0].waiting == 2
