@@ -11,14 +11,25 @@ class AddressRotation:
     def __init__(self, addresses: Sequence[Address]) -> None:
         self._addresses = tuple(addresses)
         self._index = 0
+        # Addresses in a row that gave no connection.
+        self._failures = 0
 
     @property
     def current(self) -> Address:
         return self._addresses[self._index]
 
-    def advance(self) -> None:
-        """Go on to the next address, after a connection to the present one has ended."""
+    @property
+    def has_others(self) -> bool:
+        return len(self._addresses) > 1
+
+    def advance(self, *, was_connected: bool) -> bool:
+        """Go on to the next address, after a connection to the present one has ended or failed.
+
+        Return whether the next one gave no connection either when it was tried last.
+        """
         self._index = (self._index + 1) % len(self._addresses)
+        self._failures = 0 if was_connected else self._failures + 1
+        return self._failures > 0 and self._failures % len(self._addresses) == 0
 
     def replace(self, addresses: Sequence[Address]) -> None:
         """Take other addresses; the present one is kept where it is among them."""

@@ -33,6 +33,8 @@ _JOIN_S = 7.0
 # other's, and each comes back within the longest pause.
 _SHORT_ONES = 3
 _SHORT_S = 40.0
+# The longest pause before the next address, until each has been tried once.
+_NEXT_ADDRESS_S = 1.0
 
 
 def _ignore(*_: object) -> None:
@@ -205,12 +207,15 @@ class BusClient:
             except Exception:
                 logger.exception("the bus client failed")
             lasted_s = time.monotonic() - began_s if was_connected else 0.0
-            self._addresses.advance()
+            have_all_failed = self._addresses.advance(was_connected=was_connected)
             if self._stopping.is_set():
                 return
             if was_connected:
                 self._count_short(lasted_s)
-            self._stopping.wait(self._backoff.next_s(lasted_s))
+            if was_connected or have_all_failed:
+                self._stopping.wait(self._backoff.next_s(lasted_s))
+            else:
+                self._stopping.wait(random.uniform(0, _NEXT_ADDRESS_S))
 
     def _count_short(self, lasted_s: float) -> None:
         self._short_ones = self._short_ones + 1 if lasted_s < _SHORT_S else 0
@@ -220,7 +225,11 @@ class BusClient:
     def _connect_once(self) -> bool:
         """Connect and stay until the link ends; return whether it was ever complete."""
         self._read_login_again()
-        self._config = msgspec.structs.replace(self._config, address=self._addresses.current)
+        self._config = msgspec.structs.replace(
+            self._config,
+            address=self._addresses.current,
+            has_others=self._addresses.has_others,
+        )
         self._connection = connection = self._make_connection()
         try:
             # `stop` may have ended the connection before this one.

@@ -35,7 +35,7 @@ MAX_QUEUED = 100
 # Interval of the check that paho's thread lives and the broker still answers.
 _WATCH_S = 0.5
 # paho notices a silent broker after one keep-alive; this is for when paho's own thread is stuck.
-_KEEPALIVES_WITHOUT_PUBACK = 2
+_KEEPALIVES_WITHOUT_ANSWER = 2
 
 # Between two requests for a subscription that was refused: at random, up to a bound that grows.
 RESUBSCRIBE_FIRST_S = 1.0
@@ -63,6 +63,13 @@ class ConnectionConfig(msgspec.Struct, frozen=True, kw_only=True):
     max_queued: int = MAX_QUEUED
     # The broker keeps subscriptions, and messages of QoS 1, while this client is away.
     keep_session: bool = False
+    # The client goes on to another address where this one does not answer the CONNECT.
+    has_others: bool = False
+
+    def patience_s(self, *, is_connected: bool) -> float:
+        """Return how long to wait for an answer of the broker before the connection is given up."""
+        keepalives = 1 if self.has_others and not is_connected else _KEEPALIVES_WITHOUT_ANSWER
+        return float(keepalives * self.keepalive_s)
 
     def with_qos(self, filters: Sequence[str]) -> list[tuple[str, int]]:
         """Return filters with the QoS to ask for."""
@@ -163,15 +170,15 @@ class Connection:
 
     def watch(self) -> None:
         """Return when the link has ended, or has to: no answer, no thread, or `end` was called."""
-        patience_s = _KEEPALIVES_WITHOUT_PUBACK * self._config.keepalive_s
         began_s = time.monotonic()
         while not self._ended.wait(_WATCH_S):
             self._ask_again(time.monotonic())
             if self._paho._thread is None:  # noqa: SLF001 - paho has no event for a thread that died
                 logger.error("paho's thread has ended: connecting anew")
                 return
-            now_s = time.monotonic()
-            silent_s = self.in_flight.stalled_s(now_s) if self.connected else now_s - began_s
+            now_s, is_connected = time.monotonic(), self.connected
+            silent_s = self.in_flight.stalled_s(now_s) if is_connected else now_s - began_s
+            patience_s = self._config.patience_s(is_connected=is_connected)
             if silent_s > patience_s:
                 logger.warning(
                     "the broker has not answered for %.0f s: connecting anew", patience_s

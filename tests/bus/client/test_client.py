@@ -1,4 +1,5 @@
 import logging
+import socket
 import threading
 
 import pytest
@@ -75,6 +76,17 @@ def test_a_client_that_loses_an_address_goes_on_at_the_next(
         wait_until(lambda: client.connected and client.address == (HOST, second))
         client.stop()
     assert f"lost the broker at {HOST}:{first}" in caplog.text
+
+
+def test_a_client_goes_on_from_an_address_that_takes_connections_and_says_nothing() -> None:
+    port = free_port()
+    with socket.create_server((HOST, 0)) as silent, embedded_broker(port):
+        address = HOST, silent.getsockname()[1]
+        client = BusClient(address, others=[(HOST, port)], client_id="n", keepalive_s=1)
+        client.start()
+        wait_until(lambda: client.connected)
+        assert client.address == (HOST, port)
+        client.stop()
 
 
 def test_each_address_without_a_broker_is_logged_once(

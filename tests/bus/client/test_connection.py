@@ -18,6 +18,19 @@ from harvester.hub.open_broker import OpenGate
 from tests.support import HOST, WAIT_S, Listener, embedded_broker, free_port, wait_until
 
 
+@pytest.mark.parametrize(
+    ("has_others", "is_connected", "patience_s"),
+    [(False, False, 30), (False, True, 30), (True, False, 15), (True, True, 30)],
+)
+def test_a_silent_broker_is_given_up_sooner_where_there_are_others(
+    has_others: bool, is_connected: bool, patience_s: float
+) -> None:
+    config = ConnectionConfig(
+        address=(HOST, 1883), client_id="c", keepalive_s=15, has_others=has_others
+    )
+    assert config.patience_s(is_connected=is_connected) == patience_s
+
+
 class GateOfOneRoot(OpenGate):
     """Lets nobody subscribe to topics of other systems."""
 

@@ -178,7 +178,7 @@ def test_a_node_with_a_fresh_disk_begins_a_new_stream(tmp_path: Path) -> None:
 def test_a_client_whose_link_stalls_is_built_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("bus.client.connection._KEEPALIVES_WITHOUT_PUBACK", 0.1)
+    monkeypatch.setattr("bus.client.connection._KEEPALIVES_WITHOUT_ANSWER", 0.1)
     port = free_port()
     with embedded_broker(port), NodeBus(config(port, tmp_path)) as bus:
         wait_connected(bus)
