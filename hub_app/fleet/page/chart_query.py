@@ -36,7 +36,8 @@ SELECT series, to_ms(at), to_ms(first_at), mean, low, high, count FROM (
 # The statement that reads rows `series`, `at`, `total`, `low`, `high`, `count` follows.
 _OF_MEANS = """
 SELECT series, to_ms(at), NULL, mean, low, high, count FROM (
-    SELECT series, bucket_of(at, %(step)s * interval '1 ms') AS at, sum(total) / sum(count) AS mean,
+    SELECT series, bucket_of(at, %(step)s * interval '1 ms') AS at,
+        quotient(sum(total), sum(count)) AS mean,
         min(low) AS low, max(high) AS high, sum(count)::bigint AS count
     FROM part GROUP BY 1, 2
 ) AS point ORDER BY series, at

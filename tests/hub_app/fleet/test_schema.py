@@ -14,6 +14,7 @@ from hub_app.fleet.forward.database import FleetDatabase, Forwarded
 from hub_app.fleet.forward.history_source import SensorName, StreamKey
 from hub_app.fleet.forward.reading_rows import ReadingRows
 from hub_app.fleet.migrations import make_partitions
+from hub_app.fleet.page.chart_query import points, resolution_for
 from hub_app.history.schema import pack
 from tests.hub_app.fleet.site import Site, query, stored
 from tests.support import WAIT_S, wait_until
@@ -193,3 +194,28 @@ def test_a_time_is_the_same_after_the_way_to_the_database_and_back(
     ((back, text),) = query(url, "SELECT to_ms(from_ms(%s)), from_ms(%s)::text", ms, ms)
     assert back == ms
     assert text.startswith("1970-01-01 00:00:00") == (ms < 1000)
+
+
+@pytest.mark.parametrize("old_ms", [HOUR_MS, 500 * DAY_MS])
+def test_means_of_the_smallest_numbers_are_computed(
+    database: FleetDatabase, url: str, old_ms: int
+) -> None:
+    """A filter that decays towards zero ends there."""
+    hour_ms = (NOW_MS - old_ms) // HOUR_MS * HOUR_MS - HOUR_MS
+    times = [hour_ms, hour_ms + 300_000, hour_ms + 300_001, hour_ms + 300_002]
+    database.store([row(seq, at_ms, 5e-324 / (1 + seq)) for seq, at_ms in enumerate(times)])
+    database.compute_means()
+    assert hours(url) == [(4, 0.0, 0.0, 5e-324)]
+    database.maintain()
+    database.store([row(9, hour_ms, 5e-324), row(10, hour_ms + 300_000, -5e-324)])
+    database.compute_means()
+    assert hours(url) == [(6, 0.0, -5e-324, 5e-324)]
+    times = (hour_ms, hour_ms + HOUR_MS)
+    ((site, sensor, series),) = query(
+        url, "SELECT site, sensor, series.id FROM series, node WHERE node.name = 'pi4'"
+    )
+    for step_ms in (1000, 300_000, HOUR_MS):
+        resolution = resolution_for(*times, step_ms)
+        with psycopg.connect(url, options="-c search_path=harvester") as db:
+            found = points(db, (site, sensor), [series], times, resolution)[series]
+        assert {mean for _, mean, *_ in found} <= {0.0, 5e-324}
