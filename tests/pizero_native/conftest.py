@@ -1,11 +1,14 @@
 """The real service as a process of its own, and a real broker that hears it."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.support import HOST, Listener, Service, embedded_broker, free_port, settings
+from tests.http_client import get
+from tests.support import HOST, Listener, Service, embedded_broker, free_port, settings, wait_until
 
 
 class PiZero(Service):
@@ -20,7 +23,8 @@ class PiZero(Service):
         program: str = "pizero_native.cli",
         **keys: object,
     ) -> None:
-        self.web = f"http://{HOST}:{(web_port := free_port())}"
+        web_port = free_port()
+        self._web = f"http://{HOST}:{web_port}"
         keys = {
             "broker__url": f"mqtt://{HOST}:{broker_port}",
             "web__listen": HOST,
@@ -37,6 +41,22 @@ class PiZero(Service):
             ["--config", "config/pizero.toml", *simulation, *settings(**keys)],
             directory / "service.log",
         )
+
+    def get(self, path: str) -> httpx.Response:
+        """Return the answer of its page, as soon as there is one.
+
+        A process may take half a minute to start, and closes a connection on which no request has
+        come in time.
+        """
+        answers: list[httpx.Response] = []
+
+        def is_answered() -> bool:
+            with contextlib.suppress(httpx.TransportError):
+                answers.append(get(f"{self._web}{path}"))
+            return bool(answers)
+
+        wait_until(is_answered)
+        return answers[0]
 
 
 @pytest.fixture(scope="module")
