@@ -33,6 +33,9 @@ def first_mistake(value: Any, hint: Any, key: str = "") -> str | None:
     plain = _plain(hint)
     if isinstance(value, dict) and _structs(plain):
         return _in_structs(value, plain, key) or _said(refused, value, hint, key)
+    if isinstance(value, list) and (fields := _array_fields(plain)):
+        found = dict(zip(fields, value, strict=False))
+        return _in_structs(found, plain, key) or _line(key, shown(value), expected(hint))
     inner = next(filter(None, _in_collection(value, plain, key)), None)
     return inner or _line(key, shown(value), expected(hint))
 
@@ -134,6 +137,12 @@ def _structs(hint: Any) -> list[type[msgspec.Struct]]:
     """Return the structs that `hint` allows: itself, or members of a union."""
     options = typing.get_args(hint) if _is_union(hint) else (hint,)
     return [o for o in options if isinstance(o, type) and issubclass(o, msgspec.Struct)]
+
+
+def _array_fields(hint: Any) -> tuple[str, ...]:
+    """Return the fields of a struct that is an array in JSON."""
+    is_array = isinstance(hint, type) and issubclass(hint, msgspec.Struct)
+    return hint.__struct_fields__ if is_array and hint.__struct_config__.array_like else ()
 
 
 def _is_union(hint: Any) -> bool:

@@ -65,6 +65,9 @@ class Deliveries:
         self._work: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         # Of messages alone: what the cycle wants saved never waits for room.
         self._room = threading.BoundedSemaphore(MAX_WAITING)
+        # The newest message of each plugin that found no room.
+        self._late: dict[Topic, bytes] = {}
+        self._late_lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="deliveries", daemon=True)
         self._fault = Fault("delivered bundles: saving")
         node, folder = config.cluster.node_id, state_dir / _FOLDER
@@ -128,15 +131,32 @@ class Deliveries:
         return ""
 
     def submit(self, topic: Topic, payload: bytes) -> None:
-        """Take a message; an empty one says nothing."""
+        """Take a message; an empty one says nothing.
+
+        Of those that find no room, the newest of each plugin is taken.
+        """
         if not payload:
             return
-        if self._room.acquire(blocking=False):
+        if topic.name not in self.of_plugin:
+            logger.warning("%s: plugins.enabled of this node has no %r", topic, topic.name)
+        elif self._room.acquire(blocking=False):
             self._work.put(lambda: self._take_next(topic, payload))
         else:
+            self._take_late(topic, payload)
+
+    def _take_late(self, topic: Topic, payload: bytes) -> None:
+        with self._late_lock:
+            is_first = topic not in self._late
+            self._late[topic] = payload
+        if is_first:
             logger.warning(
-                "%s: too many bundles at once; this one is left out until a reconnect", topic
+                "%s: too many bundles at once; of those that come now, the newest is taken", topic
             )
+            self._work.put(lambda: self._take(topic, self._newest_late(topic)))
+
+    def _newest_late(self, topic: Topic) -> bytes:
+        with self._late_lock:
+            return self._late.pop(topic)
 
     def publish_changed(self) -> None:
         """Publish the states that are others than the last time."""
@@ -178,9 +198,6 @@ class Deliveries:
         self._take(topic, payload)
 
     def _take(self, topic: Topic, payload: bytes) -> None:
-        if topic.name not in self.of_plugin:
-            logger.warning("%s: plugins.enabled of this node has no %r", topic, topic.name)
-            return
         try:
             version = self._verified(topic, payload)
         except BadDataError as e:

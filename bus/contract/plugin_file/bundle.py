@@ -19,6 +19,8 @@ from bus.contract.plugin_file import worlds
 from bus.errors import BadDataError
 
 SUFFIX = ".bundle"
+# The module that has the plugin's classes.
+MAIN = "app"
 _FAMILY = b"harvester bundle "
 _FORMAT = b"1"
 _HEAD = _FAMILY + _FORMAT + b"\n"
@@ -32,7 +34,12 @@ _EXPECTED = "expected a bundle, made by `harvester plugins pack`"
 
 # As tracebacks name it: the place of a folder in the plugin's Python path, then the path below it.
 ModuleFile = Annotated[
-    str, msgspec.Meta(max_length=256, pattern=r"^[0-9]{1,3}/[^\x00-\x1f\x7f-\x9f\u2028\u2029]+\Z")
+    str,
+    msgspec.Meta(
+        max_length=256,
+        pattern=r"^[0-9]{1,3}/[^\x00-\x1f\x7f-\x9f\u2028\u2029]+\Z",
+        extra_json_schema={"description": "a place such as 0/app.py, of at most 256 characters"},
+    ),
 ]
 ModuleName = Annotated[str, msgspec.Meta(max_length=256, pattern=r"^\w+(\.\w+)*\Z")]
 Interfaces = Annotated[list[Name], msgspec.Meta(max_length=_MAX_LIST)]
@@ -103,6 +110,8 @@ def parse(text: str, name: object) -> Bundle:
         raise BadBundleError(f"{name}: {_mistake(text) or f'the JSON is damaged: {e}'}") from e
     if line := worlds.refusal(bundle.world) or first_contradiction(bundle.description):
         raise BadBundleError(f"{name}: {line}")
+    if MAIN not in bundle.modules:
+        raise BadBundleError(f"{name}: modules: found no {MAIN!r}, expected one")
     return bundle
 
 
@@ -116,7 +125,7 @@ def read(path: Path) -> tuple[bytes, str, Bundle]:
 
 def _other_format(content: bytes) -> str:
     head, _, _ = content[:80].partition(b"\n")
-    if not head.startswith(_FAMILY):
+    if not head.startswith(_FAMILY) or head == _HEAD.rstrip():
         return f"found {'an empty file' if not content else 'no bundle'}, {_EXPECTED}"
     found = head.removeprefix(_FAMILY).decode(errors="replace")
     return f"found a bundle of format {found}, expected {_FORMAT.decode()}; update this node"

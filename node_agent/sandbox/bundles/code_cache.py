@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from bus.files import whole_file
@@ -17,6 +18,8 @@ logger = logging.getLogger(__name__)
 SUFFIX = ".code"
 # The shipped plugins have 10 to 60 KB.
 _MAX_BYTES = 4 << 20
+# Of all bundles: what a bundle that wants to fill the disk may take.
+MOST_BYTES = 32 << 20
 _USED_EVERY_S = 24 * 3600.0
 
 
@@ -41,5 +44,21 @@ class CodeCache:
             return
         try:
             whole_file.replace(self._path, code.encode())
+            self._trim()
         except OSError as e:
             logger.warning("%s: %s; the code is compiled again next time", self._path, e.strerror)
+
+    def _trim(self) -> None:
+        """Remove the code that was not used for longest, beyond the size of all together."""
+        room = MOST_BYTES
+        for path, status in sorted(_codes(self._path.parent), key=lambda each: -each[1].st_mtime):
+            room -= status.st_size
+            if room < 0:
+                path.unlink(missing_ok=True)
+
+
+def _codes(directory: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    for path in directory.glob(f"*{SUFFIX}"):
+        # Another process that shares the directory may remove it meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            yield path, path.stat()

@@ -13,6 +13,7 @@ from bus.contract.topics import Topic, TopicKind
 from node_agent.delivery import progress
 from node_agent.delivery.deliveries import MAX_WAITING, Deliveries
 from node_agent.delivery.kept_bundles import KeptBundles
+from node_agent.delivery.plugin_delivery import PluginDelivery
 from node_agent.delivery.progress import OWN_FILE, Progress, Version
 from node_agent.sandbox import choice
 from tests.signed_bundles import KEY, make_order, room, signed
@@ -32,6 +33,10 @@ def deliveries(folder: Path) -> Deliveries:
     return Deliveries(config, folder, KEY, lambda *_: True)
 
 
+def wanted(delivery: PluginDelivery) -> int:
+    return delivery.state.release if delivery.state else 0
+
+
 def ends(function: Callable[[], object]) -> bool:
     thread = threading.Thread(target=function, daemon=True)
     thread.start()
@@ -45,6 +50,16 @@ def test_the_cycle_does_not_wait_for_bundles_that_wait(tmp_path: Path) -> None:
         found.submit(TOPIC, b"{}")
     found.of_plugin["room"].accept(Version(1, "a" * 64, "1.0", 5))
     assert ends(found.of_plugin["room"].begin_cycle)
+
+
+def test_of_very_many_orders_at_once_the_newest_is_taken(tmp_path: Path) -> None:
+    found = deliveries(tmp_path)
+    last = 3 * MAX_WAITING
+    for release in range(1, last + 1):
+        found.submit(TOPIC, encode(signed(room(f"{release}.0"), release)))
+    with found:
+        delivery = found.of_plugin["room"]
+        wait_until(lambda: delivery.begin_cycle() or wanted(delivery) == last)
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ def test_modules_in_another_order_make_the_same_bytes() -> None:
 def test_what_is_no_bundle_or_of_another_format_is_named() -> None:
     assert refusal(b"").startswith("found an empty file, expected a bundle")
     assert refusal(b"\0asm\x0d\0\x01\0").startswith("found no bundle, expected a bundle")
+    assert refusal(b"harvester bundle 1").startswith("found no bundle, expected a bundle")
     assert refusal(b"harvester bundle 2\n").endswith("format 2, expected 1; update this node")
 
 
@@ -81,7 +82,14 @@ def test_a_source_that_is_too_large_is_not_packed() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "found"),
     [
-        ("modules", {"app": ["/etc/passwd", ""]}, "modules.app"),
+        (
+            "modules",
+            {"app": ["/etc/passwd", ""]},
+            "modules.app.file: found '/etc/passwd', expected a place such as 0/app.py, of at most",
+        ),
+        ("modules", {"app": ["0/app.py", 1]}, "modules.app.source: found 1, expected a string"),
+        ("modules", {"app": ["0/app.py"]}, "modules.app.source: found nothing, expected a string"),
+        ("modules", {"main": ["0/main.py", ""]}, "modules: found no 'app', expected one"),
         ("modules", {"../app": ["0/app.py", ""]}, "modules"),
         ("imports", ["I2C"], "imports[0]"),
         ("exports", 1, "exports"),

@@ -1,6 +1,7 @@
 """Bundles in the sandbox: what they find, what they are refused, how they fail."""
 
 import hashlib
+import os
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -385,6 +386,15 @@ def test_a_guest_can_keep_neither_too_much_nor_what_is_no_text(tmp_path: Path) -
     assert code.get() is None
     code.keep("AAAA")
     assert code.get() == "AAAA"
+
+
+def test_code_of_many_bundles_is_bounded_and_the_newest_is_kept(tmp_path: Path) -> None:
+    kept = [CodeCache(tmp_path, f"{number:02x}", "cd") for number in range(12)]
+    for number, code in enumerate(kept):
+        code.keep("A" * (4 << 20))
+        (written,) = tmp_path.glob(f"{number:02x}-*")
+        os.utime(written, (number, number))
+    assert [code.get() is not None for code in kept] == [False] * 4 + [True] * 8
 
 
 @pytest.mark.parametrize(
