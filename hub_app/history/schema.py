@@ -123,6 +123,7 @@ SCHEMA = Schema(
     migrations=(
         *(records.TABLE, _INDEXES, VIEWS),
         *(DROP_VIEWS + VIEWS + _ARRIVED + _FILL_ARRIVED, _IDENTITY),
+        DROP_VIEWS + VIEWS,
     ),
 )
 VERSION = SCHEMA.version

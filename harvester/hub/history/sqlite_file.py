@@ -1,13 +1,15 @@
 """SQLite file of an export: a table with a row for each value, and a view for each sensor."""
 
+import itertools
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import msgspec
 
 from bus.errors import MisconfiguredError
-from hub_app.history.query.export import ExportQuery, windows
+from hub_app.history.query.export import ExportQuery, SensorWindow, windows
 from hub_app.history.query.lookup import SensorFields
 from hub_app.history.schema import open_for_reading
 from hub_app.http.formats.export_rows import ExportRow, SensorWords, rows_of
@@ -18,7 +20,7 @@ _TABLE = """
 CREATE TABLE reading_values (
     time TEXT NOT NULL, timestamp_ms INTEGER NOT NULL, sensor TEXT NOT NULL, field TEXT NOT NULL,
     value REAL NOT NULL, low REAL NOT NULL, high REAL NOT NULL, count INTEGER NOT NULL,
-    resolution_s INTEGER NOT NULL
+    resolution_s INTEGER NOT NULL, reading INTEGER NOT NULL
 )
 """
 
@@ -45,17 +47,25 @@ def write_sqlite(
 def _fill(
     db: sqlite3.Connection, history: Path, query: ExportQuery, sensors: dict[str, SensorFields]
 ) -> None:
-    marks = ", ".join("?" * len(_COLUMNS))
+    marks = ", ".join("?" * (len(_COLUMNS) + 1))
+    numbers = itertools.count()
     with closing(open_for_reading(history)) as source:
         for window in windows(source, sensors, query.from_ms, query.to_ms):
-            words = SensorWords("", dict.fromkeys(window.fields, ""))
-            rows = map(msgspec.structs.asdict, rows_of(window, words))
             db.execute("BEGIN")
             db.executemany(
                 f"INSERT INTO reading_values VALUES ({marks})",  # noqa: S608 - question marks
-                ([row[name] for name in _COLUMNS] for row in rows),
+                _numbered(window, numbers),
             )
             db.execute("COMMIT")
+
+
+def _numbered(window: SensorWindow, numbers: Iterator[int]) -> Iterator[list[object]]:
+    """Yield the columns of each value, the last of which is the number of its reading."""
+    words = SensorWords("", dict.fromkeys(window.fields, ""))
+    for one, number in zip(window.rows, numbers, strict=False):
+        for value in rows_of(msgspec.structs.replace(window, rows=[one]), words):
+            row = msgspec.structs.asdict(value)
+            yield [*(row[name] for name in _COLUMNS), number]
 
 
 def _wide_view(sensor: str, fields: list[str]) -> str:
@@ -68,7 +78,7 @@ def _wide_view(sensor: str, fields: list[str]) -> str:
     return (
         f"CREATE VIEW {_identifier(sensor)} AS SELECT time, timestamp_ms{columns}"  # noqa: S608
         f" FROM reading_values WHERE sensor = {_literal(sensor)}"
-        " GROUP BY timestamp_ms, resolution_s"
+        " GROUP BY timestamp_ms, reading"
     )
 
 

@@ -188,11 +188,14 @@ def _oldest_reading(db: sqlite3.Connection, sensor: int) -> int | None:
 
 
 def _readings(db: sqlite3.Connection, sensor: SensorFields, from_ms: int, to_ms: int) -> _Rows:
-    rows: dict[int, list[Point | None]] = {}
+    rows: dict[int, list[list[Point | None]]] = {}
     for i, at_ms, value in values(db, sensor, from_ms, to_ms):
-        row = rows.setdefault(at_ms, [None] * len(sensor.fields))
-        row[i] = (at_ms, value, value, value, 1)
-    return sorted(rows.items(), key=lambda row: row[0])
+        same = rows.setdefault(at_ms, [])
+        # A clock of whole seconds gives several readings one time.
+        if not same or same[-1][i] is not None:
+            same.append([None] * len(sensor.fields))
+        same[-1][i] = (at_ms, value, value, value, 1)
+    return [(at_ms, row) for at_ms in sorted(rows) for row in rows[at_ms]]
 
 
 def _means(db: sqlite3.Connection, sensor: SensorFields, from_ms: int, to_ms: int) -> _Rows:

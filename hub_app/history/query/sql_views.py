@@ -49,32 +49,45 @@ _VALUE = f"""CASE
     WHEN t = 'D9' THEN CAST(substr(data, (p + 5) / 2, {_unsigned("p + 2", 2)}) AS TEXT)
     WHEN t = 'DA' THEN CAST(substr(data, (p + 7) / 2, {_unsigned("p + 2", 4)}) AS TEXT) END"""
 
+# The shortest digits that give the number again: those of `json_quote` may be too few. SQLite reads
+# the very smallest numbers with an error, so that only the longest form is right for them.
+_NUMBER = """CASE WHEN abs(v) > 1e-300 AND CAST(printf('%!.15g', v) AS REAL) = v
+        THEN printf('%!.15g', v)
+    WHEN abs(v) > 1e-300 AND CAST(printf('%!.16g', v) AS REAL) = v THEN printf('%!.16g', v)
+    ELSE printf('%!.17g', v) END"""
 # A value as JSON, in which true and false are words.
-_JSON = f"CASE t WHEN 'C2' THEN 'false' WHEN 'C3' THEN 'true' ELSE json_quote({_VALUE}) END"
+_JSON = f"""CASE t WHEN 'C2' THEN 'false' WHEN 'C3' THEN 'true'
+    WHEN 'CB' THEN (SELECT {_NUMBER} FROM (SELECT {_DOUBLE} AS v))
+    ELSE json_quote({_VALUE}) END"""  # noqa: S608 - constants
+
+_NAMES = "node.name AS node, sensor.name AS sensor"
+_TIME = "strftime('%Y-%m-%dT%H:%M:%fZ', timestamp_ms / 1000.0, 'unixepoch') AS time, timestamp_ms"
+_READINGS = """(SELECT *, hex(data) AS h FROM every_reading) AS kept
+    JOIN stream ON stream.id = kept.stream JOIN node ON node.id = stream.node
+    JOIN sensor ON sensor.id = kept.sensor JOIN shape ON shape.id = kept.shape"""
+_SHOWN = "substr(node.name, 1, 1) != '-' AND substr(sensor.name, 1, 1) != '-'"
 
 
-def _each(expression: str) -> str:
-    """Return the query of all values of all readings, `value` being an expression of each."""
-    return f"""
-    SELECT node.name AS node, sensor.name AS sensor, field.value AS field,
-        strftime('%Y-%m-%dT%H:%M:%fZ', timestamp_ms / 1000.0, 'unixepoch') AS time, timestamp_ms,
-        (WITH RECURSIVE item (n, p) AS (
+def _item(expression: str) -> str:
+    """Return the query of the value at the place `field.key`, as an expression of it."""
+    return f"""(WITH RECURSIVE item (n, p) AS (
             SELECT 0, CASE substr(h, 1, 2) WHEN 'DC' THEN 7 ELSE 3 END
             UNION ALL SELECT n + 1, p + {_SIZE} FROM item WHERE n < field.key
-        ) SELECT {expression} FROM (SELECT p, substr(h, p, 2) AS t FROM item WHERE n = field.key)
-        ) AS value
-    FROM (SELECT *, hex(data) AS h FROM every_reading) AS kept
-    JOIN stream ON stream.id = kept.stream JOIN node ON node.id = stream.node
-    JOIN sensor ON sensor.id = kept.sensor JOIN shape ON shape.id = kept.shape
-    JOIN json_each(shape.fields) AS field
-    WHERE substr(node.name, 1, 1) != '-' AND substr(sensor.name, 1, 1) != '-'"""  # noqa: S608 - constants
+        ) SELECT {expression} FROM (
+            SELECT p, substr(h, p, 2) AS t FROM item WHERE n = field.key
+        ))"""  # noqa: S608 - constants
 
 
 # A column of SQL has numbers for true and false, as SQLite has no others.
 VIEWS = f"""
-CREATE VIEW IF NOT EXISTS reading_values AS {_each(_VALUE)};
+CREATE VIEW IF NOT EXISTS reading_values AS
+    SELECT {_NAMES}, field.value AS field, {_TIME}, {_item(_VALUE)} AS value
+    FROM {_READINGS} JOIN json_each(shape.fields) AS field WHERE {_SHOWN};
 CREATE VIEW IF NOT EXISTS readings_wide AS
-    SELECT node, sensor, time, timestamp_ms, json_group_object(field, json(value)) AS data
-    FROM ({_each(_JSON)}) GROUP BY node, sensor, timestamp_ms;
+    SELECT {_NAMES}, {_TIME}, (
+        SELECT json_group_object(field.value, json({_item(_JSON)}))
+        FROM json_each(shape.fields) AS field
+    ) AS data
+    FROM {_READINGS} WHERE {_SHOWN};
 """  # noqa: S608 - constants
 DROP_VIEWS = "DROP VIEW IF EXISTS readings_wide; DROP VIEW IF EXISTS reading_values;"

@@ -8,7 +8,8 @@ import pytest
 
 from harvester import cli
 from hub_app.history.schema import open_history
-from tests.hub_app.history.samples import START, fill
+from hub_app.history.writer import Arrival, Writer
+from tests.hub_app.history.samples import START, fill, reading
 
 
 @pytest.fixture
@@ -41,6 +42,16 @@ def test_a_sqlite_file_has_values_and_a_view_with_a_column_for_each_field(state:
         assert db.execute('SELECT timestamp_ms, t, up FROM "pi4:room" LIMIT 2').fetchall() == [
             *((START, 0.0, 1.0), (START + 2000, 1.0, 1.0)),
         ]
+
+
+def test_a_view_of_a_sqlite_file_has_a_row_for_each_reading_of_one_moment(tmp_path: Path) -> None:
+    with contextlib.closing(open_history(tmp_path / "history.db")) as db:
+        same = [reading(n, START, data={"t": float(n), "u": -float(n)}) for n in range(3)]
+        Writer(db).store([Arrival(each, False) for each in same], [], START)
+    export(tmp_path, str(tmp_path / "out.db"), "--format", "sqlite", "--to", "2100-01-01")
+    with contextlib.closing(sqlite3.connect(tmp_path / "out.db")) as db:
+        rows = db.execute('SELECT timestamp_ms, t, u FROM "pi4:room" ORDER BY t').fetchall()
+    assert rows == [(START, float(n), -float(n)) for n in range(3)]
 
 
 def test_a_parquet_file_has_the_same_values(state: Path) -> None:

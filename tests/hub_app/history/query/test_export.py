@@ -49,6 +49,15 @@ def test_every_reading_is_there_once_in_order_of_time(db: sqlite3.Connection) ->
     ]
 
 
+def test_readings_of_one_moment_are_all_there(db: sqlite3.Connection) -> None:
+    same = [reading(n, START, data={"t": float(n), "u": -float(n)}) for n in range(3)]
+    Writer(db).store([Arrival(each, False) for each in same], [], START)
+    (window,) = exported(db)
+    values = [[point and point[1] for point in points] for _, points in window.rows]
+    assert sorted(values, key=str) == [[0.0, -0.0], [1.0, -1.0], [2.0, -2.0]]
+    assert times([window]) == [START] * 3
+
+
 def test_expired_readings_are_means_and_the_resolution_is_named(db: sqlite3.Connection) -> None:
     store(db, 0, 0)
     store(db, 35, 100)
