@@ -240,7 +240,7 @@ def test_text_from_the_bus_stays_text(hub: HubProcess, page: Page) -> None:
     page.until_field(str(topic), "label", NASTY + "!")
     page.until_text(NASTY + "!")
     # The count is of the plugin that failed.
-    assert page.driver.title == "(1) HARVESTER"
+    page.until("document.title === '(1) HARVESTER'")
     sources = page.driver.execute_script("return [...document.scripts].map(each => each.src)")
     assert sources == [
         f"{hub.url}/static/overview/overview.js",
