@@ -32,6 +32,8 @@ class PiZero(Service):
             "polling__interval_seconds": 0.5,
             "pings__hosts": f'{{here = "{HOST}"}}',
             "pings__interval_s": 0.5,
+            # The thread of a ping may starve before it reads the answer.
+            "pings__timeout_s": 10,
             "storage__state_dir": directory,
             **keys,
         }

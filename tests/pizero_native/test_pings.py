@@ -7,7 +7,7 @@ from icmplib.exceptions import SocketPermissionError, TimeoutExceeded
 
 from bus.config.settings import PingsConfig
 from bus.contract.messages import Value
-from pizero_native import ping
+from pizero_native import ping, pings
 from pizero_native.ping import NoAnswerError, PingNotAllowedError, needs_privilege, round_trip_ms
 from pizero_native.pings import Pings
 from tests.support import WAIT_S
@@ -59,11 +59,16 @@ def test_no_right_to_ping_is_said_once_with_what_is_missing(
     assert "net.ipv4.ping_group_range" in record.getMessage()
 
 
-def test_a_dead_host_delays_nobody_and_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_dead_host_delays_nobody_and_is_logged_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Threads that starve end late.
+    monkeypatch.setattr(pings, "_JOIN_S", WAIT_S)
     heard: queue.SimpleQueue[tuple[str, dict[str, Value]]] = queue.SimpleQueue()
     hosts = {"dead": DEAD_HOST, "here": "127.0.0.1"}
     found: dict[str, list[dict[str, Value]]] = {"ping-dead": [], "ping-here": []}
-    with Pings(PingsConfig(hosts=hosts, interval_s=0.05), lambda *reading: heard.put(reading)):
+    config = PingsConfig(hosts=hosts, interval_s=0.05, timeout_s=10)
+    with Pings(config, lambda *reading: heard.put(reading)):
         while min(map(len, found.values())) < 3:
             sensor_id, data = heard.get(timeout=WAIT_S)
             found[sensor_id].append(data)
