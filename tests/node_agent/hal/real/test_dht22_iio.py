@@ -18,7 +18,7 @@ from node_agent.hal.errors import (
 from node_agent.hal.real import dht22_iio, dht22_wire
 from node_agent.hal.real.dht22_iio import Dht22Reader, device, overlay
 from tests.node_agent.hal.real.open_files import open_files
-from tests.support import wait_until
+from tests.support import WAIT_S, wait_until
 
 
 class Sysfs:
@@ -53,7 +53,7 @@ def sysfs(tmp_path: Path) -> Sysfs:
 
 @pytest.fixture
 def reader(sysfs: Sysfs) -> Iterator[Dht22Reader]:
-    made = Dht22Reader("iio", sysfs.root)
+    made = Dht22Reader("iio", sysfs.root, wait_s=WAIT_S)
     yield made
     made.close()
 
@@ -93,11 +93,11 @@ def test_auto_takes_the_kernels_driver_as_soon_as_it_is_there(
     sysfs: Sysfs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dht22_wire, "read_wire", lambda pin: Climate(1.0, float(pin)))
-    reader = Dht22Reader("auto", sysfs.root)
+    reader = Dht22Reader("auto", sysfs.root, wait_s=WAIT_S)
     assert reader.read(4) == Climate(1.0, 4.0)
     sysfs.add_dht22(0, 4)
     assert reader.read(4) == Climate(21.5, 45.2)
-    assert Dht22Reader("adafruit", sysfs.root).read(4) == Climate(1.0, 4.0)
+    assert Dht22Reader("adafruit", sysfs.root, wait_s=WAIT_S).read(4) == Climate(1.0, 4.0)
     reader.close()
 
 
@@ -113,7 +113,7 @@ def test_what_the_driver_reports_is_named_with_the_pin(
     sysfs: Sysfs, monkeypatch: pytest.MonkeyPatch, number: int, error: Exception
 ) -> None:
     sysfs.add_dht22(0, 4)
-    reader = Dht22Reader("iio", sysfs.root)
+    reader = Dht22Reader("iio", sysfs.root, wait_s=WAIT_S)
 
     def fail(_: Path) -> float:
         raise OSError(number, os.strerror(number))
@@ -164,7 +164,9 @@ def test_a_caller_with_a_cycle_of_2_s_waits_until_the_driver_measures_again(sysf
     sysfs.add_dht22(0, 4)
     waits: list[float] = []
     times = iter((0.0, 0.025, 2.0, 2.05, 2.1, 9.0, 9.1))
-    reader = Dht22Reader("iio", sysfs.root, now=lambda: next(times), sleep=waits.append)
+    reader = Dht22Reader(
+        "iio", sysfs.root, wait_s=WAIT_S, now=lambda: next(times), sleep=waits.append
+    )
     # The third is much too early: the driver repeats its value, as the class above it would.
     for _ in range(3):
         reader.read(4)
