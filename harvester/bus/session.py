@@ -42,10 +42,20 @@ class RefusedError(BadDataError):
 class BusSession:
     """A connection to the broker at the first of `addresses` that answers.
 
-    `with` opens and closes it. Raises NoBrokerError and RefusedError.
+    `with` opens and closes it. Raises NoBrokerError and RefusedError. `answer_s` is the longest
+    wait for an answer of the broker.
     """
 
-    def __init__(self, addresses: Sequence[Address], login: Login | None) -> None:
+    def __init__(
+        self,
+        addresses: Sequence[Address],
+        login: Login | None,
+        *,
+        client_id: str = "",
+        answer_s: float = _ANSWER_S,
+    ) -> None:
+        self._client_id = client_id or f"harvester-bus-{os.urandom(6).hex()}"
+        self._answer_s = answer_s
         self._remedy = _WRONG_LOGIN if login is not None and login.username else _LOG_IN
         self._login = login
         self._addresses = addresses
@@ -64,7 +74,7 @@ class BusSession:
         self._connection = Connection(
             ConnectionConfig(
                 address=address,
-                client_id=f"harvester-bus-{os.urandom(6).hex()}",
+                client_id=self._client_id,
                 keepalive_s=_KEEPALIVE_S,
             ),
             self._login,
@@ -158,7 +168,9 @@ class BusSession:
     def _is_acknowledged(self, number: int) -> bool:
         """Wait until the broker acknowledges a message; return False where it never will."""
         with self._changed:
-            self._changed.wait_for(lambda: self._end or number in self._acknowledged, _ANSWER_S)
+            self._changed.wait_for(
+                lambda: self._end or number in self._acknowledged, self._answer_s
+            )
             return number in self._acknowledged
 
     def _arrived(self) -> Iterator[WireMessage]:
@@ -188,9 +200,10 @@ class BusSession:
 
     def _answer(self) -> object:
         try:
-            answer = self._answers.get(timeout=_ANSWER_S)
+            answer = self._answers.get(timeout=self._answer_s)
         except queue.Empty:
-            raise NoBrokerError(f"no answer from {self._where} within {_ANSWER_S:.0f} s") from None
+            reason = f"no answer from {self._where} within {self._answer_s:.0f} s"
+            raise NoBrokerError(reason) from None
         if isinstance(answer, NoBrokerError):
             raise answer
         return answer

@@ -3,20 +3,16 @@
 The broker knows a node's sensors from their retained descriptions.
 """
 
-import threading
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
 from bus.client import credentials
-from bus.client.client import BusClient
 from bus.client.login import doctor_client_id
 from bus.config.settings import Config
 from bus.contract.topics import TopicKind, parse, topic_filter
 from bus.errors import HarvesterError
+from harvester.bus.session import BusSession
 from harvester.doctor.finding import Finding, missing, ok, skipped
-
-# Retained messages follow each other within milliseconds; after so long there are no more.
-_QUIET_S = 1.0
 
 
 def name_findings(
@@ -47,34 +43,16 @@ def _known_sensors(
 ) -> set[str]:
     """Return the sensors that the broker has; none where it does not answer in time."""
     node = config.cluster.node_id
-    known: set[str] = set()
-    heard = threading.Event()
-
-    # On the bus client's thread.
-    def hear(topic: str, payload: bytes) -> None:
-        if payload:
-            known.add(parse(topic).name)
-        heard.set()
-
     try:
         connection = credentials.of_node(config, environment)
-        client = BusClient(
-            connection.address,
-            others=connection.addresses[1:],
+        with BusSession(
+            connection.addresses,
+            connection.login,
             client_id=doctor_client_id(node),
-            login=connection.login,
-            filters=[topic_filter(TopicKind.SENSOR, node)],
-            on_message=hear,
-        )
+            answer_s=timeout_s,
+        ) as session:
+            session.subscribe([topic_filter(TopicKind.SENSOR, node)])
+            return {parse(message.topic).name for message in session.retained()}
     except HarvesterError:
         # The broker's own finding says it.
-        return known
-    client.start()
-    try:
-        heard.wait(timeout_s)
-        while heard.is_set() and not known.issuperset(config.names):
-            heard.clear()
-            heard.wait(_QUIET_S)
-    finally:
-        client.stop()
-    return known
+        return set()
