@@ -44,8 +44,9 @@ def _update(options: argparse.Namespace) -> None:
     known = sorted(enrolled - removed.keys())
     for name in (*options.node, *([options.canary] if options.canary else [])):
         if name not in known:
+            none = f"none yet in {files.accounts}"
             raise MisconfiguredError(
-                f"found {name!r}, expected an enrolled node: {', '.join(known) or 'none yet'}"
+                f"found {name!r}, expected an enrolled node: {', '.join(known) or none}"
             )
     path = files.state_dir / round_file.FILE_NAME
     made = rounds.begin(options.node or known, options.canary, now_ms())

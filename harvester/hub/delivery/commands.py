@@ -68,11 +68,12 @@ def _made(options: argparse.Namespace, files: HubFiles, made: Rollout) -> Rollou
     enrolled = set(accounts.load(files.accounts).nodes)
     removed = removals.load(files.state_dir / removals.FILE_NAME).nodes
     known = sorted(enrolled - removed.keys())
-    names = [name for name in (options.to or "").split(",") if name]
+    names = [name.strip() for name in (options.to or "").split(",") if name.strip()]
     for name in (*names, *([made.canary] if made.canary else [])):
         if name not in known:
+            none = f"none yet in {files.accounts}"
             raise MisconfiguredError(
-                f"found {name!r}, expected an enrolled node: {', '.join(known) or 'none yet'}"
+                f"found {name!r}, expected an enrolled node: {', '.join(known) or none}"
             )
     made = msgspec.structs.replace(
         made, started_ms=now_ms(), area=options.area or "", is_all=options.all

@@ -8,6 +8,8 @@ from bus.clock import now_ms
 from bus.contract.messages import MAX_LOG_CHARS, PluginPhase, PluginState
 from node_agent.descriptions.plugin_settings import PluginSettings
 
+_GAP = "\n...\n"
+
 
 class PublishedState:
     """The state as it was last published. One thread at a time."""
@@ -26,8 +28,8 @@ class PublishedState:
         return self._published.state if self._published is not None else "loading"
 
     def note_failure(self, text: str) -> None:
-        """Keep the end of a text as the last failure."""
-        self._last_failure = newest(text)
+        """Keep a text as the last failure."""
+        self._last_failure = shortened(text, MAX_LOG_CHARS)
 
     def publish(self, state: PluginState, *, again: bool = False) -> None:
         """Publish a state where it changed, or in any case with `again`."""
@@ -47,6 +49,13 @@ class PublishedState:
             self._publish(state)
 
 
-def newest(text: str) -> str:
-    """Return the end of a text that is longer than a message may have."""
-    return text[-MAX_LOG_CHARS:]
+def shortened(text: str, most_chars: int) -> str:
+    """Return a traceback without its middle where it is too long.
+
+    Its first frames and its end stay: a long message begins with the exception's name, and a deep
+    traceback ends with it.
+    """
+    if len(text) <= most_chars:
+        return text
+    half = (most_chars - len(_GAP)) // 2
+    return text[:half] + _GAP + text[-half:]

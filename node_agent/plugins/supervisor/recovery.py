@@ -4,7 +4,7 @@ import logging
 
 from bus.client.node_log import plugin_logger
 from node_agent.plugins.supervisor.hung_threads import HungThreads
-from node_agent.plugins.supervisor.published_state import PublishedState, newest
+from node_agent.plugins.supervisor.published_state import PublishedState, shortened
 from node_agent.plugins.supervisor.restart_policy import RestartPolicy
 
 logger = logging.getLogger(__name__)
@@ -70,5 +70,5 @@ class Recovery:
 
 
 def reason_of(traceback: str, error: str) -> str:
-    """Return the end of a traceback, where there is one, with the error that it led to."""
-    return newest(traceback)[-MAX_ERROR_CHARS:] if traceback else error
+    """Return a traceback, where there is one, with the error that it led to."""
+    return shortened(traceback, MAX_ERROR_CHARS) if traceback else error
