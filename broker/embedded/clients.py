@@ -12,7 +12,7 @@ from broker.embedded.incoming.handler import Handler
 from broker.embedded.incoming.works import Works
 from broker.embedded.net.connection import Connection
 from broker.embedded.outgoing.sender import Sender
-from broker.embedded.packets.codec import VERSION_3_1, codec_for
+from broker.embedded.packets.codec import VERSION_3_1, VERSION_5, codec_for
 from broker.embedded.packets.model import Connack, ConnackCode, ReasonCode
 from broker.embedded.router import Router
 from broker.embedded.session import ClientSession
@@ -60,8 +60,11 @@ class Clients:
 
         Raises ConnectRefusedError where there is no room for its session.
         """
-        is_3_1 = accepted.connect.version == VERSION_3_1
-        connection.allow_packets(self._settings.packet_kb * 1024, is_3_1=is_3_1)
+        version = accepted.connect.version
+        is_3_1 = version == VERSION_3_1
+        connection.allow_packets(
+            self._settings.packet_kb * 1024, is_3_1=is_3_1, is_5=version == VERSION_5
+        )
         opened = self._sessions.open(accepted, self._take_over)
         if opened is None:
             text = f"{accepted.connect!r}: no room for its session"

@@ -15,12 +15,11 @@ from broker.embedded.packets.model import (
     Publish,
     ReasonCode,
     Subscribe,
-    with_ids,
 )
 from broker.embedded.session import ClientSession, Publisher
 from broker.embedded.store.store import Store
 from broker.embedded.store.writer import Durable
-from broker.embedded.topics.grant import Grant
+from broker.embedded.topics.grant import granted_copy
 from broker.embedded.topics.requests import Subscribed, SubscriptionRequests, Unsubscribed
 from broker.embedded.topics.retained import Outcome, Retained, RetainedMessages
 from broker.embedded.topics.subscriptions import MAX_ENTRIES, NOBODY, Receivers, Subscriptions
@@ -149,12 +148,12 @@ class Router:
         """Pass a message on to subscribers with options, and to one member of each group."""
         for session, grant in receivers.with_options:
             if not grant.no_local or session.key not in (publisher.key, publisher.will_of):
-                copy = _granted(message, grant)
+                copy = granted_copy(message, grant)
                 self.deliverer.deliver(session, Entry(copy, publisher=publisher.key), passed)
         for group in receivers.groups:
-            picked = self.subscriptions.pick(group, message.topic)
+            picked = self.subscriptions.pick(group, message)
             if picked is not None:
-                copy = _granted(message, picked[1])
+                copy = granted_copy(message, picked[1])
                 entry = Entry(copy, publisher=publisher.key, group=group.text)
                 self.deliverer.deliver(picked[0], entry, passed)
 
@@ -233,24 +232,24 @@ class Router:
             durable.append(written)
 
     def redistribute(self, session: ClientSession) -> None:
-        """Give other members of its groups what a session that has ended did not take.
+        """Give other members of its groups what a session did not take.
 
         A message of QoS 2 that was sent already stays (MQTT 5, 4.8.2-5). It is called when the
-        session has no connection any more, and still its subscriptions.
+        session has no connection any more, and when it ends, while it has its subscriptions.
         """
 
         def is_given_away(entry: Entry) -> bool:
             return not session.is_kept or self.subscriptions.has_connected_receiver(
-                entry.group, entry.message.topic, session
+                entry.group, entry.message, session
             )
 
         entries = session.delivery.take_shared(is_given_away)
         for entry in entries:
-            picked = self.subscriptions.other_member(entry.group, entry.message.topic, session)
+            picked = self.subscriptions.other_member(entry.group, entry.message, session)
             with self._store.together():
                 copy = entry.aged(now_ms())
                 if picked is not None and copy is not None:
-                    copy = _granted(copy, picked[1])
+                    copy = granted_copy(copy, picked[1])
                     self.deliverer.deliver(picked[0], Entry(copy, group=entry.group), Passed())
                 self._store.drop_message(session.key, entry.message_id)
 
@@ -264,19 +263,4 @@ def _copy(message: Publish, qos: int) -> Publish:
         retain=False,
         packet_id=0,
         properties=message.properties,
-    )
-
-
-def _granted(message: Publish, grant: Grant) -> Publish:
-    """Return a message as a subscriber with options receives it.
-
-    Of a message that was passed on before, the subscription identifiers are replaced.
-    """
-    return Publish(
-        message.topic,
-        message.payload,
-        min(grant.qos, message.qos),
-        retain=message.retain and grant.retain_as_published,
-        packet_id=0,
-        properties=with_ids(message.properties, grant.ids),
     )

@@ -39,6 +39,10 @@ class Unreleased(msgspec.Struct, frozen=True, gc=False):
 class Link(Protocol):
     """The connection of a session, as far as outgoing messages go."""
 
+    @property
+    def most_packet_bytes(self) -> int | None:
+        """The size of the largest packet that the client takes; None: any."""
+
     def send_due(self) -> None:
         """Write what is due, as much as the client takes right now."""
 

@@ -145,13 +145,19 @@ class Sessions:
         self._store.put_session(session.key, session.client_id, session.left_ms, session.expiry_s)
 
     def remove(self, session: ClientSession) -> None:
-        """Remove a session with its subscriptions and messages; its will need not wait longer."""
+        """Remove a session with its subscriptions and messages; its will need not wait longer.
+
+        Messages of shared subscriptions go to other members.
+        """
         if self._by_key.pop(session.key, None) is not None:
             self.wills.publish(session.key)
             theirs = self._of_user[session.identity.user]
             theirs.pop(session, None)
             if not theirs:
                 del self._of_user[session.identity.user]
+        # Nothing waits for it any more (MQTT 5, section 4.8.2).
+        session.is_kept = False
+        self._router.redistribute(session)
         self._router.subscriptions.remove_session(session)
         self._store.drop_session(session.key)
 
@@ -166,10 +172,12 @@ class Sessions:
             if session.delivery.queue.next_expiry_ms <= now:
                 self._drop(session, session.delivery.expire(now))
         self.wills.publish_due(now_s)
-        for key in self._store.expire(now):
+        for key in self._store.expired(now):
             self._counters.clients_expired += 1
             expired = self._by_key.get(key)
-            if expired is not None:
+            if expired is None:
+                self._store.drop_session(key)
+            else:
                 self.remove(expired)
 
     def _drop(self, session: ClientSession, entries: Sequence[Entry]) -> None:

@@ -35,7 +35,12 @@ class Answers:
         return sum(answer[0] >> 4 == PacketType.PUBACK for _, answer in self._waiting)
 
     def send(self, durable: Sequence[Durable], answer: bytes) -> None:
-        """Answer once everything is on the disk, in the order of arrival (MQTT-4.6.0-2)."""
+        """Answer once everything is on the disk, in the order of arrival (MQTT-4.6.0-2).
+
+        An empty answer, too large for the client, is not sent (MQTT-3.1.2-24).
+        """
+        if not answer:
+            return
         if not (durable or self._waiting):
             self._connection.send(answer)
             return

@@ -108,9 +108,11 @@ class Connection(asyncio.BufferedProtocol):
         """Handle no more packets, without an end of `serve`: what is sent is still written."""
         self._on_packet = None
 
-    def allow_packets(self, max_packet_bytes: int, *, is_3_1: bool = False) -> None:
-        """Change the size limit, which is lower before the login."""
-        self._framer.allow(max_packet_bytes, is_3_1=is_3_1)
+    def allow_packets(
+        self, max_packet_bytes: int, *, is_3_1: bool = False, is_5: bool = False
+    ) -> None:
+        """Change the size limit, which is lower before the login: see `Framer.allow`."""
+        self._framer.allow(max_packet_bytes, is_3_1=is_3_1, is_5=is_5)
 
     def pause(self) -> None:
         """Handle no packets, and soon read nothing any more, until `resume`."""

@@ -47,6 +47,11 @@ class Sender:
         # Packets of QoS 2, with the row that each of them waits for.
         self._unwritten: list[tuple[Durable | None, bytes]] = []
 
+    @property
+    def most_packet_bytes(self) -> int | None:
+        """The size of the largest packet that the client takes; None: any."""
+        return self._writer.most_bytes
+
     def start(self) -> None:
         """Send what was in flight when the last connection ended, then what is queued."""
         self._session.delivery.resend_in_flight()

@@ -49,6 +49,10 @@ class Reader(Protocol):
 class Writer(Protocol):
     """Encoder of the packets to one connection."""
 
+    @property
+    def most_bytes(self) -> int | None:
+        """The size of the largest packet that the client takes; None: any."""
+
     def connack(self, connack: Connack, /) -> bytes:
         """Return a CONNACK; empty where the client does not take so large a packet."""
 
@@ -57,9 +61,11 @@ class Writer(Protocol):
 
     def acknowledgement(self, kind: PacketType, packet_id: int, reason: int = 0, /) -> bytes: ...
 
-    def suback(self, packet_id: int, codes: Sequence[int], /) -> bytes: ...
+    def suback(self, packet_id: int, codes: Sequence[int], /) -> bytes:
+        """Return a SUBACK; empty where the client does not take so large a packet."""
 
-    def unsuback(self, packet_id: int, codes: Sequence[int], /) -> bytes: ...
+    def unsuback(self, packet_id: int, codes: Sequence[int], /) -> bytes:
+        """Return an UNSUBACK; empty where the client does not take so large a packet."""
 
     def pingresp(self) -> bytes: ...
 

@@ -39,20 +39,25 @@ _IS_ALLOWED_3_1 = tuple(byte in _ALLOWED_3_1 for byte in range(256))
 class Framer:
     """Holds what has come of packets that were not taken yet."""
 
-    __slots__ = ("_at", "_data", "_is_allowed", "_max_packet_bytes", "_size", "_start")
+    __slots__ = ("_at", "_data", "_is_5", "_is_allowed", "_max_packet_bytes", "_size", "_start")
 
     def __init__(self, max_packet_bytes: int) -> None:
         self._max_packet_bytes = max_packet_bytes
         self._is_allowed = _IS_ALLOWED
+        self._is_5 = False
         self._data = b""
         self._at = 0
         # The start of a packet whose other bytes are to come, and its size if that is known.
         self._start = bytearray()
         self._size = 0
 
-    def allow(self, max_packet_bytes: int, *, is_3_1: bool = False) -> None:
-        """Change the limit for the packets to come, and take those of MQTT 3.1 with DUP."""
+    def allow(self, max_packet_bytes: int, *, is_3_1: bool = False, is_5: bool = False) -> None:
+        """Change the limit for the packets to come, and judge them by the client's version.
+
+        Those of MQTT 3.1 may have DUP; a length in MQTT 5 has as few bytes as it needs.
+        """
         self._max_packet_bytes = max_packet_bytes
+        self._is_5 = is_5
         if is_3_1:
             self._is_allowed = _IS_ALLOWED_3_1
 
@@ -97,17 +102,23 @@ class Framer:
         for byte in data[at : at + _MAX_LENGTH_BYTES]:
             length |= (byte & 0x7F) << shift
             shift += 7
-            if length > self._max_packet_bytes:
-                raise TooLargeError(
-                    f"a packet of {length} bytes, at most {self._max_packet_bytes}",
-                    ReasonCode.PACKET_TOO_LARGE,
-                )
+            # With the type and the length itself (MQTT 5, section 3.1.2.11.4).
+            if length + shift // 7 >= self._max_packet_bytes:
+                raise self._too_large(length + 1 + shift // 7)
             if byte < 0x80:
+                if not byte and shift > 7 and self._is_5:
+                    raise ViolationError("a length of more bytes than it needs (MQTT-1.5.5-1)")
                 return length, at + shift // 7
         if shift == 7 * _MAX_LENGTH_BYTES:
             # Whatever follows is no packet of MQTT, so neither is an answer.
             raise ViolationError("a length of more than four bytes", None)
         return 0, 0
+
+    def _too_large(self, size: int) -> TooLargeError:
+        return TooLargeError(
+            f"a packet of {size} bytes, at most {self._max_packet_bytes}",
+            ReasonCode.PACKET_TOO_LARGE,
+        )
 
     def _keep_start(self, size: int) -> None:
         self._start += memoryview(self._data)[self._at :]

@@ -16,6 +16,8 @@ encoded_topic = lru_cache(_MAX_TOPICS)(encode_text)
 class Writer3:
     """Encoder. The reasons of MQTT 5 are left out."""
 
+    most_bytes = None
+
     def connack(self, connack: Connack) -> bytes:
         return bytes((PacketType.CONNACK << 4, 2, connack.session_present, connack.code))
 

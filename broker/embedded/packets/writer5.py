@@ -54,7 +54,7 @@ class Writer5:
     ) -> None:
         self._most_aliases = topic_aliases
         self._aliases: dict[str, int] = {}
-        self._most_bytes = most_bytes
+        self.most_bytes = most_bytes
         self._tells_refusals = tells_problems != 0
         self._tells_all = tells_problems == 1
 
@@ -77,7 +77,7 @@ class Writer5:
 
     def _fitting(self, packet: bytes) -> bytes:
         """Return a packet; nothing where it is larger than the client takes."""
-        return packet if self._most_bytes is None or len(packet) <= self._most_bytes else b""
+        return packet if self.most_bytes is None or len(packet) <= self.most_bytes else b""
 
     def acknowledgement(self, kind: PacketType, packet_id: int, reason: int = 0) -> bytes:
         """Return a PUBACK, PUBREC, PUBREL or PUBCOMP; success needs no reason."""
@@ -88,18 +88,19 @@ class Writer5:
         return self._fitting(_packet(kind, fixed + text)) or _packet(kind, fixed)
 
     def suback(self, packet_id: int, codes: Sequence[int]) -> bytes:
-        """Return a SUBACK with a reason code for each filter."""
+        """Return a SUBACK with a reason code for each filter; empty where it is too large."""
         text = self._reason_string(codes)
         head, tail = UINT16.pack(packet_id), bytes(codes)
         if text:
             packet = self._fitting(_packet(PacketType.SUBACK, head + text + tail))
             if packet:
                 return packet
-        return _packet(PacketType.SUBACK, head + b"\0" + tail)
+        return self._fitting(_packet(PacketType.SUBACK, head + b"\0" + tail))
 
     def unsuback(self, packet_id: int, codes: Sequence[int]) -> bytes:
-        """Return an UNSUBACK with a reason code for each filter."""
-        return _packet(PacketType.UNSUBACK, UINT16.pack(packet_id) + b"\0" + bytes(codes))
+        """Return an UNSUBACK with a reason code for each filter; empty where it is too large."""
+        body = UINT16.pack(packet_id) + b"\0" + bytes(codes)
+        return self._fitting(_packet(PacketType.UNSUBACK, body))
 
     def pingresp(self) -> bytes:
         return PINGRESP
@@ -126,7 +127,7 @@ class Writer5:
         length = encode_length(len(topic) + len(ids) + len(fields) + len(message.payload))
         first = bytes((PacketType.PUBLISH << 4 | flags,))
         packet = b"".join((first, length, topic, ids, fields, message.payload))
-        if self._most_bytes is None or len(packet) <= self._most_bytes:
+        if self.most_bytes is None or len(packet) <= self.most_bytes:
             return packet
         if properties.topic_alias is not None and topic != _NO_TOPIC:
             # The client does not hear of the alias that was made for it.
@@ -149,6 +150,11 @@ class Writer5:
         refused = [code for code in codes if code >= _ERRORS]
         text = _TEXTS.get(ReasonCode(refused[0])) if refused else None
         return write_properties(Properties(reason=text)) if text and self._tells_refusals else b""
+
+
+def publish_bytes(message: Publish) -> int:
+    """Return the size of a PUBLISH without a topic alias."""
+    return len(Writer5().publish(message, 1))
 
 
 def _packet(kind: PacketType, body: bytes) -> bytes:

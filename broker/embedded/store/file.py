@@ -138,7 +138,7 @@ def _contents(database: sqlite3.Connection) -> Contents:
             found.sessions[session].unreleased.add(packet_id)
     for session, properties, *row in database.execute(
         "SELECT session, properties, message_id, topic, payload, qos, retain, packet_id, "
-        "queued_ms, released FROM messages ORDER BY message_id"
+        "queued_ms, released, share FROM messages ORDER BY message_id"
     ):
         if session in found.sessions:
             message = _message(decode_properties(properties), *row)
@@ -160,7 +160,7 @@ def _will(*row: Any) -> Will:
 
 
 def _message(*row: Any) -> StoredMessage:
-    properties, message_id, topic, payload, qos, retain, packet_id, queued_ms, released = row
+    properties, message_id, topic, payload, qos, retain, packet_id, queued_ms, released, group = row
     return StoredMessage(
         message_id=message_id,
         topic=topic,
@@ -171,6 +171,7 @@ def _message(*row: Any) -> StoredMessage:
         packet_id=packet_id,
         released=bool(released),
         properties=properties,
+        group=group,
     )
 
 

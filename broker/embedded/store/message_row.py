@@ -18,4 +18,5 @@ def row_of(key: str, message: StoredMessage) -> Row:
         message.queued_ms,
         int(message.released),
         encode_properties(message.properties),
+        message.group,
     )

@@ -33,6 +33,7 @@ def stored(entry: Entry, packet_id: int | None) -> StoredMessage:
         released=entry.is_released,
         retain=message.retain,
         properties=message.properties,
+        group=entry.group,
     )
 
 
@@ -41,7 +42,13 @@ def restore(delivery: Delivery, messages: Sequence[StoredMessage]) -> list[Entry
     dropped = []
     for kept in messages:
         message = Publish(kept.topic, kept.payload, kept.qos, kept.retain, 0, kept.properties)
-        entry = Entry(message, kept.message_id, queued_ms=kept.queued_ms, is_released=kept.released)
+        entry = Entry(
+            message,
+            kept.message_id,
+            queued_ms=kept.queued_ms,
+            is_released=kept.released,
+            group=kept.group,
+        )
         if kept.packet_id is None:
             dropped += delivery.put(entry)
         else:

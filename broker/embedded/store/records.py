@@ -23,6 +23,8 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
     packet_id: int | None = None
     released: bool = False
     properties: Properties = NO_PROPERTIES
+    # The shared subscription through which it came, if any.
+    group: str = ""
 
     @property
     def size_bytes(self) -> int:

@@ -33,7 +33,7 @@ class Store:
 
     Limits: a session beyond `sessions` is refused, and so is a message beyond `queued_mb_per_user`
     or `queued_mb` of all, or beyond what a session's queue can hold. No client's rows make room for
-    another's. A session whose client is absent for `session_days` is removed by `expire`.
+    another's. A session whose client is absent for `session_days` is in `expired`.
     """
 
     def __init__(
@@ -232,12 +232,9 @@ class Store:
         kept.unreleased.discard(packet_id)
         return self._rows.put("unreleased", (key, packet_id), None, is_urgent=True)
 
-    def expire(self, now_ms: int) -> list[str]:
-        """Remove sessions whose clients were absent for too long; return their keys."""
-        old = self._index.expired(now_ms)
-        for key in old:
-            self.drop_session(key)
-        return old
+    def expired(self, now_ms: int) -> list[str]:
+        """Return the keys of sessions whose clients were absent for too long."""
+        return self._index.expired(now_ms)
 
     async def flush(self) -> bool:
         """Wait until every row is on the disk; return False where the disk refused one."""

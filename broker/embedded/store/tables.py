@@ -21,7 +21,8 @@ CREATE TABLE messages (
     message_id INTEGER PRIMARY KEY, session TEXT NOT NULL, topic TEXT NOT NULL,
     payload BLOB NOT NULL, qos INTEGER NOT NULL CHECK (qos BETWEEN 0 AND 2),
     retain INTEGER NOT NULL, packet_id INTEGER, queued_ms INTEGER NOT NULL,
-    released INTEGER NOT NULL DEFAULT 0, properties BLOB NOT NULL DEFAULT x''
+    released INTEGER NOT NULL DEFAULT 0, properties BLOB NOT NULL DEFAULT x'',
+    share TEXT NOT NULL DEFAULT ''
 ) STRICT;
 """
 # Version 3: MQTT 5. A column that is added comes last, also in the tables of a new file.
@@ -48,12 +49,15 @@ CREATE TABLE wills (
     properties BLOB NOT NULL, due_ms INTEGER
 ) STRICT;
 """
+# The shared subscription through which a message came.
+_SHARES = "ALTER TABLE messages ADD COLUMN share TEXT NOT NULL DEFAULT '';"
 SCHEMA = Schema(
     _TABLES + _UNRELEASED + _WILLS,
     migrations=(
         "ALTER TABLE messages ADD COLUMN released INTEGER NOT NULL DEFAULT 0;" + _UNRELEASED,
         _MQTT_5,
         _WILLS,
+        _SHARES,
     ),
 )
 # Not INSERT OR REPLACE, which moves the row and writes its index again.
@@ -64,7 +68,7 @@ PUT = {
     "sessions": "INSERT INTO sessions VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
     "client_id = excluded.client_id, left_ms = excluded.left_ms, expiry_s = excluded.expiry_s",
     "subscriptions": "INSERT OR REPLACE INTO subscriptions VALUES (?, ?, ?, ?, ?, ?)",
-    "messages": "INSERT OR REPLACE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    "messages": "INSERT OR REPLACE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     "unreleased": "INSERT OR REPLACE INTO unreleased VALUES (?, ?)",
     "wills": "INSERT OR REPLACE INTO wills VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 }

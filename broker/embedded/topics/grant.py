@@ -4,7 +4,7 @@ from typing import Self
 
 import msgspec
 
-from broker.embedded.packets.model import Filter
+from broker.embedded.packets.model import Filter, Publish, with_ids
 
 
 class Grant(msgspec.Struct, frozen=True, gc=False):
@@ -33,4 +33,19 @@ def joined(one: Grant, other: Grant) -> Grant:
         one.no_local and other.no_local,
         one.retain_as_published or other.retain_as_published,
         one.ids + other.ids,
+    )
+
+
+def granted_copy(message: Publish, grant: Grant) -> Publish:
+    """Return a message as a subscriber with options receives it.
+
+    Of a message that was passed on before, the subscription identifiers are replaced.
+    """
+    return Publish(
+        message.topic,
+        message.payload,
+        min(grant.qos, message.qos),
+        retain=message.retain and grant.retain_as_published,
+        packet_id=0,
+        properties=with_ids(message.properties, grant.ids),
     )

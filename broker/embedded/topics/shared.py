@@ -23,15 +23,15 @@ class Group(Generic[C, G]):
         self.text = text
         self.members: dict[C, G] = {}
 
-    def pick(self, rank: Callable[[C], int | None]) -> tuple[C, G] | None:
+    def pick(self, rank: Callable[[C, G], int | None]) -> tuple[C, G] | None:
         """Return the member with the lowest rank and its grant; who waited longest first.
 
         A member whose rank is None is left out.
         """
         best: C | None = None
         best_rank = 0
-        for member in self.members:
-            found = rank(member)
+        for member, granted in self.members.items():
+            found = rank(member, granted)
             if found is not None and (best is None or found < best_rank):
                 best, best_rank = member, found
                 if not found:

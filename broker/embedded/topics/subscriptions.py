@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import msgspec
 
 from broker.auth.gate import Gate
-from broker.embedded.session import ClientSession
-from broker.embedded.topics.grant import Grant, joined
+from broker.embedded.packets.model import Publish
+from broker.embedded.packets.writer5 import publish_bytes
+from broker.embedded.session import ClientSession, Link
+from broker.embedded.topics.grant import Grant, granted_copy, joined
 from broker.embedded.topics.shared import PREFIX, Group, SharedSubscriptions
 from broker.embedded.topics.tree import TopicTree
 
@@ -89,7 +91,7 @@ class Subscriptions:
         return self._find(topic) if found is None else found
 
     def pick(
-        self, group: SharedGroup, topic: str, *, but: ClientSession | None = None
+        self, group: SharedGroup, message: Publish, *, but: ClientSession | None = None
     ) -> tuple[ClientSession, Grant] | None:
         """Return the member that receives a message, in turn; None where there is none.
 
@@ -97,28 +99,32 @@ class Subscriptions:
         an absent one.
         """
 
-        def rank(session: ClientSession) -> int | None:
-            if session is but or not self._gate.may_receive(session.identity, topic):
+        def rank(session: ClientSession, grant: Grant) -> int | None:
+            if session is but or not self._gate.may_receive(session.identity, message.topic):
                 return None
             if session.link is None:
                 return 2 if session.is_kept else None
+            if not _takes(session.link, message, grant):
+                return None
             return 0 if session.is_prompt else 1
 
         return group.pick(rank)
 
     def other_member(
-        self, text: str, topic: str, session: ClientSession
+        self, text: str, message: Publish, session: ClientSession
     ) -> tuple[ClientSession, Grant] | None:
         """Return another member of the group `text` for a message that `session` did not take."""
         group = self._shared.group(text)
-        return None if group is None else self.pick(group, topic, but=session)
+        return None if group is None else self.pick(group, message, but=session)
 
-    def has_connected_receiver(self, text: str, topic: str, session: ClientSession) -> bool:
+    def has_connected_receiver(self, text: str, message: Publish, session: ClientSession) -> bool:
         """Whether the group `text` has a connected member for a message beside `session`."""
         group = self._shared.group(text)
         return group is not None and any(
-            member.is_connected and self._gate.may_receive(member.identity, topic)
-            for member in group.members
+            member.link is not None
+            and self._gate.may_receive(member.identity, message.topic)
+            and _takes(member.link, message, grant)
+            for member, grant in group.members.items()
             if member is not session
         )
 
@@ -154,3 +160,9 @@ class Subscriptions:
     def _forget(self) -> None:
         self._known.clear()
         self._entries = 0
+
+
+def _takes(link: Link, message: Publish, grant: Grant) -> bool:
+    """Whether a message is not larger than a connected client takes."""
+    most_bytes = link.most_packet_bytes
+    return most_bytes is None or publish_bytes(granted_copy(message, grant)) <= most_bytes

@@ -70,7 +70,13 @@ def _keep(directory: Path, retained: Retained, message: StoredMessage, grant: Gr
 def test_properties_options_and_expiry_survive_a_restart(tmp_path: Path) -> None:
     retained = Retained("r", b"1", 1, 7, properties=PROPERTIES)
     message = StoredMessage(
-        message_id=1, topic="a/b", payload=b"x", qos=2, queued_ms=5, properties=PROPERTIES
+        message_id=1,
+        topic="a/b",
+        payload=b"x",
+        qos=2,
+        queued_ms=5,
+        properties=PROPERTIES,
+        group="$share/g/a/#",
     )
     grant = Grant(1, no_local=True, retain_as_published=True, ids=(5,))
     _keep(tmp_path, retained, message, grant)
@@ -83,13 +89,14 @@ def test_properties_options_and_expiry_survive_a_restart(tmp_path: Path) -> None
 
 
 def test_a_session_expires_after_its_own_interval() -> None:
-    async def expire() -> list[list[str]]:
+    async def expired() -> list[list[str]]:
         store = Store(None, BrokerConfig(session_days=1.0))
         for key, expiry_s in (("short", 2), ("long", 90_000), ("unlimited", None)):
             store.put_session(key, key, 0, expiry_s)
-        return [store.expire(now_ms) for now_ms in (2_000, 2_001, 86_400_000, 86_400_001)]
+        return [store.expired(now_ms) for now_ms in (2_000, 2_001, 86_400_000, 86_400_001)]
 
-    assert asyncio.run(expire()) == [[], ["short"], [], ["long", "unlimited"]]
+    everyone = ["short", "long", "unlimited"]
+    assert asyncio.run(expired()) == [[], ["short"], ["short"], everyone]
 
 
 def test_a_store_of_the_second_version_is_read_and_written(tmp_path: Path) -> None:

@@ -350,8 +350,9 @@ def test_a_session_goes_when_its_client_stays_away(tmp_path: Path) -> None:
             store.put_session("gone", "c", 0)
             store.put_session("here", "d", None)
             store.put_message("gone", message(1))
-            assert store.expire(MS_PER_DAY) == []
-            assert store.expire(MS_PER_DAY + 1) == ["gone"]
+            assert store.expired(MS_PER_DAY) == []
+            assert store.expired(MS_PER_DAY + 1) == ["gone"]
+            store.drop_session("gone")
 
     asyncio.run(fill())
     assert list(loaded(tmp_path).sessions) == ["here"]

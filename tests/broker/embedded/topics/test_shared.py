@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.broker.embedded.conftest import WallClock
 from tests.broker.embedded.gates import OwnTopics
 from tests.broker.embedded.raw import RawClient
 from tests.broker.embedded.running import Running, running
 from tests.broker.embedded.switch import ours_only
+from tests.broker.embedded.version5.raw5 import client5
 
 pytestmark = ours_only
 
@@ -140,3 +142,66 @@ def test_what_no_other_member_may_receive_waits_for_its_kept_member(tmp_path: Pa
         allowed.disconnect()
         with broker.client("a", clean=False) as again:
             assert [message.payload for message in again.take(1)] == [b"for a"]
+
+
+def test_what_waited_for_a_session_goes_to_another_member_when_it_ends(tmp_path: Path) -> None:
+    with running(store_dir=tmp_path) as broker:
+        (away,) = _members(broker, "away", clean=False)
+        away.disconnect()
+        sent = _publish(broker, 3)
+        (here,) = _members(broker, "here")
+        assert here.take_rest() == []
+        broker.client("away", clean=True)
+        assert [message.payload for message in here.take(3)] == sent
+
+
+def test_a_session_that_expires_gives_its_messages_to_one_that_is_kept(
+    wall_clock: WallClock, tmp_path: Path
+) -> None:
+    with running(store_dir=tmp_path) as broker:
+        for name, expiry_s in (("first", 10), ("second", 20), ("last", 1_000)):
+            member = client5(broker, name, session_expiry_s=expiry_s)
+            assert member.subscribe5((SHARED, 1)) == [1]
+            member.leave()
+        sent = _publish(broker, 9)
+        # Two end in the same tick.
+        wall_clock.advance(30)
+        broker.wait_until(lambda: broker.filters() == 1)
+        last = client5(broker, "last", clean=False, session_expiry_s=1_000)
+        assert sorted(message.payload for message in last.take5(9)) == sent
+
+
+def test_after_a_restart_a_member_that_leaves_gives_away_what_it_did_not_take(
+    tmp_path: Path,
+) -> None:
+    with running(store_dir=tmp_path) as broker:
+        (away,) = _members(broker, "away", clean=False)
+        away.disconnect()
+        sent = _publish(broker, 3)
+    with running(store_dir=tmp_path) as broker:
+        back, (here,) = broker.client("away", clean=False), _members(broker, "here")
+        assert [message.payload for message in back.take(1)] == sent[:1]
+        back.ping()
+        back.reset()
+        assert [message.payload for message in here.take(2)] == sent[1:]
+
+
+def test_a_message_too_large_for_one_member_goes_to_another(tmp_path: Path) -> None:
+    with running(store_dir=tmp_path) as broker:
+        small = client5(broker, "small", maximum_packet_bytes=60, session_expiry_s=1_000)
+        (any_size,) = _members(broker, "any-size", clean=False)
+        assert small.subscribe5((SHARED, 1), identifier=300) == [1]
+        publisher = broker.client("publisher")
+        # The packet has 13 bytes more: flags and length, topic, packet id, identifier.
+        for size in (47, 48):
+            for _ in range(4):
+                publisher.publish("t/x", bytes(size))
+        assert [len(message.payload) for message in small.take5(2)] == [47, 47]
+        assert small.rest5() == []
+        assert [len(message.payload) for message in any_size.take(6)] == [47, 47, *[48] * 4]
+        # What it does not acknowledge waits for it, as the other one does not take it.
+        publisher.publish("t/x", bytes(48))
+        any_size.receive()
+        any_size.disconnect()
+        with broker.client("any-size", clean=False) as again:
+            assert [len(message.payload) for message in again.take(1)] == [48]

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from broker.embedded.packets.model import Properties
+from tests.broker.embedded.conftest import WallClock
 from tests.broker.embedded.gates import OwnTopics
 from tests.broker.embedded.raw import PUBREC, packet, uint16
 from tests.broker.embedded.running import running
 from tests.broker.embedded.switch import ours_only
-from tests.broker.embedded.version5.conftest import WallClock
 from tests.broker.embedded.version5.raw5 import client5, publish5
 
 pytestmark = ours_only

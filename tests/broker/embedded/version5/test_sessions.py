@@ -7,11 +7,11 @@ import pytest
 
 from broker.embedded.packets.codec import RECEIVE_MAXIMUM
 from broker.embedded.packets.model import Properties
+from tests.broker.embedded.conftest import WallClock
 from tests.broker.embedded.gates import OwnTopics, Passwords
-from tests.broker.embedded.raw import PUBACK, PUBCOMP, PUBREL, packet, publish, uint16
+from tests.broker.embedded.raw import PUBACK, PUBCOMP, PUBREL, binary, packet, publish, uint16
 from tests.broker.embedded.running import Running, running
 from tests.broker.embedded.switch import ours_only
-from tests.broker.embedded.version5.conftest import WallClock
 from tests.broker.embedded.version5.raw5 import (
     Raw5,
     client5,
@@ -264,6 +264,34 @@ def test_a_packet_that_is_too_large_for_a_client_is_not_sent() -> None:
         snapshot = broker.call(broker.broker.snapshot)  # type: ignore[arg-type]
         assert snapshot is not None
         assert snapshot.publish.dropped == 3
+
+
+def test_an_answer_that_is_too_large_for_a_client_is_not_sent() -> None:
+    with running() as broker:
+        client = client5(broker, "c", maximum_packet_bytes=60)
+        filters = [(f"t/{number}", 0) for number in range(60)]
+        client.send(subscribe5(*filters))
+        texts = b"".join(binary(text.encode()) for text, _ in filters)
+        client.send(publish5("t/7", b"after it"))
+        # The subscriptions hold, and the first answer is that to the PING.
+        assert [message.payload for message in client.rest5()] == [b"after it"]
+        client.send(packet(0xA2, uint16(2) + b"\0" + texts))
+        client.ping5()
+
+
+def test_the_maximum_packet_size_counts_every_byte() -> None:
+    with running(packet_kb=4) as broker:
+        most_bytes = client5(broker, "c").connack.properties.maximum_packet_bytes
+        assert most_bytes == 4_096
+        for more, is_allowed in ((0, True), (1, False)):
+            client = client5(broker, "c")
+            whole = publish5("t", bytes(most_bytes - 7 + more))
+            assert len(whole) == most_bytes + more
+            client.send(whole)
+            if is_allowed:
+                client.ping5()
+            else:
+                assert client.goodbye() == 0x95
 
 
 @pytest.mark.parametrize("client_id", ["c", "c" * 100, ""])
