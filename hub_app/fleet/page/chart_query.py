@@ -8,7 +8,7 @@ from bus.clock import DAY_MS
 from hub_app.fleet.connection import Connection
 from hub_app.history.query.points import Point
 
-_HOUR_MS = 3_600_000
+HOUR_MS = 3_600_000
 _FIVE_MINUTES_MS = 300_000
 # From this step on, a chart is made of means.
 _MEANS_STEP_MS = 120_000
@@ -82,8 +82,8 @@ def resolution_for(from_ms: int, to_ms: int, step_ms: int) -> Resolution:
     """
     if to_ms - from_ms <= DAY_MS and step_ms < _MEANS_STEP_MS:
         return Resolution("readings", step_ms, _READINGS)
-    if step_ms >= _HOUR_MS // 2:
-        return Resolution("means", max(step_ms, _HOUR_MS), _HOURS)
+    if step_ms >= HOUR_MS // 2:
+        return Resolution("means", max(step_ms, HOUR_MS), _HOURS)
     return Resolution("means", max(step_ms, _FIVE_MINUTES_MS), _MEANS)
 
 

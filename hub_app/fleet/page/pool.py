@@ -4,6 +4,9 @@ import contextlib
 import queue
 import threading
 from collections.abc import Iterator
+from typing import Any
+
+from psycopg.types.string import StrDumperUnknown
 
 from bus.config.history_table import FleetConfig
 from hub_app.fleet.connection import Connection, Timeouts, connect, errors_translated
@@ -11,6 +14,13 @@ from hub_app.fleet.connection import Connection, Timeouts, connect, errors_trans
 _MOST = 4
 # Nobody waits longer for a page.
 _TIMEOUTS = Timeouts(statement_s=20.0, answer_s=30.0)
+
+
+class _TextDumper(StrDumperUnknown):
+    """Text of a request. PostgreSQL takes no NUL, and no name has the character in its place."""
+
+    def dump(self, obj: str) -> Any:
+        return super().dump(obj.replace("\x00", "\ufffd"))
 
 
 class Pool:
@@ -46,4 +56,6 @@ class Pool:
                 db = self._idle.get_nowait()
                 if not db.closed:
                     return db
-        return connect(self._settings, "harvester fleet", _TIMEOUTS)
+        db = connect(self._settings, "harvester fleet", _TIMEOUTS)
+        db.adapters.register_dumper(str, _TextDumper)
+        return db

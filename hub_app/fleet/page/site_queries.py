@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from hub_app.alarms.engine import Active
 from hub_app.alarms.records import Past, PastQuery
 from hub_app.fleet.connection import Connection
-from hub_app.fleet.page.chart_query import points, resolution_for
+from hub_app.fleet.page.chart_query import HOUR_MS, points, resolution_for
 from hub_app.fleet.page.pool import Pool
 from hub_app.fleet.page.site_coverage import coverage_of, gaps_of
 from hub_app.history.coverage.coverage import Coverage
@@ -40,7 +40,7 @@ class SiteQueries:
     def series(self, query: SeriesQuery) -> Series:
         sensor, fields = self._look_up(query.node, query.sensor, [query.field])
         times = (query.from_ms, query.to_ms)
-        resolution = resolution_for(*times, 1)
+        resolution = resolution_for(*times, _step_ms(query))
         found = points(self._db, (self._site, sensor), list(fields.values()), times, resolution)
         (values,) = found.values()
         if len(values) > query.points:
@@ -112,6 +112,11 @@ class SiteQueries:
                     f"field: found {field[:80]!r}, expected one of {', '.join(known)}"
                 )
         return found[0][0], {field: known[field] for field in fields or known}
+
+
+def _step_ms(query: SeriesQuery) -> int:
+    """Return the time between the values that are downsampled: an hour where it is fine enough."""
+    return HOUR_MS if query.to_ms - query.from_ms >= query.points * HOUR_MS else 1
 
 
 @contextlib.contextmanager

@@ -48,6 +48,13 @@ class SiteAlarm(msgspec.Struct, frozen=True):
     acknowledged_ms: int
 
 
+class FleetAlarms(msgspec.Struct, frozen=True):
+    """The active alarms of all sites, the newest first; `left_out` counts those beyond 500."""
+
+    active: list[SiteAlarm]
+    left_out: int
+
+
 def sites(db: Connection) -> list[SiteView]:
     found = db.execute(
         "SELECT site.id, site.name, site.version,"
@@ -107,15 +114,16 @@ def search(db: Connection, text: str) -> list[Found]:
     return [Found(*row) for row in found]
 
 
-def alarms(db: Connection) -> list[SiteAlarm]:
-    """Return the active alarms of all sites, the newest first."""
+def alarms(db: Connection) -> FleetAlarms:
     found = db.execute(
-        "SELECT site.name, node.name, alarm.name, severity, text, to_ms(begin_at),"
-        " coalesce(to_ms(acknowledged_at), 0) FROM alarm JOIN node ON node.id = alarm.node"
+        "SELECT count(*) OVER (), site.name, node.name, alarm.name, severity, text,"
+        " to_ms(begin_at), coalesce(to_ms(acknowledged_at), 0) FROM alarm"
+        " JOIN node ON node.id = alarm.node"
         " JOIN site ON site.id = node.site WHERE end_at IS NULL ORDER BY begin_at DESC LIMIT %s",
         (_MOST_ALARMS,),
-    )
-    return [SiteAlarm(*row) for row in found]
+    ).fetchall()
+    total = found[0][0] if found else 0
+    return FleetAlarms([SiteAlarm(*row) for _, *row in found], total - len(found))
 
 
 def entries(

@@ -42,12 +42,6 @@ class SearchResult(msgspec.Struct, frozen=True):
     found: list[Found]
 
 
-class FleetAlarms(msgspec.Struct, frozen=True):
-    """The active alarms of all sites, the newest first."""
-
-    active: list[SiteAlarm]
-
-
 def fleet_of(request: Request) -> Fleet:
     fleet: Fleet = request.app.state.fleet
     return fleet
@@ -71,12 +65,14 @@ async def overview(request: Request) -> Response:
 
 
 async def alarms(request: Request) -> Response:
-    active = await fleet_of(request).read(sites.alarms)
+    found = await fleet_of(request).read(sites.alarms)
     main = fill_file(
         "fleet/alarms.html",
         root=url_of(request, ""),
-        count=len(active),
-        alarms=join([_alarm(request, each) for each in active]),
+        count=len(found.active) + found.left_out,
+        is_short=attributes(hidden=not found.left_out),
+        shown=len(found.active),
+        alarms=join([_alarm(request, each) for each in found.active]),
     )
     return view_response(request, "fleet", "Alarms", main)
 
@@ -92,7 +88,7 @@ async def api_search(request: Request) -> Response:
 
 
 async def api_alarms(request: Request) -> Response:
-    return Json(FleetAlarms(await fleet_of(request).read(sites.alarms)))
+    return Json(await fleet_of(request).read(sites.alarms))
 
 
 def site_url(request: Request, site: str, path: str = "/") -> str:

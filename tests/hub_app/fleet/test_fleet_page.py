@@ -80,6 +80,20 @@ def page(tmp_path: Path, url: str) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.fixture(scope="module")
+def shared_page(
+    tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer
+) -> Iterator[httpx.Client]:
+    """A page with the site `berlin`, which a test only reads."""
+    folder, url = tmp_path_factory.mktemp("fleet"), postgres.new_database()
+    with contextlib.closing(Site(folder / "berlin", url)) as site:
+        site.store([reading(1)])
+        with site.forwarding():
+            wait_for(url, 1)
+        with serving(folder, url) as client:
+            yield client
+
+
 @contextlib.contextmanager
 def serving(folder: Path, url: str) -> Iterator[httpx.Client]:
     port = free_port()
@@ -246,6 +260,35 @@ def test_the_fleet_lists_sites_finds_sensors_and_shows_the_alarms_of_all(
     assert "/site/oslo/" in text
     assert page.get("/api/search", params={"q": "%"}).json()["found"] == []
     assert "too warm here" in page.get("/site/oslo/alarms").text
+    query(
+        url,
+        "INSERT INTO alarm SELECT node, 'hot' || n, begin_at - n * interval '1 s', end_at, rule,"
+        " sensor, field, severity, text, value, worst, bound, acknowledged_at, acknowledged_by"
+        " FROM alarm, generate_series(1, 600) AS n RETURNING name",
+    )
+    found = page.get("/api/alarms").json()
+    assert (len(found["active"]), found["left_out"]) == (500, 101)
+    text = page.get("/alarms").text
+    assert "Active alarms of all sites: 601" in text
+    assert "The newest 500 are shown." in text
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/api/search?q=%00", 200),
+        ("/?search=a%00b", 200),
+        ("/site/berlin%00/", 404),
+        ("/site/berlin/api/history?sensor=pi4:room%00&field=t", 404),
+        ("/site/berlin/api/history?sensor=pi4:room&field=%00", 404),
+        ("/site/berlin/api/coverage?node=%00", 404),
+        ("/site/berlin/api/alarms?node=%00", 200),
+    ],
+)
+def test_a_name_that_no_database_can_hold_is_not_found(
+    shared_page: httpx.Client, path: str, status: int
+) -> None:
+    assert shared_page.get(path).status_code == status
 
 
 def test_a_site_that_is_silent_has_lost_nodes(site: Site, page: httpx.Client, url: str) -> None:
