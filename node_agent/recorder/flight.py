@@ -80,7 +80,7 @@ class FlightRecorder:
         It is copied at once, and encoded by another thread.
         """
         loaded, parts = self._loaded, self._parts
-        if loaded is None or not parts.kept.is_due(parts.plugin, reason):
+        if loaded is None or not parts.kept.is_due(parts.plugin, loaded.sha256, reason):
             return
         made_ms, plugin, unpack = now_ms(), _described(parts.plugin, loaded), self._recorder.copy()
         parts.kept.keep_later(

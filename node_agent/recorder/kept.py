@@ -12,7 +12,7 @@ from node_agent.recorder.record_file import Record
 
 logger = logging.getLogger(__name__)
 
-# Shortest time between two records of one plugin: a flapping sensor would send one a cycle.
+# Shortest time between two records of one version: a flapping sensor would send one a cycle.
 _GAPS_S: dict[RecordReason, float] = {"fault": 60.0, "problem": 600.0, "command": 0.0}
 # After a connection, newer ones are sent again: the hub may have lost them.
 _AGAIN_S = 3600.0
@@ -29,20 +29,24 @@ class KeptRecords:
         self._monotonic_s = monotonic_s
         self._order = threading.Lock()
         self._kept: dict[str, tuple[float, PluginRecord]] = {}
-        self._kept_s: dict[tuple[str, RecordReason], float] = {}
+        # By plugin and reason: the version's digest, and when.
+        self._last: dict[tuple[str, RecordReason], tuple[str, float]] = {}
         self._waiting: set[str] = set()
         # Records that are still to be made, by a thread that ends with them.
         self._to_make: dict[str, Callable[[], Record]] = {}
         self._maker: threading.Thread | None = None
 
-    def is_due(self, plugin: str, reason: RecordReason) -> bool:
-        """Return whether a record is kept now; if so, no other of this reason for a while."""
+    def is_due(self, plugin: str, sha256: str, reason: RecordReason) -> bool:
+        """Return whether a record is kept now; if so, no other of this reason for a while.
+
+        One of another version is due at once.
+        """
         now_s = self._monotonic_s()
         with self._order:
-            last_s = self._kept_s.get((plugin, reason))
-            if last_s is not None and now_s - last_s < _GAPS_S[reason]:
+            last_sha256, last_s = self._last.get((plugin, reason), ("", 0.0))
+            if sha256 == last_sha256 and now_s - last_s < _GAPS_S[reason]:
                 return False
-            self._kept_s[plugin, reason] = now_s
+            self._last[plugin, reason] = (sha256, now_s)
             return True
 
     def keep_later(self, plugin: str, make: Callable[[], Record]) -> None:

@@ -62,11 +62,17 @@ def test_a_sensor_that_comes_and_goes_makes_one_record_in_ten_minutes() -> None:
     dues = []
     for now_s in (0.0, 4.0, 599.0, 600.0):
         hub.now_s = now_s
-        dues.append(hub.kept.is_due("light", "problem"))
+        dues.append(hub.kept.is_due("light", "ab", "problem"))
     assert dues == [True, False, False, True]
-    assert hub.kept.is_due("light", "fault")
-    assert hub.kept.is_due("light", "command")
-    assert hub.kept.is_due("light", "command")
+    assert hub.kept.is_due("light", "ab", "fault")
+    assert hub.kept.is_due("light", "ab", "command")
+    assert hub.kept.is_due("light", "ab", "command")
+
+
+def test_a_fault_of_another_version_is_kept_at_once() -> None:
+    kept = Hub().kept
+    dues = [kept.is_due("light", version, "fault") for version in ("ab", "ab", "cd", "cd")]
+    assert dues == [True, False, True, False]
 
 
 def test_a_record_is_made_in_a_thread_of_its_own_and_only_the_newest_waits() -> None:
