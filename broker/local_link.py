@@ -31,8 +31,9 @@ _SLICE = 100
 _TAKEN = 500
 _STOP_S = 2.0
 # Least time between two batches. A message after a pause goes at once; those that follow are
-# gathered, as the hub's work for each batch costs as much as for ten messages.
-_BATCH_S = 0.05
+# gathered, as the hub's work for each batch costs as much as for ten messages. A full batch does
+# not wait.
+BATCH_S = 0.2
 # Topics for which the gate's decision is remembered: those of all nodes.
 MAX_DECISIONS = 65_536
 _PREFIX = f"{ROOT}/"
@@ -69,7 +70,8 @@ class LocalLink:
         self._loop = asyncio.get_running_loop()
         self._on_messages = on_messages
         self._incoming: list[RawMessage] = []
-        self._passed_s = -_BATCH_S
+        self._passed_s = -BATCH_S
+        self._timer: asyncio.TimerHandle | None = None
         self._hear_decisions = TopicDecisions(gate, self._is_for_hub, max_topics=max_decisions)
         may_publish = functools.partial(gate.may_publish, identity)
         self._publish_decisions = TopicDecisions(gate, may_publish, max_topics=max_decisions)
@@ -121,9 +123,11 @@ class LocalLink:
         """Take a message from the router; those of other people's devices are passed over."""
         if not (topic.startswith(self._prefixes) and self._hear_decisions.allows(topic)):
             return False
-        if not self._incoming:
-            self._loop.call_at(self._passed_s + _BATCH_S, self._pass_on)
         self._incoming.append((topic, payload))
+        if len(self._incoming) == 1:
+            self._pass_on_at(self._passed_s + BATCH_S)
+        elif len(self._incoming) == _TAKEN:
+            self._pass_on_at(0.0)
         return True
 
     def _is_for_hub(self, topic: str) -> bool:
@@ -132,12 +136,17 @@ class LocalLink:
         )
         return is_for_hub and self._gate.may_receive(self._identity, topic)
 
+    def _pass_on_at(self, due_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(due_s, self._pass_on)
+
     def _pass_on(self) -> None:
         self._passed_s = self._loop.time()
         batch = self._incoming[:_TAKEN]
         del self._incoming[:_TAKEN]
         if self._incoming:
-            self._loop.call_soon(self._pass_on)
+            self._pass_on_at(0.0)
         if batch:
             self._on_messages(batch)
 

@@ -5,4 +5,9 @@ import asyncio
 
 async def next_tick(interval_s: float) -> None:
     """Sleep until the loop's time is a multiple of an interval."""
-    await asyncio.sleep(interval_s - asyncio.get_running_loop().time() % interval_s)
+    await asyncio.sleep(until_tick_s(interval_s))
+
+
+def until_tick_s(interval_s: float) -> float:
+    """Return the seconds until the loop's time is a multiple of an interval."""
+    return interval_s - asyncio.get_running_loop().time() % interval_s

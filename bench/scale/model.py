@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from broker.local_link import BATCH_S
+
 _DAY_S = 86_400
 _MICRO = 1e-6
 # Of the virtual nodes: dht22, bme680 and pi4-monitor have 14 numbers.
@@ -17,8 +19,6 @@ FIELDS_PER_SENSOR = 14 / 3
 _MEAN_S = 300
 # The hub's history commits so often by default, and then answers each node that had readings.
 _COMMIT_S = 2.0
-# What comes within so long goes from the broker to the live state together.
-_BATCH_S = 0.05
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -182,7 +182,7 @@ def _rates(load: Load) -> tuple[float, float, float, float, float]:
     alone = (SENSORS_PER_NODE - load.together) / (SENSORS_PER_NODE - 1) if readings else 1.0
     arrivals = readings / load.together + alone * beats
     # A batch ends so long after its first arrival.
-    batches = arrivals / (1 + _BATCH_S * arrivals)
+    batches = arrivals / (1 + BATCH_S * arrivals)
     return batches, arrivals, readings, beats, answers_per_s(load)
 
 

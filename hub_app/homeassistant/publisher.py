@@ -1,7 +1,7 @@
 """Publisher of discovery on one broker: only what changed, at a bounded rate.
 
-All of it runs on the event loop. `step` is called every tenth of a second and does little each
-time, so that no reading waits for it, however many nodes there are.
+All of it runs on the event loop. `step` does little each time, so that no reading waits for it,
+however many nodes there are. It is called every tenth of a second while there is more.
 """
 
 import logging
@@ -32,6 +32,8 @@ from hub_app.live.state import State
 logger = logging.getLogger(__name__)
 
 STEP_S = 0.1
+# Between two steps while there is nothing to publish.
+_IDLE_S = 0.5
 # In one step: 200 messages a second, which Home Assistant on a Raspberry Pi keeps up with.
 _MESSAGES = 20
 # A group takes about a millisecond.
@@ -121,12 +123,13 @@ class Publisher:
 
     async def run(self, now_ms: Callable[[], int]) -> None:
         """Publish until cancelled."""
+        has_more = True
         while True:
-            await next_tick(STEP_S)
-            self.step(now_ms())
+            await next_tick(STEP_S if has_more else _IDLE_S)
+            has_more = self.step(now_ms())
 
-    def step(self, now_ms: int) -> None:
-        """Make and publish some of the messages that are due."""
+    def step(self, now_ms: int) -> bool:
+        """Make and publish some of the messages that are due; return whether there may be more."""
         now_s = self._monotonic_s()
         if now_s >= self._sweep_s and self._is_on:
             self._sweep_s = now_s + _SWEEP_S
@@ -136,14 +139,17 @@ class Publisher:
         if self._birth_s is not None and now_s >= self._birth_s:
             self._birth_s = None
             self._mirror.repeat()
+        has_more = self._catalog.has_changed
         if now_s < self._settled_s:
-            return
-        with_strays = now_s >= self._strays_s and not self._catalog.has_changed
+            return has_more
+        with_strays = now_s >= self._strays_s and not has_more
         for topic, payload in self._mirror.take(_MESSAGES, with_strays=with_strays):
+            has_more = True
             if self._publish(WireMessage(topic, payload, qos=1, retain=True)) is None:
                 # Everything is published again once there is a connection.
                 self._settled_s = math.inf
-                return
+                return False
+        return has_more
 
     def _make(self, now_s: float) -> None:
         for _ in range(_GROUPS):

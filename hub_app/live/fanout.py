@@ -23,9 +23,9 @@ MAX_CLIENTS = 100
 LINES_PER_CLIENT = 200
 # Least time between two writes to a browser, for each event of the last one: a write costs the hub
 # and the browser more than an event does. Of a few nodes nobody sees the delay; a fleet changes all
-# the time, and gets a few writes a second.
+# the time, and gets two writes a second.
 GATHER_S = 0.02
-GATHER_MOST_S = 0.25
+GATHER_MOST_S = 0.5
 # Batches that wait for a browser before they are merged.
 _MOST_BATCHES = 16
 # Kinds whose every message is sent; of the others, the newest.

@@ -60,7 +60,7 @@ from hub_app.serving.web_server import WebServer
 logger = logging.getLogger(__name__)
 
 _SWEEP_S = 1.0
-_JUDGE_S = 0.2
+_JUDGE_S = 0.5
 # Between two steps: thousands of nodes that return need the loop, too.
 _NEXT_NODES_S = 0.02
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import itertools
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -12,15 +11,16 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from bus.limited_log import LimitedLog
-from bus.ticks import next_tick
+from bus.ticks import until_tick_s
 from hub_app.serving.places import Places
 from hub_app.serving.protocol import BoundedProtocol
 from hub_app.serving.tls_acceptor import TlsAcceptor
 
 # For everything that is not an event stream to end, for example a command that waits for a result.
 _SHUTDOWN_S = 3
-# As uvicorn has it.
-_TICK_S = 0.1
+_TICK_S = 1.0
+# uvicorn sets the Date header in each tenth tick.
+_TENTH = 0
 
 
 class BoundedServer(uvicorn.Server):
@@ -55,6 +55,7 @@ class BoundedServer(uvicorn.Server):
             timeout_graceful_shutdown=_SHUTDOWN_S,
         )
         super().__init__(serving)
+        self._stopping = asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -62,20 +63,20 @@ class BoundedServer(uvicorn.Server):
         yield
 
     async def on_tick(self, counter: int) -> bool:
-        """Do uvicorn's periodic work, ten times a second, and ours."""
+        """Do uvicorn's periodic work and ours."""
         self._limited_log.sweep()
         return await super().on_tick(counter)
 
     async def main_loop(self) -> None:
-        """Do the periodic work until `stop`, at the ticks of the other tasks."""
-        for counter in itertools.count():
-            if await self.on_tick(counter):
-                return
-            await next_tick(_TICK_S)
+        """Do the periodic work every second until `stop`, at the ticks of the other tasks."""
+        while not await self.on_tick(_TENTH):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), until_tick_s(_TICK_S))
 
     def stop(self) -> None:
         """Make `serve` return soon."""
         self.should_exit = True
+        self._stopping.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         if self._context is None or sockets is None:

@@ -88,11 +88,28 @@ def test_many_messages_are_passed_on_in_batches_in_order() -> None:
 
 def test_a_message_after_a_pause_is_passed_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     # Whoever comes after the first one would wait for an hour.
-    monkeypatch.setattr(local_link, "_BATCH_S", 3600.0)
+    monkeypatch.setattr(local_link, "BATCH_S", 3600.0)
     with running() as broker:
         hub = Hub(broker)
         broker.call(lambda: hub.link.put("harvester/pi4/readings/x", b"1"))
         assert hub.wait_for(1) == [("harvester/pi4/readings/x", b"1")]
+        hub.link.stop()
+
+
+def test_a_full_batch_is_passed_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_link, "BATCH_S", 3600.0)
+    with running() as broker:
+        hub = Hub(broker)
+        broker.call(lambda: hub.link.put("harvester/pi4/readings/x", b"1"))
+        hub.wait_for(1)
+
+        def put_many() -> None:
+            for n in range(501):
+                hub.link.put("harvester/pi4/readings/x", b"%d" % n)
+
+        broker.call(put_many)
+        hub.wait_for(502)
+        assert hub.batches == [1, 500, 1]
         hub.link.stop()
 
 

@@ -245,6 +245,19 @@ def test_everything_is_published_again_where_the_broker_lost_it() -> None:
     assert topics_of(run.run(5)) == everything
 
 
+def test_a_step_tells_whether_there_may_be_more() -> None:
+    run = started()
+    assert not run.publisher.step(run.now_ms)
+    for n in range(10):
+        run.introduce(f"n{n}", "a", "b", "c")
+    assert run.publisher.step(run.now_ms)
+    while run.publisher.step(run.now_ms):
+        pass
+    assert run.publisher.waiting == 0
+    run.run(1)
+    assert not run.publisher.step(run.now_ms)
+
+
 def test_many_nodes_are_published_at_a_bounded_rate_while_news_go_first() -> None:
     run = Run()
     for n in range(60):
