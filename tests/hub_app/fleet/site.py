@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import psycopg
 
+from bus.clock import now_ms
 from bus.config.history_table import FleetConfig
 from bus.contract.messages import Reading
 from hub_app.alarms.rules import RuleBook
@@ -18,8 +19,10 @@ from tests.support import wait_until
 
 # Soon, so that a test waits for nothing.
 TIMES = ForwarderTimes(0.1, 0.5, 0.1, 0.1, 0.1, 0.2, 60.0, 0.2)
-# Some days ago, whatever the day: at the beginning of an hour.
-START = 1_795_000_200_000 // 3_600_000 * 3_600_000
+_DAY_MS = 86_400_000
+# A Wednesday at 11:00 UTC, and the same time of the week some days ago, whatever the day.
+_WEDNESDAY_MS = 1_794_999_600_000
+START = _WEDNESDAY_MS + (now_ms() - 8 * _DAY_MS - _WEDNESDAY_MS) // (7 * _DAY_MS) * 7 * _DAY_MS
 
 
 def reading(seq: int, stamp: int | None = None, **keys: object) -> Reading:

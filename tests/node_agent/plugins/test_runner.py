@@ -231,6 +231,7 @@ def test_an_import_that_no_grant_covers_is_refused_with_the_line_to_add(
 ) -> None:
     bench = Bench(runtime, file, tmp_path, Grant(leds=[1], buzzer=True, i2c=["0x77"], state=True))
     bench.beat_until(lambda: bench.state().state == "failed")
+    bench.runner.stop(WAIT_S)
     assert bench.state().error == (
         "not granted: add spi = true, uart = true to [plugins.grants.mischief], "
         "since it imports spi, uart"

@@ -1,6 +1,7 @@
 """Databases that are set up in other ways, or cannot be written for a time; unusual values."""
 
 import contextlib
+import datetime as dt
 import logging
 import random
 from collections.abc import Iterator
@@ -14,8 +15,19 @@ from tests.hub_app.fleet.postgres import PostgresServer
 from tests.hub_app.fleet.site import START, Site, query, reading, stored, wait_for
 from tests.support import wait_until
 
-# 00:30 UTC on the day on which Berlin has the hour from 2 to 3 twice.
-CLOCKS_GO_BACK = 1_792_888_200_000
+
+def last_sunday_of_october(year: int) -> int:
+    """Return 00:30 UTC on the day on which Berlin has the hour from 2 to 3 twice."""
+    last = dt.datetime(year, 10, 31, 0, 30, tzinfo=dt.UTC)
+    sunday = last - dt.timedelta(days=(last.weekday() + 1) % 7)
+    return int(sunday.timestamp()) * 1000
+
+
+# The last one, as the database keeps readings for 400 days.
+_YEAR = dt.datetime.fromtimestamp(START / 1000, dt.UTC).year
+CLOCKS_GO_BACK = max(
+    at_ms for at_ms in map(last_sunday_of_october, (_YEAR, _YEAR - 1)) if at_ms < START
+)
 BIG = 2**53
 
 
