@@ -56,6 +56,7 @@ class Answers:
         self._step: list[Event] = []
         self._events: list[Event] = []
         self._step_ms = 0
+        self._ends_asleep = False
         # Encoded answers by encoded calls, and the bytes of both.
         self._earlier: dict[bytes, bytes] = {}
         self.remembered_bytes = 0
@@ -67,12 +68,12 @@ class Answers:
         self.from_earlier: list[Call] = []
         self.unanswered: list[Call] = []
 
-    def step(self, events: list[Event], began_ms: int) -> None:
-        """Answer from the events of the next step."""
+    def step(self, events: list[Event], began_ms: int, *, ends_asleep: bool = False) -> None:
+        """Answer from the events of the next step; `ends_asleep` where a wait was cut off."""
         self.remember(self._step)
         self._step = events
         self._events = list(events)
-        self._step_ms = began_ms
+        self._step_ms, self._ends_asleep = began_ms, ends_asleep
         self.is_in_order = True
         self.from_earlier, self.unanswered = [], []
 
@@ -94,6 +95,11 @@ class Answers:
     def is_used_up(self) -> bool:
         """Whether the guest has asked for everything in the step's record."""
         return not self._events
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether a wait that begins now is the one that was cut off in the record."""
+        return self._ends_asleep and self.is_used_up
 
     def imports(
         self, imported: Mapping[str, Mapping[str, object]]

@@ -35,6 +35,10 @@ class RecordedSources:
         self._recorder = recorder
         self.waits = sources.waits
 
+    @property
+    def is_asleep(self) -> bool:
+        return self._sources.is_asleep
+
     def elapsed_ns(self) -> int:
         return self._sources.elapsed_ns()
 

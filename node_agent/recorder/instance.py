@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from node_agent.recorder.events import Failed, Returned, Step, to_plain
 from node_agent.recorder.hooks import RecordedSources, recorded
 from node_agent.recorder.recorder import Recorder
@@ -68,6 +70,10 @@ class RecordedInstance(PluginInstance):
             raise
         self.last_step = self._recorder.end(Returned(to_plain(value)))
         return value
+
+    def change_deadline(self, deadline_s: float) -> None:
+        """Give the next calls another deadline."""
+        self._limits = msgspec.structs.replace(self._limits, deadline_s=deadline_s)
 
     def state(self) -> tuple[str | None, str]:
         """Return the state of a bundle's objects; None and the reason where there is none.

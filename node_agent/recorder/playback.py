@@ -19,9 +19,12 @@ from node_agent.sandbox.limits import Limits
 
 # A replay may run on a slower or a busier machine; waits take no time in it.
 _DEADLINE_S = 60.0
+# Of a poll that was cut off: it has to come to its last call, and then meets its deadline again.
+_CUT_OFF_S = 10.0
 # The limit of one step when a guest that has changed makes far more calls than were recorded.
 _STEP_BYTES = 64 << 20
 _TIMEOUT = "took longer than its deadline"
+_ASLEEP = ", asleep"
 
 
 class PlayedStep(msgspec.Struct, frozen=True):
@@ -58,6 +61,10 @@ class PlayedStep(msgspec.Struct, frozen=True):
 
 def is_timeout(step: Step) -> bool:
     return isinstance(step.outcome, Failed) and step.outcome.message.startswith(_TIMEOUT)
+
+
+def is_asleep(step: Step) -> bool:
+    return is_timeout(step) and isinstance(step.outcome, Failed) and _ASLEEP in step.outcome.message
 
 
 def _ignore_line(_line: str) -> None:
@@ -117,7 +124,9 @@ def _play_polls(
             continue
         follows_gap = steps.missing > 0 and at == first_newest
         not_restored = _bring_state(instance, step, follows_gap=follows_gap)
-        answers.step(_events(step), step.began_ms)
+        answers.step(_events(step), step.began_ms, ends_asleep=is_asleep(step))
+        if is_timeout(step):
+            instance.change_deadline(max(record.limits.deadline_s, _CUT_OFF_S))
         arguments = [step.argument] if step.argument is not None else []
         has_failed = False
         try:

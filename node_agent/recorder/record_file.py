@@ -4,6 +4,7 @@ It carries the bundle itself where that fits, so that any machine can replay it.
 file that is damaged or too large.
 """
 
+import hashlib
 import zlib
 from pathlib import Path
 
@@ -77,12 +78,16 @@ def decode(content: bytes, name: object) -> Record:
     unpacking = zlib.decompressobj()
     try:
         packed = unpacking.decompress(content[len(_HEAD) :], _MAX_UNPACKED_BYTES)
-        if not unpacking.eof:
-            raise BadRecordError(f"{name}: the record is cut off or too large")
+        if not unpacking.eof or unpacking.unused_data:
+            raise BadRecordError(
+                f"{name}: the record is cut off or too large, or has more behind its end"
+            )
         found = msgspec.msgpack.decode(packed, type=Record)
     except (zlib.error, msgspec.DecodeError) as e:
         raise BadRecordError(f"{name}: the record is damaged: {e}") from e
-    steps = found.steps
+    plugin, steps = found.plugin, found.steps
+    if plugin.bundle is not None and hashlib.sha256(plugin.bundle).hexdigest() != plugin.sha256:
+        raise BadRecordError(f"{name}: the record is damaged: its bundle has another sha256")
     if not (steps.missing > 0) <= steps.newest <= len(steps.kept):
         raise BadRecordError(
             f"{name}: found {steps.newest} newest steps of {len(steps.kept)} in the record"

@@ -1,5 +1,6 @@
 """pytest case of a record: a copy of the record, and what its last poll came to."""
 
+import json
 import pprint
 import shutil
 from pathlib import Path
@@ -30,14 +31,17 @@ def write(record: Record, source: Path, target: Path, plugin: Path | None) -> li
 
     `plugin` is the folder or file that the case runs, None for the bundle in the record.
     """
-    if target.suffix != ".py" or not target.name.startswith("test_"):
+    name = target.stem.replace("-", "_")
+    if target.suffix != ".py" or not name.startswith("test_") or not name.isidentifier():
         raise MisconfiguredError(f"--as-test: found {target.name!r}, expected test_NAME.py")
+    if not record.steps.kept:
+        raise MisconfiguredError(f"{source}: the record has no steps")
     copy = target.with_name(f"{target.stem.removeprefix('test_')}{SUFFIX}")
     expected = pprint.pformat(spelled(record.steps.kept[-1].outcome), width=80)
     text = _CASE.format(
         node=record.node,
         reason=record.reason,
-        name=target.stem.removeprefix("test_").replace("-", "_"),
+        name=name.removeprefix("test_"),
         record=copy.name,
         advice=_CHANGE if plugin is not None else _AS_RECORDED,
         plugin=f", {_named(plugin, target.parent)}" if plugin is not None else "",
@@ -59,5 +63,5 @@ def _named(plugin: Path, folder: Path) -> str:
     if place == here:
         return "HERE"
     if place.is_relative_to(here):
-        return f'HERE / "{place.relative_to(here)}"'
-    return f'Path("{place}")'
+        return f"HERE / {json.dumps(str(place.relative_to(here)))}"
+    return f"Path({json.dumps(str(place))})"

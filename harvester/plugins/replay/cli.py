@@ -58,7 +58,7 @@ def _replay(options: argparse.Namespace) -> None:
     with replaying.opened(
         options.file, options.project, plugin=options.plugin, against=options.against
     ) as playing:
-        print(*report.head(playing.record), sep="\n")
+        _print(report.head(playing.record))
         if playing.has_other_runtime and options.against is None:
             print(
                 "  another build of the runtime plays it: addresses and orders of sets may differ"
@@ -80,7 +80,7 @@ def _tell(playing: Playing, *, shows_last: bool) -> bool:
     not_restored = ""
     differing: list[PlayedStep] = []
     newest: deque[PlayedStep] = deque(maxlen=1)
-    for step in playing.steps(lambda line: print(f"  print    {line}")):
+    for step in playing.steps(lambda line: _print([f"  print    {line}"])):
         steps += 1
         calls += len(step.played_events)
         newest.append(step)
@@ -89,11 +89,10 @@ def _tell(playing: Playing, *, shows_last: bool) -> bool:
             differing.append(step)
     if shows_last and newest:
         print(report.name_of(newest[0].recorded))
-        print(*report.step_lines(newest[0].played, newest[0].recorded_events), sep="\n")
+        _print(report.step_lines(newest[0].played, newest[0].recorded_events))
     _tell_differences(differing, playing.record)
     if shows_last and newest:
-        for line in report.not_again(playing.record, newest[0], not_restored):
-            print(line)
+        _print(report.not_again(playing.record, newest[0], not_restored))
     if steps < len(playing.record.steps.kept):
         later = len(playing.record.steps.kept) - steps
         print(f"the plugin failed before the last {later} of the recorded polls")
@@ -111,6 +110,13 @@ def _tell_differences(differing: Iterable[PlayedStep], record: Record) -> None:
             print("... and more")
             return
         if step.follows_gap:
-            print(report.gap(record))
+            _print([report.gap(record)])
         print(f"{report.name_of(step.recorded)} differs: - recorded, + played")
-        print(*report.differences(step), sep="\n")
+        _print(report.differences(step))
+
+
+def _print(lines: Iterable[str]) -> None:
+    """Print what a record says, which may come from anybody: without a terminal's commands."""
+    for line in lines:
+        plain = line.replace("\n", "\n  ")
+        print("".join(c if c.isprintable() or c in "\t\n" else ascii(c)[1:-1] for c in plain))

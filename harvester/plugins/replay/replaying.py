@@ -4,6 +4,7 @@ The pytest cases that `--as-test` writes call `last_outcome`.
 """
 
 import contextlib
+import math
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -78,8 +79,8 @@ def last_outcome(
 ) -> dict[str, Any]:
     """Play a record with the plugin in a folder or file; return what its last poll came to.
 
-    Without one, the bundle in the record runs. `{"returned": ...}`, with records as objects and an
-    err as a text; or `{"fault": ...}`.
+    Without one, the bundle in the record runs. `{"returned": ...}`, with records as objects, an
+    err as a text and NaN, which equals nothing, as "nan"; or `{"fault": ...}`.
     """
     with opened(path, project or (plugin or path).parent, against=plugin) as playing:
         return spelled(last(playing.steps(lambda _line: None)).played.outcome)
@@ -88,4 +89,15 @@ def last_outcome(
 def spelled(outcome: Outcome | None) -> dict[str, Any]:
     if isinstance(outcome, Failed):
         return {"fault": outcome.message}
-    return {"returned": outcome.value if outcome is not None else None}
+    return {"returned": _comparable(outcome.value) if outcome is not None else None}
+
+
+def _comparable(value: Any) -> Any:
+    """Return a value with the numbers that Python cannot spell, or compare, as texts."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _comparable(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_comparable, value))
+    return value

@@ -24,10 +24,13 @@ class WasiSources(Protocol):
     """Sources of time and randomness of one instance.
 
     A guest that waits does so by `elapsed_ns`, which is what `monotonic_ns` gives to it; unless
-    `waits` is false: then every wait is over at once.
+    `waits` is false: then every wait is over at once, or never where `is_asleep`.
     """
 
     waits: bool
+
+    @property
+    def is_asleep(self) -> bool: ...
 
     def elapsed_ns(self) -> int: ...
     def monotonic_ns(self) -> int: ...
@@ -39,6 +42,7 @@ class LiveSources:
     """The machine's own clocks and randomness."""
 
     waits = True
+    is_asleep = False
 
     def __init__(self) -> None:
         self._began_ns = time.monotonic_ns()

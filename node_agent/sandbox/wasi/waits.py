@@ -113,6 +113,8 @@ class Waits:
 
     def _wait(self, ready_ns: int) -> None:
         """Wait until a pollable is ready. Raises WasmtimeError, a trap, at the deadline."""
+        if self._sources.is_asleep:
+            raise WasmtimeError(ASLEEP)
         if not self._sources.waits:
             return
         while (left_ns := ready_ns - self._sources.elapsed_ns()) > 0:

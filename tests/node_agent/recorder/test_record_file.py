@@ -1,3 +1,4 @@
+import hashlib
 import os
 import zlib
 
@@ -14,7 +15,8 @@ from node_agent.sandbox.limits import Limits
 def record(polls: int, poll_bytes: int, bundle_bytes: int = 1000) -> Record:
     # Random bytes, which cannot be compressed.
     steps = [Step(number, 0, None, os.urandom(poll_bytes), None) for number in range(polls)]
-    plugin = Plugin("light", "ab", bundle=os.urandom(bundle_bytes))
+    content = os.urandom(bundle_bytes)
+    plugin = Plugin("light", hashlib.sha256(content).hexdigest(), bundle=content)
     return Record("pi4", plugin, "fault", "why", 1, Limits(), Steps(steps, 0, polls - 2))
 
 
@@ -50,6 +52,7 @@ def test_a_poll_that_is_too_large_leaves_no_record() -> None:
         b"harvester record 1\n" + zlib.compress(b"no record"),
         b"harvester record 1\n" + zlib.compress(bytes(64 << 20)),
         record_file.encode(record(1, 10))[1][:-1],
+        record_file.encode(record(1, 10))[1] + b"more",
         b"harvester record 1\n" + zlib.compress(msgspec.msgpack.encode({"node": 1})),
     ],
 )
@@ -64,6 +67,7 @@ def test_what_is_no_record_is_refused(content: bytes) -> None:
         ({"node": '"""\nimport os\n"""'}, "$.node"),
         ({"plugin": Plugin("/home/me/plugins/light/light", "ab")}, "$.plugin.name"),
         ({"plugin": Plugin("../light", "ab")}, "$.plugin.name"),
+        ({"plugin": Plugin("light", "ab", bundle=b"another")}, "its bundle has another sha256"),
         ({"made_ms": 1 << 60}, "$.made_ms"),
         ({"steps": Steps([], 0, 1)}, "steps"),
         ({"steps": Steps([], 3, 0)}, "steps"),

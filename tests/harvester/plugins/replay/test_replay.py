@@ -1,5 +1,6 @@
 """A record of a node's process with a chip that stops answering, replayed by other processes."""
 
+import math
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,10 @@ from bus.contract.messages import Costs, PluginRecord
 from bus.contract.topics import Topic, TopicKind
 from harvester.cli import main
 from harvester.plugins.project import CACHE
+from harvester.plugins.replay.replaying import spelled
 from node_agent.recorder import record_file
+from node_agent.recorder.events import Returned
+from node_agent.recorder.recorder import Steps
 from tests import built_components
 from tests.support import HOST, PROJECT, Listener, Said, Service, embedded_broker, free_port
 
@@ -280,6 +284,39 @@ def test_what_is_no_record_is_refused(replay_here: Here, tmp_path: Path) -> None
     done = replay_here(other)
     assert done.returncode == 1
     assert done.stderr.startswith(f"{other}: found no record, expected a record of a plugin")
+
+
+def test_a_record_without_steps_makes_no_case(
+    recorded: Recorded, replay_here: Here, tmp_path: Path
+) -> None:
+    whole = record_file.decode(recorded.fault.content, "record")
+    _, content = record_file.encode(msgspec.structs.replace(whole, steps=Steps([], 0, 0)))
+    file = tmp_path / "bare.record"
+    file.write_bytes(content)
+    done = replay_here(file, "--as-test", str(tmp_path / "test_bare.py"))
+    assert (done.returncode, done.stderr) == (2, f"{file}: the record has no steps\n")
+    done = replay_here(recorded.file, "--as-test", str(tmp_path / "test_my case.py"))
+    assert (done.returncode, done.stderr) == (
+        2,
+        "--as-test: found 'test_my case.py', expected test_NAME.py\n",
+    )
+
+
+def test_what_is_not_measured_can_be_compared() -> None:
+    value = [{"sensor_id": "light", "values": [("a", math.nan), ("b", -math.inf), ("c", 1.5)]}]
+    assert spelled(Returned(value)) == {
+        "returned": [{"sensor_id": "light", "values": [("a", "nan"), ("b", "-inf"), ("c", 1.5)]}]
+    }
+
+
+def test_a_records_text_commands_no_terminal(
+    recorded: Recorded, replay_here: Here, tmp_path: Path
+) -> None:
+    whole = record_file.decode(recorded.fault.content, "record")
+    _, content = record_file.encode(msgspec.structs.replace(whole, fault="\x1b[2Jgone\u202e"))
+    file = tmp_path / "terminal.record"
+    file.write_bytes(content)
+    assert "\n  \\x1b[2Jgone\\u202e\n" in replay_here(file).stdout
 
 
 def test_a_node_tells_what_each_plugin_costs(recorded: Recorded) -> None:
