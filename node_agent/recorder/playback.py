@@ -133,9 +133,18 @@ def _play_polls(
             instance.call(*function, *arguments)
         except PluginError:
             has_failed = True
-        yield PlayedStep(step, instance.last_step, follows_gap, not_restored)
+        yield PlayedStep(step, _cut_off_as(step, instance.last_step), follows_gap, not_restored)
         if has_failed:
             return
+
+
+def _cut_off_as(recorded: Step, played: Step) -> Step:
+    """Return a played step that was cut off, too, with the fault of the recorded deadline."""
+    if not (is_timeout(recorded) and is_timeout(played)):
+        return played
+    if is_asleep(recorded) != is_asleep(played):
+        return played
+    return msgspec.structs.replace(played, outcome=recorded.outcome)
 
 
 def _bring_state(instance: RecordedInstance, step: Step, *, follows_gap: bool) -> str:

@@ -16,7 +16,7 @@ from node_agent.recorder.events import (
     Step,
     to_answer,
 )
-from node_agent.recorder.playback import PlayedStep, is_timeout
+from node_agent.recorder.playback import PlayedStep
 from node_agent.recorder.record_file import Record
 
 _CALL_COLUMNS = 76
@@ -53,8 +53,6 @@ def not_again(record: Record, last: PlayedStep, not_restored: str) -> Iterator[s
     """Yield why the fault of the record may not have come again, where it has not."""
     recorded, played = last.recorded.outcome, last.played.outcome
     if not isinstance(recorded, Failed) or recorded == played:
-        return
-    if is_timeout(last.recorded) and is_timeout(last.played):
         return
     came = "another one came" if isinstance(played, Failed) else "none came"
     yield f"the recorded fault did not come again in {name_of(last.recorded)}: {came}"

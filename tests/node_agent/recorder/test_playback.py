@@ -331,12 +331,12 @@ def test_a_call_around_the_guests_check_ends_the_guest_before_it_reaches_the_hos
 
 
 @pytest.mark.parametrize(
-    ("end", "said"),
-    [("while True:\n    pass", "of 2 s"), ("time.sleep(0.01)\ntime.sleep(3600)", "of 2 s, asleep")],
+    "end",
+    ["while True:\n    pass", "time.sleep(0.01)\ntime.sleep(3600)"],
     ids=["endless", "asleep"],
 )
 def test_a_poll_that_met_its_deadline_is_the_same_and_meets_it_again(
-    machine: Machine, end: str, said: str
+    machine: Machine, end: str
 ) -> None:
     endless = f'i2c.transfer(0x23, "", 2)\n{end}'
     # A guest whose thread starves must come to its loop before.
@@ -344,10 +344,9 @@ def test_a_poll_that_met_its_deadline_is_the_same_and_meets_it_again(
     limits = Limits(deadline_s, load_deadline_s=PATIENT_S)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tests.node_agent.recorder.test_playback.LIMITS", limits)
-        patch.setattr("node_agent.recorder.playback._CUT_OFF_S", deadline_s)
+        patch.setattr("node_agent.recorder.playback._CUT_OFF_S", deadline_s + 1.0)
         recorded = machine.record(made(endless), chip(["0010"]), 1)
         assert "deadline" in recorded.fault
         played = machine.play(recorded, made(endless))[-1]
     assert played.is_same
-    assert isinstance(played.played.outcome, Failed)
-    assert played.played.outcome.message.endswith(said)
+    assert played.played.outcome == played.recorded.outcome
