@@ -172,8 +172,13 @@ class SubscriptionRequests:
     def _retained_for(
         self, session: ClientSession, text: str, grant: Grant
     ) -> Iterator[Publish | None]:
-        """Yield what each matching message brings; None: nothing."""
+        """Yield what each matching message brings; None: nothing.
+
+        It ends with the subscription, of which no new message may come after (MQTT-3.10.4-2).
+        """
         for kept in itertools.chain.from_iterable(each.match(text) for each in self._retained):
+            if not self._subscriptions.has(text, session):
+                return
             properties = aged(kept.properties, now_ms() - kept.stored_ms)
             if properties is None or not self._gate.may_receive(session.identity, kept.topic):
                 yield None

@@ -128,3 +128,16 @@ def test_a_packet_with_too_many_filters_ends_the_connection() -> None:
         ear = client5(broker, "five")
         ear.send(subscribe5(*filters))
         assert ear.goodbye() == ReasonCode.QUOTA_EXCEEDED
+
+
+def test_no_retained_message_comes_when_its_subscription_has_ended() -> None:
+    with running(in_flight=1) as broker:
+        boss, ear = broker.client("boss"), broker.client("ear")
+        for number in range(5):
+            boss.publish(f"all/{number}", b"x", retain=True)
+        ear.subscribe(("all/#", 1))
+        first = ear.receive()
+        ear.unsubscribe("all/#")
+        boss.publish("all/new", b"new", retain=True)
+        ear.acknowledge(first)
+        assert ear.take_rest() == []
