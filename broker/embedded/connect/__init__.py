@@ -1,1 +1,1 @@
-"""CONNECT: reading, checks and authentication."""
+"""Connections from accept to end, and the CONNECT: reading, checks and authentication."""
