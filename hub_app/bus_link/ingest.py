@@ -6,7 +6,7 @@ Live state, alarms, logs and history share what is decoded here.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Self
 
 from broker.fair_limit import FairLimit
@@ -113,25 +113,22 @@ class LoopQueue:
 
     def put_many(self, messages: Sequence[tuple[str, bytes]]) -> None:
         """Add messages; never waits."""
-        for message in messages:
-            if len(self._queue) >= self._most:
-                self._pop()
-                self.dropped += 1
-                self.taken += 1
-            self._queue.append(message)
-            if self._shares is not None:
-                self._shares.add(node_of(message[0]), 1)
-        if self._shares is None and len(self._queue) >= self._full:
+        self._queue.extend(messages)
+        if self._shares is not None:
+            self._count(messages)
+        elif len(self._queue) >= self._full:
             self._shares = FairLimit(self._full)
-            for topic, _ in self._queue:
-                self._shares.add(node_of(topic), 1)
+            self._count(self._queue)
+        too_many = len(self._queue) - self._most
+        if too_many > 0:
+            self._take(too_many)
+            self.dropped += too_many
         self._ready.set()
 
     async def take(self) -> list[tuple[str, bytes]]:
         """Wait for a message; return those that are queued, oldest first and not too many."""
         await self._ready.wait()
-        taken = [self._pop() for _ in range(min(_SLICE, len(self._queue)))]
-        self.taken += len(taken)
+        taken = self._take(min(_SLICE, len(self._queue)))
         if not self._queue:
             self._ready.clear()
         if self._shares is not None and self.has_room:
@@ -145,11 +142,18 @@ class LoopQueue:
         while self.taken < last:  # noqa: ASYNC110 - an event would cost each message
             await asyncio.sleep(_PAUSE_S)
 
-    def _pop(self) -> tuple[str, bytes]:
-        message = self._queue.popleft()
+    def _count(self, messages: Iterable[tuple[str, bytes]]) -> None:
         if self._shares is not None:
-            self._shares.remove(node_of(message[0]), 1)
-        return message
+            for topic, _ in messages:
+                self._shares.add(node_of(topic), 1)
+
+    def _take(self, count: int) -> list[tuple[str, bytes]]:
+        taken = [self._queue.popleft() for _ in range(count)]
+        self.taken += count
+        if self._shares is not None:
+            for topic, _ in taken:
+                self._shares.remove(node_of(topic), 1)
+        return taken
 
 
 class Decoder:

@@ -143,7 +143,8 @@ class JoinListener:
     async def _is_wanted(self) -> bool:
         if self._needs.is_updating() or self._needs.is_delivering():
             return True
-        return await asyncio.to_thread(self._service.has_codes)
+        # On most hubs there is no file, and no thread needed to see that.
+        return self._service.path.exists() and await asyncio.to_thread(self._service.has_codes)
 
     async def _serve(self) -> None:
         context = await asyncio.to_thread(self._context)
