@@ -25,12 +25,16 @@ from bus.client.backoff import Backoff
 from bus.client.in_flight import InFlight
 from bus.client.link import WireMessage
 from bus.client.login import Login, tls_context
-from bus.contract.topics import is_command
+from bus.contract.topics import ROOT, is_command
 
 logger = logging.getLogger(__name__)
 
 _CONNECT_S = 5.0
 _GOODBYE_S = 0.5
+# For the broker to read all that was sent.
+_READ_S = 2.0
+# A filter to which no client subscribes, so that to unsubscribe from it changes nothing.
+_UNUSED_FILTER = f"{ROOT}/-/end"
 MAX_QUEUED = 100
 # Interval of the check that paho's thread lives and the broker still answers.
 _WATCH_S = 0.5
@@ -118,6 +122,7 @@ class Connection:
         # Set by paho's thread, read by all others: the broker took the CONNECT and the filters.
         self._connected = threading.Event()
         self._ended = threading.Event()
+        self._unsubscribed = threading.Event()
         self._paho = self._make_paho(login)
 
     @property
@@ -206,6 +211,7 @@ class Connection:
         """
         self._is_closing = True
         if disconnect and self.connected:
+            self._wait_until_read()
             self._ended.clear()
             self._paho.disconnect()
             self._ended.wait(_GOODBYE_S)
@@ -218,6 +224,17 @@ class Connection:
         self._connected.clear()
         self._release_callbacks()
         close_wakeup_sockets(self._paho)
+
+    def _wait_until_read(self) -> None:
+        """Wait until the broker has read what was sent: it answers packets in their order.
+
+        A socket that is closed before all that has come is read resets the connection. The broker
+        then loses what it has not read yet, messages of QoS 0 for good.
+        """
+        self._unsubscribed.clear()
+        result, _ = self._paho.unsubscribe(_UNUSED_FILTER)
+        if result == MQTTErrorCode.MQTT_ERR_SUCCESS:
+            self._unsubscribed.wait(_READ_S)
 
     def _make_paho(self, login: Login | None) -> paho.Client:
         made = paho.Client(
@@ -306,6 +323,7 @@ class Connection:
             )
 
     def _on_unsubscribe(self, *_: Any) -> None:
+        self._unsubscribed.set()
         _call(self._events.on_unsubscribed)
 
     def _complete(self) -> None:

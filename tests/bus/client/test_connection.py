@@ -2,6 +2,8 @@
 
 import logging
 import queue
+import select
+import socket
 import threading
 
 import pytest
@@ -180,3 +182,46 @@ def test_subscriptions_have_the_qos_of_the_configuration(port: int, qos: int) ->
         assert heard.get(timeout=WAIT_S).qos == qos
     finally:
         connection.close(disconnect=True)
+
+
+class RecordingBroker(threading.Thread):
+    """Broker for one client, which records the types of the packets that come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._listening = socket.create_server((HOST, 0))
+        self.port = self._listening.getsockname()[1]
+        self.kinds: list[int] = []
+        # Whether the client had sent more when it was answered that it has unsubscribed.
+        self.had_more = False
+
+    def run(self) -> None:
+        with self._listening, self._listening.accept()[0] as sock, sock.makefile("rb") as file:
+            while head := file.read(2):
+                body = file.read(head[1])
+                self.kinds.append(head[0] & 0xF0)
+                if self.kinds[-1] == PacketTypes.CONNECT << 4:
+                    sock.sendall(b"\x20\x02\0\0")
+                elif self.kinds[-1] == PacketTypes.UNSUBSCRIBE << 4:
+                    self.had_more = bool(select.select([sock], [], [], 0)[0])
+                    sock.sendall(b"\xb0\x02" + body[:2])
+
+
+def test_a_client_disconnects_once_the_broker_has_read_all_that_it_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a broker has not read is lost where the socket is closed with messages to come."""
+    monkeypatch.setattr("bus.client.connection._READ_S", WAIT_S)
+    broker, connected = RecordingBroker(), threading.Event()
+    broker.start()
+    client = BusClient((HOST, broker.port), client_id="c", on_connect=connected.set)
+    client.start()
+    assert connected.wait(WAIT_S)
+    for _ in range(3):
+        client.publish_wire(WireMessage("t", b"x", qos=0))
+    client.stop()
+    broker.join(WAIT_S)
+    published, unsubscribed = PacketTypes.PUBLISH << 4, PacketTypes.UNSUBSCRIBE << 4
+    assert broker.kinds[1:4] == [published] * 3
+    assert broker.kinds[4:] == [unsubscribed, PacketTypes.DISCONNECT << 4]
+    assert not broker.had_more
