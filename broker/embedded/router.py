@@ -147,8 +147,10 @@ class Router:
     ) -> None:
         """Pass a message on to subscribers with options, and to one member of each group."""
         for session, grant in receivers.with_options:
-            if not grant.no_local or session.key not in (publisher.key, publisher.will_of):
-                copy = granted_copy(message, grant)
+            is_own = session.key in (publisher.key, publisher.will_of)
+            applied = grant.for_own if is_own else grant
+            if applied is not None:
+                copy = granted_copy(message, applied)
                 self.deliverer.deliver(session, Entry(copy, publisher=publisher.key), passed)
         for group in receivers.groups:
             picked = self.subscriptions.pick(group, message)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.embedded.packets.model import Properties
 from tests.broker.embedded.gates import OwnTopics
 from tests.broker.embedded.raw import SUBACK, UNSUBACK, RawClient, binary, packet, uint16
 from tests.broker.embedded.running import Running, running
@@ -57,7 +58,34 @@ def test_a_filter_without_no_local_brings_the_own_messages_too() -> None:
         one = client5(broker, "one")
         one.subscribe5(("t", 1 | NO_LOCAL), ("+", 0))
         one.publish5("t", b"own")
-        assert [(message.payload, message.qos) for message in one.rest5()] == [(b"own", 1)]
+        assert [(message.payload, message.qos) for message in one.rest5()] == [(b"own", 0)]
+
+
+def test_an_own_message_has_nothing_of_the_filters_with_no_local() -> None:
+    with running() as broker:
+        client, other = client5(broker, "c"), client5(broker, "other")
+        client.subscribe5(("t/+", 2 | NO_LOCAL | AS_PUBLISHED), identifier=1)
+        client.subscribe5(("t/#", 0), identifier=2)
+        client.subscribe5(("t/x", 1), identifier=3)
+        client.subscribe5(("+/x", 2 | NO_LOCAL), identifier=4)
+        for publisher in (client, other):
+            publisher.publish5("t/x", b"x", 2, retain=True)
+        own, others = client.take5(2)
+        assert (own.qos, own.retain, sorted(own.properties.subscription_ids)) == (1, False, [2, 3])
+        assert (others.qos, others.retain) == (2, True)
+        assert sorted(others.properties.subscription_ids) == [1, 2, 3, 4]
+        client.subscribe5(("t/#", NO_LOCAL | NEVER), ("t/x", NO_LOCAL | NEVER))
+        client.publish5("t/x", b"none", 2)
+        assert client.rest5() == []
+
+
+def test_an_own_message_is_not_queued_for_a_filter_with_no_local(tmp_path: Path) -> None:
+    with running(store_dir=tmp_path) as broker:
+        will = ("t/x", b"", 2, False, Properties())
+        client = client5(broker, "c", session_expiry_s=1_000, will=will)
+        client.subscribe5(("t/+", 1 | NO_LOCAL), ("t/#", 0))
+        client.leave(4)
+        assert client5(broker, "c", clean=False).rest5() == []
 
 
 def test_retain_as_published_keeps_the_flag() -> None:
