@@ -16,7 +16,7 @@ from bus.clock import now_ms
 from bus.contract.bounds import MAX_BUNDLE_BYTES, Name, OptionalName, Word
 from bus.contract.description import PluginDescription
 from bus.contract.plugin_file import bundle
-from bus.contract.plugin_file.bundle import Bundle
+from bus.contract.plugin_file.bundle import Bundle, Module
 from bus.contract.plugin_file.order import DEFAULT_PROBATION, Probation
 from bus.errors import MisconfiguredError
 from hub_app.http.responses import Json, read_json
@@ -33,7 +33,11 @@ _DEPLOY_USAGE = (
 _BACK_USAGE = '{"plugin": "dht22"} with "nodes": ["pi4"], "area": "Cellar" or "all": true'
 _PROMOTE_USAGE = '{"plugin": "dht22", "nodes": ["pi4"]}'
 _BUNDLE = bundle.encode(
-    Bundle("sensor-plugin", [], ["sensor-logic"], PluginDescription(title="Room"), {})
+    Bundle(
+        *("sensor-plugin", [], ["sensor-logic"]),
+        description=PluginDescription(title="Room"),
+        modules={bundle.MAIN: Module("0/app.py", "")},
+    )
 )
 EXAMPLE = {"plugin": "dht22", "bundle": base64.b64encode(_BUNDLE).decode(), "nodes": ["pi4"]}
 # The bundle in base64, and the rest.
