@@ -16,6 +16,7 @@ import msgspec
 
 from bus.errors import BadDataError
 from node_agent.hal.simulated.models.shape import Bus
+from node_agent.hal.simulated.models.time_bound import bounded
 
 FILE_NAME = "simulated.py"
 DEFAULT_BAUD = 9600
@@ -65,7 +66,8 @@ def load(file: Path) -> Loaded:
     try:
         source = file.read_bytes()
         lines = _class_lines(ast.parse(source, str(file)))
-        module = _executed(file, source)
+        with bounded(file):
+            module = _executed(file, source)
     except (Exception, SystemExit) as e:  # noqa: BLE001 - the author's code may raise anything
         return Loaded([], [failure(file, e)])
     chips, problems = [], []
@@ -126,7 +128,8 @@ def _checked(file: Path, name: str, made: type) -> ModelClass:
         raise _WrongModelError(f"bus: found {bus!r}, expected one of {', '.join(_BUSES)}")
     _check_methods(made, bus)
     try:
-        made()
+        with bounded(file):
+            made()
     except Exception as e:
         raise _WrongModelError(f"cannot be made without arguments: {failure(file, e)}") from e
     return ModelClass(

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from node_agent.hal.errors import DeviceUnavailableError
 from node_agent.hal.simulated.models.load import ModelClass, failure
+from node_agent.hal.simulated.models.time_bound import bounded
 from node_agent.hal.simulated.scenario import Curve, Scenario
 from node_agent.hal.simulated.wire import Wire
 
@@ -79,14 +80,15 @@ class RunningModel:
     def _call(self, method: str, *arguments: object) -> Any:
         """Call the chip. Raises DeviceUnavailableError, whatever it raises."""
         try:
-            if self._chip is None:
-                self._chip = self._made()
-            self._set_values(self._chip)
-            return getattr(self._chip, method)(*arguments)
+            with bounded(self._found.file):
+                if self._chip is None:
+                    self._chip = self._made()
+                self._set_values(self._chip)
+                return getattr(self._chip, method)(*arguments)
         except OSError as e:
             reason = f": {e}" if str(e) else ""
             raise DeviceUnavailableError(f"no answer at {self._place}{reason}") from e
-        except Exception as e:
+        except (Exception, SystemExit) as e:
             raise self._broken(failure(self._found.file, e)) from e
 
     def _made(self) -> Any:

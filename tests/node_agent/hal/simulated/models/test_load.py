@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from node_agent.hal.simulated.models import time_bound
 from node_agent.hal.simulated.models.load import Loaded, load
 from tests.support import PROJECT
 
@@ -81,6 +82,8 @@ def test_loading_leaves_nothing_behind(tmp_path: Path) -> None:
         ("class Chip\n", ":1: expected ':'"),
         ("x = 1\ny = x / 0\n", ":2: ZeroDivisionError: division by zero"),
         ("\nimport driver\n", ":2: ModuleNotFoundError: No module named 'driver'; simulated.py"),
+        ("x = 1\nwhile x: pass\n", ":2: TooLongError: ran for over 0.5 s without an end"),
+        (f"{LIGHT}\n    def __init__(self):\n        while True: pass\n", ":2: Bh1750: cannot be"),
         ("import sys\nsys.exit(3)\n", ":2: SystemExit: 3"),
         ("x = 1\n", ": found no chip, expected a class with bus = 'i2c' or 'spi' or 'uart'"),
         ("\0", ":1: "),
@@ -114,8 +117,9 @@ def test_loading_leaves_nothing_behind(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_is_one_line_with_file_line_and_reason(
-    tmp_path: Path, text: str, problem: str
+    tmp_path: Path, text: str, problem: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(time_bound, "LONGEST_S", 0.5)
     found = loaded(tmp_path, text)
     assert found.chips == []
     (line,) = found.problems

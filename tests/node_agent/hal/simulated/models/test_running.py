@@ -14,9 +14,16 @@ from bus.errors import MisconfiguredError
 from node_agent.hal.board import open_hardware
 from node_agent.hal.errors import BadDeviceDataError, DeviceUnavailableError
 from node_agent.hal.simulated.board import SimulatedBoard
-from node_agent.hal.simulated.models import fitting
+from node_agent.hal.simulated.models import fitting, time_bound
 from node_agent.hal.simulated.recorder import Recorder
 from node_agent.hal.simulated.scenario import Scenario
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bound a chip's time so that an endless one ends the sooner."""
+    monkeypatch.setattr(time_bound, "LONGEST_S", 0.5)
+
 
 LIGHT = """
 class Light:
@@ -169,6 +176,8 @@ def test_a_chip_that_raises_os_error_does_not_acknowledge_and_nothing_is_logged(
     [
         ("return [][read_length]", r":7: IndexError: list index out of range"),
         ("return [1]", r": Chip\.transfer: found \[1\], expected bytes"),
+        ("while True: pass", r":7: TooLongError: ran for over 0\.5 s without an end"),
+        ("raise SystemExit", r":7: SystemExit"),
         ("return b'12'", r": Chip\.transfer: found 2 bytes, expected 1"),
     ],
 )
