@@ -4,6 +4,9 @@ One bad reading in a backlog does not spoil the others. A reading that is refuse
 be stored, and its node is told so: it would send it for ever.
 """
 
+import json
+from typing import Any
+
 import msgspec
 
 from bus.contract.bounds import MAX_BACKLOG, Count, RandomId
@@ -12,6 +15,8 @@ from bus.contract.topics import Topic, TopicKind
 from bus.errors import BadDataError, BadPayloadError
 
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+# The fields that name a reading of a backlog.
+_NAMING = ("sensor_id", "stream", "seq")
 _LIST_DECODER = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -40,13 +45,43 @@ def decode_readings(topic: Topic, payload: bytes) -> tuple[list[Reading], list[R
         return _decode_each(topic, [payload])
     try:
         check_size(topic, payload)
-        parts = _LIST_DECODER.decode(payload)
+        parts = _split(payload)
     except (BadPayloadError, *_UNDECODABLE) as e:
         return [], [RefusedReading(topic.node, None, f"{topic}: {e}; found {payload[:80]!r}")]
     if len(parts) > MAX_BACKLOG:
         reason = f"{topic}: found {len(parts)} readings, at most {MAX_BACKLOG}"
         return [], [RefusedReading(topic.node, None, reason)]
-    return _decode_each(topic, [bytes(part) for part in parts])
+    return _decode_each(topic, parts)
+
+
+def _split(payload: bytes) -> list[bytes]:
+    """Return the readings of a backlog. Raises msgspec.DecodeError, RecursionError."""
+    try:
+        return [bytes(part) for part in _LIST_DECODER.decode(payload)]
+    except msgspec.DecodeError:
+        parts = _loaded(payload)
+        if not isinstance(parts, list):
+            raise
+        return [_without_nan(part) for part in parts]
+
+
+def _loaded(payload: bytes) -> Any:
+    """Return what JSON spells, also with NaN and Infinity as Python writes it; None for no JSON."""
+    try:
+        return json.loads(payload)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _without_nan(part: Any) -> bytes:
+    """Return a reading as JSON with null for NaN, without its values where there is no JSON."""
+    named = {name: part.get(name) for name in _NAMING} if isinstance(part, dict) else None
+    for each in (part, named):
+        try:
+            return msgspec.json.encode(each)
+        except (OverflowError, RecursionError, ValueError):
+            continue
+    return b"null"
 
 
 def _decode_each(topic: Topic, payloads: list[bytes]) -> tuple[list[Reading], list[RefusedReading]]:
@@ -78,4 +113,8 @@ def _decode_key(payload: bytes) -> ReadingKey | None:
     try:
         return msgspec.json.decode(payload, type=ReadingKey)
     except _UNDECODABLE:
+        pass
+    try:
+        return msgspec.convert(_loaded(payload), ReadingKey)
+    except msgspec.ValidationError:
         return None

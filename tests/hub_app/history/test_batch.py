@@ -32,6 +32,20 @@ def test_readings_refusals_and_events_are_sorted() -> None:
     assert builder.take(START).arrivals == []
 
 
+@pytest.mark.parametrize(
+    "value", ["NaN", "-Infinity", '"\\ud800"', "1e999", "9" * 400, "[" * 9 + "]" * 9, "9" * 5000]
+)
+def test_a_value_that_is_no_json_spoils_neither_a_backlog_nor_the_answer(value: str) -> None:
+    """Python's json writes NaN and Infinity; the node would send the same backlog for ever."""
+    good, bad = encode(reading(1)).decode(), encode(reading(2, data={"t": 17.5})).decode()
+    bad = bad.replace("17.5", value)
+    builder = BatchBuilder()
+    builder.add([(BACKLOG, f"[{good},{bad}]".encode(), None), (ROOM, bad.encode(), None)], START)
+    batch = builder.take(START)
+    assert [it.reading for it in batch.arrivals] == [reading(1)]
+    assert [it.key and it.key.seq for it in batch.refused] == [2, 2]
+
+
 def test_a_node_that_falls_silent_is_an_event_of_the_next_batch() -> None:
     builder = BatchBuilder()
     status = Status("online", "spoke", "1.0", "boot", START, 2.0)
