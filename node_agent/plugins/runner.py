@@ -258,9 +258,9 @@ class PluginRunner:
         if replaced is not None:
             replaced.retire()
         candidate.publish()
-        self._recovery.replaced()
+        is_same = replaced is not None and replaced.sha256 == candidate.sha256
+        self._recovery.replaced(is_new=not is_same)
         if replaced is not None:
             replaced.stop()
-        is_same = replaced is not None and replaced.sha256 == candidate.sha256
         version = "the same version" if is_same else "a new version"
         logger.info("plugin %s: reloaded %s, %s", self.name, version, candidate.sha256[:12])

@@ -63,10 +63,12 @@ class Recovery:
         if not self.error.startswith(_RELOAD_FAILED):
             self.error = ""
 
-    def replaced(self) -> None:
-        """Note that a candidate has taken over."""
+    def replaced(self, *, is_new: bool) -> None:
+        """Note that a candidate has taken over; failures of another version are none of its."""
         self.restarts.started()
         self.error = ""
+        if is_new:
+            self._published.note_failure("")
 
 
 def reason_of(traceback: str, error: str) -> str:

@@ -265,6 +265,19 @@ def test_a_bad_file_leaves_the_old_one_running_and_says_why(
     polled = len(bench.samples)
     bench.beat_until(lambda: len(bench.samples) > polled + 1)
     assert (bench.state().state, bench.state().sha256) == ("running", before.sha256)
+    assert bench.state().last_failure
+
+
+def test_a_new_version_has_no_failure_of_the_one_before(
+    bench: Bench, file: Path, changed_file: bytes
+) -> None:
+    bench.beat_until(bench.is_running)
+    before = bench.state()
+    replace(file, b"not a bundle")
+    bench.beat_until(lambda: bench.state().last_failure != "")
+    replace(file, changed_file)
+    bench.beat_until(lambda: bench.state().sha256 not in ("", before.sha256))
+    assert bench.state().last_failure == ""
 
 
 def test_a_plugin_can_be_disabled_and_enabled(bench: Bench) -> None:
