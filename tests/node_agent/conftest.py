@@ -9,7 +9,7 @@ from node_agent.sandbox.component import LoadedComponent
 from node_agent.sandbox.limits import Limits
 from node_agent.sandbox.runtime import Runtime
 from tests.built_components import CACHE, built, packed
-from tests.support import PATIENT_S, PROJECT
+from tests.support import PATIENT_S, PROJECT, WAIT_S
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +29,9 @@ def bundles() -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def runtime() -> Iterator[Runtime]:
-    with Runtime(CACHE, Limits(PATIENT_S, memory_mb=32, host_calls=1000)) as runtime:
+    # Many plugins that load at once take their time on a loaded machine.
+    limits = Limits(PATIENT_S, memory_mb=32, load_deadline_s=2 * WAIT_S, host_calls=1000)
+    with Runtime(CACHE, limits) as runtime:
         yield runtime
 
 

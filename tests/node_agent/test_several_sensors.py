@@ -81,6 +81,7 @@ CONFIG = {
     "plugins": {
         "enabled": ["dht22"],
         "poll_deadline_s": 10.0,
+        "load_deadline_s": 60.0,
         "settings": {"dht22": {"warm_c": 39.0, "high_c": 40.0, "alarm": False, "sensors": SENSORS}},
         "grants": {"dht22": {"gpio": [4, 17, 27], "leds": [1, 2], "buzzer": True}},
     },

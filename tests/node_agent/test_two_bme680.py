@@ -30,6 +30,7 @@ area = "Basement"
 directory = "{plugins}"
 enabled = ["bme680"]
 poll_deadline_s = 10.0
+load_deadline_s = 60.0
 [plugins.grants.bme680]
 i2c = ["0x76", "0x77"]
 leds = [2]

@@ -13,6 +13,7 @@ CONFIG = """
 directory = "{directory}"
 enabled = ["mischief"]
 poll_deadline_s = 2.0
+load_deadline_s = 60.0
 
 [plugins.grants.mischief]
 gpio = []

@@ -7,6 +7,7 @@ import types
 import pytest
 
 from node_agent.hal.errors import HardwareNotInstalledError
+from node_agent.hal.real import handle
 from node_agent.hal.real.strip import Ws281xStrip
 
 NOISE = b"Can't open /dev/mem: Permission denied\n"
@@ -48,8 +49,10 @@ def show(strip: Ws281xStrip) -> str:
 
 
 def test_a_strip_that_cannot_be_opened_is_not_opened_in_each_cycle(
-    refusing: type[Refusing],
+    refusing: type[Refusing], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in ("_FIRST_RETRY_S", "_LONGEST_RETRY_S"):
+        monkeypatch.setattr(handle, name, 3600.0)
     strip = Ws281xStrip(count=3, pin=18, brightness=64)
     assert len({show(strip) for _ in range(50)}) == 1
     assert (refusing.made, refusing.begun) == (1, 1)
