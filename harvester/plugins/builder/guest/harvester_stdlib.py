@@ -46,6 +46,9 @@ _LEFT_OUT = frozenset(
     | {"sqlite3", "tabnanny", "this", "tkinter", "trace", "tty", "turtle", "turtledemo", "venv"}
     | {"webbrowser", "wsgiref", "xmlrpc", "zipapp"}
 )
+# Of the interactive console, what `pdb` imports, which packages import in turn.
+_CONSOLE = "_pyrepl"
+_KEPT_OF_CONSOLE = ("_pyrepl", "_pyrepl.trace", "_pyrepl.types", "_pyrepl.utils")
 
 
 def pack() -> None:
@@ -136,7 +139,9 @@ def _rest() -> Iterator[tuple[str, str, bool, bytes]]:
             parts = path.removeprefix(f"{_FOLDER}/").removesuffix(".py").split("/")
             is_package = parts[-1] == _PACKAGE
             name = ".".join(parts[:-1] if is_package else parts)
-            if file.endswith(".py") and parts[0] not in _LEFT_OUT and name not in sys.modules:
+            is_left_out = parts[0] == _CONSOLE and name not in _KEPT_OF_CONSOLE
+            is_left_out = is_left_out or parts[0] in _LEFT_OUT or name in sys.modules
+            if file.endswith(".py") and not is_left_out:
                 with open(path, "rb") as source:
                     code = marshal.dumps(compile(source.read(), path, "exec", dont_inherit=True))
                 yield name, path, is_package, zlib.compress(code, 9)
