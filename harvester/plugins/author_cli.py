@@ -95,7 +95,9 @@ def _seconds(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value <= _LONGEST_S:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected up to {_LONGEST_S} seconds")
+        raise argparse.ArgumentTypeError(
+            f"found {text!r}, expected over 0 and up to {_LONGEST_S} s"
+        )
     return value
 
 

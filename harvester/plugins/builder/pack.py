@@ -57,6 +57,10 @@ def write_changed(path: Path, content: bytes) -> bool:
 
     Raises BuildError where it cannot be written.
     """
+    # A rename would put a file in the place of a device, or of the link `/dev/stdout`.
+    path = path.resolve()
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise BuildError(f"{path}: found a device or pipe, expected a file")
     try:
         if path.is_file() and path.read_bytes() == content:
             return False

@@ -100,3 +100,15 @@ def test_a_file_that_cannot_be_written_is_named(light: PluginSource, tmp_path: P
 def test_a_service_of_another_user_can_read_a_bundle(light: PluginSource) -> None:
     pack_all([light], WIT)
     assert stat.S_IMODE(light.bundle.stat().st_mode) == 0o644
+
+
+def test_a_pipe_stays_one_and_a_link_is_followed(tmp_path: Path) -> None:
+    pipe, link, file = tmp_path / "pipe", tmp_path / "link", tmp_path / "light.bundle"
+    os.mkfifo(pipe)
+    with pytest.raises(BuildError, match="pipe: found a device or pipe, expected a file"):
+        write_changed(pipe, b"bundle")
+    assert pipe.is_fifo()
+    link.symlink_to(file)
+    assert write_changed(link, b"bundle")
+    assert link.is_symlink()
+    assert file.read_bytes() == b"bundle"
