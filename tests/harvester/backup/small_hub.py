@@ -71,7 +71,7 @@ class SmallHub:
             {
                 ("retained", ("a/b",)): ("a/b", b"kept", 1, NOW_MS, b"", ""),
                 ("sessions", ("pi4",)): ("pi4", "pi4", NOW_MS, None),
-                ("messages", (1,)): (1, "pi4", FAN, b"on", 1, 0, None, NOW_MS, 0, b""),
+                ("messages", (1,)): (1, "pi4", FAN, b"on", 1, 0, None, NOW_MS, 0, b"", ""),
             }
         )
         store.close()
