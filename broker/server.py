@@ -139,6 +139,7 @@ class EmbeddedBroker:
                 await asyncio.wait_for(running.amqtt.shutdown(), _STOP_S)
         except TimeoutError:
             logger.warning("the broker did not stop within %.0f s", _STOP_S)
+            running.engine.close_sockets()
         finally:
             await running.store.stop()
 

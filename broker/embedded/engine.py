@@ -149,6 +149,11 @@ class BrokerEngine:
         for acceptor in self._acceptors:
             await acceptor.stop_accepting()
 
+    def close_sockets(self) -> None:
+        """Stop listening at once."""
+        for acceptor in self._acceptors:
+            acceptor.close_sockets()
+
     def end_all(self) -> None:
         """End every connection and publish the wills."""
         self.clients.end_all()

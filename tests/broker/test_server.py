@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from broker import server
 from broker.auth.gate import Identity, Role
 from broker.embedded.net.listener import Listener
 from broker.server import EmbeddedBroker
@@ -114,3 +115,19 @@ def test_a_broker_that_receives_no_more_still_delivers_and_ends_nobody() -> None
         assert ears.receive().payload == b"will"
         assert ears.read() is None
         assert late.read() is None
+
+
+def test_a_broker_that_has_no_time_to_stop_gives_its_address_back(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(server, "_STOP_S", 0.0)
+    port = free_port()
+
+    async def serve() -> None:
+        broker = EmbeddedBroker(BrokerConfig(), OpenGate(), listeners=[Listener(HOST, port)])
+        await broker.start()
+        await broker.stop()
+        assert not await connects(port)
+
+    asyncio.run(serve())
+    assert "did not stop" in caplog.text

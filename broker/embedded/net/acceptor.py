@@ -88,6 +88,14 @@ class Acceptor:
         for sock in self._retried:
             sock.close()
 
+    def close_sockets(self) -> None:
+        """Stop listening at once, where there is no time to wait. Twice is fine."""
+        self._accepting.cancel()
+        if self._bound.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self._bound)
+        for sock in (self._bound, *self._retried, *self._unserved):
+            sock.close()
+
     async def close(self) -> None:
         """Stop listening and end every connection."""
         await self.stop_accepting()
