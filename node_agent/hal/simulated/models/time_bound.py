@@ -12,11 +12,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from bus.errors import BadDataError
+
 # Of the thread's CPU time: a chip answers in microseconds, but the file may import a large library.
 LONGEST_S = 5.0
 
 
-class TooLongError(Exception):
+class TooLongError(BadDataError):
     """The file's code ran for too long; the traceback has the line."""
 
 
