@@ -88,6 +88,31 @@ async def listen_when_available(
             return made
 
 
+async def accept(bound: socket.socket) -> tuple[socket.socket, str]:
+    """Return a connection and its peer's address. Raises OSError.
+
+    `sock_accept` of the loop would lose a connection that is cancelled while it is accepted.
+    """
+    while True:
+        try:
+            sock, peer = bound.accept()
+        except (BlockingIOError, InterruptedError):
+            await _readable(bound)
+        else:
+            sock.setblocking(False)
+            return sock, str(peer[0])
+
+
+async def _readable(sock: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    is_readable = asyncio.Event()
+    loop.add_reader(sock, is_readable.set)
+    try:
+        await is_readable.wait()
+    finally:
+        loop.remove_reader(sock)
+
+
 def _is_passing(error: OSError) -> bool:
     """Whether listening may work later without anybody changing the configuration."""
     if isinstance(error, socket.gaierror):

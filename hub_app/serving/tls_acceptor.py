@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Callable
 
 from bus.limited_log import LimitedLog
+from bus.listen import accept
 from hub_app.serving.protocol import REQUEST_S, BoundedProtocol
 
 logger = logging.getLogger(__name__)
@@ -61,15 +62,15 @@ class TlsAcceptor:
     async def _accept_all(self) -> None:
         while True:
             try:
-                sock, peer = await self._loop.sock_accept(self._bound)
+                sock, address = await accept(self._bound)
             except OSError as e:
                 # The peer may be gone again already.
                 if e.errno in _NO_DESCRIPTOR:
                     self._log.warning("no descriptor", "cannot accept a connection: %s", e)
                     await asyncio.sleep(_RETRY_S)
                 continue
-            self._accepted(sock, str(peer[0]))
-            # `sock_accept` does not wait while there is one: those that lost their places end now.
+            self._accepted(sock, address)
+            # `accept` does not wait while there is one: those that lost their places end now.
             await asyncio.sleep(0)
 
     def _accepted(self, sock: socket.socket, address: str) -> None:

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from bus.errors import MisconfiguredError
-from bus.listen import AddressUnavailableError, listen, listen_when_available
+from bus.listen import AddressUnavailableError, accept, listen, listen_when_available
 
 
 def is_reached(listener: socket.socket, host: str) -> bool:
@@ -64,3 +64,21 @@ def test_a_taken_port_is_waited_for_and_logged_once(caplog: pytest.LogCaptureFix
     first, last = caplog.messages
     assert "web.port: cannot listen on 127.0.0.1:" in first
     assert "works again after" in last
+
+
+def test_who_stops_accepting_loses_no_connection() -> None:
+    async def run() -> None:
+        with contextlib.closing(listen("127.0.0.1", 0, key="web.port")) as bound:
+            bound.setblocking(False)
+            accepting = asyncio.create_task(accept(bound))
+            await asyncio.sleep(0)
+            with socket.create_connection(bound.getsockname()) as client:
+                # It has become readable, and whoever waits for that has not had its turn.
+                await asyncio.sleep(0)
+                accepting.cancel()
+                await asyncio.wait([accepting])
+                sock, address = await accept(bound)
+                with sock:
+                    assert (sock.getpeername(), address) == (client.getsockname(), "127.0.0.1")
+
+    asyncio.run(run())

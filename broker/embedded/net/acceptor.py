@@ -11,7 +11,7 @@ from broker.embedded.counters import Counters, Refusal
 from broker.embedded.net.admission import Admission, Place
 from broker.embedded.net.listener import Listener
 from bus.limited_log import LimitedLog
-from bus.listen import listen, listen_when_available
+from bus.listen import accept, listen, listen_when_available
 
 logger = logging.getLogger(__name__)
 
@@ -105,18 +105,17 @@ class Acceptor:
             await asyncio.wait(self._tasks)
 
     async def _accept_all(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             try:
-                sock, peer = await loop.sock_accept(self._bound)
+                sock, address = await accept(self._bound)
             except OSError as e:
                 # The peer may be gone again already.
                 if e.errno in _NO_DESCRIPTOR:
                     self._log.warning("no descriptor", "cannot accept a connection: %s", e)
                     await asyncio.sleep(_RETRY_S)
                 continue
-            self._accepted(sock, str(peer[0]))
-            # `sock_accept` does not wait while there is one: the others have their turn now.
+            self._accepted(sock, address)
+            # `accept` does not wait while there is one: the others have their turn now.
             await asyncio.sleep(0)
 
     def _accepted(self, sock: socket.socket, address: str) -> None:
