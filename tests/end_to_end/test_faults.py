@@ -31,6 +31,8 @@ from tests.triggered.clock import JUMP_S, TRIGGER
 
 START_S = 120.0
 FROM_S, UNTIL_S = JUMP_S, JUMP_S + 12
+# A thread of a loaded machine may have no turn for 2 s; a second is rounding.
+STARVED_S = 3
 MAGENTA = "#ff00ff"
 PLUGINS = {"dht22-gpio4": "dht22", "bme680-0x77": "bme680", "ssd1306-0x3c": "oled"}
 LEDS = {"dht22-gpio4": 1, "bme680-0x77": 2}
@@ -261,7 +263,7 @@ def test_a_fault_is_logged_once_when_it_begins_and_once_when_it_ends(
     assert lasted_s >= (UNTIL_S - FROM_S) / 2
     # A slow machine stretches the fault and the time between its lines alike.
     logged_s = (logged_ms(listener, end) - logged_ms(listener, begin)) / 1000
-    assert abs(lasted_s - logged_s) <= 1
+    assert abs(lasted_s - logged_s) <= STARVED_S
     assert begin < end
     for begins_with in ("fault", "fault over"):
         assert len(lines(listener, case, begins_with, end)) == 1

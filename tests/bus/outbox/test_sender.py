@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from broker.auth.gate import Attempt, Identity
 from bus.client.client import BusClient
 from bus.client.node import NodeBus
 from bus.clock import Clock, Moment, now_ms
@@ -21,7 +22,7 @@ from bus.contract.topics import EVERYTHING, Topic, TopicKind
 from hub_app.bus_link.ingest import Decoder
 from hub_app.history.inbox import Inbox
 from hub_app.history.recorder import Recorder
-from tests.support import HOST, Listener, embedded_broker, free_port, wait_until
+from tests.support import HOST, Listener, OpenGate, embedded_broker, free_port, wait_until
 
 QUICK = OutboxConfig(live_s=0.5, disk_after_s=1, disk_every_s=0.5, resend_s=1.5)
 PATIENT = OutboxConfig(live_s=60, disk_after_s=1, disk_every_s=0.5, resend_s=60)
@@ -127,12 +128,24 @@ def test_brokers_that_come_and_go_and_a_hub_that_restarts_lose_nothing(tmp_path:
     assert stored(tmp_path) == [350]
 
 
+class LateGate(OpenGate):
+    """Refuses the node until `opened`: a listener that comes after it may miss what it sends."""
+
+    def __init__(self) -> None:
+        self.opened = threading.Event()
+
+    async def authenticate(self, attempt: Attempt) -> Identity | None:
+        is_node = attempt.client_id == "pi4"
+        return None if is_node and not self.opened.is_set() else await super().authenticate(attempt)
+
+
 def test_what_waits_goes_as_backlog_and_what_is_new_on_its_own_topic(tmp_path: Path) -> None:
-    port, clock = free_port(), PushedClock()
+    port, clock, gate = free_port(), PushedClock(), LateGate()
     with NodeBus(config(port, tmp_path, PATIENT), clock=clock) as bus:
         publish(bus, 1200)
         clock.ahead_ms = 3_600_000
-        with embedded_broker(port), Listener(port) as ears:
+        with embedded_broker(port, gate), Listener(port) as ears:
+            gate.opened.set()
             bus.publish_reading("room", now_ms(), {"new": True})
             said = ears.wait_topic("harvester/pi4/readings/room")
             last = ears.wait_for(
