@@ -57,7 +57,7 @@ def test_a_removed_node_is_gone_from_page_topics_metrics_and_accounts_and_stays_
     with hub.running():
         with hub.node("pi4", token) as client:
             say(client, "pi4", seq=1)
-            wait_until(lambda: "pi4:air" in hub.sensors())
+            wait_until(lambda: "pi4:air" in hub.sensors() and points(hub, "pi4:air") == 2)
             hub.run("node", "remove", "pi4")
             wait_until(lambda: "pi4" not in hub.nodes())
             wait_until(lambda: not client.connected)
