@@ -47,7 +47,9 @@ def set_up(level: int | str, stream: TextIO, environment: Mapping[str, str]) -> 
     make = JournalFormatter if is_journal(stream, environment) else logging.Formatter
     handler.setFormatter(make(LOG_FORMAT))
     logging.basicConfig(level=level, handlers=[handler])
-    faulthandler.enable(_STDERR)
+    # A test run has its own, which writes where people see it.
+    if not faulthandler.is_enabled():
+        faulthandler.enable(_STDERR)
 
 
 def print_error(text: str) -> None:
