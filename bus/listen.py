@@ -97,13 +97,14 @@ async def accept(bound: socket.socket) -> tuple[socket.socket, str]:
         try:
             sock, peer = bound.accept()
         except (BlockingIOError, InterruptedError):
-            await _readable(bound)
+            await wait_until_readable(bound)
         else:
             sock.setblocking(False)
             return sock, str(peer[0])
 
 
-async def _readable(sock: socket.socket) -> None:
+async def wait_until_readable(sock: socket.socket) -> None:
+    """Wait until there is a connection to accept, or the peer has sent something or closed."""
     loop = asyncio.get_running_loop()
     is_readable = asyncio.Event()
     loop.add_reader(sock, is_readable.set)

@@ -4,13 +4,12 @@ import argparse
 import os
 import time
 
-from broker.auth import accounts
 from bus.clock import now_ms
 from bus.config import hub_files
-from bus.errors import MisconfiguredError, UnavailableError
+from bus.errors import UnavailableError
 from harvester.hub.options import define_hub_command, hub_config
 from hub_app.nodes import workers
-from hub_app.nodes.removal import removals
+from hub_app.nodes.enrolled import check_enrolled, enrolled_nodes
 from hub_app.nodes.update import round as rounds
 from hub_app.nodes.update import round_file
 from hub_app.nodes.update.round import Round
@@ -38,16 +37,9 @@ def define(parser: argparse.ArgumentParser) -> None:
 def _update(options: argparse.Namespace) -> None:
     config = hub_config(options)
     files = hub_files.of(config, os.environ)
-    enrolled = set(accounts.load(files.accounts).nodes) - {config.cluster.node_id}
     workers.check_named(config, files)
-    removed = removals.load(files.state_dir / removals.FILE_NAME).nodes
-    known = sorted(enrolled - removed.keys())
-    for name in (*options.node, *([options.canary] if options.canary else [])):
-        if name not in known:
-            none = f"none yet in {files.accounts}"
-            raise MisconfiguredError(
-                f"found {name!r}, expected an enrolled node: {', '.join(known) or none}"
-            )
+    known = [name for name in enrolled_nodes(files) if name != config.cluster.node_id]
+    check_enrolled((*options.node, *([options.canary] if options.canary else [])), known, files)
     path = files.state_dir / round_file.FILE_NAME
     made = rounds.begin(options.node or known, options.canary, now_ms())
     round_file.start(path, made)

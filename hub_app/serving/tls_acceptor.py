@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Callable
 
 from bus.limited_log import LimitedLog
-from bus.listen import accept
+from bus.listen import accept, wait_until_readable
 from hub_app.serving.protocol import REQUEST_S, BoundedProtocol
 
 logger = logging.getLogger(__name__)
@@ -119,11 +119,5 @@ class TlsAcceptor:
 
 async def _first_byte(sock: socket.socket) -> bytes:
     """Return the first byte that the peer sends, without taking it; none where it left."""
-    loop = asyncio.get_running_loop()
-    is_readable = asyncio.Event()
-    loop.add_reader(sock, is_readable.set)
-    try:
-        await is_readable.wait()
-    finally:
-        loop.remove_reader(sock)
+    await wait_until_readable(sock)
     return sock.recv(1, socket.MSG_PEEK)

@@ -13,6 +13,7 @@ from broker.embedded.net.round import Round
 from broker.embedded.net.websocket.handshake import HandshakeError
 from broker.embedded.net.websocket.websocket import WebSocket
 from broker.turns import Turns
+from bus.listen import wait_until_readable
 
 # TCP keep alive: a peer without power is noticed in a minute, even without an MQTT keep alive.
 _PROBE_AFTER_S = 30
@@ -94,7 +95,7 @@ async def _wait_for_hello(
     try:
         async with PeerDeadline(deadline_s):
             # TLS takes some 600 KB from its first moment: not for a peer that sends nothing.
-            await _readable(sock)
+            await wait_until_readable(sock)
             # A first message takes 1 ms: hundreds in one round of the loop would delay the others.
             async with handshakes.turn(address):
                 await asyncio.sleep(0)
@@ -104,17 +105,6 @@ async def _wait_for_hello(
     except BaseException:
         sock.close()
         raise
-
-
-async def _readable(sock: socket.socket) -> None:
-    """Wait until the peer has sent something or closed."""
-    loop = asyncio.get_running_loop()
-    is_readable = asyncio.Event()
-    loop.add_reader(sock.fileno(), is_readable.set)
-    try:
-        await is_readable.wait()
-    finally:
-        loop.remove_reader(sock.fileno())
 
 
 def _set_options(sock: socket.socket) -> None:

@@ -6,12 +6,12 @@ import time
 
 import msgspec
 
-from broker.auth import accounts, bundle_key
+from broker.auth import bundle_key
 from bus.clock import now_ms
 from bus.config import hub_files
 from bus.config.hub_files import HubFiles
 from bus.config.settings import Config
-from bus.errors import MisconfiguredError, UnavailableError
+from bus.errors import UnavailableError
 from harvester.hub.delivery import deployed
 from harvester.hub.options import hub_config
 from hub_app.nodes import workers
@@ -19,7 +19,7 @@ from hub_app.nodes.delivery import rollout
 from hub_app.nodes.delivery.delivery_files import DeliveryFiles
 from hub_app.nodes.delivery.reason import sentences
 from hub_app.nodes.delivery.rollout import NodeRollout, Rollout
-from hub_app.nodes.removal import removals
+from hub_app.nodes.enrolled import check_enrolled, enrolled_nodes
 
 _POLL_S = 0.5
 # A hub that runs begins within a second.
@@ -65,16 +65,9 @@ def _size(size_bytes: int) -> str:
 
 def _made(options: argparse.Namespace, files: HubFiles, made: Rollout) -> Rollout:
     """Return a rollout for the nodes that the options name. Raises MisconfiguredError."""
-    enrolled = set(accounts.load(files.accounts).nodes)
-    removed = removals.load(files.state_dir / removals.FILE_NAME).nodes
-    known = sorted(enrolled - removed.keys())
     names = [name.strip() for name in (options.to or "").split(",") if name.strip()]
-    for name in (*names, *([made.canary] if made.canary else [])):
-        if name not in known:
-            none = f"none yet in {files.accounts}"
-            raise MisconfiguredError(
-                f"found {name!r}, expected an enrolled node: {', '.join(known) or none}"
-            )
+    canary = [made.canary] if made.canary else []
+    check_enrolled((*names, *canary), enrolled_nodes(files), files)
     made = msgspec.structs.replace(
         made, started_ms=now_ms(), area=options.area or "", is_all=options.all
     )
